@@ -1,0 +1,86 @@
+# `make run` is all that a user needs; `make` alone lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= ../shared/data
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --constraint constraints.txt
+INPUTS := setup.cfg constraints.txt pyproject.toml
+APT := apt-get install --yes --quiet --no-install-recommends
+APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check train evaluate bench clean apt-packages
+
+help: ## Show this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+	@echo 'Variables: PYTHON (python3), VENV (.venv), DATA (../shared/data), ARGS (given to the program)'
+
+run: $(VENV)/.runtime ## Install what is missing, then watch ./hot
+	@mkdir -p hot
+	$(BIN)/cvunetd run --config config.yaml $(ARGS)
+
+setup: $(VENV)/.dev ## Install everything a developer needs into .venv
+
+test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+train: $(VENV)/.runtime ## Train a recipe on DATA
+	$(BIN)/python -m cvunet.training --data $(DATA) $(ARGS)
+
+evaluate: $(VENV)/.runtime ## Score weights on DATA
+	$(BIN)/python -m cvunet.training.evaluation --data $(DATA) $(ARGS)
+
+bench: $(VENV)/.dev ## Run the benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove the environment and caches; pictures, weights and runs stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+apt-packages: ## As root on Debian: what pip needs to build systemd-python
+	@export DEBIAN_FRONTEND=noninteractive; \
+	$(APT) $(APT_PACKAGES) || { apt-get update --quiet && $(APT) $(APT_PACKAGES); }
+
+# Two stamps: a user who only runs the daemon downloads no linters.
+$(VENV)/.dev: $(VENV)/.runtime
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.runtime: $(INPUTS) | $(BIN)/python
+	$(INSTALL) --editable .
+	@$(INSTALL_SYSTEMD)
+	@touch $@
+
+$(BIN)/python:
+	@$(CHECK_PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+define CHECK_PYTHON
+command -v $(PYTHON) >/dev/null || { \
+	echo "$(PYTHON) not found: install Python 3.11 or later, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "cvunetd needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1):" \
+		"name another one: make PYTHON=python3.11" >&2; exit 1; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "$(PYTHON) cannot make virtual environments: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+endef
+
+# systemd-python has no wheel. The daemon runs without it, so nothing here may fail.
+define INSTALL_SYSTEMD
+if ! pkg-config --exists libsystemd 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	$(MAKE) --no-print-directory apt-packages >/dev/null 2>&1 || true; \
+fi; \
+if ! { pkg-config --exists libsystemd && $(INSTALL) --quiet --editable '.[systemd]'; } >/dev/null 2>&1; then \
+	echo 'systemd-python is not installed (it needs a C compiler, pkg-config, Python and libsystemd headers):'; \
+	echo 'cvunetd works without it, but does not tell systemd when it is ready.'; \
+fi
+endef

@@ -1,0 +1,142 @@
+"""What ships beside the code agrees with it: unit file, sample configuration, dependencies."""
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+UNIT = ROOT / "packaging/systemd/cvunetd.service"
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@pytest.fixture(scope="module")
+def setup_cfg() -> configparser.ConfigParser:
+    """The project's metadata."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def unit() -> configparser.RawConfigParser:
+    """The unit; of a key that is given twice, the last value."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys have capitals
+    parser.read(UNIT, encoding="utf-8")
+    return parser
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a multi-line value that say something."""
+    stripped = (line.strip() for line in text.splitlines())
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def canonical(requirement: str) -> str:
+    """A requirement's distribution, spelled as package indexes compare it."""
+    found = NAME.match(requirement)
+    assert found is not None, requirement
+    return re.sub(r"[-_.]+", "-", found.group()).lower()
+
+
+def dependencies(setup_cfg: configparser.ConfigParser) -> set[str]:
+    """The distributions that setup.cfg asks for, with every extra."""
+    extras = setup_cfg["options.extras_require"]
+    wanted = [setup_cfg["options"]["install_requires"], *extras.values()]
+    return {canonical(line) for text in wanted for line in lines(text)}
+
+
+def project_files() -> list[Path]:
+    """What is or would be committed; without git, everything but hidden and generated folders."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode == 0:
+        names = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+        paths = [ROOT / name for name in names if name]
+    else:
+        folders = ("cvunet", "daemon", "tests", "docs", "packaging", "models", "benchmarks", ".ci")
+        paths = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+        paths += ROOT.iterdir()
+    return [path for path in paths if path.is_file() and path.suffix != ".pyc"]
+
+
+def test_unit_starts_the_entry_point(
+    unit: configparser.RawConfigParser, setup_cfg: configparser.ConfigParser
+) -> None:
+    """The unit runs the command that setup.cfg installs."""
+    scripts = lines(setup_cfg["options.entry_points"]["console_scripts"])
+
+    commands = [script.partition("=")[0].strip() for script in scripts]
+
+    assert Path(unit["Service"]["ExecStart"].split()[0]).name in commands
+
+
+def test_unit_does_not_restart_a_wrong_configuration(unit: configparser.RawConfigParser) -> None:
+    """Exit status 78 means that starting again does not help."""
+    assert unit["Service"]["RestartPreventExitStatus"] == "78"
+
+
+@pytest.mark.systemd_analyze
+def test_unit_is_valid(tmp_path: Path) -> None:
+    """systemd finds no fault in the unit; the command is one that exists here."""
+    text = UNIT.read_text(encoding="utf-8")
+    copy = tmp_path / UNIT.name
+    copy.write_text(text.replace("/opt/cvunetd/bin/cvunetd", sys.executable), encoding="utf-8")
+    program = shutil.which("systemd-analyze") or "systemd-analyze"
+
+    verified = subprocess.run(
+        [program, "verify", copy], capture_output=True, text=True, check=False
+    )
+
+    # Of other units on the machine it may complain.
+    complaints = [line for line in verified.stderr.splitlines() if UNIT.stem in line]
+    assert complaints == []
+    assert verified.returncode == 0
+
+
+def test_sample_configuration_is_yaml() -> None:
+    """config.yaml is a mapping that names a hot folder."""
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+    assert settings["folders"][0]["path"] == "hot"
+
+
+def test_dependencies_are_pinned(setup_cfg: configparser.ConfigParser) -> None:
+    """Every dependency has its tested version in constraints.txt."""
+    pins = lines((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+
+    pinned = {canonical(pin) for pin in pins if "==" in pin}
+
+    assert dependencies(setup_cfg) - pinned == set()
+
+
+def test_dependencies_have_a_reason(setup_cfg: configparser.ConfigParser) -> None:
+    """Every dependency is named in a table of CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+
+    named = {canonical(word) for row in rows for word in NAME.findall(row.split("|")[1])}
+
+    assert dependencies(setup_cfg) - named == set()
+
+
+def test_files_name_no_path_of_a_private_machine() -> None:
+    """Nothing in the project depends on where it was written."""
+    private = re.compile(rb"(?<![\w.-])/" + rb"work\b")
+
+    naming = [path for path in project_files() if private.search(path.read_bytes())]
+
+    assert naming == []
+
+
+def test_weights_are_installed_only_if_present(setup_cfg: configparser.ConfigParser) -> None:
+    """Every data file is a pattern, so that a checkout without weights installs too."""
+    patterns = [line for text in setup_cfg["options.data_files"].values() for line in lines(text)]
+
+    assert [pattern for pattern in patterns if "*" not in pattern] == []
