@@ -1,0 +1,56 @@
+"""The soft band of an alpha: where it is neither 0 nor 1, and the tiles that hold it.
+
+Filters and colour estimates matter only there, and it covers a few per cent of most pictures.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Window = tuple[slice, slice]
+
+TILE_PX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A block of the picture, as (rows, columns).
+
+    ``inner`` is the block, ``outer`` the block with its margin, ``core`` the block counted from
+    the margin's corner.
+    """
+
+    inner: Window
+    outer: Window
+    core: Window
+
+
+def soft_band(alpha: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """HxW float in [0, 1] to HxW bool: neither 0 nor 1."""
+    soft: NDArray[np.bool_] = (alpha > 0) & (alpha < 1)
+    return soft
+
+
+def tiles(mask: NDArray[np.bool_], *, margin_px: int) -> Iterator[Tile]:
+    """The blocks that hold any of an HxW mask, margins cut at the picture's edge."""
+    height, width = mask.shape
+    for top in range(0, height, TILE_PX):
+        for left in range(0, width, TILE_PX):
+            rows = slice(top, min(top + TILE_PX, height))
+            columns = slice(left, min(left + TILE_PX, width))
+            if mask[rows, columns].any():
+                yield _tile(rows, columns, limits=(height, width), margin_px=margin_px)
+
+
+def _tile(rows: slice, columns: slice, *, limits: tuple[int, int], margin_px: int) -> Tile:
+    outer = tuple(
+        slice(max(0, inner.start - margin_px), min(limit, inner.stop + margin_px))
+        for inner, limit in zip((rows, columns), limits, strict=True)
+    )
+    core = tuple(
+        slice(inner.start - wide.start, inner.stop - wide.start)
+        for inner, wide in zip((rows, columns), outer, strict=True)
+    )
+    return Tile((rows, columns), (outer[0], outer[1]), (core[0], core[1]))

@@ -1,0 +1,49 @@
+"""Convolutional block attention (CBAM, Woo et al. 2018, arXiv:1807.06521)."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ChannelAttention(nn.Module):
+    """Which channels matter: a shared two-layer perceptron of mean and maximum (equation 2)."""
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        hidden = max(4, channels // reduction)
+        self.perceptron = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1), nn.ReLU(inplace=True), nn.Conv2d(hidden, channels, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW to a gate Bx Cx1x1 in (0, 1)."""
+        mean = self.perceptron(x.mean((2, 3), keepdim=True))
+        peak = self.perceptron(x.amax((2, 3), keepdim=True))
+        return torch.sigmoid(mean + peak)
+
+
+class SpatialAttention(nn.Module):
+    """Which places matter: a 7x7 convolution of the channels' mean and maximum (equation 3)."""
+
+    def __init__(self, kernel: int = 7) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW to a gate Bx1xHxW in (0, 1)."""
+        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        return torch.sigmoid(self.conv(summary))
+
+
+class CBAM(nn.Module):
+    """Channel attention, then spatial attention."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channel = ChannelAttention(channels)
+        self.spatial = SpatialAttention()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW, same shape out."""
+        x = x * self.channel(x)
+        gated: Tensor = x * self.spatial(x)
+        return gated

@@ -1,0 +1,46 @@
+"""YAML documents read into frozen dataclasses, strictly: recipes and the weights' manifest."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from cvunet.errors import DocumentError
+
+T = TypeVar("T")
+
+
+def read(path: Path) -> dict[str, Any]:  # Any: YAML values, checked by the caller
+    """The mapping in a YAML file; `DocumentError` if it cannot be read or is no mapping."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DocumentError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise DocumentError(f"{path}: expected a mapping of keys to values")
+    return content
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a mapping as YAML, keys in the given order."""
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def build(kind: type[T], content: dict[str, Any], where: str) -> T:
+    """A dataclass from a mapping; unknown and missing keys are `DocumentError`s that name them."""
+    assert dataclasses.is_dataclass(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = sorted(set(content) - set(fields))
+    if unknown:
+        known = ", ".join(fields)
+        raise DocumentError(f"{where}: unknown key {unknown[0]!r}; known keys: {known}")
+    required = {
+        name
+        for name, field in fields.items()
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    missing = sorted(required - set(content))
+    if missing:
+        raise DocumentError(f"{where}: key {missing[0]!r} is missing")
+    return kind(**content)

@@ -1,0 +1,157 @@
+"""MobileNetV3-Large encoder with a width multiplier.
+
+Searching for MobileNetV3, Howard et al. 2019 (arXiv:1905.02244), table 1. Its BatchNorm is folded
+into the convolutions, as in the released graph that our starting weights come from, and its padding
+is TensorFlow's SAME.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One inverted residual block of the paper's table; ``out_channels`` at width 1."""
+
+    kernel: int
+    expansion: float
+    out_channels: int
+    has_squeeze_excite: bool
+    activation: type[nn.Module]
+    stride: int
+
+
+RE, HS = nn.ReLU, nn.Hardswish
+STEM_CHANNELS = 16
+LARGE: tuple[Row, ...] = (
+    #   kernel, expansion, out, squeeze-excite, activation, stride
+    Row(3, 1.0, 16, False, RE, 1),  # feature 1, stride 2
+    Row(3, 4.0, 24, False, RE, 2),
+    Row(3, 3.0, 24, False, RE, 1),  # feature 2, stride 4
+    Row(5, 3.0, 40, True, RE, 2),
+    Row(5, 3.0, 40, True, RE, 1),
+    Row(5, 3.0, 40, True, RE, 1),  # feature 3, stride 8
+    Row(3, 6.0, 80, False, HS, 2),
+    Row(3, 2.5, 80, False, HS, 1),
+    Row(3, 2.3, 80, False, HS, 1),
+    Row(3, 2.3, 80, False, HS, 1),
+    Row(3, 6.0, 112, True, HS, 1),
+    Row(3, 6.0, 112, True, HS, 1),  # feature 4, stride 16
+    Row(5, 6.0, 160, True, HS, 2),
+    Row(5, 6.0, 160, True, HS, 1),
+    Row(5, 6.0, 160, True, HS, 1),  # feature 5, stride 32
+)
+
+
+def make_divisible(channels: float) -> int:
+    """Nearest multiple of 8, at least 8, never more than 10 % below ``channels`` (MobileNetV2)."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+class SameConv(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding for even inputs: the odd pixel goes after."""
+
+    def __init__(  # the row's numbers, as nn.Conv2d takes them
+        self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        """``pad_value`` stays 0 except in the stem, whose black is -1."""
+        before = (kernel - stride) // 2
+        self.edges = (before, kernel - stride - before) if stride > 1 else (0, 0)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel,
+            stride=stride,
+            padding=0 if stride > 1 else kernel // 2,
+            groups=groups,
+        )
+        self.pad_value = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW to BxC'x(H/stride)x(W/stride)."""
+        before, after = self.edges
+        if after:
+            x = functional.pad(x, (before, after, before, after), value=self.pad_value)
+        return super().forward(x)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate from the global mean (arXiv:1709.01507), with MobileNetV3's hard sigmoid."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        squeezed = make_divisible(channels / 4)
+        self.reduce = nn.Conv2d(channels, squeezed, 1)
+        self.expand = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW, scaled per channel by a gate in [0, 1]."""
+        squeezed = functional.relu(self.reduce(x.mean((2, 3), keepdim=True)))
+        return x * functional.hardsigmoid(self.expand(squeezed))
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, gate, project; add the input where shapes allow."""
+
+    def __init__(self, in_channels: int, out_channels: int, row: Row) -> None:
+        super().__init__()
+        expanded = make_divisible(in_channels * row.expansion)
+        layers: list[nn.Module] = []
+        if row.expansion > 1:
+            layers += [SameConv(in_channels, expanded, kernel=1), row.activation()]
+        layers += [
+            SameConv(expanded, expanded, kernel=row.kernel, stride=row.stride, groups=expanded),
+            row.activation(),
+        ]
+        if row.has_squeeze_excite:
+            layers.append(SqueezeExcite(expanded))
+        layers.append(SameConv(expanded, out_channels, kernel=1))
+        self.layers = nn.Sequential(*layers)
+        self.is_residual = row.stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW to BxC'x(H/stride)x(W/stride)."""
+        y: Tensor = self.layers(x)
+        return x + y if self.is_residual else y
+
+
+class MobileNetV3(nn.Module):
+    """Five feature maps of a photo, at strides 2, 4, 8, 16 and 32."""
+
+    def __init__(self, width: float = 0.75, rows: tuple[Row, ...] = LARGE) -> None:
+        super().__init__()
+        channels = make_divisible(STEM_CHANNELS * width)
+        self.stem = SameConv(3, channels, kernel=3, stride=2)
+        self.stem.pad_value = -1.0
+        self.blocks = nn.ModuleList()
+        self.feature_ends: list[int] = []
+        self.out_channels: list[int] = []
+        for index, row in enumerate(rows):
+            out_channels = make_divisible(row.out_channels * width)
+            self.blocks.append(InvertedResidual(channels, out_channels, row))
+            channels = out_channels
+            if index + 1 == len(rows) or rows[index + 1].stride > 1:
+                self.feature_ends.append(index)
+                self.out_channels.append(channels)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Bx3xHxW in [-1, 1], sides multiples of 32; the five maps, finest first."""
+        features: list[Tensor] = []
+        x = functional.hardswish(self.stem(x))
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.feature_ends:
+                features.append(x)
+        return features
+
+
+@torch.no_grad()
+def fold_input_range(stem: SameConv) -> None:
+    """Make a stem that was trained on RGB in 0..255 take [-1, 1]: raw = 127.5 (x + 1)."""
+    assert stem.bias is not None
+    stem.bias += 127.5 * stem.weight.sum((1, 2, 3))
+    stem.weight *= 127.5

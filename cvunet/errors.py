@@ -1,0 +1,29 @@
+"""What can go wrong in the matting library; every message says what happened and what to do."""
+
+
+class CvunetError(Exception):
+    """Root of this library's errors."""
+
+
+class ImageError(CvunetError):
+    """The picture itself cannot be used: undecodable, too large, unsupported."""
+
+
+class WeightsError(CvunetError):
+    """The weights file is missing, altered or of another network."""
+
+
+class DeviceError(CvunetError):
+    """The device that was asked for is absent, or has died."""
+
+
+class DocumentError(CvunetError):
+    """A YAML document has an unknown key, lacks one, or cannot be read."""
+
+
+class TrainingError(CvunetError):
+    """Training cannot go on: bad data, or a loss that is not a number."""
+
+
+class DeviceMemoryError(CvunetError):
+    """The device has too little memory for this batch; a smaller one may pass."""

@@ -1,0 +1,1 @@
+"""Training of CV-UNet: shards, samples, losses, loop."""

@@ -1,0 +1,71 @@
+"""`python -m cvunet.training`: train a recipe."""
+
+import argparse
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+import torch
+
+from cvunet.errors import CvunetError
+from cvunet.network import CVUNet
+from cvunet.training import backbone, recipe, samples
+from cvunet.training.loop import Trainer
+
+DRY_RUN_STEPS = 10
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Command line to settings."""
+    parser = argparse.ArgumentParser(prog="python -m cvunet.training", description=__doc__)
+    parser.add_argument("--recipe", type=Path, default=Path("models/recipes/first.yaml"))
+    parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
+    parser.add_argument("--out", type=Path, help="folder of the run (default runs/NAME)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--loaders", type=int, default=1, help="processes that make samples")
+    parser.add_argument("--dry-run", action="store_true", help="ten steps, to see that it works")
+    return parser.parse_args(arguments)
+
+
+def shorten(full: recipe.Recipe) -> recipe.Recipe:
+    """The same recipe with ten steps."""
+    phase = dataclasses.replace(full.phases[0], steps=DRY_RUN_STEPS, batch=4)
+    return dataclasses.replace(
+        full, name=f"{full.name}-dry", phases=(phase,), validate_every=DRY_RUN_STEPS
+    )
+
+
+def train(options: argparse.Namespace) -> None:
+    """Run the recipe to its end."""
+    chosen = recipe.load(options.recipe)
+    if options.dry_run:
+        chosen = shorten(chosen)
+    torch.manual_seed(chosen.seed)
+    model = CVUNet(chosen.network)
+    backbone.load(model.encoder, options.data / backbone.FILE)
+    trainer = Trainer(
+        chosen,
+        model,
+        sources=samples.open_sources(options.data, "train"),
+        validation_sources=samples.open_sources(options.data, "val"),
+        folder=options.out or Path("runs") / chosen.name,
+        device=torch.device(options.device),
+        loaders=options.loaders,
+    )
+    trainer.run()
+
+
+def main() -> int:
+    """Exit status: 0 trained, 1 could not."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        train(parse(sys.argv[1:]))
+    except CvunetError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

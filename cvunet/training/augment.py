@@ -1,0 +1,111 @@
+"""Random changes to training pictures; every function takes the generator that it draws from."""
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from cvunet.training.shards import Pixels
+
+FloatPixels = NDArray[np.float32]
+KEEP_SUBJECT = 0.6  # a crop that loses more of the subject than this leaves is drawn again
+
+
+def chance(rng: Generator, probability: float) -> bool:
+    """True with the given probability."""
+    return bool(rng.random() < probability)
+
+
+def resize(pixels: Pixels, *, width: int, height: int) -> Pixels:
+    """Area averaging when shrinking, so that nothing aliases; bilinear when growing."""
+    is_smaller = width * height < pixels.shape[0] * pixels.shape[1]
+    kernel = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (width, height), interpolation=kernel).astype(np.uint8, copy=False)
+
+
+def draw_crop(rng: Generator, alpha: Pixels) -> tuple[slice, slice]:
+    """Rows and columns of a window of 35-100 % of the area that keeps most of the subject."""
+    height, width = alpha.shape
+    subject = float(alpha.sum())
+    for _ in range(6):
+        area = rng.uniform(0.35, 1.0)
+        aspect = np.exp(rng.uniform(-0.25, 0.25))
+        rows = min(height, max(32, round(height * np.sqrt(area) * aspect)))
+        columns = min(width, max(32, round(width * np.sqrt(area) / aspect)))
+        top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
+        window = slice(top, top + rows), slice(left, left + columns)
+        if subject == 0 or alpha[window].sum() >= KEEP_SUBJECT * subject:
+            return window
+    return slice(0, height), slice(0, width)
+
+
+def rotate(rng: Generator, rgb: Pixels, alpha: Pixels) -> tuple[Pixels, Pixels]:
+    """Both turned by up to 15 degrees, the corners filled by reflection."""
+    height, width = alpha.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-15, 15), 1.0)
+
+    def turn(pixels: Pixels) -> Pixels:
+        turned = cv2.warpAffine(
+            pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
+        return turned.astype(np.uint8, copy=False)
+
+    return turn(rgb), turn(alpha)
+
+
+def light(rng: Generator, rgb: Pixels, *, strength: float = 1.0) -> Pixels:
+    """Brightness, contrast, gamma and white balance of each channel through one table."""
+    levels = np.linspace(0, 1, 256, dtype=np.float32)
+    gamma = np.exp(rng.uniform(-0.35, 0.35) * strength)
+    contrast = 1 + rng.uniform(-0.25, 0.25) * strength
+    table = (levels**gamma - 0.5) * contrast + 0.5 + rng.uniform(-0.12, 0.12) * strength
+    balance = 1 + rng.uniform(-0.08, 0.08, 3) * strength
+    tables = np.clip(table[:, None] * balance * 255, 0, 255).astype(np.uint8)
+    return cv2.LUT(rgb, tables.reshape(1, 256, 3)).astype(np.uint8, copy=False)
+
+
+def saturate(rng: Generator, rgb: Pixels) -> Pixels:
+    """Colours pulled to or from grey; sometimes all the way."""
+    amount = 0.0 if chance(rng, 0.06) else rng.uniform(0.5, 1.4)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+    return np.clip(grey + (rgb - grey) * amount, 0, 255).astype(np.uint8)
+
+
+def blur(rng: Generator, rgb: Pixels) -> Pixels:
+    """Out of focus, or moved in a random direction."""
+    if chance(rng, 0.5):
+        return cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.4, 1.6)).astype(np.uint8, copy=False)
+    length = int(rng.integers(3, 8))
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1 / length
+    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), rng.uniform(0, 180), 1.0)
+    kernel = cv2.warpAffine(kernel, turn, (length, length)).astype(np.float32, copy=False)
+    kernel /= max(float(kernel.sum()), 1e-6)
+    return cv2.filter2D(rgb, -1, kernel).astype(np.uint8, copy=False)
+
+
+def grain(rng: Generator, rgb: Pixels) -> Pixels:
+    """Sensor noise."""
+    noise = rng.normal(0, rng.uniform(1, 14), rgb.shape)
+    return np.clip(rgb + noise, 0, 255).astype(np.uint8)
+
+
+def compress(rng: Generator, rgb: Pixels) -> Pixels:
+    """JPEG artefacts."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))]
+    _, data = cv2.imencode(".jpg", rgb, quality)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded.astype(np.uint8, copy=False)
+
+
+def wear(rng: Generator, rgb: Pixels) -> Pixels:
+    """What cameras and the web do to a photo; most are left nearly as they are."""
+    if chance(rng, 0.7):
+        rgb = light(rng, rgb)
+    if chance(rng, 0.5):
+        rgb = saturate(rng, rgb)
+    for change, probability in ((blur, 0.12), (grain, 0.15), (compress, 0.25)):
+        if chance(rng, probability):
+            rgb = change(rng, rgb)
+    return rgb

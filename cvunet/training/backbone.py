@@ -1,0 +1,55 @@
+"""Starting weights of the encoder, converted from a TensorFlow graph."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from cvunet.encoder import InvertedResidual, MobileNetV3, SqueezeExcite, fold_input_range
+from cvunet.errors import TrainingError
+
+FILE = Path("backbone") / "mobilenetv3-large-0.75-coco.npz"
+ROOT = "MobilenetV3/"
+
+
+def layer_names(index: int, block: InvertedResidual) -> list[tuple[nn.Conv2d, str, str]]:
+    """A block's convolutions with the names of their weight and bias in the graph."""
+    prefix = f"{ROOT}expanded_conv" + (f"_{index}" if index else "")
+    convs = [layer for layer in block.layers if isinstance(layer, nn.Conv2d)]
+    parts = ["depthwise/depthwise", "project/Conv2D"]
+    if len(convs) == 3:
+        parts.insert(0, "expand/Conv2D")
+    names = [
+        (conv, f"{prefix}/{part}_weights", f"{prefix}/{part}_bn_offset")
+        for conv, part in zip(convs, parts, strict=True)
+    ]
+    for layer in block.layers:
+        if isinstance(layer, SqueezeExcite):
+            for conv, part in ((layer.reduce, "Conv"), (layer.expand, "Conv_1")):
+                stem = f"{prefix}/squeeze_excite/{part}"
+                names.append((conv, f"{stem}/weights", f"{stem}/biases"))
+    return names
+
+
+@torch.no_grad()
+def load(encoder: MobileNetV3, path: Path) -> None:
+    """Fill the encoder in place; `TrainingError` if the file is missing or of another width."""
+    names = [
+        (encoder.stem, f"{ROOT}Conv/Conv2D_weights", f"{ROOT}Conv/Conv2D_bn_offset"),
+        *(
+            name
+            for index, block in enumerate(encoder.blocks)
+            if isinstance(block, InvertedResidual)
+            for name in layer_names(index, block)
+        ),
+    ]
+    try:
+        with np.load(path) as arrays:
+            for conv, weight, bias in names:
+                assert conv.bias is not None
+                conv.weight.copy_(torch.from_numpy(arrays[weight]))
+                conv.bias.copy_(torch.from_numpy(arrays[bias]))
+    except (OSError, KeyError, RuntimeError) as error:
+        raise TrainingError(f"{path}: does not fit the encoder: {error}") from error
+    fold_input_range(encoder.stem)

@@ -1,0 +1,104 @@
+"""Foregrounds with true alpha laid over backgrounds (Deep Image Matting, Xu et al. 2017)."""
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from cvunet.training import augment
+from cvunet.training.augment import FloatPixels, chance
+from cvunet.training.shards import Pixels
+
+
+def studio(rng: Generator, size: int) -> Pixels:
+    """A plain backdrop, mostly near white, with a gentle gradient, as products are shot."""
+    level = rng.uniform(200, 255) if chance(rng, 0.7) else rng.uniform(10, 230)
+    colour = np.clip(level + rng.normal(0, 6 if chance(rng, 0.6) else 40, 3), 0, 255)
+    rows, columns = np.mgrid[0:size, 0:size] / size - 0.5
+    slope = rng.normal(0, 18, 2)
+    shade = slope[0] * rows + slope[1] * columns
+    backdrop: Pixels = np.clip(colour + shade[..., None], 0, 255).astype(np.uint8)
+    return backdrop
+
+
+def backdrop(rng: Generator, rgb: Pixels, size: int) -> Pixels:
+    """A random square of a background picture, flipped, turned and re-lit."""
+    side = int(min(rgb.shape[:2]) * rng.uniform(0.5, 1.0))
+    top = int(rng.integers(0, rgb.shape[0] - side + 1))
+    left = int(rng.integers(0, rgb.shape[1] - side + 1))
+    square = augment.resize(rgb[top : top + side, left : left + side], width=size, height=size)
+    if chance(rng, 0.5):
+        square = square[:, ::-1]
+    return augment.light(rng, np.ascontiguousarray(square))
+
+
+def place(rng: Generator, rgba: Pixels, size: int) -> FloatPixels:
+    """The foreground on an empty square, colours premultiplied, SxSx4 in [0, 1].
+
+    Its longer side is an eighth of the frame to a little more than all of it; it may leave it.
+    """
+    foreground: FloatPixels = rgba.astype(np.float32) / np.float32(255)
+    foreground[..., :3] *= foreground[..., 3:]
+    if chance(rng, 0.5):
+        foreground = foreground[:, ::-1]
+    height, width = foreground.shape[:2]
+    reach = size * (rng.uniform(0.55, 1.15) if chance(rng, 0.8) else rng.uniform(0.12, 0.55))
+    scale = reach / max(height, width)
+    stretch = np.exp(rng.uniform(-0.12, 0.12))
+    angle = rng.uniform(-20, 20) if chance(rng, 0.3) else 0.0
+    if scale < 1:  # warpAffine does not average: shrink first, then move
+        shrunk = max(2, round(width * scale * stretch)), max(2, round(height * scale / stretch))
+        small = cv2.resize(foreground, shrunk, interpolation=cv2.INTER_AREA)
+        foreground = small.astype(np.float32, copy=False)
+        scale, stretch = 1.0, 1.0
+    height, width = foreground.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
+    spread = 0.12 + 0.25 * max(0.0, 1 - reach / size)
+    centre = size * (0.5 + rng.uniform(-spread, spread, 2))
+    matrix[:, 2] += centre - (width / 2, height / 2)
+    return cv2.warpAffine(
+        np.ascontiguousarray(foreground), matrix, (size, size), flags=cv2.INTER_LINEAR
+    ).astype(np.float32, copy=False)
+
+
+def match_light(rng: Generator, layer: FloatPixels, background: FloatPixels) -> FloatPixels:
+    """Move the foreground's brightness part of the way to the background's, to blend in."""
+    coverage = float(layer[..., 3].sum())
+    if coverage < 1:
+        return layer
+    mean = float(layer[..., :3].sum()) / (3 * coverage)
+    gain = 1 + rng.uniform(0, 0.6) * (float(background.mean()) / max(mean, 0.05) - 1)
+    matched = layer.copy()
+    matched[..., :3] = np.minimum(layer[..., :3] * np.clip(gain, 0.4, 1.8), layer[..., 3:])
+    return matched
+
+
+def cast_shadow(rng: Generator, background: FloatPixels, alpha: FloatPixels) -> FloatPixels:
+    """Darken the background by the blurred, shifted alpha; a shadow is never foreground."""
+    size = alpha.shape[0]
+    shift = rng.uniform(-0.06, 0.06, 2) * size + (0, 0.03 * size)
+    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
+    moved = cv2.warpAffine(alpha, matrix, (size, size))
+    soft = cv2.GaussianBlur(moved, (0, 0), rng.uniform(0.01, 0.05) * size)
+    darkness: FloatPixels = (rng.uniform(0.1, 0.6) * soft[..., None]).astype(np.float32)
+    return background * (1 - darkness)
+
+
+def compose(rng: Generator, foregrounds: list[Pixels], background: Pixels) -> tuple[Pixels, Pixels]:
+    """Lay foregrounds over a square background; the picture SxSx3 and its alpha SxS.
+
+    C = alpha F + (1 - alpha) B, on premultiplied colours (Porter and Duff 1984).
+    """
+    size = background.shape[0]
+    picture: FloatPixels = background.astype(np.float32) / np.float32(255)
+    alpha: FloatPixels = np.zeros((size, size), np.float32)
+    for rgba in foregrounds:
+        layer = match_light(rng, place(rng, rgba, size), picture)
+        if chance(rng, 0.35):
+            picture = cast_shadow(rng, picture, layer[..., 3])
+        cover = layer[..., 3:]
+        picture = layer[..., :3] + (1 - cover) * picture
+        alpha = layer[..., 3] + (1 - layer[..., 3]) * alpha
+    return (
+        np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8),
+        np.clip(alpha * 255 + 0.5, 0, 255).astype(np.uint8),
+    )

@@ -1,0 +1,63 @@
+"""What the network is taught to minimise.
+
+Boundary-weighted cross entropy and IoU follow F3Net (Wei et al. 2020, arXiv:1911.11445), the
+Laplacian pyramid Context-Aware Matting (Hou and Liu 2019, arXiv:1909.09725). All take float32.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BOUNDARY_SHARE = 8  # the boundary's neighbourhood is a window of this share of the side
+BOUNDARY_GAIN = 5.0
+COARSE_WEIGHT = 0.4
+PYRAMID_LEVELS = 4
+PYRAMID_WEIGHT = 2.0
+
+
+def boundary_weight(alpha: Tensor) -> Tensor:
+    """Bx1xHxW in [1, 6]: how unlike its neighbourhood a pixel is (F3Net, equation 7)."""
+    window = alpha.shape[-1] // BOUNDARY_SHARE | 1
+    mean = functional.avg_pool2d(
+        alpha, window, stride=1, padding=window // 2, count_include_pad=False
+    )
+    return 1 + BOUNDARY_GAIN * (mean - alpha).abs()
+
+
+def structure_loss(logits: Tensor, alpha: Tensor) -> Tensor:
+    """Boundary-weighted cross entropy plus soft IoU, per sample: B."""
+    weight = boundary_weight(alpha)
+    entropy = functional.binary_cross_entropy_with_logits(logits, alpha, reduction="none")
+    entropy = (weight * entropy).sum((1, 2, 3)) / weight.sum((1, 2, 3))
+    predicted = logits.sigmoid()
+    overlap = (weight * predicted * alpha).sum((1, 2, 3))
+    union = (weight * (predicted + alpha)).sum((1, 2, 3)) - overlap
+    # An empty picture has no overlap to speak of: the ones keep its loss at 0 for an empty answer.
+    return entropy + 1 - (overlap + 1) / (union + 1)
+
+
+def laplacian_loss(predicted: Tensor, alpha: Tensor) -> Tensor:
+    """L1 of the Laplacian pyramids, level k weighted by 2^k, per sample: B."""
+    difference = predicted - alpha
+    total = torch.zeros(len(alpha), dtype=alpha.dtype, device=alpha.device)
+    for level in range(PYRAMID_LEVELS):
+        smaller = functional.avg_pool2d(difference, 2)
+        grown = functional.interpolate(
+            smaller, size=difference.shape[2:], mode="bilinear", align_corners=False
+        )
+        total = total + 2.0**level * (difference - grown).abs().mean((1, 2, 3))
+        difference = smaller
+    return total
+
+
+def matting_loss(logits: Tensor, coarse: Tensor, alpha: Tensor, is_soft: Tensor) -> Tensor:
+    """Mean loss of a batch.
+
+    ``logits`` and ``alpha`` (in [0, 1]) are Bx1xHxW, ``coarse`` the auxiliary logits of stride 16,
+    ``is_soft`` B bool: only true mattes are compared by their Laplacian pyramids.
+    """
+    predicted = logits.sigmoid()
+    loss = structure_loss(logits, alpha) + (predicted - alpha).abs().mean((1, 2, 3))
+    loss = loss + PYRAMID_WEIGHT * is_soft * laplacian_loss(predicted, alpha)
+    small = functional.interpolate(alpha, size=coarse.shape[2:], mode="area")
+    return (loss + COARSE_WEIGHT * structure_loss(coarse, small)).mean()

@@ -1,0 +1,73 @@
+"""One training run in one YAML file: everything that decides what comes out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvunet import documents
+from cvunet.network import NetworkConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training at one picture size, its learning rate falling by a half cosine."""
+
+    size: int
+    """Side of the square input, a multiple of 32."""
+    steps: int
+    batch: int
+    rate_start: float
+    rate_end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Shares of the kinds of samples; need not add up to one."""
+
+    salient: float = 0.6
+    people: float = 0.15
+    composite: float = 0.23
+    empty: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All settings of a run."""
+
+    name: str
+    seed: int
+    network: NetworkConfig
+    phases: tuple[Phase, ...]
+    mixture: Mixture
+    foreground_weights: dict[str, float]
+    """How often a set of foregrounds is drawn, per picture; sets not named are left out."""
+    backbone_rate_ratio: float
+    """The encoder's learning rate over the rest's."""
+    weight_decay: float
+    ema_decay: float
+    warmup_steps: int
+    validate_every: int
+    """Steps between two validations, contact sheets and checkpoints."""
+
+    @property
+    def total_samples(self) -> int:
+        """Pictures drawn in the whole run."""
+        return sum(phase.steps * phase.batch for phase in self.phases)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps in the whole run."""
+        return sum(phase.steps for phase in self.phases)
+
+
+def load(path: Path) -> Recipe:
+    """Read a recipe; `DocumentError` names any unknown or missing key."""
+    content = documents.read(path)
+    network = dict(content.get("network", {}))
+    if "decoder_channels" in network:
+        network["decoder_channels"] = tuple(network["decoder_channels"])
+    content["network"] = documents.build(NetworkConfig, network, f"{path}: network")
+    content["mixture"] = documents.build(Mixture, content.get("mixture", {}), f"{path}: mixture")
+    content["phases"] = tuple(
+        documents.build(Phase, phase, f"{path}: phases") for phase in content.get("phases", [])
+    )
+    return documents.build(Recipe, content, str(path))

@@ -1,0 +1,76 @@
+"""Scores and contact sheets on the validation photos, at the network's own size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cvunet import scores
+from cvunet.network import CVUNet
+from cvunet.training import augment
+from cvunet.training.samples import Photo, load_photo
+from cvunet.training.shards import Pixels
+
+SHEET_COLUMNS = 8
+SHEET_CELL_PX = 160
+LOUD = (255, 0, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Mean scores over a set of photos."""
+
+    mae: float
+    iou: float
+
+
+def squared(photos: list[Photo], size: int) -> Iterator[tuple[Pixels, Pixels]]:
+    """Photo and alpha squeezed to the network's square."""
+    for photo in photos:
+        rgb, alpha = load_photo(photo)
+        yield (
+            augment.resize(rgb, width=size, height=size),
+            augment.resize(alpha, width=size, height=size),
+        )
+
+
+@torch.inference_mode()
+def predict(model: CVUNet, rgb: Pixels, device: torch.device) -> NDArray[np.float32]:
+    """Alpha SxS in [0, 1] of one square picture SxSx3; the model is in evaluation mode."""
+    image = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        logits = model(image.contiguous(memory_format=torch.channels_last))
+    alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
+    return alpha
+
+
+def measure(model: CVUNet, photos: list[Photo], *, size: int, device: torch.device) -> Result:
+    """MAE and IoU over the photos."""
+    errors, overlaps = [], []
+    for rgb, mask in squared(photos, size):
+        alpha, truth = predict(model, rgb, device), mask.astype(np.float32) / np.float32(255)
+        errors.append(scores.mean_absolute_error(alpha, truth))
+        overlaps.append(scores.intersection_over_union(alpha, truth))
+    return Result(float(np.mean(errors)), float(np.mean(overlaps)))
+
+
+def write_sheet(
+    path: Path, model: CVUNet, photos: list[Photo], *, size: int, device: torch.device
+) -> None:
+    """A PNG of photos over their cut-outs on a loud colour, to be looked at."""
+    columns = []
+    for rgb, _ in squared(photos, size):
+        alpha = predict(model, rgb, device)[..., None]
+        cutout = (rgb * alpha + np.array(LOUD) * (1 - alpha)).astype(np.uint8)
+        cells = (cv2.resize(part, (SHEET_CELL_PX, SHEET_CELL_PX)) for part in (rgb, cutout))
+        columns.append(np.concatenate(list(cells)))
+    rows = [
+        np.concatenate(columns[start : start + SHEET_COLUMNS], axis=1)
+        for start in range(0, len(columns) - SHEET_COLUMNS + 1, SHEET_COLUMNS)
+    ]
+    if not cv2.imwrite(str(path), np.ascontiguousarray(np.concatenate(rows)[..., ::-1])):
+        raise OSError(f"{path}: the contact sheet could not be written")

@@ -1,0 +1,163 @@
+"""Weights files: written in half precision, read only if their checksum is in the manifest.
+
+`python -m cvunet.weights record FILE` enters a file of your own into the manifest beside it.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import io
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cvunet import documents
+from cvunet.errors import CvunetError, DocumentError, WeightsError
+from cvunet.network import CVUNet, NetworkConfig
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.yaml"
+Provenance = dict[str, str | int | float | bool | None]
+
+
+def save(path: Path, model: CVUNet, *, config: NetworkConfig, provenance: Provenance) -> str:
+    """Write a weights file, whole or not at all, and return its SHA-256.
+
+    `WeightsError` if a number does not fit half precision; ``provenance`` says how it was trained.
+    """
+    state = {name: _halved(name, tensor) for name, tensor in model.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "config": dataclasses.asdict(config),
+            "state_dict": state,
+            "provenance": provenance,
+        },
+        buffer,
+    )
+    data = buffer.getvalue()
+    _replace(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """On the CPU, floating numbers in float16; counters as they are."""
+    tensor = tensor.detach().cpu()
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    if not torch.isfinite(half).all():
+        raise WeightsError(f"{name} holds numbers that are not finite in float16: train it again")
+    return half
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+
+
+def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
+    """Enter a file's checksum and its size in bytes; other entries stay."""
+    manifest = documents.read(manifest_path) if manifest_path.exists() else {}
+    manifest.setdefault("weights", {})[name] = {"sha256": sha256, "bytes": size}
+    part = manifest_path.with_name(f".{manifest_path.name}.part")
+    documents.write(part, manifest)
+    part.replace(manifest_path)
+
+
+def load(path: Path) -> CVUNet:
+    """A network in float32 and evaluation mode; `WeightsError` if anything is not as recorded.
+
+    What is hashed is what is loaded: the file is read once.
+    """
+    data = _read(path)
+    _check(path, data)
+    return _decode(path, data)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: the weights cannot be read ({error.strerror}): put the file there, or set "
+            "model.weights to where it is"
+        ) from error
+
+
+def _check(path: Path, data: bytes) -> None:
+    """The manifest beside the file must know these very bytes."""
+    manifest_path = path.with_name(MANIFEST)
+    found = hashlib.sha256(data).hexdigest()
+    remedy = (
+        f"fetch the file again, or record your own with: python -m cvunet.weights record {path}"
+    )
+    try:
+        expected = documents.read(manifest_path)["weights"][path.name]["sha256"]
+    except (DocumentError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{path}: has no SHA-256 in {manifest_path} (the file's is {found}): {remedy}"
+        ) from error
+    if expected != found:
+        raise WeightsError(f"{path}: SHA-256 is {found}, expected {expected}: {remedy}")
+
+
+def _decode(path: Path, data: bytes) -> CVUNet:
+    try:
+        content: dict[str, Any] = torch.load(  # Any: checked by what is built from it
+            io.BytesIO(data), map_location="cpu", weights_only=True
+        )
+        model = CVUNet(_config(content["config"]))
+        model.load_state_dict(content["state_dict"], strict=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # pickle, zip files and torch fail in their own ways
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise WeightsError(
+            f"{path}: not the weights of a CV-UNet of this version ({reason}): fetch the file again"
+        ) from error
+    return model.eval()
+
+
+def _config(content: dict[str, Any]) -> NetworkConfig:
+    config = documents.build(NetworkConfig, content, "config")
+    first, second, third, fourth = config.decoder_channels  # a list, if other tools wrote the file
+    return dataclasses.replace(config, decoder_channels=(first, second, third, fourth))
+
+
+def record_file(path: Path) -> None:
+    """Check that a file holds a CV-UNet, then enter it into the manifest beside it."""
+    data = _read(path)
+    _decode(path, data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    record(path.with_name(MANIFEST), path.name, sha256, len(data))
+    logger.info("%s: recorded with SHA-256 %s", path, sha256)
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: 0 recorded, 1 could not."""
+    parser = argparse.ArgumentParser(prog="python -m cvunet.weights", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("record", help="enter a weights file into the manifest")
+    command.add_argument("file", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    try:
+        record_file(options.file)
+    except (CvunetError, OSError) as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    sys.exit(main(sys.argv[1:]))
