@@ -1,0 +1,5 @@
+"""`python -m daemon` is `cvunetd`."""
+
+from daemon.cli import main
+
+main()

@@ -1,0 +1,204 @@
+"""Puts a service together: the only place that names concrete classes."""
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import folders as hot_folders
+from daemon import notify, scan, store
+from daemon.config import Config
+from daemon.delivery import Delivery
+from daemon.dispatcher import Dispatcher
+from daemon.drops import Drops, FixedDrop, TimedDrops
+from daemon.engines import Engine
+from daemon.engines.local import EngineSettings, open_engine
+from daemon.errors import InstallError
+from daemon.intake import Intake, Shelf
+from daemon.jobqueue import JobQueue
+from daemon.jobs import HotFolder
+from daemon.ledger import Ledger
+from daemon.lock import Lock
+from daemon.records import Records
+from daemon.recovery import Recovery
+from daemon.report import Report
+from daemon.retention import Retention
+from daemon.service import Clocks, Inbox, Parts, Service
+from daemon.standby import Standby
+from daemon.watch import Watcher
+
+logger = logging.getLogger(__name__)
+
+LEDGER = "ledger.db"
+LOCK = "lock"
+MEGA = 1_000_000
+
+
+def engine_settings(config: Config, base: Path) -> EngineSettings:
+    """The engine's share of the configuration."""
+    return EngineSettings(
+        weights=hot_folders.find_weights(config, base),
+        devices=config.model.devices,
+        precision=config.model.precision,
+        input_size=config.model.input_size,
+        max_batch=config.worker.max_batch,
+        max_wait_s=config.worker.max_wait_ms / 1000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The folders that one daemon owns."""
+
+    folders: list[HotFolder]
+    state: Path
+    quarantine: Path
+
+
+def workplace(config: Config, base: Path) -> Workplace:
+    """What the configuration says, checked; `InstallError` has a line for each fault."""
+    return Workplace(
+        folders=hot_folders.hot_folders(config, base),
+        state=hot_folders.resolve(base, config.state_dir),
+        quarantine=hot_folders.resolve(base, config.quarantine_dir),
+    )
+
+
+def lock_all(place: Workplace) -> list[Lock]:
+    """Own the state folder and every hot folder that we may write to."""
+    wanted = [(place.state / LOCK, f"state folder {place.state}")]
+    wanted += [
+        (folder.path / store.CLAIMS / LOCK, f"hot folder {folder.path}")
+        for folder in place.folders
+        if folder.originals != "keep"
+    ]
+    locks: list[Lock] = []
+    try:
+        for path, what in wanted:
+            lock = Lock(path)
+            lock.take(what)
+            locks.append(lock)
+    except OSError as error:
+        raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
+    return locks
+
+
+def polled_folders(folders: Iterable[HotFolder]) -> frozenset[str]:
+    """Folders that are swept often because events do not arrive, or because the user wants it."""
+    mounts = scan.MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    polled = set()
+    for folder in folders:
+        kind = scan.file_system(folder.path, mounts)
+        if folder.watch == "polling" or (folder.watch == "auto" and scan.is_silent(kind)):
+            polled.add(folder.name)
+            logger.info("folder %s (%s) is polled", folder.name, kind)
+    return frozenset(polled)
+
+
+def assemble(
+    config: Config,
+    place: Workplace,
+    engine: Engine,
+    *,
+    inbox: Inbox,
+    clocks: Clocks,
+    is_watching: bool,
+) -> Service:
+    """A service on hot folders, with time-stamped drops and retention."""
+    ledger = Ledger(place.state / LEDGER)
+    records = Records(ledger)
+    by_name = {folder.name: folder for folder in place.folders}
+    drops = TimedDrops(by_name, ledger=ledger, records=records, local_time=clocks.local)
+    retention = Retention(
+        [folder.output_root for folder in place.folders],
+        keep_days=config.retention.keep_days,
+        sweep_s=config.retention.sweep_s,
+        is_open=lambda path: any(drop.path == path for drop in records.open_drops()),
+        on_removed=ledger.forget_drop,
+    )
+    return build(
+        config,
+        place,
+        engine,
+        ledger=ledger,
+        drops=drops,
+        retention=retention,
+        inbox=inbox,
+        clocks=clocks,
+        is_watching=is_watching,
+    )
+
+
+def assemble_batch(
+    config: Config, place: Workplace, out: Path, engine: Engine, *, inbox: Inbox, clocks: Clocks
+) -> Service:
+    """A service that fills one folder from another and keeps all originals."""
+    ledger = Ledger(place.state / LEDGER)
+    records = Records(ledger)
+    drops = FixedDrop(out, ledger=ledger, records=records, now=clocks.now())
+    return build(
+        config,
+        place,
+        engine,
+        ledger=ledger,
+        drops=drops,
+        retention=None,
+        inbox=inbox,
+        clocks=clocks,
+        is_watching=False,
+    )
+
+
+def build(  # noqa: PLR0913  # this is where everything comes together
+    config: Config,
+    place: Workplace,
+    engine: Engine,
+    *,
+    ledger: Ledger,
+    drops: Drops,
+    retention: Retention | None,
+    inbox: Inbox,
+    clocks: Clocks,
+    is_watching: bool,
+) -> Service:
+    """Wire the parts."""
+    standby = Standby(min_free_mb=config.retention.min_free_mb)
+    shelf = Shelf(
+        folders={folder.name: folder for folder in place.folders},
+        ledger=ledger,
+        records=Records(ledger),
+        queue=JobQueue(config.worker.queue_size),
+        drops=drops,
+        standby=standby,
+    )
+    intake = Intake(shelf)
+    delivery = Delivery(shelf, place.quarantine)
+    notifier = notify.Notifier(
+        notify.find_send(), is_expected=is_watching and "NOTIFY_SOCKET" in os.environ
+    )
+    parts = Parts(
+        shelf=shelf,
+        intake=intake,
+        delivery=delivery,
+        recovery=Recovery(shelf, intake, delivery),
+        dispatcher=Dispatcher(
+            shelf, engine, put=inbox.put, max_pixels=int(config.worker.max_megapixels * MEGA)
+        ),
+        engine=engine,
+        retention=retention,
+        watcher=Watcher(inbox.put) if is_watching else None,
+        notifier=notifier,
+        report=Report(place.state, notifier),
+    )
+    return Service(
+        parts,
+        inbox,
+        clocks=clocks,
+        polled=polled_folders(place.folders),
+    )
+
+
+def open_local(config: Config, base: Path) -> Engine:
+    """The engine in this process, warm."""
+    return open_engine(engine_settings(config, base))

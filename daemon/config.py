@@ -1,0 +1,191 @@
+"""`config.yaml`: every setting with its default, checked whole before anything starts."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from daemon.configfaults import duplicates, explain
+from daemon.errors import InstallError
+
+SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+NAME_FIELDS = ("stem", "ext", "folder", "id")
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, strict about keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OutputOverrides(Section):
+    """``output:`` of one folder; what is left out comes from the common section."""
+
+    root: Path | None = None
+    drop_idle_s: Positive | None = None
+    drop_max_files: Count | None = None
+    format: Literal["png", "webp", "avif", "tiff", "jpeg"] | None = None
+    content: Literal["cutout", "alpha"] | None = None
+    background: str | None = None
+    name: str | None = None
+
+    @field_validator("background")
+    @classmethod
+    def check_background(cls, value: str | None) -> str | None:
+        """A colour as six hex digits."""
+        if value is not None and not COLOUR.fullmatch(value):
+            raise ValueError('write a colour as "#rrggbb", or null for transparency')
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def check_name(cls, value: str | None) -> str | None:
+        """A template of known fields that stays inside the drop."""
+        if value is None:
+            return value
+        try:
+            sample = value.format(**dict.fromkeys(NAME_FIELDS, "x"))
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            fields = " ".join(f"{{{name}}}" for name in NAME_FIELDS)
+            raise ValueError(f"a name is made of text and these fields: {fields}") from error
+        if "/" in sample or "\0" in sample or sample.startswith(".") or not sample.strip():
+            raise ValueError("a name has no slash, does not begin with a dot and is not empty")
+        return value
+
+
+class Output(OutputOverrides):
+    """Where results go and what they look like."""
+
+    root: Path = Path("outputs")
+    drop_idle_s: Positive = 30.0
+    drop_max_files: Count = 1000
+    format: Literal["png", "webp", "avif", "tiff", "jpeg"] = "png"
+    content: Literal["cutout", "alpha"] = "cutout"
+    name: str = "{stem}"
+
+
+class Folder(Section):
+    """One hot folder."""
+
+    path: Path
+    name: str | None = None
+    recursive: bool = True
+    settle_s: Positive = 2.0
+    defer_s: NotNegative = 120.0
+    watch: Literal["auto", "inotify", "polling"] = "auto"
+    originals: Literal["archive", "keep", "delete"] = "archive"
+    priority: int = 0
+    output: OutputOverrides = OutputOverrides()
+
+
+class Model(Section):
+    """The network and what it runs on."""
+
+    weights: Path = Path("models/cvunet.pth")
+    device: str | list[str] = "auto"
+    input_size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 512
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices as a list, also where the file names one."""
+        return (self.device,) if isinstance(self.device, str) else tuple(self.device)
+
+    @field_validator("device")
+    @classmethod
+    def check_device(cls, value: str | list[str]) -> str | list[str]:
+        """Names that torch will understand."""
+        names = [value] if isinstance(value, str) else value
+        if not names or not all(re.fullmatch(r"auto|cpu|cuda(:\d+)?", name) for name in names):
+            raise ValueError("a device is auto, cpu, cuda, cuda:0 or a list of such")
+        return value
+
+
+class WorkerSettings(Section):
+    """The pipeline's bounds."""
+
+    engine: Literal["local"] = "local"
+    max_batch: Annotated[int, Field(ge=1, le=256)] = 8
+    max_wait_ms: NotNegative = 20.0
+    queue_size: Count = 64
+    max_megapixels: Positive = 100.0
+
+
+class Postprocess(Section):
+    """What is done to the alpha at the picture's own size."""
+
+    filter: Literal["bilateral", "guided", "none"] = "bilateral"
+    diameter: Annotated[int, Field(ge=1, le=51)] = 9
+    sigma_color: Positive = 0.1
+    sigma_space: Positive = 3.0
+    decontaminate: bool = True
+
+
+class Retention(Section):
+    """What is deleted when, and when the disk counts as full."""
+
+    keep_days: Positive = 7.0
+    sweep_s: Positive = 3600.0
+    min_free_mb: NotNegative = 512.0
+
+
+class Log(Section):
+    """How much is said."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Section):
+    """The whole file."""
+
+    folders: Annotated[list[Folder], Field(min_length=1)] = [Folder(path=Path("hot"), name="hot")]
+    output: Output = Output()
+    model: Model = Model()
+    worker: WorkerSettings = WorkerSettings()
+    postprocess: Postprocess = Postprocess()
+    retention: Retention = Retention()
+    state_dir: Path = Path("state")
+    quarantine_dir: Path = Path("failed")
+    log: Log = Log()
+
+
+def find(named: Path | None) -> Path | None:
+    """The file that counts: the named one, else ./config.yaml, else /etc; None means defaults."""
+    if named is not None:
+        return named
+    return next((path for path in SEARCHED if path.is_file()), None)
+
+
+def load(named: Path | None) -> tuple[Config, Path]:
+    """The configuration and the folder that its relative paths start from.
+
+    `InstallError` has one line for each fault: file, line, key, what to write instead.
+    """
+    path = find(named)
+    if path is None:
+        return Config(), Path.cwd()
+    try:
+        text = path.read_text(encoding="utf-8")
+        content: Any = yaml.safe_load(text)  # Any: YAML gives whatever the user wrote
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise InstallError(f"{path}: cannot be read ({error.strerror}); check --config") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InstallError(f"{path}: is not valid YAML: {reason}") from error
+    twins = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
+    if twins:
+        raise InstallError("\n".join(twins))
+    try:
+        config = Config.model_validate({} if content is None else content)
+    except ValidationError as error:
+        faults = [(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+        raise InstallError(explain(path, tree, faults, Config)) from error
+    return config, path.resolve().parent

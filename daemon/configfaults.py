@@ -1,0 +1,90 @@
+"""Faults of a configuration told by line: which key, what is wrong, what was probably meant."""
+
+import difflib
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+Place = tuple[int | str, ...]
+Fault = tuple[Place, str, str]
+
+
+def explain(path: Path, tree: Node | None, faults: list[Fault], model: type[BaseModel]) -> str:
+    """One line for each fault."""
+    return "\n".join(f"{path}:{line_of(tree, f[0])}: {tell(f, model)}" for f in faults)
+
+
+def tell(fault: Fault, model: type[BaseModel]) -> str:
+    """A fault without its line."""
+    place, kind, message = fault
+    key = dotted(place)
+    if kind == "extra_forbidden":
+        known = known_keys(model, place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        return f"unknown key {key!r}; {hint}"
+    if kind == "missing":
+        return f"key {key!r} is missing"
+    return f"{key}: {message.removeprefix('Value error, ')}" if key else message
+
+
+def dotted(place: Place) -> str:
+    """folders[0].path, as people write it."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")
+
+
+def line_of(node: Node | None, place: Place) -> int:
+    """The line of the deepest part of a place that the file has; 1 for an empty file."""
+    line = node.start_mark.line if node is not None else 0
+    for part in place:
+        child: Node | None = None
+        if isinstance(node, MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    line, child = key.start_mark.line, value
+        elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+            child = node.value[part]
+            line = child.start_mark.line
+        if child is None:
+            break
+        node = child
+    return line + 1
+
+
+def duplicates(node: Node | None) -> list[tuple[int, str]]:
+    """Line and name of every key that stands twice in one mapping; YAML would keep the last."""
+    if isinstance(node, SequenceNode):
+        return [twin for item in node.value for twin in duplicates(item)]
+    if not isinstance(node, MappingNode):
+        return []
+    seen: set[str] = set()
+    twins: list[tuple[int, str]] = []
+    for key, value in node.value:
+        if key.value in seen:
+            twins.append((key.start_mark.line + 1, str(key.value)))
+        seen.add(str(key.value))
+        twins += duplicates(value)
+    return twins
+
+
+def known_keys(model: type[BaseModel], place: Place) -> list[str]:
+    """The keys that the section at a place may have."""
+    for part in place:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:  # Any: annotations have no common type
+    """The section inside an annotation such as ``list[Folder]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(model_in, get_args(annotation))), None)

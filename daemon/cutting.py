@@ -1,0 +1,83 @@
+"""`cvunetd cut`: single pictures, without hot folder, ledger or drop."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import config as configuration
+from daemon import files, store
+from daemon import folders as hot_folders
+from daemon.assembly import MEGA, open_local
+from daemon.config import Config
+from daemon.engines import Engine
+from daemon.errors import InstallError, describe, printable
+from daemon.jobs import Failed, Outcome, Rendering, Task
+from daemon.naming import SUFFIXES, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One picture on its way."""
+
+    source: Path
+    target: Path
+    part: Path
+    future: "Future[Outcome]"
+
+
+def cut(
+    sources: Sequence[Path],
+    out: Path,
+    config_path: Path | None,
+    *,
+    start_logging: Callable[[str], None],
+) -> list[str]:
+    """Cut pictures out into a folder, or one into a file; one line for each that failed."""
+    config, base = configuration.load(config_path)
+    start_logging("warning")
+    rendering = hot_folders.rendering(config, config.output)
+    targets = choose_targets(sources, out, rendering)
+    engine = open_local(config, base)
+    cuts = [
+        submit(engine, config, rendering, source, target)
+        for source, target in zip(sources, targets, strict=True)
+    ]
+    failures = [line for line in map(complete, cuts) if line]
+    engine.close()
+    return failures
+
+
+def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> list[Path]:
+    """Where results go; the folder is made. ``out`` is a file if it is named like one result."""
+    suffix = SUFFIXES[rendering.format]
+    is_file = len(sources) == 1 and out.suffix.lower() == suffix and not out.is_dir()
+    folder = (out.parent if is_file else out).absolute()
+    try:
+        files.make_folders(folder)
+    except OSError as error:
+        raise InstallError(
+            f"{folder} cannot be made: {error.strerror}; choose another -o"
+        ) from error
+    return [out] if is_file else [out / (source.stem + suffix) for source in sources]
+
+
+def submit(engine: Engine, config: Config, rendering: Rendering, source: Path, target: Path) -> Cut:
+    """Begin one picture. A link that the user names is followed, unlike those in a hot folder."""
+    part = target.parent / f".{new_id(0.0)}.part"
+    max_pixels = int(config.worker.max_megapixels * MEGA)
+    task = Task(source.name, source.resolve(), part, rendering, max_pixels)
+    return Cut(source, target, part, engine.submit(task))
+
+
+def complete(cut: Cut) -> str:
+    """Wait for one picture and give the result its name; what went wrong, or nothing."""
+    outcome = cut.future.result()
+    if isinstance(outcome, Failed):
+        store.remove_part(cut.part)
+        return f"{printable(cut.source)}: {outcome.reason}"
+    try:
+        store.publish(cut.part, files.free_name(cut.target, lambda path: False))
+    except OSError as error:
+        return f"{printable(cut.target)}: {describe(error)}"
+    return ""

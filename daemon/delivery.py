@@ -1,0 +1,268 @@
+"""From an outcome to a published result, a rejected original or another try."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import files, store
+from daemon.errors import Blame, DeviceError, InstallError, blame, describe, printable
+from daemon.intake import Shelf
+from daemon.jobs import (
+    MAX_ATTEMPTS,
+    Cancelled,
+    Done,
+    Failed,
+    HotFolder,
+    Identity,
+    Job,
+    Outcome,
+    State,
+)
+from daemon.naming import names
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 5.0  # doubled with each attempt
+UNARCHIVED_S = 10.0
+#: A picture that cannot be decoded yet is looked at this many times before it is old enough.
+DEFERRALS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Unarchived:
+    """A published result whose original has not been put beside it yet."""
+
+    job: Job
+    done: Done | None
+    """None after a crash, which has taken the details with it."""
+
+
+class Delivery:
+    """Decides what follows from an outcome, and does it."""
+
+    def __init__(self, shelf: Shelf, quarantine: Path) -> None:
+        self.shelf = shelf
+        self.quarantine = quarantine
+        self.unarchived: list[Unarchived] = []
+        self.next_try = 0.0
+        self.done = 0
+        self.failed = 0
+
+    def deliver(self, job: Job, outcome: Outcome, *, now: float) -> None:
+        """Act on an outcome. `DeviceError` and `InstallError` tell that the process must end."""
+        folder = self.shelf.folders[job.folder]
+        try:
+            match outcome:
+                case Done():
+                    self.complete(folder, job, outcome, now=now)
+                case Cancelled():
+                    self.release(job, reason="")
+                case Failed():
+                    self.settle_failure(folder, job, outcome, now=now)
+        except OSError as error:
+            self.rest(folder, job, error)
+
+    def rest(self, folder: HotFolder, job: Job, error: OSError) -> None:
+        """A file could not be moved: the folder's trouble. The job waits, its attempt refunded."""
+        if blame(error) is not Blame.MACHINE:
+            raise error
+        self.shelf.standby.enter(folder, f"{printable(job.relative)}: {describe(error)}")
+        self.release(job, reason=describe(error))
+
+    # --- a picture that came out ----------------------------------------------------------
+
+    def complete(self, folder: HotFolder, job: Job, done: Done, *, now: float) -> None:
+        """Publish, archive, finish, in this order: a crash between any two is recovered from."""
+        current = files.identity(job.source)
+        if current is not None and current != done.identity:
+            self.redo(folder, job, current, now=now)
+            return
+        job = self.publish(folder, job, now=now)
+        self.finish(Unarchived(job, done), now=now)
+
+    def redo(self, folder: HotFolder, job: Job, current: Identity, *, now: float) -> None:
+        """The original changed while it was cut out: the result is of a version that is gone."""
+        store.remove_part(job.part)
+        renewed = self.renew(job, current, now=now)
+        if renewed is not None:
+            reason = "changed while it was read"
+            logger.info("%s %s; again", printable(job.relative), reason, extra=about(job))
+            self.release(renewed, reason=reason, not_before=now + folder.settle_s)
+
+    def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
+        """Write down that the original has changed; None if that version has a job of its own."""
+        if self.shelf.records.knows_version(current, job.source):
+            logger.info("a newer job has %s", printable(job.source), extra=about(job))
+            self.shelf.ledger.forget(job)
+            return None
+        return self.shelf.ledger.note_version(job, current, now=now)
+
+    def publish(self, folder: HotFolder, job: Job, *, now: float) -> Job:
+        """Give the result its name; if somebody else has taken that, another."""
+        while True:
+            try:
+                store.publish(job.part, job.target)
+            except FileExistsError:
+                job = self.rename(folder, job, now=now)
+            else:
+                return job
+
+    def rename(self, folder: HotFolder, job: Job, *, now: float) -> Job:
+        """Other names in the same drop; the part, named by id, stays where it is."""
+        drop = self.shelf.records.drop_of(job)
+        fresh = names(folder, drop, job.relative, job.id, is_taken=self.shelf.records.is_reserved)
+        return self.shelf.ledger.move(job, drop=drop.id, target=fresh.target, archive=job.archive)
+
+    def finish(self, published: Unarchived, *, now: float) -> None:
+        """Put the original away and close the job; where that fails, try again later."""
+        job = published.job
+        try:
+            self.put_away(job)
+        except OSError as error:
+            logger.error(  # the cause is an operating system's, the text says it all
+                "%s is published, but its original could not be put away: %s; trying again",
+                printable(job.target),
+                describe(error),
+                extra=about(job),
+            )
+            self.unarchived.append(published)
+            return
+        self.shelf.ledger.finish(job, published.done, now=now)
+        self.shelf.drops.touch(job.drop)
+        self.done += 1
+        logger.info("done %s", printable(job.target), extra=about(job))
+
+    def put_away(self, job: Job) -> None:
+        """Archive, delete or leave the original."""
+        if job.archive is not None:
+            store.archive(job.source, job.archive)
+        elif self.shelf.folders[job.folder].originals == "delete":
+            store.discard(job.source)
+        self.drop_claim(job)
+
+    def drop_claim(self, job: Job) -> None:
+        """Remove the empty folders that the claim has left."""
+        folder = self.shelf.folders[job.folder]
+        if folder.originals != "keep":
+            store.drop_claim(folder.path, job.id)
+
+    def finish_unarchived(self, *, monotonic: float, now: float) -> None:
+        """Try again, from time to time, to put originals away."""
+        if not self.unarchived or monotonic < self.next_try:
+            return
+        self.next_try = monotonic + UNARCHIVED_S
+        waiting, self.unarchived = self.unarchived, []
+        for published in waiting:
+            self.finish(published, now=now)
+
+    # --- a picture that did not -----------------------------------------------------------
+
+    def settle_failure(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
+        """The verdict on a failure, by whose fault it is."""
+        store.remove_part(job.part)
+        match failed.blame:
+            case Blame.FILE:
+                self.reject_or_defer(folder, job, failed.reason, now=now)
+            case Blame.UNKNOWN:
+                self.retry_or_reject(job, failed.reason, now=now)
+            case Blame.MACHINE:
+                self.shelf.standby.enter(folder, f"{printable(job.relative)}: {failed.reason}")
+                self.release(job, reason=failed.reason)
+            case Blame.DEVICE:
+                self.release(job, reason=failed.reason)
+                raise DeviceError(failed.reason)
+            case Blame.INSTALL:
+                self.release(job, reason=failed.reason)
+                raise InstallError(failed.reason)
+
+    def reject_or_defer(self, folder: HotFolder, job: Job, reason: str, *, now: float) -> None:
+        """A young file may still be on its way: a scanner pauses, a copy stalls."""
+        if not folder.path.is_dir():
+            self.shelf.standby.enter(folder, f"{folder.path} is not there")
+            self.release(job, reason=reason)
+            return
+        current = files.identity(job.source)
+        if current is not None and current != job.identity:
+            renewed = self.renew(job, current, now=now)
+            if renewed is None:
+                return
+            job = renewed
+        if current is not None and is_young(job, folder.defer_s, now):
+            wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
+            logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))
+            self.release(job, reason=reason, not_before=now + wait_s)
+            return
+        self.reject(job, reason, now=now)
+
+    def retry_or_reject(self, job: Job, reason: str, *, now: float) -> None:
+        """Unforeseen trouble may pass; three starts are enough."""
+        if job.attempts >= MAX_ATTEMPTS:
+            self.reject(job, f"{reason} (given up after {job.attempts} attempts)", now=now)
+            return
+        not_before = now + RETRY_S * 2 ** (job.attempts - 1)
+        self.shelf.ledger.retry(job, not_before=not_before, reason=reason)
+        self.requeue(job, attempts=job.attempts, not_before=not_before)
+        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=about(job))
+
+    def reject(self, job: Job, reason: str, *, now: float) -> None:
+        """Into quarantine with its reason; a kept original stays where it is."""
+        folder = self.shelf.folders[job.folder]
+        place = self.quarantine / folder.name / job.relative
+        quarantine = job.quarantine or files.free_name(place, lambda path: False)
+        job = self.shelf.ledger.note_quarantine(job, quarantine=quarantine, reason=reason)
+        self.put_in_quarantine(job, now=now)
+
+    def put_in_quarantine(self, job: Job, *, now: float) -> None:
+        """Move and close; also what is left of a rejection that a crash interrupted."""
+        assert job.quarantine is not None
+        folder = self.shelf.folders[job.folder]
+        is_kept = folder.originals == "keep"
+        store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=is_kept)
+        self.drop_claim(job)
+        self.shelf.ledger.fail(job, reason=job.reason, now=now)
+        self.shelf.drops.touch(job.drop)
+        self.failed += 1
+        logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=about(job))
+
+    # --- back into the queue --------------------------------------------------------------
+
+    def release(self, job: Job, *, reason: str, not_before: float = 0.0) -> None:
+        """Queue a job again, its attempt refunded."""
+        self.shelf.ledger.release(job, not_before=not_before, reason=reason)
+        self.requeue(job, attempts=max(job.attempts - 1, 0), not_before=not_before)
+
+    def requeue(self, job: Job, *, attempts: int, not_before: float) -> None:
+        """Put the ledger's new row back into the queue."""
+        fresh = self.shelf.records.job(job.id)
+        assert fresh is not None
+        assert (fresh.state, fresh.attempts) == (State.QUEUED, attempts)
+        priority = self.shelf.folders[job.folder].priority
+        self.shelf.queue.put(fresh, priority=priority, not_before=not_before)
+
+
+def is_young(job: Job, defer_s: float, now: float) -> bool:
+    """The original may still be being written.
+
+    Counted from the last change that we saw. A modification time long before the picture came (a
+    move, a copy that keeps times) proves that it is older than that.
+    """
+    if job.identity.mtime_ns / 1e9 <= job.added_at - defer_s and job.changed_at <= job.added_at:
+        return False
+    return now - job.changed_at < defer_s
+
+
+def reason_of(job: Job, now: float) -> dict[str, object]:
+    """What stands beside a quarantined picture."""
+    return {
+        "source": printable(job.relative),
+        "folder": job.folder,
+        "reason": job.reason,
+        "attempts": job.attempts,
+        "id": job.id,
+        "rejected_at": now,
+    }
+
+
+def about(job: Job) -> dict[str, str]:
+    """The log's fields of a job."""
+    return {"JOB": job.id, "HOT_FOLDER": job.folder}

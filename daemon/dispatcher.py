@@ -1,0 +1,103 @@
+"""From the queue to the engine: which job starts when, and where its result will lie."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+
+from daemon import files
+from daemon.engines import Engine
+from daemon.errors import Blame, blame, describe
+from daemon.intake import Shelf
+from daemon.jobs import Ended, HotFolder, Job, Message, Outcome, Task
+from daemon.naming import names
+
+
+class Dispatcher:
+    """Keeps the engine busy."""
+
+    def __init__(
+        self, shelf: Shelf, engine: Engine, *, put: Callable[[Message], None], max_pixels: int
+    ) -> None:
+        """``put`` takes messages from the engine's threads."""
+        self.shelf = shelf
+        self.engine = engine
+        self.put = put
+        self.max_pixels = max_pixels
+        self.running: dict[str, Job] = {}
+        self.suspect: Job | None = None
+        self.resting: dict[str, list[Job]] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is in the engine, or could be."""
+        return bool(self.running or self.suspect or any(self.shelf.queue.waiting_jobs()))
+
+    def dispatch(self, *, now: float) -> None:
+        """Start jobs while the engine has use for them."""
+        for job in self.startable(now):
+            try:
+                placed = self.settle_place(job, now=now)
+            except OSError as error:
+                self.rest(job, error)
+                continue
+            running = self.shelf.ledger.start(placed)
+            self.running[job.id] = running
+            future = self.engine.submit(self.task(running))
+            future.add_done_callback(partial(self.report_end, job.id))
+
+    def startable(self, now: float) -> Iterator[Job]:
+        """Jobs whose turn it is.
+
+        One that failed unforeseen or was in work when the daemon died goes alone: if it takes the
+        process down again, its neighbours must not be counted as guilty with it.
+        """
+        while len(self.running) < self.engine.depth and not self.has_suspect_running():
+            job = self.suspect or self.shelf.queue.take(now)
+            self.suspect = None
+            if job is None:
+                return
+            if self.shelf.standby.has(job.folder):
+                self.resting.setdefault(job.folder, []).append(job)
+            elif job.attempts and self.running:
+                self.suspect = job
+                return
+            else:
+                yield job
+
+    def has_suspect_running(self) -> bool:
+        """A job is in work for the second or third time."""
+        return any(job.attempts > 1 for job in self.running.values())
+
+    def rest(self, job: Job, error: OSError) -> None:
+        """The place of a result cannot be made: the folder rests, and the job with it."""
+        if blame(error) is not Blame.MACHINE:
+            raise error
+        self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
+        self.resting.setdefault(job.folder, []).append(job)
+
+    def resume(self, folder: HotFolder) -> None:
+        """The folder's trouble has passed: its jobs go back into the queue."""
+        for job in self.resting.pop(folder.name, []):
+            self.shelf.queue.put(job, priority=folder.priority)
+
+    def settle_place(self, job: Job, *, now: float) -> Job:
+        """The folder for the result; a drop that somebody has deleted is replaced by a new one."""
+        folder, drop = self.shelf.folders[job.folder], self.shelf.records.drop_of(job)
+        if not drop.path.is_dir():
+            drop = self.shelf.drops.place(folder, now=now)
+            is_taken = self.shelf.records.is_reserved
+            fresh = names(folder, drop, job.relative, job.id, is_taken=is_taken)
+            job = self.shelf.ledger.move(
+                job, drop=drop.id, target=fresh.target, archive=fresh.archive
+            )
+        files.make_folders(job.target.parent)
+        return job
+
+    def task(self, job: Job) -> Task:
+        """What the worker needs to know."""
+        rendering = self.shelf.folders[job.folder].rendering
+        return Task(job.id, job.source, job.part, rendering, self.max_pixels)
+
+    def report_end(self, job_id: str, future: "Future[Outcome]") -> None:
+        """In some thread of the engine: put a message and return."""
+        self.put(Ended(job_id, future.result()))

@@ -1,0 +1,175 @@
+"""Time-stamped output folders: which a picture goes to, when it closes, its manifest."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from daemon import __version__, files, store
+from daemon.errors import printable
+from daemon.jobs import HotFolder, State
+from daemon.ledger import Drop, Ending, Ledger
+from daemon.records import Records
+
+logger = logging.getLogger(__name__)
+
+#: A manifest of a busy drop is written again at most this often; at its end always.
+MANIFEST_S = 2.0
+
+
+class Drops(Protocol):
+    """Where results go."""
+
+    def place(self, folder: HotFolder, *, now: float) -> Drop:
+        """The drop for a picture that arrives now."""
+
+    def touch(self, drop_id: int) -> None:
+        """A job of this drop has ended; its manifest is out of date."""
+
+    def upkeep(self, *, now: float, is_final: bool = False) -> None:
+        """Write manifests that are due; close drops that are through."""
+
+
+class Manifests:
+    """Writes the manifests of drops whose jobs have ended, but not after every single one."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.dirty: set[int] = set()
+        self.written_at: dict[int, float] = {}
+
+    def write_due(self, drops: list[Drop], *, now: float, is_final: bool) -> None:
+        """Write those that are out of date and either idle or old enough."""
+        for drop in drops:
+            if drop.id not in self.dirty:
+                continue
+            is_old = now - self.written_at.get(drop.id, 0.0) >= MANIFEST_S
+            if is_old or is_final or not self.records.has_open_jobs(drop):
+                self.write(drop, closed_at=None, now=now)
+
+    def write(self, drop: Drop, *, closed_at: float | None, now: float) -> None:
+        """Write one manifest."""
+        store.write_manifest(drop.path, manifest(drop, self.records.endings(drop), closed_at))
+        self.dirty.discard(drop.id)
+        self.written_at[drop.id] = now
+
+
+class TimedDrops:
+    """One open drop for each hot folder; it closes after a while without new pictures."""
+
+    def __init__(
+        self,
+        folders: dict[str, HotFolder],
+        *,
+        ledger: Ledger,
+        records: Records,
+        local_time: Callable[[float], datetime],
+    ) -> None:
+        """``local_time`` turns UTC seconds into the time that stands in folder names."""
+        self.folders = folders
+        self.ledger = ledger
+        self.records = records
+        self.local_time = local_time
+        self.manifests = Manifests(records)
+
+    def place(self, folder: HotFolder, *, now: float) -> Drop:
+        """The folder's open drop, or a new one if that is idle, full, gone or of another root."""
+        for drop in self.records.open_drops():
+            if (
+                drop.folder == folder.name
+                and drop.path.parent == folder.output_root
+                and drop.path.is_dir()
+                and 0 <= now - drop.last_at < folder.drop_idle_s
+                and self.records.drop_size(drop) < folder.drop_max_files
+            ):
+                return drop
+        path = store.open_drop(folder.output_root, local_time=self.local_time(now))
+        drop = self.ledger.open_drop(folder.name, path, now=now)
+        self.manifests.write(drop, closed_at=None, now=now)
+        logger.info("opened drop %s", printable(path))
+        return drop
+
+    def touch(self, drop_id: int) -> None:
+        """Its manifest is out of date."""
+        self.manifests.dirty.add(drop_id)
+
+    def upkeep(self, *, now: float, is_final: bool = False) -> None:
+        """Manifests, then drops without new pictures and without open jobs are closed."""
+        drops = self.records.open_drops()
+        self.manifests.write_due(
+            [drop for drop in drops if drop.path.is_dir()], now=now, is_final=is_final
+        )
+        for drop in drops:
+            if self.is_idle(drop, now) and not self.records.has_open_jobs(drop):
+                self.close(drop, now=now)
+
+    def is_idle(self, drop: Drop, now: float) -> bool:
+        """No picture has come for long enough; a drop of a folder that is gone idles at once."""
+        folder = self.folders.get(drop.folder)
+        return folder is None or not 0 <= now - drop.last_at < folder.drop_idle_s
+
+    def close(self, drop: Drop, *, now: float) -> None:
+        """The last manifest, then the row. A drop that somebody has deleted is only closed."""
+        if drop.path.is_dir():
+            self.manifests.write(drop, closed_at=now, now=now)
+        self.ledger.close_drop(drop, now=now)
+        logger.info("closed drop %s", printable(drop.path))
+
+
+class FixedDrop:
+    """All results go to one folder: a batch."""
+
+    def __init__(self, path: Path, *, ledger: Ledger, records: Records, now: float) -> None:
+        files.make_folders(path)
+        self.drop = records.drop_at(path) or ledger.open_drop("batch", path, now=now)
+        self.manifests = Manifests(records)
+
+    def place(self, folder: HotFolder, *, now: float) -> Drop:
+        """The one folder."""
+        return self.drop
+
+    def touch(self, drop_id: int) -> None:
+        """Its manifest is out of date."""
+        self.manifests.dirty.add(drop_id)
+
+    def upkeep(self, *, now: float, is_final: bool = False) -> None:
+        """Write the manifest when it is due; a batch's folder does not close."""
+        self.manifests.write_due([self.drop], now=now, is_final=is_final)
+
+
+def manifest(drop: Drop, endings: list[Ending], closed_at: float | None) -> dict[str, Any]:
+    """A drop's manifest, ready for JSON; paths are relative to the drop, times UTC."""
+    return {
+        "made_by": f"cvunetd {__version__}",
+        "folder": drop.folder,
+        "opened_at": utc(drop.opened_at),
+        "closed_at": None if closed_at is None else utc(closed_at),
+        "pictures": [picture(drop, ending) for ending in endings],
+    }
+
+
+def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
+    """One picture's entry."""
+    job = ending.job
+    entry: dict[str, Any] = {
+        "source": printable(job.relative),
+        "state": job.state.value,
+        "id": job.id,
+        "attempts": job.attempts,
+        "found_by": job.found_by,
+        "added_at": utc(job.added_at),
+        "ended_at": utc(ending.ended_at),
+    }
+    if job.state is State.DONE:
+        entry["result"] = printable(job.target.relative_to(drop.path))
+        entry["original"] = job.archive and printable(job.archive.relative_to(drop.path))
+    else:
+        entry["reason"] = job.reason
+        entry["quarantine"] = job.quarantine and printable(job.quarantine)
+    return entry | ending.details
+
+
+def utc(seconds: float) -> str:
+    """UTC seconds as ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,27 @@
+"""Engines run tasks; to the service they all look the same."""
+
+from concurrent.futures import Future
+from typing import Protocol
+
+from daemon.jobs import Outcome, Task
+
+
+class Engine(Protocol):
+    """Runs tasks somewhere. Only paths cross this border, never pixels."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on, for people."""
+
+    @property
+    def depth(self) -> int:
+        """How many tasks keep it busy; more would only wait inside."""
+
+    def submit(self, task: Task) -> "Future[Outcome]":
+        """Begin a task. The future gets an outcome and never an exception."""
+
+    def drain(self) -> None:
+        """Tasks that have not begun end as `Cancelled`; the others end as usual."""
+
+    def close(self) -> None:
+        """Wait for what runs, then let go of everything."""

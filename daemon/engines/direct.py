@@ -1,0 +1,44 @@
+"""An engine that runs a function at once, in the caller's thread: for tests."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from daemon.jobs import Cancelled, Outcome, Task
+
+
+class DirectEngine:
+    """Runs tasks as they are submitted, or when `run_held` is called."""
+
+    device = "none"
+
+    def __init__(
+        self, work: Callable[[Task], Outcome], *, depth: int = 8, is_held: bool = False
+    ) -> None:
+        self.work = work
+        self.depth = depth
+        self.is_held = is_held
+        self.held: list[tuple[Task, Future[Outcome]]] = []
+
+    def submit(self, task: Task) -> "Future[Outcome]":
+        """Run a task now, or keep it until `run_held`."""
+        future: Future[Outcome] = Future()
+        if self.is_held:
+            self.held.append((task, future))
+        else:
+            future.set_result(self.work(task))
+        return future
+
+    def run_held(self) -> None:
+        """Run everything that was kept."""
+        held, self.held = self.held, []
+        for task, future in held:
+            future.set_result(self.work(task))
+
+    def drain(self) -> None:
+        """Everything that was kept is cancelled."""
+        held, self.held = self.held, []
+        for _, future in held:
+            future.set_result(Cancelled())
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,56 @@
+"""The engine in this process: threads and a warm model for each device."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from daemon.worker import Limits, Worker, open_predictors
+
+logger = logging.getLogger(__name__)
+
+#: Decoded pictures inside the pipeline; 200 megapixels are about 1.5 GB at their peak.
+PIXELS_IN_FLIGHT = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the engine needs to know."""
+
+    weights: Path
+    devices: tuple[str, ...]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    input_size: int
+    max_batch: int
+    max_wait_s: float
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def open_engine(settings: EngineSettings) -> Worker:
+    """Load the model once for each device and warm it; ready when this returns.
+
+    `InstallError` if the weights or a named device are missing.
+    """
+    predictors = open_predictors(
+        settings.weights,
+        devices=settings.devices,
+        precision=settings.precision,
+        input_size=settings.input_size,
+    )
+    threads = max(1, min(cores(), 16) // 2 + 1)
+    limits = Limits(
+        max_batch=settings.max_batch,
+        max_wait_s=settings.max_wait_s,
+        decoders=threads,
+        finishers=threads,
+        pixels_in_flight=PIXELS_IN_FLIGHT,
+    )
+    worker = Worker(predictors, limits)
+    worker.warm()
+    logger.info("the model is warm on %s", worker.device)
+    return worker

@@ -1,0 +1,95 @@
+"""Who is to blame for a failure: the one place that decides it."""
+
+import errno
+from enum import Enum
+from pathlib import Path
+
+EXIT_SOME_FAILED = 1
+EXIT_DEVICE = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the queue
+EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
+
+
+class Blame(Enum):
+    """Whose fault a failure is; the service's verdict follows from it."""
+
+    FILE = "file"  # the picture is rejected, once it is old enough to be whole
+    UNKNOWN = "unknown"  # tried again, rejected after three starts
+    MACHINE = "machine"  # the folder stands by, nothing is rejected
+    DEVICE = "device"  # the process stops at once
+    INSTALL = "install"  # exit 78
+
+
+class DaemonError(Exception):
+    """Root of the daemon's errors; the message says what, which file, what to do."""
+
+
+class InstallError(DaemonError):
+    """Configuration or weights are wrong: a person must mend them."""
+
+
+class PictureError(DaemonError):
+    """The picture cannot be cut out, however often it is tried."""
+
+
+class DeviceError(DaemonError):
+    """The device is gone or its context is poisoned; this process cannot repair it."""
+
+
+class MachineError(DaemonError):
+    """A disk is full, a folder cannot be written, a share is gone: it will pass."""
+
+
+#: What the operating system says when a place, not a picture, is in trouble.
+MACHINE_ERRNOS = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EHOSTDOWN,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENODEV,
+        errno.ENOENT,
+        errno.ENOSPC,
+        errno.ENOTCONN,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
+    (PictureError, Blame.FILE),
+    (DeviceError, Blame.DEVICE),
+    (MachineError, Blame.MACHINE),
+    (InstallError, Blame.INSTALL),
+)
+
+
+def blame(error: BaseException) -> Blame:
+    """Decide whose fault an exception is."""
+    for kind, verdict in BLAMES:
+        if isinstance(error, kind):
+            return verdict
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
+        return Blame.MACHINE
+    return Blame.UNKNOWN
+
+
+def describe(error: BaseException) -> str:
+    """One line for logs and reason files."""
+    text = " ".join(str(error).split())
+    if isinstance(error, DaemonError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def printable(path: Path | str) -> str:
+    """A path for people: bytes that are no text, and control characters, are escaped."""
+    text = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

@@ -1,0 +1,164 @@
+"""Files on disk: opened with care, made durable, never written over another."""
+
+import errno
+import filecmp
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from daemon.errors import PictureError
+from daemon.jobs import Identity
+
+NAME_MAX_BYTES = 255
+VERSION_DIGITS = 12  # room that a version and a suffix need in a name
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
+#: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
+UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; no link is followed, no pipe waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise PictureError("the original vanished before it was read") from error
+    except OSError as error:
+        if error.errno in UNREADABLE:
+            raise PictureError(
+                f"may not be read: {error.strerror}; mend its mode, then retry"
+            ) from error
+        raise
+    stream = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stream.close()
+        raise PictureError("not a regular file: links, pipes and devices are not opened")
+    return stream
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and its parents, each one durable in its own parent."""
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def exists(path: Path) -> bool:
+    """Something has this name; links are not followed, dangling ones count."""
+    return os.path.lexists(path)
+
+
+def identity(path: Path) -> Identity | None:
+    """The version of a regular file; None if it is gone or something else."""
+    try:
+        return Identity.of(path.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def versioned(path: Path, version: int) -> Path:
+    """cat.png, cat_2.png, cat_3.png …, cut short where the name would be too long."""
+    if version == 1 and len(os.fsencode(path.name)) <= NAME_MAX_BYTES:
+        return path
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= NAME_MAX_BYTES // 2 else ""
+    stem = path.name.removesuffix(suffix) if suffix else path.name
+    ending = f"_{version}{suffix}" if version > 1 else suffix
+    room = NAME_MAX_BYTES - len(os.fsencode(suffix)) - VERSION_DIGITS
+    cut = os.fsencode(stem)[:room]
+    # A cut inside a character of several bytes would make a name that is no text.
+    text = (
+        stem if len(cut) == len(os.fsencode(stem)) else cut.decode("utf-8", "ignore") or "picture"
+    )
+    return path.with_name(text + ending)
+
+
+def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
+    """The first version of a name that is neither on disk nor taken otherwise."""
+    version = 1
+    while exists(candidate := versioned(path, version)) or is_taken(candidate):
+        version += 1
+    return candidate
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder unless something is in it."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise
+
+
+def is_same_content(one: Path, other: Path) -> bool:
+    """Both are the same file, or an interrupted move's equal copies."""
+    if not exists(one):
+        return True
+    return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
+
+
+def move(source: Path, destination: Path) -> None:
+    """Rename; across file systems copy, fsync, rename, unlink."""
+    try:
+        settle_name(source, destination)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_across(source, destination)
+    sync_folder(source.parent)
+
+
+def settle_name(source: Path, destination: Path) -> None:
+    """Rename within a file system, never over another file, and make it durable.
+
+    A hard link fails where the name is taken, which a rename does not; where there are no hard
+    links, the name is looked at first. A crash between the two leaves both names on one inode.
+    """
+    try:
+        os.link(source, destination, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if exists(destination):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination) from error
+        source.rename(destination)
+    else:
+        source.unlink()
+    sync_folder(destination.parent)
+
+
+def copy_across(source: Path, destination: Path) -> None:
+    """Copy beside the destination, make it durable, rename, then remove the source."""
+    part = destination.with_name(f".{source.parent.name[:40]}-{os.getpid()}.part")
+    with source.open("rb") as reader, part.open("wb") as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
+        writer.flush()
+        os.fsync(writer.fileno())
+    shutil.copystat(source, part, follow_symlinks=False)
+    settle_name(part, destination)
+    source.unlink()
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:  # Any: JSON
+    """Write beside, fsync, rename: readers see the old or the new text, never half of it."""
+    part = path.with_name(f".cvunetd-{os.getpid()}.part")
+    with part.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+        json.dump(content, stream, indent=2, ensure_ascii=False)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)
+    sync_folder(path.parent)

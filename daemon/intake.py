@@ -1,0 +1,164 @@
+"""From a hint to a queued job: settle, claim, enter into the ledger."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import files, scan, store
+from daemon.drops import Drops
+from daemon.errors import Blame, blame, describe, printable
+from daemon.jobqueue import JobQueue
+from daemon.jobs import Hint, HotFolder, Identity, Job, Seen
+from daemon.ledger import Ledger
+from daemon.naming import names, new_id
+from daemon.records import Records
+from daemon.settle import Settle, Settled
+from daemon.standby import Standby
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where jobs are kept: the parts that intake, delivery and recovery share."""
+
+    folders: dict[str, HotFolder]
+    ledger: Ledger
+    records: Records
+    queue: JobQueue
+    drops: Drops
+    standby: Standby
+
+
+class Intake:
+    """Takes pictures out of hot folders once they are whole and there is room for them."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.settle = Settle(files.identity)
+        self.found_by: Counter[str] = Counter()
+
+    def see(self, seen: Seen, *, monotonic: float) -> None:
+        """Follow a hint."""
+        folder = self.shelf.folders.get(seen.folder)
+        if folder is None or self.shelf.standby.has(seen.folder):
+            return
+        if not seen.path.is_relative_to(folder.path):
+            return  # renamed out of the folder
+        if scan.has_ignored_part(seen.path.relative_to(folder.path)):
+            return
+        if seen.hint is Hint.FOLDER:
+            if folder.recursive:
+                self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic)
+            return
+        self.track(folder, seen.path, seen.hint, monotonic=monotonic)
+
+    def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float) -> None:
+        """Look at everything that lies in a folder, whatever events have said."""
+        if not self.shelf.standby.has(folder.name):
+            self.scan(folder, folder.path, hint, monotonic=monotonic)
+
+    def scan(self, folder: HotFolder, top: Path, hint: Hint, *, monotonic: float) -> None:
+        """Track all pictures below ``top``."""
+        try:
+            for path in scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped):
+                self.track(folder, path, hint, monotonic=monotonic)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if top == folder.path:
+                self.shelf.standby.enter(folder, describe(error))
+        except OSError as error:
+            self.shelf.standby.enter(folder, describe(error))
+
+    def track(self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float) -> None:
+        """Watch one file until it is whole."""
+        if folder.originals == "keep":
+            identity = files.identity(path)
+            if identity is None or self.shelf.records.knows_version(identity, path):
+                return
+        self.settle.track(
+            folder.name,
+            path,
+            hint,
+            settle_s=folder.settle_s,
+            empty_s=folder.defer_s,
+            now=monotonic,
+        )
+
+    def take_in(self, *, monotonic: float, now: float) -> int:
+        """Claim what is whole, as far as the queue has room; how many came in."""
+        taken = 0
+        for settled in self.settle.ready(monotonic, limit=self.shelf.queue.room):
+            folder = self.shelf.folders.get(settled.folder)
+            # A folder that rests is swept when it resumes.
+            if folder is not None and not self.shelf.standby.has(folder.name):
+                taken += self.accept(folder, settled, now=now)
+        return taken
+
+    def accept(self, folder: HotFolder, settled: Settled, *, now: float) -> bool:
+        """Claim one file and enter it; trouble makes the folder rest and the file stay."""
+        try:
+            job = self.claim(folder, settled, now=now)
+        except FileNotFoundError:
+            return False  # taken away between two looks; nothing of it is ours yet
+        except OSError as error:
+            self.refuse(folder, settled, error)
+            return False
+        if job is None:
+            return False
+        self.found_by[job.found_by] += 1
+        self.shelf.queue.put(job, priority=folder.priority)
+        where = "keeps" if folder.originals == "keep" else "claimed"
+        logger.info("%s %s", where, printable(settled.path), extra={"JOB": job.id})
+        return True
+
+    def refuse(self, folder: HotFolder, settled: Settled, error: OSError) -> None:
+        """A claim or a new drop failed: the machine is in trouble, not the picture."""
+        if blame(error) is not Blame.MACHINE:
+            raise error
+        self.shelf.standby.enter(folder, f"{printable(settled.path)}: {describe(error)}")
+
+    def claim(self, folder: HotFolder, settled: Settled, *, now: float) -> Job | None:
+        """Take the file and write its row; None if this version of a kept original is known."""
+        relative, job_id = settled.path.relative_to(folder.path), new_id(now)
+        if folder.originals == "keep":
+            if self.shelf.records.knows_version(settled.identity, settled.path):
+                return None
+            return self.enter(
+                folder, relative, job_id, settled.path, settled.hint.found_by, now=now
+            )
+        # The drop first: if it cannot be made, the file must not have been taken.
+        self.shelf.drops.place(folder, now=now)
+        claimed = store.claim(folder.path, relative, job_id)
+        return self.enter(folder, relative, job_id, claimed, settled.hint.found_by, now=now)
+
+    def enter(  # all that a row needs
+        self,
+        folder: HotFolder,
+        relative: Path,
+        job_id: str,
+        source: Path,
+        found_by: str,
+        *,
+        now: float,
+    ) -> Job:
+        """Reserve names and write the row of a file that is ours already."""
+        drop = self.shelf.drops.place(folder, now=now)
+        reserved = names(folder, drop, relative, job_id, is_taken=self.shelf.records.is_reserved)
+        # A link swapped in at the last moment has no identity; the worker refuses to open it.
+        identity = files.identity(source) or Identity(0, 0, 0, 0)
+        job = Job(
+            id=job_id,
+            folder=folder.name,
+            relative=relative,
+            source=source,
+            target=reserved.target,
+            archive=reserved.archive,
+            drop=drop.id,
+            identity=identity,
+            found_by=found_by,
+            added_at=now,
+            changed_at=now,
+        )
+        self.shelf.ledger.add(job, is_kept=folder.originals == "keep")
+        return job

@@ -1,0 +1,60 @@
+"""Queued jobs in the order in which they start: by time, then folder priority, then age."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from daemon.jobs import Job
+
+
+@dataclass(order=True, frozen=True, slots=True)
+class Place:
+    """A job's place in the queue."""
+
+    priority: int
+    added_at: float
+    job_id: str
+    job: Job = field(compare=False)
+
+
+class JobQueue:
+    """Bounded by count: what does not fit stays in the hot folder, which is the real queue."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.waiting: list[Place] = []
+        self.delayed: list[tuple[float, Place]] = []
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.delayed)
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be taken in; delayed ones take no room, lest they block others."""
+        return max(self.size - len(self.waiting), 0)
+
+    def put(self, job: Job, *, priority: int, not_before: float = 0.0) -> None:
+        """Add a job; a higher priority starts earlier. Recovered jobs may overfill the queue."""
+        place = Place(-priority, job.added_at, job.id, job)
+        if not_before > 0:
+            heapq.heappush(self.delayed, (not_before, place))
+            return
+        heapq.heappush(self.waiting, place)
+
+    def take(self, now: float) -> Job | None:
+        """The next job that may start."""
+        self.promote(now)
+        return heapq.heappop(self.waiting).job if self.waiting else None
+
+    def promote(self, now: float) -> None:
+        """Move delayed jobs whose time has come among the waiting."""
+        while self.delayed and self.delayed[0][0] <= now:
+            heapq.heappush(self.waiting, heapq.heappop(self.delayed)[1])
+
+    def next_due(self) -> float | None:
+        """When the next delayed job may start."""
+        return self.delayed[0][0] if self.delayed else None
+
+    def waiting_jobs(self) -> Iterator[Job]:
+        """Jobs that could start now, in no order."""
+        return (place.job for place in self.waiting)

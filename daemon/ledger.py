@@ -1,0 +1,243 @@
+"""Job states in SQLite: what has been taken in, what became of it. The only writer of states."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from daemon.errors import InstallError
+from daemon.jobs import Done, Identity, Job, State
+
+VERSION = 1
+SCHEMA = Path(__file__).with_name("schema.sql")
+BUSY_S = 10.0
+Row = sqlite3.Row
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """One time-stamped output folder."""
+
+    id: int
+    folder: str
+    path: Path
+    opened_at: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a finished or failed job ended, for manifests and status."""
+
+    job: Job
+    ended_at: float
+    details: dict[str, Any]  # Any: JSON
+
+
+def as_bytes(path: Path | None) -> bytes | None:
+    """A path as it is stored."""
+    return None if path is None else os.fsencode(path)
+
+
+def as_path(stored: bytes | None) -> Path | None:
+    """A stored path."""
+    return None if stored is None else Path(os.fsdecode(stored))
+
+
+class Ledger:
+    """One SQLite file, one owner; every public method is one transaction."""
+
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
+        """Open or create; `InstallError` if the file is of a newer version."""
+        self.path = path
+        if is_read_only:
+            self.db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S
+            )
+        else:
+            self.db = sqlite3.connect(path, timeout=BUSY_S)
+        self.db.row_factory = sqlite3.Row
+        self.db.isolation_level = None  # transactions are ours to begin
+        if not is_read_only:
+            self.prepare()
+
+    def prepare(self) -> None:
+        """Durability settings, then the schema."""
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
+        self.db.execute("PRAGMA foreign_keys = ON")
+        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise InstallError(
+                f"{self.path}: written by a newer cvunetd (version {version}, this one knows"
+                f" {VERSION}): upgrade, or set another state_dir"
+            )
+        if version == 0:
+            script = SCHEMA.read_text(encoding="utf-8")
+            self.db.executescript(
+                f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Nested ones join the outer one, so that a tick can share one commit."""
+        if self.db.in_transaction:
+            yield self.db
+            return
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    # --- changes of state -------------------------------------------------------------------
+
+    def add(self, job: Job, *, is_kept: bool = False) -> None:
+        """A new row, queued; its names are reserved by the table's unique indexes."""
+        identity = job.identity
+        row = {
+            "id": job.id,
+            "folder": job.folder,
+            "state": State.QUEUED.value,
+            "relative": as_bytes(job.relative),
+            "source": as_bytes(job.source),
+            "target": as_bytes(job.target),
+            "archive": as_bytes(job.archive),
+            "drop_id": job.drop,
+            "device": identity.device,
+            "inode": identity.inode,
+            "size": identity.size,
+            "mtime_ns": identity.mtime_ns,
+            "is_kept": int(is_kept),
+            "found_by": job.found_by,
+            "added_at": job.added_at,
+            "changed_at": job.changed_at,
+        }
+        names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+        with self.transaction() as db:
+            db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", row)
+            db.execute("UPDATE drops SET last_at = ? WHERE id = ?", (job.added_at, job.drop))
+
+    def start(self, job: Job) -> Job:
+        """queued -> running; the attempt counts from now, not from its end."""
+        attempts = job.attempts + 1
+        running = State.RUNNING
+        self.change(job, State.QUEUED, state=running.value, attempts=attempts, quarantine=None)
+        return replace(job, state=running, attempts=attempts, quarantine=None)
+
+    def finish(self, job: Job, done: Done | None, *, now: float) -> None:
+        """running -> done; recovery knows no details."""
+        details = "{}"
+        if done is not None:
+            size = {"width": done.width, "height": done.height}
+            details = json.dumps(size | {"seconds": done.seconds, "warnings": done.warnings})
+        self.change(
+            job, State.RUNNING, state=State.DONE.value, ended_at=now, details=details, reason=""
+        )
+
+    def retry(self, job: Job, *, not_before: float, reason: str) -> None:
+        """running -> queued; the attempt stays counted."""
+        self.change(
+            job, State.RUNNING, state=State.QUEUED.value, not_before=not_before, reason=reason
+        )
+
+    def release(self, job: Job, *, not_before: float = 0.0, reason: str = "") -> None:
+        """running -> queued; the attempt is given back: it was not the picture's fault."""
+        self.change(
+            job,
+            State.RUNNING,
+            state=State.QUEUED.value,
+            attempts=max(job.attempts - 1, 0),
+            not_before=not_before,
+            reason=reason,
+        )
+
+    def fail(self, job: Job, *, reason: str, now: float) -> None:
+        """running -> failed."""
+        self.change(job, State.RUNNING, state=State.FAILED.value, ended_at=now, reason=reason)
+
+    # --- notes on a row, its state unchanged ------------------------------------------------
+
+    def note_quarantine(self, job: Job, *, quarantine: Path, reason: str) -> Job:
+        """Write down where a rejected original is about to go, so that a crash cannot hide it."""
+        self.change(job, State.RUNNING, quarantine=as_bytes(quarantine), reason=reason)
+        return replace(job, quarantine=quarantine, reason=reason)
+
+    def note_version(self, job: Job, identity: Identity, *, now: float) -> Job:
+        """The original changed after it was added."""
+        self.change(
+            job,
+            job.state,
+            device=identity.device,
+            inode=identity.inode,
+            size=identity.size,
+            mtime_ns=identity.mtime_ns,
+            changed_at=now,
+        )
+        return replace(job, identity=identity, changed_at=now)
+
+    def move(self, job: Job, *, drop: int, target: Path, archive: Path | None) -> Job:
+        """Give a job other names: its drop has closed, or its target was taken from outside."""
+        self.change(
+            job, job.state, drop_id=drop, target=as_bytes(target), archive=as_bytes(archive)
+        )
+        return replace(job, drop=drop, target=target, archive=archive)
+
+    def change(self, job: Job, expected: State, /, **columns: Any) -> None:  # Any: column values
+        """Update one row, which must be in the expected state."""
+        assignments = ", ".join(f"{name} = :{name}" for name in columns)
+        values = columns | {"job_id": job.id, "expected": expected.value}
+        with self.transaction() as db:
+            changed = db.execute(
+                f"UPDATE jobs SET {assignments} WHERE id = :job_id AND state = :expected", values
+            ).rowcount
+        assert changed == 1, f"job {job.id} is not {expected.value}"
+
+    def forget(self, job: Job) -> None:
+        """Remove a row, so that a kept original may be taken again."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
+
+    # --- drops ------------------------------------------------------------------------------
+
+    def open_drop(self, folder: str, path: Path, *, now: float) -> Drop:
+        """A new row for a folder that the store has just made."""
+        with self.transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO drops (folder, path, opened_at, last_at) VALUES (?, ?, ?, ?)",
+                (folder, as_bytes(path), now, now),
+            )
+        assert cursor.lastrowid is not None
+        return Drop(cursor.lastrowid, folder, path, now, now)
+
+    def reopen_drop(self, drop: Drop) -> None:
+        """A batch goes on in the folder where it stopped."""
+        with self.transaction() as db:
+            db.execute("UPDATE drops SET closed_at = NULL WHERE id = ?", (drop.id,))
+
+    def close_drop(self, drop: Drop, *, now: float) -> None:
+        """No more pictures come into this folder."""
+        with self.transaction() as db:
+            db.execute("UPDATE drops SET closed_at = ? WHERE id = ?", (now, drop.id))
+
+    def forget_drop(self, path: Path) -> None:
+        """Retention has deleted the folder: its rows go with it, but for kept originals."""
+        with self.transaction() as db:
+            row = db.execute("SELECT id FROM drops WHERE path = ?", (as_bytes(path),)).fetchone()
+            if row is None:
+                return
+            # A kept original still lies in its hot folder; without its row it would be taken again.
+            db.execute("DELETE FROM jobs WHERE drop_id = ? AND is_kept = 0", (row["id"],))
+            kept = db.execute("SELECT 1 FROM jobs WHERE drop_id = ?", (row["id"],)).fetchone()
+            if kept is None:
+                db.execute("DELETE FROM drops WHERE id = ?", (row["id"],))

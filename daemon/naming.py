@@ -1,0 +1,46 @@
+"""What results and originals are called."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import files, store
+from daemon.jobs import HotFolder
+from daemon.ledger import Drop
+
+SUFFIXES = {"png": ".png", "webp": ".webp", "avif": ".avif", "tiff": ".tiff", "jpeg": ".jpg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where a job's result and original go."""
+
+    target: Path
+    archive: Path | None
+
+
+def new_id(now: float) -> str:
+    """A job's id: sorts by time, safe in every file name."""
+    return f"{int(now * 1000):012x}{secrets.token_hex(4)}"
+
+
+def names(
+    folder: HotFolder,
+    drop: Drop,
+    relative: Path,
+    job_id: str,
+    *,
+    is_taken: Callable[[Path], bool],
+) -> Names:
+    """Free names in a drop; sub-folders are mirrored."""
+    stem = folder.name_template.format(
+        stem=relative.stem, ext=relative.suffix.removeprefix("."), folder=folder.name, id=job_id
+    )
+    # What comes out of a template may hold a slash only if a field did, and no field can end it.
+    stem = stem.replace("/", "_").lstrip(".") or "picture"
+    target = drop.path / relative.parent / (stem + SUFFIXES[folder.rendering.format])
+    archive = None
+    if folder.originals == "archive":
+        archive = files.free_name(drop.path / store.ORIGINALS / relative, is_taken)
+    return Names(files.free_name(target, is_taken), archive)

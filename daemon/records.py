@@ -1,0 +1,144 @@
+"""Questions to the ledger: everything that reads it and changes nothing."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from daemon.jobs import Identity, Job, State
+from daemon.ledger import Drop, Ending, Ledger, Row, as_bytes, as_path
+
+
+def job_of(row: Row) -> Job:
+    """A row of ``jobs`` as a value."""
+    relative, source, target = (
+        as_path(row["relative"]),
+        as_path(row["source"]),
+        as_path(row["target"]),
+    )
+    assert relative is not None
+    assert source is not None
+    assert target is not None
+    return Job(
+        id=row["id"],
+        folder=row["folder"],
+        relative=relative,
+        source=source,
+        target=target,
+        archive=as_path(row["archive"]),
+        drop=row["drop_id"],
+        identity=Identity(row["device"], row["inode"], row["size"], row["mtime_ns"]),
+        found_by=row["found_by"],
+        added_at=row["added_at"],
+        changed_at=row["changed_at"],
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        reason=row["reason"],
+        quarantine=as_path(row["quarantine"]),
+    )
+
+
+def drop_of(row: Row) -> Drop:
+    """A row of ``drops`` as a value."""
+    path = as_path(row["path"])
+    assert path is not None
+    return Drop(row["id"], row["folder"], path, row["opened_at"], row["last_at"])
+
+
+class Records:
+    """Read access to a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.db = ledger.db
+
+    def job(self, job_id: str) -> Job | None:
+        """One job."""
+        row = self.db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return None if row is None else job_of(row)
+
+    def in_state(self, state: State) -> list[Job]:
+        """All jobs in a state, oldest first."""
+        rows = self.db.execute(
+            "SELECT * FROM jobs WHERE state = ? ORDER BY added_at, id", (state.value,)
+        )
+        return [job_of(row) for row in rows]
+
+    def queued(self) -> list[tuple[Job, float]]:
+        """All queued jobs with the time before which they must not start, oldest first."""
+        rows = self.db.execute("SELECT * FROM jobs WHERE state = 'queued' ORDER BY added_at, id")
+        return [(job_of(row), row["not_before"]) for row in rows]
+
+    def knows_version(self, identity: Identity, source: Path) -> bool:
+        """This very version of a kept original has been taken already."""
+        row = self.db.execute(
+            "SELECT 1 FROM jobs WHERE is_kept = 1 AND device = ? AND inode = ? AND size = ?"
+            " AND mtime_ns = ? AND source = ?",
+            (identity.device, identity.inode, identity.size, identity.mtime_ns, as_bytes(source)),
+        ).fetchone()
+        return row is not None
+
+    def is_reserved(self, path: Path) -> bool:
+        """A living or finished job's result or original has this name, or will have it."""
+        row = self.db.execute(
+            "SELECT 1 FROM jobs WHERE target = :path AND state <> 'failed' UNION ALL"
+            " SELECT 1 FROM jobs WHERE archive = :path AND state <> 'failed'",
+            {"path": as_bytes(path)},
+        ).fetchone()
+        return row is not None
+
+    def open_drops(self) -> list[Drop]:
+        """Drops that may still take pictures."""
+        rows = self.db.execute("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
+        return [drop_of(row) for row in rows]
+
+    def drop_at(self, path: Path) -> Drop | None:
+        """The drop with this folder, open or closed."""
+        row = self.db.execute("SELECT * FROM drops WHERE path = ?", (as_bytes(path),)).fetchone()
+        return None if row is None else drop_of(row)
+
+    def drop_of(self, job: Job) -> Drop:
+        """The drop of a job."""
+        row = self.db.execute("SELECT * FROM drops WHERE id = ?", (job.drop,)).fetchone()
+        return drop_of(row)
+
+    def drop_size(self, drop: Drop) -> int:
+        """How many pictures were ever put into a drop."""
+        row = self.db.execute("SELECT count(*) FROM jobs WHERE drop_id = ?", (drop.id,)).fetchone()
+        return int(row[0])
+
+    def has_open_jobs(self, drop: Drop) -> bool:
+        """Some job of a drop is queued or running."""
+        row = self.db.execute(
+            "SELECT 1 FROM jobs WHERE drop_id = ? AND state IN ('queued', 'running')", (drop.id,)
+        ).fetchone()
+        return row is not None
+
+    def endings(self, drop: Drop) -> list[Ending]:
+        """How the ended jobs of a drop ended, in order."""
+        rows = self.db.execute(
+            "SELECT * FROM jobs WHERE drop_id = ? AND state IN ('done', 'failed')"
+            " ORDER BY ended_at, id",
+            (drop.id,),
+        )
+        return [ending_of(row) for row in rows]
+
+    def last_failures(self, limit: int) -> list[Ending]:
+        """The newest failed jobs, newest first."""
+        rows = self.db.execute(
+            "SELECT * FROM jobs WHERE state = 'failed' ORDER BY ended_at DESC LIMIT ?", (limit,)
+        )
+        return [ending_of(row) for row in rows]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Folder to state to number of jobs."""
+        counts: dict[str, dict[str, int]] = {}
+        rows: Iterable[Row] = self.db.execute(
+            "SELECT folder, state, count(*) AS jobs FROM jobs GROUP BY folder, state"
+        )
+        for row in rows:
+            counts.setdefault(row["folder"], {})[row["state"]] = row["jobs"]
+        return counts
+
+
+def ending_of(row: Row) -> Ending:
+    """An ended row as a value."""
+    return Ending(job_of(row), row["ended_at"], json.loads(row["details"]))

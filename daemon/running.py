@@ -1,0 +1,127 @@
+"""The commands that cut pictures out: load, lock, assemble, run."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from daemon import config as configuration
+from daemon import files, scan
+from daemon import folders as hot_folders
+from daemon.assembly import (
+    Workplace,
+    assemble,
+    assemble_batch,
+    lock_all,
+    open_local,
+    workplace,
+)
+from daemon.config import Config, Folder
+from daemon.errors import InstallError
+from daemon.jobs import HotFolder, Stop
+from daemon.service import Clocks, Inbox, Service
+
+logger = logging.getLogger(__name__)
+
+StartLogging = Callable[[str], None]
+OnSignal = Callable[[Callable[[int], None]], None]
+BATCH_STATE = ".cvunetd"
+
+
+def stoppable(on_signal: OnSignal) -> Inbox:
+    """An inbox into which signals put their message."""
+    inbox = Inbox()
+    on_signal(lambda number: inbox.put(Stop(number)))
+    return inbox
+
+
+def prepare(
+    config_path: Path | None, start_logging: StartLogging
+) -> tuple[Config, Path, Workplace]:
+    """Configuration, its folder, and the folders it names, all checked."""
+    config, base = configuration.load(config_path)
+    start_logging(config.log.level)
+    return config, base, workplace(config, base)
+
+
+def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
+    """`cvunetd run`."""
+    config, base, place = prepare(config_path, start_logging)
+    inbox = stoppable(on_signal)
+    locks = lock_all(place)
+    engine = open_local(config, base)
+    service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=True)
+    service.run()
+    for lock in locks:
+        lock.release()
+    return 0
+
+
+def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
+    """`cvunetd once`; how many pictures failed."""
+    config, base, place = prepare(config_path, start_logging)
+    inbox = stoppable(on_signal)
+    locks = lock_all(place)
+    engine = open_local(config, base)
+    service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=False)
+    service.run_once()
+    for lock in locks:
+        lock.release()
+    return service.parts.delivery.failed
+
+
+def batch_folder(config: Config, base: Path, source: Path, out: Path) -> HotFolder:
+    """IN as a hot folder whose originals stay and whose files are whole already."""
+    source, out = source.resolve(), out.resolve()
+    if source == out:
+        raise InstallError(f"IN and OUT are both {out}: results would be taken for pictures")
+    settings = Folder(path=source, name="batch", watch="polling", originals="keep")
+    folder = hot_folders.hot_folder(config, base, settings)
+    return replace(folder, settle_s=0.0, defer_s=0.0, output_root=out, skipped=frozenset({out}))
+
+
+def batch(
+    source: Path,
+    out: Path,
+    config_path: Path | None,
+    *,
+    start_logging: StartLogging,
+    on_signal: OnSignal,
+) -> int:
+    """`cvunetd batch`; how many pictures of IN have failed, now or before."""
+    config, base = configuration.load(config_path)
+    start_logging("warning")
+    folder = batch_folder(config, base, source, out)
+    state = folder.output_root / BATCH_STATE
+    place = Workplace([folder], state=state, quarantine=state / "failed")
+    inbox = stoppable(on_signal)
+    locks = lock_all(place)
+    engine = open_local(config, base)
+    service = assemble_batch(
+        config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
+    )
+    forget_changed(service)
+    with_progress(service, folder)
+    for lock in locks:
+        lock.release()
+    return service.parts.delivery.failed
+
+
+def forget_changed(service: Service) -> None:
+    """Let a new run try again what failed, and make again what somebody has deleted."""
+    shelf = service.shelf
+    for drop in shelf.records.open_drops():
+        for ending in shelf.records.endings(drop):
+            if ending.job.reason or not files.exists(ending.job.target):
+                shelf.ledger.forget(ending.job)
+
+
+def with_progress(service: Service, folder: HotFolder) -> None:
+    """Run a batch under a progress bar with rate and time left."""
+    total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
+    ready = service.shelf.records.counts().get(folder.name, {}).get("done", 0)
+    with tqdm(total=total, initial=min(ready, total), unit="picture") as bar:
+        service.on_ended = lambda: bar.update()
+        service.run_once()

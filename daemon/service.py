@@ -1,0 +1,243 @@
+"""The daemon's life: one thread, one inbox, one loop."""
+
+import logging
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.delivery import Delivery
+from daemon.dispatcher import Dispatcher
+from daemon.engines import Engine
+from daemon.errors import describe, printable
+from daemon.intake import Intake, Shelf
+from daemon.jobs import (
+    Ended,
+    Hint,
+    HotFolder,
+    Message,
+    Outcome,
+    Seen,
+    Stop,
+    WatchTrouble,
+)
+from daemon.notify import Notifier
+from daemon.recovery import Recovery
+from daemon.report import Report, Snapshot
+from daemon.retention import Retention
+from daemon.watch import Watcher
+
+logger = logging.getLogger(__name__)
+
+SWEEP_S = 60.0
+POLL_S = 5.0  # the sweep of folders whose events do not arrive
+TICK_S = 1.0  # the loop never sleeps longer
+MESSAGES_PER_TICK = 1000
+DRAIN_S = 90.0
+
+Inbox = queue.SimpleQueue[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """All time that the service knows; tests step it."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    local: Callable[[float], datetime] = datetime.fromtimestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The service's collaborators, finished."""
+
+    shelf: Shelf
+    intake: Intake
+    delivery: Delivery
+    recovery: Recovery
+    dispatcher: Dispatcher
+    engine: Engine
+    retention: Retention | None
+    watcher: Watcher | None
+    """None when there is only one look: `once` and `batch`."""
+    notifier: Notifier
+    report: Report
+
+
+class Service:
+    """Sequences the parts; every public step takes its time from the clocks it was given."""
+
+    def __init__(
+        self, parts: Parts, inbox: Inbox, *, clocks: Clocks, polled: frozenset[str]
+    ) -> None:
+        """``polled``: names of folders that are swept often, because events do not arrive there."""
+        self.parts = parts
+        self.shelf = parts.shelf
+        self.inbox = inbox
+        self.clocks = clocks
+        self.polled = polled
+        self.next_sweep: dict[str, float] = {}
+        self.stop: Stop | None = None
+        self.on_ended: Callable[[], object] = lambda: None
+
+    # --- the loop -------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until told to stop; what is in the model ends, the rest is for next time."""
+        self.startup()
+        while self.stop is None:
+            self.tick(self.wait_s())
+        self.shutdown()
+
+    def run_once(self) -> None:
+        """Process what the folders hold now, then end."""
+        self.startup()
+        while self.stop is None and self.has_work():
+            self.tick(self.wait_s())
+        self.shutdown()
+
+    def startup(self) -> None:
+        """Recover, watch, then look: in this order nothing slips through."""
+        now, monotonic = self.clocks.now(), self.clocks.monotonic()
+        self.shelf.standby.check(list(self.shelf.folders.values()), monotonic=monotonic)
+        self.parts.recovery.run(now=now)
+        if self.parts.watcher is not None:
+            self.parts.watcher.start()
+        for folder in self.shelf.folders.values():
+            self.watch(folder)
+            self.sweep(folder, Hint.STARTUP)
+        self.parts.notifier.ready()
+        logger.info(
+            "watching %s on %s",
+            ", ".join(printable(folder.path) for folder in self.shelf.folders.values()),
+            self.parts.engine.device,
+        )
+
+    def tick(self, wait_s: float) -> None:
+        """One turn: messages, then everything that is due."""
+        self.receive(wait_s)
+        now, monotonic = self.clocks.now(), self.clocks.monotonic()
+        folders = list(self.shelf.folders.values())
+        for folder in self.shelf.standby.check(folders, monotonic=monotonic):
+            self.parts.dispatcher.resume(folder)
+            self.next_sweep[folder.name] = 0.0
+        for folder in folders:
+            if monotonic >= self.next_sweep.get(folder.name, 0.0):
+                self.sweep(folder, Hint.SWEEP)
+        if self.stop is None:
+            self.parts.intake.take_in(monotonic=monotonic, now=now)
+            self.parts.dispatcher.dispatch(now=now)
+        self.upkeep(monotonic=monotonic, now=now)
+
+    def receive(self, wait_s: float) -> None:
+        """Wait for a message, then take what else is there."""
+        try:
+            self.handle(self.inbox.get(timeout=wait_s) if wait_s > 0 else self.inbox.get_nowait())
+            for _ in range(MESSAGES_PER_TICK):
+                self.handle(self.inbox.get_nowait())
+        except queue.Empty:
+            return
+
+    def handle(self, message: Message) -> None:
+        """Act on one message."""
+        match message:
+            case Seen():
+                self.parts.intake.see(message, monotonic=self.clocks.monotonic())
+            case Ended(job_id, outcome):
+                self.end(job_id, outcome)
+            case Stop():
+                logger.info("signal %s: stopping", message.signal)
+                self.stop = message
+            case WatchTrouble(name, reason):
+                logger.warning("folder %s: %s; looking at all of it", name, reason)
+                self.next_sweep[name] = 0.0
+
+    def wait_s(self) -> float:
+        """How long nothing is due."""
+        monotonic, now = self.clocks.monotonic(), self.clocks.now()
+        waits = [TICK_S]
+        if self.shelf.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
+            waits.append(due - monotonic)
+        if (later := self.shelf.queue.next_due()) is not None:
+            waits.append(later - now)
+        return max(min(waits), 0.0)
+
+    def has_work(self) -> bool:
+        """Something is in the engine, could be, or settles; delayed and resting jobs are not."""
+        return self.parts.dispatcher.is_busy or self.parts.intake.settle.holds_content()
+
+    def end(self, job_id: str, outcome: Outcome) -> None:
+        """A job has come back."""
+        job = self.parts.dispatcher.running.pop(job_id)
+        self.parts.delivery.deliver(job, outcome, now=self.clocks.now())
+        self.on_ended()
+
+    # --- upkeep ---------------------------------------------------------------------------
+
+    def upkeep(self, *, monotonic: float, now: float) -> None:
+        """What is due by time."""
+        self.parts.delivery.finish_unarchived(monotonic=monotonic, now=now)
+        self.shelf.drops.upkeep(now=now)
+        if self.parts.retention is not None:
+            local_now = self.clocks.local(now)
+            self.parts.retention.sweep(monotonic=monotonic, local_now=local_now)
+        self.parts.report.update(self.snapshot(), monotonic=monotonic)
+
+    def snapshot(self) -> Snapshot:
+        """The moment, for status."""
+        return Snapshot(
+            device=self.parts.engine.device,
+            running=len(self.parts.dispatcher.running),
+            queued=len(self.shelf.queue),
+            settling=len(self.parts.intake.settle),
+            done=self.parts.delivery.done,
+            failed=self.parts.delivery.failed,
+            found_by=dict(self.parts.intake.found_by),
+            standby=dict(self.shelf.standby.reasons),
+        )
+
+    def sweep(self, folder: HotFolder, hint: Hint) -> None:
+        """Look at a whole folder, and at its watch."""
+        monotonic = self.clocks.monotonic()
+        pause_s = POLL_S if folder.name in self.polled else SWEEP_S
+        self.next_sweep[folder.name] = monotonic + pause_s
+        self.watch(folder)
+        self.parts.intake.sweep(folder, hint, monotonic=monotonic)
+
+    def watch(self, folder: HotFolder) -> None:
+        """Set the folder's watch, or set it again if it has gone deaf."""
+        watcher = self.parts.watcher
+        if watcher is None or folder.name in self.polled or self.shelf.standby.has(folder.name):
+            return
+        try:
+            if watcher.is_deaf(folder):
+                watcher.remove(folder)
+                watcher.add(folder)
+        except OSError as error:
+            if not folder.path.is_dir():
+                self.shelf.standby.enter(folder, describe(error))
+                return
+            logger.warning(
+                "folder %s cannot be watched (%s) and is polled every %g s; raise"
+                " fs.inotify.max_user_watches and max_user_instances with sysctl",
+                folder.name,
+                describe(error),
+                POLL_S,
+            )
+            self.polled |= {folder.name}
+
+    def shutdown(self) -> None:
+        """Stop looking, end what is in the model, leave the rest to the ledger."""
+        self.parts.notifier.stopping()
+        if self.parts.watcher is not None:
+            self.parts.watcher.stop()
+        self.parts.engine.drain()
+        deadline = self.clocks.monotonic() + DRAIN_S
+        while self.parts.dispatcher.running and self.clocks.monotonic() < deadline:
+            self.receive(TICK_S)
+        self.parts.engine.close()
+        now = self.clocks.now()
+        self.shelf.drops.upkeep(now=now, is_final=True)
+        self.parts.report.update(self.snapshot(), monotonic=float("inf"))
+        logger.info("stopped; %s pictures wait for the next start", len(self.shelf.queue))

@@ -1,0 +1,79 @@
+"""`cvunetd status`: what the daemon is doing, from ledger and report; without torch."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from daemon import config as configuration
+from daemon import folders as hot_folders
+from daemon import lock, store
+from daemon.config import Config
+from daemon.errors import printable
+from daemon.ledger import Ledger
+from daemon.records import Records
+from daemon.report import REPORT
+
+STATES = ("queued", "running", "done", "failed")
+FAILURES = 5
+MEGABYTE = 1024 * 1024
+
+
+def lines(config_path: Path | None) -> Iterator[str]:
+    """The report, line by line."""
+    config, base = configuration.load(config_path)
+    state = hot_folders.resolve(base, config.state_dir)
+    report = read_report(state / REPORT)
+    owner = lock.owner(state / "lock")
+    yield from header(owner, report)
+    yield from standby(report if owner is not None else {})
+    if (state / "ledger.db").exists():
+        ledger = Ledger(state / "ledger.db", is_read_only=True)
+        try:
+            yield from table(config, base, Records(ledger))
+        finally:
+            ledger.close()
+
+
+def read_report(path: Path) -> dict[str, Any]:  # Any: JSON
+    """What the daemon last wrote of itself; empty if it never did."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def header(owner: int | None, report: dict[str, Any]) -> Iterator[str]:
+    """Is it running, and how busy?"""
+    if owner is None:
+        yield "cvunetd is not running"
+        return
+    device = report.get("device", "a device that still loads")
+    yield f"cvunetd is running (process {owner}) on {device}"
+    if report:
+        yield "  " + ", ".join(f"{report[key]} {key}" for key in ("running", "queued", "settling"))
+        found = ", ".join(f"{count} by {way}" for way, count in report["found_by"].items())
+        yield f"  found since start: {found or 'nothing'}"
+
+
+def standby(report: dict[str, Any]) -> Iterator[str]:
+    """Folders that rest, with the reason."""
+    for name, reason in report.get("standby", {}).items():
+        yield f"  folder {name} stands by: {reason}"
+
+
+def table(config: Config, base: Path, records: Records) -> Iterator[str]:
+    """Jobs by folder and state, open drops, disk, last failures."""
+    counts = records.counts()
+    yield f"{'folder':<20}" + "".join(f"{state:>10}" for state in STATES)
+    for name in sorted(counts):
+        yield f"{name:<20}" + "".join(f"{counts[name].get(state, 0):>10}" for state in STATES)
+    for drop in records.open_drops():
+        yield f"open drop: {printable(drop.path)} ({records.drop_size(drop)} pictures)"
+    for root in sorted(
+        {f.output_root for f in (hot_folders.hot_folder(config, base, x) for x in config.folders)}
+    ):
+        yield f"free in {root}: {store.free_bytes(root) / MEGABYTE:.0f} MB"
+    for ending in records.last_failures(FAILURES):
+        yield f"failed: {printable(ending.job.relative)}: {ending.job.reason}"

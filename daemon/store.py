@@ -1,0 +1,198 @@
+"""Where files lie and how they get there. The only code that moves, makes or deletes files."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from daemon.errors import MachineError, describe
+from daemon.files import (
+    NAME_MAX_BYTES,
+    exists,
+    identity,
+    is_same_content,
+    make_folders,
+    move,
+    remove_if_empty,
+    settle_name,
+    sync_folder,
+    write_json,
+)
+
+CLAIMS = ".cvunetd"
+ORIGINALS = "originals"
+MANIFEST = "manifest.json"
+MARKER = ".cvunetd-drop"
+DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A file taken out of a hot folder."""
+
+    job_id: str
+    relative: Path
+    path: Path
+
+
+# --- the way of an original ------------------------------------------------------------------
+
+
+def claim(root: Path, relative: Path, job_id: str) -> Path:
+    """Take a file out of its hot folder by one rename; a second claimant gets an error."""
+    claimed = root / CLAIMS / job_id / relative
+    make_folders(claimed.parent)
+    try:
+        (root / relative).rename(claimed)
+    except OSError:
+        drop_claim(root, job_id)
+        raise
+    sync_folder(claimed.parent)
+    return claimed
+
+
+def claims(root: Path) -> Iterator[Claim]:
+    """All files that are claimed in a hot folder."""
+    for folder in sorted((root / CLAIMS).glob("*")):
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if path.is_symlink() or not path.is_dir():
+                yield Claim(folder.name, path.relative_to(folder), path)
+
+
+def drop_claim(root: Path, job_id: str) -> None:
+    """Remove the empty folders of a claim; anything that still holds a file stays."""
+    top = root / CLAIMS / job_id
+    folders = [top, *(path for path in top.rglob("*") if path.is_dir() and not path.is_symlink())]
+    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
+        remove_if_empty(folder)
+
+
+def drop_empty_claims(root: Path) -> None:
+    """Remove the folders of all claims that hold no file any more."""
+    for folder in (root / CLAIMS).glob("*/"):
+        drop_claim(root, folder.name)
+
+
+def archive(source: Path, destination: Path) -> None:
+    """Move an original beside its result; nothing is overwritten.
+
+    May be called again after a crash: what has been moved or copied already is not done twice.
+    """
+    if exists(destination) and is_same_content(source, destination):
+        discard(source)
+        return
+    make_folders(destination.parent)
+    move(source, destination)
+
+
+def discard(source: Path) -> None:
+    """Delete an original whose result is safe (``originals: delete``)."""
+    source.unlink(missing_ok=True)
+
+
+# --- the way of a result ---------------------------------------------------------------------
+
+
+def publish(part: Path, target: Path) -> None:
+    """Make a finished result visible under its name; `FileExistsError` if the name is taken."""
+    settle_name(part, target)
+
+
+def is_published(part: Path, target: Path) -> bool:
+    """The result has its name: the part is gone, or a crash left both names on one file."""
+    made = identity(target)
+    return made is not None and (not exists(part) or identity(part) == made)
+
+
+def remove_part(part: Path) -> None:
+    """Delete an unfinished result."""
+    part.unlink(missing_ok=True)
+
+
+def reject(
+    source: Path,
+    quarantine: Path,
+    reason: dict[str, Any],  # Any: JSON
+    *,
+    is_kept: bool,
+) -> None:
+    """Put an original into quarantine with its reason beside it; the reason comes first."""
+    make_folders(quarantine.parent)
+    write_json(reason_file(quarantine), reason)
+    if not is_kept and exists(source):
+        archive(source, quarantine)
+
+
+def reason_file(quarantine: Path) -> Path:
+    """Where the reason for a quarantined picture stands."""
+    room = NAME_MAX_BYTES - len(".json")
+    name = os.fsdecode(os.fsencode(quarantine.name)[:room])
+    return quarantine.with_name(f"{name}.json")
+
+
+# --- drops -----------------------------------------------------------------------------------
+
+
+def open_drop(root: Path, *, local_time: datetime) -> Path:
+    """Make a new time-stamped folder that is certainly ours."""
+    make_folders(root)
+    name = f"outputs_{local_time:%Y%m%d%H%M%S}"
+    version = 1
+    while True:
+        drop = root / (name if version == 1 else f"{name}_{version}")
+        try:
+            drop.mkdir()
+        except FileExistsError:
+            version += 1
+            continue
+        sync_folder(root)
+        return mark_drop(drop)
+
+
+def mark_drop(drop: Path) -> Path:
+    """Leave the mark without which retention never deletes."""
+    make_folders(drop)
+    (drop / MARKER).write_text("This folder was made by cvunetd, which deletes it in time.\n")
+    return drop
+
+
+def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
+    """Write or replace a drop's manifest in one step."""
+    write_json(drop / MANIFEST, content)
+
+
+def remove_drop(drop: Path) -> None:
+    """Delete a drop with all that is in it; links are removed, never followed."""
+    assert DROP_NAME.fullmatch(drop.name)
+    assert shutil.rmtree.avoids_symlink_attacks
+    shutil.rmtree(drop)
+
+
+def remove_orphans(drop: Path) -> list[Path]:
+    """Delete the unfinished files that a crash left in a drop."""
+    orphans = [part for part in drop.rglob(".*.part") if part.is_symlink() or part.is_file()]
+    for part in orphans:
+        part.unlink()
+    return orphans
+
+
+def free_bytes(folder: Path) -> int:
+    """Space that we may still write; looks at the nearest folder that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def check_writable(folder: Path) -> None:
+    """`MachineError` if no file can be made in a folder; makes the folder if need be."""
+    probe = folder / f".cvunetd-probe-{os.getpid()}"
+    try:
+        make_folders(folder)
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise MachineError(f"{folder} cannot be written: {describe(error)}") from error

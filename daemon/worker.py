@@ -1,0 +1,304 @@
+"""The pipeline from a file to its cut-out: decode pool, batcher and warm model, finish pool.
+
+The only module of the daemon that knows `cvunet`. Pixels stay in here: paths go in, outcomes out.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cvunet import errors as cvunet_errors
+from cvunet import images, matting
+from cvunet.matting import Predictor
+from daemon.errors import (
+    DeviceError,
+    InstallError,
+    MachineError,
+    PictureError,
+    blame,
+    describe,
+)
+from daemon.files import open_regular
+from daemon.gauges import Counter, PixelBudget
+from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Rendering, Task
+
+logger = logging.getLogger(__name__)
+
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the pipeline."""
+
+    max_batch: int
+    max_wait_s: float
+    """How long a picture waits for company while others are being decoded."""
+    decoders: int
+    finishers: int
+    pixels_in_flight: int
+
+
+@dataclass(slots=True)
+class Item:
+    """A task on its way through the stages."""
+
+    task: Task
+    future: "Future[Outcome]"
+    seconds: dict[str, float] = field(default_factory=dict)
+    pixels: int = 0
+    identity: Identity | None = None
+    picture: images.Picture | None = None
+    small: NDArray[np.uint8] | None = None
+    alpha: NDArray[np.float32] | None = None
+
+
+def open_predictors(
+    weights: Path, *, devices: Sequence[str], precision: Precision, input_size: int
+) -> list[Predictor]:
+    """One predictor for each device; `InstallError` if weights or device are missing."""
+    try:
+        return [
+            matting.open_predictor(
+                weights, device=device, precision=precision, input_size=input_size
+            )
+            for device in devices
+        ]
+    except cvunet_errors.CvunetError as error:
+        raise InstallError(str(error)) from error
+
+
+class Worker:
+    """Runs tasks in stages, each in threads of its own; `submit` never blocks."""
+
+    def __init__(self, predictors: Sequence[Predictor], limits: Limits) -> None:
+        cv2.setNumThreads(1)  # the pools are the parallelism; OpenCV's own would fight them
+        self.predictors = list(predictors)
+        # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
+        is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
+        self.max_batch = 1 if is_cpu_only else limits.max_batch
+        self.limits = limits
+        self.budget = PixelBudget(limits.pixels_in_flight)
+        self.is_draining = threading.Event()
+        self.upstream = Counter()
+        self.ready: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
+        self.finishers = ThreadPoolExecutor(limits.finishers, "finish")
+        self.models = [
+            threading.Thread(
+                target=self.serve, args=(predictor,), name=f"model-{predictor.device}", daemon=True
+            )
+            for predictor in self.predictors
+        ]
+        for thread in self.models:
+            thread.start()
+
+    @property
+    def device(self) -> str:
+        """The devices by name."""
+        return ", ".join(str(predictor.device) for predictor in self.predictors)
+
+    @property
+    def depth(self) -> int:
+        """Enough to decode the next batches while each device computes one."""
+        return 2 * self.max_batch * len(self.predictors) + self.limits.decoders
+
+    def warm(self) -> None:
+        """Run every batch size once, so that the first picture is not the slow one."""
+        sizes = sorted({1, self.max_batch})
+        for predictor in self.predictors:
+            predictor.warm(sizes)
+
+    def submit(self, task: Task) -> "Future[Outcome]":
+        """Begin a task; its future always gets an outcome."""
+        item = Item(task, Future())
+        self.upstream.add(1)
+        self.decoders.submit(self.decode, item)
+        return item.future
+
+    def drain(self) -> None:
+        """What has not been decoded yet is given back."""
+        self.is_draining.set()
+
+    def close(self) -> None:
+        """Finish what is inside, then end all threads."""
+        self.decoders.shutdown(wait=True)
+        for _ in self.models:
+            self.ready.put(None)
+        for thread in self.models:
+            thread.join()
+        self.finishers.shutdown(wait=True)
+
+    # --- stage 1: decode -----------------------------------------------------------------
+
+    def decode(self, item: Item) -> None:
+        """File to pixels and the network's input."""
+        try:
+            if self.is_draining.is_set():
+                self.end(item, Cancelled())
+                return
+            with timed(item, "decode"):
+                self.read(item)
+            self.ready.put(item)
+        except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
+            self.fail(item, error)
+        finally:
+            self.upstream.add(-1)
+
+    def read(self, item: Item) -> None:
+        """Open once, look at what was opened, decode from that."""
+        with open_regular(item.task.source) as stream:
+            item.identity = Identity.of(os.fstat(stream.fileno()))
+            with translated():
+                width, height = images.probe(stream, max_pixels=item.task.max_pixels)
+                item.pixels = self.budget.take(width * height)
+                stream.seek(0)
+                item.picture = images.read(stream, max_pixels=item.task.max_pixels)
+                item.small = self.predictors[0].prepare(item.picture)
+
+    # --- stage 2: the network ------------------------------------------------------------
+
+    def serve(self, predictor: Predictor) -> None:
+        """A model thread: batches until it is told to end."""
+        while (first := self.ready.get()) is not None:
+            batch = self.gather(first)
+            began = time.perf_counter()
+            self.predict(predictor, batch)
+            for item in batch:
+                item.seconds["network"] = (time.perf_counter() - began) / len(batch)
+                if not item.future.done():
+                    self.finishers.submit(self.finish, item)
+            # A thread waiting for work must not keep the last batch's pixels alive.
+            del first, batch
+
+    def gather(self, first: Item) -> list[Item]:
+        """Up to ``max_batch`` items: what is there, and what is being decoded if it comes soon."""
+        batch = [first]
+        deadline = time.monotonic() + self.limits.max_wait_s
+        while len(batch) < self.max_batch:
+            wait_s = max(deadline - time.monotonic(), 0.0) if self.upstream.value > 0 else 0.0
+            try:
+                item = self.ready.get(timeout=wait_s) if wait_s else self.ready.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:  # the end; put it back for the outer loop
+                self.ready.put(None)
+                break
+            batch.append(item)
+        return batch
+
+    def predict(self, predictor: Predictor, batch: list[Item]) -> None:
+        """Fill in the alphas. A batch that fails is halved, so that one picture fails alone."""
+        try:
+            with translated():
+                alphas = predictor.predict([item.small for item in batch if item.small is not None])
+        except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
+            problem = error  # outside the handler, so that its frames do not keep tensors alive
+        else:
+            for item, alpha in zip(batch, alphas, strict=True):
+                item.alpha, item.small = alpha, None
+            return
+        if len(batch) == 1 or isinstance(problem, DeviceError):
+            for item in batch:
+                self.fail(item, problem)
+            return
+        logger.warning("a batch of %s failed and is halved: %s", len(batch), describe(problem))
+        middle = len(batch) // 2
+        self.predict(predictor, batch[:middle])
+        self.predict(predictor, batch[middle:])
+
+    # --- stage 3: finish -----------------------------------------------------------------
+
+    def finish(self, item: Item) -> None:
+        """Alpha to a durable file under the part's name."""
+        try:
+            picture, alpha, identity = item.picture, item.alpha, item.identity
+            assert picture is not None
+            assert alpha is not None
+            assert identity is not None
+            with timed(item, "finish"), translated():
+                pixels = matting.finish(
+                    picture, alpha, settings=finish_settings(item.task.rendering)
+                )
+            with timed(item, "encode"):
+                write_part(item.task, pixels)
+            height, width = picture.rgb.shape[:2]
+            done = Done(identity, width, height, dict(item.seconds), picture.warnings)
+        except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
+            self.fail(item, error)
+            return
+        self.end(item, done)
+
+    # --- the end of a task ---------------------------------------------------------------
+
+    def fail(self, item: Item, error: BaseException) -> None:
+        """Every exception becomes an outcome; the service decides what follows from it."""
+        whose = blame(error)
+        if whose.value == "unknown":
+            logger.warning("%s failed unforeseen", item.task.source, exc_info=error)
+        self.end(item, Failed(whose, describe(error)))
+
+    def end(self, item: Item, outcome: Outcome) -> None:
+        """Free the memory, then tell."""
+        item.picture = item.small = item.alpha = None
+        self.budget.give(item.pixels)
+        item.pixels = 0
+        item.future.set_result(outcome)
+
+
+@contextmanager
+def timed(item: Item, stage: str) -> Iterator[None]:
+    """Write a block's wall time down under its stage."""
+    began = time.perf_counter()
+    yield
+    item.seconds[stage] = time.perf_counter() - began
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the library's errors into the daemon's at the border."""
+    try:
+        yield
+    except cvunet_errors.ImageError as error:
+        raise PictureError(str(error)) from error
+    except cvunet_errors.DeviceError as error:
+        raise DeviceError(str(error)) from error
+    except cvunet_errors.WeightsError as error:
+        raise InstallError(str(error)) from error
+
+
+def finish_settings(rendering: Rendering) -> matting.Finish:
+    """The library's share of a rendering."""
+    return matting.Finish(
+        filter=rendering.filter,
+        diameter=rendering.diameter,
+        sigma_color=rendering.sigma_color,
+        sigma_space=rendering.sigma_space,
+        decontaminate=rendering.decontaminate,
+        content=rendering.content,
+        background=rendering.background,
+    )
+
+
+def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
+    """Encode to the part file and make it durable; it becomes visible only when it is published."""
+    try:
+        with task.part.open("wb") as stream, translated():
+            images.write(stream, pixels, format=task.rendering.format)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise MachineError(f"{task.part.parent} cannot be written: {describe(error)}") from error
