@@ -53,8 +53,8 @@ UPRIGHT = {  # EXIF 2.3, tag 0x0112
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-TIFF_BITS = 258  # TIFF 6.0, BitsPerSample
+PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLE_FORMAT = 258, 262, 339  # TIFF 6.0
 
 # Pillow's options. WebP and AVIF are lossy, as the web expects them, with exact alpha or full-size
 # colour: a tenth of the PNG's bytes. AVIF takes 0.2 s for 1.7 megapixels at speed 8, 0.45 s at 6.
@@ -206,8 +206,14 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     """Deep grey scaled to 8 bits, where Pillow itself would clip it to white."""
     if image.mode != "F" and not image.mode.startswith("I"):
         return image
-    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0)
+    tags = getattr(image, "tag_v2", {})  # TIFF's; empty for other formats
+    stored = np.asarray(image)
+    if image.mode == "I" and tags and tags.get(TIFF_SAMPLE_FORMAT, (1,)) == (1,):
+        stored = stored.view(np.uint32)  # Pillow has no mode for unsigned
+    values = np.nan_to_num(stored.astype(np.float32), posinf=0.0)
     scaled = np.clip(values * (255 / _white_level(image, values)), 0, 255)
+    if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is zero, which Pillow heeds up to 8 bits only
+        scaled = 255 - scaled
     return Image.fromarray(np.round(scaled).astype(np.uint8))
 
 

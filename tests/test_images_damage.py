@@ -1,0 +1,145 @@
+"""Damaged, foreign and too large files: refused, with a text that says what to do."""
+
+import errno
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cvunet import images
+from cvunet.errors import ImageError
+
+LIMIT = 10**6
+
+
+def file_of(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def photo(width: int = 96, height: int = 64) -> Image.Image:
+    """Noise over a ramp, so that every format needs many bytes for it."""
+    noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def message(data: bytes, *, max_pixels: int = LIMIT) -> str:
+    with pytest.raises(ImageError) as caught:
+        images.read(io.BytesIO(data), max_pixels=max_pixels)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000"])
+@pytest.mark.parametrize("share", [0.5, 0.98])
+def test_truncated_file_is_refused(kind: str, share: float):
+    """A file that was cut is damaged, however much of it is there."""
+    data = file_of(photo(), kind)
+
+    assert "truncated or damaged" in message(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "AVIF"])
+def test_bare_header_is_damage(kind: str):
+    """A file of which only the first bytes arrived is still known as a picture."""
+    assert "truncated or damaged" in message(file_of(photo(), kind)[:24])
+
+
+def test_empty_file_is_named_so():
+    """No bytes at all: the copy failed."""
+    assert "the file is empty" in message(b"")
+
+
+def test_text_is_not_a_picture():
+    """A text file is refused with the formats that are known."""
+    assert "not a picture in a known format (JPEG, PNG" in message(b"Dear reader,\nhello.\n" * 50)
+
+
+def test_postscript_is_not_tried():
+    """EPS would run an interpreter on the file."""
+    data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
+
+    assert "not a picture" in message(data)
+
+
+def test_heic_is_named(monkeypatch: pytest.MonkeyPatch):
+    """A phone's HEIC says what is missing."""
+    monkeypatch.setattr(images, "_readable", lambda: images.READABLE)
+
+    assert "HEIC" in message(b"\0\0\0\x18ftypheic" + bytes(64))
+
+
+def test_large_picture_is_refused_with_the_setting():
+    """The text has the size, the limit and the setting that moves it."""
+    expected = (
+        "120x90 is 0.0108 megapixels; the limit is 0.01 (worker.max_megapixels): "
+        "make it smaller or raise the limit"
+    )
+
+    assert expected == message(file_of(photo(120, 90), "PNG"), max_pixels=10_000)
+
+
+def declared_png(width: int, height: int) -> bytes:
+    """A PNG whose header declares any size, with the pixels of a small one."""
+    data = bytearray(file_of(photo(), "PNG"))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def test_size_is_checked_before_decoding():
+    """The declared size counts: damage behind the header is not even seen."""
+    text = message(declared_png(12000, 9000), max_pixels=100_000_000)
+
+    assert text.startswith("12000x9000 is 108 megapixels; the limit is 100 (")
+
+
+def test_limit_beyond_pillows_own():
+    """Pictures that Pillow itself would call a bomb pass if the caller allows them."""
+    size = images.probe(io.BytesIO(declared_png(20000, 20000)), max_pixels=500_000_000)
+
+    assert size == (20000, 20000)
+
+
+def test_probe_reads_the_header():
+    """Width and height as stored, before orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+
+    photo().save(buffer := io.BytesIO(), "JPEG", exif=exif)
+
+    size = images.probe(buffer, max_pixels=LIMIT)
+
+    assert size == (96, 64)
+
+
+class FailingDisk(io.BytesIO):
+    """A file on a disk that fails behind the first kilobyte."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() >= 1024:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(size)
+
+
+def test_failing_disk_is_not_the_pictures_fault():
+    """An I/O error stays what it is."""
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        images.read(FailingDisk(file_of(photo(400, 300), "PNG")), max_pixels=LIMIT)
+
+    assert caught.value.errno == errno.EIO
+
+
+def test_want_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatch):
+    """MemoryError passes unchanged."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(images, "_to_8_bits", fail)
+
+    with pytest.raises(MemoryError):
+        images.read(io.BytesIO(file_of(photo(), "PNG")), max_pixels=LIMIT)

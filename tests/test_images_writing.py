@@ -1,0 +1,79 @@
+"""Writing pictures: what comes back out of each format."""
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cvunet import images
+from cvunet.errors import ImageError
+
+
+def rgba() -> NDArray[np.uint8]:
+    pixels = np.zeros((20, 30, 4), np.uint8)
+    pixels[5:15, 5:25] = (200, 100, 50, 255)
+    pixels[9, 5:25, 3] = 128
+    return pixels
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+@pytest.mark.parametrize("channels", [4, 3, 1])
+def test_lossless_formats_return_every_pixel(kind: images.Format, channels: int):
+    """PNG and TIFF give back what was written, with and without alpha, and in grey."""
+    pixels = rgba()[..., :channels]
+    pixels = pixels[..., 0].copy() if channels == 1 else pixels.copy()
+
+    data = images.encode(pixels, format=kind)
+
+    assert np.array_equal(pixels, np.asarray(Image.open(io.BytesIO(data))))
+
+
+def test_webp_keeps_alpha_exactly():
+    """WebP is lossy in colour only."""
+    data = images.encode(rgba(), format="webp")
+
+    assert np.array_equal(rgba()[..., 3], np.asarray(Image.open(io.BytesIO(data)))[..., 3])
+
+
+def test_avif_keeps_alpha_nearly():
+    """AVIF moves alpha by some levels at most."""
+    data = images.encode(rgba(), format="avif")
+
+    alpha = np.asarray(Image.open(io.BytesIO(data)))[..., 3].astype(int)
+    assert np.abs(alpha - rgba()[..., 3]).max() <= 12
+
+
+def test_jpeg_keeps_full_colour_resolution():
+    """JPEG of RGB at 4:4:4."""
+    data = images.encode(np.ascontiguousarray(rgba()[..., :3]), format="jpeg")
+
+    assert [layer[1:3] for layer in Image.open(io.BytesIO(data)).layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+
+
+def test_jpeg_of_alpha_is_refused():
+    """Alpha must not vanish silently."""
+    with pytest.raises(ValueError, match="flatten"):
+        images.encode(rgba(), format="jpeg")
+
+
+def test_format_too_small_for_the_picture():
+    """WebP ends at 16383 pixels a side, and the text says what to choose."""
+    with pytest.raises(ImageError, match="choose png"):
+        images.encode(np.zeros((1, 16384, 3), np.uint8), format="webp")
+
+
+def test_write_fills_a_stream():
+    """`write` puts the encoded bytes into an open file."""
+    stream = io.BytesIO()
+
+    images.write(stream, rgba(), format="png")
+
+    assert images.encode(rgba(), format="png") == stream.getvalue()
+
+
+def test_every_format_has_a_suffix():
+    """What can be written can be named."""
+    for kind in images.SUFFIXES:
+        assert images.encode(np.ascontiguousarray(rgba()[..., :3]), format=kind)
