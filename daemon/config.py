@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -51,6 +52,9 @@ class OutputOverrides(Section):
         if value is None:
             return value
         try:
+            used = {field for _, field, _, _ in Formatter().parse(value) if field is not None}
+            if not used <= set(NAME_FIELDS):  # also {ext[0]}: fails where there is no ending
+                raise ValueError(f"unknown fields {used}")
             sample = value.format(**dict.fromkeys(NAME_FIELDS, "x"))
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             fields = " ".join(f"{{{name}}}" for name in NAME_FIELDS)
@@ -83,6 +87,14 @@ class Folder(Section):
     originals: Literal["archive", "keep", "delete"] = "archive"
     priority: int = 0
     output: OutputOverrides = OutputOverrides()
+
+    @field_validator("name")
+    @classmethod
+    def check_name(cls, value: str | None) -> str | None:
+        """A name that may be that of a folder: rejected pictures go to one."""
+        if value is not None and ("/" in value or value.startswith(".") or not value.isprintable()):
+            raise ValueError("a folder's name has no slash and does not begin with a dot")
+        return value
 
 
 class Model(Section):

@@ -60,14 +60,9 @@ class Delivery:
                 case Failed():
                     self.settle_failure(folder, job, outcome, now=now)
         except OSError as error:
-            self.rest(folder, job, error)
-
-    def rest(self, folder: HotFolder, job: Job, error: OSError) -> None:
-        """A file could not be moved: the folder's trouble. The job waits, its attempt refunded."""
-        if blame(error) is not Blame.MACHINE:
-            raise error
-        self.shelf.standby.enter(folder, f"{printable(job.relative)}: {describe(error)}")
-        self.release(job, reason=describe(error))
+            failed = Failed(blame(error), describe(error))
+            logger.warning("%s: %s", printable(job.relative), failed.reason, exc_info=error)
+            self.settle_failure(folder, job, failed, now=now)
 
     # --- a picture that came out ----------------------------------------------------------
 
@@ -104,6 +99,12 @@ class Delivery:
                 store.publish(job.part, job.target)
             except FileExistsError:
                 job = self.rename(folder, job, now=now)
+            except OSError:
+                # Renamed, but not known to be durable: making it again would publish it twice.
+                if not store.is_published(job.part, job.target):
+                    raise
+                store.remove_part(job.part)
+                return job
             else:
                 return job
 
@@ -134,11 +135,20 @@ class Delivery:
 
     def put_away(self, job: Job) -> None:
         """Archive, delete or leave the original."""
-        if job.archive is not None:
+        folder = self.shelf.folders[job.folder]
+        if job.archive is not None and not self.has_vanished(job, folder):
             store.archive(job.source, job.archive)
-        elif self.shelf.folders[job.folder].originals == "delete":
+        elif folder.originals == "delete":
             store.discard(job.source)
         self.drop_claim(job)
+
+    def has_vanished(self, job: Job, folder: HotFolder) -> bool:
+        """Somebody has deleted the claimed original; its result is all that is left to keep."""
+        assert job.archive is not None
+        if files.exists(job.source) or files.exists(job.archive) or not folder.path.is_dir():
+            return False
+        logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
+        return True
 
     def drop_claim(self, job: Job) -> None:
         """Remove the empty folders that the claim has left."""

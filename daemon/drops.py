@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daemon import __version__, files, store
-from daemon.errors import printable
+from daemon.errors import describe, printable
 from daemon.jobs import HotFolder, State
 from daemon.ledger import Drop, Ending, Ledger
 from daemon.records import Records
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 #: A manifest of a busy drop is written again at most this often; at its end always.
 MANIFEST_S = 2.0
+MANIFEST_RETRY_S = 30.0
 
 
 class Drops(Protocol):
@@ -48,11 +49,23 @@ class Manifests:
             if is_old or is_final or not self.records.has_open_jobs(drop):
                 self.write(drop, closed_at=None, now=now)
 
-    def write(self, drop: Drop, *, closed_at: float | None, now: float) -> None:
-        """Write one manifest."""
-        store.write_manifest(drop.path, manifest(drop, self.records.endings(drop), closed_at))
+    def write(self, drop: Drop, *, closed_at: float | None, now: float) -> bool:
+        """Write one manifest; False if its disk is in trouble, then it is tried again later."""
+        try:
+            store.write_manifest(drop.path, manifest(drop, self.records.endings(drop), closed_at))
+        except OSError as error:
+            logger.warning("%s: no manifest: %s", printable(drop.path), describe(error))
+            self.dirty.add(drop.id)
+            self.written_at[drop.id] = now + MANIFEST_RETRY_S
+            return False
         self.dirty.discard(drop.id)
         self.written_at[drop.id] = now
+        return True
+
+    def forget(self, drop: Drop) -> None:
+        """The drop is closed: nothing more will be written."""
+        self.dirty.discard(drop.id)
+        self.written_at.pop(drop.id, None)
 
 
 class TimedDrops:
@@ -84,7 +97,11 @@ class TimedDrops:
                 and self.records.drop_size(drop) < folder.drop_max_files
             ):
                 return drop
-        path = store.open_drop(folder.output_root, local_time=self.local_time(now))
+        path = store.open_drop(
+            folder.output_root,
+            local_time=self.local_time(now),
+            is_taken=lambda path: self.records.drop_at(path) is not None,
+        )
         drop = self.ledger.open_drop(folder.name, path, now=now)
         self.manifests.write(drop, closed_at=None, now=now)
         logger.info("opened drop %s", printable(path))
@@ -111,9 +128,10 @@ class TimedDrops:
 
     def close(self, drop: Drop, *, now: float) -> None:
         """The last manifest, then the row. A drop that somebody has deleted is only closed."""
-        if drop.path.is_dir():
-            self.manifests.write(drop, closed_at=now, now=now)
+        if drop.path.is_dir() and not self.manifests.write(drop, closed_at=now, now=now):
+            return
         self.ledger.close_drop(drop, now=now)
+        self.manifests.forget(drop)
         logger.info("closed drop %s", printable(drop.path))
 
 

@@ -43,10 +43,17 @@ class MachineError(DaemonError):
 MACHINE_ERRNOS = frozenset(
     {
         errno.EACCES,
+        errno.EBUSY,
+        errno.ECONNABORTED,
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
         errno.EDQUOT,
         errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
         errno.EIO,
         errno.EMFILE,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
         errno.ENFILE,
         errno.ENODEV,
         errno.ENOENT,
@@ -55,9 +62,11 @@ MACHINE_ERRNOS = frozenset(
         errno.ENOTDIR,
         errno.ENXIO,
         errno.EPERM,
+        errno.EREMOTEIO,
         errno.EROFS,
         errno.ESTALE,
         errno.ETIMEDOUT,
+        errno.ETXTBSY,
     }
 )
 BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
@@ -80,7 +89,7 @@ def blame(error: BaseException) -> Blame:
 
 def describe(error: BaseException) -> str:
     """One line for logs and reason files."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     if isinstance(error, DaemonError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

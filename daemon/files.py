@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +19,8 @@ VERSION_DIGITS = 12  # room that a version and a suffix need in a name
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
 UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
+#: Some network file systems cannot sync a folder, and have no need to: renames wait for the server.
+NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -32,11 +35,10 @@ def open_regular(path: Path) -> BinaryIO:
                 f"may not be read: {error.strerror}; mend its mode, then retry"
             ) from error
         raise
-    stream = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        stream.close()
+        os.close(descriptor)
         raise PictureError("not a regular file: links, pipes and devices are not opened")
-    return stream
+    return os.fdopen(descriptor, "rb")
 
 
 def sync_folder(folder: Path) -> None:
@@ -44,6 +46,9 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
@@ -94,6 +99,20 @@ def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
     return candidate
 
 
+def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> Path:
+    """A folder mirrored below ``top``; a part whose name a file has, or will have, is versioned."""
+
+    def is_blocked(place: Path) -> bool:
+        return is_taken(place) or (exists(place) and not place.is_dir())
+
+    for part in folders.parts:
+        version = 1
+        while is_blocked(place := versioned(top / part, version)):
+            version += 1
+        top = place
+    return top
+
+
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder unless something is in it."""
     try:
@@ -104,10 +123,14 @@ def remove_if_empty(folder: Path) -> None:
 
 
 def is_same_content(one: Path, other: Path) -> bool:
-    """Both are the same file, or an interrupted move's equal copies."""
+    """Both are the same file, or an interrupted move's equal copies; links are not followed."""
     if not exists(one):
         return True
-    return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
+    if os.path.samestat(one.lstat(), other.lstat()):
+        return True
+    if one.is_symlink() or other.is_symlink():
+        return False
+    return filecmp.cmp(one, other, shallow=False)
 
 
 def move(source: Path, destination: Path) -> None:
@@ -142,23 +165,46 @@ def settle_name(source: Path, destination: Path) -> None:
 
 def copy_across(source: Path, destination: Path) -> None:
     """Copy beside the destination, make it durable, rename, then remove the source."""
-    part = destination.with_name(f".{source.parent.name[:40]}-{os.getpid()}.part")
-    with source.open("rb") as reader, part.open("wb") as writer:
+    part = destination.with_name(f".cvunetd-{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    with removed_on_error(part):
+        if source.is_symlink():
+            # Not what it points to: that may be a file which only we may read.
+            part.symlink_to(source.readlink())
+        else:
+            copy(source, part)
+        settle_name(part, destination)
+    source.unlink()
+
+
+def copy(source: Path, part: Path) -> None:
+    """Copy content, mode and times, and make the content durable; a pipe is not waited for."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as reader, part.open("wb") as writer:
         shutil.copyfileobj(reader, writer, 1 << 20)
         writer.flush()
         os.fsync(writer.fileno())
     shutil.copystat(source, part, follow_symlinks=False)
-    settle_name(part, destination)
-    source.unlink()
+
+
+@contextmanager
+def removed_on_error(part: Path) -> Iterator[None]:
+    """An unfinished file does not outlive the failure to finish it."""
+    try:
+        yield
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:  # Any: JSON
     """Write beside, fsync, rename: readers see the old or the new text, never half of it."""
     part = path.with_name(f".cvunetd-{os.getpid()}.part")
-    with part.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-        json.dump(content, stream, indent=2, ensure_ascii=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    with removed_on_error(part):
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+            json.dump(content, stream, indent=2, ensure_ascii=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
     sync_folder(path.parent)

@@ -13,7 +13,10 @@ WHITE = (255, 255, 255)
 
 def resolve(base: Path, path: Path) -> Path:
     """Absolute, links followed: two names of one place must compare equal."""
-    return (base / path.expanduser()).resolve()
+    try:
+        return (base / path.expanduser()).resolve()
+    except (RuntimeError, ValueError) as error:  # no such user, links in a circle, a null character
+        raise InstallError(f"path {str(path)!r} leads nowhere: {error}") from error
 
 
 def find_weights(config: Config, base: Path) -> Path:
@@ -55,7 +58,9 @@ def parse_colour(text: str | None) -> tuple[int, int, int] | None:
 def merged_output(config: Config, folder: Folder) -> Output:
     """The folder's own ``output:`` over the common one."""
     own = folder.output.model_dump(exclude_unset=True)
-    return config.output.model_copy(update=own)
+    # Null says "as above", but for the background, where it says "transparent".
+    said = {key: value for key, value in own.items() if value is not None or key == "background"}
+    return config.output.model_copy(update=said)
 
 
 def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
@@ -120,9 +125,10 @@ def twins(folders: list[HotFolder]) -> list[str]:
 def overlaps(folders: list[HotFolder], state: Path, quarantine: Path) -> list[str]:
     """Places inside each other: results would be taken for new pictures."""
     faults = []
+    outputs = sorted({folder.output_root for folder in folders})
     for index, folder in enumerate(folders):
         for what, place in (
-            ("output", folder.output_root),
+            *(("output", output) for output in outputs),
             ("state_dir", state),
             ("quarantine_dir", quarantine),
         ):

@@ -113,10 +113,12 @@ class Intake:
         return True
 
     def refuse(self, folder: HotFolder, settled: Settled, error: OSError) -> None:
-        """A claim or a new drop failed: the machine is in trouble, not the picture."""
-        if blame(error) is not Blame.MACHINE:
-            raise error
-        self.shelf.standby.enter(folder, f"{printable(settled.path)}: {describe(error)}")
+        """A claim or a new drop failed: the machine's trouble, or a name that cannot be moved."""
+        text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
+        if blame(error) is Blame.MACHINE:
+            self.shelf.standby.enter(folder, text)
+        else:
+            logger.error("%s; it stays where it is", text)
 
     def claim(self, folder: HotFolder, settled: Settled, *, now: float) -> Job | None:
         """Take the file and write its row; None if this version of a kept original is known."""

@@ -15,6 +15,7 @@ from daemon.jobs import Done, Identity, Job, State
 VERSION = 1
 SCHEMA = Path(__file__).with_name("schema.sql")
 BUSY_S = 10.0
+BROKEN = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 Row = sqlite3.Row
 
 
@@ -62,8 +63,21 @@ class Ledger:
             self.db = sqlite3.connect(path, timeout=BUSY_S)
         self.db.row_factory = sqlite3.Row
         self.db.isolation_level = None  # transactions are ours to begin
-        if not is_read_only:
+        if is_read_only:
+            return
+        try:
             self.prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if error.sqlite_errorcode not in BROKEN:
+                raise
+            raise InstallError(
+                f"{path}: is no ledger or a damaged one ({error}): move it away; pictures that are"
+                " claimed are taken up again"
+            ) from error
+        except InstallError:
+            self.close()
+            raise
 
     def prepare(self) -> None:
         """Durability settings, then the schema."""

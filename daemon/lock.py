@@ -2,9 +2,13 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from daemon.errors import InstallError
+
+#: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
+PROBE_S = 0.1
 
 
 class Lock:
@@ -18,14 +22,12 @@ class Lock:
         """Own ``what``; `InstallError` names the process that owns it already."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        if not is_locked_within(descriptor, PROBE_S):
+            holder = written_id(descriptor) or "unknown"
             os.close(descriptor)
             raise InstallError(
-                f"{what} is in use by another cvunetd (process {owner}): stop that one first"
-            ) from error
+                f"{what} is in use by another cvunetd (process {holder}): stop that one first"
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         self.descriptor = descriptor
@@ -37,6 +39,24 @@ class Lock:
             self.descriptor = None
 
 
+def is_locked_within(descriptor: int, pause_s: float) -> bool:
+    """Take an exclusive lock, with a second try after a pause."""
+    for wait_s in (0.0, pause_s):
+        time.sleep(wait_s)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False
+
+
+def written_id(descriptor: int) -> int:
+    """The process id in a lock file; 0 while its owner has not written it yet."""
+    text = os.pread(descriptor, 32, 0).strip()
+    return int(text) if text.isdigit() else 0
+
+
 def owner(path: Path) -> int | None:
     """The process that holds a lock; None if nobody does."""
     try:
@@ -46,7 +66,7 @@ def owner(path: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.pread(descriptor, 32, 0).decode("ascii").strip() or 0)
+        return written_id(descriptor)
     finally:
         os.close(descriptor)
     return None

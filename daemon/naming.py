@@ -39,8 +39,9 @@ def names(
     )
     # What comes out of a template may hold a slash only if a field did, and no field can end it.
     stem = stem.replace("/", "_").lstrip(".") or "picture"
-    target = drop.path / relative.parent / (stem + SUFFIXES[folder.rendering.format])
-    archive = None
-    if folder.originals == "archive":
-        archive = files.free_name(drop.path / store.ORIGINALS / relative, is_taken)
-    return Names(files.free_name(target, is_taken), archive)
+    place = files.free_folder(drop.path, relative.parent, is_taken)
+    target = files.free_name(place / (stem + SUFFIXES[folder.rendering.format]), is_taken)
+    if folder.originals != "archive":
+        return Names(target, None)
+    place = files.free_folder(drop.path / store.ORIGINALS, relative.parent, is_taken)
+    return Names(target, files.free_name(place / relative.name, is_taken))

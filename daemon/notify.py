@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable
 
+from daemon.errors import describe, printable
+
 logger = logging.getLogger(__name__)
 
 Send = Callable[[str], object]
@@ -32,8 +34,13 @@ class Notifier:
 
     def tell(self, *lines: str) -> None:
         """Send assignments in one datagram."""
-        if self.send is not None:
+        if self.send is None:
+            return
+        try:
             self.send("\n".join(lines))
+        except OSError as error:
+            # Whoever listened is gone; that must not end the work.
+            logger.debug("systemd was not told: %s", describe(error))
 
     def ready(self) -> None:
         """The model is warm and the folders are watched."""
@@ -42,7 +49,7 @@ class Notifier:
     def status(self, text: str) -> None:
         """One line for `systemctl status`; the same line is sent once."""
         # A line break would begin another assignment.
-        line = " ".join(text.split())
+        line = printable(" ".join(text.split()))
         if line != self.last_status:
             self.last_status = line
             self.tell(f"STATUS={line}")

@@ -79,7 +79,12 @@ class Retention:
         if monotonic < self.next_sweep:
             return
         self.next_sweep = monotonic + self.sweep_s
-        for drop in expired(self.roots, keep_days=self.keep_days, local_now=local_now):
+        try:
+            old = list(expired(self.roots, keep_days=self.keep_days, local_now=local_now))
+        except OSError as error:
+            logger.error("old drops could not be looked for: %s", describe(error))
+            return
+        for drop in old:
             if not self.is_open(drop):
                 self.remove(drop)
 

@@ -1,6 +1,8 @@
 """What lies in a folder: the truth that events only hint at."""
 
+import errno
 import os
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -35,6 +37,11 @@ IGNORED_NAMES = (
 SILENT_FILE_SYSTEMS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glusterfs")
 LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, events arrive
 MOUNTS = Path("/proc/self/mountinfo")
+ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, backslashes and # in the names of mounts
+#: What a sub-folder may say that is gone, closed to us or too deep: the next sweep looks again.
+PASSED_OVER = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
+)
 
 
 def is_ignored(name: str) -> bool:
@@ -56,29 +63,39 @@ def pictures(
     ``skipped`` folders are not entered. A sub-folder that vanishes or may not be read while we
     look is passed over; `OSError` tells that the top folder itself cannot be read.
     """
-    with os.scandir(folder) as entries:
-        listing = sorted(entries, key=lambda entry: entry.name)
-    for entry in listing:
-        if is_ignored(entry.name) or entry.is_symlink():
+    pending = [
+        folder
+    ]  # a list, for a tree may be deeper than Python lets functions call themselves
+    while pending:
+        top = pending.pop()
+        try:
+            listing = entries(top)
+        except OSError as error:
+            if top == folder or error.errno not in PASSED_OVER:
+                raise
             continue
-        if entry.is_file(follow_symlinks=False):
-            yield Path(entry.path)
-        elif recursive and entry.is_dir(follow_symlinks=False) and Path(entry.path) not in skipped:
-            try:
-                yield from pictures(Path(entry.path), recursive=True, skipped=skipped)
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
-                continue  # gone or closed to us by now; the next sweep looks again
+        yield from (Path(entry.path) for entry in listing if entry.is_file(follow_symlinks=False))
+        if recursive:
+            below = [Path(e.path) for e in listing if e.is_dir(follow_symlinks=False)]
+            pending += [path for path in reversed(below) if path not in skipped]
+
+
+def entries(folder: Path) -> "list[os.DirEntry[str]]":
+    """What lies in a folder and is not ignored, by name; links are left out."""
+    with os.scandir(folder) as found:
+        wanted = [entry for entry in found if not is_ignored(entry.name)]
+    return sorted((e for e in wanted if not e.is_symlink()), key=lambda entry: entry.name)
 
 
 def file_system(path: Path, mounts: str) -> str:
     """The type of the file system that holds a path, from the text of ``/proc/self/mountinfo``."""
     best, kind = -1, "unknown"
-    for line in mounts.splitlines():
+    for line in filter(None, mounts.split("\n")):
         before, _, after = line.partition(" - ")
-        point = Path(before.split()[4].encode().decode("unicode_escape"))
+        point = Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4]))
         # Of mounts on one point the last is on top.
         if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), after.split()[0]
+            best, kind = len(point.parts), after.split(" ")[0]
     return kind
 
 

@@ -25,6 +25,9 @@ class Entry:
     identity: Identity
     due_at: float
     wait_s: float
+    """How long it must stay the same after a change."""
+    empty_s: float
+    """How long if it is empty then."""
     hint: Hint
 
 
@@ -71,7 +74,7 @@ class Settle:
                 self.push(path, known, due_at=now + wait_s)
             return
         first_hint = hint if known is None else known.hint
-        entry = Entry(folder, identity, now, max(settle_s, wait_s), first_hint)
+        entry = Entry(folder, identity, now, settle_s, max(settle_s, empty_s), first_hint)
         self.entries[path] = entry
         self.push(path, entry, due_at=now + wait_s)
 
@@ -99,7 +102,8 @@ class Settle:
                 del self.entries[path]
             elif identity != entry.identity:
                 entry.identity = identity
-                self.push(path, entry, due_at=now + entry.wait_s)
+                wait_s = entry.wait_s if identity.size else entry.empty_s
+                self.push(path, entry, due_at=now + wait_s)
             else:
                 del self.entries[path]
                 settled.append(Settled(entry.folder, path, identity, entry.hint))

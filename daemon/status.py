@@ -25,8 +25,10 @@ def lines(config_path: Path | None) -> Iterator[str]:
     state = hot_folders.resolve(base, config.state_dir)
     report = read_report(state / REPORT)
     owner = lock.owner(state / "lock")
+    if report.get("pid") != owner:
+        report = {}  # of a life before this one
     yield from header(owner, report)
-    yield from standby(report if owner is not None else {})
+    yield from standby(report)
     if (state / "ledger.db").exists():
         ledger = Ledger(state / "ledger.db", is_read_only=True)
         try:

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from daemon.errors import MachineError, describe
 from daemon.files import (
     NAME_MAX_BYTES,
     exists,
+    free_folder,
+    free_name,
     identity,
     is_same_content,
     make_folders,
@@ -130,24 +132,40 @@ def reject(
 def reason_file(quarantine: Path) -> Path:
     """Where the reason for a quarantined picture stands."""
     room = NAME_MAX_BYTES - len(".json")
-    name = os.fsdecode(os.fsencode(quarantine.name)[:room])
-    return quarantine.with_name(f"{name}.json")
+    name = os.fsencode(quarantine.name)
+    if len(name) > room:
+        # Cut between characters, as `files.versioned` does.
+        name = name[:room].decode("utf-8", "ignore").encode() or b"picture"
+    return quarantine.with_name(f"{os.fsdecode(name)}.json")
+
+
+def free_quarantine(root: Path, relative: Path) -> Path:
+    """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
+    folder = free_folder(root, relative.parent, lambda path: False)
+    return free_name(folder / relative.name, lambda path: exists(reason_file(path)))
 
 
 # --- drops -----------------------------------------------------------------------------------
 
 
-def open_drop(root: Path, *, local_time: datetime) -> Path:
-    """Make a new time-stamped folder that is certainly ours."""
+def open_drop(
+    root: Path, *, local_time: datetime, is_taken: Callable[[Path], bool] = lambda drop: False
+) -> Path:
+    """Make a new time-stamped folder that is certainly ours.
+
+    ``is_taken`` tells names that are still known though the folder has been taken away.
+    """
     make_folders(root)
     name = f"outputs_{local_time:%Y%m%d%H%M%S}"
     version = 1
     while True:
         drop = root / (name if version == 1 else f"{name}_{version}")
+        version += 1
+        if is_taken(drop):
+            continue
         try:
             drop.mkdir()
         except FileExistsError:
-            version += 1
             continue
         sync_folder(root)
         return mark_drop(drop)
@@ -166,9 +184,17 @@ def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
 
 
 def remove_drop(drop: Path) -> None:
-    """Delete a drop with all that is in it; links are removed, never followed."""
+    """Delete a drop with all that is in it; links are removed, never followed.
+
+    Mark and manifest go last: what is left after a failure is still known as ours.
+    """
     assert DROP_NAME.fullmatch(drop.name)
     assert shutil.rmtree.avoids_symlink_attacks
+    for path in drop.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in (MARKER, MANIFEST):
+            path.unlink()
     shutil.rmtree(drop)
 
 
