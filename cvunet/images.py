@@ -22,14 +22,6 @@ from cvunet.errors import CvunetError, ImageError
 Bytes = NDArray[np.uint8]
 Format = Literal["png", "webp", "avif", "tiff", "jpeg"]
 
-SUFFIXES: dict[Format, str] = {
-    "png": ".png",
-    "webp": ".webp",
-    "avif": ".avif",
-    "tiff": ".tif",
-    "jpeg": ".jpg",
-}
-
 # Not all that Pillow knows: EPS would start Ghostscript, and formats without a signature take any
 # text for a picture.
 READABLE = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM")

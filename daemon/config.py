@@ -12,6 +12,7 @@ from daemon.configfaults import duplicates, explain
 from daemon.errors import InstallError
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 NAME_FIELDS = ("stem", "ext", "folder", "id")
 
@@ -110,12 +111,12 @@ class Model(Section):
         """The devices as a list, also where the file names one."""
         return (self.device,) if isinstance(self.device, str) else tuple(self.device)
 
-    @field_validator("device")
+    @field_validator("device", mode="before")
     @classmethod
-    def check_device(cls, value: str | list[str]) -> str | list[str]:
-        """Names that torch will understand."""
-        names = [value] if isinstance(value, str) else value
-        if not names or not all(re.fullmatch(r"auto|cpu|cuda(:\d+)?", name) for name in names):
+    def check_device(cls, value: object) -> object:
+        """Names that torch will understand; anything else is told before types are tried."""
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) and DEVICE.fullmatch(name) for name in names):
             raise ValueError("a device is auto, cpu, cuda, cuda:0 or a list of such")
         return value
 

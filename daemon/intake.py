@@ -48,9 +48,10 @@ class Intake:
             return  # renamed out of the folder
         if scan.has_ignored_part(seen.path.relative_to(folder.path)):
             return
+        if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+            return
         if seen.hint is Hint.FOLDER:
-            if folder.recursive:
-                self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic)
+            self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic)
             return
         self.track(folder, seen.path, seen.hint, monotonic=monotonic)
 

@@ -1,4 +1,4 @@
-"""A real service on real folders, with clocks that tests step and a worker that needs no network."""
+"""A real service on real folders, with clocks to step and a worker without a network."""
 
 import shutil
 from collections.abc import Callable
@@ -72,9 +72,7 @@ class Kit:
             "retention": {"min_free_mb": 0},
         }
         config = Config.model_validate(content | self.settings)
-        place = Workplace(
-            hot_folders(config, self.base), self.base / "state", self.base / "failed"
-        )
+        place = Workplace(hot_folders(config, self.base), self.base / "state", self.base / "failed")
         self.inbox = Inbox()
         self.engine = DirectEngine(lambda task: self.work(task), is_held=self.is_held)
         self.service = assemble(

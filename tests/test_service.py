@@ -43,9 +43,7 @@ def test_a_sub_folder_named_originals_does_not_collide(tmp_path: Path) -> None:
     kit.drop("cat.png", b"outer")
     kit.pass_time(3)
 
-    contents = sorted(
-        path.read_bytes() for path in kit.drops()[0].rglob("*.png") if path.is_file()
-    )
+    contents = sorted(path.read_bytes() for path in kit.drops()[0].rglob("*.png") if path.is_file())
     assert contents == [b"inner", b"inner", b"outer", b"outer"]
 
 
@@ -376,3 +374,58 @@ def test_retention_deletes_the_drop_after_seven_days(tmp_path: Path) -> None:
 
     assert kit.drops() == []
     assert kit.records.counts() == {}
+
+
+def test_each_folder_has_its_own_settings(tmp_path: Path) -> None:
+    """Two hot folders: own format, own root, own way with originals."""
+    for name in ("people", "products"):
+        (tmp_path / name).mkdir()
+    folders = [
+        {"path": "people", "output": {"format": "webp"}, "originals": "keep"},
+        {"path": "products", "output": {"root": "shop", "name": "{stem}-{folder}"}},
+    ]
+    kit = Kit(tmp_path, settings={"folders": folders})
+
+    (tmp_path / "people/ann.jpg").write_bytes(b"ann")
+    (tmp_path / "products/shoe.jpg").write_bytes(b"shoe")
+    kit.service.next_sweep.clear()
+    kit.pass_time(4)
+
+    assert kit.results() == ["ann.webp"]
+    assert (tmp_path / "people/ann.jpg").exists()
+    assert [p.name for p in (tmp_path / "shop").glob("*/*.png")] == ["shoe-products.png"]
+    assert not (tmp_path / "products/shoe.jpg").exists()
+
+
+def test_a_folder_that_is_not_recursive_leaves_its_sub_folders_alone(tmp_path: Path) -> None:
+    """What lies deeper stays where it is."""
+    kit = Kit(tmp_path, folder={"recursive": False})
+
+    kit.drop("deep/cat.jpg")
+    kit.drop("dog.jpg")
+    kit.service.next_sweep.clear()
+    kit.pass_time(4)
+
+    assert kit.results() == ["dog.png", "originals/dog.jpg"]
+    assert kit.left_in_hot() == ["deep/cat.jpg"]
+
+
+def test_a_higher_priority_goes_first(tmp_path: Path) -> None:
+    """Of two folders' waiting pictures, those of the more important one are started first."""
+    for name in ("late", "soon"):
+        (tmp_path / name).mkdir()
+    order: list[str] = []
+
+    def note(task: Task) -> Outcome:
+        order.append(task.source.name)
+        return copy_out(task)
+
+    folders = [{"path": "late"}, {"path": "soon", "priority": 5}]
+    kit = Kit(tmp_path, work=note, settings={"folders": folders})
+    for number in range(3):
+        (tmp_path / f"late/l{number}.jpg").write_bytes(b"x")
+        (tmp_path / f"soon/s{number}.jpg").write_bytes(b"x")
+    kit.service.next_sweep.clear()
+    kit.pass_time(4)
+
+    assert [name[0] for name in order] == ["s", "s", "s", "l", "l", "l"]

@@ -1,0 +1,51 @@
+"""`python -m benchmarks.strip FILE`: README's before/after picture, made by the shipped weights."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage
+from numpy.typing import NDArray
+
+from cvunet import foreground, images, matting
+
+PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+HEIGHT_PX = 240
+CHECK_PX = 10
+WEIGHTS = Path(__file__).parents[1] / "models" / "cvunet.pth"
+
+
+def checkers(height: int, width: int) -> NDArray[np.uint8]:
+    """The usual stand-in for transparency, HxWx3."""
+    rows, columns = np.mgrid[0:height, 0:width] // CHECK_PX
+    grey = np.where((rows + columns) % 2, 204, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def column(predictor: matting.Predictor, path: Path) -> NDArray[np.uint8]:
+    """A photo over its cut-out."""
+    with path.open("rb") as stream:
+        picture = images.read(stream, max_pixels=100_000_000)
+    alpha = predictor.predict([predictor.prepare(picture)])[0]
+    cutout = matting.finish(picture, alpha, settings=matting.Finish())
+    after = foreground.flatten(cutout, checkers(*cutout.shape[:2]))
+    width = round(picture.rgb.shape[1] * HEIGHT_PX / picture.rgb.shape[0])
+    parts = [
+        cv2.resize(part, (width, HEIGHT_PX), interpolation=cv2.INTER_AREA)
+        for part in (picture.rgb, after)
+    ]
+    return np.concatenate(parts).astype(np.uint8, copy=False)
+
+
+def main() -> None:
+    """Write the strip."""
+    predictor = matting.open_predictor(WEIGHTS, device="cpu", precision="float32", input_size=512)
+    folder = Path(skimage.__file__).parent / "data"
+    strip = np.concatenate([column(predictor, folder / name) for name in PHOTOS], axis=1)
+    with Path(sys.argv[1]).open("wb") as stream:
+        images.write(stream, np.ascontiguousarray(strip), format="jpeg")
+
+
+if __name__ == "__main__":
+    main()
