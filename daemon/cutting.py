@@ -1,5 +1,6 @@
 """`cvunetd cut`: single pictures, without hot folder, ledger or drop."""
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -9,8 +10,6 @@ from daemon import config as configuration
 from daemon import files, store
 from daemon import folders as hot_folders
 from daemon.assembly import MEGA, open_local
-from daemon.config import Config
-from daemon.engines import Engine
 from daemon.errors import InstallError, describe, printable
 from daemon.jobs import Failed, Outcome, Rendering, Task
 from daemon.naming import SUFFIXES, new_id
@@ -39,10 +38,13 @@ def cut(
     rendering = hot_folders.rendering(config, config.output)
     targets = choose_targets(sources, out, rendering)
     engine = open_local(config, base)
-    cuts = [
-        submit(engine, config, rendering, source, target)
-        for source, target in zip(sources, targets, strict=True)
-    ]
+    max_pixels = int(config.worker.max_megapixels * MEGA)
+    cuts = []
+    for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        part = target.parent / f".{new_id(time.time(), serial)}.part"
+        # A link that the user names is followed, unlike those in a hot folder.
+        task = Task(source.name, source.resolve(), part, rendering, max_pixels)
+        cuts.append(Cut(source, target, part, engine.submit(task)))
     failures = [line for line in map(complete, cuts) if line]
     engine.close()
     return failures
@@ -60,14 +62,6 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
             f"{folder} cannot be made: {error.strerror}; choose another -o"
         ) from error
     return [out] if is_file else [out / (source.stem + suffix) for source in sources]
-
-
-def submit(engine: Engine, config: Config, rendering: Rendering, source: Path, target: Path) -> Cut:
-    """Begin one picture. A link that the user names is followed, unlike those in a hot folder."""
-    part = target.parent / f".{new_id(0.0)}.part"
-    max_pixels = int(config.worker.max_megapixels * MEGA)
-    task = Task(source.name, source.resolve(), part, rendering, max_pixels)
-    return Cut(source, target, part, engine.submit(task))
 
 
 def complete(cut: Cut) -> str:

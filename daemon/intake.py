@@ -1,5 +1,6 @@
 """From a hint to a queued job: settle, claim, enter into the ledger."""
 
+import itertools
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Intake:
         self.shelf = shelf
         self.settle = Settle(files.identity)
         self.found_by: Counter[str] = Counter()
+        self.serials = itertools.count()
 
     def see(self, seen: Seen, *, monotonic: float) -> None:
         """Follow a hint."""
@@ -123,7 +125,7 @@ class Intake:
 
     def claim(self, folder: HotFolder, settled: Settled, *, now: float) -> Job | None:
         """Take the file and write its row; None if this version of a kept original is known."""
-        relative, job_id = settled.path.relative_to(folder.path), new_id(now)
+        relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
         if folder.originals == "keep":
             if self.shelf.records.knows_version(settled.identity, settled.path):
                 return None

@@ -20,9 +20,9 @@ class Names:
     archive: Path | None
 
 
-def new_id(now: float) -> str:
-    """A job's id: sorts by time, safe in every file name."""
-    return f"{int(now * 1000):012x}{secrets.token_hex(4)}"
+def new_id(now: float, serial: int) -> str:
+    """A job's id: sorts by time, then serial number; safe in every file name."""
+    return f"{int(now * 1000):012x}{serial & 0xFFFF:04x}{secrets.token_hex(3)}"
 
 
 def names(

@@ -121,7 +121,7 @@ def test_bad_input_ends_in_quarantine_and_stops_nothing(daemon: Daemon) -> None:
         b"empty.jpg": b"",
         b"cut.jpg": photo[: len(photo) // 2],
     }
-    good = [b"a b.jpg", "it's \"猫\".jpg".encode(), b"\xff\xfe.jpg", b"-rf.jpg", b"new\nline.jpg"]
+    good = [b"a b.jpg", 'it\'s "猫".jpg'.encode(), b"\xff\xfe.jpg", b"-rf.jpg", b"new\nline.jpg"]
     for name, content in {**bad, **dict.fromkeys(good, photo)}.items():
         (daemon.hot / os.fsdecode(name)).write_bytes(content)
     Image.new("RGB", (1, 1), "red").save(daemon.hot / "tiny.png")
