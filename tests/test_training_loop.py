@@ -1,0 +1,154 @@
+"""Losses and the training loop, on tiny data."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from cvunet import matting, weights
+from cvunet.errors import TrainingError
+from cvunet.network import CVUNet
+from cvunet.training import export, losses, samples
+from cvunet.training.loop import Trainer, learning_rate
+from cvunet.training.recipe import Phase, Recipe
+from tests import training_kit
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def square(size: int = 64) -> torch.Tensor:
+    """An alpha with a square subject."""
+    alpha = torch.zeros(1, 1, size, size)
+    alpha[..., size // 4 : -size // 4, size // 4 : -size // 4] = 1
+    return alpha
+
+
+def test_the_right_answer_costs_less_than_any_other() -> None:
+    """Right, uncertain and inverted, in this order."""
+    alpha, soft = square(), torch.tensor([True])
+    coarse = torch.zeros(1, 1, 4, 4)
+
+    right, unsure, wrong = (
+        float(losses.matting_loss(scale * (2 * alpha - 1), coarse, alpha, soft))
+        for scale in (20.0, 0.0, -20.0)
+    )
+
+    assert right < unsure < wrong
+
+
+def test_boundaries_weigh_more_than_plain_areas() -> None:
+    """Within 1 and 6, as the paper's equation has it."""
+    weight = losses.boundary_weight(square())
+
+    assert float(weight[0, 0, 0, 0]) == 1
+    assert 3 < float(weight.max()) <= 6
+    assert float(weight[0, 0, 16, 32]) > float(weight[0, 0, 32, 32])
+
+
+def test_an_empty_answer_to_an_empty_picture_costs_nothing() -> None:
+    """No subject, none found."""
+    empty = torch.zeros(1, 1, 64, 64)
+
+    loss = losses.structure_loss(torch.full_like(empty, -30.0), empty)
+
+    assert float(loss) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_pyramid_sees_blur() -> None:
+    """A soft answer to a sharp edge is wrong in the fine levels."""
+    alpha = square()
+    blurred = torch.nn.functional.avg_pool2d(alpha, 5, stride=1, padding=2)
+
+    assert float(losses.laplacian_loss(alpha, alpha)) == 0
+    assert float(losses.laplacian_loss(blurred, alpha)) > 0
+
+
+def test_the_rate_falls_by_half_a_cosine() -> None:
+    """From start to end, through the middle."""
+    phase = Phase(size=64, steps=100, batch=1, rate_start=1.0, rate_end=0.0)
+
+    rates = [learning_rate(phase, step, warmup=1.0) for step in (0, 50, 100)]
+
+    assert rates == pytest.approx([1.0, 0.5, 0.0])
+
+
+def trainer(base: Path, recipe: Recipe) -> Trainer:
+    """A trainer on tiny shards, its network the same in every test."""
+    data = base / "data"
+    if not data.exists():
+        data.mkdir()
+        training_kit.write_shards(data)
+    torch.manual_seed(0)
+    return Trainer(
+        recipe,
+        CVUNet(recipe.network),
+        sources=samples.open_sources(data, "train"),
+        validation_sources=samples.open_sources(data, "val"),
+        folder=base / "run",
+        device=torch.device("cpu"),
+        loaders=0,
+    )
+
+
+def test_a_run_leaves_checkpoint_log_and_sheet(tmp_path: Path) -> None:
+    """What somebody looks at while it trains."""
+    trainer(tmp_path, training_kit.recipe(steps=2)).run()
+
+    with (tmp_path / "run/log.csv").open() as stream:
+        [row] = csv.DictReader(stream)
+    assert (row["step"], row["size"]) == ("2", "64")
+    assert float(row["salient_mae"]) > 0
+    assert (tmp_path / "run/sheet-000002.png").stat().st_size > 0
+
+
+def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path: Path) -> None:
+    """The same samples in the same order, with the same optimiser's memory."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "halves").mkdir()
+    phase = Phase(size=64, steps=2, batch=2, rate_start=1e-3, rate_end=1e-3)
+    long = Phase(size=64, steps=4, batch=2, rate_start=1e-3, rate_end=1e-3)
+    whole = trainer(tmp_path / "whole", training_kit.recipe(phases=(long,)))
+    whole.run()
+    trainer(tmp_path / "halves", training_kit.recipe(phases=(phase,))).run()
+
+    resumed = trainer(tmp_path / "halves", training_kit.recipe(phases=(long,)))
+    resumed.run()
+
+    assert resumed.step == 4
+    for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    """The differing keys are named."""
+    trainer(tmp_path, training_kit.recipe()).run()
+
+    with pytest.raises(TrainingError, match="seed"):
+        trainer(tmp_path, training_kit.recipe(seed=8))
+
+
+def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
+    """With the step and the last good checkpoint."""
+    broken = trainer(tmp_path, training_kit.recipe())
+    with torch.no_grad():
+        next(broken.model.parameters()).fill_(float("nan"))
+
+    with pytest.raises(TrainingError, match=r"step 0.*checkpoint\.pt"):
+        broken.run()
+
+
+def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
+    """Checkpoint to weights file to predictor, with provenance and an entry in the manifest."""
+    trainer(tmp_path, training_kit.recipe()).run()
+    file = tmp_path / "own.pth"
+
+    digest = export.export(tmp_path / "run", file, tmp_path / "data")
+    predictor = matting.open_predictor(file, device="cpu", precision="float32", input_size=64)
+
+    content = torch.load(file, weights_only=True)
+    assert digest in (tmp_path / "manifest.yaml").read_text()
+    assert content["provenance"]["recipe"]["seed"] == 7
+    assert sorted(content["provenance"]["data"])[0] == "backgrounds-train-00.tar"
+    assert predictor.input_size == 64
+    assert weights.load(file).training is False

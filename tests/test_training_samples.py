@@ -1,0 +1,175 @@
+"""Training data: shards, composites and the stream of samples."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from cvunet.errors import DocumentError, TrainingError
+from cvunet.training import augment, composites, recipe, samples, shards
+from cvunet.training.recipe import Mixture
+from cvunet.training.samples import SampleStream
+from tests import training_kit
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder of tiny shards."""
+    training_kit.write_shards(tmp_path)
+    return tmp_path
+
+
+def stream(data: Path, **changes: Any) -> SampleStream:
+    """Samples of a tiny recipe."""
+    sources = samples.open_sources(data, "train")
+    return SampleStream(sources, training_kit.recipe(**changes), size=64, first=0, count=40)
+
+
+def test_the_shipped_recipes_load() -> None:
+    """Every recipe in the repository is of this version."""
+    folder = Path(__file__).parents[1] / "models" / "recipes"
+
+    names = [recipe.load(path).name for path in sorted(folder.glob("*.yaml"))]
+
+    assert names == [path.stem for path in sorted(folder.glob("*.yaml"))]
+
+
+def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    """The key is named."""
+    text = (Path(__file__).parents[1] / "models/recipes/first.yaml").read_text()
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text + "\nlerning_rate: 1\n")
+
+    with pytest.raises(DocumentError, match="lerning_rate"):
+        recipe.load(path)
+
+
+def test_a_missing_set_is_told(tmp_path: Path) -> None:
+    """With what to do."""
+    with pytest.raises(TrainingError, match="DATA="):
+        samples.open_sources(tmp_path, "train")
+
+
+def test_a_shard_cut_short_is_told_by_name(data: Path) -> None:
+    """Its index cannot be read to the end."""
+    shard = data / "salient-train-00.tar"
+    shard.write_bytes(shard.read_bytes()[:700])
+
+    with pytest.raises(TrainingError, match=r"salient-train-00\.tar"):
+        samples.open_sources(data, "train")
+
+
+def test_the_same_number_gives_the_same_sample(data: Path) -> None:
+    """In another stream of the same recipe, too: that is what resuming relies on."""
+    one, other = stream(data)[5], stream(data)[5]
+
+    assert torch.equal(one["image"], other["image"])
+    assert torch.equal(one["alpha"], other["alpha"])
+
+
+def test_samples_have_the_size_asked_for(data: Path) -> None:
+    """Whatever kind they are."""
+    shapes = {tuple(sample["image"].shape) for sample in map(stream(data).__getitem__, range(20))}
+
+    assert shapes == {(3, 64, 64)}
+
+
+def test_an_empty_picture_has_no_alpha(data: Path) -> None:
+    """Only a background: there is no subject."""
+    mixture = Mixture(salient=0, people=0, composite=0, empty=1)
+
+    sample = stream(data, mixture=mixture)[0]
+
+    assert int(sample["alpha"].max()) == 0
+
+
+def test_refined_mattes_count_as_soft_and_hard_masks_do_not(data: Path) -> None:
+    """The losses treat them differently."""
+    people = stream(data, mixture=Mixture(salient=0, people=1, composite=0, empty=0))[0]
+    salient = stream(data, mixture=Mixture(salient=1, people=0, composite=0, empty=0))[0]
+
+    assert (bool(people["is_soft"]), bool(salient["is_soft"])) == (True, False)
+
+
+def broken(data: Path, count: int) -> None:
+    """Break the first photos of the salient set."""
+    members = {}
+    for name, member in shards.index([data / "salient-train-00.tar"]).items():
+        with member.shard.open("rb") as file:
+            file.seek(member.offset)
+            members[name] = file.read(member.size)
+    for name in sorted(n for n in members if n.endswith(".webp"))[:count]:
+        members[name] = b"broken"
+    training_kit.write_shard(data / "salient-train-00.tar", members)
+
+
+def test_a_bad_member_is_counted_named_and_replaced(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of many does not stop training."""
+    broken(data, 1)
+    salient = stream(data, mixture=Mixture(salient=1, people=0, composite=0, empty=0))
+
+    for index in range(40):
+        assert salient[index]["image"].shape == (3, 64, 64)
+
+    assert salient.bad > 0
+    assert "n0.webp cannot be decoded" in caplog.text
+
+
+def test_too_many_bad_members_stop_training(data: Path) -> None:
+    """Over one in a hundred is no accident."""
+    broken(data, 8)
+    salient = stream(data, mixture=Mixture(salient=1, people=0, composite=0, empty=0))
+
+    with pytest.raises(TrainingError, match="cannot be used"):
+        for index in range(40):
+            salient[index]
+
+
+def test_a_mask_of_another_size_is_bad(data: Path) -> None:
+    """Photo and mask must fit."""
+    rng = np.random.default_rng(0)
+    photo = training_kit.encoded(training_kit.photo(training_kit.disc(5), rng), ".webp")
+    mask = training_kit.encoded(np.zeros((9, 9), np.uint8), ".png")
+    training_kit.write_shard(data / "salient-train-00.tar", {"a.webp": photo, "a.png": mask})
+    [pair] = samples.pair(shards.index([data / "salient-train-00.tar"]))
+
+    with pytest.raises(shards.BadMember, match="differs in size"):
+        samples.load_photo(pair)
+
+
+def test_a_composite_blends_by_its_alpha() -> None:
+    """Where alpha is 1 the foreground shows, where it is 0 the background."""
+    rng = np.random.default_rng(3)
+    foreground = np.full((40, 40, 4), (255, 0, 0, 255), np.uint8)
+    background = np.full((64, 64, 3), (0, 0, 255), np.uint8)
+
+    picture, alpha = composites.compose(rng, [foreground], background)
+
+    assert picture[alpha == 255][:, 2].max() < 10
+    assert picture[alpha == 0][:, 0].max() < 10
+
+
+def test_a_crop_keeps_most_of_the_subject() -> None:
+    """Otherwise it is not the subject of the crop."""
+    rng = np.random.default_rng(0)
+    alpha = training_kit.disc(10)
+
+    shares = [alpha[augment.draw_crop(rng, alpha)].sum() / alpha.sum() for _ in range(50)]
+
+    assert min(shares) >= augment.KEEP_SUBJECT
+
+
+def test_shrinking_averages() -> None:
+    """One-pixel stripes become grey, not stripes."""
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 254
+
+    small = augment.resize(stripes, width=16, height=16)
+
+    assert (int(small.min()), int(small.max())) == (127, 127)
+    assert cv2.resize(stripes, (16, 16), interpolation=cv2.INTER_NEAREST).max() != 127
