@@ -163,7 +163,9 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     is_watching: bool,
 ) -> Service:
     """Wire the parts."""
-    standby = Standby(min_free_mb=config.retention.min_free_mb)
+    standby = Standby(
+        min_free_mb=config.retention.min_free_mb, state=place.state, quarantine=place.quarantine
+    )
     shelf = Shelf(
         folders={folder.name: folder for folder in place.folders},
         ledger=ledger,

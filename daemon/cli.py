@@ -8,12 +8,14 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import ParamSpec
+from typing import NoReturn, ParamSpec
 
 import click
 
 from daemon import __version__
-from daemon.errors import EXIT_DEVICE, EXIT_INSTALL, EXIT_SOME_FAILED, DeviceError, InstallError
+from daemon.errors import EXIT_BROKEN, EXIT_INSTALL, EXIT_SOME_FAILED, DeviceError, InstallError
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -21,7 +23,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 config_option = click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else defaults.",
 )
 
@@ -35,16 +37,24 @@ def answering(command: Callable[P, int]) -> Callable[P, None]:
             status = command(*args, **kwargs)
         except InstallError as error:
             for line in str(error).splitlines():
-                click.echo(f"cvunetd: {line}", err=True)
+                complain(line)
             status = EXIT_INSTALL
         except DeviceError as error:
-            click.echo(f"cvunetd: {error}; restart to recover", err=True)
-            sys.stderr.flush()
-            os._exit(EXIT_DEVICE)  # threads may hang in the dead device for ever
+            give_up(f"{error}; restart to recover")
+        except Exception:
+            logger.exception("this should not have happened; restart to go on")
+            give_up("ended by an unforeseen error")
         if status:
             sys.exit(status)
 
     return run
+
+
+def give_up(reason: str) -> NoReturn:
+    """End at once: threads may hang in a dead device or wait for us for ever."""
+    complain(reason)
+    sys.stderr.flush()
+    os._exit(EXIT_BROKEN)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,7 +118,7 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
 
     failures = cutting.cut(files, out, config_path, start_logging=start_logging)
     for line in failures:
-        click.echo(f"cvunetd: {line}", err=True)
+        complain(line)
     return EXIT_SOME_FAILED if failures else 0
 
 
@@ -129,25 +139,49 @@ def status(config_path: Path | None) -> int:
 @answering
 def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; one line for each fault."""
-    from daemon import config, folders
+    from daemon import config, folders, worker
 
     settings, base = config.load(config_path)
     found = folders.hot_folders(settings, base)
     weights = folders.find_weights(settings, base)
-    if not weights.is_file():
-        raise InstallError(f"weights {weights} are missing: mend model.weights or put them there")
+    worker.check_weights(weights)
     for folder in found:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
     click.echo(f"weights: {weights}")
     return 0
 
 
+class JournalFormatter(logging.Formatter):
+    """Gives each line its level as the journal reads it; the time it has of its own."""
+
+    PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """All lines, those of a traceback too."""
+        levels = (number for level, number in self.PRIORITIES if record.levelno >= level)
+        prefix = f"<{next(levels, 7)}>"
+        return "\n".join(prefix + line for line in super().format(record).splitlines())
+
+
+def is_journal() -> bool:
+    """Standard error goes to the journal; the variable alone is inherited by others, too."""
+    status = os.fstat(sys.stderr.fileno())
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def complain(line: str) -> None:
+    """An error that ends a command, for a person at a terminal or in the journal."""
+    click.echo(f"{'<3>' if is_journal() else ''}cvunetd: {line}", err=True)
+
+
 def start_logging(level: str) -> None:
-    """Lines on standard error; under systemd without the time, which the journal has."""
-    text = FORMAT.removeprefix("%(asctime)s ") if "JOURNAL_STREAM" in os.environ else FORMAT
-    logging.basicConfig(level=level.upper(), format=text, stream=sys.stderr)
-    logging.logThreads = False
-    logging.logProcesses = False
+    """Lines on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    if is_journal():
+        handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter(FORMAT))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 def on_signal(stop: Callable[[int], None]) -> None:

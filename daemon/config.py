@@ -144,7 +144,7 @@ class Postprocess(Section):
 class Retention(Section):
     """What is deleted when, and when the disk counts as full."""
 
-    keep_days: Positive = 7.0
+    keep_days: Annotated[float, Field(gt=0, le=100_000)] = 7.0  # more than dates can hold
     sweep_s: Positive = 3600.0
     min_free_mb: NotNegative = 512.0
 

@@ -19,11 +19,14 @@ from daemon.jobs import (
     State,
 )
 from daemon.naming import names
+from daemon.originals import Originals, about
 
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # doubled with each attempt
 UNARCHIVED_S = 10.0
+HELD_S = 600.0
+AFTER_OTHERS_S = 20.0
 #: A picture that cannot be decoded yet is looked at this many times before it is old enough.
 DEFERRALS = 12
 
@@ -43,6 +46,7 @@ class Delivery:
     def __init__(self, shelf: Shelf, quarantine: Path) -> None:
         self.shelf = shelf
         self.quarantine = quarantine
+        self.originals = Originals(shelf)
         self.unarchived: list[Unarchived] = []
         self.next_try = 0.0
         self.done = 0
@@ -60,9 +64,19 @@ class Delivery:
                 case Failed():
                     self.settle_failure(folder, job, outcome, now=now)
         except OSError as error:
-            failed = Failed(blame(error), describe(error))
-            logger.warning("%s: %s", printable(job.relative), failed.reason, exc_info=error)
+            self.stumble(folder, job, error, now=now)
+
+    def stumble(self, folder: HotFolder, job: Job, error: OSError, *, now: float) -> None:
+        """Files could not be moved as the outcome demands."""
+        failed = Failed(blame(error), describe(error))
+        logger.warning("%s: %s", printable(job.relative), failed.reason, extra=about(job))
+        try:
             self.settle_failure(folder, job, failed, now=now)
+        except OSError as again:
+            # Not even quarantine takes it. Nothing is lost while the row is queued.
+            logger.error("%s waits: %s", printable(job.relative), describe(again), extra=about(job))
+            self.shelf.ledger.retry(job, not_before=now + HELD_S, reason=describe(again))
+            self.requeue(job, attempts=job.attempts, not_before=now + HELD_S)
 
     # --- a picture that came out ----------------------------------------------------------
 
@@ -72,6 +86,12 @@ class Delivery:
         if current is not None and current != done.identity:
             self.redo(folder, job, current, now=now)
             return
+        if done.identity != job.identity:  # it changed between the claim and the reading
+            renewed = self.renew(job, done.identity, now=now)
+            if renewed is None:
+                store.remove_part(job.part)
+                return
+            job = renewed
         job = self.publish(folder, job, now=now)
         self.finish(Unarchived(job, done), now=now)
 
@@ -118,7 +138,7 @@ class Delivery:
         """Put the original away and close the job; where that fails, try again later."""
         job = published.job
         try:
-            self.put_away(job)
+            job = self.originals.put_away(job)
         except OSError as error:
             logger.error(  # the cause is an operating system's, the text says it all
                 "%s is published, but its original could not be put away: %s; trying again",
@@ -133,29 +153,6 @@ class Delivery:
         self.done += 1
         logger.info("done %s", printable(job.target), extra=about(job))
 
-    def put_away(self, job: Job) -> None:
-        """Archive, delete or leave the original."""
-        folder = self.shelf.folders[job.folder]
-        if job.archive is not None and not self.has_vanished(job, folder):
-            store.archive(job.source, job.archive)
-        elif folder.originals == "delete":
-            store.discard(job.source)
-        self.drop_claim(job)
-
-    def has_vanished(self, job: Job, folder: HotFolder) -> bool:
-        """Somebody has deleted the claimed original; its result is all that is left to keep."""
-        assert job.archive is not None
-        if files.exists(job.source) or files.exists(job.archive) or not folder.path.is_dir():
-            return False
-        logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
-        return True
-
-    def drop_claim(self, job: Job) -> None:
-        """Remove the empty folders that the claim has left."""
-        folder = self.shelf.folders[job.folder]
-        if folder.originals != "keep":
-            store.drop_claim(folder.path, job.id)
-
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
         if not self.unarchived or monotonic < self.next_try:
@@ -169,15 +166,22 @@ class Delivery:
 
     def settle_failure(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """The verdict on a failure, by whose fault it is."""
-        store.remove_part(job.part)
+        self.remove_part(job)
+        text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
             case Blame.FILE:
                 self.reject_or_defer(folder, job, failed.reason, now=now)
             case Blame.UNKNOWN:
                 self.retry_or_reject(job, failed.reason, now=now)
             case Blame.MACHINE:
-                self.shelf.standby.enter(folder, f"{printable(job.relative)}: {failed.reason}")
-                self.release(job, reason=failed.reason)
+                self.shelf.standby.enter(folder, text)
+                # Later than others: if it is this picture alone, it must not hold them up.
+                self.release(job, reason=failed.reason, not_before=now + AFTER_OTHERS_S)
+            case Blame.UNSURE:
+                if self.shelf.standby.confirm(folder, text):
+                    self.release(job, reason=failed.reason)
+                else:
+                    self.retry_or_reject(job, failed.reason, now=now)
             case Blame.DEVICE:
                 self.release(job, reason=failed.reason)
                 raise DeviceError(failed.reason)
@@ -185,13 +189,22 @@ class Delivery:
                 self.release(job, reason=failed.reason)
                 raise InstallError(failed.reason)
 
+    def remove_part(self, job: Job) -> None:
+        """Delete what the worker has begun; where that fails, the next start does it."""
+        try:
+            store.remove_part(job.part)
+        except OSError as error:
+            logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
+
     def reject_or_defer(self, folder: HotFolder, job: Job, reason: str, *, now: float) -> None:
         """A young file may still be on its way: a scanner pauses, a copy stalls."""
-        if not folder.path.is_dir():
-            self.shelf.standby.enter(folder, f"{folder.path} is not there")
+        current = files.identity(job.source)
+        if current is None and self.shelf.standby.confirm(folder, reason):
             self.release(job, reason=reason)
             return
-        current = files.identity(job.source)
+        if current is None and job.attempts < MAX_ATTEMPTS:
+            self.retry_or_reject(job, reason, now=now)  # a share may be away for a moment
+            return
         if current is not None and current != job.identity:
             renewed = self.renew(job, current, now=now)
             if renewed is None:
@@ -217,18 +230,22 @@ class Delivery:
     def reject(self, job: Job, reason: str, *, now: float) -> None:
         """Into quarantine with its reason; a kept original stays where it is."""
         folder = self.shelf.folders[job.folder]
-        place = self.quarantine / folder.name / job.relative
-        quarantine = job.quarantine or files.free_name(place, lambda path: False)
+        root = self.quarantine / folder.name
+        quarantine = job.quarantine
+        if quarantine is None or self.is_foreign(job, quarantine):
+            quarantine = store.free_quarantine(root, job.relative)
         job = self.shelf.ledger.note_quarantine(job, quarantine=quarantine, reason=reason)
         self.put_in_quarantine(job, now=now)
+
+    def is_foreign(self, job: Job, quarantine: Path) -> bool:
+        """Another file lies where an interrupted rejection wanted to put this one."""
+        return files.exists(quarantine) and not files.is_same_content(job.source, quarantine)
 
     def put_in_quarantine(self, job: Job, *, now: float) -> None:
         """Move and close; also what is left of a rejection that a crash interrupted."""
         assert job.quarantine is not None
-        folder = self.shelf.folders[job.folder]
-        is_kept = folder.originals == "keep"
-        store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=is_kept)
-        self.drop_claim(job)
+        store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=job.is_kept)
+        self.originals.drop_claim(job)
         self.shelf.ledger.fail(job, reason=job.reason, now=now)
         self.shelf.drops.touch(job.drop)
         self.failed += 1
@@ -271,8 +288,3 @@ def reason_of(job: Job, now: float) -> dict[str, object]:
         "id": job.id,
         "rejected_at": now,
     }
-
-
-def about(job: Job) -> dict[str, str]:
-    """The log's fields of a job."""
-    return {"JOB": job.id, "HOT_FOLDER": job.folder}

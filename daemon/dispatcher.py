@@ -6,9 +6,9 @@ from functools import partial
 
 from daemon import files
 from daemon.engines import Engine
-from daemon.errors import Blame, blame, describe
+from daemon.errors import blame, describe
 from daemon.intake import Shelf
-from daemon.jobs import Ended, HotFolder, Job, Message, Outcome, Task
+from daemon.jobs import Ended, Failed, HotFolder, Job, Message, Outcome, Task
 from daemon.naming import names
 
 
@@ -36,12 +36,15 @@ class Dispatcher:
         """Start jobs while the engine has use for them."""
         for job in self.startable(now):
             try:
-                placed = self.settle_place(job, now=now)
+                placed, trouble = self.settle_place(job, now=now), None
             except OSError as error:
-                self.rest(job, error)
-                continue
+                placed, trouble = job, error
             running = self.shelf.ledger.start(placed)
             self.running[job.id] = running
+            if trouble is not None:
+                # Whose trouble it is, is decided where all outcomes are judged.
+                self.put(Ended(job.id, Failed(blame(trouble), describe(trouble))))
+                continue
             future = self.engine.submit(self.task(running))
             future.add_done_callback(partial(self.report_end, job.id))
 
@@ -68,13 +71,6 @@ class Dispatcher:
         """A job is in work for the second or third time."""
         return any(job.attempts > 1 for job in self.running.values())
 
-    def rest(self, job: Job, error: OSError) -> None:
-        """The place of a result cannot be made: the folder rests, and the job with it."""
-        if blame(error) is not Blame.MACHINE:
-            raise error
-        self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
-        self.resting.setdefault(job.folder, []).append(job)
-
     def resume(self, folder: HotFolder) -> None:
         """The folder's trouble has passed: its jobs go back into the queue."""
         for job in self.resting.pop(folder.name, []):
@@ -83,7 +79,7 @@ class Dispatcher:
     def settle_place(self, job: Job, *, now: float) -> Job:
         """The folder for the result; a drop that somebody has deleted is replaced by a new one."""
         folder, drop = self.shelf.folders[job.folder], self.shelf.records.drop_of(job)
-        if not drop.path.is_dir():
+        if not files.is_folder(drop.path):
             drop = self.shelf.drops.place(folder, now=now)
             is_taken = self.shelf.records.is_reserved
             fresh = names(folder, drop, job.relative, job.id, is_taken=is_taken)

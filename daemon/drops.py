@@ -1,6 +1,8 @@
 """Time-stamped output folders: which a picture goes to, when it closes, its manifest."""
 
 import logging
+import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ logger = logging.getLogger(__name__)
 #: A manifest of a busy drop is written again at most this often; at its end always.
 MANIFEST_S = 2.0
 MANIFEST_RETRY_S = 30.0
+MANIFEST_PAUSES = 20  # a large one rests for so many times as long as it took
 
 
 class Drops(Protocol):
@@ -35,37 +38,48 @@ class Drops(Protocol):
 class Manifests:
     """Writes the manifests of drops whose jobs have ended, but not after every single one."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` measures what a manifest costs."""
         self.records = records
+        self.clock = clock
         self.dirty: set[int] = set()
-        self.written_at: dict[int, float] = {}
+        self.next_write: dict[int, float] = {}
+        self.troubled: set[int] = set()
 
     def write_due(self, drops: list[Drop], *, now: float, is_final: bool) -> None:
         """Write those that are out of date and either idle or old enough."""
         for drop in drops:
             if drop.id not in self.dirty:
                 continue
-            is_old = now - self.written_at.get(drop.id, 0.0) >= MANIFEST_S
-            if is_old or is_final or not self.records.has_open_jobs(drop):
+            is_due = now >= self.next_write.get(drop.id, 0.0)
+            is_idle = not self.records.has_open_jobs(drop) and drop.id not in self.troubled
+            if is_due or is_final or is_idle:
                 self.write(drop, closed_at=None, now=now)
 
     def write(self, drop: Drop, *, closed_at: float | None, now: float) -> bool:
         """Write one manifest; False if its disk is in trouble, then it is tried again later."""
+        if drop.id in self.troubled and now < self.next_write[drop.id]:
+            return False
+        began = self.clock()
         try:
             store.write_manifest(drop.path, manifest(drop, self.records.endings(drop), closed_at))
         except OSError as error:
             logger.warning("%s: no manifest: %s", printable(drop.path), describe(error))
             self.dirty.add(drop.id)
-            self.written_at[drop.id] = now + MANIFEST_RETRY_S
+            self.troubled.add(drop.id)
+            self.next_write[drop.id] = now + MANIFEST_RETRY_S
             return False
         self.dirty.discard(drop.id)
-        self.written_at[drop.id] = now
+        self.troubled.discard(drop.id)
+        cost_s = self.clock() - began
+        self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
         return True
 
     def forget(self, drop: Drop) -> None:
         """The drop is closed: nothing more will be written."""
         self.dirty.discard(drop.id)
-        self.written_at.pop(drop.id, None)
+        self.troubled.discard(drop.id)
+        self.next_write.pop(drop.id, None)
 
 
 class TimedDrops:
@@ -92,7 +106,7 @@ class TimedDrops:
             if (
                 drop.folder == folder.name
                 and drop.path.parent == folder.output_root
-                and drop.path.is_dir()
+                and files.is_folder(drop.path)
                 and 0 <= now - drop.last_at < folder.drop_idle_s
                 and self.records.drop_size(drop) < folder.drop_max_files
             ):
@@ -115,7 +129,7 @@ class TimedDrops:
         """Manifests, then drops without new pictures and without open jobs are closed."""
         drops = self.records.open_drops()
         self.manifests.write_due(
-            [drop for drop in drops if drop.path.is_dir()], now=now, is_final=is_final
+            [drop for drop in drops if files.is_folder(drop.path)], now=now, is_final=is_final
         )
         for drop in drops:
             if self.is_idle(drop, now) and not self.records.has_open_jobs(drop):
@@ -128,7 +142,7 @@ class TimedDrops:
 
     def close(self, drop: Drop, *, now: float) -> None:
         """The last manifest, then the row. A drop that somebody has deleted is only closed."""
-        if drop.path.is_dir() and not self.manifests.write(drop, closed_at=now, now=now):
+        if files.is_folder(drop.path) and not self.manifests.write(drop, closed_at=now, now=now):
             return
         self.ledger.close_drop(drop, now=now)
         self.manifests.forget(drop)
@@ -142,6 +156,7 @@ class FixedDrop:
         files.make_folders(path)
         self.drop = records.drop_at(path) or ledger.open_drop("batch", path, now=now)
         self.manifests = Manifests(records)
+        self.touch(self.drop.id)  # a life that was killed may have left it out of date
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
         """The one folder."""
@@ -171,7 +186,7 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
     """One picture's entry."""
     job = ending.job
     entry: dict[str, Any] = {
-        "source": printable(job.relative),
+        "source": as_text(job.relative),
         "state": job.state.value,
         "id": job.id,
         "attempts": job.attempts,
@@ -180,12 +195,17 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
         "ended_at": utc(ending.ended_at),
     }
     if job.state is State.DONE:
-        entry["result"] = printable(job.target.relative_to(drop.path))
-        entry["original"] = job.archive and printable(job.archive.relative_to(drop.path))
+        entry["result"] = as_text(job.target.relative_to(drop.path))
+        entry["original"] = job.archive and as_text(job.archive.relative_to(drop.path))
     else:
         entry["reason"] = job.reason
-        entry["quarantine"] = job.quarantine and printable(job.quarantine)
+        entry["quarantine"] = job.quarantine and as_text(job.quarantine)
     return entry | ending.details
+
+
+def as_text(path: Path) -> str:
+    """A path as JSON can hold it: true to the letter, but for bytes that are no text."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def utc(seconds: float) -> str:

@@ -5,7 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 EXIT_SOME_FAILED = 1
-EXIT_DEVICE = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the queue
+EXIT_BROKEN = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the queue
 EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
 
 
@@ -15,6 +15,7 @@ class Blame(Enum):
     FILE = "file"  # the picture is rejected, once it is old enough to be whole
     UNKNOWN = "unknown"  # tried again, rejected after three starts
     MACHINE = "machine"  # the folder stands by, nothing is rejected
+    UNSURE = "unsure"  # machine if a probe finds the folder in trouble, else unknown
     DEVICE = "device"  # the process stops at once
     INSTALL = "install"  # exit 78
 
@@ -42,30 +43,35 @@ class MachineError(DaemonError):
 #: What the operating system says when a place, not a picture, is in trouble.
 MACHINE_ERRNOS = frozenset(
     {
-        errno.EACCES,
-        errno.EBUSY,
         errno.ECONNABORTED,
         errno.ECONNREFUSED,
         errno.ECONNRESET,
         errno.EDQUOT,
         errno.EHOSTDOWN,
         errno.EHOSTUNREACH,
-        errno.EIO,
         errno.EMFILE,
         errno.ENETDOWN,
         errno.ENETUNREACH,
         errno.ENFILE,
         errno.ENODEV,
-        errno.ENOENT,
         errno.ENOSPC,
         errno.ENOTCONN,
-        errno.ENOTDIR,
-        errno.ENXIO,
-        errno.EPERM,
         errno.EREMOTEIO,
         errno.EROFS,
         errno.ESTALE,
         errno.ETIMEDOUT,
+    }
+)
+#: What it says of a whole share as well as of one file.
+UNSURE_ERRNOS = frozenset(
+    {
+        errno.EACCES,
+        errno.EBUSY,
+        errno.EIO,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
         errno.ETXTBSY,
     }
 )
@@ -84,12 +90,16 @@ def blame(error: BaseException) -> Blame:
             return verdict
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
         return Blame.MACHINE
+    if isinstance(error, OSError) and error.errno in UNSURE_ERRNOS:
+        return Blame.UNSURE
     return Blame.UNKNOWN
 
 
 def describe(error: BaseException) -> str:
     """One line for logs and reason files."""
     text = printable(" ".join(str(error).split()))
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        text += "; under systemd add the folder to ReadWritePaths="
     if isinstance(error, DaemonError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -3,6 +3,7 @@
 import errno
 import filecmp
 import json
+import logging
 import os
 import shutil
 import stat
@@ -14,7 +15,13 @@ from typing import Any, BinaryIO
 from daemon.errors import PictureError
 from daemon.jobs import Identity
 
+logger = logging.getLogger(__name__)
+
 NAME_MAX_BYTES = 255
+#: The name leads to nothing that we could ever open.
+OUT_OF_REACH = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
+)
 VERSION_DIGITS = 12  # room that a version and a suffix need in a name
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
@@ -67,12 +74,22 @@ def exists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
+def is_folder(path: Path) -> bool:
+    """A folder that we can see; out of reach counts as none."""
+    try:
+        return path.is_dir()
+    except OSError:  # before Python 3.14 a closed parent is an error and not a no
+        return False
+
+
 def identity(path: Path) -> Identity | None:
     """The version of a regular file; None if it is gone or something else."""
     try:
         return Identity.of(path.lstat())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in OUT_OF_REACH:
+            return None
+        raise
 
 
 def versioned(path: Path, version: int) -> Path:
@@ -184,7 +201,11 @@ def copy(source: Path, part: Path) -> None:
         shutil.copyfileobj(reader, writer, 1 << 20)
         writer.flush()
         os.fsync(writer.fileno())
-    shutil.copystat(source, part, follow_symlinks=False)
+    try:
+        shutil.copystat(source, part, follow_symlinks=False)
+    except OSError as error:
+        # FAT and many shares know no owners and modes; the content is what must not be lost.
+        logger.debug("%s: times and mode not kept: %s", part, error)
 
 
 @contextmanager

@@ -98,19 +98,32 @@ def hot_folders(config: Config, base: Path) -> list[HotFolder]:
 
 
 def missing(folders: list[HotFolder]) -> list[str]:
-    """Folders that are not there, or that we may not enter."""
-    faults = []
-    for folder in folders:
+    """Folders that are not there, or that we may not use."""
+    return [fault for folder in folders if (fault := fault_of(folder))]
+
+
+def fault_of(folder: HotFolder) -> str:
+    """What is wrong with a hot folder itself; empty if nothing is."""
+    try:
         if not folder.path.is_dir():
-            faults.append(f"folder {folder.path} does not exist: make it, or mend folders[].path")
-            continue
+            return f"folder {folder.path} does not exist: make it, or mend folders[].path"
         is_kept = folder.originals == "keep"
-        if not os.access(folder.path, os.R_OK | os.X_OK | (0 if is_kept else os.W_OK)):
-            faults.append(
-                f"folder {folder.path} may not be {'read' if is_kept else 'written'} by this user:"
-                " change its owner or mode, or set originals: keep if it is read-only"
+        if os.access(folder.path, os.R_OK | os.X_OK | (0 if is_kept else os.W_OK)):
+            return ""
+        if not is_kept and os.statvfs(folder.path).f_flag & os.ST_RDONLY:
+            return (
+                f"folder {folder.path} is read-only: under systemd add it to ReadWritePaths=,"
+                " or set originals: keep"
             )
-    return faults
+    except OSError as error:
+        return (
+            f"folder {folder.path} cannot be entered ({error.strerror}): mend the modes of the"
+            " folders above; under systemd see ProtectHome="
+        )
+    return (
+        f"folder {folder.path} may not be {'read' if is_kept else 'written'} by this user:"
+        " change its owner or mode, or set originals: keep if it is read-only"
+    )
 
 
 def twins(folders: list[HotFolder]) -> list[str]:

@@ -1,6 +1,22 @@
-"""Numbers that threads share: how much is inside, and a bound on it."""
+"""Measures of the pipeline: how much is inside, bounds on it, time spent."""
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the pipeline."""
+
+    max_batch: int
+    max_wait_s: float
+    """How long a picture waits for company while others are being decoded."""
+    decoders: int
+    finishers: int
+    pixels_in_flight: int
 
 
 class PixelBudget:
@@ -38,3 +54,11 @@ class Counter:
         """Change the number."""
         with self.lock:
             self.value += amount
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Write a block's wall time down under its stage."""
+    began = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - began, 4)

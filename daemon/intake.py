@@ -19,6 +19,10 @@ from daemon.standby import Standby
 
 logger = logging.getLogger(__name__)
 
+#: A file that cannot be taken though its folder is well is left alone for so long.
+REFUSED_S = 600.0
+AFTER_OTHERS_S = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
@@ -37,11 +41,12 @@ class Intake:
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
-        self.settle = Settle(files.identity)
+        self.settle = Settle(look)
         self.found_by: Counter[str] = Counter()
         self.serials = itertools.count()
+        self.refused: dict[Path, float] = {}
 
-    def see(self, seen: Seen, *, monotonic: float) -> None:
+    def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
         folder = self.shelf.folders.get(seen.folder)
         if folder is None or self.shelf.standby.has(seen.folder):
@@ -53,38 +58,43 @@ class Intake:
         if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
             return
         if seen.hint is Hint.FOLDER:
-            self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic)
+            self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)
             return
-        self.track(folder, seen.path, seen.hint, monotonic=monotonic)
+        self.track(folder, seen.path, seen.hint, monotonic=monotonic, now=now)
 
-    def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float) -> None:
+    def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
         """Look at everything that lies in a folder, whatever events have said."""
         if not self.shelf.standby.has(folder.name):
-            self.scan(folder, folder.path, hint, monotonic=monotonic)
+            self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
 
-    def scan(self, folder: HotFolder, top: Path, hint: Hint, *, monotonic: float) -> None:
+    def scan(
+        self, folder: HotFolder, top: Path, hint: Hint, *, monotonic: float, now: float
+    ) -> None:
         """Track all pictures below ``top``."""
         try:
             for path in scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped):
-                self.track(folder, path, hint, monotonic=monotonic)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if top == folder.path:
-                self.shelf.standby.enter(folder, describe(error))
+                self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
-            self.shelf.standby.enter(folder, describe(error))
+            if top == folder.path or error.errno not in scan.PASSED_OVER:
+                self.shelf.standby.enter(folder, describe(error))
 
-    def track(self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float) -> None:
+    def track(
+        self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
+    ) -> None:
         """Watch one file until it is whole."""
-        if folder.originals == "keep":
-            identity = files.identity(path)
-            if identity is None or self.shelf.records.knows_version(identity, path):
-                return
+        identity = look(path)
+        if identity is None or monotonic < self.refused.get(path, 0.0):
+            return
+        if folder.originals == "keep" and self.shelf.records.knows_version(identity, path):
+            return
+        # An empty file may be a placeholder, but not for ever.
+        is_old = now - identity.mtime_ns / 1e9 >= folder.defer_s
         self.settle.track(
             folder.name,
             path,
             hint,
             settle_s=folder.settle_s,
-            empty_s=folder.defer_s,
+            empty_s=folder.settle_s if is_old else folder.defer_s,
             now=monotonic,
         )
 
@@ -95,17 +105,17 @@ class Intake:
             folder = self.shelf.folders.get(settled.folder)
             # A folder that rests is swept when it resumes.
             if folder is not None and not self.shelf.standby.has(folder.name):
-                taken += self.accept(folder, settled, now=now)
+                taken += self.accept(folder, settled, monotonic=monotonic, now=now)
         return taken
 
-    def accept(self, folder: HotFolder, settled: Settled, *, now: float) -> bool:
+    def accept(self, folder: HotFolder, settled: Settled, *, monotonic: float, now: float) -> bool:
         """Claim one file and enter it; trouble makes the folder rest and the file stay."""
         try:
             job = self.claim(folder, settled, now=now)
         except FileNotFoundError:
             return False  # taken away between two looks; nothing of it is ours yet
         except OSError as error:
-            self.refuse(folder, settled, error)
+            self.refuse(folder, settled, error, monotonic=monotonic)
             return False
         if job is None:
             return False
@@ -115,27 +125,36 @@ class Intake:
         logger.info("%s %s", where, printable(settled.path), extra={"JOB": job.id})
         return True
 
-    def refuse(self, folder: HotFolder, settled: Settled, error: OSError) -> None:
-        """A claim or a new drop failed: the machine's trouble, or a name that cannot be moved."""
+    def refuse(
+        self, folder: HotFolder, settled: Settled, error: OSError, *, monotonic: float
+    ) -> None:
+        """A claim failed: the folder is in trouble and rests, or this file alone has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
-        if blame(error) is Blame.MACHINE:
+        whose = blame(error)
+        if whose is Blame.MACHINE:
             self.shelf.standby.enter(folder, text)
-        else:
-            logger.error("%s; it stays where it is", text)
+            self.refused[settled.path] = monotonic + AFTER_OTHERS_S
+        elif whose is Blame.UNKNOWN or not self.shelf.standby.confirm(folder, text):
+            logger.error("%s; it stays where it is and is tried again later", text)
+            self.refused[settled.path] = monotonic + REFUSED_S
 
     def claim(self, folder: HotFolder, settled: Settled, *, now: float) -> Job | None:
-        """Take the file and write its row; None if this version of a kept original is known."""
+        """Take the file and write its row; None if there is nothing to take."""
         relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
+        found_by = settled.hint.found_by
+        self.refused.pop(settled.path, None)
         if folder.originals == "keep":
-            if self.shelf.records.knows_version(settled.identity, settled.path):
+            identity = look(settled.path)
+            if identity is None or self.shelf.records.knows_version(identity, settled.path):
                 return None
-            return self.enter(
-                folder, relative, job_id, settled.path, settled.hint.found_by, now=now
-            )
-        # The drop first: if it cannot be made, the file must not have been taken.
-        self.shelf.drops.place(folder, now=now)
+            return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
         claimed = store.claim(folder.path, relative, job_id)
-        return self.enter(folder, relative, job_id, claimed, settled.hint.found_by, now=now)
+        try:
+            return self.enter(folder, relative, job_id, claimed, found_by, now=now)
+        except OSError:
+            # No drop can be made: the file goes back to where its owner looks for it.
+            store.unclaim(folder.path, relative, job_id)
+            raise
 
     def enter(  # all that a row needs
         self,
@@ -151,7 +170,7 @@ class Intake:
         drop = self.shelf.drops.place(folder, now=now)
         reserved = names(folder, drop, relative, job_id, is_taken=self.shelf.records.is_reserved)
         # A link swapped in at the last moment has no identity; the worker refuses to open it.
-        identity = files.identity(source) or Identity(0, 0, 0, 0)
+        identity = look(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,
@@ -164,6 +183,16 @@ class Intake:
             found_by=found_by,
             added_at=now,
             changed_at=now,
+            is_kept=folder.originals == "keep",
         )
-        self.shelf.ledger.add(job, is_kept=folder.originals == "keep")
+        self.shelf.ledger.add(job)
         return job
+
+
+def look(path: Path) -> Identity | None:
+    """A file's version; None if it is gone, no regular file, or out of our reach for now."""
+    try:
+        return files.identity(path)
+    except OSError as error:
+        logger.debug("%s cannot be looked at: %s", printable(path), describe(error))
+        return None

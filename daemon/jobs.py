@@ -93,6 +93,8 @@ class Job:
     attempts: int = 0
     reason: str = ""
     quarantine: Path | None = None
+    is_kept: bool = False
+    """The original stays in its hot folder."""
 
     @property
     def part(self) -> Path:

@@ -15,8 +15,15 @@ from daemon.jobs import Done, Identity, Job, State
 VERSION = 1
 SCHEMA = Path(__file__).with_name("schema.sql")
 BUSY_S = 10.0
-BROKEN = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+DAMAGED = "move it away; pictures that are claimed are taken up again"
+#: What a person can do about a file that does not open.
+ADVICE = {
+    sqlite3.SQLITE_NOTADB: DAMAGED,
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_CANTOPEN: "check that it may be read and written by this user",
+}
 Row = sqlite3.Row
+UnreadableError = sqlite3.Error
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,47 +56,60 @@ def as_path(stored: bytes | None) -> Path | None:
     return None if stored is None else Path(os.fsdecode(stored))
 
 
+def connect(path: Path, *, is_read_only: bool) -> sqlite3.Connection:
+    """Open a file; its transactions are ours to begin."""
+    if is_read_only:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
+    else:
+        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    return db
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """`InstallError` where a person can do something about a file that does not open."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        advice = ADVICE.get(error.sqlite_errorcode)
+        if advice is None:
+            raise
+        raise InstallError(f"{path}: {error}: {advice}") from error
+
+
 class Ledger:
     """One SQLite file, one owner; every public method is one transaction."""
 
     def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
-        """Open or create; `InstallError` if the file is of a newer version."""
+        """Open or create; `InstallError` if the file is damaged or of a newer version."""
         self.path = path
-        if is_read_only:
-            self.db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S
-            )
-        else:
-            self.db = sqlite3.connect(path, timeout=BUSY_S)
-        self.db.row_factory = sqlite3.Row
-        self.db.isolation_level = None  # transactions are ours to begin
-        if is_read_only:
-            return
-        try:
-            self.prepare()
-        except sqlite3.DatabaseError as error:
-            self.close()
-            if error.sqlite_errorcode not in BROKEN:
+        with explained(path):
+            self.db = connect(path, is_read_only=is_read_only)
+            try:
+                version = self.version()
+                if not is_read_only:
+                    self.prepare(version)
+            except BaseException:
+                self.close()
                 raise
-            raise InstallError(
-                f"{path}: is no ledger or a damaged one ({error}): move it away; pictures that are"
-                " claimed are taken up again"
-            ) from error
-        except InstallError:
-            self.close()
-            raise
 
-    def prepare(self) -> None:
-        """Durability settings, then the schema."""
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA synchronous = FULL")
-        self.db.execute("PRAGMA foreign_keys = ON")
-        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+    def version(self) -> int:
+        """The schema's version, 0 for a new file; `InstallError` if a newer program made it."""
+        version = int(self.db.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise InstallError(
                 f"{self.path}: written by a newer cvunetd (version {version}, this one knows"
                 f" {VERSION}): upgrade, or set another state_dir"
             )
+        return version
+
+    def prepare(self, version: int) -> None:
+        """Durability settings, then the schema."""
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
+        self.db.execute("PRAGMA foreign_keys = ON")
         if version == 0:
             script = SCHEMA.read_text(encoding="utf-8")
             self.db.executescript(
@@ -100,23 +120,28 @@ class Ledger:
         """Let go of the file."""
         self.db.close()
 
+    def is_in_transaction(self) -> bool:
+        """Something has begun and is not committed yet."""
+        return self.db.in_transaction
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Nested ones join the outer one, so that a tick can share one commit."""
-        if self.db.in_transaction:
+        if self.is_in_transaction():
             yield self.db
             return
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.db
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.is_in_transaction():  # a full disk has rolled back already
+                self.db.execute("ROLLBACK")
             raise
         self.db.execute("COMMIT")
 
     # --- changes of state -------------------------------------------------------------------
 
-    def add(self, job: Job, *, is_kept: bool = False) -> None:
+    def add(self, job: Job) -> None:
         """A new row, queued; its names are reserved by the table's unique indexes."""
         identity = job.identity
         row = {
@@ -132,7 +157,7 @@ class Ledger:
             "inode": identity.inode,
             "size": identity.size,
             "mtime_ns": identity.mtime_ns,
-            "is_kept": int(is_kept),
+            "is_kept": int(job.is_kept),
             "found_by": job.found_by,
             "added_at": job.added_at,
             "changed_at": job.changed_at,
@@ -145,9 +170,8 @@ class Ledger:
     def start(self, job: Job) -> Job:
         """queued -> running; the attempt counts from now, not from its end."""
         attempts = job.attempts + 1
-        running = State.RUNNING
-        self.change(job, State.QUEUED, state=running.value, attempts=attempts, quarantine=None)
-        return replace(job, state=running, attempts=attempts, quarantine=None)
+        self.change(job, State.QUEUED, state=State.RUNNING.value, attempts=attempts)
+        return replace(job, state=State.RUNNING, attempts=attempts)
 
     def finish(self, job: Job, done: Done | None, *, now: float) -> None:
         """running -> done; recovery knows no details."""

@@ -34,6 +34,7 @@ def job_of(row: Row) -> Job:
         attempts=row["attempts"],
         reason=row["reason"],
         quarantine=as_path(row["quarantine"]),
+        is_kept=bool(row["is_kept"]),
     )
 
 
@@ -70,9 +71,9 @@ class Records:
     def knows_version(self, identity: Identity, source: Path) -> bool:
         """This very version of a kept original has been taken already."""
         row = self.db.execute(
-            "SELECT 1 FROM jobs WHERE is_kept = 1 AND device = ? AND inode = ? AND size = ?"
+            "SELECT 1 FROM jobs WHERE is_kept = 1 AND inode = ? AND size = ?"
             " AND mtime_ns = ? AND source = ?",
-            (identity.device, identity.inode, identity.size, identity.mtime_ns, as_bytes(source)),
+            (identity.inode, identity.size, identity.mtime_ns, as_bytes(source)),
         ).fetchone()
         return row is not None
 

@@ -1,17 +1,18 @@
 """What is done at start about a life that ended too early."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from daemon import files, store
 from daemon.delivery import Delivery, Unarchived
-from daemon.errors import Blame, blame, describe, printable
+from daemon.errors import describe, printable
 from daemon.intake import Intake, Shelf
 from daemon.jobs import MAX_ATTEMPTS, HotFolder, Job, State
+from daemon.originals import about
 from daemon.store import Claim
 
 logger = logging.getLogger(__name__)
+
+MEND_S = 60.0
 
 
 class Recovery:
@@ -26,30 +27,34 @@ class Recovery:
         """Running rows first, then files that have no row, then everything queued."""
         for job in self.shelf.records.in_state(State.RUNNING):
             if job.folder in self.shelf.folders:
-                with self.resting(self.shelf.folders[job.folder]):
-                    self.mend(job, now=now)
-        for folder in self.shelf.folders.values():
-            with self.resting(folder):
-                for claim in list(store.claims(folder.path)):
-                    self.mend_claim(folder, claim, now=now)
-                store.drop_empty_claims(folder.path)
+                self.mend_or_queue(job, now=now)
         self.remove_orphans()
         self.requeue(now=now)
+        for folder in self.shelf.folders.values():
+            self.adopt(folder, now=now)
 
-    @contextmanager
-    def resting(self, folder: HotFolder) -> Iterator[None]:
-        """A disk in trouble makes its folder rest; what is not mended now is at the next start."""
+    def mend_or_queue(self, job: Job, *, now: float) -> None:
+        """Mend one job; where the disk does not let us, it is queued and tried like any other."""
         try:
-            yield
+            self.mend(job, now=now)
         except OSError as error:
-            if blame(error) is not Blame.MACHINE:
-                raise
-            self.shelf.standby.enter(folder, describe(error))
+            logger.warning("%s: %s", printable(job.relative), describe(error), extra=about(job))
+            self.shelf.ledger.retry(job, not_before=now + MEND_S, reason=describe(error))
+
+    def adopt(self, folder: HotFolder, *, now: float) -> None:
+        """Look after every claimed file whose row does not; also when a folder resumes."""
+        try:
+            claims = list(store.claims(folder.path))
+            for claim in claims:
+                self.mend_claim(folder, claim, now=now)
+            store.drop_empty_claims(folder.path)
+        except OSError as error:
+            logger.warning("claims of folder %s: %s", folder.name, describe(error))
 
     def mend(self, job: Job, *, now: float) -> None:
         """One job whose process died: the disk tells how far it came."""
         ledger = self.shelf.ledger
-        if job.quarantine is not None:
+        if job.quarantine is not None and not files.exists(job.source):
             self.delivery.put_in_quarantine(job, now=now)
         elif store.is_published(job.part, job.target):
             store.remove_part(job.part)
@@ -64,23 +69,28 @@ class Recovery:
     def mend_claim(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """One file that was taken out of a hot folder: does its row know of it?"""
         job = self.shelf.records.job(claim.job_id)
-        if job is None:
-            self.intake.enter(folder, claim.relative, claim.job_id, claim.path, "startup", now=now)
-            logger.info("adopted %s", printable(claim.relative), extra={"JOB": claim.job_id})
-        elif job.state is State.DONE:
-            # A power cut undid the last rename, but not the row.
-            self.delivery.put_away(job)
-        elif job.state is State.FAILED:
-            place = job.quarantine or self.delivery.quarantine / folder.name / claim.relative
-            free = files.free_name(place, lambda path: False)
-            store.reject(claim.path, free, {"reason": job.reason}, is_kept=False)
-            store.drop_claim(folder.path, claim.job_id)
+        if job is not None and job.state is State.DONE:
+            self.delivery.originals.put_away(
+                job
+            )  # a power cut undid the last rename, but not the row
+        elif job is None or job.state is State.FAILED:
+            # Failed, and yet here: its share was away when it was looked for.
+            if job is not None:
+                self.shelf.ledger.forget(job)
+            fresh = self.intake.enter(
+                folder, claim.relative, claim.job_id, claim.path, "startup", now=now
+            )
+            self.shelf.queue.put(fresh, priority=folder.priority)
+            logger.info("adopted %s", printable(claim.relative), extra=about(fresh))
 
     def remove_orphans(self) -> None:
         """Delete half-written results in the drops that were open."""
         for drop in self.shelf.records.open_drops():
-            for part in store.remove_orphans(drop.path):
-                logger.info("removed unfinished %s", printable(part))
+            try:
+                for part in store.remove_orphans(drop.path):
+                    logger.info("removed unfinished %s", printable(part))
+            except OSError as error:
+                logger.warning("unfinished files in %s: %s", printable(drop.path), describe(error))
 
     def requeue(self, *, now: float) -> None:
         """Fill the queue from the ledger."""

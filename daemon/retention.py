@@ -3,15 +3,13 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from daemon import store
 from daemon.errors import describe, printable
 
 logger = logging.getLogger(__name__)
-
-DAY_S = 86400.0
 
 
 def stamp(name: str) -> datetime | None:
@@ -25,32 +23,35 @@ def stamp(name: str) -> datetime | None:
         return None
 
 
-def is_ours_and_closed(drop: Path) -> bool:
-    """A real folder with our mark and a manifest that says when it was closed."""
+def closing_time(drop: Path) -> datetime | None:
+    """When a drop was closed, in local time; None if it is open, or not certainly ours."""
     if drop.is_symlink() or not drop.is_dir():
-        return False
+        return None
     marker, manifest = drop / store.MARKER, drop / store.MANIFEST
     if any(path.is_symlink() or not path.is_file() for path in (marker, manifest)):
-        return False
+        return None
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return (
-        isinstance(content, dict)
-        and str(content.get("made_by", "")).startswith("cvunetd ")
-        and content.get("closed_at") is not None
-    )
+        if not content["made_by"].startswith("cvunetd "):
+            return None
+        return datetime.fromisoformat(content["closed_at"]).astimezone().replace(tzinfo=None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # whatever this is, we have not written it
 
 
 def expired(roots: Iterable[Path], *, keep_days: float, local_now: datetime) -> Iterator[Path]:
-    """Drops that may go: by the time in their name, our mark and our manifest; never by mtime."""
+    """Drops that may go: by the time in their name, our mark and our manifest; never by mtime.
+
+    Both times must be old: a clock that was wrong when a drop was opened is put right later.
+    """
+    limit = timedelta(days=keep_days)
     for root in sorted(set(roots)):
         for drop in sorted(root.iterdir()) if root.is_dir() else ():
-            made = stamp(drop.name)
-            if made is None or (local_now - made).total_seconds() < keep_days * DAY_S:
+            opened = stamp(drop.name)
+            if opened is None or local_now - opened < limit:
                 continue
-            if is_ours_and_closed(drop):
+            closed = closing_time(drop)
+            if closed is not None and local_now - closed >= limit:
                 yield drop
 
 

@@ -60,16 +60,16 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
 
 
 def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
-    """`cvunetd once`; how many pictures failed."""
+    """`cvunetd once`; how many pictures failed or could not be done."""
     config, base, place = prepare(config_path, start_logging)
     inbox = stoppable(on_signal)
     locks = lock_all(place)
     engine = open_local(config, base)
     service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=False)
-    service.run_once()
+    service.run_once(is_patient=False)
     for lock in locks:
         lock.release()
-    return service.parts.delivery.failed
+    return service.undone()
 
 
 def batch_folder(config: Config, base: Path, source: Path, out: Path) -> HotFolder:
@@ -90,7 +90,7 @@ def batch(
     start_logging: StartLogging,
     on_signal: OnSignal,
 ) -> int:
-    """`cvunetd batch`; how many pictures of IN have failed, now or before."""
+    """`cvunetd batch`; how many pictures failed or could not be done."""
     config, base = configuration.load(config_path)
     start_logging("warning")
     folder = batch_folder(config, base, source, out)
@@ -106,7 +106,9 @@ def batch(
     with_progress(service, folder)
     for lock in locks:
         lock.release()
-    return service.parts.delivery.failed
+    for reason in service.shelf.standby.reasons.values():
+        logger.error("stopped: %s; mend that, then start again", reason)
+    return service.undone()
 
 
 def forget_changed(service: Service) -> None:
@@ -123,5 +125,5 @@ def with_progress(service: Service, folder: HotFolder) -> None:
     total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
     ready = service.shelf.records.counts().get(folder.name, {}).get("done", 0)
     with tqdm(total=total, initial=min(ready, total), unit="picture") as bar:
-        service.on_ended = lambda: bar.update()
-        service.run_once()
+        service.on_done = lambda: bar.update()
+        service.run_once(is_patient=True)

@@ -42,8 +42,8 @@ CREATE TABLE jobs (
 -- A reserved name belongs to one job until that job has failed.
 CREATE UNIQUE INDEX one_target ON jobs (target) WHERE state <> 'failed';
 CREATE UNIQUE INDEX one_archive ON jobs (archive) WHERE archive IS NOT NULL AND state <> 'failed';
--- Kept originals are told apart by version; an inode in another folder's row may be reused.
-CREATE UNIQUE INDEX one_version ON jobs (device, inode, size, mtime_ns, source) WHERE is_kept = 1;
+-- Kept originals are told apart by version. Not by device: that number changes with each mount.
+CREATE UNIQUE INDEX one_version ON jobs (inode, size, mtime_ns, source) WHERE is_kept = 1;
 CREATE INDEX open_jobs ON jobs (state, not_before) WHERE state IN ('queued', 'running');
 CREATE INDEX jobs_of_drop ON jobs (drop_id);
 CREATE INDEX jobs_by_end ON jobs (state, ended_at);

@@ -79,7 +79,7 @@ class Service:
         self.polled = polled
         self.next_sweep: dict[str, float] = {}
         self.stop: Stop | None = None
-        self.on_ended: Callable[[], object] = lambda: None
+        self.on_done: Callable[[], object] = lambda: None
 
     # --- the loop -------------------------------------------------------------------------
 
@@ -90,29 +90,37 @@ class Service:
             self.tick(self.wait_s())
         self.shutdown()
 
-    def run_once(self) -> None:
-        """Process what the folders hold now, then end."""
+    def run_once(self, *, is_patient: bool) -> None:
+        """Process what the folders hold now, then end; a patient one also waits for retries."""
         self.startup()
-        while self.stop is None and self.has_work():
+        while self.stop is None and self.has_work(is_patient=is_patient):
             self.tick(self.wait_s())
         self.shutdown()
+
+    def undone(self) -> int:
+        """How many pictures failed in this life, or were kept from being done by trouble."""
+        resting = sum(map(len, self.parts.dispatcher.resting.values()))
+        stopped = len(self.shelf.queue) if self.stop is not None else 0
+        return self.parts.delivery.failed + resting + stopped + len(self.shelf.standby.reasons)
 
     def startup(self) -> None:
         """Recover, watch, then look: in this order nothing slips through."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
-        self.shelf.standby.check(list(self.shelf.folders.values()), monotonic=monotonic)
+        folders = list(self.shelf.folders.values())
+        self.shelf.standby.check(folders, monotonic=monotonic, is_thorough=True)
         self.parts.recovery.run(now=now)
         if self.parts.watcher is not None:
             self.parts.watcher.start()
         for folder in self.shelf.folders.values():
             self.watch(folder)
             self.sweep(folder, Hint.STARTUP)
-        self.parts.notifier.ready()
         logger.info(
             "watching %s on %s",
             ", ".join(printable(folder.path) for folder in self.shelf.folders.values()),
             self.parts.engine.device,
         )
+        self.parts.report.update(self.snapshot(), monotonic=monotonic)
+        self.parts.notifier.ready()
 
     def tick(self, wait_s: float) -> None:
         """One turn: messages, then everything that is due."""
@@ -120,11 +128,13 @@ class Service:
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
         folders = list(self.shelf.folders.values())
         for folder in self.shelf.standby.check(folders, monotonic=monotonic):
+            self.parts.recovery.adopt(folder, now=now)
             self.parts.dispatcher.resume(folder)
             self.next_sweep[folder.name] = 0.0
         for folder in folders:
             if monotonic >= self.next_sweep.get(folder.name, 0.0):
                 self.sweep(folder, Hint.SWEEP)
+        self.shelf.queue.promote(now)
         if self.stop is None:
             self.parts.intake.take_in(monotonic=monotonic, now=now)
             self.parts.dispatcher.dispatch(now=now)
@@ -143,7 +153,8 @@ class Service:
         """Act on one message."""
         match message:
             case Seen():
-                self.parts.intake.see(message, monotonic=self.clocks.monotonic())
+                monotonic, now = self.clocks.monotonic(), self.clocks.now()
+                self.parts.intake.see(message, monotonic=monotonic, now=now)
             case Ended(job_id, outcome):
                 self.end(job_id, outcome)
             case Stop():
@@ -163,15 +174,19 @@ class Service:
             waits.append(later - now)
         return max(min(waits), 0.0)
 
-    def has_work(self) -> bool:
-        """Something is in the engine, could be, or settles; delayed and resting jobs are not."""
-        return self.parts.dispatcher.is_busy or self.parts.intake.settle.holds_content()
+    def has_work(self, *, is_patient: bool) -> bool:
+        """Something is in the engine, could be, or settles; resting jobs do not count."""
+        is_waiting = is_patient and self.shelf.queue.next_due() is not None
+        is_settling = self.parts.intake.settle.holds_content()
+        return self.parts.dispatcher.is_busy or is_settling or is_waiting
 
     def end(self, job_id: str, outcome: Outcome) -> None:
         """A job has come back."""
         job = self.parts.dispatcher.running.pop(job_id)
+        done = self.parts.delivery.done
         self.parts.delivery.deliver(job, outcome, now=self.clocks.now())
-        self.on_ended()
+        if self.parts.delivery.done > done:
+            self.on_done()
 
     # --- upkeep ---------------------------------------------------------------------------
 
@@ -203,7 +218,7 @@ class Service:
         pause_s = POLL_S if folder.name in self.polled else SWEEP_S
         self.next_sweep[folder.name] = monotonic + pause_s
         self.watch(folder)
-        self.parts.intake.sweep(folder, hint, monotonic=monotonic)
+        self.parts.intake.sweep(folder, hint, monotonic=monotonic, now=self.clocks.now())
 
     def watch(self, folder: HotFolder) -> None:
         """Set the folder's watch, or set it again if it has gone deaf."""
@@ -230,6 +245,7 @@ class Service:
     def shutdown(self) -> None:
         """Stop looking, end what is in the model, leave the rest to the ledger."""
         self.parts.notifier.stopping()
+        self.parts.notifier.status(f"stopping; {self.snapshot().line}")
         if self.parts.watcher is not None:
             self.parts.watcher.stop()
         self.parts.engine.drain()

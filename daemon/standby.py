@@ -1,6 +1,8 @@
 """Folders that wait until a machine's trouble has passed, and why."""
 
 import logging
+import os
+from pathlib import Path
 
 from daemon import store
 from daemon.errors import MachineError, describe
@@ -15,9 +17,12 @@ MEGABYTE = 1024 * 1024
 class Standby:
     """Which folders rest. Entering and leaving is told once each."""
 
-    def __init__(self, *, min_free_mb: float) -> None:
+    def __init__(self, *, min_free_mb: float, state: Path, quarantine: Path) -> None:
         self.min_free_mb = min_free_mb
+        self.state = state
+        self.quarantine = quarantine
         self.reasons: dict[str, str] = {}
+        self.mounts: dict[str, Path] = {}
         self.next_check = 0.0
 
     def enter(self, folder: HotFolder, reason: str) -> None:
@@ -26,21 +31,31 @@ class Standby:
             logger.error("folder %s stands by: %s; it resumes by itself", folder.name, reason)
         self.reasons[folder.name] = reason
 
+    def confirm(self, folder: HotFolder, reason: str) -> bool:
+        """Rest if the whole folder is in trouble and not one file alone."""
+        trouble = self.trouble(folder, is_thorough=True)
+        if trouble:
+            self.enter(folder, f"{reason} ({trouble})")
+        return bool(trouble)
+
     def has(self, name: str) -> bool:
         """The folder rests."""
         return name in self.reasons
 
-    def check(self, folders: list[HotFolder], *, monotonic: float) -> list[HotFolder]:
+    def check(
+        self, folders: list[HotFolder], *, monotonic: float, is_thorough: bool = False
+    ) -> list[HotFolder]:
         """Look at all folders from time to time: rest where there is trouble, resume where not.
 
-        Gives the folders that have just resumed.
+        Gives the folders that have just resumed. A thorough check writes to all places.
         """
         if monotonic < self.next_check:
             return []
         self.next_check = monotonic + RECHECK_S
         resumed = []
         for folder in folders:
-            trouble = self.trouble(folder)
+            # Probes write; a folder that works proves itself by its results.
+            trouble = self.trouble(folder, is_thorough=is_thorough or self.has(folder.name))
             if trouble:
                 self.enter(folder, trouble)
             elif self.reasons.pop(folder.name, None) is not None:
@@ -48,20 +63,45 @@ class Standby:
                 resumed.append(folder)
         return resumed
 
-    def trouble(self, folder: HotFolder) -> str:
+    def trouble(self, folder: HotFolder, *, is_thorough: bool) -> str:
         """What keeps a folder from working; empty if nothing does."""
         try:
-            if not folder.path.is_dir():
-                return f"{folder.path} is not there (deleted, renamed or not mounted)"
-            free_mb = store.free_bytes(folder.output_root) / MEGABYTE
-            if free_mb < self.min_free_mb:
-                return (
-                    f"{folder.output_root} has {free_mb:.0f} MB free and needs"
-                    f" {self.min_free_mb:.0f} (retention.min_free_mb): make room"
-                )
-            # Writing a probe costs little, but a healthy folder proves itself by its results.
-            if folder.name in self.reasons:
-                store.check_writable(folder.output_root)
+            return (
+                self.absence(folder)
+                or self.shortage(folder.output_root)
+                or self.shortage(self.state)
+                or (self.probe(folder) if is_thorough else "")
+            )
         except (OSError, MachineError) as error:
             return describe(error)
+
+    def absence(self, folder: HotFolder) -> str:
+        """The hot folder is gone, or what is left of it is an empty mount point."""
+        if not folder.path.is_dir():
+            return f"{folder.path} is not there (deleted, renamed or not mounted)"
+        mount = self.mounts.setdefault(folder.name, mount_of(folder.path))
+        return "" if mount.is_mount() else f"{mount} is not mounted any more"
+
+    def shortage(self, place: Path) -> str:
+        """Too little space is left at a place."""
+        free_mb = store.free_bytes(place) / MEGABYTE
+        if free_mb >= self.min_free_mb:
+            return ""
+        return (
+            f"{place} has {free_mb:.0f} MB free and needs {self.min_free_mb:.0f}"
+            " (retention.min_free_mb): make room"
+        )
+
+    def probe(self, folder: HotFolder) -> str:
+        """Read and write where the folder's pictures come from and go to; raises if that fails."""
+        os.scandir(folder.path).close()
+        if folder.originals != "keep":
+            store.check_writable(folder.path / store.CLAIMS)
+        store.check_writable(folder.output_root)
+        store.check_writable(self.quarantine)
         return ""
+
+
+def mount_of(path: Path) -> Path:
+    """The mount point of the file system that holds a path."""
+    return next(place for place in (path, *path.parents) if place.is_mount())

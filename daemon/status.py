@@ -1,7 +1,9 @@
 """`cvunetd status`: what the daemon is doing, from ledger and report; without torch."""
 
 import json
+import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ from daemon import config as configuration
 from daemon import folders as hot_folders
 from daemon import lock, store
 from daemon.config import Config
-from daemon.errors import printable
-from daemon.ledger import Ledger
+from daemon.errors import InstallError, printable
+from daemon.ledger import Ledger, UnreadableError
 from daemon.records import Records
 from daemon.report import REPORT
+
+logger = logging.getLogger(__name__)
 
 STATES = ("queued", "running", "done", "failed")
 FAILURES = 5
@@ -28,20 +32,27 @@ def lines(config_path: Path | None) -> Iterator[str]:
     if report.get("pid") != owner:
         report = {}  # of a life before this one
     yield from header(owner, report)
-    yield from standby(report)
-    if (state / "ledger.db").exists():
-        ledger = Ledger(state / "ledger.db", is_read_only=True)
-        try:
+    yield from standby(report if owner is not None else {})
+    yield from ledger_lines(config, base, state / "ledger.db")
+
+
+def ledger_lines(config: Config, base: Path, path: Path) -> Iterator[str]:
+    """What the ledger tells; why it cannot be read, where it cannot."""
+    try:
+        if not path.exists():
+            return
+        with closing(Ledger(path, is_read_only=True)) as ledger:
             yield from table(config, base, Records(ledger))
-        finally:
-            ledger.close()
+    except (InstallError, OSError, UnreadableError) as error:
+        yield f"{path} cannot be read: {error}"
 
 
 def read_report(path: Path) -> dict[str, Any]:  # Any: JSON
     """What the daemon last wrote of itself; empty if it never did."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (OSError, ValueError) as error:
+        logger.debug("%s cannot be read: %s", path, error)
         return {}
     return content if isinstance(content, dict) else {}
 

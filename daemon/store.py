@@ -1,5 +1,6 @@
 """Where files lie and how they get there. The only code that moves, makes or deletes files."""
 
+import logging
 import os
 import re
 import shutil
@@ -25,10 +26,13 @@ from daemon.files import (
     write_json,
 )
 
+logger = logging.getLogger(__name__)
+
 CLAIMS = ".cvunetd"
 ORIGINALS = "originals"
 MANIFEST = "manifest.json"
 MARKER = ".cvunetd-drop"
+OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}|cvunetd-\d+)\.part")
 DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
 
@@ -53,8 +57,21 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     except OSError:
         drop_claim(root, job_id)
         raise
-    sync_folder(claimed.parent)
+    try:
+        sync_folder(claimed.parent)
+    except OSError as error:
+        # The file is ours already; if a power cut undoes the rename, it is simply found again.
+        logger.warning("%s: %s", claimed.parent, describe(error))
     return claimed
+
+
+def unclaim(root: Path, relative: Path, job_id: str) -> None:
+    """Put a claimed file back, unless another has its name by now: then it is adopted later."""
+    try:
+        settle_name(root / CLAIMS / job_id / relative, root / relative)
+    except OSError as error:
+        logger.warning("%s stays claimed: %s", root / relative, describe(error))
+    drop_claim(root, job_id)
 
 
 def claims(root: Path) -> Iterator[Claim]:
@@ -190,17 +207,21 @@ def remove_drop(drop: Path) -> None:
     """
     assert DROP_NAME.fullmatch(drop.name)
     assert shutil.rmtree.avoids_symlink_attacks
-    for path in drop.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name not in (MARKER, MANIFEST):
-            path.unlink()
+    top = os.open(drop, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for entry in list(os.scandir(top)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.name, dir_fd=top)
+            elif entry.name not in (MARKER, MANIFEST):
+                os.unlink(entry.name, dir_fd=top)  # inside what we have opened
+    finally:
+        os.close(top)
     shutil.rmtree(drop)
 
 
 def remove_orphans(drop: Path) -> list[Path]:
-    """Delete the unfinished files that a crash left in a drop."""
-    orphans = [part for part in drop.rglob(".*.part") if part.is_symlink() or part.is_file()]
+    """Delete the unfinished files that a crash left in a drop; only names that we give."""
+    orphans = [part for part in drop.rglob(".*.part") if OUR_PART.fullmatch(part.name)]
     for part in orphans:
         part.unlink()
     return orphans

@@ -89,25 +89,31 @@ class Watcher:
     def __init__(self, put: Put) -> None:
         """``put`` takes messages from any thread and never blocks."""
         self.put = put
-        # Full events tell a rename into the folder from a file that is only being created.
-        self.observer = InotifyObserver(generate_full_events=True)
+        self.observer = new_observer()
         self.watched: dict[str, Watched] = {}
         self.listener = OverflowListener(self.report_all)
 
     def start(self) -> None:
         """Begin to deliver events."""
-        logging.getLogger(WATCHDOG_LOGGER).addHandler(self.listener)
+        watchdog_logger = logging.getLogger(WATCHDOG_LOGGER)
+        watchdog_logger.addHandler(self.listener)
+        watchdog_logger.setLevel(logging.NOTSET)
         self.observer.start()
 
     def stop(self) -> None:
         """End all watches."""
-        logging.getLogger(WATCHDOG_LOGGER).removeHandler(self.listener)
+        watchdog_logger = logging.getLogger(WATCHDOG_LOGGER)
+        watchdog_logger.removeHandler(self.listener)
+        # An emitter that is being stopped sometimes complains that it is.
+        watchdog_logger.setLevel(logging.CRITICAL)
         if self.observer.is_alive():
             self.observer.stop()
             self.observer.join(STOP_S)
 
     def add(self, folder: HotFolder) -> None:
         """Watch a folder; `OSError` if there are no watches left or the folder is gone."""
+        if not self.observer.is_alive():
+            self.renew()
         status = folder.path.stat()
         watch = self.observer.schedule(
             Handler(folder.name, self.put),
@@ -116,6 +122,13 @@ class Watcher:
             event_filter=EVENTS,
         )
         self.watched[folder.name] = Watched(watch, status.st_dev, status.st_ino)
+
+    def renew(self) -> None:
+        """A dead observer cannot be started again; all folders need a new watch then."""
+        logger.warning("watching has broken down and begins anew")
+        self.watched.clear()
+        self.observer = new_observer()
+        self.observer.start()
 
     def remove(self, folder: HotFolder) -> None:
         """Stop watching a folder, also one that has gone."""
@@ -140,3 +153,8 @@ class Watcher:
         """Every folder may have lost events."""
         for name in list(self.watched):
             self.put(WatchTrouble(name, reason))
+
+
+def new_observer() -> InotifyObserver:
+    """Full events tell a rename into the folder from a file that is only being created."""
+    return InotifyObserver(generate_full_events=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,36 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
-from cvunet import images, matting
+from cvunet import images, matting, weights
 from cvunet.matting import Predictor
 from daemon.errors import (
+    Blame,
     DeviceError,
     InstallError,
     MachineError,
     PictureError,
     blame,
     describe,
+    printable,
 )
 from daemon.files import open_regular
-from daemon.gauges import Counter, PixelBudget
+from daemon.gauges import Counter, Limits, PixelBudget, timed
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Rendering, Task
 
 logger = logging.getLogger(__name__)
 
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the pipeline."""
-
-    max_batch: int
-    max_wait_s: float
-    """How long a picture waits for company while others are being decoded."""
-    decoders: int
-    finishers: int
-    pixels_in_flight: int
 
 
 @dataclass(slots=True)
@@ -67,14 +57,12 @@ class Item:
 
 
 def open_predictors(
-    weights: Path, *, devices: Sequence[str], precision: Precision, input_size: int
+    file: Path, *, devices: Sequence[str], precision: Precision, input_size: int
 ) -> list[Predictor]:
     """One predictor for each device; `InstallError` if weights or device are missing."""
     try:
         return [
-            matting.open_predictor(
-                weights, device=device, precision=precision, input_size=input_size
-            )
+            matting.open_predictor(file, device=device, precision=precision, input_size=input_size)
             for device in devices
         ]
     except cvunet_errors.CvunetError as error:
@@ -150,7 +138,7 @@ class Worker:
             if self.is_draining.is_set():
                 self.end(item, Cancelled())
                 return
-            with timed(item, "decode"):
+            with timed(item.seconds, "decode"):
                 self.read(item)
             self.ready.put(item)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
@@ -175,14 +163,24 @@ class Worker:
         """A model thread: batches until it is told to end."""
         while (first := self.ready.get()) is not None:
             batch = self.gather(first)
-            began = time.perf_counter()
-            self.predict(predictor, batch)
-            for item in batch:
-                item.seconds["network"] = (time.perf_counter() - began) / len(batch)
-                if not item.future.done():
-                    self.finishers.submit(self.finish, item)
+            try:
+                self.run_batch(predictor, batch)
+            except BaseException as error:  # noqa: BLE001  # the thread must outlive everything
+                for item in batch:
+                    if not item.future.done():
+                        self.fail(item, error)
             # A thread waiting for work must not keep the last batch's pixels alive.
             del first, batch
+
+    def run_batch(self, predictor: Predictor, batch: list[Item]) -> None:
+        """One batch through the network, then each picture to the finish pool."""
+        began = time.perf_counter()
+        self.predict(predictor, batch)
+        seconds = (time.perf_counter() - began) / len(batch)
+        for item in batch:
+            item.seconds["network"] = round(seconds, 4)
+            if not item.future.done():
+                self.finishers.submit(self.finish, item)
 
     def gather(self, first: Item) -> list[Item]:
         """Up to ``max_batch`` items: what is there, and what is being decoded if it comes soon."""
@@ -229,11 +227,11 @@ class Worker:
             assert picture is not None
             assert alpha is not None
             assert identity is not None
-            with timed(item, "finish"), translated():
+            with timed(item.seconds, "finish"), translated():
                 pixels = matting.finish(
                     picture, alpha, settings=finish_settings(item.task.rendering)
                 )
-            with timed(item, "encode"):
+            with timed(item.seconds, "encode"):
                 write_part(item.task, pixels)
             height, width = picture.rgb.shape[:2]
             done = Done(identity, width, height, dict(item.seconds), picture.warnings)
@@ -247,8 +245,10 @@ class Worker:
     def fail(self, item: Item, error: BaseException) -> None:
         """Every exception becomes an outcome; the service decides what follows from it."""
         whose = blame(error)
-        if whose.value == "unknown":
-            logger.warning("%s failed unforeseen", item.task.source, exc_info=error)
+        if whose is Blame.UNKNOWN:
+            about = {"JOB": item.task.job_id}
+            source = printable(item.task.source)
+            logger.warning("%s failed unforeseen", source, exc_info=error, extra=about)
         self.end(item, Failed(whose, describe(error)))
 
     def end(self, item: Item, outcome: Outcome) -> None:
@@ -257,14 +257,6 @@ class Worker:
         self.budget.give(item.pixels)
         item.pixels = 0
         item.future.set_result(outcome)
-
-
-@contextmanager
-def timed(item: Item, stage: str) -> Iterator[None]:
-    """Write a block's wall time down under its stage."""
-    began = time.perf_counter()
-    yield
-    item.seconds[stage] = time.perf_counter() - began
 
 
 @contextmanager
@@ -281,16 +273,10 @@ def translated() -> Iterator[None]:
 
 
 def finish_settings(rendering: Rendering) -> matting.Finish:
-    """The library's share of a rendering."""
-    return matting.Finish(
-        filter=rendering.filter,
-        diameter=rendering.diameter,
-        sigma_color=rendering.sigma_color,
-        sigma_space=rendering.sigma_space,
-        decontaminate=rendering.decontaminate,
-        content=rendering.content,
-        background=rendering.background,
-    )
+    """The library's share of a rendering: all but the file's format."""
+    settings = asdict(rendering)
+    del settings["format"]
+    return matting.Finish(**settings)
 
 
 def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
@@ -301,4 +287,12 @@ def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
+        if blame(error) is not Blame.MACHINE:
+            raise
         raise MachineError(f"{task.part.parent} cannot be written: {describe(error)}") from error
+
+
+def check_weights(path: Path) -> None:
+    """`InstallError` if the weights are missing, altered or of another network."""
+    with translated():
+        weights.load(path)

@@ -59,7 +59,13 @@ def call(base: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]
 class Daemon:
     """One life of `cvunetd run`."""
 
-    def __init__(self, base: Path, settings: dict[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        base: Path,
+        settings: dict[str, object] | None = None,
+        *,
+        extra_environment: dict[str, str] | None = None,
+    ) -> None:
         self.base = base
         self.hot = base / "hot"
         self.hot.mkdir(exist_ok=True)
@@ -68,7 +74,10 @@ class Daemon:
         self.log = base / "log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command("run", "--config", self.config), cwd=base, env=environment(), stderr=log
+                command("run", "--config", self.config),
+                cwd=base,
+                env=environment() | (extra_environment or {}),
+                stderr=log,
             )
 
     def wait_ready(self) -> None:

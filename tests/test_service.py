@@ -159,10 +159,10 @@ def test_a_young_faulty_picture_is_deferred_then_rejected(tmp_path: Path) -> Non
     path = kit.drop("scan.jpg", b"half")
     os.utime(path, (START, START))
     kit.pass_time(60, step_s=1)
-    early = (tmp_path / "failed").exists()
+    early = list((tmp_path / "failed").rglob("*.json"))
     kit.pass_time(120, step_s=1)
 
-    assert not early
+    assert early == []
     assert (tmp_path / "failed/hot/scan.jpg").exists()
 
 
@@ -236,7 +236,7 @@ def test_machine_trouble_rejects_nothing_and_resumes(tmp_path: Path) -> None:
 
     assert "disk full" in resting["hot"]
     assert kit.results() == ["cat.png", "originals/cat.jpg"]
-    assert not (tmp_path / "failed").exists()
+    assert list((tmp_path / "failed").rglob("*.json")) == []
 
 
 def test_a_dead_device_ends_the_process_and_keeps_the_job(tmp_path: Path) -> None:

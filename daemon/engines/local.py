@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from daemon.worker import Limits, Worker, open_predictors
+from daemon.gauges import Limits
+from daemon.worker import Worker, open_predictors
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,63 @@
+"""What becomes of an original once its result has been published."""
+
+import logging
+
+from daemon import files, store
+from daemon.errors import describe, printable
+from daemon.intake import Shelf
+from daemon.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+
+class Originals:
+    """Archives, deletes or leaves originals, as was meant when they were taken."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+
+    def put_away(self, job: Job) -> Job:
+        """Archive, delete or leave the original, as was meant when it was taken."""
+        if job.is_kept:
+            return job
+        if job.archive is None:
+            store.discard(job.source)
+        elif not self.has_vanished(job):
+            job = self.archive(job)
+        self.drop_claim(job)
+        return job
+
+    def archive(self, job: Job) -> Job:
+        """Move the original beside its result; if its name is taken, under another."""
+        while True:
+            assert job.archive is not None
+            try:
+                store.archive(job.source, job.archive)
+            except FileExistsError:
+                free = files.free_name(job.archive, self.shelf.records.is_reserved)
+                job = self.shelf.ledger.move(job, drop=job.drop, target=job.target, archive=free)
+            else:
+                return job
+
+    def has_vanished(self, job: Job) -> bool:
+        """Somebody has deleted the claimed original; its result is all that is left to keep."""
+        assert job.archive is not None
+        root = self.shelf.folders[job.folder].path
+        if files.exists(job.source) or files.exists(job.archive) or not files.is_folder(root):
+            return False
+        logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
+        return True
+
+    def drop_claim(self, job: Job) -> None:
+        """Remove the empty folders that the claim has left; what stays is swept at the start."""
+        if job.is_kept:
+            return
+        try:
+            store.drop_claim(self.shelf.folders[job.folder].path, job.id)
+        except OSError as error:
+            logger.warning("a claim's folder stays: %s", describe(error), extra=about(job))
+
+
+def about(job: Job) -> dict[str, str]:
+    """The log's fields of a job."""
+    return {"JOB": job.id, "HOT_FOLDER": job.folder}
