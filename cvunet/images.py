@@ -278,5 +278,13 @@ def encode(pixels: Bytes, *, format: Format) -> bytes:
 
 def _encode_png(pixels: Bytes) -> bytes:
     image = cv2.cvtColor(pixels, BGR_ORDER[pixels.shape[2]]) if pixels.ndim == 3 else pixels
-    _, encoded = cv2.imencode(".png", image, PNG_OPTIONS)
+    try:
+        is_encoded, encoded = cv2.imencode(".png", image, PNG_OPTIONS)
+    except cv2.error as error:
+        is_encoded, reason = False, str(error)
+    else:
+        reason = "its sides are too long"
+    if not is_encoded:
+        height, width = pixels.shape[:2]
+        raise ImageError(f"png cannot hold this {width}x{height} picture ({reason}): choose tiff")
     return encoded.tobytes()

@@ -163,19 +163,10 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     is_watching: bool,
 ) -> Service:
     """Wire the parts."""
-    standby = Standby(
-        min_free_mb=config.retention.min_free_mb, state=place.state, quarantine=place.quarantine
-    )
-    shelf = Shelf(
-        folders={folder.name: folder for folder in place.folders},
-        ledger=ledger,
-        records=Records(ledger),
-        queue=JobQueue(config.worker.queue_size),
-        drops=drops,
-        standby=standby,
-    )
+    shelf = build_shelf(config, place, ledger=ledger, drops=drops)
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
+    max_pixels = int(config.worker.max_megapixels * MEGA)
     notifier = notify.Notifier(
         notify.find_send(), is_expected=is_watching and "NOTIFY_SOCKET" in os.environ
     )
@@ -184,20 +175,29 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         intake=intake,
         delivery=delivery,
         recovery=Recovery(shelf, intake, delivery),
-        dispatcher=Dispatcher(
-            shelf, engine, put=inbox.put, max_pixels=int(config.worker.max_megapixels * MEGA)
-        ),
+        dispatcher=Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels),
         engine=engine,
         retention=retention,
         watcher=Watcher(inbox.put) if is_watching else None,
         notifier=notifier,
         report=Report(place.state, notifier),
     )
-    return Service(
-        parts,
-        inbox,
-        clocks=clocks,
-        polled=polled_folders(place.folders),
+    return Service(parts, inbox, clocks=clocks, polled=polled_folders(place.folders))
+
+
+def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drops) -> Shelf:
+    """What intake, delivery and recovery share."""
+    return Shelf(
+        folders={folder.name: folder for folder in place.folders},
+        ledger=ledger,
+        records=Records(ledger),
+        queue=JobQueue(config.worker.queue_size),
+        drops=drops,
+        standby=Standby(
+            min_free_mb=config.retention.min_free_mb,
+            state=place.state,
+            quarantine=place.quarantine,
+        ),
     )
 
 

@@ -13,7 +13,16 @@ from typing import NoReturn, ParamSpec
 import click
 
 from daemon import __version__
-from daemon.errors import EXIT_BROKEN, EXIT_INSTALL, EXIT_SOME_FAILED, DeviceError, InstallError
+from daemon.errors import (
+    EXIT_BROKEN,
+    EXIT_INSTALL,
+    EXIT_SOME_FAILED,
+    EXIT_USAGE,
+    DeviceError,
+    InstallError,
+    UsageError,
+    printable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +48,9 @@ def answering(command: Callable[P, int]) -> Callable[P, None]:
             for line in str(error).splitlines():
                 complain(line)
             status = EXIT_INSTALL
+        except UsageError as error:
+            complain(str(error))
+            status = EXIT_USAGE
         except DeviceError as error:
             give_up(f"{error}; restart to recover")
         except Exception:
@@ -116,10 +128,13 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     """Cut out single pictures."""
     from daemon import cutting
 
-    failures = cutting.cut(files, out, config_path, start_logging=start_logging)
-    for line in failures:
-        complain(line)
-    return EXIT_SOME_FAILED if failures else 0
+    results = cutting.cut(files, out, config_path, start_logging=start_logging)
+    for result in results:
+        if result.target is None:
+            complain(f"{printable(result.source)}: {result.reason}")
+        else:
+            click.echo(printable(result.target))
+    return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
 @main.command()

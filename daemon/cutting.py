@@ -10,7 +10,7 @@ from daemon import config as configuration
 from daemon import files, store
 from daemon import folders as hot_folders
 from daemon.assembly import MEGA, open_local
-from daemon.errors import InstallError, describe, printable
+from daemon.errors import InstallError, UsageError, describe
 from daemon.jobs import Failed, Outcome, Rendering, Task
 from daemon.naming import SUFFIXES, new_id
 
@@ -25,14 +25,24 @@ class Cut:
     future: "Future[Outcome]"
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one picture."""
+
+    source: Path
+    target: Path | None
+    """None if it failed."""
+    reason: str = ""
+
+
 def cut(
     sources: Sequence[Path],
     out: Path,
     config_path: Path | None,
     *,
     start_logging: Callable[[str], None],
-) -> list[str]:
-    """Cut pictures out into a folder, or one into a file; one line for each that failed."""
+) -> list[Result]:
+    """Cut pictures out into a folder, or one into a file."""
     config, base = configuration.load(config_path)
     start_logging("warning")
     rendering = hot_folders.rendering(config, config.output)
@@ -45,15 +55,20 @@ def cut(
         # A link that the user names is followed, unlike those in a hot folder.
         task = Task(source.name, source.resolve(), part, rendering, max_pixels)
         cuts.append(Cut(source, target, part, engine.submit(task)))
-    failures = [line for line in map(complete, cuts) if line]
+    results = list(map(complete, cuts))
     engine.close()
-    return failures
+    return results
 
 
 def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> list[Path]:
     """Where results go; the folder is made. ``out`` is a file if it is named like one result."""
     suffix = SUFFIXES[rendering.format]
     is_file = len(sources) == 1 and out.suffix.lower() == suffix and not out.is_dir()
+    if not is_file and out.suffix.lower() in SUFFIXES.values() and not out.is_dir():
+        raise UsageError(
+            f"-o {out}: results are {suffix} files (output.format); name such a file for one"
+            " picture, or a folder"
+        )
     folder = (out.parent if is_file else out).absolute()
     try:
         files.make_folders(folder)
@@ -64,14 +79,15 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
     return [out] if is_file else [out / (source.stem + suffix) for source in sources]
 
 
-def complete(cut: Cut) -> str:
-    """Wait for one picture and give the result its name; what went wrong, or nothing."""
+def complete(cut: Cut) -> Result:
+    """Wait for one picture and give the result a name that is free."""
     outcome = cut.future.result()
     if isinstance(outcome, Failed):
         store.remove_part(cut.part)
-        return f"{printable(cut.source)}: {outcome.reason}"
+        return Result(cut.source, None, outcome.reason)
+    target = files.free_name(cut.target, lambda path: False)
     try:
-        store.publish(cut.part, files.free_name(cut.target, lambda path: False))
+        store.publish(cut.part, target)
     except OSError as error:
-        return f"{printable(cut.target)}: {describe(error)}"
-    return ""
+        return Result(cut.source, None, describe(error))
+    return Result(cut.source, target)

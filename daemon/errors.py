@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 EXIT_SOME_FAILED = 1
+EXIT_USAGE = 2
 EXIT_BROKEN = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the queue
 EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
 
@@ -26,6 +27,10 @@ class DaemonError(Exception):
 
 class InstallError(DaemonError):
     """Configuration or weights are wrong: a person must mend them."""
+
+
+class UsageError(DaemonError):
+    """The command line asks for something that makes no sense."""
 
 
 class PictureError(DaemonError):

@@ -206,6 +206,10 @@ class Ledger:
 
     # --- notes on a row, its state unchanged ------------------------------------------------
 
+    def note_folder(self, job: Job, folder: str) -> None:
+        """The job's hot folder has another name now."""
+        self.change(job, job.state, folder=folder)
+
     def note_quarantine(self, job: Job, *, quarantine: Path, reason: str) -> Job:
         """Write down where a rejected original is about to go, so that a crash cannot hide it."""
         self.change(job, State.RUNNING, quarantine=as_bytes(quarantine), reason=reason)

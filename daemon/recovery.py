@@ -25,6 +25,7 @@ class Recovery:
 
     def run(self, *, now: float) -> None:
         """Running rows first, then files that have no row, then everything queued."""
+        self.follow_renamed_folders()
         for job in self.shelf.records.in_state(State.RUNNING):
             if job.folder in self.shelf.folders:
                 self.mend_or_queue(job, now=now)
@@ -32,6 +33,15 @@ class Recovery:
         self.requeue(now=now)
         for folder in self.shelf.folders.values():
             self.adopt(folder, now=now)
+
+    def follow_renamed_folders(self) -> None:
+        """A folder has another name in the configuration now: its open jobs go with its path."""
+        folders = self.shelf.folders
+        for state in (State.QUEUED, State.RUNNING):
+            for job in self.shelf.records.in_state(state):
+                holders = [f.name for f in folders.values() if job.source.is_relative_to(f.path)]
+                if job.folder not in folders and holders:
+                    self.shelf.ledger.note_folder(job, holders[0])
 
     def mend_or_queue(self, job: Job, *, now: float) -> None:
         """Mend one job; where the disk does not let us, it is queued and tried like any other."""

@@ -78,3 +78,9 @@ def test_every_format_can_be_written():
     """Each one that the library names."""
     for kind in get_args(images.Format):
         assert images.encode(np.ascontiguousarray(rgba()[..., :3]), format=kind)
+
+
+def test_a_picture_that_png_cannot_hold_is_told():
+    """OpenCV's limit is a million pixels a side."""
+    with pytest.raises(ImageError, match="png cannot hold this 1000001x1"):
+        images.encode(np.zeros((1, 1_000_001, 4), np.uint8), format="png")

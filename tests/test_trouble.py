@@ -265,3 +265,18 @@ def test_the_manifest_names_files_to_the_letter(tmp_path: Path) -> None:
     [picture] = json.loads((drop / "manifest.json").read_text())["pictures"]
     assert (drop / picture["result"]).exists()
     assert (drop / picture["original"]).exists()
+
+
+def test_jobs_follow_a_folder_that_is_renamed_in_the_configuration(tmp_path: Path) -> None:
+    """Same path, another name: what was claimed under the old one is done under the new."""
+    kit = Kit(tmp_path, is_held=True)
+    kit.drop("cat.jpg")
+    kit.pass_time(2)
+    kit.die()
+    kit.folder, kit.is_held = {"name": "shop"}, False
+
+    kit.start()
+    kit.pass_time(5)
+
+    assert kit.results() == ["cat.png", "originals/cat.jpg"]
+    assert kit.records.counts() == {"shop": {"done": 1}}

@@ -1,0 +1,102 @@
+"""What the daemon tells of itself."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.notify import Notifier
+from daemon.report import Report, Snapshot
+from tests.samples import names_in
+
+SNAPSHOT = Snapshot(
+    device="cpu",
+    running=1,
+    queued=2,
+    settling=3,
+    done=4,
+    failed=5,
+    found_by={"event": 4},
+    standby={},
+)
+
+
+@pytest.fixture
+def heard() -> list[str]:
+    """What systemd was told."""
+    return []
+
+
+@pytest.fixture
+def report(tmp_path: Path, heard: list[str]) -> Report:
+    """A report into an empty state folder."""
+    return Report(tmp_path, Notifier(heard.append, is_expected=True))
+
+
+def written(report: Report) -> dict[str, Any]:  # Any: JSON
+    """What lies in the state folder."""
+    content: dict[str, Any] = json.loads(report.path.read_text(encoding="utf-8"))
+    return content
+
+
+def test_line_for_people():
+    """All numbers, and the device."""
+    expected = "4 done, 5 failed, 1 in work, 2 queued, 3 settling on cpu"
+
+    assert expected == SNAPSHOT.line
+
+
+def test_line_names_resting_folders():
+    """With the reason."""
+    snapshot = dataclasses.replace(SNAPSHOT, standby={"hot": "disk full", "scans": "not there"})
+
+    assert snapshot.line.endswith("; hot stands by: disk full; scans stands by: not there")
+
+
+def test_report_is_written(report: Report):
+    """All fields and the process that speaks."""
+    report.update(SNAPSHOT, monotonic=100.0)
+
+    assert dataclasses.asdict(SNAPSHOT) | {"pid": os.getpid()} == written(report)
+    assert names_in(report.path.parent) == ["status.json"]
+
+
+def test_systemd_is_told(report: Report, heard: list[str]):
+    """The same line."""
+    report.update(SNAPSHOT, monotonic=100.0)
+
+    assert [f"STATUS={SNAPSHOT.line}"] == heard
+
+
+def test_report_is_not_written_often(report: Report):
+    """Every two seconds at most: the last state counts then."""
+    report.update(SNAPSHOT, monotonic=100.0)
+    for done in (5, 6):
+        report.update(dataclasses.replace(SNAPSHOT, done=done), monotonic=101.9)
+    before = written(report)["done"]
+    report.update(dataclasses.replace(SNAPSHOT, done=6), monotonic=102.0)
+
+    assert (before, written(report)["done"]) == (4, 6)
+
+
+def test_report_without_news_is_left_alone(report: Report):
+    """An idle daemon lets its disk sleep."""
+    report.update(SNAPSHOT, monotonic=100.0)
+    before = report.path.stat().st_ino
+    report.update(dataclasses.replace(SNAPSHOT), monotonic=1000.0)
+
+    assert before == report.path.stat().st_ino
+
+
+def test_full_disk_does_not_stop_the_daemon(
+    report: Report, heard: list[str], caplog: pytest.LogCaptureFixture
+):
+    """A folder in the report's place stands for it: told, and systemd hears all the same."""
+    report.path.mkdir()
+    report.update(SNAPSHOT, monotonic=100.0)
+
+    assert len(heard) == 1
+    assert f"{report.path} could not be written: " in caplog.text
