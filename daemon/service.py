@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from daemon import files
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.engines import Engine
@@ -230,7 +231,7 @@ class Service:
                 watcher.remove(folder)
                 watcher.add(folder)
         except OSError as error:
-            if not folder.path.is_dir():
+            if not files.is_folder(folder.path):
                 self.shelf.standby.enter(folder, describe(error))
                 return
             logger.warning(
