@@ -149,6 +149,35 @@ def status(config_path: Path | None) -> int:
     return 0
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@config_option
+@answering
+def why(file: Path, config_path: Path | None) -> int:
+    """Tell what became of a picture, or why nothing has: by any of its paths, or by its name."""
+    from daemon import inquiry
+
+    for line in inquiry.lines(config_path, file):
+        click.echo(line)
+    return 0
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--all", "is_all", is_flag=True, help="Everything that lies in quarantine.")
+@config_option
+@answering
+def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> int:
+    """Put quarantined pictures back into their hot folders, to be tried anew."""
+    from daemon import retrial
+
+    if is_all == bool(files):
+        raise UsageError("name the pictures in quarantine, or say --all")
+    for line in retrial.retry(config_path, files, is_all=is_all):
+        click.echo(line)
+    return 0
+
+
 @main.command("check-config")
 @config_option
 @answering

@@ -122,6 +122,19 @@ class Records:
         )
         return [ending_of(row) for row in rows]
 
+    def concerning(self, path: Path, relatives: list[Path]) -> list[Ending]:
+        """Jobs whose original, result or place in quarantine a path is, newest first.
+
+        ``relatives``: what the path may be below its hot folder.
+        """
+        marks = ", ".join("?" * len(relatives))
+        rows = self.db.execute(
+            "SELECT * FROM jobs WHERE source = ?1 OR target = ?1 OR archive = ?1"
+            f" OR quarantine = ?1 OR relative IN ({marks}) ORDER BY added_at DESC, id DESC",
+            [as_bytes(path), *map(as_bytes, relatives)],
+        )
+        return [ending_of(row) for row in rows]
+
     def last_failures(self, limit: int) -> list[Ending]:
         """The newest failed jobs, newest first."""
         rows = self.db.execute(
@@ -142,4 +155,4 @@ class Records:
 
 def ending_of(row: Row) -> Ending:
     """An ended row as a value."""
-    return Ending(job_of(row), row["ended_at"], json.loads(row["details"]))
+    return Ending(job_of(row), row["ended_at"] or 0.0, json.loads(row["details"]))

@@ -146,6 +146,13 @@ def reject(
         archive(source, quarantine)
 
 
+def reinstate(quarantined: Path, place: Path) -> None:
+    """Bring a quarantined original back; the reason goes when the file has gone."""
+    make_folders(place.parent)
+    move(quarantined, place)
+    reason_file(quarantined).unlink(missing_ok=True)
+
+
 def reason_file(quarantine: Path) -> Path:
     """Where the reason for a quarantined picture stands."""
     room = NAME_MAX_BYTES - len(".json")
