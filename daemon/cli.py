@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from types import FrameType
@@ -174,6 +175,22 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
     if is_all == bool(files):
         raise UsageError("name the pictures in quarantine, or say --all")
     for line in retrial.retry(config_path, files, is_all=is_all):
+        click.echo(line)
+    return 0
+
+
+@main.command()
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only tell.")
+@config_option
+@answering
+def clean(is_dry: bool, config_path: Path | None) -> int:
+    """Delete drops that are older than retention.keep_days; a running daemon does so itself."""
+    from daemon import cleaning
+
+    local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time
+    for line in cleaning.clean(
+        config_path, is_dry=is_dry, start_logging=start_logging, local_now=local_now
+    ):
         click.echo(line)
     return 0
 
