@@ -48,14 +48,13 @@ def learning_rate(phase: Phase, step: int, *, warmup: float) -> float:
 class Average:
     """Exponential moving average of a model's weights; buffers are copied."""
 
-    def __init__(self, model: CVUNet, decay: float) -> None:
+    def __init__(self, model: CVUNet) -> None:
         self.model = deepcopy(model).eval()
-        self.decay = decay
 
     @torch.no_grad()
-    def update(self, model: CVUNet, step: int) -> None:
+    def update(self, model: CVUNet, step: int, *, decay: float) -> None:
         """Young averages follow faster, so that the start is forgotten."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        decay = min(decay, (1 + step) / (10 + step))
         for mean, new in zip(self.model.parameters(), model.parameters(), strict=True):
             mean.lerp_(new, 1 - decay)
         for kept, fresh in zip(self.model.buffers(), model.buffers(), strict=True):
@@ -84,7 +83,7 @@ class Trainer:
         self.people = validation_sources.people[:VALIDATION_PHOTOS]
         self.folder = folder
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # nn.Module.to's stub knows no keyword alone
-        self.average = Average(self.model, recipe.ema_decay)
+        self.average = Average(self.model)
         self.optimiser = self.build_optimiser()
         self.step = 0
         self.seconds = 0.0
@@ -156,6 +155,7 @@ class Trainer:
             warmup = min(1.0, (self.step + 1) / max(self.recipe.warmup_steps, 1))
             rate = learning_rate(phase, position, warmup=warmup)
             losses.append(self.train_step(batch, rate))
+            self.average.update(self.model, self.step, decay=self.decay(phase))
             bar.update()
             bar.set_postfix(size=phase.size, loss=f"{sum(losses[-50:]) / len(losses[-50:]):.3f}")
             if self.step % self.recipe.validate_every == 0 or position + 1 == phase.steps:
@@ -183,8 +183,11 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
         self.optimiser.step()
         self.step += 1
-        self.average.update(self.model, self.step)
         return value
+
+    def decay(self, phase: Phase) -> float:
+        """The average reaches back over a tenth of a phase at most: a short one must not lag."""
+        return min(self.recipe.ema_decay, 1 - 10 / max(phase.steps, 11))
 
     def to_device(self, batch: Sample) -> tuple[Tensor, Tensor, Tensor]:
         """Image in [-1, 1], alpha in [0, 1], softness flags; bytes travel, not floats."""
