@@ -67,9 +67,8 @@ def main() -> None:
     print(f"photos                 {options.photos} of {WIDTH_PX} px, {options.runs} runs, medians")
     print(f"one photo, whole       {start:.2f} s (start-up included)")
     print(f"all photos, whole      {wall:.2f} s")
-    print(
-        f"photos per second      {(options.photos - 1) / max(wall - start, 1e-9):.2f} (start-up excluded)"
-    )
+    rate = (options.photos - 1) / max(wall - start, 1e-9)
+    print(f"photos per second      {rate:.2f} (start-up excluded)")
     print(f"CPU seconds per photo  {statistics.median(seconds) / options.photos:.3f}")
     print(f"peak memory            {peak_mb:.0f} MB")
     for stage, median in stages.items():
