@@ -85,6 +85,7 @@ BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
     (DeviceError, Blame.DEVICE),
     (MachineError, Blame.MACHINE),
     (InstallError, Blame.INSTALL),
+    (UsageError, Blame.INSTALL),
 )
 
 
