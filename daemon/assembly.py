@@ -2,11 +2,14 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import folders as hot_folders
+from daemon import ledger as ledgers
+from daemon import lock as locks
 from daemon import notify, scan, store
 from daemon.config import Config
 from daemon.delivery import Delivery
@@ -30,8 +33,6 @@ from daemon.watch import Watcher
 
 logger = logging.getLogger(__name__)
 
-LEDGER = "ledger.db"
-LOCK = "lock"
 MEGA = 1_000_000
 
 
@@ -65,23 +66,32 @@ def workplace(config: Config, base: Path) -> Workplace:
     )
 
 
-def lock_all(place: Workplace) -> list[Lock]:
+@contextmanager
+def locked(place: Workplace) -> Iterator[None]:
     """Own the state folder and every hot folder that we may write to."""
-    wanted = [(place.state / LOCK, f"state folder {place.state}")]
+    taken = lock_all(place)
+    yield
+    for lock in taken:
+        lock.release()
+
+
+def lock_all(place: Workplace) -> list[Lock]:
+    """Take all locks; `InstallError` names the one that somebody else holds."""
+    wanted = [(place.state / locks.FILE, f"state folder {place.state}")]
     wanted += [
-        (folder.path / store.CLAIMS / LOCK, f"hot folder {folder.path}")
+        (folder.path / store.CLAIMS / locks.FILE, f"hot folder {folder.path}")
         for folder in place.folders
         if folder.originals != "keep"
     ]
-    locks: list[Lock] = []
+    taken: list[Lock] = []
     try:
         for path, what in wanted:
             lock = Lock(path)
             lock.take(what)
-            locks.append(lock)
+            taken.append(lock)
     except OSError as error:
         raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
-    return locks
+    return taken
 
 
 def polled_folders(folders: Iterable[HotFolder]) -> frozenset[str]:
@@ -106,7 +116,7 @@ def assemble(
     is_watching: bool,
 ) -> Service:
     """A service on hot folders, with time-stamped drops and retention."""
-    ledger = Ledger(place.state / LEDGER)
+    ledger = Ledger(place.state / ledgers.FILE)
     records = Records(ledger)
     by_name = {folder.name: folder for folder in place.folders}
     drops = TimedDrops(by_name, ledger=ledger, records=records, local_time=clocks.local)
@@ -114,7 +124,7 @@ def assemble(
         [folder.output_root for folder in place.folders],
         keep_days=config.retention.keep_days,
         sweep_s=config.retention.sweep_s,
-        is_open=lambda path: any(drop.path == path for drop in records.open_drops()),
+        is_open=records.is_open,
         on_removed=ledger.forget_drop,
     )
     return build(
@@ -134,7 +144,7 @@ def assemble_batch(
     config: Config, place: Workplace, out: Path, engine: Engine, *, inbox: Inbox, clocks: Clocks
 ) -> Service:
     """A service that fills one folder from another and keeps all originals."""
-    ledger = Ledger(place.state / LEDGER)
+    ledger = Ledger(place.state / ledgers.FILE)
     records = Records(ledger)
     drops = FixedDrop(out, ledger=ledger, records=records, now=clocks.now())
     return build(

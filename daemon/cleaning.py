@@ -8,6 +8,8 @@ from pathlib import Path
 from daemon import config as configuration
 from daemon import files
 from daemon import folders as hot_folders
+from daemon import ledger as ledgers
+from daemon import lock as locks
 from daemon.errors import printable
 from daemon.ledger import Ledger
 from daemon.lock import Lock
@@ -32,15 +34,14 @@ def clean(
         for drop in expired(roots, keep_days=keep_days, local_now=local_now):
             yield f"would delete {printable(drop)}"
         return
-    lock = Lock(state / "lock")
+    lock = Lock(state / locks.FILE)
     lock.take(f"state folder {state}")
-    with closing(Ledger(state / "ledger.db")) as ledger:
-        records = Records(ledger)
+    with closing(Ledger(state / ledgers.FILE)) as ledger:
         retention = Retention(
             roots,
             keep_days=keep_days,
             sweep_s=0.0,
-            is_open=lambda path: any(drop.path == path for drop in records.open_drops()),
+            is_open=Records(ledger).is_open,
             on_removed=ledger.forget_drop,
         )
         old = list(expired(roots, keep_days=keep_days, local_now=local_now))

@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon import config as configuration
 from daemon import files, lock, scan
 from daemon import folders as hot_folders
+from daemon import ledger as ledgers
 from daemon.errors import printable
 from daemon.jobs import HotFolder, Job, State
 from daemon.ledger import Ending, Ledger
@@ -25,7 +26,7 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
     folders = [hot_folders.hot_folder(config, base, folder) for folder in config.folders]
     state = hot_folders.resolve(base, config.state_dir)
     path = Path(os.path.abspath(asked))  # noqa: PTH100  # a link itself is meant, not its target
-    stories = list(told(state / "ledger.db", path, folders))
+    stories = list(told(state / ledgers.FILE, path, folders))
     yield from stories
     holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
     if holder is not None and files.exists(path):
@@ -81,7 +82,7 @@ def utc(seconds: float) -> str:
 def delay(path: Path, folder: HotFolder, state: Path) -> str:
     """Why a file has not been taken."""
     relative = path.relative_to(folder.path)
-    owner = lock.owner(state / "lock")
+    owner = lock.owner(state / lock.FILE)
     report = read_report(state / REPORT)
     if scan.has_ignored_part(relative):
         return "its name is hidden or temporary, such are never taken"

@@ -13,6 +13,7 @@ from daemon.errors import InstallError
 from daemon.jobs import Done, Identity, Job, State
 
 VERSION = 1
+FILE = "ledger.db"
 SCHEMA = Path(__file__).with_name("schema.sql")
 BUSY_S = 10.0
 DAMAGED = "move it away; pictures that are claimed are taken up again"

@@ -10,6 +10,8 @@ from daemon.errors import InstallError
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
 PROBE_S = 0.1
 
+FILE = "lock"
+
 
 class Lock:
     """An exclusive lock on a file, which holds its owner's process id."""

@@ -91,6 +91,10 @@ class Records:
         rows = self.db.execute("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
         return [drop_of(row) for row in rows]
 
+    def is_open(self, path: Path) -> bool:
+        """A folder is a drop that may still take pictures."""
+        return any(drop.path == path for drop in self.open_drops())
+
     def drop_at(self, path: Path) -> Drop | None:
         """The drop with this folder, open or closed."""
         row = self.db.execute("SELECT * FROM drops WHERE path = ?", (as_bytes(path),)).fetchone()

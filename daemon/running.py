@@ -14,7 +14,7 @@ from daemon.assembly import (
     Workplace,
     assemble,
     assemble_batch,
-    lock_all,
+    locked,
     open_local,
     workplace,
 )
@@ -50,12 +50,10 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     """`cvunetd run`."""
     config, base, place = prepare(config_path, start_logging)
     inbox = stoppable(on_signal)
-    locks = lock_all(place)
-    engine = open_local(config, base)
-    service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=True)
-    service.run()
-    for lock in locks:
-        lock.release()
+    with locked(place):
+        engine = open_local(config, base)
+        service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=True)
+        service.run()
     return 0
 
 
@@ -63,12 +61,10 @@ def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: On
     """`cvunetd once`; how many pictures failed or could not be done."""
     config, base, place = prepare(config_path, start_logging)
     inbox = stoppable(on_signal)
-    locks = lock_all(place)
-    engine = open_local(config, base)
-    service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=False)
-    service.run_once(is_patient=False)
-    for lock in locks:
-        lock.release()
+    with locked(place):
+        engine = open_local(config, base)
+        service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=False)
+        service.run_once(is_patient=False)
     return service.undone()
 
 
@@ -97,15 +93,13 @@ def batch(
     state = folder.output_root / BATCH_STATE
     place = Workplace([folder], state=state, quarantine=state / "failed")
     inbox = stoppable(on_signal)
-    locks = lock_all(place)
-    engine = open_local(config, base)
-    service = assemble_batch(
-        config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
-    )
-    forget_changed(service)
-    with_progress(service, folder)
-    for lock in locks:
-        lock.release()
+    with locked(place):
+        engine = open_local(config, base)
+        service = assemble_batch(
+            config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
+        )
+        forget_changed(service)
+        with_progress(service, folder)
     for reason in service.shelf.standby.reasons.values():
         logger.error("stopped: %s; mend that, then start again", reason)
     return service.undone()

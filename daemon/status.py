@@ -9,6 +9,7 @@ from typing import Any
 
 from daemon import config as configuration
 from daemon import folders as hot_folders
+from daemon import ledger as ledgers
 from daemon import lock, store
 from daemon.config import Config
 from daemon.errors import InstallError, printable
@@ -28,12 +29,12 @@ def lines(config_path: Path | None) -> Iterator[str]:
     config, base = configuration.load(config_path)
     state = hot_folders.resolve(base, config.state_dir)
     report = read_report(state / REPORT)
-    owner = lock.owner(state / "lock")
+    owner = lock.owner(state / lock.FILE)
     if report.get("pid") != owner:
         report = {}  # of a life before this one
     yield from header(owner, report)
     yield from standby(report if owner is not None else {})
-    yield from ledger_lines(config, base, state / "ledger.db")
+    yield from ledger_lines(config, base, state / ledgers.FILE)
 
 
 def ledger_lines(config: Config, base: Path, path: Path) -> Iterator[str]:
