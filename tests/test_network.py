@@ -2,16 +2,20 @@
 
 import pytest
 import torch
+from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from cvunet.encoder import MobileNetV3, make_divisible
 from cvunet.network import CVUNet, NetworkConfig
 
 
-@pytest.fixture(scope="module")
-def model() -> CVUNet:
+REFINED = NetworkConfig(trunk_scale=0.625, refine_channels=16)
+
+
+@pytest.fixture(scope="module", params=[NetworkConfig(), REFINED], ids=["plain", "refined"])
+def model(request: pytest.FixtureRequest) -> CVUNet:
     torch.manual_seed(0)
-    return CVUNet(NetworkConfig()).eval()
+    return CVUNet(request.param).eval()
 
 
 def test_parameters_are_few(model: CVUNet):
@@ -19,15 +23,23 @@ def test_parameters_are_few(model: CVUNet):
     assert sum(parameter.numel() for parameter in model.parameters()) <= 5_000_000
 
 
-def test_a_picture_is_cheap():
-    """At most four thousand million multiply-adds for 512x512; counted, not computed."""
+def multiply_adds(config: NetworkConfig) -> float:
+    """Of one 512x512 picture; counted, not computed."""
     with torch.device("meta"):
-        model, image = CVUNet(NetworkConfig()).eval(), torch.zeros(1, 3, 512, 512)
-
+        model, image = CVUNet(config).eval(), torch.zeros(1, 3, 512, 512)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model(image)
+    return float(counter.get_total_flops()) / 2
 
-    assert 1e9 < counter.get_total_flops() / 2 <= 4e9
+
+def test_a_picture_is_cheap():
+    """At most four thousand million multiply-adds."""
+    assert 1e9 < multiply_adds(NetworkConfig()) <= 4e9
+
+
+def test_a_smaller_trunk_is_cheaper_by_half():
+    """Although the refinement sees every pixel."""
+    assert multiply_adds(REFINED) < 0.55 * multiply_adds(NetworkConfig())
 
 
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 32, 32), (3, 64, 96), (2, 160, 32)])
@@ -58,15 +70,45 @@ def test_supervised_forward_agrees(model: CVUNet):
         expected, (logits, coarse) = model(image), model.forward_supervised(image)
 
     torch.testing.assert_close(logits, expected)
-    assert coarse.shape == (1, 1, 4, 6)
+    assert coarse.shape == (1, 1, *(side // 16 for side in model.shrink(image).shape[2:]))
 
 
 def test_decoded_maps_have_halving_strides(model: CVUNet):
-    """The decoder's maps lie at strides 16, 8, 4 and 2."""
+    """The decoder's maps lie at strides 16, 8, 4 and 2 of what the trunk sees."""
+    image = torch.zeros(1, 3, 64, 64)
     with torch.inference_mode():
-        maps = model.decode(torch.zeros(1, 3, 64, 64))
+        maps = model.decode(image)
 
-    assert [64 // x.shape[-1] for x in maps] == [16, 8, 4, 2]
+    side = model.shrink(image).shape[-1]
+    assert [side // x.shape[-1] for x in maps] == [16, 8, 4, 2]
+
+
+@pytest.mark.parametrize(("side", "expected"), [(512, 320), (416, 256), (64, 32), (32, 32)])
+def test_the_trunks_copy_has_sides_that_it_can_halve(side: int, expected: int):
+    """Multiples of 32, never none."""
+    shrunk = CVUNet(REFINED).shrink(torch.zeros(1, 3, side, side))
+
+    assert shrunk.shape == (1, 3, expected, expected)
+
+
+def test_an_untrained_refinement_changes_nothing():
+    """Training goes on from the trunk's own answer; a trained one sees single pixels."""
+    torch.manual_seed(0)
+    model = CVUNet(NetworkConfig(refine_channels=8)).eval()
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.inference_mode():
+        answer = model(image)
+        trunk = functional.pixel_shuffle(model.head(model.decode(image)[-1]), 2)
+        assert model.refine is not None
+        torch.nn.init.normal_(model.refine.head.weight)
+        torch.testing.assert_close(answer, trunk)
+        assert not torch.allclose(model(image), trunk)
+
+
+def test_a_smaller_trunk_without_refinement_is_refused():
+    """Nothing would bring its edges back."""
+    with pytest.raises(ValueError, match="trunk_scale: 1"):
+        CVUNet(NetworkConfig(trunk_scale=0.5))
 
 
 @pytest.mark.parametrize("width", [0.5, 0.75, 1.0])

@@ -11,6 +11,7 @@ from cvunet.errors import TrainingError
 from cvunet.network import CVUNet
 from cvunet.training import export, losses, samples
 from cvunet.training.loop import Trainer, learning_rate
+from cvunet.training.losses import Target
 from cvunet.training.recipe import Phase, Recipe
 from tests import training_kit
 
@@ -26,11 +27,12 @@ def square(size: int = 64) -> torch.Tensor:
 
 def test_the_right_answer_costs_less_than_any_other() -> None:
     """Right, uncertain and inverted, in this order."""
-    alpha, soft = square(), torch.tensor([True])
+    alpha = square()
+    truth = Target(alpha, contrast=alpha, is_soft=torch.tensor([True]))
     coarse = torch.zeros(1, 1, 4, 4)
 
     right, unsure, wrong = (
-        float(losses.matting_loss(scale * (2 * alpha - 1), coarse, alpha, soft))
+        float(losses.matting_loss(scale * (2 * alpha - 1), coarse, truth))
         for scale in (20.0, 0.0, -20.0)
     )
 
@@ -99,6 +101,8 @@ def test_a_run_leaves_checkpoint_log_and_sheet(tmp_path: Path) -> None:
         [row] = csv.DictReader(stream)
     assert (row["step"], row["size"]) == ("2", "64")
     assert float(row["salient_mae"]) > 0
+    assert float(row["pictures_per_s"]) > 0
+    assert 0 < float(row["busy"]) < 1
     assert (tmp_path / "run/sheet-000002.png").stat().st_size > 0
 
 

@@ -1,5 +1,6 @@
 """Training data: shards, composites and the stream of samples."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def data(tmp_path: Path) -> Path:
 def stream(data: Path, **changes: Any) -> SampleStream:
     """Samples of a tiny recipe."""
     sources = samples.open_sources(data, "train")
-    return SampleStream(sources, training_kit.recipe(**changes), size=64, first=0, count=40)
+    chosen = training_kit.recipe(**changes)
+    return SampleStream(sources, chosen, chosen.phases[0], first=0, count=40)
 
 
 def test_the_shipped_recipes_load() -> None:
@@ -148,10 +150,24 @@ def test_a_composite_blends_by_its_alpha() -> None:
     foreground = np.full((40, 40, 4), (255, 0, 0, 255), np.uint8)
     background = np.full((64, 64, 3), (0, 0, 255), np.uint8)
 
-    picture, alpha = composites.compose(rng, [foreground], background)
+    made = composites.compose(rng, [foreground], background)
 
-    assert picture[alpha == 255][:, 2].max() < 10
-    assert picture[alpha == 0][:, 0].max() < 10
+    assert made.rgb[made.alpha == 255][:, 2].max() < 10
+    assert made.rgb[made.alpha == 0][:, 0].max() < 10
+
+
+def test_contrast_is_the_colours_distance_where_there_is_a_foreground() -> None:
+    """Red on blue differs in two of three channels; without a foreground nothing is known."""
+    rng = np.random.default_rng(3)
+    foreground = np.full((40, 40, 4), (255, 0, 0, 255), np.uint8)
+    background = np.full((64, 64, 3), (0, 0, 255), np.uint8)
+
+    made = composites.compose(rng, [foreground], background)
+
+    assert made.contrast[made.alpha == 0].max() == 0
+    inside = made.contrast[made.alpha == 255]
+    assert len(inside) > 100
+    assert abs(float(inside.mean()) - 170) < 25
 
 
 def test_a_crop_keeps_most_of_the_subject() -> None:
@@ -173,3 +189,20 @@ def test_shrinking_averages() -> None:
 
     assert (int(small.min()), int(small.max())) == (127, 127)
     assert cv2.resize(stripes, (16, 16), interpolation=cv2.INTER_NEAREST).max() != 127
+
+
+def test_a_phase_may_have_a_mixture_of_its_own(data: Path, tmp_path: Path) -> None:
+    """It replaces the recipe's; a wrong key in it is told."""
+    sources = samples.open_sources(data, "train")
+    chosen = training_kit.recipe(mixture=Mixture(salient=1, people=0, composite=0, empty=0))
+    only_empty = dataclasses.replace(chosen.phases[0], mixture=Mixture(0, 0, 0, 1))
+
+    made = SampleStream(sources, chosen, only_empty, first=0, count=10)
+
+    assert all(int(made[n]["alpha"].max()) == 0 for n in range(10))
+    text = (Path(__file__).parents[1] / "models/recipes/second.yaml").read_text()
+    assert recipe.load(Path("models/recipes/second.yaml")).phases[-1].mixture is not None
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(text.replace("people: 0.3", "poeple: 0.3"))
+    with pytest.raises(DocumentError, match="poeple"):
+        recipe.load(wrong)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.network import NetworkConfig
-from cvunet.training.recipe import Mixture, Phase, Recipe
+from cvunet.training.recipe import Augmentation, Mixture, Phase, Recipe
 
 SIDE_PX = 48
 PHOTOS = 12
@@ -73,6 +73,8 @@ def recipe(*, steps: int = 2, **changes: Any) -> Recipe:
         "network": NetworkConfig(decoder_channels=(16, 16, 8, 8), aspp_channels=16),
         "phases": (Phase(size=64, steps=steps, batch=2, rate_start=1e-3, rate_end=1e-4),),
         "mixture": Mixture(),
+        "augmentation": Augmentation(strands=0.5),
+        "start": None,
         "foreground_weights": {"tuxpaint": 1.0},
         "backbone_rate_ratio": 0.1,
         "weight_decay": 0.0,

@@ -36,14 +36,23 @@ def shorten(full: recipe.Recipe) -> recipe.Recipe:
     )
 
 
+def start(chosen: recipe.Recipe, data: Path) -> CVUNet:
+    """The network before its first step."""
+    model = CVUNet(chosen.network)
+    if chosen.start is None:
+        backbone.load(model.encoder, data / backbone.FILE)
+    else:
+        backbone.take_over(model, Path(chosen.start.file), sha256=chosen.start.sha256)
+    return model
+
+
 def train(options: argparse.Namespace) -> None:
     """Run the recipe to its end."""
     chosen = recipe.load(options.recipe)
     if options.dry_run:
         chosen = shorten(chosen)
     torch.manual_seed(chosen.seed)
-    model = CVUNet(chosen.network)
-    backbone.load(model.encoder, options.data / backbone.FILE)
+    model = start(chosen, options.data)
     trainer = Trainer(
         chosen,
         model,

@@ -1,4 +1,4 @@
-"""Starting weights of the encoder, converted from a TensorFlow graph."""
+"""Starting weights: an encoder converted from a TensorFlow graph, or a network trained before."""
 
 from pathlib import Path
 
@@ -6,8 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from cvunet import weights
 from cvunet.encoder import InvertedResidual, MobileNetV3, SqueezeExcite, fold_input_range
 from cvunet.errors import TrainingError
+from cvunet.network import CVUNet
+from cvunet.training import shards
 
 FILE = Path("backbone") / "mobilenetv3-large-0.75-coco.npz"
 ROOT = "MobilenetV3/"
@@ -53,3 +56,21 @@ def load(encoder: MobileNetV3, path: Path) -> None:
     except (OSError, KeyError, RuntimeError) as error:
         raise TrainingError(f"{path}: does not fit the encoder: {error}") from error
     fold_input_range(encoder.stem)
+
+
+def take_over(model: CVUNet, path: Path, *, sha256: str) -> None:
+    """Go on from released weights; a refinement that they lack starts as it is.
+
+    `TrainingError` if the file is another one or its network does not fit.
+    """
+    found = shards.sha256(path)
+    if found != sha256:
+        raise TrainingError(f"{path}: SHA-256 is {found}, the recipe starts from {sha256}")
+    try:
+        outcome = model.load_state_dict(weights.load(path).state_dict(), strict=False)
+    except RuntimeError as error:
+        raise TrainingError(f"{path}: does not fit the recipe's network: {error}") from error
+    missing = [name for name in outcome.missing_keys if not name.startswith("refine.")]
+    if missing or outcome.unexpected_keys:
+        names = ", ".join([*missing, *outcome.unexpected_keys])
+        raise TrainingError(f"{path}: does not fit the recipe's network: {names}")

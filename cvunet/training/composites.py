@@ -1,10 +1,13 @@
 """Foregrounds with true alpha laid over backgrounds (Deep Image Matting, Xu et al. 2017)."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 
 from cvunet.training import augment
+from cvunet.training import strands as hair
 from cvunet.training.augment import FloatPixels, chance
 from cvunet.training.shards import Pixels
 
@@ -72,33 +75,57 @@ def match_light(rng: Generator, layer: FloatPixels, background: FloatPixels) -> 
     return matched
 
 
-def cast_shadow(rng: Generator, background: FloatPixels, alpha: FloatPixels) -> FloatPixels:
-    """Darken the background by the blurred, shifted alpha; a shadow is never foreground."""
+def shadow(rng: Generator, alpha: FloatPixels) -> FloatPixels:
+    """Light left, SxSx1 in [0, 1], under the blurred, shifted alpha; never foreground itself."""
     size = alpha.shape[0]
     shift = rng.uniform(-0.06, 0.06, 2) * size + (0, 0.03 * size)
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
     moved = cv2.warpAffine(alpha, matrix, (size, size))
     soft = cv2.GaussianBlur(moved, (0, 0), rng.uniform(0.01, 0.05) * size)
     darkness: FloatPixels = (rng.uniform(0.1, 0.6) * soft[..., None]).astype(np.float32)
-    return background * (1 - darkness)
+    return 1 - darkness
 
 
-def compose(rng: Generator, foregrounds: list[Pixels], background: Pixels) -> tuple[Pixels, Pixels]:
-    """Lay foregrounds over a square background; the picture SxSx3 and its alpha SxS.
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A picture with all that it was made of."""
+
+    rgb: Pixels
+    """SxSx3."""
+    alpha: Pixels
+    """SxS."""
+    contrast: Pixels
+    """SxS: mean over the channels of |F - B|, 0 where there is no foreground."""
+
+
+def compose(
+    rng: Generator, foregrounds: list[Pixels], background: Pixels, *, strands: float = 0.0
+) -> Composite:
+    """Lay foregrounds, ``strands`` of them with hair, over a square background SxSx3.
 
     C = alpha F + (1 - alpha) B, on premultiplied colours (Porter and Duff 1984).
     """
     size = background.shape[0]
-    picture: FloatPixels = background.astype(np.float32) / np.float32(255)
+    ground: FloatPixels = background.astype(np.float32) / np.float32(255)
     alpha: FloatPixels = np.zeros((size, size), np.float32)
+    front: FloatPixels = np.zeros((size, size, 3), np.float32)
     for rgba in foregrounds:
-        layer = match_light(rng, place(rng, rgba, size), picture)
+        layer = place(rng, rgba, size)
+        if chance(rng, strands):
+            layer = hair.grow(rng, layer)
+        layer = match_light(rng, layer, ground)
         if chance(rng, 0.35):
-            picture = cast_shadow(rng, picture, layer[..., 3])
-        cover = layer[..., 3:]
-        picture = layer[..., :3] + (1 - cover) * picture
+            light = shadow(rng, layer[..., 3])
+            ground, front = ground * light, front * light
+        front = layer[..., :3] + (1 - layer[..., 3:]) * front
         alpha = layer[..., 3] + (1 - layer[..., 3]) * alpha
-    return (
-        np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8),
-        np.clip(alpha * 255 + 0.5, 0, 255).astype(np.uint8),
-    )
+    straight = front / np.maximum(alpha, 1 / 255)[..., None]
+    contrast = np.abs(straight - ground).mean(2) * (alpha > 0)
+    composed = front + (1 - alpha[..., None]) * ground
+    return Composite(to_bytes(composed), to_bytes(alpha), to_bytes(contrast))
+
+
+def to_bytes(values: FloatPixels) -> Pixels:
+    """[0, 1] to 0..255, rounded."""
+    rounded: Pixels = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
+    return rounded

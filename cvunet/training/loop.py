@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import logging
 import math
-import time
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from tqdm import tqdm
 
 from cvunet.errors import TrainingError
 from cvunet.network import CVUNet
-from cvunet.training import validation
-from cvunet.training.losses import matting_loss
+from cvunet.training import precision, validation
+from cvunet.training.clock import Clock
+from cvunet.training.losses import Target, matting_loss
 from cvunet.training.recipe import Phase, Recipe
 from cvunet.training.samples import Sample, SampleStream, Sources
 
@@ -32,6 +32,8 @@ LOG_COLUMNS = (
     "salient_mae",
     "salient_iou",
     "people_iou",
+    "pictures_per_s",
+    "busy",
     "seconds",
 )
 GRADIENT_NORM = 1.0
@@ -79,8 +81,8 @@ class Trainer:
         self.device = device
         self.loaders = loaders
         self.sources = sources
-        self.salient = validation_sources.salient[:VALIDATION_PHOTOS]
-        self.people = validation_sources.people[:VALIDATION_PHOTOS]
+        self.salient = validation.spread(validation_sources.salient, VALIDATION_PHOTOS)
+        self.people = validation.spread(validation_sources.people, VALIDATION_PHOTOS)
         self.folder = folder
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # nn.Module.to's stub knows no keyword alone
         self.average = Average(self.model)
@@ -138,7 +140,7 @@ class Trainer:
         stream = SampleStream(
             self.sources,
             self.recipe,
-            size=phase.size,
+            phase,
             first=first_sample,
             count=(phase.steps - done) * phase.batch,
         )
@@ -150,8 +152,8 @@ class Trainer:
             persistent_workers=self.loaders > 0,
         )
         losses: list[float] = []
-        began = time.monotonic()
-        for position, batch in enumerate(loader, start=done):
+        clock = Clock()
+        for position, batch in enumerate(clock.watch(loader), start=done):
             warmup = min(1.0, (self.step + 1) / max(self.recipe.warmup_steps, 1))
             rate = learning_rate(phase, position, warmup=warmup)
             losses.append(self.train_step(batch, rate))
@@ -159,19 +161,21 @@ class Trainer:
             bar.update()
             bar.set_postfix(size=phase.size, loss=f"{sum(losses[-50:]) / len(losses[-50:]):.3f}")
             if self.step % self.recipe.validate_every == 0 or position + 1 == phase.steps:
-                self.seconds += time.monotonic() - began
-                self.checkpoint(phase, rate, sum(losses) / len(losses))
-                losses, began = [], time.monotonic()
+                clock.stop()
+                self.seconds += clock.seconds
+                self.checkpoint(phase, rate, sum(losses) / len(losses), clock)
+                losses = []
+                clock.restart()
 
     def train_step(self, batch: Sample, rate: float) -> float:
         """One optimiser step; the batch's loss. `TrainingError` if it is not a number."""
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["ratio"]
-        image, alpha, is_soft = self.to_device(batch)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        image, target = self.to_device(batch)
+        with precision.autocast(self.device):
             logits, coarse = self.model.forward_supervised(image)
-        loss = matting_loss(logits.float(), coarse.float(), alpha, is_soft)
+        loss = matting_loss(logits.float(), coarse.float(), target)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -189,14 +193,21 @@ class Trainer:
         """The average reaches back over a tenth of a phase at most: a short one must not lag."""
         return min(self.recipe.ema_decay, 1 - 10 / max(phase.steps, 11))
 
-    def to_device(self, batch: Sample) -> tuple[Tensor, Tensor, Tensor]:
-        """Image in [-1, 1], alpha in [0, 1], softness flags; bytes travel, not floats."""
-        image = batch["image"].to(self.device, non_blocking=True)
-        image = image.contiguous(memory_format=torch.channels_last).float() / 127.5 - 1
-        alpha = batch["alpha"].to(self.device, non_blocking=True).float() / 255
-        return image, alpha, batch["is_soft"].to(self.device)
+    def to_device(self, batch: Sample) -> tuple[Tensor, Target]:
+        """Image in [-1, 1] and what it should give; bytes travel, not floats."""
 
-    def checkpoint(self, phase: Phase, rate: float, loss: float) -> None:
+        def send(field: Tensor) -> Tensor:
+            return field.to(self.device, non_blocking=True)
+
+        image = send(batch["image"]).contiguous(memory_format=torch.channels_last)
+        target = Target(
+            alpha=send(batch["alpha"]).float() / 255,
+            contrast=send(batch["contrast"]).float() / 255,
+            is_soft=send(batch["is_soft"]),
+        )
+        return image.float() / 127.5 - 1, target
+
+    def checkpoint(self, phase: Phase, rate: float, loss: float, clock: Clock) -> None:
         """Validate the averaged weights, draw the sheet, write the state and a row of the log."""
         settings: dict[str, Any] = {"size": phase.size, "device": self.device}  # Any: keywords
         model = self.average.model
@@ -205,7 +216,8 @@ class Trainer:
         sheet = self.salient[: SHEET_PHOTOS // 2] + self.people[: SHEET_PHOTOS // 2]
         validation.write_sheet(self.folder / f"sheet-{self.step:06}.png", model, sheet, **settings)
         self.save()
-        values = (loss, salient.mae, salient.iou, people.iou, self.seconds)
+        speed = clock.batches * phase.batch / clock.seconds
+        values = (loss, salient.mae, salient.iou, people.iou, speed, clock.busy, self.seconds)
         row = [self.step, phase.size, f"{rate:.2e}", *(f"{value:.4f}" for value in values)]
         self.append_log(row)
         logger.info("%s", dict(zip(LOG_COLUMNS, row, strict=True)))

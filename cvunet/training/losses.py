@@ -1,8 +1,11 @@
 """What the network is taught to minimise.
 
 Boundary-weighted cross entropy and IoU follow F3Net (Wei et al. 2020, arXiv:1911.11445), the
-Laplacian pyramid Context-Aware Matting (Hou and Liu 2019, arXiv:1909.09725). All take float32.
+Laplacian pyramid Context-Aware Matting (Hou and Liu 2019, arXiv:1909.09725), the composition loss
+Deep Image Matting (Xu et al. 2017, arXiv:1703.03872). All take float32.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,12 +18,28 @@ PYRAMID_LEVELS = 4
 PYRAMID_WEIGHT = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a batch of pictures should give."""
+
+    alpha: Tensor
+    """Bx1xHxW in [0, 1]."""
+    contrast: Tensor
+    """Bx1xHxW in [0, 1]: how far foreground and background colours lie apart, 0 if not known."""
+    is_soft: Tensor
+    """B bool: only true mattes are compared by their Laplacian pyramids."""
+
+
 def boundary_weight(alpha: Tensor) -> Tensor:
     """Bx1xHxW in [1, 6]: how unlike its neighbourhood a pixel is (F3Net, equation 7)."""
     window = alpha.shape[-1] // BOUNDARY_SHARE | 1
-    mean = functional.avg_pool2d(
-        alpha, window, stride=1, padding=window // 2, count_include_pad=False
-    )
+    mean = alpha
+    # A row, then a column: 2 n additions a pixel instead of n squared, a quarter of a CPU step.
+    for kernel in ((1, window), (window, 1)):
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        mean = functional.avg_pool2d(
+            mean, kernel, stride=1, padding=padding, count_include_pad=False
+        )
     return 1 + BOUNDARY_GAIN * (mean - alpha).abs()
 
 
@@ -50,14 +69,20 @@ def laplacian_loss(predicted: Tensor, alpha: Tensor) -> Tensor:
     return total
 
 
-def matting_loss(logits: Tensor, coarse: Tensor, alpha: Tensor, is_soft: Tensor) -> Tensor:
-    """Mean loss of a batch.
+def composition_loss(predicted: Tensor, target: Target) -> Tensor:
+    """L1 of the picture composed with the predicted alpha, per sample: B.
 
-    ``logits`` and ``alpha`` (in [0, 1]) are Bx1xHxW, ``coarse`` the auxiliary logits of stride 16,
-    ``is_soft`` B bool: only true mattes are compared by their Laplacian pyramids.
+    |a'F + (1 - a')B - C| = |a' - a| |F - B| (Deep Image Matting, section 3.2): where foreground and
+    background look alike, alpha matters less.
     """
-    predicted = logits.sigmoid()
+    return (target.contrast * (predicted - target.alpha).abs()).mean((1, 2, 3))
+
+
+def matting_loss(logits: Tensor, coarse: Tensor, target: Target) -> Tensor:
+    """Mean loss of a batch: ``logits`` Bx1xHxW, ``coarse`` the auxiliary ones of stride 16."""
+    predicted, alpha = logits.sigmoid(), target.alpha
     loss = structure_loss(logits, alpha) + (predicted - alpha).abs().mean((1, 2, 3))
-    loss = loss + PYRAMID_WEIGHT * is_soft * laplacian_loss(predicted, alpha)
+    loss = loss + PYRAMID_WEIGHT * target.is_soft * laplacian_loss(predicted, alpha)
+    loss = loss + composition_loss(predicted, target)
     small = functional.interpolate(alpha, size=coarse.shape[2:], mode="area")
     return (loss + COARSE_WEIGHT * structure_loss(coarse, small)).mean()

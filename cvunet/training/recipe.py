@@ -2,21 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cvunet import documents
 from cvunet.network import NetworkConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """A stretch of training at one picture size, its learning rate falling by a half cosine."""
-
-    size: int
-    """Side of the square input, a multiple of 32."""
-    steps: int
-    batch: int
-    rate_start: float
-    rate_end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +19,40 @@ class Mixture:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training at one picture size, its learning rate falling by a half cosine."""
+
+    size: int
+    """Side of the square input, a multiple of 32."""
+    steps: int
+    batch: int
+    rate_start: float
+    rate_end: float
+    mixture: Mixture | None = None
+    """Of this phase; `None`: the recipe's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Chances of the changes made to a picture."""
+
+    crop: float = 0.7
+    rotate: float = 0.2
+    wear: float = 1.0
+    """That light, colour, noise and the like may change at all."""
+    strands: float = 0.0
+    """That hair grows from a composite's foreground."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A weights file of the same network, or of its trunk."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """All settings of a run."""
 
@@ -38,6 +61,9 @@ class Recipe:
     network: NetworkConfig
     phases: tuple[Phase, ...]
     mixture: Mixture
+    augmentation: Augmentation
+    start: Start | None
+    """Weights to go on from; without them only the encoder starts trained."""
     foreground_weights: dict[str, float]
     """How often a set of foregrounds is drawn, per picture; sets not named are left out."""
     backbone_rate_ratio: float
@@ -67,7 +93,19 @@ def load(path: Path) -> Recipe:
         network["decoder_channels"] = tuple(network["decoder_channels"])
     content["network"] = documents.build(NetworkConfig, network, f"{path}: network")
     content["mixture"] = documents.build(Mixture, content.get("mixture", {}), f"{path}: mixture")
+    content["augmentation"] = documents.build(
+        Augmentation, content.get("augmentation", {}), f"{path}: augmentation"
+    )
+    start = content.get("start")
+    content["start"] = start and documents.build(Start, start, f"{path}: start")
     content["phases"] = tuple(
-        documents.build(Phase, phase, f"{path}: phases") for phase in content.get("phases", [])
+        build_phase(phase, f"{path}: phases") for phase in content.get("phases", [])
     )
     return documents.build(Recipe, content, str(path))
+
+
+def build_phase(content: dict[str, Any], where: str) -> Phase:  # Any: a document's values
+    """One phase, with its own mixture if it has one."""
+    mixture = content.get("mixture")
+    own = mixture and documents.build(Mixture, mixture, f"{where}: mixture")
+    return documents.build(Phase, {**content, "mixture": own}, where)

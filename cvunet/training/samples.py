@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from cvunet.errors import TrainingError
 from cvunet.training import augment, composites, shards
 from cvunet.training.augment import chance
-from cvunet.training.recipe import Recipe
+from cvunet.training.recipe import Phase, Recipe
 from cvunet.training.shards import BadMember, Member, Pixels
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ class Sample(TypedDict):
     """3xSxS uint8 RGB."""
     alpha: Tensor
     """1xSxS uint8."""
+    contrast: Tensor
+    """1xSxS uint8: mean difference of foreground and background colours; 0 where not known."""
     is_soft: Tensor
     """Scalar bool: the alpha is true at the edge, not a hard mask."""
 
@@ -90,24 +92,26 @@ def open_sources(folder: Path, split: str) -> Sources:
     )
 
 
-def tensors(rgb: Pixels, alpha: Pixels, *, is_soft: bool) -> Sample:
+def tensors(rgb: Pixels, alpha: Pixels, *, is_soft: bool, contrast: Pixels | None = None) -> Sample:
     """A sample from HWC pixels."""
+    contrast = np.zeros_like(alpha) if contrast is None else contrast
     return {
         "image": torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1))),
         "alpha": torch.from_numpy(np.ascontiguousarray(alpha[None])),
+        "contrast": torch.from_numpy(np.ascontiguousarray(contrast[None])),
         "is_soft": torch.tensor(is_soft),
     }
 
 
 class SampleStream(Dataset[Sample]):
-    """Samples ``first`` to ``first + count`` of a recipe, all at one size."""
+    """Samples ``first`` to ``first + count`` of a recipe, as one of its phases wants them."""
 
     def __init__(
-        self, sources: Sources, recipe: Recipe, *, size: int, first: int, count: int
+        self, sources: Sources, recipe: Recipe, phase: Phase, *, first: int, count: int
     ) -> None:
         self.sources = sources
         self.recipe = recipe
-        self.size = size
+        self.size = phase.size
         self.first = first
         self.count = count
         self.bad = 0
@@ -115,7 +119,7 @@ class SampleStream(Dataset[Sample]):
         sets = {n: w for n, w in recipe.foreground_weights.items() if n in sources.foregrounds}
         shares = np.array([w * len(sources.foregrounds[name]) for name, w in sets.items()])
         self.sets, self.shares = list(sets), shares / shares.sum()
-        mixture = recipe.mixture
+        mixture = phase.mixture or recipe.mixture
         kinds = np.array([mixture.salient, mixture.people, mixture.composite, mixture.empty])
         self.kinds = kinds / kinds.sum()
 
@@ -155,7 +159,8 @@ class SampleStream(Dataset[Sample]):
     def photo(self, rng: Generator, photo: Photo) -> Sample:
         """A photo cropped, turned and worn; squeezed to the square as the predictor does it."""
         rgb, alpha = load_photo(photo)
-        if chance(rng, 0.7):
+        changes = self.recipe.augmentation
+        if chance(rng, changes.crop):
             window = augment.draw_crop(rng, alpha)
             rgb, alpha = rgb[window], alpha[window]
         if chance(rng, 0.5):
@@ -164,9 +169,13 @@ class SampleStream(Dataset[Sample]):
             augment.resize(np.ascontiguousarray(pixels), width=self.size, height=self.size)
             for pixels in (rgb, alpha)
         )
-        if chance(rng, 0.2):
+        if chance(rng, changes.rotate):
             rgb, alpha = augment.rotate(rng, rgb, alpha)
-        return tensors(augment.wear(rng, rgb), alpha, is_soft=photo.is_soft)
+        return tensors(self.wear(rng, rgb), alpha, is_soft=photo.is_soft)
+
+    def wear(self, rng: Generator, rgb: Pixels) -> Pixels:
+        """Most are changed by what cameras and the web do, some stay as they are."""
+        return augment.wear(rng, rgb) if chance(rng, self.recipe.augmentation.wear) else rgb
 
     def composite(self, rng: Generator, *, is_empty: bool) -> Sample:
         """One or two foregrounds, or none, over a background or a studio backdrop."""
@@ -177,8 +186,11 @@ class SampleStream(Dataset[Sample]):
             background = composites.backdrop(rng, shards.decode_rgb(member), self.size)
         count = 0 if is_empty else 2 if chance(rng, 0.15) else 1
         foregrounds = [shards.decode_rgba(self.draw_foreground(rng)) for _ in range(count)]
-        rgb, alpha = composites.compose(rng, foregrounds, background)
-        return tensors(augment.wear(rng, rgb), alpha, is_soft=True)
+        made = composites.compose(
+            rng, foregrounds, background, strands=self.recipe.augmentation.strands
+        )
+        rgb = self.wear(rng, made.rgb)
+        return tensors(rgb, made.alpha, is_soft=True, contrast=made.contrast)
 
     def draw_foreground(self, rng: Generator) -> Member:
         """A set by its weight, then one of its members."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cvunet import scores
 from cvunet.network import CVUNet
-from cvunet.training import augment
+from cvunet.training import augment, precision
 from cvunet.training.samples import Photo, load_photo
 from cvunet.training.shards import Pixels
 
@@ -28,6 +28,11 @@ class Result:
     iou: float
 
 
+def spread(photos: list[Photo], count: int) -> list[Photo]:
+    """At most ``count`` photos from all over the list: its first hundred are easier than most."""
+    return photos[:: max(1, len(photos) // count)][:count]
+
+
 def squared(photos: list[Photo], size: int) -> Iterator[tuple[Pixels, Pixels]]:
     """Photo and alpha squeezed to the network's square."""
     for photo in photos:
@@ -42,7 +47,7 @@ def squared(photos: list[Photo], size: int) -> Iterator[tuple[Pixels, Pixels]]:
 def predict(model: CVUNet, rgb: Pixels, device: torch.device) -> NDArray[np.float32]:
     """Alpha SxS in [0, 1] of one square picture SxSx3; the model is in evaluation mode."""
     image = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with precision.autocast(device):
         logits = model(image.contiguous(memory_format=torch.channels_last))
     alpha: NDArray[np.float32] = logits.float().sigmoid()[0, 0].cpu().numpy()
     return alpha

@@ -1,0 +1,14 @@
+"""Mixed precision where it is faster."""
+
+import torch
+
+from cvunet import matting
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 on CUDA and on CPUs that have instructions for it, else float32.
+
+    Where a CPU emulates bfloat16, a training step takes six times as long.
+    """
+    is_fast = matting.choose_precision("auto", device) != torch.float32
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_fast)
