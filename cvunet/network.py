@@ -55,16 +55,20 @@ class CVUNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Bx3xHxW in [-1, 1], sides multiples of 32, to logits Bx1xHxW; sigmoid gives alpha."""
-        return self.finish(image, self.decode(image)[-1])
+        return self.finish(image, self.decode(self.shrink(image))[-1])
 
     def forward_supervised(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """For training: full logits Bx1xHxW and the auxiliary ones of the trunk's stride 16."""
-        decoded = self.decode(image)
+        decoded = self.decode(self.shrink(image))
         return self.finish(image, decoded[-1]), self.coarse_head(decoded[0])
 
+    def trunk_supervised(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of the trunk alone, which sees the image at its own size."""
+        decoded = self.decode(image)
+        return self.unfold(decoded[-1]), self.coarse_head(decoded[0])
+
     def decode(self, image: Tensor) -> list[Tensor]:
-        """The decoder's four maps, at strides 16, 8, 4 and 2 of the trunk's copy."""
-        image = self.shrink(image)
+        """The decoder's four maps, at strides 16, 8, 4 and 2 of what the trunk sees."""
         maps = [norm(x) for norm, x in zip(self.norms, self.encoder(image), strict=True)]
         finest = torch.cat([maps[0], functional.pixel_unshuffle(image, FOLD)], dim=1)
         decoded: list[Tensor] = self.decoder(
@@ -84,9 +88,13 @@ class CVUNet(nn.Module):
             image, size=size, mode="bilinear", align_corners=False, antialias=True
         )
 
+    def unfold(self, decoded: Tensor) -> Tensor:
+        """The trunk's logits Bx1xHxW from its finest map, at stride 2."""
+        return functional.pixel_shuffle(self.head(decoded), FOLD)
+
     def finish(self, image: Tensor, decoded: Tensor) -> Tensor:
         """The trunk's logits at the input's size, refined by the input."""
-        logits = functional.pixel_shuffle(self.head(decoded), FOLD)
+        logits = self.unfold(decoded)
         if self.refine is None:
             return logits
         if logits.shape[2:] != image.shape[2:]:

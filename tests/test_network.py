@@ -8,7 +8,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from cvunet.encoder import MobileNetV3, make_divisible
 from cvunet.network import CVUNet, NetworkConfig
 
-
 REFINED = NetworkConfig(trunk_scale=0.625, refine_channels=16)
 
 

@@ -1,6 +1,7 @@
 """Losses and the training loop, on tiny data."""
 
 import csv
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import torch
 
 from cvunet import matting, weights
 from cvunet.errors import TrainingError
-from cvunet.network import CVUNet
-from cvunet.training import export, losses, samples
+from cvunet.network import CVUNet, NetworkConfig
+from cvunet.training import export, losses, origin, samples
 from cvunet.training.loop import Trainer, learning_rate
 from cvunet.training.losses import Target
 from cvunet.training.recipe import Phase, Recipe
@@ -88,6 +89,7 @@ def trainer(base: Path, recipe: Recipe) -> Trainer:
         sources=samples.open_sources(data, "train"),
         validation_sources=samples.open_sources(data, "val"),
         folder=base / "run",
+        origin=origin.find(data),
         device=torch.device("cpu"),
         loaders=0,
     )
@@ -124,6 +126,50 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path: Path) -> Non
         torch.testing.assert_close(ours, theirs)
 
 
+def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
+    """The refinement stays as it was, and only the last phase moves it."""
+    network = NetworkConfig(
+        decoder_channels=(16, 16, 8, 8), aspp_channels=16, trunk_scale=0.5, refine_channels=8
+    )
+    alone = Phase(64, 2, batch=2, rate_start=1e-3, rate_end=1e-3, is_trunk_only=True)
+    joined = Phase(128, 2, batch=2, rate_start=1e-3, rate_end=1e-3)
+
+    first = trainer(tmp_path, training_kit.recipe(network=network, phases=(alone,)))
+    before = deepcopy(first.model)
+    first.run()
+
+    assert first.model.refine is not None
+    assert before.refine is not None
+    assert torch.equal(first.model.refine.head.weight, before.refine.head.weight)
+    assert not torch.equal(first.model.head.weight, before.head.weight)
+    both = trainer(tmp_path, training_kit.recipe(network=network, phases=(alone, joined)))
+    both.run()
+    assert both.model.refine is not None
+    assert not torch.equal(both.model.refine.head.weight, before.refine.head.weight)
+
+
+def test_a_run_knows_what_it_was_made_from(tmp_path: Path) -> None:
+    """The checkpoint holds recipe, code, data and figures."""
+    made = trainer(tmp_path, training_kit.recipe())
+    made.run()
+
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    row = state["figures"]
+
+    assert state["recipe"]["name"] == "tiny"
+    assert len(state["origin"]["data"]) == 4
+    assert (row["step"], row["size"]) == ("2", "64")
+
+
+def test_code_in_no_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor where there is no git."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+
+    assert origin.commit(tmp_path) == ""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert origin.commit(tmp_path) == ""
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     """The differing keys are named."""
     trainer(tmp_path, training_kit.recipe()).run()
@@ -147,12 +193,13 @@ def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
     trainer(tmp_path, training_kit.recipe()).run()
     file = tmp_path / "own.pth"
 
-    digest = export.export(tmp_path / "run", file, tmp_path / "data")
+    digest = export.export(tmp_path / "run", file)
     predictor = matting.open_predictor(file, device="cpu", precision="float32", input_size=64)
 
     content = torch.load(file, weights_only=True)
     assert digest in (tmp_path / "manifest.yaml").read_text()
     assert content["provenance"]["recipe"]["seed"] == 7
     assert sorted(content["provenance"]["data"])[0] == "backgrounds-train-00.tar"
+    assert content["provenance"]["figures"]["step"] == "2"
     assert predictor.input_size == 64
     assert weights.load(file).training is False

@@ -11,6 +11,7 @@ import torch
 
 from cvunet.errors import DocumentError, TrainingError
 from cvunet.training import augment, composites, recipe, samples, shards
+from cvunet.training.augment import FloatPixels
 from cvunet.training.recipe import Mixture
 from cvunet.training.samples import SampleStream
 from tests import training_kit
@@ -170,6 +171,36 @@ def test_contrast_is_the_colours_distance_where_there_is_a_foreground() -> None:
     assert abs(float(inside.mean()) - 170) < 25
 
 
+def noise(size: int) -> FloatPixels:
+    """As sharp as can be."""
+    return np.random.default_rng(0).random((size, size, 3)).astype(np.float32)
+
+
+def test_a_foreground_is_made_no_sharper_than_its_background() -> None:
+    """Before a blurred one it is blurred, colours and alpha alike; before a sharp one it stays."""
+    layer = np.zeros((64, 64, 4), np.float32)
+    layer[16:48, 16:48, :3], layer[16:48, 16:48, 3] = noise(32), 1
+    blurred = cv2.GaussianBlur(noise(64), (0, 0), 3).astype(np.float32)
+    rng = np.random.default_rng(0)
+
+    soft = composites.match_blur(rng, layer, blurred)
+    same = composites.match_blur(rng, layer, noise(64))
+
+    assert composites.detail(soft[..., :3]) < composites.detail(layer[..., :3])
+    assert 0 < float(soft[32, 48, 3]) < 1
+    assert same is layer
+
+
+def test_low_light_is_dark_and_noisy() -> None:
+    """Half of the exposure at most; a plain grey is plain no more."""
+    grey = np.full((64, 64, 3), 200, np.uint8)
+
+    dark = augment.dusk(np.random.default_rng(0), grey)
+
+    assert float(dark.mean()) < 101
+    assert float(dark.std()) > 1
+
+
 def test_a_crop_keeps_most_of_the_subject() -> None:
     """Otherwise it is not the subject of the crop."""
     rng = np.random.default_rng(0)
@@ -200,9 +231,13 @@ def test_a_phase_may_have_a_mixture_of_its_own(data: Path, tmp_path: Path) -> No
     made = SampleStream(sources, chosen, only_empty, first=0, count=10)
 
     assert all(int(made[n]["alpha"].max()) == 0 for n in range(10))
-    text = (Path(__file__).parents[1] / "models/recipes/second.yaml").read_text()
-    assert recipe.load(Path("models/recipes/second.yaml")).phases[-1].mixture is not None
-    wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(text.replace("people: 0.3", "poeple: 0.3"))
+    shipped = Path(__file__).parents[1] / "models/recipes/second.yaml"
+    text = shipped.read_text().replace("rate_end: 1.0e-6", "rate_end: 1.0e-6, mixture: {people: 1}")
+    own = tmp_path / "own.yaml"
+    own.write_text(text)
+    last = recipe.load(own).phases[-1].mixture
+    assert last is not None
+    assert last.people == 1
+    own.write_text(text.replace("mixture: {people", "mixture: {poeple"))
     with pytest.raises(DocumentError, match="poeple"):
-        recipe.load(wrong)
+        recipe.load(own)

@@ -10,7 +10,7 @@ import torch
 
 from cvunet.errors import CvunetError
 from cvunet.network import CVUNet
-from cvunet.training import backbone, recipe, samples
+from cvunet.training import backbone, origin, recipe, samples
 from cvunet.training.loop import Trainer
 
 DRY_RUN_STEPS = 10
@@ -19,7 +19,7 @@ DRY_RUN_STEPS = 10
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Command line to settings."""
     parser = argparse.ArgumentParser(prog="python -m cvunet.training", description=__doc__)
-    parser.add_argument("--recipe", type=Path, default=Path("models/recipes/first.yaml"))
+    parser.add_argument("--recipe", type=Path, default=Path("models/recipes/second.yaml"))
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     parser.add_argument("--out", type=Path, help="folder of the run (default runs/NAME)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -29,10 +29,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def shorten(full: recipe.Recipe) -> recipe.Recipe:
-    """The same recipe with ten steps."""
-    phase = dataclasses.replace(full.phases[0], steps=DRY_RUN_STEPS, batch=4)
+    """The same recipe with ten steps, some of every phase, and one validation at their end."""
+    steps = max(1, DRY_RUN_STEPS // len(full.phases))
+    phases = tuple(dataclasses.replace(phase, steps=steps, batch=4) for phase in full.phases)
     return dataclasses.replace(
-        full, name=f"{full.name}-dry", phases=(phase,), validate_every=DRY_RUN_STEPS
+        full, name=f"{full.name}-dry", phases=phases, validate_every=DRY_RUN_STEPS
     )
 
 
@@ -59,6 +60,7 @@ def train(options: argparse.Namespace) -> None:
         sources=samples.open_sources(options.data, "train"),
         validation_sources=samples.open_sources(options.data, "val"),
         folder=options.out or Path("runs") / chosen.name,
+        origin=origin.find(options.data),
         device=torch.device(options.device),
         loaders=options.loaders,
     )

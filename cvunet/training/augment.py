@@ -84,6 +84,12 @@ def blur(rng: Generator, rgb: Pixels) -> Pixels:
     return cv2.filter2D(rgb, -1, kernel).astype(np.uint8, copy=False)
 
 
+def dusk(rng: Generator, rgb: Pixels) -> Pixels:
+    """Low light: a fraction of the exposure, and noise that stays."""
+    noise = rng.normal(0, rng.uniform(2, 8), rgb.shape)
+    return np.clip(rgb * rng.uniform(0.15, 0.5) + noise, 0, 255).astype(np.uint8)
+
+
 def grain(rng: Generator, rgb: Pixels) -> Pixels:
     """Sensor noise."""
     noise = rng.normal(0, rng.uniform(1, 14), rgb.shape)
@@ -105,7 +111,7 @@ def wear(rng: Generator, rgb: Pixels) -> Pixels:
         rgb = light(rng, rgb)
     if chance(rng, 0.5):
         rgb = saturate(rng, rgb)
-    for change, probability in ((blur, 0.12), (grain, 0.15), (compress, 0.25)):
+    for change, probability in ((blur, 0.12), (dusk, 0.05), (grain, 0.15), (compress, 0.25)):
         if chance(rng, probability):
             rgb = change(rng, rgb)
     return rgb

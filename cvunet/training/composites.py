@@ -75,6 +75,21 @@ def match_light(rng: Generator, layer: FloatPixels, background: FloatPixels) -> 
     return matched
 
 
+def match_blur(rng: Generator, layer: FloatPixels, background: FloatPixels) -> FloatPixels:
+    """Blur a foreground that is sharper than its background, up to a pixel, to blend in."""
+    if layer[..., 3].max() <= 0 or detail(layer[..., :3]) <= detail(background):
+        return layer
+    blurred = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.3, 1.0))
+    return blurred.astype(np.float32, copy=False)
+
+
+def detail(picture: FloatPixels) -> float:
+    """How much of a picture's contrast, HxWx3, lies in its finest structures: 0 to about 1."""
+    fine = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 1.0)).mean()
+    coarse = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 4.0)).mean()
+    return float(fine / max(float(coarse), 1e-6))
+
+
 def shadow(rng: Generator, alpha: FloatPixels) -> FloatPixels:
     """Light left, SxSx1 in [0, 1], under the blurred, shifted alpha; never foreground itself."""
     size = alpha.shape[0]
@@ -99,9 +114,16 @@ class Composite:
 
 
 def compose(
-    rng: Generator, foregrounds: list[Pixels], background: Pixels, *, strands: float = 0.0
+    rng: Generator,
+    foregrounds: list[Pixels],
+    background: Pixels,
+    *,
+    strands: float = 0.0,
+    blurs: float = 0.0,
 ) -> Composite:
-    """Lay foregrounds, ``strands`` of them with hair, over a square background SxSx3.
+    """Lay foregrounds over a square background SxSx3.
+
+    ``strands`` of them grow hair, ``blurs`` of them are made no sharper than the background.
 
     C = alpha F + (1 - alpha) B, on premultiplied colours (Porter and Duff 1984).
     """
@@ -114,6 +136,8 @@ def compose(
         if chance(rng, strands):
             layer = hair.grow(rng, layer)
         layer = match_light(rng, layer, ground)
+        if chance(rng, blurs):
+            layer = match_blur(rng, layer, ground)
         if chance(rng, 0.35):
             light = shadow(rng, layer[..., 3])
             ground, front = ground * light, front * light

@@ -1,9 +1,7 @@
 """`python -m cvunet.training.export RUN FILE`: a run's averaged weights as a file to ship."""
 
 import argparse
-import csv
 import logging
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import torch
 from cvunet import weights
 from cvunet.errors import CvunetError, TrainingError
 from cvunet.network import CVUNet, NetworkConfig
-from cvunet.training import shards
 from cvunet.training.loop import CHECKPOINT
 
 MANIFEST = "manifest.yaml"
@@ -28,24 +25,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:  # Any: what the training loo
     return state
 
 
-def provenance(state: dict[str, Any], run: Path, data: Path) -> dict[str, Any]:  # Any: plain values
+def provenance(state: dict[str, Any]) -> dict[str, Any]:  # Any: plain values
     """Where the weights come from: recipe, data by hash, code, time and the last figures."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    with (run / "log.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
     return {
         "recipe": state["recipe"],
         "step": state["step"],
         "seconds": round(state["seconds"]),
-        "commit": commit,
-        "data": {shard.name: shards.sha256(shard) for shard in sorted(data.glob("*-train-*.tar"))},
-        "figures": rows[-1],
+        **state["origin"],
+        "figures": state["figures"],
     }
 
 
-def export(run: Path, file: Path, data: Path) -> str:
+def export(run: Path, file: Path) -> str:
     """Write the weights and enter them in the manifest beside them; their sha256."""
     state = read_checkpoint(run / CHECKPOINT)
     numbers = dict(state["recipe"]["network"])
@@ -53,7 +44,7 @@ def export(run: Path, file: Path, data: Path) -> str:
     config = NetworkConfig(**numbers)
     model = CVUNet(config)
     model.load_state_dict(state["average"])
-    digest = weights.save(file, model, config=config, provenance=provenance(state, run, data))
+    digest = weights.save(file, model, config=config, provenance=provenance(state))
     weights.record(file.with_name(MANIFEST), file.name, digest, file.stat().st_size)
     return digest
 
@@ -64,10 +55,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m cvunet.training.export", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a run, with its checkpoint")
     parser.add_argument("file", type=Path, help="weights file to write")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     options = parser.parse_args()
     try:
-        digest = export(options.run, options.file, options.data)
+        digest = export(options.run, options.file)
     except CvunetError as error:
         logging.getLogger(__name__).error("%s", error)
         return 1

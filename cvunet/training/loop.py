@@ -18,6 +18,7 @@ from cvunet.network import CVUNet
 from cvunet.training import precision, validation
 from cvunet.training.clock import Clock
 from cvunet.training.losses import Target, matting_loss
+from cvunet.training.origin import Origin
 from cvunet.training.recipe import Phase, Recipe
 from cvunet.training.samples import Sample, SampleStream, Sources
 
@@ -74,10 +75,12 @@ class Trainer:
         sources: Sources,
         validation_sources: Sources,
         folder: Path,
+        origin: Origin,
         device: torch.device,
         loaders: int,
     ) -> None:
         self.recipe = recipe
+        self.origin = origin
         self.device = device
         self.loaders = loaders
         self.sources = sources
@@ -89,6 +92,8 @@ class Trainer:
         self.optimiser = self.build_optimiser()
         self.step = 0
         self.seconds = 0.0
+        self.figures: dict[str, str] = {}
+        """The log's newest row."""
         self.resume()
 
     def build_optimiser(self) -> torch.optim.Optimizer:
@@ -156,7 +161,7 @@ class Trainer:
         for position, batch in enumerate(clock.watch(loader), start=done):
             warmup = min(1.0, (self.step + 1) / max(self.recipe.warmup_steps, 1))
             rate = learning_rate(phase, position, warmup=warmup)
-            losses.append(self.train_step(batch, rate))
+            losses.append(self.train_step(batch, rate, is_trunk_only=phase.is_trunk_only))
             self.average.update(self.model, self.step, decay=self.decay(phase))
             bar.update()
             bar.set_postfix(size=phase.size, loss=f"{sum(losses[-50:]) / len(losses[-50:]):.3f}")
@@ -167,14 +172,16 @@ class Trainer:
                 losses = []
                 clock.restart()
 
-    def train_step(self, batch: Sample, rate: float) -> float:
+    def train_step(self, batch: Sample, rate: float, *, is_trunk_only: bool = False) -> float:
         """One optimiser step; the batch's loss. `TrainingError` if it is not a number."""
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["ratio"]
         image, target = self.to_device(batch)
+        model = self.model
+        forward = model.trunk_supervised if is_trunk_only else model.forward_supervised
         with precision.autocast(self.device):
-            logits, coarse = self.model.forward_supervised(image)
+            logits, coarse = forward(image)
         loss = matting_loss(logits.float(), coarse.float(), target)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -209,23 +216,27 @@ class Trainer:
 
     def checkpoint(self, phase: Phase, rate: float, loss: float, clock: Clock) -> None:
         """Validate the averaged weights, draw the sheet, write the state and a row of the log."""
-        settings: dict[str, Any] = {"size": phase.size, "device": self.device}  # Any: keywords
+        size = self.recipe.phases[-1].size
+        settings: dict[str, Any] = {"size": size, "device": self.device}  # Any: keywords
         model = self.average.model
         salient = validation.measure(model, self.salient, **settings)
         people = validation.measure(model, self.people, **settings)
         sheet = self.salient[: SHEET_PHOTOS // 2] + self.people[: SHEET_PHOTOS // 2]
         validation.write_sheet(self.folder / f"sheet-{self.step:06}.png", model, sheet, **settings)
-        self.save()
         speed = clock.batches * phase.batch / clock.seconds
         values = (loss, salient.mae, salient.iou, people.iou, speed, clock.busy, self.seconds)
-        row = [self.step, phase.size, f"{rate:.2e}", *(f"{value:.4f}" for value in values)]
+        row = [str(self.step), str(phase.size), f"{rate:.2e}", *(f"{v:.4f}" for v in values)]
+        self.figures = dict(zip(LOG_COLUMNS, row, strict=True))
+        self.save()
         self.append_log(row)
-        logger.info("%s", dict(zip(LOG_COLUMNS, row, strict=True)))
+        logger.info("%s", self.figures)
 
     def save(self) -> None:
         """Write the checkpoint beside its place, then rename it there."""
         state = {
             "recipe": recipe_fields(self.recipe),
+            "origin": dataclasses.asdict(self.origin),
+            "figures": self.figures,
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -236,7 +247,7 @@ class Trainer:
         torch.save(state, part)
         part.replace(self.folder / CHECKPOINT)
 
-    def append_log(self, row: list[Any]) -> None:  # Any: numbers and text
+    def append_log(self, row: list[str]) -> None:
         """One line of ``log.csv``."""
         path = self.folder / "log.csv"
         is_new = not path.exists()

@@ -30,6 +30,8 @@ class Phase:
     rate_end: float
     mixture: Mixture | None = None
     """Of this phase; `None`: the recipe's."""
+    is_trunk_only: bool = False
+    """The trunk learns alone, and ``size`` is what it sees; the refinement waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Augmentation:
     """That light, colour, noise and the like may change at all."""
     strands: float = 0.0
     """That hair grows from a composite's foreground."""
+    blurs: float = 0.0
+    """That a composite's foreground is made no sharper than its background."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,8 +186,9 @@ class SampleStream(Dataset[Sample]):
             background = composites.backdrop(rng, shards.decode_rgb(member), self.size)
         count = 0 if is_empty else 2 if chance(rng, 0.15) else 1
         foregrounds = [shards.decode_rgba(self.draw_foreground(rng)) for _ in range(count)]
+        changes = self.recipe.augmentation
         made = composites.compose(
-            rng, foregrounds, background, strands=self.recipe.augmentation.strands
+            rng, foregrounds, background, strands=changes.strands, blurs=changes.blurs
         )
         rgb = self.wear(rng, made.rgb)
         return tensors(rgb, made.alpha, is_soft=True, contrast=made.contrast)
