@@ -93,7 +93,7 @@ def test_a_folder_of_alphas_is_scored(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "mine/one.png"), pixels)
         alphas = Folder(tmp_path)
         answers = evaluation.run([square_case(truth)], [alphas], None)
-        [measured] = answers[tmp_path.name]
+        [measured] = answers[alphas.name]
         assert measured.figures.mae == pytest.approx(0, abs=1e-6)
         assert measured.figures.iou == 1
 
@@ -211,9 +211,19 @@ def test_an_evaluation_prints_tables_bars_and_draws_the_worst(
 
     assert "salient MAE" in caplog.text
     assert "composites MAD" in caplog.text
+    assert "kept/ours" in caplog.text
     drawn = cv2.imread(str(sheet))
     assert drawn is not None
     assert drawn.shape[1] == 160 * 5  # the composites 76, 176 … of 500
+
+
+def test_a_folder_asked_for_twice_is_refused(data: Path, own_weights: Path) -> None:
+    """Its figures would be mixed."""
+    common = ["--data", str(data), "--weights", str(own_weights), "--size", "64"]
+    options = evaluation.parse([*common, *["--alphas", str(data)] * 2])
+
+    with pytest.raises(TrainingError, match="asked for twice"):
+        evaluation.enter(options)
 
 
 def test_pictures_are_written_for_other_programs(data: Path, tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ class Folder:
     """Alphas made by another program: ``FOLDER/SET/NAME.png``, grey or with an alpha channel."""
 
     def __init__(self, folder: Path) -> None:
-        self.name = folder.name
+        whole = folder.resolve()  # KEPT/ours is not ours of this run
+        self.name = f"{whole.parent.name}/{whole.name}"
         self.seconds: list[float] = []
         self.folder = folder
 

@@ -126,7 +126,11 @@ def enter(options: argparse.Namespace) -> list[Contestant]:
     contestants: list[Contestant] = [Ours(predictor)]
     if options.u2net is not None:
         contestants.append(U2Net(options.u2net))
-    return contestants + [Folder(folder) for folder in options.alphas]
+    contestants += [Folder(folder) for folder in options.alphas]
+    names = [contestant.name for contestant in contestants]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise TrainingError(f"{', '.join(twice)}: asked for twice; rename a folder")
+    return contestants
 
 
 def evaluate(options: argparse.Namespace) -> None:
