@@ -53,6 +53,7 @@ def train(options: argparse.Namespace) -> None:
     if options.dry_run:
         chosen = shorten(chosen)
     torch.manual_seed(chosen.seed)
+    torch.backends.cudnn.benchmark = True  # a phase has one size; CUDA alone knows this setting
     model = start(chosen, options.data)
     trainer = Trainer(
         chosen,
