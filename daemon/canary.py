@@ -41,15 +41,19 @@ class Canary:
         return folder.name in self.songs or self.touch(folder, 1, monotonic=monotonic)
 
     def sing_again(self, folder: HotFolder, *, monotonic: float) -> bool:
-        """Touch the file once more; False if that has been done often enough, or cannot be."""
+        """Touch the file once more; False if it was touched often enough, and nobody heard."""
         number = self.songs[folder.name].number + 1
-        return number <= SONGS and self.touch(folder, number, monotonic=monotonic)
+        if number > SONGS:
+            self.forget(folder.name)
+            return False
+        self.touch(folder, number, monotonic=monotonic)
+        return True
 
     def touch(self, folder: HotFolder, number: int, *, monotonic: float) -> bool:
         """Touch the file and begin to wait for its event."""
         path = perch(folder)
         if path is None or not is_touched(path):
-            self.songs.pop(folder.name, None)
+            self.forget(folder.name)
             return False
         self.songs[folder.name] = Song(number, monotonic + PATIENCE_S)
         return True

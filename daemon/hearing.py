@@ -172,7 +172,6 @@ class Hearing:
             return False
         if self.canary.sing_again(folder, monotonic=monotonic):
             return False
-        self.canary.forget(folder.name)
         if folder.name in self.polled and folder.name not in self.unheeded:
             return False  # known; tried again in its time
         self.poll(folder, Polled("no event came of a file that we touched there", monotonic))

@@ -10,6 +10,7 @@ INSTANCES = ("fs.inotify.max_user_instances", "user.max_inotify_instances")
 #: What desktop programs that watch whole trees ask for; each watch in use costs the kernel 1 KB.
 ENOUGH_WATCHES = 524_288
 ENOUGH_INSTANCES = 1024
+UNKNOWN = -1
 
 
 def values() -> tuple[int, ...]:
@@ -18,11 +19,11 @@ def values() -> tuple[int, ...]:
 
 
 def read(name: str) -> int:
-    """One limit; 0 where the kernel has no such setting or hides it."""
+    """One limit; `UNKNOWN` where the kernel has no such setting or hides it."""
     try:
         return int((SETTINGS / name.replace(".", "/")).read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return 0
+        return UNKNOWN
 
 
 def advice(number: int | None, *, needed: int) -> str:
@@ -40,6 +41,7 @@ def advice(number: int | None, *, needed: int) -> str:
 
 def command(names: tuple[str, ...], *, needed: int, enough: int) -> str:
     """A line to type, with a number that certainly suffices."""
-    allowed, name = min((read(name) or enough, name) for name in names)  # of equals the system's
+    known = [(value, name) for name in names if (value := read(name)) != UNKNOWN]
+    allowed, name = min(known, default=(enough, names[0]))  # of equals the system's
     number = max(enough, 1 << (allowed + needed).bit_length())
     return f"sysctl -w {name}={number} (and into /etc/sysctl.d/, to last)"

@@ -14,6 +14,7 @@ from watchdog.events import (
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
+    FileSystemMovedEvent,
 )
 from watchdog.observers.api import ObservedWatch
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
@@ -58,8 +59,9 @@ class Handler(FileSystemEventHandler):
         """Put a message and nothing else: an exception here would end all watching."""
         try:
             hint = HINTS.get(type(event))
-            path = event.dest_path if hint in (Hint.MOVED, Hint.FOLDER) else event.src_path
-            path = path or event.src_path
+            is_moved = isinstance(event, FileSystemMovedEvent)
+            # What is renamed out of the folder has no new path and is nothing to look at.
+            path = event.dest_path if is_moved else event.src_path
             if hint is not None and path:
                 self.put(Seen(self.folder, Path(os.fsdecode(path)), hint))
         except Exception:
@@ -141,7 +143,7 @@ class Watcher:
 
     def living_observer(self) -> InotifyObserver:
         """The observer; a new one if there is none or it has died, for it cannot start twice."""
-        if self.observer is not None and not self.observer.is_alive():
+        if self.observer is not None and not is_living(self.observer):
             logger.warning("watching has broken down and begins anew")
             self.reset()
         if self.observer is None:
@@ -173,7 +175,7 @@ class Watcher:
             # A file system that is mounted anew may look the same in all the numbers above.
             or not any(holds(paths, folder.path) for paths in self.held(watched))
             # Where a canary sings, it tells.
-            or (canary.perch(folder) is None and not self.observer._inotify_fd.is_alive())
+            or (canary.perch(folder) is None and not is_living(self.observer))
         )
 
     @property
@@ -207,6 +209,11 @@ class Watcher:
         """Every folder may have lost events."""
         for name in list(self.watched):
             self.put(WatchTrouble(name, reason))
+
+
+def is_living(observer: InotifyObserver) -> bool:
+    """Both its threads run; it shows but one of them, and the reader may die unnoticed."""
+    return observer.is_alive() and observer._inotify_fd.is_alive()
 
 
 def holds(paths: Mapping[bytes, int], path: Path) -> bool:

@@ -53,11 +53,14 @@ class Live:
             config, place, self.engine, inbox=self.inbox, clocks=clocks, is_watching=True
         )
         self.service.startup()
+        self.is_running = True
 
     def stop(self) -> None:
-        """End the service with its threads."""
-        self.service.shutdown()
-        self.service.shelf.ledger.close()
+        """End the service with its threads, if it still runs."""
+        if self.is_running:
+            self.is_running = False
+            self.service.shutdown()
+            self.service.shelf.ledger.close()
 
     def until(self, what: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> bool:
         """Tick until something is so; False if it never is."""
