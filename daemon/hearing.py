@@ -44,6 +44,8 @@ class Hearing:
         self.unheeded: set[str] = set()
         """Polled folders whose watch works, but does not tell of other machines' pictures."""
         self.weighed: dict[str, tuple[int, int]] = {}
+        self.vouched: set[str] = set()
+        """Folders with an event, or a new watch, just before the sweep that is weighed next."""
         self.next_check = 0.0
 
     def start(self) -> None:
@@ -117,7 +119,7 @@ class Hearing:
     def renew(self, folder: HotFolder, watcher: Watcher) -> None:
         """Watch a folder anew; what the next sweep finds there came before."""
         self.canary.forget(folder.name)
-        self.weighed.pop(folder.name, None)
+        self.vouched.add(folder.name)
         if folder.name in self.unheeded:
             self.trust(folder.name)  # it may be another folder by now
         watcher.remove(folder)
@@ -189,14 +191,15 @@ class Hearing:
         if name in self.unheeded:
             if told >= MANY and not alone:
                 self.trust(name)
-            is_decided = bool(alone)
+            is_weighed = bool(alone)
         else:
-            if alone >= MANY and not told and name not in self.polled and self.watcher is not None:
+            is_weighed = bool(told) or name in self.polled or name in self.vouched
+            if alone >= MANY and not is_weighed and self.watcher is not None:
                 text = f"events do not arrive: {alone} pictures came without one"
                 self.poll(folder, Polled(text, inf))
                 self.unheeded.add(name)
-            is_decided = bool(told) or name in self.polled
-        if is_decided:
+            self.vouched = self.vouched | {name} if told else self.vouched - {name}
+        if is_weighed:
             self.weighed[name] = hinted, missed
 
     # --- telling ----------------------------------------------------------------------------
