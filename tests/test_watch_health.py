@@ -291,7 +291,7 @@ def test_unmounted_and_mounted_again(
     mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", hot)
     (hot / "meanwhile.jpg").write_bytes(b"meanwhile")
     live.skip(11)
-    came = live.until(lambda: live.has_done(2))
+    came = live.until(lambda: live.has_done(2), patience_s=40)  # before the next sweep by the clock
 
     assert came
     assert hears(live, "after.jpg")
