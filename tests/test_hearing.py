@@ -11,6 +11,7 @@ from daemon.watch import Watcher
 from tests.samples import make_folder
 from tests.watch_kit import Live
 
+pytestmark = pytest.mark.timeout(300)  # conditions are waited for, patiently
 LOCAL = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 NETWORK = LOCAL + "61 22 0:48 / {} rw,relatime shared:31 - nfs4 nas:/export rw,vers=4.2\n"
 
@@ -161,7 +162,8 @@ def test_pictures_of_a_rest_are_no_misses(tmp_path: Path) -> None:
         live.service.shelf.standby.enter(live.hot_folder, "disk full")
         for number in range(2 * MANY):
             (live.hot / f"{number}.jpg").write_bytes(b"%d" % number)
-        live.pause(1)
+        intake = live.service.parts.intake
+        assert live.until(lambda: intake.hinted["hot"] >= 4 * MANY)  # created and closed
         assert live.found_by == {}
         for seconds in (11, 61, 61):
             live.skip(seconds)
