@@ -1,4 +1,8 @@
-"""`python -m benchmarks.strip FILE`: README's before/after picture, made by the shipped weights."""
+"""`python -m benchmarks.strip FILE [PHOTO …]`: photos above their cut-outs by the shipped weights.
+
+README's picture has the photos below; the model card's shows where the model fails. Photos are named
+as in `skimage.data`, whose pictures are in the public domain.
+"""
 
 import sys
 from pathlib import Path
@@ -42,8 +46,10 @@ def main() -> None:
     """Write the strip."""
     predictor = matting.open_predictor(WEIGHTS, device="cpu", precision="float32", input_size=512)
     folder = Path(skimage.__file__).parent / "data"
-    strip = np.concatenate([column(predictor, folder / name) for name in PHOTOS], axis=1)
-    with Path(sys.argv[1]).open("wb") as stream:
+    file, *names = sys.argv[1:]
+    columns = [column(predictor, folder / name) for name in names or PHOTOS]
+    strip = np.concatenate(columns, axis=1)
+    with Path(file).open("wb") as stream:
         images.write(stream, np.ascontiguousarray(strip), format="jpeg")
 
 

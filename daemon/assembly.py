@@ -1,8 +1,7 @@
 """Puts a service together: the only place that names concrete classes."""
 
-import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock as locks
-from daemon import notify, scan, store
+from daemon import notify, store
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
@@ -18,6 +17,7 @@ from daemon.drops import Drops, FixedDrop, TimedDrops
 from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
 from daemon.errors import InstallError
+from daemon.hearing import Hearing
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
 from daemon.jobs import HotFolder
@@ -30,8 +30,6 @@ from daemon.retention import Retention
 from daemon.service import Clocks, Inbox, Parts, Service
 from daemon.standby import Standby
 from daemon.watch import Watcher
-
-logger = logging.getLogger(__name__)
 
 MEGA = 1_000_000
 
@@ -92,18 +90,6 @@ def lock_all(place: Workplace) -> list[Lock]:
     except OSError as error:
         raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
     return taken
-
-
-def polled_folders(folders: Iterable[HotFolder]) -> frozenset[str]:
-    """Folders that are swept often because events do not arrive, or because the user wants it."""
-    mounts = scan.MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-    polled = set()
-    for folder in folders:
-        kind = scan.file_system(folder.path, mounts)
-        if folder.watch == "polling" or (folder.watch == "auto" and scan.is_silent(kind)):
-            polled.add(folder.name)
-            logger.info("folder %s (%s) is polled", folder.name, kind)
-    return frozenset(polled)
 
 
 def assemble(
@@ -188,11 +174,11 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         dispatcher=Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels),
         engine=engine,
         retention=retention,
-        watcher=Watcher(inbox.put) if is_watching else None,
+        hearing=Hearing(Watcher(inbox.put) if is_watching else None),
         notifier=notifier,
         report=Report(place.state, notifier),
     )
-    return Service(parts, inbox, clocks=clocks, polled=polled_folders(place.folders))
+    return Service(parts, inbox, clocks=clocks)
 
 
 def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drops) -> Shelf:

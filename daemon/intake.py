@@ -43,19 +43,27 @@ class Intake:
         self.shelf = shelf
         self.settle = Settle(look)
         self.found_by: Counter[str] = Counter()
+        self.hinted: Counter[str] = Counter()
+        """By folder: how often an event told of something that may be a picture."""
+        self.missed: Counter[str] = Counter()
+        """By folder: pictures that came between two sweeps and that no event had told of."""
+        self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
         self.refused: dict[Path, float] = {}
 
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
         folder = self.shelf.folders.get(seen.folder)
-        if folder is None or self.shelf.standby.has(seen.folder):
+        if folder is None:
             return
         if not seen.path.is_relative_to(folder.path):
             return  # renamed out of the folder
         if scan.has_ignored_part(seen.path.relative_to(folder.path)):
             return
         if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+            return
+        self.hinted[folder.name] += 1
+        if self.shelf.standby.has(folder.name):
             return
         if seen.hint is Hint.FOLDER:
             self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)
@@ -64,8 +72,10 @@ class Intake:
 
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
         """Look at everything that lies in a folder, whatever events have said."""
-        if not self.shelf.standby.has(folder.name):
-            self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
+        if self.shelf.standby.has(folder.name):
+            return
+        self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
+        self.swept_at[folder.name] = now
 
     def scan(
         self, folder: HotFolder, top: Path, hint: Hint, *, monotonic: float, now: float
@@ -87,6 +97,8 @@ class Intake:
             return
         if folder.originals == "keep" and self.shelf.records.knows_version(identity, path):
             return
+        if hint is Hint.SWEEP and path not in self.settle.entries:
+            self.missed[folder.name] += came_after(path, self.swept_at.get(folder.name))
         # An empty file may be a placeholder, but not for ever.
         is_old = now - identity.mtime_ns / 1e9 >= folder.defer_s
         self.settle.track(
@@ -196,3 +208,11 @@ def look(path: Path) -> Identity | None:
     except OSError as error:
         logger.debug("%s cannot be looked at: %s", printable(path), describe(error))
         return None
+
+
+def came_after(path: Path, moment: float | None) -> bool:
+    """A file was made, renamed or changed after a moment, UTC seconds; False if there is none."""
+    try:
+        return moment is not None and path.lstat().st_ctime > moment
+    except OSError:
+        return False  # gone again

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from daemon import files
@@ -27,6 +27,8 @@ class Snapshot:
     failed: int
     found_by: dict[str, int]
     standby: dict[str, str]
+    polled: dict[str, str] = field(default_factory=dict)
+    """Folders that are looked at often instead of being watched, and why."""
 
     @property
     def line(self) -> str:

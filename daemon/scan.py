@@ -34,7 +34,11 @@ IGNORED_NAMES = (
     "__macosx",
 )
 #: File systems whose changes made elsewhere reach no inotify watch.
-SILENT_FILE_SYSTEMS = ("nfs", "cifs", "smb", "fuse", "9p", "virtiofs", "afs", "ceph", "glusterfs")
+SILENT_FILE_SYSTEMS = (
+    *("nfs", "cifs", "smb", "ncpfs", "fuse", "9p", "virtiofs", "afs", "coda"),
+    *("ceph", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs", "gfs2", "ocfs2"),
+    *("vboxsf", "vmhgfs", "prl_fs", "drvfs"),  # folders that a virtual machine's host shares
+)
 LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, events arrive
 MOUNTS = Path("/proc/self/mountinfo")
 ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, backslashes and # in the names of mounts
@@ -78,6 +82,24 @@ def pictures(
         if recursive:
             below = [Path(e.path) for e in listing if e.is_dir(follow_symlinks=False)]
             pending += [path for path in reversed(below) if path not in skipped]
+
+
+def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """All folders that `pictures` looks into; one that may not be read is left out, as there."""
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as found:
+                below = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            if folder == top or error.errno not in PASSED_OVER:
+                raise
+            continue
+        yield folder
+        if is_deep:
+            wanted = [Path(entry.path) for entry in below if not is_ignored(entry.name)]
+            pending += [path for path in wanted if path not in skipped]
 
 
 def entries(folder: Path) -> "list[os.DirEntry[str]]":

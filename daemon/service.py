@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from daemon import files
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.engines import Engine
 from daemon.errors import describe, printable
+from daemon.hearing import POLL_S, Hearing
 from daemon.intake import Intake, Shelf
 from daemon.jobs import (
     Ended,
@@ -27,12 +27,10 @@ from daemon.notify import Notifier
 from daemon.recovery import Recovery
 from daemon.report import Report, Snapshot
 from daemon.retention import Retention
-from daemon.watch import Watcher
 
 logger = logging.getLogger(__name__)
 
 SWEEP_S = 60.0
-POLL_S = 5.0  # the sweep of folders whose events do not arrive
 TICK_S = 1.0  # the loop never sleeps longer
 MESSAGES_PER_TICK = 1000
 DRAIN_S = 90.0
@@ -60,8 +58,7 @@ class Parts:
     dispatcher: Dispatcher
     engine: Engine
     retention: Retention | None
-    watcher: Watcher | None
-    """None when there is only one look: `once` and `batch`."""
+    hearing: Hearing
     notifier: Notifier
     report: Report
 
@@ -69,15 +66,12 @@ class Parts:
 class Service:
     """Sequences the parts; every public step takes its time from the clocks it was given."""
 
-    def __init__(
-        self, parts: Parts, inbox: Inbox, *, clocks: Clocks, polled: frozenset[str]
-    ) -> None:
-        """``polled``: names of folders that are swept often, because events do not arrive there."""
+    def __init__(self, parts: Parts, inbox: Inbox, *, clocks: Clocks) -> None:
+        """``inbox`` is where watches, the engine and signals put their messages."""
         self.parts = parts
         self.shelf = parts.shelf
         self.inbox = inbox
         self.clocks = clocks
-        self.polled = polled
         self.next_sweep: dict[str, float] = {}
         self.stop: Stop | None = None
         self.on_done: Callable[[], object] = lambda: None
@@ -110,10 +104,8 @@ class Service:
         folders = list(self.shelf.folders.values())
         self.shelf.standby.check(folders, monotonic=monotonic, is_thorough=True)
         self.parts.recovery.run(now=now)
-        if self.parts.watcher is not None:
-            self.parts.watcher.start()
-        for folder in self.shelf.folders.values():
-            self.watch(folder)
+        self.parts.hearing.start()
+        for folder in folders:
             self.sweep(folder, Hint.STARTUP)
         logger.info(
             "watching %s on %s",
@@ -132,6 +124,7 @@ class Service:
             self.parts.recovery.adopt(folder, now=now)
             self.parts.dispatcher.resume(folder)
             self.next_sweep[folder.name] = 0.0
+        self.listen(folders, monotonic=monotonic)
         for folder in folders:
             if monotonic >= self.next_sweep.get(folder.name, 0.0):
                 self.sweep(folder, Hint.SWEEP)
@@ -155,6 +148,7 @@ class Service:
         match message:
             case Seen():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
+                self.parts.hearing.hear(message.folder)
                 self.parts.intake.see(message, monotonic=monotonic, now=now)
             case Ended(job_id, outcome):
                 self.end(job_id, outcome)
@@ -162,7 +156,8 @@ class Service:
                 logger.info("signal %s: stopping", message.signal)
                 self.stop = message
             case WatchTrouble(name, reason):
-                logger.warning("folder %s: %s; looking at all of it", name, reason)
+                if self.next_sweep.get(name):  # one overflow is told several times
+                    logger.warning("folder %s: %s; looking at all of it", name, reason)
                 self.next_sweep[name] = 0.0
 
     def wait_s(self) -> float:
@@ -211,44 +206,41 @@ class Service:
             failed=self.parts.delivery.failed,
             found_by=dict(self.parts.intake.found_by),
             standby=dict(self.shelf.standby.reasons),
+            polled=self.parts.hearing.reasons,
         )
+
+    def listen(self, folders: list[HotFolder], *, monotonic: float) -> None:
+        """Look at once at folders whose events have ceased to come."""
+        awake = [folder for folder in folders if not self.shelf.standby.has(folder.name)]
+        is_idle = self.inbox.empty()
+        for name in self.parts.hearing.check(awake, monotonic=monotonic, is_idle=is_idle):
+            self.next_sweep[name] = 0.0
 
     def sweep(self, folder: HotFolder, hint: Hint) -> None:
         """Look at a whole folder, and at its watch."""
         monotonic = self.clocks.monotonic()
-        pause_s = POLL_S if folder.name in self.polled else SWEEP_S
-        self.next_sweep[folder.name] = monotonic + pause_s
-        self.watch(folder)
+        self.watch(folder, monotonic=monotonic)
+        is_polled = self.parts.hearing.is_polled(folder)
+        self.next_sweep[folder.name] = monotonic + (POLL_S if is_polled else SWEEP_S)
         self.parts.intake.sweep(folder, hint, monotonic=monotonic, now=self.clocks.now())
 
-    def watch(self, folder: HotFolder) -> None:
+    def watch(self, folder: HotFolder, *, monotonic: float) -> None:
         """Set the folder's watch, or set it again if it has gone deaf."""
-        watcher = self.parts.watcher
-        if watcher is None or folder.name in self.polled or self.shelf.standby.has(folder.name):
+        if self.shelf.standby.has(folder.name):
             return
+        intake = self.parts.intake
+        hinted, missed = intake.hinted[folder.name], intake.missed[folder.name]
         try:
-            if watcher.is_deaf(folder):
-                watcher.remove(folder)
-                watcher.add(folder)
+            self.parts.hearing.weigh(folder, hinted=hinted, missed=missed)
+            self.parts.hearing.attend(folder, monotonic=monotonic)
         except OSError as error:
-            if not files.is_folder(folder.path):
-                self.shelf.standby.enter(folder, describe(error))
-                return
-            logger.warning(
-                "folder %s cannot be watched (%s) and is polled every %g s; raise"
-                " fs.inotify.max_user_watches and max_user_instances with sysctl",
-                folder.name,
-                describe(error),
-                POLL_S,
-            )
-            self.polled |= {folder.name}
+            self.shelf.standby.enter(folder, describe(error))
 
     def shutdown(self) -> None:
         """Stop looking, end what is in the model, leave the rest to the ledger."""
         self.parts.notifier.stopping()
         self.parts.notifier.status(f"stopping; {self.snapshot().line}")
-        if self.parts.watcher is not None:
-            self.parts.watcher.stop()
+        self.parts.hearing.stop()
         self.parts.engine.drain()
         deadline = self.clocks.monotonic() + DRAIN_S
         while self.parts.dispatcher.running and self.clocks.monotonic() < deadline:

@@ -34,6 +34,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
         report = {}  # of a life before this one
     yield from header(owner, report)
     yield from standby(report if owner is not None else {})
+    yield from polled(report if owner is not None else {})
     yield from ledger_lines(config, base, state / ledgers.FILE)
 
 
@@ -75,6 +76,12 @@ def standby(report: dict[str, Any]) -> Iterator[str]:
     """Folders that rest, with the reason."""
     for name, reason in report.get("standby", {}).items():
         yield f"  folder {name} stands by: {reason}"
+
+
+def polled(report: dict[str, Any]) -> Iterator[str]:
+    """Folders that no event tells of, with the reason."""
+    for name, reason in report.get("polled", {}).items():
+        yield f"  folder {name} is polled: {reason}"
 
 
 def table(config: Config, base: Path, records: Records) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,21 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def has_user_namespaces() -> bool:
+    """Asked only by tests that lower limits for themselves."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "test",
+        "-w",
+        "/proc/sys/user/max_inotify_watches",
+    ]
+    return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+
+
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "root": (lambda: os.geteuid() == 0, "not running as root"),
     "systemd": (
@@ -31,6 +47,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         "systemd-analyze is not installed",
     ),
     "cuda": (has_cuda, "no CUDA device"),
+    "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }
 """Marker: is it met, and what to say if not."""
 

@@ -65,7 +65,9 @@ class Daemon:
         settings: dict[str, object] | None = None,
         *,
         extra_environment: dict[str, str] | None = None,
+        wrapper: tuple[str, ...] = (),
     ) -> None:
+        """``wrapper``: a command that ends by running the one that follows it, in its own place."""
         self.base = base
         self.hot = base / "hot"
         self.hot.mkdir(exist_ok=True)
@@ -74,7 +76,7 @@ class Daemon:
         self.log = base / "log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command("run", "--config", self.config),
+                [*wrapper, *command("run", "--config", self.config)],
                 cwd=base,
                 env=environment() | (extra_environment or {}),
                 stderr=log,

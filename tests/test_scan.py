@@ -134,6 +134,18 @@ def test_skipped_folders_are_not_entered(tmp_path: Path):
     assert found(tmp_path, skipped=frozenset({tmp_path / "sub" / "out"})) == ["a.jpg", "out/b.jpg"]
 
 
+def test_folders_are_those_that_are_looked_into(tmp_path: Path):
+    """No ignored, skipped or linked one; the top alone where folders below are left out."""
+    for name in ("a/b", ".hidden/c", "out/d"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a")
+    out = frozenset({tmp_path / "out"})
+    deep = set(scan.folders(tmp_path, is_deep=True, skipped=out))
+
+    assert deep == {tmp_path, tmp_path / "a", tmp_path / "a/b"}
+    assert list(scan.folders(tmp_path, is_deep=False)) == [tmp_path]
+
+
 # --- trouble -----------------------------------------------------------------------------------
 
 

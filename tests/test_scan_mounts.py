@@ -75,3 +75,49 @@ def test_silent_file_system(kind: str):
 def test_local_file_system(kind: str):
     """Events arrive; fuseblk is a local NTFS or exFAT disk."""
     assert not is_silent(kind)
+
+
+@pytest.mark.parametrize(
+    ("mount", "kind"),
+    [
+        (
+            "nfs 10.0.0.5:/export rw,vers=3,rsize=1048576,wsize=1048576,namlen=255,hard,proto=tcp,"
+            "timeo=600,retrans=2,sec=sys,mountaddr=10.0.0.5,mountvers=3,local_lock=none",
+            "nfs",
+        ),
+        (
+            "nfs4 nas.lan:/export rw,vers=4.2,rsize=1048576,wsize=1048576,namlen=255,hard,proto=tcp"
+            ",timeo=600,retrans=2,sec=sys,clientaddr=10.0.0.2,local_lock=none,addr=10.0.0.5",
+            "nfs4",
+        ),
+        (
+            "cifs //box/my\\040photos rw,vers=3.1.1,cache=strict,username=ann,uid=1000,noforceuid,"
+            "gid=1000,addr=10.0.0.6,file_mode=0755,dir_mode=0755,soft,nounix,serverino,mapposix",
+            "cifs",
+        ),
+        ("smb3 //box/photos rw,vers=3.1.1,sec=none,cache=strict,uid=0,addr=10.0.0.6", "smb3"),
+        ("fuse.sshfs ann@host:/srv/photos rw,user_id=1000,group_id=1000", "fuse.sshfs"),
+        ("fuse.rclone drive: rw,user_id=0,group_id=0,allow_other", "fuse.rclone"),
+        ("fuse.mergerfs a:b rw,user_id=0,group_id=0,default_permissions", "fuse.mergerfs"),
+        ("fuse.vmhgfs-fuse vmhgfs-fuse rw,user_id=0,group_id=0,allow_other", "fuse.vmhgfs-fuse"),
+        (
+            "9p C:\\134 rw,aname=drvfs;path=C:\\;uid=1000;gid=1000;symlinkroot=/mnt/,cache=5,"
+            "access=client,msize=65536,trans=fd,rfd=5,wfd=5",
+            "9p",
+        ),
+        ("9p hostshare rw,sync,dirsync,access=client,msize=262144,trans=virtio", "9p"),
+        ("virtiofs hostshare rw", "virtiofs"),
+        ("vboxsf pictures rw,iocharset=utf8,uid=0,gid=998,dmode=0770,fmode=0770", "vboxsf"),
+        ("ceph 10.0.0.7:6789:/photos rw,name=admin,secret=<hidden>,acl", "ceph"),
+    ],
+)
+def test_share_as_the_kernel_tells_it(mount: str, kind: str):
+    """Lines of real machines; on an automounted point the share lies over `autofs`."""
+    mounts = (
+        "29 1 253:0 / / rw,relatime shared:1 - ext4 /dev/mapper/vg-root rw,errors=remount-ro\n"
+        "44 29 0:38 / /srv/hot rw,relatime shared:22 - autofs systemd-1 rw,fd=51,pgrp=1,direct\n"
+        f"61 44 0:48 / /srv/hot rw,nosuid,nodev,relatime shared:31 master:7 - {mount}\n"
+    )
+
+    assert file_system(Path("/srv/hot/in"), mounts) == kind
+    assert is_silent(kind)

@@ -116,6 +116,14 @@ def test_resting_folder(bench: Bench):
     assert "  folder hot stands by: disk full" in bench.lines()
 
 
+def test_polled_folder(bench: Bench):
+    """With the reason, and the command that helps."""
+    bench.lock.take("x")
+    bench.report(dataclasses.replace(SNAPSHOT, polled={"hot": "no watch left; sysctl -w x=1"}))
+
+    assert "  folder hot is polled: no watch left; sysctl -w x=1" in bench.lines()
+
+
 def test_ledger_that_cannot_be_read(bench: Bench):
     """The rest is told all the same."""
     bench.state.joinpath("ledger.db").write_bytes(b"no database" * 1000)

@@ -1,0 +1,47 @@
+"""What the kernel allows of watching, and how a person allows more."""
+
+import errno
+from pathlib import Path
+
+SETTINGS = Path("/proc/sys")
+#: The system's limit and that of a user namespace, as in a container: the lower one counts.
+WATCHES = ("fs.inotify.max_user_watches", "user.max_inotify_watches")
+INSTANCES = ("fs.inotify.max_user_instances", "user.max_inotify_instances")
+#: What desktop programs that watch whole trees ask for; each watch in use costs the kernel 1 KB.
+ENOUGH_WATCHES = 524_288
+ENOUGH_INSTANCES = 1024
+UNKNOWN = -1
+
+
+def values() -> tuple[int, ...]:
+    """All limits as they are now: whether somebody has changed one."""
+    return tuple(read(name) for name in (*WATCHES, *INSTANCES))
+
+
+def read(name: str) -> int:
+    """One limit; `UNKNOWN` where the kernel has no such setting or hides it."""
+    try:
+        return int((SETTINGS / name.replace(".", "/")).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return UNKNOWN
+
+
+def advice(number: int | None, *, needed: int) -> str:
+    """The command that helps against an error number; empty if more watches would not.
+
+    ``needed``: how many watches we want. What other programs hold, at most all that is allowed
+    now, comes on top of it.
+    """
+    if number == errno.ENOSPC:
+        return command(WATCHES, needed=needed, enough=ENOUGH_WATCHES)
+    if number == errno.EMFILE:
+        return command(INSTANCES, needed=1, enough=ENOUGH_INSTANCES)
+    return ""
+
+
+def command(names: tuple[str, ...], *, needed: int, enough: int) -> str:
+    """A line to type, with a number that certainly suffices."""
+    known = [(value, name) for name in names if (value := read(name)) != UNKNOWN]
+    allowed, name = min(known, default=(enough, names[0]))  # of equals the system's
+    number = max(enough, 1 << (allowed + needed).bit_length())
+    return f"sysctl -w {name}={number} (and into /etc/sysctl.d/, to last)"
