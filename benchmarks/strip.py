@@ -1,7 +1,7 @@
-"""`python -m benchmarks.strip FILE [PHOTO …]`: photos above their cut-outs by the shipped weights.
+"""`python -m benchmarks.strip FILE [PHOTO …]`: photos above cut-outs by the shipped weights.
 
-README's picture has the photos below; the model card's shows where the model fails. Photos are named
-as in `skimage.data`, whose pictures are in the public domain.
+README's picture has the photos below; the model card's shows where the model fails. Photos are
+named as in `skimage.data`, whose pictures are in the public domain.
 """
 
 import sys

@@ -62,7 +62,7 @@ class U2Net:
             import onnxruntime  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
         except ImportError as error:
             raise TrainingError(
-                "onnxruntime is not installed: pip install 'cvunet-daemon[bench]', or leave --u2net out"
+                "onnxruntime is not installed: pip install 'cvunet-daemon[bench]'"
             ) from error
         if not file.is_file():
             raise TrainingError(f"{file}: no U2-Net there; `make evaluate` fetches it")
