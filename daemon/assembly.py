@@ -29,6 +29,7 @@ from daemon.report import Report
 from daemon.retention import Retention
 from daemon.service import Clocks, Inbox, Parts, Service
 from daemon.standby import Standby
+from daemon.suspension import Suspension
 from daemon.watch import Watcher
 
 logger = logging.getLogger(__name__)
@@ -176,7 +177,9 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     shelf = build_shelf(config, place, ledger=ledger, drops=drops)
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
+    recovery = Recovery(shelf, intake, delivery)
     max_pixels = int(config.worker.max_megapixels * MEGA)
+    dispatcher = Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels)
     notifier = notify.Notifier(
         notify.find_send(), is_expected=is_watching and "NOTIFY_SOCKET" in os.environ
     )
@@ -184,8 +187,9 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         shelf=shelf,
         intake=intake,
         delivery=delivery,
-        recovery=Recovery(shelf, intake, delivery),
-        dispatcher=Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels),
+        recovery=recovery,
+        dispatcher=dispatcher,
+        suspension=Suspension(shelf, delivery=delivery, dispatcher=dispatcher, recovery=recovery),
         engine=engine,
         retention=retention,
         watcher=Watcher(inbox.put) if is_watching else None,
@@ -207,6 +211,7 @@ def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drop
             min_free_mb=config.retention.min_free_mb,
             state=place.state,
             quarantine=place.quarantine,
+            check_ledger=ledger.check_writable,
         ),
     )
 

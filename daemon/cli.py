@@ -21,6 +21,7 @@ from daemon.errors import (
     EXIT_USAGE,
     DeviceError,
     InstallError,
+    MachineError,
     UsageError,
     printable,
 )
@@ -52,7 +53,7 @@ def answering(command: Callable[P, int]) -> Callable[P, None]:
         except UsageError as error:
             complain(str(error))
             status = EXIT_USAGE
-        except DeviceError as error:
+        except (DeviceError, MachineError) as error:
             give_up(f"{error}; restart to recover")
         except Exception:
             logger.exception("this should not have happened; restart to go on")

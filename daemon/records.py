@@ -1,11 +1,11 @@
 """Questions to the ledger: everything that reads it and changes nothing."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
+from daemon.database import Row
 from daemon.jobs import Identity, Job, State
-from daemon.ledger import Drop, Ending, Ledger, Row, as_bytes, as_path
+from daemon.ledger import Drop, Ending, Ledger, as_bytes, as_path
 
 
 def job_of(row: Row) -> Job:
@@ -49,46 +49,46 @@ class Records:
     """Read access to a ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.db = ledger.db
+        self.ledger = ledger
 
     def job(self, job_id: str) -> Job | None:
         """One job."""
-        row = self.db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        row = self.ledger.first("SELECT * FROM jobs WHERE id = ?", (job_id,))
         return None if row is None else job_of(row)
 
     def in_state(self, state: State) -> list[Job]:
         """All jobs in a state, oldest first."""
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE state = ? ORDER BY added_at, id", (state.value,)
         )
         return [job_of(row) for row in rows]
 
     def queued(self) -> list[tuple[Job, float]]:
         """All queued jobs with the time before which they must not start, oldest first."""
-        rows = self.db.execute("SELECT * FROM jobs WHERE state = 'queued' ORDER BY added_at, id")
+        rows = self.ledger.rows("SELECT * FROM jobs WHERE state = 'queued' ORDER BY added_at, id")
         return [(job_of(row), row["not_before"]) for row in rows]
 
     def knows_version(self, identity: Identity, source: Path) -> bool:
         """This very version of a kept original has been taken already."""
-        row = self.db.execute(
+        row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE is_kept = 1 AND inode = ? AND size = ?"
             " AND mtime_ns = ? AND source = ?",
             (identity.inode, identity.size, identity.mtime_ns, as_bytes(source)),
-        ).fetchone()
+        )
         return row is not None
 
     def is_reserved(self, path: Path) -> bool:
         """A living or finished job's result or original has this name, or will have it."""
-        row = self.db.execute(
+        row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE target = :path AND state <> 'failed' UNION ALL"
             " SELECT 1 FROM jobs WHERE archive = :path AND state <> 'failed'",
             {"path": as_bytes(path)},
-        ).fetchone()
+        )
         return row is not None
 
     def open_drops(self) -> list[Drop]:
         """Drops that may still take pictures."""
-        rows = self.db.execute("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
+        rows = self.ledger.rows("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
         return [drop_of(row) for row in rows]
 
     def is_open(self, path: Path) -> bool:
@@ -97,29 +97,29 @@ class Records:
 
     def drop_at(self, path: Path) -> Drop | None:
         """The drop with this folder, open or closed."""
-        row = self.db.execute("SELECT * FROM drops WHERE path = ?", (as_bytes(path),)).fetchone()
+        row = self.ledger.first("SELECT * FROM drops WHERE path = ?", (as_bytes(path),))
         return None if row is None else drop_of(row)
 
     def drop_of(self, job: Job) -> Drop:
         """The drop of a job."""
-        row = self.db.execute("SELECT * FROM drops WHERE id = ?", (job.drop,)).fetchone()
+        [row] = self.ledger.rows("SELECT * FROM drops WHERE id = ?", (job.drop,))
         return drop_of(row)
 
     def drop_size(self, drop: Drop) -> int:
         """How many pictures were ever put into a drop."""
-        row = self.db.execute("SELECT count(*) FROM jobs WHERE drop_id = ?", (drop.id,)).fetchone()
+        [row] = self.ledger.rows("SELECT count(*) FROM jobs WHERE drop_id = ?", (drop.id,))
         return int(row[0])
 
     def has_open_jobs(self, drop: Drop) -> bool:
         """Some job of a drop is queued or running."""
-        row = self.db.execute(
+        row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE drop_id = ? AND state IN ('queued', 'running')", (drop.id,)
-        ).fetchone()
+        )
         return row is not None
 
     def endings(self, drop: Drop) -> list[Ending]:
         """How the ended jobs of a drop ended, in order."""
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE drop_id = ? AND state IN ('done', 'failed')"
             " ORDER BY ended_at, id",
             (drop.id,),
@@ -132,7 +132,7 @@ class Records:
         ``relatives``: what the path may be below its hot folder.
         """
         marks = ", ".join("?" * len(relatives))
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE source = ?1 OR target = ?1 OR archive = ?1"
             f" OR quarantine = ?1 OR relative IN ({marks}) ORDER BY added_at DESC, id DESC",
             [as_bytes(path), *map(as_bytes, relatives)],
@@ -141,7 +141,7 @@ class Records:
 
     def last_failures(self, limit: int) -> list[Ending]:
         """The newest failed jobs, newest first."""
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE state = 'failed' ORDER BY ended_at DESC LIMIT ?", (limit,)
         )
         return [ending_of(row) for row in rows]
@@ -149,7 +149,7 @@ class Records:
     def counts(self) -> dict[str, dict[str, int]]:
         """Folder to state to number of jobs."""
         counts: dict[str, dict[str, int]] = {}
-        rows: Iterable[Row] = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT folder, state, count(*) AS jobs FROM jobs GROUP BY folder, state"
         )
         for row in rows:

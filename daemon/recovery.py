@@ -103,7 +103,8 @@ class Recovery:
                 logger.warning("unfinished files in %s: %s", printable(drop.path), describe(error))
 
     def requeue(self, *, now: float) -> None:
-        """Fill the queue from the ledger."""
+        """Fill the queue from the ledger; what it held before, it forgets."""
+        self.shelf.queue.clear()
         for job, not_before in self.shelf.records.queued():
             folder = self.shelf.folders.get(job.folder)
             if folder is None:

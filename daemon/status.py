@@ -12,8 +12,8 @@ from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock, store
 from daemon.config import Config
-from daemon.errors import InstallError, printable
-from daemon.ledger import Ledger, UnreadableError
+from daemon.errors import InstallError, LedgerError, printable
+from daemon.ledger import Ledger
 from daemon.records import Records
 from daemon.report import REPORT
 
@@ -44,7 +44,7 @@ def ledger_lines(config: Config, base: Path, path: Path) -> Iterator[str]:
             return
         with closing(Ledger(path, is_read_only=True)) as ledger:
             yield from table(config, base, Records(ledger))
-    except (InstallError, OSError, UnreadableError) as error:
+    except (InstallError, OSError, LedgerError) as error:
         yield f"{path} cannot be read: {error}"
 
 

@@ -191,8 +191,21 @@ def open_drop(
             drop.mkdir()
         except FileExistsError:
             continue
-        sync_folder(root)
-        return mark_drop(drop)
+        try:
+            sync_folder(root)
+            return mark_drop(drop)
+        except OSError:
+            withdraw_drop(drop)
+            raise
+
+
+def withdraw_drop(drop: Path) -> None:
+    """Remove a drop that has just been made and holds nothing but our mark."""
+    try:
+        (drop / MARKER).unlink(missing_ok=True)
+        remove_if_empty(drop)
+    except OSError as error:
+        logger.warning("%s stays: %s", drop, describe(error))
 
 
 def mark_drop(drop: Path) -> Path:
