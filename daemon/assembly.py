@@ -1,5 +1,6 @@
 """Puts a service together: the only place that names concrete classes."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -11,16 +12,18 @@ from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock as locks
 from daemon import notify, scan, store
+from daemon.calendar import Calendar
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.drops import Drops, FixedDrop, TimedDrops
 from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
-from daemon.errors import InstallError
+from daemon.errors import InstallError, MachineError, describe
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
 from daemon.jobs import HotFolder
+from daemon.kept import histories
 from daemon.ledger import Ledger
 from daemon.lock import Lock
 from daemon.records import Records
@@ -91,6 +94,8 @@ def lock_all(place: Workplace) -> list[Lock]:
             lock.take(what)
             taken.append(lock)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it passes: systemd shall try again
+            raise MachineError(f"no lock can be taken: {describe(error)}") from error
         raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
     return taken
 
@@ -121,12 +126,14 @@ def assemble(
     records = Records(ledger)
     by_name = {folder.name: folder for folder in place.folders}
     drops = TimedDrops(by_name, ledger=ledger, records=records, local_time=clocks.local)
+    calendar = Calendar(place.state)
     retention = Retention(
-        [folder.output_root for folder in place.folders],
+        place.folders,
+        rejected=place.quarantine,
         keep_days=config.retention.keep_days,
         sweep_s=config.retention.sweep_s,
-        is_open=records.is_open,
-        on_removed=ledger.forget_drop,
+        histories=histories(ledger, by_name),
+        is_believed=calendar.is_believed,
     )
     return build(
         config,

@@ -145,4 +145,6 @@ class Database:
 
     def shrink(self) -> None:
         """Give some of what deleted rows have left free back to the disk."""
-        self.rows(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")
+        with explained(self.path):
+            # `execute` would stop behind the first page.
+            self.db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")

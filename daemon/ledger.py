@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,14 @@ class Ledger(Database):
         with self.transaction() as db:
             db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
+    def forget_all(self, jobs: Iterable[Job]) -> None:
+        """Remove the rows of several ended jobs."""
+        with self.transaction() as db:
+            for job in jobs:
+                db.execute(
+                    "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed')", (job.id,)
+                )
+
     # --- drops ------------------------------------------------------------------------------
 
     def open_drop(self, folder: str, path: Path, *, now: float) -> Drop:
@@ -203,7 +212,11 @@ class Ledger(Database):
             if row is None:
                 return
             # A kept original still lies in its hot folder; without its row it would be taken again.
-            db.execute("DELETE FROM jobs WHERE drop_id = ? AND is_kept = 0", (row["id"],))
+            db.execute(
+                "DELETE FROM jobs WHERE drop_id = ? AND is_kept = 0"
+                " AND state IN ('done', 'failed')",
+                (row["id"],),
+            )
             kept = db.execute("SELECT 1 FROM jobs WHERE drop_id = ?", (row["id"],)).fetchone()
             if kept is None:
                 db.execute("DELETE FROM drops WHERE id = ?", (row["id"],))

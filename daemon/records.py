@@ -1,6 +1,8 @@
 """Questions to the ledger: everything that reads it and changes nothing."""
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.database import Row
@@ -94,6 +96,31 @@ class Records:
     def is_open(self, path: Path) -> bool:
         """A folder is a drop that may still take pictures."""
         return any(drop.path == path for drop in self.open_drops())
+
+    def closed_drops(self, before: float) -> list[Path]:
+        """Drops closed before a time (UTC seconds) whose rows may go; kept originals' rows stay."""
+        rows = self.ledger.rows(
+            "SELECT path FROM drops WHERE closed_at < ? AND ("
+            " EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
+            "  AND state IN ('done', 'failed'))"
+            " OR NOT EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id)) ORDER BY id",
+            (before,),
+        )
+        return [Path(os.fsdecode(row["path"])) for row in rows]
+
+    def kept(self, before: float, *, after: str) -> Iterator[Job]:
+        """Ended jobs of kept originals in closed drops, by id, beginning after one."""
+        while True:
+            rows = self.ledger.rows(
+                "SELECT * FROM jobs WHERE is_kept = 1 AND state IN ('done', 'failed')"
+                " AND ended_at < ? AND id > ? AND drop_id IN"
+                " (SELECT id FROM drops WHERE closed_at IS NOT NULL) ORDER BY id LIMIT 500",
+                (before, after),
+            )
+            yield from map(job_of, rows)
+            if not rows:
+                return
+            after = rows[-1]["id"]
 
     def drop_at(self, path: Path) -> Drop | None:
         """The drop with this folder, open or closed."""

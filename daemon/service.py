@@ -214,7 +214,7 @@ class Service:
         self.shelf.drops.upkeep(now=now)
         if self.parts.retention is not None:
             local_now = self.clocks.local(now)
-            self.parts.retention.sweep(monotonic=monotonic, local_now=local_now)
+            self.parts.retention.sweep(monotonic=monotonic, now=now, local_now=local_now)
 
     def snapshot(self) -> Snapshot:
         """The moment, for status."""

@@ -111,7 +111,9 @@ class Standby:
         return "" if mount.is_mount() else f"{mount} is not mounted any more"
 
     def shortage(self, place: Path) -> str:
-        """Too little space is left at a place."""
+        """Too little space is left at a place, or none for another file's name."""
+        if store.free_inodes(place) == 0:
+            return f"{place} has no free inodes (df -i): delete files there"
         free_mb = store.free_bytes(place) / MEGABYTE
         if free_mb >= self.min_free_mb:
             return ""

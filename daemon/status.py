@@ -34,6 +34,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
         report = {}  # of a life before this one
     yield from header(owner, report)
     yield from standby(report if owner is not None else {})
+    yield from read_only(state)
     yield from ledger_lines(config, base, state / ledgers.FILE)
 
 
@@ -75,6 +76,12 @@ def standby(report: dict[str, Any]) -> Iterator[str]:
     """Folders that rest, with the reason."""
     for name, reason in report.get("standby", {}).items():
         yield f"  folder {name} stands by: {reason}"
+
+
+def read_only(state: Path) -> Iterator[str]:
+    """A state folder that nobody can write, so that the report in it may be old."""
+    if state.is_dir() and store.is_read_only(state):
+        yield f"  state folder {state} is read-only: nothing is taken in until it can be written"
 
 
 def table(config: Config, base: Path, records: Records) -> Iterator[str]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from daemon import disposal
 from daemon.errors import MachineError, describe
 from daemon.files import (
     NAME_MAX_BYTES,
@@ -53,7 +54,10 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     claimed = root / CLAIMS / job_id / relative
     make_folders(claimed.parent)
     try:
-        (root / relative).rename(claimed)
+        # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
+        with disposal.entered(root) as top:
+            with disposal.opened_below(top, relative.parent.parts) as folder:
+                os.rename(relative.name, claimed, src_dir_fd=folder)  # noqa: PTH104
     except OSError:
         drop_claim(root, job_id)
         raise
@@ -166,7 +170,12 @@ def reason_file(quarantine: Path) -> Path:
 def free_quarantine(root: Path, relative: Path) -> Path:
     """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
     folder = free_folder(root, relative.parent, lambda path: False)
-    return free_name(folder / relative.name, lambda path: exists(reason_file(path)))
+
+    def is_taken(place: Path) -> bool:
+        reason = reason_file(place)  # of a very long cat.json it would be the file itself
+        return reason == place or exists(reason)
+
+    return free_name(folder / relative.name, is_taken)
 
 
 # --- drops -----------------------------------------------------------------------------------
@@ -220,23 +229,34 @@ def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
     write_json(drop / MANIFEST, content)
 
 
-def remove_drop(drop: Path) -> None:
+def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder: True) -> bool:
     """Delete a drop with all that is in it; links are removed, never followed.
 
-    Mark and manifest go last: what is left after a failure is still known as ours.
+    ``is_expired`` is asked of the open folder, which is the one that is deleted, whatever happens
+    to its path. Mark and manifest go last: what is left after a failure is still known as ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
-    assert shutil.rmtree.avoids_symlink_attacks
-    top = os.open(drop, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        for entry in list(os.scandir(top)):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.name, dir_fd=top)
-            elif entry.name not in (MARKER, MANIFEST):
-                os.unlink(entry.name, dir_fd=top)  # inside what we have opened
-    finally:
-        os.close(top)
-    shutil.rmtree(drop)
+    with disposal.opened(drop.parent) as root:
+        with disposal.opened_below(root, (drop.name,)) as folder:
+            if not is_expired(folder):
+                return False
+            disposal.check_unmounted(drop)
+            disposal.clear(folder, spared=(MARKER, MANIFEST))
+            disposal.remove_files((MANIFEST, MARKER), folder)
+        os.rmdir(drop.name, dir_fd=root)
+    return True
+
+
+def remove_remains(drop: Path) -> None:
+    """Finish a deletion that was interrupted at its very end: nothing or only our mark is left."""
+    assert DROP_NAME.fullmatch(drop.name)
+    with disposal.opened(drop.parent) as root:
+        with disposal.opened_below(root, (drop.name,)) as folder:
+            left = disposal.names(folder)
+            if left not in ([], [MARKER]):
+                return
+            disposal.remove_files(left, folder)
+        os.rmdir(drop.name, dir_fd=root)
 
 
 def remove_orphans(drop: Path) -> list[Path]:
@@ -252,6 +272,19 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def free_inodes(folder: Path) -> int | None:
+    """How many files we may still make; None where the file system does not count them."""
+    while not folder.exists():
+        folder = folder.parent
+    status = os.statvfs(folder)
+    return status.f_favail if status.f_files else None
+
+
+def is_read_only(folder: Path) -> bool:
+    """Its file system is mounted so."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def check_writable(folder: Path) -> None:

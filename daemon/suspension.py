@@ -1,4 +1,4 @@
-"""While the ledger cannot be written: nothing is begun, outcomes are held, then all is made good."""
+"""While the ledger cannot be written: nothing is begun, outcomes are held, then made good."""
 
 import logging
 from collections.abc import Iterator

@@ -45,8 +45,8 @@ def make_socket(path: Path) -> None:
     [
         (Path.mkdir, "not a regular file"),
         (os.mkfifo, "not a regular file"),
-        (make_socket, "may not be read"),
-        (lambda path: path.symlink_to("/etc/hosts"), "may not be read"),
+        (make_socket, "not a regular file"),
+        (lambda path: path.symlink_to("/etc/hosts"), "not a regular file"),
         (lambda path: None, "vanished"),
     ],
 )
