@@ -34,7 +34,9 @@ def put(root: Path, name: str, reason: object = REASON) -> Path:
 
 def found(root: Path, *, before: float = 2000.0) -> list[str]:
     """What would go, below the folder's quarantine."""
-    return [old.path.relative_to(root).as_posix() for old in quarantine.expired(root, before=before)]
+    return [
+        old.path.relative_to(root).as_posix() for old in quarantine.expired(root, before=before)
+    ]
 
 
 def remove_all(root: Path, *, before: float = 2000.0) -> None:

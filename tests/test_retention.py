@@ -312,7 +312,9 @@ def test_root_that_cannot_be_read_is_told(
     with caplog.at_level(logging.ERROR):
         sweep(sweeper(tmp_path))
 
-    expected = f"{tmp_path}: no old drops could be looked for: OSError: [Errno 5] Input/output error"
+    expected = (
+        f"{tmp_path}: no old drops could be looked for: OSError: [Errno 5] Input/output error"
+    )
     assert expected in caplog.messages
 
 
