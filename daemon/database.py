@@ -138,7 +138,11 @@ class Database:
             return row
 
     def check_writable(self) -> None:
-        """`LedgerError` if nothing can be committed; writes what is there already."""
+        """`LedgerError` if nothing can be committed; writes what is there already.
+
+        The journal is emptied first, which may be all the room that is needed.
+        """
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         version = self.rows("PRAGMA user_version")[0][0]
         with self.transaction() as db:
             db.execute(f"PRAGMA user_version = {version}")
