@@ -152,6 +152,7 @@ def test_closed_drop_can_be_opened_again(ledger: Ledger, records: Records):
 def test_deleted_drop_is_forgotten(ledger: Ledger, records: Records):
     """With its jobs."""
     ledger.add(make_job())
+    ledger.finish(ledger.start(make_job()), None, now=NOW)
     ledger.forget_drop(DROP)
 
     assert (records.job("1"), records.drop_at(DROP)) == (None, None)
@@ -171,6 +172,7 @@ def test_kept_originals_are_remembered(ledger: Ledger, records: Records):
     """They still lie in the hot folder, and would be cut out again."""
     ledger.add(make_job("1", source=Path("/hot/1.jpg"), is_kept=True))
     ledger.add(make_job("2"))
+    ledger.fail(ledger.start(make_job("2")), reason="x", now=NOW)
     ledger.forget_drop(DROP)
 
     assert records.knows_version(make_job().identity, Path("/hot/1.jpg"))
