@@ -56,7 +56,7 @@ def names(folder: int) -> list[str]:
 
 
 def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
-    """A small regular file in an open folder; `ValueError` if it is something else, or too large."""
+    """A small file in an open folder; `ValueError` if it is no regular one, or too large."""
     descriptor = files.open_if_regular(name, folder=folder)
     if descriptor is None:
         raise ValueError(f"{name} is no regular file")

@@ -50,8 +50,9 @@ def open_regular(path: Path) -> BinaryIO:
 def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | None:
     """Open for reading; None for anything but a regular file, which is looked at but not opened.
 
-    ``folder`` is an open one that a relative path starts from. Even the opening of a device can do something, and a pipe would wait. What was looked at is
-    what is opened, whatever its name means by then.
+    ``folder`` is an open one that a relative path starts from. Even the opening of a device can
+    do something, and a pipe would wait. What was looked at is what is opened, whatever its name
+    means by then.
     """
     looked_at = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
@@ -182,7 +183,7 @@ def has_same_bytes(one: int, other: int) -> bool:
     """Two open files hold the same."""
     if os.fstat(one).st_size != os.fstat(other).st_size:
         return False
-    with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:  # noqa: PTH123
+    with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:
         while chunk := ours.read(CHUNK_BYTES):
             if chunk != theirs.read(CHUNK_BYTES):
                 return False

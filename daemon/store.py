@@ -55,9 +55,11 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     make_folders(claimed.parent)
     try:
         # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
-        with disposal.entered(root) as top:
-            with disposal.opened_below(top, relative.parent.parts) as folder:
-                os.rename(relative.name, claimed, src_dir_fd=folder)  # noqa: PTH104
+        with (
+            disposal.entered(root) as top,
+            disposal.opened_below(top, relative.parent.parts) as folder,
+        ):
+            os.rename(relative.name, claimed, src_dir_fd=folder)
     except OSError:
         drop_claim(root, job_id)
         raise

@@ -1,4 +1,4 @@
-"""Small files that would cost much, and large ones that would cost more: bounded memory and time."""
+"""Files that would cost far more than they are worth: bounded memory and time."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Real disks in trouble: folders stand by with the reason, resume by themselves, blame no picture."""
+"""Real disks in trouble: folders stand by with the reason, resume, and blame no picture."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The ledger's disk fails at every statement of some pictures' ways: nothing lost, nothing twice."""
+"""The disk of the ledger fails at every statement: nothing is lost, nothing comes twice."""
 
 from collections import Counter
 from collections.abc import Callable
