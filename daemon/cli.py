@@ -185,7 +185,7 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 @config_option
 @answering
 def clean(is_dry: bool, config_path: Path | None) -> int:
-    """Delete drops that are older than retention.keep_days; a running daemon does so itself."""
+    """Delete all that is older than retention.keep_days; a running daemon does so itself."""
     from daemon import cleaning
 
     local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon import store
+from daemon import disks, store
 from daemon.errors import LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
 
@@ -112,9 +112,9 @@ class Standby:
 
     def shortage(self, place: Path) -> str:
         """Too little space is left at a place, or none for another file's name."""
-        if store.free_inodes(place) == 0:
+        if disks.free_inodes(place) == 0:
             return f"{place} has no free inodes (df -i): delete files there"
-        free_mb = store.free_bytes(place) / MEGABYTE
+        free_mb = disks.free_bytes(place) / MEGABYTE
         if free_mb >= self.min_free_mb:
             return ""
         return (

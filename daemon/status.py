@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from daemon import config as configuration
+from daemon import disks, lock
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
-from daemon import lock, store
 from daemon.config import Config
 from daemon.errors import InstallError, LedgerError, printable
 from daemon.ledger import Ledger
@@ -80,7 +80,7 @@ def standby(report: dict[str, Any]) -> Iterator[str]:
 
 def read_only(state: Path) -> Iterator[str]:
     """A state folder that nobody can write, so that the report in it may be old."""
-    if state.is_dir() and store.is_read_only(state):
+    if state.is_dir() and disks.is_read_only(state):
         yield f"  state folder {state} is read-only: nothing is taken in until it can be written"
 
 
@@ -95,6 +95,6 @@ def table(config: Config, base: Path, records: Records) -> Iterator[str]:
     for root in sorted(
         {f.output_root for f in (hot_folders.hot_folder(config, base, x) for x in config.folders)}
     ):
-        yield f"free in {root}: {store.free_bytes(root) / MEGABYTE:.0f} MB"
+        yield f"free in {root}: {disks.free_bytes(root) / MEGABYTE:.0f} MB"
     for ending in records.last_failures(FAILURES):
         yield f"failed: {printable(ending.job.relative)}: {ending.job.reason}"

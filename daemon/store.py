@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -219,6 +218,16 @@ def withdraw_drop(drop: Path) -> None:
         logger.warning("%s stays: %s", drop, describe(error))
 
 
+def drops(root: Path) -> list[Path]:
+    """All folders that are named like drops."""
+    found = root.iterdir() if root.is_dir() else ()
+    return sorted(
+        path
+        for path in found
+        if DROP_NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
+
+
 def mark_drop(drop: Path) -> Path:
     """Leave the mark without which retention never deletes."""
     make_folders(drop)
@@ -249,16 +258,20 @@ def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder
     return True
 
 
-def remove_remains(drop: Path) -> None:
-    """Finish a deletion that was interrupted at its very end: nothing or only our mark is left."""
+def remove_remains(drop: Path) -> bool:
+    """Remove a drop that holds nothing, or nothing but our mark; whether it was such a one.
+
+    A deletion that was interrupted at its very end leaves that, and an opening at its beginning.
+    """
     assert DROP_NAME.fullmatch(drop.name)
     with disposal.opened(drop.parent) as root:
         with disposal.opened_below(root, (drop.name,)) as folder:
             left = disposal.names(folder)
             if left not in ([], [MARKER]):
-                return
+                return False
             disposal.remove_files(left, folder)
         os.rmdir(drop.name, dir_fd=root)
+    return True
 
 
 def remove_orphans(drop: Path) -> list[Path]:
@@ -267,26 +280,6 @@ def remove_orphans(drop: Path) -> list[Path]:
     for part in orphans:
         part.unlink()
     return orphans
-
-
-def free_bytes(folder: Path) -> int:
-    """Space that we may still write; looks at the nearest folder that exists."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
-
-
-def free_inodes(folder: Path) -> int | None:
-    """How many files we may still make; None where the file system does not count them."""
-    while not folder.exists():
-        folder = folder.parent
-    status = os.statvfs(folder)
-    return status.f_favail if status.f_files else None
-
-
-def is_read_only(folder: Path) -> bool:
-    """Its file system is mounted so."""
-    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def check_writable(folder: Path) -> None:
