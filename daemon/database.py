@@ -110,9 +110,9 @@ class Database:
             return
         with explained(self.path):
             self.roll_back()  # what an earlier trouble did not let us undo
-            self.db.execute("BEGIN IMMEDIATE")
             self.is_begun = True
             try:
+                self.db.execute("BEGIN IMMEDIATE")
                 yield self.db
                 self.db.execute("COMMIT")
             except BaseException:
@@ -142,6 +142,8 @@ class Database:
 
         The journal is emptied first, which may be all the room that is needed.
         """
+        with explained(self.path):
+            self.roll_back()  # inside a transaction the journal cannot be emptied
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         version = self.rows("PRAGMA user_version")[0][0]
         with self.transaction() as db:

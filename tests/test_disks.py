@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from daemon import files, status, store
-from daemon.errors import Blame, blame, describe
+from daemon.assembly import Workplace, lock_all
+from daemon.errors import Blame, InstallError, MachineError, blame, describe
 from daemon.jobs import Failed, Outcome, State, Task
+from daemon.lock import Lock
 from tests.service_kit import START, Kit, copy_out
 
 RELIEF_S = 60.0
@@ -259,3 +261,32 @@ def test_old_pictures_do_not_become_bad_by_waiting(tmp_path: Path) -> None:
     kit.pass_time(RELIEF_S, step_s=2)
 
     check_well(kit)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.ENOSPC, MachineError), (errno.EDQUOT, MachineError), (errno.EROFS, InstallError)],
+)
+def test_a_lock_that_finds_no_room_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
+) -> None:
+    """systemd starts us again after a full disk, and not after what only a person can mend."""
+
+    def refuse(lock: Lock, what: str) -> None:
+        raise OSError(number, os.strerror(number), str(lock.path))
+
+    monkeypatch.setattr(Lock, "take", refuse)
+
+    with pytest.raises(kind):
+        lock_all(Workplace([], tmp_path / "state", tmp_path / "failed"))
+
+
+@pytest.mark.root
+def test_status_tells_of_a_state_folder_that_is_read_only(tmp_path: Path, mount: Mount) -> None:
+    """The daemon's own report in it is old then."""
+    state = mount(tmp_path / "state", "size=64k")
+    before = list(status.read_only(state))
+    subprocess.run(["mount", "-o", "remount,ro", state], check=True)
+
+    assert before == []
+    assert "is read-only" in next(status.read_only(state))
