@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
+from cvunet import bombs
 from cvunet.errors import CvunetError, ImageError
 
 Bytes = NDArray[np.uint8]
@@ -36,6 +37,8 @@ SIGNATURES = (  # offset, bytes, name: to tell a damaged picture from what is no
 )
 HEIF_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1")
 
+#: What Pillow says of text and profiles that unpack to more than it allows.
+PACKED = ("Decompressed data too large", "Too much memory used in text chunks")
 UPRIGHT = {  # EXIF 2.3, tag 0x0112
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -128,6 +131,7 @@ def _readable() -> tuple[str, ...]:
 
 
 def _open(stream: BinaryIO, *, max_pixels: int) -> ImageFile.ImageFile:
+    bombs.check(stream)
     image = Image.open(stream, formats=_readable())
     _check_size(*image.size, max_pixels=max_pixels)
     return image
@@ -160,6 +164,8 @@ def _diagnosis(stream: BinaryIO, error: Exception) -> str:
     head = stream.read(16)
     if not head:
         return "the file is empty: copy it here again"
+    if any(text in str(error) for text in PACKED):
+        return f"its packed metadata is too large ({error}): strip it, or save it anew"
     known = [name for at, signature, name in SIGNATURES if head[at:].startswith(signature)]
     if head[4:].startswith(HEIF_BRANDS):
         if "HEIF" not in _readable():
@@ -175,6 +181,7 @@ def _diagnosis(stream: BinaryIO, error: Exception) -> str:
 def _orientation(image: Image.Image, warnings: list[str]) -> int:
     """EXIF's or XMP's; asked for after `load`, because PNG may keep it behind the pixels."""
     try:
+        bombs.check_exif(image.info.get("exif", b""))
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception as error:  # noqa: BLE001 - broken EXIF raises anything; the pixels are well
         warnings.append(f"its EXIF block cannot be read, so its orientation is unknown: {error}")
@@ -226,6 +233,8 @@ def _to_srgb(image: Image.Image, profile: bytes | None, warnings: list[str]) -> 
     if not profile:
         return image.convert("RGB")
     try:
+        if len(profile) > bombs.METADATA_BYTES:
+            raise ValueError("it is too large")
         return _through_profile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         warnings.append(f"its colour profile cannot be used and is ignored: {error}")

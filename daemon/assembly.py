@@ -1,5 +1,6 @@
 """Puts a service together: the only place that names concrete classes."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +11,19 @@ from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock as locks
 from daemon import notify, store
+from daemon.calendar import Calendar
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.drops import Drops, FixedDrop, TimedDrops
 from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
-from daemon.errors import InstallError
+from daemon.errors import InstallError, MachineError, describe
 from daemon.hearing import Hearing
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
 from daemon.jobs import HotFolder
+from daemon.kept import histories
 from daemon.ledger import Ledger
 from daemon.lock import Lock
 from daemon.records import Records
@@ -29,6 +32,7 @@ from daemon.report import Report
 from daemon.retention import Retention
 from daemon.service import Clocks, Inbox, Parts, Service
 from daemon.standby import Standby
+from daemon.suspension import Suspension
 from daemon.watch import Watcher
 
 MEGA = 1_000_000
@@ -88,6 +92,8 @@ def lock_all(place: Workplace) -> list[Lock]:
             lock.take(what)
             taken.append(lock)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it passes: systemd shall try again
+            raise MachineError(f"no lock can be taken: {describe(error)}") from error
         raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
     return taken
 
@@ -106,12 +112,14 @@ def assemble(
     records = Records(ledger)
     by_name = {folder.name: folder for folder in place.folders}
     drops = TimedDrops(by_name, ledger=ledger, records=records, local_time=clocks.local)
+    calendar = Calendar(place.state)
     retention = Retention(
-        [folder.output_root for folder in place.folders],
+        place.folders,
+        rejected=place.quarantine,
         keep_days=config.retention.keep_days,
         sweep_s=config.retention.sweep_s,
-        is_open=records.is_open,
-        on_removed=ledger.forget_drop,
+        histories=histories(ledger, by_name),
+        is_believed=calendar.is_believed,
     )
     return build(
         config,
@@ -162,7 +170,9 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     shelf = build_shelf(config, place, ledger=ledger, drops=drops)
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
+    recovery = Recovery(shelf, intake, delivery)
     max_pixels = int(config.worker.max_megapixels * MEGA)
+    dispatcher = Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels)
     notifier = notify.Notifier(
         notify.find_send(), is_expected=is_watching and "NOTIFY_SOCKET" in os.environ
     )
@@ -170,8 +180,9 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         shelf=shelf,
         intake=intake,
         delivery=delivery,
-        recovery=Recovery(shelf, intake, delivery),
-        dispatcher=Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels),
+        recovery=recovery,
+        dispatcher=dispatcher,
+        suspension=Suspension(shelf, delivery=delivery, dispatcher=dispatcher, recovery=recovery),
         engine=engine,
         retention=retention,
         hearing=Hearing(Watcher(inbox.put) if is_watching else None),
@@ -193,6 +204,7 @@ def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drop
             min_free_mb=config.retention.min_free_mb,
             state=place.state,
             quarantine=place.quarantine,
+            check_ledger=ledger.check_writable,
         ),
     )
 

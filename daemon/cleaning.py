@@ -1,20 +1,32 @@
-"""`cvunetd clean`: delete old drops now, or tell which ones would go."""
+"""`cvunetd clean`: delete what is old now, or tell what would go."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from daemon import config as configuration
-from daemon import files
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock as locks
+from daemon.config import Config
 from daemon.errors import printable
+from daemon.jobs import HotFolder
+from daemon.kept import histories
 from daemon.ledger import Ledger
 from daemon.lock import Lock
-from daemon.records import Records
-from daemon.retention import Retention, expired
+from daemon.retention import DAY_S, Histories, Retention
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where old things may lie."""
+
+    folders: list[HotFolder]
+    state: Path
+    quarantine: Path
+    keep_days: float
 
 
 def clean(
@@ -24,27 +36,75 @@ def clean(
     start_logging: Callable[[str], None],
     local_now: datetime,
 ) -> Iterator[str]:
-    """One line for each drop that goes or would go. `InstallError` if a daemon runs: it cleans."""
+    """One line for all that goes or would go. `InstallError` if a daemon runs: it cleans.
+
+    The date is believed as it is: a person has asked, and may look first.
+    """
     config, base = configuration.load(config_path)
     start_logging(config.log.level)
-    roots = {hot_folders.hot_folder(config, base, folder).output_root for folder in config.folders}
-    state = hot_folders.resolve(base, config.state_dir)
-    keep_days = config.retention.keep_days
+    places = find_places(config, base)
     if is_dry:
-        for drop in expired(roots, keep_days=keep_days, local_now=local_now):
-            yield f"would delete {printable(drop)}"
+        yield from dry_run(places, local_now)
         return
-    lock = Lock(state / locks.FILE)
-    lock.take(f"state folder {state}")
-    with closing(Ledger(state / ledgers.FILE)) as ledger:
-        retention = Retention(
-            roots,
-            keep_days=keep_days,
-            sweep_s=0.0,
-            is_open=Records(ledger).is_open,
-            on_removed=ledger.forget_drop,
-        )
-        old = list(expired(roots, keep_days=keep_days, local_now=local_now))
-        retention.sweep(monotonic=0.0, local_now=local_now)
-        yield from (f"deleted {printable(drop)}" for drop in old if not files.exists(drop))
+    lock = Lock(places.state / locks.FILE)
+    lock.take(f"state folder {places.state}")
+    with closing(Ledger(places.state / ledgers.FILE)) as ledger:
+        asked = histories(ledger, {folder.name: folder for folder in places.folders})
+        retention = make_retention(places, asked)
+        yield from retention.clean(now=local_now.timestamp(), local_now=local_now)
     lock.release()
+
+
+def find_places(config: Config, base: Path) -> Places:
+    """As the configuration says."""
+    return Places(
+        folders=[hot_folders.hot_folder(config, base, folder) for folder in config.folders],
+        state=hot_folders.resolve(base, config.state_dir),
+        quarantine=hot_folders.resolve(base, config.quarantine_dir),
+        keep_days=config.retention.keep_days,
+    )
+
+
+def make_retention(places: Places, asked: Histories) -> Retention:
+    """That of the daemon."""
+    return Retention(
+        places.folders,
+        rejected=places.quarantine,
+        keep_days=places.keep_days,
+        sweep_s=0.0,
+        histories=asked,
+        is_believed=lambda now, monotonic: True,
+    )
+
+
+def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
+    """The same questions, and no deeds."""
+    path = places.state / ledgers.FILE
+    if not path.exists():
+        yield from would_go(make_retention(places, NOTHING_KNOWN), places, local_now)
+        return
+    with closing(Ledger(path, is_read_only=True)) as ledger:
+        asked = histories(ledger, {folder.name: folder for folder in places.folders})
+        yield from would_go(make_retention(places, asked), places, local_now)
+
+
+#: Without a ledger only what lies on disk can be old.
+NOTHING_KNOWN = Histories(
+    is_open=lambda drop: False,
+    forget_drop=lambda drop: None,
+    closed_drops=lambda before: (),
+    gone_originals=lambda before: (),
+    forget_gone=lambda before: 0,
+)
+
+
+def would_go(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
+    """Everything that a real run would delete or forget."""
+    before = local_now.timestamp() - places.keep_days * DAY_S
+    yield from (f"would delete {printable(drop)}" for drop in retention.old_drops(local_now))
+    yield from (f"would delete {printable(old.path)}" for old in retention.old_rejected(before))
+    for drop in retention.gone_drops(before, local_now):
+        yield f"would forget the pictures of {printable(drop)}, which is gone"
+    gone = sum(1 for job in retention.histories.gone_originals(before))
+    if gone:
+        yield f"would forget {gone} kept originals that are gone"

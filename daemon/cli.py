@@ -21,6 +21,7 @@ from daemon.errors import (
     EXIT_USAGE,
     DeviceError,
     InstallError,
+    MachineError,
     UsageError,
     printable,
 )
@@ -52,7 +53,7 @@ def answering(command: Callable[P, int]) -> Callable[P, None]:
         except UsageError as error:
             complain(str(error))
             status = EXIT_USAGE
-        except DeviceError as error:
+        except (DeviceError, MachineError) as error:
             give_up(f"{error}; restart to recover")
         except Exception:
             logger.exception("this should not have happened; restart to go on")
@@ -184,7 +185,7 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 @config_option
 @answering
 def clean(is_dry: bool, config_path: Path | None) -> int:
-    """Delete drops that are older than retention.keep_days; a running daemon does so itself."""
+    """Delete all that is older than retention.keep_days; a running daemon does so itself."""
     from daemon import cleaning
 
     local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time

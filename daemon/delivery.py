@@ -1,11 +1,12 @@
 """From an outcome to a published result, a rejected original or another try."""
 
 import logging
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon import files, store
-from daemon.errors import Blame, DeviceError, InstallError, blame, describe, printable
+from daemon.errors import Blame, DeviceError, InstallError, LedgerError, blame, describe, printable
 from daemon.intake import Shelf
 from daemon.jobs import (
     MAX_ATTEMPTS,
@@ -47,7 +48,7 @@ class Delivery:
         self.shelf = shelf
         self.quarantine = quarantine
         self.originals = Originals(shelf)
-        self.unarchived: list[Unarchived] = []
+        self.unarchived: dict[str, Unarchived] = {}
         self.next_try = 0.0
         self.done = 0
         self.failed = 0
@@ -137,6 +138,7 @@ class Delivery:
     def finish(self, published: Unarchived, *, now: float) -> None:
         """Put the original away and close the job; where that fails, try again later."""
         job = published.job
+        self.unarchived[job.id] = published
         try:
             job = self.originals.put_away(job)
         except OSError as error:
@@ -146,9 +148,9 @@ class Delivery:
                 describe(error),
                 extra=about(job),
             )
-            self.unarchived.append(published)
             return
         self.shelf.ledger.finish(job, published.done, now=now)
+        del self.unarchived[job.id]
         self.shelf.drops.touch(job.drop)
         self.done += 1
         logger.info("done %s", printable(job.target), extra=about(job))
@@ -158,9 +160,12 @@ class Delivery:
         if not self.unarchived or monotonic < self.next_try:
             return
         self.next_try = monotonic + UNARCHIVED_S
-        waiting, self.unarchived = self.unarchived, []
-        for published in waiting:
-            self.finish(published, now=now)
+        for job_id, published in list(self.unarchived.items()):
+            job = self.shelf.records.job(job_id)
+            if job is not None and job.state is State.RUNNING:
+                self.finish(replace(published, job=job), now=now)
+            else:  # closed already: only the ledger's answer was lost
+                del self.unarchived[job_id]
 
     # --- a picture that did not -----------------------------------------------------------
 
@@ -182,12 +187,11 @@ class Delivery:
                     self.release(job, reason=failed.reason)
                 else:
                     self.retry_or_reject(job, failed.reason, now=now)
-            case Blame.DEVICE:
-                self.release(job, reason=failed.reason)
-                raise DeviceError(failed.reason)
-            case Blame.INSTALL:
-                self.release(job, reason=failed.reason)
-                raise InstallError(failed.reason)
+            case Blame.DEVICE | Blame.INSTALL:
+                with suppress(LedgerError):  # the process ends, whatever the ledger says
+                    self.release(job, reason=failed.reason)
+                kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
+                raise kind(failed.reason)
 
     def remove_part(self, job: Job) -> None:
         """Delete what the worker has begun; where that fails, the next start does it."""

@@ -76,6 +76,11 @@ class Dispatcher:
         for job in self.resting.pop(folder.name, []):
             self.shelf.queue.put(job, priority=folder.priority)
 
+    def forget_waiting(self) -> None:
+        """What waits here is read again from the ledger."""
+        self.suspect = None
+        self.resting.clear()
+
     def settle_place(self, job: Job, *, now: float) -> Job:
         """The folder for the result; a drop that somebody has deleted is replaced by a new one."""
         folder, drop = self.shelf.folders[job.folder], self.shelf.records.drop_of(job)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daemon import __version__, files, store
-from daemon.errors import describe, printable
+from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder, State
 from daemon.ledger import Drop, Ending, Ledger
 from daemon.records import Records
@@ -116,7 +116,11 @@ class TimedDrops:
             local_time=self.local_time(now),
             is_taken=lambda path: self.records.drop_at(path) is not None,
         )
-        drop = self.ledger.open_drop(folder.name, path, now=now)
+        try:
+            drop = self.ledger.open_drop(folder.name, path, now=now)
+        except LedgerError:
+            store.withdraw_drop(path)
+            raise
         self.manifests.write(drop, closed_at=None, now=now)
         logger.info("opened drop %s", printable(path))
         return drop

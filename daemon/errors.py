@@ -45,6 +45,10 @@ class MachineError(DaemonError):
     """A disk is full, a folder cannot be written, a share is gone: it will pass."""
 
 
+class LedgerError(MachineError):
+    """The ledger cannot be read or written: its disk is full, read-only or failing."""
+
+
 #: What the operating system says when a place, not a picture, is in trouble.
 MACHINE_ERRNOS = frozenset(
     {

@@ -1,7 +1,6 @@
 """Files on disk: opened with care, made durable, never written over another."""
 
 import errno
-import filecmp
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from daemon.jobs import Identity
 logger = logging.getLogger(__name__)
 
 NAME_MAX_BYTES = 255
+CHUNK_BYTES = 1 << 20
 #: The name leads to nothing that we could ever open.
 OUT_OF_REACH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
@@ -33,7 +33,7 @@ NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading; no link is followed, no pipe waited for."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_if_regular(path)
     except FileNotFoundError as error:
         raise PictureError("the original vanished before it was read") from error
     except OSError as error:
@@ -42,10 +42,25 @@ def open_regular(path: Path) -> BinaryIO:
                 f"may not be read: {error.strerror}; mend its mode, then retry"
             ) from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
+    if descriptor is None:
         raise PictureError("not a regular file: links, pipes and devices are not opened")
     return os.fdopen(descriptor, "rb")
+
+
+def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | None:
+    """Open for reading; None for anything but a regular file, which is looked at but not opened.
+
+    ``folder`` is an open one that a relative path starts from. Even the opening of a device can
+    do something, and a pipe would wait. What was looked at is what is opened, whatever its name
+    means by then.
+    """
+    looked_at = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(looked_at).st_mode):
+            return None
+        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(looked_at)
 
 
 def sync_folder(folder: Path) -> None:
@@ -90,6 +105,14 @@ def identity(path: Path) -> Identity | None:
         if error.errno in OUT_OF_REACH:
             return None
         raise
+
+
+def may_be_regular(path: Path) -> bool:
+    """A regular file, or one that we cannot look at just now."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return True
 
 
 def versioned(path: Path, version: int) -> Path:
@@ -145,9 +168,26 @@ def is_same_content(one: Path, other: Path) -> bool:
         return True
     if os.path.samestat(one.lstat(), other.lstat()):
         return True
-    if one.is_symlink() or other.is_symlink():
+    descriptors = open_if_regular(one), open_if_regular(other)
+    try:
+        if None in descriptors:
+            return False
+        return has_same_bytes(*(d for d in descriptors if d is not None))
+    finally:
+        for descriptor in descriptors:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def has_same_bytes(one: int, other: int) -> bool:
+    """Two open files hold the same."""
+    if os.fstat(one).st_size != os.fstat(other).st_size:
         return False
-    return filecmp.cmp(one, other, shallow=False)
+    with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:
+        while chunk := ours.read(CHUNK_BYTES):
+            if chunk != theirs.read(CHUNK_BYTES):
+                return False
+        return not theirs.read(1)
 
 
 def move(source: Path, destination: Path) -> None:
@@ -188,17 +228,20 @@ def copy_across(source: Path, destination: Path) -> None:
         if source.is_symlink():
             # Not what it points to: that may be a file which only we may read.
             part.symlink_to(source.readlink())
-        else:
-            copy(source, part)
+        elif not copy(source, part):
+            status = source.lstat()
+            os.mknod(part, status.st_mode, status.st_rdev)  # a pipe is its name, it has no content
         settle_name(part, destination)
     source.unlink()
 
 
-def copy(source: Path, part: Path) -> None:
-    """Copy content, mode and times, and make the content durable; a pipe is not waited for."""
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def copy(source: Path, part: Path) -> bool:
+    """Copy content, mode and times, and make the content durable; False if it is no file."""
+    descriptor = open_if_regular(source)
+    if descriptor is None:
+        return False
     with os.fdopen(descriptor, "rb") as reader, part.open("wb") as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
+        shutil.copyfileobj(reader, writer, CHUNK_BYTES)
         writer.flush()
         os.fsync(writer.fileno())
     try:
@@ -206,6 +249,7 @@ def copy(source: Path, part: Path) -> None:
     except OSError as error:
         # FAT and many shares know no owners and modes; the content is what must not be lost.
         logger.debug("%s: times and mode not kept: %s", part, error)
+    return True
 
 
 @contextmanager

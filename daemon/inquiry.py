@@ -60,7 +60,7 @@ def outcome(job: Job, ended_at: float) -> str:
     match job.state:
         case State.DONE:
             original = f", original {place(job.archive)}" if job.archive else ""
-            return f"done at {utc(ended_at)}, result {place(job.target)}{original}"
+            return f"done at {utc(ended_at)} after {attempts}, result {place(job.target)}{original}"
         case State.FAILED:
             where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"

@@ -161,6 +161,10 @@ class Intake:
                 return None
             return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
         claimed = store.claim(folder.path, relative, job_id)
+        if not files.may_be_regular(claimed):
+            # A link, pipe or folder swapped in at the last moment: not ours to take.
+            store.unclaim(folder.path, relative, job_id)
+            return None
         try:
             return self.enter(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
@@ -181,7 +185,7 @@ class Intake:
         """Reserve names and write the row of a file that is ours already."""
         drop = self.shelf.drops.place(folder, now=now)
         reserved = names(folder, drop, relative, job_id, is_taken=self.shelf.records.is_reserved)
-        # A link swapped in at the last moment has no identity; the worker refuses to open it.
+        # A link swapped in later has no identity; the worker refuses to open it.
         identity = look(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,

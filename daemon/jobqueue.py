@@ -41,6 +41,11 @@ class JobQueue:
             return
         heapq.heappush(self.waiting, place)
 
+    def clear(self) -> None:
+        """Empty the queue, to fill it again from the ledger."""
+        self.waiting.clear()
+        self.delayed.clear()
+
     def take(self, now: float) -> Job | None:
         """The next job that may start."""
         self.promote(now)

@@ -2,29 +2,18 @@
 
 import json
 import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from daemon.database import Database
 from daemon.errors import InstallError
 from daemon.jobs import Done, Identity, Job, State
 
 VERSION = 1
 FILE = "ledger.db"
 SCHEMA = Path(__file__).with_name("schema.sql")
-BUSY_S = 10.0
-DAMAGED = "move it away; pictures that are claimed are taken up again"
-#: What a person can do about a file that does not open.
-ADVICE = {
-    sqlite3.SQLITE_NOTADB: DAMAGED,
-    sqlite3.SQLITE_CORRUPT: DAMAGED,
-    sqlite3.SQLITE_CANTOPEN: "check that it may be read and written by this user",
-}
-Row = sqlite3.Row
-UnreadableError = sqlite3.Error
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,88 +46,23 @@ def as_path(stored: bytes | None) -> Path | None:
     return None if stored is None else Path(os.fsdecode(stored))
 
 
-def connect(path: Path, *, is_read_only: bool) -> sqlite3.Connection:
-    """Open a file; its transactions are ours to begin."""
-    if is_read_only:
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
-    else:
-        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-    db.row_factory = sqlite3.Row
-    return db
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """`InstallError` where a person can do something about a file that does not open."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        advice = ADVICE.get(error.sqlite_errorcode)
-        if advice is None:
-            raise
-        raise InstallError(f"{path}: {error}: {advice}") from error
-
-
-class Ledger:
+class Ledger(Database):
     """One SQLite file, one owner; every public method is one transaction."""
 
-    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
-        """Open or create; `InstallError` if the file is damaged or of a newer version."""
-        self.path = path
-        with explained(path):
-            self.db = connect(path, is_read_only=is_read_only)
-            try:
-                version = self.version()
-                if not is_read_only:
-                    self.prepare(version)
-            except BaseException:
-                self.close()
-                raise
-
-    def version(self) -> int:
-        """The schema's version, 0 for a new file; `InstallError` if a newer program made it."""
+    def prepare(self, *, is_read_only: bool) -> None:
+        """Durability settings, then the schema; `InstallError` if a newer program made the file."""
         version = int(self.db.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise InstallError(
                 f"{self.path}: written by a newer cvunetd (version {version}, this one knows"
                 f" {VERSION}): upgrade, or set another state_dir"
             )
-        return version
-
-    def prepare(self, version: int) -> None:
-        """Durability settings, then the schema."""
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA synchronous = FULL")
-        self.db.execute("PRAGMA foreign_keys = ON")
-        if version == 0:
+        super().prepare(is_read_only=is_read_only)
+        if version == 0 and not is_read_only:
             script = SCHEMA.read_text(encoding="utf-8")
             self.db.executescript(
                 f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {VERSION}; COMMIT;"
             )
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self.db.close()
-
-    def is_in_transaction(self) -> bool:
-        """Something has begun and is not committed yet."""
-        return self.db.in_transaction
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Nested ones join the outer one, so that a tick can share one commit."""
-        if self.is_in_transaction():
-            yield self.db
-            return
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self.db
-        except BaseException:
-            if self.is_in_transaction():  # a full disk has rolled back already
-                self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
 
     # --- changes of state -------------------------------------------------------------------
 
@@ -251,6 +175,14 @@ class Ledger:
         with self.transaction() as db:
             db.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
 
+    def forget_all(self, jobs: Iterable[Job]) -> None:
+        """Remove the rows of several ended jobs."""
+        with self.transaction() as db:
+            for job in jobs:
+                db.execute(
+                    "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed')", (job.id,)
+                )
+
     # --- drops ------------------------------------------------------------------------------
 
     def open_drop(self, folder: str, path: Path, *, now: float) -> Drop:
@@ -280,7 +212,11 @@ class Ledger:
             if row is None:
                 return
             # A kept original still lies in its hot folder; without its row it would be taken again.
-            db.execute("DELETE FROM jobs WHERE drop_id = ? AND is_kept = 0", (row["id"],))
+            db.execute(
+                "DELETE FROM jobs WHERE drop_id = ? AND is_kept = 0"
+                " AND state IN ('done', 'failed')",
+                (row["id"],),
+            )
             kept = db.execute("SELECT 1 FROM jobs WHERE drop_id = ?", (row["id"],)).fetchone()
             if kept is None:
                 db.execute("DELETE FROM drops WHERE id = ?", (row["id"],))

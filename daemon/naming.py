@@ -39,8 +39,13 @@ def names(
     )
     # What comes out of a template may hold a slash only if a field did, and no field can end it.
     stem = stem.replace("/", "_").lstrip(".") or "picture"
-    place = files.free_folder(drop.path, relative.parent, is_taken)
-    target = files.free_name(place / (stem + SUFFIXES[folder.rendering.format]), is_taken)
+    ours = {drop.path / name for name in (store.MANIFEST, store.MARKER, store.ORIGINALS)}
+
+    def is_blocked(path: Path) -> bool:
+        return path in ours or is_taken(path)
+
+    place = files.free_folder(drop.path, relative.parent, is_blocked)
+    target = files.free_name(place / (stem + SUFFIXES[folder.rendering.format]), is_blocked)
     if folder.originals != "archive":
         return Names(target, None)
     place = files.free_folder(drop.path / store.ORIGINALS, relative.parent, is_taken)

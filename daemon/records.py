@@ -1,11 +1,13 @@
 """Questions to the ledger: everything that reads it and changes nothing."""
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.database import Row
 from daemon.jobs import Identity, Job, State
-from daemon.ledger import Drop, Ending, Ledger, Row, as_bytes, as_path
+from daemon.ledger import Drop, Ending, Ledger, as_bytes, as_path
 
 
 def job_of(row: Row) -> Job:
@@ -49,77 +51,102 @@ class Records:
     """Read access to a ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.db = ledger.db
+        self.ledger = ledger
 
     def job(self, job_id: str) -> Job | None:
         """One job."""
-        row = self.db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        row = self.ledger.first("SELECT * FROM jobs WHERE id = ?", (job_id,))
         return None if row is None else job_of(row)
 
     def in_state(self, state: State) -> list[Job]:
         """All jobs in a state, oldest first."""
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE state = ? ORDER BY added_at, id", (state.value,)
         )
         return [job_of(row) for row in rows]
 
     def queued(self) -> list[tuple[Job, float]]:
         """All queued jobs with the time before which they must not start, oldest first."""
-        rows = self.db.execute("SELECT * FROM jobs WHERE state = 'queued' ORDER BY added_at, id")
+        rows = self.ledger.rows("SELECT * FROM jobs WHERE state = 'queued' ORDER BY added_at, id")
         return [(job_of(row), row["not_before"]) for row in rows]
 
     def knows_version(self, identity: Identity, source: Path) -> bool:
         """This very version of a kept original has been taken already."""
-        row = self.db.execute(
+        row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE is_kept = 1 AND inode = ? AND size = ?"
             " AND mtime_ns = ? AND source = ?",
             (identity.inode, identity.size, identity.mtime_ns, as_bytes(source)),
-        ).fetchone()
+        )
         return row is not None
 
     def is_reserved(self, path: Path) -> bool:
         """A living or finished job's result or original has this name, or will have it."""
-        row = self.db.execute(
+        row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE target = :path AND state <> 'failed' UNION ALL"
             " SELECT 1 FROM jobs WHERE archive = :path AND state <> 'failed'",
             {"path": as_bytes(path)},
-        ).fetchone()
+        )
         return row is not None
 
     def open_drops(self) -> list[Drop]:
         """Drops that may still take pictures."""
-        rows = self.db.execute("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
+        rows = self.ledger.rows("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
         return [drop_of(row) for row in rows]
 
     def is_open(self, path: Path) -> bool:
         """A folder is a drop that may still take pictures."""
         return any(drop.path == path for drop in self.open_drops())
 
+    def closed_drops(self, before: float) -> list[Path]:
+        """Drops closed before a time (UTC seconds) whose rows may go; kept originals' rows stay."""
+        rows = self.ledger.rows(
+            "SELECT path FROM drops WHERE closed_at < ? AND ("
+            " EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
+            "  AND state IN ('done', 'failed'))"
+            " OR NOT EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id)) ORDER BY id",
+            (before,),
+        )
+        return [Path(os.fsdecode(row["path"])) for row in rows]
+
+    def kept(self, before: float, *, after: str) -> Iterator[Job]:
+        """Ended jobs of kept originals in closed drops, by id, beginning after one."""
+        while True:
+            rows = self.ledger.rows(
+                "SELECT * FROM jobs WHERE is_kept = 1 AND state IN ('done', 'failed')"
+                " AND ended_at < ? AND id > ? AND drop_id IN"
+                " (SELECT id FROM drops WHERE closed_at IS NOT NULL) ORDER BY id LIMIT 500",
+                (before, after),
+            )
+            yield from map(job_of, rows)
+            if not rows:
+                return
+            after = rows[-1]["id"]
+
     def drop_at(self, path: Path) -> Drop | None:
         """The drop with this folder, open or closed."""
-        row = self.db.execute("SELECT * FROM drops WHERE path = ?", (as_bytes(path),)).fetchone()
+        row = self.ledger.first("SELECT * FROM drops WHERE path = ?", (as_bytes(path),))
         return None if row is None else drop_of(row)
 
     def drop_of(self, job: Job) -> Drop:
         """The drop of a job."""
-        row = self.db.execute("SELECT * FROM drops WHERE id = ?", (job.drop,)).fetchone()
+        [row] = self.ledger.rows("SELECT * FROM drops WHERE id = ?", (job.drop,))
         return drop_of(row)
 
     def drop_size(self, drop: Drop) -> int:
         """How many pictures were ever put into a drop."""
-        row = self.db.execute("SELECT count(*) FROM jobs WHERE drop_id = ?", (drop.id,)).fetchone()
+        [row] = self.ledger.rows("SELECT count(*) FROM jobs WHERE drop_id = ?", (drop.id,))
         return int(row[0])
 
     def has_open_jobs(self, drop: Drop) -> bool:
         """Some job of a drop is queued or running."""
-        row = self.db.execute(
+        row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE drop_id = ? AND state IN ('queued', 'running')", (drop.id,)
-        ).fetchone()
+        )
         return row is not None
 
     def endings(self, drop: Drop) -> list[Ending]:
         """How the ended jobs of a drop ended, in order."""
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE drop_id = ? AND state IN ('done', 'failed')"
             " ORDER BY ended_at, id",
             (drop.id,),
@@ -132,7 +159,7 @@ class Records:
         ``relatives``: what the path may be below its hot folder.
         """
         marks = ", ".join("?" * len(relatives))
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE source = ?1 OR target = ?1 OR archive = ?1"
             f" OR quarantine = ?1 OR relative IN ({marks}) ORDER BY added_at DESC, id DESC",
             [as_bytes(path), *map(as_bytes, relatives)],
@@ -141,7 +168,7 @@ class Records:
 
     def last_failures(self, limit: int) -> list[Ending]:
         """The newest failed jobs, newest first."""
-        rows = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE state = 'failed' ORDER BY ended_at DESC LIMIT ?", (limit,)
         )
         return [ending_of(row) for row in rows]
@@ -149,7 +176,7 @@ class Records:
     def counts(self) -> dict[str, dict[str, int]]:
         """Folder to state to number of jobs."""
         counts: dict[str, dict[str, int]] = {}
-        rows: Iterable[Row] = self.db.execute(
+        rows = self.ledger.rows(
             "SELECT folder, state, count(*) AS jobs FROM jobs GROUP BY folder, state"
         )
         for row in rows:

@@ -30,6 +30,7 @@ class Recovery:
             if job.folder in self.shelf.folders:
                 self.mend_or_queue(job, now=now)
         self.remove_orphans()
+        self.remove_unused_drops()
         self.requeue(now=now)
         for folder in self.shelf.folders.values():
             self.adopt(folder, now=now)
@@ -102,8 +103,19 @@ class Recovery:
             except OSError as error:
                 logger.warning("unfinished files in %s: %s", printable(drop.path), describe(error))
 
+    def remove_unused_drops(self) -> None:
+        """Remove folders that were made for a drop which never got its row; they hold nothing."""
+        for root in sorted({folder.output_root for folder in self.shelf.folders.values()}):
+            try:
+                for drop in store.drops(root):
+                    if self.shelf.records.drop_at(drop) is None and store.remove_remains(drop):
+                        logger.info("removed unused %s", printable(drop))
+            except OSError as error:
+                logger.warning("unused drops in %s: %s", printable(root), describe(error))
+
     def requeue(self, *, now: float) -> None:
-        """Fill the queue from the ledger."""
+        """Fill the queue from the ledger; what it held before, it forgets."""
+        self.shelf.queue.clear()
         for job, not_before in self.shelf.records.queued():
             folder = self.shelf.folders.get(job.folder)
             if folder is None:

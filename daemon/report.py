@@ -1,9 +1,11 @@
 """What the daemon tells of itself: a small file for `cvunetd status`, a line for systemd."""
 
+import json
 import logging
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from daemon import files
 from daemon.errors import describe
@@ -48,15 +50,34 @@ class Report:
         self.path = state_dir / REPORT
         self.notifier = notifier
         self.last: Snapshot | None = None
+        self.is_troubled = False
         self.next_update = 0.0
 
     def update(self, snapshot: Snapshot, *, monotonic: float) -> None:
         """Tell systemd and the file. A full disk must not stop the daemon here."""
-        if snapshot == self.last or monotonic < self.next_update:
+        if monotonic < self.next_update or (snapshot == self.last and not self.is_troubled):
             return
         self.last, self.next_update = snapshot, monotonic + UPDATE_S
         self.notifier.status(snapshot.line)
+        content = asdict(snapshot) | {"pid": os.getpid()}
         try:
-            files.write_json(self.path, asdict(snapshot) | {"pid": os.getpid()})
+            files.write_json(self.path, content)
         except OSError as error:
-            logger.warning("%s could not be written: %s", self.path, describe(error))
+            if not self.is_troubled:
+                logger.warning("%s could not be written: %s", self.path, describe(error))
+            self.is_troubled = True
+            self.overwrite(content)
+        else:
+            self.is_troubled = False
+
+    def overwrite(self, content: dict[str, Any]) -> None:  # Any: JSON
+        """Write over the old text: on a full disk that works, and tells why we stand by.
+
+        A reader may meet half of it, and then knows as little as without.
+        """
+        try:
+            with self.path.open("r+b") as stream:
+                stream.write(json.dumps(content).encode("utf-8", "backslashreplace"))
+                stream.truncate()
+        except OSError as error:
+            logger.debug("%s could not be written over: %s", self.path, describe(error))

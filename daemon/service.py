@@ -27,6 +27,7 @@ from daemon.notify import Notifier
 from daemon.recovery import Recovery
 from daemon.report import Report, Snapshot
 from daemon.retention import Retention
+from daemon.suspension import Suspension
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Parts:
     delivery: Delivery
     recovery: Recovery
     dispatcher: Dispatcher
+    suspension: Suspension
     engine: Engine
     retention: Retention | None
     hearing: Hearing
@@ -103,10 +105,12 @@ class Service:
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
         folders = list(self.shelf.folders.values())
         self.shelf.standby.check(folders, monotonic=monotonic, is_thorough=True)
-        self.parts.recovery.run(now=now)
+        with self.parts.suspension.guarding():
+            self.parts.suspension.recover(now=now)
         self.parts.hearing.start()
         for folder in folders:
-            self.sweep(folder, Hint.STARTUP)
+            with self.parts.suspension.guarding():
+                self.sweep(folder, Hint.STARTUP)
         logger.info(
             "watching %s on %s",
             ", ".join(printable(folder.path) for folder in self.shelf.folders.values()),
@@ -117,10 +121,21 @@ class Service:
 
     def tick(self, wait_s: float) -> None:
         """One turn: messages, then everything that is due."""
-        self.receive(wait_s)
+        with self.parts.suspension.guarding():
+            self.receive(wait_s)
+            self.work()
+        self.parts.report.update(self.snapshot(), monotonic=self.clocks.monotonic())
+
+    def work(self) -> None:
+        """Everything that is due; nothing while the ledger cannot be written."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
         folders = list(self.shelf.folders.values())
-        for folder in self.shelf.standby.check(folders, monotonic=monotonic):
+        resumed = self.shelf.standby.check(folders, monotonic=monotonic)
+        if self.shelf.standby.ledger_trouble:
+            return
+        if self.parts.suspension.is_on:
+            self.parts.suspension.end(now=now)
+        for folder in resumed:
             self.parts.recovery.adopt(folder, now=now)
             self.parts.dispatcher.resume(folder)
             self.next_sweep[folder.name] = 0.0
@@ -172,6 +187,8 @@ class Service:
 
     def has_work(self, *, is_patient: bool) -> bool:
         """Something is in the engine, could be, or settles; resting jobs do not count."""
+        if self.parts.suspension.is_on:
+            return bool(self.parts.dispatcher.running)
         is_waiting = is_patient and self.shelf.queue.next_due() is not None
         is_settling = self.parts.intake.settle.holds_content()
         return self.parts.dispatcher.is_busy or is_settling or is_waiting
@@ -180,7 +197,7 @@ class Service:
         """A job has come back."""
         job = self.parts.dispatcher.running.pop(job_id)
         done = self.parts.delivery.done
-        self.parts.delivery.deliver(job, outcome, now=self.clocks.now())
+        self.parts.suspension.deliver(job, outcome, now=self.clocks.now())
         if self.parts.delivery.done > done:
             self.on_done()
 
@@ -192,8 +209,7 @@ class Service:
         self.shelf.drops.upkeep(now=now)
         if self.parts.retention is not None:
             local_now = self.clocks.local(now)
-            self.parts.retention.sweep(monotonic=monotonic, local_now=local_now)
-        self.parts.report.update(self.snapshot(), monotonic=monotonic)
+            self.parts.retention.sweep(monotonic=monotonic, now=now, local_now=local_now)
 
     def snapshot(self) -> Snapshot:
         """The moment, for status."""
@@ -244,9 +260,13 @@ class Service:
         self.parts.engine.drain()
         deadline = self.clocks.monotonic() + DRAIN_S
         while self.parts.dispatcher.running and self.clocks.monotonic() < deadline:
-            self.receive(TICK_S)
+            with self.parts.suspension.guarding():
+                self.receive(TICK_S)
         self.parts.engine.close()
         now = self.clocks.now()
-        self.shelf.drops.upkeep(now=now, is_final=True)
+        with self.parts.suspension.guarding():
+            if self.parts.suspension.is_on:
+                self.parts.suspension.end(now=now)
+            self.shelf.drops.upkeep(now=now, is_final=True)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         logger.info("stopped; %s pictures wait for the next start", len(self.shelf.queue))

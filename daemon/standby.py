@@ -2,10 +2,11 @@
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from daemon import store
-from daemon.errors import MachineError, describe
+from daemon import disks, store
+from daemon.errors import LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
 
 logger = logging.getLogger(__name__)
@@ -17,10 +18,20 @@ MEGABYTE = 1024 * 1024
 class Standby:
     """Which folders rest. Entering and leaving is told once each."""
 
-    def __init__(self, *, min_free_mb: float, state: Path, quarantine: Path) -> None:
+    def __init__(
+        self,
+        *,
+        min_free_mb: float,
+        state: Path,
+        quarantine: Path,
+        check_ledger: Callable[[], None],
+    ) -> None:
+        """``check_ledger`` raises `LedgerError` if the ledger cannot be written."""
         self.min_free_mb = min_free_mb
         self.state = state
         self.quarantine = quarantine
+        self.check_ledger = check_ledger
+        self.ledger_trouble = ""
         self.reasons: dict[str, str] = {}
         self.mounts: dict[str, Path] = {}
         self.next_check = 0.0
@@ -30,6 +41,12 @@ class Standby:
         if folder.name not in self.reasons:
             logger.error("folder %s stands by: %s; it resumes by itself", folder.name, reason)
         self.reasons[folder.name] = reason
+
+    def suspend(self, folders: list[HotFolder], reason: str) -> None:
+        """All folders rest until the ledger can be written."""
+        self.ledger_trouble = reason
+        for folder in folders:
+            self.enter(folder, reason)
 
     def confirm(self, folder: HotFolder, reason: str) -> bool:
         """Rest if the whole folder is in trouble and not one file alone."""
@@ -52,16 +69,27 @@ class Standby:
         if monotonic < self.next_check:
             return []
         self.next_check = monotonic + RECHECK_S
+        if is_thorough or self.ledger_trouble:
+            self.ledger_trouble = self.trouble_of_ledger()
         resumed = []
         for folder in folders:
             # Probes write; a folder that works proves itself by its results.
-            trouble = self.trouble(folder, is_thorough=is_thorough or self.has(folder.name))
+            is_probed = is_thorough or self.has(folder.name)
+            trouble = self.ledger_trouble or self.trouble(folder, is_thorough=is_probed)
             if trouble:
                 self.enter(folder, trouble)
             elif self.reasons.pop(folder.name, None) is not None:
                 logger.warning("folder %s resumes", folder.name)
                 resumed.append(folder)
         return resumed
+
+    def trouble_of_ledger(self) -> str:
+        """What keeps the ledger from being written; empty if nothing does."""
+        try:
+            self.check_ledger()
+        except LedgerError as error:
+            return describe(error)
+        return ""
 
     def trouble(self, folder: HotFolder, *, is_thorough: bool) -> str:
         """What keeps a folder from working; empty if nothing does."""
@@ -83,8 +111,10 @@ class Standby:
         return "" if mount.is_mount() else f"{mount} is not mounted any more"
 
     def shortage(self, place: Path) -> str:
-        """Too little space is left at a place."""
-        free_mb = store.free_bytes(place) / MEGABYTE
+        """Too little space is left at a place, or none for another file's name."""
+        if disks.free_inodes(place) == 0:
+            return f"{place} has no free inodes (df -i): delete files there"
+        free_mb = disks.free_bytes(place) / MEGABYTE
         if free_mb >= self.min_free_mb:
             return ""
         return (

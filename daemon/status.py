@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from daemon import config as configuration
+from daemon import disks, lock
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
-from daemon import lock, store
 from daemon.config import Config
-from daemon.errors import InstallError, printable
-from daemon.ledger import Ledger, UnreadableError
+from daemon.errors import InstallError, LedgerError, printable
+from daemon.ledger import Ledger
 from daemon.records import Records
 from daemon.report import REPORT
 
@@ -35,6 +35,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
     yield from header(owner, report)
     yield from standby(report if owner is not None else {})
     yield from polled(report if owner is not None else {})
+    yield from read_only(state)
     yield from ledger_lines(config, base, state / ledgers.FILE)
 
 
@@ -45,7 +46,7 @@ def ledger_lines(config: Config, base: Path, path: Path) -> Iterator[str]:
             return
         with closing(Ledger(path, is_read_only=True)) as ledger:
             yield from table(config, base, Records(ledger))
-    except (InstallError, OSError, UnreadableError) as error:
+    except (InstallError, OSError, LedgerError) as error:
         yield f"{path} cannot be read: {error}"
 
 
@@ -84,6 +85,12 @@ def polled(report: dict[str, Any]) -> Iterator[str]:
         yield f"  folder {name} is polled: {reason}"
 
 
+def read_only(state: Path) -> Iterator[str]:
+    """A state folder that nobody can write, so that the report in it may be old."""
+    if state.is_dir() and disks.is_read_only(state):
+        yield f"  state folder {state} is read-only: nothing is taken in until it can be written"
+
+
 def table(config: Config, base: Path, records: Records) -> Iterator[str]:
     """Jobs by folder and state, open drops, disk, last failures."""
     counts = records.counts()
@@ -95,6 +102,6 @@ def table(config: Config, base: Path, records: Records) -> Iterator[str]:
     for root in sorted(
         {f.output_root for f in (hot_folders.hot_folder(config, base, x) for x in config.folders)}
     ):
-        yield f"free in {root}: {store.free_bytes(root) / MEGABYTE:.0f} MB"
+        yield f"free in {root}: {disks.free_bytes(root) / MEGABYTE:.0f} MB"
     for ending in records.last_failures(FAILURES):
         yield f"failed: {printable(ending.job.relative)}: {ending.job.reason}"

@@ -3,13 +3,13 @@
 import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from daemon import disposal
 from daemon.errors import MachineError, describe
 from daemon.files import (
     NAME_MAX_BYTES,
@@ -53,7 +53,12 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     claimed = root / CLAIMS / job_id / relative
     make_folders(claimed.parent)
     try:
-        (root / relative).rename(claimed)
+        # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
+        with (
+            disposal.entered(root) as top,
+            disposal.opened_below(top, relative.parent.parts) as folder,
+        ):
+            os.rename(relative.name, claimed, src_dir_fd=folder)
     except OSError:
         drop_claim(root, job_id)
         raise
@@ -166,7 +171,12 @@ def reason_file(quarantine: Path) -> Path:
 def free_quarantine(root: Path, relative: Path) -> Path:
     """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
     folder = free_folder(root, relative.parent, lambda path: False)
-    return free_name(folder / relative.name, lambda path: exists(reason_file(path)))
+
+    def is_taken(place: Path) -> bool:
+        reason = reason_file(place)  # of a very long cat.json it would be the file itself
+        return reason == place or exists(reason)
+
+    return free_name(folder / relative.name, is_taken)
 
 
 # --- drops -----------------------------------------------------------------------------------
@@ -191,8 +201,31 @@ def open_drop(
             drop.mkdir()
         except FileExistsError:
             continue
-        sync_folder(root)
-        return mark_drop(drop)
+        try:
+            sync_folder(root)
+            return mark_drop(drop)
+        except OSError:
+            withdraw_drop(drop)
+            raise
+
+
+def withdraw_drop(drop: Path) -> None:
+    """Remove a drop that has just been made and holds nothing but our mark."""
+    try:
+        (drop / MARKER).unlink(missing_ok=True)
+        remove_if_empty(drop)
+    except OSError as error:
+        logger.warning("%s stays: %s", drop, describe(error))
+
+
+def drops(root: Path) -> list[Path]:
+    """All folders that are named like drops."""
+    found = root.iterdir() if root.is_dir() else ()
+    return sorted(
+        path
+        for path in found
+        if DROP_NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
 
 
 def mark_drop(drop: Path) -> Path:
@@ -207,23 +240,38 @@ def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
     write_json(drop / MANIFEST, content)
 
 
-def remove_drop(drop: Path) -> None:
+def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder: True) -> bool:
     """Delete a drop with all that is in it; links are removed, never followed.
 
-    Mark and manifest go last: what is left after a failure is still known as ours.
+    ``is_expired`` is asked of the open folder, which is the one that is deleted, whatever happens
+    to its path. Mark and manifest go last: what is left after a failure is still known as ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
-    assert shutil.rmtree.avoids_symlink_attacks
-    top = os.open(drop, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        for entry in list(os.scandir(top)):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.name, dir_fd=top)
-            elif entry.name not in (MARKER, MANIFEST):
-                os.unlink(entry.name, dir_fd=top)  # inside what we have opened
-    finally:
-        os.close(top)
-    shutil.rmtree(drop)
+    with disposal.opened(drop.parent) as root:
+        with disposal.opened_below(root, (drop.name,)) as folder:
+            if not is_expired(folder):
+                return False
+            disposal.check_unmounted(drop)
+            disposal.clear(folder, spared=(MARKER, MANIFEST))
+            disposal.remove_files((MANIFEST, MARKER), folder)
+        os.rmdir(drop.name, dir_fd=root)
+    return True
+
+
+def remove_remains(drop: Path) -> bool:
+    """Remove a drop that holds nothing, or nothing but our mark; whether it was such a one.
+
+    A deletion that was interrupted at its very end leaves that, and an opening at its beginning.
+    """
+    assert DROP_NAME.fullmatch(drop.name)
+    with disposal.opened(drop.parent) as root:
+        with disposal.opened_below(root, (drop.name,)) as folder:
+            left = disposal.names(folder)
+            if left not in ([], [MARKER]):
+                return False
+            disposal.remove_files(left, folder)
+        os.rmdir(drop.name, dir_fd=root)
+    return True
 
 
 def remove_orphans(drop: Path) -> list[Path]:
@@ -232,13 +280,6 @@ def remove_orphans(drop: Path) -> list[Path]:
     for part in orphans:
         part.unlink()
     return orphans
-
-
-def free_bytes(folder: Path) -> int:
-    """Space that we may still write; looks at the nearest folder that exists."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def check_writable(folder: Path) -> None:

@@ -16,7 +16,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager
 TRAINING = ROOT / "cvunet" / "training"  # a program for people, with a progress bar anywhere
 SOLE_IMPORTERS = {
     "watchdog": {"daemon/watch.py"},
-    "sqlite3": {"daemon/ledger.py"},
+    "sqlite3": {"daemon/database.py"},
     "yaml": {"daemon/config.py", "daemon/configfaults.py", "cvunet/documents.py"},
     "pydantic": {"daemon/config.py", "daemon/configfaults.py"},
     "click": {"daemon/cli.py"},
@@ -134,6 +134,7 @@ def test_nobody_imports_the_top():
         ("daemon.drops", "daemon.store"),
         ("daemon.store", "daemon.files"),
         ("daemon.records", "daemon.ledger"),
+        ("daemon.ledger", "daemon.database"),
         ("cvunet.network", "cvunet.encoder"),
     ],
 )

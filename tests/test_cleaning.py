@@ -1,5 +1,6 @@
 """`cvunetd clean`: what goes, what stays, and who may do it."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 import yaml
 
 from daemon import cleaning
-from daemon.errors import InstallError
+from daemon.errors import Blame, InstallError
+from daemon.jobs import Failed, Outcome, Task
 from daemon.lock import Lock
-from tests.service_kit import START, Kit
+from tests.service_kit import START, Kit, copy_out
 
 LATER = datetime.fromtimestamp(START + 9 * 86400, UTC).replace(tzinfo=None)
 
@@ -71,3 +73,53 @@ def test_beside_a_running_daemon_only_a_dry_run_is_allowed(old: Path) -> None:
         clean(old, is_dry=False)
     assert len(clean(old, is_dry=True)) == 1
     lock.release()
+
+
+def work(task: Task) -> Outcome:
+    """Good pictures come out, the bad one does not."""
+    return Failed(Blame.FILE, "bad") if "bad" in task.source.name else copy_out(task)
+
+
+@pytest.fixture
+def varied(tmp_path: Path) -> Path:
+    """Old things of every kind: two drops, one deleted by hand, a rejected picture, a kept one."""
+    for name in ("hot", "kept"):
+        (tmp_path / name).mkdir()
+    folders = [{"path": "hot", "defer_s": 0.0}, {"path": "kept", "originals": "keep"}]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"folders": folders}))
+    kit = Kit(tmp_path, work=work, settings={"folders": folders})
+    for names in (("hot/bad.jpg", "hot/cat.jpg"), ("kept/gone.jpg", "kept/here.jpg")):
+        for name in names:
+            (tmp_path / name).write_bytes(name.encode())
+        kit.service.next_sweep.clear()
+        kit.pass_time(70, step_s=1)
+    kit.die()
+    shutil.rmtree(sorted((tmp_path / "outputs").iterdir())[0])
+    (tmp_path / "kept/gone.jpg").unlink()
+    return tmp_path
+
+
+def test_a_dry_run_lists_everything_that_a_real_run_deletes(varied: Path) -> None:
+    """Word by word, and nothing has changed before."""
+    before = sorted(varied.rglob("*"))
+    would = clean(varied, is_dry=True)
+    unchanged = [path for path in sorted(varied.rglob("*")) if "ledger.db-" not in path.name]
+    did = clean(varied, is_dry=False)
+
+    assert [line.removeprefix("would ") for line in would] == [
+        line.replace("deleted ", "delete ").replace("forgot ", "forget ") for line in did
+    ]
+    kinds = [line.split()[1:3] for line in would]
+    assert len(kinds) == 4
+    assert unchanged == [path for path in before if "ledger.db-" not in path.name]
+    assert clean(varied, is_dry=True) == []
+    assert (varied / "kept/here.jpg").exists()
+
+
+def test_a_dry_run_without_a_ledger_tells_what_lies_on_disk(old: Path) -> None:
+    """And makes none."""
+    for path in (old / "state").iterdir():
+        path.unlink()
+
+    assert len(clean(old, is_dry=True)) == 1
+    assert list((old / "state").iterdir()) == []

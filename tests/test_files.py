@@ -45,8 +45,8 @@ def make_socket(path: Path) -> None:
     [
         (Path.mkdir, "not a regular file"),
         (os.mkfifo, "not a regular file"),
-        (make_socket, "may not be read"),
-        (lambda path: path.symlink_to("/etc/hosts"), "may not be read"),
+        (make_socket, "not a regular file"),
+        (lambda path: path.symlink_to("/etc/hosts"), "not a regular file"),
         (lambda path: None, "vanished"),
     ],
 )
@@ -64,7 +64,7 @@ def test_other_things_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_no_permission_is_the_files_own_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Root may read everything, so the system's answer is played."""
 
-    def refuse(*args: object) -> int:
+    def refuse(*args: object, **kwargs: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(os, "open", refuse)
@@ -76,7 +76,7 @@ def test_no_permission_is_the_files_own_trouble(tmp_path: Path, monkeypatch: pyt
 def test_a_disks_trouble_is_not_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The machine is to blame: the error comes through."""
 
-    def refuse(*args: object) -> int:
+    def refuse(*args: object, **kwargs: object) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "open", refuse)

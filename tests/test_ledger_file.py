@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import InstallError
+from daemon.errors import InstallError, LedgerError
 from daemon.jobs import Identity
 from daemon.ledger import Drop, Ledger
 from daemon.records import Records
@@ -152,6 +152,7 @@ def test_closed_drop_can_be_opened_again(ledger: Ledger, records: Records):
 def test_deleted_drop_is_forgotten(ledger: Ledger, records: Records):
     """With its jobs."""
     ledger.add(make_job())
+    ledger.finish(ledger.start(make_job()), None, now=NOW)
     ledger.forget_drop(DROP)
 
     assert (records.job("1"), records.drop_at(DROP)) == (None, None)
@@ -171,6 +172,7 @@ def test_kept_originals_are_remembered(ledger: Ledger, records: Records):
     """They still lie in the hot folder, and would be cut out again."""
     ledger.add(make_job("1", source=Path("/hot/1.jpg"), is_kept=True))
     ledger.add(make_job("2"))
+    ledger.fail(ledger.start(make_job("2")), reason="x", now=NOW)
     ledger.forget_drop(DROP)
 
     assert records.knows_version(make_job().identity, Path("/hot/1.jpg"))
@@ -229,11 +231,11 @@ def test_file_that_is_no_ledger_is_told(tmp_path: Path, is_read_only: bool):
 
 def test_passing_trouble_is_not_a_persons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Another process writes just now: no reason to stay down, so not exit status 78."""
-    monkeypatch.setattr("daemon.ledger.BUSY_S", 0.0)
+    monkeypatch.setattr("daemon.database.BUSY_S", 0.0)
     other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
 
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
+    with pytest.raises(LedgerError, match="locked"):
         Ledger(tmp_path / "ledger.db")
     other.close()
 
@@ -258,7 +260,7 @@ def test_read_only_reads(ledger: Ledger, tmp_path: Path):
 def test_read_only_cannot_write(ledger: Ledger, tmp_path: Path):
     """The system refuses, not our good will."""
     reader = Ledger(tmp_path / "ledger.db", is_read_only=True)
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(LedgerError, match="readonly"):
         reader.add(make_job())
     reader.close()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from daemon import files
 from daemon.notify import Notifier
 from daemon.report import Report, Snapshot
 from tests.samples import names_in
@@ -100,3 +101,38 @@ def test_full_disk_does_not_stop_the_daemon(
 
     assert len(heard) == 1
     assert f"{report.path} could not be written: " in caplog.text
+
+
+def fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No new file can be made; the old one's blocks are there."""
+
+    def refuse(path: Path, content: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(files, "write_json", refuse)
+
+
+def test_full_disk_does_not_hide_why_we_stand_by(report: Report, monkeypatch: pytest.MonkeyPatch):
+    """The old text is written over, also by a shorter one."""
+    standby = dataclasses.replace(SNAPSHOT, standby={"hot": "disk full " * 20})
+    report.update(standby, monotonic=0.0)
+    fail(monkeypatch)
+    report.update(dataclasses.replace(SNAPSHOT, standby={"hot": "full"}), monotonic=10.0)
+
+    assert written(report)["standby"] == {"hot": "full"}
+
+
+def test_failed_report_is_tried_again_and_told_once(
+    report: Report, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Though nothing has changed since."""
+    with monkeypatch.context() as patch:
+        fail(patch)
+        for monotonic in (0.0, 10.0, 20.0):
+            report.update(SNAPSHOT, monotonic=monotonic)
+    missing = not report.path.exists()
+    report.update(SNAPSHOT, monotonic=30.0)
+
+    assert missing
+    assert written(report)["queued"] == 2
+    assert len([line for line in caplog.messages if "could not be written" in line]) == 1

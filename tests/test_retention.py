@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,8 @@ from typing import Any
 import pytest
 
 from daemon import store
-from daemon.ledger import Ledger
-from daemon.records import Records
-from daemon.retention import Retention, expired, stamp
-from tests.samples import NOW
+from daemon.retention import Histories, Retention, expired, stamp
+from tests.samples import make_folder
 
 MADE = datetime(2026, 11, 22, 10, 15)  # noqa: DTZ001  # names are local time
 LATER = MADE + timedelta(days=8)
@@ -194,58 +193,90 @@ def test_stamp_of_a_name():
 # --- sweeps ------------------------------------------------------------------------------------
 
 
-def sweeper(root: Path, **changes: Any) -> Retention:  # Any: arguments of Retention
-    """Retention of one root with the usual settings."""
-    arguments: dict[str, Any] = {
-        "keep_days": 7.0,
-        "sweep_s": 3600.0,
+def histories(removed: list[Path], **changes: Any) -> Histories:  # Any: fields of Histories
+    """A ledger that knows nothing and notes which drops it was to forget."""
+    asked: dict[str, Any] = {
         "is_open": lambda drop: False,
-        "on_removed": lambda drop: None,
+        "forget_drop": removed.append,
+        "closed_drops": lambda before: (),
+        "gone_originals": lambda before: (),
+        "forget_gone": lambda before: 0,
     }
-    return Retention([root], **arguments | changes)
+    return Histories(**asked | changes)
+
+
+def sweeper(
+    root: Path,
+    *,
+    removed: list[Path] | None = None,
+    sweep_s: float = 3600.0,
+    is_believed: bool = True,
+    **changes: Any,  # Any: fields of Histories
+) -> Retention:
+    """Retention of one root with the usual settings."""
+    return Retention(
+        [make_folder(root, output_root=root)],
+        rejected=root / "failed",
+        keep_days=7.0,
+        sweep_s=sweep_s,
+        histories=histories([] if removed is None else removed, **changes),
+        is_believed=lambda now, monotonic: is_believed,
+    )
+
+
+def sweep(retention: Retention, *, monotonic: float = 0.0) -> None:
+    """One turn, eight days later."""
+    retention.sweep(monotonic=monotonic, now=LATER.timestamp(), local_now=LATER)
 
 
 def test_sweep_deletes_and_forgets(tmp_path: Path):
     """The ledger's rows go with the folder."""
     drop, removed = make_drop(tmp_path), list[Path]()
-    sweeper(tmp_path, on_removed=removed.append).sweep(monotonic=0.0, local_now=LATER)
+    sweep(sweeper(tmp_path, removed=removed))
 
     assert [drop] == removed
     assert not drop.exists()
 
 
+def test_every_deletion_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """A person may ask later where something has gone."""
+    drops = [make_drop(tmp_path), make_drop(tmp_path)]
+    with caplog.at_level(logging.INFO):
+        sweep(sweeper(tmp_path))
+
+    assert caplog.messages == [f"deleted {drop}; keep_days is 7" for drop in drops]
+
+
+def test_sweep_by_a_date_that_is_not_believed_deletes_nothing(tmp_path: Path):
+    """The clock has leapt: `test_calendar.py`."""
+    drop = make_drop(tmp_path)
+    sweep(sweeper(tmp_path, is_believed=False))
+
+    assert drop.exists()
+
+
 def test_sweep_comes_at_start_and_then_by_the_clock(tmp_path: Path):
     """A daemon that is restarted daily deletes all the same."""
     retention = sweeper(tmp_path)
-    retention.sweep(monotonic=50.0, local_now=LATER)
+    sweep(retention, monotonic=50.0)
     drop = make_drop(tmp_path)
-    retention.sweep(monotonic=3649.9, local_now=LATER)
+    sweep(retention, monotonic=3649.9)
     before = drop.exists()
-    retention.sweep(monotonic=3650.0, local_now=LATER)
+    sweep(retention, monotonic=3650.0)
 
     assert (before, drop.exists()) == (True, False)
 
 
 def test_drop_open_in_the_ledger_stays(tmp_path: Path):
     """Whatever its manifest and its name say: pictures may still come."""
-    drop = make_drop(tmp_path)
-    ledger = Ledger(tmp_path / "ledger.db")
-    records = Records(ledger)
-    row = ledger.open_drop("hot", drop, now=NOW)
-    retention = sweeper(
-        tmp_path,
-        sweep_s=0.0,
-        is_open=lambda path: any(one.path == path for one in records.open_drops()),
-        on_removed=ledger.forget_drop,
-    )
-    retention.sweep(monotonic=0.0, local_now=LATER)
+    drop, is_open = make_drop(tmp_path), [True]
+    retention = sweeper(tmp_path, sweep_s=0.0, is_open=lambda path: path == drop and is_open[0])
+    sweep(retention)
     before = drop.exists()
-    ledger.close_drop(row, now=NOW)
-    retention.sweep(monotonic=0.0, local_now=LATER)
-    known = records.drop_at(drop)
-    ledger.close()
+    is_open[0] = False
+    sweep(retention)
 
-    assert (before, drop.exists(), known) == (True, False, None)
+    assert (before, drop.exists()) == (True, False)
 
 
 def test_failed_deletion_is_told_and_tried_again(
@@ -253,16 +284,16 @@ def test_failed_deletion_is_told_and_tried_again(
 ):
     """A person is needed; the rows stay as long as the folder."""
     drop, removed = make_drop(tmp_path), list[Path]()
-    retention = sweeper(tmp_path, sweep_s=10.0, on_removed=removed.append)
+    retention = sweeper(tmp_path, sweep_s=10.0, removed=removed)
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
         patch.setattr(os, "unlink", refuse)
-        retention.sweep(monotonic=0.0, local_now=LATER)
+        sweep(retention)
     told, kept = caplog.messages, drop.exists()
-    retention.sweep(monotonic=10.0, local_now=LATER)
+    sweep(retention, monotonic=10.0)
 
     assert [f"{drop} could not be deleted: PermissionError: [Errno 13] Permission denied"] == told
     assert (kept, drop.exists()) == (True, False)
@@ -272,15 +303,140 @@ def test_failed_deletion_is_told_and_tried_again(
 def test_root_that_cannot_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    """A share that is away must not end the daemon."""
+    """A share that is away must not end the daemon, nor keep other roots from being swept."""
 
     def refuse(path: Path) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "listdir", refuse)
     monkeypatch.setattr(os, "scandir", refuse)
     with caplog.at_level(logging.ERROR):
-        sweeper(tmp_path).sweep(monotonic=0.0, local_now=LATER)
+        sweep(sweeper(tmp_path))
 
-    expected = "old drops could not be looked for: OSError: [Errno 5] Input/output error"
-    assert [expected] == caplog.messages
+    expected = (
+        f"{tmp_path}: no old drops could be looked for: OSError: [Errno 5] Input/output error"
+    )
+    assert expected in caplog.messages
+
+
+# --- what lies in wait -------------------------------------------------------------------------
+
+
+def test_root_that_is_a_link_is_none_of_ours(tmp_path: Path):
+    """Somebody has put one in its place: what it leads to has its own owner."""
+    drop = make_drop(tmp_path / "theirs")
+    (tmp_path / "outputs").symlink_to("theirs")
+    sweep(sweeper(tmp_path / "outputs"))
+
+    assert drop.exists()
+
+
+def test_parent_of_the_root_swapped_for_a_link_leads_nowhere(tmp_path: Path):
+    """Between the look and the deletion."""
+    for name in ("ours", "theirs"):
+        make_drop(tmp_path / name / "outputs")
+    theirs = tmp_path / "theirs/outputs" / "outputs_20261122101500"
+
+    def swap(drop: Path) -> bool:
+        (tmp_path / "ours").rename(tmp_path / "away")
+        (tmp_path / "ours").symlink_to("theirs")
+        return False
+
+    sweep(sweeper(tmp_path / "ours/outputs", is_open=swap))
+
+    assert (theirs / "cat.png").exists()
+
+
+def test_drop_swapped_for_another_folder_is_judged_anew(tmp_path: Path):
+    """What is opened for deletion has to prove itself, not what was looked at before."""
+    drop = make_drop(tmp_path)
+
+    def swap(path: Path) -> bool:
+        drop.rename(tmp_path / "away")
+        drop.mkdir()
+        (drop / "photo.jpg").touch()
+        return False
+
+    sweep(sweeper(tmp_path, is_open=swap))
+
+    assert (drop / "photo.jpg").exists()
+
+
+def test_deep_tree_is_deleted(tmp_path: Path):
+    """Deeper than Python lets functions call themselves."""
+    drop = make_drop(tmp_path)
+    top = os.open(drop, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=top)
+        inner = os.open("d", os.O_RDONLY, dir_fd=top)
+        os.close(top)
+        top = inner
+    os.close(top)
+    sweep(sweeper(tmp_path))
+
+    assert not drop.exists()
+
+
+def test_foreign_folders_that_look_like_ours_stay(tmp_path: Path):
+    """Name, mark and manifest, but the mark is a pipe, the manifest a folder or endless."""
+    piped, foldered, endless = (make_drop(tmp_path) for _ in range(3))
+    (piped / store.MARKER).unlink()
+    os.mkfifo(piped / store.MARKER)
+    (foldered / store.MANIFEST).unlink()
+    (foldered / store.MANIFEST).mkdir()
+    (endless / store.MANIFEST).write_text("[" * 100_000)
+    sweep(sweeper(tmp_path))
+
+    assert all(drop.exists() for drop in (piped, foldered, endless))
+
+
+@pytest.mark.root
+def test_what_is_mounted_inside_a_drop_is_not_deleted(tmp_path: Path):
+    """Another file system, or a part of this very one."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "photo.jpg").touch()
+    bound, mounted = make_drop(tmp_path / "outputs"), make_drop(tmp_path / "outputs")
+    (bound / "a b").mkdir()
+    (mounted / "m").mkdir()
+    subprocess.run(["mount", "--bind", photos, bound / "a b"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mounted / "m"], check=True)
+    try:
+        (mounted / "m/note").touch()
+        sweep(sweeper(tmp_path / "outputs"))
+        left = [(bound / "a b/photo.jpg").exists(), (mounted / "m/note").exists()]
+    finally:
+        subprocess.run(["umount", bound / "a b", mounted / "m"], check=True)
+
+    assert left == [True, True]
+
+
+@pytest.mark.parametrize("left", [[], [store.MARKER]])
+def test_interrupted_deletion_is_finished(tmp_path: Path, left: list[str]):
+    """The power went between the last files and their folder: the ledger still knows of it."""
+    drop, removed = make_drop(tmp_path), list[Path]()
+    for path in drop.iterdir():
+        if path.name not in left:
+            path.unlink()
+    sweep(sweeper(tmp_path, removed=removed, closed_drops=lambda before: [drop]))
+
+    assert not drop.exists()
+    assert [drop] == removed
+
+
+def test_remains_with_anything_in_them_are_no_remains(tmp_path: Path):
+    """Somebody has taken our files away and put theirs there."""
+    drop, removed = make_drop(tmp_path), list[Path]()
+    (drop / store.MANIFEST).unlink()
+    sweep(sweeper(tmp_path, removed=removed, closed_drops=lambda before: [drop]))
+
+    assert (drop / "cat.png").exists()
+    assert removed == []
+
+
+def test_rows_of_a_drop_that_a_person_deleted_go_in_time(tmp_path: Path):
+    """As old as the drop would have become, not at once."""
+    young, old = (tmp_path / name for name in ("outputs_20261128101500", "outputs_20261122101500"))
+    removed = list[Path]()
+    sweep(sweeper(tmp_path, removed=removed, closed_drops=lambda before: [young, old]))
+
+    assert [old] == removed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import store
+from daemon import disks, store
 from daemon.errors import MachineError
 from daemon.store import Claim
 from tests.samples import names_in
@@ -280,7 +280,7 @@ def test_part_is_removed(part: Path):
 
 def test_free_space_of_a_folder_to_be(tmp_path: Path):
     """The nearest folder that exists tells."""
-    assert store.free_bytes(tmp_path / "a" / "b") > 0
+    assert disks.free_bytes(tmp_path / "a" / "b") > 0
 
 
 def test_writable_folder(tmp_path: Path):

@@ -1,0 +1,156 @@
+"""One SQLite file: opened with care, all or nothing, its troubles told as ours."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daemon.errors import InstallError, LedgerError
+
+BUSY_S = 10.0
+JOURNAL_BYTES = 16 * 1024 * 1024
+#: What one clean-up gives back to the disk; the next one goes on.
+SHRINK_PAGES = 1000
+PRIMARY_CODE = 0xFF  # the rest of a code says which call of the operating system failed
+DAMAGED = "move it away; pictures that are claimed are taken up again"
+#: What a person can do about a file that is wrong.
+ADVICE = {sqlite3.SQLITE_NOTADB: DAMAGED, sqlite3.SQLITE_CORRUPT: DAMAGED}
+#: And about one that does not even open.
+OPENING = ADVICE | {
+    sqlite3.SQLITE_CANTOPEN: "check that it may be read and written by this user",
+}
+#: What passes by itself, or when somebody makes room.
+PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+Row = sqlite3.Row
+Connection = sqlite3.Connection
+Values = Sequence[Any] | Mapping[str, Any]  # Any: what columns hold
+
+
+@contextmanager
+def explained(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterator[None]:
+    """`InstallError` where a person is needed, `LedgerError` where the disk is in trouble."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & PRIMARY_CODE
+        if code in advice:
+            raise InstallError(f"{path}: {error}: {advice[code]}") from error
+        if code in PASSING:
+            raise LedgerError(f"{path}: {error}") from error
+        raise
+
+
+def connect(path: Path, *, is_read_only: bool) -> Connection:
+    """Open a file; its transactions are ours to begin."""
+    if is_read_only:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
+    else:
+        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    db.row_factory = Row
+    return db
+
+
+class Database:
+    """One file, one owner."""
+
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
+        """Open or create; `InstallError` if the file is damaged or not to be opened."""
+        self.path = path
+        self.is_begun = False
+        with explained(path, OPENING):
+            self.db = connect(path, is_read_only=is_read_only)
+            try:
+                self.prepare(is_read_only=is_read_only)
+            except BaseException:
+                self.close()
+                raise
+
+    def prepare(self, *, is_read_only: bool) -> None:
+        """Settings of the file, before its first use."""
+        if is_read_only:
+            return
+        # Heeded by a new file alone; one of an earlier version uses its free pages again.
+        self.db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
+        self.db.execute("PRAGMA foreign_keys = ON")
+        self.db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+    def is_in_transaction(self) -> bool:
+        """Something has begun and is not committed yet."""
+        return self.is_begun
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All or nothing. Nested ones join the outer one, so that a tick can share one commit.
+
+        `LedgerError` tells that the disk is in trouble; then nothing has changed, or, where even
+        the answer to the commit was lost, everything has: look before you try again.
+        """
+        if self.is_begun:
+            yield self.db
+            return
+        with explained(self.path):
+            self.roll_back()  # what an earlier trouble did not let us undo
+            self.is_begun = True
+            try:
+                self.db.execute("BEGIN IMMEDIATE")
+                yield self.db
+                self.db.execute("COMMIT")
+            except BaseException:
+                self.roll_back()
+                raise
+            finally:
+                self.is_begun = False
+
+    def roll_back(self) -> None:
+        """Undo what is not committed; a full disk has often done so already."""
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+
+    def rows(self, question: str, values: Values = ()) -> list[Row]:
+        """Everything that answers a question; `LedgerError` as above."""
+        with explained(self.path):
+            return self.db.execute(question, values).fetchall()
+
+    def first(self, question: str, values: Values = ()) -> Row | None:
+        """The first answer, or None."""
+        with explained(self.path):
+            row: Row | None = self.db.execute(question, values).fetchone()
+            return row
+
+    def check_writable(self) -> None:
+        """`LedgerError` if nothing can be committed; writes what is there already.
+
+        The journal is emptied first, which may be all the room that is needed.
+        """
+        with explained(self.path):
+            self.roll_back()  # inside a transaction the journal cannot be emptied
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        version = self.rows("PRAGMA user_version")[0][0]
+        with self.transaction() as db:
+            db.execute(f"PRAGMA user_version = {version}")
+
+    def shrink(self) -> None:
+        """Give some of what deleted rows have left free back to the disk."""
+        with explained(self.path):
+            # `execute` would stop behind the first page.
+            self.db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")

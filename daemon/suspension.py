@@ -1,0 +1,101 @@
+"""While the ledger cannot be written: nothing is begun, outcomes are held, then made good."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from daemon import files, store
+from daemon.delivery import Delivery, Unarchived
+from daemon.dispatcher import Dispatcher
+from daemon.errors import Blame, LedgerError, describe, printable
+from daemon.intake import Shelf
+from daemon.jobs import Done, Failed, Job, Outcome, State
+from daemon.originals import about
+from daemon.recovery import Recovery
+
+logger = logging.getLogger(__name__)
+
+
+class Suspension:
+    """Bridges a full or failing state disk, so that no picture's place is lost in this process.
+
+    The ledger is the truth: what memory knew is thrown away and read again when it is over.
+    """
+
+    def __init__(
+        self, shelf: Shelf, *, delivery: Delivery, dispatcher: Dispatcher, recovery: Recovery
+    ) -> None:
+        self.shelf = shelf
+        self.delivery = delivery
+        self.dispatcher = dispatcher
+        self.recovery = recovery
+        self.is_on = False
+        self.is_recovered = False
+        self.held: dict[str, Outcome] = {}
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Trouble of the ledger ends what is inside and begins the suspension."""
+        try:
+            yield
+        except LedgerError as error:
+            self.begin(error)
+
+    def begin(self, error: LedgerError) -> None:
+        """All folders stand by until the ledger can be written."""
+        self.is_on = True
+        self.shelf.standby.suspend(list(self.shelf.folders.values()), describe(error))
+
+    def recover(self, *, now: float) -> None:
+        """Mend what an earlier life has left; where the ledger fails, it is done in `end`."""
+        self.recovery.run(now=now)
+        self.is_recovered = True
+
+    def deliver(self, job: Job, outcome: Outcome, *, now: float) -> None:
+        """Act on an outcome at once, or hold it. A dead device is told at once in any case."""
+        is_fatal = isinstance(outcome, Failed) and outcome.blame in (Blame.DEVICE, Blame.INSTALL)
+        if self.is_on and not is_fatal:
+            self.held[job.id] = outcome
+            return
+        try:
+            self.delivery.deliver(job, outcome, now=now)
+        except LedgerError as error:
+            self.held[job.id] = outcome
+            self.begin(error)
+
+    def end(self, *, now: float) -> None:
+        """Make good what could not be written; may be called again where that fails half-way."""
+        self.dispatcher.forget_waiting()
+        if self.is_recovered:
+            self.redeliver(now=now)
+            self.release_lost()
+            self.recovery.requeue(now=now)
+        else:
+            self.recover(now=now)
+        self.is_on = False
+
+    def redeliver(self, *, now: float) -> None:
+        """Act on the outcomes that were held, each on the row as it has been left."""
+        for job_id, outcome in list(self.held.items()):
+            job = self.shelf.records.job(job_id)
+            if job is not None and job.state is State.RUNNING:
+                self.resume(job, outcome, now=now)
+            del self.held[job_id]
+
+    def resume(self, job: Job, outcome: Outcome, *, now: float) -> None:
+        """Go on where the ledger failed: the disk tells how far we came."""
+        if job.quarantine is not None and not files.exists(job.source):
+            self.delivery.put_in_quarantine(job, now=now)
+        elif isinstance(outcome, Done) and store.is_published(job.part, job.target):
+            store.remove_part(job.part)
+            self.delivery.finish(Unarchived(job, outcome), now=now)
+        else:
+            self.delivery.deliver(job, outcome, now=now)
+
+    def release_lost(self) -> None:
+        """Queue again what is called running and is not: its start failed after its commit."""
+        known = {*self.dispatcher.running, *self.delivery.unarchived}
+        for job in self.shelf.records.in_state(State.RUNNING):
+            if job.id not in known and job.folder in self.shelf.folders:
+                self.shelf.ledger.release(job, reason=job.reason)
+                logger.info("%s waits again", printable(job.relative), extra=about(job))

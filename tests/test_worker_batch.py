@@ -1,0 +1,85 @@
+"""One bad picture in a batch of the model's does not fail its neighbours."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cvunet.images import Picture
+from daemon.errors import Blame
+from daemon.gauges import Limits
+from daemon.jobs import Done, Failed, Task
+from daemon.worker import Worker
+from tests.samples import RENDERING
+
+POISON = 7
+
+
+class Choosy:
+    """Stands for a predictor: refuses a whole batch for one grey level in it."""
+
+    device = SimpleNamespace(type="cuda")  # so that there are batches at all
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def prepare(self, picture: Picture) -> NDArray[np.uint8]:
+        """The network's input: here the picture itself."""
+        return picture.rgb
+
+    def predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        """Opaque, or an error that names no picture."""
+        self.batches.append(len(batch))
+        if any((small == POISON).all() for small in batch):
+            raise ValueError("something in this batch is wrong")
+        return [np.ones(small.shape[:2], np.float32) for small in batch]
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Any:
+    """Makes a task for a picture of one grey level."""
+
+    def make(level: int) -> Task:
+        source = tmp_path / f"{level}.png"
+        Image.new("RGB", (8, 8), (level, level, level)).save(source)
+        return Task(f"{level}", source, tmp_path / f"{level}.part", RENDERING, 10**6)
+
+    return make
+
+
+def test_bad_picture_fails_alone(task: Any):
+    """The batch is halved until it is alone; the others come out."""
+    predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
+    limits = Limits(max_batch=8, max_wait_s=0.5, decoders=2, finishers=1, pixels_in_flight=10**6)
+    worker = Worker([predictor], limits)
+    futures = {level: worker.submit(task(level)) for level in (1, 2, POISON, 3, 4)}
+    outcomes = {level: future.result(30) for level, future in futures.items()}
+    worker.close()
+
+    failed = outcomes.pop(POISON)
+    assert isinstance(failed, Failed)
+    assert failed.blame is Blame.UNKNOWN
+    assert all(isinstance(outcome, Done) for outcome in outcomes.values())
+    assert max(predictor.batches) > 1
+
+
+def test_broken_file_fails_before_it_meets_others(task: Any, tmp_path: Path):
+    """It never reaches a batch."""
+    predictor: Any = Choosy()  # Any: as above
+    limits = Limits(max_batch=8, max_wait_s=0.0, decoders=1, finishers=1, pixels_in_flight=10**6)
+    worker = Worker([predictor], limits)
+    broken = task(9)
+    os.truncate(broken.source, 40)
+    outcomes = [worker.submit(one).result(30) for one in (broken, task(1))]
+    worker.close()
+
+    assert isinstance(outcomes[0], Failed)
+    assert outcomes[0].blame is Blame.FILE
+    assert isinstance(outcomes[1], Done)
+    assert predictor.batches == [1]
