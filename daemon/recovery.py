@@ -1,6 +1,7 @@
 """What is done at start about a life that ended too early."""
 
 import logging
+from pathlib import Path
 
 from daemon import files, store
 from daemon.delivery import Delivery, Unarchived
@@ -30,6 +31,7 @@ class Recovery:
             if job.folder in self.shelf.folders:
                 self.mend_or_queue(job, now=now)
         self.remove_orphans()
+        self.remove_unused_drops()
         self.requeue(now=now)
         for folder in self.shelf.folders.values():
             self.adopt(folder, now=now)
@@ -79,7 +81,9 @@ class Recovery:
     def mend_claim(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """One file that was taken out of a hot folder: does its row know of it?"""
         job = self.shelf.records.job(claim.job_id)
-        if job is not None and job.state is State.DONE:
+        if job is None and store.is_unclaimed(folder.path, claim):
+            store.unclaim(folder.path, claim.relative, claim.job_id)
+        elif job is not None and job.state is State.DONE:
             self.delivery.originals.put_away(
                 job
             )  # a power cut undid the last rename, but not the row
@@ -94,13 +98,25 @@ class Recovery:
             logger.info("adopted %s", printable(claim.relative), extra=about(fresh))
 
     def remove_orphans(self) -> None:
-        """Delete half-written results in the drops that were open."""
-        for drop in self.shelf.records.open_drops():
+        """Delete what was half written: results, manifests, reasons, the status."""
+        places = [drop.path for drop in self.shelf.records.open_drops()]
+        places += [self.delivery.quarantine / name for name in self.shelf.folders]
+        for place in (*places, self.shelf.standby.state):
             try:
-                for part in store.remove_orphans(drop.path):
+                for part in store.remove_orphans(place):
                     logger.info("removed unfinished %s", printable(part))
             except OSError as error:
-                logger.warning("unfinished files in %s: %s", printable(drop.path), describe(error))
+                logger.warning("unfinished files in %s: %s", printable(place), describe(error))
+
+    def remove_unused_drops(self) -> None:
+        """Delete drops whose making or deletion was interrupted; they would stay for ever."""
+        for root in {folder.output_root for folder in self.shelf.folders.values()}:
+            try:
+                for drop in store.remove_unused_drops(root, self.shelf.records.is_open):
+                    self.shelf.ledger.forget_drop(drop)
+                    logger.info("removed unused %s", printable(drop))
+            except OSError as error:
+                logger.warning("unused drops in %s: %s", printable(root), describe(error))
 
     def requeue(self, *, now: float) -> None:
         """Fill the queue from the ledger."""

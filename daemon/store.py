@@ -32,6 +32,7 @@ CLAIMS = ".cvunetd"
 ORIGINALS = "originals"
 MANIFEST = "manifest.json"
 MARKER = ".cvunetd-drop"
+PROBE = ".cvunetd-probe"
 OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}|cvunetd-\d+)\.part")
 DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
@@ -67,11 +68,21 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
 
 def unclaim(root: Path, relative: Path, job_id: str) -> None:
     """Put a claimed file back, unless another has its name by now: then it is adopted later."""
+    claimed = root / CLAIMS / job_id / relative
     try:
-        settle_name(root / CLAIMS / job_id / relative, root / relative)
+        if is_unclaimed(root, Claim(job_id, relative, claimed)):
+            claimed.unlink()
+        else:
+            settle_name(claimed, root / relative)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
     drop_claim(root, job_id)
+
+
+def is_unclaimed(root: Path, claim: Claim) -> bool:
+    """A crash came between the two steps of `unclaim`: the file has both names."""
+    made = identity(root / claim.relative)
+    return made is not None and made == identity(claim.path)
 
 
 def claims(root: Path) -> Iterator[Claim]:
@@ -221,14 +232,29 @@ def remove_drop(drop: Path) -> None:
                 shutil.rmtree(entry.name, dir_fd=top)
             elif entry.name not in (MARKER, MANIFEST):
                 os.unlink(entry.name, dir_fd=top)  # inside what we have opened
+        # The mark after it: a drop with nothing but its mark is deleted at the next start.
+        (drop / MANIFEST).unlink(missing_ok=True)
     finally:
         os.close(top)
     shutil.rmtree(drop)
 
 
-def remove_orphans(drop: Path) -> list[Path]:
-    """Delete the unfinished files that a crash left in a drop; only names that we give."""
-    orphans = [part for part in drop.rglob(".*.part") if OUR_PART.fullmatch(part.name)]
+def remove_unused_drops(root: Path, is_open: Callable[[Path], bool]) -> list[Path]:
+    """Delete drops that a crash left with nothing but their mark, in their making or deletion."""
+    unused = []
+    for drop in root.glob("outputs_*"):
+        if not DROP_NAME.fullmatch(drop.name) or drop.is_symlink() or not drop.is_dir():
+            continue
+        if not is_open(drop) and os.listdir(drop) in ([], [MARKER]):
+            (drop / MARKER).unlink(missing_ok=True)
+            remove_if_empty(drop)
+            unused.append(drop)
+    return unused
+
+
+def remove_orphans(folder: Path) -> list[Path]:
+    """Delete the unfinished files that a crash left below a folder; only names that we give."""
+    orphans = [part for part in folder.rglob(".*.part") if OUR_PART.fullmatch(part.name)]
     for part in orphans:
         part.unlink()
     return orphans
@@ -243,10 +269,11 @@ def free_bytes(folder: Path) -> int:
 
 def check_writable(folder: Path) -> None:
     """`MachineError` if no file can be made in a folder; makes the folder if need be."""
-    probe = folder / f".cvunetd-probe-{os.getpid()}"
+    # The same name for all, so that what a death leaves behind is removed by the next probe.
+    probe = folder / PROBE
     try:
         make_folders(folder)
         probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise MachineError(f"{folder} cannot be written: {describe(error)}") from error
