@@ -1,7 +1,6 @@
 """What is done at start about a life that ended too early."""
 
 import logging
-from pathlib import Path
 
 from daemon import files, store
 from daemon.delivery import Delivery, Unarchived

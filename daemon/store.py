@@ -209,7 +209,10 @@ def open_drop(
 def mark_drop(drop: Path) -> Path:
     """Leave the mark without which retention never deletes."""
     make_folders(drop)
-    (drop / MARKER).write_text("This folder was made by cvunetd, which deletes it in time.\n")
+    with (drop / MARKER).open("w", encoding="utf-8") as stream:
+        stream.write("This folder was made by cvunetd, which deletes it in time.\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     return drop
 
 
@@ -245,7 +248,7 @@ def remove_unused_drops(root: Path, is_open: Callable[[Path], bool]) -> list[Pat
     for drop in root.glob("outputs_*"):
         if not DROP_NAME.fullmatch(drop.name) or drop.is_symlink() or not drop.is_dir():
             continue
-        if not is_open(drop) and os.listdir(drop) in ([], [MARKER]):
+        if not is_open(drop) and {path.name for path in drop.iterdir()} <= {MARKER}:
             (drop / MARKER).unlink(missing_ok=True)
             remove_if_empty(drop)
             unused.append(drop)
