@@ -98,7 +98,11 @@ class Machine(RuleBasedStateMachine):
         return self.kit.hot.exists()
 
     @precondition(is_there)
-    @rule(name=st.sampled_from(NAMES), kind=st.sampled_from(("good", "bad")), is_told=st.booleans())
+    @rule(
+        name=st.sampled_from(NAMES),
+        kind=st.sampled_from(("good", "better", "bad")),
+        is_told=st.booleans(),
+    )
     def drop(self, name: str, kind: str, is_told: bool) -> None:
         """A new file, or new content over an old one; events may get lost."""
         path = self.place(name)

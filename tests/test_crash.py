@@ -1,6 +1,7 @@
 """The process dies at every step, and again at every step of its next life; nothing is lost."""
 
 import ast
+import inspect
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,7 +84,7 @@ def mutating() -> set[str]:
     calls = {
         f"{module.__name__.removeprefix('daemon.')}.{node.name}": called_in(node)
         for module in (store, files, ledger)
-        for node in ast.walk(ast.parse(Path(module.__file__).read_text()))
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef)
     }
     changing = {name for name, called in calls.items() if called & CHANGING}

@@ -28,4 +28,4 @@ def test_random_lives_keep_every_content_once() -> None:
     chosen = settings(
         max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize=True
     )
-    run_state_machine_as_test(Machine, settings=chosen)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Machine, settings=chosen)

@@ -56,6 +56,6 @@ def random_lives(*, examples: int, seed: int) -> list[Row]:
         deadline=None,
         database=None,
     )
-    run_state_machine_as_test(seeded(seed)(Counted), settings=chosen)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(seeded(seed)(Counted), settings=chosen)
     title = f"random lives ({examples}, {totals['deaths']} deaths)"
     return [Row(title, totals["dropped"], totals["published"], totals["quarantined"])]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -181,11 +182,9 @@ def regular_files(top: Path) -> list[Path]:
 
 
 def walk(top: Path) -> Iterator[Path]:
-    """Everything below a folder; what vanishes meanwhile is passed over."""
-    for path in top.rglob("*"):
-        is_hidden = path.name.startswith(".")
-        if not is_hidden or path.name == CLAIMS:
-            yield path
+    """Every file below a folder that does not hide; what vanishes meanwhile is passed over."""
+    for folder, _, names in os.walk(top):
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def table(rows: list[Row]) -> str:
