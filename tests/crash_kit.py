@@ -150,6 +150,8 @@ class Story:
     deaths: int
     steps: list[int]
     """How many steps each life took."""
+    published: int
+    quarantined: int
 
 
 def lives(scenario: Scenario, base: Path, reaper: Reaper, deaths: list[int]) -> Story:
@@ -173,7 +175,9 @@ def lives(scenario: Scenario, base: Path, reaper: Reaper, deaths: list[int]) -> 
     except Exception as error:
         error.add_note(f"{scenario.name}: died at {deaths}, before {'; '.join(last_calls)}")
         raise
-    return Story(len(last_calls), steps)
+    results = [text for text in world.contents("outputs") if text.startswith("cut out: ")]
+    reasons = len(list(base.rglob("failed/**/*.json")))
+    return Story(len(last_calls), steps, published=len(results), quarantined=reasons)
 
 
 @contextmanager
@@ -184,24 +188,21 @@ def folder_in_memory() -> Iterator[Path]:
         yield Path(folder)
 
 
-def die_everywhere(scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int) -> Counter[int]:
-    """Die at every step, and for each of them some more times in the next life.
-
-    Gives how many stories there were with one death, and with two.
-    """
-    stories: Counter[int] = Counter()
+def die_everywhere(
+    scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int
+) -> Iterator[Story]:
+    """Die at every step, and for each of them some more times in the next life."""
     for first in range(STEPS_AT_MOST):
         story = lives(scenario, base / "once", reaper, [first])
         shutil.rmtree(base / "once")
         if story.deaths == 0:
-            return stories
-        stories[1] += 1
-        if seconds == 0:
-            continue
-        stride = max(1, story.steps[1] // seconds)
+            return
+        yield story
+        stride = max(1, story.steps[1] // max(seconds, 1))
         # Not always the same ones: over all first deaths every step is a second one.
-        for second in range(first * COPRIME % stride, story.steps[1], stride):
-            stories[lives(scenario, base / "twice", reaper, [first, second]).deaths] += 1
+        chosen = range(first * COPRIME % stride, story.steps[1], stride)
+        for second in chosen if seconds else ():
+            yield lives(scenario, base / "twice", reaper, [first, second])
             shutil.rmtree(base / "twice")
     raise AssertionError(f"{scenario.name}: a life takes more steps than are tried")
 

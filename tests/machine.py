@@ -1,5 +1,6 @@
 """Random users, crashes and clocks against the real service; facts that hold after each of them."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -92,6 +93,10 @@ class Machine(RuleBasedStateMachine):
         """A user takes a file away, or its content; it was not ours yet."""
         if path.exists():
             self.whole.discard(path.read_text())
+            # Two writers at one file make nothing whole: the new one makes a file of its own.
+            being_written = [os.fstat(stream.fileno()) for stream in self.writers.values()]
+            if any(os.path.samestat(path.stat(), status) for status in being_written):
+                path.unlink()
 
     def is_there(self) -> bool:
         """The hot folder has not been taken away."""
@@ -160,7 +165,7 @@ class Machine(RuleBasedStateMachine):
         path = self.kit.hot / name
         if path.is_file():
             self.destroy(path)
-            path.unlink()
+            path.unlink(missing_ok=True)
 
     @precondition(is_there)
     @rule()

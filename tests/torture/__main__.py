@@ -33,7 +33,7 @@ class Length:
     burst: int = 20_000
     kills: int = 30
     photos: int = 210
-    seconds: int = 4
+    seconds: int = 2
     examples: int = 400
     seed: int = 0
 

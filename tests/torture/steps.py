@@ -8,7 +8,7 @@ from hypothesis import seed as seeded
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.crash_kit import Scenario, die_everywhere
+from tests.crash_kit import Scenario, Story, die_everywhere
 from tests.crash_scenarios import SCENARIOS
 from tests.machine import Machine
 from tests.reaper import Reaper
@@ -25,17 +25,18 @@ def steps(base: Path, *, seconds: int) -> list[Row]:
 def die(scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int) -> Row:
     """All deaths of one kind of life; after each the pictures are counted by content."""
     title = f"dying at every step: {scenario.name}"
+    stories: list[Story] = []
     try:
-        stories = die_everywhere(scenario, base, reaper, seconds=seconds)
+        stories.extend(die_everywhere(scenario, base, reaper, seconds=seconds))
     except AssertionError as error:
-        return Row(f"{title}: {' '.join(error.__notes__)}", lost=1)
-    bad = sum("bad" in name for name in scenario.pictures)
-    count = stories.total()
+        told = " ".join(getattr(error, "__notes__", [str(error)]))
+        return Row(f"{title}: {told}", lost=1)
+    deaths = Counter(story.deaths for story in stories)
     return Row(
-        f"{title} ({stories[1]} + {stories[2]} deaths)",
-        dropped=count * len(scenario.pictures),
-        published=count * (len(scenario.pictures) - bad),
-        quarantined=count * bad,
+        f"{title} ({deaths[1]} + {deaths[2]} lives)",
+        dropped=len(stories) * len(scenario.pictures),
+        published=sum(story.published for story in stories),
+        quarantined=sum(story.quarantined for story in stories),
     )
 
 
