@@ -69,6 +69,8 @@ class Machine(RuleBasedStateMachine):
         self.whole: set[str] = set()
         self.slow: set[str] = set()
         self.writers: dict[str, BinaryIO] = {}
+        self.aged: set[str] = set()
+        """Published, then deleted with their drops."""
         self.homes: dict[str, Path] = {}
         self.serial = 0
         self.deaths = 0
@@ -186,9 +188,16 @@ class Machine(RuleBasedStateMachine):
         """Time goes by."""
         self.kit.pass_time(seconds, step_s=max(1.0, seconds / 6))
 
-    @rule(step=st.integers(0, 60), again=st.integers(0, 40), seconds=st.sampled_from((3, 12, 50)))
-    def crash(self, step: int, again: int, seconds: float) -> None:
-        """At that step, and perhaps again while it recovers."""
+    @rule(
+        step=st.integers(0, 50),
+        again=st.integers(0, 40),
+        seconds=st.sampled_from((3, 12, 50)),
+        name=st.sampled_from(NAMES),
+    )
+    def crash(self, step: int, again: int, seconds: float, name: str) -> None:
+        """At that step, and perhaps again in recovery; a new file gives it something to do."""
+        if self.is_there():
+            self.drop(name=name, kind="good", is_told=True)
         if not self.lives_through(step, lambda: self.live(seconds)):
             self.deaths += 1
             if not self.is_there():
@@ -255,7 +264,9 @@ class Machine(RuleBasedStateMachine):
         """Retention takes whole drops."""
         for content, drop in list(self.homes.items()):
             if not drop.exists():
-                self.whole.discard(content)
+                if content in self.whole:
+                    self.whole.discard(content)
+                    self.aged.add(content)
                 del self.homes[content]
         for path in self.base.glob("outputs/outputs_*/originals/**/*"):
             if path.is_file():
@@ -324,8 +335,8 @@ class Machine(RuleBasedStateMachine):
         """For the table of `make torture`: contents that were whole and that nobody took away."""
         rejected = self.texts("failed/hot/**/*[!n]")
         self.totals["deaths"] = self.deaths
-        self.totals["dropped"] = len(self.whole)
-        self.totals["published"] = len(self.whole & set(self.results()))
+        self.totals["dropped"] = len(self.whole | self.aged)
+        self.totals["published"] = len(self.aged | (self.whole & set(self.results())))
         self.totals["quarantined"] = len(self.whole & set(rejected))
 
 
