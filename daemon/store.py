@@ -18,6 +18,7 @@ from daemon.files import (
     free_name,
     identity,
     is_same_content,
+    is_same_file,
     make_folders,
     move,
     remove_if_empty,
@@ -160,7 +161,10 @@ def reject(
 def reinstate(quarantined: Path, place: Path) -> None:
     """Bring a quarantined original back; the reason goes when the file has gone."""
     make_folders(place.parent)
-    move(quarantined, place)
+    if exists(place) and is_same_file(place, quarantined):
+        quarantined.unlink()
+    else:
+        move(quarantined, place)
     reason_file(quarantined).unlink(missing_ok=True)
 
 

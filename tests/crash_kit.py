@@ -175,9 +175,9 @@ def lives(scenario: Scenario, base: Path, reaper: Reaper, deaths: list[int]) -> 
     except Exception as error:
         error.add_note(f"{scenario.name}: died at {deaths}, before {'; '.join(last_calls)}")
         raise
-    results = [text for text in world.contents("outputs") if text.startswith("cut out: ")]
+    published = sum(text.startswith("cut out") for text in world.contents("outputs", "*.png"))
     reasons = len(list(base.rglob("failed/**/*.json")))
-    return Story(len(last_calls), steps, published=len(results), quarantined=reasons)
+    return Story(len(last_calls), steps, published=published, quarantined=reasons)
 
 
 @contextmanager
