@@ -79,14 +79,12 @@ def serve_and_retry(world: World) -> None:
     with world.outside():
         config.write_text("folders: [{path: hot}]\n")
     world.kit.start()
-    if "mended" in world.memo:
-        list(retrial.retry(config, [], is_all=True))
-    world.kit.pass_time(24, step_s=2)
     if "mended" not in world.memo:
-        world.memo.add("mended")
-        list(retrial.retry(config, [], is_all=True))
-        world.kit.service.sweep(world.kit.service.shelf.folders["hot"], Hint.SWEEP)
         world.kit.pass_time(24, step_s=2)
+        world.memo.add("mended")
+    list(retrial.retry(config, [], is_all=True))
+    world.kit.service.sweep(world.kit.service.shelf.folders["hot"], Hint.SWEEP)
+    world.kit.pass_time(24, step_s=2)
 
 
 def retried(world: World) -> None:
