@@ -14,7 +14,7 @@ APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check train evaluate bench clean apt-packages
+.PHONY: help setup run test torture check train evaluate bench clean apt-packages
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -28,6 +28,9 @@ setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov)
 	$(BIN)/python -m pytest $(ARGS)
+
+torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
+	$(BIN)/python -m tests.torture $(ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types
 	$(BIN)/ruff format --check .

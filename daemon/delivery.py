@@ -148,6 +148,8 @@ class Delivery:
                 describe(error),
                 extra=about(job),
             )
+            if blame(error) is Blame.MACHINE:
+                self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
             return
         self.shelf.ledger.finish(job, published.done, now=now)
         del self.unarchived[job.id]

@@ -162,11 +162,16 @@ def remove_if_empty(folder: Path) -> None:
             raise
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Two names of one file, not two files that are equal; links are not followed."""
+    return os.path.samestat(one.lstat(), other.lstat())
+
+
 def is_same_content(one: Path, other: Path) -> bool:
     """Both are the same file, or an interrupted move's equal copies; links are not followed."""
     if not exists(one):
         return True
-    if os.path.samestat(one.lstat(), other.lstat()):
+    if is_same_file(one, other):
         return True
     descriptors = open_if_regular(one), open_if_regular(other)
     try:

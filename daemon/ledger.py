@@ -195,11 +195,6 @@ class Ledger(Database):
         assert cursor.lastrowid is not None
         return Drop(cursor.lastrowid, folder, path, now, now)
 
-    def reopen_drop(self, drop: Drop) -> None:
-        """A batch goes on in the folder where it stopped."""
-        with self.transaction() as db:
-            db.execute("UPDATE drops SET closed_at = NULL WHERE id = ?", (drop.id,))
-
     def close_drop(self, drop: Drop, *, now: float) -> None:
         """No more pictures come into this folder."""
         with self.transaction() as db:

@@ -42,9 +42,10 @@ class Originals:
     def has_vanished(self, job: Job) -> bool:
         """Somebody has deleted the claimed original; its result is all that is left to keep."""
         assert job.archive is not None
-        root = self.shelf.folders[job.folder].path
-        if files.exists(job.source) or files.exists(job.archive) or not files.is_folder(root):
+        if files.exists(job.source) or files.exists(job.archive):
             return False
+        if self.shelf.standby.absence(self.shelf.folders[job.folder]):
+            return False  # with all its claims; an empty mount point is there all the same
         logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
         return True
 

@@ -80,7 +80,9 @@ class Recovery:
     def mend_claim(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """One file that was taken out of a hot folder: does its row know of it?"""
         job = self.shelf.records.job(claim.job_id)
-        if job is not None and job.state is State.DONE:
+        if job is None and store.is_unclaimed(folder.path, claim):
+            store.unclaim(folder.path, claim.relative, claim.job_id)
+        elif job is not None and job.state is State.DONE:
             self.delivery.originals.put_away(
                 job
             )  # a power cut undid the last rename, but not the row
@@ -95,13 +97,15 @@ class Recovery:
             logger.info("adopted %s", printable(claim.relative), extra=about(fresh))
 
     def remove_orphans(self) -> None:
-        """Delete half-written results in the drops that were open."""
-        for drop in self.shelf.records.open_drops():
+        """Delete what was half written: results, manifests, reasons, the status."""
+        places = [drop.path for drop in self.shelf.records.open_drops()]
+        places += [self.delivery.quarantine / name for name in self.shelf.folders]
+        for place in (*places, self.shelf.standby.state):
             try:
-                for part in store.remove_orphans(drop.path):
+                for part in store.remove_orphans(place):
                     logger.info("removed unfinished %s", printable(part))
             except OSError as error:
-                logger.warning("unfinished files in %s: %s", printable(drop.path), describe(error))
+                logger.warning("unfinished files in %s: %s", printable(place), describe(error))
 
     def remove_unused_drops(self) -> None:
         """Remove folders that were made for a drop which never got its row; they hold nothing."""

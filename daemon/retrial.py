@@ -42,7 +42,10 @@ def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> 
     folder = folders.get(name)
     if folder is None or not parts:
         return f"{printable(picture)}: folder {name!r} is not configured any more; it stays"
-    place = files.free_name(folder.path.joinpath(*parts), lambda path: False)
+    place = folder.path.joinpath(*parts)
+    # An interrupted retry has left one file under two names: it is finished, not begun again.
+    if not (files.exists(place) and files.is_same_file(place, picture)):
+        place = files.free_name(place, lambda path: False)
     try:
         store.reinstate(picture, place)
     except OSError as error:

@@ -18,6 +18,7 @@ from daemon.files import (
     free_name,
     identity,
     is_same_content,
+    is_same_file,
     make_folders,
     move,
     remove_if_empty,
@@ -32,6 +33,7 @@ CLAIMS = ".cvunetd"
 ORIGINALS = "originals"
 MANIFEST = "manifest.json"
 MARKER = ".cvunetd-drop"
+PROBE = ".cvunetd-probe"
 OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}|cvunetd-\d+)\.part")
 DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
@@ -72,11 +74,21 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
 
 def unclaim(root: Path, relative: Path, job_id: str) -> None:
     """Put a claimed file back, unless another has its name by now: then it is adopted later."""
+    claimed = root / CLAIMS / job_id / relative
     try:
-        settle_name(root / CLAIMS / job_id / relative, root / relative)
+        if is_unclaimed(root, Claim(job_id, relative, claimed)):
+            claimed.unlink()
+        else:
+            settle_name(claimed, root / relative)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
     drop_claim(root, job_id)
+
+
+def is_unclaimed(root: Path, claim: Claim) -> bool:
+    """A crash came between the two steps of `unclaim`: the file has both names."""
+    made = identity(root / claim.relative)
+    return made is not None and made == identity(claim.path)
 
 
 def claims(root: Path) -> Iterator[Claim]:
@@ -154,7 +166,10 @@ def reject(
 def reinstate(quarantined: Path, place: Path) -> None:
     """Bring a quarantined original back; the reason goes when the file has gone."""
     make_folders(place.parent)
-    move(quarantined, place)
+    if exists(place) and is_same_file(place, quarantined):
+        quarantined.unlink()
+    else:
+        move(quarantined, place)
     reason_file(quarantined).unlink(missing_ok=True)
 
 
@@ -231,7 +246,10 @@ def drops(root: Path) -> list[Path]:
 def mark_drop(drop: Path) -> Path:
     """Leave the mark without which retention never deletes."""
     make_folders(drop)
-    (drop / MARKER).write_text("This folder was made by cvunetd, which deletes it in time.\n")
+    with (drop / MARKER).open("w", encoding="utf-8") as stream:
+        stream.write("This folder was made by cvunetd, which deletes it in time.\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     return drop
 
 
@@ -274,9 +292,9 @@ def remove_remains(drop: Path) -> bool:
     return True
 
 
-def remove_orphans(drop: Path) -> list[Path]:
-    """Delete the unfinished files that a crash left in a drop; only names that we give."""
-    orphans = [part for part in drop.rglob(".*.part") if OUR_PART.fullmatch(part.name)]
+def remove_orphans(folder: Path) -> list[Path]:
+    """Delete the unfinished files that a crash left below a folder; only names that we give."""
+    orphans = [part for part in folder.rglob(".*.part") if OUR_PART.fullmatch(part.name)]
     for part in orphans:
         part.unlink()
     return orphans
@@ -284,10 +302,11 @@ def remove_orphans(drop: Path) -> list[Path]:
 
 def check_writable(folder: Path) -> None:
     """`MachineError` if no file can be made in a folder; makes the folder if need be."""
-    probe = folder / f".cvunetd-probe-{os.getpid()}"
+    # The same name for all, so that what a death leaves behind is removed by the next probe.
+    probe = folder / PROBE
     try:
         make_folders(folder)
         probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
         raise MachineError(f"{folder} cannot be written: {describe(error)}") from error

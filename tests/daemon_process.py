@@ -22,13 +22,15 @@ SETTINGS = {
 }
 
 
-def wait_for(what: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> bool:
+def wait_for(
+    what: Callable[[], bool], *, patience_s: float = PATIENCE_S, pause_s: float = 0.05
+) -> bool:
     """Wait until something is so; False if it never is."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         if what():
             return True
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return False
 
 
@@ -66,17 +68,22 @@ class Daemon:
         *,
         extra_environment: dict[str, str] | None = None,
         wrapper: tuple[str, ...] = (),
+        arguments: list[str] | None = None,
     ) -> None:
-        """``wrapper``: a command that ends by running the one that follows it, in its own place."""
+        """``wrapper``: a command that ends by running the one that follows it, in its own place.
+
+        ``arguments`` start something else that serves in the same way.
+        """
         self.base = base
         self.hot = base / "hot"
         self.hot.mkdir(exist_ok=True)
         self.config = base / "config.yaml"
         self.config.write_text(yaml.safe_dump(SETTINGS | (settings or {})))
         self.log = base / "log"
+        self.log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*wrapper, *command("run", "--config", self.config)],
+                [*wrapper, *(arguments or command("run", "--config", self.config))],
                 cwd=base,
                 env=environment() | (extra_environment or {}),
                 stderr=log,
@@ -84,7 +91,7 @@ class Daemon:
 
     def wait_ready(self) -> None:
         """The model is warm and the folders are watched."""
-        assert wait_for(lambda: "watching" in self.log.read_text() or self.has_ended()), self.told()
+        assert wait_for(lambda: "watching" in self.told() or self.has_ended()), self.told()
         assert not self.has_ended(), self.told()
 
     def has_ended(self) -> bool:
@@ -92,8 +99,10 @@ class Daemon:
         return self.process.poll() is not None
 
     def told(self) -> str:
-        """Its log."""
-        return self.log.read_text()
+        """What this life has logged."""
+        with self.log.open("rb") as log:
+            log.seek(self.log_start)
+            return log.read().decode("utf-8", "replace")
 
     def terminate(self) -> int:
         """SIGTERM; the exit status."""

@@ -139,16 +139,6 @@ def test_drop_needs_a_folder_of_its_own(ledger: Ledger):
         ledger.open_drop("hot", DROP, now=NOW)
 
 
-def test_closed_drop_can_be_opened_again(ledger: Ledger, records: Records):
-    """A batch goes on where it stopped."""
-    (drop,) = records.open_drops()
-    ledger.close_drop(drop, now=NOW)
-    closed = records.open_drops()
-    ledger.reopen_drop(drop)
-
-    assert ([], [drop]) == (closed, records.open_drops())
-
-
 def test_deleted_drop_is_forgotten(ledger: Ledger, records: Records):
     """With its jobs."""
     ledger.add(make_job())

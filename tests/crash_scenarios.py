@@ -1,0 +1,238 @@
+"""The kinds of life that a process may die in."""
+
+import json
+
+from daemon import retrial
+from daemon.assembly import Workplace, assemble_batch
+from daemon.config import Config
+from daemon.engines.direct import DirectEngine
+from daemon.jobs import Hint
+from daemon.running import BATCH_STATE, batch_folder, forget_changed
+from daemon.service import Inbox
+from tests.crash_kit import (
+    PICTURES,
+    Scenario,
+    Step,
+    World,
+    check_pictures,
+    drops,
+)
+
+DAY_S = 86_400.0
+
+
+def serve(world: World) -> None:
+    """Start, do everything, close the drop."""
+    world.kit.start()
+    world.kit.pass_time(24, step_s=2)
+
+
+def serve_a_minute(world: World) -> None:
+    """Long enough to resume after standby."""
+    world.kit.start()
+    world.kit.pass_time(60, step_s=2)
+
+
+def three_and_a_bad_one(world: World) -> None:
+    """The usual outcome."""
+    check_pictures(world, good=PICTURES[:3], bad=PICTURES[3:])
+
+
+def serve_for_days(world: World) -> None:
+    """A life that is long enough for retention."""
+    if "old" not in world.memo:
+        serve(world)
+        world.memo.add("old")
+    else:
+        world.kit.start()
+    world.kit.time.seconds += 8 * DAY_S
+    world.kit.pass_time(2 * 3600, step_s=1800)
+
+
+def all_deleted(world: World) -> None:
+    """Drops go whole; quarantine stays. A row may outlive its folder until the ledger ages it."""
+    assert drops(world) == []
+    assert world.contents("failed", "*[!n]") == ["bad.jpg"]
+
+
+def serve_without_output(world: World) -> None:
+    """No drop can be made for a while: what was claimed goes back."""
+    outputs = world.base / "outputs"
+    with world.outside():
+        if outputs.is_file():
+            outputs.unlink()
+    world.kit.start()
+    if "blocked" not in world.memo and not list(outputs.glob("outputs_*")):
+        with world.outside():
+            world.memo.add("blocked")
+            outputs.rmdir()
+            outputs.write_text("in the way")
+        world.kit.pass_time(4, step_s=2)
+        with world.outside():
+            outputs.unlink()
+    world.kit.pass_time(640, step_s=20)
+
+
+def serve_and_retry(world: World) -> None:
+    """`cvunetd retry --all` after the cause has been mended, again after each death."""
+    config = world.base / "config.yaml"
+    with world.outside():
+        config.write_text("folders: [{path: hot}]\n")
+    world.kit.start()
+    if "mended" not in world.memo:
+        world.kit.pass_time(24, step_s=2)
+        world.memo.add("mended")
+    list(retrial.retry(config, [], is_all=True))
+    world.kit.service.sweep(world.kit.service.shelf.folders["hot"], Hint.SWEEP)
+    world.kit.pass_time(24, step_s=2)
+
+
+def retried(world: World) -> None:
+    """A retry that was stopped and is begun again gets every picture once."""
+    originals = [text for drop in drops(world) for text in world.contents(f"{drop}/originals")]
+    assert sorted(originals) == sorted(PICTURES)
+    assert world.contents("hot", "*.*") == []
+
+
+def serve_renamed(world: World) -> None:
+    """The folder gets another name in the configuration after its first life."""
+    kit = world.kit
+    if "lived" in world.memo:
+        kit.folder = kit.folder | {"name": "renamed"}
+        serve(world)
+        return
+    world.memo.add("lived")
+    kit.is_held = True
+    try:
+        kit.start()
+        kit.pass_time(6, step_s=2)
+    finally:
+        kit.is_held = False
+    kit.die()
+    kit.folder = kit.folder | {"name": "renamed"}
+    serve(world)
+
+
+def beside_others(world: World) -> None:
+    """Neither result nor original overwrites what somebody else has put there."""
+    [drop] = drops(world)
+    assert world.contents(drop, "*.png") == ["cut out: stolen.jpg", "somebody else's"]
+    assert world.contents(f"{drop}/originals") == ["somebody else's too", "stolen.jpg"]
+
+
+def serve_as_batch(world: World) -> None:
+    """`cvunetd batch`, started again after each death."""
+    config = Config.model_validate({"folders": [{"path": "hot"}], "retention": {"min_free_mb": 0}})
+    out = world.base / "outputs"
+    folder = batch_folder(config, world.base, world.kit.hot, out)
+    state = out / BATCH_STATE
+    with world.outside():
+        state.mkdir(exist_ok=True)
+    service = assemble_batch(
+        config,
+        Workplace([folder], state=state, quarantine=state / "failed"),
+        out,
+        DirectEngine(world.work),
+        inbox=Inbox(),
+        clocks=world.kit.time.clocks,
+    )
+    forget_changed(service)
+    service.startup()
+    while service.has_work(is_patient=True):
+        service.tick(0)
+    service.shutdown()
+
+
+def serve_twice_as_batch(world: World) -> None:
+    """The second run tries again what failed in the first."""
+    serve_as_batch(world)
+    world.memo.add("mended")
+    serve_as_batch(world)
+
+
+def mirrored(world: World) -> None:
+    """Every picture has one result and has stayed where it was."""
+    assert world.contents("outputs", "*.png") == sorted(
+        f"cut out: {text}" for text in world.contents("hot")
+    )
+
+
+def named(name: str) -> Step:
+    """The one picture came out, under whatever name, unless its starts were used up."""
+
+    def check(world: World) -> None:
+        content = name if "changing" not in name else "new version"
+        reasons = [json.loads(text) for text in world.contents("failed", "*.json")]
+        if reasons:  # one start was used up by the scenario, and then there were two deaths
+            assert [(r["attempts"], "died 3 times" in r["reason"]) for r in reasons] == [(3, True)]
+            check_pictures(world, good=(), bad=(content,))
+            return
+        check_pictures(world, good=(content,), bad=())
+
+    return check
+
+
+SCENARIOS = (
+    Scenario(name="archive", check=three_and_a_bad_one, live=serve),
+    Scenario(name="delete", folder={"originals": "delete"}, check=three_and_a_bad_one, live=serve),
+    Scenario(name="keep", folder={"originals": "keep"}, check=three_and_a_bad_one, live=serve),
+    Scenario(name="another file system", is_across=True, check=three_and_a_bad_one, live=serve),
+    Scenario(name="no hard links", has_links=False, check=three_and_a_bad_one, live=serve),
+    Scenario(
+        name="retention",
+        pictures=("a.jpg", "bad.jpg"),
+        live=serve_for_days,
+        check=all_deleted,
+        is_counted=False,
+    ),
+    Scenario(
+        name="changed while it is cut out",
+        pictures=("changing.jpg",),
+        check=named("changing.jpg"),
+        is_counted=False,
+        live=serve,
+    ),
+    Scenario(
+        name="names taken",
+        pictures=("stolen.jpg",),
+        check=beside_others,
+        is_counted=False,
+        live=serve,
+    ),
+    Scenario(
+        name="unforeseen at first",
+        pictures=("shaky.jpg",),
+        check=named("shaky.jpg"),
+        is_counted=False,
+        live=serve,
+    ),
+    Scenario(
+        name="machine trouble at first",
+        pictures=("unlucky.jpg",),
+        check=named("unlucky.jpg"),
+        is_counted=False,
+        live=serve_a_minute,
+    ),
+    Scenario(
+        name="no output folder",
+        pictures=("a.jpg",),
+        live=serve_without_output,
+        check=named("a.jpg"),
+        is_counted=False,
+    ),
+    Scenario(name="retry", live=serve_and_retry, check=retried, is_counted=False),
+    Scenario(
+        name="folder renamed",
+        pictures=("a.jpg",),
+        live=serve_renamed,
+        check=named("a.jpg"),
+        is_counted=False,
+    ),
+    Scenario(
+        name="batch",
+        pictures=("a.jpg", "sub/a.jpg", "bad.jpg"),
+        live=serve_twice_as_batch,
+        check=mirrored,
+        is_counted=False,
+    ),
+)

@@ -1,0 +1,124 @@
+"""`make torture`: every case in a process of its own, then one table; not clean, not well."""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.crash_kit import folder_in_memory
+from tests.torture.burst import burst
+from tests.torture.kills import kills
+from tests.torture.mounts import mounts
+from tests.torture.steps import random_lives, steps
+from tests.torture.tally import Row, table
+from tests.torture.ways_in import ways_in
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How much of everything."""
+
+    files: int = 800
+    burst: int = 20_000
+    kills: int = 30
+    photos: int = 210
+    seconds: int = 2
+    examples: int = 400
+    seed: int = 0
+
+
+WHOLE = Length()
+QUICK = Length(files=120, burst=1500, kills=6, photos=48, seconds=0, examples=40)
+
+Case = Callable[[Path, Length], list[Row]]
+#: Long ones first: they run side by side.
+CASES: dict[str, Case] = {
+    "kills": lambda base, length: kills(
+        base, kills=length.kills, photos=length.photos, seed=length.seed
+    ),
+    "steps": lambda base, length: steps(base, seconds=length.seconds),
+    "ways": lambda base, length: ways_in(base, files=length.files),
+    "burst": lambda base, length: burst(base, files=length.burst),
+    "mounts": lambda base, length: mounts(base),
+    "machine": lambda base, length: random_lives(examples=length.examples, seed=length.seed),
+}
+
+
+def parse() -> argparse.Namespace:
+    """The command line; a number for each field of `Length`."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the share for CI")
+    parser.add_argument("--only", action="append", choices=CASES, help="may be repeated")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="side by side")
+    parser.add_argument("--keep", type=Path, help="a new folder for all remains, for inspection")
+    parser.add_argument("--as-json", action="store_true", help=argparse.SUPPRESS)
+    for name in asdict(WHOLE):
+        parser.add_argument(f"--{name}", type=int, help=f"default: {getattr(WHOLE, name)}")
+    return parser.parse_args()
+
+
+def length_of(options: argparse.Namespace) -> Length:
+    """What was asked for, from quick or whole."""
+    given = {name: getattr(options, name) for name in asdict(WHOLE)}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    return Length(**asdict(QUICK if options.quick else WHOLE) | wanted)
+
+
+def main() -> int:
+    """The exit status: 1 if something was lost, repeated or torn, or a case broke."""
+    options = parse()
+    length, names = length_of(options), options.only or list(CASES)
+    if options.as_json:
+        logging.disable()
+        with workspace(options.keep) as base:
+            rows = [row for name in names for row in CASES[name](base, length)]
+        print(json.dumps([asdict(row) for row in rows]))
+        return 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        found = list(pool.map(lambda name: run_apart(name, options, length), names))
+    rows = [row for rows in found for row in rows]
+    print(table(rows))
+    return 0 if all(row.is_clean for row in rows) else 1
+
+
+def run_apart(name: str, options: argparse.Namespace, length: Length) -> list[Row]:
+    """One case in a process of its own; one that breaks counts as a loss."""
+    command = [sys.executable, "-m", "tests.torture", "--as-json", "--only", name]
+    for key, value in asdict(length).items():
+        command += [f"--{key}", str(value)]
+    if options.keep is not None:
+        command += ["--keep", str(options.keep / name)]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    print(f"{name}: {'done' if ended.returncode == 0 else 'broke'}", file=sys.stderr, flush=True)
+    if ended.returncode == 0:
+        return [Row(**row) for row in json.loads(ended.stdout.splitlines()[-1])]
+    print(ended.stderr, file=sys.stderr)
+    return [Row(f"{name}: broke, see above", lost=1)]
+
+
+@contextmanager
+def workspace(kept: Path | None) -> Iterator[Path]:
+    """Where a case lives: in memory if that is possible, or where somebody wants to look."""
+    if kept is None:
+        with folder_in_memory() as folder:
+            yield folder
+        return
+    kept.mkdir(parents=True)
+    yield Path(tempfile.mkdtemp(dir=kept))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
