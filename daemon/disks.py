@@ -4,6 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
+from daemon.errors import MachineError, describe
+from daemon.files import make_folders
+
+#: The same name for all, so that what a death leaves behind is removed by the next probe.
+PROBE = ".cvunetd-probe"
+
 
 def free_bytes(folder: Path) -> int:
     """Space that we may still write; looks at the nearest folder that exists."""
@@ -23,3 +29,14 @@ def free_inodes(folder: Path) -> int | None:
 def is_read_only(folder: Path) -> bool:
     """Its file system is mounted so."""
     return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def check_writable(folder: Path) -> None:
+    """`MachineError` if no file can be made in a folder; makes the folder if need be."""
+    probe = folder / PROBE
+    try:
+        make_folders(folder)
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"{folder} cannot be written: {describe(error)}") from error

@@ -108,11 +108,11 @@ class Recovery:
                 logger.warning("unfinished files in %s: %s", printable(place), describe(error))
 
     def remove_unused_drops(self) -> None:
-        """Remove folders that were made for a drop which never got its row; they hold nothing."""
+        """Remove what an interrupted making or deletion of a drop has left: our mark at most."""
         for root in sorted({folder.output_root for folder in self.shelf.folders.values()}):
             try:
                 for drop in store.drops(root):
-                    if self.shelf.records.drop_at(drop) is None and store.remove_remains(drop):
+                    if not self.shelf.records.is_open(drop) and store.remove_remains(drop):
                         logger.info("removed unused %s", printable(drop))
             except OSError as error:
                 logger.warning("unused drops in %s: %s", printable(root), describe(error))

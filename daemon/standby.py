@@ -126,9 +126,9 @@ class Standby:
         """Read and write where the folder's pictures come from and go to; raises if that fails."""
         os.scandir(folder.path).close()
         if folder.originals != "keep":
-            store.check_writable(folder.path / store.CLAIMS)
-        store.check_writable(folder.output_root)
-        store.check_writable(self.quarantine)
+            disks.check_writable(folder.path / store.CLAIMS)
+        disks.check_writable(folder.output_root)
+        disks.check_writable(self.quarantine)
         return ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import disposal
-from daemon.errors import MachineError, describe
+from daemon.errors import describe
 from daemon.files import (
     NAME_MAX_BYTES,
     exists,
@@ -33,7 +33,6 @@ CLAIMS = ".cvunetd"
 ORIGINALS = "originals"
 MANIFEST = "manifest.json"
 MARKER = ".cvunetd-drop"
-PROBE = ".cvunetd-probe"
 OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}|cvunetd-\d+)\.part")
 DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
@@ -298,15 +297,3 @@ def remove_orphans(folder: Path) -> list[Path]:
     for part in orphans:
         part.unlink()
     return orphans
-
-
-def check_writable(folder: Path) -> None:
-    """`MachineError` if no file can be made in a folder; makes the folder if need be."""
-    # The same name for all, so that what a death leaves behind is removed by the next probe.
-    probe = folder / PROBE
-    try:
-        make_folders(folder)
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise MachineError(f"{folder} cannot be written: {describe(error)}") from error

@@ -100,7 +100,7 @@ class World:
         if not (self.base / "state/ledger.db").exists():
             return set()
         ledger = Ledger(self.base / "state/ledger.db")
-        jobs = Records(ledger).in_state(State.RUNNING) if ledger.version() else []
+        jobs = Records(ledger).in_state(State.RUNNING) if has_tables(ledger) else []
         ledger.close()
         return {
             (str(job.relative), job.attempts)
@@ -109,10 +109,23 @@ class World:
             and not (job.quarantine and not files.exists(job.source))
         }
 
+    def rows(self) -> int:
+        """How many pictures the ledger knows."""
+        ledger = Ledger(self.base / "state/ledger.db")
+        counts = Records(ledger).counts()
+        ledger.close()
+        return sum(sum(states.values()) for states in counts.values())
+
     def contents(self, top: str, pattern: str = "*") -> list[str]:
         """Sorted contents of all files below a folder."""
         found = (self.base / top).rglob(pattern)
         return sorted(path.read_text() for path in found if path.is_file())
+
+
+def has_tables(ledger: Ledger) -> bool:
+    """The process did not die before it had made them."""
+    version = ledger.first("PRAGMA user_version")
+    return version is not None and version[0] > 0
 
 
 Step = Callable[[World], None]

@@ -39,20 +39,39 @@ def three_and_a_bad_one(world: World) -> None:
 
 
 def serve_for_days(world: World) -> None:
-    """A life that is long enough for retention."""
+    """A life that is long enough for retention, also where it has to believe a new date first."""
     if "old" not in world.memo:
         serve(world)
         world.memo.add("old")
     else:
         world.kit.start()
     world.kit.time.seconds += 8 * DAY_S
-    world.kit.pass_time(2 * 3600, step_s=1800)
+    world.kit.pass_time(24 * 3600, step_s=4 * 3600)
 
 
 def all_deleted(world: World) -> None:
-    """Drops go whole; quarantine stays. A row may outlive its folder until the ledger ages it."""
+    """Drops go whole, rejected pictures with their reasons, and all their rows."""
     assert drops(world) == []
-    assert world.contents("failed", "*[!n]") == ["bad.jpg"]
+    assert world.contents("failed") == []
+    assert world.rows() == 0
+
+
+def lose_an_original(world: World) -> None:
+    """Its owner deletes a kept original that is done."""
+    if "old" in world.memo:
+        with world.outside():
+            (world.kit.hot / "a.jpg").unlink(missing_ok=True)
+    serve_for_days(world)
+    if "lost" not in world.memo:
+        world.memo.add("lost")
+        lose_an_original(world)
+
+
+def one_remembered(world: World) -> None:
+    """The other row stays, so that its original is not cut out again."""
+    assert drops(world) == []
+    assert world.contents("hot", "*.jpg") == ["stays.jpg"]
+    assert world.rows() == 1
 
 
 def serve_without_output(world: World) -> None:
@@ -180,9 +199,17 @@ SCENARIOS = (
     Scenario(name="no hard links", has_links=False, check=three_and_a_bad_one, live=serve),
     Scenario(
         name="retention",
-        pictures=("a.jpg", "bad.jpg"),
+        pictures=("a.jpg", "sub/bad.jpg"),
         live=serve_for_days,
         check=all_deleted,
+        is_counted=False,
+    ),
+    Scenario(
+        name="kept originals go",
+        pictures=("a.jpg", "stays.jpg"),
+        folder={"originals": "keep"},
+        live=lose_an_original,
+        check=one_remembered,
         is_counted=False,
     ),
     Scenario(

@@ -71,6 +71,8 @@ class Machine(RuleBasedStateMachine):
         self.writers: dict[str, BinaryIO] = {}
         self.aged: set[str] = set()
         """Published, then deleted with their drops."""
+        self.aged_rejects: set[str] = set()
+        """Rejected, then deleted from quarantine."""
         self.homes: dict[str, Path] = {}
         self.serial = 0
         self.deaths = 0
@@ -261,16 +263,20 @@ class Machine(RuleBasedStateMachine):
         return shown + self.texts("outputs/outputs_*/sub_*/*.png")
 
     def forget_what_was_deleted(self) -> None:
-        """Retention takes whole drops."""
-        for content, drop in list(self.homes.items()):
-            if not drop.exists():
+        """Retention takes whole drops, and rejected pictures."""
+        for content, home in list(self.homes.items()):
+            if not home.exists():
                 if content in self.whole:
                     self.whole.discard(content)
-                    self.aged.add(content)
+                    is_rejected = home.is_relative_to(self.base / "failed")
+                    (self.aged_rejects if is_rejected else self.aged).add(content)
                 del self.homes[content]
         for path in self.base.glob("outputs/outputs_*/originals/**/*"):
             if path.is_file():
                 self.homes[path.read_text()] = path.parents[-len(self.base.parts) - 2]
+        for path in self.base.glob("failed/hot/**/*[!n]"):
+            if path.is_file():
+                self.homes[path.read_text()] = path
 
     @invariant()
     def every_content_is_in_one_place(self) -> None:
@@ -335,9 +341,9 @@ class Machine(RuleBasedStateMachine):
         """For the table of `make torture`: contents that were whole and that nobody took away."""
         rejected = self.texts("failed/hot/**/*[!n]")
         self.totals["deaths"] = self.deaths
-        self.totals["dropped"] = len(self.whole | self.aged)
+        self.totals["dropped"] = len(self.whole | self.aged | self.aged_rejects)
         self.totals["published"] = len(self.aged | (self.whole & set(self.results())))
-        self.totals["quarantined"] = len(self.whole & set(rejected))
+        self.totals["quarantined"] = len(self.aged_rejects | (self.whole & set(rejected)))
 
 
 def has_files(job: Job) -> bool:

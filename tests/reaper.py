@@ -37,7 +37,17 @@ CHANGES = (
     "unlink",
     "utime",
 )
-WATCHED = ("daemon.store", "daemon.files", "daemon.ledger")
+WATCHED = (
+    "daemon.store",
+    "daemon.disks",
+    "daemon.disposal",
+    "daemon.files",
+    "daemon.ledger",
+    "daemon.database",
+)
+#: What the folders are called that the paths of a call may be relative to.
+PATHS = dict.fromkeys(("link", "rename", "replace"), ("src_dir_fd", "dst_dir_fd"))
+ONE_PATH = ("dir_fd",)
 WRITES = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_RDWR
 TORN = b'{"to'
 FIRST_PID = 100_000
@@ -124,7 +134,8 @@ class Reaper:
                 self.step(name, Path(f"/proc/self/fd/{args[0]}").readlink())
                 return None
             paths = tuple(
-                absolute(path, kwargs.get("dir_fd")) for path in args[: 1 + name_two(name)]
+                absolute(path, kwargs.get(key, kwargs.get("dir_fd")))
+                for path, key in zip(args, PATHS.get(name, ONE_PATH), strict=False)
             )
             self.step(name, *paths)
             self.obey_file_systems(name, paths)
@@ -180,11 +191,6 @@ class Reaper:
             self.ledgers.append(ledger)
 
         return opened
-
-
-def name_two(name: str) -> bool:
-    """The call takes two paths."""
-    return name in ("link", "rename", "replace", "symlink")
 
 
 def absolute(path: Any, folder: int | None) -> Path:

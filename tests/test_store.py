@@ -285,7 +285,7 @@ def test_free_space_of_a_folder_to_be(tmp_path: Path):
 
 def test_writable_folder(tmp_path: Path):
     """It is made, and the probe does not stay."""
-    store.check_writable(tmp_path / "a")
+    disks.check_writable(tmp_path / "a")
 
     assert names_in(tmp_path / "a") == []
 
@@ -295,4 +295,4 @@ def test_folder_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").touch()
 
     with pytest.raises(MachineError, match=r"file/a cannot be written: NotADirectoryError|Exists"):
-        store.check_writable(tmp_path / "file" / "a")
+        disks.check_writable(tmp_path / "file" / "a")
