@@ -2,9 +2,9 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon import folders as hot_folders
@@ -57,6 +57,8 @@ class Workplace:
     folders: list[HotFolder]
     state: Path
     quarantine: Path
+    locks: Mapping[str, Lock] = field(default_factory=dict)
+    """Of hot folders that we own, by their names."""
 
 
 def workplace(config: Config, base: Path) -> Workplace:
@@ -69,33 +71,31 @@ def workplace(config: Config, base: Path) -> Workplace:
 
 
 @contextmanager
-def locked(place: Workplace) -> Iterator[None]:
+def locked(place: Workplace) -> Iterator[Workplace]:
     """Own the state folder and every hot folder that we may write to."""
-    taken = lock_all(place)
-    yield
-    for lock in taken:
+    state, hot = lock_all(place)
+    yield replace(place, locks=hot)
+    for lock in (state, *hot.values()):
         lock.release()
 
 
-def lock_all(place: Workplace) -> list[Lock]:
-    """Take all locks; `InstallError` names the one that somebody else holds."""
-    wanted = [(place.state / locks.FILE, f"state folder {place.state}")]
-    wanted += [
-        (folder.path / store.CLAIMS / locks.FILE, f"hot folder {folder.path}")
+def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
+    """Take the locks of state and hot folders; `InstallError` names one that another holds."""
+    state = Lock(place.state / locks.FILE)
+    hot = {
+        folder.name: (Lock(folder.path / store.CLAIMS / locks.FILE), f"hot folder {folder.path}")
         for folder in place.folders
         if folder.originals != "keep"
-    ]
-    taken: list[Lock] = []
+    }
     try:
-        for path, what in wanted:
-            lock = Lock(path)
+        state.take(f"state folder {place.state}")
+        for lock, what in hot.values():
             lock.take(what)
-            taken.append(lock)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it passes: systemd shall try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
-    return taken
+    return state, {name: lock for name, (lock, _) in hot.items()}
 
 
 def assemble(
@@ -205,6 +205,7 @@ def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drop
             state=place.state,
             quarantine=place.quarantine,
             check_ledger=ledger.check_writable,
+            locks=place.locks,
         ),
     )
 

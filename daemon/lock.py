@@ -18,10 +18,12 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.what = ""
         self.descriptor: int | None = None
 
     def take(self, what: str) -> None:
         """Own ``what``; `InstallError` names the process that owns it already."""
+        self.what = what
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         if not is_locked_within(descriptor, PROBE_S):
@@ -33,6 +35,20 @@ class Lock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         self.descriptor = descriptor
+
+    def is_in_place(self) -> bool:
+        """What we hold is what has the path now; a folder that was made anew has no owner yet."""
+        if self.descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self.descriptor), self.path.lstat())
+        except FileNotFoundError:
+            return False
+
+    def renew(self) -> None:
+        """Own what has the path now; `InstallError` as in `take`."""
+        self.release()
+        self.take(self.what)
 
     def release(self) -> None:
         """Let go; the file stays, since removing it would race with the next owner."""

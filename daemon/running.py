@@ -50,7 +50,7 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     """`cvunetd run`."""
     config, base, place = prepare(config_path, start_logging)
     inbox = stoppable(on_signal)
-    with locked(place):
+    with locked(place) as place:
         engine = open_local(config, base)
         service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=True)
         service.run()
@@ -61,7 +61,7 @@ def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: On
     """`cvunetd once`; how many pictures failed or could not be done."""
     config, base, place = prepare(config_path, start_logging)
     inbox = stoppable(on_signal)
-    with locked(place):
+    with locked(place) as place:
         engine = open_local(config, base)
         service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=False)
         service.run_once(is_patient=False)
@@ -93,7 +93,7 @@ def batch(
     state = folder.output_root / BATCH_STATE
     place = Workplace([folder], state=state, quarantine=state / "failed")
     inbox = stoppable(on_signal)
-    with locked(place):
+    with locked(place) as place:
         engine = open_local(config, base)
         service = assemble_batch(
             config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()

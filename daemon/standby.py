@@ -2,12 +2,13 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from daemon import disks, store
-from daemon.errors import LedgerError, MachineError, describe
+from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
+from daemon.lock import Lock
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +26,17 @@ class Standby:
         state: Path,
         quarantine: Path,
         check_ledger: Callable[[], None],
+        locks: Mapping[str, Lock],
     ) -> None:
-        """``check_ledger`` raises `LedgerError` if the ledger cannot be written."""
+        """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
+
+        ``locks``: those of the hot folders that we own, by their names.
+        """
         self.min_free_mb = min_free_mb
         self.state = state
         self.quarantine = quarantine
         self.check_ledger = check_ledger
+        self.locks = locks
         self.ledger_trouble = ""
         self.reasons: dict[str, str] = {}
         self.mounts: dict[str, Path] = {}
@@ -96,6 +102,7 @@ class Standby:
         try:
             return (
                 self.absence(folder)
+                or self.rivalry(folder)
                 or self.shortage(folder.output_root)
                 or self.shortage(self.state)
                 or (self.probe(folder) if is_thorough else "")
@@ -109,6 +116,16 @@ class Standby:
             return f"{folder.path} is not there (deleted, renamed or not mounted)"
         mount = self.mounts.setdefault(folder.name, mount_of(folder.path))
         return "" if mount.is_mount() else f"{mount} is not mounted any more"
+
+    def rivalry(self, folder: HotFolder) -> str:
+        """Another daemon owns the folder that was made anew in this place; if none does, we do."""
+        lock = self.locks.get(folder.name)
+        try:
+            if lock is not None and not lock.is_in_place():
+                lock.renew()
+        except InstallError as error:
+            return str(error)
+        return ""
 
     def shortage(self, place: Path) -> str:
         """Too little space is left at a place, or none for another file's name."""

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from daemon import lock as locks
+from daemon import store
 from daemon.errors import InstallError
 from daemon.lock import Lock, owner
+from tests.service_kit import Kit
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +158,46 @@ def test_releasing_twice_is_well(tmp_path: Path):
     lock.release()
 
     assert lock.descriptor is None
+
+
+def test_a_lock_follows_a_folder_that_was_made_anew(tmp_path: Path):
+    """What is held is the old folder's file; renewed, it is the new one's."""
+    folder = tmp_path / "hot"
+    lock = Lock(folder / "lock")
+    before = lock.is_in_place()
+    lock.take("hot folder")
+    held = lock.is_in_place()
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    away = lock.is_in_place()
+    lock.renew()
+
+    assert (before, held, away, lock.is_in_place()) == (False, True, False, True)
+    assert owner(folder / "lock") == os.getpid()
+    assert owner(tmp_path / "away" / "lock") is None
+    lock.release()
+
+
+def test_a_folder_made_anew_belongs_to_whoever_comes_first(tmp_path: Path):
+    """We stand by while it is another daemon's, and own it as soon as we can."""
+    kit = Kit(tmp_path)
+    path = kit.hot / store.CLAIMS / locks.FILE
+    ours, theirs = Lock(path), Lock(path)
+    ours.take(f"hot folder {kit.hot}")
+    kit.service.shelf.standby.locks = {"hot": ours}
+    kit.hot.rename(tmp_path / "away")
+    kit.hot.mkdir()
+    theirs.take("the same")
+    kit.pass_time(15, step_s=5)
+    kit.drop("a.jpg")
+    kit.pass_time(15, step_s=5)
+    reason, untouched = kit.service.shelf.standby.reasons["hot"], kit.left_in_hot()
+    theirs.release()
+    kit.pass_time(30, step_s=1)
+    kit.die()
+
+    assert "in use by another cvunetd" in reason
+    assert untouched == [".cvunetd/lock", "a.jpg"]
+    assert kit.results() == ["a.png", "originals/a.jpg"]
+    assert ours.is_in_place()
+    ours.release()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.daemon_process import SETTINGS, Daemon, call, wait_for
+from tests.daemon_process import SETTINGS, Daemon, call
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -32,7 +32,7 @@ def test_second_daemons_are_refused_and_a_dead_ones_lock_is_not(tmp_path: Path) 
     left = (tmp_path / "state/lock").read_text().strip()
     second = Daemon(tmp_path)
     try:
-        assert wait_for(lambda: second.told().count("watching") == 2), second.told()
+        second.wait_ready()
         status = call(tmp_path, "status", "--config", second.config)
         ended = second.terminate()
     finally:

@@ -78,7 +78,7 @@ def main() -> None:
     place = workplace(config, base)
     inbox = Inbox()
     signal.signal(signal.SIGTERM, lambda number, frame: inbox.put(Stop(number)))
-    with locked(place):
+    with locked(place) as place:
         engine = DirectEngine(copy_out)
         service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=True)
         service.run()
