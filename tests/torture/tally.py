@@ -100,8 +100,8 @@ class Ground:
 
     def left_in_hot(self) -> list[Path]:
         """Files that wait or are claimed."""
-        lock = self.hot / CLAIMS / "lock"
-        return [path for path in regular_files(self.hot) if path != lock]
+        ours = {self.hot / CLAIMS / name for name in ("lock", "canary")}
+        return [path for path in regular_files(self.hot) if path not in ours]
 
     def row(self, case: str) -> Row:
         """The verdict."""
