@@ -83,19 +83,20 @@ def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
     """Take the locks of state and hot folders; `InstallError` names one that another holds."""
     state = Lock(place.state / locks.FILE)
     hot = {
-        folder.name: (Lock(folder.path / store.CLAIMS / locks.FILE), f"hot folder {folder.path}")
+        folder.name: Lock(folder.path / store.CLAIMS / locks.FILE)
         for folder in place.folders
         if folder.originals != "keep"
     }
     try:
         state.take(f"state folder {place.state}")
-        for lock, what in hot.values():
-            lock.take(what)
+        for folder in place.folders:
+            if folder.name in hot:
+                hot[folder.name].take(f"hot folder {folder.path}")
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it passes: systemd shall try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
-    return state, {name: lock for name, (lock, _) in hot.items()}
+    return state, hot
 
 
 def assemble(
