@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NotRequired, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -53,17 +53,33 @@ class Finish:
     background: tuple[int, int, int] | None = None
 
 
+class Options(TypedDict):
+    """How a predictor looks at pictures."""
+
+    precision: Precision
+    input_size: int
+    is_mirrored: NotRequired[bool]
+
+
 class Predictor:
     """A model on one device, ready for batches; `predict` is for one thread at a time."""
 
     def __init__(
-        self, model: nn.Module, *, device: torch.device, precision: Precision, input_size: int
+        self,
+        model: nn.Module,
+        *,
+        device: torch.device,
+        precision: Precision,
+        input_size: int,
+        is_mirrored: bool = False,
     ) -> None:
+        """``is_mirrored``: every picture is looked at twice, the second time in a mirror."""
         if input_size <= 0 or input_size % STRIDE:
             raise ValueError(f"input_size is {input_size}; it must be a multiple of {STRIDE}")
         self.device = device
         self.precision = choose_precision(precision, device)
         self.input_size = input_size
+        self.is_mirrored = is_mirrored
         self.model = model.eval().to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
 
@@ -116,6 +132,8 @@ class Predictor:
         image = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             logits: Tensor = self.model(image)  # Bx1xSxS
+            if self.is_mirrored:
+                logits = (logits + self.model(image.flip(-1)).flip(-1)) / 2
         answer: Alpha = logits[:, 0].float().cpu().numpy()
         return answer
 
@@ -154,18 +172,14 @@ def translate(error: RuntimeError) -> CvunetError | None:
     return None
 
 
-def open_predictor(
-    weights_path: Path, *, device: str, precision: Precision, input_size: int
-) -> Predictor:
+def open_predictor(weights_path: Path, *, device: str, **options: Unpack[Options]) -> Predictor:
     """Load the weights onto a device: "auto", "cpu", "cuda" or "cuda:N".
 
     `WeightsError` as `weights.load`, `DeviceError` if the device is absent, `ValueError` if
     ``input_size`` is no multiple of 32.
     """
     chosen = choose_device(device)
-    return Predictor(
-        weights.load(weights_path), device=chosen, precision=precision, input_size=input_size
-    )
+    return Predictor(weights.load(weights_path), device=chosen, **options)
 
 
 def choose_device(name: str) -> torch.device:

@@ -45,6 +45,7 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         devices=config.model.devices,
         precision=config.model.precision,
         input_size=config.model.input_size,
+        is_mirrored=config.model.mirror,
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
     )

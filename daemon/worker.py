@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 import cv2
 import numpy as np
@@ -39,9 +39,6 @@ from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Rendering, T
 logger = logging.getLogger(__name__)
 
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
-
 @dataclass(slots=True)
 class Item:
     """A task on its way through the stages."""
@@ -57,14 +54,11 @@ class Item:
 
 
 def open_predictors(
-    file: Path, *, devices: Sequence[str], precision: Precision, input_size: int
+    file: Path, *, devices: Sequence[str], **options: Unpack[matting.Options]
 ) -> list[Predictor]:
     """One predictor for each device; `InstallError` if weights or device are missing."""
     try:
-        return [
-            matting.open_predictor(file, device=device, precision=precision, input_size=input_size)
-            for device in devices
-        ]
+        return [matting.open_predictor(file, device=device, **options) for device in devices]
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
 

@@ -111,6 +111,34 @@ def test_batch_is_one_forward():
     assert model.seen == [(3, 3, SIZE, SIZE)]
 
 
+class Leftness(nn.Module):
+    """Logits of 2 in the left half and 0 in the right one, plus the red channel."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        side = torch.zeros_like(image[:, :1])
+        side[..., : SIZE // 2] = 2
+        return side + image[:, :1]
+
+
+def test_mirror_averages_two_looks():
+    """What the network says of one side only is halved, what the picture says stays in place."""
+    bright_left = plain(0)
+    bright_left[:, : SIZE // 4] = 255
+    once, twice = (
+        Predictor(
+            Leftness(), device=CPU, precision="float32", input_size=SIZE, is_mirrored=is_mirrored
+        ).predict([bright_left])[0]
+        for is_mirrored in (False, True)
+    )
+
+    def logits(alpha: NDArray[np.float32]) -> list[float]:
+        row = alpha[0, [0, SIZE // 2 - 1, SIZE // 2, SIZE - 1]].astype(np.float64)
+        return [round(float(value), 3) for value in np.log(row / (1 - row))]
+
+    assert logits(once) == [3, 1, -1, -1]
+    assert logits(twice) == [2, 0, 0, 0]
+
+
 def test_warm_runs_each_size_twice():
     """The first run plans, the second may record."""
     model = Brightness()

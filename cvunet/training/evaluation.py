@@ -121,7 +121,11 @@ def choose(options: argparse.Namespace) -> list[Case]:
 def enter(options: argparse.Namespace) -> list[Contestant]:
     """All contestants asked for, ours first."""
     predictor = matting.open_predictor(
-        options.weights, device=options.device, precision="auto", input_size=options.size
+        options.weights,
+        device=options.device,
+        precision="auto",
+        input_size=options.size,
+        is_mirrored=options.mirror,
     )
     contestants: list[Contestant] = [Ours(predictor)]
     if options.u2net is not None:
@@ -158,6 +162,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     parser.add_argument("--weights", type=Path, default=Path("models/cvunet.pth"))
     parser.add_argument("--size", type=int, default=512, help="side of the network's input")
+    parser.add_argument("--mirror", action="store_true", help="ours looks twice (model.mirror)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--u2net", type=Path, help="u2net.onnx, to be scored beside ours")
     parser.add_argument("--alphas", type=Path, action="append", default=[], metavar="FOLDER",

@@ -23,6 +23,7 @@ class EngineSettings:
     devices: tuple[str, ...]
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     input_size: int
+    is_mirrored: bool
     max_batch: int
     max_wait_s: float
 
@@ -42,6 +43,7 @@ def open_engine(settings: EngineSettings) -> Worker:
         devices=settings.devices,
         precision=settings.precision,
         input_size=settings.input_size,
+        is_mirrored=settings.is_mirrored,
     )
     threads = max(1, min(cores(), 16) // 2 + 1)
     limits = Limits(
