@@ -173,8 +173,11 @@ def is_same_content(one: Path, other: Path) -> bool:
     """Both are the same file, or an interrupted move's equal copies; links are not followed."""
     if not exists(one):
         return True
-    if is_same_file(one, other):
-        return True
+    try:
+        if is_same_file(one, other):
+            return True
+    except FileNotFoundError:
+        return False  # taken away while we look
     descriptors = open_if_regular(one), open_if_regular(other)
     try:
         if None in descriptors:

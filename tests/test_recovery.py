@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import store
+from daemon import files, store
 from daemon.jobs import Identity, Job, Outcome, State, Task
 from tests.reaper import Died
 from tests.service_kit import Kit, copy_out
@@ -183,7 +183,7 @@ def test_a_result_that_could_not_be_seen_at_the_start_is_not_doubled(
     kit.drop("cat.jpg")
     with pytest.raises(Died):
         kit.pass_time(3)
-    identity = store.identity
+    identity = files.identity
 
     def stale(path: Path) -> Identity | None:
         if path.is_relative_to(tmp_path / "outputs"):
