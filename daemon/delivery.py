@@ -166,10 +166,10 @@ class Delivery:
         self.next_try = monotonic + UNARCHIVED_S
         for job_id, published in list(self.unarchived.items()):
             job = self.shelf.records.job(job_id)
-            if job is not None and job.state is State.RUNNING:
+            if job is None or job.state is not State.RUNNING:
+                del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
+            elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
                 self.finish(replace(published, job=job), now=now)
-            else:  # closed already: only the ledger's answer was lost
-                del self.unarchived[job_id]
 
     # --- a picture that did not -----------------------------------------------------------
 

@@ -90,7 +90,9 @@ def test_a_job_does_not_begin_into_the_empty_folder(tmp_path: Path, table: Table
     assert list((tmp_path / "outputs").iterdir()) == []
 
 
-def test_an_original_is_not_archived_into_the_empty_folder(tmp_path: Path, table: Table) -> None:
+def test_an_original_is_not_archived_into_the_empty_folder(
+    tmp_path: Path, table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its result was published a moment before."""
     table.mount("outputs")
     kit = Kit(tmp_path)
@@ -105,10 +107,12 @@ def test_an_original_is_not_archived_into_the_empty_folder(tmp_path: Path, table
     kit.drop("a.jpg")
     kit.pass_time(60, step_s=1)
     written = list((tmp_path / "outputs").iterdir())
+    complaints = caplog.text.count("could not be put away")
     table.mount("outputs")
     kit.pass_time(60, step_s=1)
 
     assert written == []
+    assert complaints == 1
     assert kit.results() == ["a.png", "originals/a.jpg"]
 
 
