@@ -1,6 +1,5 @@
 """Puts a service together: the only place that names concrete classes."""
 
-import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from daemon.dispatcher import Dispatcher
 from daemon.drops import Drops, FixedDrop, TimedDrops
 from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
-from daemon.errors import InstallError, MachineError, describe
+from daemon.errors import InstallError, MachineError, describe, is_passing
 from daemon.hearing import Hearing
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
@@ -94,7 +93,7 @@ def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
             if folder.name in hot:
                 hot[folder.name].take(f"hot folder {folder.path}")
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it passes: systemd shall try again
+        if is_passing(error):  # systemd shall try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
     return state, hot

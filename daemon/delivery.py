@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon import files, store
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError, blame, describe, printable
-from daemon.intake import Shelf
+from daemon.intake import AFTER_OTHERS_S, Shelf
 from daemon.jobs import (
     MAX_ATTEMPTS,
     Cancelled,
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 RETRY_S = 5.0  # doubled with each attempt
 UNARCHIVED_S = 10.0
 HELD_S = 600.0
-AFTER_OTHERS_S = 20.0
 #: A picture that cannot be decoded yet is looked at this many times before it is old enough.
 DEFERRALS = 12
 
@@ -119,15 +118,18 @@ class Delivery:
             try:
                 store.publish(job.part, job.target)
             except FileExistsError:
+                if files.is_same_content(job.part, job.target):
+                    break  # the result of an earlier life, which its recovery could not see
                 job = self.rename(folder, job, now=now)
             except OSError:
                 # Renamed, but not known to be durable: making it again would publish it twice.
                 if not store.is_published(job.part, job.target):
                     raise
-                store.remove_part(job.part)
-                return job
+                break
             else:
                 return job
+        store.remove_part(job.part)
+        return job
 
     def rename(self, folder: HotFolder, job: Job, *, now: float) -> Job:
         """Other names in the same drop; the part, named by id, stays where it is."""
@@ -164,10 +166,10 @@ class Delivery:
         self.next_try = monotonic + UNARCHIVED_S
         for job_id, published in list(self.unarchived.items()):
             job = self.shelf.records.job(job_id)
-            if job is not None and job.state is State.RUNNING:
+            if job is None or job.state is not State.RUNNING:
+                del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
+            elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
                 self.finish(replace(published, job=job), now=now)
-            else:  # closed already: only the ledger's answer was lost
-                del self.unarchived[job_id]
 
     # --- a picture that did not -----------------------------------------------------------
 
@@ -216,6 +218,8 @@ class Delivery:
             if renewed is None:
                 return
             job = renewed
+        if job.changed_at > now:  # the clock has been set back: its age begins anew
+            job = self.shelf.ledger.note_version(job, job.identity, now=now)
         if current is not None and is_young(job, folder.defer_s, now):
             wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
             logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))

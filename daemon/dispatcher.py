@@ -1,5 +1,6 @@
 """From the queue to the engine: which job starts when, and where its result will lie."""
 
+import errno
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -85,6 +86,8 @@ class Dispatcher:
         """The folder for the result; a drop that somebody has deleted is replaced by a new one."""
         folder, drop = self.shelf.folders[job.folder], self.shelf.records.drop_of(job)
         if not files.is_folder(drop.path):
+            if self.shelf.standby.is_away(folder):
+                raise OSError(errno.ENODEV, "its disk is not there", str(drop.path))
             drop = self.shelf.drops.place(folder, now=now)
             is_taken = self.shelf.records.is_reserved
             fresh = names(folder, drop, job.relative, job.id, is_taken=is_taken)

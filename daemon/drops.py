@@ -22,6 +22,14 @@ MANIFEST_RETRY_S = 30.0
 MANIFEST_PAUSES = 20  # a large one rests for so many times as long as it took
 
 
+IsAway = Callable[[str], bool]
+
+
+def never(folder: str) -> bool:
+    """All disks are there."""
+    return False
+
+
 class Drops(Protocol):
     """Where results go."""
 
@@ -31,8 +39,11 @@ class Drops(Protocol):
     def touch(self, drop_id: int) -> None:
         """A job of this drop has ended; its manifest is out of date."""
 
-    def upkeep(self, *, now: float, is_final: bool = False) -> None:
-        """Write manifests that are due; close drops that are through."""
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+        """Write manifests that are due; close drops that are through.
+
+        ``is_away`` tells whether the disks of a hot folder, by its name, are away.
+        """
 
 
 class Manifests:
@@ -129,7 +140,7 @@ class TimedDrops:
         """Its manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
         """Manifests, then drops without new pictures and without open jobs are closed."""
         drops = self.records.open_drops()
         self.manifests.write_due(
@@ -137,16 +148,19 @@ class TimedDrops:
         )
         for drop in drops:
             if self.is_idle(drop, now) and not self.records.has_open_jobs(drop):
-                self.close(drop, now=now)
+                self.close(drop, is_away=is_away, now=now)
 
     def is_idle(self, drop: Drop, now: float) -> bool:
         """No picture has come for long enough; a drop of a folder that is gone idles at once."""
         folder = self.folders.get(drop.folder)
         return folder is None or not 0 <= now - drop.last_at < folder.drop_idle_s
 
-    def close(self, drop: Drop, *, now: float) -> None:
+    def close(self, drop: Drop, *, is_away: IsAway, now: float) -> None:
         """The last manifest, then the row. A drop that somebody has deleted is only closed."""
-        if files.is_folder(drop.path) and not self.manifests.write(drop, closed_at=now, now=now):
+        if not files.is_folder(drop.path):
+            if is_away(drop.folder):
+                return  # without its last manifest it would never be deleted
+        elif not self.manifests.write(drop, closed_at=now, now=now):
             return
         self.ledger.close_drop(drop, now=now)
         self.manifests.forget(drop)
@@ -170,7 +184,7 @@ class FixedDrop:
         """Its manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
         """Write the manifest when it is due; a batch's folder does not close."""
         self.manifests.write_due([self.drop], now=now, is_final=is_final)
 

@@ -1,11 +1,13 @@
 """From configuration to the values that the parts take: absolute paths, merged settings, checks."""
 
 import os
+import stat
 import sys
 from pathlib import Path
 
+from daemon import store
 from daemon.config import Config, Folder, Model, Output
-from daemon.errors import InstallError
+from daemon.errors import InstallError, MachineError, describe, is_passing
 from daemon.jobs import HotFolder, Rendering
 
 WHITE = (255, 255, 255)
@@ -105,9 +107,11 @@ def missing(folders: list[HotFolder]) -> list[str]:
 def fault_of(folder: HotFolder) -> str:
     """What is wrong with a hot folder itself; empty if nothing is."""
     try:
-        if not folder.path.is_dir():
+        if not is_dir(folder.path):
             return f"folder {folder.path} does not exist: make it, or mend folders[].path"
-        is_kept = folder.originals == "keep"
+        is_kept, claims = folder.originals == "keep", folder.path / store.CLAIMS
+        if not is_kept and claims.is_symlink():
+            return f"{claims} is a link, which claimed pictures would follow: remove it"
         if os.access(folder.path, os.R_OK | os.X_OK | (0 if is_kept else os.W_OK)):
             return ""
         if not is_kept and os.statvfs(folder.path).f_flag & os.ST_RDONLY:
@@ -116,6 +120,8 @@ def fault_of(folder: HotFolder) -> str:
                 " or set originals: keep"
             )
     except OSError as error:
+        if is_passing(error):  # systemd shall try again
+            raise MachineError(f"folder {folder.path}: {describe(error)}") from error
         return (
             f"folder {folder.path} cannot be entered ({error.strerror}): mend the modes of the"
             " folders above; under systemd see ProtectHome="
@@ -124,6 +130,14 @@ def fault_of(folder: HotFolder) -> str:
         f"folder {folder.path} may not be {'read' if is_kept else 'written'} by this user:"
         " change its owner or mode, or set originals: keep if it is read-only"
     )
+
+
+def is_dir(path: Path) -> bool:
+    """As `Path.is_dir`, which from Python 3.14 on takes a share that is down for none."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def twins(folders: list[HotFolder]) -> list[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import files, scan, store
+from daemon import files, scan, store, tree
 from daemon.drops import Drops
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobqueue import JobQueue
@@ -60,6 +60,10 @@ class Intake:
             return  # renamed out of the folder
         if scan.has_ignored_part(seen.path.relative_to(folder.path)):
             return
+        # An event is older than what has the name now: a link that is no folder of ours.
+        inside = seen.path.relative_to(folder.path)
+        if tree.leads_over_link(folder.path, inside):
+            return
         if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
             return
         self.hinted[folder.name] += 1
@@ -74,6 +78,7 @@ class Intake:
         """Look at everything that lies in a folder, whatever events have said."""
         if self.shelf.standby.has(folder.name):
             return
+        self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         self.swept_at[folder.name] = now
 
@@ -122,6 +127,8 @@ class Intake:
 
     def accept(self, folder: HotFolder, settled: Settled, *, monotonic: float, now: float) -> bool:
         """Claim one file and enter it; trouble makes the folder rest and the file stay."""
+        if self.shelf.standby.is_away(folder):
+            return False  # swept when the folder resumes
         try:
             job = self.claim(folder, settled, now=now)
         except FileNotFoundError:
@@ -156,6 +163,8 @@ class Intake:
         found_by = settled.hint.found_by
         self.refused.pop(settled.path, None)
         if folder.originals == "keep":
+            if tree.leads_over_link(folder.path, relative):
+                return None
             identity = look(settled.path)
             if identity is None or self.shelf.records.knows_version(identity, settled.path):
                 return None

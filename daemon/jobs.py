@@ -10,6 +10,7 @@ from typing import Literal
 from daemon.errors import Blame
 
 MAX_ATTEMPTS = 3
+LARGEST = 2**63 - 1  # what SQLite holds
 
 
 class State(Enum):
@@ -51,7 +52,17 @@ class Identity:
         """The identity of a regular file; None for anything else."""
         if not stat.S_ISREG(status.st_mode):
             return None
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(
+            folded(status.st_dev),
+            folded(status.st_ino),
+            status.st_size,
+            min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
+        )
+
+
+def folded(number: int) -> int:
+    """An unsigned number of 64 bits as a signed one, which is what the ledger can hold."""
+    return number - 2**64 if number > LARGEST else number
 
 
 @dataclass(frozen=True, slots=True)

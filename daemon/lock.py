@@ -25,7 +25,9 @@ class Lock:
         """Own ``what``; `InstallError` names the process that owns it already."""
         self.what = what
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # What a link leads to would be written over.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o644)
         if not is_locked_within(descriptor, PROBE_S):
             holder = written_id(descriptor) or "unknown"
             os.close(descriptor)

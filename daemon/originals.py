@@ -1,5 +1,6 @@
 """What becomes of an original once its result has been published."""
 
+import errno
 import logging
 
 from daemon import files, store
@@ -31,6 +32,8 @@ class Originals:
         """Move the original beside its result; if its name is taken, under another."""
         while True:
             assert job.archive is not None
+            if self.shelf.standby.is_away(self.shelf.folders[job.folder]):
+                raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
             try:
                 store.archive(job.source, job.archive)
             except FileExistsError:

@@ -3,7 +3,7 @@
 import logging
 
 from daemon import files, store
-from daemon.delivery import Delivery, Unarchived
+from daemon.delivery import HELD_S, Delivery, Unarchived
 from daemon.errors import describe, printable
 from daemon.intake import Intake, Shelf
 from daemon.jobs import MAX_ATTEMPTS, HotFolder, Job, State
@@ -129,5 +129,6 @@ class Recovery:
                     printable(job.source),
                 )
                 continue
-            delay = not_before if not_before > now else 0.0
+            # Longer than the longest delay: the clock was wrong when it was written.
+            delay = min(not_before, now + HELD_S) if not_before > now else 0.0
             self.shelf.queue.put(job, priority=folder.priority, not_before=delay)

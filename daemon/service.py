@@ -176,7 +176,9 @@ class Service:
                 self.next_sweep[name] = 0.0
 
     def wait_s(self) -> float:
-        """How long nothing is due."""
+        """How long nothing is due; while the ledger is in trouble nothing is begun."""
+        if self.shelf.standby.ledger_trouble:
+            return TICK_S
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
         waits = [TICK_S]
         if self.shelf.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
@@ -206,10 +208,15 @@ class Service:
     def upkeep(self, *, monotonic: float, now: float) -> None:
         """What is due by time."""
         self.parts.delivery.finish_unarchived(monotonic=monotonic, now=now)
-        self.shelf.drops.upkeep(now=now)
+        self.shelf.drops.upkeep(now=now, is_away=self.is_away)
         if self.parts.retention is not None:
             local_now = self.clocks.local(now)
             self.parts.retention.sweep(monotonic=monotonic, now=now, local_now=local_now)
+
+    def is_away(self, name: str) -> bool:
+        """The disks of a folder are not there; one that is not configured any more has none."""
+        folder = self.shelf.folders.get(name)
+        return folder is not None and self.shelf.standby.is_away(folder)
 
     def snapshot(self) -> Snapshot:
         """The moment, for status."""
@@ -267,6 +274,6 @@ class Service:
         with self.parts.suspension.guarding():
             if self.parts.suspension.is_on:
                 self.parts.suspension.end(now=now)
-            self.shelf.drops.upkeep(now=now, is_final=True)
+            self.shelf.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         logger.info("stopped; %s pictures wait for the next start", len(self.shelf.queue))

@@ -1,5 +1,6 @@
 """Hints that something happened in a hot folder. Nothing relies on them."""
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -137,6 +138,10 @@ class Watcher:
                 watches.append(
                     observer.schedule(handler, str(place), recursive=is_deep, event_filter=EVENTS)
                 )
+        except RecursionError as error:  # watchdog walks through the tree by calling itself
+            self.remove(folder)
+            text = "its folders lie too deep in each other to be watched"
+            raise OSError(errno.ENAMETOOLONG, text, str(folder.path)) from error
         except OSError:
             self.remove(folder)
             raise

@@ -133,6 +133,8 @@ def test_nobody_imports_the_top():
         ("daemon.recovery", "daemon.delivery"),
         ("daemon.drops", "daemon.store"),
         ("daemon.store", "daemon.files"),
+        ("daemon.store", "daemon.tree"),
+        ("daemon.disposal", "daemon.mounts"),
         ("daemon.records", "daemon.ledger"),
         ("daemon.ledger", "daemon.database"),
         ("cvunet.network", "cvunet.encoder"),

@@ -1,5 +1,6 @@
 """From configuration to hot folders: merged settings, absolute paths, checks between folders."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from daemon import folders
 from daemon.config import Config
-from daemon.errors import InstallError
+from daemon.errors import InstallError, MachineError
 from daemon.folders import find_weights, hot_folders, parse_colour, resolve
 from daemon.jobs import HotFolder
 
@@ -281,3 +282,21 @@ def test_kept_originals_need_no_right_to_write(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
 
     assert only_folder(tmp_path, folders=[{"path": "hot", "originals": "keep"}]).originals == "keep"
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EHOSTDOWN, errno.ETIMEDOUT])
+def test_a_share_that_is_down_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    """It passes: systemd shall try again, which it does not after a fault of configuration."""
+    real = Path.stat
+
+    def down(path: Path, **options: Any) -> os.stat_result:
+        if path == tmp_path / "hot":
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", down)
+
+    with pytest.raises(MachineError, match="hot"):
+        hot_folders(Config(), tmp_path)
