@@ -23,6 +23,7 @@ SOLE_IMPORTERS = {
     "PIL": {"cvunet/images.py"},
     "systemd": {"daemon/notify.py"},
     "tqdm": {"daemon/running.py"},
+    "prometheus_client": {"daemon/metrics.py"},
 }
 
 
