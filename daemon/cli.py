@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -139,16 +140,37 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
+json_option = click.option("--json", "is_json", is_flag=True, help="For programs.")
+
+
 @main.command()
+@json_option
 @config_option
 @answering
-def status(config_path: Path | None) -> int:
+def status(config_path: Path | None, is_json: bool) -> int:
     """Show what the daemon is doing and what became of the pictures."""
+    from daemon import listing
     from daemon import status as status_module
 
-    for line in status_module.lines(config_path):
+    now = time.time()
+    found = status_module.gather(config_path, now=now)
+    for line in [status_module.document(found)] if is_json else listing.lines(found, now=now):
         click.echo(line)
     return 0
+
+
+@main.command()
+@json_option
+@config_option
+@answering
+def doctor(config_path: Path | None, is_json: bool) -> int:
+    """Look for what is wrong with the set-up, and tell the line that mends it."""
+    from daemon import doctor as doctor_module
+
+    findings = list(doctor_module.examine(config_path))
+    for line in [doctor_module.document(findings)] if is_json else doctor_module.lines(findings):
+        click.echo(line)
+    return 0 if doctor_module.is_well(findings) else EXIT_SOME_FAILED
 
 
 @main.command()

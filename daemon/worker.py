@@ -292,7 +292,8 @@ def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
         raise MachineError(f"{task.part.parent} cannot be written: {describe(error)}") from error
 
 
-def check_weights(path: Path) -> None:
-    """`InstallError` if the weights are missing, altered or of another network."""
+def check_weights(path: Path, *, devices: Sequence[str] = ()) -> list[str]:
+    """What the devices are called here; `InstallError`, `DeviceError` if anything is not there."""
     with translated():
         weights.load(path)
+        return [str(matting.choose_device(name)) for name in devices]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon import status
+from daemon import listing, status
 from daemon.ledger import Ledger
 from daemon.lock import Lock
 from daemon.notify import Notifier
 from daemon.report import Report, Snapshot
+from daemon.status import Status
 from tests.samples import NOW, make_job
 
 SNAPSHOT = Snapshot(
@@ -44,7 +45,11 @@ class Bench:
 
     def lines(self) -> list[str]:
         """What a user sees."""
-        return list(status.lines(self.config))
+        return list(listing.lines(self.status(), now=NOW))
+
+    def status(self) -> Status:
+        """What a program sees."""
+        return status.gather(self.config, now=NOW)
 
 
 @pytest.fixture
