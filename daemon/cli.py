@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -154,8 +154,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
 
     now = time.time()
     found = status_module.gather(config_path, now=now)
-    for line in [status_module.document(found)] if is_json else listing.lines(found, now=now):
-        click.echo(line)
+    show([status_module.document(found)] if is_json else listing.lines(found, now=now))
     return 0
 
 
@@ -168,8 +167,7 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
     from daemon import doctor as doctor_module
 
     findings = list(doctor_module.examine(config_path))
-    for line in [doctor_module.document(findings)] if is_json else doctor_module.lines(findings):
-        click.echo(line)
+    show([doctor_module.document(findings)] if is_json else doctor_module.lines(findings))
     return 0 if doctor_module.is_well(findings) else EXIT_SOME_FAILED
 
 
@@ -181,8 +179,7 @@ def why(file: Path, config_path: Path | None) -> int:
     """Tell what became of a picture, or why nothing has: by any of its paths, or by its name."""
     from daemon import inquiry
 
-    for line in inquiry.lines(config_path, file):
-        click.echo(line)
+    show(inquiry.lines(config_path, file))
     return 0
 
 
@@ -233,6 +230,17 @@ def check_config(config_path: Path | None) -> int:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
     click.echo(f"weights: {weights}")
     return 0
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines, as far as somebody reads them: `cvunetd status | head` is no trouble."""
+    try:
+        for line in lines:
+            click.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What Python still holds back must not complain again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class JournalFormatter(logging.Formatter):

@@ -60,6 +60,8 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
 def editing(fault: str, config_path: Path | None) -> str:
     """The command that opens a configuration where its fault is."""
     found = FAULT.match(fault)
+    if found is None and (config_path is not None and not config_path.exists()):
+        return "cvunetd doctor --config /etc/cvunetd/config.yaml, or where else it is"
     number, path = (found[2], found[1]) if found is not None else ("1", str(config_path))
     return f"${{EDITOR:-vi}} +{number} {shlex.quote(path)}"
 

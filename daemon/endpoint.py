@@ -56,7 +56,7 @@ class Server(socketserver.ThreadingTCPServer):
         """Listens when this returns; `OSError` if it cannot."""
         self.pages = pages
         self.free = threading.BoundedSemaphore(MAX_REQUESTS)
-        self.file = address.path if isinstance(address, SocketFile) else None
+        self.file: Path | None = None
         if isinstance(address, Loopback):
             self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
             super().__init__((address.host, address.port), Handler)
@@ -65,7 +65,9 @@ class Server(socketserver.ThreadingTCPServer):
         remove_dead(address.path)
         # The library takes any address of the family; its types know only that of ports.
         super().__init__(os.fspath(address.path), Handler)  # type: ignore[arg-type]
-        address.path.chmod(SOCKET_MODE)
+        # Not before: a server that cannot bind closes itself, and the file there is not its own.
+        self.file = address.path
+        self.file.chmod(SOCKET_MODE)
 
     def process_request(self, request: Request, client_address: ClientAddress) -> None:
         """Begin to answer, if there is room."""

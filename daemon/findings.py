@@ -1,5 +1,6 @@
 """What a check of the set-up finds."""
 
+import grp
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -39,8 +40,11 @@ class Person:
 
     @property
     def group(self) -> str:
-        """By its number: there need be no name for it."""
-        return str(self.gid)
+        """Its own, by name if it has one."""
+        try:
+            return grp.getgrgid(self.gid).gr_name
+        except KeyError:
+            return str(self.gid)
 
 
 @dataclass(frozen=True, slots=True)

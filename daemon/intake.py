@@ -80,6 +80,10 @@ class Intake:
             return
         self.hinted[folder.name] += 1
         if self.shelf.standby.has(folder.name):
+            if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
+                self.backlog.note(
+                    folder.name, seen.path, identity, monotonic=monotonic, now=now
+                )  # somebody waits for it
             return
         if seen.hint is Hint.FOLDER:
             self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)

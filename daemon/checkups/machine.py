@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon import folders as hot_folders
 from daemon import hearing, limits, scan
+from daemon.config import Config
 from daemon.errors import DaemonError, describe
 from daemon.findings import Finding, Scene, failed, passed, skipped, warned
 
@@ -67,7 +69,7 @@ def of_limit(  # one check, with all that it compares
     allowed = limits.allowed(names)
     if allowed == limits.UNKNOWN:
         return skipped(check, "the kernel does not tell its limit")
-    more = f", {needed} more are needed" if needed else ""
+    more = f", {needed} more needed" if needed else ""
     least = "at least " if use.is_partial else ""
     text = f"{least}{used} of {allowed} are used{more}"
     name, number = limits.setting(names, needed=needed, enough=enough)
@@ -98,16 +100,23 @@ def network(scene: Scene) -> Iterator[Finding]:
         yield failed("weights", f"the network cannot be loaded: {describe(error)}", mend)
         return
     except DaemonError as error:
-        text, _, mend = str(error).rpartition(": ")
-        yield failed("weights", text, mend)
+        yield failed("weights", str(error), other_weights(scene))
         return
     yield passed("weights", f"{scene.weights} is as its manifest says")
     try:
         found = ", ".join(worker.check_weights(scene.weights, devices=scene.config.model.devices))
         yield passed("device", f"{names} is {found} here")
     except DaemonError as error:
-        mend = "mend the GPU's driver (below), or in the configuration: model: {device: auto}"
+        mend = f"mend what GPU says below, or in {scene.config_path}: model: {{device: auto}}"
         yield failed("device", str(error), mend)
+
+
+def other_weights(scene: Scene) -> str:
+    """Those that came with the program, if they are not the faulty ones."""
+    shipped = hot_folders.find_weights(Config(), scene.config_path.parent)
+    if shipped.exists() and shipped != scene.weights:
+        return f"in {scene.config_path}: model: {{weights: {shipped}}}"
+    return "install cvunet-daemon anew, or put back models/ of its source tree"
 
 
 def gpu(scene: Scene) -> Iterator[Finding]:
@@ -119,7 +128,7 @@ def gpu(scene: Scene) -> Iterator[Finding]:
     elif not has_card and not has_driver:
         text = "this machine has no NVIDIA card"
         if is_wanted:
-            yield failed("GPU", text, "in the configuration: model: {device: auto}")
+            yield failed("GPU", text, f"in {scene.config_path}: model: {{device: auto}}")
         else:
             yield passed("GPU", f"{text}: the CPU does the work")
     elif not has_driver:

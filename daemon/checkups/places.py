@@ -32,7 +32,7 @@ def of_hot_folder(folder: HotFolder, mounts: str) -> Finding:
     kind = scan.file_system(folder.path, mounts)
     if scan.is_silent(kind) and folder.watch == "inotify":
         text = f"{folder.path} is on {kind}, which tells nothing of what other machines write"
-        return warned(check, text, f"in the configuration, folder {folder.name}: watch: auto")
+        return warned(check, text, f"in the configuration, at folder {folder.name}: watch: auto")
     how = f"polled, {why}" if (why := hearing.silence_of(folder)) else "watched"
     here, there = nearest(folder.path), nearest(folder.output_root)
     if folder.originals == "archive" and here.stat().st_dev != there.stat().st_dev:
@@ -51,7 +51,7 @@ def of_store(what: str, path: Path, mounts: str, key: str) -> Finding:
     kind = scan.file_system(nearest(path), mounts)
     if kind in VOLATILE:
         text = f"{path} is on {kind}: all of it is lost when the machine starts anew"
-        return warned(check, text, f"in the configuration: {key} on a disk")
+        return warned(check, text, f"in the configuration: {key}: a folder on a disk")
     return passed(check, f"{path} is on {kind}")
 
 
@@ -91,7 +91,7 @@ def of_room(what: str, path: Path, needed_mb: float) -> Finding:
     """One place."""
     check = f"room for {what}"
     free_mb, inodes = disks.free_bytes(path) / MEGABYTE, disks.free_inodes(path)
-    here = shlex.quote(str(nearest(path)))
+    here = shlex.quote(str(next(one for one in (path, *path.parents) if one.is_mount())))
     counted = "" if inodes is None else f", {inodes} free inodes"
     text = f"{path} has {free_mb:.0f} MB{counted}; needed {needed_mb:.0f} MB"
     find = f"see what takes the room: du -xh --max-depth=2 {here} | sort -h | tail"
