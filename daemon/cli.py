@@ -166,7 +166,7 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
     """Look for what is wrong with the set-up, and tell the line that mends it."""
     from daemon import doctor as doctor_module
 
-    findings = list(doctor_module.examine(config_path))
+    findings = list(doctor_module.examine(config_path, now=time.time()))
     show([doctor_module.document(findings)] if is_json else doctor_module.lines(findings))
     return 0 if doctor_module.is_well(findings) else EXIT_SOME_FAILED
 

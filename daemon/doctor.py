@@ -34,7 +34,7 @@ WIDTH = 26
 FAULT = re.compile(r"(.+?):(\d+): ")
 
 
-def examine(config_path: Path | None) -> Iterator[Finding]:
+def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
     """All findings, one after the other; without a configuration there is but one sort."""
     try:
         config, base = configuration.load(config_path)
@@ -46,7 +46,7 @@ def examine(config_path: Path | None) -> Iterator[Finding]:
     yield passed("configuration", f"{found or 'no file, defaults only'}: without a fault")
     as_root = f"sudo cvunetd doctor --config {shlex.quote(str(found))}"
     try:
-        scene = look(config, base, found or Path("config.yaml"))
+        scene = look(config, base, found or Path("config.yaml"), now=now)
     except InstallError as error:
         yield failed("set-up", str(error), as_root)
         return
@@ -66,7 +66,7 @@ def editing(fault: str, config_path: Path | None) -> str:
     return f"${{EDITOR:-vi}} +{number} {shlex.quote(path)}"
 
 
-def look(config: Config, base: Path, path: Path) -> Scene:
+def look(config: Config, base: Path, path: Path, *, now: float) -> Scene:
     """Everything that checks need to know."""
     state = hot_folders.resolve(base, config.state_dir)
     pid, report = alive(state)
@@ -78,6 +78,7 @@ def look(config: Config, base: Path, path: Path) -> Scene:
         quarantine=hot_folders.resolve(base, config.quarantine_dir),
         weights=hot_folders.find_weights(config, base),
         person=owner(state),
+        now=now,
         pid=pid,
         report=report,
     )

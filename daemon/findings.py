@@ -58,6 +58,8 @@ class Scene:
     quarantine: Path
     weights: Path
     person: Person
+    now: float
+    """UTC seconds."""
     pid: int | None
     """The daemon's process; None if none runs."""
     report: dict[str, Any] = field(default_factory=dict)  # Any: JSON

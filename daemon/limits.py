@@ -79,13 +79,24 @@ def in_use(user: int) -> Use:
         try:
             if process.stat().st_uid != user:
                 continue
-            held = [fd for fd in (process / "fd").iterdir() if fd.readlink() == INSTANCE]
-            texts = [(process / "fdinfo" / fd.name).read_text(encoding="ascii") for fd in held]
+            counts = [watches_of(one) for one in (process / "fd").iterdir()]
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has just ended
         except PermissionError:
             is_partial = True
             continue
-        instances += len(texts)
-        watches += sum(text.count("inotify wd:") for text in texts)
+        held = [count for count in counts if count is not None]
+        instances += len(held)
+        watches += sum(held)
     return Use(watches, instances, is_partial)
+
+
+def watches_of(descriptor: Path) -> int | None:
+    """How many watches an open file of a process holds; None if it is no instance of inotify."""
+    try:
+        if descriptor.readlink() != INSTANCE:
+            return None
+        told = descriptor.parents[1] / "fdinfo" / descriptor.name
+        return told.read_text(encoding="ascii").count("inotify wd:")
+    except FileNotFoundError:
+        return None  # closed again, as the one that we list them by is

@@ -4,8 +4,8 @@ import os
 import shutil
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon import folders as hot_folders
@@ -185,9 +185,8 @@ def is_device(path: Path) -> bool:
 
 def clock(scene: Scene) -> Iterator[Finding]:
     """Folders are named and deleted by it."""
-    now = time.time()
-    if now < OLDEST:
-        text = f"the date is {time.strftime('%Y-%m-%d', time.gmtime(now))}: long past"
+    if scene.now < OLDEST:
+        text = f"the date is {datetime.fromtimestamp(scene.now, UTC):%Y-%m-%d}: long past"
         yield failed("clock", text, "timedatectl set-ntp true")
         return
     program = shutil.which("timedatectl")
