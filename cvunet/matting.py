@@ -112,6 +112,7 @@ class Predictor:
         """Bytes that torch holds of a CUDA device for this process, and all it has; else None."""
         if self.device.type != "cuda":
             return None
+        # Numbers that torch keeps anyway: nothing here waits for the device or fails with it.
         total = torch.cuda.get_device_properties(self.device).total_memory
         return torch.cuda.memory_reserved(self.device), total
 

@@ -85,13 +85,13 @@ def look(config: Config, base: Path, path: Path, *, now: float) -> Scene:
 
 
 def owner(state: Path) -> Person:
-    """Whoever has run the daemon here before; else whoever has made the folder, else we."""
+    """Whoever has run the daemon here, else whom the unit names, whose the folder is, or we."""
+    named = service.user()
+    if named is not None and not (state / lock.FILE).exists():
+        return Person(named.pw_name, named.pw_uid, named.pw_gid)
     for path in (state / lock.FILE, state):
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        return person(status.st_uid, status.st_gid)
+        if path.exists():
+            return person(path.stat().st_uid, path.stat().st_gid)
     return person(os.geteuid(), os.getegid())
 
 

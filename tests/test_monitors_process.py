@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.addresses import SocketFile
 from tests.daemon_process import Daemon, wait_for
-from tests.test_endpoint import SocketFile, ask
+from tests.test_endpoint import ask
 
 
 def answer(address: SocketFile, path: str) -> tuple[int, str]:

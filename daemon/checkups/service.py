@@ -1,6 +1,7 @@
 """The daemon as a service: is it alive and well, its unit, its libraries, its monitors."""
 
 import importlib.util
+import pwd
 import re
 import shlex
 import shutil
@@ -49,7 +50,7 @@ def unit(scene: Scene) -> Iterator[Finding]:
         yield skipped("unit", f"no {NAME} is installed")
         return
     yield score(path)
-    text = "\n".join(one.read_text(encoding="utf-8") for one in (path, *drop_ins()))
+    text = whole(path)
     yield from writable(scene, text)
     if "Type=notify" in text and importlib.util.find_spec("systemd") is None:
         yield failed(
@@ -62,6 +63,21 @@ def unit(scene: Scene) -> Iterator[Finding]:
 def unit_file() -> Path | None:
     """Where it is installed; None if it is not."""
     return next((folder / NAME for folder in UNIT_FOLDERS if (folder / NAME).is_file()), None)
+
+
+def user() -> pwd.struct_passwd | None:
+    """Whom the installed unit runs as; None if there is none, or no such user."""
+    path = unit_file()
+    names = [] if path is None else values(whole(path), "User")
+    try:
+        return pwd.getpwnam(names[-1]) if names else None
+    except KeyError:
+        return None
+
+
+def whole(path: Path) -> str:
+    """A unit and what changes it."""
+    return "\n".join(one.read_text(encoding="utf-8") for one in (path, *drop_ins()))
 
 
 def drop_ins() -> list[Path]:
