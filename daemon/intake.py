@@ -81,9 +81,8 @@ class Intake:
         self.hinted[folder.name] += 1
         if self.shelf.standby.has(folder.name):
             if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
-                self.backlog.note(
-                    folder.name, seen.path, identity, monotonic=monotonic, now=now
-                )  # somebody waits for it
+                # Nothing is taken now, but somebody waits for it.
+                self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
             return
         if seen.hint is Hint.FOLDER:
             self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)

@@ -219,6 +219,23 @@ def test_dashboard_and_alerts_ask_for_what_is_told(bulletin: Bulletin):
     assert asked - names == set()
 
 
+def test_dashboard_is_whole():
+    """No panel lies on another, each says where its figures come from, and in which unit."""
+    panels = json.loads((PROMETHEUS / "dashboard.json").read_text(encoding="utf-8"))["panels"]
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert {panel["datasource"]["uid"] for panel in panels} == {"${datasource}"}
+    assert all(panel["fieldConfig"]["defaults"]["unit"] for panel in panels)
+
+
 def test_there_are_three_alerts():
     """Each with what to do."""
     assert len(alerts()) == 3
