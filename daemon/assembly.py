@@ -119,7 +119,8 @@ def answering_monitors(
             f"metrics.listen is set, but {error.name} is missing:"
             " pip install 'cvunet-daemon[metrics]', or set metrics.listen: null"
         ) from error
-    pages = metrics.pages(bulletin, places=disk_places(place))
+    places = {"state": place.state, "quarantine": place.quarantine}
+    pages = metrics.pages(bulletin, places=places)
     endpoint = Endpoint(resolved(address, base), pages)
     endpoint.start()
     try:
@@ -133,12 +134,6 @@ def resolved(address: Address, base: Path) -> Address:
     if isinstance(address, SocketFile):
         return SocketFile(hot_folders.resolve(base, address.path))
     return address
-
-
-def disk_places(place: Workplace) -> dict[str, Path]:
-    """What has to have room, by what it is for."""
-    outputs = {f"output of {folder.name}": folder.output_root for folder in place.folders}
-    return outputs | {"state": place.state, "quarantine": place.quarantine}
 
 
 def assemble(

@@ -39,7 +39,7 @@ class Figures(Collector):
     """Turns the latest snapshot into families; runs in the threads of the endpoint."""
 
     def __init__(self, bulletin: Bulletin, *, places: Mapping[str, Path], clock: Clock) -> None:
-        """``places``: disks whose free space is told, by what they are for."""
+        """``places``: whose free space is told besides the outputs', by what they are for."""
         self.bulletin = bulletin
         self.places = places
         self.clock = clock
@@ -53,7 +53,7 @@ class Figures(Collector):
         yield gauge("ready", "1 if a picture that is dropped now is cut out.", float(ready))
         silence_s = self.bulletin.silence_s(monotonic)
         yield gauge("loop_age_seconds", "Since the service loop last turned.", silence_s)
-        yield from disk_families(self.places)
+        yield from disk_families({**outputs(snapshot), **self.places})
         if snapshot is not None:
             yield from counters(snapshot)
             yield from queues(snapshot, now)
@@ -165,6 +165,12 @@ def histograms(snapshot: Snapshot) -> Iterator[Metric]:
 def buckets(histogram: Histogram) -> list[tuple[str, float]]:
     """Upper bounds with how many were no longer than that, as Prometheus counts."""
     return list(zip(BOUNDS, accumulate(map(float, histogram.counts)), strict=True))
+
+
+def outputs(snapshot: Snapshot | None) -> dict[str, Path]:
+    """Where results go, by folder: as the daemon has it now, for it may be told anew."""
+    folders = snapshot.folders if snapshot is not None else {}
+    return {f"output of {name}": Path(folder.output_root) for name, folder in folders.items()}
 
 
 def disk_families(places: Mapping[str, Path]) -> Iterator[Metric]:

@@ -24,6 +24,7 @@ class FolderState:
     """A hot folder at one moment."""
 
     path: str
+    output_root: str
     unclaimed: int
     """Files that lie in it and are not ours yet."""
     oldest_at: float | None

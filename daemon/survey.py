@@ -62,6 +62,7 @@ class Survey:
         return {
             name: FolderState(
                 path=str(folder.path),
+                output_root=str(folder.output_root),
                 unclaimed=self.intake.backlog.count(name),
                 oldest_at=self.intake.backlog.oldest_at(name),
                 queued=queued[name] + len(self.dispatcher.resting.get(name, ())),

@@ -7,7 +7,7 @@ import pytest
 from daemon.bulletin import SILENCE_S, Bulletin
 from daemon.report import FolderState, Snapshot
 
-FOLDER = FolderState("/hot", 0, None, 0, 0, {}, {})
+FOLDER = FolderState("/hot", "/out", 0, None, 0, 0, {}, {})
 SNAPSHOT = Snapshot(
     device="cpu",
     running=0,

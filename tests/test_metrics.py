@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from daemon import disks
 from daemon.bulletin import Bulletin
 from daemon.endpoint import Page
 from daemon.gauges import Memory, Timings
@@ -46,8 +47,8 @@ SNAPSHOT = Snapshot(
     polled={"hot": "no watch left"},
     queue_size=64,
     folders={
-        "hot": FolderState("/hot", 7, NOW - 90, 2, 1, {"done": 4, "failed": 5}, {"event": 4}),
-        "scans": FolderState("/scans", 0, None, 0, 0, {"done": 0, "failed": 0}, {"event": 0}),
+        "hot": FolderState("/hot", "/", 7, NOW - 90, 2, 1, {"done": 4, "failed": 5}, {"event": 4}),
+        "scans": FolderState("/scans", "/", 0, None, 0, 0, {"done": 0, "failed": 0}, {"event": 0}),
     },
     memory={"cuda:0": Memory(100, 1000)},
     stages={"decode": histogram(0.02, 0.3)},
@@ -114,12 +115,26 @@ def test_figures(bulletin: Bulletin, sample: str, value: float):
     assert told(bulletin)[sample] == value
 
 
-def test_disks(bulletin: Bulletin, tmp_path: Path):
+def test_disks(bulletin: Bulletin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """By what they are for; one that cannot be asked leaves a gap and hides nothing else."""
-    found = told(bulletin, {"state": tmp_path, "quarantine": Path("/proc/self/mem/absent")})
+    dead = tmp_path / "dead"
+    ask = disks.free_bytes
 
-    assert found[f'cvunetd_free_bytes{{path="{tmp_path}",place="state"}}'] > 0
-    assert "cvunetd_ready" in found
+    def free_bytes(folder: Path) -> int:
+        if folder == dead:
+            raise OSError(116, "Stale file handle", str(folder))
+        return ask(folder)
+
+    monkeypatch.setattr(disks, "free_bytes", free_bytes)
+    found = told(bulletin, {"state": tmp_path, "quarantine": dead})
+    told_of = {name for name in found if name.startswith("cvunetd_free_bytes")}
+
+    assert told_of == {
+        f'cvunetd_free_bytes{{path="{tmp_path}",place="state"}}',
+        'cvunetd_free_bytes{path="/",place="output of hot"}',
+        'cvunetd_free_bytes{path="/",place="output of scans"}',
+    }
+    assert all(found[name] > 0 for name in told_of)
 
 
 def test_process(bulletin: Bulletin):

@@ -31,7 +31,14 @@ SNAPSHOT = Snapshot(
 )
 
 LYING = FolderState(
-    path="/hot", unclaimed=7, oldest_at=NOW - 900, queued=0, running=0, verdicts={}, found_by={}
+    path="/hot",
+    output_root="/out",
+    unclaimed=7,
+    oldest_at=NOW - 900,
+    queued=0,
+    running=0,
+    verdicts={},
+    found_by={},
 )
 
 
