@@ -108,6 +108,14 @@ class Predictor:
             torch.cuda.empty_cache()
         raise problem
 
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes that torch holds of a CUDA device for this process, and all it has; else None."""
+        if self.device.type != "cuda":
+            return None
+        # Numbers that torch keeps anyway: nothing here waits for the device or fails with it.
+        total = torch.cuda.get_device_properties(self.device).total_memory
+        return torch.cuda.memory_reserved(self.device), total
+
     def warm(self, batch_sizes: Sequence[int]) -> None:
         """Run every batch size twice: the first run plans, the second may record."""
         shape = (self.input_size, self.input_size, 3)

@@ -10,11 +10,14 @@ from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock as locks
 from daemon import notify, store
+from daemon.addresses import Address, SocketFile
+from daemon.bulletin import Bulletin
 from daemon.calendar import Calendar
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.drops import Drops, FixedDrop, TimedDrops
+from daemon.endpoint import Endpoint
 from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
 from daemon.errors import InstallError, MachineError, describe, is_passing
@@ -99,6 +102,39 @@ def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
     return state, hot
 
 
+@contextmanager
+def answering_monitors(
+    config: Config, base: Path, place: Workplace, bulletin: Bulletin
+) -> Iterator[None]:
+    """Tell monitors what stands on the bulletin, if the configuration says where."""
+    address = config.metrics.address
+    if address is None:
+        yield
+        return
+    try:
+        from daemon import metrics
+    except ImportError as error:
+        raise InstallError(
+            f"metrics.listen is set, but {error.name} is missing:"
+            " pip install 'cvunet-daemon[metrics]', or set metrics.listen: null"
+        ) from error
+    places = {"state": place.state, "quarantine": place.quarantine}
+    pages = metrics.pages(bulletin, places=places)
+    endpoint = Endpoint(resolved(address, base), pages)
+    endpoint.start()
+    try:
+        yield
+    finally:
+        endpoint.stop()
+
+
+def resolved(address: Address, base: Path) -> Address:
+    """A socket's path starts where all paths of the configuration do."""
+    if isinstance(address, SocketFile):
+        return SocketFile(hot_folders.resolve(base, address.path))
+    return address
+
+
 def assemble(
     config: Config,
     place: Workplace,
@@ -107,6 +143,7 @@ def assemble(
     inbox: Inbox,
     clocks: Clocks,
     is_watching: bool,
+    bulletin: Bulletin | None = None,
 ) -> Service:
     """A service on hot folders, with time-stamped drops and retention."""
     ledger = Ledger(place.state / ledgers.FILE)
@@ -132,6 +169,7 @@ def assemble(
         inbox=inbox,
         clocks=clocks,
         is_watching=is_watching,
+        bulletin=bulletin,
     )
 
 
@@ -166,6 +204,7 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     inbox: Inbox,
     clocks: Clocks,
     is_watching: bool,
+    bulletin: Bulletin | None = None,
 ) -> Service:
     """Wire the parts."""
     shelf = build_shelf(config, place, ledger=ledger, drops=drops)
@@ -188,7 +227,7 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         retention=retention,
         hearing=Hearing(Watcher(inbox.put) if is_watching else None),
         notifier=notifier,
-        report=Report(place.state, notifier),
+        report=Report(place.state, notifier, post=(bulletin or Bulletin()).post),
     )
     return Service(parts, inbox, clocks=clocks)
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from daemon import addresses
+from daemon.addresses import Address
 from daemon.configfaults import duplicates, explain
 from daemon.errors import InstallError
 
@@ -150,6 +152,25 @@ class Retention(Section):
     min_free_mb: NotNegative = 512.0
 
 
+class Metrics(Section):
+    """Figures for monitors, off by default."""
+
+    listen: str | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def check_listen(cls, value: str | None) -> str | None:
+        """An address that other machines do not reach."""
+        if value is not None:
+            addresses.parse(value)
+        return value
+
+    @property
+    def address(self) -> Address | None:
+        """Where to listen; None where it is not wanted."""
+        return None if self.listen is None else addresses.parse(self.listen)
+
+
 class Log(Section):
     """How much is said."""
 
@@ -167,6 +188,7 @@ class Config(Section):
     retention: Retention = Retention()
     state_dir: Path = Path("state")
     quarantine_dir: Path = Path("failed")
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
 

@@ -21,6 +21,7 @@ from daemon.jobs import (
 )
 from daemon.naming import names
 from daemon.originals import Originals, about
+from daemon.tally import Tally, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,7 @@ class Delivery:
         self.originals = Originals(shelf)
         self.unarchived: dict[str, Unarchived] = {}
         self.next_try = 0.0
-        self.done = 0
-        self.failed = 0
+        self.tally = Tally()
 
     def deliver(self, job: Job, outcome: Outcome, *, now: float) -> None:
         """Act on an outcome. `DeviceError` and `InstallError` tell that the process must end."""
@@ -156,7 +156,7 @@ class Delivery:
         self.shelf.ledger.finish(job, published.done, now=now)
         del self.unarchived[job.id]
         self.shelf.drops.touch(job.drop)
-        self.done += 1
+        self.tally.count_done(job, published.done, now=now)
         logger.info("done %s", printable(job.target), extra=about(job))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
@@ -223,6 +223,7 @@ class Delivery:
         if current is not None and is_young(job, folder.defer_s, now):
             wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
             logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))
+            self.tally.count(job, Verdict.DEFERRED)
             self.release(job, reason=reason, not_before=now + wait_s)
             return
         self.reject(job, reason, now=now)
@@ -235,6 +236,7 @@ class Delivery:
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.shelf.ledger.retry(job, not_before=not_before, reason=reason)
         self.requeue(job, attempts=job.attempts, not_before=not_before)
+        self.tally.count(job, Verdict.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=about(job))
 
     def reject(self, job: Job, reason: str, *, now: float) -> None:
@@ -258,7 +260,7 @@ class Delivery:
         self.originals.drop_claim(job)
         self.shelf.ledger.fail(job, reason=job.reason, now=now)
         self.shelf.drops.touch(job.drop)
-        self.failed += 1
+        self.tally.count(job, Verdict.FAILED)
         logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=about(job))
 
     # --- back into the queue --------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import files, scan, store, tree
+from daemon.backlog import Backlog
 from daemon.drops import Drops
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobqueue import JobQueue
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 #: A file that cannot be taken though its folder is well is left alone for so long.
 REFUSED_S = 600.0
 AFTER_OTHERS_S = 20.0
+WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ class Intake:
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self.settle = Settle(look)
-        self.found_by: Counter[str] = Counter()
+        self.backlog = Backlog()
+        self.found: Counter[tuple[str, str]] = Counter()
+        """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
         """By folder: how often an event told of something that may be a picture."""
         self.missed: Counter[str] = Counter()
@@ -50,6 +54,18 @@ class Intake:
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
         self.refused: dict[Path, float] = {}
+
+    @property
+    def found_by(self) -> Counter[str]:
+        """How pictures were found, over all folders."""
+        total: Counter[str] = Counter()
+        for (_, way), count in self.found.items():
+            total[way] += count
+        return total
+
+    def found_in(self, folder: str) -> dict[str, int]:
+        """How pictures of one folder were found; zeros too, for what is counted from the start."""
+        return {way: self.found[folder, way] for way in WAYS}
 
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
@@ -68,6 +84,9 @@ class Intake:
             return
         self.hinted[folder.name] += 1
         if self.shelf.standby.has(folder.name):
+            if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
+                # Nothing is taken now, but somebody waits for it.
+                self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
             return
         if seen.hint is Hint.FOLDER:
             self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)
@@ -80,6 +99,8 @@ class Intake:
             return
         self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
+        if not self.shelf.standby.has(folder.name):  # else not all of it was looked at
+            self.backlog.end_sweep(folder.name, monotonic=monotonic)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -98,9 +119,12 @@ class Intake:
     ) -> None:
         """Watch one file until it is whole."""
         identity = look(path)
-        if identity is None or monotonic < self.refused.get(path, 0.0):
+        if identity is None:
             return
         if folder.originals == "keep" and self.shelf.records.knows_version(identity, path):
+            return
+        self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
+        if monotonic < self.refused.get(path, 0.0):
             return
         if hint is Hint.SWEEP and path not in self.settle.entries:
             self.missed[folder.name] += came_after(path, self.swept_at.get(folder.name))
@@ -132,13 +156,15 @@ class Intake:
         try:
             job = self.claim(folder, settled, now=now)
         except FileNotFoundError:
+            self.backlog.forget(folder.name, settled.path)
             return False  # taken away between two looks; nothing of it is ours yet
         except OSError as error:
             self.refuse(folder, settled, error, monotonic=monotonic)
             return False
+        self.backlog.forget(folder.name, settled.path)
         if job is None:
             return False
-        self.found_by[job.found_by] += 1
+        self.found[folder.name, job.found_by] += 1
         self.shelf.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
         logger.info("%s %s", where, printable(settled.path), extra={"JOB": job.id})

@@ -67,6 +67,11 @@ class JobQueue:
         """When the next delayed job may start."""
         return self.delayed[0][0] if self.delayed else None
 
+    def jobs(self) -> Iterator[Job]:
+        """All of them, in no order."""
+        yield from self.waiting_jobs()
+        yield from (place.job for _, place in self.delayed)
+
     def waiting_jobs(self) -> Iterator[Job]:
         """Jobs that could start now, in no order."""
         return (place.job for place in self.waiting)

@@ -173,6 +173,15 @@ class Records:
         )
         return [ending_of(row) for row in rows]
 
+    def ended_since(self, moment: float) -> dict[str, int]:
+        """How many jobs have ended after a moment, UTC seconds, by state."""
+        rows = self.ledger.rows(
+            "SELECT state, count(*) AS jobs FROM jobs"
+            " WHERE state IN ('done', 'failed') AND ended_at > ? GROUP BY state",
+            (moment,),
+        )
+        return {row["state"]: row["jobs"] for row in rows}
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Folder to state to number of jobs."""
         counts: dict[str, dict[str, int]] = {}

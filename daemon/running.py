@@ -12,12 +12,14 @@ from daemon import files, scan
 from daemon import folders as hot_folders
 from daemon.assembly import (
     Workplace,
+    answering_monitors,
     assemble,
     assemble_batch,
     locked,
     open_local,
     workplace,
 )
+from daemon.bulletin import Bulletin
 from daemon.config import Config, Folder
 from daemon.errors import InstallError
 from daemon.jobs import HotFolder, Stop
@@ -49,10 +51,18 @@ def prepare(
 def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
     """`cvunetd run`."""
     config, base, place = prepare(config_path, start_logging)
-    inbox = stoppable(on_signal)
-    with locked(place) as place:
+    inbox, bulletin = stoppable(on_signal), Bulletin()
+    with locked(place) as place, answering_monitors(config, base, place, bulletin):
         engine = open_local(config, base)
-        service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=True)
+        service = assemble(
+            config,
+            place,
+            engine,
+            inbox=inbox,
+            clocks=Clocks(),
+            is_watching=True,
+            bulletin=bulletin,
+        )
         service.run()
     return 0
 

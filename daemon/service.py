@@ -27,6 +27,7 @@ from daemon.notify import Notifier
 from daemon.recovery import Recovery
 from daemon.report import Report, Snapshot
 from daemon.retention import Retention
+from daemon.survey import Survey
 from daemon.suspension import Suspension
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,15 @@ class Service:
         self.shelf = parts.shelf
         self.inbox = inbox
         self.clocks = clocks
+        self.survey = Survey(
+            parts.shelf,
+            intake=parts.intake,
+            dispatcher=parts.dispatcher,
+            delivery=parts.delivery,
+            hearing=parts.hearing,
+            engine=parts.engine,
+            started_at=clocks.now(),
+        )
         self.next_sweep: dict[str, float] = {}
         self.stop: Stop | None = None
         self.on_done: Callable[[], object] = lambda: None
@@ -98,7 +108,9 @@ class Service:
         """How many pictures failed in this life, or were kept from being done by trouble."""
         resting = sum(map(len, self.parts.dispatcher.resting.values()))
         stopped = len(self.shelf.queue) if self.stop is not None else 0
-        return self.parts.delivery.failed + resting + stopped + len(self.shelf.standby.reasons)
+        return (
+            self.parts.delivery.tally.failed + resting + stopped + len(self.shelf.standby.reasons)
+        )
 
     def startup(self) -> None:
         """Recover, watch, then look: in this order nothing slips through."""
@@ -124,7 +136,8 @@ class Service:
         with self.parts.suspension.guarding():
             self.receive(wait_s)
             self.work()
-        self.parts.report.update(self.snapshot(), monotonic=self.clocks.monotonic())
+        if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
+            self.parts.report.update(self.snapshot(), monotonic=monotonic)
 
     def work(self) -> None:
         """Everything that is due; nothing while the ledger cannot be written."""
@@ -198,9 +211,9 @@ class Service:
     def end(self, job_id: str, outcome: Outcome) -> None:
         """A job has come back."""
         job = self.parts.dispatcher.running.pop(job_id)
-        done = self.parts.delivery.done
+        done = self.parts.delivery.tally.done
         self.parts.suspension.deliver(job, outcome, now=self.clocks.now())
-        if self.parts.delivery.done > done:
+        if self.parts.delivery.tally.done > done:
             self.on_done()
 
     # --- upkeep ---------------------------------------------------------------------------
@@ -220,17 +233,7 @@ class Service:
 
     def snapshot(self) -> Snapshot:
         """The moment, for status."""
-        return Snapshot(
-            device=self.parts.engine.device,
-            running=len(self.parts.dispatcher.running),
-            queued=len(self.shelf.queue),
-            settling=len(self.parts.intake.settle),
-            done=self.parts.delivery.done,
-            failed=self.parts.delivery.failed,
-            found_by=dict(self.parts.intake.found_by),
-            standby=dict(self.shelf.standby.reasons),
-            polled=self.parts.hearing.reasons,
-        )
+        return self.survey.snapshot(is_stopping=self.stop is not None)
 
     def listen(self, folders: list[HotFolder], *, monotonic: float) -> None:
         """Look at once at folders whose events have ceased to come."""

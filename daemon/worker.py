@@ -33,7 +33,7 @@ from daemon.errors import (
     printable,
 )
 from daemon.files import open_regular
-from daemon.gauges import Counter, Limits, PixelBudget, timed
+from daemon.gauges import Counter, Limits, Memory, PixelBudget, timed
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Rendering, Task
 
 logger = logging.getLogger(__name__)
@@ -97,6 +97,12 @@ class Worker:
     def depth(self) -> int:
         """Enough to decode the next batches while each device computes one."""
         return 2 * self.max_batch * len(self.predictors) + self.limits.decoders
+
+    @property
+    def memory(self) -> dict[str, Memory]:
+        """Of each device that has its own."""
+        held = ((str(predictor.device), predictor.memory()) for predictor in self.predictors)
+        return {device: Memory(*sizes) for device, sizes in held if sizes is not None}
 
     def warm(self) -> None:
         """Run every batch size once, so that the first picture is not the slow one."""
@@ -286,7 +292,8 @@ def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
         raise MachineError(f"{task.part.parent} cannot be written: {describe(error)}") from error
 
 
-def check_weights(path: Path) -> None:
-    """`InstallError` if the weights are missing, altered or of another network."""
+def check_weights(path: Path, *, devices: Sequence[str] = ()) -> list[str]:
+    """What the devices are called here; `InstallError`, `DeviceError` if anything is not there."""
     with translated():
         weights.load(path)
+        return [str(matting.choose_device(name)) for name in devices]

@@ -46,6 +46,14 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: shutil.which("systemd-analyze") is not None,
         "systemd-analyze is not installed",
     ),
+    "metrics": (
+        lambda: importlib.util.find_spec("prometheus_client") is not None,
+        "prometheus-client is not installed",
+    ),
+    "promtool": (
+        lambda: shutil.which("promtool") is not None,
+        "promtool is not installed (on Debian: apt-get install prometheus)",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }

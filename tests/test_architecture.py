@@ -23,6 +23,7 @@ SOLE_IMPORTERS = {
     "PIL": {"cvunet/images.py"},
     "systemd": {"daemon/notify.py"},
     "tqdm": {"daemon/running.py"},
+    "prometheus_client": {"daemon/metrics.py"},
 }
 
 
@@ -129,6 +130,12 @@ def test_nobody_imports_the_top():
         ("daemon.service", "daemon.dispatcher"),
         ("daemon.service", "daemon.hearing"),
         ("daemon.hearing", "daemon.watch"),
+        ("daemon.service", "daemon.survey"),
+        ("daemon.survey", "daemon.report"),
+        ("daemon.metrics", "daemon.bulletin"),
+        ("daemon.bulletin", "daemon.report"),
+        ("daemon.listing", "daemon.status"),
+        ("daemon.doctor", "daemon.findings"),
         ("daemon.watch", "daemon.canary"),
         ("daemon.recovery", "daemon.delivery"),
         ("daemon.drops", "daemon.store"),
