@@ -70,17 +70,7 @@ class Intake:
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
         folder = self.shelf.folders.get(seen.folder)
-        if folder is None:
-            return
-        if not seen.path.is_relative_to(folder.path):
-            return  # renamed out of the folder
-        if scan.has_ignored_part(seen.path.relative_to(folder.path)):
-            return
-        # An event is older than what has the name now: a link that is no folder of ours.
-        inside = seen.path.relative_to(folder.path)
-        if tree.leads_over_link(folder.path, inside):
-            return
-        if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+        if folder is None or not concerns(seen, folder):
             return
         self.hinted[folder.name] += 1
         if self.shelf.standby.has(folder.name):
@@ -238,6 +228,19 @@ class Intake:
         )
         self.shelf.ledger.add(job)
         return job
+
+
+def concerns(seen: Seen, folder: HotFolder) -> bool:
+    """A hint tells of what may be a picture in the folder."""
+    if not seen.path.is_relative_to(folder.path):
+        return False  # renamed out of the folder
+    relative = seen.path.relative_to(folder.path)
+    if scan.has_ignored_part(relative):
+        return False
+    if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+        return False
+    # An event is older than what has the name now: a link that is no folder of ours.
+    return not tree.leads_over_link(folder.path, relative)
 
 
 def look(path: Path) -> Identity | None:

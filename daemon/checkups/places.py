@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon import disks, hearing, scan
+from daemon import disks, hearing, mounts, scan
 from daemon import folders as hot_folders
 from daemon.findings import Finding, Scene, failed, passed, warned
 from daemon.jobs import HotFolder
@@ -18,18 +18,18 @@ FEW_INODES = 1000
 
 def file_systems(scene: Scene) -> Iterator[Finding]:
     """Which kind each folder lies on, and what follows from that."""
-    mounts = scan.MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    table = mounts.read()
     for folder in scene.folders:
-        yield of_hot_folder(folder, mounts)
+        yield of_hot_folder(folder, table)
     for path in scene.outputs:
-        yield of_store("output", path, mounts, "output.root")
-    yield of_state(scene.state, mounts)
+        yield of_store("output", path, table, "output.root")
+    yield of_state(scene.state, table)
 
 
-def of_hot_folder(folder: HotFolder, mounts: str) -> Finding:
+def of_hot_folder(folder: HotFolder, table: str) -> Finding:
     """Whether events arrive, and whether a rename reaches the output."""
     check = f"file system of {folder.name}"
-    kind = scan.file_system(folder.path, mounts)
+    kind = scan.file_system(folder.path, table)
     if scan.is_silent(kind) and folder.watch == "inotify":
         text = f"{folder.path} is on {kind}, which tells nothing of what other machines write"
         return warned(check, text, f"in the configuration, at folder {folder.name}: watch: auto")
@@ -45,25 +45,25 @@ def of_hot_folder(folder: HotFolder, mounts: str) -> Finding:
     return passed(check, f"{folder.path} is on {kind}: {how}")
 
 
-def of_store(what: str, path: Path, mounts: str, key: str) -> Finding:
+def of_store(what: str, path: Path, table: str, key: str) -> Finding:
     """A place for what should last."""
     check = f"file system of {what}"
-    kind = scan.file_system(nearest(path), mounts)
+    kind = scan.file_system(nearest(path), table)
     if kind in VOLATILE:
         text = f"{path} is on {kind}: all of it is lost when the machine starts anew"
         return warned(check, text, f"in the configuration: {key}: a folder on a disk")
     return passed(check, f"{path} is on {kind}")
 
 
-def of_state(path: Path, mounts: str) -> Finding:
+def of_state(path: Path, table: str) -> Finding:
     """The ledger needs locks and shared memory that work."""
-    kind = scan.file_system(nearest(path), mounts)
+    kind = scan.file_system(nearest(path), table)
     if scan.is_silent(kind):
         text = f"{path} is on {kind}: SQLite's write-ahead log does not work there"
         return failed(
             "file system of state", text, "in the configuration: state_dir: /var/lib/cvunetd"
         )
-    return of_store("state", path, mounts, "state_dir")
+    return of_store("state", path, table, "state_dir")
 
 
 def overlaps(scene: Scene) -> Iterator[Finding]:
