@@ -47,6 +47,7 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         input_size=config.model.input_size,
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
+        backgrounds=hot_folders.backgrounds(config, base),
     )
 
 
@@ -168,7 +169,7 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     is_watching: bool,
 ) -> Service:
     """Wire the parts."""
-    shelf = build_shelf(config, place, ledger=ledger, drops=drops)
+    shelf = build_shelf(config, place, ledger=ledger, drops=drops, clocks=clocks)
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
     recovery = Recovery(shelf, intake, delivery)
@@ -193,7 +194,9 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     return Service(parts, inbox, clocks=clocks)
 
 
-def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drops) -> Shelf:
+def build_shelf(
+    config: Config, place: Workplace, *, ledger: Ledger, drops: Drops, clocks: Clocks
+) -> Shelf:
     """What intake, delivery and recovery share."""
     return Shelf(
         folders={folder.name: folder for folder in place.folders},
@@ -201,6 +204,7 @@ def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drop
         records=Records(ledger),
         queue=JobQueue(config.worker.queue_size),
         drops=drops,
+        local_time=clocks.local,
         standby=Standby(
             min_free_mb=config.retention.min_free_mb,
             state=place.state,

@@ -1,6 +1,8 @@
 """Files on disk: opened with care, made durable, never written over another."""
 
 import errno
+import hashlib
+import io
 import json
 import logging
 import os
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
+WHOLE_BYTES = 64 << 20  # larger files are hashed and decoded one after the other
 #: The name leads to nothing that we could ever open.
 OUT_OF_REACH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
@@ -45,6 +48,22 @@ def open_regular(path: Path) -> BinaryIO:
     if descriptor is None:
         raise PictureError("not a regular file: links, pipes and devices are not opened")
     return os.fdopen(descriptor, "rb")
+
+
+def hashed(stream: BinaryIO) -> tuple[BinaryIO, str]:
+    """An open file from its beginning, and its SHA-256; read once if it is not very large.
+
+    What is decoded is then, to the byte, what was hashed, whatever is written to it meanwhile.
+    """
+    stream.seek(0)
+    if os.fstat(stream.fileno()).st_size <= WHOLE_BYTES:
+        content = stream.read()
+        return io.BytesIO(content), hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK_BYTES):
+        digest.update(chunk)
+    stream.seek(0)
+    return stream, digest.hexdigest()
 
 
 def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | None:

@@ -31,9 +31,10 @@ logger = logging.getLogger(__name__)
 
 CLAIMS = ".cvunetd"
 ORIGINALS = "originals"
+REVIEW = "review"
 MANIFEST = "manifest.json"
 MARKER = ".cvunetd-drop"
-OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}|cvunetd-\d+)\.part")
+OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-alpha|-review)?|cvunetd-\d+)\.part")
 DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
 

@@ -105,8 +105,7 @@ class World:
         return {
             (str(job.relative), job.attempts)
             for job in jobs
-            if not store.is_published(job.part, job.target)
-            and not (job.quarantine and not files.exists(job.source))
+            if not job.stamps and not (job.quarantine and not files.exists(job.source))
         }
 
     def rows(self) -> int:

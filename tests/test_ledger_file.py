@@ -49,7 +49,7 @@ def test_finished_job_keeps_its_name(ledger: Ledger, name: str):
     """Its file lies there."""
     path = DROP / "same"
     ledger.add(make_job("1", **{name: path}))
-    ledger.finish(ledger.start(make_job("1")), None, now=NOW)
+    ledger.finish(ledger.start(make_job("1")), now=NOW)
 
     with pytest.raises(sqlite3.IntegrityError):
         ledger.add(make_job("2", **{name: path}))
@@ -142,7 +142,7 @@ def test_drop_needs_a_folder_of_its_own(ledger: Ledger):
 def test_deleted_drop_is_forgotten(ledger: Ledger, records: Records):
     """With its jobs."""
     ledger.add(make_job())
-    ledger.finish(ledger.start(make_job()), None, now=NOW)
+    ledger.finish(ledger.start(make_job()), now=NOW)
     ledger.forget_drop(DROP)
 
     assert (records.job("1"), records.drop_at(DROP)) == (None, None)
