@@ -126,8 +126,10 @@ class OutputOverrides(Section):
     @classmethod
     def check_background(cls, value: str | None) -> str | None:
         """A colour as six hex digits, or a picture's file."""
-        is_colour = value is not None and value.startswith("#")
-        if value is not None and (not value or (is_colour and not COLOUR.fullmatch(value))):
+        if value is None or COLOUR.fullmatch(value):
+            return value
+        # A picture's file has an ending; a colour by name, or without its #, has none.
+        if value.startswith("#") or "." not in value or not value.isprintable():
             raise ValueError(
                 'write a colour as "#rrggbb", the path of a picture, or null for transparency'
             )
