@@ -84,9 +84,15 @@ class Records:
 
     def is_reserved(self, path: Path) -> bool:
         """A living or finished job's result or original has this name, or will have it."""
+        # What has been replaced has given up its names, but for its original's.
         questions = (
-            f"SELECT 1 FROM jobs WHERE {column} = :path AND state <> 'failed'"
-            for column in ("target", "alpha", "archive", "review")
+            f"SELECT 1 FROM jobs WHERE {column} = :path AND state <> 'failed'{unless}"
+            for column, unless in (
+                ("target", " AND replaced_by IS NULL"),
+                ("alpha", " AND replaced_by IS NULL"),
+                ("review", " AND replaced_by IS NULL"),
+                ("archive", ""),
+            )
         )
         return (
             self.ledger.first(" UNION ALL ".join(questions), {"path": as_bytes(path)}) is not None

@@ -46,7 +46,7 @@ HARMLESS = {
 
 #: Beyond the deaths that make recovery do most: those in a deletion, a second life of 8 days on.
 LATE = {
-    "overwrite": range(60, 130, 3),
+    "overwrite": range(61, 130, 3),
     "retention": range(100, 160, 2),
     "kept originals go": range(62, 160, 4),
 }
