@@ -29,6 +29,7 @@ PLACES = {
     "bottom-left": (0.0, 1.0),
     "bottom-right": (1.0, 1.0),
 }
+CUT_SHARE = 0.01  # of an edge; a few opaque pixels there are chance
 MOST_PIXELS = 200_000_000  # of a frame without a canvas; margin and aspect can ask for any room
 
 
@@ -58,6 +59,16 @@ class Framing:
 
 
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """One thing for each side of a picture; here whether the photo's edge cuts the subject off."""
+
+    left: bool = False
+    top: bool = False
+    right: bool = False
+    bottom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle in pixels of the picture; it may reach beyond it, and between pixels."""
 
@@ -73,7 +84,10 @@ def frame(pixels: Pixels, framing: Framing) -> Pixels:
         return pixels
     height, width = pixels.shape[:2]
     box = subject_box(pixels, threshold=framing.threshold) if framing.mode == "subject" else None
-    view = view_of(box or Box(0, 0, width, height), framing)
+    if box is None:
+        view = view_of(Box(0, 0, width, height), framing, Sides())
+    else:
+        view = view_of(box, framing, cut_sides(pixels))
     if framing.canvas is None:
         return cut(pixels, view)
     return scaled(pixels, view, framing.canvas)
@@ -92,18 +106,37 @@ def subject_box(pixels: Pixels, *, threshold: int) -> Box | None:
     return Box(left, top, width, height) if width and height else None
 
 
-def view_of(box: Box, framing: Framing) -> Box:
-    """The part of the plane that is shown: the box, its margin, then room up to the aspect."""
-    shown = 1 - 2 * framing.margin
-    width, height = box.width / shown, box.height / shown
+def cut_sides(pixels: Pixels) -> Sides:
+    """Where the subject goes on beyond the photo: a part of that edge is more than half opaque."""
+    alpha = pixels if pixels.ndim == 2 else pixels[..., -1]
+    half = np.iinfo(pixels.dtype).max // 2
+    edges = (alpha[:, 0], alpha[0], alpha[:, -1], alpha[-1])
+    return Sides(*(bool((edge > half).mean() > CUT_SHARE) for edge in edges))
+
+
+def view_of(box: Box, framing: Framing, sides: Sides) -> Box:
+    """The part of the plane that is shown: the box, its margin, then room up to the aspect.
+
+    Where the subject is cut off there is no margin and no room, so that it does not hang in the
+    air with a straight edge: a portrait stands on the result's lower side.
+    """
+    margin = framing.margin
+    before = (0.0 if sides.left else margin, 0.0 if sides.top else margin)
+    after = (0.0 if sides.right else margin, 0.0 if sides.bottom else margin)
+    shown = (1 - before[0] - after[0], 1 - before[1] - after[1])
+    width, height = box.width / shown[0], box.height / shown[1]
     if framing.aspect is not None:
         width, height = max(width, height * framing.aspect), max(height, width / framing.aspect)
     if framing.canvas is not None and not framing.enlarge:
         width, height = max(width, framing.canvas[0]), max(height, framing.canvas[1])
     across, down = PLACES[framing.align]
+    if sides.left != sides.right:
+        across = 0.0 if sides.left else 1.0
+    if sides.top != sides.bottom:
+        down = 0.0 if sides.top else 1.0
     # The room beside margins and subject is what there is to align in.
-    left = box.left - framing.margin * width - across * (width * shown - box.width)
-    top = box.top - framing.margin * height - down * (height * shown - box.height)
+    left = box.left - before[0] * width - across * (width * shown[0] - box.width)
+    top = box.top - before[1] * height - down * (height * shown[1] - box.height)
     return Box(left, top, width, height)
 
 

@@ -158,6 +158,38 @@ def test_align_keeps_the_margin():
     assert extent(frame(cutout(), framing)) == (10, 50, 90, 90)
 
 
+def cut_off(*, at: str, dtype: Any = np.uint8) -> Pixels:
+    """The subject goes on beyond one edge of the photo."""
+    whole = np.zeros((HEIGHT, WIDTH), dtype)
+    rows = {"top": slice(0, 10), "bottom": slice(30, HEIGHT)}.get(at, slice(15, 25))
+    columns = {"left": slice(0, 20), "right": slice(40, WIDTH)}.get(at, slice(20, 40))
+    whole[rows, columns] = top(dtype)
+    return whole
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("align", ["center", "bottom", "top-left"])
+@pytest.mark.parametrize(
+    ("at", "index", "edge"), [("left", 0, 0), ("top", 1, 0), ("right", 2, 90), ("bottom", 3, 90)]
+)
+def test_what_the_photo_cuts_off_stays_at_the_edge(
+    dtype: Any, align: str, at: str, index: int, edge: int
+):
+    """No margin and no room there, whatever the alignment: it would hang in the air."""
+    framing = Framing(mode="subject", margin=0.1, aspect=1.0, canvas=(90, 90), align=align)
+
+    assert extent(frame(cut_off(at=at, dtype=dtype), framing))[index] == edge
+
+
+def test_haze_at_the_edge_cuts_nothing_off():
+    """A box may reach the edge for a haze's sake; the subject is whole, and gets its margin."""
+    pixels = cut_off(at="none")
+    pixels[-1, 20:40] = 30
+    result = frame(pixels, Framing(mode="subject", margin=0.2))
+
+    assert result.shape[0] == round(25 / 0.6)
+
+
 def test_all_places_are_known():
     """The configuration offers nine; a wrong one would raise at the first picture."""
     assert len(PLACES) == 9
