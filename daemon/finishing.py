@@ -22,7 +22,7 @@ from daemon.errors import (
     blame,
     describe,
 )
-from daemon.files import open_regular
+from daemon.files import hashed, open_regular
 from daemon.jobs import Confidence, Rendering, Task
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
@@ -38,7 +38,10 @@ class Backdrops:
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
         """`InstallError` for a file that is no picture."""
-        self.pictures = {file: read_backdrop(file) for file in sorted(set(files))}
+        self.pictures: dict[Path, NDArray[np.uint8]] = {}
+        self.digests: dict[Path, str] = {}
+        for file in sorted(set(files)):
+            self.pictures[file], self.digests[file] = read_backdrop(file)
 
     def fit(self, file: Path, pixels: Pixels) -> Pixels:
         """The picture HxWx3 so that it covers a cut-out HxWx4, of the same type as that."""
@@ -49,11 +52,12 @@ class Backdrops:
         return backdrop.astype(pixels.dtype) * 257  # 255 becomes 65535
 
 
-def read_backdrop(file: Path) -> NDArray[np.uint8]:
-    """RGB, HxWx3."""
+def read_backdrop(file: Path) -> tuple[NDArray[np.uint8], str]:
+    """RGB, HxWx3, and the file's SHA-256."""
     try:
         with open_regular(file) as stream:
-            return images.read(stream, max_pixels=BACKGROUND_PIXELS).rgb
+            source, digest = hashed(stream)
+            return images.read(source, max_pixels=BACKGROUND_PIXELS).rgb, digest
     except (cvunet_errors.ImageError, PictureError, OSError) as error:
         raise InstallError(
             f"background {file} cannot be read: {error}; mend output.background"
@@ -72,7 +76,10 @@ class Finishing:
 
     def settings(self, rendering: Rendering) -> str:
         """SHA-256 of all settings that the pixels depend on: equal ones give equal pixels."""
-        text = json.dumps(asdict(rendering) | {"model": self.model}, default=str, sort_keys=True)
+        settings = asdict(rendering) | {"model": self.model}
+        if isinstance(rendering.background, Path):  # the picture counts, not where it lies
+            settings["background"] = self.backdrops.digests[rendering.background]
+        text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def compose(

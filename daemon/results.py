@@ -162,7 +162,7 @@ class Results:
         drop = self.shelf.records.drop_of(job)
         is_reserved = self.shelf.records.is_reserved
         folders = job.target.parent.relative_to(drop.path)
-        place = files.free_folder(drop.path / store.REVIEW, folders, is_reserved)
+        place = files.free_folder(drop.path, Path(store.REVIEW) / folders, is_reserved)
         return files.free_name(place / job.target.name, is_reserved)
 
     def show(self, job: Job) -> Job:

@@ -49,14 +49,14 @@ def background(tmp_path: Path) -> Path:
 
 
 def test_both_gives_the_mask_of_the_cutout():
-    """The very same alpha, framed alike."""
+    """The very same alpha, framed alike: the margin is on the side that shows all of it."""
     framing = Framing(mode="subject", margin=0.1)
     result, mask = Finishing().compose(
         picture(), left_half(), rendering(content="both", framing=framing)
     )
 
     assert mask is not None
-    assert result.shape[:2] == mask.shape == (SIZE * 10 // 8, SIZE * 10 // 16)
+    assert result.shape[:2] == mask.shape == (SIZE, round(SIZE / 2 / 0.9))
     assert (result[..., 3] == mask).all()
 
 
@@ -126,13 +126,22 @@ def test_settings_hash_tells_settings_apart():
         rendering(diameter=5),
         rendering(framing=Framing(margin=0.1)),
         rendering(background=(0, 0, 0)),
-        rendering(background=Path("/a.png")),
     ]
     hashes = {finishing.settings(one) for one in [RENDERING, *changed]}
 
     assert len(hashes) == len(changed) + 1
     assert finishing.settings(RENDERING) == finishing.settings(rendering())
     assert Finishing(model={"input_size": 320}).settings(RENDERING) not in hashes
+
+
+def test_settings_hash_knows_the_background_by_its_content(background: Path):
+    """Another picture under the same name gives other pixels."""
+    wanted = rendering(background=background)
+    before = Finishing(backdrops=Backdrops([background])).settings(wanted)
+    same = Finishing(backdrops=Backdrops([background])).settings(wanted)
+    Image.new("RGB", (30, 90), (0, 255, 0)).save(background)
+
+    assert before == same != Finishing(backdrops=Backdrops([background])).settings(wanted)
 
 
 @pytest.mark.parametrize("limit", [10**6, 10])

@@ -295,10 +295,10 @@ def test_a_foreign_file_in_review_stays(tmp_path: Path):
 
     def work(task: Task) -> Outcome:
         place = task.part.parent / "review" / "cat.png"
-        outcome = doubting(DOUBTFUL)(task)
+        outcome: Outcome = doubting(DOUBTFUL)(task)
         place.parent.mkdir()
         place.write_bytes(b"foreign")
-        return outcome  # type: ignore[no-any-return]  # a worker made above
+        return outcome
 
     life = Kit(tmp_path, work=work)
     life.drop("cat.jpg", b"cat")
@@ -306,6 +306,21 @@ def test_a_foreign_file_in_review_stays(tmp_path: Path):
 
     assert (life.drops()[0] / "review/cat.png").read_bytes() == b"foreign"
     assert (life.drops()[0] / "review/cat_2.png").read_bytes() == b"cat"
+
+
+def test_a_file_called_review_stays(tmp_path: Path):
+    """Results for review go to another folder then."""
+
+    def work(task: Task) -> Outcome:
+        (task.part.parent / "review").write_bytes(b"foreign")
+        outcome: Outcome = doubting(DOUBTFUL)(task)
+        return outcome
+
+    life = Kit(tmp_path, work=work)
+    life.drop("cat.jpg", b"cat")
+    life.pass_time(10)
+
+    assert life.results() == ["cat.png", "originals/cat.jpg", "review", "review_2/cat.png"]
 
 
 def test_a_better_result_leaves_review(tmp_path: Path):
