@@ -109,6 +109,15 @@ class World:
             if not job.stamps and not (job.quarantine and not files.exists(job.source))
         }
 
+    def review(self) -> Path | None:
+        """Where a result that is noted in the ledger is to lie for review."""
+        if not (self.base / "state/ledger.db").exists():
+            return None
+        ledger = Ledger(self.base / "state/ledger.db")
+        jobs = Records(ledger).in_state(State.RUNNING) if has_tables(ledger) else []
+        ledger.close()
+        return next((job.review for job in jobs), None)
+
     def rows(self) -> int:
         """How many pictures the ledger knows."""
         ledger = Ledger(self.base / "state/ledger.db")

@@ -2,7 +2,7 @@
 
 import json
 
-from daemon import retrial
+from daemon import files, retrial
 from daemon.assembly import Workplace, assemble_batch
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
@@ -136,6 +136,32 @@ def shown(world: World) -> None:
     assert world.contents(f"{drop}/review") == ["cut out: doubtful.jpg"]
     assert world.contents(f"{drop}/originals") == sorted(names)
     check_manifests(world, good=names, bad=())
+
+
+def serve_beside_planters(world: World) -> None:
+    """Between two lives somebody takes the place that a result for review was to have."""
+    with world.outside():
+        place = world.review()
+        if place is not None and not files.exists(place):
+            world.memo.add("planted")
+            place.parent.mkdir(exist_ok=True)
+            place.write_text("planted")
+    serve(world)
+
+
+def shown_elsewhere(world: World) -> None:
+    """The file stays, and a person finds the result beside it."""
+    [drop] = [drop for drop in drops(world) if world.contents(drop, "*.png")]
+    planted = ["planted"] if "planted" in world.memo else []
+    assert world.contents(f"{drop}/review") == ["cut out: doubtful.jpg", *planted]
+    check_manifests(world, good=("doubtful.jpg",), bad=())
+
+
+def nothing_published(world: World) -> None:
+    """The mask was taken back, the other's file stays, the picture is in quarantine."""
+    assert world.contents("outputs", "*.png") == ["somebody else's"]
+    assert world.contents("failed", "*.jpg") == ["stolen.jpg"]
+    check_manifests(world, good=(), bad=("stolen.jpg",))
 
 
 def serve_two_versions(world: World) -> None:
@@ -325,6 +351,20 @@ SCENARIOS = (
         has_links=False,
         live=serve,
         check=shown,
+    ),
+    Scenario(
+        name="review taken",
+        pictures=("doubtful.jpg",),
+        live=serve_beside_planters,
+        check=shown_elsewhere,
+    ),
+    Scenario(
+        name="clash at the last moment",
+        pictures=("stolen.jpg",),
+        folder={"output": {"content": "both", "clash": "fail"}},
+        live=serve,
+        check=nothing_published,
+        is_counted=False,
     ),
     Scenario(
         name="overwrite",

@@ -46,6 +46,7 @@ HARMLESS = {
 
 #: Beyond the deaths that make recovery do most: those in a deletion, a second life of 8 days on.
 LATE = {
+    "review taken": range(41, 58),
     "overwrite": range(61, 130, 3),
     "retention": range(100, 160, 2),
     "kept originals go": range(62, 160, 4),
