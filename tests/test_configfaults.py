@@ -173,7 +173,7 @@ def test_bad_field_in_a_name(tmp_path: Path, name: str):
     """Found at start, not at the first picture without an ending."""
     expected = (
         "config.yaml:1: output.name: a name is made of text and these fields:"
-        " {stem} {ext} {folder} {id}"
+        " {stem} {ext} {folder} {subfolder} {date} {id}"
     )
 
     assert expected == fault(tmp_path, f'output: {{name: "{name}"}}\n')
