@@ -66,6 +66,7 @@ def test_finished_job_is_done(ledger: Ledger, records: Records, running: Job):
 
     assert (ending.job.state, ending.ended_at) == (State.DONE, NOW + 1)
     assert ending.details == {
+        "bytes": 3,
         "width": 640,
         "height": 480,
         "seconds": {"decode": 0.25},
