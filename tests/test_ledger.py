@@ -74,8 +74,8 @@ def test_finished_job_is_done(ledger: Ledger, records: Records, running: Job):
     }
 
 
-def test_recovered_job_has_no_details(ledger: Ledger, records: Records, running: Job):
-    """The crash has taken them with it."""
+def test_job_without_a_noted_result_has_no_details(ledger: Ledger, records: Records, running: Job):
+    """A crash took them with it before version 2; such rows are still read."""
     ledger.finish(running, now=NOW)
 
     assert records.endings(Drop(1, "hot", Path(), NOW, NOW))[0].details == {}
