@@ -50,6 +50,7 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         is_mirrored=config.model.mirror,
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
+        backgrounds=hot_folders.backgrounds(config, base),
     )
 
 
@@ -207,7 +208,7 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     bulletin: Bulletin | None = None,
 ) -> Service:
     """Wire the parts."""
-    shelf = build_shelf(config, place, ledger=ledger, drops=drops)
+    shelf = build_shelf(config, place, ledger=ledger, drops=drops, clocks=clocks)
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
     recovery = Recovery(shelf, intake, delivery)
@@ -232,7 +233,9 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     return Service(parts, inbox, clocks=clocks)
 
 
-def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drops) -> Shelf:
+def build_shelf(
+    config: Config, place: Workplace, *, ledger: Ledger, drops: Drops, clocks: Clocks
+) -> Shelf:
     """What intake, delivery and recovery share."""
     return Shelf(
         folders={folder.name: folder for folder in place.folders},
@@ -240,6 +243,7 @@ def build_shelf(config: Config, place: Workplace, *, ledger: Ledger, drops: Drop
         records=Records(ledger),
         queue=JobQueue(config.worker.queue_size),
         drops=drops,
+        local_time=clocks.local,
         standby=Standby(
             min_free_mb=config.retention.min_free_mb,
             state=place.state,

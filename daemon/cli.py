@@ -220,12 +220,13 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
 @answering
 def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; one line for each fault."""
-    from daemon import config, folders, worker
+    from daemon import config, finishing, folders, predictors
 
     settings, base = config.load(config_path)
     found = folders.hot_folders(settings, base)
     weights = folders.find_weights(settings, base)
-    worker.check_weights(weights)
+    predictors.check_weights(weights)
+    finishing.check_backgrounds(folders.backgrounds(settings, base))
     for folder in found:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
     click.echo(f"weights: {weights}")

@@ -2,7 +2,6 @@
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon import files, store
@@ -19,8 +18,8 @@ from daemon.jobs import (
     Outcome,
     State,
 )
-from daemon.naming import names
 from daemon.originals import Originals, about
+from daemon.results import NameTaken, Results
 from daemon.tally import Tally, Verdict
 
 logger = logging.getLogger(__name__)
@@ -32,15 +31,6 @@ HELD_S = 600.0
 DEFERRALS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Unarchived:
-    """A published result whose original has not been put beside it yet."""
-
-    job: Job
-    done: Done | None
-    """None after a crash, which has taken the details with it."""
-
-
 class Delivery:
     """Decides what follows from an outcome, and does it."""
 
@@ -48,7 +38,9 @@ class Delivery:
         self.shelf = shelf
         self.quarantine = quarantine
         self.originals = Originals(shelf)
-        self.unarchived: dict[str, Unarchived] = {}
+        self.results = Results(shelf)
+        self.unarchived: set[str] = set()
+        """Published, but the original has not been put beside it yet."""
         self.next_try = 0.0
         self.tally = Tally()
 
@@ -81,7 +73,7 @@ class Delivery:
     # --- a picture that came out ----------------------------------------------------------
 
     def complete(self, folder: HotFolder, job: Job, done: Done, *, now: float) -> None:
-        """Publish, archive, finish, in this order: a crash between any two is recovered from."""
+        """Note, publish, archive, finish: a crash between any two is recovered from."""
         current = files.identity(job.source)
         if current is not None and current != done.identity:
             self.redo(folder, job, current, now=now)
@@ -89,15 +81,16 @@ class Delivery:
         if done.identity != job.identity:  # it changed between the claim and the reading
             renewed = self.renew(job, done.identity, now=now)
             if renewed is None:
-                store.remove_part(job.part)
+                self.results.remove_parts(job)
                 return
             job = renewed
-        job = self.publish(folder, job, now=now)
-        self.finish(Unarchived(job, done), now=now)
+        tell_doubts(job, done)
+        self.tally.time(done)
+        self.publish(folder, self.results.note(folder, job, done), now=now)
 
     def redo(self, folder: HotFolder, job: Job, current: Identity, *, now: float) -> None:
         """The original changed while it was cut out: the result is of a version that is gone."""
-        store.remove_part(job.part)
+        self.results.remove_parts(job)
         renewed = self.renew(job, current, now=now)
         if renewed is not None:
             reason = "changed while it was read"
@@ -112,37 +105,20 @@ class Delivery:
             return None
         return self.shelf.ledger.note_version(job, current, now=now)
 
-    def publish(self, folder: HotFolder, job: Job, *, now: float) -> Job:
-        """Give the result its name; if somebody else has taken that, another."""
-        while True:
-            try:
-                store.publish(job.part, job.target)
-            except FileExistsError:
-                if files.is_same_content(job.part, job.target):
-                    break  # the result of an earlier life, which its recovery could not see
-                job = self.rename(folder, job, now=now)
-            except OSError:
-                # Renamed, but not known to be durable: making it again would publish it twice.
-                if not store.is_published(job.part, job.target):
-                    raise
-                break
-            else:
-                return job
-        store.remove_part(job.part)
-        return job
-
-    def rename(self, folder: HotFolder, job: Job, *, now: float) -> Job:
-        """Other names in the same drop; the part, named by id, stays where it is."""
-        drop = self.shelf.records.drop_of(job)
-        fresh = names(folder, drop, job.relative, job.id, is_taken=self.shelf.records.is_reserved)
-        return self.shelf.ledger.move(job, drop=drop.id, target=fresh.target, archive=job.archive)
-
-    def finish(self, published: Unarchived, *, now: float) -> None:
-        """Put the original away and close the job; where that fails, try again later."""
-        job = published.job
-        self.unarchived[job.id] = published
+    def publish(self, folder: HotFolder, job: Job, *, now: float) -> None:
+        """What has been made and noted gets its names; also after a crash."""
         try:
-            job = self.originals.put_away(job)
+            job = self.results.publish(folder, job)
+        except NameTaken as error:
+            self.settle_failure(folder, job, Failed(Blame.FILE, str(error), is_final=True), now=now)
+            return
+        self.finish(job, now=now)
+
+    def finish(self, job: Job, *, now: float) -> None:
+        """Put the original away and close the job; where that fails, try again later."""
+        self.unarchived.add(job.id)
+        try:
+            job = self.originals.put_away(self.results.show(job))
         except OSError as error:
             logger.error(  # the cause is an operating system's, the text says it all
                 "%s is published, but its original could not be put away: %s; trying again",
@@ -153,10 +129,10 @@ class Delivery:
             if blame(error) is Blame.MACHINE:
                 self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
             return
-        self.shelf.ledger.finish(job, published.done, now=now)
-        del self.unarchived[job.id]
+        self.shelf.ledger.finish(job, now=now)
+        self.unarchived.remove(job.id)
         self.shelf.drops.touch(job.drop)
-        self.tally.count_done(job, published.done, now=now)
+        self.tally.count_done(job, now=now)
         logger.info("done %s", printable(job.target), extra=about(job))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
@@ -164,12 +140,12 @@ class Delivery:
         if not self.unarchived or monotonic < self.next_try:
             return
         self.next_try = monotonic + UNARCHIVED_S
-        for job_id, published in list(self.unarchived.items()):
+        for job_id in sorted(self.unarchived):
             job = self.shelf.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
-                del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
+                self.unarchived.remove(job_id)  # closed already: only the ledger's answer was lost
             elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
-                self.finish(replace(published, job=job), now=now)
+                self.finish(job, now=now)
 
     # --- a picture that did not -----------------------------------------------------------
 
@@ -178,6 +154,8 @@ class Delivery:
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
+            case Blame.FILE if failed.is_final:
+                self.reject(job, failed.reason, now=now)
             case Blame.FILE:
                 self.reject_or_defer(folder, job, failed.reason, now=now)
             case Blame.UNKNOWN:
@@ -200,7 +178,7 @@ class Delivery:
     def remove_part(self, job: Job) -> None:
         """Delete what the worker has begun; where that fails, the next start does it."""
         try:
-            store.remove_part(job.part)
+            self.results.discard(job)
         except OSError as error:
             logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
 
@@ -277,6 +255,13 @@ class Delivery:
         assert (fresh.state, fresh.attempts) == (State.QUEUED, attempts)
         priority = self.shelf.folders[job.folder].priority
         self.shelf.queue.put(fresh, priority=priority, not_before=not_before)
+
+
+def tell_doubts(job: Job, done: Done) -> None:
+    """A blank result is never shipped in silence."""
+    if done.confidence is not None and done.confidence.is_blank:
+        reasons = "; ".join(done.confidence.reasons)
+        logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=about(job))
 
 
 def is_young(job: Job, defer_s: float, now: float) -> bool:

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 #: A manifest of a busy drop is written again at most this often; at its end always.
 MANIFEST_S = 2.0
 MANIFEST_RETRY_S = 30.0
+#: Of `docs/manifest.schema.json`; another number means that readers have to change.
+MANIFEST_VERSION = 2
 MANIFEST_PAUSES = 20  # a large one rests for so many times as long as it took
 
 
@@ -193,6 +195,7 @@ def manifest(drop: Drop, endings: list[Ending], closed_at: float | None) -> dict
     """A drop's manifest, ready for JSON; paths are relative to the drop, times UTC."""
     return {
         "made_by": f"cvunetd {__version__}",
+        "version": MANIFEST_VERSION,
         "folder": drop.folder,
         "opened_at": utc(drop.opened_at),
         "closed_at": None if closed_at is None else utc(closed_at),
@@ -213,12 +216,21 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
         "ended_at": utc(ending.ended_at),
     }
     if job.state is State.DONE:
-        entry["result"] = as_text(job.target.relative_to(drop.path))
-        entry["original"] = job.archive and as_text(job.archive.relative_to(drop.path))
+        is_there = ending.replaced_by is None
+        entry["result"] = below(drop, job.target) if is_there else None
+        entry["alpha"] = below(drop, job.alpha) if is_there else None
+        entry["review"] = below(drop, job.review) if is_there else None
+        entry["original"] = below(drop, job.archive)
+        entry["replaced_by"] = ending.replaced_by
     else:
         entry["reason"] = job.reason
         entry["quarantine"] = job.quarantine and as_text(job.quarantine)
     return entry | ending.details
+
+
+def below(drop: Drop, path: Path | None) -> str | None:
+    """A path in a drop, as its manifest tells it."""
+    return None if path is None else as_text(path.relative_to(drop.path))
 
 
 def as_text(path: Path) -> str:

@@ -4,11 +4,14 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 from daemon import store
-from daemon.config import Config, Folder, Model, Output
+from daemon.config import Config, Folder, Model
 from daemon.errors import InstallError, MachineError, describe, is_passing
-from daemon.jobs import HotFolder, Rendering
+from daemon.jobs import Framing, HotFolder, Rendering
+from daemon.outputconfig import Crop, Output, OutputOverrides
+from daemon.presets import PRESETS
 
 WHITE = (255, 255, 255)
 
@@ -32,16 +35,17 @@ def find_weights(config: Config, base: Path) -> Path:
     return next((place for place in places if place.exists()), named)
 
 
-def rendering(config: Config, output: Output) -> Rendering:
+def rendering(config: Config, base: Path, output: Output) -> Rendering:
     """How results of one folder are made."""
     post = config.postprocess
-    background = parse_colour(output.background)
-    if output.format == "jpeg" and output.content == "cutout":
+    background = parse_background(base, output.background)
+    if output.format == "jpeg" and output.content != "alpha":
         background = background or WHITE  # JPEG has no transparency
     return Rendering(
         format=output.format,
         content=output.content,
         background=background,
+        framing=framing(output.crop),
         filter=post.filter,
         diameter=post.diameter,
         sigma_color=post.sigma_color,
@@ -50,24 +54,74 @@ def rendering(config: Config, output: Output) -> Rendering:
     )
 
 
-def parse_colour(text: str | None) -> tuple[int, int, int] | None:
-    """``#rrggbb`` to 0..255."""
+def parse_background(base: Path, text: str | None) -> tuple[int, int, int] | Path | None:
+    """``#rrggbb`` to 0..255, anything else to a picture's absolute path."""
     if text is None:
         return None
+    if not text.startswith("#"):
+        return resolve(base, Path(text))
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
-def merged_output(config: Config, folder: Folder) -> Output:
-    """The folder's own ``output:`` over the common one."""
-    own = folder.output.model_dump(exclude_unset=True)
-    # Null says "as above", but for the background, where it says "transparent".
-    said = {key: value for key, value in own.items() if value is not None or key == "background"}
-    return config.output.model_copy(update=said)
+def framing(crop: Crop) -> Framing:
+    """Sizes as numbers; a canvas has an aspect of its own, which no other may contradict."""
+    canvas, aspect = crop.canvas, None
+    if crop.aspect != "none":
+        width, height = map(float, crop.aspect.split(":"))
+        aspect = width / height
+    if canvas == "none":
+        return Framing(
+            crop.mode, crop.threshold, crop.margin, aspect, None, crop.align, crop.enlarge
+        )
+    wanted = canvas[0] / canvas[1]
+    if aspect is not None and abs(aspect / wanted - 1) > 0.01:
+        raise InstallError(
+            f"output.crop: aspect {crop.aspect} and canvas {canvas[0]}x{canvas[1]} contradict each"
+            " other: leave out aspect"
+        )
+    return Framing(crop.mode, crop.threshold, crop.margin, wanted, canvas, crop.align, crop.enlarge)
+
+
+def merged_output(config: Config, own: OutputOverrides) -> Output:
+    """A folder's own ``output:`` over the common one, each over the preset that it names.
+
+    config.yaml lists all keys, so a common key that has its default value says nothing against the
+    preset. What stands in a folder's own section is always meant.
+    """
+    common = differences(config.output.model_dump(), Output().model_dump())
+    if own.preset is None:
+        layers = [PRESETS[config.output.preset], common]
+    else:
+        layers = [common, PRESETS[own.preset]]
+    return Output.model_validate(overlaid(*layers, own.model_dump(exclude_unset=True)))
+
+
+def overlaid(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any setting
+    """Sections one over the other. Null says "as above", but of the background: transparent."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            if isinstance(value, dict):
+                result[key] = overlaid(result.get(key, {}), value)
+            elif value is not None or key == "background":
+                result[key] = value
+    return result
+
+
+def differences(
+    section: dict[str, Any], default: dict[str, Any]
+) -> dict[str, Any]:  # Any: as above
+    """What a section says that its defaults do not."""
+    return {
+        key: differences(value, default[key]) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if value != default[key]
+    }
 
 
 def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
     """One folder's values."""
-    output = merged_output(config, folder)
+    output = merged_output(config, folder.output)
     path = resolve(base, folder.path)
     return HotFolder(
         name=folder.name or path.name,
@@ -82,7 +136,9 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         drop_idle_s=output.drop_idle_s,
         drop_max_files=output.drop_max_files,
         name_template=output.name,
-        rendering=rendering(config, output),
+        rendering=rendering(config, base, output),
+        clash=output.clash,
+        review_below=output.review.below,
     )
 
 
@@ -91,6 +147,7 @@ def hot_folders(config: Config, base: Path) -> list[HotFolder]:
     folders = [hot_folder(config, base, folder) for folder in config.folders]
     faults = [
         *missing(folders),
+        *missing_backgrounds(folders),
         *twins(folders),
         *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
     ]
@@ -102,6 +159,23 @@ def hot_folders(config: Config, base: Path) -> list[HotFolder]:
 def missing(folders: list[HotFolder]) -> list[str]:
     """Folders that are not there, or that we may not use."""
     return [fault for folder in folders if (fault := fault_of(folder))]
+
+
+def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
+    """All pictures that any result is put on."""
+    own = (OutputOverrides(), *(folder.output for folder in config.folders))
+    found = (parse_background(base, merged_output(config, each).background) for each in own)
+    return tuple(sorted({path for path in found if isinstance(path, Path)}))
+
+
+def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
+    """Pictures that results are to be put on and that are not there."""
+    backgrounds = {folder.rendering.background for folder in folders}
+    return [
+        f"background {path} is no file: mend output.background"
+        for path in sorted(path for path in backgrounds if isinstance(path, Path))
+        if not path.is_file()
+    ]
 
 
 def fault_of(folder: HotFolder) -> str:

@@ -3,7 +3,9 @@
 import itertools
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 from daemon import files, scan, store, tree
@@ -36,6 +38,12 @@ class Shelf:
     queue: JobQueue
     drops: Drops
     standby: Standby
+    local_time: Callable[[float], datetime]
+    """UTC seconds to local time."""
+
+    def day(self, moment: float) -> date:
+        """The local date of a moment, UTC seconds: what ``{date}`` in names means."""
+        return self.local_time(moment).date()
 
 
 class Intake:
@@ -209,7 +217,8 @@ class Intake:
     ) -> Job:
         """Reserve names and write the row of a file that is ours already."""
         drop = self.shelf.drops.place(folder, now=now)
-        reserved = names(folder, drop, relative, job_id, is_taken=self.shelf.records.is_reserved)
+        is_taken, day = self.shelf.records.is_reserved, self.shelf.day(now)
+        reserved = names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
         # A link swapped in later has no identity; the worker refuses to open it.
         identity = look(source) or Identity(0, 0, 0, 0)
         job = Job(
@@ -218,6 +227,7 @@ class Intake:
             relative=relative,
             source=source,
             target=reserved.target,
+            alpha=reserved.alpha,
             archive=reserved.archive,
             drop=drop.id,
             identity=identity,

@@ -38,7 +38,9 @@ class Originals:
                 store.archive(job.source, job.archive)
             except FileExistsError:
                 free = files.free_name(job.archive, self.shelf.records.is_reserved)
-                job = self.shelf.ledger.move(job, drop=job.drop, target=job.target, archive=free)
+                job = self.shelf.ledger.move(
+                    job, drop=job.drop, target=job.target, alpha=job.alpha, archive=free
+                )
             else:
                 return job
 

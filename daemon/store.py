@@ -31,9 +31,10 @@ logger = logging.getLogger(__name__)
 
 CLAIMS = ".cvunetd"
 ORIGINALS = "originals"
+REVIEW = "review"
 MANIFEST = "manifest.json"
 MARKER = ".cvunetd-drop"
-OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}|cvunetd-\d+)\.part")
+OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-alpha|-review)?|cvunetd-\d+)\.part")
 DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
 
@@ -186,9 +187,8 @@ def free_quarantine(root: Path, relative: Path) -> Path:
     """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
     folder = free_folder(root, relative.parent, lambda path: False)
 
-    def is_taken(place: Path) -> bool:
-        reason = reason_file(place)  # of a very long cat.json it would be the file itself
-        return reason == place or exists(reason)
+    def is_taken(place: Path) -> bool:  # a very long cat.json would be its own reason
+        return reason_file(place) == place or exists(reason_file(place))
 
     return free_name(folder / relative.name, is_taken)
 

@@ -30,12 +30,15 @@ class Tally:
         """One more."""
         self.verdicts[job.folder, verdict] += 1
 
-    def count_done(self, job: Job, done: Done | None, *, now: float) -> None:
-        """One more, with its times; after a crash those of its stages are not known."""
+    def time(self, done: Done) -> None:
+        """What the worker needed for a picture, stage by stage."""
+        for stage, seconds in done.seconds.items():
+            self.stages[stage].add(seconds)
+
+    def count_done(self, job: Job, *, now: float) -> None:
+        """One more, with the time that it took in all."""
         self.count(job, Verdict.DONE)
         self.pictures.add(now - job.added_at)
-        for stage, seconds in (done.seconds if done is not None else {}).items():
-            self.stages[stage].add(seconds)
 
     def of(self, folder: str) -> dict[str, int]:
         """The counts of one folder, zeros too: what is counted must be there from the start."""

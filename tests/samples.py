@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from daemon.jobs import HotFolder, Identity, Job, Rendering
+from daemon.jobs import Done, Framing, HotFolder, Identity, Job, Rendering
+from daemon.ledger import Ledger
 
 NOW = 1_800_000_000.0  # UTC seconds: 2027-01-15 08:00
 RENDERING = Rendering(
     format="png",
     content="cutout",
     background=None,
+    framing=Framing(),
     filter="bilateral",
     diameter=9,
     sigma_color=0.1,
@@ -59,3 +61,9 @@ def make_job(job_id: str = "1", **changes: Any) -> Job:  # Any: fields of Job
 def names_in(folder: Path) -> list[str]:
     """What lies in a folder, by name."""
     return sorted(path.name for path in folder.iterdir())
+
+
+def finish(ledger: Ledger, job: Job, done: Done, *, now: float) -> None:
+    """What delivery does to the row of a picture that came out."""
+    stamps = tuple((1, 2, 3) for _ in job.outputs)
+    ledger.finish(ledger.note_result(job, done, stamps=stamps, review=job.review), now=now)

@@ -11,7 +11,7 @@ import pytest
 from daemon import folders
 from daemon.config import Config
 from daemon.errors import InstallError, MachineError
-from daemon.folders import find_weights, hot_folders, parse_colour, resolve
+from daemon.folders import find_weights, hot_folders, parse_background, resolve
 from daemon.jobs import HotFolder
 
 
@@ -116,12 +116,12 @@ def test_postprocess_reaches_the_rendering(tmp_path: Path):
 
 def test_no_colour():
     """Null stays transparent."""
-    assert parse_colour(None) is None
+    assert parse_background(Path("/base"), None) is None
 
 
 def test_colour_is_red_green_blue():
     """In this order, 0 to 255."""
-    assert parse_colour("#Ff8143") == (255, 129, 67)
+    assert parse_background(Path("/base"), "#Ff8143") == (255, 129, 67)
 
 
 def test_jpeg_gets_white(tmp_path: Path):

@@ -208,7 +208,7 @@ def test_rates(bench: Bench):
     ledger.open_drop("hot", bench.base / "outputs" / "outputs_1", now=NOW)
     for number, ended_at in enumerate((NOW - 10, NOW - 1000, NOW - 10_000, NOW - 100_000)):
         ledger.add(make_job(str(number)))
-        ledger.finish(ledger.start(make_job(str(number))), None, now=ended_at)
+        ledger.finish(ledger.start(make_job(str(number))), now=ended_at)
     ledger.add(make_job("waiting"))
     ledger.close()
     lines = bench.lines()

@@ -92,9 +92,9 @@ def network(scene: Scene) -> Iterator[Finding]:
     """The weights' hash and content, and the devices that the configuration names."""
     names = ", ".join(scene.config.model.devices)
     try:
-        from daemon import worker
+        from daemon import predictors
 
-        worker.check_weights(scene.weights)
+        predictors.check_weights(scene.weights)
     except ImportError as error:
         mend = "install cvunet-daemon anew, into an environment of its own"
         yield failed("weights", f"the network cannot be loaded: {describe(error)}", mend)
@@ -104,7 +104,9 @@ def network(scene: Scene) -> Iterator[Finding]:
         return
     yield passed("weights", f"{scene.weights} is as its manifest says")
     try:
-        found = ", ".join(worker.check_weights(scene.weights, devices=scene.config.model.devices))
+        found = ", ".join(
+            predictors.check_weights(scene.weights, devices=scene.config.model.devices)
+        )
         yield passed("device", f"{names} is {found} here")
     except DaemonError as error:
         mend = f"mend what GPU says below, or in {scene.config_path}: model: {{device: auto}}"

@@ -1,13 +1,16 @@
 """The engine in this process: threads and a warm model for each device."""
 
+import hashlib
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from daemon.finishing import Backdrops, Finishing
 from daemon.gauges import Limits
-from daemon.worker import Worker, open_predictors
+from daemon.predictors import open_predictors
+from daemon.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ class EngineSettings:
     is_mirrored: bool
     max_batch: int
     max_wait_s: float
+    backgrounds: tuple[Path, ...] = ()
+    """Pictures that results are put on."""
 
 
 def cores() -> int:
@@ -36,7 +41,7 @@ def cores() -> int:
 def open_engine(settings: EngineSettings) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    `InstallError` if the weights or a named device are missing.
+    `InstallError` if the weights, a named device or a background are missing.
     """
     predictors = open_predictors(
         settings.weights,
@@ -44,6 +49,11 @@ def open_engine(settings: EngineSettings) -> Worker:
         precision=settings.precision,
         input_size=settings.input_size,
         is_mirrored=settings.is_mirrored,
+    )
+    finishing = Finishing(
+        weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
+        model={"input_size": settings.input_size, "precision": settings.precision},
+        backdrops=Backdrops(settings.backgrounds),
     )
     threads = max(1, min(cores(), 16) // 2 + 1)
     limits = Limits(
@@ -53,7 +63,7 @@ def open_engine(settings: EngineSettings) -> Worker:
         finishers=threads,
         pixels_in_flight=PIXELS_IN_FLIGHT,
     )
-    worker = Worker(predictors, limits)
+    worker = Worker(predictors, limits, finishing)
     worker.warm()
     logger.info("the model is warm on %s", worker.device)
     return worker
