@@ -16,6 +16,7 @@ DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 NAME_FIELDS = ("stem", "ext", "folder", "id")
 
+Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -33,9 +34,11 @@ class OutputOverrides(Section):
     root: Path | None = None
     drop_idle_s: Positive | None = None
     drop_max_files: Count | None = None
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"] | None = None
+    format: Format | None = None
     content: Literal["cutout", "alpha"] | None = None
     background: str | None = None
+    depth: Literal["auto", 8, 16] | None = None
+    metadata: Literal["strip", "copyright", "keep"] | None = None
     name: str | None = None
 
     @field_validator("background")
@@ -71,8 +74,10 @@ class Output(OutputOverrides):
     root: Path = Path("outputs")
     drop_idle_s: Positive = 30.0
     drop_max_files: Count = 1000
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"] = "png"
+    format: Format = "png"
     content: Literal["cutout", "alpha"] = "cutout"
+    depth: Literal["auto", 8, 16] = "auto"
+    metadata: Literal["strip", "copyright", "keep"] = "strip"
     name: str = "{stem}"
 
 

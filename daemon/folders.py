@@ -9,6 +9,7 @@ from daemon.errors import InstallError
 from daemon.jobs import HotFolder, Rendering
 
 WHITE = (255, 255, 255)
+DEEP_FORMATS = ("png", "tiff")  # as in the library, which must not be loaded to check a file
 
 
 def resolve(base: Path, path: Path) -> Path:
@@ -32,6 +33,11 @@ def find_weights(config: Config, base: Path) -> Path:
 
 def rendering(config: Config, output: Output) -> Rendering:
     """How results of one folder are made."""
+    if output.depth == 16 and output.format not in DEEP_FORMATS:
+        raise InstallError(
+            f"output.depth is 16, and output.format {output.format} has 8 bits: write format: png"
+            " or tiff, or depth: auto"
+        )
     post = config.postprocess
     background = parse_colour(output.background)
     if output.format == "jpeg" and output.content == "cutout":
@@ -40,6 +46,8 @@ def rendering(config: Config, output: Output) -> Rendering:
         format=output.format,
         content=output.content,
         background=background,
+        depth=output.depth,
+        metadata=output.metadata,
         filter=post.filter,
         diameter=post.diameter,
         sigma_color=post.sigma_color,

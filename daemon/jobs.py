@@ -58,9 +58,12 @@ class Identity:
 class Rendering:
     """How a result is made from a picture; crosses into the worker."""
 
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"]
+    format: Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
     content: Literal["cutout", "alpha"]
     background: tuple[int, int, int] | None
+    depth: Literal["auto", 8, 16]
+    """Bits of a sample; auto is 16 where the original has more than 8 and the format can."""
+    metadata: Literal["strip", "copyright", "keep"]
     filter: Literal["bilateral", "guided", "none"]
     diameter: int
     sigma_color: float

@@ -9,7 +9,14 @@ from daemon import files, store
 from daemon.jobs import HotFolder
 from daemon.ledger import Drop
 
-SUFFIXES = {"png": ".png", "webp": ".webp", "avif": ".avif", "tiff": ".tiff", "jpeg": ".jpg"}
+SUFFIXES = {
+    "png": ".png",
+    "webp": ".webp",
+    "webp-lossless": ".webp",
+    "avif": ".avif",
+    "tiff": ".tiff",
+    "jpeg": ".jpg",
+}
 
 
 @dataclass(frozen=True, slots=True)

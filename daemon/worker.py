@@ -11,16 +11,16 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet import encoding, images, matting, weights
 from cvunet import errors as cvunet_errors
-from cvunet import images, matting, weights
+from cvunet.depth import Samples
 from cvunet.matting import Predictor
 from daemon.errors import (
     Blame,
@@ -39,9 +39,6 @@ from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Rendering, T
 logger = logging.getLogger(__name__)
 
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
-
 @dataclass(slots=True)
 class Item:
     """A task on its way through the stages."""
@@ -57,7 +54,7 @@ class Item:
 
 
 def open_predictors(
-    file: Path, *, devices: Sequence[str], precision: Precision, input_size: int
+    file: Path, *, devices: Sequence[str], precision: matting.Precision, input_size: int
 ) -> list[Predictor]:
     """One predictor for each device; `InstallError` if weights or device are missing."""
     try:
@@ -154,7 +151,12 @@ class Worker:
                 width, height = images.probe(stream, max_pixels=item.task.max_pixels)
                 item.pixels = self.budget.take(width * height)
                 stream.seek(0)
-                item.picture = images.read(stream, max_pixels=item.task.max_pixels)
+                item.picture = images.read(
+                    stream,
+                    max_pixels=item.task.max_pixels,
+                    depth=encoding.fitting(item.task.rendering.depth, item.task.rendering.format),
+                    policy=item.task.rendering.metadata,
+                )
                 item.small = self.predictors[0].prepare(item.picture)
 
     # --- stage 2: the network ------------------------------------------------------------
@@ -232,7 +234,7 @@ class Worker:
                     picture, alpha, settings=finish_settings(item.task.rendering)
                 )
             with timed(item.seconds, "encode"):
-                write_part(item.task, pixels)
+                write_part(item.task, picture, pixels)
             height, width = picture.rgb.shape[:2]
             done = Done(identity, width, height, dict(item.seconds), picture.warnings)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
@@ -273,17 +275,16 @@ def translated() -> Iterator[None]:
 
 
 def finish_settings(rendering: Rendering) -> matting.Finish:
-    """The library's share of a rendering: all but the file's format."""
-    settings = asdict(rendering)
-    del settings["format"]
-    return matting.Finish(**settings)
+    """The share of a rendering that pixels have, and not their file."""
+    names = (field.name for field in fields(matting.Finish))
+    return matting.Finish(**{name: getattr(rendering, name) for name in names})
 
 
-def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
+def write_part(task: Task, picture: images.Picture, pixels: Samples) -> None:
     """Encode to the part file and make it durable; it becomes visible only when it is published."""
     try:
         with task.part.open("wb") as stream, translated():
-            images.write(stream, pixels, format=task.rendering.format)
+            encoding.write(stream, pixels, format=task.rendering.format, source=picture)
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:

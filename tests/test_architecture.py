@@ -20,7 +20,14 @@ SOLE_IMPORTERS = {
     "yaml": {"daemon/config.py", "daemon/configfaults.py", "cvunet/documents.py"},
     "pydantic": {"daemon/config.py", "daemon/configfaults.py"},
     "click": {"daemon/cli.py"},
-    "PIL": {"cvunet/images.py"},
+    "PIL": {
+        "cvunet/images.py",
+        "cvunet/samples.py",
+        "cvunet/profiles.py",
+        "cvunet/metadata.py",
+        "cvunet/encoding.py",
+        "cvunet/damage.py",
+    },
     "systemd": {"daemon/notify.py"},
     "tqdm": {"daemon/running.py"},
 }

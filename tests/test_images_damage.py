@@ -139,7 +139,7 @@ def test_want_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatc
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(images, "_to_8_bits", fail)
+    monkeypatch.setattr(images, "_planes", fail)
 
     with pytest.raises(MemoryError):
         images.read(io.BytesIO(file_of(photo(), "PNG")), max_pixels=LIMIT)
