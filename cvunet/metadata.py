@@ -28,6 +28,7 @@ DESCRIPTIVE = (
     *(TIFF.Rating, TIFF.RatingPercent, TIFF.XPTitle, TIFF.XPComment, TIFF.XPAuthor),
     *(TIFF.XPKeywords, TIFF.XPSubject),
 )
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 SIZES = (TIFF.ExifImageWidth, TIFF.ExifImageHeight)  # of the original, before turning and cropping
 
 DC, PHOTOSHOP = "http://purl.org/dc/elements/1.1/", "http://ns.adobe.com/photoshop/1.0/"
@@ -94,17 +95,17 @@ def _everything(image: Image.Image, source: Image.Exif, owned: Metadata) -> Meta
     target = Image.Exif()
     for descriptive in DESCRIPTIVE:
         if descriptive in source:
-            target[descriptive] = _plain(source[descriptive])
-    for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        directory = {
-            tag: _plain(value) for tag, value in source.get_ifd(group).items() if tag not in SIZES
-        }
-        if ExifTags.IFD.Interop in directory:
-            directory[ExifTags.IFD.Interop] = source.get_ifd(ExifTags.IFD.Interop)
-        if directory:
-            target[group] = directory
+            target[descriptive] = writable(source[descriptive])
+    for group in DIRECTORIES:
+        fields = directory(source, group)
+        if ExifTags.IFD.Interop in fields:
+            fields[ExifTags.IFD.Interop] = source.get_ifd(ExifTags.IFD.Interop)
+        for size in SIZES:
+            fields.pop(size, None)
+        if fields:
+            target[group] = fields
     for tag, value in _loaded(owned.exif).items():
-        target.setdefault(tag, _plain(value))
+        target.setdefault(tag, writable(value))
     packet = XMP_THUMBNAILS.sub(b"", XMP_ORIENTATION.sub(rb"\g<1>1", _packet(image)))
     return Metadata(target.tobytes() if len(target) else b"", packet or owned.xmp)
 
@@ -115,7 +116,12 @@ def _loaded(block: bytes) -> Image.Exif:
     return exif
 
 
-def _plain(value: Any) -> Any:  # Any: EXIF's types
+def directory(exif: Image.Exif, group: int) -> dict[int, Any]:  # Any: EXIF's types
+    """A directory of EXIF, ready to be written."""
+    return {tag: writable(value) for tag, value in exif.get_ifd(group).items()}
+
+
+def writable(value: Any) -> Any:  # Any: EXIF's types
     """Text that is not ASCII as its bytes; Pillow would write question marks."""
     return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
