@@ -119,7 +119,11 @@ def _check_size(width: int, height: int, *, max_pixels: int) -> None:
 def _exif(image: Image.Image, warnings: list[str]) -> Image.Exif:
     """EXIF, with XMP's orientation; empty if it is broken. After `load`: PNG may keep it behind."""
     try:
-        bombs.check_exif(image.info.get("exif", b""))
+        block = image.info.get("exif", b"")
+        bombs.check_exif(block)
+        # Pillow may have stumbled over it before, and says nothing the second time.
+        if block and block.removeprefix(bombs.EXIF)[:4] not in bombs.TIFF_HEADS:
+            raise ValueError("it does not begin as EXIF does")
         exif = image.getexif()
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             exif.get_ifd(directory)

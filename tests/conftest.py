@@ -46,6 +46,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: shutil.which("systemd-analyze") is not None,
         "systemd-analyze is not installed",
     ),
+    "heif": (
+        lambda: importlib.util.find_spec("pillow_heif") is not None,
+        "pillow-heif is not installed",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }

@@ -196,3 +196,17 @@ def test_unreadable_file_is_told(tmp_path: Path):
     """A folder stands for every file that cannot be read: root may read the rest."""
     with pytest.raises(InstallError, match=r"cannot be read \(Is a directory\)"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("depth", 12), ("depth", "deep"), ("metadata", "all"), ("format", "gif")]
+)
+def test_unknown_way_of_writing_is_told(tmp_path: Path, key: str, value: object):
+    """One line with file, line and key."""
+    file = tmp_path / "config.yaml"
+    file.write_text(f"output:\n  {key}: {value}\n")
+
+    with pytest.raises(InstallError, match=rf"config\.yaml:2: output\.{key}") as caught:
+        load(file)
+
+    assert "\n" not in str(caught.value)

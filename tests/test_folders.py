@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon import folders
-from daemon.config import Config
+from daemon.config import Config, Folder, Output
 from daemon.errors import InstallError
 from daemon.folders import find_weights, hot_folders, parse_colour, resolve
 from daemon.jobs import HotFolder
@@ -281,3 +281,22 @@ def test_kept_originals_need_no_right_to_write(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
 
     assert only_folder(tmp_path, folders=[{"path": "hot", "originals": "keep"}]).originals == "keep"
+
+
+@pytest.mark.parametrize("kind", ["webp", "avif", "jpeg"])
+def test_16_bits_need_a_format_that_has_them(kind: str):
+    """Told before anything starts, with both ways out."""
+    with pytest.raises(InstallError, match=r"output\.depth is 16, and output\.format " + kind):
+        folders.rendering(Config(), Output(depth=16, format=kind))  # type: ignore[arg-type]
+
+
+def test_depth_and_metadata_are_each_folders_own():
+    """A folder's own values over the common ones."""
+    config = Config.model_validate({"output": {"depth": 8, "metadata": "copyright"}})
+    own = Folder.model_validate({"path": "hot", "output": {"depth": 16, "metadata": "keep"}})
+
+    common = folders.rendering(config, config.output)
+    changed = folders.rendering(config, folders.merged_output(config, own))
+
+    assert (common.depth, common.metadata) == (8, "copyright")
+    assert (changed.depth, changed.metadata) == (16, "keep")

@@ -51,7 +51,7 @@ def exif(**tags: Any) -> Image.Exif:
     }
     block[ExifTags.IFD.GPSInfo] = {1: "N", 2: (12.0, 34.0, 56.0)}
     for name, value in tags.items():
-        block[BASE[name]] = value
+        block[getattr(BASE, name)] = value
     return block
 
 
