@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cvunet import foreground, postprocess, weights
+from cvunet import foreground, postprocess, profiles, weights
+from cvunet.depth import Bytes, Samples, bits_of, to_bytes
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
 from cvunet.images import Picture
 from cvunet.network import STRIDE
 
-Bytes = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -84,11 +84,16 @@ class Predictor:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
 
     def prepare(self, picture: Picture) -> Bytes:
-        """The network's input SxSx3: squeezed to a square, own transparency on grey. Any thread."""
+        """The network's input SxSx3 in sRGB, squeezed to a square. Any thread.
+
+        The picture's own transparency lies on grey. Colours are converted once they are few.
+        """
         rgb = picture.rgb
         if picture.alpha is not None:
-            rgb = foreground.flatten(np.dstack([rgb, picture.alpha]), MID_GREY)
-        return postprocess.shrink(rgb, size=self.input_size)
+            grey = profiles.colour_from_srgb(MID_GREY, picture.profile)
+            rgb = foreground.flatten(np.dstack([rgb, picture.alpha]), grey)
+        small = to_bytes(postprocess.shrink(rgb, size=self.input_size))
+        return profiles.to_srgb(small, picture.profile)
 
     def predict(self, batch: Sequence[Bytes]) -> list[Alpha]:
         """Alphas SxS in [0, 1] of pictures SxSx3, in order.
@@ -199,16 +204,17 @@ def choose_device(name: str) -> torch.device:
     return torch.device(wanted)
 
 
-def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Bytes:
+def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Samples:
     """The network's SxS alpha and its picture to pixels: RGBA HxWx4, alpha HxW, or RGB HxWx3.
 
-    RGB if ``settings.background`` is given. RGBA's fourth channel is the alpha itself. Any thread.
+    RGB if ``settings.background`` is given. RGBA's fourth channel is the alpha itself. Depth and
+    colour space are the picture's. Any thread.
     """
     height, width = picture.rgb.shape[:2]
     large = postprocess.upsample(alpha, width=width, height=height)
     matte = refine(postprocess.sharpen_plateaus(large), picture.rgb, settings=settings)
     if settings.content == "alpha":
-        return foreground.opacity(matte, picture.alpha)
+        return foreground.opacity(matte, picture.alpha, bits=bits_of(picture.rgb))
     rgba = foreground.cutout(
         picture.rgb,
         matte,
@@ -217,10 +223,11 @@ def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Bytes:
     )
     if settings.background is None:
         return rgba
-    return foreground.flatten(rgba, settings.background)
+    background = profiles.colour_from_srgb(settings.background, picture.profile)
+    return foreground.flatten(rgba, background)
 
 
-def refine(alpha: Alpha, rgb: Bytes, *, settings: Finish) -> Alpha:
+def refine(alpha: Alpha, rgb: Samples, *, settings: Finish) -> Alpha:
     """The filter of the settings on the soft band, HxW."""
     if settings.filter == "bilateral":
         return postprocess.bilateral(

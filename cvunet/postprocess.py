@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.band import soft_band, tiles
+from cvunet.depth import Samples, white
 
 Alpha = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
-Pixels = TypeVar("Pixels", Alpha, Bytes)
+Pixels = TypeVar("Pixels", Alpha, Samples)
 
 # Networks leave a haze of a few levels over the background, which shows as dirt on a white page.
 # Five levels of 255 clear it, and the stretch between keeps the edge's ramp whole.
 PLATEAU = 0.02
 
 
-def shrink(rgb: Bytes, *, size: int) -> Bytes:
+def shrink(rgb: Samples, *, size: int) -> Samples:
     """HxWx3 squeezed to SxSx3 without aliasing, whatever the photo's shape."""
     height, width = rgb.shape[:2]
     # INTER_AREA averages only if no axis grows, so the axes that shrink go first, by themselves.
@@ -65,7 +65,7 @@ def bilateral(alpha: Alpha, *, diameter: int, sigma_color: float, sigma_space: f
     return result
 
 
-def guided(alpha: Alpha, guide_rgb: Bytes, *, radius: int = 1, epsilon: float = 1e-5) -> Alpha:
+def guided(alpha: Alpha, guide_rgb: Samples, *, radius: int = 1, epsilon: float = 1e-5) -> Alpha:
     """Guided filter of the soft band (Guided Image Filtering, He et al., TPAMI 2013).
 
     ``guide_rgb`` HxWx3, used in colour. ``radius`` in pixels; ``epsilon`` is the variance of
@@ -74,7 +74,7 @@ def guided(alpha: Alpha, guide_rgb: Bytes, *, radius: int = 1, epsilon: float = 
     soft = soft_band(alpha)
     result = alpha.copy()
     for tile in tiles(soft, margin_px=2 * radius):  # its means are averaged a second time
-        guide = np.divide(guide_rgb[tile.outer], 255, dtype=np.float32)
+        guide = np.divide(guide_rgb[tile.outer], white(guide_rgb), dtype=np.float32)
         filtered = _guide(alpha[tile.outer], guide, radius=radius, epsilon=epsilon)
         np.copyto(result[tile.inner], np.clip(filtered[tile.core], 0, 1), where=soft[tile.inner])
     return result

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import confidence, foreground, framing, images, matting
+from cvunet import confidence, depth, encoding, foreground, framing, images, matting, profiles
 from cvunet import errors as cvunet_errors
 from daemon.digests import hashed
 from daemon.errors import (
@@ -30,8 +30,8 @@ Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
 
 BACKGROUND_PIXELS = 100_000_000
-#: Parts of a rendering that the library's `Finish` does not know.
-OURS = frozenset({"format", "framing", "background", "content"})
+#: Of the library's `Finish`, what is not simply the rendering's: it comes after the framing.
+LATER = frozenset({"background", "content"})
 
 
 class Backdrops:
@@ -44,21 +44,19 @@ class Backdrops:
         for file in sorted(set(files)):
             self.pictures[file], self.digests[file] = read_backdrop(file)
 
-    def fit(self, file: Path, pixels: Pixels) -> Pixels:
-        """The picture HxWx3 so that it covers a cut-out HxWx4, of the same type as that."""
+    def fit(self, file: Path, pixels: Pixels) -> NDArray[np.uint8]:
+        """The picture HxWx3 in sRGB so that it covers a cut-out HxWx4."""
         height, width = pixels.shape[:2]
-        backdrop = framing.cover(self.pictures[file], width=width, height=height)
-        if pixels.dtype == backdrop.dtype:
-            return backdrop
-        return backdrop.astype(pixels.dtype) * 257  # 255 becomes 65535
+        return framing.cover(self.pictures[file], width=width, height=height)
 
 
 def read_backdrop(file: Path) -> tuple[NDArray[np.uint8], str]:
-    """RGB, HxWx3, and the file's SHA-256."""
+    """HxWx3 in sRGB, and the file's SHA-256."""
     try:
         with open_regular(file) as stream:
             source, digest = hashed(stream)
-            return images.read(source, max_pixels=BACKGROUND_PIXELS).rgb, digest
+            picture = images.read(source, max_pixels=BACKGROUND_PIXELS, depth=8)
+            return profiles.to_srgb(depth.to_bytes(picture.rgb), picture.profile), digest
     except (cvunet_errors.ImageError, PictureError, OSError) as error:
         raise InstallError(
             f"background {file} cannot be read: {error}; mend output.background"
@@ -96,10 +94,16 @@ class Finishing:
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None
         if rendering.background is None:
             return pixels, mask
-        behind: Any = rendering.background  # Any: a colour, or pixels
-        if isinstance(behind, Path):
-            behind = self.backdrops.fit(behind, pixels)
+        behind = self.behind(rendering.background, pixels, picture.profile)
         return foreground.flatten(pixels, behind), mask
+
+    def behind(
+        self, background: tuple[int, int, int] | Path, pixels: Pixels, profile: bytes | None
+    ) -> tuple[int, int, int] | NDArray[np.uint8]:
+        """A background in the colour space of the picture that is laid on it."""
+        if isinstance(background, Path):
+            return profiles.from_srgb(self.backdrops.fit(background, pixels), profile)
+        return profiles.colour_from_srgb(background, profile)
 
 
 def check_backgrounds(files: Iterable[Path]) -> None:
@@ -111,8 +115,8 @@ def finish_settings(rendering: Rendering) -> matting.Finish:
     """The library's share of a rendering: the cut-out or the mask itself."""
     shared = {
         each.name: getattr(rendering, each.name)
-        for each in fields(rendering)
-        if each.name not in OURS
+        for each in fields(matting.Finish)
+        if each.name not in LATER
     }
     return matting.Finish(**shared, content="alpha" if rendering.content == "alpha" else "cutout")
 
@@ -122,12 +126,13 @@ def judge(alpha: Alpha) -> Confidence:
     return Confidence(**asdict(confidence.judge(alpha)))
 
 
-def write(task: Task, result: Pixels, mask: Pixels | None) -> None:
+def write(task: Task, picture: images.Picture, result: Pixels, mask: Pixels | None) -> None:
     """Encode to the part files and make them durable; publishing alone makes them visible."""
+    wanted = task.rendering
     if mask is not None and task.alpha_part is not None:
-        write_part(task.alpha_part, mask, format=task.rendering.alpha_format)
+        write_part(task.alpha_part, mask, format=wanted.alpha_format, source=picture)
     try:
-        write_part(task.part, result, format=task.rendering.format)
+        write_part(task.part, result, format=wanted.format, source=picture)
     except BaseException:
         if task.alpha_part is not None:
             with suppress(OSError):  # the next start removes it
@@ -135,11 +140,13 @@ def write(task: Task, result: Pixels, mask: Pixels | None) -> None:
         raise
 
 
-def write_part(part: Path, pixels: Pixels, *, format: images.Format) -> None:
+def write_part(
+    part: Path, pixels: Pixels, *, format: encoding.Format, source: images.Picture
+) -> None:
     """One file; `MachineError` where the folder cannot be written."""
     try:
         with part.open("wb") as stream:
-            images.write(stream, pixels, format=format)
+            encoding.write(stream, pixels, format=format, source=source)
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:

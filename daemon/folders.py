@@ -14,6 +14,7 @@ from daemon.outputconfig import Crop, Output, OutputOverrides
 from daemon.presets import PRESETS
 
 WHITE = (255, 255, 255)
+DEEP_FORMATS = ("png", "tiff")  # as in the library, which must not be loaded to check a file
 
 
 def resolve(base: Path, path: Path) -> Path:
@@ -37,6 +38,11 @@ def find_weights(config: Config, base: Path) -> Path:
 
 def rendering(config: Config, base: Path, output: Output) -> Rendering:
     """How results of one folder are made."""
+    if output.depth == 16 and output.format not in DEEP_FORMATS:
+        raise InstallError(
+            f"output.depth is 16, and output.format {output.format} has 8 bits: write format: png"
+            " or tiff, or depth: auto"
+        )
     post = config.postprocess
     background = parse_background(base, output.background)
     if output.format == "jpeg" and output.content != "alpha":
@@ -45,6 +51,8 @@ def rendering(config: Config, base: Path, output: Output) -> Rendering:
         format=output.format,
         content=output.content,
         background=background,
+        depth=output.depth,
+        metadata=output.metadata,
         framing=framing(output.crop),
         filter=post.filter,
         diameter=post.diameter,

@@ -13,7 +13,7 @@ MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # what SQLite holds
 
 
-Format = Literal["png", "webp", "avif", "tiff", "jpeg"]
+Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 
 
 class State(Enum):
@@ -98,6 +98,9 @@ class Rendering:
     content: Literal["cutout", "alpha", "both"]
     background: tuple[int, int, int] | Path | None
     """A colour, a picture's file, or nothing."""
+    depth: Literal["auto", 8, 16]
+    """Bits of a sample; auto is 16 where the original has more than 8 and the format can."""
+    metadata: Literal["strip", "copyright", "keep"]
     framing: Framing
     filter: Literal["bilateral", "guided", "none"]
     diameter: int

@@ -10,7 +10,14 @@ from daemon import files, store
 from daemon.jobs import HotFolder, Job, Rendering
 from daemon.ledger import Drop
 
-SUFFIXES = {"png": ".png", "webp": ".webp", "avif": ".avif", "tiff": ".tiff", "jpeg": ".jpg"}
+SUFFIXES = {
+    "png": ".png",
+    "webp": ".webp",
+    "webp-lossless": ".webp",
+    "avif": ".avif",
+    "tiff": ".tiff",
+    "jpeg": ".jpg",
+}
 ALPHA = "_alpha"
 OURS = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
 

@@ -14,6 +14,7 @@ COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 ASPECT = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 NAME_FIELDS = ("stem", "ext", "folder", "subfolder", "date", "id")
 
+Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -108,10 +109,12 @@ class OutputOverrides(Section):
     root: Path | None = None
     drop_idle_s: Positive | None = None
     drop_max_files: Count | None = None
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"] | None = None
+    format: Format | None = None
     content: Literal["cutout", "alpha", "both"] | None = None
     preset: Preset | None = None
     background: str | None = None
+    depth: Literal["auto", 8, 16] | None = None
+    metadata: Literal["strip", "copyright", "keep"] | None = None
     crop: CropOverrides = CropOverrides()
     name: str | None = None
     clash: Literal["version", "overwrite", "fail"] | None = None
@@ -156,9 +159,11 @@ class Output(OutputOverrides):
     root: Path = Path("outputs")
     drop_idle_s: Positive = 30.0
     drop_max_files: Count = 1000
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"] = "png"
+    format: Format = "png"
     content: Literal["cutout", "alpha", "both"] = "cutout"
     preset: Preset = "none"
+    depth: Literal["auto", 8, 16] = "auto"
+    metadata: Literal["strip", "copyright", "keep"] = "strip"
     crop: Crop = Crop()
     name: str = "{stem}"
     clash: Literal["version", "overwrite", "fail"] = "version"

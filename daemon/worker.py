@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import images
+from cvunet import encoding, images
 from cvunet.matting import Predictor
 from daemon import finishing
 from daemon.digests import hashed
@@ -145,7 +145,13 @@ class Worker:
                 width, height = images.probe(stream, max_pixels=item.task.max_pixels)
                 item.pixels = self.budget.take(width * height)
                 source, item.sha256 = hashed(stream)
-                item.picture = images.read(source, max_pixels=item.task.max_pixels)
+                wanted = item.task.rendering
+                item.picture = images.read(
+                    source,
+                    max_pixels=item.task.max_pixels,
+                    depth=encoding.fitting(wanted.depth, wanted.format),
+                    policy=wanted.metadata,
+                )
                 item.small = self.predictors[0].prepare(item.picture)
 
     # --- stage 2: the network ------------------------------------------------------------
@@ -223,7 +229,7 @@ class Worker:
             with timed(item.seconds, "finish"), translated():
                 result, mask = self.finishing.compose(picture, alpha, item.task.rendering)
             with timed(item.seconds, "encode"), translated():
-                finishing.write(item.task, result, mask)
+                finishing.write(item.task, picture, result, mask)
             done = self.report(item, identity, picture, verdict, result.shape)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)

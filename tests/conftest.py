@@ -54,6 +54,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: shutil.which("promtool") is not None,
         "promtool is not installed (on Debian: apt-get install prometheus)",
     ),
+    "heif": (
+        lambda: importlib.util.find_spec("pillow_heif") is not None,
+        "pillow-heif is not installed",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }

@@ -15,7 +15,7 @@ folders:
   - {path: hot, name: hot, recursive: true, settle_s: 2.0, defer_s: 120.0, watch: auto,
      originals: archive, priority: 0, output: {}}
 output: {root: outputs, drop_idle_s: 30, drop_max_files: 1000, format: png, content: cutout,
-         preset: none, background: null,
+         preset: none, background: null, depth: auto, metadata: strip,
          crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
                 enlarge: true},
          name: "{stem}", clash: version, review: {below: 0.5}}
@@ -200,3 +200,17 @@ def test_unreadable_file_is_told(tmp_path: Path):
     """A folder stands for every file that cannot be read: root may read the rest."""
     with pytest.raises(InstallError, match=r"cannot be read \(Is a directory\)"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("depth", 12), ("depth", "deep"), ("metadata", "all"), ("format", "gif")]
+)
+def test_unknown_way_of_writing_is_told(tmp_path: Path, key: str, value: object):
+    """One line with file, line and key."""
+    file = tmp_path / "config.yaml"
+    file.write_text(f"output:\n  {key}: {value}\n")
+
+    with pytest.raises(InstallError, match=rf"config\.yaml:2: output\.{key}") as caught:
+        load(file)
+
+    assert "\n" not in str(caught.value)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvunet import profiles
 from cvunet.images import Picture
 from daemon import digests
 from daemon.errors import InstallError, MachineError
@@ -90,12 +91,23 @@ def test_background_picture_shows_behind_the_subject(background: Path):
     assert [result[30, column].tolist() for column in (2, 70, 88)] == [[255, 0, 0]] * 3
 
 
-def test_background_has_the_type_of_the_cutout(background: Path):
-    """16 bit cut-outs need 16 bit backgrounds."""
-    backdrop = Backdrops([background]).fit(background, np.zeros((8, 8, 4), np.uint16))
+@pytest.mark.parametrize("kind", ["picture", "colour"])
+def test_background_follows_the_photo(background: Path, kind: str):
+    """It gets the photo's depth, and is the same red in the photo's wider space."""
+    deep = Picture(
+        rgb=np.full((SIZE, SIZE, 3), 40000, np.uint16),
+        alpha=None,
+        warnings=(),
+        format="PNG",
+        profile=profiles.adobe_rgb(),
+    )
+    finishing = Finishing(backdrops=Backdrops([background]))
+    behind = background if kind == "picture" else (255, 0, 0)
+    result, _ = finishing.compose(deep, left_half(), rendering(background=behind))
 
-    assert backdrop.dtype == np.uint16
-    assert backdrop[0, 0].tolist() == [65535, 0, 0]
+    assert result.dtype == np.uint16
+    assert result[5, 5].tolist() == [40000] * 3
+    assert (result[5, -5] // 257).tolist() == pytest.approx([219, 0, 0], abs=1)
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])
@@ -175,7 +187,7 @@ def task(tmp_path: Path, **changes: Any) -> Task:
 def test_mask_of_a_jpeg_is_lossless(tmp_path: Path):
     """The result as it was asked for, the mask as PNG."""
     pixels = np.full((8, 8, 3), 90, np.uint8)
-    write(task(tmp_path, format="jpeg"), pixels, pixels[..., 0])
+    write(task(tmp_path, format="jpeg"), picture(), pixels, pixels[..., 0])
     with Image.open(tmp_path / ".1.part") as result, Image.open(tmp_path / ".1-alpha.part") as mask:
         found = (result.format, mask.format, mask.mode)
 
@@ -187,6 +199,6 @@ def test_no_mask_is_left_where_the_result_cannot_be_written(tmp_path: Path):
     (tmp_path / ".1.part").mkdir()
     pixels = np.full((8, 8, 3), 90, np.uint8)
     with pytest.raises((OSError, MachineError)):
-        write(task(tmp_path), pixels, pixels[..., 0])
+        write(task(tmp_path), picture(), pixels, pixels[..., 0])
 
     assert not (tmp_path / ".1-alpha.part").exists()

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from daemon import folders
-from daemon.config import Config
+from daemon.config import Config, Folder
 from daemon.errors import InstallError, MachineError
 from daemon.folders import find_weights, hot_folders, parse_background, resolve
 from daemon.jobs import HotFolder
+from daemon.outputconfig import Output
 
 
 def configured(**content: Any) -> Config:  # Any: YAML
@@ -300,3 +301,22 @@ def test_a_share_that_is_down_at_the_start(
 
     with pytest.raises(MachineError, match="hot"):
         hot_folders(Config(), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["webp", "avif", "jpeg"])
+def test_16_bits_need_a_format_that_has_them(kind: str):
+    """Told before anything starts, with both ways out."""
+    with pytest.raises(InstallError, match=r"output\.depth is 16, and output\.format " + kind):
+        folders.rendering(Config(), Path(), Output(depth=16, format=kind))  # type: ignore[arg-type]
+
+
+def test_depth_and_metadata_are_each_folders_own():
+    """A folder's own values over the common ones."""
+    config = Config.model_validate({"output": {"depth": 8, "metadata": "copyright"}})
+    own = Folder.model_validate({"path": "hot", "output": {"depth": 16, "metadata": "keep"}})
+
+    common = folders.rendering(config, Path(), config.output)
+    changed = folders.rendering(config, Path(), folders.merged_output(config, own.output))
+
+    assert (common.depth, common.metadata) == (8, "copyright")
+    assert (changed.depth, changed.metadata) == (16, "keep")
