@@ -2,19 +2,24 @@
 
 Blur fusion: Approximate Fast Foreground Colour Estimation, Forte, ICIP 2021. Each pass takes the
 weighted means of foreground and background around a pixel and corrects the foreground's so that the
-composite gives the photo again; a wide pass fills in, a narrow one restores detail.
+composite gives the photo again; a wide pass fills in, a narrow one restores detail. Slower and
+closer on hair: `multilevel`.
 """
 
 import math
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.band import Tile, soft_band, tiles
+from cvunet import multilevel
+from cvunet.band import enlarged, soft_band, tiles
+from cvunet.guidance import Pixels, averaged, unit
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Estimator = Literal["fast", "refine"]
 
 WIDE_BOX_PX = 90  # the paper's two boxes, for photos of about REFERENCE_PX
 NARROW_BOX_PX = 6
@@ -22,37 +27,37 @@ REFERENCE_PX = 1024
 TINY = 1e-5
 
 
-def estimate(rgb: Bytes, alpha: Floats) -> Bytes:
+def estimate(rgb: Pixels, alpha: Floats) -> Pixels:
     """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
 
     Only the soft band changes: a pixel of alpha 1 is all foreground, and one of alpha 0 shows none.
-    The wide pass needs no detail and runs at ``REFERENCE_PX``, which keeps large photos cheap.
+    Means need no detail and are taken at ``REFERENCE_PX``, which keeps large photos cheap; the
+    photo at its own size corrects them.
     """
     soft = soft_band(alpha)
     result = rgb.copy()
     if not soft.any():
         return result
-    scale = max(1.0, max(alpha.shape) / REFERENCE_PX)
-    foreground, background = _wide_means(rgb, alpha, scale)
-    box_px = max(2, round(NARROW_BOX_PX * scale))
-    for tile in tiles(soft, margin_px=box_px):
-        photo = np.divide(rgb[tile.outer], 255, dtype=np.float32)
-        weight = alpha[tile.outer][..., None]
-        behind = _window(background, tile, alpha.shape)
-        wide = _corrected(photo, weight, _window(foreground, tile, alpha.shape), behind)
-        fine = _corrected(photo, weight, *_means(wide, behind, weight, box_px))
-        colours = np.round(fine[tile.core] * 255).astype(np.uint8)
+    foreground, background = _two_passes(rgb, alpha)
+    peak = np.float32(np.iinfo(rgb.dtype).max)
+    for tile in tiles(soft, margin_px=0):
+        front, behind = (
+            enlarged(means, tile, alpha.shape) for means in (foreground, background)
+        )
+        fine = _corrected(unit(rgb[tile.inner]), alpha[tile.inner][..., None], front, behind)
+        colours = (fine * peak + np.float32(0.5)).astype(rgb.dtype)
         np.copyto(result[tile.inner], colours, where=soft[tile.inner][..., None])
     return result
 
 
-def _wide_means(rgb: Bytes, alpha: Floats, scale: float) -> tuple[Floats, Floats]:
-    """Means of foreground and background of the photo, made ``scale`` times smaller."""
+def _two_passes(rgb: Pixels, alpha: Floats) -> tuple[Floats, Floats]:
+    """Means of foreground and background after both passes, of the photo made smaller."""
+    scale = max(1.0, max(alpha.shape) / REFERENCE_PX)
     height, width = (math.ceil(side / scale) for side in alpha.shape)
-    small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-    photo = np.divide(small, 255, dtype=np.float32)
-    weight = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)[..., None]
-    return _means(photo, photo, weight.astype(np.float32, copy=False), WIDE_BOX_PX)
+    photo = unit(averaged(rgb, (width, height)))
+    weight = averaged(alpha, (width, height))[..., None]
+    front, behind = _means(photo, photo, weight, WIDE_BOX_PX)
+    return _means(_corrected(photo, weight, front, behind), behind, weight, NARROW_BOX_PX)
 
 
 def _means(
@@ -75,26 +80,6 @@ def _corrected(photo: Floats, weight: Floats, foreground: Floats, background: Fl
     return corrected
 
 
-def _window(means: Floats, tile: Tile, shape: tuple[int, ...]) -> Floats:
-    """A tile of the small means at the photo's size, linear between its pixel centres."""
-    rows, columns = tile.outer
-    down, across = means.shape[0] / shape[0], means.shape[1] / shape[1]
-    matrix = np.array(
-        [
-            [across, 0, (columns.start + 0.5) * across - 0.5],
-            [0, down, (rows.start + 0.5) * down - 0.5],
-        ]
-    )
-    size = (columns.stop - columns.start, rows.stop - rows.start)
-    return cv2.warpAffine(
-        means,
-        matrix,
-        size,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    ).astype(np.float32, copy=False)
-
-
 def opacity(alpha: Floats, source_alpha: Bytes | None = None) -> Bytes:
     """Alpha HxW in [0, 1] as bytes, times the source's own alpha if it has one."""
     scale = np.float32(255) if source_alpha is None else source_alpha
@@ -104,19 +89,47 @@ def opacity(alpha: Floats, source_alpha: Bytes | None = None) -> Bytes:
 
 
 def cutout(
-    rgb: Bytes, alpha: Floats, *, decontaminate: bool, source_alpha: Bytes | None = None
+    rgb: Bytes,
+    alpha: Floats,
+    *,
+    colours: Estimator | None = "fast",
+    source_alpha: Bytes | None = None,
+    bleed: bool = False,
 ) -> Bytes:
-    """HxWx4: the subject with straight alpha; colours are 0 where the 8 bit alpha is 0.
+    """HxWx4: the subject with straight alpha, in colours estimated so, or the photo's own if None.
 
+    Colours are 0 where the 8 bit alpha is 0, or with ``bleed`` those of the nearest visible pixel.
     The source's own alpha comes in after the colours, which it has no part in: they are estimated
-    from what the photo shows, and that was mixed by ``alpha`` alone.
+    from what the photo shows, and that was mixed by ``alpha`` alone. `EstimatorError` as
+    `multilevel.load`.
     """
     visible = opacity(alpha, source_alpha)
-    colours = estimate(rgb, alpha) if decontaminate else rgb
-    rgba = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
+    estimators = {"fast": estimate, "refine": multilevel.estimate}
+    own = rgb if colours is None else estimators[colours](rgb, alpha)
+    rgba = cv2.cvtColor(own, cv2.COLOR_RGB2RGBA)
     rgba[..., 3] = visible
+    if bleed:
+        return _bled(rgba.astype(np.uint8, copy=False))
     rgba.view(np.uint32)[..., 0][visible == 0] = 0  # whole pixels: many times faster than by bytes
     return rgba.astype(np.uint8, copy=False)
+
+
+def _bled(rgba: Bytes) -> Bytes:
+    """Transparent pixels get the colours of the nearest visible one, if there is any.
+
+    So that what mixes neighbours, as game engines' and browsers' scaling does, mixes in no black.
+    """
+    hidden = rgba[..., 3] == 0
+    if hidden.all() or not hidden.any():
+        return rgba
+    _, labels = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    shown = ~hidden
+    colours = np.zeros((int(labels.max()) + 1, 3), np.uint8)
+    colours[labels[shown]] = rgba[shown][:, :3]
+    rgba[hidden, :3] = colours[labels[hidden]]
+    return rgba
 
 
 def flatten(rgba: Bytes, background: tuple[int, int, int] | Bytes) -> Bytes:

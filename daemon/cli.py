@@ -207,6 +207,8 @@ def check_config(config_path: Path | None) -> int:
     found = folders.hot_folders(settings, base)
     weights = folders.find_weights(settings, base)
     worker.check_weights(weights)
+    if settings.postprocess.decontaminate:
+        worker.check_colours(settings.postprocess.colours)
     for folder in found:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
     click.echo(f"weights: {weights}")

@@ -36,6 +36,7 @@ class OutputOverrides(Section):
     format: Literal["png", "webp", "avif", "tiff", "jpeg"] | None = None
     content: Literal["cutout", "alpha"] | None = None
     background: str | None = None
+    bleed: bool | None = None
     name: str | None = None
 
     @field_validator("background")
@@ -73,6 +74,7 @@ class Output(OutputOverrides):
     drop_max_files: Count = 1000
     format: Literal["png", "webp", "avif", "tiff", "jpeg"] = "png"
     content: Literal["cutout", "alpha"] = "cutout"
+    bleed: bool = False
     name: str = "{stem}"
 
 
@@ -134,11 +136,13 @@ class WorkerSettings(Section):
 class Postprocess(Section):
     """What is done to the alpha at the picture's own size."""
 
-    filter: Literal["bilateral", "guided", "none"] = "bilateral"
+    kernel: Literal["guided", "cubic", "bilinear"] = "guided"
+    filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
     diameter: Annotated[int, Field(ge=1, le=51)] = 9
     sigma_color: Positive = 0.1
     sigma_space: Positive = 3.0
     decontaminate: bool = True
+    colours: Literal["fast", "refine"] = "fast"
 
 
 class Retention(Section):

@@ -40,11 +40,14 @@ def rendering(config: Config, output: Output) -> Rendering:
         format=output.format,
         content=output.content,
         background=background,
+        kernel=post.kernel,
         filter=post.filter,
         diameter=post.diameter,
         sigma_color=post.sigma_color,
         sigma_space=post.sigma_space,
         decontaminate=post.decontaminate,
+        colours=post.colours,
+        bleed=output.bleed,
     )
 
 

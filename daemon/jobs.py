@@ -61,11 +61,14 @@ class Rendering:
     format: Literal["png", "webp", "avif", "tiff", "jpeg"]
     content: Literal["cutout", "alpha"]
     background: tuple[int, int, int] | None
-    filter: Literal["bilateral", "guided", "none"]
+    kernel: Literal["guided", "cubic", "bilinear"]
+    filter: Literal["bilateral", "joint", "guided", "none"]
     diameter: int
     sigma_color: float
     sigma_space: float
     decontaminate: bool
+    colours: Literal["fast", "refine"]
+    bleed: bool
 
 
 @dataclass(frozen=True, slots=True)

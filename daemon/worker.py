@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
-from cvunet import images, matting, weights
+from cvunet import images, matting, multilevel, weights
 from cvunet.matting import Predictor
 from daemon.errors import (
     Blame,
@@ -268,7 +268,7 @@ def translated() -> Iterator[None]:
         raise PictureError(str(error)) from error
     except cvunet_errors.DeviceError as error:
         raise DeviceError(str(error)) from error
-    except cvunet_errors.WeightsError as error:
+    except (cvunet_errors.WeightsError, cvunet_errors.EstimatorError) as error:
         raise InstallError(str(error)) from error
 
 
@@ -290,6 +290,13 @@ def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
         if blame(error) is not Blame.MACHINE:
             raise
         raise MachineError(f"{task.part.parent} cannot be written: {describe(error)}") from error
+
+
+def check_colours(colours: Literal["fast", "refine"]) -> None:
+    """`InstallError` if the estimator is not installed; loads it, which may take a minute."""
+    if colours == "refine":
+        with translated():
+            multilevel.load()
 
 
 def check_weights(path: Path) -> None:

@@ -113,7 +113,7 @@ def test_alpha_is_rounded():
     photo = np.full((1, 3, 3), 9, np.uint8)
     alpha = np.array([[0.4 / 255, 0.6 / 255, 1.0]], np.float32)
 
-    rgba = foreground.cutout(photo, alpha, decontaminate=False)
+    rgba = foreground.cutout(photo, alpha, colours=None)
 
     assert rgba[0].tolist() == [[0, 0, 0, 0], [9, 9, 9, 1], [9, 9, 9, 255]]
 
@@ -124,7 +124,7 @@ def test_source_alpha_multiplies():
     source = np.zeros((100, 120), np.uint8)
     source[:, 60:] = 128
 
-    rgba = foreground.cutout(photo, alpha, decontaminate=True, source_alpha=source)
+    rgba = foreground.cutout(photo, alpha, colours="fast", source_alpha=source)
 
     seen = rgba[..., 3] > 0
     assert (int(rgba[50, 40, 3]), int(rgba[50, 70, 3])) == (0, 128)

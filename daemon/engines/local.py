@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.gauges import Limits
-from daemon.worker import Worker, open_predictors
+from daemon.worker import Worker, check_colours, open_predictors
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ class EngineSettings:
     input_size: int
     max_batch: int
     max_wait_s: float
+    colours: Literal["fast", "refine"]
 
 
 def cores() -> int:
@@ -35,8 +36,9 @@ def cores() -> int:
 def open_engine(settings: EngineSettings) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    `InstallError` if the weights or a named device are missing.
+    `InstallError` if the weights, a named device or the colours' estimator are missing.
     """
+    check_colours(settings.colours)
     predictors = open_predictors(
         settings.weights,
         devices=settings.devices,
