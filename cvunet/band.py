@@ -58,11 +58,15 @@ def _tile(rows: slice, columns: slice, *, limits: tuple[int, int], margin_px: in
 
 
 def enlarged(
-    values: NDArray[np.float32], tile: Tile, shape: tuple[int, ...]
+    values: NDArray[np.float32],
+    tile: Tile,
+    shape: tuple[int, ...],
+    *,
+    kernel: int = cv2.INTER_LINEAR,
 ) -> NDArray[np.float32]:
     """A tile, with its margin, of small values hxwxC at the photo's size ``shape``, HxW.
 
-    Linear between pixel centres; C is 4 at most.
+    Linear between pixel centres, or by another kernel of OpenCV's; C is 4 at most.
     """
     rows, columns = tile.outer
     down, across = values.shape[0] / shape[0], values.shape[1] / shape[1]
@@ -76,6 +80,6 @@ def enlarged(
         values,
         matrix,
         (columns.stop - columns.start, rows.stop - rows.start),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        flags=kernel | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     ).astype(np.float32, copy=False)

@@ -41,9 +41,7 @@ def estimate(rgb: Pixels, alpha: Floats) -> Pixels:
     foreground, background = _two_passes(rgb, alpha)
     peak = np.float32(np.iinfo(rgb.dtype).max)
     for tile in tiles(soft, margin_px=0):
-        front, behind = (
-            enlarged(means, tile, alpha.shape) for means in (foreground, background)
-        )
+        front, behind = (enlarged(means, tile, alpha.shape) for means in (foreground, background))
         fine = _corrected(unit(rgb[tile.inner]), alpha[tile.inner][..., None], front, behind)
         colours = (fine * peak + np.float32(0.5)).astype(rgb.dtype)
         np.copyto(result[tile.inner], colours, where=soft[tile.inner][..., None])

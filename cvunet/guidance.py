@@ -17,10 +17,12 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Values = TypeVar("Values", Alpha, NDArray[np.uint8], NDArray[np.uint16])
 
 # Chosen by `make edges`, see docs/postprocess.md: a wider window mends more of the network's
-# errors and loses more of a true matte.
-RADIUS_PX = 3  # of the network's pixels
+# errors and loses more of a true matte; what is returned trades the other way.
+RADIUS_PX = 4  # of the network's pixels
 EPSILON = 1e-4  # about the variance of a camera's noise
-RETURNED = 0.5
+RETURNED = 0.7
+SHARPENED = 4  # times; more gains little
+FINER = 3  # how much finer than the small alpha it is sharpened
 
 
 def upsample(
@@ -34,23 +36,51 @@ def upsample(
     """A small alpha at the photo's size, its edge drawn by the photo.
 
     ``returned`` is the share of what the linear function could not tell of the small alpha that
-    is added again: 0 trusts the photo alone, 1 gives the alpha back that came in. Plateaus of the
-    small alpha stay exactly 0 and 1 but for one of its pixels round the band.
+    is added again, sharpened: 0 trusts the photo alone, 1 gives back all that came in. Farther
+    than a pixel of the small alpha from its band, its plateaus stay exactly 0 and 1.
     """
     height, width = rgb.shape[:2]
     size = min(width, alpha.shape[1]), min(height, alpha.shape[0])
     small, guide = averaged(alpha, size), unit(averaged(rgb, size))
-    soft = soft_band(small)
-    model = _model(small, guide, soft, radius=radius, epsilon=epsilon)
-    lost = small - np.clip(apply(model, guide), 0, 1)
-    model[..., 3] += returned * lost
-    near = cv2.dilate(soft.astype(np.uint8), np.ones((3, 3), np.uint8))
+    near = _near(small)
+    model, is_fitted = _model(small, guide, near, radius=radius, epsilon=epsilon)
+    fitted = np.clip(apply(model, guide), 0, 1)
+    lost = returned * (_sharpened(small, (width, height)) - fitted) * is_fitted
     mask = cv2.resize(near, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0
     result = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     for tile in tiles(mask, margin_px=0):
-        part = apply(enlarged(model, tile, mask.shape), unit(rgb[tile.inner]))
-        np.copyto(result[tile.inner], np.clip(part, 0, 1), where=mask[tile.inner])
+        part = apply(enlarged(model, tile, mask.shape), unit(rgb[tile.inner])).clip(0, 1)
+        part += enlarged(lost, tile, mask.shape, kernel=cv2.INTER_CUBIC)
+        np.copyto(result[tile.inner], part.clip(0, 1), where=mask[tile.inner])
     return result.astype(np.float32, copy=False)
+
+
+def _near(small: Alpha) -> NDArray[np.uint8]:
+    """1 in the band and a pixel round it, and on both sides of a hard step."""
+    square = np.ones((3, 3), np.uint8)
+    is_edge = cv2.dilate(small, square) != cv2.erode(small, square)
+    near: NDArray[np.uint8] = (is_edge | soft_band(small)).astype(np.uint8)
+    return near
+
+
+def _sharpened(small: Alpha, size: tuple[int, int]) -> Alpha:
+    """What the mean over each small pixel's area gives the small alpha again; may leave [0, 1].
+
+    By back-projection (Irani and Peleg 1991), since the small alpha is such means: the network has
+    learned from them. Only along the axes on which (width, height) is larger.
+    """
+    rows, columns = small.shape
+    fine = (
+        columns * (FINER if size[0] > columns else 1),
+        rows * (FINER if size[1] > rows else 1),
+    )
+    sharp = small
+    if fine == (columns, rows):
+        return sharp
+    for _ in range(SHARPENED):
+        large = cv2.resize(sharp, fine, interpolation=cv2.INTER_CUBIC).clip(0, 1)
+        sharp = sharp + (small - cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA))
+    return sharp
 
 
 def unit(pixels: Pixels) -> Alpha:
@@ -61,30 +91,31 @@ def unit(pixels: Pixels) -> Alpha:
 def averaged(pixels: Values, size: tuple[int, int]) -> Values:
     """Pixels made smaller to (width, height) without aliasing.
 
-    Halved as often as it goes, for OpenCV is many times faster at that than at other shares; the
-    linear kernel halves even sides by exact means, and odd ones nearly so.
+    Sides that are even are halved first, for OpenCV is many times faster at that than at other
+    shares.
     """
     height, width = pixels.shape[:2]
-    while width >= 2 * size[0] and height >= 2 * size[1]:
+    while width >= 2 * size[0] and height >= 2 * size[1] and not (width % 2 or height % 2):
         width, height = width // 2, height // 2
-        pixels = _resized(pixels, (width, height), cv2.INTER_LINEAR)
-    return _resized(pixels, size, cv2.INTER_AREA)
+        pixels = _area(pixels, (width, height))
+    return _area(pixels, size)
 
 
-def _resized(pixels: Values, size: tuple[int, int], kernel: int) -> Values:
-    return cv2.resize(pixels, size, interpolation=kernel).astype(pixels.dtype, copy=False)
+def _area(pixels: Values, size: tuple[int, int]) -> Values:
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(pixels.dtype, copy=False)
 
 
 def _model(
-    alpha: Alpha, guide: Alpha, soft: NDArray[np.bool_], *, radius: int, epsilon: float
-) -> Alpha:
-    """`fit` round the band only; zero elsewhere."""
-    near = cv2.dilate(soft.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    alpha: Alpha, guide: Alpha, near: NDArray[np.uint8], *, radius: int, epsilon: float
+) -> tuple[Alpha, NDArray[np.bool_]]:
+    """`fit` where it will be asked, and where that is; zero elsewhere."""
+    # The cubic kernel reaches two pixels beyond those that are near.
+    is_fitted = cv2.dilate(near, np.ones((5, 5), np.uint8)) > 0
     model = np.zeros((*alpha.shape, 4), np.float32)
-    for tile in tiles(near, margin_px=2 * radius):  # its means are averaged a second time
+    for tile in tiles(is_fitted, margin_px=2 * radius):  # its means are averaged a second time
         part = fit(alpha[tile.outer], guide[tile.outer], radius=radius, epsilon=epsilon)
         model[tile.inner] = part[tile.core]
-    return model
+    return model, is_fitted
 
 
 def fit(alpha: Alpha, guide: Alpha, *, radius: int, epsilon: float) -> Alpha:

@@ -49,9 +49,9 @@ class Finish:
 
     kernel: postprocess.Kernel = "guided"
     filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
-    diameter: int = 9
-    sigma_color: float = 0.1
-    sigma_space: float = 3.0
+    diameter: int = 5
+    sigma_color: float = 0.05
+    sigma_space: float = 1.5
     decontaminate: bool = True
     colours: foreground.Estimator = "fast"
     bleed: bool = False

@@ -44,7 +44,7 @@ def load() -> Callable[..., Floats]:
 def estimate(rgb: Pixels, alpha: Floats) -> Pixels:
     """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
 
-    Only the soft band changes, and only what lies round it is looked at. `EstimatorError` as `load`.
+    Only the soft band changes, and only its surroundings are looked at. `EstimatorError` as `load`.
     """
     soft = soft_band(alpha)
     result = rgb.copy()

@@ -44,7 +44,7 @@ def enlarge(alpha: Alpha, rgb: guidance.Pixels, *, kernel: Kernel) -> Alpha:
 
 
 def upsample(alpha: Alpha, *, width: int, height: int, is_cubic: bool = True) -> Alpha:
-    """SxS alpha at the photo's size: averaged where an axis shrinks, interpolated where it grows."""
+    """SxS alpha at the photo's size: means where an axis shrinks, cubic or linear elsewhere."""
     rows, columns = alpha.shape
     smaller = _resize(alpha, min(width, columns), min(height, rows), cv2.INTER_AREA)
     kernel = cv2.INTER_CUBIC if is_cubic else cv2.INTER_LINEAR

@@ -138,9 +138,9 @@ class Postprocess(Section):
 
     kernel: Literal["guided", "cubic", "bilinear"] = "guided"
     filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
-    diameter: Annotated[int, Field(ge=1, le=51)] = 9
-    sigma_color: Positive = 0.1
-    sigma_space: Positive = 3.0
+    diameter: Annotated[int, Field(ge=1, le=51)] = 5
+    sigma_color: Positive = 0.05
+    sigma_space: Positive = 1.5
     decontaminate: bool = True
     colours: Literal["fast", "refine"] = "fast"
 
