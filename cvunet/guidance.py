@@ -14,7 +14,7 @@ from cvunet.band import enlarged, soft_band, tiles
 
 Alpha = NDArray[np.float32]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-Values = TypeVar("Values", Alpha, NDArray[np.uint8], NDArray[np.uint16])
+Values = TypeVar("Values", Alpha, NDArray[np.uint8], NDArray[np.uint16], Pixels)
 
 # Chosen by `make edges`, see docs/postprocess.md: a wider window mends more of the network's
 # errors and loses more of a true matte; what is returned trades the other way.
