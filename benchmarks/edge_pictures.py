@@ -22,7 +22,7 @@ WAYS = {
 }
 CROPS = {  # photo: left, top and side of what is shown
     "astronaut.png": (70, 0, 200),
-    "chelsea.png": (20, 0, 200),
+    "chelsea.png": (0, 0, 200),
     "coffee.png": (60, 150, 200),
     "motorcycle_left.png": (230, 120, 200),
 }

@@ -4,7 +4,7 @@ Guided Image Filtering (He et al., TPAMI 2013); fitted small and applied large, 
 (He and Sun 2015, arXiv:1505.00996). Photos are HxWx3 of 8 or 16 bits, alphas HxW float32 in [0, 1].
 """
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from cvunet.band import enlarged, soft_band, tiles
 
 Alpha = NDArray[np.float32]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-Values = TypeVar("Values", Alpha, NDArray[np.uint8], NDArray[np.uint16], Pixels)
+Values = TypeVar("Values", Alpha, Pixels)
 
 # Chosen by `make edges`, see docs/postprocess.md: a wider window mends more of the network's
 # errors and loses more of a true matte; what is returned trades the other way.
@@ -102,7 +102,8 @@ def averaged(pixels: Values, size: tuple[int, int]) -> Values:
 
 
 def _area(pixels: Values, size: tuple[int, int]) -> Values:
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(pixels.dtype, copy=False)
+    resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return cast(Values, resized)  # of the pixels' own type, which OpenCV's stubs do not tell
 
 
 def _model(

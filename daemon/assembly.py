@@ -47,8 +47,7 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         input_size=config.model.input_size,
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
-        # What is never estimated needs no estimator.
-        colours=config.postprocess.colours if config.postprocess.decontaminate else "fast",
+        colours=config.postprocess.needed_colours,
     )
 
 

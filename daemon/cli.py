@@ -206,9 +206,7 @@ def check_config(config_path: Path | None) -> int:
     settings, base = config.load(config_path)
     found = folders.hot_folders(settings, base)
     weights = folders.find_weights(settings, base)
-    worker.check_weights(weights)
-    if settings.postprocess.decontaminate:
-        worker.check_colours(settings.postprocess.colours)
+    worker.check_install(weights, colours=settings.postprocess.needed_colours)
     for folder in found:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
     click.echo(f"weights: {weights}")

@@ -144,6 +144,11 @@ class Postprocess(Section):
     decontaminate: bool = True
     colours: Literal["fast", "refine"] = "fast"
 
+    @property
+    def needed_colours(self) -> Literal["fast", "refine"]:
+        """What has to be installed: what is never estimated needs no extra."""
+        return self.colours if self.decontaminate else "fast"
+
 
 class Retention(Section):
     """What is deleted when, and when the disk counts as full."""

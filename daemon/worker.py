@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
-from cvunet import images, matting, multilevel, weights
+from cvunet import foreground, images, matting, weights
 from cvunet.matting import Predictor
 from daemon.errors import (
     Blame,
@@ -38,8 +38,8 @@ from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Rendering, T
 
 logger = logging.getLogger(__name__)
 
-
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Colours = Literal["fast", "refine"]
 
 
 @dataclass(slots=True)
@@ -57,10 +57,11 @@ class Item:
 
 
 def open_predictors(
-    file: Path, *, devices: Sequence[str], precision: Precision, input_size: int
+    file: Path, *, devices: Sequence[str], precision: Precision, input_size: int, colours: Colours
 ) -> list[Predictor]:
-    """One predictor for each device; `InstallError` if weights or device are missing."""
+    """One predictor for each device; `InstallError` if weights, device or colours are missing."""
     try:
+        foreground.prepare(colours)
         return [
             matting.open_predictor(file, device=device, precision=precision, input_size=input_size)
             for device in devices
@@ -292,14 +293,8 @@ def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
         raise MachineError(f"{task.part.parent} cannot be written: {describe(error)}") from error
 
 
-def check_colours(colours: Literal["fast", "refine"]) -> None:
-    """`InstallError` if the estimator is not installed; loads it, which may take a minute."""
-    if colours == "refine":
-        with translated():
-            multilevel.load()
-
-
-def check_weights(path: Path) -> None:
-    """`InstallError` if the weights are missing, altered or of another network."""
+def check_install(path: Path, *, colours: Colours) -> None:
+    """`InstallError` if weights are missing, altered, of another network, or colours are absent."""
     with translated():
+        foreground.prepare(colours)
         weights.load(path)

@@ -21,7 +21,6 @@ SOLE_IMPORTERS = {
     "pydantic": {"daemon/config.py", "daemon/configfaults.py"},
     "click": {"daemon/cli.py"},
     "PIL": {"cvunet/images.py"},
-    "pymatting": {"cvunet/multilevel.py"},
     "systemd": {"daemon/notify.py"},
     "tqdm": {"daemon/running.py"},
 }

@@ -81,12 +81,12 @@ def test_no_edge_is_no_change(value: float):
 
 
 def test_estimate_follows_the_paper_at_its_own_size():
-    """Up to the reference size the result is blur fusion over the whole photo, two passes."""
+    """Up to the reference size the result is blur fusion over the whole photo, pass by pass."""
     photo, _, alpha = scene(300, 400)
     soft, weight = soft_band(alpha), alpha[..., None]
     image = photo.astype(np.float64) / 255
     front = back = image
-    for box in (90, 6):
+    for box in foreground.BOXES_PX:
         share = cv2.blur(alpha.astype(np.float64), (box, box))[..., None]
         mean = cv2.blur(front * weight, (box, box)) / (share + 1e-5)
         back = cv2.blur(back * (1 - weight), (box, box)) / (1 - share + 1e-5)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.gauges import Limits
-from daemon.worker import Worker, check_colours, open_predictors
+from daemon.worker import Worker, open_predictors
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +38,12 @@ def open_engine(settings: EngineSettings) -> Worker:
 
     `InstallError` if the weights, a named device or the colours' estimator are missing.
     """
-    check_colours(settings.colours)
     predictors = open_predictors(
         settings.weights,
         devices=settings.devices,
         precision=settings.precision,
         input_size=settings.input_size,
+        colours=settings.colours,
     )
     threads = max(1, min(cores(), 16) // 2 + 1)
     limits = Limits(
