@@ -39,7 +39,7 @@ def shot(rng: Generator, layer: Floats, ground: Floats) -> Sample:
     )
     rgb = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert rgb is not None
-    straight = layer[..., :3] / np.maximum(layer[..., 3:], 1 / 512)
+    straight = layer[..., :3] / np.maximum(layer[..., 3:], np.float32(1 / 512))
     return Sample(rgb.astype(np.uint8), alpha, composites.to_bytes(straight))
 
 

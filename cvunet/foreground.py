@@ -7,7 +7,7 @@ closer on hair: `multilevel`.
 """
 
 import math
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from cvunet.guidance import Pixels, averaged, unit
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Estimator = Literal["fast", "refine"]
+Photo = TypeVar("Photo", Bytes, NDArray[np.uint16])
 
 # Boxes of the passes, for photos of about REFERENCE_PX. The paper's are 90 and 6; narrow passes
 # more than its one take a quarter of the remaining error from hair (docs/postprocess.md).
@@ -28,7 +29,7 @@ REFERENCE_PX = 1024
 TINY = 1e-5
 
 
-def estimate(rgb: Pixels, alpha: Floats) -> Pixels:
+def estimate(rgb: Photo, alpha: Floats) -> Photo:
     """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
 
     Only the soft band changes: a pixel of alpha 1 is all foreground, and one of alpha 0 shows none.
