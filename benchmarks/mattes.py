@@ -35,7 +35,9 @@ def shot(rng: Generator, layer: Floats, ground: Floats) -> Sample:
     mixed = layer[..., :3] + (1 - layer[..., 3:]) * ground
     noise = rng.standard_normal(mixed.shape, dtype=np.float32) * np.float32(GRAIN / 255)
     _, data = cv2.imencode(
-        ".jpg", composites.to_bytes(mixed + noise), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+        ".jpg",
+        composites.to_bytes((mixed + noise).astype(np.float32)),
+        [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
     )
     rgb = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert rgb is not None
