@@ -42,7 +42,7 @@ def shot(rng: Generator, layer: Floats, ground: Floats) -> Sample:
     rgb = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert rgb is not None
     straight = layer[..., :3] / np.maximum(layer[..., 3:], np.float32(1 / 512))
-    return Sample(rgb.astype(np.uint8), alpha, composites.to_bytes(straight))
+    return Sample(rgb.astype(np.uint8), alpha, composites.to_bytes(straight.astype(np.float32)))
 
 
 def laid_over(sources: Sources, sides: list[int]) -> Iterator[Sample]:
