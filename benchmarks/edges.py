@@ -21,15 +21,16 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import edge_pictures, mattes
+from benchmarks.edge_seconds import has_refine, seconds_table
 from benchmarks.mattes import Sample
 from cvunet import foreground, guidance, matting, multilevel, postprocess, scores
 from cvunet.band import soft_band
-from cvunet.errors import CvunetError
 from cvunet.images import Picture
 from cvunet.matting import Finish
 from cvunet.training import samples
 
 Floats = NDArray[np.float32]
+Figures = tuple[float, float, float]
 Chain = Callable[[Floats, NDArray[np.uint8]], Floats]
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "postprocess.md"
@@ -38,8 +39,6 @@ MARKS = ("<!-- make edges writes from here -->\n", "<!-- to here -->\n")
 INPUT_PX = 512
 TRUE_SIDES = [1600] * 12
 NETWORK_SIDES = [INPUT_PX * scale for scale in (1, 2, 3, 4)] * 6
-LARGE = (4000, 6000)  # rows and columns of 24 megapixels
-RUNS = 5
 PARAMETERS = (  # of the guided kernel: radius, epsilon, share returned
     (1, 1e-4, 0.0),
     (4, 1e-4, 0.0),
@@ -95,7 +94,7 @@ def chains() -> dict[str, Chain]:
     strong = {"filter": "bilateral", "diameter": 9, "sigma_color": 0.1, "sigma_space": 3.0}
     gentle = {"filter": "bilateral", "diameter": 5, "sigma_color": 0.05, "sigma_space": 1.5}
     joint = {"filter": "joint", "diameter": 9, "sigma_color": 0.1, "sigma_space": 3.0}
-    rows = [
+    rows: list[tuple[str, Chain]] = [
         ("bilinear, haze left", plain),
         way("bilinear", kernel="bilinear"),
         way("bilinear + bilateral 9, 0.1, 3", kernel="bilinear", **strong),
@@ -114,7 +113,7 @@ def chains() -> dict[str, Chain]:
     return dict(rows)
 
 
-def measure(task: Task) -> dict[str, tuple[float, float, float]]:
+def measure(task: Task) -> dict[str, Figures]:
     """Gradient error for each megapixel, soft MAD, and the seconds of each chain."""
     cv2.setNumThreads(1)
     figures = {}
@@ -150,15 +149,6 @@ def measure_colours(task: Task) -> dict[str, tuple[float, float]]:
     }
 
 
-def has_refine() -> bool:
-    """pymatting is installed."""
-    try:
-        multilevel.load()
-    except CvunetError:
-        return False
-    return True
-
-
 def true_task(sample: Sample) -> Task:
     """The truth made as small as the network's alpha."""
     small = cv2.resize(sample.alpha, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
@@ -171,7 +161,7 @@ def network_task(sample: Sample, predictor: matting.Predictor) -> Task:
     return Task(sample, predictor.predict([predictor.prepare(picture)])[0])
 
 
-def table(rows: dict[str, list[list[tuple[float, ...]]]], titles: list[str]) -> str:
+def table(rows: dict[str, list[list[Figures]]], titles: list[str]) -> str:
     """Markdown: ratios to the first row, of means over all pictures, and mean seconds."""
     lines = [
         "| kernel + filter | "
@@ -191,7 +181,7 @@ def table(rows: dict[str, list[list[tuple[float, ...]]]], titles: list[str]) -> 
     return "\n".join(lines)
 
 
-def mean(column: list[tuple[float, ...]], index: int) -> float:
+def mean(column: list[Figures], index: int) -> float:
     """Of one figure; a picture without a soft band has none."""
     return float(np.nanmean([figures[index] for figures in column]))
 
@@ -213,44 +203,6 @@ def colour_table(rows: dict[str, list[dict[str, tuple[float, float]]]]) -> str:
                 cells.append(f"{left:.1f} ({left / photo:.2f})")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def seconds_table() -> str:
-    """CPU seconds of each step for 24 megapixels on one core: median and best of some runs."""
-    cv2.setNumThreads(1)
-    height, width = LARGE
-    sample = next(mattes.procedural(1, INPUT_PX))
-    rows, columns = np.mgrid[:INPUT_PX, :INPUT_PX].astype(np.float32) - INPUT_PX / 2
-    waves = 12 * np.sin(9 * np.arctan2(rows, columns))
-    small = np.clip(0.5 - (np.hypot(rows, columns) - 160 - waves) / 5, 0, 1).astype(np.float32)
-    rgb = cv2.resize(sample.rgb, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    large = postprocess.enlarge(small, rgb, kernel="guided")
-    band = float(soft_band(large).mean())
-    steps: dict[str, Callable[[], object]] = {
-        f"kernel {name}": partial(postprocess.enlarge, small, rgb, kernel=name)
-        for name in ("bilinear", "cubic", "guided")
-    }
-    for name in ("bilateral", "joint", "guided"):
-        for diameter in (5, 9):
-            settings = Finish(filter=name, diameter=diameter)  # type: ignore[arg-type]
-            step = partial(matting.refine, large, rgb, settings=settings)
-            steps[f"filter {name}, diameter {diameter}"] = step
-    steps["colours fast"] = partial(foreground.estimate, rgb, large)
-    if has_refine():
-        steps["colours refine"] = partial(multilevel.estimate, rgb, large)
-    lines = [f"24 megapixels, {band:.1%} of them in the soft band, CPU seconds of one thread:", ""]
-    lines += ["| step | median | best |", "|---|---|---|"]
-    for name, step in steps.items():
-        times = [spent(step) for _ in range(RUNS)]
-        lines.append(f"| {name} | {statistics.median(times):.3f} | {min(times):.3f} |")
-    return "\n".join(lines)
-
-
-def spent(step: Callable[[], object]) -> float:
-    """CPU seconds: others on the same core do not count."""
-    began = time.process_time()
-    step()
-    return time.process_time() - began
 
 
 def gather(options: argparse.Namespace) -> dict[str, list[Task]]:
