@@ -23,8 +23,8 @@ Estimator = Literal["fast", "refine"]
 Photo = TypeVar("Photo", Bytes, NDArray[np.uint16])
 
 # Boxes of the passes, for photos of about REFERENCE_PX. The paper's are 90 and 6; narrow passes
-# more than its one take a quarter of the remaining error from hair (docs/postprocess.md).
-BOXES_PX = (90, 12, 6, 6)
+# more than its one take a fifth of the remaining error away (docs/postprocess.md).
+BOXES_PX = (90, 24, 12, 6, 6, 6)
 REFERENCE_PX = 1024
 TINY = 1e-5
 
