@@ -42,13 +42,19 @@ FATAL_SIGNS = (
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What becomes of the network's alpha; ``sigma_color`` in alpha, the others in pixels."""
+    """What becomes of the network's alpha.
 
-    filter: Literal["bilateral", "guided", "none"] = "bilateral"
-    diameter: int = 9
-    sigma_color: float = 0.1
-    sigma_space: float = 3.0
+    ``sigma_color`` in alpha or, for the joint filter, in colours, both 0..1; the others in pixels.
+    """
+
+    kernel: postprocess.Kernel = "guided"
+    filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
+    diameter: int = 5
+    sigma_color: float = 0.05
+    sigma_space: float = 1.5
     decontaminate: bool = True
+    colours: foreground.Estimator = "fast"
+    bleed: bool = False
     content: Literal["cutout", "alpha"] = "cutout"
     background: tuple[int, int, int] | None = None
 
@@ -88,11 +94,7 @@ class Predictor:
 
         The picture's own transparency lies on grey. Colours are converted once they are few.
         """
-        rgb = picture.rgb
-        if picture.alpha is not None:
-            grey = profiles.colour_from_srgb(MID_GREY, picture.profile)
-            rgb = foreground.flatten(np.dstack([rgb, picture.alpha]), grey)
-        small = to_bytes(postprocess.shrink(rgb, size=self.input_size))
+        small = to_bytes(postprocess.shrink(seen(picture), size=self.input_size))
         return profiles.to_srgb(small, picture.profile)
 
     def predict(self, batch: Sequence[Bytes]) -> list[Alpha]:
@@ -210,16 +212,17 @@ def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Samples:
     RGB if ``settings.background`` is given. RGBA's fourth channel is the alpha itself. Depth and
     colour space are the picture's. Any thread.
     """
-    height, width = picture.rgb.shape[:2]
-    large = postprocess.upsample(alpha, width=width, height=height)
-    matte = refine(postprocess.sharpen_plateaus(large), picture.rgb, settings=settings)
+    guide = seen(picture)
+    large = postprocess.enlarge(alpha, guide, kernel=settings.kernel)
+    matte = refine(large, guide, settings=settings)
     if settings.content == "alpha":
         return foreground.opacity(matte, picture.alpha, bits=bits_of(picture.rgb))
     rgba = foreground.cutout(
         picture.rgb,
         matte,
-        decontaminate=settings.decontaminate,
+        colours=settings.colours if settings.decontaminate else None,
         source_alpha=picture.alpha,
+        bleed=settings.bleed,
     )
     if settings.background is None:
         return rgba
@@ -227,15 +230,21 @@ def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Samples:
     return foreground.flatten(rgba, background)
 
 
+def seen(picture: Picture) -> Samples:
+    """The picture HxWx3 as the network sees it: its own transparency on grey."""
+    if picture.alpha is None:
+        return picture.rgb
+    grey = profiles.colour_from_srgb(MID_GREY, picture.profile)
+    return foreground.flatten(np.dstack([picture.rgb, picture.alpha]), grey)
+
+
 def refine(alpha: Alpha, rgb: Samples, *, settings: Finish) -> Alpha:
     """The filter of the settings on the soft band, HxW."""
+    weights = {"sigma_color": settings.sigma_color, "sigma_space": settings.sigma_space}
     if settings.filter == "bilateral":
-        return postprocess.bilateral(
-            alpha,
-            diameter=settings.diameter,
-            sigma_color=settings.sigma_color,
-            sigma_space=settings.sigma_space,
-        )
+        return postprocess.bilateral(alpha, diameter=settings.diameter, **weights)
+    if settings.filter == "joint":
+        return postprocess.joint_bilateral(alpha, rgb, diameter=settings.diameter, **weights)
     if settings.filter == "guided":
         return postprocess.guided(alpha, rgb, radius=max(1, settings.diameter // 2))
     return alpha

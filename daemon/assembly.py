@@ -51,6 +51,7 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
         backgrounds=hot_folders.backgrounds(config, base),
+        colours=config.postprocess.needed_colours,
     )
 
 

@@ -226,6 +226,7 @@ def check_config(config_path: Path | None) -> int:
     found = folders.hot_folders(settings, base)
     weights = folders.find_weights(settings, base)
     predictors.check_weights(weights)
+    predictors.check_colours(settings.postprocess.needed_colours)
     finishing.check_backgrounds(folders.backgrounds(settings, base))
     for folder in found:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")

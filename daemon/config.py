@@ -76,11 +76,18 @@ class WorkerSettings(Section):
 class Postprocess(Section):
     """What is done to the alpha at the picture's own size."""
 
-    filter: Literal["bilateral", "guided", "none"] = "bilateral"
-    diameter: Annotated[int, Field(ge=1, le=51)] = 9
-    sigma_color: Positive = 0.1
-    sigma_space: Positive = 3.0
+    kernel: Literal["guided", "cubic", "bilinear"] = "guided"
+    filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
+    diameter: Annotated[int, Field(ge=1, le=51)] = 5
+    sigma_color: Positive = 0.05
+    sigma_space: Positive = 1.5
     decontaminate: bool = True
+    colours: Literal["fast", "refine"] = "fast"
+
+    @property
+    def needed_colours(self) -> Literal["fast", "refine"]:
+        """What has to be installed: what is never estimated needs no extra."""
+        return self.colours if self.decontaminate else "fast"
 
 
 class Retention(Section):

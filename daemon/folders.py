@@ -54,11 +54,14 @@ def rendering(config: Config, base: Path, output: Output) -> Rendering:
         depth=output.depth,
         metadata=output.metadata,
         framing=framing(output.crop),
+        kernel=post.kernel,
         filter=post.filter,
         diameter=post.diameter,
         sigma_color=post.sigma_color,
         sigma_space=post.sigma_space,
         decontaminate=post.decontaminate,
+        colours=post.colours,
+        bleed=output.bleed,
     )
 
 

@@ -102,11 +102,14 @@ class Rendering:
     """Bits of a sample; auto is 16 where the original has more than 8 and the format can."""
     metadata: Literal["strip", "copyright", "keep"]
     framing: Framing
-    filter: Literal["bilateral", "guided", "none"]
+    kernel: Literal["guided", "cubic", "bilinear"]
+    filter: Literal["bilateral", "joint", "guided", "none"]
     diameter: int
     sigma_color: float
     sigma_space: float
     decontaminate: bool
+    colours: Literal["fast", "refine"]
+    bleed: bool
 
     @property
     def alpha_format(self) -> Format:

@@ -115,6 +115,7 @@ class OutputOverrides(Section):
     background: str | None = None
     depth: Literal["auto", 8, 16] | None = None
     metadata: Literal["strip", "copyright", "keep"] | None = None
+    bleed: bool | None = None
     crop: CropOverrides = CropOverrides()
     name: str | None = None
     clash: Literal["version", "overwrite", "fail"] | None = None
@@ -164,6 +165,7 @@ class Output(OutputOverrides):
     preset: Preset = "none"
     depth: Literal["auto", 8, 16] = "auto"
     metadata: Literal["strip", "copyright", "keep"] = "strip"
+    bleed: bool = False
     crop: Crop = Crop()
     name: str = "{stem}"
     clash: Literal["version", "overwrite", "fail"] = "version"

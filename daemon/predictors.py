@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Unpack
 
 from cvunet import errors as cvunet_errors
-from cvunet import matting, weights
+from cvunet import foreground, matting, weights
 from cvunet.matting import Predictor
 from daemon.errors import DeviceError, InstallError, PictureError
 
@@ -20,7 +20,7 @@ def translated() -> Iterator[None]:
         raise PictureError(str(error)) from error
     except cvunet_errors.DeviceError as error:
         raise DeviceError(str(error)) from error
-    except cvunet_errors.WeightsError as error:
+    except (cvunet_errors.WeightsError, cvunet_errors.EstimatorError) as error:
         raise InstallError(str(error)) from error
 
 
@@ -39,3 +39,9 @@ def check_weights(path: Path, *, devices: Sequence[str] = ()) -> list[str]:
     with translated():
         weights.load(path)
         return [str(matting.choose_device(name)) for name in devices]
+
+
+def check_colours(estimator: foreground.Estimator) -> None:
+    """Load what the estimation of colours needs; `InstallError` if the extra is missing."""
+    with translated():
+        foreground.prepare(estimator)

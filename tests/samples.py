@@ -14,11 +14,14 @@ RENDERING = Rendering(
     depth="auto",
     metadata="strip",
     framing=Framing(),
+    kernel="guided",
     filter="bilateral",
-    diameter=9,
-    sigma_color=0.1,
-    sigma_space=3.0,
+    diameter=5,
+    sigma_color=0.05,
+    sigma_space=1.5,
     decontaminate=True,
+    colours="fast",
+    bleed=False,
 )
 
 

@@ -96,14 +96,15 @@ def test_an_original_is_not_archived_into_the_empty_folder(
     """Its result was published a moment before."""
     table.mount("outputs")
     kit = Kit(tmp_path)
-    publish = kit.service.parts.delivery.publish
+    results = kit.service.parts.delivery.results
+    publish = results.publish
 
     def publish_last(*args: object, **options: object) -> object:
         job = publish(*args, **options)  # type: ignore[arg-type]
         table.unmount("outputs")
         return job
 
-    kit.service.parts.delivery.publish = publish_last  # type: ignore[method-assign, assignment]
+    results.publish = publish_last  # type: ignore[method-assign, assignment]
     kit.drop("a.jpg")
     kit.pass_time(60, step_s=1)
     written = list((tmp_path / "outputs").iterdir())

@@ -108,11 +108,24 @@ def test_null_elsewhere_means_left_out(tmp_path: Path):
 
 def test_postprocess_reaches_the_rendering(tmp_path: Path):
     """The worker gets numbers, not the configuration."""
-    rendering = only_folder(
-        tmp_path, postprocess={"filter": "guided", "diameter": 5, "decontaminate": False}
-    ).rendering
+    said = {
+        "kernel": "cubic",
+        "filter": "joint",
+        "diameter": 5,
+        "decontaminate": False,
+        "colours": "refine",
+    }
 
-    assert (rendering.filter, rendering.diameter, rendering.decontaminate) == ("guided", 5, False)
+    rendering = only_folder(tmp_path, postprocess=said).rendering
+
+    assert said == {name: getattr(rendering, name) for name in said}
+
+
+def test_bleed_reaches_the_rendering(tmp_path: Path):
+    """Of the common section; off unless it is asked for."""
+    asked = only_folder(tmp_path, output={"bleed": True}).rendering
+
+    assert (asked.bleed, only_folder(tmp_path).rendering.bleed) == (True, False)
 
 
 def test_no_colour():

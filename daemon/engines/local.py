@@ -9,7 +9,7 @@ from typing import Literal
 
 from daemon.finishing import Backdrops, Finishing
 from daemon.gauges import Limits
-from daemon.predictors import open_predictors
+from daemon.predictors import check_colours, open_predictors
 from daemon.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ class EngineSettings:
     is_mirrored: bool
     max_batch: int
     max_wait_s: float
+    colours: Literal["fast", "refine"]
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
 
@@ -41,8 +42,9 @@ def cores() -> int:
 def open_engine(settings: EngineSettings) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    `InstallError` if the weights, a named device or a background are missing.
+    `InstallError` if the weights, a named device, a background or the estimator is missing.
     """
+    check_colours(settings.colours)
     predictors = open_predictors(
         settings.weights,
         devices=settings.devices,
@@ -52,7 +54,11 @@ def open_engine(settings: EngineSettings) -> Worker:
     )
     finishing = Finishing(
         weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
-        model={"input_size": settings.input_size, "precision": settings.precision},
+        model={
+            "input_size": settings.input_size,
+            "precision": settings.precision,
+            "mirror": settings.is_mirrored,
+        },
         backdrops=Backdrops(settings.backgrounds),
     )
     threads = max(1, min(cores(), 16) // 2 + 1)
