@@ -1,6 +1,7 @@
 """Losses and the training loop, on tiny data."""
 
 import csv
+import dataclasses
 from copy import deepcopy
 from pathlib import Path
 
@@ -203,3 +204,38 @@ def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
     assert content["provenance"]["figures"]["step"] == "2"
     assert predictor.input_size == 64
     assert weights.load(file).training is False
+
+
+def test_an_export_may_lie_between_start_and_end(tmp_path: Path) -> None:
+    """The mean of each number, run at another scale; what it was taken with is on record."""
+    network = dataclasses.replace(training_kit.recipe().network, refine_channels=4)
+    made = trainer(tmp_path, training_kit.recipe(network=network))
+    made.run()
+    start, end, middle = (tmp_path / f"{name}.pth" for name in ("start", "end", "middle"))
+    config = made.recipe.network
+    with torch.no_grad():
+        made.model.state_dict()["head.bias"].fill_(2.0)
+    digest = weights.save(start, made.model, config=config, provenance={})
+    weights.record(tmp_path / "manifest.yaml", start.name, digest, start.stat().st_size)
+    export.export(tmp_path / "run", end)
+
+    export.export(tmp_path / "run", middle, mean_with=start, trunk_scale=0.5)
+
+    biases = [weights.load(file).state_dict()["head.bias"] for file in (start, end, middle)]
+    content = torch.load(middle, weights_only=True)
+    assert torch.allclose(biases[2], (biases[0] + biases[1]) / 2, atol=1e-3)
+    assert not torch.allclose(biases[0], biases[1], atol=1e-1)
+    assert (content["config"]["trunk_scale"], content["provenance"]["mean_with"]) == (0.5, digest)
+
+
+def test_the_mean_is_of_one_kind_of_network(tmp_path: Path) -> None:
+    """Another width is refused, with a line that says so."""
+    made = trainer(tmp_path, training_kit.recipe())
+    made.run()
+    other = dataclasses.replace(made.recipe.network, aspp_channels=24)
+    file = tmp_path / "other.pth"
+    digest = weights.save(file, CVUNet(other), config=other, provenance={})
+    weights.record(tmp_path / "manifest.yaml", file.name, digest, file.stat().st_size)
+
+    with pytest.raises(TrainingError, match="of another network"):
+        export.export(tmp_path / "run", tmp_path / "own.pth", mean_with=file)

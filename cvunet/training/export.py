@@ -1,6 +1,13 @@
-"""`python -m cvunet.training.export RUN FILE`: a run's averaged weights as a file to ship."""
+"""`python -m cvunet.training.export RUN FILE`: a run's averaged weights as a file to ship.
+
+Between what a run started from and what it became there often lie better weights than both
+(Model soups, Wortsman et al. 2022, arXiv:2203.05482; robust fine-tuning, arXiv:2109.01903): the
+mean, taken parameter by parameter, with ``--mean-with``.
+"""
 
 import argparse
+import dataclasses
+import hashlib
 import logging
 import sys
 from pathlib import Path
@@ -36,15 +43,40 @@ def provenance(state: dict[str, Any]) -> dict[str, Any]:  # Any: plain values
     }
 
 
-def export(run: Path, file: Path) -> str:
-    """Write the weights and enter them in the manifest beside them; their sha256."""
+@torch.no_grad()
+def mix(model: CVUNet, other: CVUNet) -> None:
+    """Put the mean of both into ``model``; `TrainingError` if they are two kinds of networks."""
+    theirs = other.state_dict()
+    if {k: v.shape for k, v in theirs.items()} != {
+        k: v.shape for k, v in model.state_dict().items()
+    }:
+        raise TrainingError("the weights to take the mean with are of another network")
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():  # counters stay the run's
+            value.lerp_(theirs[name], 0.5)
+
+
+def export(
+    run: Path, file: Path, *, mean_with: Path | None = None, trunk_scale: float | None = None
+) -> str:
+    """Write the weights and enter them in the manifest beside them; their sha256.
+
+    ``trunk_scale`` is that which the weights will be run at, if not the run's own: how large a copy
+    the trunk sees changes none of its parameters.
+    """
     state = read_checkpoint(run / CHECKPOINT)
     numbers = dict(state["recipe"]["network"])
     numbers["decoder_channels"] = tuple(numbers["decoder_channels"])
     config = NetworkConfig(**numbers)
+    if trunk_scale is not None:
+        config = dataclasses.replace(config, trunk_scale=trunk_scale)
     model = CVUNet(config)
     model.load_state_dict(state["average"])
-    digest = weights.save(file, model, config=config, provenance=provenance(state))
+    known = provenance(state)
+    if mean_with is not None:
+        mix(model, weights.load(mean_with))
+        known["mean_with"] = hashlib.sha256(mean_with.read_bytes()).hexdigest()
+    digest = weights.save(file, model, config=config, provenance=known)
     weights.record(file.with_name(MANIFEST), file.name, digest, file.stat().st_size)
     return digest
 
@@ -55,9 +87,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m cvunet.training.export", description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a run, with its checkpoint")
     parser.add_argument("file", type=Path, help="weights file to write")
+    parser.add_argument("--mean-with", type=Path, help="weights file to take the mean with")
+    parser.add_argument("--trunk-scale", type=float, help="the trunk's side over the input's")
     options = parser.parse_args()
     try:
-        digest = export(options.run, options.file)
+        digest = export(
+            options.run,
+            options.file,
+            mean_with=options.mean_with,
+            trunk_scale=options.trunk_scale,
+        )
     except CvunetError as error:
         logging.getLogger(__name__).error("%s", error)
         return 1
