@@ -235,3 +235,10 @@ def test_pictures_are_written_for_other_programs(data: Path, tmp_path: Path) -> 
     found = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png"))
     assert found[0].startswith("composites/")
     assert found[-1] == "salient/n0.png"
+
+
+def test_one_set_alone(data: Path, own_weights: Path) -> None:
+    """What another program has to be compared on takes long enough."""
+    common = ["--data", str(data), "--weights", str(own_weights), "--set", "people"]
+
+    assert {case.set for case in evaluation.choose(evaluation.parse(common))} == {"people"}

@@ -26,6 +26,8 @@ from cvunet.training.tables import Figures, table
 
 logger = logging.getLogger(__name__)
 
+SETS = ("salient", "people", "composites")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Measured:
@@ -112,10 +114,10 @@ def summary(measured: Sequence[Measured]) -> dict[str, Figures]:
 
 
 def choose(options: argparse.Namespace) -> list[Case]:
-    """The cases asked for, thinned evenly if ``--every`` says so."""
+    """The cases of the sets asked for, thinned evenly if ``--every`` says so."""
     sources = samples.open_sources(options.data, "val")
     every = [*cases.photos(sources), *cases.laid_over(sources)]
-    return every[:: options.every]
+    return [case for case in every if case.set in (options.sets or SETS)][:: options.every]
 
 
 def enter(options: argparse.Namespace) -> list[Contestant]:
@@ -171,6 +173,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                         help="only write the pictures, for another program to cut out")  # fmt: skip
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep all alphas there")
     parser.add_argument("--sheet", type=Path, help="PNG of the ten worst of each set")
+    parser.add_argument("--set", dest="sets", action="append", choices=SETS,
+                        help="only this set; may be repeated")  # fmt: skip
     parser.add_argument("--every", type=int, default=1, help="only every n-th picture")
     return parser.parse_args(arguments)
 
