@@ -46,6 +46,8 @@ class Hearing:
         self.weighed: dict[str, tuple[int, int]] = {}
         self.vouched: set[str] = set()
         """Folders with an event, or a new watch, just before the sweep that is weighed next."""
+        self.excused: set[str] = set()
+        """Folders whose next sweep finds what the kernel has told us that it did not tell."""
         self.next_check = 0.0
 
     def start(self) -> None:
@@ -183,6 +185,10 @@ class Hearing:
 
     # --- by what was found ------------------------------------------------------------------
 
+    def excuse(self, name: str) -> None:
+        """Events were lost on the way, which is known: what is found now is nobody's silence."""
+        self.excused.add(name)
+
     def weigh(self, folder: HotFolder, *, hinted: int, missed: int) -> None:
         """Compare what events told of with what came and was found by sweeps alone; both totals."""
         name = folder.name
@@ -198,7 +204,9 @@ class Hearing:
                 text = f"events do not arrive: {alone} pictures came without one"
                 self.poll(folder, Polled(text, inf))
                 self.unheeded.add(name)
-            self.vouched = self.vouched | {name} if told else self.vouched - {name}
+            is_vouched = bool(told) or name in self.excused
+            self.vouched = self.vouched | {name} if is_vouched else self.vouched - {name}
+        self.excused.discard(name)
         if is_weighed:
             self.weighed[name] = hinted, missed
 

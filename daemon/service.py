@@ -187,6 +187,7 @@ class Service:
                 if self.next_sweep.get(name):  # one overflow is told several times
                     logger.warning("folder %s: %s; looking at all of it", name, reason)
                 self.next_sweep[name] = 0.0
+                self.parts.hearing.excuse(name)
 
     def wait_s(self) -> float:
         """How long nothing is due; while the ledger is in trouble nothing is begun."""

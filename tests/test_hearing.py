@@ -105,6 +105,19 @@ def test_one_event_vouches_for_the_watch(tmp_path: Path, hearing: Hearing) -> No
     assert not hearing.is_polled(folder)
 
 
+def test_an_overflow_excuses_what_the_next_sweep_finds(tmp_path: Path, hearing: Hearing) -> None:
+    """The kernel has told that it did not tell; later silence counts again."""
+    folder = make_folder(tmp_path)
+    hearing.weigh(folder, hinted=0, missed=0)
+    hearing.excuse(folder.name)
+    hearing.weigh(folder, hinted=0, missed=0)  # the sweep that the overflow brings
+    hearing.weigh(folder, hinted=0, missed=MANY)  # the next one weighs what that has found
+    excused = hearing.is_polled(folder)
+    hearing.weigh(folder, hinted=0, missed=2 * MANY)
+
+    assert (excused, hearing.is_polled(folder)) == (False, True)
+
+
 def test_many_events_bring_the_watch_back(tmp_path: Path, hearing: Hearing) -> None:
     """But only if no other picture comes without one: a share has local writers, too."""
     folder = make_folder(tmp_path)
