@@ -151,8 +151,9 @@ class Retention(Section):
 
 
 class Log(Section):
-    """How much is said."""
+    """How much is said, and in which form."""
 
+    format: Literal["auto", "plain", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 

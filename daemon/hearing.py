@@ -53,6 +53,16 @@ class Hearing:
         if self.watcher is not None:
             self.watcher.start()
 
+    def forget(self, folder: HotFolder) -> None:
+        """Let go of a folder that goes or has other settings; a sweep begins with it anew."""
+        if self.watcher is not None:
+            self.watcher.remove(folder)
+        self.canary.forget(folder.name)
+        self.polled.pop(folder.name, None)
+        self.weighed.pop(folder.name, None)
+        self.unheeded.discard(folder.name)
+        self.vouched.discard(folder.name)
+
     def stop(self) -> None:
         """End all watches."""
         if self.watcher is not None:

@@ -3,7 +3,8 @@
 import itertools
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import files, scan, store
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 #: A file that cannot be taken though its folder is well is left alone for so long.
 REFUSED_S = 600.0
 AFTER_OTHERS_S = 20.0
+#: Looking at so many files is progress; on a slow share it takes some seconds.
+STEP_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,13 @@ class Shelf:
     queue: JobQueue
     drops: Drops
     standby: Standby
+    leaving: set[str] = field(default_factory=set)
+    """Folders that take nothing in any more, but have pictures in work."""
+
+    @property
+    def open_folders(self) -> list[HotFolder]:
+        """Those that pictures are taken from."""
+        return [folder for folder in self.folders.values() if folder.name not in self.leaving]
 
 
 class Intake:
@@ -50,11 +60,19 @@ class Intake:
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
         self.refused: dict[Path, float] = {}
+        self.on_step: Callable[[], object] = lambda: None
+        """Called now and then during a long look: it gets on."""
+
+    def forget(self, name: str) -> None:
+        """A folder goes or has other settings: what settles in it is found again, if at all."""
+        self.settle.forget_folder(name)
+        for known in (self.hinted, self.missed, self.swept_at):
+            known.pop(name, None)
 
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
         folder = self.shelf.folders.get(seen.folder)
-        if folder is None:
+        if folder is None or folder.name in self.shelf.leaving:
             return
         if not seen.path.is_relative_to(folder.path):
             return  # renamed out of the folder
@@ -82,7 +100,10 @@ class Intake:
     ) -> None:
         """Track all pictures below ``top``."""
         try:
-            for path in scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped):
+            found = scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped)
+            for number, path in enumerate(found):
+                if number % STEP_FILES == 0:
+                    self.on_step()
                 self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
             if top == folder.path or error.errno not in scan.PASSED_OVER:
@@ -116,7 +137,9 @@ class Intake:
         for settled in self.settle.ready(monotonic, limit=self.shelf.queue.room):
             folder = self.shelf.folders.get(settled.folder)
             # A folder that rests is swept when it resumes.
-            if folder is not None and not self.shelf.standby.has(folder.name):
+            if folder is None or folder.name in self.shelf.leaving:
+                continue
+            if not self.shelf.standby.has(folder.name):
                 taken += self.accept(folder, settled, monotonic=monotonic, now=now)
         return taken
 

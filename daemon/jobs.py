@@ -132,6 +132,8 @@ class Failed:
 
     blame: Blame
     reason: str
+    stage: str = ""
+    """Where in the pipeline it failed; empty if outside of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,12 @@ class WatchTrouble:
     reason: str
 
 
-Message = Seen | Ended | Stop | WatchTrouble
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Message: a signal asks us to read the configuration again."""
+
+
+Message = Seen | Ended | Stop | Reload | WatchTrouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +203,16 @@ class HotFolder:
     rendering: Rendering
     skipped: frozenset[Path] = field(default_factory=frozenset)
     """Folders below that are never entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can change while the daemon runs."""
+
+    folders: list[HotFolder]
+    keep_days: float
+    sweep_s: float
+    min_free_mb: float
+    log_level: str
+    fixed: tuple[str, ...] = ()
+    """Settings that have changed too, but need a restart."""

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon import disks, store
@@ -26,7 +26,7 @@ class Standby:
         state: Path,
         quarantine: Path,
         check_ledger: Callable[[], None],
-        locks: Mapping[str, Lock],
+        locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
 
@@ -60,6 +60,11 @@ class Standby:
         if trouble:
             self.enter(folder, f"{reason} ({trouble})")
         return bool(trouble)
+
+    def forget(self, name: str) -> None:
+        """The folder is not served any more."""
+        self.reasons.pop(name, None)
+        self.mounts.pop(name, None)
 
     def has(self, name: str) -> bool:
         """The folder rests."""

@@ -1,6 +1,6 @@
 """An engine that runs a function at once, in the caller's thread: for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
 from daemon.jobs import Cancelled, Outcome, Task
@@ -18,6 +18,7 @@ class DirectEngine:
         self.depth = depth
         self.is_held = is_held
         self.held: list[tuple[Task, Future[Outcome]]] = []
+        self.troubles: list[str] = []
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Run a task now, or keep it until `run_held`."""
@@ -33,6 +34,10 @@ class DirectEngine:
         held, self.held = self.held, []
         for task, future in held:
             future.set_result(self.work(task))
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
+        """What a test says."""
+        return self.troubles
 
     def drain(self) -> None:
         """Everything that was kept is cancelled."""

@@ -2,12 +2,13 @@
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from daemon.gauges import Limits
-from daemon.worker import Worker, open_predictors
+from daemon.worker import Worker, open_predictor
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +34,24 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def open_engine(settings: EngineSettings) -> Worker:
+def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    `InstallError` if the weights or a named device are missing.
+    ``on_step`` is told of each step before it begins. `InstallError` if the weights or a named
+    device are missing.
     """
-    predictors = open_predictors(
-        settings.weights,
-        devices=settings.devices,
-        precision=settings.precision,
-        input_size=settings.input_size,
-        is_mirrored=settings.is_mirrored,
-    )
+    predictors = []
+    for device in settings.devices:
+        on_step(f"loading the model for device {device}")
+        predictors.append(
+            open_predictor(
+                settings.weights,
+                device,
+                precision=settings.precision,
+                input_size=settings.input_size,
+                is_mirrored=settings.is_mirrored,
+            )
+        )
     threads = max(1, min(cores(), 16) // 2 + 1)
     limits = Limits(
         max_batch=settings.max_batch,
@@ -54,6 +61,6 @@ def open_engine(settings: EngineSettings) -> Worker:
         pixels_in_flight=PIXELS_IN_FLIGHT,
     )
     worker = Worker(predictors, limits)
-    worker.warm()
+    worker.warm(on_step)
     logger.info("the model is warm on %s", worker.device)
     return worker
