@@ -135,9 +135,7 @@ def assemble(
         config,
         place,
         engine,
-        ledger=ledger,
-        folders=by_name,
-        drops=drops,
+        shelf=build_shelf(config, place, ledger=ledger, folders=by_name, drops=drops),
         retention=retention,
         inbox=inbox,
         clocks=clocks,
@@ -157,9 +155,7 @@ def assemble_batch(
         config,
         place,
         engine,
-        ledger=ledger,
-        folders=place.by_name,
-        drops=drops,
+        shelf=build_shelf(config, place, ledger=ledger, folders=place.by_name, drops=drops),
         retention=None,
         inbox=inbox,
         clocks=clocks,
@@ -173,32 +169,22 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     place: Workplace,
     engine: Engine,
     *,
-    ledger: Ledger,
-    folders: dict[str, HotFolder],
-    drops: Drops,
+    shelf: Shelf,
     retention: Retention | None,
     inbox: Inbox,
     clocks: Clocks,
     is_watching: bool,
     supervision: Supervision,
 ) -> Service:
-    """Wire the parts. ``folders``: the one table of them that all parts look into."""
-    shelf = build_shelf(config, place, ledger=ledger, folders=folders, drops=drops)
+    """Wire the parts."""
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
     recovery = Recovery(shelf, intake, delivery)
     max_pixels = int(config.worker.max_megapixels * MEGA)
     dispatcher = Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels)
-    notifier = supervision.notifier
     suspension = Suspension(shelf, delivery=delivery, dispatcher=dispatcher, recovery=recovery)
     hearing = Hearing(Watcher(inbox.put) if is_watching else None)
-    vigil = Vigil(
-        notifier,
-        watchdog_s=supervision.watchdog_s,
-        engine=engine,
-        shelf=shelf,
-        suspension=suspension,
-    )
+    vigil = build_vigil(supervision, engine, shelf=shelf, suspension=suspension)
     roster = Roster(shelf, intake=intake, hearing=hearing, dispatcher=dispatcher, recovery=recovery)
     parts = Parts(
         shelf=shelf,
@@ -214,10 +200,23 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         rounds=Rounds(shelf, intake=intake, hearing=hearing, vigil=vigil),
         renewal=Renewal(shelf, roster=roster, retention=retention, reread=supervision.reread),
         vigil=vigil,
-        notifier=notifier,
-        report=Report(place.state, notifier),
+        notifier=supervision.notifier,
+        report=Report(place.state, supervision.notifier),
     )
     return Service(parts, inbox, clocks=clocks)
+
+
+def build_vigil(
+    supervision: Supervision, engine: Engine, *, shelf: Shelf, suspension: Suspension
+) -> Vigil:
+    """Who tells systemd that all parts get on."""
+    return Vigil(
+        supervision.notifier,
+        watchdog_s=supervision.watchdog_s,
+        engine=engine,
+        shelf=shelf,
+        suspension=suspension,
+    )
 
 
 def build_shelf(
@@ -228,7 +227,7 @@ def build_shelf(
     folders: dict[str, HotFolder],
     drops: Drops,
 ) -> Shelf:
-    """What intake, delivery and recovery share."""
+    """What intake, delivery and recovery share. ``folders``: the one table that all look into."""
     return Shelf(
         folders=folders,
         ledger=ledger,

@@ -5,8 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon import files, store
+from daemon import events, files, store
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError, blame, describe, printable
+from daemon.fields import about, about_done, about_failed
 from daemon.intake import Shelf
 from daemon.jobs import (
     MAX_ATTEMPTS,
@@ -20,7 +21,7 @@ from daemon.jobs import (
     State,
 )
 from daemon.naming import names
-from daemon.originals import Originals, about
+from daemon.originals import Originals
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ class Delivery:
     def stumble(self, folder: HotFolder, job: Job, error: OSError, *, now: float) -> None:
         """Files could not be moved as the outcome demands."""
         failed = Failed(blame(error), describe(error))
-        logger.warning("%s: %s", printable(job.relative), failed.reason, extra=about(job))
+        fields = about(job) | {"STAGE": "deliver", "ERROR": failed.reason}
+        logger.warning("%s: %s", printable(job.relative), failed.reason, extra=fields)
         try:
             self.settle_failure(folder, job, failed, now=now)
         except OSError as again:
@@ -155,7 +157,7 @@ class Delivery:
         del self.unarchived[job.id]
         self.shelf.drops.touch(job.drop)
         self.done += 1
-        logger.info("done %s", printable(job.target), extra=about(job))
+        logger.info("done %s", printable(job.target), extra=about_done(job, published.done))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
@@ -177,9 +179,9 @@ class Delivery:
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
             case Blame.FILE:
-                self.reject_or_defer(folder, job, failed.reason, now=now)
+                self.reject_or_defer(folder, job, failed, now=now)
             case Blame.UNKNOWN:
-                self.retry_or_reject(job, failed.reason, now=now)
+                self.retry_or_reject(job, failed, now=now)
             case Blame.MACHINE:
                 self.shelf.standby.enter(folder, text)
                 # Later than others: if it is this picture alone, it must not hold them up.
@@ -188,7 +190,7 @@ class Delivery:
                 if self.shelf.standby.confirm(folder, text):
                     self.release(job, reason=failed.reason)
                 else:
-                    self.retry_or_reject(job, failed.reason, now=now)
+                    self.retry_or_reject(job, failed, now=now)
             case Blame.DEVICE | Blame.INSTALL:
                 with suppress(LedgerError):  # the process ends, whatever the ledger says
                     self.release(job, reason=failed.reason)
@@ -202,14 +204,15 @@ class Delivery:
         except OSError as error:
             logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
 
-    def reject_or_defer(self, folder: HotFolder, job: Job, reason: str, *, now: float) -> None:
+    def reject_or_defer(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """A young file may still be on its way: a scanner pauses, a copy stalls."""
+        reason = failed.reason
         current = files.identity(job.source)
         if current is None and self.shelf.standby.confirm(folder, reason):
             self.release(job, reason=reason)
             return
         if current is None and job.attempts < MAX_ATTEMPTS:
-            self.retry_or_reject(job, reason, now=now)  # a share may be away for a moment
+            self.retry_or_reject(job, failed, now=now)  # a share may be away for a moment
             return
         if current is not None and current != job.identity:
             renewed = self.renew(job, current, now=now)
@@ -221,19 +224,22 @@ class Delivery:
             logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))
             self.release(job, reason=reason, not_before=now + wait_s)
             return
-        self.reject(job, reason, now=now)
+        self.reject(job, reason, now=now, stage=failed.stage)
 
-    def retry_or_reject(self, job: Job, reason: str, *, now: float) -> None:
+    def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
         """Unforeseen trouble may pass; three starts are enough."""
+        reason = failed.reason
         if job.attempts >= MAX_ATTEMPTS:
-            self.reject(job, f"{reason} (given up after {job.attempts} attempts)", now=now)
+            given_up = f"{reason} (given up after {job.attempts} attempts)"
+            self.reject(job, given_up, now=now, stage=failed.stage)
             return
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.shelf.ledger.retry(job, not_before=not_before, reason=reason)
         self.requeue(job, attempts=job.attempts, not_before=not_before)
-        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=about(job))
+        fields = about_failed(job, reason, failed.stage) | {"MESSAGE_ID": events.RETRIED}
+        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
 
-    def reject(self, job: Job, reason: str, *, now: float) -> None:
+    def reject(self, job: Job, reason: str, *, now: float, stage: str = "") -> None:
         """Into quarantine with its reason; a kept original stays where it is."""
         folder = self.shelf.folders[job.folder]
         root = self.quarantine / folder.name
@@ -241,13 +247,13 @@ class Delivery:
         if quarantine is None or self.is_foreign(job, quarantine):
             quarantine = store.free_quarantine(root, job.relative)
         job = self.shelf.ledger.note_quarantine(job, quarantine=quarantine, reason=reason)
-        self.put_in_quarantine(job, now=now)
+        self.put_in_quarantine(job, now=now, stage=stage)
 
     def is_foreign(self, job: Job, quarantine: Path) -> bool:
         """Another file lies where an interrupted rejection wanted to put this one."""
         return files.exists(quarantine) and not files.is_same_content(job.source, quarantine)
 
-    def put_in_quarantine(self, job: Job, *, now: float) -> None:
+    def put_in_quarantine(self, job: Job, *, now: float, stage: str = "") -> None:
         """Move and close; also what is left of a rejection that a crash interrupted."""
         assert job.quarantine is not None
         store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=job.is_kept)
@@ -255,7 +261,8 @@ class Delivery:
         self.shelf.ledger.fail(job, reason=job.reason, now=now)
         self.shelf.drops.touch(job.drop)
         self.failed += 1
-        logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=about(job))
+        fields = about_failed(job, job.reason, stage) | {"MESSAGE_ID": events.REJECTED}
+        logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
 
     # --- back into the queue --------------------------------------------------------------
 

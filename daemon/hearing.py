@@ -219,7 +219,8 @@ class Hearing:
         if folder.name not in self.polled:
             text = "folder %s (%s) is polled every %g s: %s"
             place = printable(folder.path)
-            logger.log(level, text, folder.name, place, POLL_S, polled.reason)
+            fields = {"HOT_FOLDER": folder.name, "ERROR": polled.reason}
+            logger.log(level, text, folder.name, place, POLL_S, polled.reason, extra=fields)
         self.polled[folder.name] = polled
         self.unheeded.discard(folder.name)
 

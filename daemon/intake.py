@@ -10,6 +10,7 @@ from pathlib import Path
 from daemon import files, scan, store
 from daemon.drops import Drops
 from daemon.errors import Blame, blame, describe, printable
+from daemon.fields import about
 from daemon.jobqueue import JobQueue
 from daemon.jobs import Hint, HotFolder, Identity, Job, Seen
 from daemon.ledger import Ledger
@@ -157,7 +158,7 @@ class Intake:
         self.found_by[job.found_by] += 1
         self.shelf.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
-        logger.info("%s %s", where, printable(settled.path), extra={"JOB": job.id})
+        logger.info("%s %s", where, printable(settled.path), extra=about(job))
         return True
 
     def refuse(

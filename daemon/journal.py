@@ -70,7 +70,7 @@ def find_handler() -> logging.Handler | None:
 def sender(send: Send) -> Send:
     """The handler gives every attribute of a record; the journal shall get what means something."""
 
-    def send_fields(message: str, **values: object) -> None:
+    def send_fields(message: str, /, **values: object) -> None:
         line = values.pop("CODE_LINE", None)
         kept = {
             name: encodable(str(values[name]))

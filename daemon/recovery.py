@@ -5,9 +5,9 @@ import logging
 from daemon import files, store
 from daemon.delivery import Delivery, Unarchived
 from daemon.errors import describe, printable
+from daemon.fields import about
 from daemon.intake import Intake, Shelf
 from daemon.jobs import MAX_ATTEMPTS, HotFolder, Job, State
-from daemon.originals import about
 from daemon.store import Claim
 
 logger = logging.getLogger(__name__)

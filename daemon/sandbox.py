@@ -13,6 +13,8 @@ DROP_IN = "/etc/systemd/system/cvunetd.service.d/paths.conf"
 #: What ``ProtectHome=`` and ``PrivateTmp=`` hide: there a folder has to be bound, not just allowed.
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
+#: The unit's ``StateDirectory=``, which systemd makes and lets us write.
+STATE = Path("/var/lib/cvunetd")
 #: What lies directly in the root, and these, hold things of many owners.
 SHALLOW = 2
 EVERYBODYS = frozenset(map(Path, ("/var/lib", "/var/spool", "/var/tmp", "/usr/local")))
@@ -53,7 +55,7 @@ def writable(config: Config, base: Path) -> list[Path]:
         if folder.originals != "keep":
             own.append(folder.path)
         places |= joined(own)
-    return outermost(places)
+    return outermost(places - {STATE})
 
 
 def readable(config: Config, base: Path) -> list[Path]:

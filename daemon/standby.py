@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon import disks, store
+from daemon import disks, events, store
 from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
 from daemon.lock import Lock
@@ -45,7 +45,9 @@ class Standby:
     def enter(self, folder: HotFolder, reason: str) -> None:
         """Rest; nothing of this folder is taken in or started until a check succeeds."""
         if folder.name not in self.reasons:
-            logger.error("folder %s stands by: %s; it resumes by itself", folder.name, reason)
+            fields = {"MESSAGE_ID": events.STANDBY, "HOT_FOLDER": folder.name, "ERROR": reason}
+            text = "folder %s stands by: %s; it resumes by itself"
+            logger.error(text, folder.name, reason, extra=fields)
         self.reasons[folder.name] = reason
 
     def suspend(self, folders: list[HotFolder], reason: str) -> None:
@@ -90,7 +92,8 @@ class Standby:
             if trouble:
                 self.enter(folder, trouble)
             elif self.reasons.pop(folder.name, None) is not None:
-                logger.warning("folder %s resumes", folder.name)
+                fields = {"MESSAGE_ID": events.RESUMED, "HOT_FOLDER": folder.name}
+                logger.warning("folder %s resumes", folder.name, extra=fields)
                 resumed.append(folder)
         return resumed
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from tqdm import tqdm
 
+from tests import systemd_machine
+
 GRACE_S = 2.0
 """How long a thread that has been told to stop may take."""
 
@@ -46,10 +48,16 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: shutil.which("systemd-analyze") is not None,
         "systemd-analyze is not installed",
     ),
+    "systemd_machine": (
+        systemd_machine.is_possible,
+        "no machine with a systemd of its own: needs root, systemd-nspawn, nsenter and overlayfs",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }
 """Marker: is it met, and what to say if not."""
+INCLUDED = {"systemd_machine": "systemd"}
+"""Marker: the promise that contains it."""
 
 
 def pytest_configure() -> None:
@@ -66,8 +74,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name, (is_met, reason) in NEEDS.items():
         if item.get_closest_marker(name) is None or is_met():
             continue
-        if name in promised():
-            pytest.fail(f"{reason}, but CVUNETD_REQUIRE promises {name!r}", pytrace=False)
+        promise = INCLUDED.get(name, name)
+        if promise in promised():
+            pytest.fail(f"{reason}, but CVUNETD_REQUIRE promises {promise!r}", pytrace=False)
         pytest.skip(reason)
 
 

@@ -21,7 +21,7 @@ SOLE_IMPORTERS = {
     "pydantic": {"daemon/config.py", "daemon/configfaults.py"},
     "click": {"daemon/cli.py"},
     "PIL": {"cvunet/images.py"},
-    "systemd": {"daemon/notify.py"},
+    "systemd": {"daemon/journal.py", "daemon/notify.py"},
     "tqdm": {"daemon/running.py"},
 }
 

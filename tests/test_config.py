@@ -23,7 +23,7 @@ postprocess: {filter: bilateral, diameter: 9, sigma_color: 0.1, sigma_space: 3.0
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
 state_dir: state
 quarantine_dir: failed
-log: {level: info}
+log: {level: info, format: auto}
 """
 
 
