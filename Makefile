@@ -11,10 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := setup.cfg constraints.txt pyproject.toml
 APT := apt-get install --yes --quiet --no-install-recommends
-APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
+APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev systemd systemd-container
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture check train evaluate bench clean apt-packages
+.PHONY: help setup run test test-systemd torture check train evaluate bench clean apt-packages
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -28,6 +28,9 @@ setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
+	CVUNETD_REQUIRE=systemd $(BIN)/python -m pytest tests/test_systemd_machine.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)
@@ -54,7 +57,7 @@ clean: ## Remove the environment and caches; pictures, weights and runs stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-apt-packages: ## As root on Debian: what pip needs to build systemd-python
+apt-packages: ## As root on Debian: for systemd-python, and to boot a systemd in tests
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_PACKAGES) || { apt-get update --quiet && $(APT) $(APT_PACKAGES); }
 

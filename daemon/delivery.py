@@ -144,12 +144,8 @@ class Delivery:
         try:
             job = self.originals.put_away(job)
         except OSError as error:
-            logger.error(  # the cause is an operating system's, the text says it all
-                "%s is published, but its original could not be put away: %s; trying again",
-                printable(job.target),
-                describe(error),
-                extra=about(job),
-            )
+            text = "%s is published, but its original could not be put away: %s; trying again"
+            logger.error(text, printable(job.target), describe(error), extra=about(job))
             if blame(error) is Blame.MACHINE:
                 self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
             return
@@ -230,13 +226,13 @@ class Delivery:
         """Unforeseen trouble may pass; three starts are enough."""
         reason = failed.reason
         if job.attempts >= MAX_ATTEMPTS:
-            given_up = f"{reason} (given up after {job.attempts} attempts)"
-            self.reject(job, given_up, now=now, stage=failed.stage)
+            reason = f"{reason} (given up after {job.attempts} attempts)"
+            self.reject(job, reason, now=now, stage=failed.stage)
             return
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.shelf.ledger.retry(job, not_before=not_before, reason=reason)
         self.requeue(job, attempts=job.attempts, not_before=not_before)
-        fields = about_failed(job, reason, failed.stage) | {"MESSAGE_ID": events.RETRIED}
+        fields = about_failed(job, reason, failed.stage, event=events.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
 
     def reject(self, job: Job, reason: str, *, now: float, stage: str = "") -> None:
@@ -261,7 +257,7 @@ class Delivery:
         self.shelf.ledger.fail(job, reason=job.reason, now=now)
         self.shelf.drops.touch(job.drop)
         self.failed += 1
-        fields = about_failed(job, job.reason, stage) | {"MESSAGE_ID": events.REJECTED}
+        fields = about_failed(job, job.reason, stage, event=events.REJECTED)
         logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
 
     # --- back into the queue --------------------------------------------------------------

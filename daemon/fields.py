@@ -27,6 +27,6 @@ def about_done(job: Job, result: Done | None) -> dict[str, str]:
     return fields | {"DURATION_MS": str(round(sum(result.seconds.values()) * 1000))}
 
 
-def about_failed(job: Job, reason: str, stage: str) -> dict[str, str]:
+def about_failed(job: Job, reason: str, stage: str, *, event: str) -> dict[str, str]:
     """The log's fields of a picture that did not; ``stage`` is empty outside of the pipeline."""
-    return about(job) | {"ERROR": reason} | ({"STAGE": stage} if stage else {})
+    return about(job) | {"MESSAGE_ID": event, "ERROR": reason} | ({"STAGE": stage} if stage else {})

@@ -193,7 +193,7 @@ def test_ready_means_warm_and_watching(installed: Machine) -> None:
     ready = [entry for entry in told if entry.get("MESSAGE_ID") == events.READY]
 
     assert any(state == "activating" and "the model" in text for state, text in heard), heard
-    assert [len(warm), len(ready)] == [1, 1], told
+    assert [len(warm), len(ready)] == [1, 1], [entry["MESSAGE"] for entry in told]
     assert int(warm[0]["__MONOTONIC_TIMESTAMP"]) < int(ready[0]["__MONOTONIC_TIMESTAMP"]) < entered
 
 
