@@ -64,6 +64,7 @@ def find_handler() -> logging.Handler | None:
     handler: logging.Handler = journal.JournalHandler(
         sender_function=sender(journal.send), SYSLOG_IDENTIFIER=IDENTIFIER
     )
+    handler.setFormatter(logging.Formatter("%(message)s"))  # the logger is a field
     return handler
 
 

@@ -118,24 +118,24 @@ class Machine:
         self.write(f"/etc/systemd/system/{UNIT}.d/{name}.conf", text)
         self.run("systemctl", "daemon-reload")
 
-    def entries(self, *matches: str, since: str = "") -> list[dict[str, Any]]:  # Any: JSON
-        """Journal entries of the service's processes, oldest first, from after a cursor on."""
-        after = ["--after-cursor", since] if since else []
-        told = self.run(
-            "journalctl",
-            "--output=json",
-            "--no-pager",
-            "--all",
-            *after,
-            f"_SYSTEMD_UNIT={UNIT}",
-            *matches,
-        )
-        return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    def entries(self, event: str = "", *, since: int = 0) -> list[dict[str, Any]]:  # Any: JSON
+        """Journal entries of the service's processes, with a message id if one is given.
 
-    def cursor(self) -> str:
-        """Where the journal ends now."""
-        told = self.run("journalctl", "--no-pager", "--lines=0", "--show-cursor")
-        return told.rpartition("-- cursor: ")[2].strip()
+        ``since`` is a moment of `moment`. journalctl's own ``--after-cursor`` leaves out the first
+        entry of those that match.
+        """
+        told = self.run("journalctl", "--output=json", "--all", f"_SYSTEMD_UNIT={UNIT}")
+        entries = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+        return [
+            entry
+            for entry in entries
+            if int(entry["__MONOTONIC_TIMESTAMP"]) > since
+            and (not event or entry.get("MESSAGE_ID") == event)
+        ]
+
+    def moment(self) -> int:
+        """Now, as the journal counts: microseconds of the clock that both machines share."""
+        return int(time.monotonic() * 1_000_000)
 
     def log(self) -> str:
         """What a person would read."""

@@ -60,7 +60,6 @@ print(json.dumps({
     "read home": tried(lambda: Path("/home/ann/diary").read_text()),
     "read root": tried(lambda: os.listdir("/root")),
     "network": tried(lambda: socket.socket(socket.AF_INET).close()),
-    "interfaces": sorted(name for _, name in socket.if_nameindex()),
     "unshare": tried(lambda: os.setns(os.open("/proc/self/ns/net", os.O_RDONLY), 0)),
     "devices": tried(lambda: os.open("/dev/kmsg", os.O_RDONLY) and None),
     "user": os.getuid(),
@@ -178,7 +177,7 @@ def test_installed_unit_is_sound(installed: Machine) -> None:
 
 def test_ready_means_warm_and_watching(installed: Machine) -> None:
     """While the model loads the unit is activating, and says what it does; then it is active."""
-    cursor = installed.cursor()
+    moment = installed.moment()
     installed.run("systemctl", "start", "--no-block", "cvunetd.service")
     heard = set()
 
@@ -188,7 +187,7 @@ def test_ready_means_warm_and_watching(installed: Machine) -> None:
 
     assert wait_for(is_ready, patience_s=90.0, pause_s=0.05), installed.log()
     entered = int(installed.property("ActiveEnterTimestampMonotonic"))
-    told = installed.entries(since=cursor)
+    told = installed.entries(since=moment)
     warm = [entry for entry in told if "the model is warm" in entry["MESSAGE"]]
     ready = [entry for entry in told if entry.get("MESSAGE_ID") == events.READY]
 
@@ -199,7 +198,7 @@ def test_ready_means_warm_and_watching(installed: Machine) -> None:
 
 def test_dropped_photo_comes_out(serving: Machine) -> None:
     """Its original lies beside it; the status line counts it; the journal has all about it."""
-    cursor = serving.cursor()
+    moment = serving.moment()
     drop(serving, "first.png")
 
     assert comes_out(serving, "first"), serving.log()
@@ -207,7 +206,7 @@ def test_dropped_photo_comes_out(serving: Machine) -> None:
         lambda: "1 done" in serving.run("systemctl", "status", systemd_machine.UNIT),
         patience_s=10.0,
     )
-    [done] = serving.entries(f"MESSAGE_ID={events.DONE}", since=cursor)
+    [done] = serving.entries(events.DONE, since=moment)
     [originals] = serving.path(f"{PLACE}/outputs").glob("outputs_*/originals/first.png")
     status = serving.run("systemctl", "status", systemd_machine.UNIT)
     assert 'Status: "1 done, 0 failed, 0 in work, 0 queued, 0 settling on cpu"' in status
@@ -228,11 +227,11 @@ def test_rejected_picture_tells_why_in_the_journal(serving: Machine) -> None:
     settings["folders"][0]["defer_s"] = 0
     configure(serving, settings)
     serving.run("systemctl", "reload", systemd_machine.UNIT)
-    cursor = serving.cursor()
+    moment = serving.moment()
     serving.write(f"{PLACE}/hot/broken.png", "no picture at all")
 
     def told() -> list[dict[str, Any]]:  # Any: JSON
-        return serving.entries(f"MESSAGE_ID={events.REJECTED}", since=cursor)
+        return serving.entries(events.REJECTED, since=moment)
 
     assert wait_for(told, patience_s=20.0), serving.log()
     [rejected] = told()
@@ -247,13 +246,13 @@ def test_sandbox_denies(serving: Machine) -> None:
     serving.drop_in(
         "probe", f"[Service]\nExecStartPre={PYTHON}/bin/python3 /opt/laboratory/probe.py\n"
     )
-    cursor = serving.cursor()
+    moment = serving.moment()
     try:
         serving.restart()
     finally:
         serving.path("/etc/systemd/system/cvunetd.service.d/probe.conf").unlink()
         serving.run("systemctl", "daemon-reload")
-    lines = [entry["MESSAGE"] for entry in serving.entries(since=cursor)]
+    lines = [entry["MESSAGE"] for entry in serving.entries(since=moment)]
     [probed] = [json.loads(line) for line in lines if line.startswith("{")]
     denied = {
         key: value
@@ -267,7 +266,6 @@ def test_sandbox_denies(serving: Machine) -> None:
     assert "Error" in probed["read home"]
     assert "Error" in str(probed["read root"])
     assert "not supported by protocol" in probed["network"], probed
-    assert probed["interfaces"] in (["lo"], [])
     assert "not permitted" in probed["unshare"], probed
     assert "Error" in probed["devices"], probed
     assert probed["user"] != 0
@@ -284,11 +282,9 @@ def test_reload_adds_a_folder(serving: Machine) -> None:
     second = settings["folders"][0] | {"path": f"{PLACE}/second", "name": "second"}
     configure(serving, settings | {"folders": [settings["folders"][0], second]})
 
-    cursor = serving.cursor()
+    moment = serving.moment()
     serving.run("systemctl", "reload", systemd_machine.UNIT)
-    assert wait_for(
-        lambda: serving.entries(f"MESSAGE_ID={events.RELOADED}", since=cursor), patience_s=20.0
-    )
+    assert wait_for(lambda: serving.entries(events.RELOADED, since=moment), patience_s=20.0)
     drop(serving, "second.png", folder="second")
 
     assert comes_out(serving, "second"), serving.log()
@@ -300,15 +296,13 @@ def test_reload_refuses_what_is_wrong(serving: Machine) -> None:
     """The old configuration stays, with the reason in the journal."""
     settings, pid = configuration(serving), serving.pid()
     configure(serving, settings | {"retention": {"keep_days": -1}})
-    cursor = serving.cursor()
+    moment = serving.moment()
     try:
         serving.run("systemctl", "reload", systemd_machine.UNIT)
-        assert wait_for(
-            lambda: serving.entries(f"MESSAGE_ID={events.REFUSED}", since=cursor), patience_s=20.0
-        )
+        assert wait_for(lambda: serving.entries(events.REFUSED, since=moment), patience_s=20.0)
     finally:
         configure(serving, settings)
-    [refused] = serving.entries(f"MESSAGE_ID={events.REFUSED}", since=cursor)
+    [refused] = serving.entries(events.REFUSED, since=moment)
     drop(serving, "still.png")
 
     assert "retention.keep_days" in refused["ERROR"]
@@ -358,14 +352,14 @@ def test_hung_model_ends_in_a_new_process(serving: Machine) -> None:
         "[Service]\nExecStart=\n"
         f"ExecStart=/opt/cvunetd/bin/python /opt/laboratory/hanging.py run --config {CONFIG}\n",
     )
-    cursor = serving.cursor()
+    moment = serving.moment()
     try:
         serving.restart()
         before = serving.pid()
         serving.write(f"{PLACE}/hang", "")
         drop(serving, "hung.png")
         killed = wait_for(lambda: serving.property("NRestarts") == "1", patience_s=90.0)
-        result = serving.entries(f"MESSAGE_ID={events.STALLED}", since=cursor)
+        result = serving.entries(events.STALLED, since=moment)
         serving.path(f"{PLACE}/hang").unlink()
         assert killed, serving.log()
         serving.wait_until_active()
@@ -375,12 +369,7 @@ def test_hung_model_ends_in_a_new_process(serving: Machine) -> None:
         serving.run("systemctl", "daemon-reload")
 
     assert "thread model-cpu does not come back" in result[0]["ERROR"]
-    assert (
-        "watchdog"
-        in serving.run(
-            "journalctl", "--no-pager", "--unit", systemd_machine.UNIT, "--after-cursor", cursor
-        ).lower()
-    )
+    assert "Watchdog timeout" in serving.log()
     assert before != serving.pid()
     assert came_out, serving.log()
 
