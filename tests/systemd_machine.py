@@ -156,8 +156,8 @@ def layered(folder: Path) -> Iterator[Path]:
         mount("-t", "tmpfs", "-o", "size=2G,mode=0755", "tmpfs", layer)
         mounted.append(layer)
         (layer / "upper").mkdir()
-        (layer / "work").mkdir()
-        options = f"lowerdir=/,upperdir={layer}/upper,workdir={layer}/work"
+        (layer / "scratch").mkdir()
+        options = f"lowerdir=/,upperdir={layer}/upper,workdir={layer}/scratch"
         mount("-t", "overlay", "-o", options, "overlay", root)
         mounted.append(root)
         yield root

@@ -59,7 +59,7 @@ def test_folder_is_added(world: World):
     world.drop("second", "cat.jpg")
     world.kit.pass_time(5.0)
 
-    assert world.kit.results() == ["cat.jpg", "originals/cat.jpg"]
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
     assert world.lock_owner("second") is not None
 
 
@@ -79,7 +79,7 @@ def test_folder_is_removed_when_its_pictures_are_done(tmp_path: Path):
     world.kit.engine.run_held()
     world.kit.pass_time(3.0)
 
-    assert world.kit.results() == ["cat.jpg", "originals/cat.jpg"]
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
     assert (tmp_path / "second" / "late.jpg").exists()
     assert owned_meanwhile is not None
     assert world.lock_owner("second") is None
@@ -98,7 +98,7 @@ def test_folder_gets_another_name(tmp_path: Path):
     world.kit.pass_time(3.0)
 
     assert (before, sorted(world.kit.service.shelf.folders)) == (["hot"], ["warm"])
-    assert world.kit.results() == ["cat.jpg", "originals/cat.jpg"]
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
 
 
 def test_settings_of_a_folder_change(world: World):
@@ -147,7 +147,7 @@ def test_wrong_file_is_refused_whole(
     assert reason in caplog.text
     assert retention is not None
     assert retention.keep_days == 7
-    assert world.kit.results() == ["cat.jpg", "originals/cat.jpg"]
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
 
 
 def test_folder_of_another_daemon_is_refused(world: World, caplog: pytest.LogCaptureFixture):
