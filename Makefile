@@ -14,7 +14,7 @@ APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev systemd systemd-container
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-systemd torture check train evaluate bench clean apt-packages
+.PHONY: help setup run test test-systemd torture check train evaluate bench edges clean apt-packages
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -52,6 +52,9 @@ evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
 
 bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+edges: $(VENV)/.dev ## Measure edges and colours on DATA, write docs/postprocess.md
+	$(BIN)/python -m benchmarks.edges --data $(DATA) $(ARGS)
 
 clean: ## Remove the environment and caches; pictures, weights and runs stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -12,7 +12,7 @@ import numpy as np
 import skimage
 from numpy.typing import NDArray
 
-from cvunet import foreground, images, matting
+from cvunet import encoding, foreground, images, matting
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 HEIGHT_PX = 240
@@ -50,7 +50,7 @@ def main() -> None:
     columns = [column(predictor, folder / name) for name in names or PHOTOS]
     strip = np.concatenate(columns, axis=1)
     with Path(file).open("wb") as stream:
-        images.write(stream, np.ascontiguousarray(strip), format="jpeg")
+        encoding.write(stream, np.ascontiguousarray(strip), format="jpeg")
 
 
 if __name__ == "__main__":

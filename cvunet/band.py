@@ -6,12 +6,13 @@ Filters and colour estimates matter only there, and it covers a few per cent of 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Window = tuple[slice, slice]
 
-TILE_PX = 256
+TILE_PX = 128  # a band is narrow: larger tiles are mostly plateau
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,31 @@ def _tile(rows: slice, columns: slice, *, limits: tuple[int, int], margin_px: in
         for inner, wide in zip((rows, columns), outer, strict=True)
     )
     return Tile((rows, columns), (outer[0], outer[1]), (core[0], core[1]))
+
+
+def enlarged(
+    values: NDArray[np.float32],
+    tile: Tile,
+    shape: tuple[int, ...],
+    *,
+    kernel: int = cv2.INTER_LINEAR,
+) -> NDArray[np.float32]:
+    """A tile, with its margin, of small values hxwxC at the photo's size ``shape``, HxW.
+
+    Linear between pixel centres, or by another kernel of OpenCV's; C is 4 at most.
+    """
+    rows, columns = tile.outer
+    down, across = values.shape[0] / shape[0], values.shape[1] / shape[1]
+    matrix = np.array(
+        [
+            [across, 0, (columns.start + 0.5) * across - 0.5],
+            [0, down, (rows.start + 0.5) * down - 0.5],
+        ]
+    )
+    return cv2.warpAffine(
+        values,
+        matrix,
+        (columns.stop - columns.start, rows.stop - rows.start),
+        flags=kernel | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    ).astype(np.float32, copy=False)

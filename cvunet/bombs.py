@@ -17,6 +17,7 @@ METADATA_BYTES = 32 * 1024 * 1024  # profiles, EXIF, XMP, depth maps: real ones 
 SCANS = 100  # progressive JPEGs have about ten, each of which costs a pass over all pixels
 STRIPS = 400_000  # of a TIFF; one for each row is usual
 DIRECTORY = 65_535
+PIECE_BYTES = 1024 * 1024  # of what is searched at a time
 
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -64,7 +65,7 @@ def check_jpeg(stream: BinaryIO) -> None:
             components, is_progressive = content[5], marker in (0xC2, 0xC6, 0xCA, 0xCE)
         elif marker == SOS:
             if is_progressive or content[:1] != bytes([components]):
-                check_scans(stream.read())
+                check_scans(stream)
             break
     check_exif(b"".join(exif))
 
@@ -86,18 +87,39 @@ def segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
             return
 
 
-def check_scans(data: bytes) -> None:
-    """Count the scans that follow the first one's header, up to the picture's end."""
-    scans, position = 1, 0
-    while (found := NEXT_MARKER.search(data, position)) and found[1][0] != EOI:
-        (length,) = struct.unpack_from(">H", data, found.end())
-        position = found.end() + length
-        scans += found[1][0] == SOS
+def check_scans(stream: BinaryIO) -> None:
+    """`ImageError` if too many scans follow the first one's header."""
+    scans = 1
+    for marker in later_markers(stream):
+        scans += marker == SOS
         if scans > SCANS:
             raise ImageError(
                 f"its pixels are stored in more than {SCANS} passes, which no program does: save"
                 " it anew"
             )
+
+
+def later_markers(stream: BinaryIO) -> Iterator[int]:
+    """What stands between the pixels, from where the file is read now to the picture's end.
+
+    Piece by piece: a file may go on behind its picture for as long as there are disks.
+    """
+    data, position = b"", 0
+    while True:
+        found = NEXT_MARKER.search(data, position)
+        if found and found[1][0] == EOI:
+            return
+        if found and found.end() + 2 <= len(data):
+            yield found[1][0]
+            (length,) = struct.unpack_from(">H", data, found.end())
+            position = found.end() + length
+            continue
+        kept = found.start() if found else max(len(data) - 1, position)  # it may be half a marker
+        stream.seek(max(kept - len(data), 0), io.SEEK_CUR)
+        piece = stream.read(PIECE_BYTES)
+        if not piece:
+            return
+        data, position = data[kept:] + piece, 0
 
 
 def check_exif(block: bytes) -> None:

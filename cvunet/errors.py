@@ -25,5 +25,9 @@ class TrainingError(CvunetError):
     """Training cannot go on: bad data, or a loss that is not a number."""
 
 
+class EstimatorError(CvunetError):
+    """The chosen estimator of foreground colours is not installed, or cannot run here."""
+
+
 class DeviceMemoryError(CvunetError):
     """The device has too little memory for this batch; a smaller one may pass."""

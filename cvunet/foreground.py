@@ -2,66 +2,75 @@
 
 Blur fusion: Approximate Fast Foreground Colour Estimation, Forte, ICIP 2021. Each pass takes the
 weighted means of foreground and background around a pixel and corrects the foreground's so that the
-composite gives the photo again; a wide pass fills in, a narrow one restores detail.
+composite gives the photo again; a wide pass fills in, a narrow one restores detail. Slower and
+closer on hair: `multilevel`.
 """
 
 import math
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.band import Tile, soft_band, tiles
+from cvunet import depth, multilevel
+from cvunet.band import enlarged, soft_band, tiles
+from cvunet.depth import Bits, Samples
+from cvunet.guidance import averaged, unit
 
-Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Estimator = Literal["fast", "refine"]
 
-WIDE_BOX_PX = 90  # the paper's two boxes, for photos of about REFERENCE_PX
-NARROW_BOX_PX = 6
+# Boxes of the passes, for photos of about REFERENCE_PX. The paper's are 90 and 6; narrow passes
+# more than its one take a fifth of the remaining error away (docs/postprocess.md).
+BOXES_PX = (90, 24, 12, 6, 6, 6)
 REFERENCE_PX = 1024
 TINY = 1e-5
 
 
-def estimate(rgb: Bytes, alpha: Floats) -> Bytes:
+def estimate(rgb: Samples, alpha: Floats) -> Samples:
     """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
 
-    Only the soft band changes: a pixel of alpha 1 is all foreground, and one of alpha 0 shows none.
-    The wide pass needs no detail and runs at ``REFERENCE_PX``, which keeps large photos cheap.
+    In the photo's own depth and colour space. Only the soft band changes: a pixel of alpha 1 is all
+    foreground, and one of alpha 0 shows none. Means need no detail and are taken at
+    ``REFERENCE_PX``, which keeps large photos cheap; the photo at its own size corrects them.
     """
     soft = soft_band(alpha)
     result = rgb.copy()
     if not soft.any():
         return result
-    scale = max(1.0, max(alpha.shape) / REFERENCE_PX)
-    foreground, background = _wide_means(rgb, alpha, scale)
-    box_px = max(2, round(NARROW_BOX_PX * scale))
-    for tile in tiles(soft, margin_px=box_px):
-        photo = np.divide(rgb[tile.outer], 255, dtype=np.float32)
-        weight = alpha[tile.outer][..., None]
-        behind = _window(background, tile, alpha.shape)
-        wide = _corrected(photo, weight, _window(foreground, tile, alpha.shape), behind)
-        fine = _corrected(photo, weight, *_means(wide, behind, weight, box_px))
-        colours = np.round(fine[tile.core] * 255).astype(np.uint8)
+    foreground, background = _passes(rgb, alpha)
+    for tile in tiles(soft, margin_px=0):
+        front, behind = (enlarged(means, tile, alpha.shape) for means in (foreground, background))
+        fine = _corrected(unit(rgb[tile.inner]), _tripled(alpha[tile.inner]), front, behind)
+        colours = depth.quantised(fine, depth.bits_of(rgb))
         np.copyto(result[tile.inner], colours, where=soft[tile.inner][..., None])
     return result
 
 
-def _wide_means(rgb: Bytes, alpha: Floats, scale: float) -> tuple[Floats, Floats]:
-    """Means of foreground and background of the photo, made ``scale`` times smaller."""
+def _passes(rgb: Samples, alpha: Floats) -> tuple[Floats, Floats]:
+    """Means of foreground and background after both passes, of the photo made smaller."""
+    scale = max(1.0, max(alpha.shape) / REFERENCE_PX)
     height, width = (math.ceil(side / scale) for side in alpha.shape)
-    small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-    photo = np.divide(small, 255, dtype=np.float32)
-    weight = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)[..., None]
-    return _means(photo, photo, weight.astype(np.float32, copy=False), WIDE_BOX_PX)
+    photo = unit(averaged(rgb, (width, height)))
+    weight = _tripled(averaged(alpha, (width, height)))
+    front, behind = _means(photo, photo, weight, BOXES_PX[0])
+    for box_px in BOXES_PX[1:]:
+        front = _corrected(photo, weight, front, behind)
+        front, behind = _means(front, behind, weight, box_px)
+    return front, behind
 
 
 def _means(
     foreground: Floats, background: Floats, weight: Floats, box_px: int
 ) -> tuple[Floats, Floats]:
-    """Both layers averaged over a box, each by its own share of the pixels."""
-    share = _blur(weight, box_px)[..., None]
-    front = _blur(foreground * weight, box_px) / (share + TINY)
-    return front, _blur(background * (1 - weight), box_px) / (1 - share + TINY)
+    """Both layers averaged over a box, each by its own share of the pixels; all HxWx3."""
+    share = _blur(weight, box_px)
+    front = _blur(foreground * weight, box_px)
+    front /= share + TINY
+    behind = _blur(background * (1 - weight), box_px)
+    behind /= 1 - share + TINY
+    return front, behind
 
 
 def _blur(values: Floats, box_px: int) -> Floats:
@@ -69,64 +78,97 @@ def _blur(values: Floats, box_px: int) -> Floats:
 
 
 def _corrected(photo: Floats, weight: Floats, foreground: Floats, background: Floats) -> Floats:
-    """The foreground moved towards what the photo says, as far as alpha lets it show."""
-    missing = photo - weight * foreground - (1 - weight) * background
-    corrected: Floats = np.clip(foreground + weight * missing, 0, 1)
+    """The foreground moved towards what the photo says, as far as alpha lets it show; all HxWx3."""
+    mixed = foreground - background
+    mixed *= weight
+    mixed += background
+    missing = np.subtract(photo, mixed, out=mixed)
+    missing *= weight
+    missing += foreground
+    corrected: Floats = np.clip(missing, 0, 1, out=missing)
     return corrected
 
 
-def _window(means: Floats, tile: Tile, shape: tuple[int, ...]) -> Floats:
-    """A tile of the small means at the photo's size, linear between its pixel centres."""
-    rows, columns = tile.outer
-    down, across = means.shape[0] / shape[0], means.shape[1] / shape[1]
-    matrix = np.array(
-        [
-            [across, 0, (columns.start + 0.5) * across - 0.5],
-            [0, down, (rows.start + 0.5) * down - 0.5],
-        ]
-    )
-    size = (columns.stop - columns.start, rows.stop - rows.start)
-    return cv2.warpAffine(
-        means,
-        matrix,
-        size,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    ).astype(np.float32, copy=False)
+def _tripled(alpha: Floats) -> Floats:
+    """HxW to HxWx3: many times faster to compute with than HxWx1 is."""
+    return cv2.merge([alpha, alpha, alpha]).astype(np.float32, copy=False)
 
 
-def opacity(alpha: Floats, source_alpha: Bytes | None = None) -> Bytes:
-    """Alpha HxW in [0, 1] as bytes, times the source's own alpha if it has one."""
-    scale = np.float32(255) if source_alpha is None else source_alpha
-    return (alpha * scale + np.float32(0.5)).astype(
-        np.uint8
-    )  # rounds, at a third of np.round's time
+def prepare(estimator: Estimator) -> None:
+    """Load what an estimator needs, which may take a minute; `EstimatorError` if it is absent."""
+    if estimator == "refine":
+        multilevel.load()
+
+
+def opacity(alpha: Floats, source_alpha: Samples | None = None, *, bits: Bits = 8) -> Samples:
+    """Alpha HxW in [0, 1] as levels, times the source's own alpha if it has one."""
+    if source_alpha is not None:
+        alpha = alpha * unit(source_alpha)
+    return depth.quantised(alpha, bits)
 
 
 def cutout(
-    rgb: Bytes, alpha: Floats, *, decontaminate: bool, source_alpha: Bytes | None = None
-) -> Bytes:
-    """HxWx4: the subject with straight alpha; colours are 0 where the 8 bit alpha is 0.
+    rgb: Samples,
+    alpha: Floats,
+    *,
+    colours: Estimator | None = "fast",
+    source_alpha: Samples | None = None,
+    bleed: bool = False,
+) -> Samples:
+    """HxWx4: the subject with straight alpha, in colours estimated so, or the photo's own if None.
 
+    Colours are 0 where the alpha's level is 0, or with ``bleed`` those of the nearest visible
+    pixel.
     The source's own alpha comes in after the colours, which it has no part in: they are estimated
-    from what the photo shows, and that was mixed by ``alpha`` alone.
+    from what the photo shows, and that was mixed by ``alpha`` alone. `EstimatorError` as
+    `multilevel.load`.
     """
-    visible = opacity(alpha, source_alpha)
-    colours = estimate(rgb, alpha) if decontaminate else rgb
-    rgba = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
+    visible = opacity(alpha, source_alpha, bits=depth.bits_of(rgb))
+    estimators = {"fast": estimate, "refine": multilevel.estimate}
+    own = rgb if colours is None else estimators[colours](rgb, alpha)
+    rgba = cv2.cvtColor(own, cv2.COLOR_RGB2RGBA).astype(rgb.dtype, copy=False)
     rgba[..., 3] = visible
-    rgba.view(np.uint32)[..., 0][visible == 0] = 0  # whole pixels: many times faster than by bytes
-    return rgba.astype(np.uint8, copy=False)
+    if bleed:
+        return _bled(rgba)
+    # Whole pixels: many times faster than by samples.
+    rgba.view(np.uint32 if rgb.dtype == np.uint8 else np.uint64)[..., 0][visible == 0] = 0
+    return rgba
 
 
-def flatten(rgba: Bytes, background: tuple[int, int, int] | Bytes) -> Bytes:
-    """HxWx4 over one colour or over a picture HxWx3 of the same size (else `ValueError`)."""
-    backdrop = np.broadcast_to(np.asarray(background, np.uint8), (*rgba.shape[:2], 3))
-    result = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB).astype(np.uint8, copy=False)
-    visible = rgba[..., 3]
-    soft = (visible > 0) & (visible < 255)
-    weight = visible[soft].astype(np.float32)[:, None] / 255
+def _bled(rgba: Samples) -> Samples:
+    """Transparent pixels get the colours of the nearest visible one, if there is any.
+
+    So that what mixes neighbours, as game engines' and browsers' scaling does, mixes in no black.
+    """
+    hidden = rgba[..., 3] == 0
+    if hidden.all() or not hidden.any():
+        return rgba
+    _, labels = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    shown = ~hidden
+    colours = np.zeros((int(labels.max()) + 1, 3), rgba.dtype)
+    colours[labels[shown]] = rgba[shown][:, :3]
+    rgba[hidden, :3] = colours[labels[hidden]]
+    return rgba
+
+
+def flatten(rgba: Samples, background: tuple[int, int, int] | Samples) -> Samples:
+    """HxWx4 over one colour 0..255, or over a picture HxWx3 of the same size (else `ValueError`).
+
+    Both in the same colour space; the result has the depth of ``rgba``.
+    """
+    backdrop = depth.to_bits(_as_samples(background), depth.bits_of(rgba))
+    backdrop = np.broadcast_to(backdrop, (*rgba.shape[:2], 3))
+    result = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB).astype(rgba.dtype, copy=False)
+    visible, opaque = rgba[..., 3], depth.white(rgba)
+    soft = (visible > 0) & (visible < opaque)
+    weight = visible[soft].astype(np.float32)[:, None] / opaque
     mixed = rgba[soft][:, :3] * weight + backdrop[soft] * (1 - weight)
-    result[soft] = np.round(mixed).astype(np.uint8)
+    result[soft] = np.round(mixed)
     np.copyto(result, backdrop, where=(visible == 0)[..., None])
     return result
+
+
+def _as_samples(background: tuple[int, int, int] | Samples) -> Samples:
+    return np.asarray(background, np.uint8) if isinstance(background, tuple) else background

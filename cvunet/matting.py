@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cvunet import foreground, postprocess, weights
+from cvunet import foreground, postprocess, profiles, weights
+from cvunet.depth import Bytes, Samples, bits_of, to_bytes
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
 from cvunet.images import Picture
 from cvunet.network import STRIDE
 
-Bytes = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -42,13 +42,19 @@ FATAL_SIGNS = (
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """What becomes of the network's alpha; ``sigma_color`` in alpha, the others in pixels."""
+    """What becomes of the network's alpha.
 
-    filter: Literal["bilateral", "guided", "none"] = "bilateral"
-    diameter: int = 9
-    sigma_color: float = 0.1
-    sigma_space: float = 3.0
+    ``sigma_color`` in alpha or, for the joint filter, in colours, both 0..1; the others in pixels.
+    """
+
+    kernel: postprocess.Kernel = "guided"
+    filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
+    diameter: int = 5
+    sigma_color: float = 0.05
+    sigma_space: float = 1.5
     decontaminate: bool = True
+    colours: foreground.Estimator = "fast"
+    bleed: bool = False
     content: Literal["cutout", "alpha"] = "cutout"
     background: tuple[int, int, int] | None = None
 
@@ -84,11 +90,12 @@ class Predictor:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
 
     def prepare(self, picture: Picture) -> Bytes:
-        """The network's input SxSx3: squeezed to a square, own transparency on grey. Any thread."""
-        rgb = picture.rgb
-        if picture.alpha is not None:
-            rgb = foreground.flatten(np.dstack([rgb, picture.alpha]), MID_GREY)
-        return postprocess.shrink(rgb, size=self.input_size)
+        """The network's input SxSx3 in sRGB, squeezed to a square. Any thread.
+
+        The picture's own transparency lies on grey. Colours are converted once they are few.
+        """
+        small = to_bytes(postprocess.shrink(seen(picture), size=self.input_size))
+        return profiles.to_srgb(small, picture.profile)
 
     def predict(self, batch: Sequence[Bytes]) -> list[Alpha]:
         """Alphas SxS in [0, 1] of pictures SxSx3, in order.
@@ -107,6 +114,14 @@ class Predictor:
         if isinstance(problem, DeviceMemoryError) and self.device.type == "cuda":
             torch.cuda.empty_cache()
         raise problem
+
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes that torch holds of a CUDA device for this process, and all it has; else None."""
+        if self.device.type != "cuda":
+            return None
+        # Numbers that torch keeps anyway: nothing here waits for the device or fails with it.
+        total = torch.cuda.get_device_properties(self.device).total_memory
+        return torch.cuda.memory_reserved(self.device), total
 
     def warm(self, batch_sizes: Sequence[int]) -> None:
         """Run every batch size twice: the first run plans, the second may record."""
@@ -191,36 +206,45 @@ def choose_device(name: str) -> torch.device:
     return torch.device(wanted)
 
 
-def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Bytes:
+def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Samples:
     """The network's SxS alpha and its picture to pixels: RGBA HxWx4, alpha HxW, or RGB HxWx3.
 
-    RGB if ``settings.background`` is given. RGBA's fourth channel is the alpha itself. Any thread.
+    RGB if ``settings.background`` is given. RGBA's fourth channel is the alpha itself. Depth and
+    colour space are the picture's. Any thread.
     """
-    height, width = picture.rgb.shape[:2]
-    large = postprocess.upsample(alpha, width=width, height=height)
-    matte = refine(postprocess.sharpen_plateaus(large), picture.rgb, settings=settings)
+    guide = seen(picture)
+    large = postprocess.enlarge(alpha, guide, kernel=settings.kernel)
+    matte = refine(large, guide, settings=settings)
     if settings.content == "alpha":
-        return foreground.opacity(matte, picture.alpha)
+        return foreground.opacity(matte, picture.alpha, bits=bits_of(picture.rgb))
     rgba = foreground.cutout(
         picture.rgb,
         matte,
-        decontaminate=settings.decontaminate,
+        colours=settings.colours if settings.decontaminate else None,
         source_alpha=picture.alpha,
+        bleed=settings.bleed,
     )
     if settings.background is None:
         return rgba
-    return foreground.flatten(rgba, settings.background)
+    background = profiles.colour_from_srgb(settings.background, picture.profile)
+    return foreground.flatten(rgba, background)
 
 
-def refine(alpha: Alpha, rgb: Bytes, *, settings: Finish) -> Alpha:
+def seen(picture: Picture) -> Samples:
+    """The picture HxWx3 as the network sees it: its own transparency on grey."""
+    if picture.alpha is None:
+        return picture.rgb
+    grey = profiles.colour_from_srgb(MID_GREY, picture.profile)
+    return foreground.flatten(np.dstack([picture.rgb, picture.alpha]), grey)
+
+
+def refine(alpha: Alpha, rgb: Samples, *, settings: Finish) -> Alpha:
     """The filter of the settings on the soft band, HxW."""
+    weights = {"sigma_color": settings.sigma_color, "sigma_space": settings.sigma_space}
     if settings.filter == "bilateral":
-        return postprocess.bilateral(
-            alpha,
-            diameter=settings.diameter,
-            sigma_color=settings.sigma_color,
-            sigma_space=settings.sigma_space,
-        )
+        return postprocess.bilateral(alpha, diameter=settings.diameter, **weights)
+    if settings.filter == "joint":
+        return postprocess.joint_bilateral(alpha, rgb, diameter=settings.diameter, **weights)
     if settings.filter == "guided":
         return postprocess.guided(alpha, rgb, radius=max(1, settings.diameter // 2))
     return alpha

@@ -3,24 +3,28 @@
 Alphas are HxW float32 in [0, 1]. The plateaus (exactly 0, exactly 1) are never touched by a filter.
 """
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet import guidance
 from cvunet.band import soft_band, tiles
+from cvunet.depth import Samples
 
 Alpha = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
-Pixels = TypeVar("Pixels", Alpha, Bytes)
+Pixels = TypeVar("Pixels", Alpha, Samples)
+Kernel = Literal["guided", "cubic", "bilinear"]
 
 # Networks leave a haze of a few levels over the background, which shows as dirt on a white page.
-# Five levels of 255 clear it, and the stretch between keeps the edge's ramp whole.
+# Five levels of 255 clear it; up to KNEE the ramp catches up, so that none of it jumps, and
+# between the knees nothing changes.
 PLATEAU = 0.02
+KNEE = 0.1
 
 
-def shrink(rgb: Bytes, *, size: int) -> Bytes:
+def shrink(rgb: Samples, *, size: int) -> Samples:
     """HxWx3 squeezed to SxSx3 without aliasing, whatever the photo's shape."""
     height, width = rgb.shape[:2]
     # INTER_AREA averages only if no axis grows, so the axes that shrink go first, by themselves.
@@ -28,12 +32,23 @@ def shrink(rgb: Bytes, *, size: int) -> Bytes:
     return _resize(smaller, size, size, cv2.INTER_LINEAR)
 
 
-def upsample(alpha: Alpha, *, width: int, height: int) -> Alpha:
-    """SxS alpha at the photo's size: averaged where an axis shrinks, cubic where it grows."""
+def enlarge(alpha: Alpha, rgb: Samples, *, kernel: Kernel) -> Alpha:
+    """SxS alpha at the size of its photo HxWx3, the network's haze gone on the way."""
+    height, width = rgb.shape[:2]
+    small = sharpen_plateaus(alpha)
+    if kernel == "guided":
+        large = guidance.upsample(small, rgb)
+    else:
+        large = upsample(small, width=width, height=height, is_cubic=kernel == "cubic")
+    return sharpen_plateaus(large)
+
+
+def upsample(alpha: Alpha, *, width: int, height: int, is_cubic: bool = True) -> Alpha:
+    """SxS alpha at the photo's size: means where an axis shrinks, cubic or linear elsewhere."""
     rows, columns = alpha.shape
     smaller = _resize(alpha, min(width, columns), min(height, rows), cv2.INTER_AREA)
-    larger = _resize(smaller, width, height, cv2.INTER_CUBIC)
-    return larger.clip(0, 1)  # the cubic overshoots at edges
+    kernel = cv2.INTER_CUBIC if is_cubic else cv2.INTER_LINEAR
+    return _resize(smaller, width, height, kernel).clip(0, 1)  # the cubic overshoots at edges
 
 
 def _resize(pixels: Pixels, width: int, height: int, kernel: int) -> Pixels:
@@ -45,9 +60,14 @@ def _resize(pixels: Pixels, width: int, height: int, kernel: int) -> Pixels:
 
 
 def sharpen_plateaus(alpha: Alpha) -> Alpha:
-    """Exactly 0 up to ``PLATEAU``, exactly 1 from 1 - ``PLATEAU``, stretched linearly between."""
-    stretched: Alpha = (alpha - PLATEAU) / (1 - 2 * PLATEAU)
-    return stretched.clip(0, 1)
+    """Exactly 0 up to ``PLATEAU``, exactly 1 from 1 - ``PLATEAU``; the same between the knees."""
+    result = alpha.copy()
+    soft = soft_band(alpha)
+    places = (0, PLATEAU, KNEE, 1 - KNEE, 1 - PLATEAU, 1)
+    for tile in tiles(soft, margin_px=0):
+        part = result[tile.inner]
+        part[...] = np.interp(part, places, (0, 0, KNEE, 1 - KNEE, 1, 1))
+    return result
 
 
 def bilateral(alpha: Alpha, *, diameter: int, sigma_color: float, sigma_space: float) -> Alpha:
@@ -65,53 +85,53 @@ def bilateral(alpha: Alpha, *, diameter: int, sigma_color: float, sigma_space: f
     return result
 
 
-def guided(alpha: Alpha, guide_rgb: Bytes, *, radius: int = 1, epsilon: float = 1e-5) -> Alpha:
-    """Guided filter of the soft band (Guided Image Filtering, He et al., TPAMI 2013).
+def joint_bilateral(
+    alpha: Alpha, rgb: Samples, *, diameter: int, sigma_color: float, sigma_space: float
+) -> Alpha:
+    """Bilateral filter of the soft band whose weights come from the photo HxWx3.
 
-    ``guide_rgb`` HxWx3, used in colour. ``radius`` in pixels; ``epsilon`` is the variance of
-    colours in [0, 1] under which an edge of the photo counts as noise.
+    Petschnigg et al., Digital Photography with Flash and No-Flash Image Pairs, 2004. As
+    `bilateral`, but ``sigma_color`` is in the photo's colours, 0..1.
     """
     soft = soft_band(alpha)
     result = alpha.copy()
-    for tile in tiles(soft, margin_px=2 * radius):  # its means are averaged a second time
-        guide = np.divide(guide_rgb[tile.outer], 255, dtype=np.float32)
-        filtered = _guide(alpha[tile.outer], guide, radius=radius, epsilon=epsilon)
-        np.copyto(result[tile.inner], np.clip(filtered[tile.core], 0, 1), where=soft[tile.inner])
+    radius = diameter // 2
+    for tile in tiles(soft, margin_px=radius):
+        guide = guidance.unit(rgb[tile.outer])
+        smooth = _lean(alpha[tile.outer], guide, radius, (sigma_color, sigma_space))
+        np.copyto(result[tile.inner], np.clip(smooth[tile.core], 0, 1), where=soft[tile.inner])
     return result
 
 
-def _guide(alpha: Alpha, guide: Alpha, *, radius: int, epsilon: float) -> Alpha:
-    """Alpha as a locally linear function of the guide's three colours (equations 19 to 21)."""
-    guide_mean, alpha_mean = _mean(guide, radius), _mean(alpha, radius)
-    covariance = _mean(guide * alpha[..., None], radius) - guide_mean * alpha_mean[..., None]
-    squares = _mean(_outer(guide).reshape(*alpha.shape, 9), radius).reshape(*alpha.shape, 3, 3)
-    variances = (squares - _outer(guide_mean)).astype(np.float64)
-    slopes = _solve(variances + epsilon * np.eye(3), covariance)
-    offset = alpha_mean - (slopes * guide_mean).sum(2)
-    fitted: Alpha = (_mean(slopes, radius) * guide).sum(2) + _mean(offset, radius)
-    return fitted
-
-
-def _mean(values: Alpha, radius: int) -> Alpha:
-    side = 2 * radius + 1
-    return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT).astype(
-        np.float32, copy=False
+def _lean(alpha: Alpha, guide: Alpha, radius: int, sigmas: tuple[float, float]) -> Alpha:
+    """Means of alpha over a disc, weighted by likeness of the guide's colours and by nearness."""
+    height, width = alpha.shape
+    wide_alpha, wide_guide = (
+        cv2.copyMakeBorder(each, radius, radius, radius, radius, cv2.BORDER_REFLECT_101)
+        for each in (alpha, guide)
     )
+    total, weights = np.zeros_like(alpha), np.zeros_like(alpha)
+    reach = range(-radius, radius + 1)
+    for down, across in ((y, x) for y in reach for x in reach if y * y + x * x <= radius * radius):
+        rows = slice(radius + down, radius + down + height)
+        columns = slice(radius + across, radius + across + width)
+        difference = wide_guide[rows, columns] - guide
+        squares = cv2.transform(difference * difference, np.ones((1, 3), np.float32))
+        distance = (down * down + across * across) / sigmas[1] ** 2
+        weight = cv2.exp(squares.reshape(height, width) * (-0.5 / sigmas[0] ** 2) - distance / 2)
+        total += weight * wide_alpha[rows, columns]
+        weights += weight
+    smooth: Alpha = total / weights
+    return smooth
 
 
-def _outer(vectors: Alpha) -> Alpha:
-    """HxWx3 to HxWx3x3."""
-    return vectors[..., :, None] * vectors[..., None, :]
-
-
-def _solve(matrices: NDArray[np.float64], vectors: Alpha) -> Alpha:
-    """Cramer's rule at every pixel, HxWx3x3 and HxWx3: twenty times faster than numpy's solver.
-
-    In float64, because the determinants are as small as epsilon squared.
-    """
-    first, second, third = (matrices[..., row, :] for row in range(3))
-    cofactors = np.cross(second, third), np.cross(third, first), np.cross(first, second)
-    determinant = (first * cofactors[0]).sum(2, keepdims=True)
-    numerator = sum(part * vectors[..., i, None] for i, part in enumerate(cofactors))
-    solution: Alpha = (numerator / determinant).astype(np.float32)
-    return solution
+def guided(alpha: Alpha, guide_rgb: Samples, *, radius: int = 1, epsilon: float = 1e-5) -> Alpha:
+    """Guided filter of the soft band at the photo's own size; arguments as `guidance.fit`."""
+    soft = soft_band(alpha)
+    result = alpha.copy()
+    for tile in tiles(soft, margin_px=2 * radius):  # its means are averaged a second time
+        guide = guidance.unit(guide_rgb[tile.outer])
+        model = guidance.fit(alpha[tile.outer], guide, radius=radius, epsilon=epsilon)
+        filtered = guidance.apply(model, guide)
+        np.copyto(result[tile.inner], np.clip(filtered[tile.core], 0, 1), where=soft[tile.inner])
+    return result

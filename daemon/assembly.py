@@ -8,13 +8,17 @@ from pathlib import Path
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock as locks
+from daemon.addresses import Address, SocketFile
+from daemon.bulletin import Bulletin
 from daemon.calendar import Calendar
 from daemon.config import Config
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.drops import Drops, FixedDrop, TimedDrops
+from daemon.endpoint import Endpoint
 from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
+from daemon.errors import InstallError
 from daemon.hearing import Hearing
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
@@ -49,6 +53,8 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         is_mirrored=config.model.mirror,
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
+        backgrounds=hot_folders.backgrounds(config, base),
+        colours=config.postprocess.needed_colours,
     )
 
 
@@ -77,6 +83,8 @@ class Supervision:
     """How long systemd waits for a sign of progress; 0 if it does not."""
     reread: Reread | None = None
     """Reads the configuration again."""
+    bulletin: Bulletin = field(default_factory=Bulletin)
+    """What monitors are told."""
 
 
 def workplace(config: Config, base: Path) -> Workplace:
@@ -107,6 +115,39 @@ def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
     return state, hot
 
 
+@contextmanager
+def answering_monitors(
+    config: Config, base: Path, place: Workplace, bulletin: Bulletin
+) -> Iterator[None]:
+    """Tell monitors what stands on the bulletin, if the configuration says where."""
+    address = config.metrics.address
+    if address is None:
+        yield
+        return
+    try:
+        from daemon import metrics
+    except ImportError as error:
+        raise InstallError(
+            f"metrics.listen is set, but {error.name} is missing:"
+            " pip install 'cvunet-daemon[metrics]', or set metrics.listen: null"
+        ) from error
+    places = {"state": place.state, "quarantine": place.quarantine}
+    pages = metrics.pages(bulletin, places=places)
+    endpoint = Endpoint(resolved(address, base), pages)
+    endpoint.start()
+    try:
+        yield
+    finally:
+        endpoint.stop()
+
+
+def resolved(address: Address, base: Path) -> Address:
+    """A socket's path starts where all paths of the configuration do."""
+    if isinstance(address, SocketFile):
+        return SocketFile(hot_folders.resolve(base, address.path))
+    return address
+
+
 def assemble(
     config: Config,
     place: Workplace,
@@ -135,7 +176,9 @@ def assemble(
         config,
         place,
         engine,
-        shelf=build_shelf(config, place, ledger=ledger, folders=by_name, drops=drops),
+        shelf=build_shelf(
+            config, place, ledger=ledger, folders=by_name, drops=drops, clocks=clocks
+        ),
         retention=retention,
         inbox=inbox,
         clocks=clocks,
@@ -155,7 +198,9 @@ def assemble_batch(
         config,
         place,
         engine,
-        shelf=build_shelf(config, place, ledger=ledger, folders=place.by_name, drops=drops),
+        shelf=build_shelf(
+            config, place, ledger=ledger, folders=place.by_name, drops=drops, clocks=clocks
+        ),
         retention=None,
         inbox=inbox,
         clocks=clocks,
@@ -201,7 +246,7 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         renewal=Renewal(shelf, roster=roster, retention=retention, reread=supervision.reread),
         vigil=vigil,
         notifier=supervision.notifier,
-        report=Report(place.state, supervision.notifier),
+        report=Report(place.state, supervision.notifier, post=supervision.bulletin.post),
     )
     return Service(parts, inbox, clocks=clocks)
 
@@ -226,6 +271,7 @@ def build_shelf(
     ledger: Ledger,
     folders: dict[str, HotFolder],
     drops: Drops,
+    clocks: Clocks,
 ) -> Shelf:
     """What intake, delivery and recovery share. ``folders``: the one table that all look into."""
     return Shelf(
@@ -234,6 +280,7 @@ def build_shelf(
         records=Records(ledger),
         queue=JobQueue(config.worker.queue_size),
         drops=drops,
+        local_time=clocks.local,
         standby=Standby(
             min_free_mb=config.retention.min_free_mb,
             state=place.state,

@@ -39,13 +39,14 @@ class Calendar:
     def is_believed(self, now: float, monotonic: float) -> bool:
         """The date has gone on evenly, or has held for long enough after a leap."""
         known = self.dates or self.load()
-        has_leapt = self.has_leapt(known, now=now, monotonic=monotonic)
+        leap_s = self.leap_s(now, monotonic)
         leapt_at = None if known is None else known.leapt_at
         if leapt_at is not None and now < leapt_at:
             leapt_at = None  # put right again
-        is_proved = leapt_at is not None and now - leapt_at >= PROOF_S
-        if has_leapt and not is_proved:
-            leapt_at = now
+        # Only time that has passed proves anything: not the next leap.
+        is_proved = leapt_at is not None and now - leapt_at - leap_s >= PROOF_S
+        if leap_s or (self.has_rested(known, now) and not is_proved):
+            leapt_at = now if is_proved or leapt_at is None else leapt_at + leap_s
             self.tell(known, now)
         elif is_proved:
             leapt_at = None
@@ -54,12 +55,15 @@ class Calendar:
         self.save(self.dates)
         return leapt_at is None
 
-    def has_leapt(self, known: Dates | None, *, now: float, monotonic: float) -> bool:
-        """More time has passed than can have."""
-        if self.last is not None:
-            last_now, last_monotonic = self.last
-            return (now - last_now) - (monotonic - last_monotonic) > LEAP_S
-        return known is None or now - known.seen_at > REST_S
+    def leap_s(self, now: float, monotonic: float) -> float:
+        """By how much more the date has gone on in this life than time has; 0 if that is little."""
+        last_now, last_monotonic = self.last or (now, monotonic)
+        leap_s = (now - last_now) - (monotonic - last_monotonic)
+        return leap_s if leap_s > LEAP_S else 0.0
+
+    def has_rested(self, known: Dates | None, now: float) -> bool:
+        """Between two lives more time has passed than usually does, or nobody knows."""
+        return self.last is None and (known is None or now - known.seen_at > REST_S)
 
     def tell(self, known: Dates | None, now: float) -> None:
         """Nothing is wrong with a first start."""

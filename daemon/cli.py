@@ -4,7 +4,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -138,16 +139,35 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
+json_option = click.option("--json", "is_json", is_flag=True, help="For programs.")
+
+
 @main.command()
+@json_option
 @config_option
 @answering
-def status(config_path: Path | None) -> int:
+def status(config_path: Path | None, is_json: bool) -> int:
     """Show what the daemon is doing and what became of the pictures."""
+    from daemon import listing
     from daemon import status as status_module
 
-    for line in status_module.lines(config_path):
-        click.echo(line)
+    now = time.time()
+    found = status_module.gather(config_path, now=now)
+    show([status_module.document(found)] if is_json else listing.lines(found, now=now))
     return 0
+
+
+@main.command()
+@json_option
+@config_option
+@answering
+def doctor(config_path: Path | None, is_json: bool) -> int:
+    """Look for what is wrong with the set-up, and tell the line that mends it."""
+    from daemon import doctor as doctor_module
+
+    findings = list(doctor_module.examine(config_path, now=time.time()))
+    show([doctor_module.document(findings)] if is_json else doctor_module.lines(findings))
+    return 0 if doctor_module.is_well(findings) else EXIT_SOME_FAILED
 
 
 @main.command()
@@ -158,8 +178,7 @@ def why(file: Path, config_path: Path | None) -> int:
     """Tell what became of a picture, or why nothing has: by any of its paths, or by its name."""
     from daemon import inquiry
 
-    for line in inquiry.lines(config_path, file):
-        click.echo(line)
+    show(inquiry.lines(config_path, file))
     return 0
 
 
@@ -212,16 +231,29 @@ def systemd_paths(config_path: Path | None) -> int:
 @answering
 def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; one line for each fault."""
-    from daemon import config, folders, worker
+    from daemon import config, finishing, folders, predictors
 
     settings, base = config.load(config_path)
     found = folders.hot_folders(settings, base)
     weights = folders.find_weights(settings, base)
-    worker.check_weights(weights)
+    predictors.check_weights(weights)
+    predictors.check_colours(settings.postprocess.needed_colours)
+    finishing.check_backgrounds(folders.backgrounds(settings, base))
     for folder in found:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
     click.echo(f"weights: {weights}")
     return 0
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines, as far as somebody reads them: `cvunetd status | head` is no trouble."""
+    try:
+        for line in lines:
+            click.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What Python still holds back must not complain again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(line: str) -> None:

@@ -2,78 +2,19 @@
 
 import re
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
+from daemon import addresses
+from daemon.addresses import Address
 from daemon.configfaults import duplicates, explain
 from daemon.errors import InstallError
+from daemon.outputconfig import Count, NotNegative, Output, OutputOverrides, Positive, Section
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
-COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-NAME_FIELDS = ("stem", "ext", "folder", "id")
-
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, strict about keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OutputOverrides(Section):
-    """``output:`` of one folder; what is left out comes from the common section."""
-
-    root: Path | None = None
-    drop_idle_s: Positive | None = None
-    drop_max_files: Count | None = None
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"] | None = None
-    content: Literal["cutout", "alpha"] | None = None
-    background: str | None = None
-    name: str | None = None
-
-    @field_validator("background")
-    @classmethod
-    def check_background(cls, value: str | None) -> str | None:
-        """A colour as six hex digits."""
-        if value is not None and not COLOUR.fullmatch(value):
-            raise ValueError('write a colour as "#rrggbb", or null for transparency')
-        return value
-
-    @field_validator("name")
-    @classmethod
-    def check_name(cls, value: str | None) -> str | None:
-        """A template of known fields that stays inside the drop."""
-        if value is None:
-            return value
-        try:
-            used = {field for _, field, _, _ in Formatter().parse(value) if field is not None}
-            if not used <= set(NAME_FIELDS):  # also {ext[0]}: fails where there is no ending
-                raise ValueError(f"unknown fields {used}")
-            sample = value.format(**dict.fromkeys(NAME_FIELDS, "x"))
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            fields = " ".join(f"{{{name}}}" for name in NAME_FIELDS)
-            raise ValueError(f"a name is made of text and these fields: {fields}") from error
-        if "/" in sample or "\0" in sample or sample.startswith(".") or not sample.strip():
-            raise ValueError("a name has no slash, does not begin with a dot and is not empty")
-        return value
-
-
-class Output(OutputOverrides):
-    """Where results go and what they look like."""
-
-    root: Path = Path("outputs")
-    drop_idle_s: Positive = 30.0
-    drop_max_files: Count = 1000
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"] = "png"
-    content: Literal["cutout", "alpha"] = "cutout"
-    name: str = "{stem}"
 
 
 class Folder(Section):
@@ -135,11 +76,18 @@ class WorkerSettings(Section):
 class Postprocess(Section):
     """What is done to the alpha at the picture's own size."""
 
-    filter: Literal["bilateral", "guided", "none"] = "bilateral"
-    diameter: Annotated[int, Field(ge=1, le=51)] = 9
-    sigma_color: Positive = 0.1
-    sigma_space: Positive = 3.0
+    kernel: Literal["guided", "cubic", "bilinear"] = "guided"
+    filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
+    diameter: Annotated[int, Field(ge=1, le=51)] = 5
+    sigma_color: Positive = 0.05
+    sigma_space: Positive = 1.5
     decontaminate: bool = True
+    colours: Literal["fast", "refine"] = "fast"
+
+    @property
+    def needed_colours(self) -> Literal["fast", "refine"]:
+        """What has to be installed: what is never estimated needs no extra."""
+        return self.colours if self.decontaminate else "fast"
 
 
 class Retention(Section):
@@ -148,6 +96,25 @@ class Retention(Section):
     keep_days: Annotated[float, Field(gt=0, le=100_000)] = 7.0  # more than dates can hold
     sweep_s: Positive = 3600.0
     min_free_mb: NotNegative = 512.0
+
+
+class Metrics(Section):
+    """Figures for monitors, off by default."""
+
+    listen: str | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def check_listen(cls, value: str | None) -> str | None:
+        """An address that other machines do not reach."""
+        if value is not None:
+            addresses.parse(value)
+        return value
+
+    @property
+    def address(self) -> Address | None:
+        """Where to listen; None where it is not wanted."""
+        return None if self.listen is None else addresses.parse(self.listen)
 
 
 class Log(Section):
@@ -160,7 +127,9 @@ class Log(Section):
 class Config(Section):
     """The whole file."""
 
-    folders: Annotated[list[Folder], Field(min_length=1)] = [Folder(path=Path("hot"), name="hot")]
+    folders: Annotated[list[Folder], Field(min_length=1)] = Field(
+        default=[Folder(path=Path("hot"), name="hot")]
+    )
     output: Output = Output()
     model: Model = Model()
     worker: WorkerSettings = WorkerSettings()
@@ -168,6 +137,7 @@ class Config(Section):
     retention: Retention = Retention()
     state_dir: Path = Path("state")
     quarantine_dir: Path = Path("failed")
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
 

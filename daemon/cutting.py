@@ -12,7 +12,8 @@ from daemon import folders as hot_folders
 from daemon.assembly import MEGA, open_local
 from daemon.errors import InstallError, UsageError, describe
 from daemon.jobs import Failed, Outcome, Rendering, Task
-from daemon.naming import SUFFIXES, new_id
+from daemon.naming import SUFFIXES, alpha_name, new_id
+from daemon.outputconfig import OutputOverrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class Cut:
     """One picture on its way."""
 
     source: Path
-    target: Path
-    part: Path
+    outputs: tuple[tuple[Path, Path], ...]
+    """Part and name of every file."""
     future: "Future[Outcome]"
 
 
@@ -45,16 +46,24 @@ def cut(
     """Cut pictures out into a folder, or one into a file."""
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
-    rendering = hot_folders.rendering(config, config.output)
+    output = hot_folders.merged_output(config, OutputOverrides())
+    rendering = hot_folders.rendering(config, base, output)
     targets = choose_targets(sources, out, rendering)
     engine = open_local(config, base)
     max_pixels = int(config.worker.max_megapixels * MEGA)
     cuts = []
     for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        part = target.parent / f".{new_id(time.time(), serial)}.part"
+        job_id = new_id(time.time(), serial)
+        part, alpha = target.parent / f".{job_id}.part", alpha_name(target, rendering)
+        alpha_part = alpha and target.parent / f".{job_id}-alpha.part"
         # A link that the user names is followed, unlike those in a hot folder.
-        task = Task(source.name, source.resolve(), part, rendering, max_pixels)
-        cuts.append(Cut(source, target, part, engine.submit(task)))
+        task = Task(
+            source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part
+        )
+        outputs = (
+            ((alpha_part, alpha), (part, target)) if alpha and alpha_part else ((part, target),)
+        )
+        cuts.append(Cut(source, outputs, engine.submit(task)))
     results = list(map(complete, cuts))
     engine.close()
     return results
@@ -80,14 +89,17 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
 
 
 def complete(cut: Cut) -> Result:
-    """Wait for one picture and give the result a name that is free."""
+    """Wait for one picture and give its files names that are free."""
     outcome = cut.future.result()
     if isinstance(outcome, Failed):
-        store.remove_part(cut.part)
+        for part, _ in cut.outputs:
+            store.remove_part(part)
         return Result(cut.source, None, outcome.reason)
-    target = files.free_name(cut.target, lambda path: False)
-    try:
-        store.publish(cut.part, target)
-    except OSError as error:
-        return Result(cut.source, None, describe(error))
+    target = None
+    for part, wanted in cut.outputs:
+        target = files.free_name(wanted, lambda path: False)
+        try:
+            store.publish(part, target)
+        except OSError as error:
+            return Result(cut.source, None, describe(error))
     return Result(cut.source, target)

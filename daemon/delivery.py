@@ -2,13 +2,12 @@
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon import events, files, store
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError, blame, describe, printable
 from daemon.fields import about, about_done, about_failed
-from daemon.intake import Shelf
+from daemon.intake import AFTER_OTHERS_S, Shelf
 from daemon.jobs import (
     MAX_ATTEMPTS,
     Cancelled,
@@ -20,26 +19,17 @@ from daemon.jobs import (
     Outcome,
     State,
 )
-from daemon.naming import names
 from daemon.originals import Originals
+from daemon.results import NameTaken, Results
+from daemon.tally import Tally, Verdict
 
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # doubled with each attempt
 UNARCHIVED_S = 10.0
 HELD_S = 600.0
-AFTER_OTHERS_S = 20.0
 #: A picture that cannot be decoded yet is looked at this many times before it is old enough.
 DEFERRALS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Unarchived:
-    """A published result whose original has not been put beside it yet."""
-
-    job: Job
-    done: Done | None
-    """None after a crash, which has taken the details with it."""
 
 
 class Delivery:
@@ -49,10 +39,11 @@ class Delivery:
         self.shelf = shelf
         self.quarantine = quarantine
         self.originals = Originals(shelf)
-        self.unarchived: dict[str, Unarchived] = {}
+        self.results = Results(shelf)
+        self.unarchived: dict[str, Done | None] = {}
+        """Published, but the original has not been put beside it yet; None after a crash."""
         self.next_try = 0.0
-        self.done = 0
-        self.failed = 0
+        self.tally = Tally()
 
     def deliver(self, job: Job, outcome: Outcome, *, now: float) -> None:
         """Act on an outcome. `DeviceError` and `InstallError` tell that the process must end."""
@@ -84,7 +75,7 @@ class Delivery:
     # --- a picture that came out ----------------------------------------------------------
 
     def complete(self, folder: HotFolder, job: Job, done: Done, *, now: float) -> None:
-        """Publish, archive, finish, in this order: a crash between any two is recovered from."""
+        """Note, publish, archive, finish: a crash between any two is recovered from."""
         current = files.identity(job.source)
         if current is not None and current != done.identity:
             self.redo(folder, job, current, now=now)
@@ -92,15 +83,16 @@ class Delivery:
         if done.identity != job.identity:  # it changed between the claim and the reading
             renewed = self.renew(job, done.identity, now=now)
             if renewed is None:
-                store.remove_part(job.part)
+                self.results.remove_parts(job)
                 return
             job = renewed
-        job = self.publish(folder, job, now=now)
-        self.finish(Unarchived(job, done), now=now)
+        tell_doubts(job, done)
+        self.tally.time(done)
+        self.publish(folder, self.results.note(folder, job, done), now=now, done=done)
 
     def redo(self, folder: HotFolder, job: Job, current: Identity, *, now: float) -> None:
         """The original changed while it was cut out: the result is of a version that is gone."""
-        store.remove_part(job.part)
+        self.results.remove_parts(job)
         renewed = self.renew(job, current, now=now)
         if renewed is not None:
             reason = "changed while it was read"
@@ -115,57 +107,43 @@ class Delivery:
             return None
         return self.shelf.ledger.note_version(job, current, now=now)
 
-    def publish(self, folder: HotFolder, job: Job, *, now: float) -> Job:
-        """Give the result its name; if somebody else has taken that, another."""
-        while True:
-            try:
-                store.publish(job.part, job.target)
-            except FileExistsError:
-                job = self.rename(folder, job, now=now)
-            except OSError:
-                # Renamed, but not known to be durable: making it again would publish it twice.
-                if not store.is_published(job.part, job.target):
-                    raise
-                store.remove_part(job.part)
-                return job
-            else:
-                return job
-
-    def rename(self, folder: HotFolder, job: Job, *, now: float) -> Job:
-        """Other names in the same drop; the part, named by id, stays where it is."""
-        drop = self.shelf.records.drop_of(job)
-        fresh = names(folder, drop, job.relative, job.id, is_taken=self.shelf.records.is_reserved)
-        return self.shelf.ledger.move(job, drop=drop.id, target=fresh.target, archive=job.archive)
-
-    def finish(self, published: Unarchived, *, now: float) -> None:
-        """Put the original away and close the job; where that fails, try again later."""
-        job = published.job
-        self.unarchived[job.id] = published
+    def publish(self, folder: HotFolder, job: Job, *, now: float, done: Done | None = None) -> None:
+        """What has been made and noted gets its names; also after a crash."""
         try:
-            job = self.originals.put_away(job)
+            job = self.results.publish(folder, job)
+        except NameTaken as error:
+            self.settle_failure(folder, job, Failed(Blame.FILE, str(error), is_final=True), now=now)
+            return
+        self.finish(job, now=now, done=done)
+
+    def finish(self, job: Job, *, now: float, done: Done | None) -> None:
+        """Put the original away and close the job; where that fails, try again later."""
+        self.unarchived[job.id] = done
+        try:
+            job = self.originals.put_away(self.results.show(job))
         except OSError as error:
             text = "%s is published, but its original could not be put away: %s; trying again"
             logger.error(text, printable(job.target), describe(error), extra=about(job))
             if blame(error) is Blame.MACHINE:
                 self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
             return
-        self.shelf.ledger.finish(job, published.done, now=now)
+        self.shelf.ledger.finish(job, now=now)
         del self.unarchived[job.id]
         self.shelf.drops.touch(job.drop)
-        self.done += 1
-        logger.info("done %s", printable(job.target), extra=about_done(job, published.done))
+        self.tally.count_done(job, now=now)
+        logger.info("done %s", printable(job.target), extra=about_done(job, done))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
         if not self.unarchived or monotonic < self.next_try:
             return
         self.next_try = monotonic + UNARCHIVED_S
-        for job_id, published in list(self.unarchived.items()):
+        for job_id, done in list(self.unarchived.items()):
             job = self.shelf.records.job(job_id)
-            if job is not None and job.state is State.RUNNING:
-                self.finish(replace(published, job=job), now=now)
-            else:  # closed already: only the ledger's answer was lost
-                del self.unarchived[job_id]
+            if job is None or job.state is not State.RUNNING:
+                del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
+            elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
+                self.finish(job, now=now, done=done)
 
     # --- a picture that did not -----------------------------------------------------------
 
@@ -174,6 +152,8 @@ class Delivery:
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
+            case Blame.FILE if failed.is_final:
+                self.reject(job, failed.reason, now=now)
             case Blame.FILE:
                 self.reject_or_defer(folder, job, failed, now=now)
             case Blame.UNKNOWN:
@@ -196,7 +176,7 @@ class Delivery:
     def remove_part(self, job: Job) -> None:
         """Delete what the worker has begun; where that fails, the next start does it."""
         try:
-            store.remove_part(job.part)
+            self.results.discard(job)
         except OSError as error:
             logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
 
@@ -215,9 +195,12 @@ class Delivery:
             if renewed is None:
                 return
             job = renewed
+        if job.changed_at > now:  # the clock has been set back: its age begins anew
+            job = self.shelf.ledger.note_version(job, job.identity, now=now)
         if current is not None and is_young(job, folder.defer_s, now):
             wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
             logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))
+            self.tally.count(job, Verdict.DEFERRED)
             self.release(job, reason=reason, not_before=now + wait_s)
             return
         self.reject(job, reason, now=now, stage=failed.stage)
@@ -232,6 +215,7 @@ class Delivery:
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.shelf.ledger.retry(job, not_before=not_before, reason=reason)
         self.requeue(job, attempts=job.attempts, not_before=not_before)
+        self.tally.count(job, Verdict.RETRIED)
         fields = about_failed(job, reason, failed.stage, event=events.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
 
@@ -256,7 +240,7 @@ class Delivery:
         self.originals.drop_claim(job)
         self.shelf.ledger.fail(job, reason=job.reason, now=now)
         self.shelf.drops.touch(job.drop)
-        self.failed += 1
+        self.tally.count(job, Verdict.FAILED)
         fields = about_failed(job, job.reason, stage, event=events.REJECTED)
         logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
 
@@ -274,6 +258,13 @@ class Delivery:
         assert (fresh.state, fresh.attempts) == (State.QUEUED, attempts)
         priority = self.shelf.folders[job.folder].priority
         self.shelf.queue.put(fresh, priority=priority, not_before=not_before)
+
+
+def tell_doubts(job: Job, done: Done) -> None:
+    """A blank result is never shipped in silence."""
+    if done.confidence is not None and done.confidence.is_blank:
+        reasons = "; ".join(done.confidence.reasons)
+        logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=about(job))
 
 
 def is_young(job: Job, defer_s: float, now: float) -> bool:

@@ -36,7 +36,9 @@ def check_writable(folder: Path) -> None:
     probe = folder / PROBE
     try:
         make_folders(folder)
-        probe.write_bytes(b"\0" * 4096)
+        probe.unlink(missing_ok=True)
+        with probe.open("xb") as stream:  # exclusive: what a link leads to is not written over
+            stream.write(b"\0" * 4096)
         probe.unlink(missing_ok=True)
     except OSError as error:
         raise MachineError(f"{folder} cannot be written: {describe(error)}") from error

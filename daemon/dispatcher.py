@@ -1,5 +1,6 @@
 """From the queue to the engine: which job starts when, and where its result will lie."""
 
+import errno
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -8,8 +9,10 @@ from daemon import files
 from daemon.engines import Engine
 from daemon.errors import blame, describe
 from daemon.intake import Shelf
-from daemon.jobs import Ended, Failed, HotFolder, Job, Message, Outcome, Task
+from daemon.jobs import Failed, HotFolder, Job, Outcome, Task
+from daemon.messages import Ended, Message
 from daemon.naming import names
+from daemon.results import NameTaken, check_clash
 
 
 class Dispatcher:
@@ -35,15 +38,19 @@ class Dispatcher:
     def dispatch(self, *, now: float) -> None:
         """Start jobs while the engine has use for them."""
         for job in self.startable(now):
+            placed, trouble = job, None
             try:
-                placed, trouble = self.settle_place(job, now=now), None
-            except OSError as error:
-                placed, trouble = job, error
+                placed = self.settle_place(job, now=now)
+                check_clash(self.shelf, self.shelf.folders[job.folder], placed)
+            except (OSError, NameTaken) as error:
+                trouble = error
             running = self.shelf.ledger.start(placed)
             self.running[job.id] = running
             if trouble is not None:
                 # Whose trouble it is, is decided where all outcomes are judged.
-                self.put(Ended(job.id, Failed(blame(trouble), describe(trouble))))
+                is_final = isinstance(trouble, NameTaken)
+                failed = Failed(blame(trouble), describe(trouble), is_final=is_final)
+                self.put(Ended(job.id, failed))
                 continue
             future = self.engine.submit(self.task(running))
             future.add_done_callback(partial(self.report_end, job.id))
@@ -85,11 +92,18 @@ class Dispatcher:
         """The folder for the result; a drop that somebody has deleted is replaced by a new one."""
         folder, drop = self.shelf.folders[job.folder], self.shelf.records.drop_of(job)
         if not files.is_folder(drop.path):
+            if self.shelf.standby.is_away(folder):
+                raise OSError(errno.ENODEV, "its disk is not there", str(drop.path))
             drop = self.shelf.drops.place(folder, now=now)
             is_taken = self.shelf.records.is_reserved
-            fresh = names(folder, drop, job.relative, job.id, is_taken=is_taken)
+            day = self.shelf.day(job.added_at)
+            fresh = names(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
             job = self.shelf.ledger.move(
-                job, drop=drop.id, target=fresh.target, archive=fresh.archive
+                job,
+                drop=drop.id,
+                target=fresh.target,
+                alpha=fresh.alpha,
+                archive=fresh.archive,
             )
         files.make_folders(job.target.parent)
         return job
@@ -97,7 +111,9 @@ class Dispatcher:
     def task(self, job: Job) -> Task:
         """What the worker needs to know."""
         rendering = self.shelf.folders[job.folder].rendering
-        return Task(job.id, job.source, job.part, rendering, self.max_pixels)
+        return Task(
+            job.id, job.source, job.part, rendering, self.max_pixels, alpha_part=job.alpha_part
+        )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:
         """In some thread of the engine: put a message and return."""

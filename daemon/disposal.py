@@ -2,17 +2,16 @@
 
 import errno
 import os
-import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from daemon import files
+from daemon import files, mounts
 
-MOUNTS = Path("/proc/self/mountinfo")
-ESCAPED = re.compile(rb"\\([0-7]{3})")  # blanks, backslashes and # in the names of mounts
 #: A link in a folder's place is no folder.
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: On the way we only pass through, which a home may allow and not to be listed.
+PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Way = tuple[str, ...]
 """Names that lead from an open folder to one below it."""
@@ -38,10 +37,10 @@ def entered(path: Path) -> Iterator[int]:
 @contextmanager
 def opened_below(top: int | None, way: Way) -> Iterator[int]:
     """Open a folder below an open one; nobody can lead us elsewhere by swapping in a link."""
-    folder = os.open(".", FOLDER, dir_fd=top)
+    folder = os.open(".", PASSAGE, dir_fd=top)
     try:
-        for name in way:
-            inner = os.open(name, FOLDER, dir_fd=folder)
+        for name in (*way, "."):
+            inner = os.open(name, FOLDER if name == "." else PASSAGE, dir_fd=folder)
             os.close(folder)
             folder = inner
         yield folder
@@ -123,7 +122,6 @@ def check_unmounted(path: Path) -> None:
 
     A device number tells other file systems, but not a part of the same one that is mounted here.
     """
-    for line in MOUNTS.read_bytes().splitlines():
-        name = ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), line.split(b" ")[4])
-        if Path(os.fsdecode(name)).is_relative_to(path):
-            raise OSError(errno.EBUSY, "something is mounted inside", os.fsdecode(name))
+    for point, _ in mounts.points(mounts.read()):
+        if point.is_relative_to(path):
+            raise OSError(errno.EBUSY, "something is mounted inside", str(point))

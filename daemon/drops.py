@@ -19,7 +19,17 @@ logger = logging.getLogger(__name__)
 #: A manifest of a busy drop is written again at most this often; at its end always.
 MANIFEST_S = 2.0
 MANIFEST_RETRY_S = 30.0
+#: Of `docs/manifest.schema.json`; another number means that readers have to change.
+MANIFEST_VERSION = 2
 MANIFEST_PAUSES = 20  # a large one rests for so many times as long as it took
+
+
+IsAway = Callable[[str], bool]
+
+
+def never(folder: str) -> bool:
+    """All disks are there."""
+    return False
 
 
 class Drops(Protocol):
@@ -31,8 +41,11 @@ class Drops(Protocol):
     def touch(self, drop_id: int) -> None:
         """A job of this drop has ended; its manifest is out of date."""
 
-    def upkeep(self, *, now: float, is_final: bool = False) -> None:
-        """Write manifests that are due; close drops that are through."""
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+        """Write manifests that are due; close drops that are through.
+
+        ``is_away`` tells whether the disks of a hot folder, by its name, are away.
+        """
 
 
 class Manifests:
@@ -129,7 +142,7 @@ class TimedDrops:
         """Its manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
         """Manifests, then drops without new pictures and without open jobs are closed."""
         drops = self.records.open_drops()
         self.manifests.write_due(
@@ -137,16 +150,19 @@ class TimedDrops:
         )
         for drop in drops:
             if self.is_idle(drop, now) and not self.records.has_open_jobs(drop):
-                self.close(drop, now=now)
+                self.close(drop, is_away=is_away, now=now)
 
     def is_idle(self, drop: Drop, now: float) -> bool:
         """No picture has come for long enough; a drop of a folder that is gone idles at once."""
         folder = self.folders.get(drop.folder)
         return folder is None or not 0 <= now - drop.last_at < folder.drop_idle_s
 
-    def close(self, drop: Drop, *, now: float) -> None:
+    def close(self, drop: Drop, *, is_away: IsAway, now: float) -> None:
         """The last manifest, then the row. A drop that somebody has deleted is only closed."""
-        if files.is_folder(drop.path) and not self.manifests.write(drop, closed_at=now, now=now):
+        if not files.is_folder(drop.path):
+            if is_away(drop.folder):
+                return  # without its last manifest it would never be deleted
+        elif not self.manifests.write(drop, closed_at=now, now=now):
             return
         self.ledger.close_drop(drop, now=now)
         self.manifests.forget(drop)
@@ -170,7 +186,7 @@ class FixedDrop:
         """Its manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
         """Write the manifest when it is due; a batch's folder does not close."""
         self.manifests.write_due([self.drop], now=now, is_final=is_final)
 
@@ -179,6 +195,7 @@ def manifest(drop: Drop, endings: list[Ending], closed_at: float | None) -> dict
     """A drop's manifest, ready for JSON; paths are relative to the drop, times UTC."""
     return {
         "made_by": f"cvunetd {__version__}",
+        "version": MANIFEST_VERSION,
         "folder": drop.folder,
         "opened_at": utc(drop.opened_at),
         "closed_at": None if closed_at is None else utc(closed_at),
@@ -199,12 +216,21 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
         "ended_at": utc(ending.ended_at),
     }
     if job.state is State.DONE:
-        entry["result"] = as_text(job.target.relative_to(drop.path))
-        entry["original"] = job.archive and as_text(job.archive.relative_to(drop.path))
+        is_there = ending.replaced_by is None
+        entry["result"] = below(drop, job.target) if is_there else None
+        entry["alpha"] = below(drop, job.alpha) if is_there else None
+        entry["review"] = below(drop, job.review) if is_there else None
+        entry["original"] = below(drop, job.archive)
+        entry["replaced_by"] = ending.replaced_by
     else:
         entry["reason"] = job.reason
         entry["quarantine"] = job.quarantine and as_text(job.quarantine)
     return entry | ending.details
+
+
+def below(drop: Drop, path: Path | None) -> str | None:
+    """A path in a drop, as its manifest tells it."""
+    return None if path is None else as_text(path.relative_to(drop.path))
 
 
 def as_text(path: Path) -> str:

@@ -77,11 +77,13 @@ def sync_folder(folder: Path) -> None:
 
 def make_folders(folder: Path) -> None:
     """Make a folder and its parents, each one durable in its own parent."""
-    if folder.is_dir():
-        return
-    make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync_folder(each.parent)
 
 
 def exists(path: Path) -> bool:
@@ -171,8 +173,11 @@ def is_same_content(one: Path, other: Path) -> bool:
     """Both are the same file, or an interrupted move's equal copies; links are not followed."""
     if not exists(one):
         return True
-    if is_same_file(one, other):
-        return True
+    try:
+        if is_same_file(one, other):
+            return True
+    except FileNotFoundError:
+        return False  # taken away while we look
     descriptors = open_if_regular(one), open_if_regular(other)
     try:
         if None in descriptors:

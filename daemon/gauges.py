@@ -1,14 +1,15 @@
-"""Measures of the pipeline: how much is inside, bounds on it, time spent."""
+"""Measures of the pipeline: how much is inside, bounds on it, time and memory spent."""
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
 #: In the order in which a picture goes through them.
-STAGES = ("decode", "network", "finish", "encode")
+STAGES = ("decode", "network", "judge", "finish", "encode")
 #: A batch may take so many times as long as the slowest before it, picture for picture.
 SLACK = 5.0
 
@@ -94,6 +95,50 @@ class Pulse:
 def stage_of(seconds: dict[str, float]) -> str:
     """The first stage that has not ended yet."""
     return next(stage for stage in chain(STAGES, ("",)) if stage not in seconds)
+
+
+#: Upper bounds in seconds: from a thumbnail's decoding to a picture that waited an hour.
+BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often something took how long, at one moment."""
+
+    counts: tuple[int, ...]
+    """One for each of `BUCKETS_S`, and one for what took longer; none counts for two."""
+    sum_s: float
+
+    @property
+    def total(self) -> int:
+        """How often it was measured."""
+        return sum(self.counts)
+
+
+class Timings:
+    """A histogram that grows."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Measure once more; a clock that was set back gives no time less than none."""
+        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.sum_s += max(seconds, 0.0)
+
+    @property
+    def histogram(self) -> Histogram:
+        """As it is now."""
+        return Histogram(tuple(self.counts), round(self.sum_s, 4))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a device has, and what of it is ours."""
+
+    used_bytes: int
+    total_bytes: int
 
 
 @contextmanager

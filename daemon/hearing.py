@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from daemon import files, limits, scan
+from daemon import files, limits, mounts, scan
 from daemon.canary import Canary
 from daemon.errors import describe, printable
 from daemon.jobs import HotFolder
@@ -235,8 +235,7 @@ def silence_of(folder: HotFolder) -> str:
     """Why events of this folder are not even tried; empty if they are."""
     if folder.watch == "polling":
         return "set so (folders[].watch)"
-    mounts = scan.MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-    kind = scan.file_system(folder.path, mounts)
+    kind = scan.file_system(folder.path, mounts.read())
     if folder.watch == "auto" and scan.is_silent(kind):
         return f"{kind} tells nothing of what other machines write"
     return ""

@@ -11,7 +11,7 @@ from daemon import files, lock, scan
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon.errors import printable
-from daemon.jobs import HotFolder, Job, State
+from daemon.jobs import HotFolder, State
 from daemon.ledger import Ending, Ledger
 from daemon.records import Records
 from daemon.report import REPORT
@@ -51,22 +51,34 @@ def story(ending: Ending) -> str:
     """One job in one line."""
     job = ending.job
     head = f"{printable(job.relative)} of folder {job.folder}, found by {job.found_by}"
-    return f"{head} at {utc(job.added_at)}: {outcome(job, ending.ended_at)}"
+    return f"{head} at {utc(job.added_at)}: {outcome(ending)}"
 
 
-def outcome(job: Job, ended_at: float) -> str:
+def outcome(ending: Ending) -> str:
     """How a job ended or stands."""
+    job, ended_at = ending.job, ending.ended_at
     attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
     match job.state:
         case State.DONE:
             original = f", original {place(job.archive)}" if job.archive else ""
-            return f"done at {utc(ended_at)} after {attempts}, result {place(job.target)}{original}"
+            what = result(ending)
+            return f"done at {utc(ended_at)} after {attempts}, {what}{original}"
         case State.FAILED:
             where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
         case State.QUEUED | State.RUNNING:
             why = f" ({job.reason})" if job.reason else ""
             return f"{job.state.value} after {attempts}{why}, original {place(job.source)}"
+
+
+def result(ending: Ending) -> str:
+    """What became of it, and where it lies."""
+    job = ending.job
+    if ending.replaced_by is not None:
+        return "result replaced by that of a later version"
+    alpha = f", mask {place(job.alpha)}" if job.alpha else ""
+    review = f", for review {place(job.review)}" if job.review else ""
+    return f"result {place(job.target)}{alpha}{review}"
 
 
 def place(path: Path) -> str:

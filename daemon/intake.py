@@ -5,15 +5,18 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 
-from daemon import files, scan, store
+from daemon import files, scan, store, tree
+from daemon.backlog import Backlog
 from daemon.drops import Drops
 from daemon.errors import Blame, blame, describe, printable
 from daemon.fields import about
 from daemon.jobqueue import JobQueue
-from daemon.jobs import Hint, HotFolder, Identity, Job, Seen
+from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger import Ledger
+from daemon.messages import Seen
 from daemon.naming import names, new_id
 from daemon.records import Records
 from daemon.settle import Settle, Settled
@@ -26,6 +29,7 @@ REFUSED_S = 600.0
 AFTER_OTHERS_S = 20.0
 #: Looking at so many files is progress; on a slow share it takes some seconds.
 STEP_FILES = 200
+WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Shelf:
     queue: JobQueue
     drops: Drops
     standby: Standby
+    local_time: Callable[[float], datetime]
+    """UTC seconds to local time."""
     leaving: set[str] = field(default_factory=set)
     """Folders that take nothing in any more, but have pictures in work."""
 
@@ -46,6 +52,10 @@ class Shelf:
         """Those that pictures are taken from."""
         return [folder for folder in self.folders.values() if folder.name not in self.leaving]
 
+    def day(self, moment: float) -> date:
+        """The local date of a moment, UTC seconds: what ``{date}`` in names means."""
+        return self.local_time(moment).date()
+
 
 class Intake:
     """Takes pictures out of hot folders once they are whole and there is room for them."""
@@ -53,7 +63,9 @@ class Intake:
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self.settle = Settle(look)
-        self.found_by: Counter[str] = Counter()
+        self.backlog = Backlog()
+        self.found: Counter[tuple[str, str]] = Counter()
+        """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
         """By folder: how often an event told of something that may be a picture."""
         self.missed: Counter[str] = Counter()
@@ -67,22 +79,32 @@ class Intake:
     def forget(self, name: str) -> None:
         """A folder goes or has other settings: what settles in it is found again, if at all."""
         self.settle.forget_folder(name)
+        self.backlog.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
+
+    @property
+    def found_by(self) -> Counter[str]:
+        """How pictures were found, over all folders."""
+        total: Counter[str] = Counter()
+        for (_, way), count in self.found.items():
+            total[way] += count
+        return total
+
+    def found_in(self, folder: str) -> dict[str, int]:
+        """How pictures of one folder were found; zeros too, for what is counted from the start."""
+        return {way: self.found[folder, way] for way in WAYS}
 
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
         folder = self.shelf.folders.get(seen.folder)
-        if folder is None or folder.name in self.shelf.leaving:
-            return
-        if not seen.path.is_relative_to(folder.path):
-            return  # renamed out of the folder
-        if scan.has_ignored_part(seen.path.relative_to(folder.path)):
-            return
-        if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+        if folder is None or folder.name in self.shelf.leaving or not concerns(seen, folder):
             return
         self.hinted[folder.name] += 1
         if self.shelf.standby.has(folder.name):
+            if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
+                # Nothing is taken now, but somebody waits for it.
+                self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
             return
         if seen.hint is Hint.FOLDER:
             self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)
@@ -93,7 +115,10 @@ class Intake:
         """Look at everything that lies in a folder, whatever events have said."""
         if self.shelf.standby.has(folder.name):
             return
+        self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
+        if not self.shelf.standby.has(folder.name):  # else not all of it was looked at
+            self.backlog.end_sweep(folder.name, monotonic=monotonic)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -115,9 +140,12 @@ class Intake:
     ) -> None:
         """Watch one file until it is whole."""
         identity = look(path)
-        if identity is None or monotonic < self.refused.get(path, 0.0):
+        if identity is None:
             return
         if folder.originals == "keep" and self.shelf.records.knows_version(identity, path):
+            return
+        self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
+        if monotonic < self.refused.get(path, 0.0):
             return
         if hint is Hint.SWEEP and path not in self.settle.entries:
             self.missed[folder.name] += came_after(path, self.swept_at.get(folder.name))
@@ -146,16 +174,20 @@ class Intake:
 
     def accept(self, folder: HotFolder, settled: Settled, *, monotonic: float, now: float) -> bool:
         """Claim one file and enter it; trouble makes the folder rest and the file stay."""
+        if self.shelf.standby.is_away(folder):
+            return False  # swept when the folder resumes
         try:
             job = self.claim(folder, settled, now=now)
         except FileNotFoundError:
+            self.backlog.forget(folder.name, settled.path)
             return False  # taken away between two looks; nothing of it is ours yet
         except OSError as error:
             self.refuse(folder, settled, error, monotonic=monotonic)
             return False
+        self.backlog.forget(folder.name, settled.path)
         if job is None:
             return False
-        self.found_by[job.found_by] += 1
+        self.found[folder.name, job.found_by] += 1
         self.shelf.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
         logger.info("%s %s", where, printable(settled.path), extra=about(job))
@@ -180,6 +212,8 @@ class Intake:
         found_by = settled.hint.found_by
         self.refused.pop(settled.path, None)
         if folder.originals == "keep":
+            if tree.leads_over_link(folder.path, relative):
+                return None
             identity = look(settled.path)
             if identity is None or self.shelf.records.knows_version(identity, settled.path):
                 return None
@@ -208,7 +242,8 @@ class Intake:
     ) -> Job:
         """Reserve names and write the row of a file that is ours already."""
         drop = self.shelf.drops.place(folder, now=now)
-        reserved = names(folder, drop, relative, job_id, is_taken=self.shelf.records.is_reserved)
+        is_taken, day = self.shelf.records.is_reserved, self.shelf.day(now)
+        reserved = names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
         # A link swapped in later has no identity; the worker refuses to open it.
         identity = look(source) or Identity(0, 0, 0, 0)
         job = Job(
@@ -217,6 +252,7 @@ class Intake:
             relative=relative,
             source=source,
             target=reserved.target,
+            alpha=reserved.alpha,
             archive=reserved.archive,
             drop=drop.id,
             identity=identity,
@@ -227,6 +263,19 @@ class Intake:
         )
         self.shelf.ledger.add(job)
         return job
+
+
+def concerns(seen: Seen, folder: HotFolder) -> bool:
+    """A hint tells of what may be a picture in the folder."""
+    if not seen.path.is_relative_to(folder.path):
+        return False  # renamed out of the folder
+    relative = seen.path.relative_to(folder.path)
+    if scan.has_ignored_part(relative):
+        return False
+    if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+        return False
+    # An event is older than what has the name now: a link that is no folder of ours.
+    return not tree.leads_over_link(folder.path, relative)
 
 
 def look(path: Path) -> Identity | None:

@@ -24,6 +24,7 @@ class JobQueue:
         self.size = size
         self.waiting: list[Place] = []
         self.delayed: list[tuple[float, Place]] = []
+        self.now = 0.0
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.delayed)
@@ -52,13 +53,24 @@ class JobQueue:
         return heapq.heappop(self.waiting).job if self.waiting else None
 
     def promote(self, now: float) -> None:
-        """Move delayed jobs whose time has come among the waiting."""
+        """Move delayed jobs whose time has come among the waiting.
+
+        Where the clock has been set back, all wait for as long as they would have without that.
+        """
+        if now < self.now:
+            self.delayed = [(due - (self.now - now), place) for due, place in self.delayed]
+        self.now = now
         while self.delayed and self.delayed[0][0] <= now:
             heapq.heappush(self.waiting, heapq.heappop(self.delayed)[1])
 
     def next_due(self) -> float | None:
         """When the next delayed job may start."""
         return self.delayed[0][0] if self.delayed else None
+
+    def jobs(self) -> Iterator[Job]:
+        """All of them, in no order."""
+        yield from self.waiting_jobs()
+        yield from (place.job for _, place in self.delayed)
 
     def waiting_jobs(self) -> Iterator[Job]:
         """Jobs that could start now, in no order."""

@@ -10,6 +10,10 @@ from typing import Literal
 from daemon.errors import Blame
 
 MAX_ATTEMPTS = 3
+LARGEST = 2**63 - 1  # what SQLite holds
+
+
+Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 
 
 class State(Enum):
@@ -51,21 +55,66 @@ class Identity:
         """The identity of a regular file; None for anything else."""
         if not stat.S_ISREG(status.st_mode):
             return None
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(
+            folded(status.st_dev),
+            folded(status.st_ino),
+            status.st_size,
+            min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
+        )
+
+    @property
+    def stamp(self) -> "Stamp":
+        """Without the device, whose number changes with each mount."""
+        return (self.inode, self.size, self.mtime_ns)
+
+
+def folded(number: int) -> int:
+    """An unsigned number of 64 bits as a signed one, which is what the ledger can hold."""
+    return number - 2**64 if number > LARGEST else number
+
+
+Stamp = tuple[int, int, int]
+"""Inode, size and modification time (ns): tells a file of ours from one that has replaced it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Which part of a picture becomes the result, and how large; see `cvunet.framing`."""
+
+    mode: Literal["none", "subject"] = "none"
+    threshold: int = 10
+    margin: float = 0.0
+    aspect: float | None = None
+    canvas: tuple[int, int] | None = None
+    align: str = "center"
+    enlarge: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """How a result is made from a picture; crosses into the worker."""
 
-    format: Literal["png", "webp", "avif", "tiff", "jpeg"]
-    content: Literal["cutout", "alpha"]
-    background: tuple[int, int, int] | None
-    filter: Literal["bilateral", "guided", "none"]
+    format: Format
+    content: Literal["cutout", "alpha", "both"]
+    background: tuple[int, int, int] | Path | None
+    """A colour, a picture's file, or nothing."""
+    depth: Literal["auto", 8, 16]
+    """Bits of a sample; auto is 16 where the original has more than 8 and the format can."""
+    metadata: Literal["strip", "copyright", "keep"]
+    framing: Framing
+    kernel: Literal["guided", "cubic", "bilinear"]
+    filter: Literal["bilateral", "joint", "guided", "none"]
     diameter: int
     sigma_color: float
     sigma_space: float
     decontaminate: bool
+    colours: Literal["fast", "refine"]
+    bleed: bool
+
+    @property
+    def alpha_format(self) -> Format:
+        """Of the mask beside a result: lossless beside a JPEG, else that of the result."""
+        return "png" if self.format == "jpeg" else self.format
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +144,30 @@ class Job:
     quarantine: Path | None = None
     is_kept: bool = False
     """The original stays in its hot folder."""
+    alpha: Path | None = None
+    """Where the mask goes that comes beside the result; None unless the content is both."""
+    review: Path | None = None
+    """Where the result also lies for a person to look at; None if it need not."""
+    stamps: tuple[Stamp, ...] = ()
+    """Of `outputs`, once their parts are whole on disk; until then empty."""
 
     @property
     def part(self) -> Path:
         """The unfinished result: hidden, beside its target, its name never too long."""
         return self.target.parent / f".{self.id}.part"
+
+    @property
+    def alpha_part(self) -> Path | None:
+        """The unfinished mask, beside the unfinished result."""
+        return None if self.alpha is None else self.target.parent / f".{self.id}-alpha.part"
+
+    @property
+    def outputs(self) -> tuple[tuple[Path, Path], ...]:
+        """Part and name of every file that is published, in that order: the result comes last."""
+        own = (self.part, self.target)
+        if self.alpha is None or self.alpha_part is None:
+            return (own,)
+        return ((self.alpha_part, self.alpha), own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +179,25 @@ class Task:
     part: Path
     rendering: Rendering
     max_pixels: int
+    alpha_part: Path | None = None
+    """Where the mask goes; None unless the content is both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How far a matte can be trusted, as far as it tells by itself; see `cvunet.confidence`."""
+
+    score: float
+    """0 (look at it) to 1."""
+    parts: dict[str, float]
+    """What the score is the product of, each 0 to 1."""
+    measures: dict[str, float]
+    touches: tuple[str, ...]
+    """Sides of the picture that the subject reaches."""
+    reasons: tuple[str, ...]
+    """Why the score is low, for people."""
+    is_blank: bool = False
+    """The matte is empty or full: no subject was told from a background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +211,15 @@ class Done:
     seconds: dict[str, float]
     """Wall time of each stage."""
     warnings: tuple[str, ...] = ()
+    result_size: tuple[int, int] | None = None
+    """Width and height of the result; the picture's own before it was framed stand above."""
+    sha256: str | None = None
+    """Of the original's bytes, as they were read."""
+    weights: str | None = None
+    """SHA-256 of the weights file."""
+    settings: str | None = None
+    """SHA-256 of every setting that the pixels depend on."""
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +230,8 @@ class Failed:
     reason: str
     stage: str = ""
     """Where in the pipeline it failed; empty if outside of it."""
+    is_final: bool = False
+    """To wait until the picture is older cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,46 +240,6 @@ class Cancelled:
 
 
 Outcome = Done | Failed | Cancelled
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Message: look at this path."""
-
-    folder: str
-    path: Path
-    hint: Hint
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Message: the worker is through with a job."""
-
-    job_id: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Message: a signal asks us to end."""
-
-    signal: int
-
-
-@dataclass(frozen=True, slots=True)
-class WatchTrouble:
-    """Message: the operating system dropped events, or a watch broke; scan the folder at once."""
-
-    folder: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """Message: a signal asks us to read the configuration again."""
-
-
-Message = Seen | Ended | Stop | Reload | WatchTrouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,18 +259,9 @@ class HotFolder:
     drop_max_files: int
     name_template: str
     rendering: Rendering
+    clash: Literal["version", "overwrite", "fail"] = "version"
+    """What is done when a result's name is taken."""
+    review_below: float = 0.0
+    """Results with a lower score are put before a person, too."""
     skipped: frozenset[Path] = field(default_factory=frozenset)
     """Folders below that are never entered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What can change while the daemon runs."""
-
-    folders: list[HotFolder]
-    keep_days: float
-    sweep_s: float
-    min_free_mb: float
-    log_level: str
-    fixed: tuple[str, ...] = ()
-    """Settings that have changed too, but need a restart."""

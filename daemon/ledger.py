@@ -3,17 +3,18 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from daemon.database import Database
 from daemon.errors import InstallError
-from daemon.jobs import Done, Identity, Job, State
+from daemon.jobs import Done, Identity, Job, Stamp, State
 
-VERSION = 1
 FILE = "ledger.db"
-SCHEMA = Path(__file__).with_name("schema.sql")
+#: Each brings a file from the version before to the next one; a new file gets them all.
+SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("schema.sql", "upgrade_2.sql"))
+VERSION = len(SCRIPTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Ending:
     job: Job
     ended_at: float
     details: dict[str, Any]  # Any: JSON
+    replaced_by: str | None = None
+    """The job whose result has taken the place of this one's."""
 
 
 def as_bytes(path: Path | None) -> bytes | None:
@@ -44,6 +47,28 @@ def as_bytes(path: Path | None) -> bytes | None:
 def as_path(stored: bytes | None) -> Path | None:
     """A stored path."""
     return None if stored is None else Path(os.fsdecode(stored))
+
+
+#: What is noted of a finished result, taken back: it is made anew, or not at all.
+NO_RESULT: dict[str, Any] = {"stamps": "[]", "review": None, "details": "{}"}  # Any: columns
+
+
+def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
+    """What the manifest tells of a result; what the worker does not know is left out."""
+    known = {
+        "sha256": done.sha256,
+        "bytes": done.identity.size,
+        "width": done.width,
+        "height": done.height,
+        "result_width": done.result_size and done.result_size[0],
+        "result_height": done.result_size and done.result_size[1],
+        "seconds": done.seconds,
+        "weights": done.weights,
+        "settings": done.settings,
+        "confidence": done.confidence and asdict(done.confidence),
+        "warnings": done.warnings,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 class Ledger(Database):
@@ -57,11 +82,16 @@ class Ledger(Database):
                 f"{self.path}: written by a newer cvunetd (version {version}, this one knows"
                 f" {VERSION}): upgrade, or set another state_dir"
             )
+        if is_read_only and 0 < version < VERSION:
+            raise InstallError(
+                f"{self.path}: written by an older cvunetd (version {version}, this one reads"
+                f" {VERSION}): start the daemon, which brings it up to date"
+            )
         super().prepare(is_read_only=is_read_only)
-        if version == 0 and not is_read_only:
-            script = SCHEMA.read_text(encoding="utf-8")
+        if version < VERSION and not is_read_only:
+            scripts = "".join(path.read_text(encoding="utf-8") for path in SCRIPTS[version:])
             self.db.executescript(
-                f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {scripts} PRAGMA user_version = {VERSION}; COMMIT;"
             )
 
     # --- changes of state -------------------------------------------------------------------
@@ -76,6 +106,7 @@ class Ledger(Database):
             "relative": as_bytes(job.relative),
             "source": as_bytes(job.source),
             "target": as_bytes(job.target),
+            "alpha": as_bytes(job.alpha),
             "archive": as_bytes(job.archive),
             "drop_id": job.drop,
             "device": identity.device,
@@ -98,20 +129,19 @@ class Ledger(Database):
         self.change(job, State.QUEUED, state=State.RUNNING.value, attempts=attempts)
         return replace(job, state=State.RUNNING, attempts=attempts)
 
-    def finish(self, job: Job, done: Done | None, *, now: float) -> None:
-        """running -> done; recovery knows no details."""
-        details = "{}"
-        if done is not None:
-            size = {"width": done.width, "height": done.height}
-            details = json.dumps(size | {"seconds": done.seconds, "warnings": done.warnings})
-        self.change(
-            job, State.RUNNING, state=State.DONE.value, ended_at=now, details=details, reason=""
-        )
+    def finish(self, job: Job, *, now: float) -> None:
+        """running -> done."""
+        self.change(job, State.RUNNING, state=State.DONE.value, ended_at=now, reason="")
 
     def retry(self, job: Job, *, not_before: float, reason: str) -> None:
         """running -> queued; the attempt stays counted."""
         self.change(
-            job, State.RUNNING, state=State.QUEUED.value, not_before=not_before, reason=reason
+            job,
+            State.RUNNING,
+            state=State.QUEUED.value,
+            not_before=not_before,
+            reason=reason,
+            **NO_RESULT,
         )
 
     def release(self, job: Job, *, not_before: float = 0.0, reason: str = "") -> None:
@@ -123,11 +153,15 @@ class Ledger(Database):
             attempts=max(job.attempts - 1, 0),
             not_before=not_before,
             reason=reason,
+            **NO_RESULT,
         )
 
     def fail(self, job: Job, *, reason: str, now: float) -> None:
-        """running -> failed."""
-        self.change(job, State.RUNNING, state=State.FAILED.value, ended_at=now, reason=reason)
+        """running -> failed; what its result was to replace stays as it is."""
+        failed = {"state": State.FAILED.value, "ended_at": now, "reason": reason}
+        with self.transaction() as db:
+            self.change(job, State.RUNNING, **failed, **NO_RESULT)
+            db.execute("UPDATE jobs SET replaced_by = NULL WHERE replaced_by = ?", (job.id,))
 
     # --- notes on a row, its state unchanged ------------------------------------------------
 
@@ -153,12 +187,50 @@ class Ledger(Database):
         )
         return replace(job, identity=identity, changed_at=now)
 
-    def move(self, job: Job, *, drop: int, target: Path, archive: Path | None) -> Job:
+    def note_result(
+        self, job: Job, done: Done, *, stamps: tuple[Stamp, ...], review: Path | None
+    ) -> Job:
+        """The parts are whole on disk: a crash from now on is followed by their publication."""
+        details = json.dumps(details_of(done))
+        self.change(
+            job,
+            State.RUNNING,
+            details=details,
+            stamps=json.dumps(stamps),
+            review=as_bytes(review),
+        )
+        return replace(job, stamps=stamps, review=review)
+
+    def note_review(self, job: Job, review: Path) -> Job:
+        """Somebody has taken the place for review: it is another one."""
+        self.change(job, State.RUNNING, review=as_bytes(review))
+        return replace(job, review=review)
+
+    def note_replacement(self, job: Job, earlier: Job) -> Job:
+        """The earlier job's names go to this one, whose files are about to take their place."""
+        with self.transaction():
+            self.change(earlier, State.DONE, replaced_by=job.id)
+            return self.move(
+                job,
+                drop=job.drop,
+                target=earlier.target,
+                alpha=earlier.alpha,
+                archive=job.archive,
+            )
+
+    def move(
+        self, job: Job, *, drop: int, target: Path, alpha: Path | None, archive: Path | None
+    ) -> Job:
         """Give a job other names: its drop has closed, or its target was taken from outside."""
         self.change(
-            job, job.state, drop_id=drop, target=as_bytes(target), archive=as_bytes(archive)
+            job,
+            job.state,
+            drop_id=drop,
+            target=as_bytes(target),
+            alpha=as_bytes(alpha),
+            archive=as_bytes(archive),
         )
-        return replace(job, drop=drop, target=target, archive=archive)
+        return replace(job, drop=drop, target=target, alpha=alpha, archive=archive)
 
     def change(self, job: Job, expected: State, /, **columns: Any) -> None:  # Any: column values
         """Update one row, which must be in the expected state."""

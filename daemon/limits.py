@@ -1,6 +1,7 @@
 """What the kernel allows of watching, and how a person allows more."""
 
 import errno
+from dataclasses import dataclass
 from pathlib import Path
 
 SETTINGS = Path("/proc/sys")
@@ -10,6 +11,9 @@ INSTANCES = ("fs.inotify.max_user_instances", "user.max_inotify_instances")
 #: What desktop programs that watch whole trees ask for; each watch in use costs the kernel 1 KB.
 ENOUGH_WATCHES = 524_288
 ENOUGH_INSTANCES = 1024
+QUEUED_EVENTS = "fs.inotify.max_queued_events"
+PROCESSES = Path("/proc")
+INSTANCE = Path("anon_inode:inotify")
 UNKNOWN = -1
 
 
@@ -41,7 +45,58 @@ def advice(number: int | None, *, needed: int) -> str:
 
 def command(names: tuple[str, ...], *, needed: int, enough: int) -> str:
     """A line to type, with a number that certainly suffices."""
+    name, number = setting(names, needed=needed, enough=enough)
+    return f"sysctl -w {name}={number} (and into /etc/sysctl.d/, to last)"
+
+
+def setting(names: tuple[str, ...], *, needed: int, enough: int) -> tuple[str, int]:
+    """The limit that counts, and a number that certainly suffices."""
     known = [(value, name) for name in names if (value := read(name)) != UNKNOWN]
     allowed, name = min(known, default=(enough, names[0]))  # of equals the system's
-    number = max(enough, 1 << (allowed + needed).bit_length())
-    return f"sysctl -w {name}={number} (and into /etc/sysctl.d/, to last)"
+    return name, max(enough, 1 << (allowed + needed).bit_length())
+
+
+def allowed(names: tuple[str, ...]) -> int:
+    """What counts of several limits; `UNKNOWN` where none is told."""
+    return min((value for name in names if (value := read(name)) != UNKNOWN), default=UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What the processes of one user hold; limits are per user."""
+
+    watches: int
+    instances: int
+    is_partial: bool
+    """Some process could not be looked into."""
+
+
+def in_use(user: int) -> Use:
+    """Count by what the kernel tells of every open instance."""
+    watches = instances = 0
+    is_partial = False
+    for process in PROCESSES.glob("[0-9]*"):
+        try:
+            if process.stat().st_uid != user:
+                continue
+            counts = [watches_of(one) for one in (process / "fd").iterdir()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+        except PermissionError:
+            is_partial = True
+            continue
+        held = [count for count in counts if count is not None]
+        instances += len(held)
+        watches += sum(held)
+    return Use(watches, instances, is_partial)
+
+
+def watches_of(descriptor: Path) -> int | None:
+    """How many watches an open file of a process holds; None if it is no instance of inotify."""
+    try:
+        if descriptor.readlink() != INSTANCE:
+            return None
+        told = descriptor.parents[1] / "fdinfo" / descriptor.name
+        return told.read_text(encoding="ascii").count("inotify wd:")
+    except FileNotFoundError:
+        return None  # closed again, as the one that we list them by is

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe
+from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
 
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
 PROBE_S = 0.1
@@ -27,7 +27,9 @@ class Lock:
         """Own ``what``; `InstallError` names the process that owns it already."""
         self.what = what
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # What a link leads to would be written over.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o644)
         if not is_locked_within(descriptor, PROBE_S):
             holder = written_id(descriptor) or "unknown"
             os.close(descriptor)
@@ -62,7 +64,7 @@ class Lock:
 def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
     """Take locks, each with what it stands for, or none of them.
 
-    `InstallError` names one that another holds; `MachineError` tells that a disk is full.
+    `InstallError` names one that another holds; `MachineError` tells of trouble that passes.
     """
     taken = []
     try:
@@ -74,7 +76,7 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
             lock.release()
         if isinstance(error, InstallError):
             raise
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # it passes: systemd shall try again
+        if is_passing(error):  # systemd shall try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
         text = f"{error.filename} cannot be written: {error.strerror}{advice}"

@@ -1,5 +1,6 @@
 """What becomes of an original once its result has been published."""
 
+import errno
 import logging
 
 from daemon import files, store
@@ -32,11 +33,15 @@ class Originals:
         """Move the original beside its result; if its name is taken, under another."""
         while True:
             assert job.archive is not None
+            if self.shelf.standby.is_away(self.shelf.folders[job.folder]):
+                raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
             try:
                 store.archive(job.source, job.archive)
             except FileExistsError:
                 free = files.free_name(job.archive, self.shelf.records.is_reserved)
-                job = self.shelf.ledger.move(job, drop=job.drop, target=job.target, archive=free)
+                job = self.shelf.ledger.move(
+                    job, drop=job.drop, target=job.target, alpha=job.alpha, archive=free
+                )
             else:
                 return job
 

@@ -37,6 +37,9 @@ def job_of(row: Row) -> Job:
         reason=row["reason"],
         quarantine=as_path(row["quarantine"]),
         is_kept=bool(row["is_kept"]),
+        alpha=as_path(row["alpha"]),
+        review=as_path(row["review"]),
+        stamps=tuple((inode, size, time) for inode, size, time in json.loads(row["stamps"])),
     )
 
 
@@ -81,12 +84,33 @@ class Records:
 
     def is_reserved(self, path: Path) -> bool:
         """A living or finished job's result or original has this name, or will have it."""
-        row = self.ledger.first(
-            "SELECT 1 FROM jobs WHERE target = :path AND state <> 'failed' UNION ALL"
-            " SELECT 1 FROM jobs WHERE archive = :path AND state <> 'failed'",
-            {"path": as_bytes(path)},
+        # What has been replaced has given up its names, but for its original's.
+        questions = (
+            f"SELECT 1 FROM jobs WHERE {column} = :path AND state <> 'failed'{unless}"
+            for column, unless in (
+                ("target", " AND replaced_by IS NULL"),
+                ("alpha", " AND replaced_by IS NULL"),
+                ("review", " AND replaced_by IS NULL"),
+                ("archive", ""),
+            )
         )
-        return row is not None
+        return (
+            self.ledger.first(" UNION ALL ".join(questions), {"path": as_bytes(path)}) is not None
+        )
+
+    def predecessor(self, job: Job) -> Job | None:
+        """The newest finished job of the same picture's path in the same drop."""
+        row = self.ledger.first(
+            "SELECT * FROM jobs WHERE drop_id = ? AND relative = ? AND folder = ? AND id <> ?"
+            " AND state = 'done' AND replaced_by IS NULL ORDER BY ended_at DESC, id DESC",
+            (job.drop, as_bytes(job.relative), job.folder, job.id),
+        )
+        return None if row is None else job_of(row)
+
+    def replaced(self, job: Job) -> Job | None:
+        """The job whose names this one has been given."""
+        row = self.ledger.first("SELECT * FROM jobs WHERE replaced_by = ?", (job.id,))
+        return None if row is None else job_of(row)
 
     def open_drops(self) -> list[Drop]:
         """Drops that may still take pictures."""
@@ -168,6 +192,7 @@ class Records:
         marks = ", ".join("?" * len(relatives))
         rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE source = ?1 OR target = ?1 OR archive = ?1"
+            " OR alpha = ?1 OR review = ?1"
             f" OR quarantine = ?1 OR relative IN ({marks}) ORDER BY added_at DESC, id DESC",
             [as_bytes(path), *map(as_bytes, relatives)],
         )
@@ -179,6 +204,15 @@ class Records:
             "SELECT * FROM jobs WHERE state = 'failed' ORDER BY ended_at DESC LIMIT ?", (limit,)
         )
         return [ending_of(row) for row in rows]
+
+    def ended_since(self, moment: float) -> dict[str, int]:
+        """How many jobs have ended after a moment, UTC seconds, by state."""
+        rows = self.ledger.rows(
+            "SELECT state, count(*) AS jobs FROM jobs"
+            " WHERE state IN ('done', 'failed') AND ended_at > ? GROUP BY state",
+            (moment,),
+        )
+        return {row["state"]: row["jobs"] for row in rows}
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Folder to state to number of jobs."""
@@ -193,4 +227,5 @@ class Records:
 
 def ending_of(row: Row) -> Ending:
     """An ended row as a value."""
-    return Ending(job_of(row), row["ended_at"] or 0.0, json.loads(row["details"]))
+    details = json.loads(row["details"])
+    return Ending(job_of(row), row["ended_at"] or 0.0, details, row["replaced_by"])

@@ -3,7 +3,7 @@
 import logging
 
 from daemon import files, store
-from daemon.delivery import Delivery, Unarchived
+from daemon.delivery import HELD_S, Delivery
 from daemon.errors import describe, printable
 from daemon.fields import about
 from daemon.intake import Intake, Shelf
@@ -78,14 +78,13 @@ class Recovery:
         ledger = self.shelf.ledger
         if job.quarantine is not None and not files.exists(job.source):
             self.delivery.put_in_quarantine(job, now=now)
-        elif store.is_published(job.part, job.target):
-            store.remove_part(job.part)
-            self.delivery.finish(Unarchived(job, None), now=now)
+        elif self.delivery.results.is_whole(job):
+            self.delivery.publish(self.shelf.folders[job.folder], job, now=now)
         elif job.attempts >= MAX_ATTEMPTS:
             reason = f"the daemon died {job.attempts} times while this picture was in work"
             self.delivery.reject(job, reason, now=now)
         else:
-            store.remove_part(job.part)
+            self.delivery.results.discard(job)
             ledger.retry(job, not_before=0.0, reason="the daemon died while it was in work")
 
     def mend_claim(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
@@ -140,5 +139,6 @@ class Recovery:
                     printable(job.source),
                 )
                 continue
-            delay = not_before if not_before > now else 0.0
+            # Longer than the longest delay: the clock was wrong when it was written.
+            delay = min(not_before, now + HELD_S) if not_before > now else 0.0
             self.shelf.queue.put(job, priority=folder.priority, not_before=delay)

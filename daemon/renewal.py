@@ -7,10 +7,10 @@ from pathlib import Path
 from daemon import events
 from daemon.errors import InstallError, MachineError, printable
 from daemon.intake import Shelf
-from daemon.jobs import Settings
 from daemon.journal import set_level
 from daemon.retention import Retention
 from daemon.roster import Roster
+from daemon.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,14 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon import files
+from daemon import __version__, files
 from daemon.errors import describe
+from daemon.gauges import Histogram, Memory
 from daemon.notify import Notifier
 
 logger = logging.getLogger(__name__)
@@ -18,8 +20,25 @@ UPDATE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class FolderState:
+    """A hot folder at one moment."""
+
+    path: str
+    output_root: str
+    unclaimed: int
+    """Files that lie in it and are not ours yet."""
+    oldest_at: float | None
+    """Since when the first of them has lain there unchanged, UTC seconds."""
+    queued: int
+    running: int
+    verdicts: dict[str, int]
+    """What has become of its pictures, in this life."""
+    found_by: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The daemon at one moment."""
+    """The daemon at one moment. No ages: an idle daemon's must not change, lest they be written."""
 
     device: str
     running: int
@@ -31,6 +50,17 @@ class Snapshot:
     standby: dict[str, str]
     polled: dict[str, str] = field(default_factory=dict)
     """Folders that are looked at often instead of being watched, and why."""
+    started_at: float = 0.0
+    """UTC seconds."""
+    is_stopping: bool = False
+    queue_size: int = 0
+    """How many pictures may be queued."""
+    folders: dict[str, FolderState] = field(default_factory=dict)
+    memory: dict[str, Memory] = field(default_factory=dict)
+    """By device, of those that have their own."""
+    stages: dict[str, Histogram] = field(default_factory=dict)
+    pictures: Histogram | None = None
+    """From being taken in to being published."""
 
     @property
     def line(self) -> str:
@@ -46,20 +76,35 @@ class Snapshot:
 class Report:
     """Writes snapshots when they change, but not often."""
 
-    def __init__(self, state_dir: Path, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        notifier: Notifier,
+        *,
+        post: Callable[[Snapshot, float], object] = lambda snapshot, monotonic: None,
+    ) -> None:
+        """``post`` takes a snapshot and its time for other threads to read."""
         self.path = state_dir / REPORT
         self.notifier = notifier
+        self.post = post
         self.last: Snapshot | None = None
         self.is_troubled = False
         self.next_update = 0.0
 
+    def is_due(self, monotonic: float) -> bool:
+        """An update would be told."""
+        return monotonic >= self.next_update
+
     def update(self, snapshot: Snapshot, *, monotonic: float) -> None:
         """Tell systemd and the file. A full disk must not stop the daemon here."""
-        if monotonic < self.next_update or (snapshot == self.last and not self.is_troubled):
+        if not self.is_due(monotonic):
+            return
+        self.post(snapshot, monotonic)
+        if snapshot == self.last and not self.is_troubled:
             return
         self.last, self.next_update = snapshot, monotonic + UPDATE_S
         self.notifier.status(snapshot.line)
-        content = asdict(snapshot) | {"pid": os.getpid()}
+        content = asdict(snapshot) | {"pid": os.getpid(), "version": __version__}
         try:
             files.write_json(self.path, content)
         except OSError as error:

@@ -6,10 +6,11 @@ from pathlib import Path
 from daemon import config as configuration
 from daemon import folders as hot_folders
 from daemon.config import Config
-from daemon.jobs import Settings
+from daemon.errors import InstallError
+from daemon.settings import Settings
 
 #: Sections and keys that are read at the start alone.
-FIXED = ("model", "worker", "state_dir", "quarantine_dir")
+FIXED = ("model", "worker", "state_dir", "quarantine_dir", "metrics")
 
 
 class Rereading:
@@ -19,6 +20,8 @@ class Rereading:
         """``config`` is what counts since the start."""
         self.path = configuration.find(config_path)
         self.config = config
+        base = Path.cwd() if self.path is None else self.path.resolve().parent
+        self.backgrounds = hot_folders.backgrounds(config, base)
 
     def read(self, known: Container[Path]) -> Settings:
         """What shall count from now on; `InstallError` has a line for each fault.
@@ -27,6 +30,7 @@ class Rereading:
         """
         config, base = configuration.load(self.path)
         hot_folders.hot_folders(config, base, known=known)  # as a restart would see it
+        self.check_loaded(config, base)
         fixed = {name: getattr(self.config, name) for name in FIXED}
         folders = hot_folders.hot_folders(config.model_copy(update=fixed), base, known=known)
         return Settings(
@@ -37,6 +41,21 @@ class Rereading:
             log_level=config.log.level,
             fixed=tuple(self.changed(config)),
         )
+
+    def check_loaded(self, config: Config, base: Path) -> None:
+        """`InstallError` for what results need and the engine has loaded at the start alone."""
+        faults = [
+            f"background {path} is new: that needs a restart"
+            for path in hot_folders.backgrounds(config, base)
+            if path not in self.backgrounds
+        ]
+        if config.postprocess.needed_colours not in (
+            "fast",
+            self.config.postprocess.needed_colours,
+        ):
+            faults.append("postprocess.colours: refine is new: that needs a restart")
+        if faults:
+            raise InstallError("\n".join(faults))
 
     def changed(self, config: Config) -> Iterator[str]:
         """Settings that differ from those of the start and need another one."""

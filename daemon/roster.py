@@ -130,7 +130,7 @@ class Roster:
         del self.shelf.folders[folder.name]
         self.shelf.leaving.discard(folder.name)
         standby = self.shelf.standby
-        standby.forget(folder.name)
+        standby.forget(folder)
         lock = standby.locks.pop(folder.name, None)
         if lock is not None and any(lock_of(f).path == lock.path for f in self.joining.values()):
             standby.locks[str(lock.path)] = lock  # the same folder under another name

@@ -14,6 +14,7 @@ from daemon import folders as hot_folders
 from daemon.assembly import (
     Supervision,
     Workplace,
+    answering_monitors,
     assemble,
     assemble_batch,
     locked,
@@ -22,7 +23,8 @@ from daemon.assembly import (
 )
 from daemon.config import Config, Folder
 from daemon.errors import InstallError
-from daemon.jobs import HotFolder, Reload, Stop
+from daemon.jobs import HotFolder
+from daemon.messages import Reload, Stop
 from daemon.rereading import Rereading
 from daemon.service import Clocks, Inbox, Service
 
@@ -55,7 +57,8 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
     supervision = supervised(Rereading(config_path, config))
-    with locked(place) as place:
+    bulletin = supervision.bulletin
+    with locked(place) as place, answering_monitors(config, base, place, bulletin):
         engine = open_local(config, base, on_step=supervision.notifier.loading)
         service = assemble(
             config,

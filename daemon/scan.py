@@ -2,10 +2,11 @@
 
 import errno
 import os
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from daemon import mounts
 
 #: Names that other programs use for what is not, or not yet, a picture. Compared in lower case.
 IGNORED_NAMES = (
@@ -40,8 +41,6 @@ SILENT_FILE_SYSTEMS = (
     *("vboxsf", "vmhgfs", "prl_fs", "drvfs"),  # folders that a virtual machine's host shares
 )
 LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, events arrive
-MOUNTS = Path("/proc/self/mountinfo")
-ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, backslashes and # in the names of mounts
 #: What a sub-folder may say that is gone, closed to us or too deep: the next sweep looks again.
 PASSED_OVER = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
@@ -109,15 +108,13 @@ def entries(folder: Path) -> "list[os.DirEntry[str]]":
     return sorted((e for e in wanted if not e.is_symlink()), key=lambda entry: entry.name)
 
 
-def file_system(path: Path, mounts: str) -> str:
+def file_system(path: Path, table: str) -> str:
     """The type of the file system that holds a path, from the text of ``/proc/self/mountinfo``."""
     best, kind = -1, "unknown"
-    for line in filter(None, mounts.split("\n")):
-        before, _, after = line.partition(" - ")
-        point = Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4]))
+    for point, mounted in mounts.points(table):
         # Of mounts on one point the last is on top.
         if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), after.split(" ")[0]
+            best, kind = len(point.parts), mounted
     return kind
 
 

@@ -14,17 +14,8 @@ from daemon.engines import Engine
 from daemon.errors import printable
 from daemon.hearing import Hearing
 from daemon.intake import Intake, Shelf
-from daemon.jobs import (
-    Ended,
-    Hint,
-    HotFolder,
-    Message,
-    Outcome,
-    Reload,
-    Seen,
-    Stop,
-    WatchTrouble,
-)
+from daemon.jobs import Hint, HotFolder, Outcome
+from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
 from daemon.notify import Notifier
 from daemon.recovery import Recovery
 from daemon.renewal import Renewal
@@ -32,6 +23,7 @@ from daemon.report import Report, Snapshot
 from daemon.retention import Retention
 from daemon.roster import Roster
 from daemon.rounds import Rounds
+from daemon.survey import Survey
 from daemon.suspension import Suspension
 from daemon.vigil import Vigil
 
@@ -84,6 +76,15 @@ class Service:
         self.inbox = inbox
         self.clocks = clocks
         self.next_sweep = parts.rounds.due
+        self.survey = Survey(
+            parts.shelf,
+            intake=parts.intake,
+            dispatcher=parts.dispatcher,
+            delivery=parts.delivery,
+            hearing=parts.hearing,
+            engine=parts.engine,
+            started_at=clocks.now(),
+        )
         self.stop: Stop | None = None
         self.on_done: Callable[[], object] = lambda: None
         parts.intake.on_step = self.look
@@ -110,7 +111,9 @@ class Service:
         """How many pictures failed in this life, or were kept from being done by trouble."""
         resting = sum(map(len, self.parts.dispatcher.resting.values()))
         stopped = len(self.shelf.queue) if self.stop is not None else 0
-        return self.parts.delivery.failed + resting + stopped + len(self.shelf.standby.reasons)
+        return (
+            self.parts.delivery.tally.failed + resting + stopped + len(self.shelf.standby.reasons)
+        )
 
     def startup(self) -> None:
         """Recover, watch, then look: in this order nothing slips through."""
@@ -139,7 +142,8 @@ class Service:
             self.receive(wait_s)
             self.work()
         self.attend()
-        self.parts.report.update(self.snapshot(), monotonic=self.clocks.monotonic())
+        if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
+            self.parts.report.update(self.snapshot(), monotonic=monotonic)
 
     def work(self) -> None:
         """Everything that is due; nothing while the ledger cannot be written."""
@@ -199,7 +203,9 @@ class Service:
         self.parts.notifier.ready()
 
     def wait_s(self) -> float:
-        """How long nothing is due."""
+        """How long nothing is due; while the ledger is in trouble nothing is begun."""
+        if self.shelf.standby.ledger_trouble:
+            return TICK_S
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
         waits = [TICK_S, self.parts.vigil.next_sign - monotonic]
         if self.shelf.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
@@ -219,9 +225,9 @@ class Service:
     def end(self, job_id: str, outcome: Outcome) -> None:
         """A job has come back."""
         job = self.parts.dispatcher.running.pop(job_id)
-        done = self.parts.delivery.done
+        done = self.parts.delivery.tally.done
         self.parts.suspension.deliver(job, outcome, now=self.clocks.now())
-        if self.parts.delivery.done > done:
+        if self.parts.delivery.tally.done > done:
             self.on_done()
 
     def attend(self) -> None:
@@ -238,24 +244,19 @@ class Service:
     def upkeep(self, *, monotonic: float, now: float) -> None:
         """What is due by time."""
         self.parts.delivery.finish_unarchived(monotonic=monotonic, now=now)
-        self.shelf.drops.upkeep(now=now)
+        self.shelf.drops.upkeep(now=now, is_away=self.is_away)
         if self.parts.retention is not None:
             local_now = self.clocks.local(now)
             self.parts.retention.sweep(monotonic=monotonic, now=now, local_now=local_now)
 
+    def is_away(self, name: str) -> bool:
+        """The disks of a folder are not there; one that is not configured any more has none."""
+        folder = self.shelf.folders.get(name)
+        return folder is not None and self.shelf.standby.is_away(folder)
+
     def snapshot(self) -> Snapshot:
         """The moment, for status."""
-        return Snapshot(
-            device=self.parts.engine.device,
-            running=len(self.parts.dispatcher.running),
-            queued=len(self.shelf.queue),
-            settling=len(self.parts.intake.settle),
-            done=self.parts.delivery.done,
-            failed=self.parts.delivery.failed,
-            found_by=dict(self.parts.intake.found_by),
-            standby=dict(self.shelf.standby.reasons),
-            polled=self.parts.hearing.reasons,
-        )
+        return self.survey.snapshot(is_stopping=self.stop is not None)
 
     def sweep(self, folder: HotFolder, hint: Hint) -> None:
         """Look at a whole folder, and at its watch."""
@@ -274,7 +275,7 @@ class Service:
         with self.parts.suspension.guarding():
             if self.parts.suspension.is_on:
                 self.parts.suspension.end(now=now)
-            self.shelf.drops.upkeep(now=now, is_final=True)
+            self.shelf.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         text = "stopped; %s pictures wait for the next start"
         logger.info(text, len(self.shelf.queue), extra={"MESSAGE_ID": events.STOPPED})

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from daemon import disks, events, store
@@ -39,7 +40,8 @@ class Standby:
         self.locks = locks
         self.ledger_trouble = ""
         self.reasons: dict[str, str] = {}
-        self.mounts: dict[str, Path] = {}
+        self.mounts: dict[Path, Path] = {}
+        """Where the file system of a place is mounted, as far as we have seen."""
         self.next_check = 0.0
 
     def enter(self, folder: HotFolder, reason: str) -> None:
@@ -63,10 +65,10 @@ class Standby:
             self.enter(folder, f"{reason} ({trouble})")
         return bool(trouble)
 
-    def forget(self, name: str) -> None:
+    def forget(self, folder: HotFolder) -> None:
         """The folder is not served any more."""
-        self.reasons.pop(name, None)
-        self.mounts.pop(name, None)
+        self.reasons.pop(folder.name, None)
+        self.mounts.pop(folder.path, None)
 
     def has(self, name: str) -> bool:
         """The folder rests."""
@@ -111,6 +113,8 @@ class Standby:
             return (
                 self.absence(folder)
                 or self.rivalry(folder)
+                or self.loss(folder.output_root)
+                or self.loss(self.quarantine)
                 or self.shortage(folder.output_root)
                 or self.shortage(self.state)
                 or (self.probe(folder) if is_thorough else "")
@@ -122,11 +126,35 @@ class Standby:
         """The hot folder is gone, or what is left of it is an empty mount point."""
         if not folder.path.is_dir():
             return f"{folder.path} is not there (deleted, renamed or not mounted)"
-        mount = self.mounts.setdefault(folder.name, mount_of(folder.path))
-        return "" if mount.is_mount() else f"{mount} is not mounted any more"
+        return self.loss(folder.path)
+
+    def loss(self, place: Path) -> str:
+        """What was mounted at a place has gone; a mount that came after our start counts, too."""
+        known = self.mounts.get(place, Path("/"))
+        mount = mount_of(place)
+        if len(mount.parts) < len(known.parts):
+            with suppress(OSError):
+                os.scandir(place).close()  # an automounter brings it back now
+            mount = mount_of(place)
+        if len(mount.parts) < len(known.parts):
+            return f"{known} is not mounted any more"
+        self.mounts[place] = mount
+        return ""
+
+    def is_away(self, folder: HotFolder) -> bool:
+        """Rest at once if the hot folder, or a disk that pictures go to, is not there now.
+
+        What is left of a disk is an empty folder, into which everything could be written.
+        """
+        away = self.absence(folder) or self.loss(folder.output_root) or self.loss(self.quarantine)
+        if away:
+            self.enter(folder, away)
+        return bool(away)
 
     def rivalry(self, folder: HotFolder) -> str:
         """Another daemon owns the folder that was made anew in this place; if none does, we do."""
+        if (folder.path / store.CLAIMS).is_symlink():
+            return f"{folder.path / store.CLAIMS} is a link: remove it"
         lock = self.locks.get(folder.name)
         try:
             if lock is not None and not lock.is_in_place():

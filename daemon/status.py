@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,42 +13,105 @@ from daemon import disks, lock
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon.config import Config
-from daemon.errors import InstallError, LedgerError, printable
+from daemon.errors import InstallError, LedgerError, describe, printable
+from daemon.jobs import HotFolder
 from daemon.ledger import Ledger
 from daemon.records import Records
 from daemon.report import REPORT
 
 logger = logging.getLogger(__name__)
 
-STATES = ("queued", "running", "done", "failed")
 FAILURES = 5
 MEGABYTE = 1024 * 1024
+#: How far back rates look, in seconds.
+SPANS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
-def lines(config_path: Path | None) -> Iterator[str]:
-    """The report, line by line."""
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """A hot folder, or one that only the ledger still knows."""
+
+    name: str
+    path: str
+    state: str
+    """watched, polled, standby, or unknown where no daemon tells."""
+    reason: str
+    unclaimed: int | None
+    """Files in it that were not taken yet; None where no daemon tells."""
+    oldest_at: float | None
+    """Since when the first of them has lain there unchanged, UTC seconds."""
+    jobs: dict[str, int]
+    """Rows of the ledger by state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A place that needs room."""
+
+    place: str
+    path: str
+    needed_mb: float
+    free_mb: float | None = None
+    free_inodes: int | None = None
+    is_read_only: bool = False
+    trouble: str = ""
+    """Why it cannot be asked."""
+
+    @property
+    def is_short(self) -> bool:
+        """Nothing is taken in for want of room here."""
+        return self.free_inodes == 0 or (self.free_mb is not None and self.free_mb < self.needed_mb)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that `cvunetd status` tells."""
+
+    pid: int | None
+    """None if no daemon runs."""
+    report: dict[str, Any]  # Any: JSON
+    """What the daemon last wrote of itself; empty while it loads, and if none runs."""
+    folders: list[FolderStatus]
+    disks: list[Disk]
+    drops: list[dict[str, Any]] = field(default_factory=list)
+    """Open output folders."""
+    ended: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Pictures by span and state."""
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    """The newest first."""
+    trouble: str = ""
+    """Why the ledger cannot be read."""
+
+
+def gather(config_path: Path | None, *, now: float) -> Status:
+    """Ask everybody; `InstallError` if the configuration is wrong."""
     config, base = configuration.load(config_path)
+    folders = [hot_folders.hot_folder(config, base, folder) for folder in config.folders]
     state = hot_folders.resolve(base, config.state_dir)
-    report = read_report(state / REPORT)
-    owner = lock.owner(state / lock.FILE)
-    if report.get("pid") != owner:
-        report = {}  # of a life before this one
-    yield from header(owner, report)
-    yield from standby(report if owner is not None else {})
-    yield from polled(report if owner is not None else {})
-    yield from read_only(state)
-    yield from ledger_lines(config, base, state / ledgers.FILE)
+    pid, report = alive(state)
+    told, trouble = from_ledger(state / ledgers.FILE, now=now)
+    counts = told.pop("counts", {})
+    return Status(
+        pid=pid,
+        report=report,
+        folders=[
+            *(folder_status(folder, report, counts.get(folder.name, {})) for folder in folders),
+            *(
+                forgotten(name, counts)
+                for name in sorted(counts.keys() - {f.name for f in folders})
+            ),
+        ],
+        disks=list(disk_statuses(config, folders, state)),
+        trouble=trouble,
+        **told,
+    )
 
 
-def ledger_lines(config: Config, base: Path, path: Path) -> Iterator[str]:
-    """What the ledger tells; why it cannot be read, where it cannot."""
-    try:
-        if not path.exists():
-            return
-        with closing(Ledger(path, is_read_only=True)) as ledger:
-            yield from table(config, base, Records(ledger))
-    except (InstallError, OSError, LedgerError) as error:
-        yield f"{path} cannot be read: {error}"
+def alive(state: Path) -> tuple[int | None, dict[str, Any]]:  # Any: JSON
+    """The daemon's process and its report, unless that is of a life before this one."""
+    pid = lock.owner(state / lock.FILE)
+    report = read_report(state / REPORT) if pid is not None else {}
+    return pid, (report if report.get("pid") == pid else {})
 
 
 def read_report(path: Path) -> dict[str, Any]:  # Any: JSON
@@ -60,48 +124,103 @@ def read_report(path: Path) -> dict[str, Any]:  # Any: JSON
     return content if isinstance(content, dict) else {}
 
 
-def header(owner: int | None, report: dict[str, Any]) -> Iterator[str]:
-    """Is it running, and how busy?"""
-    if owner is None:
-        yield "cvunetd is not running"
-        return
-    device = report.get("device", "a device that still loads")
-    yield f"cvunetd is running (process {owner}) on {device}"
-    if report:
-        yield "  " + ", ".join(f"{report[key]} {key}" for key in ("running", "queued", "settling"))
-        found = ", ".join(f"{count} by {way}" for way, count in report["found_by"].items())
-        yield f"  found since start: {found or 'nothing'}"
+def folder_status(
+    folder: HotFolder,
+    report: dict[str, Any],  # Any: JSON
+    jobs: dict[str, int],
+) -> FolderStatus:
+    """One hot folder."""
+    state, reason = "watched" if report else "unknown", ""
+    for key in ("polled", "standby"):  # the latter is the graver one
+        if folder.name in report.get(key, {}):
+            state, reason = key, report[key][folder.name]
+    told = report.get("folders", {}).get(folder.name, {})
+    return FolderStatus(
+        name=folder.name,
+        path=str(folder.path),
+        state=state,
+        reason=reason,
+        unclaimed=told.get("unclaimed"),
+        oldest_at=told.get("oldest_at"),
+        jobs=jobs,
+    )
 
 
-def standby(report: dict[str, Any]) -> Iterator[str]:
-    """Folders that rest, with the reason."""
-    for name, reason in report.get("standby", {}).items():
-        yield f"  folder {name} stands by: {reason}"
+def forgotten(name: str, counts: dict[str, dict[str, int]]) -> FolderStatus:
+    """A folder that the configuration names no more."""
+    reason = "not in the configuration any more"
+    return FolderStatus(name, "", "unknown", reason, None, None, counts[name])
 
 
-def polled(report: dict[str, Any]) -> Iterator[str]:
-    """Folders that no event tells of, with the reason."""
-    for name, reason in report.get("polled", {}).items():
-        yield f"  folder {name} is polled: {reason}"
+def from_ledger(path: Path, *, now: float) -> tuple[dict[str, Any], str]:  # Any: fields of Status
+    """What the ledger tells; why it cannot be read, where it cannot."""
+    try:
+        if not path.exists():
+            return {}, ""
+        with closing(Ledger(path, is_read_only=True)) as ledger:
+            return asked(Records(ledger), now=now), ""
+    except (InstallError, OSError, LedgerError) as error:
+        return {}, f"{path} cannot be read: {error}"
 
 
-def read_only(state: Path) -> Iterator[str]:
-    """A state folder that nobody can write, so that the report in it may be old."""
-    if state.is_dir() and disks.is_read_only(state):
-        yield f"  state folder {state} is read-only: nothing is taken in until it can be written"
+def asked(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of Status
+    """Counts, drops, rates, failures."""
+    return {
+        "counts": records.counts(),
+        "drops": [
+            {"folder": drop.folder, "path": str(drop.path), "pictures": records.drop_size(drop)}
+            for drop in records.open_drops()
+        ],
+        "ended": {span: records.ended_since(now - seconds) for span, seconds in SPANS.items()},
+        "failures": [
+            {
+                "folder": ending.job.folder,
+                "picture": str(ending.job.relative),
+                "reason": ending.job.reason,
+                "failed_at": ending.ended_at,
+                "quarantine": str(ending.job.quarantine) if ending.job.quarantine else None,
+            }
+            for ending in records.last_failures(FAILURES)
+        ],
+    }
 
 
-def table(config: Config, base: Path, records: Records) -> Iterator[str]:
-    """Jobs by folder and state, open drops, disk, last failures."""
-    counts = records.counts()
-    yield f"{'folder':<20}" + "".join(f"{state:>10}" for state in STATES)
-    for name in sorted(counts):
-        yield f"{name:<20}" + "".join(f"{counts[name].get(state, 0):>10}" for state in STATES)
-    for drop in records.open_drops():
-        yield f"open drop: {printable(drop.path)} ({records.drop_size(drop)} pictures)"
-    for root in sorted(
-        {f.output_root for f in (hot_folders.hot_folder(config, base, x) for x in config.folders)}
+def disk_statuses(config: Config, folders: list[HotFolder], state: Path) -> Iterator[Disk]:
+    """Each output root and the state folder."""
+    for place, path in (
+        *(("output", root) for root in sorted({folder.output_root for folder in folders})),
+        ("state", state),
     ):
-        yield f"free in {root}: {disks.free_bytes(root) / MEGABYTE:.0f} MB"
-    for ending in records.last_failures(FAILURES):
-        yield f"failed: {printable(ending.job.relative)}: {ending.job.reason}"
+        yield ask(place, path, needed_mb=config.retention.min_free_mb)
+
+
+def ask(place: str, path: Path, *, needed_mb: float) -> Disk:
+    """How much room a place has; a share may be dead, or closed to this user."""
+    try:
+        return Disk(
+            place=place,
+            path=str(path),
+            needed_mb=needed_mb,
+            free_mb=round(disks.free_bytes(path) / MEGABYTE, 1),
+            free_inodes=disks.free_inodes(path),
+            is_read_only=path.is_dir() and disks.is_read_only(path),
+        )
+    except OSError as error:
+        return Disk(place, str(path), needed_mb, trouble=describe(error))
+
+
+def document(status: Status) -> str:
+    """All of it as JSON; names that are no text are escaped as in the log."""
+    return json.dumps(plain(status), indent=2)
+
+
+def plain(value: Any) -> Any:  # Any: whatever JSON can hold
+    """Dataclasses and odd names as what JSON can hold."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    slots = getattr(value, "__dataclass_fields__", None)
+    return {name: plain(getattr(value, name)) for name in slots} if slots else value

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from daemon import disposal
+from daemon import disposal, tree
 from daemon.errors import describe
 from daemon.files import (
     NAME_MAX_BYTES,
@@ -31,9 +31,10 @@ logger = logging.getLogger(__name__)
 
 CLAIMS = ".cvunetd"
 ORIGINALS = "originals"
+REVIEW = "review"
 MANIFEST = "manifest.json"
 MARKER = ".cvunetd-drop"
-OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}|cvunetd-\d+)\.part")
+OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-alpha|-review)?|cvunetd-\d+)\.part")
 DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
 
@@ -91,24 +92,24 @@ def is_unclaimed(root: Path, claim: Claim) -> bool:
 
 
 def claims(root: Path) -> Iterator[Claim]:
-    """All files that are claimed in a hot folder."""
-    for folder in sorted((root / CLAIMS).glob("*")):
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+    """All files that are claimed in a hot folder; what a link leads to is none of ours."""
+    for folder in tree.folders(root / CLAIMS):
+        for path in sorted(tree.below(folder)):
             if path.is_symlink() or not path.is_dir():
                 yield Claim(folder.name, path.relative_to(folder), path)
 
 
 def drop_claim(root: Path, job_id: str) -> None:
     """Remove the empty folders of a claim; anything that still holds a file stays."""
-    top = root / CLAIMS / job_id
-    folders = [top, *(path for path in top.rglob("*") if path.is_dir() and not path.is_symlink())]
-    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
-        remove_if_empty(folder)
+    if not tree.leads_over_link(root, Path(CLAIMS, job_id)):
+        top = root / CLAIMS / job_id
+        for folder in reversed([top, *filter(tree.is_folder, tree.below(top))]):
+            remove_if_empty(folder)
 
 
 def drop_empty_claims(root: Path) -> None:
     """Remove the folders of all claims that hold no file any more."""
-    for folder in (root / CLAIMS).glob("*/"):
+    for folder in tree.folders(root / CLAIMS):
         drop_claim(root, folder.name)
 
 
@@ -186,9 +187,8 @@ def free_quarantine(root: Path, relative: Path) -> Path:
     """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
     folder = free_folder(root, relative.parent, lambda path: False)
 
-    def is_taken(place: Path) -> bool:
-        reason = reason_file(place)  # of a very long cat.json it would be the file itself
-        return reason == place or exists(reason)
+    def is_taken(place: Path) -> bool:  # a very long cat.json would be its own reason
+        return reason_file(place) == place or exists(reason_file(place))
 
     return free_name(folder / relative.name, is_taken)
 
@@ -293,7 +293,8 @@ def remove_remains(drop: Path) -> bool:
 
 def remove_orphans(folder: Path) -> list[Path]:
     """Delete the unfinished files that a crash left below a folder; only names that we give."""
-    orphans = [part for part in folder.rglob(".*.part") if OUR_PART.fullmatch(part.name)]
+    found = (path for path in tree.below(folder) if OUR_PART.fullmatch(path.name))
+    orphans = [part for part in found if not tree.is_folder(part)]
     for part in orphans:
         part.unlink()
     return orphans

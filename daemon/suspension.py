@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from daemon import files, store
-from daemon.delivery import Delivery, Unarchived
+from daemon import files
+from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.errors import Blame, LedgerError, describe, printable
 from daemon.fields import about
@@ -86,9 +86,8 @@ class Suspension:
         """Go on where the ledger failed: the disk tells how far we came."""
         if job.quarantine is not None and not files.exists(job.source):
             self.delivery.put_in_quarantine(job, now=now)
-        elif isinstance(outcome, Done) and store.is_published(job.part, job.target):
-            store.remove_part(job.part)
-            self.delivery.finish(Unarchived(job, outcome), now=now)
+        elif isinstance(outcome, Done) and self.delivery.results.is_whole(job):
+            self.delivery.publish(self.shelf.folders[job.folder], job, now=now)
         else:
             self.delivery.deliver(job, outcome, now=now)
 

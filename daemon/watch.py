@@ -1,5 +1,6 @@
 """Hints that something happened in a hot folder. Nothing relies on them."""
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -20,7 +21,8 @@ from watchdog.observers.api import ObservedWatch
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 
 from daemon import canary, files, scan
-from daemon.jobs import Hint, HotFolder, Message, Seen, WatchTrouble
+from daemon.jobs import Hint, HotFolder
+from daemon.messages import Message, Seen, WatchTrouble
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +139,10 @@ class Watcher:
                 watches.append(
                     observer.schedule(handler, str(place), recursive=is_deep, event_filter=EVENTS)
                 )
+        except RecursionError as error:  # watchdog walks through the tree by calling itself
+            self.remove(folder)
+            text = "its folders lie too deep in each other to be watched"
+            raise OSError(errno.ENAMETOOLONG, text, str(folder.path)) from error
         except OSError:
             self.remove(folder)
             raise

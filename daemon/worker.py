@@ -10,31 +10,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Unpack
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import errors as cvunet_errors
-from cvunet import images, matting, weights
+from cvunet import encoding, images
 from cvunet.matting import Predictor
+from daemon import finishing
+from daemon.digests import hashed
 from daemon.errors import (
     Blame,
     DeviceError,
-    InstallError,
-    MachineError,
-    PictureError,
     blame,
     describe,
     printable,
 )
 from daemon.files import open_regular
-from daemon.gauges import Counter, Limits, PixelBudget, Pulse, stage_of, timed
-from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Rendering, Task
+from daemon.finishing import Finishing
+from daemon.gauges import Counter, Limits, Memory, PixelBudget, Pulse, stage_of, timed
+from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
+from daemon.predictors import translated
 
 logger = logging.getLogger(__name__)
 
@@ -48,29 +45,25 @@ class Item:
     seconds: dict[str, float] = field(default_factory=dict)
     pixels: int = 0
     identity: Identity | None = None
+    sha256: str | None = None
     picture: images.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
 
 
-def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) -> Predictor:
-    """The model on a device; `InstallError` if weights or device are missing."""
-    try:
-        return matting.open_predictor(file, device=device, **options)
-    except cvunet_errors.CvunetError as error:
-        raise InstallError(str(error)) from error
-
-
 class Worker:
     """Runs tasks in stages, each in threads of its own; `submit` never blocks."""
 
-    def __init__(self, predictors: Sequence[Predictor], limits: Limits) -> None:
+    def __init__(
+        self, predictors: Sequence[Predictor], limits: Limits, finishing: Finishing | None = None
+    ) -> None:
         cv2.setNumThreads(1)  # the pools are the parallelism; OpenCV's own would fight them
         self.predictors = list(predictors)
         # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
         is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
         self.max_batch = 1 if is_cpu_only else limits.max_batch
         self.limits = limits
+        self.finishing = finishing or Finishing()
         self.budget = PixelBudget(limits.pixels_in_flight)
         self.is_draining = threading.Event()
         self.upstream = Counter()
@@ -96,6 +89,12 @@ class Worker:
     def depth(self) -> int:
         """Enough to decode the next batches while each device computes one."""
         return 2 * self.max_batch * len(self.predictors) + self.limits.decoders
+
+    @property
+    def memory(self) -> dict[str, Memory]:
+        """Of each device that has its own."""
+        held = ((str(predictor.device), predictor.memory()) for predictor in self.predictors)
+        return {device: Memory(*sizes) for device, sizes in held if sizes is not None}
 
     def warm(self, on_step: Callable[[str], object]) -> None:
         """Run every batch size, so that the first picture is not the slow one."""
@@ -156,8 +155,14 @@ class Worker:
             with translated():
                 width, height = images.probe(stream, max_pixels=item.task.max_pixels)
                 item.pixels = self.budget.take(width * height)
-                stream.seek(0)
-                item.picture = images.read(stream, max_pixels=item.task.max_pixels)
+                source, item.sha256 = hashed(stream)
+                wanted = item.task.rendering
+                item.picture = images.read(
+                    source,
+                    max_pixels=item.task.max_pixels,
+                    depth=encoding.fitting(wanted.depth, wanted.format),
+                    policy=wanted.metadata,
+                )
                 item.small = self.predictors[0].prepare(item.picture)
 
     # --- stage 2: the network ------------------------------------------------------------
@@ -230,18 +235,40 @@ class Worker:
             assert picture is not None
             assert alpha is not None
             assert identity is not None
+            with timed(item.seconds, "judge"):
+                verdict = finishing.judge(alpha)
             with timed(item.seconds, "finish"), translated():
-                pixels = matting.finish(
-                    picture, alpha, settings=finish_settings(item.task.rendering)
-                )
-            with timed(item.seconds, "encode"):
-                write_part(item.task, pixels)
-            height, width = picture.rgb.shape[:2]
-            done = Done(identity, width, height, dict(item.seconds), picture.warnings)
+                result, mask = self.finishing.compose(picture, alpha, item.task.rendering)
+            with timed(item.seconds, "encode"), translated():
+                finishing.write(item.task, picture, result, mask)
+            done = self.report(item, identity, picture, verdict, result.shape)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
             return
         self.end(item, done)
+
+    def report(
+        self,
+        item: Item,
+        identity: Identity,
+        picture: images.Picture,
+        verdict: Confidence,
+        shape: tuple[int, ...],
+    ) -> Done:
+        """All that the manifest tells of a result."""
+        height, width = picture.rgb.shape[:2]
+        return Done(
+            identity,
+            width,
+            height,
+            dict(item.seconds),
+            (*picture.warnings, *(verdict.reasons if verdict.is_blank else ())),
+            result_size=(shape[1], shape[0]),
+            sha256=item.sha256,
+            weights=self.finishing.weights,
+            settings=self.finishing.settings(item.task.rendering),
+            confidence=verdict,
+        )
 
     # --- the end of a task ---------------------------------------------------------------
 
@@ -259,42 +286,3 @@ class Worker:
         self.budget.give(item.pixels)
         item.pixels = 0
         item.future.set_result(outcome)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the library's errors into the daemon's at the border."""
-    try:
-        yield
-    except cvunet_errors.ImageError as error:
-        raise PictureError(str(error)) from error
-    except cvunet_errors.DeviceError as error:
-        raise DeviceError(str(error)) from error
-    except cvunet_errors.WeightsError as error:
-        raise InstallError(str(error)) from error
-
-
-def finish_settings(rendering: Rendering) -> matting.Finish:
-    """The library's share of a rendering: all but the file's format."""
-    settings = asdict(rendering)
-    del settings["format"]
-    return matting.Finish(**settings)
-
-
-def write_part(task: Task, pixels: NDArray[np.uint8]) -> None:
-    """Encode to the part file and make it durable; it becomes visible only when it is published."""
-    try:
-        with task.part.open("wb") as stream, translated():
-            images.write(stream, pixels, format=task.rendering.format)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        if blame(error) is not Blame.MACHINE:
-            raise
-        raise MachineError(f"{task.part.parent} cannot be written: {describe(error)}") from error
-
-
-def check_weights(path: Path) -> None:
-    """`InstallError` if the weights are missing, altered or of another network."""
-    with translated():
-        weights.load(path)

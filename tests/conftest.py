@@ -52,6 +52,18 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         systemd_machine.is_possible,
         "no machine with a systemd of its own: needs root, systemd-nspawn, nsenter and overlayfs",
     ),
+    "metrics": (
+        lambda: importlib.util.find_spec("prometheus_client") is not None,
+        "prometheus-client is not installed",
+    ),
+    "promtool": (
+        lambda: shutil.which("promtool") is not None,
+        "promtool is not installed (on Debian: apt-get install prometheus)",
+    ),
+    "heif": (
+        lambda: importlib.util.find_spec("pillow_heif") is not None,
+        "pillow-heif is not installed",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon import files, store
 from daemon.errors import Blame
-from daemon.jobs import Done, Failed, Outcome, State, Task
+from daemon.jobs import Confidence, Done, Failed, Outcome, State, Task
 from daemon.ledger import Ledger
 from daemon.records import Records
 from tests.reaper import Reaper
@@ -23,6 +23,7 @@ PICTURES = ("a.jpg", "sub/a.jpg", "a.webp", "bad.jpg")
 STEPS_AT_MOST = 1000
 COPRIME = 37  # with the number of steps of most lives
 MEMORY = Path("/dev/shm")
+DOUBTFUL = Confidence(0.1, {}, {}, (), ("undecided",))
 LITTER = ("*.part", ".cvunetd-probe*")
 
 
@@ -61,14 +62,14 @@ class World:
                 return Failed(blame, f"{word} at first")
         if "bad" in name and "mended" not in self.memo:
             return Failed(Blame.FILE, "cannot be decoded")
-        with task.part.open("wb") as stream:
-            stream.write(b"cut out: " + task.source.read_bytes())
-            stream.flush()
-            os.fsync(stream.fileno())
+        if task.alpha_part is not None:
+            write(task.alpha_part, b"mask of: " + task.source.read_bytes())
+        write(task.part, b"cut out: " + task.source.read_bytes())
         if f"{name} was meddled with" not in self.memo:
             self.memo.add(f"{name} was meddled with")
             self.meddle(task)
-        return Done(identity, 4, 3, {"decode": 0.1}, ())
+        confidence = DOUBTFUL if "doubtful" in name else None
+        return Done(identity, 4, 3, {"decode": 0.1}, (), confidence=confidence)
 
     def meddle(self, task: Task) -> None:
         """What other people do at the worst moment."""
@@ -105,9 +106,17 @@ class World:
         return {
             (str(job.relative), job.attempts)
             for job in jobs
-            if not store.is_published(job.part, job.target)
-            and not (job.quarantine and not files.exists(job.source))
+            if not job.stamps and not (job.quarantine and not files.exists(job.source))
         }
+
+    def review(self) -> Path | None:
+        """Where a result that is noted in the ledger is to lie for review."""
+        if not (self.base / "state/ledger.db").exists():
+            return None
+        ledger = Ledger(self.base / "state/ledger.db")
+        jobs = Records(ledger).in_state(State.RUNNING) if has_tables(ledger) else []
+        ledger.close()
+        return next((job.review for job in jobs), None)
 
     def rows(self) -> int:
         """How many pictures the ledger knows."""
@@ -120,6 +129,14 @@ class World:
         """Sorted contents of all files below a folder."""
         found = (self.base / top).rglob(pattern)
         return sorted(path.read_text() for path in found if path.is_file())
+
+
+def write(part: Path, content: bytes) -> None:
+    """As the real worker does it."""
+    with part.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def has_tables(ledger: Ledger) -> bool:
@@ -274,7 +291,7 @@ def check_manifests(world: World, *, good: tuple[str, ...], bad: tuple[str, ...]
         assert manifest["closed_at"] is not None, drop
         assert (folder / store.MARKER).read_text().endswith("in time.\n"), drop
         for picture in manifest["pictures"]:
-            for key in ("result", "original"):
+            for key in ("result", "alpha", "review", "original"):
                 assert not picture.get(key) or (folder / picture[key]).is_file(), picture
         listed += manifest["pictures"]
     states = sorted(picture["state"] for picture in listed)

@@ -2,7 +2,7 @@
 
 import json
 
-from daemon import retrial
+from daemon import files, retrial
 from daemon.assembly import Workplace, assemble_batch
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
@@ -14,6 +14,7 @@ from tests.crash_kit import (
     Scenario,
     Step,
     World,
+    check_manifests,
     check_pictures,
     drops,
 )
@@ -111,6 +112,89 @@ def retried(world: World) -> None:
     originals = [text for drop in drops(world) for text in world.contents(f"{drop}/originals")]
     assert sorted(originals) == sorted(PICTURES)
     assert world.contents("hot", "*.*") == []
+
+
+def with_masks(world: World) -> None:
+    """No result without its mask, no mask without its result, each once."""
+    good = ("a.jpg", "sub/a.jpg")
+    check_pictures(world, good=good, bad=("bad.jpg",))
+    assert world.contents("outputs", "*_alpha*.png") == sorted(f"mask of: {text}" for text in good)
+    [drop] = [drop for drop in drops(world) if world.contents(drop, "*.png")]
+    for mask in (world.base / drop).rglob("*_alpha.png"):
+        content = mask.read_text().removeprefix("mask of")
+        result = mask.with_name(mask.name.replace("_alpha", ""))
+        assert result.read_text() == f"cut out{content}"
+
+
+def shown(world: World) -> None:
+    """The doubtful result alone has its second name."""
+    names = ("doubtful.jpg", "sure.jpg")
+    [drop] = [drop for drop in drops(world) if world.contents(drop, "*.png")]
+    top = world.base / drop
+    for name in names:
+        assert (top / name).with_suffix(".png").read_text() == f"cut out: {name}"
+    assert world.contents(f"{drop}/review") == ["cut out: doubtful.jpg"]
+    assert world.contents(f"{drop}/originals") == sorted(names)
+    check_manifests(world, good=names, bad=())
+
+
+def serve_beside_planters(world: World) -> None:
+    """Between two lives somebody takes the place that a result for review was to have."""
+    with world.outside():
+        place = world.review()
+        if place is not None and not files.exists(place):
+            world.memo.add("planted")
+            place.parent.mkdir(exist_ok=True)
+            place.write_text("planted")
+    serve(world)
+
+
+def shown_elsewhere(world: World) -> None:
+    """The file stays, and a person finds the result beside it."""
+    [drop] = [drop for drop in drops(world) if world.contents(drop, "*.png")]
+    planted = ["planted"] if "planted" in world.memo else []
+    assert world.contents(f"{drop}/review") == ["cut out: doubtful.jpg", *planted]
+    check_manifests(world, good=("doubtful.jpg",), bad=())
+
+
+def nothing_published(world: World) -> None:
+    """The mask was taken back, the other's file stays, the picture is in quarantine."""
+    assert world.contents("outputs", "*.png") == ["somebody else's"]
+    assert world.contents("failed", "*.jpg") == ["stolen.jpg"]
+    check_manifests(world, good=(), bad=("stolen.jpg",))
+
+
+def serve_two_versions(world: World) -> None:
+    """The same name again, once its first version is through."""
+    world.kit.start()
+    world.kit.pass_time(12, step_s=2)
+    if "second" not in world.memo:
+        with world.outside():
+            world.fill(("doubtful.jpg",))
+            (world.kit.hot / "doubtful.jpg").write_text("second")
+        world.memo.add("second")
+    world.kit.pass_time(200, step_s=4)  # found by the next sweep; then the drop closes
+
+
+def newest_alone(world: World) -> None:
+    """Result, mask and what is for review are of the second version; both originals are there."""
+    [drop] = drops(world)
+    assert world.contents(drop, "doubtful*.png") == [
+        *["cut out: second"] * 2,  # under its name and for review
+        "mask of: second",
+    ]
+    assert world.contents(f"{drop}/review") == ["cut out: second"]
+    assert world.contents(f"{drop}/originals") == ["doubtful.jpg", "second"]
+    check_manifests(world, good=("doubtful.jpg", "second"), bad=())
+
+
+def second_rejected(world: World) -> None:
+    """The name was taken: the first result stays as it is, the second picture is in quarantine."""
+    [drop] = drops(world)
+    assert world.contents(drop, "*.png") == ["cut out: doubtful.jpg", "mask of: doubtful.jpg"]
+    assert world.contents(f"{drop}/originals") == ["doubtful.jpg"]
+    assert world.contents("failed", "*.jpg") == ["second"]
+    check_manifests(world, good=("doubtful.jpg",), bad=("second",))
 
 
 def serve_renamed(world: World) -> None:
@@ -248,6 +332,63 @@ SCENARIOS = (
         is_counted=False,
     ),
     Scenario(name="retry", live=serve_and_retry, check=retried, is_counted=False),
+    Scenario(
+        name="both",
+        pictures=("a.jpg", "sub/a.jpg", "bad.jpg"),
+        folder={"output": {"content": "both"}},
+        live=serve,
+        check=with_masks,
+    ),
+    Scenario(
+        name="review",
+        pictures=("doubtful.jpg", "sure.jpg"),
+        live=serve,
+        check=shown,
+    ),
+    Scenario(
+        name="review without hard links",
+        pictures=("doubtful.jpg", "sure.jpg"),
+        has_links=False,
+        live=serve,
+        check=shown,
+    ),
+    Scenario(
+        name="review taken",
+        pictures=("doubtful.jpg",),
+        live=serve_beside_planters,
+        check=shown_elsewhere,
+    ),
+    Scenario(
+        name="clash at the last moment",
+        pictures=("stolen.jpg",),
+        folder={"output": {"content": "both", "clash": "fail"}},
+        live=serve,
+        check=nothing_published,
+        is_counted=False,
+    ),
+    Scenario(
+        name="overwrite",
+        pictures=("doubtful.jpg",),
+        folder={"output": {"content": "both", "clash": "overwrite", "drop_idle_s": 100}},
+        live=serve_two_versions,
+        check=newest_alone,
+        is_counted=False,
+    ),
+    Scenario(
+        name="clash fails",
+        pictures=("doubtful.jpg",),
+        folder={
+            "output": {
+                "content": "both",
+                "clash": "fail",
+                "drop_idle_s": 100,
+                "review": {"below": 0.0},
+            }
+        },
+        live=serve_two_versions,
+        check=second_rejected,
+        is_counted=False,
+    ),
     Scenario(
         name="folder renamed",
         pictures=("a.jpg",),

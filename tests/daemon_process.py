@@ -125,7 +125,7 @@ class Daemon:
             path.relative_to(drop).as_posix()
             for drop in self.drops()
             for path in drop.rglob("[!.]*.png")
-            if "originals" not in path.relative_to(drop).parts
+            if path.relative_to(drop).parts[0] not in ("originals", "review")
         }
 
     def quarantined(self) -> set[str]:

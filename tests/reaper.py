@@ -39,6 +39,7 @@ CHANGES = (
 )
 WATCHED = (
     "daemon.store",
+    "daemon.publication",
     "daemon.disks",
     "daemon.disposal",
     "daemon.files",

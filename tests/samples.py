@@ -3,18 +3,25 @@
 from pathlib import Path
 from typing import Any
 
-from daemon.jobs import HotFolder, Identity, Job, Rendering
+from daemon.jobs import Done, Framing, HotFolder, Identity, Job, Rendering
+from daemon.ledger import Ledger
 
 NOW = 1_800_000_000.0  # UTC seconds: 2027-01-15 08:00
 RENDERING = Rendering(
     format="png",
     content="cutout",
     background=None,
+    depth="auto",
+    metadata="strip",
+    framing=Framing(),
+    kernel="guided",
     filter="bilateral",
-    diameter=9,
-    sigma_color=0.1,
-    sigma_space=3.0,
+    diameter=5,
+    sigma_color=0.05,
+    sigma_space=1.5,
     decontaminate=True,
+    colours="fast",
+    bleed=False,
 )
 
 
@@ -59,3 +66,9 @@ def make_job(job_id: str = "1", **changes: Any) -> Job:  # Any: fields of Job
 def names_in(folder: Path) -> list[str]:
     """What lies in a folder, by name."""
     return sorted(path.name for path in folder.iterdir())
+
+
+def finish(ledger: Ledger, job: Job, done: Done, *, now: float) -> None:
+    """What delivery does to the row of a picture that came out."""
+    stamps = tuple((1, 2, 3) for _ in job.outputs)
+    ledger.finish(ledger.note_result(job, done, stamps=stamps, review=job.review), now=now)

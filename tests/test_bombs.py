@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +179,31 @@ def test_bomb_costs_bounded_memory_and_time(tmp_path: Path, name: str):
     assert said.startswith(expected)
     assert memory_mb < MEMORY_MB
     assert seconds < SECONDS
+
+
+def test_what_lies_behind_a_picture_is_not_held(tmp_path: Path):
+    """A disk full of nothing behind a picture in many passes; it was read at once, and twice."""
+    path = tmp_path / "long.jpg"
+    path.write_bytes(picture("JPEG", progressive=True)[:-2])
+    os.truncate(path, 256 * MB)
+    tracemalloc.start()
+    with path.open("rb") as stream:
+        bombs.check(stream)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak_bytes < 8 * MB
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 5, 64])
+def test_passes_are_counted_across_pieces(monkeypatch: pytest.MonkeyPatch, piece_bytes: int):
+    """A marker may lie on a border, a segment over several."""
+    monkeypatch.setattr(bombs, "PIECE_BYTES", piece_bytes)
+    many, few = (io.BytesIO(jpeg_of_passes(number)) for number in (120, 60))
+    bombs.check(few)
+
+    with pytest.raises(ImageError, match="more than 100 passes"):
+        bombs.check(many)
 
 
 def test_ordinary_metadata_is_no_bomb():

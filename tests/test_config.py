@@ -15,14 +15,18 @@ folders:
   - {path: hot, name: hot, recursive: true, settle_s: 2.0, defer_s: 120.0, watch: auto,
      originals: archive, priority: 0, output: {}}
 output: {root: outputs, drop_idle_s: 30, drop_max_files: 1000, format: png, content: cutout,
-         background: null, name: "{stem}"}
+         preset: none, background: null, depth: auto, metadata: strip, bleed: false,
+         crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
+                enlarge: true},
+         name: "{stem}", clash: version, review: {below: 0.5}}
 model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false}
 worker: {engine: local, max_batch: 8, max_wait_ms: 20, queue_size: 64, max_megapixels: 100}
-postprocess: {filter: bilateral, diameter: 9, sigma_color: 0.1, sigma_space: 3.0,
-              decontaminate: true}
+postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05, sigma_space: 1.5,
+              decontaminate: true, colours: fast}
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
 state_dir: state
 quarantine_dir: failed
+metrics: {listen: null}
 log: {level: info, format: auto}
 """
 
@@ -196,3 +200,17 @@ def test_unreadable_file_is_told(tmp_path: Path):
     """A folder stands for every file that cannot be read: root may read the rest."""
     with pytest.raises(InstallError, match=r"cannot be read \(Is a directory\)"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("depth", 12), ("depth", "deep"), ("metadata", "all"), ("format", "gif")]
+)
+def test_unknown_way_of_writing_is_told(tmp_path: Path, key: str, value: object):
+    """One line with file, line and key."""
+    file = tmp_path / "config.yaml"
+    file.write_text(f"output:\n  {key}: {value}\n")
+
+    with pytest.raises(InstallError, match=rf"config\.yaml:2: output\.{key}") as caught:
+        load(file)
+
+    assert "\n" not in str(caught.value)

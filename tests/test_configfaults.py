@@ -114,7 +114,26 @@ def test_no_folder_at_all(tmp_path: Path):
         ("folders: [{path: 5}]", "config.yaml:1: folders[0].path: "),
         ("folders: hot", "config.yaml:1: folders: "),
         ("output:", "config.yaml:1: output: "),
-        ("output: {content: both}", "config.yaml:1: output.content: "),
+        ("output: {content: mask}", "config.yaml:1: output.content: "),
+        ("output: {preset: amazon}", "config.yaml:1: output.preset: "),
+        ("output: {clash: ask}", "config.yaml:1: output.clash: "),
+        ("output: {background: '#fff'}", "config.yaml:1: output.background: "),
+        ("output: {background: ''}", "config.yaml:1: output.background: "),
+        ("output:\n  crop: {mode: box}", "config.yaml:2: output.crop.mode: "),
+        ("output: {crop: {threshold: 0}}", "config.yaml:1: output.crop.threshold: "),
+        ("output: {crop: {margin: 0.5}}", "config.yaml:1: output.crop.margin: "),
+        ("output: {crop: {aspect: 4:5}}", "config.yaml:1: output.crop.aspect: write it in quotes"),
+        ("output: {crop: {aspect: wide}}", "config.yaml:1: output.crop.aspect: an aspect is"),
+        ("output: {crop: {aspect: '1:0'}}", "config.yaml:1: output.crop.aspect: an aspect is"),
+        ("output: {crop: {canvas: 5}}", "config.yaml:1: output.crop.canvas: a canvas is"),
+        ("output: {crop: {canvas: [2000]}}", "config.yaml:1: output.crop.canvas: a canvas is"),
+        ("output: {crop: {canvas: 2000x2000}}", "config.yaml:1: output.crop.canvas: a canvas is"),
+        ("output: {crop: {align: middle}}", "config.yaml:1: output.crop.align: "),
+        ("output: {review: {below: 50}}", "config.yaml:1: output.review.below: "),
+        (
+            "folders: [{path: a, output: {crop: {canvas: 5}}}]",
+            "config.yaml:1: folders[0].output.crop.canvas: a canvas is",
+        ),
         ("- path: hot", "config.yaml:1: "),
     ],
 )
@@ -140,7 +159,8 @@ def test_wrong_device(tmp_path: Path, device: str):
 def test_bad_colour(tmp_path: Path, colour: str):
     """Six hexadecimal digits and nothing else."""
     expected = (
-        'config.yaml:1: output.background: write a colour as "#rrggbb", or null for transparency'
+        'config.yaml:1: output.background: write a colour as "#rrggbb", the path of a'
+        " picture, or null for transparency"
     )
 
     assert expected == fault(tmp_path, f'output: {{background: "{colour}"}}\n')
@@ -153,7 +173,7 @@ def test_bad_field_in_a_name(tmp_path: Path, name: str):
     """Found at start, not at the first picture without an ending."""
     expected = (
         "config.yaml:1: output.name: a name is made of text and these fields:"
-        " {stem} {ext} {folder} {id}"
+        " {stem} {ext} {folder} {subfolder} {date} {id}"
     )
 
     assert expected == fault(tmp_path, f'output: {{name: "{name}"}}\n')

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import database, disposal, files, ledger, store
+from daemon import database, disposal, files, ledger, publication, store
 from tests.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
 from tests.crash_scenarios import SCENARIOS
 from tests.reaper import CHANGES, Reaper
@@ -45,7 +45,12 @@ HARMLESS = {
 
 
 #: Beyond the deaths that make recovery do most: those in a deletion, a second life of 8 days on.
-LATE = {"retention": range(100, 160, 2), "kept originals go": range(62, 160, 4)}
+LATE = {
+    "review taken": range(41, 58),
+    "overwrite": range(61, 130, 3),
+    "retention": range(100, 160, 2),
+    "kept originals go": range(62, 160, 4),
+}
 
 
 @pytest.fixture
@@ -94,7 +99,7 @@ def mutating() -> set[str]:
     """Functions of the modules below that change the disk, or call one that does."""
     calls = {
         f"{module.__name__.removeprefix('daemon.')}.{node.name}": called_in(node)
-        for module in (store, disposal, files, ledger, database)
+        for module in (store, publication, disposal, files, ledger, database)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef)
     }

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from daemon import files, status, store
+from daemon import files, listing, status, store
 from daemon.assembly import Workplace, lock_all
 from daemon.errors import Blame, InstallError, MachineError, blame, describe
 from daemon.jobs import Failed, Outcome, State, Task
 from daemon.lock import Lock
+from daemon.status import Status
+from tests.samples import make_folder
 from tests.service_kit import START, Kit, copy_out
 
 RELIEF_S = 60.0
@@ -76,10 +77,9 @@ def work(task: Task) -> Outcome:
 
 def told(kit: Kit) -> list[str]:
     """What `cvunetd status` says of folders that stand by, as while the daemon runs."""
-    config = kit.base / "config.yaml"
-    config.write_text(yaml.safe_dump({"folders": [{"path": "hot"}]}))
     report = status.read_report(kit.base / "state/status.json")
-    return list(status.standby(report))
+    folders = [status.folder_status(make_folder(kit.base), report, {})]
+    return list(listing.states(Status(pid=1, report=report, folders=folders, disks=[])))
 
 
 def check_well(kit: Kit, *, pictures: int = 1) -> None:
@@ -285,8 +285,13 @@ def test_a_lock_that_finds_no_room_is_tried_again(
 def test_status_tells_of_a_state_folder_that_is_read_only(tmp_path: Path, mount: Mount) -> None:
     """The daemon's own report in it is old then."""
     state = mount(tmp_path / "state", "size=64k")
-    before = list(status.read_only(state))
+
+    def told() -> list[str]:
+        disk = status.ask("state", state, needed_mb=0)
+        return list(listing.states(Status(pid=None, report={}, folders=[], disks=[disk])))
+
+    before = told()
     subprocess.run(["mount", "-o", "remount,ro", state], check=True)
 
     assert before == []
-    assert "is read-only" in next(status.read_only(state))
+    assert "is read-only" in told()[0]

@@ -208,7 +208,7 @@ def test_drop_closes_when_its_jobs_have_ended(bench: Bench, is_failed: bool):
     if is_failed:
         bench.ledger.fail(running, reason="x", now=NOW)
     else:
-        bench.ledger.finish(running, None, now=NOW)
+        bench.ledger.finish(running, now=NOW)
     bench.drops.upkeep(now=NOW + 30)
 
     assert not bench.is_open(drop)

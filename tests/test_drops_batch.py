@@ -45,7 +45,7 @@ def test_batch_writes_its_manifest(tmp_path: Path, ledger: Ledger):
     fixed = FixedDrop(tmp_path / "out", ledger=ledger, records=records, now=NOW)
     job = make_job(target=fixed.drop.path / "1.png", archive=None)
     ledger.add(job)
-    ledger.finish(ledger.start(job), None, now=NOW)
+    ledger.finish(ledger.start(job), now=NOW)
     fixed.touch(fixed.drop.id)
     fixed.upkeep(now=NOW + 1e6)
     content = json.loads((fixed.drop.path / store.MANIFEST).read_text())

@@ -14,7 +14,7 @@ from daemon.drops import TimedDrops, utc
 from daemon.jobs import Done, Identity, Job
 from daemon.ledger import Drop, Ledger
 from daemon.records import Records
-from tests.samples import NOW, make_folder, make_job
+from tests.samples import NOW, finish, make_folder, make_job
 
 DONE = Done(Identity(1, 2, 3, 4), 640, 480, {"decode": 0.25}, ("no profile",))
 
@@ -72,6 +72,7 @@ def test_new_manifest(drop: Drop):
     """Open, without pictures, times in UTC."""
     expected: dict[str, Any] = {
         "made_by": f"cvunetd {__version__}",
+        "version": 2,
         "folder": "hot",
         "opened_at": "2027-01-15T08:00:00.000+00:00",
         "closed_at": None,
@@ -83,7 +84,7 @@ def test_new_manifest(drop: Drop):
 
 def test_finished_picture(drops: TimedDrops, drop: Drop, ledger: Ledger):
     """Its names below the drop, and what the worker told."""
-    ledger.finish(start(ledger, drop), DONE, now=NOW + 1)
+    finish(ledger, start(ledger, drop), DONE, now=NOW + 1)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 2)
 
@@ -96,7 +97,11 @@ def test_finished_picture(drops: TimedDrops, drop: Drop, ledger: Ledger):
         "added_at": "2027-01-15T08:00:00.000+00:00",
         "ended_at": "2027-01-15T08:00:01.000+00:00",
         "result": "sub/1.png",
+        "alpha": None,
+        "review": None,
         "original": "originals/sub/1.jpg",
+        "replaced_by": None,
+        "bytes": 3,
         "width": 640,
         "height": 480,
         "seconds": {"decode": 0.25},
@@ -107,7 +112,7 @@ def test_finished_picture(drops: TimedDrops, drop: Drop, ledger: Ledger):
 
 def test_picture_without_an_archive(drops: TimedDrops, drop: Drop, ledger: Ledger):
     """Kept or deleted: there is no original to name."""
-    ledger.finish(start(ledger, drop, archive=None), DONE, now=NOW)
+    finish(ledger, start(ledger, drop, archive=None), DONE, now=NOW)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 2)
 
@@ -135,8 +140,8 @@ def test_pictures_come_in_the_order_in_which_they_ended(
     """Those in work are not among them."""
     one, two = start(ledger, drop, "1"), start(ledger, drop, "2")
     start(ledger, drop, "3")
-    ledger.finish(two, None, now=NOW + 1)
-    ledger.finish(one, None, now=NOW + 2)
+    ledger.finish(two, now=NOW + 1)
+    ledger.finish(one, now=NOW + 2)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 3)
 
@@ -153,7 +158,7 @@ def test_closed_manifest(drops: TimedDrops, drop: Drop):
 def test_name_that_is_no_text(drops: TimedDrops, drop: Drop, ledger: Ledger):
     """Escaped, so that every reader can read it."""
     name = Path(os.fsdecode(b"\xff.jpg"))
-    ledger.finish(start(ledger, drop, relative=name), DONE, now=NOW)
+    finish(ledger, start(ledger, drop, relative=name), DONE, now=NOW)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 2)
 
@@ -171,7 +176,7 @@ def test_times_are_utc():
 def test_busy_manifest_is_written_from_time_to_time(drops: TimedDrops, drop: Drop, ledger: Ledger):
     """A thousand pictures must not write it a thousand times."""
     start(ledger, drop, "2")
-    ledger.finish(start(ledger, drop, "1"), None, now=NOW)
+    ledger.finish(start(ledger, drop, "1"), now=NOW)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 1.9)
     before = len(written(drop)["pictures"])
@@ -182,7 +187,7 @@ def test_busy_manifest_is_written_from_time_to_time(drops: TimedDrops, drop: Dro
 
 def test_manifest_of_an_idle_drop_is_true_at_once(drops: TimedDrops, drop: Drop, ledger: Ledger):
     """Nothing more is on its way."""
-    ledger.finish(start(ledger, drop), None, now=NOW)
+    ledger.finish(start(ledger, drop), now=NOW)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 0.1)
 
@@ -192,7 +197,7 @@ def test_manifest_of_an_idle_drop_is_true_at_once(drops: TimedDrops, drop: Drop,
 def test_last_upkeep_writes(drops: TimedDrops, drop: Drop, ledger: Ledger):
     """The daemon stops with jobs open: what has ended is told."""
     start(ledger, drop, "2")
-    ledger.finish(start(ledger, drop, "1"), None, now=NOW)
+    ledger.finish(start(ledger, drop, "1"), now=NOW)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 0.1, is_final=True)
 
@@ -201,7 +206,7 @@ def test_last_upkeep_writes(drops: TimedDrops, drop: Drop, ledger: Ledger):
 
 def test_news_are_written_once(drops: TimedDrops, drop: Drop, ledger: Ledger):
     """Until there are others."""
-    ledger.finish(start(ledger, drop), None, now=NOW)
+    ledger.finish(start(ledger, drop), now=NOW)
     drops.touch(drop.id)
     drops.upkeep(now=NOW + 1)
     before = (drop.path / store.MANIFEST).stat().st_ino
@@ -224,7 +229,7 @@ def test_costly_manifest_is_written_less_often(drops: TimedDrops, drop: Drop, le
     drops.manifests.clock = lambda: next(times, 101.0)
     start(ledger, drop, "2")
     for job_id, end in (("1", NOW), ("3", NOW + 20)):
-        ledger.finish(start(ledger, drop, job_id), None, now=end)
+        ledger.finish(start(ledger, drop, job_id), now=end)
         drops.touch(drop.id)
         drops.upkeep(now=NOW + 10 + (end - NOW) * 0.99)
 

@@ -1,5 +1,6 @@
 """From configuration to hot folders: merged settings, absolute paths, checks between folders."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 
 from daemon import folders
-from daemon.config import Config
-from daemon.errors import InstallError
-from daemon.folders import find_weights, hot_folders, parse_colour, resolve
+from daemon.config import Config, Folder
+from daemon.errors import InstallError, MachineError
+from daemon.folders import find_weights, hot_folders, parse_background, resolve
 from daemon.jobs import HotFolder
+from daemon.outputconfig import Output
 
 
 def configured(**content: Any) -> Config:  # Any: YAML
@@ -106,21 +108,34 @@ def test_null_elsewhere_means_left_out(tmp_path: Path):
 
 def test_postprocess_reaches_the_rendering(tmp_path: Path):
     """The worker gets numbers, not the configuration."""
-    rendering = only_folder(
-        tmp_path, postprocess={"filter": "guided", "diameter": 5, "decontaminate": False}
-    ).rendering
+    said = {
+        "kernel": "cubic",
+        "filter": "joint",
+        "diameter": 5,
+        "decontaminate": False,
+        "colours": "refine",
+    }
 
-    assert (rendering.filter, rendering.diameter, rendering.decontaminate) == ("guided", 5, False)
+    rendering = only_folder(tmp_path, postprocess=said).rendering
+
+    assert said == {name: getattr(rendering, name) for name in said}
+
+
+def test_bleed_reaches_the_rendering(tmp_path: Path):
+    """Of the common section; off unless it is asked for."""
+    asked = only_folder(tmp_path, output={"bleed": True}).rendering
+
+    assert (asked.bleed, only_folder(tmp_path).rendering.bleed) == (True, False)
 
 
 def test_no_colour():
     """Null stays transparent."""
-    assert parse_colour(None) is None
+    assert parse_background(Path("/base"), None) is None
 
 
 def test_colour_is_red_green_blue():
     """In this order, 0 to 255."""
-    assert parse_colour("#Ff8143") == (255, 129, 67)
+    assert parse_background(Path("/base"), "#Ff8143") == (255, 129, 67)
 
 
 def test_jpeg_gets_white(tmp_path: Path):
@@ -285,3 +300,40 @@ def test_kept_originals_need_no_right_to_write(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
 
     assert only_folder(tmp_path, folders=[{"path": "hot", "originals": "keep"}]).originals == "keep"
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EHOSTDOWN, errno.ETIMEDOUT])
+def test_a_share_that_is_down_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    """It passes: systemd shall try again, which it does not after a fault of configuration."""
+    real = Path.stat
+
+    def down(path: Path, **options: Any) -> os.stat_result:
+        if path == tmp_path / "hot":
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", down)
+
+    with pytest.raises(MachineError, match="hot"):
+        hot_folders(Config(), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["webp", "avif", "jpeg"])
+def test_16_bits_need_a_format_that_has_them(kind: str):
+    """Told before anything starts, with both ways out."""
+    with pytest.raises(InstallError, match=r"output\.depth is 16, and output\.format " + kind):
+        folders.rendering(Config(), Path(), Output(depth=16, format=kind))  # type: ignore[arg-type]
+
+
+def test_depth_and_metadata_are_each_folders_own():
+    """A folder's own values over the common ones."""
+    config = Config.model_validate({"output": {"depth": 8, "metadata": "copyright"}})
+    own = Folder.model_validate({"path": "hot", "output": {"depth": 16, "metadata": "keep"}})
+
+    common = folders.rendering(config, Path(), config.output)
+    changed = folders.rendering(config, Path(), folders.merged_output(config, own.output))
+
+    assert (common.depth, common.metadata) == (8, "copyright")
+    assert (changed.depth, changed.metadata) == (16, "keep")

@@ -81,12 +81,12 @@ def test_no_edge_is_no_change(value: float):
 
 
 def test_estimate_follows_the_paper_at_its_own_size():
-    """Up to the reference size the result is blur fusion over the whole photo, two passes."""
+    """Up to the reference size the result is blur fusion over the whole photo, pass by pass."""
     photo, _, alpha = scene(300, 400)
     soft, weight = soft_band(alpha), alpha[..., None]
     image = photo.astype(np.float64) / 255
     front = back = image
-    for box in (90, 6):
+    for box in foreground.BOXES_PX:
         share = cv2.blur(alpha.astype(np.float64), (box, box))[..., None]
         mean = cv2.blur(front * weight, (box, box)) / (share + 1e-5)
         back = cv2.blur(back * (1 - weight), (box, box)) / (1 - share + 1e-5)
@@ -98,14 +98,49 @@ def test_estimate_follows_the_paper_at_its_own_size():
     assert difference.max() <= 1.5
 
 
-@pytest.mark.parametrize("decontaminate", [True, False])
-def test_nothing_hides_under_transparency(decontaminate: bool):
+@pytest.mark.parametrize("colours", ["fast", None])
+def test_nothing_hides_under_transparency(colours: foreground.Estimator | None):
     """All four channels are 0 where the 8 bit alpha is 0."""
     photo, _, alpha = scene(100, 120)
 
-    rgba = foreground.cutout(photo, alpha, decontaminate=decontaminate)
+    rgba = foreground.cutout(photo, alpha, colours=colours)
 
     assert not rgba[rgba[..., 3] == 0].any()
+
+
+def test_bleeding_takes_the_nearest_colour():
+    """Transparent pixels get what the nearest visible pixel has; alpha and the rest stay."""
+    photo = np.zeros((5, 9, 3), np.uint8)
+    photo[:, 1], photo[:, 7] = (10, 20, 30), (70, 80, 90)
+    alpha = np.zeros((5, 9), np.float32)
+    alpha[:, 1], alpha[:, 7] = 1, 0.5
+
+    rgba = foreground.cutout(photo, alpha, colours=None, bleed=True)
+
+    assert rgba[2, [0, 1, 3], :3].tolist() == [[10, 20, 30]] * 3
+    assert rgba[2, [5, 7, 8], :3].tolist() == [[70, 80, 90]] * 3
+    assert np.array_equal(foreground.opacity(alpha), rgba[..., 3])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_bleeding_of_one_plateau(value: float):
+    """Nothing to bleed from, or into: the colours stay."""
+    photo, _, _ = scene(30, 40)
+
+    rgba = foreground.cutout(photo, np.full((30, 40), value, np.float32), bleed=True)
+
+    assert np.array_equal(photo, rgba[..., :3])
+
+
+def test_sixteen_bits_are_estimated_like_eight():
+    """The same photo in another depth gets the same colours."""
+    photo, _, alpha = scene(200, 240)
+
+    eight = foreground.estimate(photo, alpha)
+    sixteen = foreground.estimate(photo.astype(np.uint16) * 257, alpha)
+
+    assert sixteen.dtype == np.uint16
+    assert np.abs(sixteen / 257 - eight).max() <= 1
 
 
 def test_alpha_is_rounded():
@@ -113,7 +148,7 @@ def test_alpha_is_rounded():
     photo = np.full((1, 3, 3), 9, np.uint8)
     alpha = np.array([[0.4 / 255, 0.6 / 255, 1.0]], np.float32)
 
-    rgba = foreground.cutout(photo, alpha, decontaminate=False)
+    rgba = foreground.cutout(photo, alpha, colours=None)
 
     assert rgba[0].tolist() == [[0, 0, 0, 0], [9, 9, 9, 1], [9, 9, 9, 255]]
 
@@ -124,7 +159,7 @@ def test_source_alpha_multiplies():
     source = np.zeros((100, 120), np.uint8)
     source[:, 60:] = 128
 
-    rgba = foreground.cutout(photo, alpha, decontaminate=True, source_alpha=source)
+    rgba = foreground.cutout(photo, alpha, colours="fast", source_alpha=source)
 
     seen = rgba[..., 3] > 0
     assert (int(rgba[50, 40, 3]), int(rgba[50, 70, 3])) == (0, 128)

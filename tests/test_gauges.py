@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 
-from daemon.gauges import Counter, PixelBudget, timed
+from daemon.gauges import BUCKETS_S, Counter, PixelBudget, Timings, timed
 
 WAIT_S = 5.0  # far more than needed: only a failing test waits that long
 BRIEF_S = 0.05
@@ -104,3 +104,31 @@ def test_counter_loses_nothing():
         list(pool.map(add, [1, 2, 3, -1] * 2))
 
     assert counter.value == 10_000
+
+
+def test_histogram_counts_each_time_once():
+    """A time that equals a bound belongs to it, as Prometheus has it; a long one to the last."""
+    timings = Timings()
+    for seconds in (0.001, BUCKETS_S[0], 0.02, 1e6):
+        timings.add(seconds)
+    histogram = timings.histogram
+
+    assert (histogram.counts[0], histogram.counts[1], histogram.counts[-1]) == (2, 1, 1)
+    assert (histogram.total, histogram.sum_s) == (4, 1e6 + 0.031)
+
+
+def test_histogram_of_a_clock_that_was_set_back():
+    """A time below nothing counts as none: sums must not fall."""
+    timings = Timings()
+    timings.add(-3600.0)
+
+    assert (timings.histogram.counts[0], timings.histogram.sum_s) == (1, 0.0)
+
+
+def test_histogram_does_not_grow():
+    """Other threads read it."""
+    timings = Timings()
+    before = timings.histogram
+    timings.add(1.0)
+
+    assert before.total == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import scan
+from daemon import mounts
 from daemon.hearing import MANY, Hearing, silence_of
 from daemon.watch import Watcher
 from tests.samples import make_folder
@@ -17,11 +17,11 @@ NETWORK = LOCAL + "61 22 0:48 / {} rw,relatime shared:31 - nfs4 nas:/export rw,v
 
 
 @pytest.fixture
-def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The kernel's table of mounts, to be written by the test."""
     path = tmp_path / "mountinfo"
     path.write_text(LOCAL)
-    monkeypatch.setattr(scan, "MOUNTS", path)
+    monkeypatch.setattr(mounts, "TABLE", path)
     return path
 
 
@@ -46,20 +46,20 @@ def hearing(tmp_path: Path) -> Iterator[Hearing]:
         ("polling", False, "set so (folders[].watch)"),
     ],
 )
-def test_silence(tmp_path: Path, mounts: Path, watch: str, is_network: bool, expected: str) -> None:
+def test_silence(tmp_path: Path, table: Path, watch: str, is_network: bool, expected: str) -> None:
     """`auto` polls a share, `inotify` and `polling` are obeyed."""
     folder = make_folder(tmp_path, watch=watch)
-    mounts.write_text(NETWORK.format(tmp_path) if is_network else LOCAL)
+    table.write_text(NETWORK.format(tmp_path) if is_network else LOCAL)
 
     assert expected == silence_of(folder)
 
 
 def test_share_is_polled_and_told_once(
-    tmp_path: Path, mounts: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, table: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What lies on it is found every five seconds; mounted as a local disk it is watched."""
     caplog.set_level("INFO")
-    mounts.write_text(NETWORK.format(tmp_path))
+    table.write_text(NETWORK.format(tmp_path))
     live = Live(tmp_path)
     try:
         reason = "nfs4 tells nothing of what other machines write"
@@ -70,7 +70,7 @@ def test_share_is_polled_and_told_once(
         assert live.found_by == {"sweep": 1}
         assert caplog.text.count(f"is polled every 5 s: {reason}") == 1
 
-        mounts.write_text(LOCAL)
+        table.write_text(LOCAL)
         live.skip(6)
         assert live.until(lambda: not live.polled)
         live.rely_on_events()

@@ -1,5 +1,6 @@
 """Reading pictures: orientation, colours, depth, transparency."""
 
+import base64
 import io
 import struct
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet import images
+from tests import pictures_kit as kit
 
 LIMIT = 10**6
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -58,17 +60,117 @@ UPRIGHT_QUARTERS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+LOSSLESS: dict[str, dict[str, Any]] = {
+    "WEBP": {"lossless": True},
+    "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+    "JPEG": {"quality": 100, "subsampling": "4:4:4"},
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "AVIF"])
 @pytest.mark.parametrize("orientation", UPRIGHT_QUARTERS)
 def test_orientation_is_applied(orientation: int, kind: str):
     """Each of EXIF's eight orientations comes out upright, from every container."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"lossless": True} if kind == "WEBP" else {}
 
-    picture = read(file_of(corners(), kind, exif=exif, **options))
+    picture = read(file_of(corners(), kind, exif=exif, **LOSSLESS.get(kind, {})))
 
-    assert UPRIGHT_QUARTERS[orientation] == quarters(picture.rgb)
+    for found, expected in zip(quarters(picture.rgb), UPRIGHT_QUARTERS[orientation], strict=True):
+        assert found == pytest.approx(expected, abs=3)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT_QUARTERS)
+def test_orientation_of_xmp_is_applied(orientation: int):
+    """Editors may write it there and nowhere else."""
+    xmp = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r='
+        '"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><r:Description r:about=""'
+        f' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{orientation}"/>'
+        "</r:RDF></x:xmpmeta>"
+    ).encode()
+
+    picture = read(file_of(corners(), "JPEG", xmp=xmp, **LOSSLESS["JPEG"]))
+
+    for found, expected in zip(quarters(picture.rgb), UPRIGHT_QUARTERS[orientation], strict=True):
+        assert found == pytest.approx(expected, abs=3)
+
+
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "baseline JPEG": ("JPEG", LOSSLESS["JPEG"]),
+    "progressive JPEG": ("JPEG", {**LOSSLESS["JPEG"], "progressive": True}),
+    "PNG": ("PNG", {}),
+    "interlaced palette": ("GIF", {"interlace": 1}),
+    "lossless WebP": ("WEBP", LOSSLESS["WEBP"]),
+    "AVIF": ("AVIF", LOSSLESS["AVIF"]),
+    "BMP": ("BMP", {}),
+    "TIFF": ("TIFF", {}),
+    "TIFF of LZW": ("TIFF", {"compression": "tiff_lzw"}),
+    "TIFF of JPEG": ("TIFF", {"compression": "jpeg", "quality": 100}),
+    "JPEG 2000": ("JPEG2000", {}),
+    "PPM": ("PPM", {}),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_its_pixels(name: str):
+    """Told by content: there is no name to go by."""
+    kind, options = FORMATS[name]
+
+    picture = read(file_of(corners(), kind, **options))
+
+    assert (picture.format, picture.alpha, picture.warnings) == (kind, None, ())
+    for found, expected in zip(quarters(picture.rgb), UPRIGHT_QUARTERS[1], strict=True):
+        assert found == pytest.approx(expected, abs=3)
+
+
+#: 16x16 of (200, 100, 50), which Pillow reads and cannot write.
+ARITHMETIC_JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4R"
+    "DgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU"
+    "FBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBT/yQARCAAQABADASIAAhEBAxEB/8wACgAQEAUBEBEF/9oADAMBAAIR"
+    "AxEAPwD92+zIWlcs/9k="
+)
+
+
+def test_arithmetic_jpeg():
+    """The other coding of entropy, which few programs know."""
+    assert read(ARITHMETIC_JPEG).rgb[8, 8].tolist() == pytest.approx([200, 100, 50], abs=2)
+
+
+def test_ycck_jpeg():
+    """Inks stored as differences of brightness, as Adobe's programs do; red stays red."""
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[:] = (0, 255, 255, 0)
+    data = file_of(Image.fromarray(pixels, "CMYK"), "JPEG", quality=100)
+    marker = data.index(b"\xff\xee")
+    assert data[marker + 4 : marker + 9] == b"Adobe"
+    # The same numbers, said to be YCCK: what they mean then follows from JFIF's equations.
+    ycck = data[: marker + 15] + b"\2" + data[marker + 16 :]
+
+    rgb = read(ycck).rgb[8, 8].astype(int)
+
+    inverted = Image.open(io.BytesIO(ycck)).convert("RGB").getpixel((8, 8))
+    assert tuple(rgb) == inverted
+    assert list(rgb) != read(data).rgb[8, 8].tolist()
+
+
+@pytest.mark.heif
+def test_heic_is_read_with_the_extra():
+    """Upright, with its profile."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    images._readable.cache_clear()
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = kit.rgb_profile(kit.P3, kit.SRGB_CURVE)
+    data = file_of(corners(), "HEIF", quality=-1, exif=exif.tobytes(), icc_profile=profile)
+
+    picture = read(data)
+
+    assert (picture.format, picture.profile, picture.warnings) == ("HEIF", profile, ())
+    for found, expected in zip(quarters(picture.rgb), UPRIGHT_QUARTERS[6], strict=True):
+        assert found == pytest.approx(expected, abs=6)
 
 
 def test_orientation_turns_alpha_too():

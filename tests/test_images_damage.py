@@ -11,6 +11,7 @@ from PIL import Image
 
 from cvunet import images
 from cvunet.errors import ImageError
+from tests import pictures_kit as kit
 
 LIMIT = 10**6
 
@@ -25,6 +26,10 @@ def photo(width: int = 96, height: int = 64) -> Image.Image:
     """Noise over a ramp, so that every format needs many bytes for it."""
     noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(noise)
+
+
+def read(data: bytes) -> images.Picture:
+    return images.read(io.BytesIO(data), max_pixels=LIMIT, depth="auto", policy="keep")
 
 
 def message(data: bytes, *, max_pixels: int = LIMIT) -> str:
@@ -139,7 +144,93 @@ def test_want_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatc
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(images, "_to_8_bits", fail)
+    monkeypatch.setattr(images, "_planes", fail)
 
     with pytest.raises(MemoryError):
         images.read(io.BytesIO(file_of(photo(), "PNG")), max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize("photometric", [0, 1, 3, 5, 6, 8, 999])
+def test_deep_tiff_of_another_photometric_is_named(photometric: int):
+    """Three channels of 16 bits that claim to be something else than RGB."""
+    pixels = np.zeros((20, 30, 3), np.uint16)
+
+    text = message(kit.deep_tiff(pixels, t262=photometric))
+
+    assert f"(bits per sample (16, 16, 16), photometric {photometric}): save it as RGB" in text
+
+
+@pytest.mark.parametrize("sides", [(0, 0), (0, 16), (16, 0)])
+def test_tiles_of_no_size_are_damage(sides: tuple[int, int]):
+    """Nothing is divided by them, and nothing repeated for ever."""
+    text = message(tiled(*sides))
+
+    assert text.startswith("the TIFF is truncated or damaged")
+
+
+def test_tiles_of_a_proper_size_are_read():
+    """The same file is well but for the sides of its tiles."""
+    assert read(tiled(16, 16)).rgb.shape == (16, 16, 3)
+
+
+def tiled(width: int, height: int) -> bytes:
+    """A black TIFF of 16x16 in one tile that claims to be of this size."""
+    tags = {256: 16, 257: 16, 258: 8, 259: 1, 262: 2, 277: 3, 322: width, 323: height, 324: 0}
+    tags |= {325: 16 * 16 * 3}
+    start = 8 + 2 + 12 * len(tags) + 4
+    tags[324] = start + 6
+    directory = struct.pack("<H", len(tags))
+    for tag, value in tags.items():
+        count, value = (3, start) if tag == 258 else (1, value)
+        directory += struct.pack("<HHII", tag, 3 if tag == 258 else 4, count, value)
+    head = b"II*\0" + struct.pack("<I", 8) + directory
+    return head + bytes(4) + struct.pack("<3H", 8, 8, 8) + bytes(16 * 16 * 3)
+
+
+def test_sides_of_0_are_told():
+    """A picture of no width is none."""
+    assert "sides" in message(kit.deep_tiff(np.zeros((4, 4, 3), np.uint16), t256=0))
+    png = bytearray(file_of(photo(), "PNG"))
+    png[16:20] = bytes(4)
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    assert "PNG is truncated or damaged" in message(bytes(png))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8, 0.95])
+def test_avif_cut_anywhere_is_refused(share: float):
+    """Pillow raises SyntaxError for one of these."""
+    data = file_of(photo(), "AVIF")
+
+    assert "the AVIF is truncated or damaged" in message(data[: int(len(data) * share)])
+
+
+JUNK = np.random.default_rng(7).bytes(60_000)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("junk", [JUNK, bytes(60_000), b"A" * 60_000])
+def test_junk_for_exif_is_a_warning(kind: str, junk: bytes):
+    """60 kB of anything: the picture is read, as it lies, and nothing of it is passed on."""
+    image = Image.new("RGB", (30, 20), (200, 100, 50))
+    buffer = io.BytesIO()
+    image.save(buffer, kind, exif=b"Exif\0\0" + junk)
+
+    picture = read(buffer.getvalue())
+
+    assert picture.rgb.shape == (20, 30, 3)
+    assert picture.metadata.exif == b""
+    assert "EXIF block cannot be read" in " ".join(picture.warnings)
+
+
+NONSENSE = b"Exif\0\0II*\0\x08\0\0\0\0\x10" + JUNK  # 4096 fields that no program wrote
+
+
+def test_junk_behind_a_proper_head_is_told():
+    """Its fields claim gigabytes: where Pillow would read them at once, the file is refused."""
+    image = Image.new("RGB", (30, 20), (200, 100, 50))
+    image.save(jpeg := io.BytesIO(), "JPEG", exif=NONSENSE)
+    image.save(png := io.BytesIO(), "PNG", exif=NONSENSE)
+
+    assert "too much metadata" in message(jpeg.getvalue())
+    assert "too much metadata" in " ".join(read(png.getvalue()).warnings)
+    assert read(png.getvalue()).metadata.exif == b""

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cvunet import images
+from cvunet import encoding
 from cvunet.errors import ImageError
 
 
@@ -21,26 +21,26 @@ def rgba() -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
 @pytest.mark.parametrize("channels", [4, 3, 1])
-def test_lossless_formats_return_every_pixel(kind: images.Format, channels: int):
+def test_lossless_formats_return_every_pixel(kind: encoding.Format, channels: int):
     """PNG and TIFF give back what was written, with and without alpha, and in grey."""
     pixels = rgba()[..., :channels]
     pixels = pixels[..., 0].copy() if channels == 1 else pixels.copy()
 
-    data = images.encode(pixels, format=kind)
+    data = encoding.encode(pixels, format=kind)
 
     assert np.array_equal(pixels, np.asarray(Image.open(io.BytesIO(data))))
 
 
 def test_webp_keeps_alpha_exactly():
     """WebP is lossy in colour only."""
-    data = images.encode(rgba(), format="webp")
+    data = encoding.encode(rgba(), format="webp")
 
     assert np.array_equal(rgba()[..., 3], np.asarray(Image.open(io.BytesIO(data)))[..., 3])
 
 
 def test_avif_keeps_alpha_nearly():
     """AVIF moves alpha by some levels at most."""
-    data = images.encode(rgba(), format="avif")
+    data = encoding.encode(rgba(), format="avif")
 
     alpha = np.asarray(Image.open(io.BytesIO(data)))[..., 3].astype(int)
     assert np.abs(alpha - rgba()[..., 3]).max() <= 12
@@ -48,7 +48,7 @@ def test_avif_keeps_alpha_nearly():
 
 def test_jpeg_keeps_full_colour_resolution():
     """JPEG of RGB at 4:4:4."""
-    data = images.encode(np.ascontiguousarray(rgba()[..., :3]), format="jpeg")
+    data = encoding.encode(np.ascontiguousarray(rgba()[..., :3]), format="jpeg")
 
     assert [layer[1:3] for layer in Image.open(io.BytesIO(data)).layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
 
@@ -56,31 +56,31 @@ def test_jpeg_keeps_full_colour_resolution():
 def test_jpeg_of_alpha_is_refused():
     """Alpha must not vanish silently."""
     with pytest.raises(ValueError, match="flatten"):
-        images.encode(rgba(), format="jpeg")
+        encoding.encode(rgba(), format="jpeg")
 
 
 def test_format_too_small_for_the_picture():
     """WebP ends at 16383 pixels a side, and the text says what to choose."""
     with pytest.raises(ImageError, match="choose png"):
-        images.encode(np.zeros((1, 16384, 3), np.uint8), format="webp")
+        encoding.encode(np.zeros((1, 16384, 3), np.uint8), format="webp")
 
 
 def test_write_fills_a_stream():
     """`write` puts the encoded bytes into an open file."""
     stream = io.BytesIO()
 
-    images.write(stream, rgba(), format="png")
+    encoding.write(stream, rgba(), format="png")
 
-    assert images.encode(rgba(), format="png") == stream.getvalue()
+    assert encoding.encode(rgba(), format="png") == stream.getvalue()
 
 
 def test_every_format_can_be_written():
     """Each one that the library names."""
-    for kind in get_args(images.Format):
-        assert images.encode(np.ascontiguousarray(rgba()[..., :3]), format=kind)
+    for kind in get_args(encoding.Format):
+        assert encoding.encode(np.ascontiguousarray(rgba()[..., :3]), format=kind)
 
 
 def test_a_picture_that_png_cannot_hold_is_told():
     """OpenCV's limit is a million pixels a side."""
     with pytest.raises(ImageError, match="png cannot hold this 1000001x1"):
-        images.encode(np.zeros((1, 1_000_001, 4), np.uint8), format="png")
+        encoding.encode(np.zeros((1, 1_000_001, 4), np.uint8), format="png")

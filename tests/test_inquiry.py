@@ -10,6 +10,7 @@ from daemon import inquiry, retrial
 from daemon.errors import Blame, UsageError
 from daemon.jobs import Failed
 from tests.service_kit import START, Kit, fail_with
+from tests.test_results import copy_with_mask
 
 BAD = Failed(Blame.FILE, "cannot be decoded")
 
@@ -152,3 +153,18 @@ def test_what_is_not_in_quarantine_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="touch"):
         list(retrial.retry(configure(tmp_path), [tmp_path / "x.jpg"], is_all=False))
+
+
+def test_a_replaced_result_is_told_as_such(tmp_path: Path) -> None:
+    """Its name has another result now; that one is told with its mask."""
+    settings: dict[str, object] = {"output": {"clash": "overwrite", "content": "both"}}
+    kit = Kit(tmp_path, work=copy_with_mask, settings=settings)
+    for content in (b"first", b"second"):
+        kit.drop("cat.jpg", content)
+        kit.pass_time(10)
+    [drop] = kit.drops()
+
+    newest, earlier = answer(tmp_path, drop / "cat_alpha.png").splitlines()
+
+    assert f"result {drop}/cat.png, mask {drop}/cat_alpha.png" in newest
+    assert "result replaced by that of a later version" in earlier

@@ -11,7 +11,7 @@ import pytest
 from daemon.jobs import Done, Identity, Job, State
 from daemon.ledger import Drop, Ledger
 from daemon.records import Records
-from tests.samples import NOW, make_job
+from tests.samples import NOW, finish, make_job
 
 DONE = Done(Identity(1, 2, 3, 4), 640, 480, {"decode": 0.25}, ("no profile",))
 
@@ -61,11 +61,12 @@ def test_attempt_counts_from_the_start(running: Job):
 
 def test_finished_job_is_done(ledger: Ledger, records: Records, running: Job):
     """With time and details."""
-    ledger.finish(running, DONE, now=NOW + 1)
+    finish(ledger, running, DONE, now=NOW + 1)
     (ending,) = records.endings(Drop(1, "hot", Path(), NOW, NOW))
 
     assert (ending.job.state, ending.ended_at) == (State.DONE, NOW + 1)
     assert ending.details == {
+        "bytes": 3,
         "width": 640,
         "height": 480,
         "seconds": {"decode": 0.25},
@@ -73,9 +74,9 @@ def test_finished_job_is_done(ledger: Ledger, records: Records, running: Job):
     }
 
 
-def test_recovered_job_has_no_details(ledger: Ledger, records: Records, running: Job):
-    """The crash has taken them with it."""
-    ledger.finish(running, None, now=NOW)
+def test_job_without_a_noted_result_has_no_details(ledger: Ledger, records: Records, running: Job):
+    """A crash took them with it before version 2; such rows are still read."""
+    ledger.finish(running, now=NOW)
 
     assert records.endings(Drop(1, "hot", Path(), NOW, NOW))[0].details == {}
 
@@ -84,7 +85,7 @@ def test_finished_job_has_no_reason(ledger: Ledger, records: Records, running: J
     """What went wrong before it went well is no news."""
     ledger.retry(running, not_before=0.0, reason="out of memory")
     again = ledger.start(dataclasses.replace(running, state=State.QUEUED))
-    ledger.finish(again, DONE, now=NOW)
+    finish(ledger, again, DONE, now=NOW)
 
     assert records.in_state(State.DONE)[0].reason == ""
 
@@ -135,7 +136,7 @@ def test_three_starts_count_three(ledger: Ledger, running: Job):
 
 TRANSITIONS: dict[str, tuple[State, Callable[[Ledger, Job], object]]] = {
     "start": (State.QUEUED, lambda ledger, job: ledger.start(job)),
-    "finish": (State.RUNNING, lambda ledger, job: ledger.finish(job, DONE, now=NOW)),
+    "finish": (State.RUNNING, lambda ledger, job: finish(ledger, job, DONE, now=NOW)),
     "retry": (State.RUNNING, lambda ledger, job: ledger.retry(job, not_before=0.0, reason="")),
     "release": (State.RUNNING, lambda ledger, job: ledger.release(job)),
     "fail": (State.RUNNING, lambda ledger, job: ledger.fail(job, reason="", now=NOW)),
@@ -154,7 +155,7 @@ def bring_to(ledger: Ledger, state: State) -> Job:
         return job
     job = ledger.start(job)
     if state is State.DONE:
-        ledger.finish(job, DONE, now=NOW)
+        finish(ledger, job, DONE, now=NOW)
     if state is State.FAILED:
         ledger.fail(job, reason="x", now=NOW)
     return job
@@ -202,7 +203,9 @@ def test_new_version_is_noted(ledger: Ledger, records: Records, running: Job):
 def test_job_gets_other_names(ledger: Ledger, records: Records, running: Job):
     """Its drop was deleted: drop, target and archive change together."""
     other = ledger.open_drop("hot", Path("/out/other"), now=NOW)
-    moved = ledger.move(running, drop=other.id, target=Path("/out/other/1.png"), archive=None)
+    moved = ledger.move(
+        running, drop=other.id, target=Path("/out/other/1.png"), alpha=None, archive=None
+    )
 
     assert moved == records.job("1")
     expected = (other.id, Path("/out/other/1.png"), None)

@@ -3,13 +3,14 @@
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import InstallError, LedgerError
 from daemon.jobs import Identity
-from daemon.ledger import Drop, Ledger
+from daemon.ledger import SCRIPTS, Drop, Ledger
 from daemon.records import Records
 from tests.samples import NOW, make_job
 
@@ -49,7 +50,7 @@ def test_finished_job_keeps_its_name(ledger: Ledger, name: str):
     """Its file lies there."""
     path = DROP / "same"
     ledger.add(make_job("1", **{name: path}))
-    ledger.finish(ledger.start(make_job("1")), None, now=NOW)
+    ledger.finish(ledger.start(make_job("1")), now=NOW)
 
     with pytest.raises(sqlite3.IntegrityError):
         ledger.add(make_job("2", **{name: path}))
@@ -142,7 +143,7 @@ def test_drop_needs_a_folder_of_its_own(ledger: Ledger):
 def test_deleted_drop_is_forgotten(ledger: Ledger, records: Records):
     """With its jobs."""
     ledger.add(make_job())
-    ledger.finish(ledger.start(make_job()), None, now=NOW)
+    ledger.finish(ledger.start(make_job()), now=NOW)
     ledger.forget_drop(DROP)
 
     assert (records.job("1"), records.drop_at(DROP)) == (None, None)
@@ -186,7 +187,7 @@ def test_every_commit_reaches_the_disk(ledger: Ledger):
         for name in ("journal_mode", "synchronous", "foreign_keys", "user_version")
     ]
 
-    assert settings == ["wal", 2, 1, 1]
+    assert settings == ["wal", 2, 1, 2]
 
 
 def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
@@ -203,7 +204,7 @@ def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
 def test_newer_version_is_refused(tmp_path: Path, is_read_only: bool):
     """A downgrade must not write into what it does not know."""
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     db.close()
 
     with pytest.raises(InstallError, match=r"ledger\.db: written by a newer cvunetd .* upgrade"):
@@ -267,3 +268,28 @@ def test_odd_folder_is_no_part_of_the_address(tmp_path: Path):
     reader.close()
 
     assert drops == []
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path):
+    """Its rows stay; what they did not know is empty."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(SCRIPTS[0].read_text() + "PRAGMA user_version = 1;")
+        db.execute("INSERT INTO drops VALUES (1, 'hot', CAST('/out' AS BLOB), 0, 0, NULL)")
+        db.execute(
+            "INSERT INTO jobs (id, folder, state, relative, source, target, drop_id, device, inode,"
+            " size, mtime_ns, is_kept, found_by, added_at, changed_at) VALUES ('1', 'hot', 'done',"
+            " CAST('a.jpg' AS BLOB), CAST('/a.jpg' AS BLOB), CAST('/out/a.png' AS BLOB), 1, 1,"
+            " 2, 3, 4, 0, 'event', 0, 0)"
+        )
+        db.commit()
+
+    with pytest.raises(InstallError, match="start the daemon"):
+        Ledger(path, is_read_only=True)
+    with closing(Ledger(path)) as ledger:
+        job = Records(ledger).job("1")
+
+    assert job is not None
+    assert (job.target, job.alpha, job.review, job.stamps) == (Path("/out/a.png"), None, None, ())
+    with closing(Ledger(path, is_read_only=True)) as ledger:
+        assert Records(ledger).job("1") == job

@@ -294,6 +294,24 @@ def test_absent_device_is_named_with_those_present(
         matting.choose_device(name)
 
 
+def test_cpu_has_no_memory_of_its_own():
+    """What the process takes is told by the system."""
+    assert predictor_of(Brightness()).memory() is None
+
+
+@pytest.mark.cuda
+def test_memory_of_a_card():
+    """Held by this process, and not more than there is."""
+    predictor = Predictor(
+        Brightness(), device=torch.device("cuda:0"), precision="float32", input_size=SIZE
+    )
+    predictor.warm([1])
+    memory = predictor.memory()
+
+    assert memory is not None
+    assert 0 < memory[0] < memory[1]
+
+
 @pytest.mark.cuda
 def test_cuda_agrees_with_the_cpu(weights_path: Path):
     """The same picture, half precision on the device: within some levels."""

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from daemon.ledger import Drop
 from daemon.naming import SUFFIXES, Names, names, new_id
 from tests.samples import NOW, RENDERING, make_folder
 
+DAY = date(2027, 1, 15)
+
 
 def named(
     tmp_path: Path, relative: str | Path, *, taken: set[Path] | None = None, **changes: Any
@@ -20,7 +23,7 @@ def named(
     drop = Drop(1, "hot", tmp_path, NOW, NOW)
     folder = make_folder(tmp_path, **changes)
     is_taken = (taken or set()).__contains__
-    return names(folder, drop, Path(relative), "42", is_taken=is_taken)
+    return names(folder, drop, Path(relative), "42", day=DAY, is_taken=is_taken)
 
 
 def target(tmp_path: Path, relative: str | Path, **changes: Any) -> str:  # Any: see above
@@ -30,14 +33,14 @@ def target(tmp_path: Path, relative: str | Path, **changes: Any) -> str:  # Any:
 
 def test_result_and_original(tmp_path: Path):
     """The result at the drop's top, the original beside it."""
-    expected = Names(tmp_path / "cat.png", tmp_path / "originals" / "cat.jpg")
+    expected = Names(tmp_path / "cat.png", None, tmp_path / "originals" / "cat.jpg")
 
     assert expected == named(tmp_path, "cat.jpg")
 
 
 def test_folders_are_mirrored(tmp_path: Path):
     """For both."""
-    expected = Names(tmp_path / "a/b/cat.png", tmp_path / "originals/a/b/cat.jpg")
+    expected = Names(tmp_path / "a/b/cat.png", None, tmp_path / "originals/a/b/cat.jpg")
 
     assert expected == named(tmp_path, "a/b/cat.jpg")
 
@@ -64,11 +67,61 @@ def test_result_has_the_ending_of_its_format(tmp_path: Path, kind: Any, suffix: 
         ("{folder}-{stem}-{ext}-{id}", "hot-cat.tar-gz-42.png"),
         ("{stem:.3}", "cat.png"),
         ("fixed", "fixed.png"),
+        ("{date}_{stem}", "2027-01-15_cat.tar.png"),
+        ("{date:%y%m%d}-{stem}", "270115-cat.tar.png"),
     ],
 )
 def test_template(tmp_path: Path, template: str, expected: str):
     """Its fields, and text as it is."""
     assert expected == target(tmp_path, "cat.tar.gz", name_template=template)
+
+
+def test_subfolder_in_a_name(tmp_path: Path):
+    """Its slashes become underscores; at the top it is empty."""
+    template = "{subfolder}-{stem}"
+
+    assert target(tmp_path, "a/b/cat.jpg", name_template=template) == "a/b/a_b-cat.png"
+    assert target(tmp_path, "cat.jpg", name_template=template) == "-cat.png"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("png", "cat_alpha.png"), ("webp", "cat_alpha.webp"), ("jpeg", "cat_alpha.png")],
+)
+def test_mask_beside_the_result(tmp_path: Path, kind: Any, expected: str):
+    """In the result's format, but never in a lossy one that has no alpha of its own."""
+    rendering = dataclasses.replace(RENDERING, format=kind, content="both")
+
+    assert named(tmp_path, "cat.jpg", rendering=rendering).alpha == tmp_path / expected
+
+
+def test_result_and_mask_are_versioned_together(tmp_path: Path):
+    """They keep saying whose mask it is, though only the mask's name is taken."""
+    rendering = dataclasses.replace(RENDERING, content="both")
+    (tmp_path / "cat_alpha.png").touch()
+
+    found = named(tmp_path, "cat.jpg", rendering=rendering)
+
+    assert (found.target.name, found.alpha and found.alpha.name) == (
+        "cat_2.png",
+        "cat_2_alpha.png",
+    )
+
+
+def test_long_name_with_a_mask_fits(tmp_path: Path):
+    """And the mask's name is another one."""
+    rendering = dataclasses.replace(RENDERING, content="both")
+    found = named(tmp_path, "c" * 251 + ".jpg", rendering=rendering)
+
+    assert found.alpha is not None
+    assert found.alpha != found.target
+    assert max(len(found.alpha.name), len(found.target.name)) <= 255
+
+
+@pytest.mark.parametrize("name", ["originals", "review"])
+def test_folder_that_we_need_ourselves(tmp_path: Path, name: str):
+    """One of the user's that is called so gets another name."""
+    assert target(tmp_path, f"{name}/cat.jpg") == f"{name}_2/cat.png"
 
 
 def test_slash_from_a_field(tmp_path: Path):
@@ -90,7 +143,7 @@ def test_taken_on_disk(tmp_path: Path):
     """Both are versioned, each for itself."""
     (tmp_path / "cat.png").touch()
 
-    expected = Names(tmp_path / "cat_2.png", tmp_path / "originals" / "cat.jpg")
+    expected = Names(tmp_path / "cat_2.png", None, tmp_path / "originals" / "cat.jpg")
     assert expected == named(tmp_path, "cat.jpg")
 
 
@@ -98,7 +151,7 @@ def test_reserved_by_another_job(tmp_path: Path):
     """cat.jpg and cat.webp of one drop, both still in work."""
     taken = {tmp_path / "cat.png", tmp_path / "originals" / "cat.jpg"}
 
-    expected = Names(tmp_path / "cat_2.png", tmp_path / "originals" / "cat_2.jpg")
+    expected = Names(tmp_path / "cat_2.png", None, tmp_path / "originals" / "cat_2.jpg")
     assert expected == named(tmp_path, "cat.jpg", taken=taken)
 
 

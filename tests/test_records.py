@@ -33,7 +33,7 @@ class Bench:
 
     def finish(self, job_id: str, now: float = NOW, **changes: object) -> None:
         """A job that is done."""
-        self.ledger.finish(self.start(job_id, **changes), None, now=now)
+        self.ledger.finish(self.start(job_id, **changes), now=now)
 
     def fail(self, job_id: str, now: float = NOW, **changes: object) -> None:
         """A failed job."""

@@ -1,12 +1,14 @@
 """What the next life does about a death: one fact after the other. `test_crash.py` has them all."""
 
+import errno
+import os
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from daemon import store
-from daemon.jobs import Outcome, State, Task
+from daemon import files, store
+from daemon.jobs import Identity, Job, Outcome, State, Task
 from tests.reaper import Died
 from tests.service_kit import Kit, copy_out
 
@@ -166,3 +168,44 @@ def test_half_written_files_are_deleted_wherever_they_lie(tmp_path: Path) -> Non
     kit.start()
 
     assert [path for path in (*ours, foreign) if path.exists()] == [foreign]
+
+
+def test_a_result_that_could_not_be_seen_at_the_start_is_not_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Died after publishing; then the output's server was down while the next life looked."""
+    kit = Kit(tmp_path)
+
+    def die(job: Job) -> Job:
+        raise Died("before archiving")
+
+    monkeypatch.setattr(kit.service.parts.delivery.originals, "put_away", die)
+    kit.drop("cat.jpg")
+    with pytest.raises(Died):
+        kit.pass_time(3)
+    identity = files.identity
+
+    def stale(path: Path) -> Identity | None:
+        if path.is_relative_to(tmp_path / "outputs"):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return identity(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "identity", stale)
+        kit.restart()
+    kit.pass_time(100, step_s=1)
+
+    assert kit.results() == ["cat.png", "originals/cat.jpg"]
+    assert kit.records.counts() == {"hot": {"done": 1}}
+
+
+def test_another_file_in_the_results_place_is_not_taken_for_it(tmp_path: Path) -> None:
+    """Same name, other content."""
+    kit = Kit(tmp_path, is_held=True)
+    kit.drop("cat.jpg")
+    kit.pass_time(3)
+    (kit.drops()[0] / "cat.png").write_bytes(b"theirs!")
+    kit.engine.run_held()
+    kit.pass_time(3)
+
+    assert kit.results() == ["cat.png", "cat_2.png", "originals/cat.jpg"]

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from daemon import config as configuration
-from daemon.jobs import Hint, Reload, Seen
+from daemon.jobs import Hint
 from daemon.lock import Lock, owner
+from daemon.messages import Reload, Seen
 from daemon.rereading import Rereading
 from tests.service_kit import Kit
 
@@ -188,3 +189,39 @@ def test_folder_whose_share_is_away_is_no_fault(world: World):
     world.reload()
 
     assert sorted(world.kit.service.shelf.folders) == ["hot", "second"]
+
+
+def test_picture_that_the_engine_has_not_loaded_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    """Backgrounds are decoded at the start: a new one would end the process at its first result."""
+    (world.base / "beach.png").write_bytes(b"picture")
+    world.write({"path": "hot", "output": {"background": "beach.png", "name": "other"}})
+    world.reload()
+    world.kit.drop("cat.jpg")
+    world.kit.pass_time(5.0)
+
+    assert "beach.png is new: that needs a restart" in caplog.text
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+def test_estimator_that_the_engine_has_not_loaded_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    """The extra may be missing, and compiles itself for a long time."""
+    world.write({"path": "hot"}, postprocess={"colours": "refine"})
+    world.reload()
+
+    assert "postprocess.colours: refine is new: that needs a restart" in caplog.text
+
+
+def test_monitors_are_told_of_folders_as_they_are_now(world: World):
+    """A folder that has gone is not told of any more, nor what lay in it."""
+    service = world.kit.service
+    before = set(service.snapshot().folders)
+    world.write({"path": "second"})
+    world.reload()
+    world.kit.pass_time(70.0)
+
+    assert (before, set(service.snapshot().folders)) == ({"hot"}, {"second"})
+    assert "hot" not in service.parts.intake.backlog.folders

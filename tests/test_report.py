@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon import files
+from daemon import __version__, files
 from daemon.notify import Notifier
 from daemon.report import Report, Snapshot
 from tests.samples import names_in
@@ -61,7 +61,8 @@ def test_report_is_written(report: Report):
     """All fields and the process that speaks."""
     report.update(SNAPSHOT, monotonic=100.0)
 
-    assert dataclasses.asdict(SNAPSHOT) | {"pid": os.getpid()} == written(report)
+    told = {"pid": os.getpid(), "version": __version__}
+    assert dataclasses.asdict(SNAPSHOT) | told == written(report)
     assert names_in(report.path.parent) == ["status.json"]
 
 

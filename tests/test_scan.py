@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import scan
+from daemon import mounts, scan
 from daemon.scan import pictures
 
 
@@ -250,6 +250,4 @@ def test_tree_too_deep_for_a_path_is_passed_over(tmp_path: Path):
 
 def test_mounts_are_readable():
     """The real table names a file system for the root."""
-    mounts = scan.MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-
-    assert scan.file_system(Path("/"), mounts) != "unknown"
+    assert scan.file_system(Path("/"), mounts.read()) != "unknown"

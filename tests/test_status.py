@@ -1,6 +1,8 @@
 """`cvunetd status` on real state folders."""
 
 import dataclasses
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon import status
+from daemon import disks, listing, status
+from daemon.gauges import Memory
 from daemon.ledger import Ledger
 from daemon.lock import Lock
 from daemon.notify import Notifier
-from daemon.report import Report, Snapshot
+from daemon.report import FolderState, Report, Snapshot
+from daemon.status import Status
 from tests.samples import NOW, make_job
 
 SNAPSHOT = Snapshot(
@@ -24,6 +28,17 @@ SNAPSHOT = Snapshot(
     failed=5,
     found_by={"event": 4, "sweep": 1},
     standby={},
+)
+
+LYING = FolderState(
+    path="/hot",
+    output_root="/out",
+    unclaimed=7,
+    oldest_at=NOW - 900,
+    queued=0,
+    running=0,
+    verdicts={},
+    found_by={},
 )
 
 
@@ -44,7 +59,11 @@ class Bench:
 
     def lines(self) -> list[str]:
         """What a user sees."""
-        return list(status.lines(self.config))
+        return list(listing.lines(self.status(), now=NOW))
+
+    def status(self) -> Status:
+        """What a program sees."""
+        return status.gather(self.config, now=NOW)
 
 
 @pytest.fixture
@@ -57,7 +76,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def test_daemon_that_never_ran(bench: Bench):
     """Nothing is there, and nothing is made."""
-    assert bench.lines() == ["cvunetd is not running"]
+    assert bench.lines()[0] == "cvunetd is not running"
+    assert all(line.startswith("free in ") for line in bench.lines()[1:])
     assert list(bench.state.iterdir()) == []
 
 
@@ -68,7 +88,7 @@ def test_running_daemon(bench: Bench):
 
     assert bench.lines()[0].startswith("cvunetd is running (process ")
     assert bench.lines()[0].endswith(") on cuda:0")
-    assert bench.lines()[1:] == [
+    assert bench.lines()[1:3] == [
         "  1 running, 2 queued, 3 settling",
         "  found since start: 4 by event, 1 by sweep",
     ]
@@ -86,8 +106,8 @@ def test_daemon_that_still_loads(bench: Bench):
     """It owns the lock and has told nothing."""
     bench.lock.take("x")
 
-    assert len(bench.lines()) == 1
     assert bench.lines()[0].endswith("on a device that still loads")
+    assert all(line.startswith("free in ") for line in bench.lines()[1:])
 
 
 def test_report_of_a_former_life_is_no_news(bench: Bench):
@@ -97,15 +117,16 @@ def test_report_of_a_former_life_is_no_news(bench: Bench):
     text = bench.state.joinpath("status.json").read_text().replace('"pid": ', '"pid": 1')
     bench.state.joinpath("status.json").write_text(text)
 
-    assert len(bench.lines()) == 1
     assert bench.lines()[0].endswith("on a device that still loads")
+    assert all(line.startswith("free in ") for line in bench.lines()[1:])
 
 
 def test_report_of_a_dead_daemon_is_no_news(bench: Bench):
     """It says so itself: not running."""
     bench.report(dataclasses.replace(SNAPSHOT, standby={"hot": "disk full"}))
 
-    assert bench.lines() == ["cvunetd is not running"]
+    assert bench.lines()[0] == "cvunetd is not running"
+    assert not any("disk full" in line for line in bench.lines())
 
 
 def test_resting_folder(bench: Bench):
@@ -129,15 +150,16 @@ def test_ledger_that_cannot_be_read(bench: Bench):
     bench.state.joinpath("ledger.db").write_bytes(b"no database" * 1000)
 
     assert bench.lines()[0] == "cvunetd is not running"
-    assert bench.lines()[1].startswith(f"{bench.state}/ledger.db cannot be read: ")
+    assert bench.lines()[-1].startswith(f"{bench.state}/ledger.db cannot be read: ")
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "{", "\xff"])
 def test_report_of_another_shape(bench: Bench, text: str):
     """Some other program's file."""
+    bench.lock.take("x")
     bench.state.joinpath("status.json").write_text(text)
 
-    assert bench.lines() == ["cvunetd is not running"]
+    assert bench.lines()[0].endswith("on a device that still loads")
 
 
 def test_table_of_jobs(bench: Bench):
@@ -151,11 +173,110 @@ def test_table_of_jobs(bench: Bench):
     ledger.close()
     lines = bench.lines()
 
-    assert lines[1].split() == ["folder", "queued", "running", "done", "failed"]
-    assert lines[2].split() == ["hot", "1", "0", "0", "1"]
+    assert lines[1].split() == [
+        *("folder", "unclaimed", "oldest"),
+        *("queued", "running", "done", "failed"),
+    ]
+    assert lines[2].split() == ["hot", "unknown", "-", "-", "1", "0", "0", "1"]
     assert f"open drop: {drop.path} (2 pictures)" in lines
     assert "failed: 2.jpg: no picture" in lines
     assert any(line.startswith(f"free in {bench.base}/outputs: ") for line in lines)
+
+
+def test_what_lies_in_a_folder(bench: Bench):
+    """How many pictures were not taken yet, and how long the oldest has waited."""
+    bench.lock.take("x")
+    bench.report(dataclasses.replace(SNAPSHOT, folders={"hot": LYING}))
+
+    assert bench.lines()[4].split() == ["hot", "watched", "7", "15", "min", "0", "0", "0", "0"]
+
+
+def test_forgotten_folder(bench: Bench):
+    """The configuration names it no more; its pictures are in the ledger all the same."""
+    ledger = Ledger(bench.state / "ledger.db")
+    ledger.open_drop("scans", bench.base / "outputs" / "outputs_1", now=NOW)
+    ledger.add(make_job("1", folder="scans"))
+    ledger.close()
+
+    expected = ["scans", "unknown", "-", "-", "1", "0", "0", "0"]
+    assert expected in [line.split() for line in bench.lines()]
+
+
+def test_rates(bench: Bench):
+    """By the ledger, so that a restart begins no new count; and how long the rest takes."""
+    ledger = Ledger(bench.state / "ledger.db")
+    ledger.open_drop("hot", bench.base / "outputs" / "outputs_1", now=NOW)
+    for number, ended_at in enumerate((NOW - 10, NOW - 1000, NOW - 10_000, NOW - 100_000)):
+        ledger.add(make_job(str(number)))
+        ledger.finish(ledger.start(make_job(str(number))), now=ended_at)
+    ledger.add(make_job("waiting"))
+    ledger.close()
+    lines = bench.lines()
+
+    assert (
+        "1 done and 0 failed in the last minute, 2 done and 0 failed in the last hour,"
+        " 3 done and 0 failed in the last day"
+    ) in lines
+    assert "1 to do: 60 s at the last minute's rate" in lines
+
+
+def test_device_memory(bench: Bench):
+    """Of devices that have their own."""
+    bench.lock.take("x")
+    memory = {"cuda:0": Memory(2 * 1024**3, 16 * 1024**3)}
+    bench.report(dataclasses.replace(SNAPSHOT, memory=memory))
+
+    assert "  memory of cuda:0: 2048 MB of 16384 MB" in bench.lines()
+
+
+def test_disk_that_is_too_full(bench: Bench):
+    """The number that is missing stands beside it."""
+    bench.config.write_text("folders: [{path: hot}]\nretention: {min_free_mb: 1.0e+12}\n")
+
+    assert any(
+        line.endswith(" MB, needed 1000000000000 MB: nothing is taken in") for line in bench.lines()
+    )
+
+
+def test_disk_that_cannot_be_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """A dead share hides nothing else."""
+
+    def refuse(folder: Path) -> int:
+        raise OSError(116, "Stale file handle", str(folder))
+
+    monkeypatch.setattr(disks, "free_bytes", refuse)
+
+    assert bench.lines()[0] == "cvunetd is not running"
+    assert bench.lines()[1].startswith(f"{bench.base}/outputs cannot be asked: ")
+
+
+def test_document(bench: Bench):
+    """What people see, for programs: all of it, and valid JSON whatever names there are."""
+    bench.lock.take("x")
+    bench.report(dataclasses.replace(SNAPSHOT, standby={"hot": "disk full"}))
+    ledger = Ledger(bench.state / "ledger.db")
+    ledger.open_drop("hot", bench.base / "outputs" / "outputs_1", now=NOW)
+    ledger.add(make_job("1", relative=Path("b\udcff.jpg")))
+    ledger.fail(ledger.start(make_job("1")), reason="no picture", now=NOW - 5)
+    ledger.close()
+    told = json.loads(status.document(bench.status()))
+
+    assert (told["pid"], told["report"]["queued"]) == (os.getpid(), 2)
+    assert told["folders"] == [
+        {
+            "name": "hot",
+            "path": str(bench.base / "hot"),
+            "state": "standby",
+            "reason": "disk full",
+            "unclaimed": None,
+            "oldest_at": None,
+            "jobs": {"failed": 1},
+        }
+    ]
+    assert [failure["picture"] for failure in told["failures"]] == ["b\\udcff.jpg"]
+    assert told["ended"]["minute"] == {"failed": 1}
+    assert [disk["place"] for disk in told["disks"]] == ["output", "state"]
+    assert told["drops"][0]["pictures"] == 1
 
 
 def test_odd_names_are_escaped(bench: Bench):
@@ -185,7 +306,8 @@ def test_command_answers_without_torch(bench: Bench):
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == "cvunetd is not running\n[]\n"
+    assert ran.stdout.startswith("cvunetd is not running\n")
+    assert ran.stdout.endswith("\n[]\n")
 
 
 def test_module_is_a_command(bench: Bench):
@@ -200,3 +322,19 @@ def test_module_is_a_command(bench: Bench):
 
     assert (ran.returncode, ran.stdout) == (78, "")
     assert ran.stderr.startswith(f"cvunetd: {bench.config}:1: folders: ")
+
+
+def test_nobody_reads_to_the_end(bench: Bench):
+    """`cvunetd status | head -1` is no trouble."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(
+        [sys.executable, "-m", "daemon", "status", "--config", str(bench.config)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (ran.returncode, ran.stderr) == (0, "")

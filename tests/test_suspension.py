@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError
-from daemon.jobs import Failed, State, Stop
+from daemon.jobs import Failed, State
+from daemon.messages import Stop
 from tests.ledger_faults import Faults, inject
 from tests.service_kit import Kit, copy_out, fail_with
 
@@ -152,3 +153,18 @@ def test_an_outcome_whose_row_has_gone_is_forgotten(tmp_path: Path, faults: Faul
 
     assert suspension.held == {}
     assert not suspension.is_on
+
+
+def test_the_loop_does_not_spin_meanwhile(tmp_path: Path, faults: Faults) -> None:
+    """What has settled and what was delayed stays due, and nothing takes it."""
+    kit = Kit(tmp_path)
+    kit.drop("a.jpg")
+    kit.service.tick(0)
+    faults.begin(0, ill=FOR_EVER)
+    with kit.service.parts.suspension.guarding():
+        kit.service.shelf.ledger.forget_all([])
+    kit.time.seconds += 5
+    kit.service.tick(0)
+
+    assert kit.service.shelf.standby.ledger_trouble
+    assert kit.service.wait_s() > 0

@@ -173,7 +173,12 @@ def test_idle_thread_is_never_overdue():
 
 @pytest.mark.parametrize(
     ("seconds", "stage"),
-    [({}, "decode"), ({"decode": 1.0}, "network"), ({"decode": 1.0, "network": 1.0}, "finish")],
+    [
+        ({}, "decode"),
+        ({"decode": 1.0}, "network"),
+        ({"decode": 1.0, "network": 1.0}, "judge"),
+        ({"decode": 1.0, "network": 1.0, "judge": 1.0}, "finish"),
+    ],
 )
 def test_stage_that_failed(seconds: dict[str, float], stage: str):
     """The first that has not ended."""

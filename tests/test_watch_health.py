@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from daemon.errors import Blame
-from daemon.jobs import Failed, Message, Outcome, Task, WatchTrouble
+from daemon.jobs import Failed, Outcome, Task
+from daemon.messages import Message, WatchTrouble
 from daemon.watch import Watcher
 from tests.service_kit import copy_out
 from tests.watch_kit import Live
@@ -39,7 +40,7 @@ def make(tmp_path: Path) -> Iterator[MakeLive]:
 def hears(live: Live, name: str = "heard.jpg") -> bool:
     """A new picture is found, and by an event."""
     live.rely_on_events()
-    before, done = live.found_by["event"], live.service.parts.delivery.done
+    before, done = live.found_by["event"], live.service.parts.delivery.tally.done
     (live.hot / name).write_bytes(name.encode())
     return live.until(lambda: live.has_done(done + 1)) and live.found_by["event"] == before + 1
 
@@ -349,7 +350,7 @@ def test_pictures_that_no_event_tells_of(
 
     def write_here() -> bool:
         """Ten pictures on this machine; a sweep may see one before its event, so more than once."""
-        done = live.service.parts.delivery.done
+        done = live.service.parts.delivery.tally.done
         for number in range(10):
             (merged / "hot" / f"{done}-{number}.jpg").write_bytes(b"%d" % number)
         came = live.until(lambda: live.has_done(done + 10))

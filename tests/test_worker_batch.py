@@ -1,7 +1,7 @@
 """One bad picture in a batch of the model's does not fail its neighbours."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from PIL import Image
 
 from cvunet.images import Picture
 from daemon.errors import Blame
-from daemon.gauges import Limits
+from daemon.gauges import Limits, Memory
 from daemon.jobs import Done, Failed, Task
 from daemon.worker import Worker
 from tests.samples import RENDERING
@@ -28,6 +28,7 @@ class Choosy:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.memory: Callable[[], tuple[int, int] | None] = lambda: None
 
     def prepare(self, picture: Picture) -> NDArray[np.uint8]:
         """The network's input: here the picture itself."""
@@ -83,3 +84,15 @@ def test_broken_file_fails_before_it_meets_others(task: Any, tmp_path: Path):
     assert outcomes[0].blame is Blame.FILE
     assert isinstance(outcomes[1], Done)
     assert predictor.batches == [1]
+
+
+def test_memory_by_device():
+    """Of devices that have their own; a CPU is left out."""
+    card: Any = Choosy()
+    card.memory = lambda: (100, 1000)
+    cpu: Any = Choosy()
+    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, pixels_in_flight=1)
+    worker = Worker([card, cpu], limits)
+    worker.close()
+
+    assert worker.memory == {str(card.device): Memory(100, 1000)}

@@ -86,7 +86,7 @@ class Live:
 
     def has_done(self, pictures: int) -> bool:
         """So many results are published and their originals archived."""
-        return self.service.parts.delivery.done >= pictures
+        return self.service.parts.delivery.tally.done >= pictures
 
     def results(self) -> dict[str, bytes]:
         """Published results by their path below the drop; one drop is expected."""

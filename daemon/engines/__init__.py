@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Protocol
 
+from daemon.gauges import Memory
 from daemon.jobs import Outcome, Task
 
 
@@ -17,6 +18,10 @@ class Engine(Protocol):
     @property
     def depth(self) -> int:
         """How many tasks keep it busy; more would only wait inside."""
+
+    @property
+    def memory(self) -> dict[str, Memory]:
+        """Memory of each device that has its own; none for the machine's."""
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Begin a task. The future gets an outcome and never an exception."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
+from daemon.gauges import Memory
 from daemon.jobs import Cancelled, Outcome, Task
 
 
@@ -19,6 +20,7 @@ class DirectEngine:
         self.is_held = is_held
         self.held: list[tuple[Task, Future[Outcome]]] = []
         self.troubles: list[str] = []
+        self.memory: dict[str, Memory] = {}
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Run a task now, or keep it until `run_held`."""

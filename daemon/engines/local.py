@@ -1,5 +1,6 @@
 """The engine in this process: threads and a warm model for each device."""
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -7,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from daemon.finishing import Backdrops, Finishing
 from daemon.gauges import Limits
-from daemon.worker import Worker, open_predictor
+from daemon.predictors import check_colours, open_predictor
+from daemon.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +30,9 @@ class EngineSettings:
     is_mirrored: bool
     max_batch: int
     max_wait_s: float
+    colours: Literal["fast", "refine"]
+    backgrounds: tuple[Path, ...] = ()
+    """Pictures that results are put on."""
 
 
 def cores() -> int:
@@ -37,9 +43,10 @@ def cores() -> int:
 def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    ``on_step`` is told of each step before it begins. `InstallError` if the weights or a named
-    device are missing.
+    ``on_step`` is told of each step before it begins. `InstallError` if the weights, a
+    named device, a background or the estimator is missing.
     """
+    check_colours(settings.colours)
     predictors = []
     for device in settings.devices:
         on_step(f"loading the model for device {device}")
@@ -52,6 +59,15 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
                 is_mirrored=settings.is_mirrored,
             )
         )
+    finishing = Finishing(
+        weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
+        model={
+            "input_size": settings.input_size,
+            "precision": settings.precision,
+            "mirror": settings.is_mirrored,
+        },
+        backdrops=Backdrops(settings.backgrounds),
+    )
     threads = max(1, min(cores(), 16) // 2 + 1)
     limits = Limits(
         max_batch=settings.max_batch,
@@ -60,7 +76,7 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         finishers=threads,
         pixels_in_flight=PIXELS_IN_FLIGHT,
     )
-    worker = Worker(predictors, limits)
+    worker = Worker(predictors, limits, finishing)
     worker.warm(on_step)
     logger.info("the model is warm on %s", worker.device)
     return worker

@@ -77,11 +77,12 @@ class Ground:
         return sorted(self.outputs.glob("outputs_*"))
 
     def results(self, drop: Path) -> list[Path]:
-        """Everything visible in a drop but originals and what the daemon says about it."""
+        """Everything visible in a drop but originals, what is for review, and our own files."""
         return [
             path
             for path in regular_files(drop)
-            if path.relative_to(drop).parts[0] != "originals" and path.name not in OURS
+            if path.relative_to(drop).parts[0] not in ("originals", "review")
+            and path.name not in OURS
         ]
 
     def arrived(self) -> int:

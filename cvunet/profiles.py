@@ -1,0 +1,135 @@
+"""Colour profiles: which space a picture's colours are in, and the way from there to sRGB and back.
+
+A picture keeps its pixels if they are levels of an RGB space that has a profile; the profile goes
+into the result. Only the network's small input, and what must become RGB, is converted: by
+littlecms, relative colorimetric with black point compensation. A profile of None means sRGB.
+"""
+
+import io
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms
+
+from cvunet import bombs, icc
+
+Bytes = NDArray[np.uint8]
+Profile = ImageCms.ImageCmsProfile
+
+MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+GREY_MODES = ("1", "L", "LA")
+
+#: What littlecms and Pillow raise on profiles that are broken.
+BROKEN = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error)
+CONTRAST = 64  # levels of sRGB between black and white, which no real profile comes near
+
+ADOBE_GAMMA = 2 + 51 / 256  # Adobe RGB (1998), section 4.3.1.2
+UNCALIBRATED = 0xFFFF  # EXIF's ColorSpace where it is not sRGB
+DCF_OPTION = "R03"  # EXIF's InteropIndex where it is Adobe RGB (DCF 2.0, section 3.3.1)
+
+
+def settle(
+    image: Image.Image, exif: Image.Exif, warnings: list[str]
+) -> tuple[Image.Image, bytes | None]:
+    """The image, in a mode that `convert` makes RGB without loss, and the profile of that RGB.
+
+    CMYK and Lab are converted to sRGB. A profile that cannot be used is ignored with a warning.
+    """
+    data = image.info.get("icc_profile")
+    if not data:
+        if image.mode == "CMYK":
+            warnings.append("it is CMYK without a colour profile: its colours are approximate")
+        return image, adobe_rgb() if _says_adobe_rgb(exif) else None
+    try:
+        return _settled(image, data)
+    except BROKEN as error:
+        warnings.append(f"its colour profile cannot be used and is ignored: {error}")
+        return image, None
+
+
+def _settled(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes | None]:
+    if len(data) > bombs.METADATA_BYTES:
+        raise ValueError("it is too large")
+    (size,) = struct.unpack_from(">I", data)
+    if size > len(data):  # littlecms does not mind, but others who open the result would
+        raise ValueError("it is cut short")
+    data = data[:size]
+    profile = Profile(io.BytesIO(data))
+    space = profile.profile.xcolor_space.strip()
+    mode, is_grey = MODES.get(space), image.mode in GREY_MODES
+    # Grey pictures with an RGB profile are common and mean what they say.
+    if mode is None or (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and not is_grey):
+        raise ValueError(f"it is for {space}, the picture is {image.mode}")
+    _check_contrast(profile, mode)
+    if mode == "RGB":
+        return image, data
+    if mode == "L" and (twin := icc.grey_twin(data)) is not None:
+        return image, twin
+    return _converted(image.convert(mode), profile, _srgb()), None
+
+
+def _check_contrast(profile: Profile, mode: str) -> None:
+    """`ValueError` for what parses well and yet makes every picture black, white or negative."""
+    if mode == "LAB":
+        return
+    ends = Image.new(mode, (2, 1))  # nothing, and all that there is
+    ends.putpixel((1, 0), (255,) * len(ends.getbands()))
+    nothing, everything = np.asarray(_converted(ends, profile, _srgb())).astype(int).sum(2)[0] // 3
+    contrast = nothing - everything if mode == "CMYK" else everything - nothing
+    if contrast < CONTRAST:
+        raise ValueError("it makes white no lighter than black")
+
+
+def adobe_rgb() -> bytes:
+    """A profile of that space, for files that only name it."""
+    return icc.rgb_profile("Adobe RGB compatible", icc.ADOBE_PRIMARIES, icc.gamma(ADOBE_GAMMA))
+
+
+def _says_adobe_rgb(exif: Image.Exif) -> bool:
+    """Cameras write no profile, but a word in EXIF."""
+    if exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace) != UNCALIBRATED:
+        return False
+    index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
+    return str(index).rstrip("\0") == DCF_OPTION
+
+
+def to_srgb(rgb: Bytes, profile: bytes | None) -> Bytes:
+    """HxWx3 in the profile's space to sRGB."""
+    if profile is None:
+        return rgb
+    return _between(rgb, Profile(io.BytesIO(profile)), _srgb())
+
+
+def from_srgb(rgb: Bytes, profile: bytes | None) -> Bytes:
+    """HxWx3 in sRGB to the profile's space; colours outside of it are clipped."""
+    if profile is None:
+        return rgb
+    return _between(rgb, _srgb(), Profile(io.BytesIO(profile)))
+
+
+def colour_from_srgb(colour: tuple[int, int, int], profile: bytes | None) -> tuple[int, int, int]:
+    """One colour, 0..255."""
+    red, green, blue = from_srgb(np.array([[colour]], np.uint8), profile)[0, 0]
+    return int(red), int(green), int(blue)
+
+
+def _between(rgb: Bytes, source: Profile, target: Profile) -> Bytes:
+    return np.array(_converted(Image.fromarray(np.ascontiguousarray(rgb)), source, target))
+
+
+def _srgb() -> Profile:
+    return Profile(ImageCms.createProfile("sRGB"))
+
+
+def _converted(image: Image.Image, source: Profile, target: Profile) -> Image.Image:
+    converted = ImageCms.profileToProfile(
+        image,
+        source,
+        target,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    assert converted is not None
+    return converted

@@ -1,0 +1,113 @@
+"""The samples of a decoded image as arrays: colours and alpha apart, with all their bits.
+
+Pillow has no mode for colours of 16 bits and shows their upper 8; OpenCV decodes them whole.
+"""
+
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from cvunet import depth
+from cvunet.depth import Bytes, Samples
+
+TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_EXTRA, TIFF_SAMPLE_FORMAT = 258, 262, 338, 339  # TIFF 6.0
+TIFF_RGB, TIFF_UNSIGNED, TIFF_PREMULTIPLIED = 2, 1, 1
+PNG_DEPTH_AT = 24  # of its first bytes; the colour's type follows
+PNG_GREY = 0
+RGB_ORDER = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+
+
+def is_deep_grey(image: Image.Image) -> bool:
+    """Grey of more than 8 bits, by Pillow's modes."""
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+def alpha_of(image: Image.Image) -> Bytes | None:
+    """The file's own transparency, whichever way its format tells it; None if it has none."""
+    if not image.has_transparency_data:
+        return None
+    if image.mode.startswith("I"):  # 16 bit grey, one level of which stands for transparent
+        seen = np.asarray(image) != image.info["transparency"]
+        levels: Bytes = np.where(seen, np.uint8(255), np.uint8(0))
+        return levels
+    with_alpha = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
+    alpha: Bytes = np.array(with_alpha.getchannel("A"))
+    return alpha
+
+
+def grey(image: Image.Image) -> Samples:
+    """Deep grey HxW, in 8 bits if the file has no more; Pillow itself would clip it to white."""
+    tags = getattr(image, "tag_v2", {})  # TIFF's; empty for other formats
+    stored = np.asarray(image)
+    if image.mode == "I" and tags and tags.get(TIFF_SAMPLE_FORMAT, (1,)) == (TIFF_UNSIGNED,):
+        stored = stored.view(np.uint32)  # Pillow has no mode for unsigned
+    values = np.nan_to_num(stored.astype(np.float32), posinf=0.0)
+    white = _white_level(image, values)
+    shares = np.clip(values / np.float32(white), 0, 1)
+    if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is zero, which Pillow heeds up to 8 bits only
+        shares = 1 - shares
+    return depth.quantised(shares, 8 if white == 255 and image.mode != "F" else 16)
+
+
+def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
+    """The level that means white: fixed at 16 bits, else the smallest usual one that holds all."""
+    if image.mode.startswith("I;16"):
+        bits = getattr(image, "tag_v2", {}).get(TIFF_BITS, (16,))  # TIFF has 12 bit grey as well
+        return float(2 ** int(bits[0]) - 1)
+    if image.mode == "I" and image.format == "PPM":
+        return 65535.0  # Pillow spreads every deep PPM over 16 bits
+    levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+    peak = float(values.max())
+    return next((level for level in levels if peak <= level), peak)
+
+
+def deep_colours(
+    stream: BinaryIO, image: ImageFile.ImageFile, warnings: list[str]
+) -> NDArray[np.uint16] | None:
+    """HxWx3 or HxWx4 of a loaded PNG or TIFF whose colours have 16 bits; None for all others.
+
+    Two decoders must agree on the picture, else the 8 bits of the first are used, with a warning.
+    """
+    if not _has_deep_colours(stream, image):
+        return None
+    stream.seek(0)
+    encoded = np.frombuffer(stream.read(), np.uint8)
+    try:
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    channels = 4 if image.has_transparency_data else 3
+    if pixels is not None and pixels.ndim == 3 and pixels.dtype == np.uint16:
+        ordered = cv2.cvtColor(pixels, RGB_ORDER[pixels.shape[2]]).astype(np.uint16, copy=False)
+        deep = np.ascontiguousarray(ordered[..., :channels])
+        if _agree(deep, image):
+            return deep
+    warnings.append("its 16 bit colours are of an unusual kind: only their upper 8 bits are used")
+    return None
+
+
+def _has_deep_colours(stream: BinaryIO, image: ImageFile.ImageFile) -> bool:
+    if image.format == "PNG":
+        stream.seek(PNG_DEPTH_AT)
+        bits, kind = stream.read(2)
+        return bits == 16 and kind != PNG_GREY
+    if image.format != "TIFF":
+        return False
+    tags = image.tag_v2  # type: ignore[attr-defined]  # TIFF's own
+    return (
+        set(tags.get(TIFF_BITS, ())) == {16}
+        and tags.get(TIFF_PHOTOMETRIC) == TIFF_RGB
+        and set(tags.get(TIFF_SAMPLE_FORMAT, (TIFF_UNSIGNED,))) == {TIFF_UNSIGNED}
+        and tags.get(TIFF_EXTRA, (0,))[0] != TIFF_PREMULTIPLIED
+    )
+
+
+def _agree(deep: Samples, image: Image.Image) -> bool:
+    """The same size, and colours whose upper 8 bits Pillow has read as well."""
+    seen = np.asarray(image.convert("RGB"))
+    if deep.shape[:2] != seen.shape[:2]:
+        return False
+    return bool(cv2.absdiff((deep[..., :3] >> 8).astype(np.uint8), seen).max() <= 1)

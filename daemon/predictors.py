@@ -1,0 +1,45 @@
+"""Warm predictors, opened and checked; the library's errors become the daemon's here."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Unpack
+
+from cvunet import errors as cvunet_errors
+from cvunet import foreground, matting, weights
+from cvunet.matting import Predictor
+from daemon.errors import DeviceError, InstallError, PictureError
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the library's errors into the daemon's at the border."""
+    try:
+        yield
+    except cvunet_errors.ImageError as error:
+        raise PictureError(str(error)) from error
+    except cvunet_errors.DeviceError as error:
+        raise DeviceError(str(error)) from error
+    except (cvunet_errors.WeightsError, cvunet_errors.EstimatorError) as error:
+        raise InstallError(str(error)) from error
+
+
+def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) -> Predictor:
+    """The model on a device; `InstallError` if weights or device are missing."""
+    try:
+        return matting.open_predictor(file, device=device, **options)
+    except cvunet_errors.CvunetError as error:
+        raise InstallError(str(error)) from error
+
+
+def check_weights(path: Path, *, devices: Sequence[str] = ()) -> list[str]:
+    """What the devices are called here; `InstallError`, `DeviceError` if anything is not there."""
+    with translated():
+        weights.load(path)
+        return [str(matting.choose_device(name)) for name in devices]
+
+
+def check_colours(estimator: foreground.Estimator) -> None:
+    """Load what the estimation of colours needs; `InstallError` if the extra is missing."""
+    with translated():
+        foreground.prepare(estimator)
