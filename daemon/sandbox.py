@@ -59,9 +59,9 @@ def writable(config: Config, base: Path) -> list[Path]:
 
 
 def readable(config: Config, base: Path) -> list[Path]:
-    """Hot folders that are only read."""
+    """Hot folders that are only read, and pictures that results are put on."""
     kept = {f.path for f in all_folders(config, base) if f.originals == "keep"}
-    return sorted(kept)
+    return sorted(kept.union(hot_folders.backgrounds(config, base)))
 
 
 def all_folders(config: Config, base: Path) -> list[HotFolder]:

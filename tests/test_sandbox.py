@@ -49,6 +49,13 @@ def test_kept_folder_is_only_read(tmp_path: Path):
     assert 'BindReadOnlyPaths="-/home/ann/hot"' in found
 
 
+def test_background_picture_in_a_home_is_bound(tmp_path: Path):
+    """The engine decodes it at the start."""
+    found = settings(tmp_path, {"path": "/srv/a/hot", "output": {"background": "/home/ann/b.png"}})
+
+    assert 'BindReadOnlyPaths="-/home/ann/b.png"' in found
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("a b", "a b"), ("50%", "50%%"), ('"', '\\"'), ("\\", "\\\\")]
 )
