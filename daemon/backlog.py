@@ -39,6 +39,10 @@ class Backlog:
         """It has been taken, or there is nothing to take."""
         self.folders.get(folder, {}).pop(path, None)
 
+    def forget_folder(self, folder: str) -> None:
+        """It goes, or is looked at anew."""
+        self.folders.pop(folder, None)
+
     def end_sweep(self, folder: str, *, monotonic: float) -> None:
         """All that is there was noted at this moment or later: forget the rest."""
         lying = self.folders.get(folder, {})

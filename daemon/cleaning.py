@@ -33,7 +33,7 @@ def clean(
     config_path: Path | None,
     *,
     is_dry: bool,
-    start_logging: Callable[[str], None],
+    start_logging: Callable[[str, str], None],
     local_now: datetime,
 ) -> Iterator[str]:
     """One line for all that goes or would go. `InstallError` if a daemon runs: it cleans.
@@ -41,7 +41,7 @@ def clean(
     The date is believed as it is: a person has asked, and may look first.
     """
     config, base = configuration.load(config_path)
-    start_logging(config.log.level)
+    start_logging(config.log.level, config.log.format)
     places = find_places(config, base)
     if is_dry:
         yield from dry_run(places, local_now)

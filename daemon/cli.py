@@ -14,7 +14,7 @@ from typing import NoReturn, ParamSpec
 
 import click
 
-from daemon import __version__
+from daemon import __version__, journal
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
@@ -30,7 +30,6 @@ from daemon.errors import (
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 config_option = click.option(
     "--config",
@@ -85,7 +84,7 @@ def run(config_path: Path | None) -> int:
     """Watch the hot folders and serve until SIGTERM."""
     from daemon import running
 
-    return running.serve(config_path, start_logging=start_logging, on_signal=on_signal)
+    return running.serve(config_path, start_logging=journal.start, on_signal=on_signal)
 
 
 @main.command()
@@ -95,7 +94,7 @@ def once(config_path: Path | None) -> int:
     """Process what the hot folders hold now, then exit: for cron."""
     from daemon import running
 
-    failed = running.once(config_path, start_logging=start_logging, on_signal=on_signal)
+    failed = running.once(config_path, start_logging=journal.start, on_signal=on_signal)
     return EXIT_SOME_FAILED if failed else 0
 
 
@@ -111,7 +110,7 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
     from daemon import running
 
     failed = running.batch(
-        source, out, config_path, start_logging=start_logging, on_signal=on_signal
+        source, out, config_path, start_logging=journal.start, on_signal=on_signal
     )
     return EXIT_SOME_FAILED if failed else 0
 
@@ -131,7 +130,7 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     """Cut out single pictures."""
     from daemon import cutting
 
-    results = cutting.cut(files, out, config_path, start_logging=start_logging)
+    results = cutting.cut(files, out, config_path, start_logging=journal.start)
     for result in results:
         if result.target is None:
             complain(f"{printable(result.source)}: {result.reason}")
@@ -209,8 +208,20 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
 
     local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time
     for line in cleaning.clean(
-        config_path, is_dry=is_dry, start_logging=start_logging, local_now=local_now
+        config_path, is_dry=is_dry, start_logging=journal.start, local_now=local_now
     ):
+        click.echo(line)
+    return 0
+
+
+@main.command("systemd-paths")
+@config_option
+@answering
+def systemd_paths(config_path: Path | None) -> int:
+    """Print the drop-in that lets the unit's sandbox reach all configured folders."""
+    from daemon import sandbox
+
+    for line in sandbox.lines(config_path):
         click.echo(line)
     return 0
 
@@ -245,44 +256,23 @@ def show(lines: Iterable[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class JournalFormatter(logging.Formatter):
-    """Gives each line its level as the journal reads it; the time it has of its own."""
-
-    PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
-
-    def format(self, record: logging.LogRecord) -> str:
-        """All lines, those of a traceback too."""
-        levels = (number for level, number in self.PRIORITIES if record.levelno >= level)
-        prefix = f"<{next(levels, 7)}>"
-        return "\n".join(prefix + line for line in super().format(record).splitlines())
-
-
-def is_journal() -> bool:
-    """Standard error goes to the journal; the variable alone is inherited by others, too."""
-    status = os.fstat(sys.stderr.fileno())
-    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
-
-
 def complain(line: str) -> None:
     """An error that ends a command, for a person at a terminal or in the journal."""
-    click.echo(f"{'<3>' if is_journal() else ''}cvunetd: {line}", err=True)
+    click.echo(f"{'<3>' if journal.is_journal() else ''}cvunetd: {line}", err=True)
 
 
-def start_logging(level: str) -> None:
-    """Lines on standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    if is_journal():
-        handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter(FORMAT))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
+    """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
 
-
-def on_signal(stop: Callable[[int], None]) -> None:
-    """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once."""
+    SIGHUP calls ``reload``, where there is something to reload.
+    """
     seen: list[int] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            if reload is not None:
+                reload()
+            return
         if seen:
             os._exit(128 + number)
         seen.append(number)
@@ -290,3 +280,5 @@ def on_signal(stop: Callable[[int], None]) -> None:
 
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, handler)
+    if reload is not None:
+        signal.signal(signal.SIGHUP, handler)

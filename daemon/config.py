@@ -118,8 +118,9 @@ class Metrics(Section):
 
 
 class Log(Section):
-    """How much is said."""
+    """How much is said, and in which form."""
 
+    format: Literal["auto", "plain", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -41,11 +41,11 @@ def cut(
     out: Path,
     config_path: Path | None,
     *,
-    start_logging: Callable[[str], None],
+    start_logging: Callable[[str, str], None],
 ) -> list[Result]:
     """Cut pictures out into a folder, or one into a file."""
     config, base = configuration.load(config_path)
-    start_logging("warning")
+    start_logging("warning", config.log.format)
     output = hot_folders.merged_output(config, OutputOverrides())
     rendering = hot_folders.rendering(config, base, output)
     targets = choose_targets(sources, out, rendering)

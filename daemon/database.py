@@ -137,6 +137,10 @@ class Database:
             row: Row | None = self.db.execute(question, values).fetchone()
             return row
 
+    def answer(self) -> None:
+        """Read something; `LedgerError` if that fails, nothing at all if the disk hangs."""
+        self.first("SELECT count(*) FROM sqlite_schema")
+
     def check_writable(self) -> None:
         """`LedgerError` if nothing can be committed; writes what is there already.
 

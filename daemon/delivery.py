@@ -4,8 +4,9 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from daemon import files, store
+from daemon import events, files, store
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError, blame, describe, printable
+from daemon.fields import about, about_done, about_failed
 from daemon.intake import AFTER_OTHERS_S, Shelf
 from daemon.jobs import (
     MAX_ATTEMPTS,
@@ -18,7 +19,7 @@ from daemon.jobs import (
     Outcome,
     State,
 )
-from daemon.originals import Originals, about
+from daemon.originals import Originals
 from daemon.results import NameTaken, Results
 from daemon.tally import Tally, Verdict
 
@@ -39,8 +40,8 @@ class Delivery:
         self.quarantine = quarantine
         self.originals = Originals(shelf)
         self.results = Results(shelf)
-        self.unarchived: set[str] = set()
-        """Published, but the original has not been put beside it yet."""
+        self.unarchived: dict[str, Done | None] = {}
+        """Published, but the original has not been put beside it yet; None after a crash."""
         self.next_try = 0.0
         self.tally = Tally()
 
@@ -61,7 +62,8 @@ class Delivery:
     def stumble(self, folder: HotFolder, job: Job, error: OSError, *, now: float) -> None:
         """Files could not be moved as the outcome demands."""
         failed = Failed(blame(error), describe(error))
-        logger.warning("%s: %s", printable(job.relative), failed.reason, extra=about(job))
+        fields = about(job) | {"STAGE": "deliver", "ERROR": failed.reason}
+        logger.warning("%s: %s", printable(job.relative), failed.reason, extra=fields)
         try:
             self.settle_failure(folder, job, failed, now=now)
         except OSError as again:
@@ -86,7 +88,7 @@ class Delivery:
             job = renewed
         tell_doubts(job, done)
         self.tally.time(done)
-        self.publish(folder, self.results.note(folder, job, done), now=now)
+        self.publish(folder, self.results.note(folder, job, done), now=now, done=done)
 
     def redo(self, folder: HotFolder, job: Job, current: Identity, *, now: float) -> None:
         """The original changed while it was cut out: the result is of a version that is gone."""
@@ -105,47 +107,43 @@ class Delivery:
             return None
         return self.shelf.ledger.note_version(job, current, now=now)
 
-    def publish(self, folder: HotFolder, job: Job, *, now: float) -> None:
+    def publish(self, folder: HotFolder, job: Job, *, now: float, done: Done | None = None) -> None:
         """What has been made and noted gets its names; also after a crash."""
         try:
             job = self.results.publish(folder, job)
         except NameTaken as error:
             self.settle_failure(folder, job, Failed(Blame.FILE, str(error), is_final=True), now=now)
             return
-        self.finish(job, now=now)
+        self.finish(job, now=now, done=done)
 
-    def finish(self, job: Job, *, now: float) -> None:
+    def finish(self, job: Job, *, now: float, done: Done | None) -> None:
         """Put the original away and close the job; where that fails, try again later."""
-        self.unarchived.add(job.id)
+        self.unarchived[job.id] = done
         try:
             job = self.originals.put_away(self.results.show(job))
         except OSError as error:
-            logger.error(  # the cause is an operating system's, the text says it all
-                "%s is published, but its original could not be put away: %s; trying again",
-                printable(job.target),
-                describe(error),
-                extra=about(job),
-            )
+            text = "%s is published, but its original could not be put away: %s; trying again"
+            logger.error(text, printable(job.target), describe(error), extra=about(job))
             if blame(error) is Blame.MACHINE:
                 self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
             return
         self.shelf.ledger.finish(job, now=now)
-        self.unarchived.remove(job.id)
+        del self.unarchived[job.id]
         self.shelf.drops.touch(job.drop)
         self.tally.count_done(job, now=now)
-        logger.info("done %s", printable(job.target), extra=about(job))
+        logger.info("done %s", printable(job.target), extra=about_done(job, done))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
         if not self.unarchived or monotonic < self.next_try:
             return
         self.next_try = monotonic + UNARCHIVED_S
-        for job_id in sorted(self.unarchived):
+        for job_id, done in list(self.unarchived.items()):
             job = self.shelf.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
-                self.unarchived.remove(job_id)  # closed already: only the ledger's answer was lost
+                del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
             elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
-                self.finish(job, now=now)
+                self.finish(job, now=now, done=done)
 
     # --- a picture that did not -----------------------------------------------------------
 
@@ -157,9 +155,9 @@ class Delivery:
             case Blame.FILE if failed.is_final:
                 self.reject(job, failed.reason, now=now)
             case Blame.FILE:
-                self.reject_or_defer(folder, job, failed.reason, now=now)
+                self.reject_or_defer(folder, job, failed, now=now)
             case Blame.UNKNOWN:
-                self.retry_or_reject(job, failed.reason, now=now)
+                self.retry_or_reject(job, failed, now=now)
             case Blame.MACHINE:
                 self.shelf.standby.enter(folder, text)
                 # Later than others: if it is this picture alone, it must not hold them up.
@@ -168,7 +166,7 @@ class Delivery:
                 if self.shelf.standby.confirm(folder, text):
                     self.release(job, reason=failed.reason)
                 else:
-                    self.retry_or_reject(job, failed.reason, now=now)
+                    self.retry_or_reject(job, failed, now=now)
             case Blame.DEVICE | Blame.INSTALL:
                 with suppress(LedgerError):  # the process ends, whatever the ledger says
                     self.release(job, reason=failed.reason)
@@ -182,14 +180,15 @@ class Delivery:
         except OSError as error:
             logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
 
-    def reject_or_defer(self, folder: HotFolder, job: Job, reason: str, *, now: float) -> None:
+    def reject_or_defer(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """A young file may still be on its way: a scanner pauses, a copy stalls."""
+        reason = failed.reason
         current = files.identity(job.source)
         if current is None and self.shelf.standby.confirm(folder, reason):
             self.release(job, reason=reason)
             return
         if current is None and job.attempts < MAX_ATTEMPTS:
-            self.retry_or_reject(job, reason, now=now)  # a share may be away for a moment
+            self.retry_or_reject(job, failed, now=now)  # a share may be away for a moment
             return
         if current is not None and current != job.identity:
             renewed = self.renew(job, current, now=now)
@@ -204,20 +203,23 @@ class Delivery:
             self.tally.count(job, Verdict.DEFERRED)
             self.release(job, reason=reason, not_before=now + wait_s)
             return
-        self.reject(job, reason, now=now)
+        self.reject(job, reason, now=now, stage=failed.stage)
 
-    def retry_or_reject(self, job: Job, reason: str, *, now: float) -> None:
+    def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
         """Unforeseen trouble may pass; three starts are enough."""
+        reason = failed.reason
         if job.attempts >= MAX_ATTEMPTS:
-            self.reject(job, f"{reason} (given up after {job.attempts} attempts)", now=now)
+            reason = f"{reason} (given up after {job.attempts} attempts)"
+            self.reject(job, reason, now=now, stage=failed.stage)
             return
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.shelf.ledger.retry(job, not_before=not_before, reason=reason)
         self.requeue(job, attempts=job.attempts, not_before=not_before)
         self.tally.count(job, Verdict.RETRIED)
-        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=about(job))
+        fields = about_failed(job, reason, failed.stage, event=events.RETRIED)
+        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
 
-    def reject(self, job: Job, reason: str, *, now: float) -> None:
+    def reject(self, job: Job, reason: str, *, now: float, stage: str = "") -> None:
         """Into quarantine with its reason; a kept original stays where it is."""
         folder = self.shelf.folders[job.folder]
         root = self.quarantine / folder.name
@@ -225,13 +227,13 @@ class Delivery:
         if quarantine is None or self.is_foreign(job, quarantine):
             quarantine = store.free_quarantine(root, job.relative)
         job = self.shelf.ledger.note_quarantine(job, quarantine=quarantine, reason=reason)
-        self.put_in_quarantine(job, now=now)
+        self.put_in_quarantine(job, now=now, stage=stage)
 
     def is_foreign(self, job: Job, quarantine: Path) -> bool:
         """Another file lies where an interrupted rejection wanted to put this one."""
         return files.exists(quarantine) and not files.is_same_content(job.source, quarantine)
 
-    def put_in_quarantine(self, job: Job, *, now: float) -> None:
+    def put_in_quarantine(self, job: Job, *, now: float, stage: str = "") -> None:
         """Move and close; also what is left of a rejection that a crash interrupted."""
         assert job.quarantine is not None
         store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=job.is_kept)
@@ -239,7 +241,8 @@ class Delivery:
         self.shelf.ledger.fail(job, reason=job.reason, now=now)
         self.shelf.drops.touch(job.drop)
         self.tally.count(job, Verdict.FAILED)
-        logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=about(job))
+        fields = about_failed(job, job.reason, stage, event=events.REJECTED)
+        logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
 
     # --- back into the queue --------------------------------------------------------------
 

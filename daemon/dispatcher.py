@@ -9,7 +9,8 @@ from daemon import files
 from daemon.engines import Engine
 from daemon.errors import blame, describe
 from daemon.intake import Shelf
-from daemon.jobs import Ended, Failed, HotFolder, Job, Message, Outcome, Task
+from daemon.jobs import Failed, HotFolder, Job, Outcome, Task
+from daemon.messages import Ended, Message
 from daemon.naming import names
 from daemon.results import NameTaken, check_clash
 

@@ -7,6 +7,10 @@ from pathlib import Path
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BROKEN = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the queue
+#: What helps where the unit's sandbox is in the way.
+READ_ONLY_ADVICE = (
+    "under systemd add the folder to ReadWritePaths=, as `cvunetd systemd-paths` prints it"
+)
 EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
 
 
@@ -115,7 +119,7 @@ def describe(error: BaseException) -> str:
     """One line for logs and reason files."""
     text = printable(" ".join(str(error).split()))
     if isinstance(error, OSError) and error.errno == errno.EROFS:
-        text += "; under systemd add the folder to ReadWritePaths="
+        text += f"; {READ_ONLY_ADVICE}"
     if isinstance(error, DaemonError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

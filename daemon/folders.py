@@ -3,12 +3,13 @@
 import os
 import stat
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from daemon import store
 from daemon.config import Config, Folder, Model
-from daemon.errors import InstallError, MachineError, describe, is_passing
+from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
 from daemon.jobs import Framing, HotFolder, Rendering
 from daemon.outputconfig import Crop, Output, OutputOverrides
 from daemon.presets import PRESETS
@@ -153,11 +154,16 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
     )
 
 
-def hot_folders(config: Config, base: Path) -> list[HotFolder]:
-    """All folders, checked against each other; `InstallError` has one line for each fault."""
+def hot_folders(
+    config: Config, base: Path, *, known: Container[Path] = frozenset()
+) -> list[HotFolder]:
+    """All folders, checked against each other; `InstallError` has one line for each fault.
+
+    ``known`` are hot folders that work already: one whose share is away just now is waited for.
+    """
     folders = [hot_folder(config, base, folder) for folder in config.folders]
     faults = [
-        *missing(folders),
+        *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
         *twins(folders),
         *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
@@ -200,16 +206,13 @@ def fault_of(folder: HotFolder) -> str:
         if os.access(folder.path, os.R_OK | os.X_OK | (0 if is_kept else os.W_OK)):
             return ""
         if not is_kept and os.statvfs(folder.path).f_flag & os.ST_RDONLY:
-            return (
-                f"folder {folder.path} is read-only: under systemd add it to ReadWritePaths=,"
-                " or set originals: keep"
-            )
+            return f"folder {folder.path} is read-only: {READ_ONLY_ADVICE}, or set originals: keep"
     except OSError as error:
         if is_passing(error):  # systemd shall try again
             raise MachineError(f"folder {folder.path}: {describe(error)}") from error
         return (
             f"folder {folder.path} cannot be entered ({error.strerror}): mend the modes of the"
-            " folders above; under systemd see ProtectHome="
+            " folders above; under systemd `cvunetd systemd-paths` prints what ProtectHome= hides"
         )
     return (
         f"folder {folder.path} may not be {'read' if is_kept else 'written'} by this user:"

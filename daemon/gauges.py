@@ -6,6 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+
+#: In the order in which a picture goes through them.
+STAGES = ("decode", "network", "judge", "finish", "encode")
+#: A batch may take so many times as long as the slowest before it, picture for picture.
+SLACK = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,40 @@ class Counter:
         """Change the number."""
         with self.lock:
             self.value += amount
+
+
+class Pulse:
+    """Tells how long one thread has been in one piece of work, and how long that may be."""
+
+    def __init__(self) -> None:
+        self.slowest_s = 0.0
+        """Per picture, of all pieces so far; the warm-up's are the first."""
+        self.current: tuple[float, float] | None = None
+        """When the piece in work began and what it may take: one value, so that both agree."""
+
+    @contextmanager
+    def busy(self, pictures: int) -> Iterator[None]:
+        """A piece of work: the more there is in it, the longer it may take."""
+        began = time.monotonic()
+        self.current = began, SLACK * self.slowest_s * pictures
+        try:
+            yield
+            self.slowest_s = max(self.slowest_s, (time.monotonic() - began) / pictures)
+        finally:
+            self.current = None
+
+    def is_overdue(self, monotonic: float, *, patience_s: float) -> bool:
+        """The piece in work takes longer than it may, and than ``patience_s`` in any case."""
+        current = self.current
+        if current is None:
+            return False
+        began, allowed_s = current
+        return monotonic - began > max(allowed_s, patience_s)
+
+
+def stage_of(seconds: dict[str, float]) -> str:
+    """The first stage that has not ended yet."""
+    return next(stage for stage in chain(STAGES, ("",)) if stage not in seconds)
 
 
 #: Upper bounds in seconds: from a thumbnail's decoding to a picture that waited an hour.

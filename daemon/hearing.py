@@ -55,6 +55,16 @@ class Hearing:
         if self.watcher is not None:
             self.watcher.start()
 
+    def forget(self, folder: HotFolder) -> None:
+        """Let go of a folder that goes or has other settings; a sweep begins with it anew."""
+        if self.watcher is not None:
+            self.watcher.remove(folder)
+        self.canary.forget(folder.name)
+        self.polled.pop(folder.name, None)
+        self.weighed.pop(folder.name, None)
+        self.unheeded.discard(folder.name)
+        self.vouched.discard(folder.name)
+
     def stop(self) -> None:
         """End all watches."""
         if self.watcher is not None:
@@ -217,7 +227,8 @@ class Hearing:
         if folder.name not in self.polled:
             text = "folder %s (%s) is polled every %g s: %s"
             place = printable(folder.path)
-            logger.log(level, text, folder.name, place, POLL_S, polled.reason)
+            fields = {"HOT_FOLDER": folder.name, "ERROR": polled.reason}
+            logger.log(level, text, folder.name, place, POLL_S, polled.reason, extra=fields)
         self.polled[folder.name] = polled
         self.unheeded.discard(folder.name)
 

@@ -4,7 +4,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from daemon import files, scan, store, tree
 from daemon.backlog import Backlog
 from daemon.drops import Drops
 from daemon.errors import Blame, blame, describe, printable
+from daemon.fields import about
 from daemon.jobqueue import JobQueue
-from daemon.jobs import Hint, HotFolder, Identity, Job, Seen
+from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger import Ledger
+from daemon.messages import Seen
 from daemon.naming import names, new_id
 from daemon.records import Records
 from daemon.settle import Settle, Settled
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 #: A file that cannot be taken though its folder is well is left alone for so long.
 REFUSED_S = 600.0
 AFTER_OTHERS_S = 20.0
+#: Looking at so many files is progress; on a slow share it takes some seconds.
+STEP_FILES = 200
 WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
 
 
@@ -40,6 +44,13 @@ class Shelf:
     standby: Standby
     local_time: Callable[[float], datetime]
     """UTC seconds to local time."""
+    leaving: set[str] = field(default_factory=set)
+    """Folders that take nothing in any more, but have pictures in work."""
+
+    @property
+    def open_folders(self) -> list[HotFolder]:
+        """Those that pictures are taken from."""
+        return [folder for folder in self.folders.values() if folder.name not in self.leaving]
 
     def day(self, moment: float) -> date:
         """The local date of a moment, UTC seconds: what ``{date}`` in names means."""
@@ -62,6 +73,15 @@ class Intake:
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
         self.refused: dict[Path, float] = {}
+        self.on_step: Callable[[], object] = lambda: None
+        """Called now and then during a long look: it gets on."""
+
+    def forget(self, name: str) -> None:
+        """A folder goes or has other settings: what settles in it is found again, if at all."""
+        self.settle.forget_folder(name)
+        self.backlog.forget_folder(name)
+        for known in (self.hinted, self.missed, self.swept_at):
+            known.pop(name, None)
 
     @property
     def found_by(self) -> Counter[str]:
@@ -78,7 +98,7 @@ class Intake:
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
         folder = self.shelf.folders.get(seen.folder)
-        if folder is None or not concerns(seen, folder):
+        if folder is None or folder.name in self.shelf.leaving or not concerns(seen, folder):
             return
         self.hinted[folder.name] += 1
         if self.shelf.standby.has(folder.name):
@@ -106,7 +126,10 @@ class Intake:
     ) -> None:
         """Track all pictures below ``top``."""
         try:
-            for path in scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped):
+            found = scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped)
+            for number, path in enumerate(found):
+                if number % STEP_FILES == 0:
+                    self.on_step()
                 self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
             if top == folder.path or error.errno not in scan.PASSED_OVER:
@@ -143,7 +166,9 @@ class Intake:
         for settled in self.settle.ready(monotonic, limit=self.shelf.queue.room):
             folder = self.shelf.folders.get(settled.folder)
             # A folder that rests is swept when it resumes.
-            if folder is not None and not self.shelf.standby.has(folder.name):
+            if folder is None or folder.name in self.shelf.leaving:
+                continue
+            if not self.shelf.standby.has(folder.name):
                 taken += self.accept(folder, settled, monotonic=monotonic, now=now)
         return taken
 
@@ -165,7 +190,7 @@ class Intake:
         self.found[folder.name, job.found_by] += 1
         self.shelf.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
-        logger.info("%s %s", where, printable(settled.path), extra={"JOB": job.id})
+        logger.info("%s %s", where, printable(settled.path), extra=about(job))
         return True
 
     def refuse(

@@ -228,6 +228,8 @@ class Failed:
 
     blame: Blame
     reason: str
+    stage: str = ""
+    """Where in the pipeline it failed; empty if outside of it."""
     is_final: bool = False
     """To wait until the picture is older cannot help."""
 
@@ -238,41 +240,6 @@ class Cancelled:
 
 
 Outcome = Done | Failed | Cancelled
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Message: look at this path."""
-
-    folder: str
-    path: Path
-    hint: Hint
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Message: the worker is through with a job."""
-
-    job_id: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Message: a signal asks us to end."""
-
-    signal: int
-
-
-@dataclass(frozen=True, slots=True)
-class WatchTrouble:
-    """Message: the operating system dropped events, or a watch broke; scan the folder at once."""
-
-    folder: str
-    reason: str
-
-
-Message = Seen | Ended | Stop | WatchTrouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """One owner for a folder: a lock that dies with its process."""
 
+import errno
 import fcntl
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.errors import InstallError
+from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
 
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
 PROBE_S = 0.1
@@ -57,6 +59,28 @@ class Lock:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+
+def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
+    """Take locks, each with what it stands for, or none of them.
+
+    `InstallError` names one that another holds; `MachineError` tells of trouble that passes.
+    """
+    taken = []
+    try:
+        for lock, what in wanted:
+            lock.take(what)
+            taken.append(lock)
+    except (OSError, InstallError) as error:
+        for lock in taken:
+            lock.release()
+        if isinstance(error, InstallError):
+            raise
+        if is_passing(error):  # systemd shall try again
+            raise MachineError(f"no lock can be taken: {describe(error)}") from error
+        advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
+        text = f"{error.filename} cannot be written: {error.strerror}{advice}"
+        raise InstallError(text) from error
 
 
 def is_locked_within(descriptor: int, pause_s: float) -> bool:

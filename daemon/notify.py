@@ -1,11 +1,19 @@
 """Word to systemd, where there is one."""
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from daemon.errors import describe, printable
 
 logger = logging.getLogger(__name__)
+
+MICRO = 1_000_000
+#: How long the next step of loading or stopping may take. Said again before each step: a disk
+#: that reads a gigabyte of libraries and weights, or a GPU that plans a batch, needs minutes.
+STEP_S = 180.0
+#: What a process that we start must not inherit: it would speak for us.
+OURS_ALONE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 Send = Callable[[str], object]
 
@@ -17,6 +25,24 @@ def find_send() -> Send | None:
     except ImportError:
         return None
     return daemon.notify  # type: ignore[no-any-return]  # the package has no types
+
+
+def watchdog_s(environment: Mapping[str, str]) -> float:
+    """How long systemd waits for a sign of progress from this process; 0 if it does not.
+
+    sd_watchdog_enabled(3): ``WATCHDOG_PID``, if it is set, must be ours.
+    """
+    try:
+        interval_s = int(environment.get("WATCHDOG_USEC", "0")) / MICRO
+        owner = int(environment.get("WATCHDOG_PID", os.getpid()))
+    except ValueError:
+        return 0.0
+    return interval_s if owner == os.getpid() and interval_s > 0 else 0.0
+
+
+def for_children(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that we start: it has no word with systemd."""
+    return {key: value for key, value in environment.items() if key not in OURS_ALONE}
 
 
 class Notifier:
@@ -43,8 +69,25 @@ class Notifier:
             logger.debug("systemd was not told: %s", describe(error))
 
     def ready(self) -> None:
-        """The model is warm and the folders are watched."""
+        """The model is warm and the folders are watched; also: a reload has ended."""
         self.tell("READY=1")
+
+    def reloading(self, *, monotonic: float) -> None:
+        """A reload begins; systemd tells old from new READY by the time (CLOCK_MONOTONIC)."""
+        self.tell("RELOADING=1", f"MONOTONIC_USEC={int(monotonic * MICRO)}")
+
+    def loading(self, step: str) -> None:
+        """The next step of the start begins: it has time of its own."""
+        self.extend()
+        self.status(step)
+
+    def extend(self) -> None:
+        """Starting or stopping goes on: the time-out begins anew."""
+        self.tell(f"EXTEND_TIMEOUT_USEC={int(STEP_S * MICRO)}")
+
+    def progress(self) -> None:
+        """Every part has got on since the last word."""
+        self.tell("WATCHDOG=1")
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`; the same line is sent once."""

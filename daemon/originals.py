@@ -5,6 +5,7 @@ import logging
 
 from daemon import files, store
 from daemon.errors import describe, printable
+from daemon.fields import about
 from daemon.intake import Shelf
 from daemon.jobs import Job
 
@@ -62,8 +63,3 @@ class Originals:
             store.drop_claim(self.shelf.folders[job.folder].path, job.id)
         except OSError as error:
             logger.warning("a claim's folder stays: %s", describe(error), extra=about(job))
-
-
-def about(job: Job) -> dict[str, str]:
-    """The log's fields of a job."""
-    return {"JOB": job.id, "HOT_FOLDER": job.folder}

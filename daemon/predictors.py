@@ -24,12 +24,10 @@ def translated() -> Iterator[None]:
         raise InstallError(str(error)) from error
 
 
-def open_predictors(
-    file: Path, *, devices: Sequence[str], **options: Unpack[matting.Options]
-) -> list[Predictor]:
-    """One predictor for each device; `InstallError` if weights or device are missing."""
+def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) -> Predictor:
+    """The model on a device; `InstallError` if weights or device are missing."""
     try:
-        return [matting.open_predictor(file, device=device, **options) for device in devices]
+        return matting.open_predictor(file, device=device, **options)
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
 

@@ -168,6 +168,13 @@ class Records:
         )
         return row is not None
 
+    def has_open_jobs_of(self, folder: str) -> bool:
+        """Some job of a hot folder is queued or running."""
+        row = self.ledger.first(
+            "SELECT 1 FROM jobs WHERE folder = ? AND state IN ('queued', 'running')", (folder,)
+        )
+        return row is not None
+
     def endings(self, drop: Drop) -> list[Ending]:
         """How the ended jobs of a drop ended, in order."""
         rows = self.ledger.rows(

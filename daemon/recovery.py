@@ -5,9 +5,9 @@ import logging
 from daemon import files, store
 from daemon.delivery import HELD_S, Delivery
 from daemon.errors import describe, printable
+from daemon.fields import about
 from daemon.intake import Intake, Shelf
 from daemon.jobs import MAX_ATTEMPTS, HotFolder, Job, State
-from daemon.originals import about
 from daemon.store import Claim
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,17 @@ class Recovery:
         self.requeue(now=now)
         for folder in self.shelf.folders.values():
             self.adopt(folder, now=now)
+
+    def join(self, folder: HotFolder, *, now: float) -> None:
+        """A folder is served from now on: what an earlier life has left of it is mended.
+
+        Nothing of it is in work, for until now nobody had its name.
+        """
+        self.follow_renamed_folders()
+        for job in self.shelf.records.in_state(State.RUNNING):
+            if job.folder == folder.name:
+                self.mend_or_queue(job, now=now)
+        self.adopt(folder, now=now)
 
     def follow_renamed_folders(self) -> None:
         """A folder has another name in the configuration now: its open jobs go with its path."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from daemon import files, publication, store
 from daemon.errors import PictureError, describe, printable
+from daemon.fields import about
 from daemon.intake import Shelf
 from daemon.jobs import Done, HotFolder, Job
 from daemon.naming import clash, names
-from daemon.originals import about
 
 logger = logging.getLogger(__name__)
 

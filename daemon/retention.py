@@ -119,6 +119,14 @@ class Retention:
         self.histories = histories
         self.is_believed = is_believed
         self.next_sweep = 0.0
+        self.on_step: Callable[[], object] = lambda: None
+        """Called after each deletion: it gets on."""
+
+    def change(self, folders: Iterable[HotFolder], *, keep_days: float, sweep_s: float) -> None:
+        """Other folders or rules from now on; they count at once."""
+        self.roots = frozenset(folder.output_root for folder in folders)
+        if (keep_days, sweep_s) != (self.keep_days, self.sweep_s):
+            self.keep_days, self.sweep_s, self.next_sweep = keep_days, sweep_s, 0.0
 
     def sweep(self, *, monotonic: float, now: float, local_now: datetime) -> None:
         """Delete what has expired, if it is time to look. `local_now` is naive local time."""
@@ -128,6 +136,7 @@ class Retention:
         if self.is_believed(now, monotonic):
             for deed in self.clean(now=now, local_now=local_now):
                 logger.info("%s; keep_days is %g", deed, self.keep_days)
+                self.on_step()
 
     def clean(self, *, now: float, local_now: datetime) -> Iterator[str]:
         """Delete what has expired; one line for each deed."""

@@ -1,6 +1,7 @@
 """The commands that cut pictures out: load, lock, assemble, run."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from daemon import config as configuration
-from daemon import files, scan
+from daemon import files, notify, scan
 from daemon import folders as hot_folders
 from daemon.assembly import (
+    Supervision,
     Workplace,
     answering_monitors,
     assemble,
@@ -19,16 +21,17 @@ from daemon.assembly import (
     open_local,
     workplace,
 )
-from daemon.bulletin import Bulletin
 from daemon.config import Config, Folder
 from daemon.errors import InstallError
-from daemon.jobs import HotFolder, Stop
+from daemon.jobs import HotFolder
+from daemon.messages import Reload, Stop
+from daemon.rereading import Rereading
 from daemon.service import Clocks, Inbox, Service
 
 logger = logging.getLogger(__name__)
 
-StartLogging = Callable[[str], None]
-OnSignal = Callable[[Callable[[int], None]], None]
+StartLogging = Callable[[str, str], None]
+OnSignal = Callable[..., None]  # of `cli.on_signal`
 BATCH_STATE = ".cvunetd"
 
 
@@ -44,16 +47,19 @@ def prepare(
 ) -> tuple[Config, Path, Workplace]:
     """Configuration, its folder, and the folders it names, all checked."""
     config, base = configuration.load(config_path)
-    start_logging(config.log.level)
+    start_logging(config.log.level, config.log.format)
     return config, base, workplace(config, base)
 
 
 def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
     """`cvunetd run`."""
     config, base, place = prepare(config_path, start_logging)
-    inbox, bulletin = stoppable(on_signal), Bulletin()
+    inbox = Inbox()
+    on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
+    supervision = supervised(Rereading(config_path, config))
+    bulletin = supervision.bulletin
     with locked(place) as place, answering_monitors(config, base, place, bulletin):
-        engine = open_local(config, base)
+        engine = open_local(config, base, on_step=supervision.notifier.loading)
         service = assemble(
             config,
             place,
@@ -61,10 +67,20 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
             inbox=inbox,
             clocks=Clocks(),
             is_watching=True,
-            bulletin=bulletin,
+            supervision=supervision,
         )
         service.run()
     return 0
+
+
+def supervised(rereading: Rereading) -> Supervision:
+    """systemd, if it has started us."""
+    send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
+    return Supervision(
+        notifier=notify.Notifier(send, is_expected=is_expected),
+        watchdog_s=notify.watchdog_s(os.environ),
+        reread=rereading.read,
+    )
 
 
 def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
@@ -98,7 +114,7 @@ def batch(
 ) -> int:
     """`cvunetd batch`; how many pictures failed or could not be done."""
     config, base = configuration.load(config_path)
-    start_logging("warning")
+    start_logging("warning", config.log.format)
     folder = batch_folder(config, base, source, out)
     state = folder.output_root / BATCH_STATE
     place = Workplace([folder], state=state, quarantine=state / "failed")

@@ -7,32 +7,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from daemon import events
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.engines import Engine
-from daemon.errors import describe, printable
-from daemon.hearing import POLL_S, Hearing
+from daemon.errors import printable
+from daemon.hearing import Hearing
 from daemon.intake import Intake, Shelf
-from daemon.jobs import (
-    Ended,
-    Hint,
-    HotFolder,
-    Message,
-    Outcome,
-    Seen,
-    Stop,
-    WatchTrouble,
-)
+from daemon.jobs import Hint, HotFolder, Outcome
+from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
 from daemon.notify import Notifier
 from daemon.recovery import Recovery
+from daemon.renewal import Renewal
 from daemon.report import Report, Snapshot
 from daemon.retention import Retention
+from daemon.roster import Roster
+from daemon.rounds import Rounds
 from daemon.survey import Survey
 from daemon.suspension import Suspension
+from daemon.vigil import Vigil
 
 logger = logging.getLogger(__name__)
 
-SWEEP_S = 60.0
 TICK_S = 1.0  # the loop never sleeps longer
 MESSAGES_PER_TICK = 1000
 DRAIN_S = 90.0
@@ -62,6 +58,10 @@ class Parts:
     engine: Engine
     retention: Retention | None
     hearing: Hearing
+    roster: Roster
+    rounds: Rounds
+    renewal: Renewal
+    vigil: Vigil
     notifier: Notifier
     report: Report
 
@@ -75,6 +75,7 @@ class Service:
         self.shelf = parts.shelf
         self.inbox = inbox
         self.clocks = clocks
+        self.next_sweep = parts.rounds.due
         self.survey = Survey(
             parts.shelf,
             intake=parts.intake,
@@ -84,9 +85,11 @@ class Service:
             engine=parts.engine,
             started_at=clocks.now(),
         )
-        self.next_sweep: dict[str, float] = {}
         self.stop: Stop | None = None
         self.on_done: Callable[[], object] = lambda: None
+        parts.intake.on_step = self.look
+        if parts.retention is not None:
+            parts.retention.on_step = self.attend
 
     # --- the loop -------------------------------------------------------------------------
 
@@ -121,12 +124,14 @@ class Service:
             self.parts.suspension.recover(now=now)
         self.parts.hearing.start()
         for folder in folders:
+            self.parts.notifier.loading(f"looking at folder {folder.name}")
             with self.parts.suspension.guarding():
                 self.sweep(folder, Hint.STARTUP)
         logger.info(
             "watching %s on %s",
             ", ".join(printable(folder.path) for folder in self.shelf.folders.values()),
             self.parts.engine.device,
+            extra={"MESSAGE_ID": events.READY},
         )
         self.parts.report.update(self.snapshot(), monotonic=monotonic)
         self.parts.notifier.ready()
@@ -136,6 +141,7 @@ class Service:
         with self.parts.suspension.guarding():
             self.receive(wait_s)
             self.work()
+        self.attend()
         if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
             self.parts.report.update(self.snapshot(), monotonic=monotonic)
 
@@ -152,10 +158,9 @@ class Service:
             self.parts.recovery.adopt(folder, now=now)
             self.parts.dispatcher.resume(folder)
             self.next_sweep[folder.name] = 0.0
-        self.listen(folders, monotonic=monotonic)
-        for folder in folders:
-            if monotonic >= self.next_sweep.get(folder.name, 0.0):
-                self.sweep(folder, Hint.SWEEP)
+        for name in self.parts.roster.settle(now=now):
+            self.next_sweep[name] = 0.0
+        self.parts.rounds.make(monotonic=monotonic, now=now, is_idle=self.inbox.empty())
         self.shelf.queue.promote(now)
         if self.stop is None:
             self.parts.intake.take_in(monotonic=monotonic, now=now)
@@ -183,18 +188,27 @@ class Service:
             case Stop():
                 logger.info("signal %s: stopping", message.signal)
                 self.stop = message
+            case Reload():
+                self.reload()
             case WatchTrouble(name, reason):
                 if self.next_sweep.get(name):  # one overflow is told several times
                     logger.warning("folder %s: %s; looking at all of it", name, reason)
                 self.next_sweep[name] = 0.0
                 self.parts.hearing.excuse(name)
 
+    def reload(self) -> None:
+        """Another configuration from now on, if there is nothing wrong with it."""
+        self.parts.notifier.reloading(monotonic=self.clocks.monotonic())
+        for name in self.parts.renewal.run():
+            self.next_sweep[name] = 0.0
+        self.parts.notifier.ready()
+
     def wait_s(self) -> float:
         """How long nothing is due; while the ledger is in trouble nothing is begun."""
         if self.shelf.standby.ledger_trouble:
             return TICK_S
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
-        waits = [TICK_S]
+        waits = [TICK_S, self.parts.vigil.next_sign - monotonic]
         if self.shelf.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
             waits.append(due - monotonic)
         if (later := self.shelf.queue.next_due()) is not None:
@@ -217,6 +231,15 @@ class Service:
         if self.parts.delivery.tally.done > done:
             self.on_done()
 
+    def attend(self) -> None:
+        """A sign of life for systemd, if it is time for one and everything gets on."""
+        self.parts.vigil.attend(self.next_sweep, monotonic=self.clocks.monotonic())
+
+    def look(self) -> None:
+        """In the middle of a sweep, which may be long."""
+        self.parts.vigil.look(monotonic=self.clocks.monotonic())
+        self.attend()
+
     # --- upkeep ---------------------------------------------------------------------------
 
     def upkeep(self, *, monotonic: float, now: float) -> None:
@@ -236,32 +259,10 @@ class Service:
         """The moment, for status."""
         return self.survey.snapshot(is_stopping=self.stop is not None)
 
-    def listen(self, folders: list[HotFolder], *, monotonic: float) -> None:
-        """Look at once at folders whose events have ceased to come."""
-        awake = [folder for folder in folders if not self.shelf.standby.has(folder.name)]
-        is_idle = self.inbox.empty()
-        for name in self.parts.hearing.check(awake, monotonic=monotonic, is_idle=is_idle):
-            self.next_sweep[name] = 0.0
-
     def sweep(self, folder: HotFolder, hint: Hint) -> None:
         """Look at a whole folder, and at its watch."""
-        monotonic = self.clocks.monotonic()
-        self.watch(folder, monotonic=monotonic)
-        is_polled = self.parts.hearing.is_polled(folder)
-        self.next_sweep[folder.name] = monotonic + (POLL_S if is_polled else SWEEP_S)
-        self.parts.intake.sweep(folder, hint, monotonic=monotonic, now=self.clocks.now())
-
-    def watch(self, folder: HotFolder, *, monotonic: float) -> None:
-        """Set the folder's watch, or set it again if it has gone deaf."""
-        if self.shelf.standby.has(folder.name):
-            return
-        intake = self.parts.intake
-        hinted, missed = intake.hinted[folder.name], intake.missed[folder.name]
-        try:
-            self.parts.hearing.weigh(folder, hinted=hinted, missed=missed)
-            self.parts.hearing.attend(folder, monotonic=monotonic)
-        except OSError as error:
-            self.shelf.standby.enter(folder, describe(error))
+        monotonic, now = self.clocks.monotonic(), self.clocks.now()
+        self.parts.rounds.sweep(folder, hint, monotonic=monotonic, now=now)
 
     def shutdown(self) -> None:
         """Stop looking, end what is in the model, leave the rest to the ledger."""
@@ -269,10 +270,7 @@ class Service:
         self.parts.notifier.status(f"stopping; {self.snapshot().line}")
         self.parts.hearing.stop()
         self.parts.engine.drain()
-        deadline = self.clocks.monotonic() + DRAIN_S
-        while self.parts.dispatcher.running and self.clocks.monotonic() < deadline:
-            with self.parts.suspension.guarding():
-                self.receive(TICK_S)
+        self.drain()
         self.parts.engine.close()
         now = self.clocks.now()
         with self.parts.suspension.guarding():
@@ -280,4 +278,17 @@ class Service:
                 self.parts.suspension.end(now=now)
             self.shelf.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
-        logger.info("stopped; %s pictures wait for the next start", len(self.shelf.queue))
+        text = "stopped; %s pictures wait for the next start"
+        logger.info(text, len(self.shelf.queue), extra={"MESSAGE_ID": events.STOPPED})
+
+    def drain(self) -> None:
+        """End what is in the model; the time for it begins anew with each picture that ends."""
+        running, left = self.parts.dispatcher.running, -1
+        deadline = self.clocks.monotonic()
+        while running and (len(running) != left or self.clocks.monotonic() < deadline):
+            if len(running) != left:
+                left, deadline = len(running), self.clocks.monotonic() + DRAIN_S
+                self.parts.notifier.extend()
+            with self.parts.suspension.guarding():
+                self.receive(TICK_S)
+            self.attend()

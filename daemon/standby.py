@@ -2,11 +2,11 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from daemon import disks, store
+from daemon import disks, events, store
 from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
 from daemon.lock import Lock
@@ -27,7 +27,7 @@ class Standby:
         state: Path,
         quarantine: Path,
         check_ledger: Callable[[], None],
-        locks: Mapping[str, Lock],
+        locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
 
@@ -47,7 +47,9 @@ class Standby:
     def enter(self, folder: HotFolder, reason: str) -> None:
         """Rest; nothing of this folder is taken in or started until a check succeeds."""
         if folder.name not in self.reasons:
-            logger.error("folder %s stands by: %s; it resumes by itself", folder.name, reason)
+            fields = {"MESSAGE_ID": events.STANDBY, "HOT_FOLDER": folder.name, "ERROR": reason}
+            text = "folder %s stands by: %s; it resumes by itself"
+            logger.error(text, folder.name, reason, extra=fields)
         self.reasons[folder.name] = reason
 
     def suspend(self, folders: list[HotFolder], reason: str) -> None:
@@ -62,6 +64,11 @@ class Standby:
         if trouble:
             self.enter(folder, f"{reason} ({trouble})")
         return bool(trouble)
+
+    def forget(self, folder: HotFolder) -> None:
+        """The folder is not served any more."""
+        self.reasons.pop(folder.name, None)
+        self.mounts.pop(folder.path, None)
 
     def has(self, name: str) -> bool:
         """The folder rests."""
@@ -87,7 +94,8 @@ class Standby:
             if trouble:
                 self.enter(folder, trouble)
             elif self.reasons.pop(folder.name, None) is not None:
-                logger.warning("folder %s resumes", folder.name)
+                fields = {"MESSAGE_ID": events.RESUMED, "HOT_FOLDER": folder.name}
+                logger.warning("folder %s resumes", folder.name, extra=fields)
                 resumed.append(folder)
         return resumed
 

@@ -8,9 +8,9 @@ from daemon import files
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.errors import Blame, LedgerError, describe, printable
+from daemon.fields import about
 from daemon.intake import Shelf
 from daemon.jobs import Done, Failed, Job, Outcome, State
-from daemon.originals import about
 from daemon.recovery import Recovery
 
 logger = logging.getLogger(__name__)

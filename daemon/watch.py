@@ -21,7 +21,8 @@ from watchdog.observers.api import ObservedWatch
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 
 from daemon import canary, files, scan
-from daemon.jobs import Hint, HotFolder, Message, Seen, WatchTrouble
+from daemon.jobs import Hint, HotFolder
+from daemon.messages import Message, Seen, WatchTrouble
 
 logger = logging.getLogger(__name__)
 

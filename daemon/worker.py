@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ from daemon.errors import (
 )
 from daemon.files import open_regular
 from daemon.finishing import Finishing
-from daemon.gauges import Counter, Limits, Memory, PixelBudget, timed
+from daemon.gauges import Counter, Limits, Memory, PixelBudget, Pulse, stage_of, timed
 from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
 from daemon.predictors import translated
 
@@ -70,11 +70,12 @@ class Worker:
         self.ready: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
         self.finishers = ThreadPoolExecutor(limits.finishers, "finish")
+        self.pulses = [Pulse() for _ in self.predictors]
         self.models = [
             threading.Thread(
-                target=self.serve, args=(predictor,), name=f"model-{predictor.device}", daemon=True
+                target=self.serve, args=(one, pulse), name=f"model-{one.device}", daemon=True
             )
-            for predictor in self.predictors
+            for one, pulse in zip(self.predictors, self.pulses, strict=True)
         ]
         for thread in self.models:
             thread.start()
@@ -95,11 +96,21 @@ class Worker:
         held = ((str(predictor.device), predictor.memory()) for predictor in self.predictors)
         return {device: Memory(*sizes) for device, sizes in held if sizes is not None}
 
-    def warm(self) -> None:
-        """Run every batch size once, so that the first picture is not the slow one."""
-        sizes = sorted({1, self.max_batch})
-        for predictor in self.predictors:
-            predictor.warm(sizes)
+    def warm(self, on_step: Callable[[str], object]) -> None:
+        """Run every batch size, so that the first picture is not the slow one."""
+        for predictor, pulse in zip(self.predictors, self.pulses, strict=True):
+            for size in sorted({1, self.max_batch}):
+                on_step(f"warming up {predictor.device} for batches of {size}")
+                with pulse.busy(size):
+                    predictor.warm([size])
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
+        """Which model threads have ended, or are in one batch for longer than it may take."""
+        for thread, pulse in zip(self.models, self.pulses, strict=True):
+            if not thread.is_alive():
+                yield f"thread {thread.name} has ended"
+            elif pulse.is_overdue(monotonic, patience_s=patience_s):
+                yield f"thread {thread.name} does not come back from a batch"
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Begin a task; its future always gets an outcome."""
@@ -156,12 +167,12 @@ class Worker:
 
     # --- stage 2: the network ------------------------------------------------------------
 
-    def serve(self, predictor: Predictor) -> None:
+    def serve(self, predictor: Predictor, pulse: Pulse) -> None:
         """A model thread: batches until it is told to end."""
         while (first := self.ready.get()) is not None:
             batch = self.gather(first)
             try:
-                self.run_batch(predictor, batch)
+                self.run_batch(predictor, pulse, batch)
             except BaseException as error:  # noqa: BLE001  # the thread must outlive everything
                 for item in batch:
                     if not item.future.done():
@@ -169,10 +180,10 @@ class Worker:
             # A thread waiting for work must not keep the last batch's pixels alive.
             del first, batch
 
-    def run_batch(self, predictor: Predictor, batch: list[Item]) -> None:
+    def run_batch(self, predictor: Predictor, pulse: Pulse, batch: list[Item]) -> None:
         """One batch through the network, then each picture to the finish pool."""
         began = time.perf_counter()
-        self.predict(predictor, batch)
+        self.predict(predictor, pulse, batch)
         seconds = (time.perf_counter() - began) / len(batch)
         for item in batch:
             item.seconds["network"] = round(seconds, 4)
@@ -195,10 +206,10 @@ class Worker:
             batch.append(item)
         return batch
 
-    def predict(self, predictor: Predictor, batch: list[Item]) -> None:
+    def predict(self, predictor: Predictor, pulse: Pulse, batch: list[Item]) -> None:
         """Fill in the alphas. A batch that fails is halved, so that one picture fails alone."""
         try:
-            with translated():
+            with translated(), pulse.busy(len(batch)):
                 alphas = predictor.predict([item.small for item in batch if item.small is not None])
         except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
             problem = error  # outside the handler, so that its frames do not keep tensors alive
@@ -212,8 +223,8 @@ class Worker:
             return
         logger.warning("a batch of %s failed and is halved: %s", len(batch), describe(problem))
         middle = len(batch) // 2
-        self.predict(predictor, batch[:middle])
-        self.predict(predictor, batch[middle:])
+        self.predict(predictor, pulse, batch[:middle])
+        self.predict(predictor, pulse, batch[middle:])
 
     # --- stage 3: finish -----------------------------------------------------------------
 
@@ -265,10 +276,9 @@ class Worker:
         """Every exception becomes an outcome; the service decides what follows from it."""
         whose = blame(error)
         if whose is Blame.UNKNOWN:
-            about = {"JOB": item.task.job_id}
-            source = printable(item.task.source)
-            logger.warning("%s failed unforeseen", source, exc_info=error, extra=about)
-        self.end(item, Failed(whose, describe(error)))
+            text, source = "%s failed unforeseen", printable(item.task.source)
+            logger.warning(text, source, exc_info=error, extra={"JOB": item.task.job_id})
+        self.end(item, Failed(whose, describe(error), stage_of(item.seconds)))
 
     def end(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then tell."""

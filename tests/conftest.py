@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from tqdm import tqdm
 
+from tests import systemd_machine
+
 GRACE_S = 2.0
 """How long a thread that has been told to stop may take."""
 
@@ -45,6 +47,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "systemd_analyze": (
         lambda: shutil.which("systemd-analyze") is not None,
         "systemd-analyze is not installed",
+    ),
+    "systemd_machine": (
+        systemd_machine.is_possible,
+        "no machine with a systemd of its own: needs root, systemd-nspawn, nsenter and overlayfs",
     ),
     "metrics": (
         lambda: importlib.util.find_spec("prometheus_client") is not None,

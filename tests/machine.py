@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from daemon import files
 from daemon.errors import Blame
-from daemon.jobs import MAX_ATTEMPTS, Done, Failed, Hint, Job, Outcome, Seen, State, Task
+from daemon.jobs import MAX_ATTEMPTS, Done, Failed, Hint, Job, Outcome, State, Task
+from daemon.messages import Seen
 from daemon.service import Clocks
 from tests.crash_kit import LITTER, folder_in_memory
 from tests.reaper import Died, Reaper

@@ -11,7 +11,8 @@ from daemon.assembly import Workplace, assemble
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
 from daemon.folders import hot_folders
-from daemon.jobs import Done, Failed, Hint, Outcome, Seen, Task
+from daemon.jobs import Done, Failed, Hint, Outcome, Task
+from daemon.messages import Seen
 from daemon.records import Records
 from daemon.service import Clocks, Inbox, Service
 

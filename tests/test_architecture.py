@@ -28,7 +28,7 @@ SOLE_IMPORTERS = {
         "cvunet/encoding.py",
         "cvunet/damage.py",
     },
-    "systemd": {"daemon/notify.py"},
+    "systemd": {"daemon/journal.py", "daemon/notify.py"},
     "tqdm": {"daemon/running.py"},
     "prometheus_client": {"daemon/metrics.py"},
 }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from daemon.backlog import Backlog
 from daemon.errors import Blame
-from daemon.jobs import Failed, Identity, Stop
+from daemon.jobs import Failed, Identity
+from daemon.messages import Stop
 from daemon.report import FolderState
 from tests.service_kit import START, Kit, fail_with
 

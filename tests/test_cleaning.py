@@ -33,7 +33,7 @@ def clean(base: Path, *, is_dry: bool, local_now: datetime = LATER) -> list[str]
         cleaning.clean(
             base / "config.yaml",
             is_dry=is_dry,
-            start_logging=lambda level: None,
+            start_logging=lambda level, form: None,
             local_now=local_now,
         )
     )

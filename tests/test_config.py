@@ -27,7 +27,7 @@ retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
 state_dir: state
 quarantine_dir: failed
 metrics: {listen: null}
-log: {level: info}
+log: {level: info, format: auto}
 """
 
 

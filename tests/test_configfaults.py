@@ -27,7 +27,7 @@ def test_unknown_key_names_line_and_nearest(tmp_path: Path):
 
 def test_unknown_key_without_likeness_lists_known_ones(tmp_path: Path):
     """Where nothing is near, all are named."""
-    expected = "config.yaml:1: unknown key 'log.zzz'; known keys: level"
+    expected = "config.yaml:1: unknown key 'log.zzz'; known keys: format, level"
 
     assert expected == fault(tmp_path, "log: {zzz: 1}\n")
 

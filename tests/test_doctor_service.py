@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon import sandbox
 from daemon.findings import Result
 from tests.doctor_kit import SNAPSHOT, Serving, findings, run, sound
 
@@ -78,8 +79,8 @@ def test_paths_that_the_unit_may_not_write(base: Path, unit: Path, monkeypatch: 
     found = findings(base)["unit's paths"]
     drop_in = unit.with_name("cvunetd.service.d") / "paths.conf"
     drop_in.parent.mkdir()
-    paths = found.mend.split("%s\\n' ")[1].split(" > ")[0].strip("'")
-    drop_in.write_text(f"[Service]\nReadWritePaths={paths}\n")
+    config = Path(found.mend.split("--config ")[1].split(" > ")[0].strip("'"))
+    drop_in.write_text("\n".join(sandbox.lines(config)))
 
     assert found.result is Result.FAIL
     assert f"may not write {base}/hot" in found.text

@@ -75,7 +75,7 @@ def test_absent_extra_stops_the_start():
     )
 
     with pytest.raises(InstallError, match="refine needs pymatting"):
-        open_engine(settings)
+        open_engine(settings, lambda step: None)
 
 
 @pytest.mark.usefixtures("without_pymatting")

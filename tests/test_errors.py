@@ -123,7 +123,8 @@ def test_exit_codes_are_those_of_the_contract():
         (
             OSError(errno.EROFS, "Read-only file system"),
             "OSError: [Errno 30] Read-only file system;"
-            " under systemd add the folder to ReadWritePaths=",
+            " under systemd add the folder to ReadWritePaths=,"
+            " as `cvunetd systemd-paths` prints it",
         ),
         (ValueError("bad\n  thing"), "ValueError: bad thing"),
         (MemoryError(), "MemoryError"),

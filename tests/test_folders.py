@@ -274,8 +274,11 @@ def test_read_only_place_names_the_sandbox(tmp_path: Path, monkeypatch: pytest.M
     flags = os.statvfs_result((0,) * 8 + (os.ST_RDONLY, 255))
     monkeypatch.setattr(os, "statvfs", lambda path: flags)
 
-    expected = f"folder {tmp_path}/hot is read-only: under systemd add it to ReadWritePaths="
+    expected = (
+        f"folder {tmp_path}/hot is read-only: under systemd add the folder to ReadWritePaths="
+    )
     assert fault(tmp_path).startswith(expected)
+    assert "`cvunetd systemd-paths`" in fault(tmp_path)
 
 
 def test_folder_below_a_closed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -289,6 +292,7 @@ def test_folder_below_a_closed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     expected = f"folder {tmp_path}/hot cannot be entered (Permission denied): mend the modes"
     assert fault(tmp_path).startswith(expected)
+    assert "`cvunetd systemd-paths`" in fault(tmp_path)
 
 
 def test_kept_originals_need_no_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -12,7 +12,8 @@ import pytest
 
 from daemon import disposal, files, store
 from daemon.errors import Blame, PictureError, blame, describe
-from daemon.jobs import Done, Failed, Hint, Outcome, Seen, Task
+from daemon.jobs import Done, Failed, Hint, Outcome, Task
+from daemon.messages import Seen
 from tests.service_kit import Kit, copy_out
 
 SECRET = b"nobody may read this"

@@ -7,7 +7,8 @@ import pytest
 from daemon import disks, store
 from daemon.assembly import Workplace, locked
 from daemon.errors import InstallError, MachineError
-from daemon.jobs import Hint, Seen
+from daemon.jobs import Hint
+from daemon.messages import Seen
 from daemon.standby import RECHECK_S
 from tests.samples import make_folder
 from tests.service_kit import Kit

@@ -92,6 +92,9 @@ def test_systemd_is_told_of_a_whole_life(tmp_path: Path, manager: Manager) -> No
     assert "the model is warm" in told_when_ready
     assert f"watching {daemon.hot}" in told_when_ready
     assert manager.lines.count("READY=1") == 1
+    loading = manager.lines[: manager.lines.index("READY=1")]
+    assert "STATUS=warming up cpu for batches of 1" in loading
+    assert "EXTEND_TIMEOUT_USEC=180000000" in loading
     assert manager.counts[0] == (0, 0, 0, 0)
     assert manager.counts[-1] == (1, 0, 0, 0)
     assert "STOPPING=1" not in before_the_signal
@@ -107,13 +110,13 @@ def test_status_stays_one_line(tmp_path: Path, manager: Manager) -> None:
     }
     daemon = Daemon(tmp_path, settings, extra_environment={"NOTIFY_SOCKET": ADDRESS})
     try:
-        manager.wait_for("STATUS=", daemon)
+        manager.wait_for("STATUS=0 done", daemon)
         daemon.terminate()
     finally:
         daemon.kill()
     manager.hear_out()
 
-    told = [datagram for datagram in manager.heard if datagram.startswith("STATUS=")]
+    told = [datagram for datagram in manager.heard if datagram.startswith("STATUS=0 done")]
     assert "hot stands by" in told[0]
     assert "MAINPID=1" in told[0]
     assert [line for line in manager.lines if line.startswith("MAINPID=")] == []

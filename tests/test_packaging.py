@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from daemon import events
+
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "packaging/systemd/cvunetd.service"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -98,6 +100,68 @@ def test_unit_is_valid(tmp_path: Path) -> None:
     complaints = [line for line in verified.stderr.splitlines() if UNIT.stem in line]
     assert complaints == []
     assert verified.returncode == 0
+
+
+@pytest.mark.systemd_analyze
+@pytest.mark.parametrize(
+    ("drop_ins", "limit"), [((), 2.0), (("cpu.conf",), 1.2)], ids=["GPU", "CPU"]
+)
+def test_unit_exposes_little(tmp_path: Path, drop_ins: tuple[str, ...], limit: float) -> None:
+    """What systemd's own table makes of the sandbox: 0 is closed, 10 is open."""
+    units = tmp_path / "etc/systemd/system"
+    (units / "cvunetd.service.d").mkdir(parents=True)
+    shutil.copy(UNIT, units)
+    for name in drop_ins:
+        shutil.copy(UNIT.parent / name, units / "cvunetd.service.d")
+    program = shutil.which("systemd-analyze") or "systemd-analyze"
+    command = [program, "security", "--offline=true", f"--root={tmp_path}", "--no-pager"]
+
+    told = subprocess.run([*command, UNIT.name], capture_output=True, text=True, check=False)
+
+    found = re.search(r"exposure level for cvunetd.service: ([\d.]+)", told.stdout)
+    assert found is not None, told.stdout + told.stderr
+    assert float(found[1]) <= limit
+
+
+def test_install_script_is_sound() -> None:
+    """Bash reads it, and it installs files that are there."""
+    script = ROOT / "packaging/install.sh"
+    text = script.read_text(encoding="utf-8")
+    named = re.findall(r"^    \[([\w./-]+)\]=", text, re.MULTILINE)
+
+    parsed = subprocess.run(["bash", "-n", str(script)], capture_output=True, check=False)
+
+    assert parsed.returncode == 0, parsed.stderr
+    assert len(named) == 4
+    assert [name for name in named if not (ROOT / "packaging" / name).is_file()] == []
+
+
+def test_installed_configuration_fits_the_unit(tmp_path: Path) -> None:
+    """The script's sed finds all the paths in the sample that it has to replace."""
+    text = (ROOT / "packaging/install.sh").read_text(encoding="utf-8")
+    program = re.findall(r"""-e ['"](s\|.*?\|)['"]""", text)
+    program = [line.replace("$HOME_OF_PROGRAM", "/opt/cvunetd") for line in program]
+    arguments = [word for line in program for word in ("-e", line)]
+
+    made = subprocess.run(
+        ["sed", *arguments, str(ROOT / "config.yaml")], capture_output=True, text=True, check=True
+    )
+
+    settings = yaml.safe_load(made.stdout)
+    assert settings["folders"][0]["path"] == "/srv/cvunetd/hot"
+    assert settings["output"]["root"] == "/srv/cvunetd/outputs"
+    assert settings["state_dir"] == "/var/lib/cvunetd"
+    assert settings["quarantine_dir"] == "/srv/cvunetd/failed"
+    assert settings["model"]["weights"] == "/opt/cvunetd/share/cvunetd/models/cvunet.pth"
+
+
+def test_message_ids_are_documented() -> None:
+    """Ten of them, each with its meaning."""
+    text = (ROOT / "docs/systemd.md").read_text(encoding="utf-8")
+    ids = [value for name, value in vars(events).items() if name.isupper()]
+
+    assert len(set(ids)) == 10
+    assert [value for value in ids if f"| `{value}` |" not in text] == []
 
 
 def test_sample_configuration_is_yaml() -> None:

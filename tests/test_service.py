@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import Blame, DeviceError
-from daemon.jobs import Cancelled, Failed, Outcome, Stop, Task
+from daemon.jobs import Cancelled, Failed, Outcome, Task
+from daemon.messages import Stop
 from tests.service_kit import START, Kit, copy_out, fail_with
 
 FAULTY = Failed(Blame.FILE, "cannot be decoded")

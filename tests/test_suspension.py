@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError
-from daemon.jobs import Failed, State, Stop
+from daemon.jobs import Failed, State
+from daemon.messages import Stop
 from tests.ledger_faults import Faults, inject
 from tests.service_kit import Kit, copy_out, fail_with
 

@@ -11,7 +11,8 @@ import pytest
 
 from daemon import files, store
 from daemon.errors import Blame
-from daemon.jobs import Failed, Hint, Outcome, Seen, State, Task
+from daemon.jobs import Failed, Hint, Outcome, State, Task
+from daemon.messages import Seen
 from daemon.standby import Standby
 from tests.service_kit import START, Kit, copy_out, fail_with
 

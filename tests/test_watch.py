@@ -14,7 +14,8 @@ from watchdog.events import (
     FileSystemEvent,
 )
 
-from daemon.jobs import Hint, HotFolder, Message, Seen
+from daemon.jobs import Hint, HotFolder
+from daemon.messages import Message, Seen
 from daemon.watch import Handler, OverflowListener, Watcher
 from tests.samples import make_folder
 

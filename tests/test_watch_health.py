@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from daemon.errors import Blame
-from daemon.jobs import Failed, Message, Outcome, Task, WatchTrouble
+from daemon.jobs import Failed, Outcome, Task
+from daemon.messages import Message, WatchTrouble
 from daemon.watch import Watcher
 from tests.service_kit import copy_out
 from tests.watch_kit import Live

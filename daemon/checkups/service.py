@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.checkups.places import nearest
 from daemon.findings import Finding, Scene, failed, passed, skipped, warned
 
 NAME = "cvunetd.service"
@@ -111,7 +110,8 @@ def writable(scene: Scene, text: str) -> Iterator[Finding]:
     """Under ProtectSystem=strict all that we write has to be named."""
     if "ProtectSystem=strict" not in text:
         return
-    named = [word.lstrip("+-") for word in values(text, "ReadWritePaths")]
+    words = [*values(text, "ReadWritePaths"), *values(text, "BindPaths")]
+    named = [word.lstrip("+-").replace("%%", "%") for word in words]
     allowed = [Path(word) for word in named]
     allowed += [Path("/var/lib") / word for word in values(text, "StateDirectory")]
     hot = [folder.path for folder in scene.folders if folder.originals != "keep"]
@@ -121,10 +121,10 @@ def writable(scene: Scene, text: str) -> Iterator[Finding]:
         yield passed("unit's paths", "the unit may write all that it has to")
         return
     folder = f"/etc/systemd/system/{NAME}.d"
-    paths = " ".join(dict.fromkeys(str(nearest(path)) for path in missing))
+    config = shlex.quote(str(scene.config_path))
     mend = (
-        f"mkdir -p {folder} && printf '[Service]\\nReadWritePaths=%s\\n' {shlex.quote(paths)}"
-        f" > {folder}/paths.conf && systemctl daemon-reload && systemctl restart cvunetd"
+        f"mkdir -p {folder} && cvunetd systemd-paths --config {config} > {folder}/paths.conf"
+        " && systemctl daemon-reload && systemctl restart cvunetd"
     )
     yield failed("unit's paths", f"the unit may not write {missing[0]}", mend)
 
@@ -135,7 +135,7 @@ def values(text: str, key: str) -> list[str]:
     for line in text.splitlines():
         name, is_set, value = line.strip().partition("=")
         if is_set and name == key:
-            words = [*words, *value.split()] if value.strip() else []
+            words = [*words, *shlex.split(value)] if value.strip() else []
     return words
 
 

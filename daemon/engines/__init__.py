@@ -1,5 +1,6 @@
 """Engines run tasks; to the service they all look the same."""
 
+from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -24,6 +25,12 @@ class Engine(Protocol):
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Begin a task. The future gets an outcome and never an exception."""
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
+        """Which of its parts make no progress, for people; nothing if all is well.
+
+        A part may be silent for ``patience_s``, or for as long as its work may take.
+        """
 
     def drain(self) -> None:
         """Tasks that have not begun end as `Cancelled`; the others end as usual."""

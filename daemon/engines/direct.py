@@ -1,6 +1,6 @@
 """An engine that runs a function at once, in the caller's thread: for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
 from daemon.gauges import Memory
@@ -19,6 +19,7 @@ class DirectEngine:
         self.depth = depth
         self.is_held = is_held
         self.held: list[tuple[Task, Future[Outcome]]] = []
+        self.troubles: list[str] = []
         self.memory: dict[str, Memory] = {}
 
     def submit(self, task: Task) -> "Future[Outcome]":
@@ -35,6 +36,10 @@ class DirectEngine:
         held, self.held = self.held, []
         for task, future in held:
             future.set_result(self.work(task))
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
+        """What a test says."""
+        return self.troubles
 
     def drain(self) -> None:
         """Everything that was kept is cancelled."""

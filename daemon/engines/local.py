@@ -3,13 +3,14 @@
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from daemon.finishing import Backdrops, Finishing
 from daemon.gauges import Limits
-from daemon.predictors import check_colours, open_predictors
+from daemon.predictors import check_colours, open_predictor
 from daemon.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -39,19 +40,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def open_engine(settings: EngineSettings) -> Worker:
+def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    `InstallError` if the weights, a named device, a background or the estimator is missing.
+    ``on_step`` is told of each step before it begins. `InstallError` if the weights, a
+    named device, a background or the estimator is missing.
     """
     check_colours(settings.colours)
-    predictors = open_predictors(
-        settings.weights,
-        devices=settings.devices,
-        precision=settings.precision,
-        input_size=settings.input_size,
-        is_mirrored=settings.is_mirrored,
-    )
+    predictors = []
+    for device in settings.devices:
+        on_step(f"loading the model for device {device}")
+        predictors.append(
+            open_predictor(
+                settings.weights,
+                device,
+                precision=settings.precision,
+                input_size=settings.input_size,
+                is_mirrored=settings.is_mirrored,
+            )
+        )
     finishing = Finishing(
         weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
         model={
@@ -70,6 +77,6 @@ def open_engine(settings: EngineSettings) -> Worker:
         pixels_in_flight=PIXELS_IN_FLIGHT,
     )
     worker = Worker(predictors, limits, finishing)
-    worker.warm()
+    worker.warm(on_step)
     logger.info("the model is warm on %s", worker.device)
     return worker

@@ -12,7 +12,8 @@ from daemon import files
 from daemon.assembly import assemble, locked, workplace
 from daemon.config import load
 from daemon.engines.direct import DirectEngine
-from daemon.jobs import Done, Outcome, Stop, Task
+from daemon.jobs import Done, Outcome, Task
+from daemon.messages import Stop
 from daemon.service import Clocks, Inbox
 from tests.daemon_process import SETTINGS, Daemon
 from tests.torture.tally import Ground

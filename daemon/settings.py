@@ -1,0 +1,18 @@
+"""The settings that may change while the daemon runs."""
+
+from dataclasses import dataclass
+
+from daemon.jobs import HotFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can change while the daemon runs."""
+
+    folders: list[HotFolder]
+    keep_days: float
+    sweep_s: float
+    min_free_mb: float
+    log_level: str
+    fixed: tuple[str, ...] = ()
+    """Settings that have changed too, but need a restart."""

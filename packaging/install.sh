@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# Installs cvunetd as a systemd service, upgrades it, takes it away again. Touches no picture.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: install.sh [install|uninstall] [options]        as root, from a checkout
+
+  install     into /opt/cvunetd, with a user, a unit and a configuration; over an older one it
+              upgrades in place: configuration and folders stay, a running daemon is restarted
+  uninstall   the program, the unit and what belongs to it; pictures, results, state,
+              configuration and the user stay
+
+  --dry-run       print what would be done, and do nothing
+  --cpu           also the drop-in for machines without a GPU (tighter sandbox)
+  --no-start      neither start nor restart the daemon
+  --python FILE   the interpreter, 3.11 or later (python3); none below /root or /home, which the
+                  daemon cannot see
+  --from WHAT     what pip installs: a checkout or a wheel (this checkout)
+
+Pip's own settings hold: PIP_INDEX_URL, PIP_EXTRA_INDEX_URL (for a torch without CUDA), PIP_CONFIG_FILE.
+TEXT
+}
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+SOURCE=$(dirname "$HERE")
+HOME_OF_PROGRAM=/opt/cvunetd
+CONFIG=/etc/cvunetd/config.yaml
+UNIT=/etc/systemd/system/cvunetd.service
+DROP_INS=$UNIT.d
+# Where a file of packaging/ goes.
+declare -A FILES=(
+    [systemd/cvunetd.service]=$UNIT
+    [sysusers.d/cvunetd.conf]=/etc/sysusers.d/cvunetd.conf
+    [tmpfiles.d/cvunetd.conf]=/etc/tmpfiles.d/cvunetd.conf
+    [sysctl.d/60-cvunetd.conf]=/etc/sysctl.d/60-cvunetd.conf
+)
+
+command=install
+what=
+python=python3
+is_dry=
+is_cpu=
+is_started=yes
+
+complain() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+# Say what is done, and do it unless this is a dry run.
+run() {
+    echo "+ $*"
+    [ -n "$is_dry" ] || "$@"
+}
+
+read_arguments() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+            install | uninstall) command=$1 ;;
+            --dry-run) is_dry=yes ;;
+            --cpu) is_cpu=yes ;;
+            --no-start) is_started= ;;
+            --python | --from)
+                [ $# -gt 1 ] || complain "$1 needs a value"
+                if [ "$1" = --python ]; then python=$2; else what=$2; fi
+                shift
+                ;;
+            -h | --help)
+                usage
+                exit
+                ;;
+            *) complain "unknown argument $1 (--help lists them)" ;;
+        esac
+        shift
+    done
+    what=${what:-$SOURCE}
+}
+
+check() {
+    [ -n "$is_dry" ] || [ "$(id -u)" = 0 ] || complain "must run as root (or with --dry-run)"
+    command -v systemctl >/dev/null || complain "there is no systemd here"
+}
+
+check_python() {
+    local file
+    file=$(command -v "$python") || complain "$python not found: name another by --python"
+    file=$(readlink -f "$file")
+    case $file in
+        /root/* | /home/* | /run/user/*)
+            complain "$file lies where the daemon's sandbox cannot see it: name another by --python" ;;
+    esac
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        complain "$python is $("$python" --version 2>&1); Python 3.11 or later is needed"
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        complain "$python cannot make virtual environments: on Debian, apt-get install python3-venv"
+}
+
+install_program() {
+    # An environment that is there already is upgraded, and made anew only if its Python has gone.
+    if ! "$HOME_OF_PROGRAM/bin/python" -c '' 2>/dev/null; then
+        run "$python" -m venv --clear "$HOME_OF_PROGRAM"
+    fi
+    local pip=("$HOME_OF_PROGRAM/bin/python" -m pip --disable-pip-version-check --quiet install)
+    [ ! -f "$SOURCE/constraints.txt" ] || pip+=(--constraint "$SOURCE/constraints.txt")
+    run "${pip[@]}" --upgrade --upgrade-strategy only-if-needed "$what"
+    # It has no wheel and needs a compiler and libsystemd-dev. The daemon runs without it, but then
+    # cannot say when it is ready.
+    if ! run "${pip[@]}" "cvunet-daemon[systemd]"; then
+        complain "systemd-python cannot be built: on Debian, apt-get install" \
+            "libsystemd-dev pkg-config gcc libc6-dev python3-dev; then start install.sh again"
+    fi
+}
+
+install_files() {
+    local name
+    for name in "${!FILES[@]}"; do
+        run install -D -m 0644 "$HERE/$name" "${FILES[$name]}"
+    done
+    run install -D -m 0644 "$SOURCE/docs/systemd.md" "$HOME_OF_PROGRAM/share/doc/cvunetd/systemd.md"
+    [ -z "$is_cpu" ] || run install -D -m 0644 "$HERE/systemd/cpu.conf" "$DROP_INS/cpu.conf"
+    run systemd-sysusers "${FILES[sysusers.d/cvunetd.conf]}"
+    run systemd-tmpfiles --create "${FILES[tmpfiles.d/cvunetd.conf]}"
+    # A container may not be allowed to; the daemon polls where watches run out.
+    run "$(command -v systemd-sysctl || echo /lib/systemd/systemd-sysctl)" \
+        "${FILES[sysctl.d/60-cvunetd.conf]}" || echo "install.sh: limits of inotify stay as they are" >&2
+}
+
+# The sample with the paths that fit the unit; one that is there already is never touched.
+install_configuration() {
+    if [ -e "$CONFIG" ]; then
+        echo "= $CONFIG stays as it is"
+        return
+    fi
+    local sample
+    sample=$(sed \
+        -e 's|^  - path: hot  |  - path: /srv/cvunetd/hot  |' \
+        -e 's|^  root: outputs  |  root: /srv/cvunetd/outputs  |' \
+        -e 's|^quarantine_dir: failed  |quarantine_dir: /srv/cvunetd/failed  |' \
+        -e 's|^state_dir: state  |state_dir: /var/lib/cvunetd  |' \
+        -e "s|^  weights: models/|  weights: $HOME_OF_PROGRAM/share/cvunetd/models/|" \
+        "$SOURCE/config.yaml")
+    echo "+ write $CONFIG"
+    [ -n "$is_dry" ] || install -D -m 0644 /dev/stdin "$CONFIG" <<<"$sample"
+}
+
+# What the sandbox has to let through follows from the configuration.
+install_paths() {
+    echo "+ cvunetd systemd-paths > $DROP_INS/paths.conf"
+    [ -z "$is_dry" ] || return 0
+    local paths
+    paths=$("$HOME_OF_PROGRAM/bin/cvunetd" systemd-paths --config "$CONFIG")
+    install -D -m 0644 /dev/stdin "$DROP_INS/paths.conf" <<<"$paths"
+}
+
+start() {
+    run systemctl daemon-reload
+    if [ -n "$is_upgrade" ] && ! systemctl is-active --quiet cvunetd.service; then
+        echo "= cvunetd did not run, and is not started now"
+        return
+    fi
+    [ -n "$is_upgrade" ] || run systemctl enable --quiet cvunetd.service
+    [ -n "$is_started" ] || return 0
+    # Not reload: other code is another process.
+    run systemctl restart cvunetd.service || complain "it does not start: journalctl -u cvunetd"
+    [ -n "$is_dry" ] || echo "cvunetd is ready: drop pictures into the hot folder of $CONFIG"
+}
+
+uninstall() {
+    if [ -e "$UNIT" ]; then
+        run systemctl disable --quiet --now cvunetd.service
+    fi
+    local name
+    for name in "${!FILES[@]}"; do
+        run rm -f "${FILES[$name]}"
+    done
+    # Drop-ins of yours stay.
+    run rm -f "$DROP_INS/paths.conf" "$DROP_INS/cpu.conf"
+    [ ! -d "$DROP_INS" ] || run rmdir --ignore-fail-on-non-empty "$DROP_INS"
+    run rm -rf "$HOME_OF_PROGRAM"
+    run systemctl daemon-reload
+    run systemctl reset-failed cvunetd.service 2>/dev/null || true
+    echo "What stays: $CONFIG, its folders (/srv/cvunetd), /var/lib/cvunetd and the user cvunetd"
+}
+
+read_arguments "$@"
+check
+if [ "$command" = uninstall ]; then
+    uninstall
+    exit
+fi
+check_python
+is_upgrade=
+[ ! -e "$UNIT" ] || is_upgrade=yes
+install_program
+install_files
+install_configuration
+install_paths
+start

@@ -1,0 +1,249 @@
+"""A machine with a real systemd of its own: this one's files, with a layer over them to write to.
+
+`systemd-nspawn` boots it. It has no network, and nothing that happens in it reaches this machine.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+BOOT_S = 90.0
+COMMAND_S = 120.0
+UNIT = "cvunetd.service"
+#: In the machine: the interpreter and the libraries that run these tests. Where they lie here, the
+#: daemon's sandbox may hide them.
+PYTHON, LIBRARIES = Path("/opt/laboratory/python"), Path("/opt/laboratory/libraries")
+SOURCE, WHEELS = Path("/opt/laboratory/source"), Path("/opt/laboratory/wheels")
+NSPAWN = (
+    "systemd-nspawn",
+    "--quiet",
+    "--boot",
+    "--register=no",
+    "--keep-unit",
+    "--private-network",
+    "--console=read-only",
+)
+
+
+def is_possible() -> bool:
+    """A machine can be booted here: as root, with nspawn, where layers can be mounted."""
+    programs = ("systemd-nspawn", "nsenter", "systemctl")
+    if os.geteuid() != 0 or not all(map(shutil.which, programs)):
+        return False
+    return "overlay" in Path("/proc/filesystems").read_text(encoding="ascii")
+
+
+def wait_for(what: Callable[[], object], *, patience_s: float, pause_s: float = 0.2) -> bool:
+    """Wait until something is so; False if it never is."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(pause_s)
+    return False
+
+
+class Machine:
+    """The booted machine; commands run inside it, files are written through its root."""
+
+    def __init__(self, root: Path, leader: int) -> None:
+        """``leader``: the process id, here, of the machine's first process."""
+        self.root = root
+        self.leader = leader
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> str:
+        """Run a command inside; its output, errors included."""
+        ended = self.process(*command, **environment)
+        assert ended.returncode == 0 or not check, f"{command}: {ended.stdout}"
+        return ended.stdout
+
+    def process(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command inside; the process after its end."""
+        variables = [f"{key}={value}" for key, value in environment.items()]
+        enter = ["nsenter", "--target", str(self.leader), "--all"]
+        return subprocess.run(
+            [*enter, "env", *variables, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+
+    def path(self, inside: str | Path) -> Path:
+        """A path inside, as it is reached from here; tmpfs mounts inside cannot be."""
+        return self.root / Path(inside).relative_to("/")
+
+    def write(self, inside: str, text: str) -> None:
+        """A file inside, its folders made."""
+        path = self.path(inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    # --- the service ------------------------------------------------------------------------
+
+    def property(self, name: str) -> str:
+        """What systemd says of the service."""
+        return self.run("systemctl", "show", "--value", "--property", name, UNIT).strip()
+
+    def pid(self) -> int:
+        """The daemon's process id inside; 0 if there is none."""
+        return int(self.property("MainPID"))
+
+    def wait_until_active(self, *, patience_s: float = 90.0) -> None:
+        """The service is ready."""
+        is_active = wait_for(
+            lambda: self.property("ActiveState") == "active", patience_s=patience_s
+        )
+        assert is_active, self.log()
+
+    def restart(self) -> None:
+        """A fresh life; returns when it is ready."""
+        self.run("systemctl", "reset-failed", UNIT, check=False)
+        self.run("systemctl", "restart", UNIT)
+
+    def drop_in(self, name: str, text: str) -> None:
+        """Another setting of the unit, from its next start on."""
+        self.write(f"/etc/systemd/system/{UNIT}.d/{name}.conf", text)
+        self.run("systemctl", "daemon-reload")
+
+    def entries(self, event: str = "", *, since: int = 0) -> list[dict[str, Any]]:  # Any: JSON
+        """Journal entries of the service's processes, with a message id if one is given.
+
+        ``since`` is a moment of `moment`. journalctl's own ``--after-cursor`` leaves out the first
+        entry of those that match.
+        """
+        told = self.run("journalctl", "--output=json", "--all", f"_SYSTEMD_UNIT={UNIT}")
+        entries = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+        return [
+            entry
+            for entry in entries
+            if int(entry["__MONOTONIC_TIMESTAMP"]) > since
+            and (not event or entry.get("MESSAGE_ID") == event)
+        ]
+
+    def moment(self) -> int:
+        """Now, as the journal counts: microseconds of the clock that both machines share."""
+        return int(time.monotonic() * 1_000_000)
+
+    def log(self) -> str:
+        """What a person would read."""
+        return self.run("journalctl", "--no-pager", "--unit", UNIT, "--lines=60", check=False)
+
+
+# --- booting -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def layered(folder: Path) -> Iterator[Path]:
+    """This machine's root with a layer in memory over it."""
+    layer, root = folder / "layer", folder / "root"
+    layer.mkdir()
+    root.mkdir()
+    mounted: list[Path] = []
+    try:
+        mount("-t", "tmpfs", "-o", "size=2G,mode=0755", "tmpfs", layer)
+        mounted.append(layer)
+        (layer / "upper").mkdir()
+        (layer / "scratch").mkdir()
+        options = f"lowerdir=/,upperdir={layer}/upper,workdir={layer}/scratch"
+        mount("-t", "overlay", "-o", options, "overlay", root)
+        mounted.append(root)
+        yield root
+    finally:
+        for place in reversed(mounted):
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def mount(*arguments: str | Path) -> None:
+    """Mount something."""
+    subprocess.run(["mount", *map(str, arguments)], check=True)
+
+
+def libraries_and_python() -> list[str]:
+    """Options that show the machine what runs these tests."""
+    return [
+        f"--bind-ro={sys.base_prefix}:{PYTHON}",
+        f"--bind-ro={sysconfig.get_path('purelib')}:{LIBRARIES}",
+    ]
+
+
+@contextmanager
+def booted() -> Iterator[Machine]:
+    """A machine that has come up; it is gone afterwards."""
+    # Not pytest's own folder: its path may hold what nspawn's options give a meaning.
+    with tempfile.TemporaryDirectory(prefix="cvunetd-machine-") as name:
+        folder = Path(name)
+        with layered(folder) as root:
+            console = (folder / "console").open("wb")
+            process = subprocess.Popen(
+                [*NSPAWN, f"--directory={root}", *libraries_and_python()],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            )
+            try:
+                yield came_up(root, process, folder / "console")
+            finally:
+                shut_down(process)
+                console.close()
+
+
+def came_up(root: Path, process: "subprocess.Popen[bytes]", console: Path) -> Machine:
+    """The machine, once its systemd says that it runs."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    has_child = wait_for(lambda: children.read_text(encoding="ascii"), patience_s=BOOT_S)
+    assert has_child, console.read_text(encoding="utf-8", errors="replace")
+    machine = Machine(root, int(children.read_text(encoding="ascii").split()[0]))
+    ready = ("running", "degraded")
+    is_up = wait_for(
+        lambda: machine.run("systemctl", "is-system-running", check=False).strip() in ready,
+        patience_s=BOOT_S,
+        pause_s=0.5,
+    )
+    assert is_up, console.read_text(encoding="utf-8", errors="replace")
+    return machine
+
+
+def shut_down(process: "subprocess.Popen[bytes]") -> None:
+    """End the machine as a power cut does: nothing in it is to be kept."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20.0)
+
+
+# --- what is put into it -------------------------------------------------------------------------
+
+
+def copy_source(folder: Path) -> None:
+    """What belongs to the project, and nothing that was built in the checkout."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "runs")
+    names = ("cvunet", "daemon", "docs", "models", "packaging")
+    for name in names:
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for file in ROOT.iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            shutil.copy2(file, folder / file.name)
+
+
+def build_wheel(source: Path, out: Path) -> Path:
+    """The program as pip installs it, built with the libraries that are here."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(out), str(source)], check=True)
+    [wheel] = out.glob("*.whl")
+    return wheel
