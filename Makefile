@@ -7,6 +7,8 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 U2NET := $(VENV)/u2net/u2net.onnx
+PEER := $(VENV)/rembg
+REMBG := rembg[cpu,cli]==2.0.86
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := setup.cfg constraints.txt pyproject.toml
@@ -47,8 +49,8 @@ train: $(VENV)/.runtime ## Train a recipe on DATA
 evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
 	$(BIN)/python -m cvunet.training.evaluation --data $(DATA) --u2net $(U2NET) --sheet runs/worst.png $(ARGS)
 
-bench: $(VENV)/.dev ## Run the benchmarks
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten minutes, docs/benchmarks.md
+	$(BIN)/python -m benchmarks --rembg $(PEER) --u2net $(U2NET) --write docs/benchmarks.md $(ARGS)
 
 clean: ## Remove the environment and caches; pictures, weights and runs stay
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
@@ -68,6 +70,12 @@ $(U2NET): $(VENV)/.runtime
 	@touch $@
 
 # Two stamps: a user who only runs the daemon downloads no linters.
+# In an environment of its own, as its users have it: its pins are not ours.
+$(PEER)/.done: | $(BIN)/python
+	$(BIN)/python -m venv $(PEER)
+	$(PEER)/bin/python -m pip --disable-pip-version-check install --quiet '$(REMBG)'
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.runtime
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
