@@ -54,7 +54,8 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
     sampler = threading.Thread(target=watch, args=(process.pid, samples, ended.is_set))
     sampler.start()
     assert process.stdout is not None
-    words = process.stdout.read()
+    with process.stdout as stream:
+        words = stream.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall_s = time.perf_counter() - began
