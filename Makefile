@@ -7,6 +7,8 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 U2NET := $(VENV)/u2net/u2net.onnx
+PEER := $(VENV)/rembg
+REMBG := rembg[cpu,cli]==2.0.86
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := setup.cfg constraints.txt pyproject.toml
@@ -51,8 +53,8 @@ train: $(VENV)/.runtime ## Train a recipe on DATA
 evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
 	$(BIN)/python -m cvunet.training.evaluation --data $(DATA) --u2net $(U2NET) --sheet runs/worst.png $(ARGS)
 
-bench: $(VENV)/.dev ## Run the benchmarks
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten minutes, docs/benchmarks.md
+	$(BIN)/python -m benchmarks --rembg $(PEER) --u2net $(U2NET) --write docs/benchmarks.md $(ARGS)
 
 edges: $(VENV)/.dev ## Measure edges and colours on DATA, write docs/postprocess.md
 	$(BIN)/python -m benchmarks.edges --data $(DATA) $(ARGS)
@@ -79,6 +81,12 @@ $(U2NET): $(VENV)/.runtime
 	@touch $@
 
 # Two stamps: a user who only runs the daemon downloads no linters.
+# In an environment of its own, as its users have it: its pins are not ours.
+$(PEER)/.done: | $(BIN)/python
+	$(BIN)/python -m venv $(PEER)
+	$(PEER)/bin/python -m pip --disable-pip-version-check install --quiet '$(REMBG)'
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.runtime
 	$(INSTALL) --editable '.[dev]'
 	@touch $@

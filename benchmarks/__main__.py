@@ -1,79 +1,226 @@
-"""`make bench`: how fast photos become cut-outs: whole `cvunetd batch` processes, and stages."""
+"""`make bench`: how fast photos become cut-outs, beside `rembg`, in whole processes.
+
+Prints the tables, tells which bars hold, and writes them to a file.
+"""
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import skimage
-from PIL import Image
+import yaml
 
-PHOTOS = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg")
-WIDTH_PX = 1600
+from benchmarks import bars, living, photos, processes
+from benchmarks.bars import Bar
+from benchmarks.processes import BenchmarkError, Usage
+from benchmarks.programs import Ours, Program, Rembg
+from benchmarks.tables import machine, table
 
-
-def make_photos(folder: Path, count: int) -> None:
-    """JPEGs 1600 px wide from public-domain photos."""
-    source = Path(skimage.__file__).parent / "data"
-    folder.mkdir()
-    for number in range(count):
-        with Image.open(source / PHOTOS[number % len(PHOTOS)]) as photo:
-            height = round(photo.height * WIDTH_PX / photo.width)
-            large = photo.convert("RGB").resize((WIDTH_PX, height), Image.Resampling.LANCZOS)
-        large.save(folder / f"{number:04}.jpg", quality=92)
+WEIGHTS = Path(__file__).parents[1] / "models" / "cvunet.pth"
+COUNTS = (1, 10, 100, 1000)
+MEGAPIXELS = (0.3, 1.7, 6.0, 12.0, 24.0, 48.0)
+PER_SIZE = 6
+MIXED = (0.3, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0)
 
 
-def run_batch(photos: Path, out: Path) -> tuple[float, float]:
-    """Wall and CPU seconds of one whole process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.perf_counter()
-    command = [sys.executable, "-m", "daemon", "batch", str(photos), str(out)]
-    subprocess.run(command, check=True, capture_output=True)
-    wall = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+@dataclass(slots=True)
+class Report:
+    """What will be written."""
+
+    parts: list[str] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+
+    def add(self, title: str, text: str) -> None:
+        """A part, printed at once: the whole takes some minutes."""
+        self.parts.append(f"## {title}\n\n{text}")
+        print(f"\n{self.parts[-1]}", flush=True)
 
 
-def stage_seconds(out: Path) -> dict[str, float]:
-    """Median wall time of each stage, from the manifest."""
-    pictures = json.loads((out / "manifest.json").read_text())["pictures"]
-    stages = pictures[0]["seconds"]
-    return {stage: statistics.median(p["seconds"][stage] for p in pictures) for stage in stages}
+def in_turns(
+    programs: Sequence[Program], folder: Path, base: Path, runs: int
+) -> dict[str, list[Usage]]:
+    """Each program on the same photos, one after another, ``runs`` times."""
+    usages: dict[str, list[Usage]] = {program.name: [] for program in programs}
+    for run in range(runs):
+        for number, program in enumerate(programs):
+            out = base / f"{folder.name}-{number}-{run}"
+            usages[program.name].append(program.run(folder, out))
+    return usages
 
 
-def main() -> None:
-    """Print one table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--photos", type=int, default=40)
-    parser.add_argument("--runs", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder)
-        make_photos(base / "one", 1)
-        make_photos(base / "many", options.photos)
-        starts = [run_batch(base / "one", base / f"one-{run}")[0] for run in range(options.runs)]
-        walls, seconds = zip(
-            *(run_batch(base / "many", base / f"many-{run}") for run in range(options.runs)),
-            strict=True,
+def compare(
+    report: Report, programs: Sequence[Program], base: Path, options: argparse.Namespace
+) -> None:
+    """The same photos, ours and the peer's, in turns."""
+    many = photos.make(base / "many", options.photos)
+    one = photos.make(base / "one", 1)
+    usages = in_turns(programs, many, base, options.runs)
+    single = processes.medians(in_turns(programs[:1], one, base, options.runs)[programs[0].name])
+    medians = {name: processes.medians(runs) for name, runs in usages.items()}
+    rows = [
+        (
+            name,
+            f"{options.photos / usage.wall_s:.2f}",
+            f"{usage.cpu_s / options.photos:.3f}",
+            f"{usage.peak_mb:.0f}",
+            " ".join(f"{run.wall_s:.1f}" for run in usages[name]),
         )
-        stages = stage_seconds(base / "many-0")
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    start, wall = statistics.median(starts), statistics.median(walls)
-    print(f"photos                 {options.photos} of {WIDTH_PX} px, {options.runs} runs, medians")
-    print(f"one photo, whole       {start:.2f} s (start-up included)")
-    print(f"all photos, whole      {wall:.2f} s")
-    rate = (options.photos - 1) / max(wall - start, 1e-9)
-    print(f"photos per second      {rate:.2f} (start-up excluded)")
-    print(f"CPU seconds per photo  {statistics.median(seconds) / options.photos:.3f}")
-    print(f"peak memory            {peak_mb:.0f} MB")
-    for stage, median in stages.items():
-        print(f"  stage {stage:<15} {median * 1000:.0f} ms")
+        for name, usage in medians.items()
+    ]
+    head = ("program", "pictures/s", "CPU s/picture", "peak MB", "seconds of each run")
+    width, height = photos.USUAL
+    title = (
+        f"{options.photos} photos of {width}x{height}, whole processes, medians of runs in turns"
+    )
+    report.add(title, table(head, rows))
+    ours = medians[programs[0].name]
+    report.bars += [bars.service(ours, single)]
+    for program in programs[1:]:
+        report.bars += bars.against(ours, medians[program.name])
+    report.add("Stages of a picture", stages(base / f"{many.name}-0-0"))
+
+
+def stages(out: Path) -> str:
+    """Median wall time of each stage, by the manifest."""
+    pictures = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["pictures"]
+    seconds = [picture["seconds"] for picture in pictures]
+    rows = [
+        (stage, f"{statistics.median(each[stage] for each in seconds) * 1000:.0f}")
+        for stage in seconds[0]
+    ]
+    return table(("stage", "ms, median"), rows)
+
+
+def scale(report: Report, ours: Program, base: Path, options: argparse.Namespace) -> None:
+    """By number of pictures and by their size."""
+    counts = [count for count in COUNTS if count <= options.most]
+    rows = []
+    for count in counts:
+        usage = ours.run(photos.make(base / f"count-{count}", count), base / f"count-{count}-out")
+        rows.append(scaled(str(count), usage, count))
+    report.add("From one picture to many", table(SCALED, rows))
+    rows = []
+    for size in (size for size in MEGAPIXELS if size <= options.largest):
+        folder = photos.make(base / f"size-{size}", PER_SIZE, photos.size_of(size))
+        usage = ours.run(folder, base / f"size-{size}-out")
+        rows.append(scaled(f"{size:g} MP", usage, PER_SIZE))
+    report.add(f"From small to large, {PER_SIZE} pictures each", table(SCALED, rows))
+
+
+SCALED = ("pictures", "seconds", "pictures/s", "CPU s/picture", "peak MB")
+
+
+def scaled(name: str, usage: Usage, count: int) -> tuple[str, ...]:
+    """A row."""
+    return (
+        name,
+        f"{usage.wall_s:.2f}",
+        f"{count / usage.wall_s:.2f}",
+        f"{usage.cpu_s / count:.3f}",
+        f"{usage.peak_mb:.0f}",
+    )
+
+
+def live(report: Report, base: Path, options: argparse.Namespace) -> None:
+    """A daemon's life."""
+    model: dict[str, object] = {"weights": str(WEIGHTS), "device": options.device}
+    figures = living.measure(base / "life", model, idle_s=options.idle, drops=options.drops)
+    beyond = living.median_latency(figures)
+    rows = [
+        ("start to READY", f"{figures.ready_s:.2f} s"),
+        (f"idle for {options.idle:g} s", f"{figures.idle_share:.2%} of one core"),
+        ("memory gained meanwhile", f"{figures.growth_mb:.1f} MB"),
+        ("rename-in to published, 2 MP", f"settle_s + {beyond:.2f} s (median of {options.drops})"),
+    ]
+    report.add("The daemon", table(("what", "figure"), rows))
+    report.bars += bars.life(figures.ready_s, figures.idle_share, beyond)
+
+
+def soak(report: Report, ours: Program, base: Path, options: argparse.Namespace) -> None:
+    """Memory over many pictures of all sizes."""
+    folder = photos.make_mixed(base / "mixed", options.soak, MIXED)
+    usage = ours.run(folder, base / "mixed-out")
+    quarter = len(usage.resident_mb) // 4
+    first, last = (
+        statistics.median(part)
+        for part in (usage.resident_mb[quarter : 2 * quarter], usage.resident_mb[-quarter:])
+    )
+    rows = [
+        ("second quarter", f"{first:.0f} MB"),
+        ("last quarter", f"{last:.0f} MB"),
+        ("peak", f"{usage.peak_mb:.0f} MB"),
+    ]
+    sizes = " ".join(f"{size:g}" for size in MIXED)
+    title = f"Memory over {options.soak} pictures of {sizes} MP, medians"
+    report.add(title, table(("when", "resident"), rows))
+
+
+def programs(options: argparse.Namespace, config: Path) -> Iterator[Program]:
+    """Ours first, then the peer if it was installed."""
+    settings = {"model": {"weights": str(WEIGHTS), "device": options.device}}
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    yield Ours(config)
+    if options.rembg is not None:
+        yield Rembg(options.rembg, options.u2net)
+
+
+def write(path: Path, report: Report) -> None:
+    """The file that the repository keeps."""
+    head = (
+        "# How fast\n\nMade by `make bench`; ratios of one run on one machine, not promises.\n\n"
+        f"{machine()}\n"
+    )
+    path.write_text("\n\n".join([head.strip(), *report.parts]) + "\n", encoding="utf-8")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Command line to settings."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--most", type=int, default=1000, help="largest number when scaling")
+    parser.add_argument("--largest", type=float, default=48.0, help="largest MP when scaling")
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds of idling")
+    parser.add_argument("--drops", type=int, default=7, help="photos dropped one by one")
+    parser.add_argument("--soak", type=int, default=0, help="so many mixed pictures, for memory")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--rembg", type=Path, help="virtual environment with rembg in it")
+    parser.add_argument("--u2net", type=Path, help="u2net.onnx")
+    parser.add_argument("--write", type=Path, help="Markdown file for the tables")
+    return parser.parse_args(arguments)
+
+
+def bench(options: argparse.Namespace) -> Report:
+    """Everything, in a folder that goes afterwards."""
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="cvunetd-bench-") as folder:
+        base = Path(folder)
+        entered = list(programs(options, base / "config.yaml"))
+        compare(report, entered, base, options)
+        scale(report, entered[0], base, options)
+        live(report, base, options)
+        if options.soak:
+            soak(report, entered[0], base, options)
+    report.add("Bars", table(("demand", "measured", "limit", ""), [b.row for b in report.bars]))
+    return report
+
+
+def main() -> int:
+    """Exit status: 0 measured, 1 could not."""
+    options = parse(sys.argv[1:])
+    try:
+        report = bench(options)
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.write:
+        write(options.write, report)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""What was asked of the speed, and whether it holds."""
+
+from dataclasses import dataclass
+
+from benchmarks.processes import Usage
+
+SPEED_UP = 5.0
+MEMORY_SHARE = 0.7
+CPU_SHARE = 0.25
+SERVICE_SHARE = 0.05
+IDLE_SHARE = 0.005
+READY_S = 5.0
+LATENCY_S = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One demand."""
+
+    demand: str
+    measured: float
+    limit: float
+    is_least: bool = False
+    """The limit is to be reached, not to be kept under."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was met."""
+        if self.is_least:
+            return self.measured >= self.limit
+        return self.measured <= self.limit
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """For a table."""
+        sign = "≥" if self.is_least else "≤"
+        verdict = "holds" if self.holds else "MISSED"
+        return (self.demand, f"{self.measured:.3g}", f"{sign} {self.limit:g}", verdict)
+
+
+def against(ours: Usage, theirs: Usage) -> list[Bar]:
+    """Beside the peer, on the same pictures in one run."""
+    return [
+        Bar("pictures per second, times the peer's", theirs.wall_s / ours.wall_s, SPEED_UP, True),
+        Bar("peak memory, share of the peer's", ours.peak_mb / theirs.peak_mb, MEMORY_SHARE),
+        Bar("CPU seconds a picture, share of the peer's", ours.cpu_s / theirs.cpu_s, CPU_SHARE),
+    ]
+
+
+def service(many: Usage, one: Usage) -> Bar:
+    """The service's own thread, without its start, over all CPU time without the start's."""
+    share = (many.main_s - one.main_s) / max(many.cpu_s - one.cpu_s, 1e-9)
+    return Bar("the service itself, share of CPU time", share, SERVICE_SHARE)
+
+
+def life(ready_s: float, idle_share: float, latency_s: float) -> list[Bar]:
+    """Of a daemon that lives."""
+    return [
+        Bar("start to READY, seconds", ready_s, READY_S),
+        Bar("idle, share of one core", idle_share, IDLE_SHARE),
+        Bar("rename-in to published beyond settle_s, seconds", latency_s, LATENCY_S),
+    ]

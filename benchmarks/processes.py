@@ -1,0 +1,113 @@
+"""Whole processes, measured from outside: wall time, CPU time, memory."""
+
+import os
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SAMPLE_S = 0.25
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+MEGA = 1_000_000
+
+
+class BenchmarkError(Exception):
+    """A program did not do what was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one process took."""
+
+    wall_s: float
+    cpu_s: float
+    main_s: float
+    """CPU seconds of its first thread alone."""
+    peak_mb: float
+    resident_mb: tuple[float, ...] = field(default=())
+    """Over time, every ``SAMPLE_S``."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """What was seen of a process while it ran."""
+
+    main_s: float = 0.0
+    resident_mb: list[float] = field(default_factory=list)
+
+
+def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> Usage:
+    """Run a program to its end; `BenchmarkError` with its last words if it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        list(map(str, command)),
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    samples, ended = Samples(), threading.Event()
+    sampler = threading.Thread(target=watch, args=(process.pid, samples, ended.is_set))
+    sampler.start()
+    assert process.stdout is not None
+    with process.stdout as stream:
+        words = stream.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s = time.perf_counter() - began
+    ended.set()
+    sampler.join()
+    if process.returncode:
+        raise BenchmarkError(f"{command[0]} ended with {process.returncode}: {words[-2000:]}")
+    return Usage(
+        wall_s=wall_s,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        main_s=samples.main_s,
+        peak_mb=usage.ru_maxrss * 1024 / MEGA,
+        resident_mb=tuple(samples.resident_mb),
+    )
+
+
+def watch(process: int, samples: Samples, is_over: Callable[[], bool]) -> None:
+    """Look at a process until it ends."""
+    while not is_over():
+        try:
+            samples.main_s = thread_seconds(process, process)
+            samples.resident_mb.append(resident_mb(process))
+        except (OSError, IndexError):  # it ends while we look
+            return
+        time.sleep(SAMPLE_S)
+
+
+def thread_seconds(process: int, thread: int) -> float:
+    """CPU seconds that a thread has used so far."""
+    text = Path(f"/proc/{process}/task/{thread}/stat").read_text(encoding="ascii")
+    fields = text.rpartition(")")[2].split()  # its name may hold anything
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def process_seconds(process: int) -> float:
+    """CPU seconds that all threads of a process have used so far."""
+    text = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def resident_mb(process: int) -> float:
+    """Memory of a process that lies in RAM."""
+    text = Path(f"/proc/{process}/statm").read_text(encoding="ascii")
+    return int(text.split()[1]) * PAGE_BYTES / MEGA
+
+
+def medians(usages: Sequence[Usage]) -> Usage:
+    """The median of each figure."""
+    return Usage(
+        wall_s=statistics.median(usage.wall_s for usage in usages),
+        cpu_s=statistics.median(usage.cpu_s for usage in usages),
+        main_s=statistics.median(usage.main_s for usage in usages),
+        peak_mb=statistics.median(usage.peak_mb for usage in usages),
+    )
