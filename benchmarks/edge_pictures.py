@@ -5,10 +5,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 
-from cvunet import foreground, images, matting
+from benchmarks import photos
+from cvunet import encoding, foreground, images, matting
 from cvunet.matting import Finish, Predictor
 
 Pixels = NDArray[np.uint8]
@@ -31,8 +31,7 @@ ENLARGED = 3  # the photos are small: they are brought to the size of a camera's
 
 def cutouts(weights: Path, name: str) -> tuple[Pixels, dict[str, Pixels]]:
     """An enlarged photo, and RGBA of each way."""
-    path = Path(skimage.__file__).parent / "data" / name
-    with path.open("rb") as stream:
+    with photos.path_of(name).open("rb") as stream:
         picture = images.read(stream, max_pixels=100_000_000)
     size = picture.rgb.shape[1] * ENLARGED, picture.rgb.shape[0] * ENLARGED
     rgb = cv2.resize(picture.rgb, size, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8)
@@ -70,7 +69,7 @@ def strips(folder: Path, weights: Path) -> None:
         half = strip.shape[1] // 2, strip.shape[0] // 2
         small = cv2.resize(strip, half, interpolation=cv2.INTER_AREA).astype(np.uint8)
         with (folder / f"edges-{Path(name).stem}.jpg").open("wb") as stream:
-            images.write(stream, np.ascontiguousarray(small), format="jpeg")
+            encoding.write(stream, np.ascontiguousarray(small), format="jpeg")
 
 
 def look(folder: Path, weights: Path) -> None:
@@ -79,4 +78,4 @@ def look(folder: Path, weights: Path) -> None:
     for name in CROPS:
         for panel, pixels in panels(weights, name):
             with (folder / f"{Path(name).stem}-{panel}.png").open("wb") as stream:
-                images.write(stream, np.ascontiguousarray(pixels), format="png")
+                encoding.write(stream, np.ascontiguousarray(pixels), format="png")

@@ -8,19 +8,18 @@ import io
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.__main__ import PHOTOS, WIDTH_PX
+from benchmarks import photos
 from cvunet import depth, encoding, foreground, images
 from cvunet.depth import Samples
 
+WIDTH_PX, _ = photos.USUAL
 Encoder = Callable[[Samples], bytes]
 
 RUNS = 3
@@ -43,8 +42,8 @@ STRATEGIES = {
 def cutouts() -> list[NDArray[np.uint8]]:
     """Photos HxWx4, transparent round a soft oval."""
     found = []
-    for name in PHOTOS:
-        with (Path(skimage.__file__).parent / "data" / name).open("rb") as stream:
+    for name in photos.PHOTOS:
+        with photos.path_of(name).open("rb") as stream:
             rgb = images.read(stream, max_pixels=100_000_000).rgb
         height = round(rgb.shape[0] * WIDTH_PX / rgb.shape[1])
         large = cv2.resize(rgb, (WIDTH_PX, height), interpolation=cv2.INTER_LANCZOS4)
@@ -52,7 +51,7 @@ def cutouts() -> list[NDArray[np.uint8]]:
         axes = (WIDTH_PX // 3, height // 3)
         cv2.ellipse(oval, (WIDTH_PX // 2, height // 2), axes, 0, 0, 360, 1.0, -1)
         alpha = cv2.GaussianBlur(oval, (0, 0), SIGMA_PX).clip(0, 1).astype(np.float32)
-        found.append(foreground.cutout(large.astype(np.uint8), alpha, decontaminate=False))
+        found.append(foreground.cutout(large.astype(np.uint8), alpha, colours=None))
     return [cutout.astype(np.uint8) for cutout in found]
 
 

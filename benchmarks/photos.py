@@ -13,6 +13,11 @@ ASPECT = 1.5
 QUALITY = 92
 
 
+def path_of(name: str) -> Path:
+    """Where a photo of `skimage.data` lies."""
+    return Path(skimage.__file__).parent / "data" / name
+
+
 def make(folder: Path, count: int, size: tuple[int, int] = USUAL) -> Path:
     """``count`` JPEGs of one size (width, height), no two alike; the folder."""
     folder.mkdir(parents=True)
@@ -47,8 +52,7 @@ def size_of(megapixels: float) -> tuple[int, int]:
 
 def draw(number: int, size: tuple[int, int]) -> Image.Image:
     """A photo cropped to the shape, mirrored every other time, with a camera's noise."""
-    path = Path(skimage.__file__).parent / "data" / PHOTOS[number % len(PHOTOS)]
-    with Image.open(path) as photo:
+    with Image.open(path_of(PHOTOS[number % len(PHOTOS)])) as photo:
         picture = ImageOps.fit(photo.convert("RGB"), size, Image.Resampling.BICUBIC)
     if number // len(PHOTOS) % 2:
         picture = ImageOps.mirror(picture)

@@ -85,15 +85,17 @@ def watch(process: int, samples: Samples, is_over: Callable[[], bool]) -> None:
 
 def thread_seconds(process: int, thread: int) -> float:
     """CPU seconds that a thread has used so far."""
-    text = Path(f"/proc/{process}/task/{thread}/stat").read_text(encoding="ascii")
-    fields = text.rpartition(")")[2].split()  # its name may hold anything
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+    return seconds_told(Path(f"/proc/{process}/task/{thread}/stat"))
 
 
 def process_seconds(process: int) -> float:
     """CPU seconds that all threads of a process have used so far."""
-    text = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
-    fields = text.rpartition(")")[2].split()
+    return seconds_told(Path(f"/proc/{process}/stat"))
+
+
+def seconds_told(file: Path) -> float:
+    """User and system time in a ``stat`` file of proc(5)."""
+    fields = file.read_text(encoding="ascii").rpartition(")")[2].split()  # names hold anything
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import skimage
 from numpy.typing import NDArray
 
+from benchmarks import photos
 from cvunet import encoding, foreground, images, matting
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
@@ -45,9 +45,8 @@ def column(predictor: matting.Predictor, path: Path) -> NDArray[np.uint8]:
 def main() -> None:
     """Write the strip."""
     predictor = matting.open_predictor(WEIGHTS, device="cpu", precision="float32", input_size=512)
-    folder = Path(skimage.__file__).parent / "data"
     file, *names = sys.argv[1:]
-    columns = [column(predictor, folder / name) for name in names or PHOTOS]
+    columns = [column(predictor, photos.path_of(name)) for name in names or PHOTOS]
     strip = np.concatenate(columns, axis=1)
     with Path(file).open("wb") as stream:
         encoding.write(stream, np.ascontiguousarray(strip), format="jpeg")
