@@ -198,10 +198,11 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     if pixels.ndim == 2 or pixels.shape[2] == 3:
         return rounded(resampled(pixels.astype(np.float32), size), top).astype(pixels.dtype)
     alpha = pixels[..., 3].astype(np.float32)
-    new_alpha = rounded(resampled(alpha, size), top)
+    averaged = resampled(alpha, size)
+    new_alpha = rounded(averaged, top)
     result = np.zeros((size[1], size[0], 4), pixels.dtype)
     result[..., 3] = new_alpha
-    weight = np.maximum(resampled(alpha, size), 1e-6)
+    weight = np.maximum(averaged, 1e-6)
     for channel in range(3):
         colour = resampled(pixels[..., channel].astype(np.float32) * alpha, size) / weight
         result[..., channel] = np.where(new_alpha > 0, rounded(colour, top), 0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.band import soft_band
-from cvunet.depth import Samples
+from cvunet.depth import Samples, bits_of, quantised
 from cvunet.errors import EstimatorError
 from cvunet.guidance import unit
 
@@ -52,8 +52,7 @@ def estimate(rgb: Samples, alpha: Floats) -> Samples:
     window = _bounds(soft)
     photo = unit(rgb[window])
     colours = load()(photo, alpha[window])
-    peak = np.float32(np.iinfo(rgb.dtype).max)
-    levels = (colours * peak + np.float32(0.5)).astype(rgb.dtype)
+    levels = quantised(colours, bits_of(rgb))
     np.copyto(result[window], levels, where=soft[window][..., None])
     return result
 

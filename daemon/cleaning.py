@@ -58,7 +58,7 @@ def clean(
 def find_places(config: Config, base: Path) -> Places:
     """As the configuration says."""
     return Places(
-        folders=[hot_folders.hot_folder(config, base, folder) for folder in config.folders],
+        folders=hot_folders.all_folders(config, base),
         state=hot_folders.resolve(base, config.state_dir),
         quarantine=hot_folders.resolve(base, config.quarantine_dir),
         keep_days=config.retention.keep_days,

@@ -221,8 +221,7 @@ def systemd_paths(config_path: Path | None) -> int:
     """Print the drop-in that lets the unit's sandbox reach all configured folders."""
     from daemon import sandbox
 
-    for line in sandbox.lines(config_path):
-        click.echo(line)
+    show(sandbox.lines(config_path))
     return 0
 
 

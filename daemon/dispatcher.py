@@ -11,7 +11,6 @@ from daemon.errors import blame, describe
 from daemon.intake import Shelf
 from daemon.jobs import Failed, HotFolder, Job, Outcome, Task
 from daemon.messages import Ended, Message
-from daemon.naming import names
 from daemon.results import NameTaken, check_clash
 
 
@@ -95,9 +94,7 @@ class Dispatcher:
             if self.shelf.standby.is_away(folder):
                 raise OSError(errno.ENODEV, "its disk is not there", str(drop.path))
             drop = self.shelf.drops.place(folder, now=now)
-            is_taken = self.shelf.records.is_reserved
-            day = self.shelf.day(job.added_at)
-            fresh = names(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+            fresh = self.shelf.names(folder, drop, job.relative, job.id, moment=job.added_at)
             job = self.shelf.ledger.move(
                 job,
                 drop=drop.id,

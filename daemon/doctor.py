@@ -73,7 +73,7 @@ def look(config: Config, base: Path, path: Path, *, now: float) -> Scene:
     return Scene(
         config=config,
         config_path=path,
-        folders=[hot_folders.hot_folder(config, base, folder) for folder in config.folders],
+        folders=hot_folders.all_folders(config, base),
         state=state,
         quarantine=hot_folders.resolve(base, config.quarantine_dir),
         weights=hot_folders.find_weights(config, base),

@@ -7,11 +7,11 @@ from pathlib import Path
 EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BROKEN = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the queue
+EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
 #: What helps where the unit's sandbox is in the way.
 READ_ONLY_ADVICE = (
     "under systemd add the folder to ReadWritePaths=, as `cvunetd systemd-paths` prints it"
 )
-EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
 
 
 class Blame(Enum):

@@ -154,6 +154,11 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
     )
 
 
+def all_folders(config: Config, base: Path) -> list[HotFolder]:
+    """Every folder's values, unchecked: whether it is there or not."""
+    return [hot_folder(config, base, folder) for folder in config.folders]
+
+
 def hot_folders(
     config: Config, base: Path, *, known: Container[Path] = frozenset()
 ) -> list[HotFolder]:
@@ -161,7 +166,7 @@ def hot_folders(
 
     ``known`` are hot folders that work already: one whose share is away just now is waited for.
     """
-    folders = [hot_folder(config, base, folder) for folder in config.folders]
+    folders = all_folders(config, base)
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),

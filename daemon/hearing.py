@@ -64,6 +64,7 @@ class Hearing:
         self.weighed.pop(folder.name, None)
         self.unheeded.discard(folder.name)
         self.vouched.discard(folder.name)
+        self.excused.discard(folder.name)
 
     def stop(self) -> None:
         """End all watches."""

@@ -23,7 +23,7 @@ NEWEST = 5
 def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
     """The answer, line by line; the newest job first."""
     config, base = configuration.load(config_path)
-    folders = [hot_folders.hot_folder(config, base, folder) for folder in config.folders]
+    folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
     path = Path(os.path.abspath(asked))  # noqa: PTH100  # a link itself is meant, not its target
     stories = list(told(state / ledgers.FILE, path, folders))

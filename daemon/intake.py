@@ -15,9 +15,9 @@ from daemon.errors import Blame, blame, describe, printable
 from daemon.fields import about
 from daemon.jobqueue import JobQueue
 from daemon.jobs import Hint, HotFolder, Identity, Job
-from daemon.ledger import Ledger
+from daemon.ledger import Drop, Ledger
 from daemon.messages import Seen
-from daemon.naming import names, new_id
+from daemon.naming import Names, names, new_id
 from daemon.records import Records
 from daemon.settle import Settle, Settled
 from daemon.standby import Standby
@@ -55,6 +55,13 @@ class Shelf:
     def day(self, moment: float) -> date:
         """The local date of a moment, UTC seconds: what ``{date}`` in names means."""
         return self.local_time(moment).date()
+
+    def names(
+        self, folder: HotFolder, drop: Drop, relative: Path, job_id: str, *, moment: float
+    ) -> Names:
+        """Names in a drop that no file and no job has, of a picture that came at a moment."""
+        is_taken, day = self.records.is_reserved, self.day(moment)
+        return names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
 
 
 class Intake:
@@ -179,8 +186,7 @@ class Intake:
         try:
             job = self.claim(folder, settled, now=now)
         except FileNotFoundError:
-            self.backlog.forget(folder.name, settled.path)
-            return False  # taken away between two looks; nothing of it is ours yet
+            job = None  # taken away between two looks; nothing of it is ours yet
         except OSError as error:
             self.refuse(folder, settled, error, monotonic=monotonic)
             return False
@@ -242,8 +248,7 @@ class Intake:
     ) -> Job:
         """Reserve names and write the row of a file that is ours already."""
         drop = self.shelf.drops.place(folder, now=now)
-        is_taken, day = self.shelf.records.is_reserved, self.shelf.day(now)
-        reserved = names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
+        reserved = self.shelf.names(folder, drop, relative, job_id, moment=now)
         # A link swapped in later has no identity; the worker refuses to open it.
         identity = look(source) or Identity(0, 0, 0, 0)
         job = Job(

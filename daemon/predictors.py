@@ -32,11 +32,16 @@ def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) 
         raise InstallError(str(error)) from error
 
 
-def check_weights(path: Path, *, devices: Sequence[str] = ()) -> list[str]:
-    """What the devices are called here; `InstallError`, `DeviceError` if anything is not there."""
+def check_weights(path: Path) -> None:
+    """`InstallError` if the weights are missing, altered or of another network."""
     with translated():
         weights.load(path)
-        return [str(matting.choose_device(name)) for name in devices]
+
+
+def found_devices(names: Sequence[str]) -> list[str]:
+    """What devices are called here; `DeviceError` if one is not there."""
+    with translated():
+        return [str(matting.choose_device(name)) for name in names]
 
 
 def check_colours(estimator: foreground.Estimator) -> None:

@@ -9,7 +9,7 @@ from daemon.errors import PictureError, describe, printable
 from daemon.fields import about
 from daemon.intake import Shelf
 from daemon.jobs import Done, HotFolder, Job
-from daemon.naming import clash, names
+from daemon.naming import clash
 
 logger = logging.getLogger(__name__)
 
@@ -90,14 +90,7 @@ class Results:
     def rename(self, folder: HotFolder, job: Job) -> Job:
         """Other names in the same drop; parts, named by id, and what is published stay."""
         drop = self.shelf.records.drop_of(job)
-        fresh = names(
-            folder,
-            drop,
-            job.relative,
-            job.id,
-            day=self.shelf.day(job.added_at),
-            is_taken=self.shelf.records.is_reserved,
-        )
+        fresh = self.shelf.names(folder, drop, job.relative, job.id, moment=job.added_at)
         alpha = fresh.alpha
         if job.alpha_part and job.alpha and self.is_published(job, job.alpha_part, job.alpha):
             alpha = job.alpha

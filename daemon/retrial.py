@@ -14,10 +14,7 @@ def retry(config_path: Path | None, chosen: Sequence[Path], *, is_all: bool) -> 
     """One line for each picture; `UsageError` for one that does not lie in quarantine."""
     config, base = configuration.load(config_path)
     quarantine = hot_folders.resolve(base, config.quarantine_dir)
-    folders = {
-        folder.name: folder
-        for folder in (hot_folders.hot_folder(config, base, each) for each in config.folders)
-    }
+    folders = {folder.name: folder for folder in hot_folders.all_folders(config, base)}
     pictures = quarantined(quarantine) if is_all else [file.resolve() for file in chosen]
     for picture in pictures:
         yield put_back(picture, quarantine, folders)

@@ -7,12 +7,11 @@ from daemon import config as configuration
 from daemon import folders as hot_folders
 from daemon.config import Config
 from daemon.errors import printable
-from daemon.jobs import HotFolder
 
 DROP_IN = "/etc/systemd/system/cvunetd.service.d/paths.conf"
 #: What ``ProtectHome=`` and ``PrivateTmp=`` hide: there a folder has to be bound, not just allowed.
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
-TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
+HIDDEN = (*HOMES, Path("/tmp"), Path("/var/tmp"))
 #: The unit's ``StateDirectory=``, which systemd makes and lets us write.
 STATE = Path("/var/lib/cvunetd")
 #: What lies directly in the root, and these, hold things of many owners.
@@ -35,10 +34,10 @@ def lines(config_path: Path | None) -> Iterator[str]:
     if any(is_below(place, HOMES) for place in (*places, *readable(config, base))):
         yield "ProtectHome=tmpfs"
     for place in places:
-        key = "BindPaths" if is_below(place, (*HOMES, *TEMPORARY)) else "ReadWritePaths"
+        key = "BindPaths" if is_below(place, HIDDEN) else "ReadWritePaths"
         yield f"{key}={quoted(place)}"
     for place in readable(config, base):
-        if is_below(place, (*HOMES, *TEMPORARY)):
+        if is_below(place, HIDDEN):
             yield f"BindReadOnlyPaths={quoted(place)}"
 
 
@@ -50,7 +49,7 @@ def writable(config: Config, base: Path) -> list[Path]:
     """
     quarantine = hot_folders.resolve(base, config.quarantine_dir)
     places = {hot_folders.resolve(base, config.state_dir)}
-    for folder in all_folders(config, base):
+    for folder in hot_folders.all_folders(config, base):
         own = [folder.output_root, quarantine]
         if folder.originals != "keep":
             own.append(folder.path)
@@ -60,13 +59,8 @@ def writable(config: Config, base: Path) -> list[Path]:
 
 def readable(config: Config, base: Path) -> list[Path]:
     """Hot folders that are only read, and pictures that results are put on."""
-    kept = {f.path for f in all_folders(config, base) if f.originals == "keep"}
+    kept = {f.path for f in hot_folders.all_folders(config, base) if f.originals == "keep"}
     return sorted(kept.union(hot_folders.backgrounds(config, base)))
-
-
-def all_folders(config: Config, base: Path) -> list[HotFolder]:
-    """Hot folders, whether they are there or not: the sandbox may be what hides them."""
-    return [hot_folders.hot_folder(config, base, folder) for folder in config.folders]
 
 
 def joined(places: list[Path]) -> set[Path]:
@@ -96,7 +90,7 @@ def is_below(place: Path, tops: Iterable[Path]) -> bool:
 
 def quoted(place: Path) -> str:
     """A path as a unit file spells it; a missing one is no error there."""
-    is_bind = is_below(place, (*HOMES, *TEMPORARY))
+    is_bind = is_below(place, HIDDEN)
     text = "".join(ESCAPES.get(letter, letter) for letter in str(place))
     text = text.replace(":", "\\:") if is_bind else text
     return f'"-{text}"'

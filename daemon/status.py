@@ -86,7 +86,7 @@ class Status:
 def gather(config_path: Path | None, *, now: float) -> Status:
     """Ask everybody; `InstallError` if the configuration is wrong."""
     config, base = configuration.load(config_path)
-    folders = [hot_folders.hot_folder(config, base, folder) for folder in config.folders]
+    folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
     pid, report = alive(state)
     told, trouble = from_ledger(state / ledgers.FILE, now=now)

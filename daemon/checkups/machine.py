@@ -104,9 +104,7 @@ def network(scene: Scene) -> Iterator[Finding]:
         return
     yield passed("weights", f"{scene.weights} is as its manifest says")
     try:
-        found = ", ".join(
-            predictors.check_weights(scene.weights, devices=scene.config.model.devices)
-        )
+        found = ", ".join(predictors.found_devices(scene.config.model.devices))
         yield passed("device", f"{names} is {found} here")
     except DaemonError as error:
         mend = f"mend what GPU says below, or in {scene.config_path}: model: {{device: auto}}"
