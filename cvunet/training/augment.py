@@ -9,6 +9,7 @@ from cvunet.training.shards import Pixels
 
 FloatPixels = NDArray[np.float32]
 KEEP_SUBJECT = 0.6  # a crop that loses more of the subject than this leaves is drawn again
+FILLED = 0.5, 0.9  # how much of a zoomed window is subject
 
 
 def chance(rng: Generator, probability: float) -> bool:
@@ -37,6 +38,27 @@ def draw_crop(rng: Generator, alpha: Pixels) -> tuple[slice, slice]:
         if subject == 0 or alpha[window].sum() >= KEEP_SUBJECT * subject:
             return window
     return slice(0, height), slice(0, width)
+
+
+def draw_zoom(rng: Generator, alpha: Pixels) -> tuple[slice, slice]:
+    """Rows and columns of a window that the subject fills for the most part and leaves.
+
+    A trunk that sees little of the whole tears holes into what fills a photo, unless it is taught.
+    A subject for which there is no such window is cropped as any other.
+    """
+    height, width = alpha.shape
+    places = np.argwhere(alpha >= 128)
+    for _ in range(8 if len(places) else 0):
+        side = np.sqrt(rng.uniform(0.12, 0.6))
+        rows, columns = max(64, round(height * side)), max(64, round(width * side))
+        rows, columns = min(height, rows), min(width, columns)
+        centre = places[rng.integers(len(places))]
+        top = int(np.clip(centre[0] - rows // 2, 0, height - rows))
+        left = int(np.clip(centre[1] - columns // 2, 0, width - columns))
+        window = slice(top, top + rows), slice(left, left + columns)
+        if FILLED[0] <= alpha[window].mean() / 255 <= FILLED[1]:
+            return window
+    return draw_crop(rng, alpha)
 
 
 def rotate(rng: Generator, rgb: Pixels, alpha: Pixels) -> tuple[Pixels, Pixels]:

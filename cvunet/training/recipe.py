@@ -39,6 +39,8 @@ class Augmentation:
     """Chances of the changes made to a picture."""
 
     crop: float = 0.7
+    zoom: float = 0.0
+    """That a window is cut which the subject fills; besides ``crop``, not on top of it."""
     rotate: float = 0.2
     wear: float = 1.0
     """That light, colour, noise and the like may change at all."""

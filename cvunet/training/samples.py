@@ -160,8 +160,9 @@ class SampleStream(Dataset[Sample]):
         """A photo cropped, turned and worn; squeezed to the square as the predictor does it."""
         rgb, alpha = load_photo(photo)
         changes = self.recipe.augmentation
-        if chance(rng, changes.crop):
-            window = augment.draw_crop(rng, alpha)
+        drawn = rng.random()
+        if drawn < changes.zoom + changes.crop:
+            window = (augment.draw_zoom if drawn < changes.zoom else augment.draw_crop)(rng, alpha)
             rgb, alpha = rgb[window], alpha[window]
         if chance(rng, 0.5):
             rgb, alpha = rgb[:, ::-1], alpha[:, ::-1]
