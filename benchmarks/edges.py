@@ -25,6 +25,7 @@ from benchmarks.edge_seconds import has_refine, seconds_table
 from benchmarks.mattes import Sample
 from cvunet import foreground, guidance, matting, multilevel, postprocess, scores
 from cvunet.band import soft_band
+from cvunet.depth import Samples
 from cvunet.images import Picture
 from cvunet.matting import Finish
 from cvunet.training import samples
@@ -32,6 +33,7 @@ from cvunet.training import samples
 Floats = NDArray[np.float32]
 Figures = tuple[float, float, float]
 Chain = Callable[[Floats, NDArray[np.uint8]], Floats]
+Colours = Callable[[NDArray[np.uint8], Floats], Samples]
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "postprocess.md"
 WEIGHTS = Path(__file__).parents[1] / "models" / "cvunet.pth"
@@ -39,16 +41,16 @@ MARKS = ("<!-- make edges writes from here -->\n", "<!-- to here -->\n")
 INPUT_PX = 512
 TRUE_SIDES = [1600] * 12
 NETWORK_SIDES = [INPUT_PX * scale for scale in (1, 2, 3, 4)] * 6
-PARAMETERS = (  # of the guided kernel: radius, epsilon, share returned
+PARAMETERS = (  # of the guided kernel: radius at half the network's size, epsilon, share returned
     (1, 1e-4, 0.0),
-    (4, 1e-4, 0.0),
-    (4, 1e-4, 0.5),
-    (4, 1e-4, 0.85),
-    (4, 1e-4, 1.0),
-    (2, 1e-4, 0.7),
-    (6, 1e-4, 0.7),
-    (4, 1e-5, 0.7),
-    (4, 1e-3, 0.7),
+    (2, 1e-4, 0.0),
+    (2, 1e-4, 0.5),
+    (2, 1e-4, 0.9),
+    (2, 1e-4, 1.0),
+    (1, 1e-4, 0.75),
+    (3, 1e-4, 0.75),
+    (2, 1e-5, 0.75),
+    (2, 1e-3, 0.75),
 )
 
 
@@ -104,7 +106,7 @@ def chains() -> dict[str, Chain]:
         way("cubic + joint 9, 0.1, 3", kernel="cubic", **joint),
         way("cubic + full-size guided 9", kernel="cubic", filter="guided", diameter=9),
         *(kernel(*each) for each in PARAMETERS),
-        way("guided 4, 1e-4, 0.7"),
+        way("guided 2, 1e-4, 0.75"),
         way("guided + bilateral 9, 0.1, 3", **strong),
         way("guided + joint 9, 0.1, 3", **joint),
         way("guided + full-size guided 9", filter="guided", diameter=9),
@@ -135,12 +137,12 @@ def measure_colours(task: Task) -> dict[str, tuple[float, float]]:
     cv2.setNumThreads(1)
     sample = task.sample
     soft = soft_band(sample.alpha) & (sample.alpha > 1 / 255)
-    ways = {"photo": lambda rgb, _: rgb, "fast": foreground.estimate}
+    ways: dict[str, Colours] = {"photo": lambda rgb, _: rgb, "fast": foreground.estimate}
     if has_refine():
         ways["refine"] = multilevel.estimate
     own = shipped(task.small, sample.rgb, settings=Finish())
 
-    def error(colours: NDArray[np.uint8]) -> float:
+    def error(colours: Samples) -> float:
         return float(np.abs(colours[soft].astype(np.float32) - sample.colours[soft]).mean())
 
     return {

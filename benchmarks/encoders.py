@@ -31,6 +31,7 @@ FILTERS = {
     "paeth": cv2.IMWRITE_PNG_FILTER_PAETH,
     "fast": cv2.IMWRITE_PNG_FAST_FILTERS,
 }
+BGR_ORDER = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
 STRATEGIES = {
     "default": cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
     "filtered": cv2.IMWRITE_PNG_STRATEGY_FILTERED,
@@ -59,7 +60,7 @@ def by_opencv(ending: str, *options: int) -> Encoder:
     """OpenCV's encoder with its options, channels in its order."""
 
     def encode(pixels: Samples) -> bytes:
-        image = cv2.cvtColor(pixels, encoding.BGR_ORDER[pixels.shape[2]])
+        image = cv2.cvtColor(pixels, BGR_ORDER[pixels.shape[2]])
         return cv2.imencode(ending, image, options)[1].tobytes()
 
     return encode

@@ -1,9 +1,10 @@
 """The subject's own colours at its edge, and the finished pixels made from them.
 
 Blur fusion: Approximate Fast Foreground Colour Estimation, Forte, ICIP 2021. Each pass takes the
-weighted means of foreground and background around a pixel and corrects the foreground's so that the
-composite gives the photo again; a wide pass fills in, a narrow one restores detail. Slower and
-closer on hair: `multilevel`.
+weighted means of foreground and background around a pixel and corrects both so that the composite
+gives the photo again; a wide pass fills in, a narrow one restores detail. The correction is that of
+Fast Multi-Level Foreground Estimation (Germer et al., ICPR 2020). Slower and closer on hair:
+`multilevel`.
 """
 
 import math
@@ -16,49 +17,63 @@ from numpy.typing import NDArray
 from cvunet import depth, multilevel
 from cvunet.band import enlarged, soft_band, tiles
 from cvunet.depth import Bits, Samples
-from cvunet.guidance import averaged, unit
+from cvunet.guidance import averaged, smaller, unit
 
 Floats = NDArray[np.float32]
 Estimator = Literal["fast", "refine"]
 
-# Boxes of the passes, for photos of about REFERENCE_PX. The paper's are 90 and 6; narrow passes
-# more than its one take a fifth of the remaining error away (docs/postprocess.md).
-BOXES_PX = (90, 24, 12, 6, 6, 6)
-REFERENCE_PX = 1024
+# The longer side of the photo as the passes see it, and their boxes. Chosen by the error that is
+# left and by time (docs/postprocess.md): correcting both layers takes half of the pixels' worth.
+LEVELS: tuple[tuple[int, tuple[int, ...]], ...] = ((256, (23, 6)), (512, (6, 3, 3)))
+TRUST = 0.01  # in the means, against what the photo says of a pixel
 TINY = 1e-5
 
 
-def estimate(rgb: Samples, alpha: Floats) -> Samples:
+def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -> Samples:
     """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
 
     In the photo's own depth and colour space. Only the soft band changes: a pixel of alpha 1 is all
-    foreground, and one of alpha 0 shows none. Means need no detail and are taken at
-    ``REFERENCE_PX``, which keeps large photos cheap; the photo at its own size corrects them.
+    foreground, and one of alpha 0 shows none. Means need no detail and are taken of small copies,
+    which keeps large photos cheap; the photo at its own size corrects them. ``small_rgb`` is such a
+    copy, of any shape, where somebody has it already.
     """
     soft = soft_band(alpha)
     result = rgb.copy()
     if not soft.any():
         return result
-    foreground, background = _passes(rgb, alpha)
+    foreground, background = _layers(rgb, alpha, small_rgb)
     for tile in tiles(soft, margin_px=0):
         front, behind = (enlarged(means, tile, alpha.shape) for means in (foreground, background))
-        fine = _corrected(unit(rgb[tile.inner]), _tripled(alpha[tile.inner]), front, behind)
+        weight = _tripled(alpha[tile.inner])
+        missing = _missing(unit(rgb[tile.inner]), weight, front, behind)
+        missing *= weight
+        fine = _moved(front, missing)
         colours = depth.quantised(fine, depth.bits_of(rgb))
         np.copyto(result[tile.inner], colours, where=soft[tile.inner][..., None])
     return result
 
 
-def _passes(rgb: Samples, alpha: Floats) -> tuple[Floats, Floats]:
-    """Means of foreground and background after both passes, of the photo made smaller."""
-    scale = max(1.0, max(alpha.shape) / REFERENCE_PX)
-    height, width = (math.ceil(side / scale) for side in alpha.shape)
-    photo = unit(averaged(rgb, (width, height)))
-    weight = _tripled(averaged(alpha, (width, height)))
-    front, behind = _means(photo, photo, weight, BOXES_PX[0])
-    for box_px in BOXES_PX[1:]:
-        front = _corrected(photo, weight, front, behind)
-        front, behind = _means(front, behind, weight, box_px)
-    return front, behind
+def _layers(rgb: Samples, alpha: Floats, small_rgb: Samples | None) -> tuple[Floats, Floats]:
+    """Means of foreground and background after all passes, of the photo made smaller."""
+    layers: tuple[Floats, Floats] | None = None
+    for side, boxes_px in LEVELS:
+        scale = max(1.0, max(alpha.shape) / side)
+        height, width = (math.ceil(length / scale) for length in alpha.shape)
+        photo = unit(smaller(rgb, (width, height), small_rgb))
+        weight = _tripled(averaged(alpha, (width, height)))
+        front, behind = layers or (photo, photo)
+        front, behind = (_grown(layer, (width, height)) for layer in (front, behind))
+        for box_px in boxes_px:
+            front, behind = _corrected(photo, weight, front, behind)
+            front, behind = _means(front, behind, weight, box_px)
+        layers = front, behind
+    assert layers is not None
+    return layers
+
+
+def _grown(layer: Floats, size: tuple[int, int]) -> Floats:
+    grown = cv2.resize(layer, size, interpolation=cv2.INTER_LINEAR)
+    return grown.astype(np.float32, copy=False)
 
 
 def _means(
@@ -77,16 +92,34 @@ def _blur(values: Floats, box_px: int) -> Floats:
     return cv2.blur(values, (box_px, box_px)).astype(np.float32, copy=False)
 
 
-def _corrected(photo: Floats, weight: Floats, foreground: Floats, background: Floats) -> Floats:
-    """The foreground moved towards what the photo says, as far as alpha lets it show; all HxWx3."""
-    mixed = foreground - background
-    mixed *= weight
-    mixed += background
-    missing = np.subtract(photo, mixed, out=mixed)
-    missing *= weight
-    missing += foreground
-    corrected: Floats = np.clip(missing, 0, 1, out=missing)
-    return corrected
+def _corrected(
+    photo: Floats, weight: Floats, foreground: Floats, background: Floats
+) -> tuple[Floats, Floats]:
+    """Both layers moved so that they compose to the photo, each by its own weight; all HxWx3."""
+    missing = _missing(photo, weight, foreground, background)
+    front = _moved(foreground, missing * weight)
+    missing *= 1 - weight
+    return front, _moved(background, missing)
+
+
+def _missing(photo: Floats, weight: Floats, foreground: Floats, background: Floats) -> Floats:
+    """What each layer lacks for a whole share of a pixel; all HxWx3.
+
+    The least squares of |wF + (1 - w)B - I|^2 + t|F - F'|^2 + t|B - B'|^2 (Germer, equation 4).
+    """
+    rest = 1 - weight
+    missing: Floats = photo - foreground * weight
+    missing -= background * rest
+    rest *= rest
+    rest += weight * weight
+    rest += np.float32(TRUST)
+    missing /= rest
+    return missing
+
+
+def _moved(layer: Floats, by: Floats) -> Floats:
+    by += layer
+    return np.clip(by, 0, 1, out=by)
 
 
 def _tripled(alpha: Floats) -> Floats:
@@ -113,6 +146,7 @@ def cutout(
     *,
     colours: Estimator | None = "fast",
     source_alpha: Samples | None = None,
+    small_rgb: Samples | None = None,
     bleed: bool = False,
 ) -> Samples:
     """HxWx4: the subject with straight alpha, in colours estimated so, or the photo's own if None.
@@ -121,11 +155,13 @@ def cutout(
     pixel.
     The source's own alpha comes in after the colours, which it has no part in: they are estimated
     from what the photo shows, and that was mixed by ``alpha`` alone. `EstimatorError` as
-    `multilevel.load`.
+    `multilevel.load`. ``small_rgb`` as in `estimate`.
     """
     visible = opacity(alpha, source_alpha, bits=depth.bits_of(rgb))
-    estimators = {"fast": estimate, "refine": multilevel.estimate}
-    own = rgb if colours is None else estimators[colours](rgb, alpha)
+    if colours == "fast":
+        own = estimate(rgb, alpha, small_rgb=small_rgb)
+    else:
+        own = rgb if colours is None else multilevel.estimate(rgb, alpha)
     rgba = cv2.cvtColor(own, cv2.COLOR_RGB2RGBA).astype(rgb.dtype, copy=False)
     rgba[..., 3] = visible
     if bleed:

@@ -18,30 +18,33 @@ Values = TypeVar("Values", Alpha, Samples)
 
 # Chosen by `make edges`, see docs/postprocess.md: a wider window mends more of the network's
 # errors and loses more of a true matte; what is returned trades the other way.
-RADIUS_PX = 4  # of the network's pixels
+RADIUS_PX = 2  # of pixels twice as large as the network's: it is fitted at half its size
 EPSILON = 1e-4  # about the variance of a camera's noise
-RETURNED = 0.7
+RETURNED = 0.75
 SHARPENED = 4  # times; more gains little
-FINER = 3  # how much finer than the small alpha it is sharpened
+FINER = 2  # how much finer than the small alpha it is sharpened
 
 
 def upsample(
     alpha: Alpha,
     rgb: Samples,
     *,
+    small_rgb: Samples | None = None,
     radius: int = RADIUS_PX,
     epsilon: float = EPSILON,
     returned: float = RETURNED,
 ) -> Alpha:
     """A small alpha at the photo's size, its edge drawn by the photo.
 
+    ``small_rgb`` is the photo at the alpha's size where somebody has it already; ``radius`` is in
+    pixels twice as large as the small alpha's.
     ``returned`` is the share of what the linear function could not tell of the small alpha that
     is added again, sharpened: 0 trusts the photo alone, 1 gives back all that came in. Farther
     than a pixel of the small alpha from its band, its plateaus stay exactly 0 and 1.
     """
     height, width = rgb.shape[:2]
     size = min(width, alpha.shape[1]), min(height, alpha.shape[0])
-    small, guide = averaged(alpha, size), unit(averaged(rgb, size))
+    small, guide = averaged(alpha, size), unit(smaller(rgb, size, small_rgb))
     near = _near(small)
     model, is_fitted = _model(small, guide, near, radius=radius, epsilon=epsilon)
     fitted = np.clip(apply(model, guide), 0, 1)
@@ -102,6 +105,13 @@ def averaged(pixels: Values, size: tuple[int, int]) -> Values:
     return _area(pixels, size)
 
 
+def smaller(pixels: Samples, size: tuple[int, int], at_hand: Samples | None = None) -> Samples:
+    """`averaged`, from a smaller copy ``at_hand`` if that has all the pixels that are wanted."""
+    if at_hand is not None and at_hand.shape[1] >= size[0] and at_hand.shape[0] >= size[1]:
+        pixels = at_hand
+    return averaged(pixels, size)
+
+
 def _area(pixels: Values, size: tuple[int, int]) -> Values:
     resized = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return cast(Values, resized)  # of the pixels' own type, which OpenCV's stubs do not tell
@@ -110,14 +120,15 @@ def _area(pixels: Values, size: tuple[int, int]) -> Values:
 def _model(
     alpha: Alpha, guide: Alpha, near: NDArray[np.uint8], *, radius: int, epsilon: float
 ) -> tuple[Alpha, NDArray[np.bool_]]:
-    """`fit` where it will be asked, and where that is; zero elsewhere."""
+    """`fit` at half the size, where it will be asked, and where that is; zero elsewhere."""
     # The cubic kernel reaches two pixels beyond those that are near.
     is_fitted = cv2.dilate(near, np.ones((5, 5), np.uint8)) > 0
-    model = np.zeros((*alpha.shape, 4), np.float32)
-    for tile in tiles(is_fitted, margin_px=2 * radius):  # its means are averaged a second time
-        part = fit(alpha[tile.outer], guide[tile.outer], radius=radius, epsilon=epsilon)
-        model[tile.inner] = part[tile.core]
-    return model, is_fitted
+    height, width = alpha.shape
+    half = max(1, width // 2), max(1, height // 2)
+    fitted = fit(_area(alpha, half), _area(guide, half), radius=radius, epsilon=epsilon)
+    model = cv2.resize(fitted, (width, height), interpolation=cv2.INTER_LINEAR)
+    model[~is_fitted] = 0
+    return model.astype(np.float32, copy=False), is_fitted
 
 
 def fit(alpha: Alpha, guide: Alpha, *, radius: int, epsilon: float) -> Alpha:

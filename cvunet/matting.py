@@ -206,14 +206,18 @@ def choose_device(name: str) -> torch.device:
     return torch.device(wanted)
 
 
-def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Samples:
+def finish(
+    picture: Picture, alpha: Alpha, *, settings: Finish, prepared: Bytes | None = None
+) -> Samples:
     """The network's SxS alpha and its picture to pixels: RGBA HxWx4, alpha HxW, or RGB HxWx3.
 
     RGB if ``settings.background`` is given. RGBA's fourth channel is the alpha itself. Depth and
-    colour space are the picture's. Any thread.
+    colour space are the picture's. ``prepared`` is what `Predictor.prepare` made of the picture,
+    which spares making it again. Any thread.
     """
     guide = seen(picture)
-    large = postprocess.enlarge(alpha, guide, kernel=settings.kernel)
+    small = prepared if is_plain(picture) else None
+    large = postprocess.enlarge(alpha, guide, kernel=settings.kernel, small_rgb=small)
     matte = refine(large, guide, settings=settings)
     if settings.content == "alpha":
         return foreground.opacity(matte, picture.alpha, bits=bits_of(picture.rgb))
@@ -222,12 +226,18 @@ def finish(picture: Picture, alpha: Alpha, *, settings: Finish) -> Samples:
         matte,
         colours=settings.colours if settings.decontaminate else None,
         source_alpha=picture.alpha,
+        small_rgb=small,
         bleed=settings.bleed,
     )
     if settings.background is None:
         return rgba
     background = profiles.colour_from_srgb(settings.background, picture.profile)
     return foreground.flatten(rgba, background)
+
+
+def is_plain(picture: Picture) -> bool:
+    """The network sees the very colours that the picture has: opaque sRGB of 8 bits."""
+    return picture.alpha is None and picture.profile is None and bits_of(picture.rgb) == 8
 
 
 def seen(picture: Picture) -> Samples:

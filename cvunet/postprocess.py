@@ -32,12 +32,17 @@ def shrink(rgb: Samples, *, size: int) -> Samples:
     return _resize(smaller, size, size, cv2.INTER_LINEAR)
 
 
-def enlarge(alpha: Alpha, rgb: Samples, *, kernel: Kernel) -> Alpha:
-    """SxS alpha at the size of its photo HxWx3, the network's haze gone on the way."""
+def enlarge(
+    alpha: Alpha, rgb: Samples, *, kernel: Kernel, small_rgb: Samples | None = None
+) -> Alpha:
+    """SxS alpha at the size of its photo HxWx3, the network's haze gone on the way.
+
+    ``small_rgb`` SxSx3 as in `guidance.upsample`.
+    """
     height, width = rgb.shape[:2]
     small = sharpen_plateaus(alpha)
     if kernel == "guided":
-        large = guidance.upsample(small, rgb)
+        large = guidance.upsample(small, rgb, small_rgb=small_rgb)
     else:
         large = upsample(small, width=width, height=height, is_cubic=kernel == "cubic")
     return sharpen_plateaus(large)

@@ -29,6 +29,7 @@ SOLE_IMPORTERS = {
         "cvunet/damage.py",
     },
     "systemd": {"daemon/journal.py", "daemon/notify.py"},
+    "isal": {"cvunet/deflate.py"},
     "tqdm": {"daemon/running.py"},
     "prometheus_client": {"daemon/metrics.py"},
 }
