@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class ChannelAttention(nn.Module):
@@ -16,8 +17,8 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW to a gate Bx Cx1x1 in (0, 1)."""
-        mean = self.perceptron(x.mean((2, 3), keepdim=True))
-        peak = self.perceptron(x.amax((2, 3), keepdim=True))
+        mean = self.perceptron(functional.adaptive_avg_pool2d(x, 1))
+        peak = self.perceptron(functional.adaptive_max_pool2d(x, 1))
         return torch.sigmoid(mean + peak)
 
 
@@ -30,7 +31,8 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW to a gate Bx1xHxW in (0, 1)."""
-        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        pixels = x.permute(0, 2, 3, 1)  # channels last: faster than over the second axis
+        summary = torch.stack([pixels.mean(-1), pixels.amax(-1)], dim=1)
         return torch.sigmoid(self.conv(summary))
 
 

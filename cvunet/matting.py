@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cvunet import foreground, postprocess, profiles, weights
+from cvunet import folding, foreground, postprocess, profiles, weights
 from cvunet.depth import Bytes, Samples, bits_of, to_bytes
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
 from cvunet.images import Picture
@@ -87,7 +87,7 @@ class Predictor:
         self.input_size = input_size
         self.is_mirrored = is_mirrored
         self.model = model.eval().to(device)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
+        self.ready = folding.folded(self.model, self.precision)
 
     def prepare(self, picture: Picture) -> Bytes:
         """The network's input SxSx3 in sRGB, squeezed to a square. Any thread.
@@ -133,22 +133,22 @@ class Predictor:
 
     def _alphas(self, batch: Sequence[Bytes]) -> list[Alpha]:
         pixels = np.stack(batch)  # BxSxSx3
-        logits = self._logits(pixels, self.precision)
+        logits = self._logits(self.ready, pixels, self.precision)
         finite = np.isfinite(logits).all(axis=(1, 2))
         for index in np.flatnonzero(~finite):
-            logits[index] = self._logits(pixels[index : index + 1], torch.float32)[0]
+            logits[index] = self._logits(self.model, pixels[index : index + 1], torch.float32)[0]
             if not np.isfinite(logits[index]).all():
                 raise CvunetError("the network's answer is not a number: are its weights sound?")
         return list(_sigmoid(logits))
 
     @torch.inference_mode()
-    def _logits(self, pixels: Bytes, dtype: torch.dtype) -> Alpha:
+    def _logits(self, model: nn.Module, pixels: Bytes, dtype: torch.dtype) -> Alpha:
         # Bytes travel, not floats; the view is channels_last as it stands.
         image = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            logits: Tensor = self.model(image)  # Bx1xSxS
-            if self.is_mirrored:
-                logits = (logits + self.model(image.flip(-1)).flip(-1)) / 2
+        image = image.to(dtype)
+        logits: Tensor = model(image)  # Bx1xSxS
+        if self.is_mirrored:
+            logits = (logits + model(image.flip(-1)).flip(-1)) / 2
         answer: Alpha = logits[:, 0].float().cpu().numpy()
         return answer
 

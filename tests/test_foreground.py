@@ -120,7 +120,8 @@ def test_a_copy_at_hand_gives_the_same_colours():
     square = cv2.resize(photo, (512, 512), interpolation=cv2.INTER_AREA)
 
     estimated, spared = (
-        foreground.estimate(photo, alpha, small_rgb=small).astype(float) for small in (None, square)
+        foreground.estimate(photo, alpha, small_rgb=small).astype(float)
+        for small in (None, square.astype(np.uint8))
     )
 
     assert np.abs(estimated - spared).mean() <= 0.05
