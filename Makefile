@@ -17,7 +17,7 @@ APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-systemd torture check train evaluate bench edges clean apt-packages apt-systemd
+.PHONY: help setup run test test-systemd torture check man train evaluate bench edges clean apt-packages apt-systemd
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -42,6 +42,9 @@ check: $(VENV)/.dev ## Formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+man: $(VENV)/.dev ## Write man pages and shell completion anew, of help texts and config.yaml
+	$(BIN)/python -m manual
 
 # What the C library frees it gives back to the system, page by page, and takes again a step later:
 # kept, a training step on a CPU takes a fifth less.

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from tqdm import tqdm
@@ -38,28 +39,37 @@ def has_user_namespaces() -> bool:
     return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
-NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+def is_installed(program: str) -> bool:
+    """By its name."""
+    return shutil.which(program) is not None
+
+
+NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
     "root": (lambda: os.geteuid() == 0, "not running as root"),
     "systemd": (
         lambda: importlib.util.find_spec("systemd") is not None,
         "systemd-python is not installed",
     ),
     "systemd_analyze": (
-        lambda: shutil.which("systemd-analyze") is not None,
+        partial(is_installed, "systemd-analyze"),
         "systemd-analyze is not installed",
     ),
     "systemd_machine": (
-        systemd_machine.is_possible,
-        "no machine with a systemd of its own: needs root, systemd-nspawn, nsenter and overlayfs",
+        lambda: not systemd_machine.obstacle(),
+        lambda: f"no systemd of its own boots here: {systemd_machine.obstacle()}",
     ),
     "metrics": (
         lambda: importlib.util.find_spec("prometheus_client") is not None,
         "prometheus-client is not installed",
     ),
     "promtool": (
-        lambda: shutil.which("promtool") is not None,
+        partial(is_installed, "promtool"),
         "promtool is not installed (on Debian: apt-get install prometheus)",
     ),
+    **{
+        name: (partial(is_installed, name), f"{name} is not installed")
+        for name in ("groff", "zsh", "fish")
+    },
     "heif": (
         lambda: importlib.util.find_spec("pillow_heif") is not None,
         "pillow-heif is not installed",
@@ -84,9 +94,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name, (is_met, reason) in NEEDS.items():
         if item.get_closest_marker(name) is None or is_met():
             continue
+        why = reason if isinstance(reason, str) else reason()
         if name in promised():
-            pytest.fail(f"{reason}, but CVUNETD_REQUIRE promises {name!r}", pytrace=False)
-        pytest.skip(reason)
+            pytest.fail(f"{why}, but CVUNETD_REQUIRE promises {name!r}", pytrace=False)
+        pytest.skip(why)
 
 
 def promised() -> set[str]:

@@ -176,6 +176,22 @@ def test_installed_unit_is_sound(installed: Machine) -> None:
     assert "2770" in installed.run("stat", "--format=%a", f"{PLACE}/hot")
 
 
+def test_program_is_at_hand(installed: Machine) -> None:
+    """By its name, with its pages, and completed by a shell that is asked as at a prompt."""
+    told = installed.run("cvunetd", "--version", PYTHONPATH=str(LIBRARIES))
+    asked = """
+        source /usr/local/share/bash-completion/completions/cvunetd
+        COMP_WORDS=(cvunetd check); COMP_CWORD=1; _cvunetd_completion cvunetd
+        echo "${COMPREPLY[@]}"
+    """
+    completed = installed.run("bash", "-c", asked, PYTHONPATH=str(LIBRARIES))
+
+    assert "cvunetd, version 0.1.0" in told
+    assert completed.strip() == "check-config"
+    for page in ("man8/cvunetd.8", "man5/cvunetd.yaml.5"):
+        assert installed.path(f"/usr/local/share/man/{page}").read_text().startswith(r".\" Made by")
+
+
 # --- life ----------------------------------------------------------------------------------------
 
 
@@ -440,6 +456,9 @@ def test_uninstall_touches_no_data(installed: Machine) -> None:
     assert before
     assert not installed.path("/opt/cvunetd").exists()
     assert not installed.path("/etc/systemd/system/cvunetd.service").exists()
+    assert not installed.path("/usr/local/bin/cvunetd").is_symlink()
+    left = [*installed.path("/usr/local/share").rglob("*cvunetd*")]
+    assert left == []
     assert installed.path("/etc/systemd/system/cvunetd.service.d/laboratory.conf").exists()
     assert installed.property("LoadState") == "not-found"
     assert installed.run("id", "--user", "cvunetd").strip().isdigit()
