@@ -62,6 +62,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: importlib.util.find_spec("prometheus_client") is not None,
         "prometheus-client is not installed",
     ),
+    "grafana": (
+        lambda: importlib.util.find_spec("grafana_foundation_sdk") is not None,
+        "grafana-foundation-sdk is not installed",
+    ),
     "promtool": (
         partial(is_installed, "promtool"),
         "promtool is not installed (on Debian: apt-get install prometheus)",

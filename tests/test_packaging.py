@@ -102,8 +102,9 @@ def test_unit_is_valid(tmp_path: Path) -> None:
     copy.write_text(text.replace("/opt/cvunetd/bin/cvunetd", sys.executable), encoding="utf-8")
     program = shutil.which("systemd-analyze") or "systemd-analyze"
 
+    # The pages that it names are installed with it, and not here.
     verified = subprocess.run(
-        [program, "verify", copy], capture_output=True, text=True, check=False
+        [program, "verify", "--man=no", copy], capture_output=True, text=True, check=False
     )
 
     # Of other units on the machine it may complain.
