@@ -16,6 +16,9 @@ APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
 
+# Not more, lest the inotify instances of one user run out; torch shall not fight them for the cores.
+PROCESSES := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-systemd torture check man train evaluate bench edges clean apt-packages apt-systemd
 
@@ -29,8 +32,8 @@ run: $(VENV)/.runtime ## Install what is missing, then watch ./hot
 
 setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
-test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/test_systemd_machine.py $(ARGS)

@@ -7,12 +7,14 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from tqdm import tqdm
 
 from tests import systemd_machine
 
+LATER = 2
 GRACE_S = 2.0
 """How long a thread that has been told to stop may take."""
 
@@ -91,6 +93,23 @@ def pytest_configure() -> None:
         known = ", ".join(NEEDS)
         raise pytest.UsageError(f"CVUNETD_REQUIRE: unknown {sorted(unknown)}; known: {known}")
     tqdm.monitor_interval = 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, files that take long begin first, lest all wait for them."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    files: dict[Path, int] = {}
+    for item in items:
+        files[item.path] = min(urgency(item), files.get(item.path, LATER))
+    items.sort(key=lambda item: files[item.path])
+
+
+def urgency(item: pytest.Item) -> int:
+    """Machines wait most of the time, best beside everything else."""
+    if item.get_closest_marker("systemd_machine"):
+        return 0
+    return 1 if item.get_closest_marker("slow") else LATER
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

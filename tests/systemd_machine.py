@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ PROGRAMS = ("systemd-nspawn", "nsenter", "systemctl", "mount", "umount")
 #: daemon's sandbox may hide them.
 PYTHON, LIBRARIES = Path("/opt/laboratory/python"), Path("/opt/laboratory/libraries")
 SOURCE, WHEELS = Path("/opt/laboratory/source"), Path("/opt/laboratory/wheels")
+SERIALS = count()
 NSPAWN = (
     "systemd-nspawn",
     "--quiet",
@@ -217,7 +219,12 @@ def booted() -> Iterator[Machine]:
         folder = Path(name)
         with layered(folder) as root, (folder / "console").open("wb") as console:
             process = subprocess.Popen(
-                [*NSPAWN, f"--directory={root}", *libraries_and_python()],
+                [
+                    *NSPAWN,
+                    f"--machine=laboratory-{os.getpid()}-{next(SERIALS)}",
+                    f"--directory={root}",
+                    *libraries_and_python(),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,

@@ -5,8 +5,10 @@ Tests build on one another's machine, not on one another's results; the last one
 
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,20 @@ import yaml
 
 from daemon import events
 from tests import systemd_machine
-from tests.systemd_machine import LIBRARIES, PYTHON, SOURCE, WHEELS, Machine, wait_for
+from tests.systemd_machine import (
+    LIBRARIES,
+    PYTHON,
+    SOURCE,
+    WHEELS,
+    CannotBoot,
+    Machine,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.systemd_machine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
+NAME_OF_FOLDERS = "cvunetd-machine-"
 PLACE, CONFIG = "/srv/cvunetd", "/etc/cvunetd/config.yaml"
 INSTALL = f"{SOURCE}/packaging/install.sh"
 #: What a laboratory changes: libraries from the host, a quick watchdog, quick restarts.
@@ -463,3 +474,37 @@ def test_uninstall_touches_no_data(installed: Machine) -> None:
     assert installed.path("/etc/systemd/system/cvunetd.service.d/laboratory.conf").exists()
     assert installed.property("LoadState") == "not-found"
     assert installed.run("id", "--user", "cvunetd").strip().isdigit()
+
+
+# --- the laboratory itself -----------------------------------------------------------------------
+
+
+def left_behind() -> list[str]:
+    """Folders, mounts and processes of machines."""
+    folders = Path(tempfile.gettempdir()).glob(f"{NAME_OF_FOLDERS}*")
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    processes = map(command_line, Path("/proc").glob("[0-9]*"))
+    return [
+        *map(str, folders),
+        *(line for line in (*mounts, *processes) if NAME_OF_FOLDERS in line),
+    ]
+
+
+def command_line(process: Path) -> str:
+    """Of a process that may just have ended."""
+    try:
+        return (process / "cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def test_boot_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its console's last lines, in one line; no mount, folder or process of it is left."""
+    monkeypatch.setattr(systemd_machine.Machine, "state", lambda self: "starting")
+    monkeypatch.setattr(systemd_machine, "BOOT_S", 4.0)
+    before, stack = left_behind(), ExitStack()
+
+    with pytest.raises(CannotBoot, match=r"^systemd-nspawn is not up after 4 s: .*$"):
+        stack.enter_context(systemd_machine.booted())
+
+    assert left_behind() == before
