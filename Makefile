@@ -16,8 +16,11 @@ APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
 
+# Not more, lest the inotify instances of one user run out; torch shall not fight them for the cores.
+PROCESSES := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-systemd torture check train evaluate bench edges clean apt-packages apt-systemd
+.PHONY: help setup run test test-systemd torture check man train evaluate bench edges clean apt-packages apt-systemd
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -29,8 +32,8 @@ run: $(VENV)/.runtime ## Install what is missing, then watch ./hot
 
 setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
-test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/test_systemd_machine.py $(ARGS)
@@ -42,6 +45,9 @@ check: $(VENV)/.dev ## Formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+man: $(VENV)/.dev ## Write man pages and shell completion anew, of help texts and config.yaml
+	$(BIN)/python -m manual
 
 # What the C library frees it gives back to the system, page by page, and takes again a step later:
 # kept, a training step on a CPU takes a fifth less.

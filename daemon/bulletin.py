@@ -44,6 +44,8 @@ class Bulletin:
         silence_s = self.silence_s(monotonic)
         if silence_s > SILENCE_S:
             return Health(False, f"the service has not turned for {silence_s:.0f} s: restart it")
+        if self.posted[0].stalled:
+            return Health(False, "\n".join(f"no progress: {why}" for why in self.posted[0].stalled))
         return Health(True, "alive")
 
     def readiness(self, monotonic: float) -> Health:

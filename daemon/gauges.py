@@ -3,7 +3,7 @@
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -71,11 +71,18 @@ class Pulse:
         """Per picture, of all pieces so far; the warm-up's are the first."""
         self.current: tuple[float, float] | None = None
         """When the piece in work began and what it may take: one value, so that both agree."""
+        self.names: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> str:
+        """What the piece in work is about, to be set behind its name."""
+        return f": {', '.join(self.names)}" if self.names else ""
 
     @contextmanager
-    def busy(self, pictures: int) -> Iterator[None]:
+    def busy(self, pictures: int, names: Iterable[str] = ()) -> Iterator[None]:
         """A piece of work: the more there is in it, the longer it may take."""
         began = time.monotonic()
+        self.names = tuple(names)
         self.current = began, SLACK * self.slowest_s * pictures
         try:
             yield

@@ -89,6 +89,11 @@ class Framing:
     align: str = "center"
     enlarge: bool = True
 
+    @property
+    def canvas_pixels(self) -> int:
+        """Of a result whose size is given; else 0."""
+        return 0 if self.canvas is None else self.canvas[0] * self.canvas[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Rendering:

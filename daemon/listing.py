@@ -36,6 +36,8 @@ def header(status: Status, now: float) -> Iterator[str]:
     if not report:
         return
     yield "  " + ", ".join(f"{report[key]} {key}" for key in ("running", "queued", "settling"))
+    for why in report.get("stalled", ()):
+        yield f"  no progress: {printable(why)}; a restart helps"
     found = ", ".join(f"{count} by {way}" for way, count in report["found_by"].items())
     yield f"  found since start: {found or 'nothing'}"
     for name, held in report.get("memory", {}).items():

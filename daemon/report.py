@@ -61,6 +61,8 @@ class Snapshot:
     stages: dict[str, Histogram] = field(default_factory=dict)
     pictures: Histogram | None = None
     """From being taken in to being published."""
+    stalled: list[str] = field(default_factory=list)
+    """What makes no progress."""
 
     @property
     def line(self) -> str:
@@ -69,8 +71,9 @@ class Snapshot:
             f"{self.done} done, {self.failed} failed, {self.running} in work,"
             f" {self.queued} queued, {self.settling} settling on {self.device}"
         )
-        resting = "; ".join(f"{name} stands by: {why}" for name, why in self.standby.items())
-        return f"{text}; {resting}" if resting else text
+        stalled = (f"no progress: {why}" for why in self.stalled)
+        resting = (f"{name} stands by: {why}" for name, why in self.standby.items())
+        return "; ".join((text, *stalled, *resting))
 
 
 class Report:

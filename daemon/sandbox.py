@@ -5,6 +5,7 @@ from pathlib import Path
 
 from daemon import config as configuration
 from daemon import folders as hot_folders
+from daemon import mounts, scan
 from daemon.config import Config
 from daemon.errors import printable
 
@@ -54,7 +55,26 @@ def writable(config: Config, base: Path) -> list[Path]:
         if folder.originals != "keep":
             own.append(folder.path)
         places |= joined(own)
-    return outermost(places - {STATE})
+    table = mounts.read()
+    return outermost(whole_share(place, table) for place in places - {STATE})
+
+
+def whole_share(place: Path, table: str) -> Path:
+    """The mount point of a share that a place lies on; else the place itself.
+
+    What is named becomes a mount of its own to the daemon, unless it is one. On top of a share
+    that would hold it: unmounted outside, the daemon would go on with it, and never see the share
+    that is mounted in its stead.
+    """
+    points = (Path(point) for point, _ in mounts.points(table))
+    point = max((one for one in points if place.is_relative_to(one)), key=depth, default=place)
+    is_share = scan.is_silent(scan.file_system(place, table))
+    return point if is_share and is_own(point) and not is_below(place, HIDDEN) else place
+
+
+def depth(path: Path) -> int:
+    """How far below the root."""
+    return len(path.parts)
 
 
 def readable(config: Config, base: Path) -> list[Path]:

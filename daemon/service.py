@@ -83,6 +83,7 @@ class Service:
             delivery=parts.delivery,
             hearing=parts.hearing,
             engine=parts.engine,
+            vigil=parts.vigil,
             started_at=clocks.now(),
         )
         self.stop: Stop | None = None

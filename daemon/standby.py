@@ -179,6 +179,9 @@ class Standby:
         """Read and write where the folder's pictures come from and go to; raises if that fails."""
         os.scandir(folder.path).close()
         if folder.originals != "keep":
+            # Asked, not tried: whoever watches the folder too would hear of a probe.
+            if not os.access(folder.path, os.W_OK | os.X_OK, effective_ids=True):
+                return f"{folder.path} may not be written by this user: cvunetd doctor"
             disks.check_writable(folder.path / store.CLAIMS)
         disks.check_writable(folder.output_root)
         disks.check_writable(self.quarantine)

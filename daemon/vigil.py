@@ -14,6 +14,10 @@ logger = logging.getLogger(__name__)
 
 #: A sign is due in half the time that systemd waits for it, as sd_watchdog_enabled(3) advises.
 SHARE = 0.5
+#: Without a watchdog, for `/healthz` and `cvunetd status`: as for one of two minutes.
+UNWATCHED_S = 120.0
+#: While something is stalled, it is looked again so soon.
+AGAIN_S = 1.0
 #: A sweep may come so much later than it was due: the loop has other things to do.
 LATE_S = 60.0
 
@@ -35,10 +39,12 @@ class Vigil:
         self.engine = engine
         self.shelf = shelf
         self.suspension = suspension
-        self.interval_s = watchdog_s * SHARE
-        self.next_sign = 0.0 if watchdog_s else inf
+        self.is_watched = watchdog_s > 0
+        self.interval_s = (watchdog_s or UNWATCHED_S) * SHARE
+        self.next_sign = 0.0
         self.looked_at = 0.0
-        self.last_reasons: tuple[str, ...] = ()
+        self.reasons: tuple[str, ...] = ()
+        """What made no progress when last looked, for people."""
 
     def look(self, *, monotonic: float) -> None:
         """A sweep gets on: it has begun, or has seen some more files."""
@@ -47,21 +53,31 @@ class Vigil:
     def attend(self, due: Mapping[str, float], *, monotonic: float) -> None:
         """Give a sign if one is due and nothing is stalled; tell what is, each time it changes.
 
+        Where nobody waits for signs, the same is looked at and told.
+
         ``due``: when each folder is to be looked at next.
         """
         if monotonic < self.next_sign:
             return
         reasons = tuple(self.stalled(due, monotonic=monotonic))
-        if reasons and reasons != self.last_reasons:
-            text = "no progress, and so no sign of life for systemd: %s"
-            why = "; ".join(reasons)
-            logger.error(text, why, extra={"MESSAGE_ID": events.STALLED, "ERROR": why})
-        elif self.last_reasons and not reasons:
-            logger.warning("everything gets on again")
-        self.last_reasons = reasons
-        if not reasons:  # else asked again at the next turn
-            self.next_sign = monotonic + self.interval_s
+        self.tell(reasons)
+        self.reasons = reasons
+        if reasons:
+            self.next_sign = monotonic + AGAIN_S
+            return
+        self.next_sign = monotonic + self.interval_s
+        if self.is_watched:
             self.notifier.progress()
+
+    def tell(self, reasons: tuple[str, ...]) -> None:
+        """Log what has changed."""
+        if reasons and reasons != self.reasons:
+            why = "; ".join(reasons)
+            told = ", and so no sign of life for systemd" if self.is_watched else ""
+            extra = {"MESSAGE_ID": events.STALLED, "ERROR": why}
+            logger.error("no progress%s: %s", told, why, extra=extra)
+        elif self.reasons and not reasons:
+            logger.warning("everything gets on again")
 
     def stalled(self, due: Mapping[str, float], *, monotonic: float) -> Iterator[str]:
         """What makes no progress. That the loop does is proved by its asking."""

@@ -29,9 +29,10 @@ from daemon.errors import (
 )
 from daemon.files import open_regular
 from daemon.finishing import Finishing
-from daemon.gauges import Counter, Limits, Memory, PixelBudget, Pulse, stage_of, timed
+from daemon.gauges import Counter, Limits, Memory, PixelBudget, Pulse, stage_of
 from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
 from daemon.predictors import translated
+from daemon.progress import Piece, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Worker:
         self.budget = PixelBudget(limits.pixels_in_flight)
         self.is_draining = threading.Event()
         self.upstream = Counter()
+        self.progress = Progress()
         self.ready: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
         self.finishers = ThreadPoolExecutor(limits.finishers, "finish")
@@ -105,12 +107,13 @@ class Worker:
                     predictor.warm([size])
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
-        """Which model threads have ended, or are in one batch for longer than it may take."""
+        """Which model threads have ended, and what takes longer than it may at some stage."""
         for thread, pulse in zip(self.models, self.pulses, strict=True):
             if not thread.is_alive():
                 yield f"thread {thread.name} has ended"
             elif pulse.is_overdue(monotonic, patience_s=patience_s):
-                yield f"thread {thread.name} does not come back from a batch"
+                yield f"thread {thread.name} does not come back from a batch{pulse.subjects}"
+        yield from self.progress.overdue(monotonic, patience_s=patience_s)
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Begin a task; its future always gets an outcome."""
@@ -140,21 +143,25 @@ class Worker:
             if self.is_draining.is_set():
                 self.end(item, Cancelled())
                 return
-            with timed(item.seconds, "decode"):
-                self.read(item)
+            with self.progress.stage(item, "decode") as piece:
+                self.read(item, piece)
             self.ready.put(item)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         finally:
             self.upstream.add(-1)
 
-    def read(self, item: Item) -> None:
+    def read(self, item: Item, piece: Piece) -> None:
         """Open once, look at what was opened, decode from that."""
         with open_regular(item.task.source) as stream:
-            item.identity = Identity.of(os.fstat(stream.fileno()))
+            status = os.fstat(stream.fileno())
+            item.identity = Identity.of(status)
+            piece.grow(status.st_size)
             with translated():
                 width, height = images.probe(stream, max_pixels=item.task.max_pixels)
-                item.pixels = self.budget.take(width * height)
+                piece.grow(width * height)
+                with piece.waiting():
+                    item.pixels = self.budget.take(width * height)
                 source, item.sha256 = hashed(stream)
                 wanted = item.task.rendering
                 item.picture = images.read(
@@ -209,7 +216,8 @@ class Worker:
     def predict(self, predictor: Predictor, pulse: Pulse, batch: list[Item]) -> None:
         """Fill in the alphas. A batch that fails is halved, so that one picture fails alone."""
         try:
-            with translated(), pulse.busy(len(batch)):
+            names = [printable(item.task.source) for item in batch]
+            with translated(), pulse.busy(len(batch), names):
                 alphas = predictor.predict([item.small for item in batch if item.small is not None])
         except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
             problem = error  # outside the handler, so that its frames do not keep tensors alive
@@ -235,11 +243,11 @@ class Worker:
             assert picture is not None
             assert alpha is not None
             assert identity is not None
-            with timed(item.seconds, "judge"):
+            with self.progress.stage(item, "judge"):
                 verdict = finishing.judge(alpha)
-            with timed(item.seconds, "finish"), translated():
+            with self.progress.stage(item, "finish"), translated():
                 result, mask = self.finishing.compose(picture, alpha, item.task.rendering)
-            with timed(item.seconds, "encode"), translated():
+            with self.progress.stage(item, "encode"), translated():
                 finishing.write(item.task, picture, result, mask)
             done = self.report(item, identity, picture, verdict, result.shape)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome

@@ -34,7 +34,14 @@ declare -A FILES=(
     [sysusers.d/cvunetd.conf]=/etc/sysusers.d/cvunetd.conf
     [tmpfiles.d/cvunetd.conf]=/etc/tmpfiles.d/cvunetd.conf
     [sysctl.d/60-cvunetd.conf]=/etc/sysctl.d/60-cvunetd.conf
+    [man/cvunetd.8]=/usr/local/share/man/man8/cvunetd.8
+    [man/cvunetd.yaml.5]=/usr/local/share/man/man5/cvunetd.yaml.5
+    [completions/bash/cvunetd]=/usr/local/share/bash-completion/completions/cvunetd
+    [completions/zsh/_cvunetd]=/usr/local/share/zsh/site-functions/_cvunetd
+    [completions/fish/cvunetd.fish]=/usr/local/share/fish/vendor_completions.d/cvunetd.fish
 )
+# So that it can be called by its name.
+LINK=/usr/local/bin/cvunetd
 
 command=install
 what=
@@ -82,6 +89,11 @@ check() {
     command -v systemctl >/dev/null || complain "there is no systemd here"
 }
 
+# A link to our program, also where that is not there any more.
+is_ours() {
+    [ "$(readlink "$1")" = "$HOME_OF_PROGRAM/bin/cvunetd" ]
+}
+
 check_python() {
     local file
     file=$(command -v "$python") || complain "$python not found: name another by --python"
@@ -117,7 +129,14 @@ install_files() {
     for name in "${!FILES[@]}"; do
         run install -D -m 0644 "$HERE/$name" "${FILES[$name]}"
     done
-    run install -D -m 0644 "$SOURCE/docs/systemd.md" "$HOME_OF_PROGRAM/share/doc/cvunetd/systemd.md"
+    for name in operations systemd monitoring output; do
+        run install -D -m 0644 "$SOURCE/docs/$name.md" "$HOME_OF_PROGRAM/share/doc/cvunetd/$name.md"
+    done
+    if [ ! -e "$LINK" ] || is_ours "$LINK"; then
+        run ln -sfn "$HOME_OF_PROGRAM/bin/cvunetd" "$LINK"
+    else
+        echo "= $LINK is not ours and stays as it is"
+    fi
     [ -z "$is_cpu" ] || run install -D -m 0644 "$HERE/systemd/cpu.conf" "$DROP_INS/cpu.conf"
     run systemd-sysusers "${FILES[sysusers.d/cvunetd.conf]}"
     run systemd-tmpfiles --create "${FILES[tmpfiles.d/cvunetd.conf]}"
@@ -174,6 +193,7 @@ uninstall() {
     for name in "${!FILES[@]}"; do
         run rm -f "${FILES[$name]}"
     done
+    ! is_ours "$LINK" || run rm -f "$LINK"
     # Drop-ins of yours stay.
     run rm -f "$DROP_INS/paths.conf" "$DROP_INS/cpu.conf"
     [ ! -d "$DROP_INS" ] || run rmdir --ignore-fail-on-non-empty "$DROP_INS"

@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 from tqdm import tqdm
 
 from tests import systemd_machine
 
+LATER = 2
 GRACE_S = 2.0
 """How long a thread that has been told to stop may take."""
 
@@ -38,28 +41,41 @@ def has_user_namespaces() -> bool:
     return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
-NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+def is_installed(program: str) -> bool:
+    """By its name."""
+    return shutil.which(program) is not None
+
+
+NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
     "root": (lambda: os.geteuid() == 0, "not running as root"),
     "systemd": (
         lambda: importlib.util.find_spec("systemd") is not None,
         "systemd-python is not installed",
     ),
     "systemd_analyze": (
-        lambda: shutil.which("systemd-analyze") is not None,
+        partial(is_installed, "systemd-analyze"),
         "systemd-analyze is not installed",
     ),
     "systemd_machine": (
-        systemd_machine.is_possible,
-        "no machine with a systemd of its own: needs root, systemd-nspawn, nsenter and overlayfs",
+        lambda: not systemd_machine.obstacle(),
+        lambda: f"no systemd of its own boots here: {systemd_machine.obstacle()}",
     ),
     "metrics": (
         lambda: importlib.util.find_spec("prometheus_client") is not None,
         "prometheus-client is not installed",
     ),
+    "grafana": (
+        lambda: importlib.util.find_spec("grafana_foundation_sdk") is not None,
+        "grafana-foundation-sdk is not installed",
+    ),
     "promtool": (
-        lambda: shutil.which("promtool") is not None,
+        partial(is_installed, "promtool"),
         "promtool is not installed (on Debian: apt-get install prometheus)",
     ),
+    **{
+        name: (partial(is_installed, name), f"{name} is not installed")
+        for name in ("groff", "zsh", "fish")
+    },
     "heif": (
         lambda: importlib.util.find_spec("pillow_heif") is not None,
         "pillow-heif is not installed",
@@ -79,14 +95,32 @@ def pytest_configure() -> None:
     tqdm.monitor_interval = 0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, files that take long begin first, lest all wait for them."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    files: dict[Path, int] = {}
+    for item in items:
+        files[item.path] = min(urgency(item), files.get(item.path, LATER))
+    items.sort(key=lambda item: files[item.path])
+
+
+def urgency(item: pytest.Item) -> int:
+    """Machines wait most of the time, best beside everything else."""
+    if item.get_closest_marker("systemd_machine"):
+        return 0
+    return 1 if item.get_closest_marker("slow") else LATER
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose needs are not met; fail it where the machine was promised to meet them."""
     for name, (is_met, reason) in NEEDS.items():
         if item.get_closest_marker(name) is None or is_met():
             continue
+        why = reason if isinstance(reason, str) else reason()
         if name in promised():
-            pytest.fail(f"{reason}, but CVUNETD_REQUIRE promises {name!r}", pytrace=False)
-        pytest.skip(reason)
+            pytest.fail(f"{why}, but CVUNETD_REQUIRE promises {name!r}", pytrace=False)
+        pytest.skip(why)
 
 
 def promised() -> set[str]:

@@ -1,6 +1,7 @@
 """A machine with a real systemd of its own: this one's files, with a layer over them to write to.
 
 `systemd-nspawn` boots it. It has no network, and nothing that happens in it reaches this machine.
+`python -m tests.systemd_machine` tells in one line whether that can be done here, by doing it.
 """
 
 import json
@@ -13,18 +14,23 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 BOOT_S = 90.0
 COMMAND_S = 120.0
+CONSOLE_LINES = 15
 UNIT = "cvunetd.service"
+PROGRAMS = ("systemd-nspawn", "nsenter", "systemctl", "mount", "umount")
 #: In the machine: the interpreter and the libraries that run these tests. Where they lie here, the
 #: daemon's sandbox may hide them.
 PYTHON, LIBRARIES = Path("/opt/laboratory/python"), Path("/opt/laboratory/libraries")
 SOURCE, WHEELS = Path("/opt/laboratory/source"), Path("/opt/laboratory/wheels")
+SERIALS = count()
 NSPAWN = (
     "systemd-nspawn",
     "--quiet",
@@ -36,12 +42,26 @@ NSPAWN = (
 )
 
 
-def is_possible() -> bool:
-    """A machine can be booted here: as root, with nspawn, where layers can be mounted."""
-    programs = ("systemd-nspawn", "nsenter", "systemctl")
-    if os.geteuid() != 0 or not all(map(shutil.which, programs)):
-        return False
-    return "overlay" in Path("/proc/filesystems").read_text(encoding="ascii")
+class CannotBoot(Exception):
+    """This machine does not let us, and why."""
+
+
+@cache
+def obstacle() -> str:
+    """Why no machine can be booted here; empty if one can, for one was. Takes some seconds.
+
+    Nothing of the project is in it: what this says is about the rights that we have.
+    """
+    if os.geteuid() != 0:
+        return "not running as root"
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)} (on Debian: make apt-systemd)"
+    try:
+        with booted():
+            return ""
+    except CannotBoot as error:
+        return str(error)
 
 
 def wait_for(what: Callable[[], object], *, patience_s: float, pause_s: float = 0.2) -> bool:
@@ -90,6 +110,13 @@ class Machine:
         path = self.path(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+    def state(self) -> str:
+        """What its systemd says of itself; whatever else, as long as it cannot be asked."""
+        try:
+            return self.run("systemctl", "is-system-running", check=False).strip()
+        except subprocess.TimeoutExpired:
+            return "does not answer"
 
     # --- the service ------------------------------------------------------------------------
 
@@ -151,24 +178,29 @@ def layered(folder: Path) -> Iterator[Path]:
     layer, root = folder / "layer", folder / "root"
     layer.mkdir()
     root.mkdir()
-    mounted: list[Path] = []
-    try:
+    with ExitStack() as stack:
         mount("-t", "tmpfs", "-o", "size=2G,mode=0755", "tmpfs", layer)
-        mounted.append(layer)
+        stack.callback(unmount, layer)
         (layer / "upper").mkdir()
         (layer / "scratch").mkdir()
         options = f"lowerdir=/,upperdir={layer}/upper,workdir={layer}/scratch"
         mount("-t", "overlay", "-o", options, "overlay", root)
-        mounted.append(root)
+        stack.callback(unmount, root)
         yield root
-    finally:
-        for place in reversed(mounted):
-            subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def mount(*arguments: str | Path) -> None:
-    """Mount something."""
-    subprocess.run(["mount", *map(str, arguments)], check=True)
+    """Mount something; `CannotBoot` if that may not be."""
+    command = ["mount", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = " ".join(done.stderr.split()) or f"status {done.returncode}"
+        raise CannotBoot(f"nothing can be mounted ({arguments[1]}): {why}")
+
+
+def unmount(place: Path) -> None:
+    """Also while a process that dies still holds it."""
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def libraries_and_python() -> list[str]:
@@ -185,10 +217,14 @@ def booted() -> Iterator[Machine]:
     # Not pytest's own folder: its path may hold what nspawn's options give a meaning.
     with tempfile.TemporaryDirectory(prefix="cvunetd-machine-") as name:
         folder = Path(name)
-        with layered(folder) as root:
-            console = (folder / "console").open("wb")
+        with layered(folder) as root, (folder / "console").open("wb") as console:
             process = subprocess.Popen(
-                [*NSPAWN, f"--directory={root}", *libraries_and_python()],
+                [
+                    *NSPAWN,
+                    f"--machine=laboratory-{os.getpid()}-{next(SERIALS)}",
+                    f"--directory={root}",
+                    *libraries_and_python(),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -198,23 +234,31 @@ def booted() -> Iterator[Machine]:
                 yield came_up(root, process, folder / "console")
             finally:
                 shut_down(process)
-                console.close()
 
 
 def came_up(root: Path, process: "subprocess.Popen[bytes]", console: Path) -> Machine:
-    """The machine, once its systemd says that it runs."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    has_child = wait_for(lambda: children.read_text(encoding="ascii"), patience_s=BOOT_S)
-    assert has_child, console.read_text(encoding="utf-8", errors="replace")
-    machine = Machine(root, int(children.read_text(encoding="ascii").split()[0]))
-    ready = ("running", "degraded")
-    is_up = wait_for(
-        lambda: machine.run("systemctl", "is-system-running", check=False).strip() in ready,
-        patience_s=BOOT_S,
-        pause_s=0.5,
-    )
-    assert is_up, console.read_text(encoding="utf-8", errors="replace")
-    return machine
+    """The machine, once its systemd says that it runs; `CannotBoot` with its console's end."""
+    deadline = time.monotonic() + BOOT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        leader = first_child(process.pid)
+        machine = Machine(root, leader)
+        if leader and machine.state() in ("running", "degraded"):
+            return machine
+        time.sleep(0.5)
+    told = console.read_text(encoding="utf-8", errors="replace").splitlines()
+    end = " | ".join([line.strip() for line in told if line.strip()][-CONSOLE_LINES:])
+    status = process.poll()
+    how = f"is not up after {BOOT_S:.0f} s" if status is None else f"ended with status {status}"
+    raise CannotBoot(f"systemd-nspawn {how}: {end}")
+
+
+def first_child(pid: int) -> int:
+    """The oldest process that another has started; 0 if there is none."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except OSError:  # it has just ended
+        return 0
+    return int(children[0]) if children else 0
 
 
 def shut_down(process: "subprocess.Popen[bytes]") -> None:
@@ -224,7 +268,7 @@ def shut_down(process: "subprocess.Popen[bytes]") -> None:
         process.wait(20.0)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(20.0)
+        process.wait(20.0)  # the kernel ends the machine's first process with it, and so all
 
 
 # --- what is put into it -------------------------------------------------------------------------
@@ -247,3 +291,9 @@ def build_wheel(source: Path, out: Path) -> Path:
     subprocess.run([*command, "--wheel-dir", str(out), str(source)], check=True)
     [wheel] = out.glob("*.whl")
     return wheel
+
+
+if __name__ == "__main__":
+    why_not = obstacle()
+    sys.stdout.write(f"{why_not or 'a systemd of its own boots here'}\n")
+    sys.exit(1 if why_not else 0)

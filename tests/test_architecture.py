@@ -150,6 +150,8 @@ def test_nobody_imports_the_top():
         ("daemon.results", "daemon.publication"),
         ("daemon.publication", "daemon.files"),
         ("daemon.worker", "daemon.finishing"),
+        ("daemon.worker", "daemon.progress"),
+        ("daemon.progress", "daemon.gauges"),
         ("daemon.drops", "daemon.store"),
         ("daemon.store", "daemon.files"),
         ("daemon.store", "daemon.tree"),

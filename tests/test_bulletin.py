@@ -56,6 +56,17 @@ def test_service_that_hangs(bulletin: Bulletin):
     assert "has not turned for 121 s" in bulletin.liveness(101.0 + SILENCE_S).text
 
 
+def test_part_that_hangs(bulletin: Bulletin):
+    """The loop turns, but only a restart helps: neither, with picture and stage."""
+    stalled = ["decode of /hot/cat.jpg does not end", "thread model-cpu has ended"]
+    bulletin.post(dataclasses.replace(SNAPSHOT, stalled=stalled), 100.0)
+
+    assert answers(bulletin, 101.0) == (False, False)
+    assert bulletin.liveness(101.0).text == (
+        "no progress: decode of /hot/cat.jpg does not end\nno progress: thread model-cpu has ended"
+    )
+
+
 def test_one_folder_stands_by(bulletin: Bulletin):
     """The other works; the reason is told."""
     bulletin.post(dataclasses.replace(SNAPSHOT, standby={"hot": "disk full"}), 100.0)

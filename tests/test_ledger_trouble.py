@@ -1,7 +1,7 @@
 """The disk of the ledger fails at every statement: nothing is lost, nothing comes twice."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, State, Task
 from daemon.standby import RECHECK_S
+from tests.crash_kit import folder_in_memory
 from tests.ledger_faults import Faults, inject
 from tests.service_kit import Kit, copy_out
 
@@ -89,6 +90,13 @@ def check(kit: Kit, mode: dict[str, object], *, attempts: int) -> None:
     ended = [*kit.records.in_state(State.DONE), *kit.records.in_state(State.FAILED)]
     for job in ended:
         assert job.attempts <= attempts + (job.relative.name == ODD), job
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory: trouble is made, not waited for, and a real disk would only be slower."""
+    with folder_in_memory() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What Prometheus is told: from a snapshot, from a real service, and checked by its own tools."""
 
+import copy
 import dataclasses
 import json
 import re
@@ -283,6 +284,32 @@ def test_dashboard_is_valid(tmp_path: Path):
     path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
 
     promtool("check", "rules", path)
+
+
+@pytest.mark.grafana
+def test_dashboard_fits_grafanas_own_model():
+    """Read and written by its library it stays the same: Grafana knows every key."""
+    from grafana_foundation_sdk.cog import encoder, plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    plugins.register_default_plugins()  # what panels and queries may hold
+    content = json.loads((PROMETHEUS / "dashboard.json").read_text(encoding="utf-8"))
+    written = json.loads(encoder.JSONEncoder().encode(Dashboard.from_json(copy.deepcopy(content))))
+
+    assert lost(content, written) == []
+    content["panels"][0]["options"]["bogus"] = 1
+    assert lost(content, written) == [".panels[0].options.bogus"]
+
+
+def lost(one: Any, other: Any, place: str = "") -> list[str]:  # Any: JSON
+    """Where the other lacks something of the one, or has something else there."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        inner = [(one[key], other.get(key), f"{place}.{key}") for key in one]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        inner = [(a, b, f"{place}[{at}]") for at, (a, b) in enumerate(zip(one, other, strict=True))]
+    else:
+        return [] if one == other else [place]
+    return [where for parts in inner for where in lost(*parts)]
 
 
 @pytest.mark.promtool

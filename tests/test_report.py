@@ -57,6 +57,16 @@ def test_line_names_resting_folders():
     assert snapshot.line.endswith("; hot stands by: disk full; scans stands by: not there")
 
 
+def test_line_names_what_hangs():
+    """Before the folders: it needs a restart."""
+    stalled = ["decode of /hot/cat.jpg does not end"]
+    snapshot = dataclasses.replace(SNAPSHOT, stalled=stalled, standby={"hot": "disk full"})
+
+    assert snapshot.line.endswith(
+        " on cpu; no progress: decode of /hot/cat.jpg does not end; hot stands by: disk full"
+    )
+
+
 def test_report_is_written(report: Report):
     """All fields and the process that speaks."""
     report.update(SNAPSHOT, monotonic=100.0)

@@ -31,6 +31,30 @@ def test_folders_apart_are_named_each(tmp_path: Path):
     ]
 
 
+TABLE = """22 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 22 0:40 / /mnt/nas rw - nfs4 server:/export rw
+31 22 8:17 / /mnt/disk rw - xfs /dev/sdb1 rw
+32 22 0:41 / /data rw - cifs //server/data rw
+33 22 0:42 / /home/ann/nas rw - nfs4 server:/ann rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("/mnt/nas/team/hot", "/mnt/nas"),
+        ("/mnt/nas", "/mnt/nas"),
+        ("/mnt/disk/hot", "/mnt/disk/hot"),
+        ("/srv/a", "/srv/a"),
+        ("/data/hot", "/data/hot"),  # what lies directly in the root is everybody's
+        ("/home/ann/nas/hot", "/home/ann/nas/hot"),  # bound anyway
+    ],
+)
+def test_share_is_named_by_its_mount_point(place: str, named: str):
+    """A mount on top of it would hold the share that is unmounted below."""
+    assert sandbox.whole_share(Path(place), TABLE) == Path(named)
+
+
 def test_homes_are_bound(tmp_path: Path):
     """What ProtectHome= hides cannot be allowed, only put there."""
     found = settings(tmp_path, {"path": "/home/ann/hot"}, quarantine_dir="/srv/a/failed")

@@ -137,6 +137,15 @@ def test_resting_folder(bench: Bench):
     assert "  folder hot stands by: disk full" in bench.lines()
 
 
+def test_hung_stage(bench: Bench):
+    """With the picture, and what to do."""
+    bench.lock.take("x")
+    stalled = ["decode of /hot/cat.jpg does not end"]
+    bench.report(dataclasses.replace(SNAPSHOT, stalled=stalled))
+
+    assert "  no progress: decode of /hot/cat.jpg does not end; a restart helps" in bench.lines()
+
+
 def test_polled_folder(bench: Bench):
     """With the reason, and the command that helps."""
     bench.lock.take("x")

@@ -5,8 +5,10 @@ Tests build on one another's machine, not on one another's results; the last one
 
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,20 @@ import yaml
 
 from daemon import events
 from tests import systemd_machine
-from tests.systemd_machine import LIBRARIES, PYTHON, SOURCE, WHEELS, Machine, wait_for
+from tests.systemd_machine import (
+    LIBRARIES,
+    PYTHON,
+    SOURCE,
+    WHEELS,
+    CannotBoot,
+    Machine,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.systemd_machine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
+NAME_OF_FOLDERS = "cvunetd-machine-"
 PLACE, CONFIG = "/srv/cvunetd", "/etc/cvunetd/config.yaml"
 INSTALL = f"{SOURCE}/packaging/install.sh"
 #: What a laboratory changes: libraries from the host, a quick watchdog, quick restarts.
@@ -165,7 +176,8 @@ def test_dry_run_does_nothing(machine: Machine) -> None:
 
 def test_installed_unit_is_sound(installed: Machine) -> None:
     """systemd finds no fault, and neither does the program in its configuration."""
-    verified = installed.process("systemd-analyze", "verify", "cvunetd.service")
+    reads = "yes" if shutil.which("man") else "no"  # it looks for the pages that the unit names
+    verified = installed.process("systemd-analyze", "verify", f"--man={reads}", "cvunetd.service")
     checked = installed.process(
         "/opt/cvunetd/bin/cvunetd", "check-config", "--config", CONFIG, PYTHONPATH=str(LIBRARIES)
     )
@@ -174,6 +186,22 @@ def test_installed_unit_is_sound(installed: Machine) -> None:
     assert checked.returncode == 0, checked.stdout
     assert "hot: /srv/cvunetd/hot -> /srv/cvunetd/outputs" in checked.stdout
     assert "2770" in installed.run("stat", "--format=%a", f"{PLACE}/hot")
+
+
+def test_program_is_at_hand(installed: Machine) -> None:
+    """By its name, with its pages, and completed by a shell that is asked as at a prompt."""
+    told = installed.run("cvunetd", "--version", PYTHONPATH=str(LIBRARIES))
+    asked = """
+        source /usr/local/share/bash-completion/completions/cvunetd
+        COMP_WORDS=(cvunetd check); COMP_CWORD=1; _cvunetd_completion cvunetd
+        echo "${COMPREPLY[@]}"
+    """
+    completed = installed.run("bash", "-c", asked, PYTHONPATH=str(LIBRARIES))
+
+    assert "cvunetd, version 0.1.0" in told
+    assert completed.strip() == "check-config"
+    for page in ("man8/cvunetd.8", "man5/cvunetd.yaml.5"):
+        assert installed.path(f"/usr/local/share/man/{page}").read_text().startswith(r".\" Made by")
 
 
 # --- life ----------------------------------------------------------------------------------------
@@ -440,6 +468,43 @@ def test_uninstall_touches_no_data(installed: Machine) -> None:
     assert before
     assert not installed.path("/opt/cvunetd").exists()
     assert not installed.path("/etc/systemd/system/cvunetd.service").exists()
+    assert not installed.path("/usr/local/bin/cvunetd").is_symlink()
+    left = [*installed.path("/usr/local/share").rglob("*cvunetd*")]
+    assert left == []
     assert installed.path("/etc/systemd/system/cvunetd.service.d/laboratory.conf").exists()
     assert installed.property("LoadState") == "not-found"
     assert installed.run("id", "--user", "cvunetd").strip().isdigit()
+
+
+# --- the laboratory itself -----------------------------------------------------------------------
+
+
+def left_behind() -> list[str]:
+    """Folders, mounts and processes of machines."""
+    folders = Path(tempfile.gettempdir()).glob(f"{NAME_OF_FOLDERS}*")
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    processes = map(command_line, Path("/proc").glob("[0-9]*"))
+    return [
+        *map(str, folders),
+        *(line for line in (*mounts, *processes) if NAME_OF_FOLDERS in line),
+    ]
+
+
+def command_line(process: Path) -> str:
+    """Of a process that may just have ended."""
+    try:
+        return (process / "cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def test_boot_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its console's last lines, in one line; no mount, folder or process of it is left."""
+    monkeypatch.setattr(systemd_machine.Machine, "state", lambda self: "starting")
+    monkeypatch.setattr(systemd_machine, "BOOT_S", 4.0)
+    before, stack = left_behind(), ExitStack()
+
+    with pytest.raises(CannotBoot, match=r"^systemd-nspawn is not up after 4 s: .*$"):
+        stack.enter_context(systemd_machine.booted())
+
+    assert left_behind() == before

@@ -1,5 +1,6 @@
 """WATCHDOG=1 stands for progress."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from daemon import notify
 from daemon.gauges import SLACK, Pulse, stage_of
 from daemon.notify import Notifier
-from daemon.vigil import Vigil
+from daemon.vigil import UNWATCHED_S, Vigil
 from tests.service_kit import Kit
 
 WATCHDOG_S = 20.0
@@ -94,6 +95,32 @@ def test_without_watchdog_no_sign_is_given(tmp_path: Path):
     vigil.attend({}, monotonic=1e9)
 
     assert heard == []
+
+
+def test_without_watchdog_a_hang_is_noticed_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """For `/healthz`, `cvunetd status` and the log; until it ends it is looked every second."""
+    kit = Kit(tmp_path)
+    kit.engine.troubles.append("decode of cat.jpg does not end")
+    kit.pass_time(UNWATCHED_S)
+    during = json.loads((tmp_path / "state/status.json").read_text())["stalled"]
+    kit.engine.troubles.clear()
+    kit.pass_time(4.0)
+    after = json.loads((tmp_path / "state/status.json").read_text())["stalled"]
+
+    assert (during, after) == (["decode of cat.jpg does not end"], [])
+    assert caplog.text.count("no progress: decode of cat.jpg") == 1
+    assert "systemd" not in caplog.text
+
+
+def test_hang_does_not_keep_the_loop_busy(tmp_path: Path):
+    """It waits between two looks."""
+    kit = Kit(tmp_path)
+    kit.engine.troubles.append("thread model-cpu has ended")
+    kit.pass_time(UNWATCHED_S)
+
+    assert kit.service.wait_s() > 0.4
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""The command line's own help as `cvunetd(8)`."""
+
+from collections.abc import Iterator
+
+import click
+
+from daemon import errors
+from daemon.cli import main
+from manual.roff import bold, heading, italic, item, items, marked, paragraphs, section, subsection
+
+PROGRAM = "cvunetd"
+#: Options that every command has.
+SHARED = ("--config", "--help")
+DESCRIPTION = """
+`cvunetd` watches folders. Each picture that is dropped into one of them is taken out of it, its
+subject is cut out of its background by a neural network, and the result lies in a time-stamped
+output folder with the original beside it. Both are deleted after some days. What is where and how
+it is done stands in one file, `cvunetd.yaml(5)`.
+
+It is made to be run by systemd, and tells it when it is ready, what it does, and that it gets on.
+"""
+STATUSES = (
+    ("0", "All is well."),
+    (
+        str(errors.EXIT_SOME_FAILED),
+        "Some pictures failed or could not be done (`once`, `batch`, `cut`), or a check has failed"
+        " (`doctor`).",
+    ),
+    (str(errors.EXIT_USAGE), "The command line is wrong."),
+    (
+        str(errors.EXIT_BROKEN),
+        "A device is dead, a disk or share could not be had, or something unforeseen has"
+        " happened: start again.",
+    ),
+    (
+        str(errors.EXIT_INSTALL),
+        "Configuration or weights are wrong: to start again does not help, a person is needed.",
+    ),
+)
+SIGNALS = (
+    ("SIGTERM, SIGINT", "End what is in work, leave the rest for the next start. A second one: at"
+     " once."),
+    ("SIGHUP", "`run` reads its configuration again, checks all of it, and goes on by it; a wrong"
+     " one is refused whole, with the reason in the log."),
+)  # fmt: skip
+FILES = (
+    ("./config.yaml, /etc/cvunetd/config.yaml", "The configuration, the first of them that is"
+     " there; `--config` names another."),
+    ("/srv/cvunetd/{hot,outputs,failed}", "Where pictures are dropped, come out, and lie with the"
+     " reason if they could not be done, as the service is installed."),
+    ("/var/lib/cvunetd", "The ledger of all pictures, `ledger.db`, and `status.json`."),
+    ("/opt/cvunetd", "The program, with the network's weights in `share/cvunetd/models`."),
+)  # fmt: skip
+ENVIRONMENT = (
+    ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Set by systemd, if it wants to be told."),
+    ("JOURNAL_STREAM", "Set by systemd: the log goes to the journal, with its fields, unless"
+     " `log.format` says otherwise."),
+    ("NUMBA_CACHE_DIR", "Where `postprocess.colours: refine` keeps what it has compiled."),
+)  # fmt: skip
+EXAMPLES = (
+    ("cvunetd check-config --config /etc/cvunetd/config.yaml", "Is it right, before it counts?"),
+    ("cvunetd status --json | jq .report.standby", "Which folders stand by, and why?"),
+    ("cvunetd why cat.jpg", "What has become of a picture?"),
+    ("cvunetd cut photo.jpg -o cutout.png", "One picture, without a daemon."),
+)
+ALSO = ("cvunetd.yaml(5)", "systemctl(1)", "journalctl(1)")
+
+
+def lines(version: str) -> list[str]:
+    """The page."""
+    return [
+        heading(PROGRAM.upper(), 8, version=version, title="System Administration"),
+        section("name"),
+        rf"{PROGRAM} \- {lowered(main.help)}",
+        section("synopsis"),
+        f"{bold(PROGRAM)} {italic('command')} [{italic('options')}] [{italic('arguments')}]",
+        section("description"),
+        *paragraphs(DESCRIPTION),
+        section("commands"),
+        *(line for name, command in main.commands.items() for line in of_command(name, command)),
+        section("options"),
+        *shared_options(),
+        *options(main),
+        section("exit status"),
+        *items(STATUSES),
+        section("signals"),
+        *items(SIGNALS),
+        section("files"),
+        *items(FILES),
+        section("environment"),
+        *items(ENVIRONMENT),
+        section("examples"),
+        *items(EXAMPLES),
+        section("see also"),
+        ",\n".join(map(bold, ALSO)),
+    ]
+
+
+def lowered(text: str | None) -> str:
+    """A sentence as what a page's NAME holds."""
+    text = marked((text or "").strip().rstrip("."))
+    return text[:1].lower() + text[1:]
+
+
+def of_command(name: str, command: click.Command) -> Iterator[str]:
+    """How it is called, what it does, its options."""
+    yield subsection(" ".join([PROGRAM, name, *arguments(command)]))
+    yield from paragraphs(command.help or "")
+    yield from options(command)
+
+
+def arguments(command: click.Command) -> Iterator[str]:
+    """What has to be named, as the command's own help writes it."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            yield parameter.make_metavar(context_of(command))
+
+
+def options(command: click.Command, *, shared: tuple[str, ...] = SHARED) -> Iterator[str]:
+    """Each with its help, but for the ``shared`` ones."""
+    context = context_of(command)
+    for parameter in command.get_params(context):
+        if isinstance(parameter, click.Option) and not set(shared) & set(parameter.opts):
+            yield from of_option(parameter, context)
+
+
+def shared_options() -> Iterator[str]:
+    """Those of every command, told once."""
+    command = main.commands["run"]
+    context = context_of(command)
+    for parameter in command.get_params(context):
+        if isinstance(parameter, click.Option) and set(SHARED) & set(parameter.opts):
+            yield from of_option(parameter, context)
+
+
+def of_option(option: click.Option, context: click.Context) -> Iterator[str]:
+    """Names, value, help."""
+    names = ", ".join(map(bold, sorted(option.opts, key=len)))
+    value = "" if option.is_flag else f" {italic(option.make_metavar(context))}"
+    yield from item(names + value, option.help or "")
+
+
+def context_of(command: click.Command) -> click.Context:
+    """As when it is called."""
+    return click.Context(command, **main.context_settings)

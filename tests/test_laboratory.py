@@ -1,0 +1,25 @@
+"""Where no systemd of its own boots, the laboratory says why."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests import systemd_machine
+
+
+@pytest.mark.root
+def test_container_without_rights_is_told() -> None:
+    """As root without capabilities, as in most containers: one line, and status 1."""
+    stripped = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    asked = subprocess.run(
+        [*stripped, sys.executable, "-m", "tests.systemd_machine"],
+        cwd=systemd_machine.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (asked.returncode, asked.stderr) == (1, "")
+    assert asked.stdout.count("\n") == 1
+    assert asked.stdout.startswith(("nothing can be mounted (tmpfs): ", "not installed: "))
