@@ -11,6 +11,7 @@ from typing import Any
 from daemon import __version__, files
 from daemon.errors import describe
 from daemon.gauges import Histogram, Memory
+from daemon.hooks.notices import HookState
 from daemon.notify import Notifier
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Snapshot:
     stages: dict[str, Histogram] = field(default_factory=dict)
     pictures: Histogram | None = None
     """From being taken in to being published."""
+    hooks: dict[str, HookState] = field(default_factory=dict)
+    """By event and name."""
 
     @property
     def line(self) -> str:

@@ -6,6 +6,7 @@ from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
 from daemon.engines import Engine
 from daemon.hearing import Hearing
+from daemon.hooks.herald import Herald
 from daemon.intake import Intake, Shelf
 from daemon.report import FolderState, Snapshot
 
@@ -22,6 +23,7 @@ class Survey:
         delivery: Delivery,
         hearing: Hearing,
         engine: Engine,
+        herald: Herald,
         started_at: float,
     ) -> None:
         """``started_at`` in UTC seconds."""
@@ -31,6 +33,7 @@ class Survey:
         self.delivery = delivery
         self.hearing = hearing
         self.engine = engine
+        self.herald = herald
         self.started_at = started_at
 
     def snapshot(self, *, is_stopping: bool) -> Snapshot:
@@ -53,6 +56,7 @@ class Survey:
             memory=self.engine.memory,
             stages={stage: timings.histogram for stage, timings in tally.stages.items()},
             pictures=tally.pictures.histogram,
+            hooks=self.herald.states,
         )
 
     def folders(self) -> dict[str, FolderState]:

@@ -3,12 +3,13 @@
 import json
 
 from daemon import files, retrial
-from daemon.assembly import Workplace, assemble_batch
+from daemon.assembly import assemble_batch
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
 from daemon.jobs import Hint
 from daemon.running import BATCH_STATE, batch_folder, forget_changed
 from daemon.service import Inbox
+from daemon.workplace import Workplace
 from tests.crash_kit import (
     PICTURES,
     Scenario,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon import files
-from daemon.assembly import Workplace, assemble
+from daemon.assembly import assemble
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
 from daemon.folders import hot_folders
@@ -15,6 +15,7 @@ from daemon.jobs import Done, Failed, Hint, Outcome, Task
 from daemon.messages import Seen
 from daemon.records import Records
 from daemon.service import Clocks, Inbox, Service
+from daemon.workplace import Workplace
 
 START = 1_800_000_000.0  # UTC seconds; well after the files that a test writes were made
 Work = Callable[[Task], Outcome]
