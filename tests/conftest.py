@@ -56,6 +56,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: importlib.util.find_spec("prometheus_client") is not None,
         "prometheus-client is not installed",
     ),
+    "webhooks": (
+        lambda: all(map(importlib.util.find_spec, ("urllib3", "trustme"))),
+        "urllib3 or trustme is not installed",
+    ),
     "promtool": (
         lambda: shutil.which("promtool") is not None,
         "promtool is not installed (on Debian: apt-get install prometheus)",

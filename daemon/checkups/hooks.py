@@ -91,10 +91,11 @@ def credential(name: str) -> Iterator[Finding]:
 def certificates() -> Finding:
     """What tells a server from somebody who claims to be it."""
     paths = ssl.get_default_verify_paths()
-    if paths.cafile is None and paths.capath is None:
+    found = [path for path in (paths.cafile, paths.capath) if path]  # None where nothing is
+    if not found:
         text = f"the system's certificates are missing ({paths.openssl_cafile})"
         return failed("hooks", text, "apt-get install ca-certificates, or set ca_file")
-    return passed("hooks", f"servers are checked by {paths.cafile or paths.capath}")
+    return passed("hooks", f"servers are checked by {found[0]}")
 
 
 def network() -> Iterator[Finding]:
