@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.hooks.notices import Accepted, Hook, Notice, Reply
 from tests.samples import NOW
+from tests.service_kit import Kit
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -149,6 +150,14 @@ class Receiver:
             self.server.shutdown()
             self.server.server_close()
             thread.join()
+
+
+def join(kit: Kit) -> None:
+    """Wait until all that was begun is told, and let the service hear of it."""
+    while any(channel.is_busy for channel in kit.service.parts.herald.channels.values()):
+        for channel in kit.service.parts.herald.channels.values():
+            channel.courier.join(30)
+        kit.service.tick(0)
 
 
 def resolver(*addresses: str) -> Callable[..., list[tuple[object, ...]]]:

@@ -64,8 +64,8 @@ def opened(ca_file: Path) -> Iterator[Open]:
 
     def make(url: str, *, timeout_s: float = PATIENCE_S, **changes: Any) -> WebhookSender:
         resolve = changes.pop("resolve", socket.getaddrinfo)
-        settings = {"key": KEY, "ca_file": ca_file, "allow_private": True} | changes
-        webhook = Webhook(url, **settings)
+        settings: dict[str, Any] = {"key": KEY, "ca_file": ca_file, "allow_private": True}
+        webhook = Webhook(url, **settings | changes)
         hook = Hook("on_done", "test", webhook, timeout_s=timeout_s)
         made.append(WebhookSender(hook, webhook, resolve=resolve, now=lambda: NOW))
         return made[-1]

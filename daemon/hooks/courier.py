@@ -18,20 +18,23 @@ class Courier:
         self.hook = hook
         self.sender = sender
         self.put = put
-        self.is_busy = False
         self.is_stopped = False
         self.thread: threading.Thread | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Not all answers have been given."""
+        return self.thread is not None and self.thread.is_alive()
+
     def go(self, notices: Sequence[Notice]) -> None:
         """Begin; the last answer is the first trouble, or that to the last notice."""
-        self.is_busy = True
         self.thread = threading.Thread(
             target=self.run, args=(notices,), name=f"hook {self.hook.key}", daemon=True
         )
         try:
             self.thread.start()
         except RuntimeError as error:  # no more threads: it will pass
-            self.thread, self.is_busy = None, False
+            self.thread = None
             self.put(Told(self.hook.key, notices[0].id, Troubled(describe(error))))
 
     def run(self, notices: Sequence[Notice]) -> None:
@@ -40,8 +43,7 @@ class Courier:
             reply = self.tell(notice)
             is_last = notice is notices[-1] or isinstance(reply, Troubled) or self.is_stopped
             if is_last:
-                self.sender.rest()
-                self.is_busy = False  # before the answer, which may bring the next notices
+                self.sender.rest()  # before the answer, which may bring the next thread
             self.put(Told(self.hook.key, notice.id, reply))
             if is_last:
                 return

@@ -76,8 +76,7 @@ class Channel:
     @property
     def is_busy(self) -> bool:
         """Something is being told, or the answer is on its way."""
-        is_handing_over = self.predecessor is not None and self.predecessor.is_busy
-        return bool(self.in_flight) or self.courier.is_busy or is_handing_over
+        return bool(self.in_flight) or self.predecessor is not None
 
     @property
     def state(self) -> HookState:
@@ -242,7 +241,11 @@ class Herald:
 
     def send_due(self, channel: Channel, *, monotonic: float) -> None:
         """Send a courier, if there is something to bring, and now is the time."""
-        if not channel.waiting or channel.is_busy or monotonic < channel.rest_until:
+        if channel.predecessor is not None:
+            if not channel.predecessor.is_busy:
+                channel.predecessor = None  # its last answer is heard before the next turn
+            return
+        if not channel.waiting or channel.in_flight or monotonic < channel.rest_until:
             return
         delayed = {one for one, due in channel.delayed.items() if monotonic < due}
         found = self.outbox.waiting(channel.hook, BAG + len(delayed))
