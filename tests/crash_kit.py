@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon import files, store
 from daemon.errors import Blame
+from daemon.hooks.outbox import Outbox
 from daemon.jobs import Confidence, Done, Failed, Outcome, State, Task
 from daemon.ledger import Ledger
 from daemon.records import Records
@@ -133,6 +134,13 @@ class World:
         counts = Records(ledger).counts()
         ledger.close()
         return sum(sum(states.values()) for states in counts.values())
+
+    def waiting(self) -> dict[str, int]:
+        """How many notices each hook has still to be told."""
+        ledger = Ledger(self.base / "state/ledger.db")
+        counts = Outbox(ledger, Records(ledger)).counts()
+        ledger.close()
+        return counts
 
     def contents(self, top: str, pattern: str = "*") -> list[str]:
         """Sorted contents of all files below a folder."""

@@ -49,7 +49,7 @@ def all_told(world: World) -> None:
     assert sorted(story for story in stories if story[1]) == sorted(pictures)
     closed = {one["drop"] for one in by_id.values() if one["event"] == "drop_closed"}
     assert {str(world.base / drop) for drop in drops(world) if world.contents(drop)} <= closed
-    assert world.kit.service.shelf.outbox.counts() == {}
+    assert world.waiting() == {}
 
 
 def serve_a_minute(world: World) -> None:
