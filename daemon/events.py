@@ -12,7 +12,5 @@ REJECTED = "6a77b46af4824503be95cf2d539d923a"  # a picture went to quarantine
 RETRIED = "d59c0dbc6ea34050823aed9314b4d38f"  # a picture failed and is tried again
 STANDBY = "3a0374a7ebf64538b5d18ee718435883"  # a folder stands by
 RESUMED = "a9880f42db9241a191bb3c183de55354"  # a folder resumes
-HOOK_FAILED = (
-    "674eabf908494a858ae4d1c9949c8714"  # a hook was not told of something, and will not be
-)
+HOOK_FAILED = "674eabf908494a858ae4d1c9949c8714"  # a hook was not told, and will not be
 STALLED = "4db237412ecd46ad8a35315a1f43a45a"  # some part makes no progress: systemd will end us

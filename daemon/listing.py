@@ -109,7 +109,10 @@ def room(status: Status) -> Iterator[str]:
 
 def hooks(status: Status, now: float) -> Iterator[str]:
     """Whom the daemon tells of what it does, and whether they hear it."""
-    for name, hook in status.report.get("hooks", {}).items():
+    told = status.report.get("hooks", {})
+    for name in sorted(status.untold.keys() - told.keys()):
+        yield f"hook {printable(name)}: {status.untold[name]} waiting"
+    for name, hook in told.items():
         counts = ("delivered", "waiting", "retried", "failed", "dropped")
         text = ", ".join(f"{hook[key]} {key}" for key in counts)
         yield f"hook {printable(name)}: {text}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from daemon.checkups import service
 from daemon.checkups.permissions import may
 from daemon.errors import InstallError
-from daemon.findings import Finding, Scene, failed, passed, skipped, warned
+from daemon.findings import Finding, Person, Scene, failed, passed, skipped, warned
 from daemon.hookconfig import HookEntry
 from daemon.hooks.notices import Command
 from daemon.hooks.register import Register, check_library, entries
@@ -43,18 +43,25 @@ def of_entry(scene: Scene, place: str, event: str, entry: HookEntry) -> Iterator
         yield failed("hooks", f"{place}: {error}", mending(entry) or edit)
         return
     if isinstance(hook.target, Command):
-        program = Path(hook.target.argv[0])
-        if may(scene.person, program, "x"):
-            yield passed("hooks", f"{place}: {program} may be run by {scene.person.name}")
-        else:
-            text = f"{place}: {program} may not be run by {scene.person.name}"
-            yield failed("hooks", text, f"chmod a+rx {shlex.quote(str(program))}")
+        yield runnable(scene.person, place, Path(hook.target.argv[0]))
         return
     yield passed("hooks", f"{place}: {hook.name}")
     if entry.secret_file is not None:
         yield from exposed(base / entry.secret_file.expanduser())
     if entry.secret is not None:
         yield from credential(entry.secret)
+
+
+def runnable(person: Person, place: str, program: Path) -> Finding:
+    """By the daemon's user, who has to reach it first."""
+    closed = next((one for one in reversed(program.parents) if not may(person, one, "x")), None)
+    if closed is not None:
+        text = f"{place}: {program} cannot be reached: {closed} is closed to {person.name}"
+        return failed("hooks", text, f"chmod o+x {shlex.quote(str(closed))}")
+    if not may(person, program, "x"):
+        text = f"{place}: {program} may not be run by {person.name}"
+        return failed("hooks", text, f"chmod a+rx {shlex.quote(str(program))}")
+    return passed("hooks", f"{place}: {program} may be run by {person.name}")
 
 
 def mending(entry: HookEntry) -> str:
