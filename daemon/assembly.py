@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon import folders as hot_folders
 from daemon import ledger as ledgers
-from daemon import lock as locks
 from daemon.addresses import Address, SocketFile
 from daemon.bulletin import Bulletin
 from daemon.calendar import Calendar
@@ -20,25 +19,30 @@ from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
 from daemon.errors import InstallError
 from daemon.hearing import Hearing
+from daemon.hooks.herald import Herald, OpenSender
+from daemon.hooks.notices import Subscriptions
+from daemon.hooks.outbox import Outbox
+from daemon.hooks.register import Register
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
 from daemon.jobs import HotFolder
 from daemon.kept import histories
 from daemon.ledger import Ledger
-from daemon.lock import Lock
 from daemon.notify import Notifier
+from daemon.parts import Parts
 from daemon.records import Records
 from daemon.recovery import Recovery
 from daemon.renewal import Renewal, Reread
 from daemon.report import Report
 from daemon.retention import Retention
-from daemon.roster import Roster, lock_of
+from daemon.roster import Roster
 from daemon.rounds import Rounds
-from daemon.service import Clocks, Inbox, Parts, Service
+from daemon.service import Clocks, Inbox, Service
 from daemon.standby import Standby
 from daemon.suspension import Suspension
 from daemon.vigil import Vigil
 from daemon.watch import Watcher
+from daemon.workplace import Workplace
 
 MEGA = 1_000_000
 
@@ -59,22 +63,6 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """The folders that one daemon owns."""
-
-    folders: list[HotFolder]
-    state: Path
-    quarantine: Path
-    locks: dict[str, Lock] = field(default_factory=dict)
-    """Of hot folders that we own, by their names."""
-
-    @property
-    def by_name(self) -> dict[str, HotFolder]:
-        """The folders by their names."""
-        return {folder.name: folder for folder in self.folders}
-
-
-@dataclass(frozen=True, slots=True)
 class Supervision:
     """Who started us and wants to hear of us; as it stands, nobody."""
 
@@ -85,34 +73,10 @@ class Supervision:
     """Reads the configuration again."""
     bulletin: Bulletin = field(default_factory=Bulletin)
     """What monitors are told."""
-
-
-def workplace(config: Config, base: Path) -> Workplace:
-    """What the configuration says, checked; `InstallError` has a line for each fault."""
-    return Workplace(
-        folders=hot_folders.hot_folders(config, base),
-        state=hot_folders.resolve(base, config.state_dir),
-        quarantine=hot_folders.resolve(base, config.quarantine_dir),
-    )
-
-
-@contextmanager
-def locked(place: Workplace) -> Iterator[Workplace]:
-    """Own the state folder and every hot folder that we may write to."""
-    state, hot = lock_all(place)
-    yield replace(place, locks=hot)
-    for lock in (state, *hot.values()):
-        lock.release()
-
-
-def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
-    """Take the locks of state and hot folders; `InstallError` names one that another holds."""
-    state = Lock(place.state / locks.FILE)
-    hot = {folder.name: lock_of(folder) for folder in place.folders if folder.originals != "keep"}
-    wanted = [(state, f"state folder {place.state}")]
-    paths = {folder.name: folder.path for folder in place.folders}
-    locks.take_all([*wanted, *((lock, f"hot folder {paths[name]}") for name, lock in hot.items())])
-    return state, hot
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    """Hooks."""
+    open_sender: OpenSender = Register(Path("/"), {}).open_sender
+    """Who brings notices to a hook."""
 
 
 @contextmanager
@@ -162,28 +126,41 @@ def assemble(
     ledger = Ledger(place.state / ledgers.FILE)
     records = Records(ledger)
     by_name = place.by_name
-    drops = TimedDrops(by_name, ledger=ledger, records=records, local_time=clocks.local)
-    calendar = Calendar(place.state)
-    retention = Retention(
-        place.folders,
-        rejected=place.quarantine,
-        keep_days=config.retention.keep_days,
-        sweep_s=config.retention.sweep_s,
-        histories=histories(ledger, by_name),
-        is_believed=calendar.is_believed,
+    supervision = supervision or Supervision()
+    outbox = Outbox(ledger, records, supervision.subscriptions)
+    drops = TimedDrops(
+        by_name,
+        ledger=ledger,
+        records=records,
+        local_time=clocks.local,
+        on_close=outbox.drop_closed,
     )
     return build(
         config,
         place,
         engine,
         shelf=build_shelf(
-            config, place, ledger=ledger, folders=by_name, drops=drops, clocks=clocks
+            config, place, folders=by_name, outbox=outbox, drops=drops, clocks=clocks
         ),
-        retention=retention,
+        retention=build_retention(config, place, ledger, folders=by_name),
+        hearing=Hearing(Watcher(inbox.put) if is_watching else None),
         inbox=inbox,
         clocks=clocks,
-        is_watching=is_watching,
-        supervision=supervision or Supervision(),
+        supervision=supervision,
+    )
+
+
+def build_retention(
+    config: Config, place: Workplace, ledger: Ledger, *, folders: dict[str, HotFolder]
+) -> Retention:
+    """Who deletes what is old."""
+    return Retention(
+        place.folders,
+        rejected=place.quarantine,
+        keep_days=config.retention.keep_days,
+        sweep_s=config.retention.sweep_s,
+        histories=histories(ledger, folders),
+        is_believed=Calendar(place.state).is_believed,
     )
 
 
@@ -199,12 +176,17 @@ def assemble_batch(
         place,
         engine,
         shelf=build_shelf(
-            config, place, ledger=ledger, folders=place.by_name, drops=drops, clocks=clocks
+            config,
+            place,
+            folders=place.by_name,
+            outbox=Outbox(ledger, records),
+            drops=drops,
+            clocks=clocks,
         ),
         retention=None,
+        hearing=Hearing(None),
         inbox=inbox,
         clocks=clocks,
-        is_watching=False,
         supervision=Supervision(),
     )
 
@@ -216,21 +198,20 @@ def build(  # noqa: PLR0913  # this is where everything comes together
     *,
     shelf: Shelf,
     retention: Retention | None,
+    hearing: Hearing,
     inbox: Inbox,
     clocks: Clocks,
-    is_watching: bool,
     supervision: Supervision,
 ) -> Service:
     """Wire the parts."""
     intake = Intake(shelf)
     delivery = Delivery(shelf, place.quarantine)
     recovery = Recovery(shelf, intake, delivery)
-    max_pixels = int(config.worker.max_megapixels * MEGA)
-    dispatcher = Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels)
+    dispatcher = build_dispatcher(config, shelf, engine, inbox=inbox)
     suspension = Suspension(shelf, delivery=delivery, dispatcher=dispatcher, recovery=recovery)
-    hearing = Hearing(Watcher(inbox.put) if is_watching else None)
     vigil = build_vigil(supervision, engine, shelf=shelf, suspension=suspension)
     roster = Roster(shelf, intake=intake, hearing=hearing, dispatcher=dispatcher, recovery=recovery)
+    herald = Herald(shelf.outbox, put=inbox.put, open_sender=supervision.open_sender)
     parts = Parts(
         shelf=shelf,
         intake=intake,
@@ -243,12 +224,19 @@ def build(  # noqa: PLR0913  # this is where everything comes together
         hearing=hearing,
         roster=roster,
         rounds=Rounds(shelf, intake=intake, hearing=hearing, vigil=vigil),
-        renewal=Renewal(shelf, roster=roster, retention=retention, reread=supervision.reread),
+        renewal=Renewal(shelf, roster, herald, retention=retention, reread=supervision.reread),
         vigil=vigil,
+        herald=herald,
         notifier=supervision.notifier,
         report=Report(place.state, supervision.notifier, post=supervision.bulletin.post),
     )
     return Service(parts, inbox, clocks=clocks)
+
+
+def build_dispatcher(config: Config, shelf: Shelf, engine: Engine, *, inbox: Inbox) -> Dispatcher:
+    """Who gives pictures to the engine."""
+    max_pixels = int(config.worker.max_megapixels * MEGA)
+    return Dispatcher(shelf, engine, put=inbox.put, max_pixels=max_pixels)
 
 
 def build_vigil(
@@ -268,18 +256,20 @@ def build_shelf(
     config: Config,
     place: Workplace,
     *,
-    ledger: Ledger,
     folders: dict[str, HotFolder],
+    outbox: Outbox,
     drops: Drops,
     clocks: Clocks,
 ) -> Shelf:
     """What intake, delivery and recovery share. ``folders``: the one table that all look into."""
+    ledger = outbox.ledger
     return Shelf(
         folders=folders,
         ledger=ledger,
-        records=Records(ledger),
+        records=outbox.records,
         queue=JobQueue(config.worker.queue_size),
         drops=drops,
+        outbox=outbox,
         local_time=clocks.local,
         standby=Standby(
             min_free_mb=config.retention.min_free_mb,

@@ -231,6 +231,7 @@ def systemd_paths(config_path: Path | None) -> int:
 def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; one line for each fault."""
     from daemon import config, finishing, folders, predictors
+    from daemon.hooks.register import Register
 
     settings, base = config.load(config_path)
     found = folders.hot_folders(settings, base)
@@ -238,9 +239,12 @@ def check_config(config_path: Path | None) -> int:
     predictors.check_weights(weights)
     predictors.check_colours(settings.postprocess.needed_colours)
     finishing.check_backgrounds(folders.backgrounds(settings, base))
+    hooks = Register(base, os.environ, is_trial=True).subscriptions(settings.hooks).hooks
     for folder in found:
         click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
     click.echo(f"weights: {weights}")
+    for hook in hooks:
+        click.echo(f"hook: {printable(hook.key)}")
     return 0
 
 

@@ -11,6 +11,7 @@ from daemon import addresses
 from daemon.addresses import Address
 from daemon.configfaults import duplicates, explain
 from daemon.errors import InstallError
+from daemon.hookconfig import Hooks
 from daemon.outputconfig import Count, NotNegative, Output, OutputOverrides, Positive, Section
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
@@ -137,6 +138,7 @@ class Config(Section):
     retention: Retention = Retention()
     state_dir: Path = Path("state")
     quarantine_dir: Path = Path("failed")
+    hooks: Hooks = Hooks()
     metrics: Metrics = Metrics()
     log: Log = Log()
 

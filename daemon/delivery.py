@@ -127,7 +127,9 @@ class Delivery:
             if blame(error) is Blame.MACHINE:
                 self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
             return
-        self.shelf.ledger.finish(job, now=now)
+        with self.shelf.ledger.transaction():
+            self.shelf.ledger.finish(job, now=now)
+            self.shelf.outbox.job_ended(job.id)
         del self.unarchived[job.id]
         self.shelf.drops.touch(job.drop)
         self.tally.count_done(job, now=now)
@@ -238,7 +240,9 @@ class Delivery:
         assert job.quarantine is not None
         store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=job.is_kept)
         self.originals.drop_claim(job)
-        self.shelf.ledger.fail(job, reason=job.reason, now=now)
+        with self.shelf.ledger.transaction():
+            self.shelf.ledger.fail(job, reason=job.reason, now=now)
+            self.shelf.outbox.job_ended(job.id)
         self.shelf.drops.touch(job.drop)
         self.tally.count(job, Verdict.FAILED)
         fields = about_failed(job, job.reason, stage, event=events.REJECTED)

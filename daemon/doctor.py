@@ -11,7 +11,7 @@ from pathlib import Path
 from daemon import config as configuration
 from daemon import folders as hot_folders
 from daemon import lock
-from daemon.checkups import Checkup, machine, permissions, places, service
+from daemon.checkups import Checkup, hooks, machine, permissions, places, service
 from daemon.config import Config
 from daemon.errors import InstallError, describe, printable
 from daemon.findings import Finding, Person, Result, Scene, failed, passed
@@ -28,6 +28,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     machine.clock,
     service.unit,
     service.monitors,
+    hooks.hooks,
     service.life,
 )
 WIDTH = 26

@@ -105,12 +105,17 @@ class TimedDrops:
         ledger: Ledger,
         records: Records,
         local_time: Callable[[float], datetime],
+        on_close: Callable[[Drop, float], object] = lambda drop, now: None,
     ) -> None:
-        """``local_time`` turns UTC seconds into the time that stands in folder names."""
+        """``local_time`` turns UTC seconds into the time that stands in folder names.
+
+        ``on_close`` is called in the transaction that closes a drop.
+        """
         self.folders = folders
         self.ledger = ledger
         self.records = records
         self.local_time = local_time
+        self.on_close = on_close
         self.manifests = Manifests(records)
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
@@ -164,7 +169,9 @@ class TimedDrops:
                 return  # without its last manifest it would never be deleted
         elif not self.manifests.write(drop, closed_at=now, now=now):
             return
-        self.ledger.close_drop(drop, now=now)
+        with self.ledger.transaction():
+            self.ledger.close_drop(drop, now=now)
+            self.on_close(drop, now)
         self.manifests.forget(drop)
         logger.info("closed drop %s", printable(drop.path))
 

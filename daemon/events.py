@@ -15,3 +15,4 @@ RESUMED = "a9880f42db9241a191bb3c183de55354"  # a folder resumes
 STALLED = (
     "4db237412ecd46ad8a35315a1f43a45a"  # some part makes no progress, and only a restart helps
 )
+HOOK_FAILED = "674eabf908494a858ae4d1c9949c8714"  # a hook was not told, and will not be

@@ -13,6 +13,7 @@ from daemon.backlog import Backlog
 from daemon.drops import Drops
 from daemon.errors import Blame, blame, describe, printable
 from daemon.fields import about
+from daemon.hooks.outbox import Outbox
 from daemon.jobqueue import JobQueue
 from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger import Drop, Ledger
@@ -42,10 +43,9 @@ class Shelf:
     queue: JobQueue
     drops: Drops
     standby: Standby
-    local_time: Callable[[float], datetime]
-    """UTC seconds to local time."""
-    leaving: set[str] = field(default_factory=set)
-    """Folders that take nothing in any more, but have pictures in work."""
+    outbox: Outbox
+    local_time: Callable[[float], datetime]  # of UTC seconds
+    leaving: set[str] = field(default_factory=set)  # they take nothing in, but have work left
 
     @property
     def open_folders(self) -> list[HotFolder]:

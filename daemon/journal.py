@@ -21,6 +21,7 @@ FIELDS = (
     "STAGE",
     "DURATION_MS",
     "ERROR",
+    "HOOK",
 )
 #: What systemd-python adds.
 STANDARD = ("PRIORITY", "LOGGER", "THREAD_NAME", "CODE_FILE", "CODE_LINE", "CODE_FUNC")

@@ -13,7 +13,8 @@ from daemon.jobs import Done, Identity, Job, Stamp, State
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("schema.sql", "upgrade_2.sql"))
+NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql")
+SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
 

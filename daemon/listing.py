@@ -18,6 +18,7 @@ def lines(status: Status, *, now: float) -> Iterator[str]:
     for drop in status.drops:
         yield f"open drop: {printable(drop['path'])} ({drop['pictures']} pictures)"
     yield from room(status)
+    yield from hooks(status, now)
     if status.trouble:
         yield status.trouble
     for failure in status.failures:
@@ -106,6 +107,20 @@ def room(status: Status) -> Iterator[str]:
         short = f", needed {disk.needed_mb:.0f} MB: nothing is taken in" if disk.is_short else ""
         inodes = ", no free inodes" if disk.free_inodes == 0 else ""
         yield f"free in {printable(disk.path)}: {disk.free_mb:.0f} MB{inodes}{short}"
+
+
+def hooks(status: Status, now: float) -> Iterator[str]:
+    """Whom the daemon tells of what it does, and whether they hear it."""
+    told = status.report.get("hooks", {})
+    for name in sorted(status.untold.keys() - told.keys()):
+        yield f"hook {printable(name)}: {status.untold[name]} waiting"
+    for name, hook in told.items():
+        counts = ("delivered", "waiting", "retried", "failed", "dropped")
+        text = ", ".join(f"{hook[key]} {key}" for key in counts)
+        yield f"hook {printable(name)}: {text}"
+        if hook["last_error"]:
+            age = span(now - hook["last_error_at"])
+            yield f"  last error {age} ago: {printable(hook['last_error'])}"
 
 
 def span(seconds: float) -> str:

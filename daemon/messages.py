@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.hooks.notices import Told
 from daemon.jobs import Hint, Outcome
 
 
@@ -43,4 +44,4 @@ class Reload:
     """Message: a signal asks us to read the configuration again."""
 
 
-Message = Seen | Ended | Stop | Reload | WatchTrouble
+Message = Seen | Ended | Stop | Reload | WatchTrouble | Told

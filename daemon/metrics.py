@@ -60,6 +60,7 @@ class Figures(Collector):
             yield from folder_states(snapshot)
             yield from memory(snapshot)
             yield from histograms(snapshot)
+            yield from hooks(snapshot)
 
 
 def info(snapshot: Snapshot | None) -> Metric:
@@ -160,6 +161,22 @@ def histograms(snapshot: Snapshot) -> Iterator[Metric]:
             buckets=buckets(snapshot.pictures),
             sum_value=snapshot.pictures.sum_s,
         )
+
+
+def hooks(snapshot: Snapshot) -> Iterator[Metric]:
+    """Whether those who want to be told of events are."""
+    told = CounterMetricFamily(
+        "cvunetd_hook_notices", "Events by what became of telling them.", labels=["hook", "outcome"]
+    )
+    waiting = GaugeMetricFamily(
+        "cvunetd_hook_waiting", "Events that a hook has still to be told.", labels=["hook"]
+    )
+    for name, state in snapshot.hooks.items():
+        for outcome in ("delivered", "retried", "failed", "dropped"):
+            told.add_metric([name, outcome], getattr(state, outcome))
+        waiting.add_metric([name], state.waiting)
+    yield told
+    yield waiting
 
 
 def buckets(histogram: Histogram) -> list[tuple[str, float]]:

@@ -175,6 +175,18 @@ class Records:
         )
         return row is not None
 
+    def ending(self, job_id: str) -> Ending:
+        """How an ended job ended."""
+        [row] = self.ledger.rows("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return ending_of(row)
+
+    def counts_of(self, drop: Drop) -> dict[str, int]:
+        """How many jobs of a drop are in which state."""
+        rows = self.ledger.rows(
+            "SELECT state, count(*) AS jobs FROM jobs WHERE drop_id = ? GROUP BY state", (drop.id,)
+        )
+        return {row["state"]: row["jobs"] for row in rows}
+
     def endings(self, drop: Drop) -> list[Ending]:
         """How the ended jobs of a drop ended, in order."""
         rows = self.ledger.rows(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from daemon import events
 from daemon.errors import InstallError, MachineError, printable
+from daemon.hooks.herald import Herald
 from daemon.intake import Shelf
 from daemon.journal import set_level
 from daemon.retention import Retention
@@ -21,12 +22,19 @@ class Renewal:
     """Does what SIGHUP asks for."""
 
     def __init__(
-        self, shelf: Shelf, *, roster: Roster, retention: Retention | None, reread: Reread | None
+        self,
+        shelf: Shelf,
+        roster: Roster,
+        herald: Herald,
+        *,
+        retention: Retention | None,
+        reread: Reread | None,
     ) -> None:
         """``reread`` reads and checks the file; it is given the hot folders that work already."""
         self.shelf = shelf
         self.roster = roster
         self.retention = retention
+        self.herald = herald
         self.reread = reread
 
     def run(self) -> set[str]:
@@ -59,4 +67,5 @@ class Renewal:
             self.retention.change(
                 settings.folders, keep_days=settings.keep_days, sweep_s=settings.sweep_s
             )
+        self.herald.change(settings.subscriptions)
         return self.roster.change(settings.folders)

@@ -11,6 +11,7 @@ from typing import Any
 from daemon import __version__, files
 from daemon.errors import describe
 from daemon.gauges import Histogram, Memory
+from daemon.hooks.notices import HookState
 from daemon.notify import Notifier
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ class Snapshot:
     """From being taken in to being published."""
     stalled: list[str] = field(default_factory=list)
     """What makes no progress."""
+    hooks: dict[str, HookState] = field(default_factory=dict)
+    """By event and name."""
 
     @property
     def line(self) -> str:

@@ -1,12 +1,13 @@
 """The configuration once more: what of it can change while the daemon runs, and what cannot."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from daemon import config as configuration
 from daemon import folders as hot_folders
 from daemon.config import Config
 from daemon.errors import InstallError
+from daemon.hooks.register import Register
 from daemon.settings import Settings
 
 #: Sections and keys that are read at the start alone.
@@ -16,10 +17,13 @@ FIXED = ("model", "worker", "state_dir", "quarantine_dir", "metrics")
 class Rereading:
     """Reads the file that the daemon was started with."""
 
-    def __init__(self, config_path: Path | None, config: Config) -> None:
-        """``config`` is what counts since the start."""
+    def __init__(
+        self, config_path: Path | None, config: Config, environment: Mapping[str, str]
+    ) -> None:
+        """``config`` is what counts since the start; ``environment`` tells of credentials."""
         self.path = configuration.find(config_path)
         self.config = config
+        self.environment = environment
         base = Path.cwd() if self.path is None else self.path.resolve().parent
         self.backgrounds = hot_folders.backgrounds(config, base)
 
@@ -39,6 +43,7 @@ class Rereading:
             sweep_s=config.retention.sweep_s,
             min_free_mb=config.retention.min_free_mb,
             log_level=config.log.level,
+            subscriptions=Register(base, self.environment).subscriptions(config.hooks),
             fixed=tuple(self.changed(config)),
         )
 

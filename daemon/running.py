@@ -13,20 +13,19 @@ from daemon import files, notify, scan
 from daemon import folders as hot_folders
 from daemon.assembly import (
     Supervision,
-    Workplace,
     answering_monitors,
     assemble,
     assemble_batch,
-    locked,
     open_local,
-    workplace,
 )
 from daemon.config import Config, Folder
 from daemon.errors import InstallError
+from daemon.hooks.register import Register
 from daemon.jobs import HotFolder
 from daemon.messages import Reload, Stop
 from daemon.rereading import Rereading
 from daemon.service import Clocks, Inbox, Service
+from daemon.workplace import Workplace, locked, workplace
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     config, base, place = prepare(config_path, start_logging)
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
-    supervision = supervised(Rereading(config_path, config))
+    supervision = supervised(Rereading(config_path, config, os.environ), hearkening(config, base))
     bulletin = supervision.bulletin
     with locked(place) as place, answering_monitors(config, base, place, bulletin):
         engine = open_local(config, base, on_step=supervision.notifier.loading)
@@ -73,10 +72,19 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     return 0
 
 
-def supervised(rereading: Rereading) -> Supervision:
-    """systemd, if it has started us."""
-    send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
+def hearkening(config: Config, base: Path) -> Supervision:
+    """Hooks alone; `InstallError` for one that cannot work."""
+    register = Register(base, os.environ)
     return Supervision(
+        subscriptions=register.subscriptions(config.hooks), open_sender=register.open_sender
+    )
+
+
+def supervised(rereading: Rereading, others: Supervision) -> Supervision:
+    """systemd, too, if it has started us."""
+    send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
+    return replace(
+        others,
         notifier=notify.Notifier(send, is_expected=is_expected),
         watchdog_s=notify.watchdog_s(os.environ),
         reread=rereading.read,
@@ -87,9 +95,18 @@ def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: On
     """`cvunetd once`; how many pictures failed or could not be done."""
     config, base, place = prepare(config_path, start_logging)
     inbox = stoppable(on_signal)
+    supervision = hearkening(config, base)
     with locked(place) as place:
         engine = open_local(config, base)
-        service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=False)
+        service = assemble(
+            config,
+            place,
+            engine,
+            inbox=inbox,
+            clocks=Clocks(),
+            is_watching=False,
+            supervision=supervision,
+        )
         service.run_once(is_patient=False)
     return service.undone()
 

@@ -8,24 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon import events
-from daemon.delivery import Delivery
-from daemon.dispatcher import Dispatcher
-from daemon.engines import Engine
 from daemon.errors import printable
-from daemon.hearing import Hearing
-from daemon.intake import Intake, Shelf
+from daemon.hooks.notices import Told
 from daemon.jobs import Hint, HotFolder, Outcome
 from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
-from daemon.notify import Notifier
-from daemon.recovery import Recovery
-from daemon.renewal import Renewal
-from daemon.report import Report, Snapshot
-from daemon.retention import Retention
-from daemon.roster import Roster
-from daemon.rounds import Rounds
+from daemon.parts import Parts
+from daemon.report import Snapshot
 from daemon.survey import Survey
-from daemon.suspension import Suspension
-from daemon.vigil import Vigil
 
 logger = logging.getLogger(__name__)
 
@@ -45,27 +34,6 @@ class Clocks:
     local: Callable[[float], datetime] = datetime.fromtimestamp
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The service's collaborators, finished."""
-
-    shelf: Shelf
-    intake: Intake
-    delivery: Delivery
-    recovery: Recovery
-    dispatcher: Dispatcher
-    suspension: Suspension
-    engine: Engine
-    retention: Retention | None
-    hearing: Hearing
-    roster: Roster
-    rounds: Rounds
-    renewal: Renewal
-    vigil: Vigil
-    notifier: Notifier
-    report: Report
-
-
 class Service:
     """Sequences the parts; every public step takes its time from the clocks it was given."""
 
@@ -76,16 +44,7 @@ class Service:
         self.inbox = inbox
         self.clocks = clocks
         self.next_sweep = parts.rounds.due
-        self.survey = Survey(
-            parts.shelf,
-            intake=parts.intake,
-            dispatcher=parts.dispatcher,
-            delivery=parts.delivery,
-            hearing=parts.hearing,
-            engine=parts.engine,
-            vigil=parts.vigil,
-            started_at=clocks.now(),
-        )
+        self.survey = Survey(parts, started_at=clocks.now())
         self.stop: Stop | None = None
         self.on_done: Callable[[], object] = lambda: None
         parts.intake.on_step = self.look
@@ -142,6 +101,7 @@ class Service:
         with self.parts.suspension.guarding():
             self.receive(wait_s)
             self.work()
+        self.tell_hooks()
         self.attend()
         if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
             self.parts.report.update(self.snapshot(), monotonic=monotonic)
@@ -186,6 +146,8 @@ class Service:
                 self.parts.intake.see(message, monotonic=monotonic, now=now)
             case Ended(job_id, outcome):
                 self.end(job_id, outcome)
+            case Told():
+                self.parts.herald.hear(message)
             case Stop():
                 logger.info("signal %s: stopping", message.signal)
                 self.stop = message
@@ -231,6 +193,13 @@ class Service:
         self.parts.suspension.deliver(job, outcome, now=self.clocks.now())
         if self.parts.delivery.tally.done > done:
             self.on_done()
+
+    def tell_hooks(self) -> None:
+        """What has been committed is told; nothing while the ledger cannot be written."""
+        if not self.parts.suspension.is_on:
+            with self.parts.suspension.guarding():
+                monotonic, now = self.clocks.monotonic(), self.clocks.now()
+                self.parts.herald.turn(monotonic=monotonic, now=now)
 
     def attend(self) -> None:
         """A sign of life for systemd, if it is time for one and everything gets on."""
@@ -278,6 +247,7 @@ class Service:
             if self.parts.suspension.is_on:
                 self.parts.suspension.end(now=now)
             self.shelf.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
+        self.parts.herald.drain(self.receive, clocks=self.clocks)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         text = "stopped; %s pictures wait for the next start"
         logger.info(text, len(self.shelf.queue), extra={"MESSAGE_ID": events.STOPPED})

@@ -1,7 +1,8 @@
 """The settings that may change while the daemon runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from daemon.hooks.notices import Subscriptions
 from daemon.jobs import HotFolder
 
 
@@ -14,5 +15,6 @@ class Settings:
     sweep_s: float
     min_free_mb: float
     log_level: str
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
     fixed: tuple[str, ...] = ()
     """Settings that have changed too, but need a restart."""

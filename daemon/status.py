@@ -14,6 +14,7 @@ from daemon import folders as hot_folders
 from daemon import ledger as ledgers
 from daemon.config import Config
 from daemon.errors import InstallError, LedgerError, describe, printable
+from daemon.hooks.outbox import Outbox
 from daemon.jobs import HotFolder
 from daemon.ledger import Ledger
 from daemon.records import Records
@@ -79,6 +80,8 @@ class Status:
     """Pictures by span and state."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     """The newest first."""
+    untold: dict[str, int] = field(default_factory=dict)
+    """What hooks have still to be told, by event and name."""
     trouble: str = ""
     """Why the ledger cannot be read."""
 
@@ -182,6 +185,7 @@ def asked(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of 
             }
             for ending in records.last_failures(FAILURES)
         ],
+        "untold": Outbox(records.ledger, records).counts(),
     }
 
 

@@ -2,77 +2,57 @@
 
 from collections import Counter
 
-from daemon.delivery import Delivery
-from daemon.dispatcher import Dispatcher
-from daemon.engines import Engine
-from daemon.hearing import Hearing
-from daemon.intake import Intake, Shelf
+from daemon.parts import Parts
 from daemon.report import FolderState, Snapshot
-from daemon.vigil import Vigil
 
 
 class Survey:
     """Reads, and changes nothing."""
 
-    def __init__(
-        self,
-        shelf: Shelf,
-        *,
-        intake: Intake,
-        dispatcher: Dispatcher,
-        delivery: Delivery,
-        hearing: Hearing,
-        engine: Engine,
-        vigil: Vigil,
-        started_at: float,
-    ) -> None:
+    def __init__(self, parts: Parts, *, started_at: float) -> None:
         """``started_at`` in UTC seconds."""
-        self.shelf = shelf
-        self.intake = intake
-        self.dispatcher = dispatcher
-        self.delivery = delivery
-        self.hearing = hearing
-        self.engine = engine
-        self.vigil = vigil
+        self.parts = parts
+        self.shelf = parts.shelf
         self.started_at = started_at
 
     def snapshot(self, *, is_stopping: bool) -> Snapshot:
         """The daemon at this moment."""
-        tally = self.delivery.tally
+        tally = self.parts.delivery.tally
         return Snapshot(
-            device=self.engine.device,
-            running=len(self.dispatcher.running),
+            device=self.parts.engine.device,
+            running=len(self.parts.dispatcher.running),
             queued=len(self.shelf.queue),
-            settling=len(self.intake.settle),
+            settling=len(self.parts.intake.settle),
             done=tally.done,
             failed=tally.failed,
-            found_by=dict(self.intake.found_by),
+            found_by=dict(self.parts.intake.found_by),
             standby=dict(self.shelf.standby.reasons),
-            polled=self.hearing.reasons,
+            polled=self.parts.hearing.reasons,
             started_at=self.started_at,
             is_stopping=is_stopping,
             queue_size=self.shelf.queue.size,
             folders=self.folders(),
-            memory=self.engine.memory,
+            memory=self.parts.engine.memory,
             stages={stage: timings.histogram for stage, timings in tally.stages.items()},
             pictures=tally.pictures.histogram,
-            stalled=list(self.vigil.reasons),
+            stalled=list(self.parts.vigil.reasons),
+            hooks=self.parts.herald.states,
         )
 
     def folders(self) -> dict[str, FolderState]:
         """Each hot folder by its name."""
         queued = Counter(job.folder for job in self.shelf.queue.jobs())
-        running = Counter(job.folder for job in self.dispatcher.running.values())
+        running = Counter(job.folder for job in self.parts.dispatcher.running.values())
         return {
             name: FolderState(
                 path=str(folder.path),
                 output_root=str(folder.output_root),
-                unclaimed=self.intake.backlog.count(name),
-                oldest_at=self.intake.backlog.oldest_at(name),
-                queued=queued[name] + len(self.dispatcher.resting.get(name, ())),
+                unclaimed=self.parts.intake.backlog.count(name),
+                oldest_at=self.parts.intake.backlog.oldest_at(name),
+                queued=queued[name] + len(self.parts.dispatcher.resting.get(name, ())),
                 running=running[name],
-                verdicts=self.delivery.tally.of(name),
-                found_by=self.intake.found_in(name),
+                verdicts=self.parts.delivery.tally.of(name),
+                found_by=self.parts.intake.found_in(name),
             )
             for name, folder in self.shelf.folders.items()
         }

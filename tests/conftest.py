@@ -68,6 +68,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: importlib.util.find_spec("grafana_foundation_sdk") is not None,
         "grafana-foundation-sdk is not installed",
     ),
+    "webhooks": (
+        lambda: all(map(importlib.util.find_spec, ("urllib3", "trustme"))),
+        "urllib3 or trustme is not installed",
+    ),
     "promtool": (
         partial(is_installed, "promtool"),
         "promtool is not installed (on Debian: apt-get install prometheus)",

@@ -13,9 +13,11 @@ from typing import Any
 
 from daemon import files, store
 from daemon.errors import Blame
+from daemon.hooks.outbox import Outbox
 from daemon.jobs import Confidence, Done, Failed, Outcome, State, Task
 from daemon.ledger import Ledger
 from daemon.records import Records
+from tests.hooks_kit import Ears
 from tests.reaper import Reaper
 from tests.service_kit import START, Kit
 
@@ -38,13 +40,21 @@ class World:
     memo: set[str] = field(default_factory=set)
     starts: dict[str, int] = field(default_factory=dict)
     """By picture: how often the worker got it."""
+    ears: Ears = field(default_factory=Ears)
+    """Whoever is told by hooks."""
 
     def __post_init__(self) -> None:
         self.base.mkdir()
         (self.base / "hot").mkdir()
         settings: dict[str, object] = {"output": {"drop_idle_s": 5}}
         folder = {"defer_s": 0.0, "settle_s": 1.0} | self.folder
-        self.kit = Kit(self.base, work=self.work, folder=folder, settings=settings | self.settings)
+        self.kit = Kit(
+            self.base,
+            work=self.work,
+            folder=folder,
+            settings=settings | self.settings,
+            open_sender=self.ears,
+        )
         self.kit.die()
         for path in (*(self.base / "state").iterdir(), *(self.base / "outputs").iterdir()):
             path.unlink()  # the first life makes its ledger itself
@@ -124,6 +134,13 @@ class World:
         counts = Records(ledger).counts()
         ledger.close()
         return sum(sum(states.values()) for states in counts.values())
+
+    def waiting(self) -> dict[str, int]:
+        """How many notices each hook has still to be told."""
+        ledger = Ledger(self.base / "state/ledger.db")
+        counts = Outbox(ledger, Records(ledger)).counts()
+        ledger.close()
+        return counts
 
     def contents(self, top: str, pattern: str = "*") -> list[str]:
         """Sorted contents of all files below a folder."""

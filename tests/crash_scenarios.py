@@ -3,12 +3,13 @@
 import json
 
 from daemon import files, retrial
-from daemon.assembly import Workplace, assemble_batch
+from daemon.assembly import assemble_batch
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
 from daemon.jobs import Hint
 from daemon.running import BATCH_STATE, batch_folder, forget_changed
 from daemon.service import Inbox
+from daemon.workplace import Workplace
 from tests.crash_kit import (
     PICTURES,
     Scenario,
@@ -18,6 +19,7 @@ from tests.crash_kit import (
     check_pictures,
     drops,
 )
+from tests.hooks_kit import join
 
 DAY_S = 86_400.0
 
@@ -26,6 +28,28 @@ def serve(world: World) -> None:
     """Start, do everything, close the drop."""
     world.kit.start()
     world.kit.pass_time(24, step_s=2)
+
+
+def serve_and_tell(world: World) -> None:
+    """As above, and hooks are told; their answers come between two ticks."""
+    world.kit.start()
+    for _ in range(12):
+        world.kit.pass_time(2, step_s=2)
+        join(world.kit)
+
+
+def all_told(world: World) -> None:
+    """Each event at least once, nothing that did not happen, and nothing is left to tell."""
+    three_and_a_bad_one(world)
+    told = [payload for ear in world.ears.by_key.values() for payload in ear.payloads]
+    by_id = {payload["id"]: payload for payload in told}
+    assert all(by_id[payload["id"]] == payload for payload in told), "one id, two stories"
+    stories = [(one["event"], one.get("source")) for one in by_id.values()]
+    pictures = [("done", name) for name in PICTURES[:3]] + [("failed", PICTURES[3])]
+    assert sorted(story for story in stories if story[1]) == sorted(pictures)
+    closed = {one["drop"] for one in by_id.values() if one["event"] == "drop_closed"}
+    assert {str(world.base / drop) for drop in drops(world) if world.contents(drop)} <= closed
+    assert world.waiting() == {}
 
 
 def serve_a_minute(world: World) -> None:
@@ -281,6 +305,18 @@ SCENARIOS = (
     Scenario(name="keep", folder={"originals": "keep"}, check=three_and_a_bad_one, live=serve),
     Scenario(name="another file system", is_across=True, check=three_and_a_bad_one, live=serve),
     Scenario(name="no hard links", has_links=False, check=three_and_a_bad_one, live=serve),
+    Scenario(
+        name="hooks",
+        settings={
+            "hooks": {
+                "on_done": [{"command": ["true"]}, {"command": ["false"]}],
+                "on_failed": [{"command": ["true"]}],
+                "on_drop_closed": [{"command": ["true"]}],
+            }
+        },
+        check=all_told,
+        live=serve_and_tell,
+    ),
     Scenario(
         name="retention",
         pictures=("a.jpg", "sub/bad.jpg"),

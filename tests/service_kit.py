@@ -1,5 +1,6 @@
 """A real service on real folders, with clocks to step and a worker without a network."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,14 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon import files
-from daemon.assembly import Workplace, assemble
+from daemon.assembly import Supervision, assemble
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
 from daemon.folders import hot_folders
+from daemon.hooks.herald import OpenSender
+from daemon.hooks.register import Register
 from daemon.jobs import Done, Failed, Hint, Outcome, Task
 from daemon.messages import Seen
 from daemon.records import Records
 from daemon.service import Clocks, Inbox, Service
+from daemon.workplace import Workplace
 
 START = 1_800_000_000.0  # UTC seconds; well after the files that a test writes were made
 Work = Callable[[Task], Outcome]
@@ -58,6 +62,8 @@ class Kit:
     settings: dict[str, object] = field(default_factory=dict)
     folder: dict[str, object] = field(default_factory=dict)
     is_held: bool = False
+    open_sender: OpenSender | None = None
+    """Who brings notices to hooks; without one, who does so in earnest."""
     time: Time = field(default_factory=Time)
 
     def __post_init__(self) -> None:
@@ -74,6 +80,7 @@ class Kit:
         }
         config = Config.model_validate(content | self.settings)
         place = Workplace(hot_folders(config, self.base), self.base / "state", self.base / "failed")
+        register = Register(self.base, {"PATH": os.defpath})
         self.inbox = Inbox()
         self.engine = DirectEngine(lambda task: self.work(task), is_held=self.is_held)
         self.service = assemble(
@@ -83,6 +90,10 @@ class Kit:
             inbox=self.inbox,
             clocks=self.time.clocks,
             is_watching=False,
+            supervision=Supervision(
+                subscriptions=register.subscriptions(config.hooks),
+                open_sender=self.open_sender or register.open_sender,
+            ),
         )
         self.service.startup()
         return self.service

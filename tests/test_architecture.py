@@ -18,7 +18,12 @@ SOLE_IMPORTERS = {
     "watchdog": {"daemon/watch.py"},
     "sqlite3": {"daemon/database.py"},
     "yaml": {"daemon/config.py", "daemon/configfaults.py", "cvunet/documents.py"},
-    "pydantic": {"daemon/config.py", "daemon/configfaults.py", "daemon/outputconfig.py"},
+    "pydantic": {
+        "daemon/config.py",
+        "daemon/configfaults.py",
+        "daemon/hookconfig.py",
+        "daemon/outputconfig.py",
+    },
     "click": {"daemon/cli.py"},
     "PIL": {
         "cvunet/images.py",
@@ -32,6 +37,7 @@ SOLE_IMPORTERS = {
     "isal": {"cvunet/deflate.py"},
     "tqdm": {"daemon/running.py"},
     "prometheus_client": {"daemon/metrics.py"},
+    "urllib3": {"daemon/hooks/webhooks.py"},
 }
 
 
@@ -133,10 +139,20 @@ def test_nobody_imports_the_top():
 @pytest.mark.parametrize(
     ("upper", "lower"),
     [
-        ("daemon.service", "daemon.intake"),
-        ("daemon.service", "daemon.delivery"),
-        ("daemon.service", "daemon.dispatcher"),
-        ("daemon.service", "daemon.hearing"),
+        ("daemon.service", "daemon.parts"),
+        ("daemon.parts", "daemon.intake"),
+        ("daemon.parts", "daemon.delivery"),
+        ("daemon.parts", "daemon.dispatcher"),
+        ("daemon.parts", "daemon.hearing"),
+        ("daemon.parts", "daemon.hooks.herald"),
+        ("daemon.hooks.herald", "daemon.hooks.outbox"),
+        ("daemon.hooks.herald", "daemon.hooks.courier"),
+        ("daemon.hooks.courier", "daemon.hooks.notices"),
+        ("daemon.intake", "daemon.hooks.outbox"),
+        ("daemon.hooks.outbox", "daemon.ledger"),
+        ("daemon.hooks.register", "daemon.hooks.commands"),
+        ("daemon.hooks.register", "daemon.hooks.webhooks"),
+        ("daemon.hooks.webhooks", "daemon.hooks.destinations"),
         ("daemon.hearing", "daemon.watch"),
         ("daemon.service", "daemon.survey"),
         ("daemon.survey", "daemon.report"),

@@ -26,6 +26,7 @@ postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05,
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
 state_dir: state
 quarantine_dir: failed
+hooks: {on_done: [], on_failed: [], on_drop_closed: [], give_up_s: 86400, max_waiting: 10000}
 metrics: {listen: null}
 log: {level: info, format: auto}
 """
@@ -35,7 +36,7 @@ def leaves(section: dict[str, object], above: str = "") -> set[str]:
     """Dotted names of all settings; those of a list's entries without a number."""
     names: set[str] = set()
     for key, value in section.items():
-        inner = value[0] if isinstance(value, list) else value
+        inner = value[0] if isinstance(value, list) and value else value
         if isinstance(inner, dict) and inner:
             names |= leaves(inner, f"{above}{key}.")
         else:

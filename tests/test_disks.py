@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from daemon import files, listing, status, store
-from daemon.assembly import Workplace, lock_all
 from daemon.errors import Blame, InstallError, MachineError, blame, describe
 from daemon.jobs import Failed, Outcome, State, Task
 from daemon.lock import Lock
 from daemon.status import Status
+from daemon.workplace import Workplace, lock_all
 from tests.samples import make_folder
 from tests.service_kit import START, Kit, copy_out
 

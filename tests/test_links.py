@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from daemon import disks, store
-from daemon.assembly import Workplace, locked
 from daemon.errors import InstallError, MachineError
 from daemon.jobs import Hint
 from daemon.messages import Seen
 from daemon.standby import RECHECK_S
+from daemon.workplace import Workplace, locked
 from tests.samples import make_folder
 from tests.service_kit import Kit
 

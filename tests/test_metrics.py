@@ -17,6 +17,7 @@ from daemon import disks
 from daemon.bulletin import Bulletin
 from daemon.endpoint import Page
 from daemon.gauges import Memory, Timings
+from daemon.hooks.notices import HookState
 from daemon.report import FolderState, Snapshot
 from tests.service_kit import Kit
 
@@ -54,6 +55,7 @@ SNAPSHOT = Snapshot(
     memory={"cuda:0": Memory(100, 1000)},
     stages={"decode": histogram(0.02, 0.3)},
     pictures=histogram(2.0),
+    hooks={"on_done:shop": HookState(waiting=3, delivered=7, failed=1, retried=2, dropped=4)},
 )
 
 
@@ -93,6 +95,11 @@ def bulletin() -> Bulletin:
         ('cvunetd_jobs{folder="hot",state="queued"}', 2),
         ('cvunetd_jobs{folder="hot",state="running"}', 1),
         ("cvunetd_queue_size", 64),
+        ('cvunetd_hook_notices_total{hook="on_done:shop",outcome="delivered"}', 7),
+        ('cvunetd_hook_notices_total{hook="on_done:shop",outcome="failed"}', 1),
+        ('cvunetd_hook_notices_total{hook="on_done:shop",outcome="retried"}', 2),
+        ('cvunetd_hook_notices_total{hook="on_done:shop",outcome="dropped"}', 4),
+        ('cvunetd_hook_waiting{hook="on_done:shop"}', 3),
         ("cvunetd_settling", 3),
         ('cvunetd_unclaimed{folder="hot"}', 7),
         ('cvunetd_oldest_unclaimed_seconds{folder="hot"}', 90),

@@ -1,5 +1,6 @@
 """A new configuration while pictures are in work."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class World:
         self.kit = Kit(base, **options)
         self.write()
         config, _ = configuration.load(self.file)
-        self.kit.service.parts.renewal.reread = Rereading(self.file, config).read
+        self.kit.service.parts.renewal.reread = Rereading(self.file, config, os.environ).read
 
     def write(self, *folders: dict[str, Any], **sections: Any) -> None:  # Any: YAML
         """Another file; not read yet."""

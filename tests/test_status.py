@@ -6,15 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from daemon import disks, listing, status
 from daemon.gauges import Memory
+from daemon.hooks.notices import Command, Hook, HookState, Subscriptions
+from daemon.hooks.outbox import Outbox
 from daemon.ledger import Ledger
 from daemon.lock import Lock
 from daemon.notify import Notifier
+from daemon.records import Records
 from daemon.report import FolderState, Report, Snapshot
 from daemon.status import Status
 from tests.samples import NOW, make_job
@@ -347,3 +351,32 @@ def test_nobody_reads_to_the_end(bench: Bench):
     os.close(writing)
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_hooks(bench: Bench):
+    """Counts of this life, and the last error with its age; nothing of an address."""
+    hooks = {
+        "on_done:shop": HookState(
+            waiting=3, delivered=7, last_error="down", last_error_at=NOW - 600
+        ),
+        "on_failed:bell": HookState(waiting=0),
+    }
+    bench.lock.take("x")
+    bench.report(dataclasses.replace(SNAPSHOT, hooks=hooks))
+
+    assert [line for line in bench.lines() if line.startswith(("hook ", "  last"))] == [
+        "hook on_done:shop: 7 delivered, 3 waiting, 0 retried, 0 failed, 0 dropped",
+        "  last error 10 min ago: down",
+        "hook on_failed:bell: 0 delivered, 0 waiting, 0 retried, 0 failed, 0 dropped",
+    ]
+
+
+def test_what_waits_for_hooks_while_nobody_runs(bench: Bench):
+    """It is in the ledger."""
+    with closing(Ledger(bench.state / "ledger.db")) as ledger:
+        hook = Hook("on_done", "shop", Command(("/bin/true",)))
+        outbox = Outbox(ledger, Records(ledger), Subscriptions((hook,)))
+        for number in range(2):
+            outbox.add({"event": "done", "id": str(number)}, NOW)
+
+    assert "hook on_done:shop: 2 waiting" in bench.lines()

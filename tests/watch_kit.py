@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.assembly import Workplace, assemble
+from daemon.assembly import assemble
 from daemon.config import Config
 from daemon.engines.direct import DirectEngine
 from daemon.folders import hot_folders
 from daemon.jobs import HotFolder
 from daemon.service import Clocks, Inbox, Service
 from daemon.watch import Watcher
+from daemon.workplace import Workplace
 from tests.service_kit import Work, copy_out
 
 PATIENCE_S = 120.0  # machines that run tests are slow; a healthy service needs a second or two

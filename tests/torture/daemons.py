@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 from daemon import files
-from daemon.assembly import assemble, locked, workplace
+from daemon.assembly import assemble
 from daemon.config import load
 from daemon.engines.direct import DirectEngine
 from daemon.jobs import Done, Outcome, Task
 from daemon.messages import Stop
 from daemon.service import Clocks, Inbox
+from daemon.workplace import locked, workplace
 from tests.daemon_process import SETTINGS, Daemon
 from tests.torture.tally import Ground
 

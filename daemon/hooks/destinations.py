@@ -1,0 +1,147 @@
+"""Where webhooks may go: addresses are checked after names are resolved, and before a connection.
+
+A name may lead to this machine or its neighbours, by mistake or by malice, and elsewhere a moment
+later: so what is checked is what is connected to.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+from urllib.parse import urlsplit
+
+PORTS = {"https": 443, "http": 80}
+Ip = IPv4Address | IPv6Address
+#: As `socket.getaddrinfo`: host, port, then keywords. Any: what an answer holds depends on its
+#: family; the address stands first in its last part.
+Resolve = Callable[..., Sequence[Any]]
+#: Not private by their numbers, yet inside a cloud: there they tell a machine its passwords.
+METADATA = tuple(map(ipaddress.ip_address, ("168.63.129.16", "fd00:ec2::254", "192.0.0.192")))
+#: These are addresses of IPv4 in another spelling: mapped, and by NAT64.
+SPELLINGS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
+TUNNEL = ipaddress.IPv6Network("2002::/16")  # 6to4: the end of the tunnel stands behind it
+#: Private, though Python has learned of some only lately.
+PRIVATE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+        ),
+    )
+)
+NEVER = tuple(
+    map(
+        ipaddress.ip_network,
+        ("0.0.0.0/8", "192.0.0.0/24", "2001::/32", "64:ff9b:1::/48", "fec0::/10"),
+    )
+)
+
+
+class Forbidden(Exception):
+    """This is not where a webhook may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A URL, taken apart."""
+
+    scheme: str
+    host: str
+    """A name, or an address without brackets."""
+    port: int
+    path: str = field(repr=False)
+    """With the query; often a secret."""
+
+    @property
+    def authority(self) -> str:
+        """The header ``Host``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def literal(self) -> Ip | None:
+        """The host, where it is an address."""
+        try:
+            return ipaddress.ip_address(self.host)
+        except ValueError:
+            return None
+
+
+def parse(url: str) -> Destination:
+    """A URL as it is written; `ValueError` says what is wrong, without telling all of it."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("a URL has only letters of ASCII: names as xn--…, other letters as %XX")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"is no URL: {error}") from error
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ValueError("write https://host/path")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a password in a URL ends in logs: use secret or secret_file")
+    if parts.fragment:
+        raise ValueError("what follows # is never sent: leave it out")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Destination(parts.scheme, parts.hostname, port or PORTS[parts.scheme], path)
+
+
+def addresses(place: Destination, *, allow_private: bool, resolve: Resolve) -> list[str]:
+    """What to connect to, in the resolver's order; `Forbidden` if any of it must not be.
+
+    All of it: a name that leads both outside and inside is a trap or a mistake.
+    """
+    found = resolve(place.host, place.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    unique = list(dict.fromkeys(str(answer[-1][0]) for answer in found))
+    for address in unique:
+        check(address, place, allow_private=allow_private)
+    return unique
+
+
+def check(text: str, place: Destination, *, allow_private: bool) -> None:
+    """`Forbidden`, with the line of the configuration that would allow it, if one would."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if any(is_never(one) for one in every(address)):
+        raise Forbidden(f"{place.host} is {text}: such addresses are never used")
+    is_inside = any(is_private(one) for one in every(address))
+    if is_inside and not allow_private:
+        raise Forbidden(f"{place.host} is the private address {text}: set allow_private: true")
+    if not is_inside and place.scheme == "http":
+        raise Forbidden(f"{place.host} is {text}, which is not private: only https goes there")
+
+
+def every(address: Ip) -> list[Ip]:
+    """All that an address leads to: one of IPv6 may hold one of IPv4."""
+    if any(address in network for network in SPELLINGS):
+        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    if address in TUNNEL:
+        return [address, IPv4Address(int(address) >> 80 & 0xFFFFFFFF)]
+    return [address]
+
+
+def is_private(address: Ip) -> bool:
+    """Of this machine or its neighbours."""
+    return any(address in network for network in PRIVATE if network.version == address.version)
+
+
+def is_never(address: Ip) -> bool:
+    """No server for the likes of us lives there."""
+    if is_private(address):
+        return address in METADATA
+    return (
+        address in METADATA
+        or address.is_multicast
+        or address.is_unspecified
+        or address.is_link_local
+        or address.is_reserved
+        or not address.is_global
+        or any(address in network for network in NEVER if network.version == address.version)
+    )

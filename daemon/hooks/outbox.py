@@ -1,0 +1,106 @@
+"""What hooks have still to be told: written with the event's own commit, kept until answered.
+
+The pattern is known as a transactional outbox. An event that the ledger knows has its notices,
+whenever the process dies; what was told but not yet forgotten is told again.
+"""
+
+import json
+from collections.abc import Iterable
+
+from daemon.hooks import payload
+from daemon.hooks.notices import Hook, Notice, Subscriptions
+from daemon.hooks.payload import Json
+from daemon.ledger import Drop, Ledger
+from daemon.records import Records
+
+
+class Outbox:
+    """The table ``notices`` of the ledger's file: nobody else writes it."""
+
+    def __init__(
+        self, ledger: Ledger, records: Records, subscriptions: Subscriptions | None = None
+    ) -> None:
+        self.ledger = ledger
+        self.records = records
+        self.subscriptions = subscriptions or Subscriptions()
+        self.is_changed = True
+        """More or less waits than when it was last counted."""
+
+    # --- within the event's transaction -----------------------------------------------------
+
+    def job_ended(self, job_id: str) -> None:
+        """A picture is done or has failed; its row says so already."""
+        if not self.subscriptions.hooks:
+            return
+        ending = self.records.ending(job_id)
+        content = payload.of_job(ending, self.records.drop_of(ending.job))
+        self.add(content, ending.ended_at)
+
+    def drop_closed(self, drop: Drop, now: float) -> None:
+        """No more pictures come into an output folder."""
+        if self.listeners("drop_closed"):
+            counts = self.records.counts_of(drop)
+            self.add(payload.of_drop(drop, counts, closed_at=now), now)
+
+    def add(self, content: Json, now: float) -> None:
+        """One row for each hook that listens."""
+        listeners = self.listeners(content["event"])
+        if not listeners:
+            return
+        text = json.dumps(content, ensure_ascii=False)
+        self.is_changed = True
+        with self.ledger.transaction() as db:
+            db.executemany(
+                "INSERT INTO notices (hook, event_id, added_at, payload) VALUES (?, ?, ?, ?)",
+                [(hook.key, content["id"], now, text) for hook in listeners],
+            )
+
+    def listeners(self, event: str) -> list[Hook]:
+        """The hooks of an event."""
+        return [hook for hook in self.subscriptions.hooks if hook.event == f"on_{event}"]
+
+    # --- afterwards -------------------------------------------------------------------------
+
+    def counts(self) -> dict[str, int]:
+        """How many notices wait, by hook; also by hooks that are no longer configured."""
+        rows = self.ledger.rows("SELECT hook, count(*) AS notices FROM notices GROUP BY hook")
+        return {row["hook"]: row["notices"] for row in rows}
+
+    def waiting(self, hook: Hook, limit: int) -> list[Notice]:
+        """Those of a hook that were tried least, then the oldest."""
+        rows = self.ledger.rows(
+            "SELECT * FROM notices WHERE hook = ? ORDER BY attempts, id LIMIT ?", (hook.key, limit)
+        )
+        return [
+            Notice(
+                id=row["id"],
+                event_id=row["event_id"],
+                added_at=row["added_at"],
+                attempts=row["attempts"],
+                payload=row["payload"],
+            )
+            for row in rows
+        ]
+
+    def settle(self, *, closed: Iterable[int], tried: Iterable[int]) -> None:
+        """Forget notices that were answered for good; count the attempts of others."""
+        self.is_changed = True
+        with self.ledger.transaction() as db:
+            db.executemany("DELETE FROM notices WHERE id = ?", [(one,) for one in closed])
+            db.executemany(
+                "UPDATE notices SET attempts = attempts + 1 WHERE id = ?", [(one,) for one in tried]
+            )
+
+    def forget(self, hook: str) -> int:
+        """Remove all notices of a hook that is not configured any more; how many."""
+        with self.ledger.transaction() as db:
+            return db.execute("DELETE FROM notices WHERE hook = ?", (hook,)).rowcount
+
+    def drop_oldest(self, hook: str, excess: int) -> int:
+        """Make room; how many were removed."""
+        with self.ledger.transaction() as db:
+            return db.execute(
+                "DELETE FROM notices WHERE id IN"
+                " (SELECT id FROM notices WHERE hook = ? ORDER BY id LIMIT ?)",
+                (hook, excess),
+            ).rowcount

@@ -1,0 +1,73 @@
+"""What a hook is told of an event, ready for JSON: `docs/hook.schema.json`."""
+
+from pathlib import Path
+from typing import Any
+
+from daemon import __version__, files, store
+from daemon.drops import as_text, utc
+from daemon.fields import origin
+from daemon.jobs import Job, State
+from daemon.ledger import Drop, Ending
+
+#: Of the schema; another number means that listeners have to change.
+VERSION = 1
+MILLI = 1000
+Json = dict[str, Any]  # Any: JSON
+
+
+def of_job(ending: Ending, drop: Drop) -> Json:
+    """A picture is done, or has failed for good. Paths are absolute."""
+    job = ending.job
+    event = "done" if job.state is State.DONE else "failed"
+    content = head(event, job.folder, job.id, ending.ended_at) | {
+        "job": job.id,
+        "source": as_text(job.relative),
+        "drop": as_text(drop.path),
+        "attempts": job.attempts,
+        "found_by": job.found_by,
+        "added_at": utc(job.added_at),
+    }
+    if job.state is not State.DONE:
+        return content | {"reason": job.reason, "original": text_of(remains(job))}
+    known: Json = {"seconds": {}, "warnings": []}  # of a result that an older version has made
+    return content | {
+        "result": text_of(job.target),
+        "alpha": text_of(job.alpha),
+        "review": text_of(job.review),
+        "original": text_of(job.source if job.is_kept else job.archive),
+        **(known | ending.details),
+    }
+
+
+def of_drop(drop: Drop, counts: dict[str, int], *, closed_at: float) -> Json:
+    """No more pictures come into an output folder. ``counts``: its ended jobs by state."""
+    manifest = drop.path / store.MANIFEST
+    return head("drop_closed", drop.folder, str(drop.id), closed_at) | {
+        "drop": as_text(drop.path),
+        "manifest": as_text(manifest) if files.exists(manifest) else None,
+        "opened_at": utc(drop.opened_at),
+        "done": counts.get(State.DONE.value, 0),
+        "failed": counts.get(State.FAILED.value, 0),
+    }
+
+
+def head(event: str, folder: str, subject: str, moment: float) -> Json:
+    """What all events tell. A job may fail twice under one id: the moment tells the two apart."""
+    return {
+        "version": VERSION,
+        "made_by": f"cvunetd {__version__}",
+        "id": f"{event}-{subject}-{round(moment * MILLI)}",
+        "event": event,
+        "time": utc(moment),
+        "folder": folder,
+    }
+
+
+def remains(job: Job) -> Path | None:
+    """Where a rejected original lies: in quarantine, or where it was dropped."""
+    return origin(job) if job.is_kept else job.quarantine
+
+
+def text_of(path: Path | None) -> str | None:
+    """A path as JSON holds it."""
+    return None if path is None else as_text(path)
