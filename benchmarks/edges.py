@@ -213,9 +213,13 @@ def gather(options: argparse.Namespace) -> dict[str, list[Task]]:
     predictor = matting.open_predictor(
         options.weights, device="cpu", precision="auto", input_size=INPUT_PX
     )
-    true = [true_task(sample) for sample in mattes.laid_over(sources, TRUE_SIDES)]
-    own = [network_task(sample, predictor) for sample in mattes.laid_over(sources, NETWORK_SIDES)]
-    return {"(a) shards": true, "(b) network": own}
+    half: mattes.Half = "choose" if options.choose else "report"
+    true = mattes.laid_over(sources, TRUE_SIDES, half=half)
+    own = mattes.laid_over(sources, NETWORK_SIDES, half=half)
+    return {
+        "(a) shards": [true_task(sample) for sample in true],
+        "(b) network": [network_task(sample, predictor) for sample in own],
+    }
 
 
 def report(columns: dict[str, list[Task]]) -> str:
@@ -249,6 +253,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edges", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--choose", action="store_true",
+                        help="print the tables of the other half of the shards, on which settings"
+                             " are chosen; write nothing")  # fmt: skip
     parser.add_argument("--look", type=Path, metavar="FOLDER",
                         help="only write PNGs of cut-outs on white, black and magenta")  # fmt: skip
     return parser.parse_args()
@@ -266,6 +273,8 @@ def main() -> None:
     columns["(a) procedural"] = [true_task(each) for each in mattes.procedural(4, TRUE_SIDES[0])]
     text = report(columns)
     print(text)
+    if options.choose:
+        return
     if not has_shards:
         print(f"{options.data} has no foregrounds-val: procedural mattes alone, nothing written.")
         return

@@ -19,8 +19,8 @@ def register() -> bool:
     return True
 
 
-def deep(stream: BinaryIO) -> NDArray[np.uint16] | None:
-    """The first picture HxWx3 or HxWx4 with its bits on top of 16; None if it has only 8.
+def deep(stream: BinaryIO, bits: int) -> NDArray[np.uint16] | None:
+    """The first picture, HxWx3 or HxWx4, of so many bits as they are; None if it has only 8.
 
     Of alpha multiplied into the colours None as well: taking it out again is left to Pillow's way.
     """
@@ -28,6 +28,7 @@ def deep(stream: BinaryIO) -> NDArray[np.uint16] | None:
     pixels: NDArray[np.uint16] = np.asarray(file)
     if pixels.dtype != np.uint16 or file.premultiplied_alpha:
         return None
+    pixels = pixels >> np.uint16(16 - bits)  # which stand on top of the 16
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
     return pixels if pixels.shape[2] in (3, 4) else None

@@ -44,24 +44,34 @@ def settle(
     points = _points(image, head)
     if points is not None and image.mode in RGB_MODES:
         try:
-            profile = spaces.by_numbers(points)
+            return image, _numbered(points, warnings)
         except ValueError as error:
             warnings.append(f"{error}: {UNUSED}")
-        else:
-            if name := spaces.hdr_name(points):
-                warnings.append(f"it is HDR ({name}): its colours are those of a screen without")
-            return image, profile
-    if head.space is not None and head.space not in heads.JP2_KNOWN:
-        warnings.append(f"its colours are of JPEG 2000's space {head.space}: {UNUSED}")
     data = image.info.get("icc_profile") or head.profile
     if data:
         try:
             return _settled(image, data)
         except BROKEN as error:
             warnings.append(f"its colour profile cannot be used and is ignored: {error}")
-    elif image.mode == "CMYK":
+    return image, _told(image, exif, head, warnings)
+
+
+def _numbered(points: heads.CodePoints, warnings: list[str]) -> bytes | None:
+    profile = spaces.by_numbers(points)
+    if name := spaces.hdr_name(points):
+        warnings.append(f"it is HDR ({name}): its colours are those of a screen without")
+    return profile
+
+
+def _told(image: Image.Image, exif: Image.Exif, head: Head, warnings: list[str]) -> bytes | None:
+    """The profile of what is told otherwise than by one."""
+    if image.mode == "CMYK":
         warnings.append("it is CMYK without a colour profile: its colours are approximate")
-    return image, _measured(image, warnings) or (adobe_rgb() if _says_adobe_rgb(exif) else None)
+    if head.space is not None and head.space not in heads.JP2_KNOWN:
+        warnings.append(f"its colours are of JPEG 2000's space {head.space}: {UNUSED}")
+    if isinstance(image.info.get("srgb"), int):  # PNG's chunk; a text may have that name
+        return None
+    return _measured(image, warnings) or (adobe_rgb() if _says_adobe_rgb(exif) else None)
 
 
 def _points(image: Image.Image, head: Head) -> heads.CodePoints | None:
@@ -74,7 +84,7 @@ def _points(image: Image.Image, head: Head) -> heads.CodePoints | None:
 
 def _measured(image: Image.Image, warnings: list[str]) -> bytes | None:
     """The profile of PNG's gAMA and cHRM, if they count."""
-    if "srgb" in image.info or image.mode not in RGB_MODES:
+    if image.mode not in RGB_MODES:
         return None
     gamma, places = image.info.get("gamma"), image.info.get("chromaticity")
     gamma = gamma if isinstance(gamma, float) else None  # a text chunk may have that name

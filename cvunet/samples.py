@@ -87,10 +87,9 @@ def deep_colours(
     if not _has_deep_colours(image, head):
         return None
     bits = bits_of(image, head)
-    pixels = heif.deep(stream) if image.format == "HEIF" else _decoded(stream)
+    pixels = heif.deep(stream, bits) if image.format == "HEIF" else _decoded(stream)
     if pixels is not None:
-        # A HEIC's are on top of their 16 bits.
-        whole = depth.widened(pixels >> (16 - bits) if image.format == "HEIF" else pixels, bits)
+        whole = depth.widened(pixels, bits)
         deep = np.ascontiguousarray(whole[..., : 4 if image.has_transparency_data else 3])
         if _agree(deep, image):
             return deep

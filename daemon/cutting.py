@@ -11,7 +11,7 @@ from daemon import files, publication, store
 from daemon import folders as hot_folders
 from daemon.assembly import MEGA, open_local
 from daemon.errors import InstallError, UsageError, describe
-from daemon.jobs import Failed, Outcome, Rendering, Task
+from daemon.jobs import Failed, Outcome, Rendering, Stamp, Task
 from daemon.naming import SUFFIXES, alpha_name, new_id
 from daemon.outputconfig import OutputOverrides
 
@@ -59,7 +59,9 @@ def cut(
     for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
         job_id = new_id(time.time(), serial)
         part = target.parent / f".{job_id}.part"
-        alpha_part = target.parent / f".{job_id}-alpha.part" if rendering.content == "both" else None
+        alpha_part = (
+            target.parent / f".{job_id}-alpha.part" if rendering.content == "both" else None
+        )
         # A link that the user names is followed, unlike those in a hot folder.
         task = Task(
             source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part
@@ -95,7 +97,7 @@ def complete(cut: Cut) -> Result:
     if isinstance(outcome, Failed):
         remove_parts(cut)
         return Result(cut.source, None, outcome.reason)
-    published = []
+    published: list[tuple[Path, Stamp]] = []
     for part, target in free_names(cut):
         found = files.identity(part)
         try:

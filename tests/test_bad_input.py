@@ -128,7 +128,11 @@ def test_it_is_cut_out_with_a_warning(name: str, run: Callable[[bytes], Outcome]
     assert isinstance(outcome, Done), outcome
     assert told in " ".join(outcome.warnings)
     with Image.open(tmp_path / "cat.part") as cutout:
-        assert (cutout.size, cutout.mode, "icc_profile" in cutout.info) == (FLAT.size, "RGBA", False)
+        assert (cutout.size, cutout.mode, "icc_profile" in cutout.info) == (
+            FLAT.size,
+            "RGBA",
+            False,
+        )
         assert cutout.getpixel((4, 4)) == pytest.approx((*COLOUR, 255), abs=3)
         assert cutout.getpixel((28, 18)) == (0, 0, 0, 0)
 

@@ -29,7 +29,11 @@ def work(task: Task) -> Outcome:
 def run(base: Path) -> None:
     """One run, from `in` to `out`."""
     config = Config.model_validate(
-        {"output": {"content": "both"}, "retention": {"min_free_mb": 0}, "folders": [{"path": "in"}]}
+        {
+            "output": {"content": "both"},
+            "retention": {"min_free_mb": 0},
+            "folders": [{"path": "in"}],
+        }
     )
     folder = batch_folder(config, base, base / "in", base / "out")
     state = base / "out" / BATCH_STATE

@@ -181,7 +181,7 @@ def test_heic_of_more_than_8_bits(bits: int):
 
     picture = images.read(buffer, max_pixels=LIMIT, depth="auto")
 
-    assert (picture.rgb.dtype, picture.warnings) == (np.uint16, ())
+    assert (picture.rgb.dtype == np.uint16, picture.warnings) == (True, ())
     assert picture.alpha is not None
     found = np.dstack([picture.rgb, picture.alpha]) >> (16 - bits)
     assert np.array_equal(found, levels)

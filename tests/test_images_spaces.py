@@ -92,7 +92,9 @@ def test_colours_are_those_that_are_meant(name: str):
 
     assert (picture.profile is not None, picture.warnings) == (True, ())
     assert np.abs(picture.rgb.astype(int) - pixels).max() <= 1
-    found = kit.lab_of(kit.srgb_to_linear(seen(picture)[8::16, 8::16].reshape(-1, 3) / 255), kit.SRGB)
+    found = kit.lab_of(
+        kit.srgb_to_linear(seen(picture)[8::16, 8::16].reshape(-1, 3) / 255), kit.SRGB
+    )
     # Levels of 8 bits are far apart in the darks of a linear space.
     lightest = shares.min(1) > (0.1 if name == "PNG linear" else 0)
     difference = kit.delta_e(kit.lab_of(light, kit.SRGB), found)[lightest]
