@@ -14,6 +14,7 @@ from cvunet import bombs
 PNG_CHUNKS = 10_000  # before the pixels; a dozen is usual
 BOXES = 4096  # on one level; an AVIF of many tiles has hundreds
 PNG_START, PNG_GREY = 8, 0
+PPM_BYTES = 1024  # of its head, comments included
 NCLX, ICC_KINDS = b"nclx", (b"prof", b"rICC")
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000 without boxes: SOC, SIZ
 CODESTREAM_BITS_AT = 42
@@ -50,7 +51,8 @@ NOTHING = Head()
 
 def read(stream: BinaryIO, kind: str | None) -> Head:
     """The head of a file of Pillow's format ``kind``; nothing of formats that need none."""
-    reader = {"PNG": _png, "AVIF": _avif, "JPEG2000": _jpeg_2000}.get(kind or "")
+    readers = {"PNG": _png, "PPM": _ppm, "AVIF": _avif, "JPEG2000": _jpeg_2000}
+    reader = readers.get(kind or "")
     if reader is None:
         return NOTHING
     try:
@@ -77,6 +79,14 @@ def _png(stream: BinaryIO) -> Head:
             length = 0
         stream.seek(length + 4, 1)
     return Head(bits, kind == PNG_GREY, points)
+
+
+def _ppm(stream: BinaryIO) -> Head:
+    """Kind, width, height and the level of white, as text."""
+    stream.seek(0)
+    lines = stream.read(PPM_BYTES).splitlines()
+    words = b" ".join(line.partition(b"#")[0] for line in lines).split(maxsplit=4)
+    return Head(16 if words[0] in (b"P3", b"P6") and int(words[3]) > 255 else 0)
 
 
 # --- boxes ---------------------------------------------------------------------------------------

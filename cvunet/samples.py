@@ -21,7 +21,7 @@ TIFF_RGB, TIFF_UNSIGNED, TIFF_PREMULTIPLIED = 2, 1, 1
 RGB_ORDER = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 #: How many of 255 levels two decoders may differ: the lossy formats' round before or after they
 #: make RGB of brightness and colour.
-TOLERANCES = {"PNG": 1, "TIFF": 1, "JPEG2000": 1, "AVIF": 3, "HEIF": 6}
+TOLERANCES = {"PNG": 1, "TIFF": 1, "PPM": 1, "JPEG2000": 1, "AVIF": 3, "HEIF": 6}
 
 
 def is_deep_grey(image: Image.Image) -> bool:
@@ -84,10 +84,13 @@ def deep_colours(
 
     Two decoders must agree on the picture, else the 8 bits of the first are used, with a warning.
     """
-    if not _has_deep_colours(image, head):
-        return None
     bits = bits_of(image, head)
-    pixels = heif.deep(stream, bits) if image.format == "HEIF" else _decoded(stream)
+    if image.format not in TOLERANCES or is_deep_grey(image) or not 8 < bits <= 16:
+        return None
+    if image.format == "TIFF" and not _is_plain_tiff(image):
+        pixels = None
+    else:
+        pixels = heif.deep(stream, bits) if image.format == "HEIF" else _decoded(stream)
     if pixels is not None:
         whole = depth.widened(pixels, bits)
         deep = np.ascontiguousarray(whole[..., : 4 if image.has_transparency_data else 3])
@@ -101,11 +104,8 @@ def deep_colours(
     return None
 
 
-def _has_deep_colours(image: ImageFile.ImageFile, head: Head) -> bool:
-    if image.format not in TOLERANCES or is_deep_grey(image):
-        return False
-    if image.format != "TIFF":
-        return 8 < bits_of(image, head) <= 16
+def _is_plain_tiff(image: ImageFile.ImageFile) -> bool:
+    """RGB of 16 bits whose alpha, if any, is not multiplied into it."""
     tags = image.tag_v2  # type: ignore[attr-defined]  # TIFF's own
     return (
         set(tags.get(TIFF_BITS, ())) == {16}

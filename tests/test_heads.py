@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet import heads, images
+from cvunet.depth import to_bytes
 from cvunet.errors import ImageError
 from cvunet.heads import CodePoints
 from tests import pictures_kit as kit
@@ -123,6 +124,29 @@ def test_jpeg_2000_of_16_bits(depth: images.Depth):
     white = 65535 if depth == "auto" else 255
     assert picture.warnings == ()
     assert np.abs(picture.rgb / white - deep() / 65535).max() <= 0.5 / white + 1e-9
+
+
+@pytest.mark.parametrize("comment", [b"", b"# by hand\n"])
+def test_ppm_of_16_bits(comment: bytes):
+    """Every level of its colours."""
+    data = b"P6\n" + comment + b"60 40\n65535\n" + deep().astype(">u2").tobytes()
+
+    picture = images.read(io.BytesIO(data), max_pixels=kit.LIMIT, depth="auto")
+
+    assert (picture.format, picture.warnings) == ("PPM", ())
+    assert np.array_equal(picture.rgb, deep())
+
+
+def test_ppm_of_an_unusual_white_is_told():
+    """Where decoders do not agree on its levels, 8 bits are used."""
+    data = b"P6 60 40 1023\n" + (deep() >> np.uint16(6)).astype(">u2").tobytes()
+
+    picture = images.read(io.BytesIO(data), max_pixels=kit.LIMIT, depth="auto")
+
+    exact = deep().astype(float) / 257
+    if picture.rgb.dtype == np.uint8:
+        assert "upper 8 bits" in " ".join(picture.warnings)
+    assert np.abs(to_bytes(picture.rgb) - exact).max() <= 1.5
 
 
 def test_grey_jpeg_2000_of_16_bits():
