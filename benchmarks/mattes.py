@@ -65,9 +65,9 @@ def laid_over(sources: Sources, sides: list[int], *, half: Half) -> Iterator[Sam
         yield shot(rng, layer, (ground / np.float32(255)).astype(np.float32))
 
 
-def procedural(count: int, side: int) -> Iterator[Sample]:
+def procedural(count: int, side: int, *, begin: int = 0) -> Iterator[Sample]:
     """Discs with hair and thin bars before blurred noise: no shards are needed."""
-    for number in range(count):
+    for number in range(begin, begin + count):
         rng = np.random.default_rng([SEED, number, side])
         alpha = np.zeros((side, side), np.uint8)
         cv2.circle(alpha, (side // 2, side // 2), side // 4, 255, -1, cv2.LINE_AA)

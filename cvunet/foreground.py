@@ -25,6 +25,8 @@ Estimator = Literal["fast", "refine"]
 # more than its one take a fifth of the remaining error away (docs/postprocess.md).
 BOXES_PX = (90, 24, 12, 6, 6, 6)
 REFERENCE_PX = 1024
+SURE_PASSES = 2
+SURE_SHARE = 0.02  # of its weight has what is not sure, where a box holds nothing that is
 TINY = 1e-5
 
 
@@ -49,28 +51,41 @@ def estimate(rgb: Samples, alpha: Floats) -> Samples:
 
 
 def _passes(rgb: Samples, alpha: Floats) -> tuple[Floats, Floats]:
-    """Means of foreground and background after both passes, of the photo made smaller."""
+    """Means of foreground and background after all passes, of the photo made smaller.
+
+    The first ones take them of what is surely one of both: a pixel whose neighbours are, too.
+    """
     scale = max(1.0, max(alpha.shape) / REFERENCE_PX)
     height, width = (math.ceil(side / scale) for side in alpha.shape)
     photo = unit(averaged(rgb, (width, height)))
-    weight = _tripled(averaged(alpha, (width, height)))
-    front, behind = _means(photo, photo, weight, BOXES_PX[0])
-    for box_px in BOXES_PX[1:]:
+    small = averaged(alpha, (width, height))
+    shares, weight = (small, 1 - small), _tripled(small)
+    sure = _sure(shares[0]), _sure(shares[1])
+    front, behind = _means(photo, photo, sure, BOXES_PX[0])
+    for serial, box_px in enumerate(BOXES_PX[1:], start=1):
         front = _corrected(photo, weight, front, behind)
-        front, behind = _means(front, behind, weight, box_px)
+        front, behind = _means(front, behind, sure if serial < SURE_PASSES else shares, box_px)
     return front, behind
+
+
+def _sure(share: Floats) -> Floats:
+    """A layer's share HxW, nearly nothing beside pixels that belong to the other one."""
+    inside = cv2.erode(share, np.ones((3, 3), np.uint8)).astype(np.float32, copy=False)
+    sure: Floats = np.maximum(inside, np.float32(SURE_SHARE) * share)
+    return sure
 
 
 def _means(
-    foreground: Floats, background: Floats, weight: Floats, box_px: int
+    foreground: Floats, background: Floats, shares: tuple[Floats, Floats], box_px: int
 ) -> tuple[Floats, Floats]:
-    """Both layers averaged over a box, each by its own share of the pixels; all HxWx3."""
-    share = _blur(weight, box_px)
-    front = _blur(foreground * weight, box_px)
-    front /= share + TINY
-    behind = _blur(background * (1 - weight), box_px)
-    behind /= 1 - share + TINY
-    return front, behind
+    """Both layers HxWx3 averaged over a box, each by its own share HxW of the pixels."""
+    return _mean(foreground, shares[0], box_px), _mean(background, shares[1], box_px)
+
+
+def _mean(layer: Floats, share: Floats, box_px: int) -> Floats:
+    mean = _blur(layer * _tripled(share), box_px)
+    mean /= _tripled(_blur(share, box_px) + np.float32(TINY))
+    return mean
 
 
 def _blur(values: Floats, box_px: int) -> Floats:
