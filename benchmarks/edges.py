@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from os import sched_getaffinity
@@ -20,12 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import edge_pictures, mattes
-from benchmarks.edge_seconds import has_refine, seconds_table
+from benchmarks import edge_colours, edge_pictures, mattes
+from benchmarks.edge_colours import Task
+from benchmarks.edge_seconds import seconds_table
 from benchmarks.mattes import Sample
-from cvunet import foreground, guidance, matting, multilevel, postprocess, scores
-from cvunet.band import soft_band
-from cvunet.depth import Samples
+from cvunet import guidance, matting, postprocess, scores
 from cvunet.images import Picture
 from cvunet.matting import Finish
 from cvunet.training import samples
@@ -33,7 +32,6 @@ from cvunet.training import samples
 Floats = NDArray[np.float32]
 Figures = tuple[float, float, float]
 Chain = Callable[[Floats, NDArray[np.uint8]], Floats]
-Colours = Callable[[NDArray[np.uint8], Floats], Samples]
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "postprocess.md"
 WEIGHTS = Path(__file__).parents[1] / "models" / "cvunet.pth"
@@ -41,6 +39,7 @@ MARKS = ("<!-- make edges writes from here -->\n", "<!-- to here -->\n")
 INPUT_PX = 512
 TRUE_SIDES = [1600] * 12
 NETWORK_SIDES = [INPUT_PX * scale for scale in (1, 2, 3, 4)] * 6
+DRAWN = 4
 PARAMETERS = (  # of the guided kernel: radius at half the network's size, epsilon, share returned
     (1, 1e-4, 0.0),
     (2, 1e-4, 0.0),
@@ -54,23 +53,9 @@ PARAMETERS = (  # of the guided kernel: radius at half the network's size, epsil
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One picture and the small alpha to be brought up: the network's, or the truth made small."""
-
-    sample: Sample
-    small: Floats
-
-
 def plain(small: Floats, rgb: NDArray[np.uint8]) -> Floats:
     """Bilinear and nothing else: what all is compared with."""
     return postprocess.upsample(small, width=rgb.shape[1], height=rgb.shape[0], is_cubic=False)
-
-
-def shipped(small: Floats, rgb: NDArray[np.uint8], *, settings: Finish) -> Floats:
-    """What the daemon does with such settings, cleared haze included."""
-    large = postprocess.enlarge(small, rgb, kernel=settings.kernel)
-    return matting.refine(large, rgb, settings=settings)
 
 
 def guided(
@@ -87,7 +72,7 @@ def chains() -> dict[str, Chain]:
 
     def way(name: str, **changes: object) -> tuple[str, Chain]:
         settings = replace(Finish(filter="none"), **changes)  # type: ignore[arg-type]
-        return name, partial(shipped, settings=settings)
+        return name, partial(edge_colours.shipped, settings=settings)
 
     def kernel(radius: int, epsilon: float, returned: float) -> tuple[str, Chain]:
         name = f"guided, radius {radius}, epsilon {epsilon:g}, returned {returned:g}"
@@ -110,7 +95,7 @@ def chains() -> dict[str, Chain]:
         way("guided + bilateral 9, 0.1, 3", **strong),
         way("guided + joint 9, 0.1, 3", **joint),
         way("guided + full-size guided 9", filter="guided", diameter=9),
-        ("**shipped default**", partial(shipped, settings=Finish())),
+        ("**shipped default**", partial(edge_colours.shipped, settings=Finish())),
     ]
     return dict(rows)
 
@@ -127,28 +112,6 @@ def measure(task: Task) -> dict[str, Figures]:
         gradient = scores.gradient_error(alpha, truth) / (truth.size / 1e6)
         figures[name] = gradient, scores.soft_band_error(alpha, truth), seconds
     return figures
-
-
-def measure_colours(task: Task) -> dict[str, tuple[float, float]]:
-    """Mean error of the true soft band's colours, in levels.
-
-    With the true alpha, and with the shipped default's of the small one.
-    """
-    cv2.setNumThreads(1)
-    sample = task.sample
-    soft = soft_band(sample.alpha) & (sample.alpha > 1 / 255)
-    ways: dict[str, Colours] = {"photo": lambda rgb, _: rgb, "fast": foreground.estimate}
-    if has_refine():
-        ways["refine"] = multilevel.estimate
-    own = shipped(task.small, sample.rgb, settings=Finish())
-
-    def error(colours: Samples) -> float:
-        return float(np.abs(colours[soft].astype(np.float32) - sample.colours[soft]).mean())
-
-    return {
-        name: (error(way(sample.rgb, sample.alpha)), error(way(sample.rgb, own)))
-        for name, way in ways.items()
-    }
 
 
 def true_task(sample: Sample) -> Task:
@@ -188,25 +151,6 @@ def mean(column: list[Figures], index: int) -> float:
     return float(np.nanmean([figures[index] for figures in column]))
 
 
-def colour_table(rows: dict[str, list[dict[str, tuple[float, float]]]]) -> str:
-    """Markdown: levels of 255, and the share of the photo's error that is left."""
-    lines = [
-        "| colours | "
-        + " | ".join(f"{title}: true alpha | shipped alpha" for title in rows)
-        + " |",
-        "|---|" + "---|" * (2 * len(rows)),
-    ]
-    for name in next(iter(rows.values()))[0]:
-        cells = []
-        for answers in rows.values():
-            for index in range(2):
-                left = float(np.nanmean([answer[name][index] for answer in answers]))
-                photo = float(np.nanmean([answer["photo"][index] for answer in answers]))
-                cells.append(f"{left:.1f} ({left / photo:.2f})")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def gather(options: argparse.Namespace) -> dict[str, list[Task]]:
     """The pictures by the table's columns; without shards only those that need none."""
     if not any(options.data.glob("foregrounds-val-*.tar")):
@@ -215,9 +159,13 @@ def gather(options: argparse.Namespace) -> dict[str, list[Task]]:
     predictor = matting.open_predictor(
         options.weights, device="cpu", precision="auto", input_size=INPUT_PX
     )
-    true = [true_task(sample) for sample in mattes.laid_over(sources, TRUE_SIDES)]
-    own = [network_task(sample, predictor) for sample in mattes.laid_over(sources, NETWORK_SIDES)]
-    return {"(a) shards": true, "(b) network": own}
+    half: mattes.Half = "choose" if options.choose else "report"
+    true = mattes.laid_over(sources, TRUE_SIDES, half=half)
+    own = mattes.laid_over(sources, NETWORK_SIDES, half=half)
+    return {
+        "(a) shards": [true_task(sample) for sample in true],
+        "(b) network": [network_task(sample, predictor) for sample in own],
+    }
 
 
 def report(columns: dict[str, list[Task]]) -> str:
@@ -227,14 +175,19 @@ def report(columns: dict[str, list[Task]]) -> str:
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         measured = {title: list(pool.map(measure, tasks)) for title, tasks in columns.items()}
         colours = {
-            title: list(pool.map(measure_colours, tasks)) for title, tasks in columns.items()
+            title: list(pool.map(edge_colours.measure, tasks)) for title, tasks in columns.items()
         }
     rows = {
         name: [[figures[name] for figures in answers] for answers in measured.values()]
         for name in chains()
     }
     counts = ", ".join(f"{title}: {len(tasks)} pictures" for title, tasks in columns.items())
-    parts = [table(rows, list(columns)), counts + ".", colour_table(colours), seconds_table()]
+    parts = [
+        table(rows, list(columns)),
+        counts + ".",
+        edge_colours.table(colours),
+        seconds_table(),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -251,6 +204,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edges", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--choose", action="store_true",
+                        help="print the tables of the other half of the shards, on which settings"
+                             " are chosen; write nothing")  # fmt: skip
     parser.add_argument("--look", type=Path, metavar="FOLDER",
                         help="only write PNGs of cut-outs on white, black and magenta")  # fmt: skip
     return parser.parse_args()
@@ -265,9 +221,12 @@ def main() -> None:
         return
     columns = gather(options)
     has_shards = bool(columns)
-    columns["(a) procedural"] = [true_task(each) for each in mattes.procedural(4, TRUE_SIDES[0])]
+    drawn = mattes.procedural(DRAWN, TRUE_SIDES[0], begin=DRAWN if options.choose else 0)
+    columns["(a) procedural"] = [true_task(each) for each in drawn]
     text = report(columns)
     print(text)
+    if options.choose:
+        return
     if not has_shards:
         print(f"{options.data} has no foregrounds-val: procedural mattes alone, nothing written.")
         return

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -13,6 +14,10 @@ from cvunet.training.samples import Sources
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+
+#: No picture that a setting is chosen on is one that its figures are reported of.
+Half = Literal["choose", "report"]
+HALVES: tuple[Half, ...] = get_args(Half)
 
 SEED = 5
 GRAIN = 4.0  # levels of noise, as of a camera in a room
@@ -45,13 +50,14 @@ def shot(rng: Generator, layer: Floats, ground: Floats) -> Sample:
     return Sample(rgb.astype(np.uint8), alpha, composites.to_bytes(straight.astype(np.float32)))
 
 
-def laid_over(sources: Sources, sides: list[int]) -> Iterator[Sample]:
-    """Foregrounds of the shards over their backgrounds, every second with hair."""
+def laid_over(sources: Sources, sides: list[int], *, half: Half) -> Iterator[Sample]:
+    """Foregrounds of a half of the shards over backgrounds of that half, every second with hair."""
     members = [member for _, ones in sorted(sources.foregrounds.items()) for member in ones]
-    order = np.random.default_rng(SEED).permutation(len(members))
+    order = np.random.default_rng(SEED).permutation(len(members))[HALVES.index(half) :: 2]
+    backgrounds = sources.backgrounds[HALVES.index(half) :: 2]
     for number, side in enumerate(sides):
         rng = np.random.default_rng([SEED, number])
-        background = sources.backgrounds[rng.integers(len(sources.backgrounds))]
+        background = backgrounds[rng.integers(len(backgrounds))]
         ground = composites.backdrop(rng, shards.decode_rgb(background), side)
         layer = composites.place(rng, shards.decode_rgba(members[order[number]]), side)
         if number % 2:
@@ -59,9 +65,9 @@ def laid_over(sources: Sources, sides: list[int]) -> Iterator[Sample]:
         yield shot(rng, layer, (ground / np.float32(255)).astype(np.float32))
 
 
-def procedural(count: int, side: int) -> Iterator[Sample]:
+def procedural(count: int, side: int, *, begin: int = 0) -> Iterator[Sample]:
     """Discs with hair and thin bars before blurred noise: no shards are needed."""
-    for number in range(count):
+    for number in range(begin, begin + count):
         rng = np.random.default_rng([SEED, number, side])
         alpha = np.zeros((side, side), np.uint8)
         cv2.circle(alpha, (side // 2, side // 2), side // 4, 255, -1, cv2.LINE_AA)

@@ -43,6 +43,14 @@ def to_bits(samples: Samples, bits: Bits) -> Samples:
     return samples.astype(np.uint16) * np.uint16(STEP)
 
 
+def widened(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
+    """Levels of 9 to 16 bits as those of 16: the same share of white, by less than a level."""
+    if bits >= 16:
+        return samples
+    # The bits again below themselves, so that white stays white.
+    return (samples << np.uint16(16 - bits)) | (samples >> np.uint16(2 * bits - 16))
+
+
 def quantised(shares: NDArray[np.floating[Any]], bits: Bits) -> Samples:
     """Shares of white in [0, 1] to levels, rounded."""
     # Half a level and a cast: a third of np.round's time.

@@ -92,10 +92,17 @@ def _encode_by_pillow(
         options["exif"] = metadata.exif
     if metadata.xmp:
         options["xmp"] = metadata.xmp
+    if format == "webp" and _has_hidden_colours(pixels):
+        options["exact"] = True  # else the encoder fills in what compresses best
     buffer = io.BytesIO()
     kind = format.removesuffix("-lossless")
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def _has_hidden_colours(pixels: Samples) -> bool:
+    """Colours under alpha 0, as `output.bleed` leaves them."""
+    return pixels.shape[2:] == (4,) and bool(pixels[pixels[..., 3] == 0].any())
 
 
 def _encode_png(pixels: Samples, profile: bytes | None, metadata: Metadata) -> bytes:

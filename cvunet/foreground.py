@@ -23,7 +23,8 @@ Floats = NDArray[np.float32]
 Estimator = Literal["fast", "refine"]
 
 # The longer side of the photo as the passes see it, and their boxes. Chosen by the error that is
-# left and by time (docs/postprocess.md): correcting both layers takes half of the pixels' worth.
+# left and by time (docs/postprocess.md): correcting both layers is worth half of the pixels. So is
+# looking first at what is surely one of them, but not on top of that.
 LEVELS: tuple[tuple[int, tuple[int, ...]], ...] = ((256, (23, 6)), (512, (6, 3, 3)))
 TRUST = 0.01  # in the means, against what the photo says of a pixel
 TINY = 1e-5
@@ -60,12 +61,13 @@ def _layers(rgb: Samples, alpha: Floats, small_rgb: Samples | None) -> tuple[Flo
         scale = max(1.0, max(alpha.shape) / side)
         height, width = (math.ceil(length / scale) for length in alpha.shape)
         photo = unit(smaller(rgb, (width, height), small_rgb))
-        weight = _tripled(averaged(alpha, (width, height)))
+        small = averaged(alpha, (width, height))
+        shares, weight = (small, 1 - small), _tripled(small)
         front, behind = layers or (photo, photo)
         front, behind = (_grown(layer, (width, height)) for layer in (front, behind))
         for box_px in boxes_px:
             front, behind = _corrected(photo, weight, front, behind)
-            front, behind = _means(front, behind, weight, box_px)
+            front, behind = _means(front, behind, shares, box_px)
         layers = front, behind
     assert layers is not None
     return layers
@@ -77,15 +79,16 @@ def _grown(layer: Floats, size: tuple[int, int]) -> Floats:
 
 
 def _means(
-    foreground: Floats, background: Floats, weight: Floats, box_px: int
+    foreground: Floats, background: Floats, shares: tuple[Floats, Floats], box_px: int
 ) -> tuple[Floats, Floats]:
-    """Both layers averaged over a box, each by its own share of the pixels; all HxWx3."""
-    share = _blur(weight, box_px)
-    front = _blur(foreground * weight, box_px)
-    front /= share + TINY
-    behind = _blur(background * (1 - weight), box_px)
-    behind /= 1 - share + TINY
-    return front, behind
+    """Both layers HxWx3 averaged over a box, each by its own share HxW of the pixels."""
+    return _mean(foreground, shares[0], box_px), _mean(background, shares[1], box_px)
+
+
+def _mean(layer: Floats, share: Floats, box_px: int) -> Floats:
+    mean = _blur(layer * _tripled(share), box_px)
+    mean /= _tripled(_blur(share, box_px) + np.float32(TINY))
+    return mean
 
 
 def _blur(values: Floats, box_px: int) -> Floats:

@@ -1,7 +1,5 @@
 """Pictures in: whatever people drop becomes upright RGB, in its own colour space and depth."""
 
-import functools
-import importlib
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -9,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
-from cvunet import bombs, metadata, profiles, samples
+from cvunet import bombs, heads, heif, metadata, profiles, samples
 from cvunet.damage import blamed_on_picture
 from cvunet.depth import Samples, bits_of, to_bits, to_bytes, white
 from cvunet.errors import ImageError
@@ -53,6 +51,29 @@ class Picture:
     metadata: Metadata = NOTHING
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a picture's head says of it: sides in pixels, before orientation, and samples."""
+
+    width: int
+    height: int
+    channels: int
+    """3, or 4 with alpha."""
+    bits: int
+    """Of a sample; more than 16 for floats and integers."""
+
+    def bytes_per_pixel(self, depth: Depth) -> int:
+        """What `Picture` holds of each pixel, at most, if it is read in a depth."""
+        return self.channels * (2 if depth == 16 or (depth == "auto" and self.bits > 8) else 1)
+
+
+def outline(source: BinaryIO, *, max_pixels: int) -> Outline:
+    """What a picture will cost, without decoding it; errors as in `read`."""
+    with blamed_on_picture(source, _readable()), _open(source, max_pixels=max_pixels) as image:
+        bits = samples.bits_of(image, heads.read(source, image.format))
+        return Outline(*image.size, 4 if image.has_transparency_data else 3, bits)
+
+
 def probe(source: BinaryIO, *, max_pixels: int) -> tuple[int, int]:
     """Width and height as the header declares them, before orientation; errors as in `read`."""
     with blamed_on_picture(source, _readable()), _open(source, max_pixels=max_pixels) as image:
@@ -90,15 +111,9 @@ def read(
         )
 
 
-@functools.cache
 def _readable() -> tuple[str, ...]:
     """Formats to try; HEIC too where the optional pillow-heif is installed."""
-    try:
-        heif = importlib.import_module("pillow_heif")
-    except ImportError:
-        return READABLE
-    heif.register_heif_opener()
-    return (*READABLE, "HEIF")
+    return (*READABLE, "HEIF") if heif.register() else READABLE
 
 
 def _open(stream: BinaryIO, *, max_pixels: int) -> ImageFile.ImageFile:
@@ -119,7 +134,7 @@ def _check_size(width: int, height: int, *, max_pixels: int) -> None:
 def _exif(image: Image.Image, warnings: list[str]) -> Image.Exif:
     """EXIF, with XMP's orientation; empty if it is broken. After `load`: PNG may keep it behind."""
     try:
-        block = image.info.get("exif", b"")
+        block = image.info.get("exif") or b""
         bombs.check_exif(block)
         # Pillow may have stumbled over it before, and says nothing the second time.
         if block and block.removeprefix(bombs.EXIF)[:4] not in bombs.TIFF_HEADS:
@@ -138,7 +153,8 @@ def _planes(
     stream: BinaryIO, image: ImageFile.ImageFile, exif: Image.Exif, warnings: list[str]
 ) -> tuple[Samples, Samples | None, bytes | None]:
     """Colours, alpha, and the profile of the colours; as deep as the file, as they lie in it."""
-    deep: Samples | None = samples.deep_colours(stream, image, warnings)
+    head = heads.read(stream, image.format)
+    deep: Samples | None = samples.deep_colours(stream, image, head, warnings)
     alpha: Samples | None = samples.alpha_of(image)
     image.info.pop("transparency", None)  # Pillow warns where a conversion would drop it
     plain: Image.Image = image
@@ -149,7 +165,7 @@ def _planes(
         plain.info = image.info
     elif deep is not None and alpha is not None:
         deep, alpha = np.ascontiguousarray(deep[..., :3]), deep[..., 3]
-    settled, profile = profiles.settle(plain, exif, warnings)
+    settled, profile = profiles.settle(plain, exif, head, warnings)
     is_converted = settled is not plain
     if deep is None or is_converted:
         deep = np.asarray(settled if settled.mode == "RGB" else settled.convert("RGB"))

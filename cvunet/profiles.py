@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from cvunet import bombs, icc
+from cvunet import bombs, heads, icc, spaces
+from cvunet.heads import Head
 
 Bytes = NDArray[np.uint8]
 Profile = ImageCms.ImageCmsProfile
 
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 GREY_MODES = ("1", "L", "LA")
+RGB_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA", "RGBX")  # of which `convert` makes RGB
+UNUSED = "that is ignored, and the colours may be wrong"
 
 #: What littlecms and Pillow raise on profiles that are broken.
 BROKEN = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error)
@@ -30,22 +33,70 @@ DCF_OPTION = "R03"  # EXIF's InteropIndex where it is Adobe RGB (DCF 2.0, sectio
 
 
 def settle(
-    image: Image.Image, exif: Image.Exif, warnings: list[str]
+    image: Image.Image, exif: Image.Exif, head: Head, warnings: list[str]
 ) -> tuple[Image.Image, bytes | None]:
     """The image, in a mode that `convert` makes RGB without loss, and the profile of that RGB.
 
-    CMYK and Lab are converted to sRGB. A profile that cannot be used is ignored with a warning.
+    CMYK and Lab are converted to sRGB. What a file says of its colours counts in the order of PNG's
+    third edition, section 4.3: code points, ICC profile, sRGB, gamma and chromaticities; then EXIF.
+    What cannot be used is ignored with a warning, and the next one counts.
     """
-    data = image.info.get("icc_profile")
-    if not data:
-        if image.mode == "CMYK":
-            warnings.append("it is CMYK without a colour profile: its colours are approximate")
-        return image, adobe_rgb() if _says_adobe_rgb(exif) else None
+    points = _points(image, head)
+    if points is not None and image.mode in RGB_MODES:
+        try:
+            return image, _numbered(points, warnings)
+        except ValueError as error:
+            warnings.append(f"{error}: {UNUSED}")
+    data = image.info.get("icc_profile") or head.profile
+    if data:
+        try:
+            return _settled(image, data)
+        except BROKEN as error:
+            warnings.append(f"its colour profile cannot be used and is ignored: {error}")
+    return image, _told(image, exif, head, warnings)
+
+
+def _numbered(points: heads.CodePoints, warnings: list[str]) -> bytes | None:
+    profile = spaces.by_numbers(points)
+    if name := spaces.hdr_name(points):
+        warnings.append(f"it is HDR ({name}): its colours are those of a screen without")
+    return profile
+
+
+def _told(image: Image.Image, exif: Image.Exif, head: Head, warnings: list[str]) -> bytes | None:
+    """The profile of what is told otherwise than by one."""
+    if image.mode == "CMYK":
+        warnings.append("it is CMYK without a colour profile: its colours are approximate")
+    if head.space is not None and head.space not in heads.JP2_KNOWN:
+        warnings.append(f"its colours are of JPEG 2000's space {head.space}: {UNUSED}")
+    if isinstance(image.info.get("srgb"), int):  # PNG's chunk; a text may have that name
+        return None
+    return _measured(image, warnings) or (adobe_rgb() if _says_adobe_rgb(exif) else None)
+
+
+def _points(image: Image.Image, head: Head) -> heads.CodePoints | None:
+    """As AVIF and PNG have them, or as pillow-heif tells them where there is no profile."""
+    told = image.info.get("nclx_profile")
+    if isinstance(told, dict):
+        return heads.CodePoints(told["color_primaries"], told["transfer_characteristics"])
+    return head.points
+
+
+def _measured(image: Image.Image, warnings: list[str]) -> bytes | None:
+    """The profile of PNG's gAMA and cHRM, if they count."""
+    if image.mode not in RGB_MODES:
+        return None
+    gamma, places = image.info.get("gamma"), image.info.get("chromaticity")
+    gamma = gamma if isinstance(gamma, float) else None  # a text chunk may have that name
+    if not isinstance(places, tuple) or image.mode in GREY_MODES:
+        places = None
+    if gamma is None and places is None:
+        return None
     try:
-        return _settled(image, data)
-    except BROKEN as error:
-        warnings.append(f"its colour profile cannot be used and is ignored: {error}")
-        return image, None
+        return spaces.by_measures(gamma, places)
+    except ValueError as error:
+        warnings.append(f"{error}: {UNUSED}")
+        return None
 
 
 def _settled(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes | None]:

@@ -1,6 +1,7 @@
 """The samples of a decoded image as arrays: colours and alpha apart, with all their bits.
 
-Pillow has no mode for colours of 16 bits and shows their upper 8; OpenCV decodes them whole.
+Pillow has no mode for colours of more than 8 bits and shows their upper 8; OpenCV decodes them
+whole, and pillow-heif those of HEIC.
 """
 
 from typing import BinaryIO
@@ -10,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from cvunet import depth
+from cvunet import depth, heif
 from cvunet.depth import Bytes, Samples
+from cvunet.errors import ImageError
+from cvunet.heads import Head
 
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_EXTRA, TIFF_SAMPLE_FORMAT = 258, 262, 338, 339  # TIFF 6.0
 TIFF_RGB, TIFF_UNSIGNED, TIFF_PREMULTIPLIED = 2, 1, 1
-PNG_DEPTH_AT = 24  # of its first bytes; the colour's type follows
-PNG_GREY = 0
 RGB_ORDER = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+#: How many of 255 levels two decoders may differ: the lossy formats' round before or after they
+#: make RGB of brightness and colour.
+TOLERANCES = {"PNG": 1, "TIFF": 1, "PPM": 1, "JPEG2000": 1, "AVIF": 3, "HEIF": 6}
 
 
 def is_deep_grey(image: Image.Image) -> bool:
@@ -64,38 +68,44 @@ def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
     return next((level for level in levels if peak <= level), peak)
 
 
+def bits_of(image: Image.Image, head: Head) -> int:
+    """Bits of a sample in the file, by its head alone; more than 16 for floats and integers."""
+    if image.mode in ("F", "I"):
+        return 32
+    tags = getattr(image, "tag_v2", {})
+    told = head.bits or int(image.info.get("bit_depth", 0)) or max(tags.get(TIFF_BITS, (0,)))
+    return told or (16 if image.mode.startswith("I;16") else 8)
+
+
 def deep_colours(
-    stream: BinaryIO, image: ImageFile.ImageFile, warnings: list[str]
+    stream: BinaryIO, image: ImageFile.ImageFile, head: Head, warnings: list[str]
 ) -> NDArray[np.uint16] | None:
-    """HxWx3 or HxWx4 of a loaded PNG or TIFF whose colours have 16 bits; None for all others.
+    """HxWx3 or HxWx4 of a loaded picture whose colours have more than 8 bits; None for all others.
 
     Two decoders must agree on the picture, else the 8 bits of the first are used, with a warning.
     """
-    if not _has_deep_colours(stream, image):
+    bits = bits_of(image, head)
+    if image.format not in TOLERANCES or is_deep_grey(image) or not 8 < bits <= 16:
         return None
-    stream.seek(0)
-    encoded = np.frombuffer(stream.read(), np.uint8)
-    try:
-        pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+    if image.format == "TIFF" and not _is_plain_tiff(image):
         pixels = None
-    channels = 4 if image.has_transparency_data else 3
-    if pixels is not None and pixels.ndim == 3 and pixels.dtype == np.uint16:
-        ordered = cv2.cvtColor(pixels, RGB_ORDER[pixels.shape[2]]).astype(np.uint16, copy=False)
-        deep = np.ascontiguousarray(ordered[..., :channels])
+    else:
+        pixels = heif.deep(stream, bits) if image.format == "HEIF" else _decoded(stream)
+    if pixels is not None:
+        whole = depth.widened(pixels, bits)
+        deep = np.ascontiguousarray(whole[..., : 4 if image.has_transparency_data else 3])
         if _agree(deep, image):
             return deep
-    warnings.append("its 16 bit colours are of an unusual kind: only their upper 8 bits are used")
+    if image.format == "JPEG2000":  # of more than 8 bits Pillow makes white black
+        raise ImageError(f"a JPEG 2000 of {bits} bits of an unusual kind: save it as TIFF or PNG")
+    warnings.append(
+        f"its {bits} bit colours are of an unusual kind: only their upper 8 bits are used"
+    )
     return None
 
 
-def _has_deep_colours(stream: BinaryIO, image: ImageFile.ImageFile) -> bool:
-    if image.format == "PNG":
-        stream.seek(PNG_DEPTH_AT)
-        bits, kind = stream.read(2)
-        return bits == 16 and kind != PNG_GREY
-    if image.format != "TIFF":
-        return False
+def _is_plain_tiff(image: ImageFile.ImageFile) -> bool:
+    """RGB of 16 bits whose alpha, if any, is not multiplied into it."""
     tags = image.tag_v2  # type: ignore[attr-defined]  # TIFF's own
     return (
         set(tags.get(TIFF_BITS, ())) == {16}
@@ -105,9 +115,27 @@ def _has_deep_colours(stream: BinaryIO, image: ImageFile.ImageFile) -> bool:
     )
 
 
+def _decoded(stream: BinaryIO) -> NDArray[np.uint16] | None:
+    """By OpenCV: HxWx3 or HxWx4; None if it gives no 16 bits."""
+    stream.seek(0)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    if pixels is None or pixels.dtype != np.uint16:
+        return None
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    return cv2.cvtColor(pixels, RGB_ORDER[pixels.shape[2]]).astype(np.uint16, copy=False)
+
+
 def _agree(deep: Samples, image: Image.Image) -> bool:
     """The same size, and colours whose upper 8 bits Pillow has read as well."""
     seen = np.asarray(image.convert("RGB"))
     if deep.shape[:2] != seen.shape[:2]:
         return False
-    return bool(cv2.absdiff((deep[..., :3] >> 8).astype(np.uint8), seen).max() <= 1)
+    upper = (deep[..., :3] >> 8).astype(np.uint8)
+    differences = cv2.absdiff(upper, seen)
+    if image.format == "JPEG2000":  # white that Pillow has made black is no disagreement
+        differences[(seen == 0) & (upper == 255)] = 0
+    return bool(differences.max() <= TOLERANCES[image.format or ""])

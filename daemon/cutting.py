@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import config as configuration
-from daemon import files, store
+from daemon import files, publication, store
 from daemon import folders as hot_folders
 from daemon.assembly import MEGA, open_local
 from daemon.errors import InstallError, UsageError, describe
-from daemon.jobs import Failed, Outcome, Rendering, Task
+from daemon.jobs import Failed, Outcome, Rendering, Stamp, Task
 from daemon.naming import SUFFIXES, alpha_name, new_id
 from daemon.outputconfig import OutputOverrides
 
@@ -21,8 +21,12 @@ class Cut:
     """One picture on its way."""
 
     source: Path
-    outputs: tuple[tuple[Path, Path], ...]
-    """Part and name of every file."""
+    part: Path
+    alpha_part: Path | None
+    """Unfinished result and mask; None unless both are wanted."""
+    target: Path
+    """The result's first choice of a name."""
+    rendering: Rendering
     future: "Future[Outcome]"
 
 
@@ -54,16 +58,15 @@ def cut(
     cuts = []
     for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
         job_id = new_id(time.time(), serial)
-        part, alpha = target.parent / f".{job_id}.part", alpha_name(target, rendering)
-        alpha_part = alpha and target.parent / f".{job_id}-alpha.part"
+        part = target.parent / f".{job_id}.part"
+        alpha_part = (
+            target.parent / f".{job_id}-alpha.part" if rendering.content == "both" else None
+        )
         # A link that the user names is followed, unlike those in a hot folder.
         task = Task(
             source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part
         )
-        outputs = (
-            ((alpha_part, alpha), (part, target)) if alpha and alpha_part else ((part, target),)
-        )
-        cuts.append(Cut(source, outputs, engine.submit(task)))
+        cuts.append(Cut(source, part, alpha_part, target, rendering, engine.submit(task)))
     results = list(map(complete, cuts))
     engine.close()
     return results
@@ -89,17 +92,42 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
 
 
 def complete(cut: Cut) -> Result:
-    """Wait for one picture and give its files names that are free."""
+    """Wait for one picture and give its files names that are free: all of them, or none."""
     outcome = cut.future.result()
     if isinstance(outcome, Failed):
-        for part, _ in cut.outputs:
-            store.remove_part(part)
+        remove_parts(cut)
         return Result(cut.source, None, outcome.reason)
-    target = None
-    for part, wanted in cut.outputs:
-        target = files.free_name(wanted, lambda path: False)
+    published: list[tuple[Path, Stamp]] = []
+    for part, target in free_names(cut):
+        found = files.identity(part)
         try:
             store.publish(part, target)
         except OSError as error:
+            for name, stamp in published:
+                publication.withdraw(name, stamp)
+            remove_parts(cut)
             return Result(cut.source, None, describe(error))
+        if found is not None:
+            published.append((target, found.stamp))
     return Result(cut.source, target)
+
+
+def free_names(cut: Cut) -> list[tuple[Path, Path]]:
+    """Part and name of every file, all of one version: `cat_2_alpha.png` beside `cat_2.png`."""
+
+    def is_taken(version: Path) -> bool:
+        alpha = alpha_name(version, cut.rendering)
+        return alpha is not None and files.exists(alpha)
+
+    target = files.free_name(cut.target, is_taken)
+    alpha = alpha_name(target, cut.rendering)
+    if alpha is None or cut.alpha_part is None:
+        return [(cut.part, target)]
+    return [(cut.alpha_part, alpha), (cut.part, target)]
+
+
+def remove_parts(cut: Cut) -> None:
+    """Delete what has no name."""
+    for part in (cut.part, cut.alpha_part):
+        if part is not None:
+            store.remove_part(part)

@@ -99,8 +99,10 @@ class Results:
         )
 
     def discard(self, job: Job) -> None:
-        """Delete the parts, and what has been published of a result that did not get all names."""
+        """Delete the parts, and what has been published of a result that has not all its names."""
         noted = self.shelf.records.job(job.id) or job
+        if noted.review is not None and noted.stamps:  # the result's second name
+            publication.withdraw(noted.review, noted.stamps[-1])
         for (_, target), stamp in zip(noted.outputs, noted.stamps, strict=False):
             publication.withdraw(target, stamp)
         self.remove_parts(noted)

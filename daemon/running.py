@@ -24,6 +24,7 @@ from daemon.hooks.register import Register
 from daemon.jobs import HotFolder
 from daemon.messages import Reload, Stop
 from daemon.rereading import Rereading
+from daemon.results import Results
 from daemon.service import Clocks, Inbox, Service
 from daemon.workplace import Workplace, locked, workplace
 
@@ -149,12 +150,19 @@ def batch(
 
 
 def forget_changed(service: Service) -> None:
-    """Let a new run try again what failed, and make again what somebody has deleted."""
+    """Let a new run try again what failed, and make again what somebody has deleted, even in part.
+
+    What is left of a result goes first, so that the new one gets its names; what somebody has
+    changed stays.
+    """
     shelf = service.shelf
+    results = Results(shelf)
     for drop in shelf.records.open_drops():
         for ending in shelf.records.endings(drop):
-            if ending.job.reason or not files.exists(ending.job.target):
-                shelf.ledger.forget(ending.job)
+            job = ending.job
+            if job.reason or not all(files.exists(target) for _, target in job.outputs):
+                results.discard(job)
+                shelf.ledger.forget(job)
 
 
 def with_progress(service: Service, folder: HotFolder) -> None:

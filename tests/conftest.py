@@ -84,6 +84,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: importlib.util.find_spec("pillow_heif") is not None,
         "pillow-heif is not installed",
     ),
+    "refine": (
+        lambda: importlib.util.find_spec("pymatting") is not None,
+        "pymatting is not installed",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }

@@ -41,13 +41,14 @@ def deep_png(pixels: NDArray[np.uint16], *chunks: bytes) -> bytes:
 
 
 def deep_tiff(pixels: NDArray[np.uint16], *, order: str = "<", **changes: int) -> bytes:
-    """16 bits in one strip, HxWxC; ``changes`` are tags as ``t262=1``."""
+    """16 bits in one strip, HxWxC; ``changes`` are tags as ``t262=1``, -1 leaves one out."""
     height, width, channels = pixels.shape
     tags = {256: width, 257: height, 258: 16, 259: 1, 262: 2 if channels > 2 else 1}
     tags |= {273: 0, 277: channels, 278: height, 279: pixels.size * 2}
     if channels in (2, 4):
         tags[338] = 2
     tags |= {int(name[1:]): value for name, value in changes.items()}
+    tags = {tag: value for tag, value in tags.items() if value >= 0}
     start = 8 + 2 + 12 * len(tags) + 4
     extra = struct.pack(f"{order}{channels}H", *[16] * channels)
     tags[273] = start + len(extra)

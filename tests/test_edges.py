@@ -44,13 +44,16 @@ def colour_error(sample: Sample, colours: NDArray[np.uint8]) -> float:
 
 
 def test_colours_of_thin_things():
-    """The colour error in the soft band falls by half at least, hair and noise included."""
+    """Of the colour error in the soft band 0.36 is left, hair and noise included.
+
+    Half was asked for; 0.37 is left where the first passes look at what is not sure as well.
+    """
     made = list(mattes.procedural(4, 1024))
 
     before = sum(colour_error(each, each.rgb) for each in made)
     after = sum(colour_error(each, foreground.estimate(each.rgb, each.alpha)) for each in made)
 
-    assert after <= before / 2
+    assert after <= 0.36 * before
 
 
 @pytest.fixture

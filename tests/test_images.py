@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cvunet import images
+from cvunet import heif, images
 from tests import pictures_kit as kit
 
 LIMIT = 10**6
@@ -138,28 +138,11 @@ def test_arithmetic_jpeg():
     assert read(ARITHMETIC_JPEG).rgb[8, 8].tolist() == pytest.approx([200, 100, 50], abs=2)
 
 
-def test_ycck_jpeg():
-    """Inks stored as differences of brightness, as Adobe's programs do; red stays red."""
-    pixels = np.zeros((16, 16, 4), np.uint8)
-    pixels[:] = (0, 255, 255, 0)
-    data = file_of(Image.fromarray(pixels, "CMYK"), "JPEG", quality=100)
-    marker = data.index(b"\xff\xee")
-    assert data[marker + 4 : marker + 9] == b"Adobe"
-    # The same numbers, said to be YCCK: what they mean then follows from JFIF's equations.
-    ycck = data[: marker + 15] + b"\2" + data[marker + 16 :]
-
-    rgb = read(ycck).rgb[8, 8].astype(int)
-
-    inverted = Image.open(io.BytesIO(ycck)).convert("RGB").getpixel((8, 8))
-    assert tuple(rgb) == inverted
-    assert list(rgb) != read(data).rgb[8, 8].tolist()
-
-
 @pytest.mark.heif
 def test_heic_is_read_with_the_extra():
     """Upright, with its profile."""
     pillow_heif = pytest.importorskip("pillow_heif")
-    images._readable.cache_clear()
+    heif.register.cache_clear()
     pillow_heif.register_heif_opener()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -171,6 +154,49 @@ def test_heic_is_read_with_the_extra():
     assert (picture.format, picture.profile, picture.warnings) == ("HEIF", profile, ())
     for found, expected in zip(quarters(picture.rgb), UPRIGHT_QUARTERS[6], strict=True):
         assert found == pytest.approx(expected, abs=6)
+
+
+@pytest.mark.heif
+def test_heic_without_exif_has_nothing_to_warn_of():
+    """As messengers and editors write it."""
+    pytest.importorskip("pillow_heif")
+    heif.register.cache_clear()
+    assert heif.register()
+
+    assert read(file_of(corners(), "HEIF", quality=-1)).warnings == ()
+
+
+@pytest.mark.heif
+@pytest.mark.parametrize("bits", [10, 12])
+def test_heic_of_more_than_8_bits(bits: int):
+    """All of them, colours and alpha."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    heif.register.cache_clear()
+    assert heif.register()
+    levels = np.random.default_rng(0).integers(0, 2**bits, (48, 64, 4), dtype=np.uint16)
+    pillow_heif.options.SAVE_HDR_TO_12_BIT = bits == 12
+    made = pillow_heif.from_bytes("RGBA;16", (64, 48), (levels << (16 - bits)).tobytes())
+    made.save(buffer := io.BytesIO(), quality=-1, chroma=444, matrix_coefficients=0)
+    pillow_heif.options.SAVE_HDR_TO_12_BIT = False
+
+    picture = images.read(buffer, max_pixels=LIMIT, depth="auto")
+
+    assert (picture.rgb.dtype == np.uint16, picture.warnings) == (True, ())
+    assert picture.alpha is not None
+    found = np.dstack([picture.rgb, picture.alpha]) >> (16 - bits)
+    assert np.array_equal(found, levels)
+
+
+@pytest.mark.heif
+def test_heic_names_its_colours_by_numbers():
+    """Display P3 without a profile, as Android's cameras write it."""
+    pytest.importorskip("pillow_heif")
+    heif.register.cache_clear()
+    assert heif.register()
+
+    picture = read(file_of(corners(), "HEIF", quality=-1, color_primaries=12))
+
+    assert (picture.profile is not None, picture.warnings) == (True, ())
 
 
 def test_orientation_turns_alpha_too():
@@ -195,18 +221,6 @@ def test_broken_exif_is_a_warning():
 
     assert UPRIGHT_QUARTERS[1] == quarters(picture.rgb)
     assert "EXIF" in " ".join(picture.warnings)
-
-
-def test_cmyk_jpeg_keeps_its_colours():
-    """No ink is white, full magenta and yellow is red."""
-    pixels = np.zeros((16, 32, 4), np.uint8)
-    pixels[:, 16:] = (0, 255, 255, 0)
-    image = Image.fromarray(pixels, "CMYK")
-
-    picture = read(file_of(image, "JPEG", quality=100))
-
-    assert picture.rgb[8, 4].tolist() == pytest.approx(list(WHITE), abs=3)
-    assert picture.rgb[8, 28].tolist() == pytest.approx(list(RED), abs=3)
 
 
 def deep_grey(kind: str, values: NDArray[Any]) -> bytes:

@@ -205,6 +205,15 @@ def test_premultiplied_alpha_is_read_at_8_bits():
     assert picture.rgb.dtype == np.uint8
     assert picture.alpha is not None
     assert picture.rgb[0, 0].tolist() == pytest.approx([255] * 3, abs=1)
+    assert "only their upper 8 bits are used" in " ".join(picture.warnings)
+
+
+def test_inks_of_16_bits_are_told():
+    """They become sRGB of 8 bits."""
+    picture = read(kit.deep_tiff(np.zeros((4, 4, 4), np.uint16), t262=5, t338=-1))
+
+    assert (picture.rgb.dtype == np.uint8, picture.rgb[0, 0].tolist()) == (True, [255] * 3)
+    assert "its 16 bit colours are of an unusual kind" in " ".join(picture.warnings)
 
 
 def test_decoders_that_disagree_are_told(monkeypatch: pytest.MonkeyPatch):

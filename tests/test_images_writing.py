@@ -38,6 +38,25 @@ def test_webp_keeps_alpha_exactly():
     assert np.array_equal(rgba()[..., 3], np.asarray(Image.open(io.BytesIO(data)))[..., 3])
 
 
+@pytest.mark.parametrize("kind", ["webp", "webp-lossless", "avif", "png", "tiff"])
+def test_bled_colours_are_kept(kind: encoding.Format):
+    """What lies under alpha 0 comes back, as near as the format's colours are."""
+    pixels = rgba()
+    pixels[..., :3] = (200, 100, 50)
+
+    image = np.asarray(Image.open(io.BytesIO(encoding.encode(pixels, format=kind))))
+
+    assert np.abs(image[..., :3].astype(int) - (200, 100, 50)).max() <= 6
+    assert image[0, 0, 3] == 0
+
+
+def test_lossy_webp_of_black_is_not_exact():
+    """Black under alpha 0 is nothing to keep, and costs some per cent of the bytes."""
+    Image.fromarray(rgba()).save(plain := io.BytesIO(), "webp", **encoding.OPTIONS["webp"])
+
+    assert encoding.encode(rgba(), format="webp") == plain.getvalue()
+
+
 def test_avif_keeps_alpha_nearly():
     """AVIF moves alpha by some levels at most."""
     data = encoding.encode(rgba(), format="avif")
