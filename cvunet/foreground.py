@@ -28,6 +28,7 @@ Estimator = Literal["fast", "refine"]
 LEVELS: tuple[tuple[int, tuple[int, ...]], ...] = ((256, (23, 6)), (512, (6, 3, 3)))
 TRUST = 0.01  # in the means, against what the photo says of a pixel
 TINY = 1e-5
+STRIP_PIXELS = 1 << 20  # flattened at a time: many bytes are in use for each
 
 
 def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -> Samples:
@@ -200,13 +201,21 @@ def flatten(rgba: Samples, background: tuple[int, int, int] | Samples) -> Sample
     backdrop = depth.to_bits(_as_samples(background), depth.bits_of(rgba))
     backdrop = np.broadcast_to(backdrop, (*rgba.shape[:2], 3))
     result = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB).astype(rgba.dtype, copy=False)
-    visible, opaque = rgba[..., 3], depth.white(rgba)
+    rows = max(1, STRIP_PIXELS // rgba.shape[1])
+    for top in range(0, len(rgba), rows):
+        strip = slice(top, top + rows)
+        _mix(result[strip], rgba[strip][..., 3], backdrop[strip])
+    return result
+
+
+def _mix(result: Samples, visible: Samples, backdrop: Samples) -> None:
+    """In place, colours HxWx3 over a backdrop, as far as HxW is visible."""
+    opaque = depth.white(visible)
     soft = (visible > 0) & (visible < opaque)
     weight = visible[soft].astype(np.float32)[:, None] / opaque
-    mixed = rgba[soft][:, :3] * weight + backdrop[soft] * (1 - weight)
+    mixed = result[soft] * weight + backdrop[soft] * (1 - weight)
     result[soft] = np.round(mixed)
     np.copyto(result, backdrop, where=(visible == 0)[..., None])
-    return result
 
 
 def _as_samples(background: tuple[int, int, int] | Samples) -> Samples:

@@ -197,6 +197,15 @@ def open_predictor(weights_path: Path, *, device: str, **options: Unpack[Options
     return Predictor(weights.load(weights_path), device=chosen, **options)
 
 
+def use_one_core() -> None:
+    """Run every pass of a network on the core that asks for it, in this process from now on.
+
+    For those who run several at once: threads of one pass wait for each other at every layer, and
+    for longer where other threads want the cores.
+    """
+    torch.set_num_threads(1)
+
+
 def choose_device(name: str) -> torch.device:
     """A device that exists; `DeviceError` names those that do."""
     present = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
@@ -217,8 +226,11 @@ def finish(
     """
     guide = seen(picture)
     small = prepared if is_plain(picture) else None
-    large = postprocess.enlarge(alpha, guide, kernel=settings.kernel, small_rgb=small)
-    matte = refine(large, guide, settings=settings)
+    matte = refine(
+        postprocess.enlarge(alpha, guide, kernel=settings.kernel, small_rgb=small),
+        guide,
+        settings=settings,
+    )
     if settings.content == "alpha":
         return foreground.opacity(matte, picture.alpha, bits=bits_of(picture.rgb))
     rgba = foreground.cutout(

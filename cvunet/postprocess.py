@@ -45,7 +45,7 @@ def enlarge(
         large = guidance.upsample(small, rgb, small_rgb=small_rgb)
     else:
         large = upsample(small, width=width, height=height, is_cubic=kernel == "cubic")
-    return sharpen_plateaus(large)
+    return _sharpen(large)
 
 
 def upsample(alpha: Alpha, *, width: int, height: int, is_cubic: bool = True) -> Alpha:
@@ -66,13 +66,16 @@ def _resize(pixels: Pixels, width: int, height: int, kernel: int) -> Pixels:
 
 def sharpen_plateaus(alpha: Alpha) -> Alpha:
     """Exactly 0 up to ``PLATEAU``, exactly 1 from 1 - ``PLATEAU``; the same between the knees."""
-    result = alpha.copy()
-    soft = soft_band(alpha)
+    return _sharpen(alpha.copy())
+
+
+def _sharpen(alpha: Alpha) -> Alpha:
+    """In place: a large picture's alpha is hundreds of megabytes."""
     places = (0, PLATEAU, KNEE, 1 - KNEE, 1 - PLATEAU, 1)
-    for tile in tiles(soft, margin_px=0):
-        part = result[tile.inner]
+    for tile in tiles(soft_band(alpha), margin_px=0):
+        part = alpha[tile.inner]
         part[...] = np.interp(part, places, (0, 0, KNEE, 1 - KNEE, 1, 1))
-    return result
+    return alpha
 
 
 def bilateral(alpha: Alpha, *, diameter: int, sigma_color: float, sigma_space: float) -> Alpha:

@@ -57,6 +57,7 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         is_mirrored=config.model.mirror,
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
+        memory_bytes=config.worker.memory_mb * MEGA,
         backgrounds=hot_folders.backgrounds(config, base),
         colours=config.postprocess.needed_colours,
     )

@@ -72,6 +72,7 @@ class WorkerSettings(Section):
     max_wait_ms: NotNegative = 20.0
     queue_size: Count = 64
     max_megapixels: Positive = 100.0
+    memory_mb: Count = 2500
 
 
 class Postprocess(Section):

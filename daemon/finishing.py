@@ -82,12 +82,18 @@ class Finishing:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def compose(
-        self, picture: images.Picture, alpha: Alpha, rendering: Rendering
+        self,
+        picture: images.Picture,
+        alpha: Alpha,
+        rendering: Rendering,
+        *,
+        prepared: NDArray[np.uint8] | None = None,
     ) -> tuple[Pixels, Pixels | None]:
-        """The result, and the mask beside it where both are wanted."""
+        """The result, and the mask beside it where both are wanted; as `matting.finish`."""
         shaped = framing.Framing(**asdict(rendering.framing))
+        settings = finish_settings(rendering)
         pixels = framing.frame(
-            matting.finish(picture, alpha, settings=finish_settings(rendering)), shaped
+            matting.finish(picture, alpha, settings=settings, prepared=prepared), shaped
         )
         if rendering.content == "alpha":
             return pixels, None

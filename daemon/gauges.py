@@ -23,30 +23,31 @@ class Limits:
     """How long a picture waits for company while others are being decoded."""
     decoders: int
     finishers: int
-    pixels_in_flight: int
+    memory_bytes: int
+    """Of all pictures that are decoded and not finished yet."""
 
 
-class PixelBudget:
+class Budget:
     """Pictures wait here, before they are decoded, until there is room for them."""
 
     def __init__(self, limit: int) -> None:
-        """``limit`` in pixels. A picture larger than that is let in alone."""
+        """``limit`` in bytes. A picture larger than that is let in alone."""
         self.limit = limit
         self.taken = 0
         self.changed = threading.Condition()
 
-    def take(self, pixels: int) -> int:
-        """Wait for room; the pixels to give back later."""
+    def take(self, cost: int) -> int:
+        """Wait for room; the bytes to give back later."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.taken or self.taken + pixels <= self.limit)
-            self.taken += pixels
-        return pixels
+            self.changed.wait_for(lambda: not self.taken or self.taken + cost <= self.limit)
+            self.taken += cost
+        return cost
 
-    def give(self, pixels: int) -> None:
+    def give(self, cost: int) -> None:
         """Make room."""
-        if pixels:
+        if cost:
             with self.changed:
-                self.taken -= pixels
+                self.taken -= cost
                 self.changed.notify_all()
 
 

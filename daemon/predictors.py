@@ -1,6 +1,6 @@
 """Warm predictors, opened and checked; the library's errors become the daemon's here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Unpack
@@ -9,6 +9,9 @@ from cvunet import errors as cvunet_errors
 from cvunet import foreground, matting, weights
 from cvunet.matting import Predictor
 from daemon.errors import DeviceError, InstallError, PictureError
+
+#: Of the time that a picture takes on one core; the rest is decoding and finishing.
+NETWORK_SHARE = 0.3
 
 
 @contextmanager
@@ -30,6 +33,27 @@ def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) 
         return matting.open_predictor(file, device=device, **options)
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
+
+
+def open_predictors(
+    file: Path,
+    devices: Sequence[str],
+    *,
+    cores: int,
+    on_step: Callable[[str], object],
+    **options: Unpack[matting.Options],
+) -> list[Predictor]:
+    """One for each model thread: several of one on the CPU, to share the ``cores``; see above."""
+    predictors: list[Predictor] = []
+    for device in devices:
+        on_step(f"loading the model for device {device}")
+        predictor = open_predictor(file, device, **options)
+        count = 1
+        if predictor.device.type == "cpu":
+            matting.use_one_core()
+            count = max(1, round(cores * NETWORK_SHARE))
+        predictors += [predictor] * count  # one and the same, for networks have no state
+    return predictors
 
 
 def check_weights(path: Path) -> None:

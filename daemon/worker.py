@@ -4,7 +4,6 @@ The only module of the daemon that knows `cvunet`. Pixels stay in here: paths go
 """
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -16,10 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import encoding, images
+from cvunet import images
 from cvunet.matting import Predictor
-from daemon import finishing
-from daemon.digests import hashed
+from daemon import decoding, finishing
 from daemon.errors import (
     Blame,
     DeviceError,
@@ -29,7 +27,7 @@ from daemon.errors import (
 )
 from daemon.files import open_regular
 from daemon.finishing import Finishing
-from daemon.gauges import Counter, Limits, Memory, PixelBudget, Pulse, stage_of
+from daemon.gauges import Budget, Counter, Limits, Memory, Pulse, stage_of
 from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
 from daemon.predictors import translated
 from daemon.progress import Piece, Progress
@@ -45,6 +43,8 @@ class Item:
     future: "Future[Outcome]"
     seconds: dict[str, float] = field(default_factory=dict)
     pixels: int = 0
+    cost: int = 0
+    """Bytes that the budget has for it."""
     identity: Identity | None = None
     sha256: str | None = None
     picture: images.Picture | None = None
@@ -65,7 +65,7 @@ class Worker:
         self.max_batch = 1 if is_cpu_only else limits.max_batch
         self.limits = limits
         self.finishing = finishing or Finishing()
-        self.budget = PixelBudget(limits.pixels_in_flight)
+        self.budget = Budget(limits.memory_bytes)
         self.is_draining = threading.Event()
         self.upstream = Counter()
         self.progress = Progress()
@@ -85,7 +85,7 @@ class Worker:
     @property
     def device(self) -> str:
         """The devices by name."""
-        return ", ".join(str(predictor.device) for predictor in self.predictors)
+        return ", ".join(dict.fromkeys(str(predictor.device) for predictor in self.predictors))
 
     @property
     def depth(self) -> int:
@@ -101,6 +101,8 @@ class Worker:
     def warm(self, on_step: Callable[[str], object]) -> None:
         """Run every batch size, so that the first picture is not the slow one."""
         for predictor, pulse in zip(self.predictors, self.pulses, strict=True):
+            if predictor in self.predictors[: self.pulses.index(pulse)]:
+                continue  # it is warm already
             for size in sorted({1, self.max_batch}):
                 on_step(f"warming up {predictor.device} for batches of {size}")
                 with pulse.busy(size):
@@ -152,24 +154,15 @@ class Worker:
             self.upstream.add(-1)
 
     def read(self, item: Item, piece: Piece) -> None:
-        """Open once, look at what was opened, decode from that."""
+        """Open once, look at what was opened, decode from that when there is room for it."""
         with open_regular(item.task.source) as stream:
-            status = os.fstat(stream.fileno())
-            item.identity = Identity.of(status)
-            piece.grow(status.st_size)
+            outlook = decoding.look(stream, item.task)
+            item.identity, item.pixels = outlook.identity, outlook.pixels
+            piece.grow(max(outlook.identity.size, outlook.pixels))
+            with piece.waiting():
+                item.cost = self.budget.take(outlook.cost)
+            item.picture, item.sha256 = decoding.decode(stream, item.task)
             with translated():
-                width, height = images.probe(stream, max_pixels=item.task.max_pixels)
-                piece.grow(width * height)
-                with piece.waiting():
-                    item.pixels = self.budget.take(width * height)
-                source, item.sha256 = hashed(stream)
-                wanted = item.task.rendering
-                item.picture = images.read(
-                    source,
-                    max_pixels=item.task.max_pixels,
-                    depth=encoding.fitting(wanted.depth, wanted.format),
-                    policy=wanted.metadata,
-                )
                 item.small = self.predictors[0].prepare(item.picture)
 
     # --- stage 2: the network ------------------------------------------------------------
@@ -223,7 +216,7 @@ class Worker:
             problem = error  # outside the handler, so that its frames do not keep tensors alive
         else:
             for item, alpha in zip(batch, alphas, strict=True):
-                item.alpha, item.small = alpha, None
+                item.alpha = alpha
             return
         if len(batch) == 1 or isinstance(problem, DeviceError):
             for item in batch:
@@ -246,7 +239,9 @@ class Worker:
             with self.progress.stage(item, "judge"):
                 verdict = finishing.judge(alpha)
             with self.progress.stage(item, "finish"), translated():
-                result, mask = self.finishing.compose(picture, alpha, item.task.rendering)
+                result, mask = self.finishing.compose(
+                    picture, alpha, item.task.rendering, prepared=item.small
+                )
             with self.progress.stage(item, "encode"), translated():
                 finishing.write(item.task, picture, result, mask)
             done = self.report(item, identity, picture, verdict, result.shape)
@@ -291,6 +286,6 @@ class Worker:
     def end(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then tell."""
         item.picture = item.small = item.alpha = None
-        self.budget.give(item.pixels)
-        item.pixels = 0
+        self.budget.give(item.cost)
+        item.cost = 0
         item.future.set_result(outcome)

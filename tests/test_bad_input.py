@@ -47,7 +47,7 @@ class Whole:
 def run(tmp_path: Path) -> Iterator[Callable[[bytes], Outcome]]:
     """What the worker says of a file; the result is `cat.part`."""
     predictor: Any = Whole()  # Any: only what the worker asks of a predictor
-    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, pixels_in_flight=10**6)
+    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
     worker = Worker([predictor], limits)
 
     def submit(data: bytes) -> Outcome:

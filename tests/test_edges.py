@@ -74,6 +74,7 @@ def test_absent_extra_stops_the_start():
         is_mirrored=False,
         max_batch=1,
         max_wait_s=0.0,
+        memory_bytes=10**9,
         colours="refine",
     )
 

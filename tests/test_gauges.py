@@ -3,18 +3,18 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 
-from daemon.gauges import BUCKETS_S, Counter, PixelBudget, Timings, timed
+from daemon.gauges import BUCKETS_S, Budget, Counter, Timings, timed
 
 WAIT_S = 5.0  # far more than needed: only a failing test waits that long
 BRIEF_S = 0.05
 
 
-def taking(budget: PixelBudget, pixels: int) -> tuple[Thread, Event]:
+def taking(budget: Budget, cost: int) -> tuple[Thread, Event]:
     """A thread that takes from a budget, and the sign that it has got in."""
     inside = Event()
 
     def take() -> None:
-        budget.take(pixels)
+        budget.take(cost)
         inside.set()
 
     thread = Thread(target=take)
@@ -24,14 +24,14 @@ def taking(budget: PixelBudget, pixels: int) -> tuple[Thread, Event]:
 
 def test_room_is_taken_at_once():
     """Up to the limit, and the answer is what to give back."""
-    budget = PixelBudget(100)
+    budget = Budget(100)
 
     assert (budget.take(60), budget.take(40), budget.taken) == (60, 40, 100)
 
 
 def test_full_budget_lets_nobody_in():
     """Not even a small picture, until there is room."""
-    budget = PixelBudget(100)
+    budget = Budget(100)
     budget.take(100)
     thread, inside = taking(budget, 1)
     was_inside = inside.wait(BRIEF_S)
@@ -44,7 +44,7 @@ def test_full_budget_lets_nobody_in():
 
 def test_given_room_lets_all_in_that_fit():
     """Two that wait are both woken."""
-    budget = PixelBudget(100)
+    budget = Budget(100)
     budget.take(100)
     waiting = [taking(budget, 50) for _ in range(2)]
     budget.give(100)
@@ -57,14 +57,14 @@ def test_given_room_lets_all_in_that_fit():
 
 def test_too_large_picture_is_let_in_alone():
     """Else it would wait for ever."""
-    budget = PixelBudget(100)
+    budget = Budget(100)
 
     assert budget.take(500) == 500
 
 
 def test_too_large_picture_waits_until_it_is_alone():
     """Not beside others."""
-    budget = PixelBudget(100)
+    budget = Budget(100)
     budget.take(1)
     thread, inside = taking(budget, 500)
     was_inside = inside.wait(BRIEF_S)
@@ -76,7 +76,7 @@ def test_too_large_picture_waits_until_it_is_alone():
 
 def test_nothing_to_give_back():
     """A picture that was never let in."""
-    budget = PixelBudget(100)
+    budget = Budget(100)
     budget.give(0)
 
     assert budget.taken == 0

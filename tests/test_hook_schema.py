@@ -36,7 +36,7 @@ def validator() -> Draft202012Validator:
 def payloads(tmp_path: Path) -> Iterator[dict[str, Json]]:
     """By event; of the real worker round a network that finds everything opaque."""
     predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
-    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, pixels_in_flight=10**6)
+    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
     worker = Worker([predictor], limits)
 
     def work(task: Task) -> Outcome:

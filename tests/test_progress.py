@@ -21,7 +21,7 @@ from tests.test_worker_batch import Choosy
 
 WAIT_S = 30.0  # far more than needed: only a failing test waits that long
 PATIENCE_S = 60.0
-LIMITS = Limits(max_batch=1, max_wait_s=0.0, decoders=2, finishers=1, pixels_in_flight=10**6)
+LIMITS = Limits(max_batch=1, max_wait_s=0.0, decoders=2, finishers=1, memory_bytes=10**8)
 
 
 class Gate:
@@ -63,10 +63,10 @@ class HangingFinish(Finishing):
 
     gate: Gate
 
-    def compose(self, *arguments: Any) -> Any:
+    def compose(self, *arguments: Any, **options: Any) -> Any:
         """In a thread of the finish pool."""
         self.gate.hang()
-        return super().compose(*arguments)
+        return super().compose(*arguments, **options)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_hung_stage_is_told_by_picture(tmp_path: Path, gate: Gate, where: str, t
 
 def test_waiting_for_room_is_no_hang(tmp_path: Path, gate: Gate):
     """Whoever has the room is told, and not those that wait for it."""
-    hanging = worker(gate, "decode", dataclasses.replace(LIMITS, pixels_in_flight=1))
+    hanging = worker(gate, "decode", dataclasses.replace(LIMITS, memory_bytes=1))
     futures = [hanging.submit(task(tmp_path, "first.png"))]
     assert gate.reached.wait(WAIT_S)
     futures.append(hanging.submit(task(tmp_path, "second.png")))

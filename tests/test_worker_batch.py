@@ -57,7 +57,7 @@ def task(tmp_path: Path) -> Any:
 def test_bad_picture_fails_alone(task: Any):
     """The batch is halved until it is alone; the others come out."""
     predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
-    limits = Limits(max_batch=8, max_wait_s=0.5, decoders=2, finishers=1, pixels_in_flight=10**6)
+    limits = Limits(max_batch=8, max_wait_s=0.5, decoders=2, finishers=1, memory_bytes=10**8)
     worker = Worker([predictor], limits)
     futures = {level: worker.submit(task(level)) for level in (1, 2, POISON, 3, 4)}
     outcomes = {level: future.result(30) for level, future in futures.items()}
@@ -73,7 +73,7 @@ def test_bad_picture_fails_alone(task: Any):
 def test_broken_file_fails_before_it_meets_others(task: Any, tmp_path: Path):
     """It never reaches a batch."""
     predictor: Any = Choosy()  # Any: as above
-    limits = Limits(max_batch=8, max_wait_s=0.0, decoders=1, finishers=1, pixels_in_flight=10**6)
+    limits = Limits(max_batch=8, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
     worker = Worker([predictor], limits)
     broken = task(9)
     os.truncate(broken.source, 40)
@@ -91,7 +91,7 @@ def test_memory_by_device():
     card: Any = Choosy()
     card.memory = lambda: (100, 1000)
     cpu: Any = Choosy()
-    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, pixels_in_flight=1)
+    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=1)
     worker = Worker([card, cpu], limits)
     worker.close()
 

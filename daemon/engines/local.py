@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from daemon import allocator
 from daemon.finishing import Backdrops, Finishing
 from daemon.gauges import Limits
-from daemon.predictors import check_colours, open_predictor
+from daemon.predictors import check_colours, open_predictors
 from daemon.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-#: Decoded pictures inside the pipeline; 200 megapixels are about 1.5 GB at their peak.
-PIXELS_IN_FLIGHT = 200_000_000
+MOST_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class EngineSettings:
     is_mirrored: bool
     max_batch: int
     max_wait_s: float
+    memory_bytes: int
+    """Of all pictures in work."""
     colours: Literal["fast", "refine"]
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
@@ -46,19 +48,17 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     ``on_step`` is told of each step before it begins. `InstallError` if the weights, a
     named device, a background or the estimator is missing.
     """
+    allocator.keep_blocks()
     check_colours(settings.colours)
-    predictors = []
-    for device in settings.devices:
-        on_step(f"loading the model for device {device}")
-        predictors.append(
-            open_predictor(
-                settings.weights,
-                device,
-                precision=settings.precision,
-                input_size=settings.input_size,
-                is_mirrored=settings.is_mirrored,
-            )
-        )
+    predictors = open_predictors(
+        settings.weights,
+        settings.devices,
+        cores=cores(),
+        on_step=on_step,
+        precision=settings.precision,
+        input_size=settings.input_size,
+        is_mirrored=settings.is_mirrored,
+    )
     finishing = Finishing(
         weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
         model={
@@ -68,13 +68,13 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         },
         backdrops=Backdrops(settings.backgrounds),
     )
-    threads = max(1, min(cores(), 16) // 2 + 1)
+    threads = min(cores(), MOST_THREADS) // 2 + 1
     limits = Limits(
         max_batch=settings.max_batch,
         max_wait_s=settings.max_wait_s,
         decoders=threads,
         finishers=threads,
-        pixels_in_flight=PIXELS_IN_FLIGHT,
+        memory_bytes=settings.memory_bytes,
     )
     worker = Worker(predictors, limits, finishing)
     worker.warm(on_step)
