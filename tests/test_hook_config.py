@@ -128,9 +128,11 @@ def test_program_is_called_by_its_own_name(tmp_path: Path):
     ("entry", "fault"),
     [
         ({"command": ["no-such-program-here"]}, "no program 'no-such-program-here' in PATH"),
-        ({"command": ["./gone"]}, "gone is not there"),
+        ({"command": ["./gone"]}, "gone is not there, or closed to this user"),
         ({"command": ["./plain"]}, "plain is not executable: chmod +x"),
         ({"command": ["./folder"]}, "folder is not there"),
+        ({"command": ["~nobody-here/x"]}, "~nobody-here/x is not there"),
+        ({"command": ["./" + "x" * 300]}, "x is not there"),
     ],
 )
 def test_program_that_cannot_be_run(tmp_path: Path, entry: dict[str, Any], fault: str):
@@ -197,6 +199,8 @@ def test_credential(tmp_path: Path):
     [
         ({"secret": "shop"}, "let systemd start the daemon with LoadCredential=shop:FILE"),
         ({"secret_file": "gone"}, "gone cannot be read"),
+        ({"secret_file": "~nobody-here/x"}, "leads nowhere"),
+        ({"ca_file": "a\0b"}, "leads nowhere"),
         ({"ca_file": "gone"}, "gone cannot be used: FileNotFoundError"),
         ({"ca_file": "config.yaml"}, "config.yaml cannot be used: SSLError"),
     ],
@@ -244,6 +248,5 @@ def test_start_ends_with_78(tmp_path: Path):
 
     for one in ended:
         assert one.returncode == 78
-        assert one.stderr.splitlines()[-1].endswith(
-            f"hooks.on_done[0]: {tmp_path}/gone is not there"
-        )
+        text = f"hooks.on_done[0]: {tmp_path}/gone is not there, or closed to this user"
+        assert one.stderr.splitlines()[-1].endswith(text)

@@ -241,7 +241,7 @@ def test_dripping_server_is_left(opened: Open, beginning: bytes, expected: Reply
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     before = time.monotonic()
-    reply = opened(url, timeout_s=0.5, allow_http=True).send(notice())
+    reply = opened(url, timeout_s=0.5).send(notice())
     elapsed_s = time.monotonic() - before
     ended.set()
     thread.join()
@@ -378,14 +378,14 @@ def test_authority_has_to_be_trusted(receiver: Receiver, opened: Open):
 def test_plain_http_on_this_machine(opened: Open):
     """If it is allowed."""
     with Receiver().serving() as receiver:
-        reply = opened(receiver.url(), allow_http=True).send(notice())
+        reply = opened(receiver.url()).send(notice())
 
     assert Accepted() == reply
 
 
 def test_plain_http_to_the_world(opened: Open):
     """Never, whatever the name server says."""
-    sender = opened("http://localhost/", resolve=resolver("93.184.216.34"), allow_http=True)
+    sender = opened("http://localhost/", resolve=resolver("93.184.216.34"))
 
     reply = sender.send(notice())
 

@@ -12,6 +12,7 @@ from daemon.checkups import service
 from daemon.checkups.permissions import may
 from daemon.errors import InstallError
 from daemon.findings import Finding, Person, Scene, failed, passed, skipped, warned
+from daemon.folders import resolve
 from daemon.hookconfig import HookEntry
 from daemon.hooks.notices import Command
 from daemon.hooks.register import Register, check_library, entries
@@ -47,7 +48,7 @@ def of_entry(scene: Scene, place: str, event: str, entry: HookEntry) -> Iterator
         return
     yield passed("hooks", f"{place}: {hook.name}")
     if entry.secret_file is not None:
-        yield from exposed(base / entry.secret_file.expanduser())
+        yield from exposed(resolve(base, entry.secret_file))
     if entry.secret is not None:
         yield from credential(entry.secret)
 
@@ -61,6 +62,9 @@ def runnable(person: Person, place: str, program: Path) -> Finding:
     if not may(person, program, "x"):
         text = f"{place}: {program} may not be run by {person.name}"
         return failed("hooks", text, f"chmod a+rx {shlex.quote(str(program))}")
+    if program.stat().st_mode & stat.S_IWOTH:
+        text = f"{place}: {program} may be changed by everybody"
+        return failed("hooks", text, f"chmod o-w {shlex.quote(str(program))}")
     return passed("hooks", f"{place}: {program} may be run by {person.name}")
 
 

@@ -50,13 +50,13 @@ class WebhookSender:
         resolve: Resolve = socket.getaddrinfo,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """``resolve`` finds addresses. `OSError` if the certificates cannot be read."""
+        """``resolve`` finds addresses."""
         self.place = destinations.parse(webhook.url)
         self.webhook = webhook
         self.timeout_s = hook.timeout_s
         self.resolve = resolve
         self.now = now
-        self.tls = ssl.create_default_context(cafile=webhook.ca_file)
+        self.tls: ssl.SSLContext | None = None
         self.connection: HTTPConnection | None = None
         self.is_late = False
         self.is_stopping = False
@@ -118,6 +118,8 @@ class WebhookSender:
 
     def prepare(self, address: str, wait_s: float) -> HTTPConnection:
         """Not connected yet. The certificate has to be that of the name, not of the address."""
+        if self.tls is None:
+            self.tls = ssl.create_default_context(cafile=self.webhook.ca_file)
         if self.place.scheme == "http":
             return HTTPConnection(address, self.place.port, timeout=wait_s)
         return HTTPSConnection(
