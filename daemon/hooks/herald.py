@@ -6,20 +6,18 @@ It runs in the service's thread, never waits, and decides by times that it is gi
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from daemon import events
 from daemon.errors import LedgerError
+from daemon.hooks.channel import Channel
 from daemon.hooks.courier import Courier
 from daemon.hooks.notices import (
     Accepted,
     Hook,
     HookState,
     Interrupted,
-    Notice,
     Put,
     Refused,
     Sender,
@@ -57,45 +55,6 @@ class Clocks(Protocol):
     def monotonic(self) -> Callable[[], float]: ...
     @property
     def now(self) -> Callable[[], float]: ...
-
-
-@dataclass(slots=True)
-class Channel:
-    """What is known of one hook in this life."""
-
-    hook: Hook
-    courier: Courier
-    predecessor: Courier | None = None
-    """That of the hook as it was before a reload; it ends what it has begun."""
-    in_flight: dict[int, Notice] = field(default_factory=dict)
-    """Notices that the courier has."""
-    delayed: dict[int, float] = field(default_factory=dict)
-    """When a notice that met trouble may be tried again, monotonic."""
-    streak: int = 0
-    """Failures since a hook last answered well."""
-    rest_until: float = 0.0
-    waiting: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    last_error: str = ""
-    last_error_at: float | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """Something is being told, or the answer is on its way."""
-        return bool(self.in_flight) or self.predecessor is not None
-
-    @property
-    def state(self) -> HookState:
-        """For reports."""
-        return HookState(
-            waiting=self.waiting,
-            delivered=self.counts["delivered"],
-            failed=self.counts["failed"],
-            retried=self.counts["retried"],
-            dropped=self.counts["dropped"],
-            last_error=self.last_error,
-            last_error_at=self.last_error_at,
-        )
 
 
 class Herald:
