@@ -1,6 +1,7 @@
 """`hooks:` of the configuration, and what the start makes of it."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from daemon.errors import InstallError
 from daemon.hookconfig import HookEntry
 from daemon.hooks.notices import Command, Hook, Subscriptions, Webhook
 from daemon.hooks.register import Register
-from tests.daemon_process import call
+from tests.daemon_process import call, environment
 from tests.hooks_kit import script
 
 ROOT = Path(__file__).parents[1]
@@ -250,3 +251,25 @@ def test_start_ends_with_78(tmp_path: Path):
         assert one.returncode == 78
         text = f"hooks.on_done[0]: {tmp_path}/gone is not there, or closed to this user"
         assert one.stderr.splitlines()[-1].endswith(text)
+
+
+def test_nothing_heavy_is_loaded_without_webhooks(tmp_path: Path):
+    """Neither TLS nor a client: a daemon that needs none must not fail for want of one."""
+    program = (
+        "import os, sys; from pathlib import Path; from daemon.config import load;"
+        "from daemon.hooks.register import Register;"
+        "config, base = load(Path('config.yaml'));"
+        "Register(base, os.environ).subscriptions(config.hooks);"
+        "print([name for name in ('ssl', '_ssl', 'urllib3') if name in sys.modules])"
+    )
+    write(tmp_path, on_done=[{"command": ["true"]}])
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.stdout == "[]\n", ended.stderr

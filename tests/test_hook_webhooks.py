@@ -306,6 +306,20 @@ def test_unknown_name_is_passing(opened: Open):
     assert "Temporary failure in name resolution" in reply.reason
 
 
+def test_name_server_that_takes_too_long(receiver: Receiver, opened: Open):
+    """Nobody can wake who waits for it; but then it is too late to begin."""
+    answer = resolver("127.0.0.1")
+
+    def resolve(*question: Any, **hints: Any) -> Any:
+        time.sleep(0.6)
+        return answer(*question, **hints)
+
+    reply = opened(receiver.url(), resolve=resolve, timeout_s=0.3).send(notice())
+
+    assert Troubled("localhost: no answer after 0.3 s") == reply
+    assert receiver.requests == []
+
+
 # --- trust -------------------------------------------------------------------------------------
 
 

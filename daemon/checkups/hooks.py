@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import ssl
 import stat
 import sys
 from collections.abc import Iterator
@@ -101,6 +100,8 @@ def credential(name: str) -> Iterator[Finding]:
 
 def certificates() -> Finding:
     """What tells a server from somebody who claims to be it."""
+    import ssl  # the others do not need it
+
     paths = ssl.get_default_verify_paths()
     found = [path for path in (paths.cafile, paths.capath) if path]  # None where nothing is
     if not found:

@@ -38,6 +38,8 @@ PATIENCE_S = 3600.0
 #: However old, a notice is tried so often: a clock may leap, a daemon may have been down.
 LEAST_ATTEMPTS = 5
 DRAIN_S = 5.0
+#: `cvunetd once` is in no hurry: nobody waits for its end, and its next run may be tomorrow's.
+PATIENT_DRAIN_S = 60.0
 JOIN_S = 5.0
 PAUSE_S = 0.1
 TOLD = 300  # letters of an error in reports
@@ -113,6 +115,7 @@ class Herald:
         Outside of transactions: what a courier gets has to be committed. `LedgerError` leaves
         everything as it was, to be done at the next turn.
         """
+        assert not self.outbox.ledger.is_in_transaction()
         if self.replies:
             self.settle(monotonic=monotonic, now=now)
         if self.outbox.is_changed:
@@ -212,9 +215,10 @@ class Herald:
             return
         if not channel.waiting or channel.in_flight or monotonic < channel.rest_until:
             return
-        delayed = {one for one, due in channel.delayed.items() if monotonic < due}
-        found = self.outbox.waiting(channel.hook, BAG + len(delayed))
-        bag = [notice for notice in found if notice.id not in delayed][:BAG]
+        later = {one: due for one, due in channel.delayed.items() if monotonic < due}
+        channel.delayed = later  # also without those that were dropped meanwhile
+        found = self.outbox.waiting(channel.hook, BAG + len(later))
+        bag = [notice for notice in found if notice.id not in later][:BAG]
         if bag:
             channel.in_flight = {notice.id: notice for notice in bag}
             channel.courier.go(bag)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from daemon.hooks.signature import credential, read_key
 from daemon.notify import for_children
 
 MISSING = (
-    "a hook has a url, but urllib3 2 is missing:"
+    "a url needs urllib3 2, which cannot be loaded ({}):"
     " pip install 'cvunet-daemon[hooks]', or use a command"
 )
 
@@ -128,11 +127,13 @@ def check_library() -> None:
     try:
         import daemon.hooks.webhooks  # noqa: F401
     except ImportError as error:
-        raise InstallError(MISSING) from error
+        raise InstallError(MISSING.format(error)) from error
 
 
 def check_certificates(path: Path) -> None:
     """`InstallError` for a file that holds none."""
+    import ssl  # only where somebody wants it: without webhooks nothing depends on it
+
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:  # ssl.SSLError is one

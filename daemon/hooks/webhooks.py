@@ -100,6 +100,8 @@ class WebhookSender:
         found = destinations.addresses(
             self.place, allow_private=self.webhook.allow_private, resolve=self.resolve
         )
+        if self.is_late or self.is_stopping:  # nothing wakes who waits for a name server
+            raise TimeoutError
         wait_s = max(self.timeout_s / max(len(found), 1), SHORTEST_S)
         trouble: Exception = OSError(f"no address of {self.place.host}")
         for address in found:
