@@ -89,7 +89,7 @@ class WebhookSender:
             try:
                 return self.exchange(self.connection, notice)
             except TROUBLE:
-                if self.is_late or self.is_stopping:
+                if self.must_end():
                     raise
         self.rest()
         self.connection = self.connect()
@@ -100,11 +100,11 @@ class WebhookSender:
         found = destinations.addresses(
             self.place, allow_private=self.webhook.allow_private, resolve=self.resolve
         )
-        if self.is_late or self.is_stopping:  # nothing wakes who waits for a name server
-            raise TimeoutError
         wait_s = max(self.timeout_s / max(len(found), 1), SHORTEST_S)
         trouble: Exception = OSError(f"no address of {self.place.host}")
         for address in found:
+            if self.must_end():  # nothing wakes who waits for a name server, or shakes hands
+                raise TimeoutError
             connection = self.prepare(address, min(wait_s, self.timeout_s))
             self.connection = connection  # so that `abort` finds it
             try:
@@ -112,10 +112,8 @@ class WebhookSender:
             except TROUBLE as error:
                 connection.close()
                 trouble = error
-                if self.is_late or self.is_stopping:
-                    break
-                continue
-            return connection
+            else:
+                return connection
         raise trouble
 
     def prepare(self, address: str, wait_s: float) -> HTTPConnection:
@@ -134,6 +132,8 @@ class WebhookSender:
 
     def exchange(self, connection: HTTPConnection, notice: Notice) -> Reply:
         """One request, one answer, of which only the beginning is read."""
+        if self.must_end():
+            raise TimeoutError
         body = notice.payload.encode("utf-8", "backslashreplace")
         if connection.sock is not None:
             connection.sock.settimeout(self.timeout_s)
@@ -178,6 +178,10 @@ class WebhookSender:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+
+    def must_end(self) -> bool:
+        """Nothing new may be begun."""
+        return self.is_late or self.is_stopping
 
     def interrupt(self) -> None:
         """Time is up, however slowly the server drips."""
