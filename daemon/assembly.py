@@ -19,10 +19,9 @@ from daemon.engines import Engine
 from daemon.engines.local import EngineSettings, open_engine
 from daemon.errors import InstallError
 from daemon.hearing import Hearing
-from daemon.hooks.herald import Herald, OpenSender
+from daemon.hooks.herald import Herald, OpenSender, no_sender
 from daemon.hooks.notices import Subscriptions
 from daemon.hooks.outbox import Outbox
-from daemon.hooks.register import Register
 from daemon.intake import Intake, Shelf
 from daemon.jobqueue import JobQueue
 from daemon.jobs import HotFolder
@@ -76,7 +75,7 @@ class Supervision:
     """What monitors are told."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     """Hooks."""
-    open_sender: OpenSender = Register(Path("/"), {}).open_sender
+    open_sender: OpenSender = no_sender
     """Who brings notices to a hook."""
 
 

@@ -9,6 +9,8 @@ from datetime import datetime
 
 from daemon import events
 from daemon.errors import printable
+from daemon.hooks.herald import DRAIN_S as DRAIN_HOOKS_S
+from daemon.hooks.herald import PATIENT_DRAIN_S
 from daemon.hooks.notices import Told
 from daemon.jobs import Hint, HotFolder, Outcome
 from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
@@ -247,7 +249,8 @@ class Service:
             if self.parts.suspension.is_on:
                 self.parts.suspension.end(now=now)
             self.shelf.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
-        self.parts.herald.drain(self.receive, clocks=self.clocks)
+        limit_s = DRAIN_HOOKS_S if self.stop is not None else PATIENT_DRAIN_S
+        self.parts.herald.drain(self.receive, clocks=self.clocks, limit_s=limit_s)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         text = "stopped; %s pictures wait for the next start"
         logger.info(text, len(self.shelf.queue), extra={"MESSAGE_ID": events.STOPPED})

@@ -1,6 +1,7 @@
 """`hooks:` of the configuration, and what the start makes of it."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from daemon.errors import InstallError
 from daemon.hookconfig import HookEntry
 from daemon.hooks.notices import Command, Hook, Subscriptions, Webhook
 from daemon.hooks.register import Register
-from tests.daemon_process import call
+from tests.daemon_process import call, environment
 from tests.hooks_kit import script
 
 ROOT = Path(__file__).parents[1]
@@ -128,9 +129,11 @@ def test_program_is_called_by_its_own_name(tmp_path: Path):
     ("entry", "fault"),
     [
         ({"command": ["no-such-program-here"]}, "no program 'no-such-program-here' in PATH"),
-        ({"command": ["./gone"]}, "gone is not there"),
+        ({"command": ["./gone"]}, "gone is not there, or closed to this user"),
         ({"command": ["./plain"]}, "plain is not executable: chmod +x"),
         ({"command": ["./folder"]}, "folder is not there"),
+        ({"command": ["~nobody-here/x"]}, "~nobody-here/x is not there"),
+        ({"command": ["./" + "x" * 300]}, "x is not there"),
     ],
 )
 def test_program_that_cannot_be_run(tmp_path: Path, entry: dict[str, Any], fault: str):
@@ -197,6 +200,8 @@ def test_credential(tmp_path: Path):
     [
         ({"secret": "shop"}, "let systemd start the daemon with LoadCredential=shop:FILE"),
         ({"secret_file": "gone"}, "gone cannot be read"),
+        ({"secret_file": "~nobody-here/x"}, "leads nowhere"),
+        ({"ca_file": "a\0b"}, "leads nowhere"),
         ({"ca_file": "gone"}, "gone cannot be used: FileNotFoundError"),
         ({"ca_file": "config.yaml"}, "config.yaml cannot be used: SSLError"),
     ],
@@ -244,6 +249,27 @@ def test_start_ends_with_78(tmp_path: Path):
 
     for one in ended:
         assert one.returncode == 78
-        assert one.stderr.splitlines()[-1].endswith(
-            f"hooks.on_done[0]: {tmp_path}/gone is not there"
-        )
+        text = f"hooks.on_done[0]: {tmp_path}/gone is not there, or closed to this user"
+        assert one.stderr.splitlines()[-1].endswith(text)
+
+
+def test_nothing_heavy_is_loaded_without_webhooks(tmp_path: Path):
+    """Neither TLS nor a client: a daemon that needs none must not fail for want of one."""
+    program = (
+        "import os, sys; from pathlib import Path; from daemon.config import load;"
+        "from daemon.hooks.register import Register;"
+        "config, base = load(Path('config.yaml'));"
+        "Register(base, os.environ).subscriptions(config.hooks);"
+        "print([name for name in ('ssl', '_ssl', 'urllib3') if name in sys.modules])"
+    )
+    write(tmp_path, on_done=[{"command": ["true"]}])
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.stdout == "[]\n", ended.stderr

@@ -142,7 +142,7 @@ def post(port: int, key: bytes | None, payload: str) -> Reply:
     from daemon.hooks.webhooks import WebhookSender
 
     url = f"http://127.0.0.1:{port}/"
-    webhook = Webhook(url, key=key, allow_private=True, allow_http=True)
+    webhook = Webhook(url, key=key, allow_private=True)
     sender = WebhookSender(Hook("on_done", "x", webhook, timeout_s=10.0), webhook)
     try:
         return sender.send(notice(payload=payload))

@@ -241,7 +241,7 @@ def test_dripping_server_is_left(opened: Open, beginning: bytes, expected: Reply
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     before = time.monotonic()
-    reply = opened(url, timeout_s=0.5, allow_http=True).send(notice())
+    reply = opened(url, timeout_s=0.5).send(notice())
     elapsed_s = time.monotonic() - before
     ended.set()
     thread.join()
@@ -304,6 +304,20 @@ def test_unknown_name_is_passing(opened: Open):
 
     assert isinstance(reply, Troubled)
     assert "Temporary failure in name resolution" in reply.reason
+
+
+def test_name_server_that_takes_too_long(receiver: Receiver, opened: Open):
+    """Nobody can wake who waits for it; but then it is too late to begin."""
+    answer = resolver("127.0.0.1")
+
+    def resolve(*question: Any, **hints: Any) -> Any:
+        time.sleep(0.6)
+        return answer(*question, **hints)
+
+    reply = opened(receiver.url(), resolve=resolve, timeout_s=0.3).send(notice())
+
+    assert Troubled("localhost: no answer after 0.3 s") == reply
+    assert receiver.requests == []
 
 
 # --- trust -------------------------------------------------------------------------------------
@@ -378,14 +392,14 @@ def test_authority_has_to_be_trusted(receiver: Receiver, opened: Open):
 def test_plain_http_on_this_machine(opened: Open):
     """If it is allowed."""
     with Receiver().serving() as receiver:
-        reply = opened(receiver.url(), allow_http=True).send(notice())
+        reply = opened(receiver.url()).send(notice())
 
     assert Accepted() == reply
 
 
 def test_plain_http_to_the_world(opened: Open):
     """Never, whatever the name server says."""
-    sender = opened("http://localhost/", resolve=resolver("93.184.216.34"), allow_http=True)
+    sender = opened("http://localhost/", resolve=resolver("93.184.216.34"))
 
     reply = sender.send(notice())
 

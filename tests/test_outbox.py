@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from daemon.database import Database
 from daemon.errors import Blame, LedgerError
 from daemon.hooks.notices import Troubled
-from daemon.jobs import Failed
+from daemon.jobs import Done, Failed, Outcome, Task
 from daemon.messages import Stop
 from tests.hooks_kit import Ears, join
-from tests.service_kit import Kit, fail_with
+from tests.service_kit import Kit, copy_out, fail_with
 
 HOOKS = {event: [{"command": ["true"]}] for event in ("on_done", "on_failed", "on_drop_closed")}
 
@@ -263,3 +264,32 @@ def test_retold_failure_has_another_id(tmp_path: Path, ears: Ears):
 
     first, second = told(ears, "failed")
     assert first["id"] != second["id"]
+
+
+def test_fault_in_what_is_told_harms_no_picture(
+    tmp_path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """It would end the process, and the next one, for ever."""
+    service = kit(tmp_path, ears)
+    monkeypatch.setattr("daemon.hooks.payload.of_job", lambda ending, drop: [].pop())
+    service.drop("a.jpg")
+    serve(service)
+
+    assert service.results() == ["a.png", "originals/a.jpg"]
+    assert [record.exc_info is not None for record in caplog.records if record.exc_info] == [True]
+
+
+def test_half_a_character_is_escaped(tmp_path: Path, ears: Ears):
+    """A library may warn with what it has read in a file."""
+
+    def warn(task: Task) -> Outcome:
+        done = copy_out(task)
+        assert isinstance(done, Done)
+        return replace(done, warnings=("odd: \udcff \ud800",))
+
+    service = kit(tmp_path, ears, work=warn)
+    service.drop("a.jpg")
+    serve(service)
+
+    [payload] = told(ears, "done")
+    assert payload["warnings"] == ["odd: \udcff \ud800"]

@@ -27,16 +27,19 @@ from tests.systemd_machine import (
     Machine,
     wait_for,
 )
+from tests.test_hook_examples import example
 
 pytestmark = [pytest.mark.systemd_machine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
 NAME_OF_FOLDERS = "cvunetd-machine-"
+ROOT = Path(__file__).parents[1]
 PLACE, CONFIG = "/srv/cvunetd", "/etc/cvunetd/config.yaml"
 INSTALL = f"{SOURCE}/packaging/install.sh"
-#: What a laboratory changes: libraries from the host, a quick watchdog, quick restarts.
+#: What a laboratory changes: libraries from the host, those of the interpreter too (where it looks
+#: for them is hidden from the daemon), a quick watchdog, quick restarts.
 LABORATORY = f"""[Service]
-Environment=PYTHONPATH={LIBRARIES} OMP_NUM_THREADS=1
+Environment=PYTHONPATH={LIBRARIES} LD_LIBRARY_PATH={PYTHON}/lib OMP_NUM_THREADS=1
 WatchdogSec=8s
 RestartSec=1s
 """
@@ -303,6 +306,73 @@ def test_sandbox_denies(serving: Machine) -> None:
     assert "Error" in probed["devices"], probed
     assert probed["user"] != 0
     assert int(probed["privileges"], 16) == 0
+
+
+# --- hooks ---------------------------------------------------------------------------------------
+
+TOLD = f"""#!/bin/sh
+cat > {PLACE}/told.part && mv {PLACE}/told.part {PLACE}/told
+touch /etc/by-hook 2> {PLACE}/denied
+exit 0
+"""
+CREDENTIAL = "LoadCredential=shop-key:/etc/cvunetd/shop-key.key"
+
+
+@pytest.mark.webhooks
+def test_hooks_in_the_sandbox(serving: Machine) -> None:
+    """A command has the daemon's rights; a webhook needs hooks.conf, and is told after a restart.
+
+    The receiver is that of the guide, and verifies the signature; the key is root's alone.
+    """
+    serving.write("/usr/local/bin/told", TOLD)
+    serving.path("/usr/local/bin/told").chmod(0o755)
+    serving.write("/etc/cvunetd/shop-key.key", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    serving.path("/etc/cvunetd/shop-key.key").chmod(0o600)
+    serving.write("/opt/laboratory/receiver.py", example("receiver"))
+    receive = (f"{PYTHON}/bin/python3", "/opt/laboratory/receiver.py")
+    serving.run("systemd-run", "--unit=receiver", "-p", "WorkingDirectory=/etc/cvunetd", *receive)
+    settings = configuration(serving)
+    url = {
+        "url": "http://127.0.0.1:8080/",
+        "name": "shop",
+        "secret": "shop-key",
+        "allow_private": True,
+        "allow_http": True,
+    }
+    hooks = {"on_done": [{"command": ["told"]}, url]}
+    configure(serving, settings | {"hooks": hooks})
+    serving.drop_in("hooks", f"[Service]\n{CREDENTIAL}\n")
+    moment = serving.moment()
+    serving.restart()
+    drop(serving, "hooked.png")
+    told = serving.path(f"{PLACE}/told")
+    assert wait_for(told.exists, patience_s=60.0), serving.log()
+    assert wait_for(lambda: troubles(serving, moment), patience_s=30.0), serving.log()
+    text = (ROOT / "packaging/systemd/hooks.conf").read_text(encoding="utf-8")
+    opened = text.replace(f"#{CREDENTIAL}", CREDENTIAL) + "IPAddressAllow=127.0.0.1\n"
+    serving.drop_in("hooks", opened)
+    serving.restart()
+    log = ("journalctl", "--unit=receiver", "--output=cat")
+    is_received = wait_for(lambda: "done done-" in serving.run(*log), patience_s=60.0)
+    serving.path("/etc/systemd/system/cvunetd.service.d/hooks.conf").unlink()
+    serving.run("systemctl", "daemon-reload")
+    configure(serving, settings)
+    serving.restart()
+
+    event = json.loads(told.read_text(encoding="utf-8"))
+    assert event["source"] == "hooked.png"
+    assert wait_for(lambda: serving.path(f"{PLACE}/denied").exists(), patience_s=5.0)
+    assert "Read-only" in serving.path(f"{PLACE}/denied").read_text(encoding="utf-8")
+    assert not serving.path("/etc/by-hook").exists()
+    assert "Address family not supported" in troubles(serving, moment)[0]["ERROR"]
+    assert is_received, serving.run(*log) + serving.log()
+    assert event["id"] in serving.run(*log)
+
+
+def troubles(machine: Machine, moment: int) -> list[dict[str, Any]]:  # Any: JSON
+    """What the journal tells of the webhook."""
+    told = machine.entries(since=moment)
+    return [entry for entry in told if entry.get("HOOK") == "on_done:shop"]
 
 
 # --- reload --------------------------------------------------------------------------------------

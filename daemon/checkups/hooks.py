@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import ssl
 import stat
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from daemon.checkups import service
 from daemon.checkups.permissions import may
 from daemon.errors import InstallError
 from daemon.findings import Finding, Person, Scene, failed, passed, skipped, warned
+from daemon.folders import resolve
 from daemon.hookconfig import HookEntry
 from daemon.hooks.notices import Command
 from daemon.hooks.register import Register, check_library, entries
@@ -47,7 +47,7 @@ def of_entry(scene: Scene, place: str, event: str, entry: HookEntry) -> Iterator
         return
     yield passed("hooks", f"{place}: {hook.name}")
     if entry.secret_file is not None:
-        yield from exposed(base / entry.secret_file.expanduser())
+        yield from exposed(resolve(base, entry.secret_file))
     if entry.secret is not None:
         yield from credential(entry.secret)
 
@@ -61,6 +61,9 @@ def runnable(person: Person, place: str, program: Path) -> Finding:
     if not may(person, program, "x"):
         text = f"{place}: {program} may not be run by {person.name}"
         return failed("hooks", text, f"chmod a+rx {shlex.quote(str(program))}")
+    if program.stat().st_mode & stat.S_IWOTH:
+        text = f"{place}: {program} may be changed by everybody"
+        return failed("hooks", text, f"chmod o-w {shlex.quote(str(program))}")
     return passed("hooks", f"{place}: {program} may be run by {person.name}")
 
 
@@ -97,6 +100,8 @@ def credential(name: str) -> Iterator[Finding]:
 
 def certificates() -> Finding:
     """What tells a server from somebody who claims to be it."""
+    import ssl  # the others do not need it
+
     paths = ssl.get_default_verify_paths()
     found = [path for path in (paths.cafile, paths.capath) if path]  # None where nothing is
     if not found:

@@ -5,20 +5,19 @@ It runs in the service's thread, never waits, and decides by times that it is gi
 
 import logging
 import random
-from collections import Counter
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from daemon import events
 from daemon.errors import LedgerError
+from daemon.hooks.channel import Channel
 from daemon.hooks.courier import Courier
 from daemon.hooks.notices import (
     Accepted,
     Hook,
     HookState,
     Interrupted,
-    Notice,
     Put,
     Refused,
     Sender,
@@ -39,9 +38,16 @@ PATIENCE_S = 3600.0
 #: However old, a notice is tried so often: a clock may leap, a daemon may have been down.
 LEAST_ATTEMPTS = 5
 DRAIN_S = 5.0
+#: `cvunetd once` is in no hurry: nobody waits for its end, and its next run may be tomorrow's.
+PATIENT_DRAIN_S = 60.0
 JOIN_S = 5.0
 PAUSE_S = 0.1
 TOLD = 300  # letters of an error in reports
+
+
+def no_sender(hook: Hook) -> Sender:
+    """For a service without hooks."""
+    raise AssertionError(f"nobody brings notices to {hook.key}")
 
 
 class Clocks(Protocol):
@@ -51,45 +57,6 @@ class Clocks(Protocol):
     def monotonic(self) -> Callable[[], float]: ...
     @property
     def now(self) -> Callable[[], float]: ...
-
-
-@dataclass(slots=True)
-class Channel:
-    """What is known of one hook in this life."""
-
-    hook: Hook
-    courier: Courier
-    predecessor: Courier | None = None
-    """That of the hook as it was before a reload; it ends what it has begun."""
-    in_flight: dict[int, Notice] = field(default_factory=dict)
-    """Notices that the courier has."""
-    delayed: dict[int, float] = field(default_factory=dict)
-    """When a notice that met trouble may be tried again, monotonic."""
-    streak: int = 0
-    """Failures since a hook last answered well."""
-    rest_until: float = 0.0
-    waiting: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    last_error: str = ""
-    last_error_at: float | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """Something is being told, or the answer is on its way."""
-        return bool(self.in_flight) or self.predecessor is not None
-
-    @property
-    def state(self) -> HookState:
-        """For reports."""
-        return HookState(
-            waiting=self.waiting,
-            delivered=self.counts["delivered"],
-            failed=self.counts["failed"],
-            retried=self.counts["retried"],
-            dropped=self.counts["dropped"],
-            last_error=self.last_error,
-            last_error_at=self.last_error_at,
-        )
 
 
 class Herald:
@@ -148,6 +115,7 @@ class Herald:
         Outside of transactions: what a courier gets has to be committed. `LedgerError` leaves
         everything as it was, to be done at the next turn.
         """
+        assert not self.outbox.ledger.is_in_transaction()
         if self.replies:
             self.settle(monotonic=monotonic, now=now)
         if self.outbox.is_changed:
@@ -247,9 +215,10 @@ class Herald:
             return
         if not channel.waiting or channel.in_flight or monotonic < channel.rest_until:
             return
-        delayed = {one for one, due in channel.delayed.items() if monotonic < due}
-        found = self.outbox.waiting(channel.hook, BAG + len(delayed))
-        bag = [notice for notice in found if notice.id not in delayed][:BAG]
+        later = {one: due for one, due in channel.delayed.items() if monotonic < due}
+        channel.delayed = later  # also without those that were dropped meanwhile
+        found = self.outbox.waiting(channel.hook, BAG + len(later))
+        bag = [notice for notice in found if notice.id not in later][:BAG]
         if bag:
             channel.in_flight = {notice.id: notice for notice in bag}
             channel.courier.go(bag)
@@ -293,5 +262,6 @@ class Herald:
         stopped = [*self.retired, *(channel.courier for channel in self.channels.values())]
         for courier in stopped:
             courier.stop()
+        deadline = time.monotonic() + JOIN_S  # of the threads, which know no other time
         for courier in stopped:
-            courier.join(JOIN_S)
+            courier.join(max(deadline - time.monotonic(), 0.0))

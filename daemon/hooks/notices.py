@@ -28,7 +28,6 @@ class Webhook:
     ca_file: Path | None = None
     """Certificates that are trusted instead of the system's."""
     allow_private: bool = False
-    allow_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)

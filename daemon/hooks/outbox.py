@@ -5,13 +5,18 @@ whenever the process dies; what was told but not yet forgotten is told again.
 """
 
 import json
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+from daemon.errors import LedgerError
 from daemon.hooks import payload
 from daemon.hooks.notices import Hook, Notice, Subscriptions
 from daemon.hooks.payload import Json
 from daemon.ledger import Drop, Ledger
 from daemon.records import Records
+
+logger = logging.getLogger(__name__)
 
 
 class Outbox:
@@ -32,13 +37,16 @@ class Outbox:
         """A picture is done or has failed; its row says so already."""
         if not self.subscriptions.hooks:
             return
-        ending = self.records.ending(job_id)
-        content = payload.of_job(ending, self.records.drop_of(ending.job))
-        self.add(content, ending.ended_at)
+        with harmless(f"the end of job {job_id}"):
+            ending = self.records.ending(job_id)
+            content = payload.of_job(ending, self.records.drop_of(ending.job))
+            self.add(content, ending.ended_at)
 
     def drop_closed(self, drop: Drop, now: float) -> None:
         """No more pictures come into an output folder."""
-        if self.listeners("drop_closed"):
+        if not self.listeners("drop_closed"):
+            return
+        with harmless(f"the end of drop {drop.id}"):
             counts = self.records.counts_of(drop)
             self.add(payload.of_drop(drop, counts, closed_at=now), now)
 
@@ -47,7 +55,7 @@ class Outbox:
         listeners = self.listeners(content["event"])
         if not listeners:
             return
-        text = json.dumps(content, ensure_ascii=False)
+        text = as_json(content)
         self.is_changed = True
         with self.ledger.transaction() as db:
             db.executemany(
@@ -104,3 +112,20 @@ class Outbox:
                 " (SELECT id FROM notices WHERE hook = ? ORDER BY id LIMIT ?)",
                 (hook, excess),
             ).rowcount
+
+
+def as_json(content: Json) -> str:
+    """Readable JSON; half a character that somebody has slipped in is escaped as JSON does it."""
+    text = json.dumps(content, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@contextmanager
+def harmless(what: str) -> Iterator[None]:
+    """A fault of ours in what hooks are told must not keep a picture from being finished."""
+    try:
+        yield
+    except LedgerError:
+        raise
+    except Exception:
+        logger.exception("hooks are not told of %s: this should not have happened", what)

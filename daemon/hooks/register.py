@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from daemon.errors import InstallError, describe
+from daemon.folders import resolve
 from daemon.hookconfig import HookEntry, Hooks
 from daemon.hooks import destinations
 from daemon.hooks.commands import CommandSender
@@ -15,7 +15,7 @@ from daemon.hooks.signature import credential, read_key
 from daemon.notify import for_children
 
 MISSING = (
-    "a hook has a url, but urllib3 2 is missing:"
+    "a url needs urllib3 2, which cannot be loaded ({}):"
     " pip install 'cvunet-daemon[hooks]', or use a command"
 )
 
@@ -60,10 +60,11 @@ class Register:
         assert entry.command is not None
         word, *others = entry.command
         if "/" in word:
-            # Not resolved: some programs look at the name that they are called by.
-            path = os.path.abspath(self.base / Path(word).expanduser())  # noqa: PTH100
-            if not Path(path).is_file():
-                raise InstallError(f"{path} is not there")
+            # Not resolved: some programs look at the name that they are called by. And by
+            # functions that answer no to whatever goes wrong.
+            path = os.path.abspath(self.base / os.path.expanduser(word))  # noqa: PTH100, PTH111
+            if not os.path.isfile(path):  # noqa: PTH113
+                raise InstallError(f"{path} is not there, or closed to this user")
             if not os.access(path, os.X_OK):
                 raise InstallError(f"{path} is not executable: chmod +x, and the #! line")
             return Command((path, *others))
@@ -76,7 +77,7 @@ class Register:
         """Its library, its key and its certificates are there."""
         assert entry.url is not None
         check_library()
-        ca_file = None if entry.ca_file is None else self.base / entry.ca_file.expanduser()
+        ca_file = None if entry.ca_file is None else resolve(self.base, entry.ca_file)
         if ca_file is not None:
             check_certificates(ca_file)
         return Webhook(
@@ -84,13 +85,12 @@ class Register:
             key=self.key(entry),
             ca_file=ca_file,
             allow_private=entry.allow_private,
-            allow_http=entry.allow_http,
         )
 
     def key(self, entry: HookEntry) -> bytes | None:
         """What requests are signed with."""
         if entry.secret_file is not None:
-            return read_key(self.base / entry.secret_file.expanduser())
+            return read_key(resolve(self.base, entry.secret_file))
         if entry.secret is None or self.is_trial:
             return None
         return read_key(credential(entry.secret, self.environment))
@@ -127,11 +127,13 @@ def check_library() -> None:
     try:
         import daemon.hooks.webhooks  # noqa: F401
     except ImportError as error:
-        raise InstallError(MISSING) from error
+        raise InstallError(MISSING.format(error)) from error
 
 
 def check_certificates(path: Path) -> None:
     """`InstallError` for a file that holds none."""
+    import ssl  # only where somebody wants it: without webhooks nothing depends on it
+
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:  # ssl.SSLError is one

@@ -50,13 +50,13 @@ class WebhookSender:
         resolve: Resolve = socket.getaddrinfo,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """``resolve`` finds addresses. `OSError` if the certificates cannot be read."""
+        """``resolve`` finds addresses."""
         self.place = destinations.parse(webhook.url)
         self.webhook = webhook
         self.timeout_s = hook.timeout_s
         self.resolve = resolve
         self.now = now
-        self.tls = ssl.create_default_context(cafile=webhook.ca_file)
+        self.tls: ssl.SSLContext | None = None
         self.connection: HTTPConnection | None = None
         self.is_late = False
         self.is_stopping = False
@@ -89,7 +89,7 @@ class WebhookSender:
             try:
                 return self.exchange(self.connection, notice)
             except TROUBLE:
-                if self.is_late or self.is_stopping:
+                if self.must_end():
                     raise
         self.rest()
         self.connection = self.connect()
@@ -103,6 +103,8 @@ class WebhookSender:
         wait_s = max(self.timeout_s / max(len(found), 1), SHORTEST_S)
         trouble: Exception = OSError(f"no address of {self.place.host}")
         for address in found:
+            if self.must_end():  # nothing wakes who waits for a name server, or shakes hands
+                raise TimeoutError
             connection = self.prepare(address, min(wait_s, self.timeout_s))
             self.connection = connection  # so that `abort` finds it
             try:
@@ -110,14 +112,14 @@ class WebhookSender:
             except TROUBLE as error:
                 connection.close()
                 trouble = error
-                if self.is_late or self.is_stopping:
-                    break
-                continue
-            return connection
+            else:
+                return connection
         raise trouble
 
     def prepare(self, address: str, wait_s: float) -> HTTPConnection:
         """Not connected yet. The certificate has to be that of the name, not of the address."""
+        if self.tls is None:
+            self.tls = ssl.create_default_context(cafile=self.webhook.ca_file)
         if self.place.scheme == "http":
             return HTTPConnection(address, self.place.port, timeout=wait_s)
         return HTTPSConnection(
@@ -130,6 +132,8 @@ class WebhookSender:
 
     def exchange(self, connection: HTTPConnection, notice: Notice) -> Reply:
         """One request, one answer, of which only the beginning is read."""
+        if self.must_end():
+            raise TimeoutError
         body = notice.payload.encode("utf-8", "backslashreplace")
         if connection.sock is not None:
             connection.sock.settimeout(self.timeout_s)
@@ -174,6 +178,10 @@ class WebhookSender:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+
+    def must_end(self) -> bool:
+        """Nothing new may be begun."""
+        return self.is_late or self.is_stopping
 
     def interrupt(self) -> None:
         """Time is up, however slowly the server drips."""

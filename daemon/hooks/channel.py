@@ -1,0 +1,46 @@
+"""What is known of one hook in this life."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from daemon.hooks.courier import Courier
+from daemon.hooks.notices import Hook, HookState, Notice
+
+
+@dataclass(slots=True)
+class Channel:
+    """Its courier, and how the two get on."""
+
+    hook: Hook
+    courier: Courier
+    predecessor: Courier | None = None
+    """That of the hook as it was before a reload; it ends what it has begun."""
+    in_flight: dict[int, Notice] = field(default_factory=dict)
+    """Notices that the courier has."""
+    delayed: dict[int, float] = field(default_factory=dict)
+    """When a notice that met trouble may be tried again, monotonic."""
+    streak: int = 0
+    """Failures since a hook last answered well."""
+    rest_until: float = 0.0
+    waiting: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    last_error: str = ""
+    last_error_at: float | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is being told, or the answer is on its way."""
+        return bool(self.in_flight) or self.predecessor is not None
+
+    @property
+    def state(self) -> HookState:
+        """For reports."""
+        return HookState(
+            waiting=self.waiting,
+            delivered=self.counts["delivered"],
+            failed=self.counts["failed"],
+            retried=self.counts["retried"],
+            dropped=self.counts["dropped"],
+            last_error=self.last_error,
+            last_error_at=self.last_error_at,
+        )
