@@ -28,6 +28,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     machine.clock,
     service.unit,
     service.monitors,
+    service.ledger,
     service.life,
 )
 WIDTH = 26
