@@ -29,6 +29,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     service.unit,
     service.monitors,
     hooks.hooks,
+    service.ledger,
     service.life,
 )
 WIDTH = 26

@@ -158,3 +158,12 @@ def is_library_thread(thread: threading.Thread) -> bool:
     # A dummy stands for a thread that torch started outside Python and that called back into it.
     is_dummy = isinstance(thread, threading._DummyThread)
     return thread.daemon and (is_dummy or library in ("torch", "tqdm"))
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A folder on which syncing costs nothing, for what does not end with the machine."""
+    from tests.crash_kit import folder_in_memory  # loads torch, which few tests need
+
+    with folder_in_memory() as folder:
+        yield folder

@@ -25,13 +25,15 @@ BOOT_S = 90.0
 COMMAND_S = 120.0
 CONSOLE_LINES = 15
 UNIT = "cvunetd.service"
-PROGRAMS = ("systemd-nspawn", "nsenter", "systemctl", "mount", "umount")
+PROGRAMS = ("systemd-nspawn", "nsenter", "systemctl", "setpriv", "mount", "umount")
 #: In the machine: the interpreter and the libraries that run these tests. Where they lie here, the
 #: daemon's sandbox may hide them.
 PYTHON, LIBRARIES = Path("/opt/laboratory/python"), Path("/opt/laboratory/libraries")
 SOURCE, WHEELS = Path("/opt/laboratory/source"), Path("/opt/laboratory/wheels")
 SERIALS = count()
+PREFIX = "cvunetd-machine-"
 NSPAWN = (
+    *("setpriv", "--pdeathsig", "TERM"),  # with us, should we be killed
     "systemd-nspawn",
     "--quiet",
     "--boot",
@@ -214,8 +216,9 @@ def libraries_and_python() -> list[str]:
 @contextmanager
 def booted() -> Iterator[Machine]:
     """A machine that has come up; it is gone afterwards."""
+    remove_left()
     # Not pytest's own folder: its path may hold what nspawn's options give a meaning.
-    with tempfile.TemporaryDirectory(prefix="cvunetd-machine-") as name:
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as name:
         folder = Path(name)
         with layered(folder) as root, (folder / "console").open("wb") as console:
             process = subprocess.Popen(
@@ -234,6 +237,17 @@ def booted() -> Iterator[Machine]:
                 yield came_up(root, process, folder / "console")
             finally:
                 shut_down(process)
+
+
+def remove_left() -> None:
+    """What processes that were killed have left: they could not unmount."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            for place in (folder / "root", folder / "layer"):
+                if place.is_mount():
+                    unmount(place)
+            shutil.rmtree(folder)
 
 
 def came_up(root: Path, process: "subprocess.Popen[bytes]", console: Path) -> Machine:

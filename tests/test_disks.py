@@ -252,9 +252,9 @@ def test_intake_pauses_before_the_disk_is_full(tmp_path: Path, mount: Mount) -> 
         kit.die()
 
 
-def test_old_pictures_do_not_become_bad_by_waiting(tmp_path: Path) -> None:
+def test_old_pictures_do_not_become_bad_by_waiting(in_memory: Path) -> None:
     """A folder that stood by for a day blames nobody."""
-    kit = Kit(tmp_path, work=lambda task: Failed(Blame.MACHINE, "no space left"))
+    kit = Kit(in_memory, work=lambda task: Failed(Blame.MACHINE, "no space left"))
     os.utime(kit.drop("cat.jpg", PICTURE), (START - 9999, START - 9999))
     kit.pass_time(86400, step_s=60)
     kit.work = work

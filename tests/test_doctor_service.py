@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon import sandbox
+from daemon import ledger, sandbox
 from daemon.findings import Result
+from daemon.ledger import Ledger
 from tests.doctor_kit import SNAPSHOT, Serving, findings, run, sound
 
 UNIT = Path(__file__).parents[1] / "packaging/systemd/cvunetd.service"
@@ -27,6 +28,35 @@ def test_daemon_that_serves(base: Path):
         found = findings(base)["daemon"]
 
     assert (found.result, found.text) == (Result.PASS, f"process {os.getpid()} serves on cpu")
+
+
+def test_part_that_hangs(base: Path):
+    """Only a restart helps."""
+    stalled = ["decode of /hot/cat.jpg does not end"]
+    with Serving(base, dataclasses.replace(SNAPSHOT, stalled=stalled)):
+        found = findings(base)["daemon"]
+
+    assert (found.result, found.text) == (Result.FAIL, f"no progress: {stalled[0]}")
+    assert found.mend.endswith("cvunetd run")
+
+
+def test_damaged_ledger(base: Path):
+    """The line puts it aside, with its log, and the next start makes another."""
+    never = findings(base)["ledger"].result
+    (base / "state").mkdir()
+    file = base / "state" / ledger.FILE
+    Ledger(file).close()
+    sound = findings(base)["ledger"].result
+    file.write_bytes(b"no database" * 1000)
+    damaged = findings(base)["ledger"]
+    run(damaged.mend)
+    Ledger(file).close()
+
+    assert (never, sound) == (Result.SKIP, Result.PASS)
+    assert damaged.result is Result.FAIL
+    assert "not a database" in damaged.text
+    assert findings(base)["ledger"].result is Result.PASS
+    assert (base / "state/old" / ledger.FILE).exists()
 
 
 def test_folder_that_stands_by(base: Path):

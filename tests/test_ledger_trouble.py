@@ -1,7 +1,7 @@
 """The disk of the ledger fails at every statement: nothing is lost, nothing comes twice."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, State, Task
 from daemon.standby import RECHECK_S
-from tests.crash_kit import folder_in_memory
 from tests.ledger_faults import Faults, inject
 from tests.service_kit import Kit, copy_out
 
@@ -93,10 +92,9 @@ def check(kit: Kit, mode: dict[str, object], *, attempts: int) -> None:
 
 
 @pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """In memory: trouble is made, not waited for, and a real disk would only be slower."""
-    with folder_in_memory() as folder:
-        yield folder
+def tmp_path(in_memory: Path) -> Path:
+    """Trouble is made here, not waited for: a real disk would only be slower."""
+    return in_memory
 
 
 @pytest.fixture

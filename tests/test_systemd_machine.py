@@ -4,7 +4,9 @@ Tests build on one another's machine, not on one another's results; the last one
 """
 
 import json
+import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -433,7 +435,7 @@ def test_stop_and_kill_among_many_photos(serving: Machine) -> None:
     ]
     serving.run("systemctl", "start", systemd_machine.UNIT)
     assert wait_for(lambda: len(outcomes(serving, "many")) > len(done_before), patience_s=60.0)
-    serving.run("systemctl", "kill", "--signal=KILL", systemd_machine.UNIT)
+    serving.run("kill", "-KILL", str(serving.pid()))
     restarted = wait_for(lambda: serving.property("NRestarts") == "1", patience_s=20.0)
     done = wait_for(lambda: len(outcomes(serving, "many")) >= MANY, patience_s=90.0)
 
@@ -549,15 +551,13 @@ def test_uninstall_touches_no_data(installed: Machine) -> None:
 # --- the laboratory itself -----------------------------------------------------------------------
 
 
-def left_behind() -> list[str]:
-    """Folders, mounts and processes of machines."""
-    folders = Path(tempfile.gettempdir()).glob(f"{NAME_OF_FOLDERS}*")
+def left_behind(*names: str) -> list[str]:
+    """Folders, mounts and processes of machines whose folders are called so."""
+    folders = map(str, Path(tempfile.gettempdir()).iterdir())
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     processes = map(command_line, Path("/proc").glob("[0-9]*"))
-    return [
-        *map(str, folders),
-        *(line for line in (*mounts, *processes) if NAME_OF_FOLDERS in line),
-    ]
+    everything = (*folders, *mounts, *processes)
+    return [line for line in everything if any(name in line for name in names)]
 
 
 def command_line(process: Path) -> str:
@@ -569,12 +569,22 @@ def command_line(process: Path) -> str:
 
 
 def test_boot_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its console's last lines, in one line; no mount, folder or process of it is left."""
+    """With its console's last lines, in one line; no mount, folder or process of it is left.
+
+    Nor of one before it that was killed.
+    """
     monkeypatch.setattr(systemd_machine.Machine, "state", lambda self: "starting")
     monkeypatch.setattr(systemd_machine, "BOOT_S", 4.0)
-    before, stack = left_behind(), ExitStack()
+    stack, dead = ExitStack(), subprocess.Popen(["true"])
+    dead.wait()
+    left = Path(tempfile.gettempdir()) / f"{systemd_machine.PREFIX}{dead.pid}-killed"
+    (left / "layer").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(left / "layer")], check=True)
+    ours = (f"{systemd_machine.PREFIX}{os.getpid()}-", left.name)
+    before = left_behind(*ours)
 
     with pytest.raises(CannotBoot, match=r"^systemd-nspawn is not up after 4 s: .*$"):
         stack.enter_context(systemd_machine.booted())
 
-    assert left_behind() == before
+    assert [line for line in before if left.name in line] != []
+    assert left_behind(*ours) == [line for line in before if left.name not in line]

@@ -1,6 +1,7 @@
 """The daemon as a service: is it alive and well, its unit, its libraries, its monitors."""
 
 import importlib.util
+import os
 import pwd
 import re
 import shlex
@@ -10,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon import ledger as ledgers
 from daemon.findings import Finding, Scene, failed, passed, skipped, warned
+from daemon.status import from_ledger
 
 NAME = "cvunetd.service"
 UNIT_FOLDERS = tuple(
@@ -19,6 +22,7 @@ UNIT_FOLDERS = tuple(
 SCORE = re.compile(r"Overall exposure level for \S+: (\d+(?:\.\d+)?)")
 GOOD_SCORE = 2.0
 TIMEOUT_S = 30.0
+WORDS = ("stop", "start")
 
 
 def life(scene: Scene) -> Iterator[Finding]:
@@ -32,6 +36,9 @@ def life(scene: Scene) -> Iterator[Finding]:
         yield passed("daemon", f"process {scene.pid} loads its model")
         return
     yield passed("daemon", f"process {scene.pid} serves on {scene.report.get('device')}")
+    restart = "systemctl restart cvunetd" if unit_file() else f"kill {scene.pid}; cvunetd run"
+    for why in scene.report.get("stalled", ()):
+        yield failed("daemon", f"no progress: {why}", restart)
     for name, reason in scene.report.get("standby", {}).items():
         text = f"{name} stands by: {reason}"
         yield failed("daemon", text, "mend what it says; the folder resumes by itself within 10 s")
@@ -40,6 +47,24 @@ def life(scene: Scene) -> Iterator[Finding]:
         if folder is not None and folder.watch != "polling":
             _, _, command = reason.partition("allow more: ")
             yield warned("daemon", f"{name} is polled: {reason}", command or "nothing need be done")
+
+
+def ledger(scene: Scene) -> Iterator[Finding]:
+    """Can it be read? One that is damaged goes, and pictures that were taken are taken up again."""
+    path = scene.state / ledgers.FILE
+    if not path.exists():
+        yield skipped("ledger", f"{path} is not there: nothing was ever done")
+        return
+    if not os.access(path, os.R_OK):
+        yield skipped("ledger", f"{path} may not be read by this user: ask as root")
+        return
+    _, trouble = from_ledger(path, now=scene.now)
+    if not trouble:
+        yield passed("ledger", f"{path} can be read")
+        return
+    old, files = shlex.quote(str(scene.state / "old")), f"{shlex.quote(str(path))}*"
+    stop, start = (f"systemctl {verb} cvunetd" if unit_file() else "true" for verb in WORDS)
+    yield failed("ledger", trouble, f"{stop}; mkdir -p {old} && mv {files} {old}/ && {start}")
 
 
 def unit(scene: Scene) -> Iterator[Finding]:
