@@ -66,6 +66,14 @@ class Outline:
         """What `Picture` holds of each pixel, at most, if it is read in a depth."""
         return self.channels * (2 if depth == 16 or (depth == "auto" and self.bits > 8) else 1)
 
+    @property
+    def decoding_bytes_per_pixel(self) -> int:
+        """What `read` takes at its height, in any depth, the copies of two decoders included.
+
+        Measured on 12 megapixels: 10 and 15 without and with alpha, of more than 8 bits 18 to 32.
+        """
+        return self.channels * 4 if self.bits <= 8 else self.channels * 8 + 8
+
 
 def outline(source: BinaryIO, *, max_pixels: int) -> Outline:
     """What a picture will cost, without decoding it; errors as in `read`."""

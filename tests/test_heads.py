@@ -116,6 +116,18 @@ def test_avif_of_more_than_8_bits_is_read_whole(bits: int, channels: int):
     assert picture.rgb[0, 0].tolist() == [65535] * 3
 
 
+@pytest.mark.parametrize("quality", [30, 90])
+def test_lossy_avif_of_10_bits_is_read_whole(quality: int):
+    """Colours of half the size are made large by each decoder in its own way."""
+    bright = cv2.resize(deep(), (480, 320), interpolation=cv2.INTER_CUBIC) >> np.uint16(6)
+    data = encoded(".avif", bright, cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_DEPTH, 10)
+
+    picture = images.read(io.BytesIO(data), max_pixels=kit.LIMIT, depth="auto")
+
+    assert picture.warnings == ()
+    assert picture.rgb.dtype == np.uint16
+
+
 @pytest.mark.parametrize("depth", ["auto", 8])
 def test_jpeg_2000_of_16_bits(depth: images.Depth):
     """Read whole; Pillow alone would make its white black."""
@@ -213,6 +225,7 @@ def test_outline_foretells_what_a_picture_holds(
     assert outline == images.Outline(6, 4, channels, bits)
     depths: tuple[images.Depth, ...] = ("auto", 8, 16)
     assert tuple(outline.bytes_per_pixel(depth) for depth in depths) == sizes
+    assert outline.decoding_bytes_per_pixel == (4 * channels if bits == 8 else 8 * channels + 8)
     for depth in depths:
         picture = images.read(io.BytesIO(data), max_pixels=kit.LIMIT, depth=depth)
         alpha = 0 if picture.alpha is None else picture.alpha.nbytes
