@@ -5,7 +5,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 #: In the order in which a picture goes through them.
@@ -64,6 +64,31 @@ class Counter:
             self.value += amount
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a device has been asked since the start."""
+
+    threads: int = 0
+    """So many ask it."""
+    busy_s: float = 0.0
+    """Of all of them together."""
+    batches: int = 0
+    pictures: int = 0
+
+    def __add__(self, other: "Load") -> "Load":
+        """More batches of one thread."""
+        return Load(
+            max(self.threads, other.threads),
+            round(self.busy_s + other.busy_s, 4),
+            self.batches + other.batches,
+            self.pictures + other.pictures,
+        )
+
+    def beside(self, other: "Load") -> "Load":
+        """Of two threads together."""
+        return replace(self + other, threads=self.threads + other.threads)
+
+
 class Pulse:
     """Tells how long one thread has been in one piece of work, and how long that may be."""
 
@@ -73,6 +98,11 @@ class Pulse:
         self.current: tuple[float, float] | None = None
         """When the piece in work began and what it may take: one value, so that both agree."""
         self.names: tuple[str, ...] = ()
+        self.load = Load(threads=1)
+
+    def count(self, pictures: int, seconds: float) -> None:
+        """A batch has been answered; by the thread itself alone."""
+        self.load = self.load + Load(1, seconds, 1, pictures)
 
     @property
     def subjects(self) -> str:

@@ -41,9 +41,26 @@ def header(status: Status, now: float) -> Iterator[str]:
         yield f"  no progress: {printable(why)}; a restart helps"
     found = ", ".join(f"{count} by {way}" for way, count in report["found_by"].items())
     yield f"  found since start: {found or 'nothing'}"
+    inside = ", ".join(f"{count} at {stage}" for stage, count in report.get("inside", {}).items())
+    if report["running"] and inside:
+        yield f"  in work: {inside}"
+    for name, load in report.get("load", {}).items():
+        yield from told_load(name, load, seconds=now - report["started_at"])
     for name, held in report.get("memory", {}).items():
         used, total = held["used_bytes"] / MEGABYTE, held["total_bytes"] / MEGABYTE
         yield f"  memory of {name}: {used:.0f} MB of {total:.0f} MB"
+
+
+def told_load(name: str, load: dict[str, float], *, seconds: float) -> Iterator[str]:
+    """How busy a device was, by the JSON of `gauges.Load`; nothing before its first batch."""
+    if load["batches"]:
+        share = load["busy_s"] / max(seconds, 1.0) / load["threads"]
+        each = load["pictures"] / load["batches"]
+        milliseconds = 1000 * load["busy_s"] / load["pictures"]
+        yield (
+            f"  network on {name}: {load['pictures']:.0f} pictures, {each:.1f} in a batch,"
+            f" {milliseconds:.0f} ms each, busy {min(share, 1.0):.0%} of the time since the start"
+        )
 
 
 def states(status: Status) -> Iterator[str]:

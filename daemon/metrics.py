@@ -59,6 +59,7 @@ class Figures(Collector):
             yield from queues(snapshot, now)
             yield from folder_states(snapshot)
             yield from memory(snapshot)
+            yield from load(snapshot)
             yield from histograms(snapshot)
             yield from hooks(snapshot)
 
@@ -129,6 +130,31 @@ def folder_states(snapshot: Snapshot) -> Iterator[Metric]:
     yield by_folder("folder_standby", "1 if nothing is taken from the folder now.", standby)
     polled = {name: float(name in snapshot.polled) for name in snapshot.folders}
     yield by_folder("folder_polled", "1 if the folder is looked at instead of watched.", polled)
+
+
+def load(snapshot: Snapshot) -> Iterator[Metric]:
+    """How busy devices are: rate(busy) over threads is the share of time."""
+    numbers = {
+        "cvunetd_device_threads": (GaugeMetricFamily, "Threads that ask the network.", "threads"),
+        "cvunetd_device_busy_seconds": (
+            CounterMetricFamily,
+            "Time in the network, of all threads together.",
+            "busy_s",
+        ),
+        "cvunetd_batches": (CounterMetricFamily, "Passes of the network.", "batches"),
+        "cvunetd_batch_pictures": (CounterMetricFamily, "Pictures in those.", "pictures"),
+    }
+    for name, (kind, text, key) in numbers.items():
+        family = kind(name, text, labels=["device"])
+        for device, asked in snapshot.load.items():
+            family.add_metric([device], getattr(asked, key))
+        yield family
+    inside = GaugeMetricFamily(
+        "cvunetd_inside", "Pictures at each stage, or waiting before it.", labels=["stage"]
+    )
+    for stage, count in snapshot.inside.items():
+        inside.add_metric([stage], count)
+    yield inside
 
 
 def memory(snapshot: Snapshot) -> Iterator[Metric]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
 
 from cvunet import errors as cvunet_errors
 from cvunet import foreground, matting, weights
 from cvunet.matting import Predictor
+from daemon.batcher import Allowance, warm_sizes
 from daemon.errors import DeviceError, InstallError, PictureError
+from daemon.gauges import Load, Pulse
 
 #: Of the time that a picture takes on one core; the rest is decoding and finishing.
 NETWORK_SHARE = 0.3
@@ -54,6 +57,42 @@ def open_predictors(
             count = max(1, round(cores * NETWORK_SHARE))
         predictors += [predictor] * count  # one and the same, for networks have no state
     return predictors
+
+
+@dataclass(slots=True)
+class Station:
+    """A model thread's place: its predictor, how much that stands, how it gets on."""
+
+    predictor: Predictor
+    allowance: Allowance
+    pulse: Pulse = field(default_factory=Pulse)
+
+    @property
+    def device(self) -> str:
+        """By name."""
+        return str(self.predictor.device)
+
+
+def loads(stations: Sequence[Station]) -> dict[str, Load]:
+    """What each device has been asked, of all its threads."""
+    found: dict[str, Load] = {}
+    for station in stations:
+        name, load = station.device, station.pulse.load
+        found[name] = found[name].beside(load) if name in found else load
+    return found
+
+
+def warm(stations: Sequence[Station], on_step: Callable[[str], object]) -> None:
+    """Run every batch size once with each predictor, so that the first picture is not slow."""
+    warmed: list[Predictor] = []
+    for station in stations:
+        if station.predictor in warmed:
+            continue
+        warmed.append(station.predictor)
+        for size in warm_sizes(station.allowance.most):
+            on_step(f"warming up {station.device} for batches of {size}")
+            with station.pulse.busy(size):
+                station.predictor.warm([size])
 
 
 def check_weights(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon import __version__, files
 from daemon.errors import describe
-from daemon.gauges import Histogram, Memory
+from daemon.gauges import Histogram, Load, Memory
 from daemon.hooks.notices import HookState
 from daemon.notify import Notifier
 
@@ -59,6 +59,10 @@ class Snapshot:
     folders: dict[str, FolderState] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
     """By device, of those that have their own."""
+    load: dict[str, Load] = field(default_factory=dict)
+    """By device: what it has been asked since the start."""
+    inside: dict[str, int] = field(default_factory=dict)
+    """By stage: pictures that are there, or wait before it."""
     stages: dict[str, Histogram] = field(default_factory=dict)
     pictures: Histogram | None = None
     """From being taken in to being published."""

@@ -170,5 +170,10 @@ def with_progress(service: Service, folder: HotFolder) -> None:
     total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
     ready = service.shelf.records.counts().get(folder.name, {}).get("done", 0)
     with tqdm(total=total, initial=min(ready, total), unit="picture") as bar:
-        service.on_done = lambda: bar.update()
+
+        def show() -> None:
+            bar.set_postfix(service.parts.engine.inside, refresh=False)
+            bar.update()
+
+        service.on_done = show
         service.run_once(is_patient=True)

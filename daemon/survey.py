@@ -33,6 +33,8 @@ class Survey:
             queue_size=self.shelf.queue.size,
             folders=self.folders(),
             memory=self.parts.engine.memory,
+            load=self.parts.engine.load,
+            inside=self.parts.engine.inside,
             stages={stage: timings.histogram for stage, timings in tally.stages.items()},
             pictures=tally.pictures.histogram,
             stalled=list(self.parts.vigil.reasons),

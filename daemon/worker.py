@@ -4,7 +4,6 @@ The only module of the daemon that knows `cvunet`. Pixels stay in here: paths go
 """
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import images
+from cvunet.errors import DeviceMemoryError
 from cvunet.matting import Predictor
 from daemon import decoding, finishing
+from daemon.batcher import Allowance, Batcher
 from daemon.errors import (
     Blame,
     DeviceError,
@@ -27,9 +28,9 @@ from daemon.errors import (
 )
 from daemon.files import open_regular
 from daemon.finishing import Finishing
-from daemon.gauges import Budget, Counter, Limits, Memory, Pulse, stage_of
+from daemon.gauges import Budget, Counter, Limits, Load, Memory, stage_of
 from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
-from daemon.predictors import translated
+from daemon.predictors import Station, loads, translated, warm
 from daemon.progress import Piece, Progress
 
 logger = logging.getLogger(__name__)
@@ -59,25 +60,27 @@ class Worker:
         self, predictors: Sequence[Predictor], limits: Limits, finishing: Finishing | None = None
     ) -> None:
         cv2.setNumThreads(1)  # the pools are the parallelism; OpenCV's own would fight them
-        self.predictors = list(predictors)
         # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
         is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
         self.max_batch = 1 if is_cpu_only else limits.max_batch
+        self.stations = [Station(one, Allowance(self.max_batch)) for one in predictors]
         self.limits = limits
         self.finishing = finishing or Finishing()
         self.budget = Budget(limits.memory_bytes)
         self.is_draining = threading.Event()
         self.upstream = Counter()
         self.progress = Progress()
-        self.ready: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self.downstream = Counter()
+        self.batcher: Batcher[Item] = Batcher(
+            limits.max_wait_s, is_more_coming=lambda: self.upstream.value > 0
+        )
         self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
         self.finishers = ThreadPoolExecutor(limits.finishers, "finish")
-        self.pulses = [Pulse() for _ in self.predictors]
         self.models = [
             threading.Thread(
-                target=self.serve, args=(one, pulse), name=f"model-{one.device}", daemon=True
+                target=self.serve, args=(one,), name=f"model-{one.device}", daemon=True
             )
-            for one, pulse in zip(self.predictors, self.pulses, strict=True)
+            for one in self.stations
         ]
         for thread in self.models:
             thread.start()
@@ -85,32 +88,41 @@ class Worker:
     @property
     def device(self) -> str:
         """The devices by name."""
-        return ", ".join(dict.fromkeys(str(predictor.device) for predictor in self.predictors))
+        return ", ".join(dict.fromkeys(station.device for station in self.stations))
 
     @property
     def depth(self) -> int:
         """Enough to decode the next batches while each device computes one."""
-        return 2 * self.max_batch * len(self.predictors) + self.limits.decoders
+        return 2 * self.max_batch * len(self.stations) + self.limits.decoders
 
     @property
     def memory(self) -> dict[str, Memory]:
         """Of each device that has its own."""
-        held = ((str(predictor.device), predictor.memory()) for predictor in self.predictors)
+        held = ((station.device, station.predictor.memory()) for station in self.stations)
         return {device: Memory(*sizes) for device, sizes in held if sizes is not None}
+
+    @property
+    def load(self) -> dict[str, Load]:
+        """Of each device, since the start."""
+        return loads(self.stations)
+
+    @property
+    def inside(self) -> dict[str, int]:
+        """Pictures at each stage, or waiting before it."""
+        return {
+            "decode": self.upstream.value,
+            "network": len(self.batcher),
+            "finish": self.downstream.value,
+        }
 
     def warm(self, on_step: Callable[[str], object]) -> None:
         """Run every batch size, so that the first picture is not the slow one."""
-        for predictor, pulse in zip(self.predictors, self.pulses, strict=True):
-            if predictor in self.predictors[: self.pulses.index(pulse)]:
-                continue  # it is warm already
-            for size in sorted({1, self.max_batch}):
-                on_step(f"warming up {predictor.device} for batches of {size}")
-                with pulse.busy(size):
-                    predictor.warm([size])
+        warm(self.stations, on_step)
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
         """Which model threads have ended, and what takes longer than it may at some stage."""
-        for thread, pulse in zip(self.models, self.pulses, strict=True):
+        for thread, station in zip(self.models, self.stations, strict=True):
+            pulse = station.pulse
             if not thread.is_alive():
                 yield f"thread {thread.name} has ended"
             elif pulse.is_overdue(monotonic, patience_s=patience_s):
@@ -132,7 +144,7 @@ class Worker:
         """Finish what is inside, then end all threads."""
         self.decoders.shutdown(wait=True)
         for _ in self.models:
-            self.ready.put(None)
+            self.batcher.end()
         for thread in self.models:
             thread.join()
         self.finishers.shutdown(wait=True)
@@ -147,7 +159,7 @@ class Worker:
                 return
             with self.progress.stage(item, "decode") as piece:
                 self.read(item, piece)
-            self.ready.put(item)
+            self.batcher.put(item)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         finally:
@@ -163,69 +175,58 @@ class Worker:
                 item.cost = self.budget.take(outlook.cost)
             item.picture, item.sha256 = decoding.decode(stream, item.task)
             with translated():
-                item.small = self.predictors[0].prepare(item.picture)
+                item.small = self.stations[0].predictor.prepare(item.picture)
 
     # --- stage 2: the network ------------------------------------------------------------
 
-    def serve(self, predictor: Predictor, pulse: Pulse) -> None:
+    def serve(self, station: Station) -> None:
         """A model thread: batches until it is told to end."""
-        while (first := self.ready.get()) is not None:
-            batch = self.gather(first)
+        while batch := self.batcher.take(station.allowance.size):
             try:
-                self.run_batch(predictor, pulse, batch)
+                self.run_batch(station, batch)
             except BaseException as error:  # noqa: BLE001  # the thread must outlive everything
                 for item in batch:
                     if not item.future.done():
                         self.fail(item, error)
             # A thread waiting for work must not keep the last batch's pixels alive.
-            del first, batch
+            del batch
 
-    def run_batch(self, predictor: Predictor, pulse: Pulse, batch: list[Item]) -> None:
+    def run_batch(self, station: Station, batch: list[Item]) -> None:
         """One batch through the network, then each picture to the finish pool."""
         began = time.perf_counter()
-        self.predict(predictor, pulse, batch)
-        seconds = (time.perf_counter() - began) / len(batch)
+        self.predict(station, batch)
+        seconds = time.perf_counter() - began
+        station.pulse.count(len(batch), seconds)
         for item in batch:
-            item.seconds["network"] = round(seconds, 4)
+            item.seconds["network"] = round(seconds / len(batch), 4)
             if not item.future.done():
+                self.downstream.add(1)
                 self.finishers.submit(self.finish, item)
 
-    def gather(self, first: Item) -> list[Item]:
-        """Up to ``max_batch`` items: what is there, and what is being decoded if it comes soon."""
-        batch = [first]
-        deadline = time.monotonic() + self.limits.max_wait_s
-        while len(batch) < self.max_batch:
-            wait_s = max(deadline - time.monotonic(), 0.0) if self.upstream.value > 0 else 0.0
-            try:
-                item = self.ready.get(timeout=wait_s) if wait_s else self.ready.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:  # the end; put it back for the outer loop
-                self.ready.put(None)
-                break
-            batch.append(item)
-        return batch
-
-    def predict(self, predictor: Predictor, pulse: Pulse, batch: list[Item]) -> None:
+    def predict(self, station: Station, batch: list[Item]) -> None:
         """Fill in the alphas. A batch that fails is halved, so that one picture fails alone."""
         try:
             names = [printable(item.task.source) for item in batch]
-            with translated(), pulse.busy(len(batch), names):
-                alphas = predictor.predict([item.small for item in batch if item.small is not None])
+            with translated(), station.pulse.busy(len(batch), names):
+                smalls = [item.small for item in batch if item.small is not None]
+                alphas = station.predictor.predict(smalls)
         except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
             problem = error  # outside the handler, so that its frames do not keep tensors alive
         else:
             for item, alpha in zip(batch, alphas, strict=True):
                 item.alpha = alpha
+            station.allowance.passed(len(batch))
             return
+        if isinstance(problem, DeviceMemoryError):
+            station.allowance.lower(len(batch))
         if len(batch) == 1 or isinstance(problem, DeviceError):
             for item in batch:
                 self.fail(item, problem)
             return
         logger.warning("a batch of %s failed and is halved: %s", len(batch), describe(problem))
         middle = len(batch) // 2
-        self.predict(predictor, pulse, batch[:middle])
-        self.predict(predictor, pulse, batch[middle:])
+        for part in (batch[:middle], batch[middle:]):
+            self.predict(station, part)
 
     # --- stage 3: finish -----------------------------------------------------------------
 
@@ -247,8 +248,10 @@ class Worker:
             done = self.report(item, identity, picture, verdict, result.shape)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
-            return
-        self.end(item, done)
+        else:
+            self.end(item, done)
+        finally:
+            self.downstream.add(-1)
 
     def report(
         self,

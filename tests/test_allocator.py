@@ -43,6 +43,6 @@ def test_freed_blocks_are_used_again():
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch):
     """musl has no mallopt."""
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
 
     assert not allocator.keep_blocks()

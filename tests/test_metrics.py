@@ -16,7 +16,7 @@ import yaml
 from daemon import disks
 from daemon.bulletin import Bulletin
 from daemon.endpoint import Page
-from daemon.gauges import Memory, Timings
+from daemon.gauges import Load, Memory, Timings
 from daemon.hooks.notices import HookState
 from daemon.report import FolderState, Snapshot
 from tests.service_kit import Kit
@@ -53,6 +53,8 @@ SNAPSHOT = Snapshot(
         "scans": FolderState("/scans", "/", 0, None, 0, 0, {"done": 0, "failed": 0}, {"event": 0}),
     },
     memory={"cuda:0": Memory(100, 1000)},
+    load={"cuda:0": Load(threads=1, busy_s=2.5, batches=4, pictures=20)},
+    inside={"decode": 3, "network": 8},
     stages={"decode": histogram(0.02, 0.3)},
     pictures=histogram(2.0),
     hooks={"on_done:shop": HookState(waiting=3, delivered=7, failed=1, retried=2, dropped=4)},
@@ -109,6 +111,11 @@ def bulletin() -> Bulletin:
         ('cvunetd_folder_polled{folder="hot"}', 1),
         ('cvunetd_device_memory_bytes{device="cuda:0"}', 100),
         ('cvunetd_device_memory_total_bytes{device="cuda:0"}', 1000),
+        ('cvunetd_device_threads{device="cuda:0"}', 1),
+        ('cvunetd_device_busy_seconds_total{device="cuda:0"}', 2.5),
+        ('cvunetd_batches_total{device="cuda:0"}', 4),
+        ('cvunetd_batch_pictures_total{device="cuda:0"}', 20),
+        ('cvunetd_inside{stage="network"}', 8),
         ('cvunetd_stage_seconds_bucket{le="0.01",stage="decode"}', 0),
         ('cvunetd_stage_seconds_bucket{le="0.025",stage="decode"}', 1),
         ('cvunetd_stage_seconds_bucket{le="0.25",stage="decode"}', 1),

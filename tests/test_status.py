@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon import disks, listing, status
-from daemon.gauges import Memory
+from daemon.gauges import Load, Memory
 from daemon.hooks.notices import Command, Hook, HookState, Subscriptions
 from daemon.hooks.outbox import Outbox
 from daemon.ledger import Ledger
@@ -231,6 +231,23 @@ def test_rates(bench: Bench):
         " 3 done and 0 failed in the last day"
     ) in lines
     assert "1 to do: 60 s at the last minute's rate" in lines
+
+
+def test_load_of_the_network(bench: Bench):
+    """How large batches are, how long a picture takes and how busy a device is."""
+    bench.lock.take("x")
+    load = {"cpu": Load(threads=2, busy_s=5.0, batches=40, pictures=100)}
+    snapshot = dataclasses.replace(SNAPSHOT, load=load, inside={"decode": 2, "finish": 1})
+    bench.report(dataclasses.replace(snapshot, started_at=NOW - 10, running=3))
+    idle = dataclasses.replace(snapshot, load={"cpu": Load(threads=2)}, running=0)
+
+    lines = bench.lines()
+    bench.report(idle)
+
+    assert "  in work: 2 at decode, 1 at finish" in lines
+    told = "  network on cpu: 100 pictures, 2.5 in a batch, 50 ms each, busy 25% of the time"
+    assert f"{told} since the start" in lines
+    assert not [line for line in bench.lines() if "network on" in line or "in work" in line]
 
 
 def test_device_memory(bench: Bench):

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from cvunet.errors import DeviceMemoryError
 from cvunet.images import Picture
 from daemon.errors import Blame
 from daemon.gauges import Limits, Memory
@@ -96,3 +97,48 @@ def test_memory_by_device():
     worker.close()
 
     assert worker.memory == {str(card.device): Memory(100, 1000)}
+
+
+class Small(Choosy):
+    """A card with room for two pictures at once."""
+
+    def predict(self, batch: Any) -> Any:
+        """`DeviceMemoryError` for more."""
+        answer = super().predict(batch)
+        if len(batch) > 2:
+            raise DeviceMemoryError("out of memory")
+        return answer
+
+
+def test_want_of_memory_is_remembered(task: Any):
+    """All come out; once a batch was too large, none of its size is tried again for long."""
+    card: Any = Small()
+    limits = Limits(max_batch=8, max_wait_s=0.5, decoders=2, finishers=1, memory_bytes=10**8)
+    worker = Worker([card], limits)
+    outcomes = []
+    for first in (10, 20):
+        futures = [worker.submit(task(level)) for level in range(first, first + 8)]
+        outcomes += [future.result(30) for future in futures]
+    worker.close()
+
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert max(card.batches) > 2
+    first_good = card.batches.index(2)
+    assert max(card.batches[first_good:]) <= max(4, card.batches[0] // 2)
+    assert worker.stations[0].allowance.size <= 2
+
+
+def test_load_and_places_are_counted(task: Any):
+    """By device over all of its threads; nothing is inside at the end."""
+    cpu: Any = Choosy()
+    limits = Limits(max_batch=8, max_wait_s=0.0, decoders=2, finishers=2, memory_bytes=10**8)
+    worker = Worker([cpu, cpu], limits)
+    futures = [worker.submit(task(level)) for level in (1, 2, 3)]
+    assert all(isinstance(future.result(30), Done) for future in futures)
+    worker.close()
+
+    load = worker.load[str(cpu.device)]
+    assert (load.threads, load.pictures) == (2, 3)
+    assert 1 <= load.batches <= 3
+    assert worker.inside == {"decode": 0, "network": 0, "finish": 0}
+    assert worker.device == str(cpu.device)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Protocol
 
-from daemon.gauges import Memory
+from daemon.gauges import Load, Memory
 from daemon.jobs import Outcome, Task
 
 
@@ -22,6 +22,14 @@ class Engine(Protocol):
     @property
     def memory(self) -> dict[str, Memory]:
         """Memory of each device that has its own; none for the machine's."""
+
+    @property
+    def load(self) -> dict[str, Load]:
+        """What each device has been asked since the start."""
+
+    @property
+    def inside(self) -> dict[str, int]:
+        """How many tasks are at each stage, or wait before it."""
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Begin a task. The future gets an outcome and never an exception."""

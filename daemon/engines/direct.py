@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
-from daemon.gauges import Memory
+from daemon.gauges import Load, Memory
 from daemon.jobs import Cancelled, Outcome, Task
 
 
@@ -21,6 +21,12 @@ class DirectEngine:
         self.held: list[tuple[Task, Future[Outcome]]] = []
         self.troubles: list[str] = []
         self.memory: dict[str, Memory] = {}
+        self.load: dict[str, Load] = {}
+
+    @property
+    def inside(self) -> dict[str, int]:
+        """What is kept."""
+        return {"held": len(self.held)}
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Run a task now, or keep it until `run_held`."""
