@@ -31,7 +31,8 @@ def look(stream: BinaryIO, task: Task) -> Outlook:
     with translated():
         outline = images.outline(stream, max_pixels=task.max_pixels)
     pixels = outline.width * outline.height
-    each = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
+    finishing = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
+    each = max(finishing, outline.decoding_bytes_per_pixel)
     canvas = task.rendering.framing.canvas_pixels
     return Outlook(identity, pixels, each * max(pixels, canvas))
 
