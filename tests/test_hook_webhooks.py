@@ -1,6 +1,7 @@
 """Webhooks: a real HTTPS server on this machine, whose certificate a test's own authority signs."""
 
 import json
+import logging
 import socket
 import ssl
 import threading
@@ -405,6 +406,22 @@ def test_plain_http_to_the_world(opened: Open):
 
     assert isinstance(reply, Troubled)
     assert "only https goes there" in reply.reason
+
+
+def test_nothing_secret_is_logged(
+    receiver: Receiver, opened: Open, caplog: pytest.LogCaptureFixture
+):
+    """Not even with log.level: debug, by us or by the library, in good and in bad."""
+    caplog.set_level(logging.DEBUG)
+    receiver.answer = lambda request: Answer(404, body=b"no such hook")
+    replies = [opened(receiver.url()).send(notice())]
+    replies += [opened(receiver.url(), ca_file=None).send(notice())]
+    replies += [opened(receiver.url(), allow_private=False).send(notice())]
+
+    shown = caplog.text + repr(replies)
+    assert "no such hook" in shown
+    assert "token" not in shown
+    assert KEY.decode() not in shown
 
 
 def test_secrets_are_not_shown():
