@@ -178,6 +178,15 @@ def test_deep_jpeg_2000_of_an_unusual_kind_is_refused():
         images.read(io.BytesIO(data), max_pixels=kit.LIMIT)
 
 
+def test_jpeg_2000_of_more_than_16_bits_is_refused():
+    """Of 24, which nobody makes: the decoder rounds white to black there, too."""
+    data = bytearray(kit.file_of(Image.new("RGB", (64, 64), (255, 255, 255)), "JPEG2000"))
+    data[data.index(b"ihdr") + 14] = 23
+
+    with pytest.raises(ImageError, match="JPEG 2000 of 24 bits"):
+        images.read(io.BytesIO(data), max_pixels=kit.LIMIT)
+
+
 def test_profile_of_a_jpeg_2000():
     """Which Pillow does not hand on."""
     profile = kit.rgb_profile(kit.P3, kit.SRGB_CURVE)
