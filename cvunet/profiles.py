@@ -67,6 +67,7 @@ def _told(image: Image.Image, exif: Image.Exif, head: Head, warnings: list[str])
     """The profile of what is told otherwise than by one."""
     if image.mode == "CMYK":
         warnings.append("it is CMYK without a colour profile: its colours are approximate")
+        return None
     if head.space is not None and head.space not in heads.JP2_KNOWN:
         warnings.append(f"its colours are of JPEG 2000's space {head.space}: {UNUSED}")
     if isinstance(image.info.get("srgb"), int):  # PNG's chunk; a text may have that name
