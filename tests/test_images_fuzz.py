@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvunet import images
+from cvunet import images, profiles
 from cvunet.errors import ImageError
 from tests import pictures_kit as kit
 from tests.test_images_spaces import avif, cicp, gama, png
@@ -95,5 +95,6 @@ def test_changed_bytes_give_a_picture_or_our_error(name: str):
         held = picture.rgb.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
         assert {height, width} == {outline.height, outline.width}
         assert held <= outline.bytes_per_pixel(depth) * height * width
+        assert max(profiles.colour_from_srgb((9, 99, 9), picture.profile)) <= 255
 
     assert refused < TRIES, "nothing was read at all: the changes are too rough to tell anything"
