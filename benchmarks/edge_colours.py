@@ -32,7 +32,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """``levels`` of 255 for each of `PARTS` by way; ``right`` is the last part's share."""
+    """``levels`` of 255 for each of `PARTS` by way; ``right`` is the last part's share.
+
+    Levels are sums over a part by the pixels of the whole band, so that a picture in which little
+    is right counts little there.
+    """
 
     levels: dict[str, tuple[float, float, float]]
     right: float
@@ -59,9 +63,8 @@ def measure(task: Task) -> Errors:
         ways["refine"] = multilevel.estimate
 
     def error(colours: Pixels, part: NDArray[np.bool_]) -> float:
-        if not part.any():
-            return float("nan")
-        return float(np.abs(colours[part].astype(np.float32) - sample.colours[part]).mean())
+        differences = np.abs(colours[part].astype(np.float32) - sample.colours[part])
+        return float(differences.mean(1).sum() / max(soft.sum(), 1))
 
     levels = {}
     for name, way in ways.items():
@@ -79,15 +82,16 @@ def table(rows: dict[str, list[Errors]]) -> str:
     for name in next(iter(rows.values()))[0].levels:
         cells = []
         for answers in rows.values():
-            for index in range(len(PARTS)):
-                left = float(np.nanmean([answer.levels[name][index] for answer in answers]))
-                photo = float(np.nanmean([answer.levels["photo"][index] for answer in answers]))
-                cells.append(f"{left:.1f} ({left / photo:.2f})")
+            shares = 1.0, 1.0, float(np.mean([answer.right for answer in answers]))
+            for index, share in enumerate(shares):
+                left = float(np.mean([answer.levels[name][index] for answer in answers]))
+                photo = float(np.mean([answer.levels["photo"][index] for answer in answers]))
+                cells.append(f"{left / share:.1f} ({left / photo:.2f})")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    shares = ", ".join(
+    told = ", ".join(
         f"{title}: {np.mean([answer.right for answer in answers]):.0%}"
         for title, answers in rows.items()
     )
     return "\n".join(
-        [*lines, "", f"The shipped alpha is right to {RIGHT} in so much of the band: {shares}."]
+        [*lines, "", f"The shipped alpha is right to {RIGHT} in so much of the band: {told}."]
     )

@@ -101,8 +101,11 @@ def _encode_by_pillow(
 
 
 def _has_hidden_colours(pixels: Samples) -> bool:
-    """Colours under alpha 0, as `output.bleed` leaves them."""
-    return pixels.shape[2:] == (4,) and bool(pixels[pixels[..., 3] == 0].any())
+    """Colours under alpha 0, as `output.bleed` leaves them: more pixels of something than seen."""
+    if pixels.shape[2:] != (4,):
+        return False
+    whole = np.ascontiguousarray(pixels).view(np.int32)[..., 0]
+    return cv2.countNonZero(whole) > cv2.countNonZero(cv2.extractChannel(pixels, 3))
 
 
 def _encode_png(pixels: Samples, profile: bytes | None, metadata: Metadata) -> bytes:

@@ -13,7 +13,7 @@ from cvunet import bombs
 
 PNG_CHUNKS = 10_000  # before the pixels; a dozen is usual
 BOXES = 4096  # on one level; an AVIF of many tiles has hundreds
-PNG_START, PNG_GREY = 8, 0
+PNG_START = 8
 PPM_BYTES = 1024  # of its head, comments included
 NCLX, ICC_KINDS = b"nclx", (b"prof", b"rICC")
 CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000 without boxes: SOC, SIZ
@@ -36,11 +36,10 @@ class CodePoints:
 class Head:
     """``bits`` of a sample, 0 if not told; ``profile`` is ICC; ``space`` a number of JPEG 2000's.
 
-    ``is_grey`` is told of PNG alone. AVIF has ``points`` only where it has no profile.
+    AVIF has ``points`` only where it has no profile.
     """
 
     bits: int = 0
-    is_grey: bool = False
     points: CodePoints | None = None
     profile: bytes | None = None
     space: int | None = None
@@ -65,20 +64,20 @@ def read(stream: BinaryIO, kind: str | None) -> Head:
 
 def _png(stream: BinaryIO) -> Head:
     stream.seek(PNG_START)
-    bits, kind, points = 0, -1, None
+    bits, points = 0, None
     for _ in range(PNG_CHUNKS):
         length, name = struct.unpack(">I4s", stream.read(8))
         if name in (b"IDAT", b"IEND"):
             break
         if name == b"IHDR":
-            bits, kind = struct.unpack(">8xBB", stream.read(10))
-            length -= 10
+            (bits,) = struct.unpack(">8xB", stream.read(9))
+            length -= 9
         elif name == b"cICP" and length == 4:
             primaries, transfer, _, is_full = stream.read(4)
             points = CodePoints(primaries, transfer, is_full_range=is_full == 1)
             length = 0
         stream.seek(length + 4, 1)
-    return Head(bits, kind == PNG_GREY, points)
+    return Head(bits, points)
 
 
 def _ppm(stream: BinaryIO) -> Head:

@@ -37,9 +37,10 @@ def settle(
 ) -> tuple[Image.Image, bytes | None]:
     """The image, in a mode that `convert` makes RGB without loss, and the profile of that RGB.
 
-    CMYK and Lab are converted to sRGB. What a file says of its colours counts in the order of PNG's
-    third edition, section 4.3: code points, ICC profile, sRGB, gamma and chromaticities; then EXIF.
-    What cannot be used is ignored with a warning, and the next one counts.
+    CMYK, Lab and what has a profile of one way only are converted to sRGB. What a file says of its
+    colours counts in the order of PNG's third edition, section 4.3: code points, ICC profile, sRGB,
+    gamma and chromaticities; then EXIF. What cannot be used is ignored with a warning, and the next
+    one counts.
     """
     points = _points(image, head)
     if points is not None and image.mode in RGB_MODES:
@@ -50,7 +51,7 @@ def settle(
     data = image.info.get("icc_profile") or head.profile
     if data:
         try:
-            return _settled(image, data)
+            return _settled(image, data, warnings)
         except BROKEN as error:
             warnings.append(f"its colour profile cannot be used and is ignored: {error}")
     return image, _told(image, exif, head, warnings)
@@ -67,6 +68,7 @@ def _told(image: Image.Image, exif: Image.Exif, head: Head, warnings: list[str])
     """The profile of what is told otherwise than by one."""
     if image.mode == "CMYK":
         warnings.append("it is CMYK without a colour profile: its colours are approximate")
+        return None
     if head.space is not None and head.space not in heads.JP2_KNOWN:
         warnings.append(f"its colours are of JPEG 2000's space {head.space}: {UNUSED}")
     if isinstance(image.info.get("srgb"), int):  # PNG's chunk; a text may have that name
@@ -99,7 +101,9 @@ def _measured(image: Image.Image, warnings: list[str]) -> bytes | None:
         return None
 
 
-def _settled(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes | None]:
+def _settled(
+    image: Image.Image, data: bytes, warnings: list[str]
+) -> tuple[Image.Image, bytes | None]:
     if len(data) > bombs.METADATA_BYTES:
         raise ValueError("it is too large")
     (size,) = struct.unpack_from(">I", data)
@@ -113,11 +117,21 @@ def _settled(image: Image.Image, data: bytes) -> tuple[Image.Image, bytes | None
     if mode is None or (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and not is_grey):
         raise ValueError(f"it is for {space}, the picture is {image.mode}")
     _check_contrast(profile, mode)
+    kept = data if mode == "RGB" else icc.grey_twin(data) if mode == "L" else None
+    if kept is not None and _leads_back(kept):
+        return image, kept
     if mode == "RGB":
-        return image, data
-    if mode == "L" and (twin := icc.grey_twin(data)) is not None:
-        return image, twin
+        warnings.append("its colour profile leads one way only: it is converted to sRGB of 8 bits")
     return _converted(image.convert(mode), profile, _srgb()), None
+
+
+def _leads_back(profile: bytes) -> bool:
+    """Scanners' profiles may have no way from other spaces, which backgrounds would need."""
+    try:
+        colour_from_srgb((128, 128, 128), profile)
+    except BROKEN:
+        return False
+    return True
 
 
 def _check_contrast(profile: Profile, mode: str) -> None:

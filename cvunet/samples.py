@@ -86,6 +86,8 @@ def deep_colours(
     Two decoders must agree on the picture, else the 8 bits of the first are used, with a warning.
     """
     bits = bits_of(image, head)
+    if image.format == "JPEG2000" and bits > 16:
+        raise _refused(bits)
     if image.format not in DEEP or is_deep_grey(image) or not 8 < bits <= 16:
         return None
     if image.format == "TIFF" and not _is_plain_tiff(image):
@@ -98,11 +100,15 @@ def deep_colours(
         if _agree(deep, image):
             return deep
     if image.format == "JPEG2000":  # of more than 8 bits Pillow makes white black
-        raise ImageError(f"a JPEG 2000 of {bits} bits of an unusual kind: save it as TIFF or PNG")
+        raise _refused(bits)
     warnings.append(
         f"its {bits} bit colours are of an unusual kind: only their upper 8 bits are used"
     )
     return None
+
+
+def _refused(bits: int) -> ImageError:
+    return ImageError(f"a JPEG 2000 of {bits} bits of an unusual kind: save it as TIFF or PNG")
 
 
 def _is_plain_tiff(image: ImageFile.ImageFile) -> bool:

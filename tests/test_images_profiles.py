@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from cvunet import images, profiles
+from cvunet import images, matting, profiles
 from cvunet.depth import to_bytes
+from tests import pictures_kit as kit
 
 LIMIT = 10**6
 RED = (255, 0, 0)
@@ -198,6 +199,36 @@ def test_colours_go_to_the_profile_and_back():
     assert colour == pytest.approx((30, 200, 10), abs=10)
     back = profiles.to_srgb(np.array([[colour]], np.uint8), SWAPPED_PROFILE)
     assert back[0, 0].tolist() == pytest.approx([10, 200, 30], abs=2)
+
+
+def one_way_profile() -> bytes:
+    """A scanner that sees red and blue exchanged, by a table of CIELAB and no way back."""
+    axis = np.linspace(0, 1, 6)
+    shares = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    lab = kit.lab_of(kit.srgb_to_linear(shares[:, ::-1]), kit.SRGB)
+    levels = np.round(lab * (2.55, 1, 1) + (0, 128, 128)).clip(0, 255).astype(np.uint8)
+    matrix = b"".join(kit.s15(float(value)) for value in np.eye(3).ravel())
+    table = b"mft1\0\0\0\0" + bytes((3, 3, 6, 0)) + matrix + 3 * bytes(range(256))
+    table += levels.tobytes() + 3 * bytes(range(256))
+    return kit.icc(b"RGB ", {b"A2B0": table}, kind=b"scnr", connection=b"Lab ")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_a_profile_that_leads_one_way_is_used_up(mode: str):
+    """As some scanners' do: no background could be brought into their space."""
+    image = Image.new("RGB", (8, 8), RED).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(100)
+
+    result, picture = kit.cut(
+        kit.file_of(image, "PNG", icc_profile=one_way_profile()),
+        settings=matting.Finish(background=(255, 255, 255)),
+    )
+
+    assert picture.profile is None
+    assert picture.rgb[4, 4].tolist() == pytest.approx([0, 0, 255], abs=6)
+    assert "leads one way only" in " ".join(picture.warnings)
+    assert "icc_profile" not in Image.open(io.BytesIO(result)).info
 
 
 def test_lab_is_converted():
