@@ -83,7 +83,9 @@ class Ledger(Database):
                 f"{self.path}: written by a newer cvunetd (version {version}, this one knows"
                 f" {VERSION}): upgrade, or set another state_dir"
             )
-        if is_read_only and 0 < version < VERSION:
+        if is_read_only and not version:
+            raise InstallError(f"{self.path}: holds nothing yet: start the daemon, which fills it")
+        if is_read_only and version < VERSION:
             raise InstallError(
                 f"{self.path}: written by an older cvunetd (version {version}, this one reads"
                 f" {VERSION}): start the daemon, which brings it up to date"

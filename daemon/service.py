@@ -51,7 +51,7 @@ class Service:
         self.on_done: Callable[[], object] = lambda: None
         parts.intake.on_step = self.look
         if parts.retention is not None:
-            parts.retention.on_step = self.attend
+            parts.retention.on_step = self.look
 
     # --- the loop -------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Service:
         self.parts.vigil.attend(self.next_sweep, monotonic=self.clocks.monotonic())
 
     def look(self) -> None:
-        """In the middle of a sweep, which may be long."""
+        """In the middle of a sweep or a deletion, which may be long: until its end none is due."""
         self.parts.vigil.look(monotonic=self.clocks.monotonic())
         self.attend()
 
@@ -265,4 +265,5 @@ class Service:
                 self.parts.notifier.extend()
             with self.parts.suspension.guarding():
                 self.receive(TICK_S)
-            self.attend()
+            # No folder is looked at any more.
+            self.parts.vigil.attend({}, monotonic=self.clocks.monotonic())

@@ -47,7 +47,7 @@ class Vigil:
         """What made no progress when last looked, for people."""
 
     def look(self, *, monotonic: float) -> None:
-        """A sweep gets on: it has begun, or has seen some more files."""
+        """A sweep gets on: it has begun, or has seen some more files; or a deletion has."""
         self.looked_at = monotonic
 
     def attend(self, due: Mapping[str, float], *, monotonic: float) -> None:

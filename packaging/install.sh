@@ -132,7 +132,7 @@ install_files() {
     for name in operations systemd monitoring output; do
         run install -D -m 0644 "$SOURCE/docs/$name.md" "$HOME_OF_PROGRAM/share/doc/cvunetd/$name.md"
     done
-    if [ ! -e "$LINK" ] || is_ours "$LINK"; then
+    if { [ ! -e "$LINK" ] && [ ! -L "$LINK" ]; } || is_ours "$LINK"; then
         run ln -sfn "$HOME_OF_PROGRAM/bin/cvunetd" "$LINK"
     else
         echo "= $LINK is not ours and stays as it is"

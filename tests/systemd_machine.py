@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 BOOT_S = 90.0
 COMMAND_S = 120.0
 CONSOLE_LINES = 15
+#: The exit status that says so; a fault in here ends with another.
+NO_BOOT = 3
 UNIT = "cvunetd.service"
 PROGRAMS = ("systemd-nspawn", "nsenter", "systemctl", "setpriv", "mount", "umount")
 #: In the machine: the interpreter and the libraries that run these tests. Where they lie here, the
@@ -310,4 +312,4 @@ def build_wheel(source: Path, out: Path) -> Path:
 if __name__ == "__main__":
     why_not = obstacle()
     sys.stdout.write(f"{why_not or 'a systemd of its own boots here'}\n")
-    sys.exit(1 if why_not else 0)
+    sys.exit(NO_BOOT if why_not else 0)

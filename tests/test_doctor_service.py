@@ -4,6 +4,8 @@ import dataclasses
 import importlib.util
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,24 @@ def test_damaged_ledger(base: Path):
     assert "not a database" in damaged.text
     assert findings(base)["ledger"].result is Result.PASS
     assert (base / "state/old" / ledger.FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "mend"),
+    [
+        (0, "start the daemon, which fills it"),
+        (1, "start the daemon, which brings it up to date"),
+        (99, "upgrade, or set another state_dir"),
+    ],
+)
+def test_ledger_of_another_version_is_not_put_aside(base: Path, version: int, mend: str):
+    """It is whole; what helps is another program."""
+    (base / "state").mkdir()
+    with closing(sqlite3.connect(base / "state" / ledger.FILE)) as db:
+        db.execute(f"PRAGMA user_version = {version}")
+    found = findings(base)["ledger"]
+
+    assert (found.result, found.mend) == (Result.FAIL, mend)
 
 
 def test_folder_that_stands_by(base: Path):

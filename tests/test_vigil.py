@@ -73,6 +73,42 @@ def test_missed_sweep_keeps_signs_out(kit: Kit, heard: list[str]):
     assert signs(heard) == before
 
 
+def test_long_drain_is_no_missed_sweep(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Folders are not looked at while the daemon stops, and nobody complains."""
+    kit = Kit(tmp_path, is_held=True)
+    names = [f"{number}.jpg" for number in range(6)]
+    for name in names:
+        kit.drop(name)
+    kit.pass_time(4)
+    held, kit.engine.held = kit.engine.held, []
+
+    def receive(wait_s: float) -> None:
+        kit.time.seconds += 80
+        task, future = held.pop()
+        future.set_result(kit.engine.work(task))
+        type(kit.service).receive(kit.service, 0)
+
+    kit.service.receive = receive  # type: ignore[method-assign]  # each picture takes that long
+    kit.service.shutdown()
+
+    assert kit.service.parts.delivery.tally.done == len(names)
+    assert "no progress" not in caplog.text
+
+
+def test_long_deletion_is_progress(kit: Kit, heard: list[str], caplog: pytest.LogCaptureFixture):
+    """Signs come all through it."""
+    retention = kit.service.parts.retention
+    assert retention is not None
+    kit.pass_time(1)
+    before = signs(heard)
+    for _ in range(30):
+        kit.time.seconds += 10
+        retention.on_step()
+
+    assert signs(heard) - before == 30
+    assert "no progress" not in caplog.text
+
+
 def test_ledger_that_does_not_answer_is_standby(kit: Kit, heard: list[str]):
     """Told as such and tried again; no reason to be killed."""
     kit.service.shelf.ledger.close()

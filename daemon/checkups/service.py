@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon import database
 from daemon import ledger as ledgers
 from daemon.findings import Finding, Scene, failed, passed, skipped, warned
 from daemon.status import from_ledger
@@ -62,9 +63,17 @@ def ledger(scene: Scene) -> Iterator[Finding]:
     if not trouble:
         yield passed("ledger", f"{path} can be read")
         return
-    old, files = shlex.quote(str(scene.state / "old")), f"{shlex.quote(str(path))}*"
-    stop, start = (f"systemctl {verb} cvunetd" if unit_file() else "true" for verb in WORDS)
-    yield failed("ledger", trouble, f"{stop}; mkdir -p {old} && mv {files} {old}/ && {start}")
+    yield failed("ledger", trouble, remedy(trouble, path))
+
+
+def remedy(trouble: str, path: Path) -> str:
+    """A damaged ledger is put aside; any other trouble says what to do, or is the disk's."""
+    if database.DAMAGED in trouble:
+        stop, start = (f"systemctl {verb} cvunetd" if unit_file() else "true" for verb in WORDS)
+        old, files = shlex.quote(str(path.parent / "old")), f"{shlex.quote(str(path))}*"
+        return f"{stop}; mkdir -p {old} && mv {files} {old}/ && {start}"
+    advice = trouble.rpartition(": ")[2]
+    return advice if advice.startswith(("start ", "upgrade")) else "dmesg | tail"
 
 
 def unit(scene: Scene) -> Iterator[Finding]:
