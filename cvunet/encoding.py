@@ -5,6 +5,7 @@ import itertools
 import struct
 from typing import Any, BinaryIO, Literal
 
+import cv2
 import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
