@@ -2,7 +2,7 @@
 
 Between what a run started from and what it became there often lie better weights than both
 (Model soups, Wortsman et al. 2022, arXiv:2203.05482; robust fine-tuning, arXiv:2109.01903): the
-mean, taken parameter by parameter, with ``--mean-with``.
+mean, taken parameter by parameter, with ``--mean-with``; the run's ``--share`` in it is a half.
 """
 
 import argparse
@@ -44,8 +44,11 @@ def provenance(state: dict[str, Any]) -> dict[str, Any]:  # Any: plain values
 
 
 @torch.no_grad()
-def mix(model: CVUNet, other: CVUNet) -> None:
-    """Put the mean of both into ``model``; `TrainingError` if they are two kinds of networks."""
+def mix(model: CVUNet, other: CVUNet, *, share: float) -> None:
+    """Put the mean of both into ``model``, which has a ``share`` of 0..1 in it.
+
+    `TrainingError` if they are two kinds of networks.
+    """
     theirs = other.state_dict()
     if {k: v.shape for k, v in theirs.items()} != {
         k: v.shape for k, v in model.state_dict().items()
@@ -53,11 +56,16 @@ def mix(model: CVUNet, other: CVUNet) -> None:
         raise TrainingError("the weights to take the mean with are of another network")
     for name, value in model.state_dict().items():
         if value.is_floating_point():  # counters stay the run's
-            value.lerp_(theirs[name], 0.5)
+            value.lerp_(theirs[name], 1 - share)
 
 
 def export(
-    run: Path, file: Path, *, mean_with: Path | None = None, trunk_scale: float | None = None
+    run: Path,
+    file: Path,
+    *,
+    mean_with: Path | None = None,
+    share: float = 0.5,
+    trunk_scale: float | None = None,
 ) -> str:
     """Write the weights and enter them in the manifest beside them; their sha256.
 
@@ -74,7 +82,8 @@ def export(
     model.load_state_dict(state["average"])
     known = provenance(state)
     if mean_with is not None:
-        mix(model, weights.load(mean_with))
+        mix(model, weights.load(mean_with), share=share)
+        known["share"] = share
         known["mean_with"] = hashlib.sha256(mean_with.read_bytes()).hexdigest()
     digest = weights.save(file, model, config=config, provenance=known)
     weights.record(file.with_name(MANIFEST), file.name, digest, file.stat().st_size)
@@ -88,6 +97,7 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="folder of a run, with its checkpoint")
     parser.add_argument("file", type=Path, help="weights file to write")
     parser.add_argument("--mean-with", type=Path, help="weights file to take the mean with")
+    parser.add_argument("--share", type=float, default=0.5, help="of the run in that mean, 0 to 1")
     parser.add_argument("--trunk-scale", type=float, help="the trunk's side over the input's")
     options = parser.parse_args()
     try:
@@ -95,6 +105,7 @@ def main() -> int:
             options.run,
             options.file,
             mean_with=options.mean_with,
+            share=options.share,
             trunk_scale=options.trunk_scale,
         )
     except CvunetError as error:
