@@ -79,6 +79,35 @@ def test_every_validation_photo_is_a_case(data: Path) -> None:
     assert {case.source for case in found} == {"salient", "ccp"}
 
 
+def test_windows_that_the_subject_fills_are_cases(tmp_path: Path) -> None:
+    """The same in every run; photos without such a window have none."""
+    training_kit.write_shards(tmp_path)
+    large, thin = np.zeros((2, 300, 300), np.uint8)
+    cv2.circle(large, (150, 150), 100, 255, -1)
+    cv2.line(thin, (0, 0), (299, 299), 255, 3)
+    rng = np.random.default_rng(5)
+    pictures = {"large": large, "thin": thin}
+    members = {
+        f"{name}{suffix}": training_kit.encoded(pixels, suffix)
+        for name, mask in pictures.items()
+        for suffix, pixels in (
+            (".webp", rng.integers(0, 255, (300, 300, 3)).astype(np.uint8)),
+            (".png", mask),
+        )
+    }
+    training_kit.write_shard(tmp_path / "salient-val-00.tar", members)
+    sources = samples.open_sources(tmp_path, "val")
+
+    first, second = (cases.filling(sources) for _ in range(2))
+
+    assert [case.name for case in first] == ["large"]
+    rgb, alpha = first[0].load()
+    assert rgb.shape == (*alpha.shape, 3)
+    assert min(alpha.shape) >= cases.FILLING_PX
+    assert 0.5 <= alpha.mean() / 255 <= 0.9
+    assert np.array_equal(alpha, second[0].load()[1])
+
+
 def test_a_folder_of_alphas_is_scored(tmp_path: Path) -> None:
     """Grey, 16 bit or an RGBA's alpha; the truth itself has no error."""
     truth = training_kit.disc(12)

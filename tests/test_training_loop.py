@@ -228,6 +228,26 @@ def test_an_export_may_lie_between_start_and_end(tmp_path: Path) -> None:
     assert (content["config"]["trunk_scale"], content["provenance"]["mean_with"]) == (0.5, digest)
 
 
+def test_the_run_may_have_any_share_in_the_mean(tmp_path: Path) -> None:
+    """A quarter of the way from the start, and that is on record."""
+    made = trainer(tmp_path, training_kit.recipe())
+    made.run()
+    start, end, near = (tmp_path / f"{name}.pth" for name in ("start", "end", "near"))
+    with torch.no_grad():
+        made.model.state_dict()["head.bias"].fill_(2.0)
+    digest = weights.save(start, made.model, config=made.recipe.network, provenance={})
+    weights.record(tmp_path / "manifest.yaml", start.name, digest, start.stat().st_size)
+    export.export(tmp_path / "run", end)
+
+    export.export(tmp_path / "run", near, mean_with=start, share=0.25)
+
+    first, last, found = (
+        weights.load(file).state_dict()["head.bias"] for file in (start, end, near)
+    )
+    assert torch.allclose(found, 0.75 * first + 0.25 * last, atol=1e-3)
+    assert torch.load(near, weights_only=True)["provenance"]["share"] == 0.25
+
+
 def test_the_mean_is_of_one_kind_of_network(tmp_path: Path) -> None:
     """Another width is refused, with a line that says so."""
     made = trainer(tmp_path, training_kit.recipe())

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cvunet.training import composites, samples, shards
+from cvunet.training import augment, composites, samples, shards
 from cvunet.training.samples import Photo, Sources
 from cvunet.training.shards import Member, Pixels
 
 COMPOSITES = 500
 COMPOSITE_SIDE_PX = 512
 SEED = 2026
+FILLING_PX = 90  # smaller windows are too blurred to tell anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,29 @@ def photos(sources: Sources) -> list[Case]:
         *(case("salient", photo) for photo in sources.salient),
         *(case("people", photo) for photo in sources.people),
     ]
+
+
+def filling(sources: Sources) -> list[Case]:
+    """Windows of the validation photos that the subject fills, of those that have such a one.
+
+    The photos themselves show most subjects whole; people drop many that are cut off by the frame.
+    """
+    cases = []
+    for number, photo in enumerate([*sources.salient, *sources.people]):
+        _, alpha = samples.load_photo(photo)
+        window = augment.draw_zoom(np.random.default_rng([SEED, number]), alpha)
+        shown = alpha[window]
+        is_filled = augment.FILLED[0] <= shown.mean() / 255 <= augment.FILLED[1]
+        if is_filled and min(shown.shape) >= FILLING_PX:
+            load = partial(cut, photo, window)
+            cases.append(Case("filling", "filling", Path(photo.rgb.name).stem, load))
+    return cases
+
+
+def cut(photo: Photo, window: tuple[slice, slice]) -> tuple[Pixels, Pixels]:
+    """A window of a photo and of its mask."""
+    rgb, alpha = samples.load_photo(photo)
+    return np.ascontiguousarray(rgb[window]), np.ascontiguousarray(alpha[window])
 
 
 def laid_over(sources: Sources, count: int = COMPOSITES) -> list[Case]:

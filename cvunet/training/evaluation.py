@@ -26,7 +26,7 @@ from cvunet.training.tables import Figures, table
 
 logger = logging.getLogger(__name__)
 
-SETS = ("salient", "people", "composites")
+SETS = ("salient", "people", "composites", "filling")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ def choose(options: argparse.Namespace) -> list[Case]:
     """The cases of the sets asked for, thinned evenly if ``--every`` says so."""
     sources = samples.open_sources(options.data, "val")
     every = [*cases.photos(sources), *cases.laid_over(sources)]
+    if "filling" in (options.sets or SETS):  # looks through all masks
+        every += cases.filling(sources)
     return [case for case in every if case.set in (options.sets or SETS)][:: options.every]
 
 
