@@ -37,6 +37,7 @@ class Samples:
     """What was seen of a process while it ran."""
 
     main_s: float = 0.0
+    peak_mb: float = 0.0
     resident_mb: list[float] = field(default_factory=list)
 
 
@@ -67,7 +68,7 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
         main_s=samples.main_s,
-        peak_mb=usage.ru_maxrss * 1024 / MEGA,
+        peak_mb=samples.peak_mb,
         resident_mb=tuple(samples.resident_mb),
     )
 
@@ -78,7 +79,8 @@ def watch(process: int, samples: Samples, is_over: Callable[[], bool]) -> None:
         try:
             samples.main_s = thread_seconds(process, process)
             samples.resident_mb.append(resident_mb(process))
-        except (OSError, IndexError):  # it ends while we look
+            samples.peak_mb = peak_mb(process)
+        except (OSError, IndexError, StopIteration):  # it ends while we look
             return
         time.sleep(SAMPLE_S)
 
@@ -103,6 +105,17 @@ def resident_mb(process: int) -> float:
     """Memory of a process that lies in RAM."""
     text = Path(f"/proc/{process}/statm").read_text(encoding="ascii")
     return int(text.split()[1]) * PAGE_BYTES / MEGA
+
+
+def peak_mb(process: int) -> float:
+    """The most that a process has had in RAM so far.
+
+    `wait4` would tell that of the process which it came from, if that was more: who draws large
+    photos has.
+    """
+    text = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    line = next(line for line in text.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / MEGA
 
 
 def medians(usages: Sequence[Usage]) -> Usage:

@@ -10,7 +10,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 #: Blocks up to this size are kept when they are freed: the most that glibc takes.
 KEPT_BYTES = 32 * 1024 * 1024
 #: So much may lie free at the end of the heap.
-SPARE_BYTES = 512 * 1024 * 1024
+SPARE_BYTES = 128 * 1024 * 1024
 #: Heaps. More threads than heaps share them; each heap keeps blocks of its own.
 HEAPS = 4
 
