@@ -9,15 +9,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from daemon.errors import Blame
-from daemon.gauges import Limits
-from daemon.jobs import Failed, Outcome, Task
-from daemon.worker import Worker
 from tests.hooks_kit import Ears
+from tests.schema_kit import opaque_work, validator_of
 from tests.service_kit import Kit
 from tests.test_manifest_schema import faults, picture
 from tests.test_outbox import HOOKS, serve, told
-from tests.test_worker_batch import Choosy
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "hook.schema.json"
 EVENTS = ("done", "failed", "drop_closed")
@@ -27,32 +23,21 @@ Json = dict[str, Any]  # Any: JSON
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
     """Of the schema, which is one itself."""
-    schema = json.loads(SCHEMA.read_text())
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return validator_of(SCHEMA)
 
 
 @pytest.fixture
 def payloads(tmp_path: Path) -> Iterator[dict[str, Json]]:
     """By event; of the real worker round a network that finds everything opaque."""
-    predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
-    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits)
-
-    def work(task: Task) -> Outcome:
-        if "bad" in task.source.name:
-            return Failed(Blame.FILE, "cannot be decoded", is_final=True)
-        return worker.submit(task).result(30)
-
     ears = Ears()
     output = {"content": "both", "drop_idle_s": 5}
     settings = {"hooks": HOOKS, "output": output}
-    kit = Kit(tmp_path, work=work, settings=settings, open_sender=ears)
-    for name in ("cat.png", "bad.png"):
-        kit.drop(name, picture(50))
-    serve(kit, 20)
-    yield {event: told(ears, event)[0] for event in EVENTS}
-    worker.close()
+    with opaque_work() as work:
+        kit = Kit(tmp_path, work=work, settings=settings, open_sender=ears)
+        for name in ("cat.png", "bad.png"):
+            kit.drop(name, picture(50))
+        serve(kit, 20)
+        yield {event: told(ears, event)[0] for event in EVENTS}
 
 
 def test_payloads_are_valid(validator: Draft202012Validator, payloads: dict[str, Json]):

@@ -10,12 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from daemon import store
-from daemon.errors import Blame
-from daemon.gauges import Limits
-from daemon.jobs import Failed, Outcome, Task
-from daemon.worker import Worker
+from tests.schema_kit import opaque_work, validator_of
 from tests.service_kit import Kit
-from tests.test_worker_batch import Choosy
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "manifest.schema.json"
 Json = dict[str, Any]  # Any: JSON
@@ -24,25 +20,14 @@ Json = dict[str, Any]  # Any: JSON
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
     """Of the schema, which is one itself."""
-    schema = json.loads(SCHEMA.read_text())
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return validator_of(SCHEMA)
 
 
 @pytest.fixture
 def work() -> Iterator[Any]:
     """The real worker round a network that finds everything opaque."""
-    predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
-    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits)
-
-    def done(task: Task) -> Outcome:
-        if "bad" in task.source.name:
-            return Failed(Blame.FILE, "cannot be decoded", is_final=True)
-        return worker.submit(task).result(30)
-
-    yield done
-    worker.close()
+    with opaque_work() as done:
+        yield done
 
 
 @pytest.fixture
