@@ -82,12 +82,6 @@ def outline(source: BinaryIO, *, max_pixels: int) -> Outline:
         return Outline(*image.size, 4 if image.has_transparency_data else 3, bits)
 
 
-def probe(source: BinaryIO, *, max_pixels: int) -> tuple[int, int]:
-    """Width and height as the header declares them, before orientation; errors as in `read`."""
-    with blamed_on_picture(source, _readable()), _open(source, max_pixels=max_pixels) as image:
-        return image.size
-
-
 def read(
     stream: BinaryIO, *, max_pixels: int, depth: Depth = 8, policy: Policy = "strip"
 ) -> Picture:

@@ -5,7 +5,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 #: In the order in which a picture goes through them.
@@ -76,17 +76,13 @@ class Load:
     pictures: int = 0
 
     def __add__(self, other: "Load") -> "Load":
-        """More batches of one thread."""
+        """Of both together."""
         return Load(
-            max(self.threads, other.threads),
+            self.threads + other.threads,
             round(self.busy_s + other.busy_s, 4),
             self.batches + other.batches,
             self.pictures + other.pictures,
         )
-
-    def beside(self, other: "Load") -> "Load":
-        """Of two threads together."""
-        return replace(self + other, threads=self.threads + other.threads)
 
 
 class Pulse:
@@ -102,7 +98,7 @@ class Pulse:
 
     def count(self, pictures: int, seconds: float) -> None:
         """A batch has been answered; by the thread itself alone."""
-        self.load = self.load + Load(1, seconds, 1, pictures)
+        self.load += Load(busy_s=seconds, batches=1, pictures=pictures)
 
     @property
     def subjects(self) -> str:

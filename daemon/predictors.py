@@ -77,8 +77,7 @@ def loads(stations: Sequence[Station]) -> dict[str, Load]:
     """What each device has been asked, of all its threads."""
     found: dict[str, Load] = {}
     for station in stations:
-        name, load = station.device, station.pulse.load
-        found[name] = found[name].beside(load) if name in found else load
+        found[station.device] = found.get(station.device, Load()) + station.pulse.load
     return found
 
 

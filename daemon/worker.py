@@ -1,6 +1,6 @@
 """The pipeline from a file to its cut-out: decode pool, batcher and warm model, finish pool.
 
-The only module of the daemon that knows `cvunet`. Pixels stay in here: paths go in, outcomes out.
+Pixels stay in here and in `decoding`, `finishing`, `predictors`: paths go in, outcomes out.
 """
 
 import logging

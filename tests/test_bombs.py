@@ -28,7 +28,7 @@ MEASURE = """
 import io, json, resource, sys, time
 from cvunet import images
 def read(stream):
-    images.probe(stream, max_pixels=10**8)
+    images.outline(stream, max_pixels=10**8)
     stream.seek(0)
     return images.read(stream, max_pixels=10**8)
 def peak_mb():
