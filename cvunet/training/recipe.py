@@ -1,6 +1,6 @@
 """One training run in one YAML file: everything that decides what comes out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ class Recipe:
     warmup_steps: int
     validate_every: int
     """Steps between two validations, contact sheets and checkpoints."""
+    people_weights: dict[str, float] = field(default_factory=dict)
+    """How often photos of people of a source are drawn, per picture; 1 for those not named."""
 
     @property
     def total_samples(self) -> int:

@@ -92,6 +92,11 @@ def open_sources(folder: Path, split: str) -> Sources:
     )
 
 
+def source(photo: Photo) -> str:
+    """The set that a photo comes from: its name up to the first line below."""
+    return Path(photo.rgb.name).name.split("_")[0]
+
+
 def tensors(rgb: Pixels, alpha: Pixels, *, is_soft: bool, contrast: Pixels | None = None) -> Sample:
     """A sample from HWC pixels."""
     contrast = np.zeros_like(alpha) if contrast is None else contrast
@@ -119,6 +124,8 @@ class SampleStream(Dataset[Sample]):
         sets = {n: w for n, w in recipe.foreground_weights.items() if n in sources.foregrounds}
         shares = np.array([w * len(sources.foregrounds[name]) for name, w in sets.items()])
         self.sets, self.shares = list(sets), shares / shares.sum()
+        often = [recipe.people_weights.get(source(photo), 1.0) for photo in sources.people]
+        self.people_shares = np.array(often) / sum(often)
         mixture = phase.mixture or recipe.mixture
         kinds = np.array([mixture.salient, mixture.people, mixture.composite, mixture.empty])
         self.kinds = kinds / kinds.sum()
@@ -151,9 +158,11 @@ class SampleStream(Dataset[Sample]):
     def draw(self, rng: Generator) -> Sample:
         """One sample of a kind drawn by the mixture."""
         kind = rng.choice(4, p=self.kinds)
-        if kind < 2:
-            photos = self.sources.salient if kind == 0 else self.sources.people
-            return self.photo(rng, photos[rng.integers(len(photos))])
+        if kind == 0:
+            return self.photo(rng, self.sources.salient[rng.integers(len(self.sources.salient))])
+        if kind == 1:
+            drawn = rng.choice(len(self.sources.people), p=self.people_shares)
+            return self.photo(rng, self.sources.people[drawn])
         return self.composite(rng, is_empty=bool(kind == 3))
 
     def photo(self, rng: Generator, photo: Photo) -> Sample:
