@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cvunet.errors import TrainingError
 from cvunet.network import CVUNet
-from cvunet.training import precision, validation
+from cvunet.training import layout, precision, validation
 from cvunet.training.clock import Clock
 from cvunet.training.losses import Target, matting_loss
 from cvunet.training.origin import Origin
@@ -87,7 +87,7 @@ class Trainer:
         self.salient = validation.spread(validation_sources.salient, VALIDATION_PHOTOS)
         self.people = validation.spread(validation_sources.people, VALIDATION_PHOTOS)
         self.folder = folder
-        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # nn.Module.to's stub knows no keyword alone
+        self.model = layout.arrange(model, device)
         self.average = Average(self.model)
         self.optimiser = self.build_optimiser()
         self.step = 0
