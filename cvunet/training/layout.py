@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from cvunet import matting
 from cvunet.network import CVUNet
 
-#: The decoder's stages at strides 4 and 2. Without AVX-512 the gradient of their joining convolution
-#: takes oneDNN nine times as long as its forward pass in channels_last, and four times in planes.
+#: The decoder's stages at strides 4 and 2. Without AVX-512 the gradient of their join
+#: takes oneDNN nine times as long as the forward pass in channels_last, and four times in planes.
 PLANAR_STAGES = slice(2, 4)
 
 
