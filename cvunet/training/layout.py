@@ -1,11 +1,12 @@
 """How a network lies in memory while it is trained."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from cvunet import matting
+from cvunet.decoder import DecoderStage
 from cvunet.network import CVUNet
 
 #: The decoder's stages at strides 4 and 2. Without AVX-512 the gradient of their join
@@ -18,12 +19,12 @@ def arrange(model: CVUNet, device: torch.device) -> CVUNet:
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # nn.Module.to's stub knows no keyword alone
     if device.type == "cpu" and matting.choose_precision("auto", device) == torch.float32:
         for stage in list(model.decoder.stages)[PLANAR_STAGES]:
-            lay_in_planes(stage.join[0])
+            lay_in_planes(cast(DecoderStage, stage).join)
     return model
 
 
-def lay_in_planes(convolution: nn.Module) -> None:
-    """Its input and gradients are planar, what it gives is channels_last again."""
+def lay_in_planes(join: nn.Sequential) -> None:
+    """Input and gradients of its convolution are planar, what that gives is channels_last again."""
 
     def before(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(x.contiguous() for x in inputs)
@@ -31,6 +32,7 @@ def lay_in_planes(convolution: nn.Module) -> None:
     def after(_: nn.Module, inputs: Any, output: Tensor) -> Tensor:  # Any: torch's own signature
         return output.contiguous(memory_format=torch.channels_last)
 
+    convolution = join[0]
     convolution.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as above
     convolution.register_forward_pre_hook(before)
     convolution.register_forward_hook(after)
