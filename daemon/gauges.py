@@ -31,7 +31,7 @@ class Limits:
 BoundFree = Callable[[int], object]
 #: What lies free may take this part of the limit. Measured with 0.3 to 24 megapixels: less is given
 #: back, and taken again page by page, every few pictures.
-FREE_SHARE = 1 / 6
+FREE_SHARE = 1 / 8
 #: Pictures that take more than this part of the limit find nothing lying free beside them.
 LARGE_SHARE = 1 / 2
 

@@ -30,9 +30,9 @@ def test_room_is_taken_at_once():
 
 
 def test_what_lies_free_is_bounded_behind_each_picture():
-    """By a sixth of the limit; one that cost nothing leaves nothing."""
+    """By an eighth of the limit; one that cost nothing leaves nothing."""
     told: list[int] = []
-    budget = Budget(600, told.append)
+    budget = Budget(800, told.append)
     budget.give(budget.take(300))
     budget.give(0)
 
@@ -42,8 +42,8 @@ def test_what_lies_free_is_bounded_behind_each_picture():
 def test_nothing_lies_free_beside_a_large_picture():
     """More than half of the limit: both together could be more than all of it."""
     told: list[int] = []
-    budget = Budget(600, told.append)
-    budget.take(301)
+    budget = Budget(800, told.append)
+    budget.take(401)
 
     assert told == [0]
 

@@ -25,7 +25,7 @@ def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tm
         is_mirrored=False,
         max_batch=1,
         max_wait_s=0.0,
-        memory_bytes=6 * 10**9,
+        memory_bytes=8 * 10**9,
         colours="fast",
     )
     worker = open_engine(settings, lambda step: None)
