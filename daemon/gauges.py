@@ -29,8 +29,8 @@ class Limits:
 
 #: Told how many bytes may lie free, used before and kept for the next pictures.
 BoundFree = Callable[[int], object]
-#: What lies free may take this part of the limit. Measured with 0.3 to 24 megapixels: less is given
-#: back, and taken again page by page, every few pictures.
+#: What lies free may take this part of the limit. With 0.3 to 24 megapixels it is given back every
+#: 17 pictures or so then; each time the next ones take it again, page by page.
 FREE_SHARE = 1 / 8
 #: Pictures that take more than this part of the limit find nothing lying free beside them.
 LARGE_SHARE = 1 / 2
