@@ -4,11 +4,13 @@ import csv
 import dataclasses
 from copy import deepcopy
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 
 from cvunet import matting, weights
+from cvunet.decoder import DecoderStage
 from cvunet.errors import TrainingError
 from cvunet.network import CVUNet, NetworkConfig
 from cvunet.training import export, layout, losses, origin, samples
@@ -279,5 +281,5 @@ def test_the_layout_of_a_training_changes_no_gradient(monkeypatch: pytest.Monkey
             continue
         assert other.grad is not None
         assert torch.allclose(one.grad, other.grad, atol=1e-5, rtol=1e-3), name
-    joins = [stage.join[0] for stage in arranged.decoder.stages]  # type: ignore[union-attr,index]  # ModuleList's stub
-    assert [len(join._forward_pre_hooks) for join in joins] == [0, 0, 1, 1]
+    stages = [cast(DecoderStage, stage) for stage in arranged.decoder.stages]
+    assert [len(stage.join[0]._forward_pre_hooks) for stage in stages] == [0, 0, 1, 1]

@@ -105,8 +105,9 @@ def shares_of(photos: list[Photo], weights: dict[str, float]) -> NDArray[np.floa
         raise TrainingError(
             f"people_weights names {', '.join(unknown)}; the shards hold {', '.join(set(sources))}"
         )
-    often = np.array([weights.get(each, 1.0) for each in sources])
-    return often / often.sum()
+    often: NDArray[np.float64] = np.array([weights.get(each, 1.0) for each in sources])
+    shares: NDArray[np.float64] = often / often.sum()
+    return shares
 
 
 def tensors(rgb: Pixels, alpha: Pixels, *, is_soft: bool, contrast: Pixels | None = None) -> Sample:
