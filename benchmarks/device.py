@@ -47,7 +47,7 @@ class Scale:
     """So many files are drawn, the rest are links to them."""
 
 
-FULL = Scale(sizes=(1, 2, 4, 8, 16, 32, 64), least_s=2.0, photos=800, distinct=64)
+FULL = Scale(sizes=(1, 2, 4, 8, 16, 32, 64), least_s=1.0, photos=800, distinct=64)
 QUICK = Scale(sizes=(1, 2), least_s=0.0, photos=4, distinct=2)
 
 
