@@ -1,7 +1,7 @@
 """Recordings that fail, for real: `python -m tests.cuda_faults NAME` prints what became of one.
 
-In processes of their own, for a torch before 2.13 takes a recording that failed for one that still
-goes on, and records no other (pytorch/pytorch#180395).
+In processes of their own, for a recording that failed may leave torch's allocator believing that it
+still goes on, or holding its memory (pytorch/pytorch#180395, #190308).
 """
 
 import json

@@ -10,6 +10,7 @@ import pytest
 from cvunet import errors as cvunet_errors
 from cvunet.errors import CvunetError, DeviceMemoryError
 from daemon.batcher import Allowance
+from daemon.engines.local import pools
 from daemon.errors import Blame, DeviceError, blame
 from daemon.gauges import Limits
 from daemon.jobs import Failed
@@ -128,3 +129,20 @@ def test_full_card_rejects_no_pictures_for_long(task: Any):
     assert all(isinstance(outcome, Failed) for outcome in outcomes)
     blames = [outcome.blame for outcome in outcomes if isinstance(outcome, Failed)]
     assert blames == [Blame.UNKNOWN] * (MOST_MISSES - 1) + [Blame.DEVICE] * 2
+
+
+@pytest.mark.parametrize(
+    ("cores", "has_cards", "expected"),
+    [
+        (1, False, (1, 1)),
+        (2, False, (2, 2)),
+        (16, False, (9, 9)),
+        (64, False, (9, 9)),
+        (1, True, (1, 1)),
+        (16, True, (5, 16)),
+        (64, True, (5, 32)),
+    ],
+)
+def test_cores_are_shared_between_pools(cores: int, has_cards: bool, expected: tuple[int, int]):
+    """Without the network on them most of their time is finishing."""
+    assert pools(cores, has_cards=has_cards) == expected
