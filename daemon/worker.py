@@ -18,16 +18,10 @@ from cvunet import images
 from cvunet.matting import Predictor
 from daemon import decoding, finishing
 from daemon.batcher import Allowance, Batcher
-from daemon.errors import (
-    Blame,
-    DeviceError,
-    blame,
-    describe,
-    printable,
-)
+from daemon.errors import Blame, DeviceError, blame, describe, printable
 from daemon.files import open_regular
 from daemon.finishing import Finishing
-from daemon.gauges import Budget, Counter, Limits, Load, Memory, stage_of
+from daemon.gauges import BoundFree, Budget, Counter, Limits, Load, Memory, stage_of, unbounded
 from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
 from daemon.predictors import Station, loads, translated, warm
 from daemon.progress import Piece, Progress
@@ -56,7 +50,12 @@ class Worker:
     """Runs tasks in stages, each in threads of its own; `submit` never blocks."""
 
     def __init__(
-        self, predictors: Sequence[Predictor], limits: Limits, finishing: Finishing | None = None
+        self,
+        predictors: Sequence[Predictor],
+        limits: Limits,
+        finishing: Finishing | None = None,
+        *,
+        bound_free: BoundFree = unbounded,
     ) -> None:
         cv2.setNumThreads(1)  # the pools are the parallelism; OpenCV's own would fight them
         # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
@@ -65,7 +64,7 @@ class Worker:
         self.stations = [Station(one, Allowance(self.max_batch)) for one in predictors]
         self.limits = limits
         self.finishing = finishing or Finishing()
-        self.budget = Budget(limits.memory_bytes)
+        self.budget = Budget(limits.memory_bytes, bound_free)
         self.is_draining = threading.Event()
         self.upstream = Counter()
         self.progress = Progress()
@@ -231,25 +230,29 @@ class Worker:
     def finish(self, item: Item) -> None:
         """Alpha to a durable file under the part's name."""
         try:
-            picture, alpha, identity = item.picture, item.alpha, item.identity
-            assert picture is not None
-            assert alpha is not None
-            assert identity is not None
-            with self.progress.stage(item, "judge"):
-                verdict = finishing.judge(alpha)
-            with self.progress.stage(item, "finish"), translated():
-                result, mask = self.finishing.compose(
-                    picture, alpha, item.task.rendering, prepared=item.small
-                )
-            with self.progress.stage(item, "encode"), translated():
-                finishing.write(item.task, picture, result, mask)
-            done = self.report(item, identity, picture, verdict, result.shape)
+            done = self.cut(item)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         else:
             self.end(item, done)
         finally:
             self.downstream.add(-1)
+
+    def cut(self, item: Item) -> Done:
+        """The stage's work; its pixels, but for the item's, go when this returns."""
+        picture, alpha, identity = item.picture, item.alpha, item.identity
+        assert picture is not None
+        assert alpha is not None
+        assert identity is not None
+        with self.progress.stage(item, "judge"):
+            verdict = finishing.judge(alpha)
+        with self.progress.stage(item, "finish"), translated():
+            result, mask = self.finishing.compose(
+                picture, alpha, item.task.rendering, prepared=item.small
+            )
+        with self.progress.stage(item, "encode"), translated():
+            finishing.write(item.task, picture, result, mask)
+        return self.report(item, identity, picture, verdict, result.shape)
 
     def report(
         self,

@@ -29,6 +29,25 @@ def test_room_is_taken_at_once():
     assert (budget.take(60), budget.take(40), budget.taken) == (60, 40, 100)
 
 
+def test_what_lies_free_is_bounded_behind_each_picture():
+    """By an eighth of the limit; one that cost nothing leaves nothing."""
+    told: list[int] = []
+    budget = Budget(800, told.append)
+    budget.give(budget.take(300))
+    budget.give(0)
+
+    assert told == [100]
+
+
+def test_nothing_lies_free_beside_a_large_picture():
+    """More than half of the limit: both together could be more than all of it."""
+    told: list[int] = []
+    budget = Budget(800, told.append)
+    budget.take(401)
+
+    assert told == [0]
+
+
 def test_full_budget_lets_nobody_in():
     """Not even a small picture, until there is room."""
     budget = Budget(100)

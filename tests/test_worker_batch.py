@@ -2,6 +2,7 @@
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
@@ -87,6 +88,36 @@ def test_broken_file_fails_before_it_meets_others(task: Any, tmp_path: Path):
     assert outcomes[0].blame is Blame.FILE
     assert isinstance(outcomes[1], Done)
     assert predictor.batches == [1]
+
+
+class Shown(Choosy):
+    """Stands for a predictor that remembers which pixels it was shown, without holding them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[weakref.ref[NDArray[np.uint8]]] = []
+
+    def prepare(self, picture: Picture) -> NDArray[np.uint8]:
+        """The network's input: a copy, so that the picture is nobody's but the worker's."""
+        self.seen.append(weakref.ref(picture.rgb))
+        return picture.rgb.copy()
+
+
+def test_pixels_are_gone_when_their_room_is_given_back(task: Any):
+    """Or else the next picture comes beside them, and what lies free is counted as in use."""
+    predictor: Any = Shown()  # Any: only what the worker asks of a predictor
+    left: list[list[object]] = []
+
+    def look(free_bytes: int) -> None:
+        left.append([one for one in predictor.seen if one() is not None])
+
+    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
+    worker = Worker([predictor], limits, bound_free=look)
+    outcomes = [worker.submit(task(level)).result(30) for level in (1, 2)]
+    worker.close()
+
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert left == [[], []]
 
 
 def test_memory_by_device():
