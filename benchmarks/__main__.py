@@ -5,6 +5,7 @@ itself is measured instead: its network alone and the pipeline round it.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -126,20 +127,20 @@ def live(report: Report, base: Path, options: argparse.Namespace) -> None:
     report.bars += bars.life(figures.ready_s, figures.idle_share, beyond)
 
 
+def quarters(values: Sequence[float]) -> list[float]:
+    """Medians of the four quarters of what was seen over time."""
+    ends = [len(values) * quarter // 4 for quarter in range(5)]
+    return [statistics.median(values[first:last]) for first, last in itertools.pairwise(ends)]
+
+
 def soak(report: Report, ours: Program, base: Path, options: argparse.Namespace) -> None:
     """Memory over many pictures of all sizes."""
     folder = photos.make_mixed(base / "mixed", options.soak, MIXED)
     usage = ours.run(folder, base / "mixed-out")
-    quarter = len(usage.resident_mb) // 4
-    first, last = (
-        statistics.median(part)
-        for part in (usage.resident_mb[quarter : 2 * quarter], usage.resident_mb[-quarter:])
-    )
-    rows = [
-        ("second quarter", f"{first:.0f} MB"),
-        ("last quarter", f"{last:.0f} MB"),
-        ("peak", f"{usage.peak_mb:.0f} MB"),
-    ]
+    held = quarters(usage.resident_mb)
+    rows = [(f"quarter {number}", f"{mb:.0f} MB") for number, mb in enumerate(held, start=1)]
+    rows.append(("peak", f"{usage.peak_mb:.0f} MB"))
+    report.bars.append(bars.soak(held[0], held[-1]))
     sizes = " ".join(f"{size:g}" for size in MIXED)
     title = f"Memory over {options.soak} pictures of {sizes} MP, medians"
     report.add(title, table(("when", "resident"), rows))
