@@ -1,7 +1,8 @@
 """Finished results on their way to being published and closed; several share each commit."""
 
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 
 from daemon import files
 from daemon.errors import Blame, PictureError, blame, describe, printable
@@ -15,6 +16,9 @@ from daemon.tally import Tally
 logger = logging.getLogger(__name__)
 
 UNARCHIVED_S = 10.0
+#: Published results are closed after so long, however many more there are: if one is taken away
+#: before that, we doubt after a crash that it was ever there.
+OPEN_S = 0.5
 
 
 class OriginalChanged(PictureError):
@@ -38,9 +42,17 @@ class Completion:
     """
 
     def __init__(
-        self, shelf: Shelf, *, results: Results, originals: Originals, tally: Tally
+        self,
+        shelf: Shelf,
+        *,
+        results: Results,
+        originals: Originals,
+        tally: Tally,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``clock`` measures how long results lie there that are not closed yet."""
         self.shelf = shelf
+        self.clock = clock
         self.results = results
         self.originals = originals
         self.tally = tally
@@ -50,7 +62,7 @@ class Completion:
 
     def complete(self, made: Iterable[tuple[Job, Done]], *, now: float) -> list[Stuck]:
         """All steps for several results; whose could not be done, and why."""
-        noted: list[Made] = []
+        noted: list[tuple[Job, Done]] = []
         stuck: list[Stuck] = []
         with self.shelf.ledger.transaction():
             for job, done in made:
@@ -60,6 +72,9 @@ class Completion:
                     stuck.append((job, error))
                 else:
                     noted += [(ready, done)] if ready is not None else []
+        for job, done in noted:
+            tell_doubts(job, done)
+            self.tally.time(done)
         return stuck + self.publish(noted, now=now)
 
     def note(self, job: Job, done: Done, *, now: float) -> Job | None:
@@ -70,17 +85,15 @@ class Completion:
         if done.identity != job.identity:  # it changed between the claim and the reading
             renewed = self.renew(job, done.identity, now=now)
             if renewed is None:
-                self.results.remove_parts(job)
                 return None
             job = renewed
-        tell_doubts(job, done)
-        self.tally.time(done)
         return self.results.note(self.shelf.folders[job.folder], job, done)
 
     def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
         """Write down that the original has changed; None if that version has a job of its own."""
         if self.shelf.records.knows_version(current, job.source):
             logger.info("a newer job has %s", printable(job.source), extra=about(job))
+            self.results.remove_parts(job)
             self.shelf.ledger.forget(job)
             return None
         return self.shelf.ledger.note_version(job, current, now=now)
@@ -89,6 +102,7 @@ class Completion:
         """Names for what has been noted, then its end; also after a crash."""
         closing: list[Made] = []
         stuck: list[Stuck] = []
+        began = self.clock()
         for job, done in noted:
             try:
                 published = self.results.publish(self.shelf.folders[job.folder], job)
@@ -96,6 +110,9 @@ class Completion:
                 stuck.append((job, error))
             else:
                 closing += self.put_away(published, done)
+            if self.clock() - began > OPEN_S:
+                self.close(closing, now=now)
+                closing, began = [], self.clock()
         self.close(closing, now=now)
         return stuck
 
@@ -115,13 +132,14 @@ class Completion:
         """The rows of what is published and put away, in one commit."""
         if not closing:
             return
+        for job, _ in closing:
+            self.shelf.drops.touch(job.drop)  # also if only the commit's answer is lost
         with self.shelf.ledger.transaction():
             for job, _ in closing:
                 self.shelf.ledger.finish(job, now=now)
                 self.shelf.outbox.job_ended(job.id)
         for job, done in closing:
             del self.unarchived[job.id]
-            self.shelf.drops.touch(job.drop)
             self.tally.count_done(job, now=now)
             logger.info("done %s", printable(job.target), extra=about_done(job, done))
 
@@ -130,12 +148,16 @@ class Completion:
         if not self.unarchived or monotonic < self.next_try:
             return
         self.next_try = monotonic + UNARCHIVED_S
-        for job_id, done in list(self.unarchived.items()):
+        for job_id in list(self.unarchived):
             job = self.shelf.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
                 del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
             elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
-                self.close(self.put_away(job, done), now=now)
+                self.finish(job, now=now)
+
+    def finish(self, job: Job, *, now: float) -> None:
+        """The rest of what is published already; somebody may have taken it away since."""
+        self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
 
 
 def tell_doubts(job: Job, done: Done) -> None:

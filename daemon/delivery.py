@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from daemon import events, files, store
 from daemon.completion import Completion, OriginalChanged, Trouble
@@ -72,15 +73,15 @@ class Delivery:
                 case Failed():
                     self.settle_failure(folder, job, outcome, now=now)
         except OSError as error:
-            self.stumble(folder, job, error, now=now)
+            self.stumble(job, error, now=now)
 
-    def stumble(self, folder: HotFolder, job: Job, error: OSError, *, now: float) -> None:
+    def stumble(self, job: Job, error: OSError, *, now: float) -> None:
         """Files could not be moved as the outcome demands."""
         failed = Failed(blame(error), describe(error))
         fields = about(job) | {"STAGE": "deliver", "ERROR": failed.reason}
         logger.warning("%s: %s", printable(job.relative), failed.reason, extra=fields)
         try:
-            self.settle_failure(folder, job, failed, now=now)
+            self.settle_failure(self.shelf.folders[job.folder], job, failed, now=now)
         except OSError as again:
             # Not even quarantine takes it. Nothing is lost while the row is queued.
             logger.error("%s waits: %s", printable(job.relative), describe(again), extra=about(job))
@@ -95,7 +96,7 @@ class Delivery:
             try:
                 self.settle_trouble(job, trouble, now=now)
             except OSError as error:
-                self.stumble(self.shelf.folders[job.folder], job, error, now=now)
+                self.stumble(job, error, now=now)
 
     def settle_trouble(self, job: Job, trouble: Trouble, *, now: float) -> None:
         """A result that could not be published: its picture is done again, or rejected."""
@@ -126,6 +127,8 @@ class Delivery:
 
     def settle_failure(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """The verdict on a failure, by whose fault it is."""
+        if failed.blame in (Blame.DEVICE, Blame.INSTALL):
+            self.end_all(job, failed)
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
@@ -144,11 +147,14 @@ class Delivery:
                     self.release(job, reason=failed.reason)
                 else:
                     self.retry_or_reject(job, failed, now=now)
-            case Blame.DEVICE | Blame.INSTALL:
-                with suppress(LedgerError):  # the process ends, whatever the ledger says
-                    self.release(job, reason=failed.reason)
-                kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
-                raise kind(failed.reason)
+
+    def end_all(self, job: Job, failed: Failed) -> NoReturn:
+        """Nothing can be done in this process any more; the job goes back into the queue."""
+        with suppress(LedgerError):  # the process ends, whatever the ledger says
+            self.remove_part(job)
+            self.release(job, reason=failed.reason)
+        kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
+        raise kind(failed.reason)
 
     def remove_part(self, job: Job) -> None:
         """Delete what the worker has begun; where that fails, the next start does it."""

@@ -69,6 +69,11 @@ class Dispatcher:
 
     def submit(self, job: Job, failed: Failed | None) -> None:
         """Give a job whose start is committed to the engine, or tell why it cannot begin."""
+        try:
+            if failed is None:  # not before: a drop without a row must hold nothing but our mark
+                files.make_folders(job.target.parent)
+        except OSError as error:
+            failed = Failed(blame(error), describe(error))
         if failed is not None:
             self.put(Ended(job.id, failed))
             return
@@ -122,7 +127,6 @@ class Dispatcher:
                 alpha=fresh.alpha,
                 archive=fresh.archive,
             )
-        files.make_folders(job.target.parent)
         return job
 
     def task(self, job: Job) -> Task:

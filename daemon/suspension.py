@@ -53,14 +53,17 @@ class Suspension:
 
     def deliver(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
         """Act on outcomes at once, or hold them. A dead device is told at once in any case."""
-        if self.is_on:
-            self.hold([(job, outcome) for job, outcome in ended if not is_fatal(outcome)])
-            ended = [(job, outcome) for job, outcome in ended if is_fatal(outcome)]
+        fatal = [(job, outcome) for job, outcome in ended if is_fatal(outcome)]
+        others = [(job, outcome) for job, outcome in ended if not is_fatal(outcome)]
         try:
-            self.delivery.deliver(ended, now=now)
+            if self.is_on:
+                self.hold(others)
+            else:
+                self.delivery.deliver(others, now=now)
         except LedgerError as error:
-            self.hold(ended)  # rows tell which of them have been closed all the same
+            self.hold(others)  # rows tell which of them have been closed all the same
             self.begin(error)
+        self.delivery.deliver(fatal, now=now)
 
     def hold(self, ended: Sequence[tuple[Job, Outcome]]) -> None:
         """Keep outcomes until the ledger can be written."""
@@ -83,12 +86,17 @@ class Suspension:
         for job_id, outcome in list(self.held.items()):
             job = self.shelf.records.job(job_id)
             if job is not None and job.state is State.RUNNING:
-                self.resume(job, outcome, now=now)
+                try:
+                    self.resume(job, outcome, now=now)
+                except OSError as error:  # its disk is in trouble, too
+                    self.delivery.stumble(job, error, now=now)
             del self.held[job_id]
 
     def resume(self, job: Job, outcome: Outcome, *, now: float) -> None:
-        """Go on where the ledger failed: the disk tells how far we came."""
-        if job.quarantine is not None and not files.exists(job.source):
+        """Go on where the ledger failed: memory and disk tell how far we came."""
+        if job.id in self.delivery.completion.unarchived:
+            self.delivery.completion.finish(job, now=now)
+        elif job.quarantine is not None and not files.exists(job.source):
             self.delivery.put_in_quarantine(job, now=now)
         elif isinstance(outcome, Done) and self.delivery.results.is_whole(job):
             self.delivery.publish(job, now=now)
