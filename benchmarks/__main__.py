@@ -1,43 +1,30 @@
 """`make bench`: how fast photos become cut-outs, beside `rembg`, in whole processes.
 
-Prints the tables, tells which bars hold, and writes them to a file.
+Prints the tables, tells which bars hold, and writes them to a file. With `--device cuda` the device
+itself is measured instead: its network alone and the pipeline round it.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
-from benchmarks import bars, living, photos, processes
-from benchmarks.bars import Bar
+from benchmarks import bars, device, living, photos, processes
 from benchmarks.processes import BenchmarkError, Usage
-from benchmarks.programs import Ours, Program, Rembg
-from benchmarks.tables import machine, table
+from benchmarks.programs import WEIGHTS, Ours, Program, Rembg
+from benchmarks.report import Report
+from benchmarks.tables import table
 
-WEIGHTS = Path(__file__).parents[1] / "models" / "cvunet.pth"
 COUNTS = (1, 10, 100, 1000)
 MEGAPIXELS = (0.3, 1.7, 6.0, 12.0, 24.0, 48.0)
 PER_SIZE = 6
 MIXED = (0.3, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0)
-
-
-@dataclass(slots=True)
-class Report:
-    """What will be written."""
-
-    parts: list[str] = field(default_factory=list)
-    bars: list[Bar] = field(default_factory=list)
-
-    def add(self, title: str, text: str) -> None:
-        """A part, printed at once: the whole takes some minutes."""
-        self.parts.append(f"## {title}\n\n{text}")
-        print(f"\n{self.parts[-1]}", flush=True)
 
 
 def in_turns(
@@ -140,20 +127,20 @@ def live(report: Report, base: Path, options: argparse.Namespace) -> None:
     report.bars += bars.life(figures.ready_s, figures.idle_share, beyond)
 
 
+def quarters(values: Sequence[float]) -> list[float]:
+    """Medians of the four quarters of what was seen over time."""
+    ends = [len(values) * quarter // 4 for quarter in range(5)]
+    return [statistics.median(values[first:last]) for first, last in itertools.pairwise(ends)]
+
+
 def soak(report: Report, ours: Program, base: Path, options: argparse.Namespace) -> None:
     """Memory over many pictures of all sizes."""
     folder = photos.make_mixed(base / "mixed", options.soak, MIXED)
     usage = ours.run(folder, base / "mixed-out")
-    quarter = len(usage.resident_mb) // 4
-    first, last = (
-        statistics.median(part)
-        for part in (usage.resident_mb[quarter : 2 * quarter], usage.resident_mb[-quarter:])
-    )
-    rows = [
-        ("second quarter", f"{first:.0f} MB"),
-        ("last quarter", f"{last:.0f} MB"),
-        ("peak", f"{usage.peak_mb:.0f} MB"),
-    ]
+    held = quarters(usage.resident_mb)
+    rows = [(f"quarter {number}", f"{mb:.0f} MB") for number, mb in enumerate(held, start=1)]
+    rows.append(("peak", f"{usage.peak_mb:.0f} MB"))
+    report.bars.append(bars.soak(held[0], held[-1]))
     sizes = " ".join(f"{size:g}" for size in MIXED)
     title = f"Memory over {options.soak} pictures of {sizes} MP, medians"
     report.add(title, table(("when", "resident"), rows))
@@ -168,15 +155,6 @@ def programs(options: argparse.Namespace, config: Path) -> Iterator[Program]:
         yield Rembg(options.rembg, options.u2net)
 
 
-def write(path: Path, report: Report) -> None:
-    """The file that the repository keeps."""
-    head = (
-        "# How fast\n\nMade by `make bench`; ratios of one run on one machine, not promises.\n\n"
-        f"{machine()}\n"
-    )
-    path.write_text("\n\n".join([head.strip(), *report.parts]) + "\n", encoding="utf-8")
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Command line to settings."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -187,10 +165,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--idle", type=float, default=60.0, help="seconds of idling")
     parser.add_argument("--drops", type=int, default=7, help="photos dropped one by one")
     parser.add_argument("--soak", type=int, default=0, help="so many mixed pictures, for memory")
-    parser.add_argument("--device", default="auto")
+    parser.add_argument("--device", default="auto", help="cuda…: measure the device itself")
+    parser.add_argument("--quick", action="store_true", help="the device itself, by few pictures")
     parser.add_argument("--rembg", type=Path, help="virtual environment with rembg in it")
     parser.add_argument("--u2net", type=Path, help="u2net.onnx")
-    parser.add_argument("--write", type=Path, help="Markdown file for the tables")
+    parser.add_argument("--write", type=Path, help="Markdown file for the tables; -cuda is added")
     return parser.parse_args(arguments)
 
 
@@ -205,20 +184,23 @@ def bench(options: argparse.Namespace) -> Report:
         live(report, base, options)
         if options.soak:
             soak(report, entered[0], base, options)
-    report.add("Bars", table(("demand", "measured", "limit", ""), [b.row for b in report.bars]))
+    report.conclude()
     return report
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 measured, 1 could not."""
-    options = parse(sys.argv[1:])
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
+        if options.quick or options.device.startswith("cuda"):
+            device.measure(options)
+            return 0
         report = bench(options)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 1
     if options.write:
-        write(options.write, report)
+        report.write(options.write)
     return 0
 
 

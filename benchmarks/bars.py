@@ -11,6 +11,9 @@ SERVICE_SHARE = 0.05
 IDLE_SHARE = 0.005
 READY_S = 5.0
 LATENCY_S = 0.6
+SOAK_GROWTH = 1.05
+NETWORK_RATE = 1500
+PIPELINE_RATE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +62,17 @@ def life(ready_s: float, idle_share: float, latency_s: float) -> list[Bar]:
         Bar("start to READY, seconds", ready_s, READY_S),
         Bar("idle, share of one core", idle_share, IDLE_SHARE),
         Bar("rename-in to published beyond settle_s, seconds", latency_s, LATENCY_S),
+    ]
+
+
+def soak(first_mb: float, last_mb: float) -> Bar:
+    """Of many pictures of all sizes: medians of the first and the last quarter."""
+    return Bar("memory, last quarter over first", last_mb / first_mb, SOAK_GROWTH)
+
+
+def accelerated(network_rate: float, pipeline_rate: float) -> list[Bar]:
+    """Of an H200 with 16 cores, in pictures per second."""
+    return [
+        Bar("network alone at 512 px, pictures/s", network_rate, NETWORK_RATE, True),
+        Bar("1080p JPEG to PNG, pictures/s", pipeline_rate, PIPELINE_RATE, True),
     ]

@@ -1,11 +1,11 @@
 """What is cut out: JPEGs of any size made from `skimage.data`'s public-domain photos."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import skimage
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 PHOTOS = ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg")
 USUAL = (1600, 1067)
@@ -15,7 +15,19 @@ QUALITY = 92
 
 def path_of(name: str) -> Path:
     """Where a photo of `skimage.data` lies."""
+    import skimage  # only who draws from its photos needs it
+
     return Path(skimage.__file__).parent / "data" / name
+
+
+def has_photos() -> bool:
+    """Whether scikit-image is installed; on a machine for measuring alone it may not be."""
+    return importlib.util.find_spec("skimage") is not None
+
+
+def kind() -> str:
+    """What tables call the pictures."""
+    return "photos" if has_photos() else "drawings (no scikit-image here)"
 
 
 def make(folder: Path, count: int, size: tuple[int, int] = USUAL) -> Path:
@@ -38,6 +50,16 @@ def make_mixed(folder: Path, count: int, megapixels: Sequence[float]) -> Path:
     return folder
 
 
+def make_linked(folder: Path, count: int, distinct: int, size: tuple[int, int]) -> Path:
+    """``count`` JPEGs of one size, links to ``distinct`` files; the folder."""
+    store = make(folder.with_name(f"{folder.name}-sources"), distinct, size)
+    sources = sorted(store.iterdir())
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{number:05}.jpg").hardlink_to(sources[number % distinct])
+    return folder
+
+
 def ensure(folder: Path) -> Path:
     """The folder, made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,9 +72,25 @@ def size_of(megapixels: float) -> tuple[int, int]:
     return round(height * ASPECT), round(height)
 
 
+def subject(number: int) -> Image.Image:
+    """One of the photos; where there are none, a figure with soft edges before a gradient."""
+    if has_photos():
+        return Image.open(path_of(PHOTOS[number % len(PHOTOS)]))
+    rng = np.random.default_rng(number % len(PHOTOS))
+    picture = Image.radial_gradient("L").resize((768, 512)).convert("RGB")
+    figure = Image.new("L", picture.size)
+    pen = ImageDraw.Draw(figure)
+    pen.ellipse((300, 60, 460, 240), fill=255)
+    pen.rounded_rectangle((240, 220, 520, 560), 90, fill=255)
+    texture = rng.integers(60, 220, (64, 96, 3), dtype=np.uint8)
+    skin = Image.fromarray(texture).resize(picture.size, Image.Resampling.BICUBIC)
+    picture.paste(skin, mask=figure.filter(ImageFilter.GaussianBlur(4)))
+    return picture
+
+
 def draw(number: int, size: tuple[int, int]) -> Image.Image:
     """A photo cropped to the shape, mirrored every other time, with a camera's noise."""
-    with Image.open(path_of(PHOTOS[number % len(PHOTOS)])) as photo:
+    with subject(number) as photo:
         picture = ImageOps.fit(photo.convert("RGB"), size, Image.Resampling.BICUBIC)
     if number // len(PHOTOS) % 2:
         picture = ImageOps.mirror(picture)

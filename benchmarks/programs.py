@@ -8,6 +8,8 @@ from typing import Protocol
 from benchmarks import processes
 from benchmarks.processes import BenchmarkError, Usage
 
+WEIGHTS = Path(__file__).parents[1] / "models" / "cvunet.pth"
+
 
 class Program(Protocol):
     """Cuts out a folder of pictures."""

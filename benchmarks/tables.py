@@ -3,7 +3,8 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 LIBRARIES = ("torch", "numpy", "pillow", "opencv-python-headless", "watchdog")
@@ -40,9 +41,16 @@ def machine() -> str:
         platform.machine(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    versions = ", ".join(f"{name} {version}" for name, version in libraries())
     cores = len(os.sched_getaffinity(0))
     return (
         f"{model}, {cores} cores, {memory:.0f} GiB; Linux {platform.release()}, "
         f"Python {platform.python_version()}; {versions}"
     )
+
+
+def libraries() -> Iterator[tuple[str, str]]:
+    """Those that are installed, with their versions."""
+    for name in LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            yield name, importlib.metadata.version(name)

@@ -2,42 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from cvunet import folding, foreground, postprocess, profiles, weights
+from cvunet import faults, folding, foreground, looks, postprocess, profiles, weights
 from cvunet.depth import Bytes, Samples, bits_of, to_bytes
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
 from cvunet.images import Picture
 from cvunet.network import STRIDE
+from cvunet.passes import Passes
 
 Alpha = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MID_GREY = (128, 128, 128)  # lies behind a picture's own transparency: stands out from few subjects
-
-# Texts of errors that mean a lack of memory, wherever it was found; asked before the fatal ones.
-MEMORY_SIGNS = ("out of memory", "ALLOC_FAILED", "not enough memory", "can't allocate memory")
-# Texts after which a CUDA context answers nothing but errors.
-FATAL_SIGNS = (
-    "CUDA error",
-    "CUDA driver error",
-    "device-side assert",
-    "illegal memory access",
-    "misaligned address",
-    "launch failure",
-    "uncorrectable ECC",
-    "CUDNN_STATUS_EXECUTION_FAILED",
-    "CUDNN_STATUS_INTERNAL_ERROR",
-    "CUBLAS_STATUS_EXECUTION_FAILED",
-    "CUBLAS_STATUS_INTERNAL_ERROR",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +73,10 @@ class Predictor:
         self.is_mirrored = is_mirrored
         self.model = model.eval().to(device)
         self.ready = folding.folded(self.model, self.precision)
+        self.passes: Passes | None = None
+        if device.type == "cuda":
+            look = partial(looks.answer, self.ready, dtype=self.precision, is_mirrored=is_mirrored)
+            self.passes = Passes.on(device, look, side=input_size)
 
     def prepare(self, picture: Picture) -> Bytes:
         """The network's input SxSx3 in sRGB, squeezed to a square. Any thread.
@@ -107,12 +96,12 @@ class Predictor:
         try:
             return self._alphas(batch)
         except RuntimeError as error:
-            problem = translate(error)
+            problem = faults.translate(error)
             if problem is None:
                 raise
         # Out of the handler, whose traceback would keep the failed batch's tensors alive.
-        if isinstance(problem, DeviceMemoryError) and self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if isinstance(problem, DeviceMemoryError):
+            problem = self._free(len(batch)) or problem
         raise problem
 
     def memory(self) -> tuple[int, int] | None:
@@ -124,33 +113,53 @@ class Predictor:
         return torch.cuda.memory_reserved(self.device), total
 
     def warm(self, batch_sizes: Sequence[int]) -> None:
-        """Run every batch size twice: the first run plans, the second may record."""
+        """Run every batch size twice: the first run plans and records, the second replays.
+
+        On a CUDA device passes have these sizes from then on. Errors as `predict`.
+        """
         shape = (self.input_size, self.input_size, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for size in batch_sizes:
+            if self.passes is not None:
+                self.passes.allow(size)
             for _ in range(2):
                 self.predict([noise] * size)
 
     def _alphas(self, batch: Sequence[Bytes]) -> list[Alpha]:
-        pixels = np.stack(batch)  # BxSxSx3
-        logits = self._logits(self.ready, pixels, self.precision)
+        if self.passes is not None:
+            answers = self.passes.run(batch)
+            for index in np.flatnonzero(~answers.is_finite).tolist():
+                answers.alphas[index] = _sigmoid(self._exact(batch[index]))
+            return list(answers.alphas)
+        logits = self._logits(self.ready, np.stack(batch), self.precision)
         finite = np.isfinite(logits).all(axis=(1, 2))
-        for index in np.flatnonzero(~finite):
-            logits[index] = self._logits(self.model, pixels[index : index + 1], torch.float32)[0]
-            if not np.isfinite(logits[index]).all():
-                raise CvunetError("the network's answer is not a number: are its weights sound?")
+        for index in np.flatnonzero(~finite).tolist():
+            logits[index] = self._exact(batch[index])
         return list(_sigmoid(logits))
+
+    def _exact(self, picture: Bytes) -> Alpha:
+        """Logits SxS in float32, of one that overflowed."""
+        logits: Alpha = self._logits(self.model, picture[None], torch.float32)[0]
+        if not np.isfinite(logits).all():
+            raise CvunetError("the network's answer is not a number: are its weights sound?")
+        return logits
 
     @torch.inference_mode()
     def _logits(self, model: nn.Module, pixels: Bytes, dtype: torch.dtype) -> Alpha:
-        # Bytes travel, not floats; the view is channels_last as it stands.
-        image = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        image = image.to(dtype)
-        logits: Tensor = model(image)  # Bx1xSxS
-        if self.is_mirrored:
-            logits = (logits + model(image.flip(-1)).flip(-1)) / 2
-        answer: Alpha = logits[:, 0].float().cpu().numpy()
-        return answer
+        sent = torch.from_numpy(pixels).to(self.device)
+        logits = looks.logits(model, sent, dtype=dtype, is_mirrored=self.is_mirrored)
+        alpha: Alpha = logits.cpu().numpy()
+        return alpha
+
+    def _free(self, pictures: int) -> CvunetError | None:
+        """Give back what a batch took that was too large; what the device says if it has died."""
+        if self.passes is None:
+            return None
+        try:
+            self.passes.free(pictures)
+        except RuntimeError as error:
+            return faults.translate(error)
+        return None
 
 
 def _sigmoid(logits: Alpha) -> Alpha:
@@ -175,18 +184,6 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cpu" and has_bfloat16 else torch.float32
 
 
-def translate(error: RuntimeError) -> CvunetError | None:
-    """What an error of torch means; None if it is not the device's."""
-    text = " ".join(str(error).split())[:300]
-    if isinstance(error, torch.OutOfMemoryError) or any(sign in text for sign in MEMORY_SIGNS):
-        return DeviceMemoryError(
-            f"too little memory for this batch ({text}): lower worker.max_batch"
-        )
-    if any(sign in text for sign in FATAL_SIGNS):
-        return DeviceError(f"the device has died ({text}): restart the process")
-    return None
-
-
 def open_predictor(weights_path: Path, *, device: str, **options: Unpack[Options]) -> Predictor:
     """Load the weights onto a device: "auto", "cpu", "cuda" or "cuda:N".
 
@@ -194,6 +191,8 @@ def open_predictor(weights_path: Path, *, device: str, **options: Unpack[Options
     ``input_size`` is no multiple of 32.
     """
     chosen = choose_device(device)
+    if chosen.type == "cuda" and choose_precision(options["precision"], chosen) == torch.float32:
+        use_exact_floats()
     return Predictor(weights.load(weights_path), device=chosen, **options)
 
 
@@ -204,6 +203,17 @@ def use_one_core() -> None:
     for longer where other threads want the cores.
     """
     torch.set_num_threads(1)
+
+
+def use_exact_floats() -> None:
+    """Convolve in real float32 on CUDA, in this process from now on.
+
+    As it comes cuDNN reads 10 bits of the 23 (TF32): no more than float16, which is faster.
+    """
+    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, which warns of the other name
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+    else:
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def choose_device(name: str) -> torch.device:

@@ -106,7 +106,8 @@ class Database:
         the answer to the commit was lost, everything has: look before you try again.
         """
         if self.is_begun:
-            yield self.db
+            with explained(self.path):
+                yield self.db
             return
         with explained(self.path):
             self.roll_back()  # what an earlier trouble did not let us undo

@@ -1,12 +1,15 @@
 """From an outcome to a published result, a rejected original or another try."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from daemon import events, files, store
+from daemon.completion import Completion, OriginalChanged, Trouble
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError, blame, describe, printable
-from daemon.fields import about, about_done, about_failed
+from daemon.fields import about, about_failed
 from daemon.intake import AFTER_OTHERS_S, Shelf
 from daemon.jobs import (
     MAX_ATTEMPTS,
@@ -14,7 +17,6 @@ from daemon.jobs import (
     Done,
     Failed,
     HotFolder,
-    Identity,
     Job,
     Outcome,
     State,
@@ -26,7 +28,6 @@ from daemon.tally import Tally, Verdict
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # doubled with each attempt
-UNARCHIVED_S = 10.0
 HELD_S = 600.0
 #: A picture that cannot be decoded yet is looked at this many times before it is old enough.
 DEFERRALS = 12
@@ -40,32 +41,47 @@ class Delivery:
         self.quarantine = quarantine
         self.originals = Originals(shelf)
         self.results = Results(shelf)
-        self.unarchived: dict[str, Done | None] = {}
-        """Published, but the original has not been put beside it yet; None after a crash."""
-        self.next_try = 0.0
         self.tally = Tally()
+        self.completion = Completion(
+            shelf, results=self.results, originals=self.originals, tally=self.tally
+        )
 
-    def deliver(self, job: Job, outcome: Outcome, *, now: float) -> None:
-        """Act on an outcome. `DeviceError` and `InstallError` tell that the process must end."""
+    def deliver(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
+        """Act on outcomes. `DeviceError` and `InstallError` tell that the process must end."""
+        together: list[tuple[Job, Done]] = []
+        others: list[tuple[Job, Outcome]] = []
+        for job, outcome in ended:
+            # Of two that replace the same earlier result, the second is to find the first done.
+            if isinstance(outcome, Done) and self.shelf.folders[job.folder].clash != "overwrite":
+                together.append((job, outcome))
+            else:
+                others.append((job, outcome))
+        if together:
+            self.complete(together, now=now)
+        for job, outcome in others:
+            self.deliver_alone(job, outcome, now=now)
+
+    def deliver_alone(self, job: Job, outcome: Outcome, *, now: float) -> None:
+        """Act on one outcome."""
         folder = self.shelf.folders[job.folder]
         try:
             match outcome:
                 case Done():
-                    self.complete(folder, job, outcome, now=now)
+                    self.complete([(job, outcome)], now=now)
                 case Cancelled():
                     self.release(job, reason="")
                 case Failed():
                     self.settle_failure(folder, job, outcome, now=now)
         except OSError as error:
-            self.stumble(folder, job, error, now=now)
+            self.stumble(job, error, now=now)
 
-    def stumble(self, folder: HotFolder, job: Job, error: OSError, *, now: float) -> None:
+    def stumble(self, job: Job, error: OSError, *, now: float) -> None:
         """Files could not be moved as the outcome demands."""
         failed = Failed(blame(error), describe(error))
         fields = about(job) | {"STAGE": "deliver", "ERROR": failed.reason}
         logger.warning("%s: %s", printable(job.relative), failed.reason, extra=fields)
         try:
-            self.settle_failure(folder, job, failed, now=now)
+            self.settle_failure(self.shelf.folders[job.folder], job, failed, now=now)
         except OSError as again:
             # Not even quarantine takes it. Nothing is lost while the row is queued.
             logger.error("%s waits: %s", printable(job.relative), describe(again), extra=about(job))
@@ -74,83 +90,45 @@ class Delivery:
 
     # --- a picture that came out ----------------------------------------------------------
 
-    def complete(self, folder: HotFolder, job: Job, done: Done, *, now: float) -> None:
-        """Note, publish, archive, finish: a crash between any two is recovered from."""
-        current = files.identity(job.source)
-        if current is not None and current != done.identity:
-            self.redo(folder, job, current, now=now)
-            return
-        if done.identity != job.identity:  # it changed between the claim and the reading
-            renewed = self.renew(job, done.identity, now=now)
-            if renewed is None:
-                self.results.remove_parts(job)
-                return
-            job = renewed
-        tell_doubts(job, done)
-        self.tally.time(done)
-        self.publish(folder, self.results.note(folder, job, done), now=now, done=done)
+    def complete(self, made: Sequence[tuple[Job, Done]], *, now: float) -> None:
+        """Publish and close several; what is stuck is settled one by one."""
+        for job, trouble in self.completion.complete(made, now=now):
+            try:
+                self.settle_trouble(job, trouble, now=now)
+            except OSError as error:
+                self.stumble(job, error, now=now)
 
-    def redo(self, folder: HotFolder, job: Job, current: Identity, *, now: float) -> None:
-        """The original changed while it was cut out: the result is of a version that is gone."""
+    def settle_trouble(self, job: Job, trouble: Trouble, *, now: float) -> None:
+        """A result that could not be published: its picture is done again, or rejected."""
+        folder = self.shelf.folders[job.folder]
+        match trouble:
+            case OriginalChanged():
+                self.redo(folder, job, trouble, now=now)
+            case NameTaken():
+                failed = Failed(Blame.FILE, str(trouble), is_final=True)
+                self.settle_failure(folder, job, failed, now=now)
+            case OSError():
+                raise trouble
+
+    def redo(self, folder: HotFolder, job: Job, change: OriginalChanged, *, now: float) -> None:
+        """The newer version is cut out instead, unless it has a job of its own."""
         self.results.remove_parts(job)
-        renewed = self.renew(job, current, now=now)
+        renewed = self.completion.renew(job, change.current, now=now)
         if renewed is not None:
-            reason = "changed while it was read"
-            logger.info("%s %s; again", printable(job.relative), reason, extra=about(job))
-            self.release(renewed, reason=reason, not_before=now + folder.settle_s)
+            logger.info("%s %s; again", printable(job.relative), change, extra=about(job))
+            self.release(renewed, reason=str(change), not_before=now + folder.settle_s)
 
-    def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
-        """Write down that the original has changed; None if that version has a job of its own."""
-        if self.shelf.records.knows_version(current, job.source):
-            logger.info("a newer job has %s", printable(job.source), extra=about(job))
-            self.shelf.ledger.forget(job)
-            return None
-        return self.shelf.ledger.note_version(job, current, now=now)
-
-    def publish(self, folder: HotFolder, job: Job, *, now: float, done: Done | None = None) -> None:
-        """What has been made and noted gets its names; also after a crash."""
-        try:
-            job = self.results.publish(folder, job)
-        except NameTaken as error:
-            self.settle_failure(folder, job, Failed(Blame.FILE, str(error), is_final=True), now=now)
-            return
-        self.finish(job, now=now, done=done)
-
-    def finish(self, job: Job, *, now: float, done: Done | None) -> None:
-        """Put the original away and close the job; where that fails, try again later."""
-        self.unarchived[job.id] = done
-        try:
-            job = self.originals.put_away(self.results.show(job))
-        except OSError as error:
-            text = "%s is published, but its original could not be put away: %s; trying again"
-            logger.error(text, printable(job.target), describe(error), extra=about(job))
-            if blame(error) is Blame.MACHINE:
-                self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
-            return
-        with self.shelf.ledger.transaction():
-            self.shelf.ledger.finish(job, now=now)
-            self.shelf.outbox.job_ended(job.id)
-        del self.unarchived[job.id]
-        self.shelf.drops.touch(job.drop)
-        self.tally.count_done(job, now=now)
-        logger.info("done %s", printable(job.target), extra=about_done(job, done))
-
-    def finish_unarchived(self, *, monotonic: float, now: float) -> None:
-        """Try again, from time to time, to put originals away."""
-        if not self.unarchived or monotonic < self.next_try:
-            return
-        self.next_try = monotonic + UNARCHIVED_S
-        for job_id, done in list(self.unarchived.items()):
-            job = self.shelf.records.job(job_id)
-            if job is None or job.state is not State.RUNNING:
-                del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
-            elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
-                self.finish(job, now=now, done=done)
+    def publish(self, job: Job, *, now: float) -> None:
+        """What was made and noted in an earlier life, or before the ledger's trouble."""
+        for stuck, trouble in self.completion.publish([(job, None)], now=now):
+            self.settle_trouble(stuck, trouble, now=now)
 
     # --- a picture that did not -----------------------------------------------------------
 
     def settle_failure(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """The verdict on a failure, by whose fault it is."""
+        if failed.blame in (Blame.DEVICE, Blame.INSTALL):
+            self.end_all(job, failed)
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
@@ -169,11 +147,14 @@ class Delivery:
                     self.release(job, reason=failed.reason)
                 else:
                     self.retry_or_reject(job, failed, now=now)
-            case Blame.DEVICE | Blame.INSTALL:
-                with suppress(LedgerError):  # the process ends, whatever the ledger says
-                    self.release(job, reason=failed.reason)
-                kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
-                raise kind(failed.reason)
+
+    def end_all(self, job: Job, failed: Failed) -> NoReturn:
+        """Nothing can be done in this process any more; the job goes back into the queue."""
+        with suppress(LedgerError):  # the process ends, whatever the ledger says
+            self.remove_part(job)
+            self.release(job, reason=failed.reason)
+        kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
+        raise kind(failed.reason)
 
     def remove_part(self, job: Job) -> None:
         """Delete what the worker has begun; where that fails, the next start does it."""
@@ -193,7 +174,7 @@ class Delivery:
             self.retry_or_reject(job, failed, now=now)  # a share may be away for a moment
             return
         if current is not None and current != job.identity:
-            renewed = self.renew(job, current, now=now)
+            renewed = self.completion.renew(job, current, now=now)
             if renewed is None:
                 return
             job = renewed
@@ -262,13 +243,6 @@ class Delivery:
         assert (fresh.state, fresh.attempts) == (State.QUEUED, attempts)
         priority = self.shelf.folders[job.folder].priority
         self.shelf.queue.put(fresh, priority=priority, not_before=not_before)
-
-
-def tell_doubts(job: Job, done: Done) -> None:
-    """A blank result is never shipped in silence."""
-    if done.confidence is not None and done.confidence.is_blank:
-        reasons = "; ".join(done.confidence.reasons)
-        logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=about(job))
 
 
 def is_young(job: Job, defer_s: float, now: float) -> bool:

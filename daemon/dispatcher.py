@@ -1,6 +1,7 @@
 """From the queue to the engine: which job starts when, and where its result will lie."""
 
 import errno
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -35,24 +36,48 @@ class Dispatcher:
         return bool(self.running or self.suspect or any(self.shelf.queue.waiting_jobs()))
 
     def dispatch(self, *, now: float) -> None:
-        """Start jobs while the engine has use for them."""
-        for job in self.startable(now):
-            placed, trouble = job, None
-            try:
-                placed = self.settle_place(job, now=now)
-                check_clash(self.shelf, self.shelf.folders[job.folder], placed)
-            except (OSError, NameTaken) as error:
-                trouble = error
-            running = self.shelf.ledger.start(placed)
-            self.running[job.id] = running
-            if trouble is not None:
-                # Whose trouble it is, is decided where all outcomes are judged.
-                is_final = isinstance(trouble, NameTaken)
-                failed = Failed(blame(trouble), describe(trouble), is_final=is_final)
-                self.put(Ended(job.id, failed))
-                continue
-            future = self.engine.submit(self.task(running))
-            future.add_done_callback(partial(self.report_end, job.id))
+        """Start jobs while the engine has use for them; all of them are one commit."""
+        startable = self.startable(now)
+        first = next(startable, None)
+        if first is None:
+            return
+        begun: list[tuple[Job, Failed | None]] = []
+        try:
+            with self.shelf.ledger.transaction():
+                for job in itertools.chain([first], startable):
+                    begun.append(self.begin(job, now=now))
+        except BaseException:
+            for job, _ in begun:  # their rows say that they wait
+                self.running.pop(job.id, None)
+            raise
+        for job, failed in begun:
+            self.submit(job, failed)
+
+    def begin(self, job: Job, *, now: float) -> tuple[Job, Failed | None]:
+        """The row of a job that starts, and what is in its way."""
+        placed, failed = job, None
+        try:
+            placed = self.settle_place(job, now=now)
+            check_clash(self.shelf, self.shelf.folders[job.folder], placed)
+        except (OSError, NameTaken) as error:
+            # Whose trouble it is, is decided where all outcomes are judged.
+            is_final = isinstance(error, NameTaken)
+            failed = Failed(blame(error), describe(error), is_final=is_final)
+        running = self.shelf.ledger.start(placed)
+        self.running[job.id] = running
+        return running, failed
+
+    def submit(self, job: Job, failed: Failed | None) -> None:
+        """Give a job whose start is committed to the engine, or tell why it cannot begin."""
+        try:
+            if failed is None:  # not before: a drop without a row must hold nothing but our mark
+                files.make_folders(job.target.parent)
+        except OSError as error:
+            failed = Failed(blame(error), describe(error))
+        if failed is not None:
+            self.put(Ended(job.id, failed))
+            return
+        self.engine.submit(self.task(job)).add_done_callback(partial(self.report_end, job.id))
 
     def startable(self, now: float) -> Iterator[Job]:
         """Jobs whose turn it is.
@@ -102,7 +127,6 @@ class Dispatcher:
                 alpha=fresh.alpha,
                 archive=fresh.archive,
             )
-        files.make_folders(job.target.parent)
         return job
 
     def task(self, job: Job) -> Task:

@@ -139,7 +139,9 @@ class TimedDrops:
         except LedgerError:
             store.withdraw_drop(path)
             raise
-        self.manifests.write(drop, closed_at=None, now=now)
+        # The manifest comes at the tick's end: until then the row may not be committed, and a drop
+        # with nothing but our mark is removed.
+        self.touch(drop.id)
         logger.info("opened drop %s", printable(path))
         return drop
 

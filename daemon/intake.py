@@ -168,20 +168,19 @@ class Intake:
         )
 
     def take_in(self, *, monotonic: float, now: float) -> int:
-        """Claim what is whole, as far as the queue has room; how many came in."""
-        taken = 0
-        for settled in self.settle.ready(monotonic, limit=self.shelf.queue.room):
-            folder = self.shelf.folders.get(settled.folder)
-            # A folder that rests is swept when it resumes.
-            if folder is None or folder.name in self.shelf.leaving:
-                continue
-            if not self.shelf.standby.has(folder.name):
-                taken += self.accept(folder, settled, monotonic=monotonic, now=now)
-        return taken
+        """Claim what is whole, if the queue has room, in one commit; how many came in."""
+        ready = list(self.settle.ready(monotonic, limit=self.shelf.queue.room))
+        if not ready:
+            return 0
+        with self.shelf.ledger.transaction():  # where it fails, claims without rows are adopted
+            return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
 
-    def accept(self, folder: HotFolder, settled: Settled, *, monotonic: float, now: float) -> bool:
+    def accept(self, settled: Settled, *, monotonic: float, now: float) -> bool:
         """Claim one file and enter it; trouble makes the folder rest and the file stay."""
-        if self.shelf.standby.is_away(folder):
+        folder = self.shelf.folders.get(settled.folder)
+        if folder is None or folder.name in self.shelf.leaving:
+            return False
+        if self.shelf.standby.has(folder.name) or self.shelf.standby.is_away(folder):
             return False  # swept when the folder resumes
         try:
             job = self.claim(folder, settled, now=now)

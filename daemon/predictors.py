@@ -1,5 +1,6 @@
 """Warm predictors, opened and checked; the library's errors become the daemon's here."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,11 +9,16 @@ from typing import Unpack
 
 from cvunet import errors as cvunet_errors
 from cvunet import foreground, matting, weights
+from cvunet.errors import DeviceMemoryError
 from cvunet.matting import Predictor
 from daemon.batcher import Allowance, warm_sizes
-from daemon.errors import DeviceError, InstallError, PictureError
+from daemon.errors import DeviceError, InstallError, PictureError, describe
 from daemon.gauges import Load, Pulse
 
+logger = logging.getLogger(__name__)
+
+#: So many in a row, each alone in its batch, and the device counts as dead.
+MOST_MISSES = 3
 #: Of the time that a picture takes on one core; the rest is decoding and finishing.
 NETWORK_SHARE = 0.3
 
@@ -66,11 +72,33 @@ class Station:
     predictor: Predictor
     allowance: Allowance
     pulse: Pulse = field(default_factory=Pulse)
+    misses: int = 0
+    """Pictures that failed alone and for the device's sake, one after another."""
 
     @property
     def device(self) -> str:
         """By name."""
         return str(self.predictor.device)
+
+    def passed(self, pictures: int) -> None:
+        """So many were answered."""
+        self.misses = 0
+        self.allowance.passed(pictures)
+
+    def judged(self, problem: Exception, pictures: int) -> Exception:
+        """What a batch's failure means; a device that fails again and again counts as dead.
+
+        All pictures are of one size for the network: what one of them wants of a device the next
+        wants, too, and neither is to blame.
+        """
+        if isinstance(problem, DeviceMemoryError):
+            self.allowance.lower(pictures)
+        if pictures > 1 or not isinstance(problem, DeviceMemoryError | RuntimeError):
+            return problem
+        self.misses += 1
+        if self.misses < MOST_MISSES:
+            return problem
+        return DeviceError(f"{self.device} fails picture after picture ({describe(problem)})")
 
 
 def loads(stations: Sequence[Station]) -> dict[str, Load]:
@@ -82,16 +110,35 @@ def loads(stations: Sequence[Station]) -> dict[str, Load]:
 
 
 def warm(stations: Sequence[Station], on_step: Callable[[str], object]) -> None:
-    """Run every batch size once with each predictor, so that the first picture is not slow."""
+    """Run every batch size once with each predictor, so that the first picture is not slow.
+
+    The largest first, for smaller ones fit into what it has taken. One that finds too little
+    memory is not asked for until much has gone well. `DeviceError` if there is none for a single
+    picture, or if the device has died.
+    """
     warmed: list[Predictor] = []
     for station in stations:
         if station.predictor in warmed:
             continue
         warmed.append(station.predictor)
-        for size in warm_sizes(station.allowance.most):
+        for size in reversed(warm_sizes(station.allowance.most)):
             on_step(f"warming up {station.device} for batches of {size}")
-            with station.pulse.busy(size):
-                station.predictor.warm([size])
+            warm_size(station, size)
+
+
+def warm_size(station: Station, size: int) -> None:
+    """One of them."""
+    try:
+        with translated(), station.pulse.busy(size):
+            station.predictor.warm([size])
+    except DeviceMemoryError as error:
+        problem = str(error)
+    else:
+        return
+    if size == 1:
+        raise DeviceError(f"{station.device} has no memory for a single picture: {problem}")
+    station.allowance.lower(size)
+    logger.warning("batches of %s are too large for now: %s", size, problem)
 
 
 def check_weights(path: Path) -> None:

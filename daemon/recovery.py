@@ -79,7 +79,9 @@ class Recovery:
         if job.quarantine is not None and not files.exists(job.source):
             self.delivery.put_in_quarantine(job, now=now)
         elif self.delivery.results.is_whole(job):
-            self.delivery.publish(self.shelf.folders[job.folder], job, now=now)
+            self.delivery.publish(job, now=now)
+        elif self.delivery.results.was_published(job):
+            self.delivery.completion.finish(job, now=now)
         elif job.attempts >= MAX_ATTEMPTS:
             reason = f"the daemon died {job.attempts} times while this picture was in work"
             self.delivery.reject(job, reason, now=now)

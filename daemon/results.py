@@ -50,6 +50,11 @@ class Results:
             for part, target in job.outputs
         )
 
+    def was_published(self, job: Job) -> bool:
+        """The original lies where it is put after that; the result may have been taken away."""
+        is_away = job.archive is not None and files.exists(job.archive)
+        return bool(job.stamps) and is_away and not files.exists(job.source)
+
     def is_published(self, job: Job, part: Path, target: Path) -> bool:
         """A file has its name; that of an earlier job which it is to replace is another one."""
         return store.is_published(part, target) and not self.is_replaceable(job, target)

@@ -4,6 +4,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,6 +49,8 @@ class Service:
         self.next_sweep = parts.rounds.due
         self.survey = Survey(parts, started_at=clocks.now())
         self.stop: Stop | None = None
+        self.ended: list[tuple[str, Outcome]] = []
+        """Jobs that have come back since the last delivery."""
         self.on_done: Callable[[], object] = lambda: None
         parts.intake.on_step = self.look
         if parts.retention is not None:
@@ -131,13 +134,13 @@ class Service:
         self.upkeep(monotonic=monotonic, now=now)
 
     def receive(self, wait_s: float) -> None:
-        """Wait for a message, then take what else is there."""
-        try:
+        """Wait for a message, then take what else is there; outcomes are acted on together."""
+        wait_s = 0.0 if self.ended else wait_s  # some were left by trouble
+        with suppress(queue.Empty):
             self.handle(self.inbox.get(timeout=wait_s) if wait_s > 0 else self.inbox.get_nowait())
             for _ in range(MESSAGES_PER_TICK):
                 self.handle(self.inbox.get_nowait())
-        except queue.Empty:
-            return
+        self.deliver()
 
     def handle(self, message: Message) -> None:
         """Act on one message."""
@@ -147,13 +150,14 @@ class Service:
                 self.parts.hearing.hear(message.folder)
                 self.parts.intake.see(message, monotonic=monotonic, now=now)
             case Ended(job_id, outcome):
-                self.end(job_id, outcome)
+                self.ended.append((job_id, outcome))
             case Told():
                 self.parts.herald.hear(message)
             case Stop():
                 logger.info("signal %s: stopping", message.signal)
                 self.stop = message
             case Reload():
+                self.deliver()  # by the settings that they were begun with
                 self.reload()
             case WatchTrouble(name, reason):
                 if self.next_sweep.get(name):  # one overflow is told several times
@@ -188,12 +192,14 @@ class Service:
         is_settling = self.parts.intake.settle.holds_content()
         return self.parts.dispatcher.is_busy or is_settling or is_waiting
 
-    def end(self, job_id: str, outcome: Outcome) -> None:
-        """A job has come back."""
-        job = self.parts.dispatcher.running.pop(job_id)
-        done = self.parts.delivery.tally.done
-        self.parts.suspension.deliver(job, outcome, now=self.clocks.now())
-        if self.parts.delivery.tally.done > done:
+    def deliver(self) -> None:
+        """Act on the jobs that have come back."""
+        running, tally = self.parts.dispatcher.running, self.parts.delivery.tally
+        ended = [(running.pop(job_id), outcome) for job_id, outcome in self.ended]
+        self.ended.clear()
+        done = tally.done
+        self.parts.suspension.deliver(ended, now=self.clocks.now())
+        for _ in range(tally.done - done):
             self.on_done()
 
     def tell_hooks(self) -> None:
@@ -216,7 +222,7 @@ class Service:
 
     def upkeep(self, *, monotonic: float, now: float) -> None:
         """What is due by time."""
-        self.parts.delivery.finish_unarchived(monotonic=monotonic, now=now)
+        self.parts.delivery.completion.finish_unarchived(monotonic=monotonic, now=now)
         self.shelf.drops.upkeep(now=now, is_away=self.is_away)
         if self.parts.retention is not None:
             local_now = self.clocks.local(now)

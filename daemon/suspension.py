@@ -1,7 +1,7 @@
 """While the ledger cannot be written: nothing is begun, outcomes are held, then made good."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from daemon import files
@@ -51,17 +51,23 @@ class Suspension:
         self.recovery.run(now=now)
         self.is_recovered = True
 
-    def deliver(self, job: Job, outcome: Outcome, *, now: float) -> None:
-        """Act on an outcome at once, or hold it. A dead device is told at once in any case."""
-        is_fatal = isinstance(outcome, Failed) and outcome.blame in (Blame.DEVICE, Blame.INSTALL)
-        if self.is_on and not is_fatal:
-            self.held[job.id] = outcome
-            return
+    def deliver(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
+        """Act on outcomes at once, or hold them. A dead device is told at once in any case."""
+        fatal = [(job, outcome) for job, outcome in ended if is_fatal(outcome)]
+        others = [(job, outcome) for job, outcome in ended if not is_fatal(outcome)]
         try:
-            self.delivery.deliver(job, outcome, now=now)
+            if self.is_on:
+                self.hold(others)
+            else:
+                self.delivery.deliver(others, now=now)
         except LedgerError as error:
-            self.held[job.id] = outcome
+            self.hold(others)  # rows tell which of them have been closed all the same
             self.begin(error)
+        self.delivery.deliver(fatal, now=now)
+
+    def hold(self, ended: Sequence[tuple[Job, Outcome]]) -> None:
+        """Keep outcomes until the ledger can be written."""
+        self.held.update((job.id, outcome) for job, outcome in ended)
 
     def end(self, *, now: float) -> None:
         """Make good what could not be written; may be called again where that fails half-way."""
@@ -69,6 +75,7 @@ class Suspension:
         if self.is_recovered:
             self.redeliver(now=now)
             self.release_lost()
+            self.recovery.remove_unused_drops()  # made, but the commit of their rows has failed
             self.recovery.requeue(now=now)
         else:
             self.recover(now=now)
@@ -79,22 +86,32 @@ class Suspension:
         for job_id, outcome in list(self.held.items()):
             job = self.shelf.records.job(job_id)
             if job is not None and job.state is State.RUNNING:
-                self.resume(job, outcome, now=now)
+                try:
+                    self.resume(job, outcome, now=now)
+                except OSError as error:  # its disk is in trouble, too
+                    self.delivery.stumble(job, error, now=now)
             del self.held[job_id]
 
     def resume(self, job: Job, outcome: Outcome, *, now: float) -> None:
-        """Go on where the ledger failed: the disk tells how far we came."""
-        if job.quarantine is not None and not files.exists(job.source):
+        """Go on where the ledger failed: memory and disk tell how far we came."""
+        if job.id in self.delivery.completion.unarchived:
+            self.delivery.completion.finish(job, now=now)
+        elif job.quarantine is not None and not files.exists(job.source):
             self.delivery.put_in_quarantine(job, now=now)
         elif isinstance(outcome, Done) and self.delivery.results.is_whole(job):
-            self.delivery.publish(self.shelf.folders[job.folder], job, now=now)
+            self.delivery.publish(job, now=now)
         else:
-            self.delivery.deliver(job, outcome, now=now)
+            self.delivery.deliver_alone(job, outcome, now=now)
 
     def release_lost(self) -> None:
         """Queue again what is called running and is not: its start failed after its commit."""
-        known = {*self.dispatcher.running, *self.delivery.unarchived}
+        known = {*self.dispatcher.running, *self.delivery.completion.unarchived}
         for job in self.shelf.records.in_state(State.RUNNING):
             if job.id not in known and job.folder in self.shelf.folders:
                 self.shelf.ledger.release(job, reason=job.reason)
                 logger.info("%s waits again", printable(job.relative), extra=about(job))
+
+
+def is_fatal(outcome: Outcome) -> bool:
+    """The process has to end because of it."""
+    return isinstance(outcome, Failed) and outcome.blame in (Blame.DEVICE, Blame.INSTALL)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import images
-from cvunet.errors import DeviceMemoryError
 from cvunet.matting import Predictor
 from daemon import decoding, finishing
 from daemon.batcher import Allowance, Batcher
@@ -214,10 +213,9 @@ class Worker:
         else:
             for item, alpha in zip(batch, alphas, strict=True):
                 item.alpha = alpha
-            station.allowance.passed(len(batch))
+            station.passed(len(batch))
             return
-        if isinstance(problem, DeviceMemoryError):
-            station.allowance.lower(len(batch))
+        problem = station.judged(problem, len(batch))
         if len(batch) == 1 or isinstance(problem, DeviceError):
             for item in batch:
                 self.fail(item, problem)

@@ -188,6 +188,10 @@ def test_nobody_imports_the_top():
         ("daemon.records", "daemon.ledger"),
         ("daemon.ledger", "daemon.database"),
         ("cvunet.network", "cvunet.encoder"),
+        ("cvunet.matting", "cvunet.passes"),
+        ("cvunet.passes", "cvunet.graphs"),
+        ("cvunet.passes", "cvunet.faults"),
+        ("cvunet.graphs", "cvunet.staging"),
     ],
 )
 def test_arrow_points_down(upper: str, lower: str):

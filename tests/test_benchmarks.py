@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks import __main__ as bench
 from benchmarks import bars, photos, processes, programs, tables
 from benchmarks.processes import BenchmarkError, Usage
 
@@ -109,3 +110,12 @@ def test_table_is_aligned():
         "| a         | 10 |",
         "| long name |  5 |",
     ]
+
+
+def test_a_soak_is_told_by_its_quarters() -> None:
+    """A short start and single peaks do not count."""
+    held = bench.quarters([100, 900, 900, 950, 2000, 950, 990, 990, 990, 900, 905, 910])
+
+    assert held == [900, 950, 990, 905]
+    assert bars.soak(held[0], held[-1]).holds
+    assert not bars.soak(900, 990).holds

@@ -68,11 +68,13 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_first_picture_opens_a_drop(bench: Bench):
-    """Named after the local time, marked as ours, with a manifest."""
+    """Named after the local time, marked as ours; its manifest waits for the commit of its row."""
     drop = bench.place()
 
     assert bench.base / "outputs" / "outputs_20270115080000" == drop.path
     assert (drop.path / store.MARKER).is_file()
+    assert not (drop.path / store.MANIFEST).exists()
+    bench.drops.upkeep(now=NOW)
     assert (drop.path / store.MANIFEST).is_file()
 
 

@@ -48,8 +48,10 @@ def drops(tmp_path: Path, ledger: Ledger) -> TimedDrops:
 
 @pytest.fixture
 def drop(tmp_path: Path, drops: TimedDrops) -> Drop:
-    """A drop that has just been opened."""
-    return drops.place(make_folder(tmp_path), now=NOW)
+    """A drop that was opened a turn ago."""
+    drop = drops.place(make_folder(tmp_path), now=NOW)
+    drops.upkeep(now=NOW)
+    return drop
 
 
 def start(ledger: Ledger, drop: Drop, job_id: str = "1", **changes: Any) -> Job:

@@ -307,6 +307,48 @@ def test_cpu_has_no_memory_of_its_own():
     assert predictor_of(Brightness()).memory() is None
 
 
+def test_exact_floats_are_real_ones():
+    """No TF32 in convolutions, by whichever name this torch has for it."""
+    conv = getattr(torch.backends.cudnn, "conv", None)
+    before = conv.fp32_precision if conv else torch.backends.cudnn.allow_tf32
+    try:
+        matting.use_exact_floats()
+        exact = conv.fp32_precision == "ieee" if conv else not torch.backends.cudnn.allow_tf32
+    finally:
+        if conv:
+            conv.fp32_precision = before
+        else:
+            torch.backends.cudnn.allow_tf32 = before
+
+    assert exact
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "expected"),
+    [
+        ("cuda:0", "float32", [True]),
+        ("cuda:0", "auto", []),
+        ("cuda:0", "bfloat16", []),
+        ("cpu", "float32", []),
+    ],
+)
+def test_float32_is_asked_of_a_card_alone(
+    weights_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    precision: matting.Precision,
+    expected: list[bool],
+):
+    """Whoever wants less, or has a CPU, changes nothing in the process."""
+    asked: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(matting, "use_exact_floats", lambda: asked.append(True))
+    monkeypatch.setattr(matting, "Predictor", lambda *_, **__: None)
+    matting.open_predictor(weights_path, device=name, precision=precision, input_size=SIZE)
+
+    assert asked == expected
+
+
 @pytest.mark.cuda
 def test_memory_of_a_card():
     """Held by this process, and not more than there is."""

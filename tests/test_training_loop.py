@@ -4,14 +4,16 @@ import csv
 import dataclasses
 from copy import deepcopy
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 
 from cvunet import matting, weights
+from cvunet.decoder import DecoderStage
 from cvunet.errors import TrainingError
 from cvunet.network import CVUNet, NetworkConfig
-from cvunet.training import export, losses, origin, samples
+from cvunet.training import export, layout, losses, origin, samples
 from cvunet.training.loop import Trainer, learning_rate
 from cvunet.training.losses import Target
 from cvunet.training.recipe import Phase, Recipe
@@ -259,3 +261,25 @@ def test_the_mean_is_of_one_kind_of_network(tmp_path: Path) -> None:
 
     with pytest.raises(TrainingError, match="of another network"):
         export.export(tmp_path / "run", tmp_path / "own.pth", mean_with=file)
+
+
+def test_the_layout_of_a_training_changes_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planes for some convolutions are an arrangement of memory, nothing else."""
+    monkeypatch.setattr(matting, "choose_precision", lambda *_: torch.float32)
+    torch.manual_seed(0)
+    plain = CVUNet(NetworkConfig(width=0.35, aspp_channels=16, decoder_channels=(16, 16, 16, 16)))
+    arranged = layout.arrange(deepcopy(plain), torch.device("cpu"))
+    image = torch.rand(2, 3, 64, 64) * 2 - 1
+
+    for model in (plain, arranged):
+        model(image.contiguous(memory_format=torch.channels_last)).square().mean().backward()
+
+    gradients = zip(plain.named_parameters(), arranged.parameters(), strict=True)
+    for (name, one), other in gradients:
+        if one.grad is None:  # the auxiliary head has no part in this
+            assert other.grad is None
+            continue
+        assert other.grad is not None
+        assert torch.allclose(one.grad, other.grad, atol=1e-5, rtol=1e-3), name
+    stages = [cast(DecoderStage, stage) for stage in arranged.decoder.stages]
+    assert [len(stage.join[0]._forward_pre_hooks) for stage in stages] == [0, 0, 1, 1]

@@ -239,3 +239,20 @@ def test_a_phase_may_have_a_mixture_of_its_own(data: Path, tmp_path: Path) -> No
     own.write_text(shipped.read_text().replace("people: 0.38", "poeple: 0.38"))
     with pytest.raises(DocumentError, match="poeple"):
         recipe.load(own)
+
+
+def test_a_source_of_people_may_be_drawn_more_often(data: Path) -> None:
+    """By its weight, for each of its photos."""
+    (photo, *_) = samples.open_sources(data, "train").people
+    names = ["hs_1.webp", "ccp_1.webp", "hs_2.webp"]
+    photos = [
+        dataclasses.replace(photo, rgb=dataclasses.replace(photo.rgb, name=name)) for name in names
+    ]
+
+    assert samples.shares_of(photos, {"hs": 3.0}) == pytest.approx([3 / 7, 1 / 7, 3 / 7])
+
+
+def test_a_weight_for_a_source_that_is_not_there_is_refused(data: Path) -> None:
+    """A slip of the pen must not train something else."""
+    with pytest.raises(TrainingError, match="nobody"):
+        stream(data, people_weights={"nobody": 2.0})

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.random import Generator
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -97,6 +98,18 @@ def source(photo: Photo) -> str:
     return Path(photo.rgb.name).name.split("_")[0]
 
 
+def shares_of(photos: list[Photo], weights: dict[str, float]) -> NDArray[np.float64]:
+    """How likely each photo is drawn; `TrainingError` for weights of sources that are not there."""
+    sources = [source(photo) for photo in photos]
+    if unknown := sorted(set(weights) - set(sources)):
+        raise TrainingError(
+            f"people_weights names {', '.join(unknown)}; the shards hold {', '.join(set(sources))}"
+        )
+    often: NDArray[np.float64] = np.array([weights.get(each, 1.0) for each in sources])
+    shares: NDArray[np.float64] = often / often.sum()
+    return shares
+
+
 def tensors(rgb: Pixels, alpha: Pixels, *, is_soft: bool, contrast: Pixels | None = None) -> Sample:
     """A sample from HWC pixels."""
     contrast = np.zeros_like(alpha) if contrast is None else contrast
@@ -124,8 +137,7 @@ class SampleStream(Dataset[Sample]):
         sets = {n: w for n, w in recipe.foreground_weights.items() if n in sources.foregrounds}
         shares = np.array([w * len(sources.foregrounds[name]) for name, w in sets.items()])
         self.sets, self.shares = list(sets), shares / shares.sum()
-        often = [recipe.people_weights.get(source(photo), 1.0) for photo in sources.people]
-        self.people_shares = np.array(often) / sum(often)
+        self.people_shares = shares_of(sources.people, recipe.people_weights)
         mixture = phase.mixture or recipe.mixture
         kinds = np.array([mixture.salient, mixture.people, mixture.composite, mixture.empty])
         self.kinds = kinds / kinds.sum()

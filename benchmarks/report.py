@@ -1,0 +1,34 @@
+"""What a benchmark has to say, and where it is kept."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.bars import Bar
+from benchmarks.tables import machine, table
+
+
+@dataclass(slots=True)
+class Report:
+    """What will be written."""
+
+    parts: list[str] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+
+    def add(self, title: str, text: str) -> None:
+        """A part, printed at once: the whole takes some minutes."""
+        self.parts.append(f"## {title}\n\n{text}")
+        print(f"\n{self.parts[-1]}", flush=True)
+
+    def conclude(self) -> None:
+        """Which bars hold."""
+        self.add("Bars", table(("demand", "measured", "limit", ""), [bar.row for bar in self.bars]))
+
+    def write(self, path: Path, *, command: str = "make bench", device: str = "") -> None:
+        """The file that the repository keeps."""
+        about = "\n\n".join(filter(None, (device, machine())))
+        head = (
+            f"# How fast\n\nMade by `{command}`; ratios of one run on one machine, not promises."
+            f"\n\n{about}"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n\n".join([head, *self.parts]) + "\n", encoding="utf-8")
