@@ -70,8 +70,9 @@ class Completion:
                     ready = self.note(job, done, now=now)
                 except (OSError, OriginalChanged) as error:
                     stuck.append((job, error))
-                else:
-                    noted += [(ready, done)] if ready is not None else []
+                    continue
+                if ready is not None:
+                    noted.append((ready, done))
         for job, done in noted:
             tell_doubts(job, done)
             self.tally.time(done)
@@ -90,7 +91,10 @@ class Completion:
         return self.results.note(self.shelf.folders[job.folder], job, done)
 
     def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
-        """Write down that the original has changed; None if that version has a job of its own."""
+        """Write down that the original has changed.
+
+        None if that version has a job of its own: then this one goes, with its parts.
+        """
         if self.shelf.records.knows_version(current, job.source):
             logger.info("a newer job has %s", printable(job.source), extra=about(job))
             self.results.remove_parts(job)

@@ -127,7 +127,7 @@ class Delivery:
 
     def settle_failure(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """The verdict on a failure, by whose fault it is."""
-        if failed.blame in (Blame.DEVICE, Blame.INSTALL):
+        if failed.blame.is_fatal:
             self.end_all(job, failed)
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"

@@ -24,6 +24,11 @@ class Blame(Enum):
     DEVICE = "device"  # the process stops at once
     INSTALL = "install"  # exit 78
 
+    @property
+    def is_fatal(self) -> bool:
+        """Nothing more can be done in this process."""
+        return self in (Blame.DEVICE, Blame.INSTALL)
+
 
 class DaemonError(Exception):
     """Root of the daemon's errors; the message says what, which file, what to do."""

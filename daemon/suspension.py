@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from daemon import files
 from daemon.delivery import Delivery
 from daemon.dispatcher import Dispatcher
-from daemon.errors import Blame, LedgerError, describe, printable
+from daemon.errors import LedgerError, describe, printable
 from daemon.fields import about
 from daemon.intake import Shelf
 from daemon.jobs import Done, Failed, Job, Outcome, State
@@ -114,4 +114,4 @@ class Suspension:
 
 def is_fatal(outcome: Outcome) -> bool:
     """The process has to end because of it."""
-    return isinstance(outcome, Failed) and outcome.blame in (Blame.DEVICE, Blame.INSTALL)
+    return isinstance(outcome, Failed) and outcome.blame.is_fatal

@@ -101,9 +101,10 @@ def source(photo: Photo) -> str:
 def shares_of(photos: list[Photo], weights: dict[str, float]) -> NDArray[np.float64]:
     """How likely each photo is drawn; `TrainingError` for weights of sources that are not there."""
     sources = [source(photo) for photo in photos]
-    if unknown := sorted(set(weights) - set(sources)):
+    known = sorted(set(sources))
+    if unknown := sorted(set(weights) - set(known)):
         raise TrainingError(
-            f"people_weights names {', '.join(unknown)}; the shards hold {', '.join(set(sources))}"
+            f"people_weights names {', '.join(unknown)}; the shards hold {', '.join(known)}"
         )
     often: NDArray[np.float64] = np.array([weights.get(each, 1.0) for each in sources])
     shares: NDArray[np.float64] = often / often.sum()
