@@ -11,6 +11,8 @@ from cvunet.training import strands as hair
 from cvunet.training.augment import FloatPixels, chance
 from cvunet.training.shards import Pixels
 
+RIM = 5  # side of the square that a hard mask is eroded by, at the network's own size
+
 
 def studio(rng: Generator, size: int) -> Pixels:
     """A plain backdrop, mostly near white, with a gentle gradient, as products are shot."""
@@ -143,6 +145,25 @@ def compose(
             ground, front = ground * light, front * light
         front = layer[..., :3] + (1 - layer[..., 3:]) * front
         alpha = layer[..., 3] + (1 - layer[..., 3]) * alpha
+    return laid(front, alpha, ground)
+
+
+def change_ground(rng: Generator, rgb: Pixels, mask: Pixels, background: Pixels) -> Composite:
+    """The subject of a photo SxSx3 where it stands, before another background SxSx3.
+
+    Copy-paste (Ghiasi et al. 2021, arXiv:2012.07177). A hard mask SxS is a pixel too wide here and
+    there, so a rim is cut off: what is laid over the background is the subject, and its alpha true.
+    """
+    inside = cv2.erode((mask >= 128).astype(np.float32), np.ones((RIM, RIM), np.uint8))
+    alpha: FloatPixels = cv2.GaussianBlur(inside, (0, 0), 0.8).astype(np.float32, copy=False)
+    colours = rgb.astype(np.float32) / np.float32(255) * alpha[..., None]
+    ground: FloatPixels = background.astype(np.float32) / np.float32(255)
+    layer = match_light(rng, np.concatenate([colours, alpha[..., None]], axis=2), ground)
+    return laid(layer[..., :3], alpha, ground)
+
+
+def laid(front: FloatPixels, alpha: FloatPixels, ground: FloatPixels) -> Composite:
+    """Premultiplied colours SxSx3 with their alpha SxS over the ground SxSx3, all in [0, 1]."""
     straight = front / np.maximum(alpha, 1 / 255)[..., None]
     contrast = np.abs(straight - ground).mean(2) * (alpha > 0)
     composed = front + (1 - alpha[..., None]) * ground

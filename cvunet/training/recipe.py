@@ -48,6 +48,8 @@ class Augmentation:
     """That hair grows from a composite's foreground."""
     blurs: float = 0.0
     """That a composite's foreground is made no sharper than its background."""
+    swap: float = 0.0
+    """That a photo with a hard mask gets another background behind its subject."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,9 @@ class SampleStream(Dataset[Sample]):
         )
         if chance(rng, changes.rotate):
             rgb, alpha = augment.rotate(rng, rgb, alpha)
+        # A soft matte's rim holds colours of the old background, so those photos keep theirs.
+        if changes.swap and not photo.is_soft and chance(rng, changes.swap):
+            return self.laid(rng, composites.change_ground(rng, rgb, alpha, self.scene(rng)))
         return tensors(self.wear(rng, rgb), alpha, is_soft=photo.is_soft)
 
     def wear(self, rng: Generator, rgb: Pixels) -> Pixels:
@@ -202,19 +205,25 @@ class SampleStream(Dataset[Sample]):
 
     def composite(self, rng: Generator, *, is_empty: bool) -> Sample:
         """One or two foregrounds, or none, over a background or a studio backdrop."""
-        if not is_empty and chance(rng, 0.22):
-            background = composites.studio(rng, self.size)
-        else:
-            member = self.sources.backgrounds[rng.integers(len(self.sources.backgrounds))]
-            background = composites.backdrop(rng, shards.decode_rgb(member), self.size)
+        has_studio = not is_empty and chance(rng, 0.22)
+        background = composites.studio(rng, self.size) if has_studio else self.scene(rng)
         count = 0 if is_empty else 2 if chance(rng, 0.15) else 1
         foregrounds = [shards.decode_rgba(self.draw_foreground(rng)) for _ in range(count)]
         changes = self.recipe.augmentation
         made = composites.compose(
             rng, foregrounds, background, strands=changes.strands, blurs=changes.blurs
         )
+        return self.laid(rng, made)
+
+    def laid(self, rng: Generator, made: composites.Composite) -> Sample:
+        """A composite as a sample, worn like a photo."""
         rgb = self.wear(rng, made.rgb)
         return tensors(rgb, made.alpha, is_soft=True, contrast=made.contrast)
+
+    def scene(self, rng: Generator) -> Pixels:
+        """A square of a picture without a subject."""
+        member = self.sources.backgrounds[rng.integers(len(self.sources.backgrounds))]
+        return composites.backdrop(rng, shards.decode_rgb(member), self.size)
 
     def draw_foreground(self, rng: Generator) -> Member:
         """A set by its weight, then one of its members."""
