@@ -12,7 +12,7 @@ import torch
 from cvunet.errors import DocumentError, TrainingError
 from cvunet.training import augment, composites, recipe, samples, shards
 from cvunet.training.augment import FloatPixels
-from cvunet.training.recipe import Mixture
+from cvunet.training.recipe import Augmentation, Mixture
 from cvunet.training.samples import SampleStream
 from tests import training_kit
 
@@ -97,6 +97,17 @@ def test_refined_mattes_count_as_soft_and_hard_masks_do_not(data: Path) -> None:
     assert (bool(people["is_soft"]), bool(salient["is_soft"])) == (True, False)
 
 
+def test_only_photos_with_hard_masks_change_their_background(data: Path) -> None:
+    """Their alpha is true then; the rim of a soft matte shows the old background."""
+    changes = Augmentation(swap=1.0)
+    people = stream(data, augmentation=changes, mixture=Mixture(0, 1, 0, 0))[0]
+    salient = stream(data, augmentation=changes, mixture=Mixture(1, 0, 0, 0))[0]
+
+    assert int(people["contrast"].max()) == 0
+    assert int(salient["contrast"].max()) > 0
+    assert bool(salient["is_soft"])
+
+
 def broken(data: Path, count: int) -> None:
     """Break the first photos of the salient set."""
     members = {}
@@ -169,6 +180,33 @@ def test_contrast_is_the_colours_distance_where_there_is_a_foreground() -> None:
     inside = made.contrast[made.alpha == 255]
     assert len(inside) > 100
     assert abs(float(inside.mean()) - 170) < 25
+
+
+def test_a_subject_is_laid_over_another_background_where_it_stands() -> None:
+    """A rim of its hard mask is cut off: not a pixel of the old background comes along."""
+    mask = training_kit.disc(15)
+    photo = np.where(mask[..., None] > 0, (255, 0, 0), (0, 255, 0)).astype(np.uint8)
+    background = np.full((*mask.shape, 3), (0, 0, 255), np.uint8)
+
+    made = composites.change_ground(np.random.default_rng(3), photo, mask, background)
+
+    assert made.alpha[mask == 0].max() == 0
+    assert made.alpha[24, 24] == 255
+    assert 0.6 < made.alpha.sum() / mask.sum() < 0.9
+    assert made.rgb[..., 1].max() == 0
+    share = made.alpha / 255
+    assert np.abs(made.rgb[..., 2] - 255 * (1 - share)).max() <= 2
+
+
+def test_an_empty_mask_leaves_the_other_background_alone() -> None:
+    """Alpha is 0 then, and nothing is divided by it."""
+    empty = np.zeros((48, 48), np.uint8)
+    photo, background = np.full((48, 48, 3), 9, np.uint8), np.full((48, 48, 3), 200, np.uint8)
+
+    made = composites.change_ground(np.random.default_rng(3), photo, empty, background)
+
+    assert (int(made.alpha.max()), int(made.contrast.max())) == (0, 0)
+    assert np.array_equal(made.rgb, background)
 
 
 def noise(size: int) -> FloatPixels:
