@@ -19,7 +19,7 @@ DRY_RUN_STEPS = 10
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Command line to settings."""
     parser = argparse.ArgumentParser(prog="python -m cvunet.training", description=__doc__)
-    parser.add_argument("--recipe", type=Path, default=Path("models/recipes/fifth.yaml"))
+    parser.add_argument("--recipe", type=Path, default=Path("models/recipes/sixth.yaml"))
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     parser.add_argument("--out", type=Path, help="folder of the run (default runs/NAME)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
