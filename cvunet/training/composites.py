@@ -41,7 +41,7 @@ def place(rng: Generator, rgba: Pixels, size: int) -> FloatPixels:
 
     Its longer side is an eighth of the frame to a little more than all of it; it may leave it.
     """
-    foreground: FloatPixels = rgba.astype(np.float32) / np.float32(255)
+    foreground = to_unit(rgba)
     foreground[..., :3] *= foreground[..., 3:]
     if chance(rng, 0.5):
         foreground = foreground[:, ::-1]
@@ -130,7 +130,7 @@ def compose(
     C = alpha F + (1 - alpha) B, on premultiplied colours (Porter and Duff 1984).
     """
     size = background.shape[0]
-    ground: FloatPixels = background.astype(np.float32) / np.float32(255)
+    ground = to_unit(background)
     alpha: FloatPixels = np.zeros((size, size), np.float32)
     front: FloatPixels = np.zeros((size, size, 3), np.float32)
     for rgba in foregrounds:
@@ -156,8 +156,8 @@ def change_ground(rng: Generator, rgb: Pixels, mask: Pixels, background: Pixels)
     """
     inside = cv2.erode((mask >= 128).astype(np.float32), np.ones((RIM, RIM), np.uint8))
     alpha: FloatPixels = cv2.GaussianBlur(inside, (0, 0), 0.8).astype(np.float32, copy=False)
-    colours = rgb.astype(np.float32) / np.float32(255) * alpha[..., None]
-    ground: FloatPixels = background.astype(np.float32) / np.float32(255)
+    colours = to_unit(rgb) * alpha[..., None]
+    ground = to_unit(background)
     layer = match_light(rng, np.concatenate([colours, alpha[..., None]], axis=2), ground)
     return laid(layer[..., :3], alpha, ground)
 
@@ -174,3 +174,8 @@ def to_bytes(values: FloatPixels) -> Pixels:
     """[0, 1] to 0..255, rounded."""
     rounded: Pixels = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
     return rounded
+
+
+def to_unit(pixels: Pixels) -> FloatPixels:
+    """0..255 to [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(255)

@@ -60,7 +60,7 @@ def run(
     answers: dict[str, list[Measured]] = {contestant.name: [] for contestant in contestants}
     for case in tqdm(chosen, unit="picture", leave=False):
         rgb, mask = case.load()
-        truth = mask.astype(np.float32) / np.float32(255)
+        truth = composites.to_unit(mask)
         for contestant in contestants:
             alpha = contestant.alpha(case, rgb)
             answers[contestant.name].append(measure(case, alpha, truth))

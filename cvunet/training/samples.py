@@ -195,6 +195,7 @@ class SampleStream(Dataset[Sample]):
         if chance(rng, changes.rotate):
             rgb, alpha = augment.rotate(rng, rgb, alpha)
         # A soft matte's rim holds colours of the old background, so those photos keep theirs.
+        # Where nothing is swapped nothing is drawn: samples of older recipes stay what they were.
         if changes.swap and not photo.is_soft and chance(rng, changes.swap):
             return self.laid(rng, composites.change_ground(rng, rgb, alpha, self.scene(rng)))
         return tensors(self.wear(rng, rgb), alpha, is_soft=photo.is_soft)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cvunet import scores
 from cvunet.network import CVUNet
-from cvunet.training import augment, precision
+from cvunet.training import augment, composites, precision
 from cvunet.training.samples import Photo, load_photo
 from cvunet.training.shards import Pixels
 
@@ -57,7 +57,7 @@ def measure(model: CVUNet, photos: list[Photo], *, size: int, device: torch.devi
     """MAE and IoU over the photos."""
     errors, overlaps = [], []
     for rgb, mask in squared(photos, size):
-        alpha, truth = predict(model, rgb, device), mask.astype(np.float32) / np.float32(255)
+        alpha, truth = predict(model, rgb, device), composites.to_unit(mask)
         errors.append(scores.mean_absolute_error(alpha, truth))
         overlaps.append(scores.intersection_over_union(alpha, truth))
     return Result(float(np.mean(errors)), float(np.mean(overlaps)))

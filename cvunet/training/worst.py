@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from cvunet.errors import TrainingError
+from cvunet.training import composites
 from cvunet.training.cases import Case
 from cvunet.training.contestants import Alpha, Contestant
 from cvunet.training.shards import Pixels
@@ -40,7 +41,7 @@ def cells(case: Case, contestants: Sequence[Contestant]) -> Iterator[Pixels]:
     """Photo, truth and answers, all as squares of one size."""
     rgb, mask = case.load()
     yield square(rgb)
-    yield square(on_loud(rgb, mask.astype(np.float32) / np.float32(255)))
+    yield square(on_loud(rgb, composites.to_unit(mask)))
     for contestant in contestants:
         yield square(on_loud(rgb, contestant.alpha(case, rgb)))
 
