@@ -1,16 +1,16 @@
 """Time-stamped output folders: which a picture goes to, when it closes, its manifest."""
 
 import logging
-import os
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from daemon import __version__, files, store
 from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder, State
+from daemon.json_values import as_text, utc
 from daemon.ledger import Drop, Ending, Ledger
 from daemon.records import Records
 
@@ -240,13 +240,3 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
 def below(drop: Drop, path: Path | None) -> str | None:
     """A path in a drop, as its manifest tells it."""
     return None if path is None else as_text(path.relative_to(drop.path))
-
-
-def as_text(path: Path) -> str:
-    """A path as JSON can hold it: true to the letter, but for bytes that are no text."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def utc(seconds: float) -> str:
-    """UTC seconds as ISO 8601."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

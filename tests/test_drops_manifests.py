@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from daemon import __version__, store
-from daemon.drops import TimedDrops, utc
+from daemon.drops import TimedDrops
+from daemon.json_values import utc
 from daemon.jobs import Done, Identity, Job
 from daemon.ledger import Drop, Ledger
 from daemon.records import Records

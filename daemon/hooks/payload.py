@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__, files, store
-from daemon.drops import as_text, utc
+from daemon.json_values import as_text, utc
 from daemon.fields import origin
 from daemon.jobs import Job, State
 from daemon.ledger import Drop, Ending
