@@ -36,7 +36,7 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov; in one process:
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
-	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/test_systemd_machine.py $(ARGS)
+	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/system/test_systemd_machine.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)

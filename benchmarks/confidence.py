@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import confidence, matting, postprocess
+from cvunet.inference import matting
+from cvunet.matte import confidence, postprocess
 from cvunet.training import cases, samples
 
 WRONG_IOU = 0.8

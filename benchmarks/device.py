@@ -19,12 +19,12 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.programs import WEIGHTS
 from benchmarks.report import Report
 from benchmarks.tables import table
-from cvunet import matting
 from cvunet.errors import CvunetError
-from cvunet.matting import Predictor
-from daemon.engines.local import EngineSettings, open_engine
+from cvunet.inference import matting
+from cvunet.inference.matting import Predictor
 from daemon.errors import DaemonError
-from daemon.worker import Worker
+from daemon.worker.engines.local import EngineSettings, open_engine
+from daemon.worker.worker import Worker
 
 INPUT_PX = 512
 FRAME = (1920, 1080)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks import mattes, photos
 from benchmarks.mattes import Sample
-from cvunet import images
+from cvunet.pictures import reading
 
 Floats = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ SHIFT = 4  # sixteenths of a pixel
 def wall(side: int) -> Floats:
     """`brick.png` with a warm tint, SxSx3 in [0, 1]."""
     with photos.path_of("brick.png").open("rb") as stream:
-        rgb = images.read(stream, max_pixels=10_000_000).rgb
+        rgb = reading.read(stream, max_pixels=10_000_000).rgb
     large = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_CUBIC)
     tint = np.array((1.0, 0.82, 0.68), np.float32) / np.float32(255)
     tinted: Floats = (large.astype(np.float32) * tint).astype(np.float32)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from benchmarks.edge_seconds import has_refine
 from benchmarks.mattes import Sample
-from cvunet import foreground, matting, multilevel, postprocess
-from cvunet.band import soft_band
-from cvunet.matting import Finish
+from cvunet.inference import matting
+from cvunet.inference.matting import Finish
+from cvunet.matte import foreground, multilevel, postprocess
+from cvunet.matte.soft_band import soft_band
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import drawn, photos
-from cvunet import encoding, foreground, images, matting
-from cvunet.matting import Finish, Predictor
+from cvunet.inference import matting
+from cvunet.inference.matting import Finish, Predictor
+from cvunet.matte import foreground
+from cvunet.pictures import encoding, reading
 
 Pixels = NDArray[np.uint8]
 
@@ -36,14 +38,14 @@ ENLARGED = 3  # the photos are small: they are brought to the size of a camera's
 def enlarged_photo(name: str) -> Pixels:
     """A photo HxWx3 in the size of a camera's."""
     with photos.path_of(name).open("rb") as stream:
-        picture = images.read(stream, max_pixels=100_000_000)
+        picture = reading.read(stream, max_pixels=100_000_000)
     size = picture.rgb.shape[1] * ENLARGED, picture.rgb.shape[0] * ENLARGED
     return cv2.resize(picture.rgb, size, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8)
 
 
 def cutouts(weights: Path, rgb: Pixels) -> dict[str, Pixels]:
     """RGBA of each way."""
-    picture = images.Picture(rgb=rgb, alpha=None, warnings=(), format="PNG")
+    picture = reading.Picture(rgb=rgb, alpha=None, warnings=(), format="PNG")
     predictor = open_predictor(weights)
     alpha = predictor.predict([predictor.prepare(picture)])[0]
     return {way: matting.finish(picture, alpha, settings=each) for way, each in WAYS.items()}

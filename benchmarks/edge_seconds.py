@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from benchmarks import mattes
-from cvunet import foreground, matting, multilevel, postprocess
-from cvunet.band import soft_band
 from cvunet.errors import CvunetError
-from cvunet.matting import Finish
+from cvunet.inference import matting
+from cvunet.inference.matting import Finish
+from cvunet.matte import foreground, multilevel, postprocess
+from cvunet.matte.soft_band import soft_band
 
 INPUT_PX = 512
 LARGE = (4000, 6000)  # rows and columns

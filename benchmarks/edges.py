@@ -24,9 +24,11 @@ from benchmarks import edge_colours, edge_pictures, mattes
 from benchmarks.edge_colours import Task
 from benchmarks.edge_seconds import seconds_table
 from benchmarks.mattes import Sample
-from cvunet import guidance, matting, postprocess, scores
-from cvunet.images import Picture
-from cvunet.matting import Finish
+from cvunet import scores
+from cvunet.inference import matting
+from cvunet.inference.matting import Finish
+from cvunet.matte import guided_filter, postprocess
+from cvunet.pictures.reading import Picture
 from cvunet.training import samples
 
 Floats = NDArray[np.float32]
@@ -63,7 +65,7 @@ def guided(
 ) -> Floats:
     """The guided kernel with parameters of its own, no filter."""
     small = postprocess.sharpen_plateaus(small)
-    large = guidance.upsample(small, rgb, radius=radius, epsilon=epsilon, returned=returned)
+    large = guided_filter.upsample(small, rgb, radius=radius, epsilon=epsilon, returned=returned)
     return postprocess.sharpen_plateaus(large)
 
 

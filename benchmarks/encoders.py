@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import photos
-from cvunet import depth, encoding, foreground, images
-from cvunet.depth import Samples
+from cvunet.matte import foreground
+from cvunet.pictures import bit_depth, encoding, reading
+from cvunet.pictures.bit_depth import Samples
 
 WIDTH_PX, _ = photos.USUAL
 Encoder = Callable[[Samples], bytes]
@@ -45,7 +46,7 @@ def cutouts() -> list[NDArray[np.uint8]]:
     found = []
     for name in photos.PHOTOS:
         with photos.path_of(name).open("rb") as stream:
-            rgb = images.read(stream, max_pixels=100_000_000).rgb
+            rgb = reading.read(stream, max_pixels=100_000_000).rgb
         height = round(rgb.shape[0] * WIDTH_PX / rgb.shape[1])
         large = cv2.resize(rgb, (WIDTH_PX, height), interpolation=cv2.INTER_LANCZOS4)
         oval = np.zeros((height, WIDTH_PX), np.float32)
@@ -167,7 +168,8 @@ def main() -> None:
     found = cutouts()
     noise = np.random.default_rng(0)
     deep = [  # the lower bits of a sensor are noise
-        depth.to_bits(cutout, 16) ^ noise.integers(0, 64, cutout.shape, np.uint16) * (cutout > 0)
+        bit_depth.to_bits(cutout, 16)
+        ^ noise.integers(0, 64, cutout.shape, np.uint16) * (cutout > 0)
         for cutout in found
     ]
     flat = [foreground.flatten(cutout, (255, 255, 255)) for cutout in found]

@@ -37,8 +37,8 @@ fi
 mkdir -p "$out"
 nvidia-smi >"$out/nvidia-smi.txt" || echo "gpu: nvidia-smi is not there"
 status=0
-CVUNETD_REQUIRE=cuda "$python" -m pytest -m cuda -ra --junitxml "$out/tests.xml" tests/test_cuda*.py \
-    tests/test_matting.py 2>&1 | tee "$out/tests.txt" || status=$?
+CVUNETD_REQUIRE=cuda "$python" -m pytest -m cuda -ra --junitxml "$out/tests.xml" tests/inference/test_cuda*.py tests/worker/test_cuda_worker.py \
+    tests/inference/test_matting.py 2>&1 | tee "$out/tests.txt" || status=$?
 "$python" -m benchmarks --device "${DEVICE:-cuda}" --write "$out/benchmarks.md" "$@" 2>&1 |
     tee "$out/benchmarks.txt" || status=$?
 echo "gpu: results are in $out; exit status $status"

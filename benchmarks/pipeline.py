@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.processes import BenchmarkError, process_seconds, thread_seconds
-from cvunet import matting
+from cvunet.inference import matting
 from daemon.jobs import Done, Framing, Rendering, Task
-from daemon.worker import Worker
+from daemon.worker.worker import Worker
 
 PATIENCE_S = 300.0
 MOST_PIXELS = 100_000_000

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import photos
-from cvunet import encoding, foreground, images, matting
+from cvunet.inference import matting
+from cvunet.matte import foreground
+from cvunet.pictures import encoding, reading
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 HEIGHT_PX = 240
@@ -30,7 +32,7 @@ def checkers(height: int, width: int) -> NDArray[np.uint8]:
 def column(predictor: matting.Predictor, path: Path) -> NDArray[np.uint8]:
     """A photo over its cut-out."""
     with path.open("rb") as stream:
-        picture = images.read(stream, max_pixels=100_000_000)
+        picture = reading.read(stream, max_pixels=100_000_000)
     alpha = predictor.predict([predictor.prepare(picture)])[0]
     cutout = matting.finish(picture, alpha, settings=matting.Finish())
     after = foreground.flatten(cutout, checkers(*cutout.shape[:2]))

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from cvunet import documents
+from cvunet import yaml_files
 from cvunet.errors import CvunetError, DocumentError, WeightsError
-from cvunet.network import CVUNet, NetworkConfig
+from cvunet.network.network import CVUNet, NetworkConfig
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +67,10 @@ def _replace(path: Path, data: bytes) -> None:
 
 def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
     """Enter a file's checksum and its size in bytes; other entries stay."""
-    manifest = documents.read(manifest_path) if manifest_path.exists() else {}
+    manifest = yaml_files.read(manifest_path) if manifest_path.exists() else {}
     manifest.setdefault("weights", {})[name] = {"sha256": sha256, "bytes": size}
     part = manifest_path.with_name(f".{manifest_path.name}.part")
-    documents.write(part, manifest)
+    yaml_files.write(part, manifest)
     part.replace(manifest_path)
 
 
@@ -102,7 +102,7 @@ def _check(path: Path, data: bytes) -> None:
         f"fetch the file again, or record your own with: python -m cvunet.weights record {path}"
     )
     try:
-        expected = documents.read(manifest_path)["weights"][path.name]["sha256"]
+        expected = yaml_files.read(manifest_path)["weights"][path.name]["sha256"]
     except (DocumentError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{path}: has no SHA-256 in {manifest_path} (the file's is {found}): {remedy}"
@@ -129,7 +129,7 @@ def _decode(path: Path, data: bytes) -> CVUNet:
 
 
 def _config(content: dict[str, Any]) -> NetworkConfig:
-    config = documents.build(NetworkConfig, content, "config")
+    config = yaml_files.build(NetworkConfig, content, "config")
     first, second, third, fourth = config.decoder_channels  # a list, if other tools wrote the file
     return dataclasses.replace(config, decoder_channels=(first, second, third, fourth))
 

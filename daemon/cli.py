@@ -14,7 +14,7 @@ from typing import NoReturn, ParamSpec
 
 import click
 
-from daemon import __version__, journal
+from daemon import __version__
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
@@ -26,6 +26,7 @@ from daemon.errors import (
     UsageError,
     printable,
 )
+from daemon.reporting import journal
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +83,9 @@ def main() -> None:
 @answering
 def run(config_path: Path | None) -> int:
     """Watch the hot folders and serve until SIGTERM."""
-    from daemon import running
+    from daemon.commands import run as command
 
-    return running.serve(config_path, start_logging=journal.start, on_signal=on_signal)
+    return command.serve(config_path, start_logging=journal.start, on_signal=on_signal)
 
 
 @main.command()
@@ -92,9 +93,9 @@ def run(config_path: Path | None) -> int:
 @answering
 def once(config_path: Path | None) -> int:
     """Process what the hot folders hold now, then exit: for cron."""
-    from daemon import running
+    from daemon.commands import once as command
 
-    failed = running.once(config_path, start_logging=journal.start, on_signal=on_signal)
+    failed = command.once(config_path, start_logging=journal.start, on_signal=on_signal)
     return EXIT_SOME_FAILED if failed else 0
 
 
@@ -107,9 +108,9 @@ def once(config_path: Path | None) -> int:
 @answering
 def batch(source: Path, out: Path, config_path: Path | None) -> int:
     """Cut out all pictures of folder IN into folder OUT; resumes where it stopped."""
-    from daemon import running
+    from daemon.commands import batch as command
 
-    failed = running.batch(
+    failed = command.batch(
         source, out, config_path, start_logging=journal.start, on_signal=on_signal
     )
     return EXIT_SOME_FAILED if failed else 0
@@ -128,9 +129,9 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
 @answering
 def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     """Cut out single pictures."""
-    from daemon import cutting
+    from daemon.commands import cut as command
 
-    results = cutting.cut(files, out, config_path, start_logging=journal.start)
+    results = command.cut(files, out, config_path, start_logging=journal.start)
     for result in results:
         if result.target is None:
             complain(f"{printable(result.source)}: {result.reason}")
@@ -148,12 +149,12 @@ json_option = click.option("--json", "is_json", is_flag=True, help="For programs
 @answering
 def status(config_path: Path | None, is_json: bool) -> int:
     """Show what the daemon is doing and what became of the pictures."""
-    from daemon import listing
-    from daemon import status as status_module
+    from daemon.commands import status as command
+    from daemon.commands import status_text
 
     now = time.time()
-    found = status_module.gather(config_path, now=now)
-    show([status_module.document(found)] if is_json else listing.lines(found, now=now))
+    found = command.gather(config_path, now=now)
+    show([command.document(found)] if is_json else status_text.lines(found, now=now))
     return 0
 
 
@@ -163,11 +164,11 @@ def status(config_path: Path | None, is_json: bool) -> int:
 @answering
 def doctor(config_path: Path | None, is_json: bool) -> int:
     """Look for what is wrong with the set-up, and tell the line that mends it."""
-    from daemon import doctor as doctor_module
+    from daemon.commands import doctor as command
 
-    findings = list(doctor_module.examine(config_path, now=time.time()))
-    show([doctor_module.document(findings)] if is_json else doctor_module.lines(findings))
-    return 0 if doctor_module.is_well(findings) else EXIT_SOME_FAILED
+    findings = list(command.examine(config_path, now=time.time()))
+    show([command.document(findings)] if is_json else command.lines(findings))
+    return 0 if command.is_well(findings) else EXIT_SOME_FAILED
 
 
 @main.command()
@@ -176,9 +177,9 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
 @answering
 def why(file: Path, config_path: Path | None) -> int:
     """Tell what became of a picture, or why nothing has: by any of its paths, or by its name."""
-    from daemon import inquiry
+    from daemon.commands import why as command
 
-    show(inquiry.lines(config_path, file))
+    show(command.lines(config_path, file))
     return 0
 
 
@@ -189,11 +190,11 @@ def why(file: Path, config_path: Path | None) -> int:
 @answering
 def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> int:
     """Put quarantined pictures back into their hot folders, to be tried anew."""
-    from daemon import retrial
+    from daemon.commands import retry as command
 
     if is_all == bool(files):
         raise UsageError("name the pictures in quarantine, or say --all")
-    for line in retrial.retry(config_path, files, is_all=is_all):
+    for line in command.retry(config_path, files, is_all=is_all):
         click.echo(line)
     return 0
 
@@ -204,10 +205,10 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 @answering
 def clean(is_dry: bool, config_path: Path | None) -> int:
     """Delete all that is older than retention.keep_days; a running daemon does so itself."""
-    from daemon import cleaning
+    from daemon.commands import clean as command
 
     local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time
-    for line in cleaning.clean(
+    for line in command.clean(
         config_path, is_dry=is_dry, start_logging=journal.start, local_now=local_now
     ):
         click.echo(line)
@@ -219,9 +220,9 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
 @answering
 def systemd_paths(config_path: Path | None) -> int:
     """Print the drop-in that lets the unit's sandbox reach all configured folders."""
-    from daemon import sandbox
+    from daemon.commands import systemd_paths as command
 
-    show(sandbox.lines(config_path))
+    show(command.lines(config_path))
     return 0
 
 
@@ -230,21 +231,9 @@ def systemd_paths(config_path: Path | None) -> int:
 @answering
 def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; one line for each fault."""
-    from daemon import config, finishing, folders, predictors
-    from daemon.hooks.register import Register
+    from daemon.commands import check_config as command
 
-    settings, base = config.load(config_path)
-    found = folders.hot_folders(settings, base)
-    weights = folders.find_weights(settings, base)
-    predictors.check_weights(weights)
-    predictors.check_colours(settings.postprocess.needed_colours)
-    finishing.check_backgrounds(folders.backgrounds(settings, base))
-    hooks = Register(base, os.environ, is_trial=True).subscriptions(settings.hooks).hooks
-    for folder in found:
-        click.echo(f"{folder.name}: {folder.path} -> {folder.output_root}")
-    click.echo(f"weights: {weights}")
-    for hook in hooks:
-        click.echo(f"hook: {printable(hook.key)}")
+    show(command.lines(config_path))
     return 0
 
 

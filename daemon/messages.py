@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.hooks.notices import Told
 from daemon.jobs import Hint, Outcome
+from daemon.notices import Told
 
 
 @dataclass(frozen=True, slots=True)

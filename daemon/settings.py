@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from daemon.hooks.notices import Subscriptions
 from daemon.jobs import HotFolder
+from daemon.notices import Subscriptions
 
 
 @dataclass(frozen=True, slots=True)

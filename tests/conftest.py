@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
-from tests import systemd_machine
+from tests.system import systemd_machine
 
 LATER = 2
 GRACE_S = 2.0
@@ -163,7 +163,7 @@ def is_library_thread(thread: threading.Thread) -> bool:
 @pytest.fixture
 def in_memory() -> Iterator[Path]:
     """A folder on which syncing costs nothing, for what does not end with the machine."""
-    from tests.crash_kit import folder_in_memory  # loads torch, which few tests need
+    from tests.system.crash_kit import folder_in_memory  # loads torch, which few tests need
 
     with folder_in_memory() as folder:
         yield folder

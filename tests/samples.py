@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.jobs import Done, Framing, HotFolder, Identity, Job, Rendering
-from daemon.ledger import Ledger
+from daemon.ledger.ledger import Ledger
 
 NOW = 1_800_000_000.0  # UTC seconds: 2027-01-15 08:00
 RENDERING = Rendering(

@@ -9,37 +9,75 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("cvunet", "daemon")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+#: Each package, and the packages that it may import. From top to bottom: a row names only rows
+#: further down. Rows in capitals below are single modules that several packages share.
+DAEMON = {
+    "cli": {"commands", "reporting", "VALUES"},
+    "commands": {
+        *("service", "lifecycle", "hooks", "reporting", "watching", "retention"),
+        *("worker", "config", "ledger", "disk", "VALUES"),
+    },
+    "service": {
+        *("lifecycle", "hooks", "reporting", "watching", "retention"),
+        *("worker", "config", "ledger", "disk", "VALUES"),
+    },
+    "lifecycle": {"hooks", "watching", "worker", "ledger", "disk", "VALUES"},
+    "hooks": {"reporting", "config", "ledger", "disk", "VALUES"},
+    "reporting": {"worker", "config", "disk", "VALUES"},
+    "watching": {"disk", "VALUES"},
+    "retention": {"ledger", "disk", "VALUES"},
+    "worker": {"cvunet", "disk", "VALUES"},
+    "config": {"disk", "VALUES"},
+    "ledger": {"VALUES"},
+    "disk": {"VALUES"},
+    "VALUES": set(),
+}
+CVUNET = {
+    "training": {"inference", "matte", "pictures", "weights", "network", "SHARED"},
+    "inference": {"matte", "pictures", "weights", "network", "SHARED"},
+    "matte": {"pictures", "SHARED"},
+    "pictures": {"SHARED"},
+    "weights": {"network", "SHARED"},
+    "network": set(),
+    "SHARED": set(),
+}
+#: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
+VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
+VALUES |= {"json_values", "__init__"}
+SHARED = {"errors", "scores", "yaml_files", "__init__"}
+#: Folders of tests that mirror no package.
+OTHER_TESTS = {"system", "torture", "benchmarks"}
+
 FILE_LINES = 300
 FUNCTION_LINES = 40
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 TRAINING = ROOT / "cvunet" / "training"  # a program for people, with a progress bar anywhere
 SOLE_IMPORTERS = {
-    "watchdog": {"daemon/watch.py"},
-    "sqlite3": {"daemon/database.py"},
-    "yaml": {"daemon/config.py", "daemon/configfaults.py", "cvunet/documents.py"},
+    "watchdog": {"daemon/watching/watch.py"},
+    "sqlite3": {"daemon/ledger/database.py"},
+    "yaml": {"daemon/config/schema.py", "daemon/config/faults.py", "cvunet/yaml_files.py"},
     "pydantic": {
-        "daemon/config.py",
-        "daemon/configfaults.py",
-        "daemon/hookconfig.py",
-        "daemon/outputconfig.py",
+        "daemon/config/schema.py",
+        "daemon/config/faults.py",
+        "daemon/config/hook_schema.py",
+        "daemon/config/output_schema.py",
     },
     "click": {"daemon/cli.py"},
     "PIL": {
-        "cvunet/images.py",
-        "cvunet/samples.py",
-        "cvunet/profiles.py",
-        "cvunet/metadata.py",
-        "cvunet/encoding.py",
-        "cvunet/damage.py",
+        "cvunet/pictures/reading.py",
+        "cvunet/pictures/samples.py",
+        "cvunet/pictures/profiles.py",
+        "cvunet/pictures/metadata.py",
+        "cvunet/pictures/encoding.py",
+        "cvunet/pictures/damage.py",
     },
-    "systemd": {"daemon/journal.py", "daemon/notify.py"},
-    "isal": {"cvunet/deflate.py"},
-    "tqdm": {"daemon/running.py"},
-    "prometheus_client": {"daemon/metrics.py"},
+    "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},
+    "isal": {"cvunet/pictures/deflate.py"},
+    "tqdm": {"daemon/commands/batch.py"},
+    "prometheus_client": {"daemon/reporting/metrics.py"},
     "urllib3": {"daemon/hooks/webhooks.py"},
 }
+FILES = sorted(path for package in ("cvunet", "daemon") for path in (ROOT / package).rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -76,50 +114,110 @@ def short(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def row_of(name: str) -> str:
+    """The row of the tables above that a module stands in: its package, `VALUES` or `SHARED`."""
+    root, _, rest = name.partition(".")
+    package = rest.partition(".")[0] or "__init__"
+    if root == "daemon":
+        return "VALUES" if package in VALUES else package
+    return "SHARED" if package in SHARED else package
+
+
+def arrows(root: str) -> dict[str, dict[str, str]]:
+    """By row, the rows that it imports, each with one import as evidence."""
+    found: dict[str, dict[str, str]] = {}
+    for name, imports in GRAPH.items():
+        if not name.startswith(root) or name == "daemon.__main__":
+            continue
+        for other in imports:
+            target = row_of(other) if other.startswith(root) else other.partition(".")[0]
+            if target != row_of(name):
+                found.setdefault(row_of(name), {})[target] = f"{name} imports {other}"
+    return found
+
+
 def test_there_is_something_to_check():
     """The tests below must not pass because nothing was found."""
-    assert {"daemon.service", "daemon.engines.local", "cvunet.network"} <= set(GRAPH)
-    assert "daemon.jobs" in GRAPH["daemon.intake"]
+    assert {"daemon.service.service", "daemon.worker.engines.local"} <= set(GRAPH)
+    assert "cvunet.network.encoder" in GRAPH["cvunet.network.network"]
+    assert "daemon.jobs" in GRAPH["daemon.lifecycle.intake"]
 
 
-def test_library_knows_nothing_of_the_daemon():
-    """cvunet never imports daemon."""
-    guilty = {
+@pytest.mark.parametrize(("root", "table"), [("daemon", DAEMON), ("cvunet", CVUNET)])
+def test_every_module_lies_in_a_package(root: str, table: dict[str, set[str]]):
+    """A new one is put into the package whose `__init__` describes it, or gets a row above."""
+    homeless = {
         name
-        for name, path in MODULES.items()
-        if name.startswith("cvunet")
-        and any(one.split(".")[0] == "daemon" for one in imported(path))
+        for name in MODULES
+        if name.startswith(root) and row_of(name) not in {*table, "__main__"}
     }
 
-    assert guilty == set()
+    assert homeless == set(), "move it into a package, or add a row to the table of this test"
 
 
-def test_only_the_worker_knows_the_library():
-    """One border between service and pixels, of four modules."""
-    importers = {
-        name
-        for name, path in MODULES.items()
-        if name.startswith("daemon")
-        and any(one.split(".")[0] == "cvunet" for one in imported(path))
+@pytest.mark.parametrize(("root", "table"), [("daemon", DAEMON), ("cvunet", CVUNET)])
+def test_imports_follow_the_table(root: str, table: dict[str, set[str]]):
+    """An import that the table does not name: move the code down, or pass it in from above."""
+    against = {
+        evidence
+        for row, targets in arrows(root).items()
+        for target, evidence in targets.items()
+        if target not in table[row]
     }
 
-    assert importers == {
-        "daemon.worker",
-        "daemon.decoding",
-        "daemon.finishing",
-        "daemon.predictors",
+    assert against == set()
+
+
+@pytest.mark.parametrize(("root", "table"), [("daemon", DAEMON), ("cvunet", CVUNET)])
+def test_table_points_down(root: str, table: dict[str, set[str]]):
+    """Each row names rows below it, and only imports that exist: people read it as a document."""
+    rows = [*table, "cvunet"]
+    upward = {
+        row: {one for one in table[row] if rows.index(one) <= rows.index(row)} for row in table
+    }
+    used = arrows(root)
+    unused = {row: table[row] - set(used.get(row, {})) for row in table}
+
+    assert {row: names for row, names in upward.items() if names} == {}
+    assert {row: names for row, names in unused.items() if names} == {}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=short)
+def test_package_says_what_belongs_there(path: Path):
+    """Its docstring is what a newcomer reads first; what it hands on exists and is used outside."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package, handed = name_of(path), exported(path)
+    used = {
+        one
+        for name, imports in GRAPH.items()
+        for one in imports
+        if one.startswith(f"{package}.") and not name.startswith(f"{package}.")
     }
 
+    assert len(ast.get_docstring(tree) or "") > 30
+    if package.count(".") == 1:
+        direct = {".".join(one.split(".")[:3]) for one in used}
+        assert direct == {f"{package}.{name}" for name in handed}, f"mend __all__ in {short(path)}"
 
-def test_only_the_worker_side_knows_torch():
-    """Nothing of the daemon touches tensors."""
+
+def exported(path: Path) -> list[str]:
+    """The names in a package's `__all__`."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            names: list[str] = ast.literal_eval(node.value)
+            return names
+    return []
+
+
+def test_only_the_worker_knows_torch():
+    """Nothing else of the daemon touches tensors."""
     importers = {
         name
         for name, path in MODULES.items()
         if name.startswith("daemon") and any(one.split(".")[0] == "torch" for one in imported(path))
     }
 
-    assert importers <= {"daemon.worker"}
+    assert importers <= {"daemon.worker.worker"}
 
 
 def test_imports_have_no_cycles():
@@ -130,7 +228,7 @@ def test_imports_have_no_cycles():
         pytest.fail(" -> ".join(reversed(error.args[1])))
 
 
-@pytest.mark.parametrize("name", ["daemon.errors", "cvunet.errors"])
+@pytest.mark.parametrize("name", ["daemon.errors", "daemon.notices", "cvunet.errors"])
 def test_bottom_imports_nothing(name: str):
     """Everybody may import these."""
     assert GRAPH[name] == set()
@@ -146,63 +244,6 @@ def test_nobody_imports_the_top():
     importers = {name for name, imports in GRAPH.items() if "daemon.cli" in imports}
 
     assert importers == {"daemon.__main__"}
-
-
-@pytest.mark.parametrize(
-    ("upper", "lower"),
-    [
-        ("daemon.service", "daemon.parts"),
-        ("daemon.parts", "daemon.intake"),
-        ("daemon.parts", "daemon.delivery"),
-        ("daemon.parts", "daemon.dispatcher"),
-        ("daemon.parts", "daemon.hearing"),
-        ("daemon.parts", "daemon.hooks.herald"),
-        ("daemon.hooks.herald", "daemon.hooks.outbox"),
-        ("daemon.hooks.herald", "daemon.hooks.channel"),
-        ("daemon.hooks.channel", "daemon.hooks.courier"),
-        ("daemon.hooks.courier", "daemon.hooks.notices"),
-        ("daemon.intake", "daemon.hooks.outbox"),
-        ("daemon.hooks.outbox", "daemon.ledger"),
-        ("daemon.hooks.register", "daemon.hooks.commands"),
-        ("daemon.hooks.register", "daemon.hooks.webhooks"),
-        ("daemon.hooks.webhooks", "daemon.hooks.destinations"),
-        ("daemon.hearing", "daemon.watch"),
-        ("daemon.service", "daemon.survey"),
-        ("daemon.survey", "daemon.report"),
-        ("daemon.metrics", "daemon.bulletin"),
-        ("daemon.bulletin", "daemon.report"),
-        ("daemon.listing", "daemon.status"),
-        ("daemon.doctor", "daemon.findings"),
-        ("daemon.watch", "daemon.canary"),
-        ("daemon.recovery", "daemon.delivery"),
-        ("daemon.delivery", "daemon.results"),
-        ("daemon.results", "daemon.publication"),
-        ("daemon.publication", "daemon.files"),
-        ("daemon.worker", "daemon.finishing"),
-        ("daemon.worker", "daemon.progress"),
-        ("daemon.progress", "daemon.gauges"),
-        ("daemon.drops", "daemon.store"),
-        ("daemon.store", "daemon.files"),
-        ("daemon.store", "daemon.tree"),
-        ("daemon.disposal", "daemon.mounts"),
-        ("daemon.records", "daemon.ledger"),
-        ("daemon.ledger", "daemon.database"),
-        ("cvunet.network", "cvunet.encoder"),
-        ("cvunet.matting", "cvunet.passes"),
-        ("cvunet.passes", "cvunet.graphs"),
-        ("cvunet.passes", "cvunet.faults"),
-        ("cvunet.graphs", "cvunet.staging"),
-    ],
-)
-def test_arrow_points_down(upper: str, lower: str):
-    """Named in the contract; no path leads back up."""
-    seen, pending = set(), {lower}
-    while pending:
-        seen |= pending
-        pending = {one for name in pending for one in GRAPH[name]} - seen
-
-    assert lower in GRAPH[upper]
-    assert upper not in seen
 
 
 @pytest.mark.parametrize("library", SOLE_IMPORTERS)
@@ -245,3 +286,11 @@ def test_every_module_is_a_noun():
     parts = {part for name in MODULES for part in name.split(".")}
 
     assert BANNED_NAMES & parts == set()
+
+
+def test_tests_mirror_the_packages():
+    """A module's tests are found in the folder of its package's name."""
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
+    strangers = folders - OTHER_TESTS - {row for row in (*DAEMON, *CVUNET) if row.islower()}
+
+    assert strangers == set(), "put them beside the tests of the package that they are about"

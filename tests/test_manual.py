@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from daemon.cli import main
-from daemon.config import Config
+from daemon.config.schema import Config
 from manual import completions, pages, settings
 from manual.settings import Setting
 

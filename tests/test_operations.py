@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import events
+from daemon import event_ids
 from daemon.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def test_quoted_message_is_the_programs_own(words: str):
 def test_every_event_says_what_to_do():
     """A row for each, and none for others."""
     rows = re.findall(r"^\| `([0-9a-f]{32})` \|", TEXT, re.MULTILINE)
-    ids = [value for name, value in vars(events).items() if name.isupper()]
+    ids = [value for name, value in vars(event_ids).items() if name.isupper()]
 
     assert sorted(rows) == sorted(ids)
 

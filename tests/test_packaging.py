@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon import events
+from daemon import event_ids
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "packaging/systemd/cvunetd.service"
@@ -171,7 +171,7 @@ def test_installed_configuration_fits_the_unit(tmp_path: Path) -> None:
 def test_message_ids_are_documented() -> None:
     """Each with its meaning."""
     text = (ROOT / "docs/systemd.md").read_text(encoding="utf-8")
-    ids = [value for name, value in vars(events).items() if name.isupper()]
+    ids = [value for name, value in vars(event_ids).items() if name.isupper()]
 
     assert len(set(ids)) == len(ids) == 11
     assert [value for value in ids if f"| `{value}` |" not in text] == []

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cvunet import documents, weights
+from cvunet import weights, yaml_files
 from cvunet.errors import WeightsError
-from cvunet.network import CVUNet, NetworkConfig
+from cvunet.network.network import CVUNet, NetworkConfig
 
 SMALL = NetworkConfig(width=0.35, aspp_channels=16, decoder_channels=(16, 8, 8, 8))
 
@@ -100,7 +100,7 @@ def test_record_keeps_other_entries(tmp_path: Path):
     for name, sha256 in (("a.pth", "11"), ("b.pth", "22"), ("a.pth", "33")):
         weights.record(manifest, name, sha256, 7)
 
-    assert documents.read(manifest) == {
+    assert yaml_files.read(manifest) == {
         "weights": {"a.pth": {"sha256": "33", "bytes": 7}, "b.pth": {"sha256": "22", "bytes": 7}}
     }
 

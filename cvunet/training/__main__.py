@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from cvunet.errors import CvunetError
-from cvunet.network import CVUNet
+from cvunet.network.network import CVUNet
 from cvunet.training import backbone, origin, recipe, samples
 from cvunet.training.loop import Trainer
 

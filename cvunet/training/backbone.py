@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from cvunet import weights
-from cvunet.encoder import InvertedResidual, MobileNetV3, SqueezeExcite, fold_input_range
 from cvunet.errors import TrainingError
-from cvunet.network import CVUNet
+from cvunet.network.encoder import InvertedResidual, MobileNetV3, SqueezeExcite, fold_input_range
+from cvunet.network.network import CVUNet
 from cvunet.training import shards
 
 FILE = Path("backbone") / "mobilenetv3-large-0.75-coco.npz"

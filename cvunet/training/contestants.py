@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import postprocess
 from cvunet.errors import TrainingError
-from cvunet.images import Picture
-from cvunet.matting import Predictor
+from cvunet.inference.matting import Predictor
+from cvunet.matte import postprocess
+from cvunet.pictures.reading import Picture
 from cvunet.training import augment
 from cvunet.training.cases import Case
 from cvunet.training.shards import Pixels

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cvunet import matting, scores
+from cvunet import scores
 from cvunet.errors import CvunetError, TrainingError
+from cvunet.inference import matting
 from cvunet.training import bars, cases, composites, samples, worst
 from cvunet.training.cases import Case
 from cvunet.training.contestants import Alpha, Contestant, Folder, Ours, U2Net

@@ -17,7 +17,7 @@ import torch
 
 from cvunet import weights
 from cvunet.errors import CvunetError, TrainingError
-from cvunet.network import CVUNet, NetworkConfig
+from cvunet.network.network import CVUNet, NetworkConfig
 from cvunet.training.loop import CHECKPOINT
 
 MANIFEST = "manifest.yaml"

@@ -5,9 +5,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from cvunet import matting
-from cvunet.decoder import DecoderStage
-from cvunet.network import CVUNet
+from cvunet.inference import matting
+from cvunet.network.decoder import DecoderStage
+from cvunet.network.network import CVUNet
 
 #: The decoder's stages at strides 4 and 2. Without AVX-512 the gradient of their join
 #: takes oneDNN nine times as long as the forward pass in channels_last, and four times in planes.

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from cvunet.errors import TrainingError
-from cvunet.network import CVUNet
+from cvunet.network.network import CVUNet
 from cvunet.training import layout, precision, validation
 from cvunet.training.clock import Clock
 from cvunet.training.losses import Target, matting_loss

@@ -2,7 +2,7 @@
 
 import torch
 
-from cvunet import matting
+from cvunet.inference import matting
 
 
 def autocast(device: torch.device) -> torch.autocast:

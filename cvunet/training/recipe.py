@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cvunet import documents
-from cvunet.network import NetworkConfig
+from cvunet import yaml_files
+from cvunet.network.network import NetworkConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +97,25 @@ class Recipe:
 
 def load(path: Path) -> Recipe:
     """Read a recipe; `DocumentError` names any unknown or missing key."""
-    content = documents.read(path)
+    content = yaml_files.read(path)
     network = dict(content.get("network", {}))
     if "decoder_channels" in network:
         network["decoder_channels"] = tuple(network["decoder_channels"])
-    content["network"] = documents.build(NetworkConfig, network, f"{path}: network")
-    content["mixture"] = documents.build(Mixture, content.get("mixture", {}), f"{path}: mixture")
-    content["augmentation"] = documents.build(
+    content["network"] = yaml_files.build(NetworkConfig, network, f"{path}: network")
+    content["mixture"] = yaml_files.build(Mixture, content.get("mixture", {}), f"{path}: mixture")
+    content["augmentation"] = yaml_files.build(
         Augmentation, content.get("augmentation", {}), f"{path}: augmentation"
     )
     start = content.get("start")
-    content["start"] = start and documents.build(Start, start, f"{path}: start")
+    content["start"] = start and yaml_files.build(Start, start, f"{path}: start")
     content["phases"] = tuple(
         build_phase(phase, f"{path}: phases") for phase in content.get("phases", [])
     )
-    return documents.build(Recipe, content, str(path))
+    return yaml_files.build(Recipe, content, str(path))
 
 
 def build_phase(content: dict[str, Any], where: str) -> Phase:  # Any: a document's values
     """One phase, with its own mixture if it has one."""
     mixture = content.get("mixture")
-    own = mixture and documents.build(Mixture, mixture, f"{where}: mixture")
-    return documents.build(Phase, {**content, "mixture": own}, where)
+    own = mixture and yaml_files.build(Mixture, mixture, f"{where}: mixture")
+    return yaml_files.build(Phase, {**content, "mixture": own}, where)

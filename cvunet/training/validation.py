@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from cvunet import scores
-from cvunet.network import CVUNet
+from cvunet.network.network import CVUNet
 from cvunet.training import augment, composites, precision
 from cvunet.training.samples import Photo, load_photo
 from cvunet.training.shards import Pixels

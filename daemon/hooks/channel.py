@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from daemon.hooks.courier import Courier
-from daemon.hooks.notices import Hook, HookState, Notice
+from daemon.hooks.sending_thread import Courier
+from daemon.notices import Hook, HookState, Notice
 
 
 @dataclass(slots=True)

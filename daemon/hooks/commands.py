@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from daemon.errors import describe, printable
-from daemon.hooks.notices import (
+from daemon.notices import (
     Accepted,
     Command,
     Hook,

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 from daemon.errors import LedgerError
 from daemon.hooks import payload
-from daemon.hooks.notices import Hook, Notice, Subscriptions
 from daemon.hooks.payload import Json
-from daemon.ledger import Drop, Ledger
-from daemon.records import Records
+from daemon.ledger.ledger import Drop, Ledger
+from daemon.ledger.records import Records
+from daemon.notices import Hook, Notice, Subscriptions
 
 logger = logging.getLogger(__name__)
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from daemon import __version__, files, store
-from daemon.json_values import as_text, utc
-from daemon.fields import origin
+from daemon import __version__
+from daemon.disk import files, store
 from daemon.jobs import Job, State
-from daemon.ledger import Drop, Ending
+from daemon.json_values import as_text, utc
+from daemon.ledger.ledger import Drop, Ending
+from daemon.log_fields import origin
 
 #: Of the schema; another number means that listeners have to change.
 VERSION = 1

@@ -15,10 +15,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from daemon import __version__
+from daemon.config import destinations
+from daemon.config.destinations import Forbidden, Resolve
 from daemon.errors import describe, printable
-from daemon.hooks import destinations
-from daemon.hooks.destinations import Forbidden, Resolve
-from daemon.hooks.notices import (
+from daemon.hooks.signature import sign
+from daemon.notices import (
     Accepted,
     Hook,
     Interrupted,
@@ -28,7 +29,6 @@ from daemon.hooks.notices import (
     Troubled,
     Webhook,
 )
-from daemon.hooks.signature import sign
 
 #: What passes by itself, of the answers that blame the sender (4xx).
 PASSING = frozenset({408, 425, 429})

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.crash_kit import folder_in_memory
+from tests.system.crash_kit import folder_in_memory
 from tests.torture.burst import burst
 from tests.torture.kills import kills
 from tests.torture.mounts import mounts

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.daemon_process import wait_for
+from tests.system.daemon_process import wait_for
 from tests.torture.daemons import CopyingDaemon, folder_settings, grounds
 from tests.torture.tally import Row, digest
 

@@ -8,15 +8,15 @@ import signal
 import sys
 from pathlib import Path
 
-from daemon import files
-from daemon.assembly import assemble
-from daemon.config import load
-from daemon.engines.direct import DirectEngine
+from daemon.config.schema import load
+from daemon.disk import files
 from daemon.jobs import Done, Outcome, Task
 from daemon.messages import Stop
-from daemon.service import Clocks, Inbox
-from daemon.workplace import locked, workplace
-from tests.daemon_process import SETTINGS, Daemon
+from daemon.service.assembly import assemble
+from daemon.service.owned_folders import locked, workplace
+from daemon.service.service import Clocks, Inbox
+from daemon.worker.engines.direct import DirectEngine
+from tests.system.daemon_process import SETTINGS, Daemon
 from tests.torture.tally import Ground
 
 MODEL = {"model": SETTINGS["model"] | {"input_size": 64}}  # type: ignore[operator]  # a mapping
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("base", type=Path)
     base = parser.parse_args().base
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("daemon.service").setLevel(logging.INFO)
+    logging.getLogger("daemon.service.service").setLevel(logging.INFO)
     config, base = load(base / "config.yaml")
     place = workplace(config, base)
     inbox = Inbox()

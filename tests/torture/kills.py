@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from tests.daemon_process import Daemon, wait_for
+from tests.system.daemon_process import Daemon, wait_for
 from tests.torture.daemons import folder_settings, grounds, real_daemon
 from tests.torture.photos import Stock
 from tests.torture.tally import Ground, Row

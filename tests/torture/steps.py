@@ -8,10 +8,10 @@ from hypothesis import seed as seeded
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.crash_kit import Scenario, Story, die_everywhere
-from tests.crash_scenarios import SCENARIOS
-from tests.machine import Machine
-from tests.reaper import Reaper
+from tests.system.crash_kit import Scenario, Story, die_everywhere
+from tests.system.crash_scenarios import SCENARIOS
+from tests.system.reaper import Reaper
+from tests.system.state_machine import Machine
 from tests.torture.tally import Row
 
 

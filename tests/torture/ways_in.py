@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.daemon_process import wait_for
+from tests.system.daemon_process import wait_for
 from tests.torture.daemons import folder_settings, grounds, real_daemon
 from tests.torture.photos import Stock
 from tests.torture.tally import Ground, Row

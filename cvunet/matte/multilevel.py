@@ -1,0 +1,66 @@
+"""Foreground colours by pymatting's multi-level estimator, the extra ``[refine]``.
+
+Fast Multi-Level Foreground Estimation, Germer et al., ICPR 2020. The only importer of pymatting,
+which compiles itself by numba when it is imported: seconds, and a cache folder is needed.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvunet.errors import EstimatorError
+from cvunet.matte.guided_filter import unit
+from cvunet.matte.soft_band import soft_band
+from cvunet.pictures.bit_depth import Samples, bits_of, quantised
+
+Floats = NDArray[np.float32]
+
+MARGIN_PX = 64  # of photo round the band, from which its colours may come
+
+
+@functools.cache
+def load() -> Callable[..., Floats]:
+    """pymatting's function, compiled; `EstimatorError` says why it cannot be had."""
+    try:
+        module = importlib.import_module("pymatting")
+    except ImportError as error:
+        raise EstimatorError(
+            f"postprocess.colours: refine needs pymatting ({error}): pip install"
+            " 'cvunet-daemon[refine]', or set it to fast"
+        ) from error
+    except RuntimeError as error:  # numba: "no locator available", in a read-only system
+        raise EstimatorError(
+            f"pymatting cannot be compiled ({error}): set NUMBA_CACHE_DIR to a folder that may be"
+            " written, or postprocess.colours to fast"
+        ) from error
+    function: Callable[..., Floats] = module.estimate_foreground_ml
+    return function
+
+
+def estimate(rgb: Samples, alpha: Floats) -> Samples:
+    """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
+
+    Only the soft band changes, and only its surroundings are looked at. `EstimatorError` as `load`.
+    """
+    soft = soft_band(alpha)
+    result = rgb.copy()
+    if not soft.any():
+        return result
+    window = _bounds(soft)
+    photo = unit(rgb[window])
+    colours = load()(photo, alpha[window])
+    levels = quantised(colours, bits_of(rgb))
+    np.copyto(result[window], levels, where=soft[window][..., None])
+    return result
+
+
+def _bounds(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns that hold a mask, with their margin."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return (
+        slice(max(0, int(rows[0]) - MARGIN_PX), int(rows[-1]) + MARGIN_PX + 1),
+        slice(max(0, int(columns[0]) - MARGIN_PX), int(columns[-1]) + MARGIN_PX + 1),
+    )

@@ -1,7 +1,0 @@
-"""What `cvunetd doctor` looks at: each checkup reads, changes nothing and never raises."""
-
-from collections.abc import Callable, Iterator
-
-from daemon.findings import Finding, Scene
-
-Checkup = Callable[[Scene], Iterator[Finding]]

@@ -1,0 +1,20 @@
+"""One module for each command of `cvunetd`, called like the command; `cli` calls nothing else.
+
+Does not belong here: what the running service does (service), and the command line itself (cli).
+"""
+
+#: What other packages may import; all else is private to this one.
+__all__ = [
+    "batch",
+    "check_config",
+    "clean",
+    "cut",
+    "doctor",
+    "once",
+    "retry",
+    "run",
+    "status",
+    "status_text",
+    "systemd_paths",
+    "why",
+]

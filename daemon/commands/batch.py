@@ -1,0 +1,91 @@
+"""`cvunetd batch`: a tree in, the same tree out, under a progress bar."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from daemon.commands.startup import OnSignal, StartLogging, stoppable
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.config.schema import Config, Folder
+from daemon.disk import files
+from daemon.errors import InstallError
+from daemon.jobs import HotFolder
+from daemon.lifecycle.results import Results
+from daemon.service.assembly import assemble_batch, open_local
+from daemon.service.owned_folders import Workplace, locked
+from daemon.service.service import Clocks, Service
+from daemon.watching import scan
+
+logger = logging.getLogger(__name__)
+
+BATCH_STATE = ".cvunetd"
+
+
+def batch_folder(config: Config, base: Path, source: Path, out: Path) -> HotFolder:
+    """IN as a hot folder whose originals stay and whose files are whole already."""
+    source, out = source.resolve(), out.resolve()
+    if source == out:
+        raise InstallError(f"IN and OUT are both {out}: results would be taken for pictures")
+    settings = Folder(path=source, name="batch", watch="polling", originals="keep")
+    folder = hot_folders.hot_folder(config, base, settings)
+    return replace(folder, settle_s=0.0, defer_s=0.0, output_root=out, skipped=frozenset({out}))
+
+
+def batch(
+    source: Path,
+    out: Path,
+    config_path: Path | None,
+    *,
+    start_logging: StartLogging,
+    on_signal: OnSignal,
+) -> int:
+    """How many pictures failed or could not be done."""
+    config, base = configuration.load(config_path)
+    start_logging("warning", config.log.format)
+    folder = batch_folder(config, base, source, out)
+    state = folder.output_root / BATCH_STATE
+    place = Workplace([folder], state=state, quarantine=state / "failed")
+    inbox = stoppable(on_signal)
+    with locked(place) as place:
+        engine = open_local(config, base)
+        service = assemble_batch(
+            config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
+        )
+        forget_changed(service)
+        with_progress(service, folder)
+    for reason in service.shelf.standby.reasons.values():
+        logger.error("stopped: %s; mend that, then start again", reason)
+    return service.undone()
+
+
+def forget_changed(service: Service) -> None:
+    """Let a new run try again what failed, and make again what somebody has deleted, even in part.
+
+    What is left of a result goes first, so that the new one gets its names; what somebody has
+    changed stays.
+    """
+    shelf = service.shelf
+    results = Results(shelf)
+    for drop in shelf.records.open_drops():
+        for ending in shelf.records.endings(drop):
+            job = ending.job
+            if job.reason or not all(files.exists(target) for _, target in job.outputs):
+                results.discard(job)
+                shelf.ledger.forget(job)
+
+
+def with_progress(service: Service, folder: HotFolder) -> None:
+    """Run a batch under a progress bar with rate and time left."""
+    total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
+    ready = service.shelf.records.counts().get(folder.name, {}).get("done", 0)
+    with tqdm(total=total, initial=min(ready, total), unit="picture") as bar:
+
+        def show() -> None:
+            bar.set_postfix(service.parts.engine.inside, refresh=False)
+            bar.update()
+
+        service.on_done = show
+        service.run_once(is_patient=True)

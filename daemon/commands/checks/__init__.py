@@ -1,0 +1,7 @@
+"""What `cvunetd doctor` looks at: each checkup reads, changes nothing and never raises."""
+
+from collections.abc import Callable, Iterator
+
+from daemon.commands.findings import Finding, Scene
+
+Checkup = Callable[[Scene], Iterator[Finding]]

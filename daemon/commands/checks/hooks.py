@@ -1,0 +1,128 @@
+"""Hooks: may their programs be run, have they their keys, does the unit let them out?"""
+
+import os
+import shlex
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.commands.checks import service
+from daemon.commands.checks.permissions import may
+from daemon.commands.findings import Finding, Person, Scene, failed, passed, skipped, warned
+from daemon.config.folders import resolve
+from daemon.config.hook_schema import HookEntry
+from daemon.errors import InstallError
+from daemon.hooks.loader import Register, check_library, entries
+from daemon.notices import Command
+
+DROP_IN = "/etc/systemd/system/cvunetd.service.d/hooks.conf"
+INSTALLED = "share/cvunetd/packaging/hooks.conf"
+
+
+def hooks(scene: Scene) -> Iterator[Finding]:
+    """Each hook, then what they share; nobody is told anything."""
+    found = list(entries(scene.config.hooks))
+    if not found:
+        yield skipped("hooks", "none is configured")
+        return
+    for place, event, entry in found:
+        yield from of_entry(scene, place, event, entry)
+    if any(entry.url is not None for _, _, entry in found):
+        yield certificates()
+        yield from network()
+
+
+def of_entry(scene: Scene, place: str, event: str, entry: HookEntry) -> Iterator[Finding]:
+    """As the start would see it, but for the daemon's user."""
+    edit = f"${{EDITOR:-vi}} {shlex.quote(str(scene.config_path))}"
+    base = scene.config_path.resolve().parent
+    try:
+        hook = Register(base, os.environ, is_trial=True).hook(event, entry)
+    except InstallError as error:
+        yield failed("hooks", f"{place}: {error}", mending(entry) or edit)
+        return
+    if isinstance(hook.target, Command):
+        yield runnable(scene.person, place, Path(hook.target.argv[0]))
+        return
+    yield passed("hooks", f"{place}: {hook.name}")
+    if entry.secret_file is not None:
+        yield from exposed(resolve(base, entry.secret_file))
+    if entry.secret is not None:
+        yield from credential(entry.secret)
+
+
+def runnable(person: Person, place: str, program: Path) -> Finding:
+    """By the daemon's user, who has to reach it first."""
+    closed = next((one for one in reversed(program.parents) if not may(person, one, "x")), None)
+    if closed is not None:
+        text = f"{place}: {program} cannot be reached: {closed} is closed to {person.name}"
+        return failed("hooks", text, f"chmod o+x {shlex.quote(str(closed))}")
+    if not may(person, program, "x"):
+        text = f"{place}: {program} may not be run by {person.name}"
+        return failed("hooks", text, f"chmod a+rx {shlex.quote(str(program))}")
+    if program.stat().st_mode & stat.S_IWOTH:
+        text = f"{place}: {program} may be changed by everybody"
+        return failed("hooks", text, f"chmod o-w {shlex.quote(str(program))}")
+    return passed("hooks", f"{place}: {program} may be run by {person.name}")
+
+
+def mending(entry: HookEntry) -> str:
+    """The command that installs what is missing."""
+    try:
+        if entry.url is not None:
+            check_library()
+    except InstallError:
+        return f"{sys.executable} -m pip install 'cvunet-daemon[hooks]'"
+    return ""
+
+
+def exposed(path: Path) -> Iterator[Finding]:
+    """A key that everybody may read proves nothing."""
+    if path.stat().st_mode & stat.S_IROTH:
+        text = f"{path}, a key, may be read by everybody"
+        yield warned("hooks", text, f"chmod o-rwx {shlex.quote(str(path))}")
+
+
+def credential(name: str) -> Iterator[Finding]:
+    """The installed unit loads it."""
+    path = service.unit_file()
+    if path is None:
+        return
+    text = service.whole(path)
+    keys = ("LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted")
+    loaded = [word.partition(":")[0] for key in keys for word in service.values(text, key)]
+    if name not in loaded:
+        line = f"LoadCredential={name}:/etc/cvunetd/{name}.key"
+        mend = f"add {line} to {DROP_IN}, then systemctl daemon-reload"
+        yield failed("hooks", f"the unit loads no credential {name}", mend)
+
+
+def certificates() -> Finding:
+    """What tells a server from somebody who claims to be it."""
+    import ssl  # the others do not need it
+
+    paths = ssl.get_default_verify_paths()
+    found = [path for path in (paths.cafile, paths.capath) if path]  # None where nothing is
+    if not found:
+        text = f"the system's certificates are missing ({paths.openssl_cafile})"
+        return failed("hooks", text, "apt-get install ca-certificates, or set ca_file")
+    return passed("hooks", f"servers are checked by {found[0]}")
+
+
+def network() -> Iterator[Finding]:
+    """The unit has none by itself."""
+    path = service.unit_file()
+    if path is None:
+        return
+    text = service.whole(path)
+    is_alone = service.values(text, "PrivateNetwork")[-1:] == ["yes"]
+    families = service.values(text, "RestrictAddressFamilies")
+    if is_alone or (families and "AF_INET" not in families):
+        mend = (
+            f"install -m 0644 {Path(sys.prefix, INSTALLED)} {DROP_IN}"
+            " && systemctl daemon-reload && systemctl restart cvunetd"
+        )
+        yield failed("hooks", "the unit has no network: webhooks reach nobody", mend)
+    else:
+        yield passed("hooks", "the unit has a network")

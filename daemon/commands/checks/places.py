@@ -1,0 +1,115 @@
+"""Folders: their file systems, who may use them, whether they overlap, and their room."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.commands.findings import Finding, Scene, failed, passed, warned
+from daemon.config import folders as hot_folders
+from daemon.disk import free_space, mounts
+from daemon.jobs import HotFolder
+from daemon.watching import scan, watch_health
+
+MEGABYTE = 1024 * 1024
+#: Lost when the machine starts anew.
+VOLATILE = frozenset({"tmpfs", "ramfs"})
+FEW_INODES = 1000
+
+
+def file_systems(scene: Scene) -> Iterator[Finding]:
+    """Which kind each folder lies on, and what follows from that."""
+    table = mounts.read()
+    for folder in scene.folders:
+        yield of_hot_folder(folder, table)
+    for path in scene.outputs:
+        yield of_store("output", path, table, "output.root")
+    yield of_state(scene.state, table)
+
+
+def of_hot_folder(folder: HotFolder, table: str) -> Finding:
+    """Whether events arrive, and whether a rename reaches the output."""
+    check = f"file system of {folder.name}"
+    kind = scan.file_system(folder.path, table)
+    if scan.is_silent(kind) and folder.watch == "inotify":
+        text = f"{folder.path} is on {kind}, which tells nothing of what other machines write"
+        return warned(check, text, f"in the configuration, at folder {folder.name}: watch: auto")
+    how = f"polled, {why}" if (why := watch_health.silence_of(folder)) else "watched"
+    here, there = nearest(folder.path), nearest(folder.output_root)
+    if folder.originals == "archive" and here.stat().st_dev != there.stat().st_dev:
+        text = (
+            f"{folder.path} ({kind}) and {folder.output_root} are on two disks:"
+            " originals are copied there instead of being renamed"
+        )
+        root = folder.path.parent / "outputs"
+        return warned(check, text, f"in the configuration: output: {{root: {root}}}")
+    return passed(check, f"{folder.path} is on {kind}: {how}")
+
+
+def of_store(what: str, path: Path, table: str, key: str) -> Finding:
+    """A place for what should last."""
+    check = f"file system of {what}"
+    kind = scan.file_system(nearest(path), table)
+    if kind in VOLATILE:
+        text = f"{path} is on {kind}: all of it is lost when the machine starts anew"
+        return warned(check, text, f"in the configuration: {key}: a folder on a disk")
+    return passed(check, f"{path} is on {kind}")
+
+
+def of_state(path: Path, table: str) -> Finding:
+    """The ledger needs locks and shared memory that work."""
+    kind = scan.file_system(nearest(path), table)
+    if scan.is_silent(kind):
+        text = f"{path} is on {kind}: SQLite's write-ahead log does not work there"
+        return failed(
+            "file system of state", text, "in the configuration: state_dir: /var/lib/cvunetd"
+        )
+    return of_store("state", path, table, "state_dir")
+
+
+def overlaps(scene: Scene) -> Iterator[Finding]:
+    """Paths inside each other, and folders that share a name."""
+    faults = [
+        *hot_folders.twins(scene.folders),
+        *hot_folders.overlaps(scene.folders, scene.state, scene.quarantine),
+    ]
+    for fault in faults:
+        text, _, mend = fault.partition(": ")
+        yield failed("overlapping paths", text, f"in {scene.config_path}: {mend}")
+    if not faults:
+        yield passed("overlapping paths", "no folder lies inside another")
+
+
+def room(scene: Scene) -> Iterator[Finding]:
+    """Free space and inodes where we write."""
+    places = [("output", path) for path in scene.outputs]
+    for what, path in (*places, ("state", scene.state), ("quarantine", scene.quarantine)):
+        needed_mb = scene.config.retention.min_free_mb if what != "quarantine" else 0.0
+        yield of_room(what, path, needed_mb)
+
+
+def of_room(what: str, path: Path, needed_mb: float) -> Finding:
+    """One place."""
+    check = f"room for {what}"
+    free_mb, inodes = free_space.free_bytes(path) / MEGABYTE, free_space.free_inodes(path)
+    here = shlex.quote(str(next(one for one in (path, *path.parents) if one.is_mount())))
+    counted = "" if inodes is None else f", {inodes} free inodes"
+    text = f"{path} has {free_mb:.0f} MB{counted}; needed {needed_mb:.0f} MB"
+    find = f"see what takes the room: du -xh --max-depth=2 {here} | sort -h | tail"
+    if free_mb < needed_mb:
+        return failed(check, text, f"{find}; or set retention.min_free_mb lower")
+    if inodes is not None and inodes < FEW_INODES:
+        find = f"see where the many files are: du -x --inodes --max-depth=2 {here} | sort -n | tail"
+        return failed(check, text, find) if not inodes else warned(check, text, find)
+    if free_mb < 2 * needed_mb:
+        return warned(
+            check, f"{text}: soon too little", f"{find}; or set retention.keep_days lower"
+        )
+    return passed(check, text)
+
+
+def nearest(path: Path) -> Path:
+    """A folder that exists: the path itself or one above it."""
+    while not os.path.lexists(path):
+        path = path.parent
+    return path

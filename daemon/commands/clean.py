@@ -1,0 +1,110 @@
+"""`cvunetd clean`: delete what is old now, or tell what would go."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.config.schema import Config
+from daemon.disk import lock as locks
+from daemon.disk.lock import Lock
+from daemon.errors import printable
+from daemon.jobs import HotFolder
+from daemon.ledger import ledger as ledgers
+from daemon.ledger.ledger import Ledger
+from daemon.retention.kept_originals import histories
+from daemon.retention.retention import DAY_S, Histories, Retention
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where old things may lie."""
+
+    folders: list[HotFolder]
+    state: Path
+    quarantine: Path
+    keep_days: float
+
+
+def clean(
+    config_path: Path | None,
+    *,
+    is_dry: bool,
+    start_logging: Callable[[str, str], None],
+    local_now: datetime,
+) -> Iterator[str]:
+    """One line for all that goes or would go. `InstallError` if a daemon runs: it cleans.
+
+    The date is believed as it is: a person has asked, and may look first.
+    """
+    config, base = configuration.load(config_path)
+    start_logging(config.log.level, config.log.format)
+    places = find_places(config, base)
+    if is_dry:
+        yield from dry_run(places, local_now)
+        return
+    lock = Lock(places.state / locks.FILE)
+    lock.take(f"state folder {places.state}")
+    with closing(Ledger(places.state / ledgers.FILE)) as ledger:
+        asked = histories(ledger, {folder.name: folder for folder in places.folders})
+        retention = make_retention(places, asked)
+        yield from retention.clean(now=local_now.timestamp(), local_now=local_now)
+    lock.release()
+
+
+def find_places(config: Config, base: Path) -> Places:
+    """As the configuration says."""
+    return Places(
+        folders=hot_folders.all_folders(config, base),
+        state=hot_folders.resolve(base, config.state_dir),
+        quarantine=hot_folders.resolve(base, config.quarantine_dir),
+        keep_days=config.retention.keep_days,
+    )
+
+
+def make_retention(places: Places, asked: Histories) -> Retention:
+    """That of the daemon."""
+    return Retention(
+        places.folders,
+        rejected=places.quarantine,
+        keep_days=places.keep_days,
+        sweep_s=0.0,
+        histories=asked,
+        is_believed=lambda now, monotonic: True,
+    )
+
+
+def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
+    """The same questions, and no deeds."""
+    path = places.state / ledgers.FILE
+    if not path.exists():
+        yield from would_go(make_retention(places, NOTHING_KNOWN), places, local_now)
+        return
+    with closing(Ledger(path, is_read_only=True)) as ledger:
+        asked = histories(ledger, {folder.name: folder for folder in places.folders})
+        yield from would_go(make_retention(places, asked), places, local_now)
+
+
+#: Without a ledger only what lies on disk can be old.
+NOTHING_KNOWN = Histories(
+    is_open=lambda drop: False,
+    forget_drop=lambda drop: None,
+    closed_drops=lambda before: (),
+    gone_originals=lambda before: (),
+    forget_gone=lambda before: 0,
+)
+
+
+def would_go(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
+    """Everything that a real run would delete or forget."""
+    before = local_now.timestamp() - places.keep_days * DAY_S
+    yield from (f"would delete {printable(drop)}" for drop in retention.old_drops(local_now))
+    yield from (f"would delete {printable(old.path)}" for old in retention.old_rejected(before))
+    for drop in retention.gone_drops(before, local_now):
+        yield f"would forget the pictures of {printable(drop)}, which is gone"
+    gone = sum(1 for job in retention.histories.gone_originals(before))
+    if gone:
+        yield f"would forget {gone} kept originals that are gone"

@@ -1,0 +1,133 @@
+"""`cvunetd cut`: single pictures, without hot folder, ledger or drop."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.config.output_schema import OutputOverrides
+from daemon.disk import files, publication, store
+from daemon.errors import InstallError, UsageError, describe
+from daemon.jobs import Failed, Outcome, Rendering, Stamp, Task
+from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
+from daemon.service.assembly import MEGA, open_local
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One picture on its way."""
+
+    source: Path
+    part: Path
+    alpha_part: Path | None
+    """Unfinished result and mask; None unless both are wanted."""
+    target: Path
+    """The result's first choice of a name."""
+    rendering: Rendering
+    future: "Future[Outcome]"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one picture."""
+
+    source: Path
+    target: Path | None
+    """None if it failed."""
+    reason: str = ""
+
+
+def cut(
+    sources: Sequence[Path],
+    out: Path,
+    config_path: Path | None,
+    *,
+    start_logging: Callable[[str, str], None],
+) -> list[Result]:
+    """Cut pictures out into a folder, or one into a file."""
+    config, base = configuration.load(config_path)
+    start_logging("warning", config.log.format)
+    output = hot_folders.merged_output(config, OutputOverrides())
+    rendering = hot_folders.rendering(config, base, output)
+    targets = choose_targets(sources, out, rendering)
+    engine = open_local(config, base)
+    max_pixels = int(config.worker.max_megapixels * MEGA)
+    cuts = []
+    for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        job_id = new_id(time.time(), serial)
+        part = target.parent / f".{job_id}.part"
+        alpha_part = (
+            target.parent / f".{job_id}-alpha.part" if rendering.content == "both" else None
+        )
+        # A link that the user names is followed, unlike those in a hot folder.
+        task = Task(
+            source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part
+        )
+        cuts.append(Cut(source, part, alpha_part, target, rendering, engine.submit(task)))
+    results = list(map(complete, cuts))
+    engine.close()
+    return results
+
+
+def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> list[Path]:
+    """Where results go; the folder is made. ``out`` is a file if it is named like one result."""
+    suffix = SUFFIXES[rendering.format]
+    is_file = len(sources) == 1 and out.suffix.lower() == suffix and not out.is_dir()
+    if not is_file and out.suffix.lower() in SUFFIXES.values() and not out.is_dir():
+        raise UsageError(
+            f"-o {out}: results are {suffix} files (output.format); name such a file for one"
+            " picture, or a folder"
+        )
+    folder = (out.parent if is_file else out).absolute()
+    try:
+        files.make_folders(folder)
+    except OSError as error:
+        raise InstallError(
+            f"{folder} cannot be made: {error.strerror}; choose another -o"
+        ) from error
+    return [out] if is_file else [out / (source.stem + suffix) for source in sources]
+
+
+def complete(cut: Cut) -> Result:
+    """Wait for one picture and give its files names that are free: all of them, or none."""
+    outcome = cut.future.result()
+    if isinstance(outcome, Failed):
+        remove_parts(cut)
+        return Result(cut.source, None, outcome.reason)
+    published: list[tuple[Path, Stamp]] = []
+    for part, target in free_names(cut):
+        found = files.identity(part)
+        try:
+            store.publish(part, target)
+        except OSError as error:
+            for name, stamp in published:
+                publication.withdraw(name, stamp)
+            remove_parts(cut)
+            return Result(cut.source, None, describe(error))
+        if found is not None:
+            published.append((target, found.stamp))
+    return Result(cut.source, target)
+
+
+def free_names(cut: Cut) -> list[tuple[Path, Path]]:
+    """Part and name of every file, all of one version: `cat_2_alpha.png` beside `cat_2.png`."""
+
+    def is_taken(version: Path) -> bool:
+        alpha = alpha_name(version, cut.rendering)
+        return alpha is not None and files.exists(alpha)
+
+    target = files.free_name(cut.target, is_taken)
+    alpha = alpha_name(target, cut.rendering)
+    if alpha is None or cut.alpha_part is None:
+        return [(cut.part, target)]
+    return [(cut.alpha_part, alpha), (cut.part, target)]
+
+
+def remove_parts(cut: Cut) -> None:
+    """Delete what has no name."""
+    for part in (cut.part, cut.alpha_part):
+        if part is not None:
+            store.remove_part(part)

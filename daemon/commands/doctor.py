@@ -1,0 +1,135 @@
+"""`cvunetd doctor`: is the set-up sound, and which line mends it? Reads, and changes nothing."""
+
+import json
+import os
+import pwd
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.commands.checks import Checkup, hooks, machine, permissions, places, service
+from daemon.commands.findings import Finding, Person, Result, Scene, failed, passed
+from daemon.commands.status import alive
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.config.schema import Config
+from daemon.disk import lock
+from daemon.errors import InstallError, describe, printable
+
+CHECKUPS: tuple[Checkup, ...] = (
+    places.overlaps,
+    permissions.permissions,
+    places.file_systems,
+    places.room,
+    machine.inotify,
+    machine.network,
+    machine.gpu,
+    machine.clock,
+    service.unit,
+    service.monitors,
+    hooks.hooks,
+    service.ledger,
+    service.life,
+)
+WIDTH = 26
+FAULT = re.compile(r"(.+?):(\d+): ")
+
+
+def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
+    """All findings, one after the other; without a configuration there is but one sort."""
+    try:
+        config, base = configuration.load(config_path)
+    except InstallError as error:
+        for line in str(error).splitlines():
+            yield failed("configuration", line, editing(line, config_path))
+        return
+    found = configuration.find(config_path)
+    yield passed("configuration", f"{found or 'no file, defaults only'}: without a fault")
+    as_root = f"sudo cvunetd doctor --config {shlex.quote(str(found))}"
+    try:
+        scene = look(config, base, found or Path("config.yaml"), now=now)
+    except InstallError as error:
+        yield failed("set-up", str(error), as_root)
+        return
+    for checkup in CHECKUPS:
+        try:
+            yield from checkup(scene)
+        except OSError as error:
+            yield failed(checkup.__name__, f"cannot be looked at: {describe(error)}", as_root)
+
+
+def editing(fault: str, config_path: Path | None) -> str:
+    """The command that opens a configuration where its fault is."""
+    found = FAULT.match(fault)
+    if found is None and (config_path is not None and not config_path.exists()):
+        return "cvunetd doctor --config /etc/cvunetd/config.yaml, or where else it is"
+    number, path = (found[2], found[1]) if found is not None else ("1", str(config_path))
+    return f"${{EDITOR:-vi}} +{number} {shlex.quote(path)}"
+
+
+def look(config: Config, base: Path, path: Path, *, now: float) -> Scene:
+    """Everything that checks need to know."""
+    state = hot_folders.resolve(base, config.state_dir)
+    pid, report = alive(state)
+    return Scene(
+        config=config,
+        config_path=path,
+        folders=hot_folders.all_folders(config, base),
+        state=state,
+        quarantine=hot_folders.resolve(base, config.quarantine_dir),
+        weights=hot_folders.find_weights(config, base),
+        person=owner(state),
+        now=now,
+        pid=pid,
+        report=report,
+    )
+
+
+def owner(state: Path) -> Person:
+    """Whoever has run the daemon here, else whom the unit names, whose the folder is, or we."""
+    named = service.user()
+    if named is not None and not (state / lock.FILE).exists():
+        return Person(named.pw_name, named.pw_uid, named.pw_gid)
+    for path in (state / lock.FILE, state):
+        if path.exists():
+            return person(path.stat().st_uid, path.stat().st_gid)
+    return person(os.geteuid(), os.getegid())
+
+
+def person(uid: int, gid: int) -> Person:
+    """A user with its own group; one without a name goes by its number."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Person(str(uid), uid, gid)
+    return Person(entry.pw_name, uid, entry.pw_gid)
+
+
+def lines(findings: list[Finding]) -> Iterator[str]:
+    """For people: what has to be mended stands out, and the line that does it below."""
+    for finding in findings:
+        yield f"{finding.result.value}  {finding.check:<{WIDTH}} {printable(finding.text)}"
+        if finding.mend:
+            yield f"{'':<6}{'':<{WIDTH}} -> {printable(finding.mend)}"
+    counted = {result: sum(one.result is result for one in findings) for result in Result}
+    yield ", ".join(f"{count} {result.value}" for result, count in counted.items() if count)
+
+
+def document(findings: list[Finding]) -> str:
+    """For programs."""
+    told = [
+        {
+            "check": finding.check,
+            "result": finding.result.value,
+            "text": printable(finding.text),
+            "mend": printable(finding.mend),
+        }
+        for finding in findings
+    ]
+    return json.dumps({"is_well": is_well(findings), "findings": told}, indent=2)
+
+
+def is_well(findings: list[Finding]) -> bool:
+    """Nothing has failed; warnings may stand."""
+    return not any(finding.result is Result.FAIL for finding in findings)

@@ -1,0 +1,28 @@
+"""`cvunetd once`: process what the hot folders hold now, then end."""
+
+from pathlib import Path
+
+from daemon.commands.startup import OnSignal, StartLogging, prepare, stoppable, with_hooks
+from daemon.service.assembly import assemble, open_local
+from daemon.service.owned_folders import locked
+from daemon.service.service import Clocks
+
+
+def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
+    """How many pictures failed or could not be done."""
+    config, base, place = prepare(config_path, start_logging)
+    inbox = stoppable(on_signal)
+    supervision = with_hooks(config, base)
+    with locked(place) as place:
+        engine = open_local(config, base)
+        service = assemble(
+            config,
+            place,
+            engine,
+            inbox=inbox,
+            clocks=Clocks(),
+            is_watching=False,
+            supervision=supervision,
+        )
+        service.run_once(is_patient=False)
+    return service.undone()

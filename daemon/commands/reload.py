@@ -1,0 +1,75 @@
+"""The configuration once more: what of it can change while the daemon runs, and what cannot."""
+
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.config.schema import Config
+from daemon.errors import InstallError
+from daemon.hooks.loader import Register
+from daemon.settings import Settings
+
+#: Sections and keys that are read at the start alone.
+FIXED = ("model", "worker", "state_dir", "quarantine_dir", "metrics")
+
+
+class Rereading:
+    """Reads the file that the daemon was started with."""
+
+    def __init__(
+        self, config_path: Path | None, config: Config, environment: Mapping[str, str]
+    ) -> None:
+        """``config`` is what counts since the start; ``environment`` tells of credentials."""
+        self.path = configuration.find(config_path)
+        self.config = config
+        self.environment = environment
+        base = Path.cwd() if self.path is None else self.path.resolve().parent
+        self.backgrounds = hot_folders.backgrounds(config, base)
+
+    def read(self, known: Container[Path]) -> Settings:
+        """What shall count from now on; `InstallError` has a line for each fault.
+
+        ``known`` are hot folders that work already and are not looked at again.
+        """
+        config, base = configuration.load(self.path)
+        hot_folders.hot_folders(config, base, known=known)  # as a restart would see it
+        self.check_loaded(config, base)
+        fixed = {name: getattr(self.config, name) for name in FIXED}
+        folders = hot_folders.hot_folders(config.model_copy(update=fixed), base, known=known)
+        return Settings(
+            folders=folders,
+            keep_days=config.retention.keep_days,
+            sweep_s=config.retention.sweep_s,
+            min_free_mb=config.retention.min_free_mb,
+            log_level=config.log.level,
+            subscriptions=Register(base, self.environment).subscriptions(config.hooks),
+            fixed=tuple(self.changed(config)),
+        )
+
+    def check_loaded(self, config: Config, base: Path) -> None:
+        """`InstallError` for what results need and the engine has loaded at the start alone."""
+        faults = [
+            f"background {path} is new: that needs a restart"
+            for path in hot_folders.backgrounds(config, base)
+            if path not in self.backgrounds
+        ]
+        if config.postprocess.needed_colours not in (
+            "fast",
+            self.config.postprocess.needed_colours,
+        ):
+            faults.append("postprocess.colours: refine is new: that needs a restart")
+        if faults:
+            raise InstallError("\n".join(faults))
+
+    def changed(self, config: Config) -> Iterator[str]:
+        """Settings that differ from those of the start and need another one."""
+        old, new = self.config.model_dump(), config.model_dump()
+        for name in FIXED:
+            if not isinstance(old[name], dict):
+                if old[name] != new[name]:
+                    yield name
+                continue
+            yield from (f"{name}.{key}" for key in old[name] if old[name][key] != new[name][key])
+        if config.log.format != self.config.log.format:
+            yield "log.format"

@@ -1,0 +1,51 @@
+"""`cvunetd retry`: quarantined pictures go back to their hot folders, to be found as new."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.disk import files, store
+from daemon.errors import UsageError, describe, printable
+from daemon.jobs import HotFolder
+from daemon.watching import scan
+
+
+def retry(config_path: Path | None, chosen: Sequence[Path], *, is_all: bool) -> Iterator[str]:
+    """One line for each picture; `UsageError` for one that does not lie in quarantine."""
+    config, base = configuration.load(config_path)
+    quarantine = hot_folders.resolve(base, config.quarantine_dir)
+    folders = {folder.name: folder for folder in hot_folders.all_folders(config, base)}
+    pictures = quarantined(quarantine) if is_all else [file.resolve() for file in chosen]
+    for picture in pictures:
+        yield put_back(picture, quarantine, folders)
+
+
+def quarantined(quarantine: Path) -> list[Path]:
+    """Everything that has its reason beside it."""
+    if not quarantine.is_dir():
+        return []
+    found = scan.pictures(quarantine, recursive=True)
+    return [path for path in found if store.reason_file(path).is_file()]
+
+
+def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> str:
+    """Move one picture; its reason has served."""
+    if not picture.is_relative_to(quarantine) or not store.reason_file(picture).is_file():
+        raise UsageError(
+            f"{printable(picture)} is not in quarantine ({printable(quarantine)}); a picture that"
+            " stayed in its hot folder (originals: keep) is tried again after `touch`"
+        )
+    name, *parts = picture.relative_to(quarantine).parts
+    folder = folders.get(name)
+    if folder is None or not parts:
+        return f"{printable(picture)}: folder {name!r} is not configured any more; it stays"
+    place = folder.path.joinpath(*parts)
+    # An interrupted retry has left one file under two names: it is finished, not begun again.
+    if not (files.exists(place) and files.is_same_file(place, picture)):
+        place = files.free_name(place, lambda path: False)
+    try:
+        store.reinstate(picture, place)
+    except OSError as error:
+        return f"{printable(picture)}: {describe(error)}"
+    return f"{printable(place)}"

@@ -1,0 +1,46 @@
+"""`cvunetd run`: watch the hot folders and serve until SIGTERM."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from daemon.commands.reload import Rereading
+from daemon.commands.startup import OnSignal, StartLogging, prepare, with_hooks
+from daemon.messages import Reload, Stop
+from daemon.reporting import notify
+from daemon.service.assembly import Supervision, answering_monitors, assemble, open_local
+from daemon.service.owned_folders import locked
+from daemon.service.service import Clocks, Inbox
+
+
+def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
+    """Run the service; 0 once it has stopped as asked."""
+    config, base, place = prepare(config_path, start_logging)
+    inbox = Inbox()
+    on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
+    supervision = supervised(Rereading(config_path, config, os.environ), with_hooks(config, base))
+    bulletin = supervision.bulletin
+    with locked(place) as place, answering_monitors(config, base, place, bulletin):
+        engine = open_local(config, base, on_step=supervision.notifier.loading)
+        service = assemble(
+            config,
+            place,
+            engine,
+            inbox=inbox,
+            clocks=Clocks(),
+            is_watching=True,
+            supervision=supervision,
+        )
+        service.run()
+    return 0
+
+
+def supervised(rereading: Rereading, others: Supervision) -> Supervision:
+    """systemd, too, if it has started us."""
+    send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
+    return replace(
+        others,
+        notifier=notify.Notifier(send, is_expected=is_expected),
+        watchdog_s=notify.watchdog_s(os.environ),
+        reread=rereading.read,
+    )

@@ -1,0 +1,40 @@
+"""What the commands that cut pictures out begin with: configuration, folders, signals, hooks."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.config import schema as configuration
+from daemon.config.schema import Config
+from daemon.hooks.loader import Register
+from daemon.messages import Stop
+from daemon.service.assembly import Supervision
+from daemon.service.owned_folders import Workplace, workplace
+from daemon.service.service import Inbox
+
+StartLogging = Callable[[str, str], None]
+OnSignal = Callable[..., None]  # of `cli.on_signal`
+
+
+def stoppable(on_signal: OnSignal) -> Inbox:
+    """An inbox into which signals put their message."""
+    inbox = Inbox()
+    on_signal(lambda number: inbox.put(Stop(number)))
+    return inbox
+
+
+def prepare(
+    config_path: Path | None, start_logging: StartLogging
+) -> tuple[Config, Path, Workplace]:
+    """Configuration, its folder, and the folders it names, all checked."""
+    config, base = configuration.load(config_path)
+    start_logging(config.log.level, config.log.format)
+    return config, base, workplace(config, base)
+
+
+def with_hooks(config: Config, base: Path) -> Supervision:
+    """Supervision by hooks alone; `InstallError` for one that cannot work."""
+    register = Register(base, os.environ)
+    return Supervision(
+        subscriptions=register.subscriptions(config.hooks), open_sender=register.open_sender
+    )

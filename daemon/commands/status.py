@@ -1,0 +1,231 @@
+"""`cvunetd status`: what the daemon is doing, from ledger and report; without torch."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.config.schema import Config
+from daemon.disk import free_space as disks
+from daemon.disk import lock
+from daemon.errors import InstallError, LedgerError, describe, printable
+from daemon.hooks.outbox import Outbox
+from daemon.jobs import HotFolder
+from daemon.ledger import ledger as ledgers
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.reporting.report import REPORT
+
+logger = logging.getLogger(__name__)
+
+FAILURES = 5
+MEGABYTE = 1024 * 1024
+#: How far back rates look, in seconds.
+SPANS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """A hot folder, or one that only the ledger still knows."""
+
+    name: str
+    path: str
+    state: str
+    """watched, polled, standby, or unknown where no daemon tells."""
+    reason: str
+    unclaimed: int | None
+    """Files in it that were not taken yet; None where no daemon tells."""
+    oldest_at: float | None
+    """Since when the first of them has lain there unchanged, UTC seconds."""
+    jobs: dict[str, int]
+    """Rows of the ledger by state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A place that needs room."""
+
+    place: str
+    path: str
+    needed_mb: float
+    free_mb: float | None = None
+    free_inodes: int | None = None
+    is_read_only: bool = False
+    trouble: str = ""
+    """Why it cannot be asked."""
+
+    @property
+    def is_short(self) -> bool:
+        """Nothing is taken in for want of room here."""
+        return self.free_inodes == 0 or (self.free_mb is not None and self.free_mb < self.needed_mb)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that `cvunetd status` tells."""
+
+    pid: int | None
+    """None if no daemon runs."""
+    report: dict[str, Any]  # Any: JSON
+    """What the daemon last wrote of itself; empty while it loads, and if none runs."""
+    folders: list[FolderStatus]
+    disks: list[Disk]
+    drops: list[dict[str, Any]] = field(default_factory=list)
+    """Open output folders."""
+    ended: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Pictures by span and state."""
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    """The newest first."""
+    untold: dict[str, int] = field(default_factory=dict)
+    """What hooks have still to be told, by event and name."""
+    trouble: str = ""
+    """Why the ledger cannot be read."""
+
+
+def gather(config_path: Path | None, *, now: float) -> Status:
+    """Ask everybody; `InstallError` if the configuration is wrong."""
+    config, base = configuration.load(config_path)
+    folders = hot_folders.all_folders(config, base)
+    state = hot_folders.resolve(base, config.state_dir)
+    pid, report = alive(state)
+    told, trouble = from_ledger(state / ledgers.FILE, now=now)
+    counts = told.pop("counts", {})
+    return Status(
+        pid=pid,
+        report=report,
+        folders=[
+            *(folder_status(folder, report, counts.get(folder.name, {})) for folder in folders),
+            *(
+                forgotten(name, counts)
+                for name in sorted(counts.keys() - {f.name for f in folders})
+            ),
+        ],
+        disks=list(disk_statuses(config, folders, state)),
+        trouble=trouble,
+        **told,
+    )
+
+
+def alive(state: Path) -> tuple[int | None, dict[str, Any]]:  # Any: JSON
+    """The daemon's process and its report, unless that is of a life before this one."""
+    pid = lock.owner(state / lock.FILE)
+    report = read_report(state / REPORT) if pid is not None else {}
+    return pid, (report if report.get("pid") == pid else {})
+
+
+def read_report(path: Path) -> dict[str, Any]:  # Any: JSON
+    """What the daemon last wrote of itself; empty if it never did."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        logger.debug("%s cannot be read: %s", path, error)
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def folder_status(
+    folder: HotFolder,
+    report: dict[str, Any],  # Any: JSON
+    jobs: dict[str, int],
+) -> FolderStatus:
+    """One hot folder."""
+    state, reason = "watched" if report else "unknown", ""
+    for key in ("polled", "standby"):  # the latter is the graver one
+        if folder.name in report.get(key, {}):
+            state, reason = key, report[key][folder.name]
+    told = report.get("folders", {}).get(folder.name, {})
+    return FolderStatus(
+        name=folder.name,
+        path=str(folder.path),
+        state=state,
+        reason=reason,
+        unclaimed=told.get("unclaimed"),
+        oldest_at=told.get("oldest_at"),
+        jobs=jobs,
+    )
+
+
+def forgotten(name: str, counts: dict[str, dict[str, int]]) -> FolderStatus:
+    """A folder that the configuration names no more."""
+    reason = "not in the configuration any more"
+    return FolderStatus(name, "", "unknown", reason, None, None, counts[name])
+
+
+def from_ledger(path: Path, *, now: float) -> tuple[dict[str, Any], str]:  # Any: fields of Status
+    """What the ledger tells; why it cannot be read, where it cannot."""
+    try:
+        if not path.exists():
+            return {}, ""
+        with closing(Ledger(path, is_read_only=True)) as ledger:
+            return asked(Records(ledger), now=now), ""
+    except (InstallError, OSError, LedgerError) as error:
+        return {}, f"{path} cannot be read: {error}"
+
+
+def asked(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of Status
+    """Counts, drops, rates, failures."""
+    return {
+        "counts": records.counts(),
+        "drops": [
+            {"folder": drop.folder, "path": str(drop.path), "pictures": records.drop_size(drop)}
+            for drop in records.open_drops()
+        ],
+        "ended": {span: records.ended_since(now - seconds) for span, seconds in SPANS.items()},
+        "failures": [
+            {
+                "folder": ending.job.folder,
+                "picture": str(ending.job.relative),
+                "reason": ending.job.reason,
+                "failed_at": ending.ended_at,
+                "quarantine": str(ending.job.quarantine) if ending.job.quarantine else None,
+            }
+            for ending in records.last_failures(FAILURES)
+        ],
+        "untold": Outbox(records.ledger, records).counts(),
+    }
+
+
+def disk_statuses(config: Config, folders: list[HotFolder], state: Path) -> Iterator[Disk]:
+    """Each output root and the state folder."""
+    for place, path in (
+        *(("output", root) for root in sorted({folder.output_root for folder in folders})),
+        ("state", state),
+    ):
+        yield ask(place, path, needed_mb=config.retention.min_free_mb)
+
+
+def ask(place: str, path: Path, *, needed_mb: float) -> Disk:
+    """How much room a place has; a share may be dead, or closed to this user."""
+    try:
+        return Disk(
+            place=place,
+            path=str(path),
+            needed_mb=needed_mb,
+            free_mb=round(disks.free_bytes(path) / MEGABYTE, 1),
+            free_inodes=disks.free_inodes(path),
+            is_read_only=path.is_dir() and disks.is_read_only(path),
+        )
+    except OSError as error:
+        return Disk(place, str(path), needed_mb, trouble=describe(error))
+
+
+def document(status: Status) -> str:
+    """All of it as JSON; names that are no text are escaped as in the log."""
+    return json.dumps(plain(status), indent=2)
+
+
+def plain(value: Any) -> Any:  # Any: whatever JSON can hold
+    """Dataclasses and odd names as what JSON can hold."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    slots = getattr(value, "__dataclass_fields__", None)
+    return {name: plain(getattr(value, name)) for name in slots} if slots else value

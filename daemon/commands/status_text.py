@@ -1,0 +1,148 @@
+"""A status as lines for people."""
+
+from collections.abc import Iterator
+
+from daemon.commands.status import MEGABYTE, SPANS, FolderStatus, Status
+from daemon.errors import printable
+
+JOB_STATES = ("queued", "running", "done", "failed")
+UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def lines(status: Status, *, now: float) -> Iterator[str]:
+    """The most urgent first."""
+    yield from header(status, now)
+    yield from states(status)
+    yield from table(status, now)
+    yield from rates(status)
+    for drop in status.drops:
+        yield f"open drop: {printable(drop['path'])} ({drop['pictures']} pictures)"
+    yield from room(status)
+    yield from hooks(status, now)
+    if status.trouble:
+        yield status.trouble
+    for failure in status.failures:
+        yield f"failed: {printable(failure['picture'])}: {failure['reason']}"
+
+
+def header(status: Status, now: float) -> Iterator[str]:
+    """Is it running, on what, and how busy?"""
+    if status.pid is None:
+        yield "cvunetd is not running"
+        return
+    report = status.report
+    device = report.get("device", "a device that still loads")
+    since = f" for {span(now - report['started_at'])}" if report.get("started_at") else ""
+    yield f"cvunetd is running (process {status.pid}) on {device}{since}"
+    if not report:
+        return
+    yield "  " + ", ".join(f"{report[key]} {key}" for key in ("running", "queued", "settling"))
+    for why in report.get("stalled", ()):
+        yield f"  no progress: {printable(why)}; a restart helps"
+    found = ", ".join(f"{count} by {way}" for way, count in report["found_by"].items())
+    yield f"  found since start: {found or 'nothing'}"
+    inside = ", ".join(f"{count} at {stage}" for stage, count in report.get("inside", {}).items())
+    if report["running"] and inside:
+        yield f"  in work: {inside}"
+    for name, load in report.get("load", {}).items():
+        yield from told_load(name, load, seconds=now - report["started_at"])
+    for name, held in report.get("memory", {}).items():
+        used, total = held["used_bytes"] / MEGABYTE, held["total_bytes"] / MEGABYTE
+        yield f"  memory of {name}: {used:.0f} MB of {total:.0f} MB"
+
+
+def told_load(name: str, load: dict[str, float], *, seconds: float) -> Iterator[str]:
+    """How busy a device was, by the JSON of `gauges.Load`; nothing before its first batch."""
+    if load["batches"]:
+        share = load["busy_s"] / max(seconds, 1.0) / load["threads"]
+        each = load["pictures"] / load["batches"]
+        milliseconds = 1000 * load["busy_s"] / load["pictures"]
+        yield (
+            f"  network on {name}: {load['pictures']:.0f} pictures, {each:.1f} in a batch,"
+            f" {milliseconds:.0f} ms each, busy {min(share, 1.0):.0%} of the time since the start"
+        )
+
+
+def states(status: Status) -> Iterator[str]:
+    """Folders that do not work as they should, with the reason."""
+    verbs = {"standby": "stands by", "polled": "is polled"}
+    for folder in status.folders:
+        if folder.state in verbs:
+            yield f"  folder {folder.name} {verbs[folder.state]}: {printable(folder.reason)}"
+    for disk in status.disks:
+        if disk.place == "state" and disk.is_read_only:
+            yield (
+                f"  state folder {disk.path} is read-only:"
+                " nothing is taken in until it can be written"
+            )
+
+
+def table(status: Status, now: float) -> Iterator[str]:
+    """Folders by state and jobs; nothing where nothing was ever done."""
+    if not status.report and not any(folder.jobs for folder in status.folders):
+        return
+    width = max(20, *(len(folder.name) + 2 for folder in status.folders))
+    columns = ("unclaimed", "oldest", *JOB_STATES)
+    yield f"{'folder':<{width}}{'':<9}" + "".join(f"{name:>10}" for name in columns)
+    for folder in status.folders:
+        counts = "".join(f"{folder.jobs.get(state, 0):>10}" for state in JOB_STATES)
+        unclaimed = "-" if folder.unclaimed is None else str(folder.unclaimed)
+        waiting = f"{unclaimed:>10}{oldest(folder, now):>10}"
+        yield f"{folder.name:<{width}}{folder.state:<9}{waiting}{counts}"
+
+
+def oldest(folder: FolderStatus, now: float) -> str:
+    """How long the oldest picture has waited to be taken."""
+    return "-" if folder.oldest_at is None else span(now - folder.oldest_at)
+
+
+def rates(status: Status) -> Iterator[str]:
+    """How much was done of late, and how long the rest takes."""
+    if not any(status.ended.values()):
+        return
+    told = [
+        f"{ended.get('done', 0)} done and {ended.get('failed', 0)} failed in the last {name}"
+        for name, ended in status.ended.items()
+    ]
+    yield ", ".join(told)
+    left = sum(
+        (folder.unclaimed or 0) + folder.jobs.get("queued", 0) + folder.jobs.get("running", 0)
+        for folder in status.folders
+        if folder.state != "standby"
+    )
+    done = status.ended.get("minute", {}).get("done", 0)
+    if left and done:
+        yield f"{left} to do: {span(left / done * SPANS['minute'])} at the last minute's rate"
+
+
+def room(status: Status) -> Iterator[str]:
+    """Free space, and where there is too little."""
+    for disk in status.disks:
+        if disk.free_mb is None:
+            yield f"{printable(disk.path)} cannot be asked: {disk.trouble}"
+            continue
+        short = f", needed {disk.needed_mb:.0f} MB: nothing is taken in" if disk.is_short else ""
+        inodes = ", no free inodes" if disk.free_inodes == 0 else ""
+        yield f"free in {printable(disk.path)}: {disk.free_mb:.0f} MB{inodes}{short}"
+
+
+def hooks(status: Status, now: float) -> Iterator[str]:
+    """Whom the daemon tells of what it does, and whether they hear it."""
+    told = status.report.get("hooks", {})
+    for name in sorted(status.untold.keys() - told.keys()):
+        yield f"hook {printable(name)}: {status.untold[name]} waiting"
+    for name, hook in told.items():
+        counts = ("delivered", "waiting", "retried", "failed", "dropped")
+        text = ", ".join(f"{hook[key]} {key}" for key in counts)
+        yield f"hook {printable(name)}: {text}"
+        if hook["last_error"]:
+            age = span(now - hook["last_error_at"])
+            yield f"  last error {age} ago: {printable(hook['last_error'])}"
+
+
+def span(seconds: float) -> str:
+    """A time in its largest unit."""
+    for unit, size in UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

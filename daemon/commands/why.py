@@ -1,0 +1,112 @@
+"""`cvunetd why FILE`: what became of a picture, or why nothing has; without torch."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from daemon.commands.status import read_report
+from daemon.config import folders as hot_folders
+from daemon.config import schema as configuration
+from daemon.disk import files, lock
+from daemon.errors import printable
+from daemon.jobs import HotFolder, State
+from daemon.ledger import ledger as ledgers
+from daemon.ledger.ledger import Ending, Ledger
+from daemon.ledger.records import Records
+from daemon.reporting.report import REPORT
+from daemon.watching import scan
+
+NEWEST = 5
+
+
+def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
+    """The answer, line by line; the newest job first."""
+    config, base = configuration.load(config_path)
+    folders = hot_folders.all_folders(config, base)
+    state = hot_folders.resolve(base, config.state_dir)
+    path = Path(os.path.abspath(asked))  # noqa: PTH100  # a link itself is meant, not its target
+    stories = list(told(state / ledgers.FILE, path, folders))
+    yield from stories
+    holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
+    if holder is not None and files.exists(path):
+        yield f"{printable(path)} lies in hot folder {holder.name}: {delay(path, holder, state)}"
+    elif not stories:
+        yield f"{printable(path)}: nothing is known of it, and it is in no hot folder"
+
+
+def told(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
+    """The stories of all jobs that had to do with a path or a name."""
+    if not ledger_path.exists():
+        return
+    relatives = [path.relative_to(f.path) for f in folders if path.is_relative_to(f.path)]
+    with closing(Ledger(ledger_path, is_read_only=True)) as ledger:
+        records = Records(ledger)
+        found = records.concerning(path, relatives) or records.concerning(path, [Path(path.name)])
+        for ending in found[:NEWEST]:
+            yield story(ending)
+
+
+def story(ending: Ending) -> str:
+    """One job in one line."""
+    job = ending.job
+    head = f"{printable(job.relative)} of folder {job.folder}, found by {job.found_by}"
+    return f"{head} at {utc(job.added_at)}: {outcome(ending)}"
+
+
+def outcome(ending: Ending) -> str:
+    """How a job ended or stands."""
+    job, ended_at = ending.job, ending.ended_at
+    attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
+    match job.state:
+        case State.DONE:
+            original = f", original {place(job.archive)}" if job.archive else ""
+            what = result(ending)
+            return f"done at {utc(ended_at)} after {attempts}, {what}{original}"
+        case State.FAILED:
+            where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
+            return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
+        case State.QUEUED | State.RUNNING:
+            why = f" ({job.reason})" if job.reason else ""
+            return f"{job.state.value} after {attempts}{why}, original {place(job.source)}"
+
+
+def result(ending: Ending) -> str:
+    """What became of it, and where it lies."""
+    job = ending.job
+    if ending.replaced_by is not None:
+        return "result replaced by that of a later version"
+    alpha = f", mask {place(job.alpha)}" if job.alpha else ""
+    review = f", for review {place(job.review)}" if job.review else ""
+    return f"result {place(job.target)}{alpha}{review}"
+
+
+def place(path: Path) -> str:
+    """A path, with a word if nothing is there any more."""
+    return printable(path) + ("" if files.exists(path) else " (no longer there)")
+
+
+def utc(seconds: float) -> str:
+    """For people."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def delay(path: Path, folder: HotFolder, state: Path) -> str:
+    """Why a file has not been taken."""
+    relative = path.relative_to(folder.path)
+    owner = lock.owner(state / lock.FILE)
+    report = read_report(state / REPORT)
+    if scan.has_ignored_part(relative):
+        return "its name is hidden or temporary, such are never taken"
+    if files.identity(path) is None:
+        return "it is no regular file, or may not be looked at; such are never opened"
+    if not folder.recursive and len(relative.parts) > 1:
+        return "the folder is not recursive, sub-folders are left alone"
+    if owner is None:
+        return "the daemon is not running"
+    if report.get("pid") == owner and folder.name in report.get("standby", {}):
+        return f"the folder stands by: {report['standby'][folder.name]}"
+    if folder.originals == "keep":
+        return "originals are kept here; above stands what became of it, if it was taken"
+    return f"not taken yet; it has to stay unchanged for {folder.settle_s:g} s, in turn with others"

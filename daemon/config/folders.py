@@ -1,0 +1,269 @@
+"""From configuration to the values that the parts take: absolute paths, merged settings, checks."""
+
+import os
+import stat
+import sys
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+from daemon.config.output_schema import Crop, Output, OutputOverrides
+from daemon.config.presets import PRESETS
+from daemon.config.schema import Config, Folder, Model
+from daemon.disk import store
+from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
+from daemon.jobs import Framing, HotFolder, Rendering
+
+WHITE = (255, 255, 255)
+DEEP_FORMATS = ("png", "tiff")  # as in the library, which must not be loaded to check a file
+
+
+def resolve(base: Path, path: Path) -> Path:
+    """Absolute, links followed: two names of one place must compare equal."""
+    try:
+        return (base / path.expanduser()).resolve()
+    except (RuntimeError, ValueError) as error:  # no such user, links in a circle, a null character
+        raise InstallError(f"path {str(path)!r} leads nowhere: {error}") from error
+
+
+def find_weights(config: Config, base: Path) -> Path:
+    """The weights file: as written, or the one that was installed with the program."""
+    named = resolve(base, config.model.weights)
+    if config.model.weights != Model().weights or named.exists():
+        return named
+    source_tree = Path(__file__).resolve().parents[2]
+    installed = Path(sys.prefix) / "share" / "cvunetd"
+    places = (root / config.model.weights for root in (source_tree, installed))
+    return next((place for place in places if place.exists()), named)
+
+
+def rendering(config: Config, base: Path, output: Output) -> Rendering:
+    """How results of one folder are made."""
+    if output.depth == 16 and output.format not in DEEP_FORMATS:
+        raise InstallError(
+            f"output.depth is 16, and output.format {output.format} has 8 bits: write format: png"
+            " or tiff, or depth: auto"
+        )
+    post = config.postprocess
+    background = parse_background(base, output.background)
+    if output.format == "jpeg" and output.content != "alpha":
+        background = background or WHITE  # JPEG has no transparency
+    return Rendering(
+        format=output.format,
+        content=output.content,
+        background=background,
+        depth=output.depth,
+        metadata=output.metadata,
+        framing=framing(output.crop),
+        kernel=post.kernel,
+        filter=post.filter,
+        diameter=post.diameter,
+        sigma_color=post.sigma_color,
+        sigma_space=post.sigma_space,
+        decontaminate=post.decontaminate,
+        colours=post.colours,
+        bleed=output.bleed,
+    )
+
+
+def parse_background(base: Path, text: str | None) -> tuple[int, int, int] | Path | None:
+    """``#rrggbb`` to 0..255, anything else to a picture's absolute path."""
+    if text is None:
+        return None
+    if not text.startswith("#"):
+        return resolve(base, Path(text))
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def framing(crop: Crop) -> Framing:
+    """Sizes as numbers; a canvas has an aspect of its own, which no other may contradict."""
+    canvas, aspect = crop.canvas, None
+    if crop.aspect != "none":
+        width, height = map(float, crop.aspect.split(":"))
+        aspect = width / height
+    if canvas == "none":
+        return Framing(
+            crop.mode, crop.threshold, crop.margin, aspect, None, crop.align, crop.enlarge
+        )
+    wanted = canvas[0] / canvas[1]
+    if aspect is not None and abs(aspect / wanted - 1) > 0.01:
+        raise InstallError(
+            f"output.crop: aspect {crop.aspect} and canvas {canvas[0]}x{canvas[1]} contradict each"
+            " other: leave out aspect"
+        )
+    return Framing(crop.mode, crop.threshold, crop.margin, wanted, canvas, crop.align, crop.enlarge)
+
+
+def merged_output(config: Config, own: OutputOverrides) -> Output:
+    """A folder's own ``output:`` over the common one, each over the preset that it names.
+
+    config.yaml lists all keys, so a common key that has its default value says nothing against the
+    preset. What stands in a folder's own section is always meant.
+    """
+    common = differences(config.output.model_dump(), Output().model_dump())
+    if own.preset is None:
+        layers = [PRESETS[config.output.preset], common]
+    else:
+        layers = [common, PRESETS[own.preset]]
+    return Output.model_validate(overlaid(*layers, own.model_dump(exclude_unset=True)))
+
+
+def overlaid(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any setting
+    """Sections one over the other. Null says "as above", but of the background: transparent."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            if isinstance(value, dict):
+                result[key] = overlaid(result.get(key, {}), value)
+            elif value is not None or key == "background":
+                result[key] = value
+    return result
+
+
+def differences(
+    section: dict[str, Any], default: dict[str, Any]
+) -> dict[str, Any]:  # Any: as above
+    """What a section says that its defaults do not."""
+    return {
+        key: differences(value, default[key]) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if value != default[key]
+    }
+
+
+def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
+    """One folder's values."""
+    output = merged_output(config, folder.output)
+    path = resolve(base, folder.path)
+    return HotFolder(
+        name=folder.name or path.name,
+        path=path,
+        recursive=folder.recursive,
+        settle_s=folder.settle_s,
+        defer_s=folder.defer_s,
+        watch=folder.watch,
+        originals=folder.originals,
+        priority=folder.priority,
+        output_root=resolve(base, output.root),
+        drop_idle_s=output.drop_idle_s,
+        drop_max_files=output.drop_max_files,
+        name_template=output.name,
+        rendering=rendering(config, base, output),
+        clash=output.clash,
+        review_below=output.review.below,
+    )
+
+
+def all_folders(config: Config, base: Path) -> list[HotFolder]:
+    """Every folder's values, unchecked: whether it is there or not."""
+    return [hot_folder(config, base, folder) for folder in config.folders]
+
+
+def hot_folders(
+    config: Config, base: Path, *, known: Container[Path] = frozenset()
+) -> list[HotFolder]:
+    """All folders, checked against each other; `InstallError` has one line for each fault.
+
+    ``known`` are hot folders that work already: one whose share is away just now is waited for.
+    """
+    folders = all_folders(config, base)
+    faults = [
+        *missing([folder for folder in folders if folder.path not in known]),
+        *missing_backgrounds(folders),
+        *twins(folders),
+        *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
+    ]
+    if faults:
+        raise InstallError("\n".join(faults))
+    return folders
+
+
+def missing(folders: list[HotFolder]) -> list[str]:
+    """Folders that are not there, or that we may not use."""
+    return [fault for folder in folders if (fault := fault_of(folder))]
+
+
+def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
+    """All pictures that any result is put on."""
+    own = (OutputOverrides(), *(folder.output for folder in config.folders))
+    found = (parse_background(base, merged_output(config, each).background) for each in own)
+    return tuple(sorted({path for path in found if isinstance(path, Path)}))
+
+
+def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
+    """Pictures that results are to be put on and that are not there."""
+    backgrounds = {folder.rendering.background for folder in folders}
+    return [
+        f"background {path} is no file: mend output.background"
+        for path in sorted(path for path in backgrounds if isinstance(path, Path))
+        if not path.is_file()
+    ]
+
+
+def fault_of(folder: HotFolder) -> str:
+    """What is wrong with a hot folder itself; empty if nothing is."""
+    try:
+        if not is_dir(folder.path):
+            return f"folder {folder.path} does not exist: make it, or mend folders[].path"
+        is_kept, claims = folder.originals == "keep", folder.path / store.CLAIMS
+        if not is_kept and claims.is_symlink():
+            return f"{claims} is a link, which claimed pictures would follow: remove it"
+        if os.access(folder.path, os.R_OK | os.X_OK | (0 if is_kept else os.W_OK)):
+            return ""
+        if not is_kept and os.statvfs(folder.path).f_flag & os.ST_RDONLY:
+            return f"folder {folder.path} is read-only: {READ_ONLY_ADVICE}, or set originals: keep"
+    except OSError as error:
+        if is_passing(error):  # systemd shall try again
+            raise MachineError(f"folder {folder.path}: {describe(error)}") from error
+        return (
+            f"folder {folder.path} cannot be entered ({error.strerror}): mend the modes of the"
+            " folders above; under systemd `cvunetd systemd-paths` prints what ProtectHome= hides"
+        )
+    return (
+        f"folder {folder.path} may not be {'read' if is_kept else 'written'} by this user:"
+        " change its owner or mode, or set originals: keep if it is read-only"
+    )
+
+
+def is_dir(path: Path) -> bool:
+    """As `Path.is_dir`, which from Python 3.14 on takes a share that is down for none."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def twins(folders: list[HotFolder]) -> list[str]:
+    """Names that two folders share; a name is how the ledger tells folders apart."""
+    names = [folder.name for folder in folders]
+    return [
+        f"two folders are named {name!r}: give each its own folders[].name"
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+
+
+def overlaps(folders: list[HotFolder], state: Path, quarantine: Path) -> list[str]:
+    """Places inside each other: results would be taken for new pictures."""
+    faults = []
+    outputs = sorted({folder.output_root for folder in folders})
+    for index, folder in enumerate(folders):
+        for what, place in (
+            *(("output", output) for output in outputs),
+            ("state_dir", state),
+            ("quarantine_dir", quarantine),
+        ):
+            if is_inside(place, folder.path):
+                faults.append(f"{what} {place} lies inside hot folder {folder.path}: move it out")
+            elif is_inside(folder.path, place):
+                faults.append(f"hot folder {folder.path} lies inside {what} {place}: move it out")
+        faults += [
+            f"hot folders {folder.path} and {other.path} overlap: keep one of them"
+            for other in folders[index + 1 :]
+            if is_inside(folder.path, other.path) or is_inside(other.path, folder.path)
+        ]
+    return faults
+
+
+def is_inside(inner: Path, outer: Path) -> bool:
+    """The same place counts as inside."""
+    return inner.is_relative_to(outer)

@@ -1,0 +1,172 @@
+"""`output:` of `config.yaml`, common and of each folder; what all sections share."""
+
+import re
+from datetime import date
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from daemon.config.presets import Preset
+
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+ASPECT = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
+NAME_FIELDS = ("stem", "ext", "folder", "subfolder", "date", "id")
+
+Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Canvas = Literal["none"] | tuple[int, int]
+SIDES_PX = range(16, 10_001)  # of a canvas
+Mode = Literal["none", "subject"]
+Align = Literal[
+    "center",
+    "top",
+    "bottom",
+    "left",
+    "right",
+    "top-left",
+    "top-right",
+    "bottom-left",
+    "bottom-right",
+]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, strict about keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CropOverrides(Section):
+    """``output.crop:`` of one folder; what is left out comes from the common section."""
+
+    mode: Mode | None = None
+    threshold: Annotated[int, Field(ge=1, le=255)] | None = None
+    margin: Annotated[float, Field(ge=0, le=0.45)] | None = None
+    aspect: str | None = None
+    canvas: Canvas | None = None
+    align: Align | None = None
+    enlarge: bool | None = None
+
+    @field_validator("canvas", mode="before")
+    @classmethod
+    def check_canvas(cls, value: object) -> object:
+        """One side of a square, or width and height."""
+        if value is None or value == "none":
+            return value
+        sides = value if isinstance(value, list | tuple) else [value, value]
+        if len(sides) != 2 or not all(type(side) is int and side in SIDES_PX for side in sides):
+            raise ValueError(
+                "a canvas is the side of a square in pixels (16 to 10000), [width, height], or none"
+            )
+        return tuple(sides)
+
+    @field_validator("aspect", mode="before")
+    @classmethod
+    def check_aspect(cls, value: object) -> object:
+        """Width to height, or none."""
+        if isinstance(value, int | float):
+            raise ValueError('write it in quotes, "4:5": YAML reads it as a number of seconds else')
+        if not isinstance(value, str) or value == "none":
+            return value
+        match = ASPECT.fullmatch(value)
+        if match is None or not 0.01 <= float(match[1]) / (float(match[2]) or 1e9) <= 100:
+            raise ValueError('an aspect is width to height, such as "4:5", or none')
+        return value
+
+
+class Crop(CropOverrides):
+    """Which part of the picture the result shows, and how large."""
+
+    mode: Mode = "none"
+    threshold: Annotated[int, Field(ge=1, le=255)] = 10
+    margin: Annotated[float, Field(ge=0, le=0.45)] = 0.0
+    aspect: str = "none"
+    canvas: Canvas = "none"
+    align: Align = "center"
+    enlarge: bool = True
+
+
+class ReviewOverrides(Section):
+    """``output.review:`` of one folder."""
+
+    below: Share | None = None
+
+
+class Review(ReviewOverrides):
+    """Which results a person should look at."""
+
+    below: Share = 0.5
+
+
+class OutputOverrides(Section):
+    """``output:`` of one folder; what is left out comes from the common section."""
+
+    root: Path | None = None
+    drop_idle_s: Positive | None = None
+    drop_max_files: Count | None = None
+    format: Format | None = None
+    content: Literal["cutout", "alpha", "both"] | None = None
+    preset: Preset | None = None
+    background: str | None = None
+    depth: Literal["auto", 8, 16] | None = None
+    metadata: Literal["strip", "copyright", "keep"] | None = None
+    bleed: bool | None = None
+    crop: CropOverrides = CropOverrides()
+    name: str | None = None
+    clash: Literal["version", "overwrite", "fail"] | None = None
+    review: ReviewOverrides = ReviewOverrides()
+
+    @field_validator("background")
+    @classmethod
+    def check_background(cls, value: str | None) -> str | None:
+        """A colour as six hex digits, or a picture's file."""
+        if value is None or COLOUR.fullmatch(value):
+            return value
+        # A picture's file has an ending; a colour by name, or without its #, has none.
+        if value.startswith("#") or "." not in value or not value.isprintable():
+            raise ValueError(
+                'write a colour as "#rrggbb", the path of a picture, or null for transparency'
+            )
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def check_name(cls, value: str | None) -> str | None:
+        """A template of known fields that stays inside the drop."""
+        if value is None:
+            return value
+        try:
+            used = {field for _, field, _, _ in Formatter().parse(value) if field is not None}
+            if not used <= set(NAME_FIELDS):  # also {ext[0]}: fails where there is no ending
+                raise ValueError(f"unknown fields {used}")
+            samples = dict.fromkeys(NAME_FIELDS, "x") | {"date": date(2000, 12, 31)}
+            sample = value.format(**samples)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            fields = " ".join(f"{{{name}}}" for name in NAME_FIELDS)
+            raise ValueError(f"a name is made of text and these fields: {fields}") from error
+        if "/" in sample or "\0" in sample or sample.startswith(".") or not sample.strip():
+            raise ValueError("a name has no slash, does not begin with a dot and is not empty")
+        return value
+
+
+class Output(OutputOverrides):
+    """Where results go and what they look like."""
+
+    root: Path = Path("outputs")
+    drop_idle_s: Positive = 30.0
+    drop_max_files: Count = 1000
+    format: Format = "png"
+    content: Literal["cutout", "alpha", "both"] = "cutout"
+    preset: Preset = "none"
+    depth: Literal["auto", 8, 16] = "auto"
+    metadata: Literal["strip", "copyright", "keep"] = "strip"
+    bleed: bool = False
+    crop: Crop = Crop()
+    name: str = "{stem}"
+    clash: Literal["version", "overwrite", "fail"] = "version"
+    review: Review = Review()

@@ -1,0 +1,186 @@
+"""`config.yaml`: every setting with its default, checked whole before anything starts."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from daemon.config import addresses
+from daemon.config.addresses import Address
+from daemon.config.faults import duplicates, explain
+from daemon.config.hook_schema import Hooks
+from daemon.config.output_schema import (
+    Count,
+    NotNegative,
+    Output,
+    OutputOverrides,
+    Positive,
+    Section,
+)
+from daemon.errors import InstallError
+
+SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+class Folder(Section):
+    """One hot folder."""
+
+    path: Path
+    name: str | None = None
+    recursive: bool = True
+    settle_s: Positive = 2.0
+    defer_s: NotNegative = 120.0
+    watch: Literal["auto", "inotify", "polling"] = "auto"
+    originals: Literal["archive", "keep", "delete"] = "archive"
+    priority: int = 0
+    output: OutputOverrides = OutputOverrides()
+
+    @field_validator("name")
+    @classmethod
+    def check_name(cls, value: str | None) -> str | None:
+        """A name that may be that of a folder: rejected pictures go to one."""
+        if value is not None and ("/" in value or value.startswith(".") or not value.isprintable()):
+            raise ValueError("a folder's name has no slash and does not begin with a dot")
+        return value
+
+
+class Model(Section):
+    """The network and what it runs on."""
+
+    weights: Path = Path("models/cvunet.pth")
+    device: str | list[str] = "auto"
+    input_size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 512
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    mirror: bool = False
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices as a list, also where the file names one."""
+        return (self.device,) if isinstance(self.device, str) else tuple(self.device)
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def check_device(cls, value: object) -> object:
+        """Names that torch will understand; anything else is told before types are tried."""
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) and DEVICE.fullmatch(name) for name in names):
+            raise ValueError("a device is auto, cpu, cuda, cuda:0 or a list of such")
+        return value
+
+
+class WorkerSettings(Section):
+    """The pipeline's bounds."""
+
+    engine: Literal["local"] = "local"
+    max_batch: Annotated[int, Field(ge=1, le=256)] = 8
+    max_wait_ms: NotNegative = 20.0
+    queue_size: Count = 64
+    max_megapixels: Positive = 100.0
+    memory_mb: Count = 2500
+
+
+class Postprocess(Section):
+    """What is done to the alpha at the picture's own size."""
+
+    kernel: Literal["guided", "cubic", "bilinear"] = "guided"
+    filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
+    diameter: Annotated[int, Field(ge=1, le=51)] = 5
+    sigma_color: Positive = 0.05
+    sigma_space: Positive = 1.5
+    decontaminate: bool = True
+    colours: Literal["fast", "refine"] = "fast"
+
+    @property
+    def needed_colours(self) -> Literal["fast", "refine"]:
+        """What has to be installed: what is never estimated needs no extra."""
+        return self.colours if self.decontaminate else "fast"
+
+
+class Retention(Section):
+    """What is deleted when, and when the disk counts as full."""
+
+    keep_days: Annotated[float, Field(gt=0, le=100_000)] = 7.0  # more than dates can hold
+    sweep_s: Positive = 3600.0
+    min_free_mb: NotNegative = 512.0
+
+
+class Metrics(Section):
+    """Figures for monitors, off by default."""
+
+    listen: str | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def check_listen(cls, value: str | None) -> str | None:
+        """An address that other machines do not reach."""
+        if value is not None:
+            addresses.parse(value)
+        return value
+
+    @property
+    def address(self) -> Address | None:
+        """Where to listen; None where it is not wanted."""
+        return None if self.listen is None else addresses.parse(self.listen)
+
+
+class Log(Section):
+    """How much is said, and in which form."""
+
+    format: Literal["auto", "plain", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Section):
+    """The whole file."""
+
+    folders: Annotated[list[Folder], Field(min_length=1)] = Field(
+        default=[Folder(path=Path("hot"), name="hot")]
+    )
+    output: Output = Output()
+    model: Model = Model()
+    worker: WorkerSettings = WorkerSettings()
+    postprocess: Postprocess = Postprocess()
+    retention: Retention = Retention()
+    state_dir: Path = Path("state")
+    quarantine_dir: Path = Path("failed")
+    hooks: Hooks = Hooks()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+
+
+def find(named: Path | None) -> Path | None:
+    """The file that counts: the named one, else ./config.yaml, else /etc; None means defaults."""
+    if named is not None:
+        return named
+    return next((path for path in SEARCHED if path.is_file()), None)
+
+
+def load(named: Path | None) -> tuple[Config, Path]:
+    """The configuration and the folder that its relative paths start from.
+
+    `InstallError` has one line for each fault: file, line, key, what to write instead.
+    """
+    path = find(named)
+    if path is None:
+        return Config(), Path.cwd()
+    try:
+        text = path.read_text(encoding="utf-8")
+        content: Any = yaml.safe_load(text)  # Any: YAML gives whatever the user wrote
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise InstallError(f"{path}: cannot be read ({error.strerror}); check --config") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InstallError(f"{path}: is not valid YAML: {reason}") from error
+    twins = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
+    if twins:
+        raise InstallError("\n".join(twins))
+    try:
+        config = Config.model_validate({} if content is None else content)
+    except ValidationError as error:
+        faults = [(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+        raise InstallError(explain(path, tree, faults, Config)) from error
+    return config, path.resolve().parent

@@ -1,0 +1,17 @@
+"""Files on disk, safely: opened with care, made durable, moved by rename, deleted by descriptor.
+
+Does not belong here: the decision what to move or delete, and job states.
+"""
+
+#: What other packages may import; all else is private to this one.
+__all__ = [
+    "checksums",
+    "deletion",
+    "files",
+    "free_space",
+    "lock",
+    "mounts",
+    "publication",
+    "store",
+    "tree",
+]

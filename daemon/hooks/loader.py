@@ -1,0 +1,140 @@
+"""From the configuration to hooks that work: programs, keys and certificates are looked at."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from daemon.config import destinations
+from daemon.config.folders import resolve
+from daemon.config.hook_schema import HookEntry, Hooks
+from daemon.errors import InstallError, describe
+from daemon.hooks.commands import CommandSender
+from daemon.hooks.signature import credential, read_key
+from daemon.notices import EVENTS, Command, Hook, Sender, Subscriptions, Webhook
+from daemon.reporting.notify import for_children
+
+MISSING = (
+    "a url needs urllib3 2, which cannot be loaded ({}):"
+    " pip install 'cvunet-daemon[hooks]', or use a command"
+)
+
+
+class Register:
+    """Knows where paths start, and the environment that programs and credentials come from."""
+
+    def __init__(
+        self, base: Path, environment: Mapping[str, str], *, is_trial: bool = False
+    ) -> None:
+        """``is_trial``: only a check, outside of systemd too, where there are no credentials."""
+        self.base = base
+        self.environment = environment
+        self.is_trial = is_trial
+
+    def subscriptions(self, hooks: Hooks) -> Subscriptions:
+        """All hooks; `InstallError` has a line for each fault."""
+        found: dict[str, Hook] = {}
+        places: dict[str, str] = {}
+        faults = []
+        for place, event, entry in entries(hooks):
+            try:
+                hook = self.hook(event, entry)
+            except InstallError as error:
+                faults.append(f"{place}: {error}")
+                continue
+            if hook.key in found:
+                text = f"{place}: is called {hook.name} like {places[hook.key]}: give it a name"
+                faults.append(text)
+            found[hook.key], places[hook.key] = hook, place
+        if faults:
+            raise InstallError("\n".join(faults))
+        return Subscriptions(tuple(found.values()), hooks.give_up_s, hooks.max_waiting)
+
+    def hook(self, event: str, entry: HookEntry) -> Hook:
+        """One hook."""
+        target = self.command(entry) if entry.command is not None else self.webhook(entry)
+        return Hook(event, name_of(entry), target, timeout_s=entry.timeout_s)
+
+    def command(self, entry: HookEntry) -> Command:
+        """Its program is there and may be run."""
+        assert entry.command is not None
+        word, *others = entry.command
+        if "/" in word:
+            # Not resolved: some programs look at the name that they are called by. And by
+            # functions that answer no to whatever goes wrong.
+            path = os.path.abspath(self.base / os.path.expanduser(word))  # noqa: PTH100, PTH111
+            if not os.path.isfile(path):  # noqa: PTH113
+                raise InstallError(f"{path} is not there, or closed to this user")
+            if not os.access(path, os.X_OK):
+                raise InstallError(f"{path} is not executable: chmod +x, and the #! line")
+            return Command((path, *others))
+        found = shutil.which(word, path=self.environment.get("PATH", os.defpath))
+        if found is None:
+            raise InstallError(f"no program {word!r} in PATH: write its path")
+        return Command((os.path.abspath(found), *others))  # noqa: PTH100  # as above
+
+    def webhook(self, entry: HookEntry) -> Webhook:
+        """Its library, its key and its certificates are there."""
+        assert entry.url is not None
+        check_library()
+        ca_file = None if entry.ca_file is None else resolve(self.base, entry.ca_file)
+        if ca_file is not None:
+            check_certificates(ca_file)
+        return Webhook(
+            entry.url,
+            key=self.key(entry),
+            ca_file=ca_file,
+            allow_private=entry.allow_private,
+        )
+
+    def key(self, entry: HookEntry) -> bytes | None:
+        """What requests are signed with."""
+        if entry.secret_file is not None:
+            return read_key(resolve(self.base, entry.secret_file))
+        if entry.secret is None or self.is_trial:
+            return None
+        return read_key(credential(entry.secret, self.environment))
+
+    def open_sender(self, hook: Hook) -> Sender:
+        """Whoever brings notices to a hook."""
+        if isinstance(hook.target, Command):
+            environment = for_children(self.environment)
+            return CommandSender(hook, hook.target, environment=environment)
+        from daemon.hooks.webhooks import WebhookSender
+
+        return WebhookSender(hook, hook.target)
+
+
+def entries(hooks: Hooks) -> Iterator[tuple[str, str, HookEntry]]:
+    """Each entry with its place in the file and its event."""
+    for event in EVENTS:
+        for number, entry in enumerate(getattr(hooks, event)):
+            yield f"hooks.{event}[{number}]", event, entry
+
+
+def name_of(entry: HookEntry) -> str:
+    """What it is called, if nobody says otherwise; never a URL's path, which may be a secret."""
+    if entry.name is not None:
+        return entry.name
+    if entry.command is not None:
+        return Path(entry.command[0]).name
+    assert entry.url is not None
+    return destinations.parse(entry.url).host
+
+
+def check_library() -> None:
+    """`InstallError` without the client, or with one that is too old."""
+    try:
+        import daemon.hooks.webhooks  # noqa: F401
+    except ImportError as error:
+        raise InstallError(MISSING.format(error)) from error
+
+
+def check_certificates(path: Path) -> None:
+    """`InstallError` for a file that holds none."""
+    import ssl  # only where somebody wants it: without webhooks nothing depends on it
+
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        raise InstallError(f"ca_file {path} cannot be used: {describe(error)}") from error

@@ -1,0 +1,7 @@
+"""Job states in SQLite, questions to them, and the queue. Only this package imports sqlite3.
+
+Does not belong here: files on disk, and the decision when a state changes (lifecycle).
+"""
+
+#: What other packages may import; all else is private to this one.
+__all__ = ["database", "job_queue", "ledger", "records"]

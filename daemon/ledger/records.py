@@ -1,0 +1,243 @@
+"""Questions to the ledger: everything that reads it and changes nothing."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.jobs import Identity, Job, State
+from daemon.ledger.database import Row
+from daemon.ledger.ledger import Drop, Ending, Ledger, as_bytes, as_path
+
+
+def job_of(row: Row) -> Job:
+    """A row of ``jobs`` as a value."""
+    relative, source, target = (
+        as_path(row["relative"]),
+        as_path(row["source"]),
+        as_path(row["target"]),
+    )
+    assert relative is not None
+    assert source is not None
+    assert target is not None
+    return Job(
+        id=row["id"],
+        folder=row["folder"],
+        relative=relative,
+        source=source,
+        target=target,
+        archive=as_path(row["archive"]),
+        drop=row["drop_id"],
+        identity=Identity(row["device"], row["inode"], row["size"], row["mtime_ns"]),
+        found_by=row["found_by"],
+        added_at=row["added_at"],
+        changed_at=row["changed_at"],
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        reason=row["reason"],
+        quarantine=as_path(row["quarantine"]),
+        is_kept=bool(row["is_kept"]),
+        alpha=as_path(row["alpha"]),
+        review=as_path(row["review"]),
+        stamps=tuple((inode, size, time) for inode, size, time in json.loads(row["stamps"])),
+    )
+
+
+def drop_of(row: Row) -> Drop:
+    """A row of ``drops`` as a value."""
+    path = as_path(row["path"])
+    assert path is not None
+    return Drop(row["id"], row["folder"], path, row["opened_at"], row["last_at"])
+
+
+class Records:
+    """Read access to a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def job(self, job_id: str) -> Job | None:
+        """One job."""
+        row = self.ledger.first("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return None if row is None else job_of(row)
+
+    def in_state(self, state: State) -> list[Job]:
+        """All jobs in a state, oldest first."""
+        rows = self.ledger.rows(
+            "SELECT * FROM jobs WHERE state = ? ORDER BY added_at, id", (state.value,)
+        )
+        return [job_of(row) for row in rows]
+
+    def queued(self) -> list[tuple[Job, float]]:
+        """All queued jobs with the time before which they must not start, oldest first."""
+        rows = self.ledger.rows("SELECT * FROM jobs WHERE state = 'queued' ORDER BY added_at, id")
+        return [(job_of(row), row["not_before"]) for row in rows]
+
+    def knows_version(self, identity: Identity, source: Path) -> bool:
+        """This very version of a kept original has been taken already."""
+        row = self.ledger.first(
+            "SELECT 1 FROM jobs WHERE is_kept = 1 AND inode = ? AND size = ?"
+            " AND mtime_ns = ? AND source = ?",
+            (identity.inode, identity.size, identity.mtime_ns, as_bytes(source)),
+        )
+        return row is not None
+
+    def is_reserved(self, path: Path) -> bool:
+        """A living or finished job's result or original has this name, or will have it."""
+        # What has been replaced has given up its names, but for its original's.
+        questions = (
+            f"SELECT 1 FROM jobs WHERE {column} = :path AND state <> 'failed'{unless}"
+            for column, unless in (
+                ("target", " AND replaced_by IS NULL"),
+                ("alpha", " AND replaced_by IS NULL"),
+                ("review", " AND replaced_by IS NULL"),
+                ("archive", ""),
+            )
+        )
+        return (
+            self.ledger.first(" UNION ALL ".join(questions), {"path": as_bytes(path)}) is not None
+        )
+
+    def predecessor(self, job: Job) -> Job | None:
+        """The newest finished job of the same picture's path in the same drop."""
+        row = self.ledger.first(
+            "SELECT * FROM jobs WHERE drop_id = ? AND relative = ? AND folder = ? AND id <> ?"
+            " AND state = 'done' AND replaced_by IS NULL ORDER BY ended_at DESC, id DESC",
+            (job.drop, as_bytes(job.relative), job.folder, job.id),
+        )
+        return None if row is None else job_of(row)
+
+    def replaced(self, job: Job) -> Job | None:
+        """The job whose names this one has been given."""
+        row = self.ledger.first("SELECT * FROM jobs WHERE replaced_by = ?", (job.id,))
+        return None if row is None else job_of(row)
+
+    def open_drops(self) -> list[Drop]:
+        """Drops that may still take pictures."""
+        rows = self.ledger.rows("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
+        return [drop_of(row) for row in rows]
+
+    def is_open(self, path: Path) -> bool:
+        """A folder is a drop that may still take pictures."""
+        return any(drop.path == path for drop in self.open_drops())
+
+    def closed_drops(self, before: float) -> list[Path]:
+        """Drops closed before a time (UTC seconds) whose rows may go; kept originals' rows stay."""
+        rows = self.ledger.rows(
+            "SELECT path FROM drops WHERE closed_at < ? AND ("
+            " EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
+            "  AND state IN ('done', 'failed'))"
+            " OR NOT EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id)) ORDER BY id",
+            (before,),
+        )
+        return [Path(os.fsdecode(row["path"])) for row in rows]
+
+    def kept(self, before: float, *, after: str) -> Iterator[Job]:
+        """Ended jobs of kept originals in closed drops, by id, beginning after one."""
+        while True:
+            rows = self.ledger.rows(
+                "SELECT * FROM jobs WHERE is_kept = 1 AND state IN ('done', 'failed')"
+                " AND ended_at < ? AND id > ? AND drop_id IN"
+                " (SELECT id FROM drops WHERE closed_at IS NOT NULL) ORDER BY id LIMIT 500",
+                (before, after),
+            )
+            yield from map(job_of, rows)
+            if not rows:
+                return
+            after = rows[-1]["id"]
+
+    def drop_at(self, path: Path) -> Drop | None:
+        """The drop with this folder, open or closed."""
+        row = self.ledger.first("SELECT * FROM drops WHERE path = ?", (as_bytes(path),))
+        return None if row is None else drop_of(row)
+
+    def drop_of(self, job: Job) -> Drop:
+        """The drop of a job."""
+        [row] = self.ledger.rows("SELECT * FROM drops WHERE id = ?", (job.drop,))
+        return drop_of(row)
+
+    def drop_size(self, drop: Drop) -> int:
+        """How many pictures were ever put into a drop."""
+        [row] = self.ledger.rows("SELECT count(*) FROM jobs WHERE drop_id = ?", (drop.id,))
+        return int(row[0])
+
+    def has_open_jobs(self, drop: Drop) -> bool:
+        """Some job of a drop is queued or running."""
+        row = self.ledger.first(
+            "SELECT 1 FROM jobs WHERE drop_id = ? AND state IN ('queued', 'running')", (drop.id,)
+        )
+        return row is not None
+
+    def has_open_jobs_of(self, folder: str) -> bool:
+        """Some job of a hot folder is queued or running."""
+        row = self.ledger.first(
+            "SELECT 1 FROM jobs WHERE folder = ? AND state IN ('queued', 'running')", (folder,)
+        )
+        return row is not None
+
+    def ending(self, job_id: str) -> Ending:
+        """How an ended job ended."""
+        [row] = self.ledger.rows("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return ending_of(row)
+
+    def counts_of(self, drop: Drop) -> dict[str, int]:
+        """How many jobs of a drop are in which state."""
+        rows = self.ledger.rows(
+            "SELECT state, count(*) AS jobs FROM jobs WHERE drop_id = ? GROUP BY state", (drop.id,)
+        )
+        return {row["state"]: row["jobs"] for row in rows}
+
+    def endings(self, drop: Drop) -> list[Ending]:
+        """How the ended jobs of a drop ended, in order."""
+        rows = self.ledger.rows(
+            "SELECT * FROM jobs WHERE drop_id = ? AND state IN ('done', 'failed')"
+            " ORDER BY ended_at, id",
+            (drop.id,),
+        )
+        return [ending_of(row) for row in rows]
+
+    def concerning(self, path: Path, relatives: list[Path]) -> list[Ending]:
+        """Jobs whose original, result or place in quarantine a path is, newest first.
+
+        ``relatives``: what the path may be below its hot folder.
+        """
+        marks = ", ".join("?" * len(relatives))
+        rows = self.ledger.rows(
+            "SELECT * FROM jobs WHERE source = ?1 OR target = ?1 OR archive = ?1"
+            " OR alpha = ?1 OR review = ?1"
+            f" OR quarantine = ?1 OR relative IN ({marks}) ORDER BY added_at DESC, id DESC",
+            [as_bytes(path), *map(as_bytes, relatives)],
+        )
+        return [ending_of(row) for row in rows]
+
+    def last_failures(self, limit: int) -> list[Ending]:
+        """The newest failed jobs, newest first."""
+        rows = self.ledger.rows(
+            "SELECT * FROM jobs WHERE state = 'failed' ORDER BY ended_at DESC LIMIT ?", (limit,)
+        )
+        return [ending_of(row) for row in rows]
+
+    def ended_since(self, moment: float) -> dict[str, int]:
+        """How many jobs have ended after a moment, UTC seconds, by state."""
+        rows = self.ledger.rows(
+            "SELECT state, count(*) AS jobs FROM jobs"
+            " WHERE state IN ('done', 'failed') AND ended_at > ? GROUP BY state",
+            (moment,),
+        )
+        return {row["state"]: row["jobs"] for row in rows}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Folder to state to number of jobs."""
+        counts: dict[str, dict[str, int]] = {}
+        rows = self.ledger.rows(
+            "SELECT folder, state, count(*) AS jobs FROM jobs GROUP BY folder, state"
+        )
+        for row in rows:
+            counts.setdefault(row["folder"], {})[row["state"]] = row["jobs"]
+        return counts
+
+
+def ending_of(row: Row) -> Ending:
+    """An ended row as a value."""
+    details = json.loads(row["details"])
+    return Ending(job_of(row), row["ended_at"] or 0.0, details, row["replaced_by"])

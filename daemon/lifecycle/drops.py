@@ -1,0 +1,243 @@
+"""Time-stamped output folders: which a picture goes to, when it closes, its manifest."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from daemon import __version__
+from daemon.disk import files, store
+from daemon.errors import LedgerError, describe, printable
+from daemon.jobs import HotFolder, State
+from daemon.json_values import as_text, utc
+from daemon.ledger.ledger import Drop, Ending, Ledger
+from daemon.ledger.records import Records
+
+logger = logging.getLogger(__name__)
+
+#: A manifest of a busy drop is written again at most this often; at its end always.
+MANIFEST_S = 2.0
+MANIFEST_RETRY_S = 30.0
+#: Of `docs/manifest.schema.json`; another number means that readers have to change.
+MANIFEST_VERSION = 2
+MANIFEST_PAUSES = 20  # a large one rests for so many times as long as it took
+
+
+IsAway = Callable[[str], bool]
+
+
+def never(folder: str) -> bool:
+    """All disks are there."""
+    return False
+
+
+class Drops(Protocol):
+    """Where results go."""
+
+    def place(self, folder: HotFolder, *, now: float) -> Drop:
+        """The drop for a picture that arrives now."""
+
+    def touch(self, drop_id: int) -> None:
+        """A job of this drop has ended; its manifest is out of date."""
+
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+        """Write manifests that are due; close drops that are through.
+
+        ``is_away`` tells whether the disks of a hot folder, by its name, are away.
+        """
+
+
+class Manifests:
+    """Writes the manifests of drops whose jobs have ended, but not after every single one."""
+
+    def __init__(self, records: Records, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` measures what a manifest costs."""
+        self.records = records
+        self.clock = clock
+        self.dirty: set[int] = set()
+        self.next_write: dict[int, float] = {}
+        self.troubled: set[int] = set()
+
+    def write_due(self, drops: list[Drop], *, now: float, is_final: bool) -> None:
+        """Write those that are out of date and either idle or old enough."""
+        for drop in drops:
+            if drop.id not in self.dirty:
+                continue
+            is_due = now >= self.next_write.get(drop.id, 0.0)
+            is_idle = not self.records.has_open_jobs(drop) and drop.id not in self.troubled
+            if is_due or is_final or is_idle:
+                self.write(drop, closed_at=None, now=now)
+
+    def write(self, drop: Drop, *, closed_at: float | None, now: float) -> bool:
+        """Write one manifest; False if its disk is in trouble, then it is tried again later."""
+        if drop.id in self.troubled and now < self.next_write[drop.id]:
+            return False
+        began = self.clock()
+        try:
+            store.write_manifest(drop.path, manifest(drop, self.records.endings(drop), closed_at))
+        except OSError as error:
+            logger.warning("%s: no manifest: %s", printable(drop.path), describe(error))
+            self.dirty.add(drop.id)
+            self.troubled.add(drop.id)
+            self.next_write[drop.id] = now + MANIFEST_RETRY_S
+            return False
+        self.dirty.discard(drop.id)
+        self.troubled.discard(drop.id)
+        cost_s = self.clock() - began
+        self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
+        return True
+
+    def forget(self, drop: Drop) -> None:
+        """The drop is closed: nothing more will be written."""
+        self.dirty.discard(drop.id)
+        self.troubled.discard(drop.id)
+        self.next_write.pop(drop.id, None)
+
+
+class TimedDrops:
+    """One open drop for each hot folder; it closes after a while without new pictures."""
+
+    def __init__(
+        self,
+        folders: dict[str, HotFolder],
+        *,
+        ledger: Ledger,
+        records: Records,
+        local_time: Callable[[float], datetime],
+        on_close: Callable[[Drop, float], object] = lambda drop, now: None,
+    ) -> None:
+        """``local_time`` turns UTC seconds into the time that stands in folder names.
+
+        ``on_close`` is called in the transaction that closes a drop.
+        """
+        self.folders = folders
+        self.ledger = ledger
+        self.records = records
+        self.local_time = local_time
+        self.on_close = on_close
+        self.manifests = Manifests(records)
+
+    def place(self, folder: HotFolder, *, now: float) -> Drop:
+        """The folder's open drop, or a new one if that is idle, full, gone or of another root."""
+        for drop in self.records.open_drops():
+            if (
+                drop.folder == folder.name
+                and drop.path.parent == folder.output_root
+                and files.is_folder(drop.path)
+                and 0 <= now - drop.last_at < folder.drop_idle_s
+                and self.records.drop_size(drop) < folder.drop_max_files
+            ):
+                return drop
+        path = store.open_drop(
+            folder.output_root,
+            local_time=self.local_time(now),
+            is_taken=lambda path: self.records.drop_at(path) is not None,
+        )
+        try:
+            drop = self.ledger.open_drop(folder.name, path, now=now)
+        except LedgerError:
+            store.withdraw_drop(path)
+            raise
+        # The manifest comes at the tick's end: until then the row may not be committed, and a drop
+        # with nothing but our mark is removed.
+        self.touch(drop.id)
+        logger.info("opened drop %s", printable(path))
+        return drop
+
+    def touch(self, drop_id: int) -> None:
+        """Its manifest is out of date."""
+        self.manifests.dirty.add(drop_id)
+
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+        """Manifests, then drops without new pictures and without open jobs are closed."""
+        drops = self.records.open_drops()
+        self.manifests.write_due(
+            [drop for drop in drops if files.is_folder(drop.path)], now=now, is_final=is_final
+        )
+        for drop in drops:
+            if self.is_idle(drop, now) and not self.records.has_open_jobs(drop):
+                self.close(drop, is_away=is_away, now=now)
+
+    def is_idle(self, drop: Drop, now: float) -> bool:
+        """No picture has come for long enough; a drop of a folder that is gone idles at once."""
+        folder = self.folders.get(drop.folder)
+        return folder is None or not 0 <= now - drop.last_at < folder.drop_idle_s
+
+    def close(self, drop: Drop, *, is_away: IsAway, now: float) -> None:
+        """The last manifest, then the row. A drop that somebody has deleted is only closed."""
+        if not files.is_folder(drop.path):
+            if is_away(drop.folder):
+                return  # without its last manifest it would never be deleted
+        elif not self.manifests.write(drop, closed_at=now, now=now):
+            return
+        with self.ledger.transaction():
+            self.ledger.close_drop(drop, now=now)
+            self.on_close(drop, now)
+        self.manifests.forget(drop)
+        logger.info("closed drop %s", printable(drop.path))
+
+
+class FixedDrop:
+    """All results go to one folder: a batch."""
+
+    def __init__(self, path: Path, *, ledger: Ledger, records: Records, now: float) -> None:
+        files.make_folders(path)
+        self.drop = records.drop_at(path) or ledger.open_drop("batch", path, now=now)
+        self.manifests = Manifests(records)
+        self.touch(self.drop.id)  # a life that was killed may have left it out of date
+
+    def place(self, folder: HotFolder, *, now: float) -> Drop:
+        """The one folder."""
+        return self.drop
+
+    def touch(self, drop_id: int) -> None:
+        """Its manifest is out of date."""
+        self.manifests.dirty.add(drop_id)
+
+    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+        """Write the manifest when it is due; a batch's folder does not close."""
+        self.manifests.write_due([self.drop], now=now, is_final=is_final)
+
+
+def manifest(drop: Drop, endings: list[Ending], closed_at: float | None) -> dict[str, Any]:
+    """A drop's manifest, ready for JSON; paths are relative to the drop, times UTC."""
+    return {
+        "made_by": f"cvunetd {__version__}",
+        "version": MANIFEST_VERSION,
+        "folder": drop.folder,
+        "opened_at": utc(drop.opened_at),
+        "closed_at": None if closed_at is None else utc(closed_at),
+        "pictures": [picture(drop, ending) for ending in endings],
+    }
+
+
+def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
+    """One picture's entry."""
+    job = ending.job
+    entry: dict[str, Any] = {
+        "source": as_text(job.relative),
+        "state": job.state.value,
+        "id": job.id,
+        "attempts": job.attempts,
+        "found_by": job.found_by,
+        "added_at": utc(job.added_at),
+        "ended_at": utc(ending.ended_at),
+    }
+    if job.state is State.DONE:
+        is_there = ending.replaced_by is None
+        entry["result"] = below(drop, job.target) if is_there else None
+        entry["alpha"] = below(drop, job.alpha) if is_there else None
+        entry["review"] = below(drop, job.review) if is_there else None
+        entry["original"] = below(drop, job.archive)
+        entry["replaced_by"] = ending.replaced_by
+    else:
+        entry["reason"] = job.reason
+        entry["quarantine"] = job.quarantine and as_text(job.quarantine)
+    return entry | ending.details
+
+
+def below(drop: Drop, path: Path | None) -> str | None:
+    """A path in a drop, as its manifest tells it."""
+    return None if path is None else as_text(path.relative_to(drop.path))

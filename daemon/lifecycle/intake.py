@@ -1,0 +1,300 @@
+"""From a hint to a queued job: settle, claim, enter into the ledger."""
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+from daemon.disk import files, store, tree
+from daemon.errors import Blame, blame, describe, printable
+from daemon.hooks.outbox import Outbox
+from daemon.jobs import Hint, HotFolder, Identity, Job
+from daemon.ledger.job_queue import JobQueue
+from daemon.ledger.ledger import Drop, Ledger
+from daemon.ledger.records import Records
+from daemon.lifecycle.drops import Drops
+from daemon.lifecycle.naming import Names, names, new_id
+from daemon.lifecycle.standby import Standby
+from daemon.log_fields import about
+from daemon.messages import Seen
+from daemon.watching import scan
+from daemon.watching.backlog import Backlog
+from daemon.watching.settle import Settle, Settled
+
+logger = logging.getLogger(__name__)
+
+#: A file that cannot be taken though its folder is well is left alone for so long.
+REFUSED_S = 600.0
+AFTER_OTHERS_S = 20.0
+#: Looking at so many files is progress; on a slow share it takes some seconds.
+STEP_FILES = 200
+WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where jobs are kept: the parts that intake, delivery and recovery share."""
+
+    folders: dict[str, HotFolder]
+    ledger: Ledger
+    records: Records
+    queue: JobQueue
+    drops: Drops
+    standby: Standby
+    outbox: Outbox
+    local_time: Callable[[float], datetime]  # of UTC seconds
+    leaving: set[str] = field(default_factory=set)  # they take nothing in, but have work left
+
+    @property
+    def open_folders(self) -> list[HotFolder]:
+        """Those that pictures are taken from."""
+        return [folder for folder in self.folders.values() if folder.name not in self.leaving]
+
+    def day(self, moment: float) -> date:
+        """The local date of a moment, UTC seconds: what ``{date}`` in names means."""
+        return self.local_time(moment).date()
+
+    def names(
+        self, folder: HotFolder, drop: Drop, relative: Path, job_id: str, *, moment: float
+    ) -> Names:
+        """Names in a drop that no file and no job has, of a picture that came at a moment."""
+        is_taken, day = self.records.is_reserved, self.day(moment)
+        return names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
+
+
+class Intake:
+    """Takes pictures out of hot folders once they are whole and there is room for them."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.settle = Settle(look)
+        self.backlog = Backlog()
+        self.found: Counter[tuple[str, str]] = Counter()
+        """By folder and way of finding: pictures that were taken."""
+        self.hinted: Counter[str] = Counter()
+        """By folder: how often an event told of something that may be a picture."""
+        self.missed: Counter[str] = Counter()
+        """By folder: pictures that came between two sweeps and that no event had told of."""
+        self.swept_at: dict[str, float] = {}
+        self.serials = itertools.count()
+        self.refused: dict[Path, float] = {}
+        self.on_step: Callable[[], object] = lambda: None
+        """Called now and then during a long look: it gets on."""
+
+    def forget(self, name: str) -> None:
+        """A folder goes or has other settings: what settles in it is found again, if at all."""
+        self.settle.forget_folder(name)
+        self.backlog.forget_folder(name)
+        for known in (self.hinted, self.missed, self.swept_at):
+            known.pop(name, None)
+
+    @property
+    def found_by(self) -> Counter[str]:
+        """How pictures were found, over all folders."""
+        total: Counter[str] = Counter()
+        for (_, way), count in self.found.items():
+            total[way] += count
+        return total
+
+    def found_in(self, folder: str) -> dict[str, int]:
+        """How pictures of one folder were found; zeros too, for what is counted from the start."""
+        return {way: self.found[folder, way] for way in WAYS}
+
+    def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
+        """Follow a hint."""
+        folder = self.shelf.folders.get(seen.folder)
+        if folder is None or folder.name in self.shelf.leaving or not concerns(seen, folder):
+            return
+        self.hinted[folder.name] += 1
+        if self.shelf.standby.has(folder.name):
+            if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
+                # Nothing is taken now, but somebody waits for it.
+                self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
+            return
+        if seen.hint is Hint.FOLDER:
+            self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)
+            return
+        self.track(folder, seen.path, seen.hint, monotonic=monotonic, now=now)
+
+    def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
+        """Look at everything that lies in a folder, whatever events have said."""
+        if self.shelf.standby.has(folder.name):
+            return
+        self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
+        self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
+        if not self.shelf.standby.has(folder.name):  # else not all of it was looked at
+            self.backlog.end_sweep(folder.name, monotonic=monotonic)
+        self.swept_at[folder.name] = now
+
+    def scan(
+        self, folder: HotFolder, top: Path, hint: Hint, *, monotonic: float, now: float
+    ) -> None:
+        """Track all pictures below ``top``."""
+        try:
+            found = scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped)
+            for number, path in enumerate(found):
+                if number % STEP_FILES == 0:
+                    self.on_step()
+                self.track(folder, path, hint, monotonic=monotonic, now=now)
+        except OSError as error:
+            if top == folder.path or error.errno not in scan.PASSED_OVER:
+                self.shelf.standby.enter(folder, describe(error))
+
+    def track(
+        self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
+    ) -> None:
+        """Watch one file until it is whole."""
+        identity = look(path)
+        if identity is None:
+            return
+        if folder.originals == "keep" and self.shelf.records.knows_version(identity, path):
+            return
+        self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
+        if monotonic < self.refused.get(path, 0.0):
+            return
+        if hint is Hint.SWEEP and path not in self.settle.entries:
+            self.missed[folder.name] += came_after(path, self.swept_at.get(folder.name))
+        # An empty file may be a placeholder, but not for ever.
+        is_old = now - identity.mtime_ns / 1e9 >= folder.defer_s
+        self.settle.track(
+            folder.name,
+            path,
+            hint,
+            settle_s=folder.settle_s,
+            empty_s=folder.settle_s if is_old else folder.defer_s,
+            now=monotonic,
+        )
+
+    def take_in(self, *, monotonic: float, now: float) -> int:
+        """Claim what is whole, if the queue has room, in one commit; how many came in."""
+        ready = list(self.settle.ready(monotonic, limit=self.shelf.queue.room))
+        if not ready:
+            return 0
+        with self.shelf.ledger.transaction():  # where it fails, claims without rows are adopted
+            return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
+
+    def accept(self, settled: Settled, *, monotonic: float, now: float) -> bool:
+        """Claim one file and enter it; trouble makes the folder rest and the file stay."""
+        folder = self.shelf.folders.get(settled.folder)
+        if folder is None or folder.name in self.shelf.leaving:
+            return False
+        if self.shelf.standby.has(folder.name) or self.shelf.standby.is_away(folder):
+            return False  # swept when the folder resumes
+        try:
+            job = self.claim(folder, settled, now=now)
+        except FileNotFoundError:
+            job = None  # taken away between two looks; nothing of it is ours yet
+        except OSError as error:
+            self.refuse(folder, settled, error, monotonic=monotonic)
+            return False
+        self.backlog.forget(folder.name, settled.path)
+        if job is None:
+            return False
+        self.found[folder.name, job.found_by] += 1
+        self.shelf.queue.put(job, priority=folder.priority)
+        where = "keeps" if folder.originals == "keep" else "claimed"
+        logger.info("%s %s", where, printable(settled.path), extra=about(job))
+        return True
+
+    def refuse(
+        self, folder: HotFolder, settled: Settled, error: OSError, *, monotonic: float
+    ) -> None:
+        """A claim failed: the folder is in trouble and rests, or this file alone has to wait."""
+        text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
+        whose = blame(error)
+        if whose is Blame.MACHINE:
+            self.shelf.standby.enter(folder, text)
+            self.refused[settled.path] = monotonic + AFTER_OTHERS_S
+        elif whose is Blame.UNKNOWN or not self.shelf.standby.confirm(folder, text):
+            logger.error("%s; it stays where it is and is tried again later", text)
+            self.refused[settled.path] = monotonic + REFUSED_S
+
+    def claim(self, folder: HotFolder, settled: Settled, *, now: float) -> Job | None:
+        """Take the file and write its row; None if there is nothing to take."""
+        relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
+        found_by = settled.hint.found_by
+        self.refused.pop(settled.path, None)
+        if folder.originals == "keep":
+            if tree.leads_over_link(folder.path, relative):
+                return None
+            identity = look(settled.path)
+            if identity is None or self.shelf.records.knows_version(identity, settled.path):
+                return None
+            return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
+        claimed = store.claim(folder.path, relative, job_id)
+        if not files.may_be_regular(claimed):
+            # A link, pipe or folder swapped in at the last moment: not ours to take.
+            store.unclaim(folder.path, relative, job_id)
+            return None
+        try:
+            return self.enter(folder, relative, job_id, claimed, found_by, now=now)
+        except OSError:
+            # No drop can be made: the file goes back to where its owner looks for it.
+            store.unclaim(folder.path, relative, job_id)
+            raise
+
+    def enter(  # all that a row needs
+        self,
+        folder: HotFolder,
+        relative: Path,
+        job_id: str,
+        source: Path,
+        found_by: str,
+        *,
+        now: float,
+    ) -> Job:
+        """Reserve names and write the row of a file that is ours already."""
+        drop = self.shelf.drops.place(folder, now=now)
+        reserved = self.shelf.names(folder, drop, relative, job_id, moment=now)
+        # A link swapped in later has no identity; the worker refuses to open it.
+        identity = look(source) or Identity(0, 0, 0, 0)
+        job = Job(
+            id=job_id,
+            folder=folder.name,
+            relative=relative,
+            source=source,
+            target=reserved.target,
+            alpha=reserved.alpha,
+            archive=reserved.archive,
+            drop=drop.id,
+            identity=identity,
+            found_by=found_by,
+            added_at=now,
+            changed_at=now,
+            is_kept=folder.originals == "keep",
+        )
+        self.shelf.ledger.add(job)
+        return job
+
+
+def concerns(seen: Seen, folder: HotFolder) -> bool:
+    """A hint tells of what may be a picture in the folder."""
+    if not seen.path.is_relative_to(folder.path):
+        return False  # renamed out of the folder
+    relative = seen.path.relative_to(folder.path)
+    if scan.has_ignored_part(relative):
+        return False
+    if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+        return False
+    # An event is older than what has the name now: a link that is no folder of ours.
+    return not tree.leads_over_link(folder.path, relative)
+
+
+def look(path: Path) -> Identity | None:
+    """A file's version; None if it is gone, no regular file, or out of our reach for now."""
+    try:
+        return files.identity(path)
+    except OSError as error:
+        logger.debug("%s cannot be looked at: %s", printable(path), describe(error))
+        return None
+
+
+def came_after(path: Path, moment: float | None) -> bool:
+    """A file was made, renamed or changed after a moment, UTC seconds; False if there is none."""
+    try:
+        return moment is not None and path.lstat().st_ctime > moment
+    except OSError:
+        return False  # gone again

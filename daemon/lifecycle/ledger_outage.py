@@ -1,0 +1,117 @@
+"""While the ledger cannot be written: nothing is begun, outcomes are held, then made good."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from daemon.disk import files
+from daemon.errors import LedgerError, describe, printable
+from daemon.jobs import Done, Failed, Job, Outcome, State
+from daemon.lifecycle.delivery import Delivery
+from daemon.lifecycle.dispatcher import Dispatcher
+from daemon.lifecycle.intake import Shelf
+from daemon.lifecycle.recovery import Recovery
+from daemon.log_fields import about
+
+logger = logging.getLogger(__name__)
+
+
+class Suspension:
+    """Bridges a full or failing state disk, so that no picture's place is lost in this process.
+
+    The ledger is the truth: what memory knew is thrown away and read again when it is over.
+    """
+
+    def __init__(
+        self, shelf: Shelf, *, delivery: Delivery, dispatcher: Dispatcher, recovery: Recovery
+    ) -> None:
+        self.shelf = shelf
+        self.delivery = delivery
+        self.dispatcher = dispatcher
+        self.recovery = recovery
+        self.is_on = False
+        self.is_recovered = False
+        self.held: dict[str, Outcome] = {}
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Trouble of the ledger ends what is inside and begins the suspension."""
+        try:
+            yield
+        except LedgerError as error:
+            self.begin(error)
+
+    def begin(self, error: LedgerError) -> None:
+        """All folders stand by until the ledger can be written."""
+        self.is_on = True
+        self.shelf.standby.suspend(list(self.shelf.folders.values()), describe(error))
+
+    def recover(self, *, now: float) -> None:
+        """Mend what an earlier life has left; where the ledger fails, it is done in `end`."""
+        self.recovery.run(now=now)
+        self.is_recovered = True
+
+    def deliver(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
+        """Act on outcomes at once, or hold them. A dead device is told at once in any case."""
+        fatal = [(job, outcome) for job, outcome in ended if is_fatal(outcome)]
+        others = [(job, outcome) for job, outcome in ended if not is_fatal(outcome)]
+        try:
+            if self.is_on:
+                self.hold(others)
+            else:
+                self.delivery.deliver(others, now=now)
+        except LedgerError as error:
+            self.hold(others)  # rows tell which of them have been closed all the same
+            self.begin(error)
+        self.delivery.deliver(fatal, now=now)
+
+    def hold(self, ended: Sequence[tuple[Job, Outcome]]) -> None:
+        """Keep outcomes until the ledger can be written."""
+        self.held.update((job.id, outcome) for job, outcome in ended)
+
+    def end(self, *, now: float) -> None:
+        """Make good what could not be written; may be called again where that fails half-way."""
+        self.dispatcher.forget_waiting()
+        if self.is_recovered:
+            self.redeliver(now=now)
+            self.release_lost()
+            self.recovery.remove_unused_drops()  # made, but the commit of their rows has failed
+            self.recovery.requeue(now=now)
+        else:
+            self.recover(now=now)
+        self.is_on = False
+
+    def redeliver(self, *, now: float) -> None:
+        """Act on the outcomes that were held, each on the row as it has been left."""
+        for job_id, outcome in list(self.held.items()):
+            job = self.shelf.records.job(job_id)
+            if job is not None and job.state is State.RUNNING:
+                try:
+                    self.resume(job, outcome, now=now)
+                except OSError as error:  # its disk is in trouble, too
+                    self.delivery.stumble(job, error, now=now)
+            del self.held[job_id]
+
+    def resume(self, job: Job, outcome: Outcome, *, now: float) -> None:
+        """Go on where the ledger failed: memory and disk tell how far we came."""
+        if job.id in self.delivery.completion.unarchived:
+            self.delivery.completion.finish(job, now=now)
+        elif job.quarantine is not None and not files.exists(job.source):
+            self.delivery.put_in_quarantine(job, now=now)
+        elif isinstance(outcome, Done) and self.delivery.results.is_whole(job):
+            self.delivery.publish(job, now=now)
+        else:
+            self.delivery.deliver_alone(job, outcome, now=now)
+
+    def release_lost(self) -> None:
+        """Queue again what is called running and is not: its start failed after its commit."""
+        known = {*self.dispatcher.running, *self.delivery.completion.unarchived}
+        for job in self.shelf.records.in_state(State.RUNNING):
+            if job.id not in known and job.folder in self.shelf.folders:
+                self.shelf.ledger.release(job, reason=job.reason)
+                logger.info("%s waits again", printable(job.relative), extra=about(job))
+
+
+def is_fatal(outcome: Outcome) -> bool:
+    """The process has to end because of it."""
+    return isinstance(outcome, Failed) and outcome.blame.is_fatal

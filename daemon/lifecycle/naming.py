@@ -1,0 +1,113 @@
+"""What results and originals are called."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from daemon.disk import files, store
+from daemon.jobs import HotFolder, Job, Rendering
+from daemon.ledger.ledger import Drop
+
+SUFFIXES = {
+    "png": ".png",
+    "webp": ".webp",
+    "webp-lossless": ".webp",
+    "avif": ".avif",
+    "tiff": ".tiff",
+    "jpeg": ".jpg",
+}
+ALPHA = "_alpha"
+OURS = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where a job's result, the mask beside it, and its original go."""
+
+    target: Path
+    alpha: Path | None
+    archive: Path | None
+
+
+def new_id(now: float, serial: int) -> str:
+    """A job's id: sorts by time, then serial number; safe in every file name."""
+    return f"{int(now * 1000):012x}{serial & 0xFFFF:04x}{secrets.token_hex(3)}"
+
+
+def alpha_name(target: Path, rendering: Rendering) -> Path | None:
+    """The mask's place beside a result; None if none is wanted."""
+    if rendering.content != "both":
+        return None
+    suffix = SUFFIXES[rendering.alpha_format]
+    return files.versioned(target.with_name(target.stem + ALPHA + suffix), 1)
+
+
+def names(
+    folder: HotFolder,
+    drop: Drop,
+    relative: Path,
+    job_id: str,
+    *,
+    day: date,
+    is_taken: Callable[[Path], bool],
+) -> Names:
+    """Free names in a drop; sub-folders are mirrored. ``day``: of the picture's arrival."""
+    wanted = first_choice(folder, drop, relative, job_id, day=day, is_taken=is_taken)
+
+    def is_blocked(path: Path) -> bool:
+        alpha = alpha_name(path, folder.rendering)
+        is_alpha_blocked = alpha is not None and (files.exists(alpha) or is_taken(alpha))
+        return is_alpha_blocked or is_ours(path, drop) or is_taken(path)
+
+    target = files.free_name(wanted, is_blocked)
+    alpha = alpha_name(target, folder.rendering)
+    if folder.originals != "archive":
+        return Names(target, alpha, None)
+    place = files.free_folder(drop.path / store.ORIGINALS, relative.parent, is_taken)
+    return Names(target, alpha, files.free_name(place / relative.name, is_taken))
+
+
+def first_choice(
+    folder: HotFolder,
+    drop: Drop,
+    relative: Path,
+    job_id: str,
+    *,
+    day: date,
+    is_taken: Callable[[Path], bool],
+) -> Path:
+    """What the result is called unless a file has that name."""
+    stem = folder.name_template.format(
+        stem=relative.stem,
+        ext=relative.suffix.removeprefix("."),
+        folder=folder.name,
+        subfolder=relative.parent.as_posix().removeprefix("."),
+        date=day,
+        id=job_id,
+    )
+    # What comes out of a template may hold a slash only if a field did, and no field can end it.
+    stem = stem.replace("/", "_").lstrip(".") or "picture"
+    place = files.free_folder(
+        drop.path, relative.parent, lambda path: is_ours(path, drop) or is_taken(path)
+    )
+    return place / (stem + SUFFIXES[folder.rendering.format])
+
+
+def is_ours(path: Path, drop: Drop) -> bool:
+    """A name in a drop that we need ourselves."""
+    return path.parent == drop.path and path.name in OURS
+
+
+def clash(
+    folder: HotFolder, drop: Drop, job: Job, *, day: date, is_taken: Callable[[Path], bool]
+) -> Path | None:
+    """The name that a job's result should have and another file has; None if there is none."""
+    wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+    if job.target == wanted:
+        return None
+    for path in (wanted, alpha_name(wanted, folder.rendering)):
+        if path is not None and (files.exists(path) or is_taken(path)):
+            return path
+    return None

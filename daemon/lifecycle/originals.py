@@ -1,0 +1,65 @@
+"""What becomes of an original once its result has been published."""
+
+import errno
+import logging
+
+from daemon.disk import files, store
+from daemon.errors import describe, printable
+from daemon.jobs import Job
+from daemon.lifecycle.intake import Shelf
+from daemon.log_fields import about
+
+logger = logging.getLogger(__name__)
+
+
+class Originals:
+    """Archives, deletes or leaves originals, as was meant when they were taken."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+
+    def put_away(self, job: Job) -> Job:
+        """Archive, delete or leave the original, as was meant when it was taken."""
+        if job.is_kept:
+            return job
+        if job.archive is None:
+            store.discard(job.source)
+        elif not self.has_vanished(job):
+            job = self.archive(job)
+        self.drop_claim(job)
+        return job
+
+    def archive(self, job: Job) -> Job:
+        """Move the original beside its result; if its name is taken, under another."""
+        while True:
+            assert job.archive is not None
+            if self.shelf.standby.is_away(self.shelf.folders[job.folder]):
+                raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
+            try:
+                store.archive(job.source, job.archive)
+            except FileExistsError:
+                free = files.free_name(job.archive, self.shelf.records.is_reserved)
+                job = self.shelf.ledger.move(
+                    job, drop=job.drop, target=job.target, alpha=job.alpha, archive=free
+                )
+            else:
+                return job
+
+    def has_vanished(self, job: Job) -> bool:
+        """Somebody has deleted the claimed original; its result is all that is left to keep."""
+        assert job.archive is not None
+        if files.exists(job.source) or files.exists(job.archive):
+            return False
+        if self.shelf.standby.absence(self.shelf.folders[job.folder]):
+            return False  # with all its claims; an empty mount point is there all the same
+        logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
+        return True
+
+    def drop_claim(self, job: Job) -> None:
+        """Remove the empty folders that the claim has left; what stays is swept at the start."""
+        if job.is_kept:
+            return
+        try:
+            store.drop_claim(self.shelf.folders[job.folder].path, job.id)
+        except OSError as error:
+            logger.warning("a claim's folder stays: %s", describe(error), extra=about(job))

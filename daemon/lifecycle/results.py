@@ -1,0 +1,211 @@
+"""How finished results get their names: one or two, in place of earlier ones, and for review."""
+
+import errno
+import logging
+from pathlib import Path
+
+from daemon.disk import files, publication, store
+from daemon.errors import PictureError, describe, printable
+from daemon.jobs import Done, HotFolder, Job
+from daemon.lifecycle.intake import Shelf
+from daemon.lifecycle.naming import clash
+from daemon.log_fields import about
+
+logger = logging.getLogger(__name__)
+
+
+class NameTaken(PictureError):
+    """Another file has the name, and the folder's `clash` says that this is a failure."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"its result's name {printable(path)} is taken (output.clash: fail): take that file"
+            " away, or set clash to version, then retry"
+        )
+
+
+class Results:
+    """Publishes what the worker has finished; every step may be repeated after a crash."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+
+    def note(self, folder: HotFolder, job: Job, done: Done) -> Job:
+        """Write down what has been made, before any of it gets a name: nothing is made twice."""
+        if folder.clash == "overwrite":
+            job = self.succeed(job)
+        review = None
+        if done.confidence is not None and done.confidence.score < folder.review_below:
+            review = self.free_review(job)
+        found = [files.identity(part) for part, _ in job.outputs]
+        stamps = tuple(identity.stamp for identity in found if identity is not None)
+        if len(stamps) < len(found):
+            raise FileNotFoundError(errno.ENOENT, "the finished result has vanished", job.part)
+        return self.shelf.ledger.note_result(job, done, stamps=stamps, review=review)
+
+    def is_whole(self, job: Job) -> bool:
+        """Everything has been made, and each file is still there: as a part, or by its name."""
+        return bool(job.stamps) and all(
+            files.exists(part) or self.is_published(job, part, target)
+            for part, target in job.outputs
+        )
+
+    def was_published(self, job: Job) -> bool:
+        """The original lies where it is put after that; the result may have been taken away."""
+        is_away = job.archive is not None and files.exists(job.archive)
+        return bool(job.stamps) and is_away and not files.exists(job.source)
+
+    def is_published(self, job: Job, part: Path, target: Path) -> bool:
+        """A file has its name; that of an earlier job which it is to replace is another one."""
+        return store.is_published(part, target) and not self.is_replaceable(job, target)
+
+    def publish(self, folder: HotFolder, job: Job) -> Job:
+        """Give all files their names, the result last; `NameTaken` if that is a failure."""
+        while (missing := self.first_unpublished(job)) is not None:
+            part, target = missing
+            try:
+                if self.is_replaceable(job, target):
+                    publication.replace(part, target)
+                else:
+                    store.publish(part, target)
+            except FileExistsError as error:
+                if files.is_same_content(part, target):
+                    store.remove_part(part)  # made in an earlier life, whose end did not see it
+                    continue
+                if folder.clash == "fail":
+                    raise NameTaken(target) from error
+                job = self.rename(folder, job)
+            except OSError:
+                # Renamed, but not known to be durable: making it again would publish it twice.
+                if not self.is_published(job, part, target):
+                    raise
+        self.remove_parts(job)
+        return job
+
+    def first_unpublished(self, job: Job) -> tuple[Path, Path] | None:
+        """Part and name of the next file."""
+        pairs = (pair for pair in job.outputs if not self.is_published(job, *pair))
+        return next(pairs, None)
+
+    def remove_parts(self, job: Job) -> None:
+        """Delete what is unfinished, or has its name by now."""
+        for part, _ in job.outputs:
+            store.remove_part(part)
+
+    def rename(self, folder: HotFolder, job: Job) -> Job:
+        """Other names in the same drop; parts, named by id, and what is published stay."""
+        drop = self.shelf.records.drop_of(job)
+        fresh = self.shelf.names(folder, drop, job.relative, job.id, moment=job.added_at)
+        alpha = fresh.alpha
+        if job.alpha_part and job.alpha and self.is_published(job, job.alpha_part, job.alpha):
+            alpha = job.alpha
+        return self.shelf.ledger.move(
+            job, drop=drop.id, target=fresh.target, alpha=alpha, archive=job.archive
+        )
+
+    def discard(self, job: Job) -> None:
+        """Delete the parts, and what has been published of a result that has not all its names."""
+        noted = self.shelf.records.job(job.id) or job
+        if noted.review is not None and noted.stamps:  # the result's second name
+            publication.withdraw(noted.review, noted.stamps[-1])
+        for (_, target), stamp in zip(noted.outputs, noted.stamps, strict=False):
+            publication.withdraw(target, stamp)
+        self.remove_parts(noted)
+
+    # --- in place of an earlier result ----------------------------------------------------
+
+    def succeed(self, job: Job) -> Job:
+        """Take over the names of the same picture's earlier result, if that is still as we made it.
+
+        A result that somebody has changed is that person's work, and another picture's result is no
+        earlier one; beside both the new one gets a version.
+        """
+        earlier = self.shelf.records.replaced(job)
+        if earlier is None:
+            earlier = self.find_earlier(job)
+            if earlier is None:
+                return job
+            job = self.shelf.ledger.note_replacement(job, earlier)
+        if earlier.review is not None:
+            publication.hide(earlier.review, earlier.target)
+        return job
+
+    def find_earlier(self, job: Job) -> Job | None:
+        """The job that made it, if all its files are as it left them."""
+        earlier = self.shelf.records.predecessor(job)
+        if earlier is None or not is_alike(earlier, job):
+            return None
+        pairs = zip(earlier.outputs, earlier.stamps, strict=False)
+        if not earlier.stamps or not all(
+            publication.is_unchanged(target, stamp) for (_, target), stamp in pairs
+        ):
+            logger.warning(
+                "%s is not as we left it and stays; the new result is %s",
+                printable(earlier.target),
+                printable(job.target.name),
+                extra=about(job),
+            )
+            return None
+        return earlier
+
+    def is_replaceable(self, job: Job, target: Path) -> bool:
+        """The file that has this name is the earlier result which the job was told to replace."""
+        earlier = self.shelf.records.replaced(job)
+        if earlier is None:
+            return False
+        pairs = zip(earlier.outputs, earlier.stamps, strict=False)
+        return any(
+            name == target and publication.is_unchanged(name, stamp) for (_, name), stamp in pairs
+        )
+
+    # --- for review -----------------------------------------------------------------------
+
+    def free_review(self, job: Job) -> Path:
+        """A free name in the drop's folder for review; sub-folders are mirrored."""
+        drop = self.shelf.records.drop_of(job)
+        is_reserved = self.shelf.records.is_reserved
+        folders = job.target.parent.relative_to(drop.path)
+        place = files.free_folder(drop.path, Path(store.REVIEW) / folders, is_reserved)
+        return files.free_name(place / job.target.name, is_reserved)
+
+    def show(self, job: Job) -> Job:
+        """Put a result that may be wrong before a person, too."""
+        while job.review is not None:
+            part = job.review.parent / f".{job.id}-review.part"
+            try:
+                publication.show(job.target, job.review, part=part)
+            except FileExistsError:
+                job = self.shelf.ledger.note_review(job, self.free_review(job))
+                continue
+            except FileNotFoundError as error:  # taken away since: there is nothing to look at
+                logger.warning(
+                    "%s is not for review: %s",
+                    printable(job.target),
+                    describe(error),
+                    extra=about(job),
+                )
+            break
+        return job
+
+
+def check_clash(shelf: Shelf, folder: HotFolder, job: Job) -> None:
+    """`NameTaken` before any work is done, if the folder's policy makes a failure of it."""
+    if folder.clash != "fail":
+        return
+    taken = clash(
+        folder,
+        shelf.records.drop_of(job),
+        job,
+        day=shelf.day(job.added_at),
+        is_taken=shelf.records.is_reserved,
+    )
+    if taken is not None:
+        raise NameTaken(taken)
+
+
+def is_alike(earlier: Job, job: Job) -> bool:
+    """Both made the same kinds of files, so that none of the earlier ones would be left over."""
+    kinds = [
+        (result.target.suffix, result.alpha and result.alpha.suffix) for result in (earlier, job)
+    ]
+    return kinds[0] == kinds[1] and earlier.target.parent == job.target.parent

@@ -1,0 +1,184 @@
+"""A few pages over HTTP, for monitors on this machine; no request changes anything."""
+
+import errno
+import logging
+import os
+import socket
+import socketserver
+import stat
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from daemon import __version__
+from daemon.config.addresses import Address, Loopback, SocketFile
+from daemon.errors import InstallError
+
+logger = logging.getLogger(__name__)
+
+#: A monitor that connects and says nothing is left after this.
+PATIENCE_S = 10.0
+MAX_REQUESTS = 8
+SOCKET_MODE = 0o660  # the daemon's group may ask
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page."""
+
+    status: HTTPStatus
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+Request = socket.socket | tuple[bytes, socket.socket]
+ClientAddress = Any  # of the library: a pair for a port, text for a socket file
+
+#: From what the client accepts to a page.
+Page = Callable[[str], Answer]
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """A thread for each request, but not for any number: more are hung up on."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 16
+    allow_reuse_address = True  # after a crash a port is held for a minute otherwise
+
+    def __init__(self, address: Address, pages: Mapping[str, Page]) -> None:
+        """Listens when this returns; `OSError` if it cannot."""
+        self.pages = pages
+        self.free = threading.BoundedSemaphore(MAX_REQUESTS)
+        self.file: Path | None = None
+        if isinstance(address, Loopback):
+            self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+            super().__init__((address.host, address.port), Handler)
+            return
+        self.address_family = socket.AF_UNIX
+        remove_dead(address.path)
+        # The library takes any address of the family; its types know only that of ports.
+        super().__init__(os.fspath(address.path), Handler)  # type: ignore[arg-type]
+        # Not before: a server that cannot bind closes itself, and the file there is not its own.
+        self.file = address.path
+        self.file.chmod(SOCKET_MODE)
+
+    def process_request(self, request: Request, client_address: ClientAddress) -> None:
+        """Begin to answer, if there is room."""
+        if not self.free.acquire(blocking=False):
+            logger.warning("more than %s monitors ask at once: one is turned away", MAX_REQUESTS)
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Request, client_address: ClientAddress) -> None:
+        """Answer, and make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.free.release()
+
+    def handle_error(self, request: Request, client_address: ClientAddress) -> None:
+        """A monitor that hangs up is no error of ours."""
+        logger.debug("a monitor was not answered: %s", sys.exception())
+
+    def server_close(self) -> None:
+        """Leave no socket file behind."""
+        super().server_close()
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD."""
+
+    server: Server
+    timeout = PATIENCE_S
+    server_version = f"cvunetd/{__version__}"
+    sys_version = ""
+
+    def do_GET(self) -> None:  # the library's name
+        """A page."""
+        answer = self.answer()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    do_HEAD = do_GET  # noqa: N815  # the library's name
+
+    def answer(self) -> Answer:
+        """What stands at a path."""
+        page = self.server.pages.get(urlsplit(self.path).path)
+        if page is None:
+            known = " ".join(self.server.pages)
+            return Answer(HTTPStatus.NOT_FOUND, f"there are: {known}\n".encode())
+        try:
+            return page(self.headers.get("Accept", ""))
+        except Exception:
+            logger.exception("the page %s could not be made", self.path)
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"see the log\n")
+
+    def log_message(self, format: str, *args: object) -> None:  # the library's name
+        """A page that is asked for every few seconds is no news."""
+        logger.debug(format, *args)
+
+
+class Endpoint:
+    """The pages at their address, from `start` to `stop`."""
+
+    def __init__(self, address: Address, pages: Mapping[str, Page]) -> None:
+        """`InstallError` if the address cannot be had."""
+        try:
+            self.server = Server(address, pages)
+        except OSError as error:
+            raise InstallError(complaint(address, error)) from error
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, args=(0.2,), name="endpoint", daemon=True
+        )
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def complaint(address: Address, error: OSError) -> str:
+    """What to do where an address cannot be had."""
+    if isinstance(address, SocketFile):
+        place = str(address.path)
+        remedy = "make its folder, writable for the daemon (under systemd: RuntimeDirectory=)"
+    else:
+        place = f"{address.host}:{address.port}"
+        remedy = "under systemd see packaging/systemd/metrics.conf"
+    if error.errno == errno.EADDRINUSE:
+        remedy = "another program listens there: choose another"
+    return f"metrics.listen: {place} cannot be had ({error.strerror or error}): {remedy}"
+
+
+def remove_dead(path: Path) -> None:
+    """Remove the socket of a process that is gone; anything else is left, and binding fails."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1.0)
+            probe.connect(os.fspath(path))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)

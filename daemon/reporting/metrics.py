@@ -1,0 +1,267 @@
+"""The daemon's figures for Prometheus: the only importer of prometheus_client."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import accumulate
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from daemon import __version__
+from daemon.disk import free_space
+from daemon.errors import printable
+from daemon.reporting.endpoint import Answer, Page
+from daemon.reporting.latest_snapshot import Bulletin, Health
+from daemon.reporting.report import Snapshot
+from daemon.worker.gauges import BUCKETS_S, Histogram
+
+BOUNDS = (*(format(bound, "g") for bound in BUCKETS_S), "+Inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Both clocks."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+
+class Figures(Collector):
+    """Turns the latest snapshot into families; runs in the threads of the endpoint."""
+
+    def __init__(self, bulletin: Bulletin, *, places: Mapping[str, Path], clock: Clock) -> None:
+        """``places``: whose free space is told besides the outputs', by what they are for."""
+        self.bulletin = bulletin
+        self.places = places
+        self.clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """All families; but for the first ones, none while the model loads."""
+        monotonic, now = self.clock.monotonic(), self.clock.now()
+        snapshot = self.bulletin.snapshot
+        ready = self.bulletin.readiness(monotonic).is_well
+        yield info(snapshot)
+        yield gauge("ready", "1 if a picture that is dropped now is cut out.", float(ready))
+        silence_s = self.bulletin.silence_s(monotonic)
+        yield gauge("loop_age_seconds", "Since the service loop last turned.", silence_s)
+        yield from disk_families({**outputs(snapshot), **self.places})
+        if snapshot is not None:
+            yield from counters(snapshot)
+            yield from queues(snapshot, now)
+            yield from folder_states(snapshot)
+            yield from memory(snapshot)
+            yield from load(snapshot)
+            yield from histograms(snapshot)
+            yield from hooks(snapshot)
+
+
+def info(snapshot: Snapshot | None) -> Metric:
+    """What runs, on what."""
+    family = GaugeMetricFamily("cvunetd_info", "Always 1.", labels=["version", "device"])
+    device = snapshot.device if snapshot is not None else ""
+    family.add_metric([__version__, device], 1.0)
+    return family
+
+
+def gauge(name: str, text: str, value: float) -> Metric:
+    """One number."""
+    return GaugeMetricFamily(f"cvunetd_{name}", text, value=value)
+
+
+def by_folder(name: str, text: str, values: Mapping[str, float]) -> Metric:
+    """One number for each folder."""
+    family = GaugeMetricFamily(f"cvunetd_{name}", text, labels=["folder"])
+    for folder, value in values.items():
+        family.add_metric([folder], value)
+    return family
+
+
+def counters(snapshot: Snapshot) -> Iterator[Metric]:
+    """What has become of pictures, and how they were found."""
+    outcomes = CounterMetricFamily(
+        "cvunetd_pictures", "Pictures by what became of them.", labels=["folder", "outcome"]
+    )
+    found = CounterMetricFamily(
+        "cvunetd_found", "Pictures by how they were found.", labels=["folder", "found_by"]
+    )
+    for name, folder in snapshot.folders.items():
+        for verdict, count in folder.verdicts.items():
+            outcomes.add_metric([name, verdict], count)
+        for way, count in folder.found_by.items():
+            found.add_metric([name, way], count)
+    yield outcomes
+    yield found
+
+
+def queues(snapshot: Snapshot, now: float) -> Iterator[Metric]:
+    """What waits, and for how long."""
+    jobs = GaugeMetricFamily(
+        "cvunetd_jobs", "Pictures that were taken in.", labels=["folder", "state"]
+    )
+    for name, folder in snapshot.folders.items():
+        jobs.add_metric([name, "queued"], folder.queued)
+        jobs.add_metric([name, "running"], folder.running)
+    yield jobs
+    yield gauge("queue_size", "So many pictures may be queued.", snapshot.queue_size)
+    yield gauge("settling", "Files that may still be being written.", snapshot.settling)
+    folders = snapshot.folders.items()
+    unclaimed = {name: float(folder.unclaimed) for name, folder in folders}
+    yield by_folder("unclaimed", "Files in the hot folder that were not taken yet.", unclaimed)
+    ages = {
+        name: 0.0 if folder.oldest_at is None else max(now - folder.oldest_at, 0.0)
+        for name, folder in folders
+    }
+    text = "How long the oldest of them has lain there unchanged; 0 without any."
+    yield by_folder("oldest_unclaimed_seconds", text, ages)
+
+
+def folder_states(snapshot: Snapshot) -> Iterator[Metric]:
+    """Which folders do not work as they should; `cvunetd status` says why."""
+    standby = {name: float(name in snapshot.standby) for name in snapshot.folders}
+    yield by_folder("folder_standby", "1 if nothing is taken from the folder now.", standby)
+    polled = {name: float(name in snapshot.polled) for name in snapshot.folders}
+    yield by_folder("folder_polled", "1 if the folder is looked at instead of watched.", polled)
+
+
+def load(snapshot: Snapshot) -> Iterator[Metric]:
+    """How busy devices are: rate(busy) over threads is the share of time."""
+    numbers = {
+        "cvunetd_device_threads": (GaugeMetricFamily, "Threads that ask the network.", "threads"),
+        "cvunetd_device_busy_seconds": (
+            CounterMetricFamily,
+            "Time in the network, of all threads together.",
+            "busy_s",
+        ),
+        "cvunetd_batches": (CounterMetricFamily, "Passes of the network.", "batches"),
+        "cvunetd_batch_pictures": (CounterMetricFamily, "Pictures in those.", "pictures"),
+    }
+    for name, (kind, text, key) in numbers.items():
+        family = kind(name, text, labels=["device"])
+        for device, asked in snapshot.load.items():
+            family.add_metric([device], getattr(asked, key))
+        yield family
+    inside = GaugeMetricFamily(
+        "cvunetd_inside", "Pictures at each stage, or waiting before it.", labels=["stage"]
+    )
+    for stage, count in snapshot.inside.items():
+        inside.add_metric([stage], count)
+    yield inside
+
+
+def memory(snapshot: Snapshot) -> Iterator[Metric]:
+    """Of devices; that of the process is told by process_resident_memory_bytes."""
+    used = GaugeMetricFamily(
+        "cvunetd_device_memory_bytes", "Held for the model and its batches.", labels=["device"]
+    )
+    total = GaugeMetricFamily(
+        "cvunetd_device_memory_total_bytes", "All that the device has.", labels=["device"]
+    )
+    for device, held in snapshot.memory.items():
+        used.add_metric([device], held.used_bytes)
+        total.add_metric([device], held.total_bytes)
+    yield used
+    yield total
+
+
+def histograms(snapshot: Snapshot) -> Iterator[Metric]:
+    """How long things take."""
+    stages = HistogramMetricFamily(
+        "cvunetd_stage_seconds", "Wall time of one picture in a stage.", labels=["stage"]
+    )
+    for stage, histogram in snapshot.stages.items():
+        stages.add_metric([stage], buckets(histogram), histogram.sum_s)
+    yield stages
+    if snapshot.pictures is not None:
+        yield HistogramMetricFamily(
+            "cvunetd_picture_seconds",
+            "From being taken out of the hot folder to being published.",
+            buckets=buckets(snapshot.pictures),
+            sum_value=snapshot.pictures.sum_s,
+        )
+
+
+def hooks(snapshot: Snapshot) -> Iterator[Metric]:
+    """Whether those who want to be told of events are."""
+    told = CounterMetricFamily(
+        "cvunetd_hook_notices", "Events by what became of telling them.", labels=["hook", "outcome"]
+    )
+    waiting = GaugeMetricFamily(
+        "cvunetd_hook_waiting", "Events that a hook has still to be told.", labels=["hook"]
+    )
+    for name, state in snapshot.hooks.items():
+        for outcome in ("delivered", "retried", "failed", "dropped"):
+            told.add_metric([name, outcome], getattr(state, outcome))
+        waiting.add_metric([name], state.waiting)
+    yield told
+    yield waiting
+
+
+def buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    """Upper bounds with how many were no longer than that, as Prometheus counts."""
+    return list(zip(BOUNDS, accumulate(map(float, histogram.counts)), strict=True))
+
+
+def outputs(snapshot: Snapshot | None) -> dict[str, Path]:
+    """Where results go, by folder: as the daemon has it now, for it may be told anew."""
+    folders = snapshot.folders if snapshot is not None else {}
+    return {f"output of {name}": Path(folder.output_root) for name, folder in folders.items()}
+
+
+def disk_families(places: Mapping[str, Path]) -> Iterator[Metric]:
+    """Room for results and state; a place that cannot be asked is left out."""
+    labels = ["place", "path"]
+    free = GaugeMetricFamily("cvunetd_free_bytes", "Free space.", labels=labels)
+    inodes = GaugeMetricFamily(
+        "cvunetd_free_inodes", "Files that may still be made.", labels=labels
+    )
+    for name, path in places.items():
+        try:
+            space, files = free_space.free_bytes(path), free_space.free_inodes(path)
+        except OSError:
+            continue  # a gap is what a monitor makes of it, and the folder stands by meanwhile
+        free.add_metric([name, printable(path)], space)
+        if files is not None:
+            inodes.add_metric([name, printable(path)], files)
+    yield free
+    yield inodes
+
+
+def pages(
+    bulletin: Bulletin, *, places: Mapping[str, Path], clock: Clock | None = None
+) -> dict[str, Page]:
+    """What is told at which path."""
+    clock = clock or Clock()
+    registry = CollectorRegistry()
+    registry.register(Figures(bulletin, places=places, clock=clock))
+    ProcessCollector(registry=registry, pid=os.getpid)
+
+    def metrics(accept: str) -> Answer:
+        encode, content_type = choose_encoder(accept)
+        return Answer(HTTPStatus.OK, encode(registry), content_type)
+
+    return {
+        "/metrics": metrics,
+        "/healthz": lambda accept: health(bulletin.liveness(clock.monotonic())),
+        "/readyz": lambda accept: health(bulletin.readiness(clock.monotonic())),
+    }
+
+
+def health(health: Health) -> Answer:
+    """200 or 503, with the reason."""
+    status = HTTPStatus.OK if health.is_well else HTTPStatus.SERVICE_UNAVAILABLE
+    return Answer(status, f"{printable_lines(health.text)}\n".encode())
+
+
+def printable_lines(text: str) -> str:
+    """Reasons hold paths, and paths may hold anything."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -1,0 +1,139 @@
+"""What the daemon tells of itself: a small file for `cvunetd status`, a line for systemd."""
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon import __version__
+from daemon.disk import files
+from daemon.errors import describe
+from daemon.notices import HookState
+from daemon.reporting.notify import Notifier
+from daemon.worker.gauges import Histogram, Load, Memory
+
+logger = logging.getLogger(__name__)
+
+REPORT = "status.json"
+UPDATE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """A hot folder at one moment."""
+
+    path: str
+    output_root: str
+    unclaimed: int
+    """Files that lie in it and are not ours yet."""
+    oldest_at: float | None
+    """Since when the first of them has lain there unchanged, UTC seconds."""
+    queued: int
+    running: int
+    verdicts: dict[str, int]
+    """What has become of its pictures, in this life."""
+    found_by: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The daemon at one moment. No ages: an idle daemon's must not change, lest they be written."""
+
+    device: str
+    running: int
+    queued: int
+    settling: int
+    done: int
+    failed: int
+    found_by: dict[str, int]
+    standby: dict[str, str]
+    polled: dict[str, str] = field(default_factory=dict)
+    """Folders that are looked at often instead of being watched, and why."""
+    started_at: float = 0.0
+    """UTC seconds."""
+    is_stopping: bool = False
+    queue_size: int = 0
+    """How many pictures may be queued."""
+    folders: dict[str, FolderState] = field(default_factory=dict)
+    memory: dict[str, Memory] = field(default_factory=dict)
+    """By device, of those that have their own."""
+    load: dict[str, Load] = field(default_factory=dict)
+    """By device: what it has been asked since the start."""
+    inside: dict[str, int] = field(default_factory=dict)
+    """By stage: pictures that are there, or wait before it."""
+    stages: dict[str, Histogram] = field(default_factory=dict)
+    pictures: Histogram | None = None
+    """From being taken in to being published."""
+    stalled: list[str] = field(default_factory=list)
+    """What makes no progress."""
+    hooks: dict[str, HookState] = field(default_factory=dict)
+    """By event and name."""
+
+    @property
+    def line(self) -> str:
+        """For people, in one line."""
+        text = (
+            f"{self.done} done, {self.failed} failed, {self.running} in work,"
+            f" {self.queued} queued, {self.settling} settling on {self.device}"
+        )
+        stalled = (f"no progress: {why}" for why in self.stalled)
+        resting = (f"{name} stands by: {why}" for name, why in self.standby.items())
+        return "; ".join((text, *stalled, *resting))
+
+
+class Report:
+    """Writes snapshots when they change, but not often."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        notifier: Notifier,
+        *,
+        post: Callable[[Snapshot, float], object] = lambda snapshot, monotonic: None,
+    ) -> None:
+        """``post`` takes a snapshot and its time for other threads to read."""
+        self.path = state_dir / REPORT
+        self.notifier = notifier
+        self.post = post
+        self.last: Snapshot | None = None
+        self.is_troubled = False
+        self.next_update = 0.0
+
+    def is_due(self, monotonic: float) -> bool:
+        """An update would be told."""
+        return monotonic >= self.next_update
+
+    def update(self, snapshot: Snapshot, *, monotonic: float) -> None:
+        """Tell systemd and the file. A full disk must not stop the daemon here."""
+        if not self.is_due(monotonic):
+            return
+        self.post(snapshot, monotonic)
+        if snapshot == self.last and not self.is_troubled:
+            return
+        self.last, self.next_update = snapshot, monotonic + UPDATE_S
+        self.notifier.status(snapshot.line)
+        content = asdict(snapshot) | {"pid": os.getpid(), "version": __version__}
+        try:
+            files.write_json(self.path, content)
+        except OSError as error:
+            if not self.is_troubled:
+                logger.warning("%s could not be written: %s", self.path, describe(error))
+            self.is_troubled = True
+            self.overwrite(content)
+        else:
+            self.is_troubled = False
+
+    def overwrite(self, content: dict[str, Any]) -> None:  # Any: JSON
+        """Write over the old text: on a full disk that works, and tells why we stand by.
+
+        A reader may meet half of it, and then knows as little as without.
+        """
+        try:
+            with self.path.open("r+b") as stream:
+                stream.write(json.dumps(content).encode("utf-8", "backslashreplace"))
+                stream.truncate()
+        except OSError as error:
+            logger.debug("%s could not be written over: %s", self.path, describe(error))

@@ -1,0 +1,7 @@
+"""What is old enough to be deleted, and whether the clock can be trusted.
+
+Does not belong here: the deletion of single files (disk).
+"""
+
+#: What other packages may import; all else is private to this one.
+__all__ = ["clock_trust", "kept_originals", "retention"]

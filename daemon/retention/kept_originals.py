@@ -1,0 +1,78 @@
+"""Rows of originals that stay in their hot folders, which go when the original has gone."""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+
+from daemon.jobs import HotFolder, Identity, Job
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.retention.retention import Histories
+
+#: Looked at in one sweep; the next one goes on. Shares are slow, and the loop must not wait long.
+AT_ONCE = 2000
+
+
+def histories(ledger: Ledger, folders: dict[str, HotFolder]) -> Histories:
+    """What retention may ask and tell a ledger."""
+    records = Records(ledger)
+    kept = Kept(ledger, records, folders)
+    return Histories(
+        is_open=records.is_open,
+        forget_drop=ledger.forget_drop,
+        closed_drops=records.closed_drops,
+        gone_originals=kept.gone,
+        forget_gone=kept.forget_gone,
+    )
+
+
+class Kept:
+    """Finds and forgets them; as long as an original lies there, its row keeps it from repeats."""
+
+    def __init__(self, ledger: Ledger, records: Records, folders: dict[str, HotFolder]) -> None:
+        self.ledger = ledger
+        self.records = records
+        self.folders = folders
+        self.position = ""
+
+    def gone(self, before: float) -> Iterator[Job]:
+        """All that ended before a time and whose original is gone or has another version."""
+        present = {name for name, folder in self.folders.items() if self.is_present(folder)}
+        for job in self.records.kept(before, after=""):
+            if job.folder in present and has_gone(job):
+                yield job
+
+    def forget_gone(self, before: float) -> int:
+        """Forget the next of them, and give space back; how many were forgotten."""
+        present = {name for name, folder in self.folders.items() if self.is_present(folder)}
+        looked_at = list(islice(self.records.kept(before, after=self.position), AT_ONCE))
+        self.position = looked_at[-1].id if len(looked_at) == AT_ONCE else ""
+        gone = [job for job in looked_at if job.folder in present and has_gone(job)]
+        if gone:
+            self.ledger.forget_all(gone)
+        self.ledger.shrink()
+        return len(gone)
+
+    def is_present(self, folder: HotFolder) -> bool:
+        """The folder is there. One without anything in it proves nothing: a share may be away."""
+        try:
+            with os.scandir(folder.path) as found:
+                return next(found, None) is not None
+        except OSError:
+            return False
+
+
+def has_gone(job: Job) -> bool:
+    """The original is certainly not there any more in the version that was taken."""
+    try:
+        current = Identity.of(job.source.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # out of reach; it may be there all the same
+    known = job.identity
+    return current is None or (current.inode, current.size, current.mtime_ns) != (
+        known.inode,
+        known.size,
+        known.mtime_ns,
+    )

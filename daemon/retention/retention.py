@@ -1,0 +1,217 @@
+"""Deletes our own closed drops once they are old enough, and nothing else, ever.
+
+What is old in quarantine and in the ledger goes by the same measure.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from daemon.disk import deletion, store
+from daemon.errors import describe, printable
+from daemon.jobs import HotFolder, Job
+from daemon.retention import quarantine
+
+logger = logging.getLogger(__name__)
+
+MANIFEST_BYTES = 1 << 30
+DAY_S = 86400.0
+
+
+def stamp(name: str) -> datetime | None:
+    """The local time in a drop's name; None if it is no drop's name."""
+    match = store.DROP_NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match[1], "%Y%m%d%H%M%S")  # noqa: DTZ007  # names are local time
+    except ValueError:
+        return None
+
+
+def closing_time(drop: int) -> datetime | None:
+    """When an open folder's drop was closed, in local time; None if it is not certainly ours."""
+    try:
+        deletion.read(store.MARKER, drop, limit_bytes=MANIFEST_BYTES)
+        content = json.loads(deletion.read(store.MANIFEST, drop, limit_bytes=MANIFEST_BYTES))
+        if not content["made_by"].startswith("cvunetd "):
+            return None
+        return datetime.fromisoformat(content["closed_at"]).astimezone().replace(tzinfo=None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # whatever this is, we have not written it
+
+
+def is_expired(name: str, drop: int, *, keep_days: float, local_now: datetime) -> bool:
+    """A drop may go: by the time in its name, our mark and our manifest; never by mtime.
+
+    Both times must be old: a clock that was wrong when a drop was opened is put right later.
+    """
+    limit, opened = timedelta(days=keep_days), stamp(name)
+    if opened is None or local_now - opened < limit:
+        return False
+    closed = closing_time(drop)
+    return closed is not None and local_now - closed >= limit
+
+
+def expired(roots: Iterable[Path], *, keep_days: float, local_now: datetime) -> Iterator[Path]:
+    """Drops that may go. A root or a drop that is a link is none of ours."""
+    for root in sorted(set(roots)):
+        try:
+            yield from expired_in(root, keep_days=keep_days, local_now=local_now)
+        except FileNotFoundError:
+            continue  # nothing has come out yet
+        except OSError as error:
+            logger.error("%s: no old drops could be looked for: %s", root, describe(error))
+
+
+def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator[Path]:
+    """Drops of one root that may go."""
+    with deletion.opened(root) as top:
+        # Most of what lies there is told by its name to be young, and is not opened.
+        names = [name for name in deletion.names(top) if stamp(name) is not None]
+        for name in names:
+            try:
+                with deletion.opened_below(top, (name,)) as drop:
+                    is_old = is_expired(name, drop, keep_days=keep_days, local_now=local_now)
+            except OSError as error:
+                logger.debug("%s is no drop: %s", printable(root / name), describe(error))
+                continue
+            if is_old:
+                yield root / name
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """What retention may ask and tell the ledger."""
+
+    is_open: Callable[[Path], bool]
+    """A drop that is still being filled."""
+    forget_drop: Callable[[Path], None]
+    closed_drops: Callable[[float], Iterable[Path]]
+    """Drops with rows that may go, closed before a time."""
+    gone_originals: Callable[[float], Iterable[Job]]
+    """Originals that were kept and are gone, of jobs that ended before a time."""
+    forget_gone: Callable[[float], int]
+    """Forget them, and give space back; how many."""
+
+
+class Retention:
+    """Sweeps outputs, quarantine and ledger from time to time."""
+
+    def __init__(
+        self,
+        folders: Iterable[HotFolder],
+        *,
+        rejected: Path,
+        keep_days: float,
+        sweep_s: float,
+        histories: Histories,
+        is_believed: Callable[[float, float], bool],
+    ) -> None:
+        """``is_believed`` tells whether a date, seen at a monotonic time, can be true."""
+        self.roots = frozenset(folder.output_root for folder in folders)
+        self.rejected = rejected
+        self.keep_days = keep_days
+        self.sweep_s = sweep_s
+        self.histories = histories
+        self.is_believed = is_believed
+        self.next_sweep = 0.0
+        self.on_step: Callable[[], object] = lambda: None
+        """Called after each deletion: it gets on."""
+
+    def change(self, folders: Iterable[HotFolder], *, keep_days: float, sweep_s: float) -> None:
+        """Other folders or rules from now on; they count at once."""
+        self.roots = frozenset(folder.output_root for folder in folders)
+        if (keep_days, sweep_s) != (self.keep_days, self.sweep_s):
+            self.keep_days, self.sweep_s, self.next_sweep = keep_days, sweep_s, 0.0
+
+    def sweep(self, *, monotonic: float, now: float, local_now: datetime) -> None:
+        """Delete what has expired, if it is time to look. `local_now` is naive local time."""
+        if monotonic < self.next_sweep:
+            return
+        self.next_sweep = monotonic + self.sweep_s
+        if self.is_believed(now, monotonic):
+            for deed in self.clean(now=now, local_now=local_now):
+                logger.info("%s; keep_days is %g", deed, self.keep_days)
+                self.on_step()
+
+    def clean(self, *, now: float, local_now: datetime) -> Iterator[str]:
+        """Delete what has expired; one line for each deed."""
+        before = now - self.keep_days * DAY_S
+        for drop in self.old_drops(local_now):
+            if self.has_removed_drop(drop, local_now):
+                yield f"deleted {printable(drop)}"
+                self.histories.forget_drop(drop)
+        for rejected in self.old_rejected(before):
+            if self.has_removed_rejected(rejected, before):
+                yield f"deleted {printable(rejected.path)}"
+        for drop in self.known_drops(before, local_now):
+            finish_deletion(drop)
+        for drop in self.gone_drops(before, local_now):
+            self.histories.forget_drop(drop)
+            yield f"forgot the pictures of {printable(drop)}, which is gone"
+        forgotten = self.histories.forget_gone(before)
+        if forgotten:
+            yield f"forgot {forgotten} kept originals that are gone"
+
+    def old_drops(self, local_now: datetime) -> Iterator[Path]:
+        """Drops that have expired and are not open."""
+        for drop in list(expired(self.roots, keep_days=self.keep_days, local_now=local_now)):
+            if not self.histories.is_open(drop):
+                yield drop
+
+    def has_removed_drop(self, drop: Path, local_now: datetime) -> bool:
+        """Delete one drop; a failure is told and tried again at the next sweep."""
+
+        def is_still_expired(folder: int) -> bool:
+            return is_expired(drop.name, folder, keep_days=self.keep_days, local_now=local_now)
+
+        try:
+            return store.remove_drop(drop, is_expired=is_still_expired)
+        except OSError as error:
+            logger.error("%s could not be deleted: %s", printable(drop), describe(error))
+            return False
+
+    def old_rejected(self, before: float) -> list[quarantine.Rejected]:
+        """Pictures in quarantine that have expired."""
+        try:
+            return list(quarantine.expired(self.rejected, before=before))
+        except OSError as error:
+            logger.error(
+                "%s: no old pictures could be looked for: %s", self.rejected, describe(error)
+            )
+            return []
+
+    def has_removed_rejected(self, rejected: quarantine.Rejected, before: float) -> bool:
+        """Delete one rejected picture with its reason."""
+        try:
+            return quarantine.remove(rejected, before=before)
+        except OSError as error:
+            logger.error("%s could not be deleted: %s", printable(rejected.path), describe(error))
+            return False
+
+    def gone_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
+        """Drops whose folder is gone."""
+        yield from (d for d in self.known_drops(before, local_now) if not os.path.lexists(d))
+
+    def known_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
+        """Drops that the ledger still knows, old by their closing and by their name."""
+        limit = timedelta(days=self.keep_days)
+        for drop in self.histories.closed_drops(before):
+            opened = stamp(drop.name)
+            if opened is not None and local_now - opened >= limit:
+                yield drop
+
+
+def finish_deletion(drop: Path) -> None:
+    """Remove what a deletion that was interrupted at its very end has left."""
+    try:
+        store.remove_remains(drop)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.debug("%s: %s", printable(drop), describe(error))

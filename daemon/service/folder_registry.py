@@ -1,0 +1,167 @@
+"""Which hot folders are served, and how that changes while pictures are in work.
+
+A folder that goes takes nothing in any more, but what was taken from it is done first: only then
+is its lock let go. Until then no other folder gets its name or any of its places.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from daemon.disk import lock as locks
+from daemon.disk import store
+from daemon.disk.lock import Lock
+from daemon.errors import printable
+from daemon.jobs import HotFolder
+from daemon.lifecycle.dispatcher import Dispatcher
+from daemon.lifecycle.intake import Intake, Shelf
+from daemon.lifecycle.recovery import Recovery
+from daemon.watching.watch_health import Hearing
+
+logger = logging.getLogger(__name__)
+
+
+def lock_of(folder: HotFolder) -> Lock:
+    """The lock of a hot folder that we write to; not taken yet."""
+    return Lock(folder.path / store.CLAIMS / locks.FILE)
+
+
+class Roster:
+    """Lets folders come, change and go."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        intake: Intake,
+        hearing: Hearing,
+        dispatcher: Dispatcher,
+        recovery: Recovery,
+    ) -> None:
+        self.shelf = shelf
+        self.intake = intake
+        self.hearing = hearing
+        self.dispatcher = dispatcher
+        self.recovery = recovery
+        self.joining: dict[str, HotFolder] = {}
+        self.is_changed = False
+        """The queue has to be read again: folders have come, or have another priority."""
+
+    @property
+    def paths(self) -> set[Path]:
+        """Hot folders that work already."""
+        return {folder.path for folder in self.shelf.folders.values()}
+
+    def own(self, wanted: Iterable[HotFolder]) -> None:
+        """Take the locks that folders will need; `InstallError` if not all are to be had."""
+        held = self.shelf.standby.locks
+        known = {lock.path for lock in held.values()}
+        pairs = [(folder, lock_of(folder)) for folder in wanted if folder.originals != "keep"]
+        fresh = [(folder, lock) for folder, lock in pairs if lock.path not in known]
+        locks.take_all((lock, f"hot folder {folder.path}") for folder, lock in fresh)
+        # By path, so that a folder may come while another of its name has not gone yet.
+        held.update({str(lock.path): lock for _, lock in fresh})
+
+    def change(self, wanted: Iterable[HotFolder]) -> set[str]:
+        """Serve these folders; names of those that are to be looked at at once."""
+        successors = {folder.name: folder for folder in wanted}
+        changed = set()
+        for folder in list(self.shelf.folders.values()):
+            successor = successors.get(folder.name)
+            if successor is None or successor.path != folder.path:
+                self.close(folder)
+                continue
+            del successors[folder.name]
+            if folder.name in self.shelf.leaving or folder != successor:
+                self.replace(folder, successor)
+                changed.add(folder.name)
+        self.joining = successors
+        self.release_unused()
+        return changed
+
+    def release_unused(self) -> None:
+        """Locks of folders that were to come, but are not wanted any more."""
+        held = self.shelf.standby.locks
+        coming = {str(lock_of(folder).path) for folder in self.joining.values()}
+        for key in [key for key in held if "/" in key and key not in coming]:  # names have none
+            held.pop(key).release()
+
+    def close(self, folder: HotFolder) -> None:
+        """Take nothing in any more."""
+        if folder.name not in self.shelf.leaving:
+            self.shelf.leaving.add(folder.name)
+            self.forget(folder)
+            text = "folder %s (%s) takes nothing in any more"
+            logger.info(text, folder.name, printable(folder.path))
+
+    def replace(self, folder: HotFolder, successor: HotFolder) -> None:
+        """The same folder with other settings; what is in work keeps those it was begun with."""
+        self.shelf.leaving.discard(folder.name)
+        self.shelf.folders[folder.name] = successor
+        self.forget(folder)
+        self.assign_lock(successor)
+        self.is_changed = True
+        logger.info("folder %s has other settings", folder.name)
+
+    def forget(self, folder: HotFolder) -> None:
+        """Its watch and what settles in it: the next sweep finds all of that again."""
+        self.hearing.forget(folder)
+        self.intake.forget(folder.name)
+
+    def settle(self, *, now: float) -> set[str]:
+        """Let go of folders that are through, let in those that wait for that; names of these."""
+        for name in sorted(self.shelf.leaving):
+            if not self.shelf.records.has_open_jobs_of(name):
+                self.let_go(self.shelf.folders[name])
+        leaving = [self.shelf.folders[name] for name in self.shelf.leaving]
+        joined = set()
+        for folder in list(self.joining.values()):
+            if not any(is_in_the_way(other, folder) for other in leaving):
+                self.join(folder, now=now)
+                joined.add(folder.name)
+        if self.is_changed:
+            self.dispatcher.forget_waiting()
+            self.recovery.requeue(now=now)
+            self.is_changed = False
+        return joined
+
+    def let_go(self, folder: HotFolder) -> None:
+        """Nothing of it is open: another may have the folder, or the name."""
+        del self.shelf.folders[folder.name]
+        self.shelf.leaving.discard(folder.name)
+        standby = self.shelf.standby
+        standby.forget(folder)
+        lock = standby.locks.pop(folder.name, None)
+        if lock is not None and any(lock_of(f).path == lock.path for f in self.joining.values()):
+            standby.locks[str(lock.path)] = lock  # the same folder under another name
+        elif lock is not None:
+            lock.release()
+        logger.info("folder %s (%s) is let go", folder.name, printable(folder.path))
+
+    def join(self, folder: HotFolder, *, now: float) -> None:
+        """Serve a folder from now on; first what an earlier life has left there."""
+        del self.joining[folder.name]
+        self.shelf.folders[folder.name] = folder
+        self.assign_lock(folder)
+        self.shelf.standby.confirm(folder, "it was just added")
+        self.recovery.join(folder, now=now)
+        self.is_changed = True
+        logger.info("folder %s (%s) is served from now on", folder.name, printable(folder.path))
+
+    def assign_lock(self, folder: HotFolder) -> None:
+        """The lock that was taken for a path is the folder's."""
+        held = self.shelf.standby.locks
+        lock = held.pop(str(lock_of(folder).path), None)
+        if lock is not None:
+            held[folder.name] = lock
+
+
+def is_in_the_way(leaving: HotFolder, joining: HotFolder) -> bool:
+    """They share the name, or a place: results of one would be taken for pictures of the other."""
+    pairs = (
+        (leaving.path, joining.path),
+        (leaving.path, joining.output_root),
+        (leaving.output_root, joining.path),
+    )
+    overlap = any(a.is_relative_to(b) or b.is_relative_to(a) for a, b in pairs)
+    return overlap or leaving.name == joining.name

@@ -1,0 +1,57 @@
+"""The folders that one daemon owns, checked and locked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from daemon.config import folders as hot_folders
+from daemon.config.schema import Config
+from daemon.disk import lock as locks
+from daemon.disk.lock import Lock
+from daemon.jobs import HotFolder
+from daemon.service.folder_registry import lock_of
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The folders that one daemon owns."""
+
+    folders: list[HotFolder]
+    state: Path
+    quarantine: Path
+    locks: dict[str, Lock] = field(default_factory=dict)
+    """Of hot folders that we own, by their names."""
+
+    @property
+    def by_name(self) -> dict[str, HotFolder]:
+        """The folders by their names."""
+        return {folder.name: folder for folder in self.folders}
+
+
+def workplace(config: Config, base: Path) -> Workplace:
+    """What the configuration says, checked; `InstallError` has a line for each fault."""
+    return Workplace(
+        folders=hot_folders.hot_folders(config, base),
+        state=hot_folders.resolve(base, config.state_dir),
+        quarantine=hot_folders.resolve(base, config.quarantine_dir),
+    )
+
+
+@contextmanager
+def locked(place: Workplace) -> Iterator[Workplace]:
+    """Own the state folder and every hot folder that we may write to."""
+    state, hot = lock_all(place)
+    yield replace(place, locks=hot)
+    for lock in (state, *hot.values()):
+        lock.release()
+
+
+def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
+    """Take the locks of state and hot folders; `InstallError` names one that another holds."""
+    state = Lock(place.state / locks.FILE)
+    hot = {folder.name: lock_of(folder) for folder in place.folders if folder.originals != "keep"}
+    wanted = [(state, f"state folder {place.state}")]
+    paths = {folder.name: folder.path for folder in place.folders}
+    locks.take_all([*wanted, *((lock, f"hot folder {paths[name]}") for name, lock in hot.items())])
+    return state, hot

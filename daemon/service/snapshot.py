@@ -1,0 +1,60 @@
+"""The look over all parts of the service that becomes a snapshot."""
+
+from collections import Counter
+
+from daemon.reporting.report import FolderState, Snapshot
+from daemon.service.parts import Parts
+
+
+class Survey:
+    """Reads, and changes nothing."""
+
+    def __init__(self, parts: Parts, *, started_at: float) -> None:
+        """``started_at`` in UTC seconds."""
+        self.parts = parts
+        self.shelf = parts.shelf
+        self.started_at = started_at
+
+    def snapshot(self, *, is_stopping: bool) -> Snapshot:
+        """The daemon at this moment."""
+        tally = self.parts.delivery.tally
+        return Snapshot(
+            device=self.parts.engine.device,
+            running=len(self.parts.dispatcher.running),
+            queued=len(self.shelf.queue),
+            settling=len(self.parts.intake.settle),
+            done=tally.done,
+            failed=tally.failed,
+            found_by=dict(self.parts.intake.found_by),
+            standby=dict(self.shelf.standby.reasons),
+            polled=self.parts.hearing.reasons,
+            started_at=self.started_at,
+            is_stopping=is_stopping,
+            queue_size=self.shelf.queue.size,
+            folders=self.folders(),
+            memory=self.parts.engine.memory,
+            load=self.parts.engine.load,
+            inside=self.parts.engine.inside,
+            stages={stage: timings.histogram for stage, timings in tally.stages.items()},
+            pictures=tally.pictures.histogram,
+            stalled=list(self.parts.vigil.reasons),
+            hooks=self.parts.herald.states,
+        )
+
+    def folders(self) -> dict[str, FolderState]:
+        """Each hot folder by its name."""
+        queued = Counter(job.folder for job in self.shelf.queue.jobs())
+        running = Counter(job.folder for job in self.parts.dispatcher.running.values())
+        return {
+            name: FolderState(
+                path=str(folder.path),
+                output_root=str(folder.output_root),
+                unclaimed=self.parts.intake.backlog.count(name),
+                oldest_at=self.parts.intake.backlog.oldest_at(name),
+                queued=queued[name] + len(self.parts.dispatcher.resting.get(name, ())),
+                running=running[name],
+                verdicts=self.parts.delivery.tally.of(name),
+                found_by=self.parts.intake.found_in(name),
+            )
+            for name, folder in self.shelf.folders.items()
+        }

@@ -1,0 +1,123 @@
+"""What lies in a folder: the truth that events only hint at."""
+
+import errno
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from daemon.disk import mounts
+
+#: Names that other programs use for what is not, or not yet, a picture. Compared in lower case.
+IGNORED_NAMES = (
+    ".*",
+    "*~",
+    "~$*",
+    "*.part",
+    "*.partial",
+    "*.crdownload",
+    "*.tmp",
+    "*.temp",
+    "*.download",
+    "*.filepart",
+    "*.!ut",
+    "*.!qb",
+    "*.tacitpart",
+    "*.swp",
+    "*.lock",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "lost+found",
+    "__macosx",
+)
+#: File systems whose changes made elsewhere reach no inotify watch.
+SILENT_FILE_SYSTEMS = (
+    *("nfs", "cifs", "smb", "ncpfs", "fuse", "9p", "virtiofs", "afs", "coda"),
+    *("ceph", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs", "gfs2", "ocfs2"),
+    *("vboxsf", "vmhgfs", "prl_fs", "drvfs"),  # folders that a virtual machine's host shares
+)
+LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, events arrive
+#: What a sub-folder may say that is gone, closed to us or too deep: the next sweep looks again.
+PASSED_OVER = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
+)
+
+
+def is_ignored(name: str) -> bool:
+    """A hidden, temporary or desktop-litter name."""
+    lower = name.lower()
+    return any(fnmatchcase(lower, pattern) for pattern in IGNORED_NAMES)
+
+
+def has_ignored_part(relative: Path) -> bool:
+    """Some part of a path below a hot folder is ignored."""
+    return any(is_ignored(part) for part in relative.parts)
+
+
+def pictures(
+    folder: Path, *, recursive: bool, skipped: frozenset[Path] = frozenset()
+) -> Iterator[Path]:
+    """All regular files that may be pictures; links are not followed, pipes not opened.
+
+    ``skipped`` folders are not entered. A sub-folder that vanishes or may not be read while we
+    look is passed over; `OSError` tells that the top folder itself cannot be read.
+    """
+    pending = [
+        folder
+    ]  # a list, for a tree may be deeper than Python lets functions call themselves
+    while pending:
+        top = pending.pop()
+        try:
+            listing = entries(top)
+        except OSError as error:
+            if top == folder or error.errno not in PASSED_OVER:
+                raise
+            continue
+        yield from (Path(entry.path) for entry in listing if entry.is_file(follow_symlinks=False))
+        if recursive:
+            below = [Path(e.path) for e in listing if e.is_dir(follow_symlinks=False)]
+            pending += [path for path in reversed(below) if path not in skipped]
+
+
+def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """All folders that `pictures` looks into; one that may not be read is left out, as there."""
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as found:
+                below = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            if folder == top or error.errno not in PASSED_OVER:
+                raise
+            continue
+        yield folder
+        if is_deep:
+            wanted = [Path(entry.path) for entry in below if not is_ignored(entry.name)]
+            pending += [path for path in wanted if path not in skipped]
+
+
+def entries(folder: Path) -> "list[os.DirEntry[str]]":
+    """What lies in a folder and is not ignored, by name; links are left out."""
+    with os.scandir(folder) as found:
+        wanted = [entry for entry in found if not is_ignored(entry.name)]
+    return sorted((e for e in wanted if not e.is_symlink()), key=lambda entry: entry.name)
+
+
+def file_system(path: Path, table: str) -> str:
+    """The type of the file system that holds a path, from the text of ``/proc/self/mountinfo``."""
+    best, kind = -1, "unknown"
+    for point, mounted in mounts.points(table):
+        # Of mounts on one point the last is on top.
+        if path.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), mounted
+    return kind
+
+
+def is_silent(kind: str) -> bool:
+    """Events of other machines' changes do not arrive on this type of file system."""
+    return kind not in LOCAL_FUSE and kind.startswith(SILENT_FILE_SYSTEMS)

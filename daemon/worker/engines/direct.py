@@ -1,0 +1,57 @@
+"""An engine that runs a function at once, in the caller's thread: for tests."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+
+from daemon.jobs import Cancelled, Outcome, Task
+from daemon.worker.gauges import Load, Memory
+
+
+class DirectEngine:
+    """Runs tasks as they are submitted, or when `run_held` is called."""
+
+    device = "none"
+
+    def __init__(
+        self, work: Callable[[Task], Outcome], *, depth: int = 8, is_held: bool = False
+    ) -> None:
+        self.work = work
+        self.depth = depth
+        self.is_held = is_held
+        self.held: list[tuple[Task, Future[Outcome]]] = []
+        self.troubles: list[str] = []
+        self.memory: dict[str, Memory] = {}
+        self.load: dict[str, Load] = {}
+
+    @property
+    def inside(self) -> dict[str, int]:
+        """What is kept."""
+        return {"held": len(self.held)}
+
+    def submit(self, task: Task) -> "Future[Outcome]":
+        """Run a task now, or keep it until `run_held`."""
+        future: Future[Outcome] = Future()
+        if self.is_held:
+            self.held.append((task, future))
+        else:
+            future.set_result(self.work(task))
+        return future
+
+    def run_held(self) -> None:
+        """Run everything that was kept."""
+        held, self.held = self.held, []
+        for task, future in held:
+            future.set_result(self.work(task))
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
+        """What a test says."""
+        return self.troubles
+
+    def drain(self) -> None:
+        """Everything that was kept is cancelled."""
+        held, self.held = self.held, []
+        for _, future in held:
+            future.set_result(Cancelled())
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,93 @@
+"""The engine in this process: threads and a warm model for each device."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from daemon.worker import allocator
+from daemon.worker.finishing import Backdrops, Finishing
+from daemon.worker.gauges import Limits
+from daemon.worker.predictors import check_colours, open_predictors
+from daemon.worker.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+MOST_THREADS = 16
+#: Where the cores do no network, a picture's finishing takes six times as long as its decoding.
+MOST_FINISHERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the engine needs to know."""
+
+    weights: Path
+    devices: tuple[str, ...]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    input_size: int
+    is_mirrored: bool
+    max_batch: int
+    max_wait_s: float
+    memory_bytes: int
+    """Of all pictures in work."""
+    colours: Literal["fast", "refine"]
+    backgrounds: tuple[Path, ...] = ()
+    """Pictures that results are put on."""
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def pools(cores: int, *, has_cards: bool) -> tuple[int, int]:
+    """Threads that decode and that finish; ``has_cards``: the network runs elsewhere."""
+    if has_cards:
+        return min(cores, MOST_THREADS) // 4 + 1, min(cores, MOST_FINISHERS)
+    threads = min(cores, MOST_THREADS) // 2 + 1
+    return threads, threads
+
+
+def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> Worker:
+    """Load the model once for each device and warm it; ready when this returns.
+
+    ``on_step`` is told of each step before it begins. `InstallError` if the weights, a
+    named device, a background or the estimator is missing.
+    """
+    allocator.keep_blocks()
+    check_colours(settings.colours)
+    predictors = open_predictors(
+        settings.weights,
+        settings.devices,
+        cores=cores(),
+        on_step=on_step,
+        precision=settings.precision,
+        input_size=settings.input_size,
+        is_mirrored=settings.is_mirrored,
+    )
+    finishing = Finishing(
+        weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
+        model={
+            "input_size": settings.input_size,
+            "precision": settings.precision,
+            "mirror": settings.is_mirrored,
+        },
+        backdrops=Backdrops(settings.backgrounds),
+    )
+    has_cards = all(predictor.device.type != "cpu" for predictor in predictors)
+    decoders, finishers = pools(cores(), has_cards=has_cards)
+    limits = Limits(
+        max_batch=settings.max_batch,
+        max_wait_s=settings.max_wait_s,
+        decoders=decoders,
+        finishers=finishers,
+        memory_bytes=settings.memory_bytes,
+    )
+    worker = Worker(predictors, limits, finishing, bound_free=allocator.Hoard().bound)
+    worker.warm(on_step)
+    logger.info("the model is warm on %s", worker.device)
+    return worker

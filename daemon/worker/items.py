@@ -1,0 +1,27 @@
+"""A task on its way through the worker, with all that its stages know of it."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvunet.pictures import reading
+from daemon.jobs import Identity, Outcome, Task
+
+
+@dataclass(slots=True)
+class Item:
+    """A task on its way through the stages."""
+
+    task: Task
+    future: "Future[Outcome]"
+    seconds: dict[str, float] = field(default_factory=dict)
+    pixels: int = 0
+    cost: int = 0
+    """Bytes that the budget has for it."""
+    identity: Identity | None = None
+    sha256: str | None = None
+    picture: reading.Picture | None = None
+    small: NDArray[np.uint8] | None = None
+    alpha: NDArray[np.float32] | None = None

@@ -1,0 +1,102 @@
+"""A second run of `cvunetd batch` makes again what is not there any more, and nothing else."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from daemon.commands.batch import BATCH_STATE, batch_folder, forget_changed
+from daemon.config.schema import Config
+from daemon.disk import files
+from daemon.jobs import Done, Outcome, Task
+from daemon.service.assembly import assemble_batch
+from daemon.service.owned_folders import Workplace
+from daemon.service.service import Clocks, Inbox
+from daemon.worker.engines.direct import DirectEngine
+from tests.samples import NOW, names_in
+
+
+def work(task: Task) -> Outcome:
+    """Copies for a result and its mask."""
+    identity = files.identity(task.source)
+    assert identity is not None
+    assert task.alpha_part is not None
+    shutil.copyfile(task.source, task.part)
+    shutil.copyfile(task.source, task.alpha_part)
+    return Done(identity, 4, 3, {}, ())
+
+
+def run(base: Path) -> None:
+    """One run, from `in` to `out`."""
+    config = Config.model_validate(
+        {
+            "output": {"content": "both"},
+            "retention": {"min_free_mb": 0},
+            "folders": [{"path": "in"}],
+        }
+    )
+    folder = batch_folder(config, base, base / "in", base / "out")
+    state = base / "out" / BATCH_STATE
+    state.mkdir(parents=True, exist_ok=True)
+    service = assemble_batch(
+        config,
+        Workplace([folder], state=state, quarantine=state / "failed"),
+        base / "out",
+        DirectEngine(work),
+        inbox=Inbox(),
+        clocks=Clocks(
+            monotonic=lambda: 100.0,
+            now=lambda: NOW,
+            local=lambda seconds: datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None),
+        ),
+    )
+    forget_changed(service)
+    service.run_once(is_patient=True)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """After a first run with two pictures."""
+    (tmp_path / "in").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "in" / f"{name}.jpg").write_text(name)
+    run(tmp_path)
+    return tmp_path
+
+
+WHOLE = ["cat.png", "cat_alpha.png", "dog.png", "dog_alpha.png", "manifest.json"]
+
+
+def results(base: Path) -> list[str]:
+    """What lies in `out`, without our own folder."""
+    return [name for name in names_in(base / "out") if name != BATCH_STATE]
+
+
+def test_both_are_made(base: Path):
+    """What the tests below begin with."""
+    assert results(base) == WHOLE
+
+
+@pytest.mark.parametrize("gone", [{"cat_alpha.png"}, {"cat.png"}, {"cat.png", "cat_alpha.png"}])
+def test_a_deleted_file_comes_back_under_its_name(base: Path, gone: set[str]):
+    """The result or the mask; the other picture is not touched."""
+    before = (base / "out/dog.png").stat()
+    for name in gone:
+        (base / "out" / name).unlink()
+
+    run(base)
+
+    assert results(base) == WHOLE
+    assert (base / "out/dog.png").stat() == before
+
+
+def test_a_retouched_result_stays(base: Path):
+    """Its mask is deleted: the new pair stands beside the work of somebody."""
+    (base / "out/cat.png").write_text("retouched")
+    (base / "out/cat_alpha.png").unlink()
+
+    run(base)
+
+    assert results(base) == sorted({*WHOLE, "cat_2.png", "cat_2_alpha.png"} - {"cat_alpha.png"})
+    assert (base / "out/cat.png").read_text() == "retouched"

@@ -1,0 +1,132 @@
+"""`doctor` on hooks: each fault with the line that mends it."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.commands.findings import Result
+from tests.commands.doctor_kit import findings, run, sound
+from tests.hooks.hooks_kit import script
+
+URL = "https://example.com/x"
+UNIT = Path(__file__).parents[2] / "packaging/systemd/cvunetd.service"
+DROP_IN = UNIT.with_name("hooks.conf")
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sound set-up without a unit."""
+    return sound(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def unit(base: Path) -> Path:
+    """The unit, installed."""
+    path = base / "units/cvunetd.service"
+    path.parent.mkdir()
+    path.write_text(UNIT.read_text().replace("User=cvunetd", ""))
+    return path
+
+
+def test_no_hooks(base: Path):
+    """Nothing to say."""
+    assert findings(base)["hooks"].result is Result.SKIP
+
+
+def test_sound_command(base: Path):
+    """The daemon's user may run it."""
+    found = findings(base, hooks={"on_done": [{"command": ["true"]}]})["hooks"]
+
+    assert found.result is Result.PASS
+
+
+def test_missing_command(base: Path):
+    """The line opens the configuration."""
+    found = findings(base, hooks={"on_done": [{"command": ["./gone"]}]})["hooks"]
+
+    assert found.result is Result.FAIL
+    assert found.text.startswith(f"hooks.on_done[0]: {base}/gone is not there")
+    assert found.mend == f"${{EDITOR:-vi}} {shlex.quote(str(base / 'config.yaml'))}"
+
+
+@pytest.mark.root
+def test_command_that_is_closed_to_the_daemon(base: Path):
+    """Root may run it, the daemon may not: folder by folder, each line mends one."""
+    script(base / "told.sh", "exit 0").chmod(0o744)
+    (base / "state").mkdir()
+    os.chown(base / "state", 65_534, 65_534)
+    hooks = {"on_done": [{"command": ["./told.sh"]}]}
+    texts = []
+    for _ in range(9):
+        found = findings(base, hooks=hooks)["hooks"]
+        if found.result is Result.PASS:
+            break
+        texts.append(found.text)
+        run(found.mend)
+
+    assert found.result is Result.PASS
+    assert "is closed to nobody" in texts[0]
+    assert "may not be run by nobody" in texts[-1]
+
+
+def test_missing_library(base: Path, monkeypatch: pytest.MonkeyPatch):
+    """The daemon would refuse to start."""
+    monkeypatch.delitem(sys.modules, "daemon.hooks.webhooks", raising=False)
+    monkeypatch.setitem(sys.modules, "urllib3", None)
+    found = findings(base, hooks={"on_done": [{"url": URL}]})["hooks"]
+
+    assert found.result is Result.FAIL
+    assert found.mend.endswith("-m pip install 'cvunet-daemon[hooks]'")
+
+
+@pytest.mark.webhooks
+def test_key_that_everybody_reads(base: Path):
+    """Proves nothing."""
+    (base / "key").write_text("0123456789abcdef")
+    (base / "key").chmod(0o644)
+    hooks = {"on_done": [{"url": URL, "secret_file": "key"}]}
+    found = findings(base, hooks=hooks)["hooks"]
+    run(found.mend)
+
+    assert found.result is Result.WARN
+    assert findings(base, hooks=hooks)["hooks"].result is Result.PASS
+
+
+@pytest.mark.webhooks
+def test_unit_without_a_network(base: Path, unit: Path):
+    """The drop-in is what mends it; a command needs none."""
+    hooks = {"on_done": [{"url": URL}]}
+    found = findings(base, hooks=hooks)["hooks"]
+    drop_in = unit.with_name("cvunetd.service.d") / "hooks.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(DROP_IN.read_text())
+
+    assert found.result is Result.FAIL
+    assert found.text == "the unit has no network: webhooks reach nobody"
+    assert "hooks.conf" in found.mend
+    assert findings(base, hooks=hooks)["hooks"].result is Result.PASS
+
+
+@pytest.mark.webhooks
+def test_credential_that_the_unit_does_not_load(base: Path, unit: Path):
+    """The line of the drop-in, taken out of its comment, is what mends it."""
+    hooks = {"on_done": [{"url": URL, "secret": "shop-key"}]}
+    drop_in = unit.with_name("cvunetd.service.d") / "hooks.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(DROP_IN.read_text())
+    found = findings(base, hooks=hooks)["hooks"]
+    drop_in.write_text(DROP_IN.read_text().replace("#LoadCredential", "LoadCredential"))
+
+    assert found.result is Result.FAIL
+    assert "add LoadCredential=shop-key:" in found.mend
+    assert findings(base, hooks=hooks)["hooks"].result is Result.PASS
+
+
+def test_unit_does_not_concern_commands(base: Path, unit: Path):
+    """They need no network to be run."""
+    found = findings(base, hooks={"on_done": [{"command": ["true"]}]})["hooks"]
+
+    assert found.result is Result.PASS

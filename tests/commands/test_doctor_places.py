@@ -1,0 +1,195 @@
+"""What doctor says of folders, and that its line mends it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from daemon.commands.findings import Result
+from daemon.disk import free_space
+from daemon.watching import scan
+from tests.commands.doctor_kit import findings, run, sound
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sound set-up that never ran."""
+    return sound(tmp_path, monkeypatch)
+
+
+def test_missing_hot_folder(base: Path):
+    """The line makes it."""
+    shutil.rmtree(base / "hot")
+    before = findings(base)["permissions of hot"]
+    run(before.mend)
+
+    assert before.result is Result.FAIL
+    assert findings(base)["permissions of hot"].result is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"output": {"root": "hot/out"}}, "lies inside hot folder"),
+        ({"state_dir": "hot"}, "lies inside hot folder"),
+        ({"folders": [{"path": "hot"}, {"path": "hot/sub", "name": "b"}]}, "overlap"),
+        ({"folders": [{"path": "a/hot"}, {"path": "hot"}]}, "two folders are named 'hot'"),
+    ],
+)
+def test_overlapping_paths(base: Path, settings: dict[str, object], text: str):
+    """As the daemon would refuse them."""
+    found = findings(base, **settings)["overlapping paths"]
+
+    assert found.result is Result.FAIL
+    assert text in found.text
+    assert found.mend.startswith(f"in {base}/config.yaml: ")
+
+
+@pytest.mark.root
+def test_folder_of_somebody_else(base: Path):
+    """Asked for the daemon's user, not for root, who may do everything; the line mends it."""
+    (base / "state").mkdir()
+    os.chown(base / "state", NOBODY, NOBODY)
+    make_reachable(base)
+    before = findings(base)["permissions of hot"]
+    run(before.mend)
+    after = findings(base)["permissions of hot"]
+
+    assert before.result is Result.FAIL
+    assert "may not be read and written by nobody" in before.text
+    assert after.result is Result.PASS
+
+
+@pytest.mark.root
+def test_state_file_of_root(base: Path):
+    """Somebody ran `cvunetd once` as root: the daemon cannot write its ledger any more."""
+    (base / "state").mkdir()
+    (base / "state/ledger.db").write_bytes(b"")
+    os.chown(base / "state", NOBODY, NOBODY)
+    make_reachable(base)
+    before = findings(base)["permissions of state"]
+    run(before.mend)
+
+    assert before.result is Result.FAIL
+    assert "ledger.db is not writable for nobody" in before.text
+    assert findings(base)["permissions of state"].result is Result.PASS
+
+
+@pytest.mark.root
+def test_closed_folder_above(base: Path):
+    """The folder that stops the way is named, and opened for passing through alone."""
+    (base / "state").mkdir()
+    (base / "closed/hot").mkdir(parents=True)
+    os.chown(base / "state", NOBODY, NOBODY)
+    os.chown(base / "closed/hot", NOBODY, NOBODY)
+    make_reachable(base)
+    (base / "closed").chmod(0o700)
+    settings = {"folders": [{"path": "closed/hot"}]}
+    before = findings(base, **settings)["permissions of hot"]
+    run(before.mend)
+
+    assert before.mend == f"chmod o+x {base}/closed"
+    assert findings(base, **settings)["permissions of hot"].result is Result.PASS
+
+
+def make_reachable(base: Path) -> None:
+    """Folders of tests are closed to others; what they lie in is not ours to open."""
+    top = Path(tempfile.gettempdir()).resolve()
+    if top not in base.parents:
+        pytest.skip(f"{base} is not below {top}: other users may not reach it")
+    for folder in (base, *base.parents[: base.parents.index(top)]):
+        folder.chmod(0o755)
+
+
+@pytest.mark.root
+def test_full_disk(base: Path):
+    """Of a real one the free space; in memory, so that it is told that nothing lasts there."""
+    disk = base / "outputs"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    try:
+        before = findings(base)["room for output"]
+        (disk / "ballast").write_bytes(bytes(1_500_000))
+        full = findings(base)
+        run(full["room for output"].mend.partition(": ")[2].partition(";")[0])
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+    assert before.result is Result.PASS
+    assert full["room for output"].result is Result.FAIL
+    assert f"du -xh --max-depth=2 {disk}" in full["room for output"].mend
+    assert full["file system of output"].result is Result.WARN
+    assert "lost when the machine starts anew" in full["file system of output"].text
+    assert "two disks" in full["file system of hot"].text
+
+
+@pytest.mark.root
+def test_read_only_disk(base: Path):
+    """The line writes to it again."""
+    disk = base / "hot"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,ro", "tmpfs", disk], check=True)
+    try:
+        before = findings(base)["permissions of hot"]
+        run(before.mend)
+        after = findings(base)["permissions of hot"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+    assert (before.result, after.result) == (Result.FAIL, Result.PASS)
+    assert before.mend == f"mount -o remount,rw {disk}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "watch", "expected", "text"),
+    [
+        ("ext4", "auto", Result.PASS, "is on ext4: watched"),
+        ("nfs4", "auto", Result.PASS, "is on nfs4: polled, nfs4 tells nothing"),
+        ("nfs4", "inotify", Result.WARN, "is on nfs4, which tells nothing"),
+        ("ext4", "polling", Result.PASS, "is on ext4: polled, set so"),
+    ],
+)
+def test_file_system_of_a_hot_folder(
+    base: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    watch: str,
+    expected: Result,
+    text: str,
+):
+    """How it is heard."""
+    monkeypatch.setattr(scan, "file_system", lambda path, mounts: kind)
+    found = findings(base, folders=[{"path": "hot", "watch": watch}])["file system of hot"]
+
+    assert (found.result, text in found.text) == (expected, True), found
+
+
+def test_state_on_a_share(base: Path, monkeypatch: pytest.MonkeyPatch):
+    """SQLite's log does not work there."""
+    monkeypatch.setattr(scan, "file_system", lambda path, mounts: "nfs4")
+    found = findings(base)["file system of state"]
+
+    assert found.result is Result.FAIL
+    assert "state_dir: /var/lib/cvunetd" in found.mend
+
+
+@pytest.mark.parametrize(("inodes", "expected"), [(0, Result.FAIL), (5, Result.WARN)])
+def test_few_inodes(base: Path, monkeypatch: pytest.MonkeyPatch, inodes: int, expected: Result):
+    """Space does not help without."""
+    monkeypatch.setattr(free_space, "free_inodes", lambda path: inodes)
+    found = findings(base)["room for output"]
+
+    assert found.result is expected
+    assert "du -x --inodes" in found.mend
+
+
+def test_soon_too_little_room(base: Path, monkeypatch: pytest.MonkeyPatch):
+    """Before anything stands still."""
+    monkeypatch.setattr(free_space, "free_bytes", lambda path: 700 * 2**20)
+    found = findings(base, retention={"min_free_mb": 512})["room for output"]
+
+    assert (found.result, "soon too little" in found.text) == (Result.WARN, True)

@@ -1,0 +1,88 @@
+"""The drop-in that lets the sandbox reach configured folders."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from daemon.commands import systemd_paths
+
+
+def settings(tmp_path: Path, *folders: dict[str, object], **others: object) -> list[str]:
+    """The drop-in's settings for a configuration."""
+    base = {"state_dir": "/var/lib/cvunetd", "quarantine_dir": "/srv/a/failed"}
+    content = base | {"output": {"root": "/srv/a/outputs"}} | others | {"folders": list(folders)}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return [line for line in systemd_paths.lines(file) if not line.startswith(("#", "["))]
+
+
+def test_folders_side_by_side_are_one_mount(tmp_path: Path):
+    """Between two of them originals would be copied."""
+    assert settings(tmp_path, {"path": "/srv/a/hot"}) == ['ReadWritePaths="-/srv/a"']
+
+
+def test_folders_apart_are_named_each(tmp_path: Path):
+    """And nothing that belongs to others with them."""
+    assert settings(tmp_path, {"path": "/mnt/hot"}) == [
+        'ReadWritePaths="-/mnt/hot"',
+        'ReadWritePaths="-/srv/a/failed"',
+        'ReadWritePaths="-/srv/a/outputs"',
+    ]
+
+
+TABLE = """22 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 22 0:40 / /mnt/nas rw - nfs4 server:/export rw
+31 22 8:17 / /mnt/disk rw - xfs /dev/sdb1 rw
+32 22 0:41 / /data rw - cifs //server/data rw
+33 22 0:42 / /home/ann/nas rw - nfs4 server:/ann rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("/mnt/nas/team/hot", "/mnt/nas"),
+        ("/mnt/nas", "/mnt/nas"),
+        ("/mnt/disk/hot", "/mnt/disk/hot"),
+        ("/srv/a", "/srv/a"),
+        ("/data/hot", "/data/hot"),  # what lies directly in the root is everybody's
+        ("/home/ann/nas/hot", "/home/ann/nas/hot"),  # bound anyway
+    ],
+)
+def test_share_is_named_by_its_mount_point(place: str, named: str):
+    """A mount on top of it would hold the share that is unmounted below."""
+    assert systemd_paths.whole_share(Path(place), TABLE) == Path(named)
+
+
+def test_homes_are_bound(tmp_path: Path):
+    """What ProtectHome= hides cannot be allowed, only put there."""
+    found = settings(tmp_path, {"path": "/home/ann/hot"}, quarantine_dir="/srv/a/failed")
+
+    assert found[0] == "ProtectHome=tmpfs"
+    assert 'BindPaths="-/home/ann/hot"' in found
+    assert not any('/home/ann"' in line for line in found)
+
+
+def test_kept_folder_is_only_read(tmp_path: Path):
+    """It needs no line, but for a home."""
+    assert settings(tmp_path, {"path": "/mnt/hot", "originals": "keep"}) == [
+        'ReadWritePaths="-/srv/a"'
+    ]
+    found = settings(tmp_path, {"path": "/home/ann/hot", "originals": "keep"})
+    assert 'BindReadOnlyPaths="-/home/ann/hot"' in found
+
+
+def test_background_picture_in_a_home_is_bound(tmp_path: Path):
+    """The engine decodes it at the start."""
+    found = settings(tmp_path, {"path": "/srv/a/hot", "output": {"background": "/home/ann/b.png"}})
+
+    assert 'BindReadOnlyPaths="-/home/ann/b.png"' in found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a b", "a b"), ("50%", "50%%"), ('"', '\\"'), ("\\", "\\\\")]
+)
+def test_names_are_spelled_as_units_do(name: str, expected: str):
+    """Specifiers and quotes."""
+    assert systemd_paths.quoted(Path("/mnt") / name) == f'"-/mnt/{expected}"'

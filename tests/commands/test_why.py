@@ -1,0 +1,171 @@
+"""`cvunetd why` and `cvunetd retry`: what an operator asks, and does about it."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from daemon.commands import retry
+from daemon.commands import why as inquiry
+from daemon.errors import Blame, UsageError
+from daemon.jobs import Failed
+from tests.lifecycle.test_results import copy_with_mask
+from tests.service.service_kit import START, Kit, fail_with
+
+BAD = Failed(Blame.FILE, "cannot be decoded")
+
+
+def configure(base: Path) -> Path:
+    """The kit's configuration, as a file."""
+    path = base / "config.yaml"
+    path.write_text(yaml.safe_dump({"folders": [{"path": "hot"}]}))
+    return path
+
+
+def answer(base: Path, asked: Path) -> str:
+    """All that `why` says."""
+    return "\n".join(inquiry.lines(configure(base), asked))
+
+
+def done(base: Path) -> Kit:
+    """One picture, done."""
+    kit = Kit(base)
+    kit.drop("sub/cat.jpg")
+    kit.pass_time(3)
+    return kit
+
+
+def rejected(base: Path) -> Kit:
+    """One picture in quarantine."""
+    kit = Kit(base, work=fail_with(BAD))
+    os.utime(kit.drop("sub/cat.jpg", b"meow"), (START - 9999, START - 9999))
+    kit.pass_time(4)
+    return kit
+
+
+@pytest.mark.parametrize("way", ["hot/sub/cat.jpg", "cat.jpg", "result", "original"])
+def test_a_finished_picture_is_found_by_any_of_its_names(tmp_path: Path, way: str) -> None:
+    """By where it was dropped, by what came of it, or by its name alone."""
+    kit = done(tmp_path)
+    [drop] = kit.drops()
+    asked = {"result": drop / "sub/cat.png", "original": drop / "originals/sub/cat.jpg"}
+    wanted = asked.get(way, tmp_path / way)
+    if way == "cat.jpg":
+        kit.drop("cat.jpg")
+        kit.pass_time(3)
+
+    text = answer(tmp_path, wanted)
+
+    assert "done at" in text
+    assert ".png" in text
+
+
+def test_a_rejected_picture_tells_its_reason(tmp_path: Path) -> None:
+    """With where it is now."""
+    rejected(tmp_path)
+
+    text = answer(tmp_path, tmp_path / "hot/sub/cat.jpg")
+
+    assert "cannot be decoded" in text
+    assert str(tmp_path / "failed/hot/sub/cat.jpg") in text
+    assert "1 attempt:" in text
+
+
+def test_a_deleted_result_is_told(tmp_path: Path) -> None:
+    """The ledger remembers, the disk does not."""
+    kit = done(tmp_path)
+    (kit.drops()[0] / "sub/cat.png").unlink()
+
+    assert "(no longer there)" in answer(tmp_path, tmp_path / "hot/sub/cat.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (".hidden.jpg", "hidden or temporary"),
+        ("cat.jpg.part", "hidden or temporary"),
+        ("cat.jpg", "the daemon is not running"),
+    ],
+)
+def test_a_waiting_picture_tells_what_it_waits_for(tmp_path: Path, name: str, why: str) -> None:
+    """It lies in the folder and nobody takes it."""
+    kit = Kit(tmp_path)
+    (kit.hot / name).write_bytes(b"x")
+
+    assert why in answer(tmp_path, kit.hot / name)
+
+
+def test_a_link_is_told_as_such(tmp_path: Path) -> None:
+    """It is never opened, wherever it leads."""
+    kit = Kit(tmp_path)
+    (kit.hot / "link.jpg").symlink_to("/etc/hostname")
+
+    assert "no regular file" in answer(tmp_path, kit.hot / "link.jpg")
+
+
+def test_an_unknown_picture_is_told(tmp_path: Path) -> None:
+    """Neither ledger nor folder has it."""
+    Kit(tmp_path)
+
+    assert "nothing is known of it" in answer(tmp_path, tmp_path / "elsewhere.jpg")
+
+
+def test_a_rejected_picture_goes_back_and_is_done(tmp_path: Path) -> None:
+    """After the cause has been mended; its reason is gone."""
+    kit = rejected(tmp_path)
+    kit.work = Kit.work
+
+    told = list(retry.retry(configure(tmp_path), [], is_all=True))
+    kit.service.next_sweep.clear()
+    kit.pass_time(4)
+
+    assert told == [str(tmp_path / "hot/sub/cat.jpg")]
+    assert kit.results() == ["originals/sub/cat.jpg", "sub/cat.png"]
+    assert [path for path in (tmp_path / "failed").rglob("*") if path.is_file()] == []
+
+
+def test_one_picture_can_be_named(tmp_path: Path) -> None:
+    """The others stay."""
+    rejected(tmp_path)
+
+    told = list(
+        retry.retry(configure(tmp_path), [tmp_path / "failed/hot/sub/cat.jpg"], is_all=False)
+    )
+
+    assert told == [str(tmp_path / "hot/sub/cat.jpg")]
+
+
+def test_a_new_picture_of_that_name_is_not_overwritten(tmp_path: Path) -> None:
+    """The old one comes back under another."""
+    kit = rejected(tmp_path)
+    (kit.hot / "sub").mkdir(exist_ok=True)
+    (kit.hot / "sub/cat.jpg").write_bytes(b"new")
+
+    list(retry.retry(configure(tmp_path), [], is_all=True))
+
+    assert (kit.hot / "sub/cat.jpg").read_bytes() == b"new"
+    assert (kit.hot / "sub/cat_2.jpg").read_bytes() == b"meow"
+
+
+def test_what_is_not_in_quarantine_is_refused(tmp_path: Path) -> None:
+    """With what to do for kept originals."""
+    Kit(tmp_path)
+
+    with pytest.raises(UsageError, match="touch"):
+        list(retry.retry(configure(tmp_path), [tmp_path / "x.jpg"], is_all=False))
+
+
+def test_a_replaced_result_is_told_as_such(tmp_path: Path) -> None:
+    """Its name has another result now; that one is told with its mask."""
+    settings: dict[str, object] = {"output": {"clash": "overwrite", "content": "both"}}
+    kit = Kit(tmp_path, work=copy_with_mask, settings=settings)
+    for content in (b"first", b"second"):
+        kit.drop("cat.jpg", content)
+        kit.pass_time(10)
+    [drop] = kit.drops()
+
+    newest, earlier = answer(tmp_path, drop / "cat_alpha.png").splitlines()
+
+    assert f"result {drop}/cat.png, mask {drop}/cat_alpha.png" in newest
+    assert "result replaced by that of a later version" in earlier

@@ -1,0 +1,229 @@
+"""Faults of a configuration: one line each, with place, key and what to write."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.config.schema import load
+from daemon.errors import InstallError
+
+
+def fault(tmp_path: Path, text: str) -> str:
+    """What is said about a configuration, without the folder of its file."""
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InstallError) as caught:
+        load(path)
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def test_unknown_key_names_line_and_nearest(tmp_path: Path):
+    """A mistyped key is told with the one that was probably meant."""
+    text = "worker:\n  max_batch: 4\n  que_size: 3\n"
+
+    expected = "config.yaml:3: unknown key 'worker.que_size'; did you mean 'queue_size'?"
+    assert expected == fault(tmp_path, text)
+
+
+def test_unknown_key_without_likeness_lists_known_ones(tmp_path: Path):
+    """Where nothing is near, all are named."""
+    expected = "config.yaml:1: unknown key 'log.zzz'; known keys: format, level"
+
+    assert expected == fault(tmp_path, "log: {zzz: 1}\n")
+
+
+def test_unknown_key_at_the_top(tmp_path: Path):
+    """Sections can be mistyped too."""
+    expected = "config.yaml:2: unknown key 'retentoin'; did you mean 'retention'?"
+
+    assert expected == fault(tmp_path, "state_dir: x\nretentoin: {}\n")
+
+
+def test_unknown_key_of_one_folder(tmp_path: Path):
+    """The folder is told by its number."""
+    text = "folders:\n  - path: a\n  - path: b\n    recursiv: false\n"
+
+    expected = "config.yaml:4: unknown key 'folders[1].recursiv'; did you mean 'recursive'?"
+    assert expected == fault(tmp_path, text)
+
+
+def test_unknown_key_of_a_folders_output(tmp_path: Path):
+    """The nearest key is sought among those of that section."""
+    text = "folders:\n  - path: hot\n    output:\n      fromat: png\n"
+
+    expected = "config.yaml:4: unknown key 'folders[0].output.fromat'; did you mean 'format'?"
+    assert expected == fault(tmp_path, text)
+
+
+def test_every_fault_has_a_line_of_its_own(tmp_path: Path):
+    """One run tells all that must be mended."""
+    lines = fault(tmp_path, "log: {level: loud}\nretention:\n  keep_days: -1\n").splitlines()
+
+    assert sorted(line.rpartition(": ")[0] for line in lines) == [
+        "config.yaml:1: log.level",
+        "config.yaml:3: retention.keep_days",
+    ]
+
+
+def test_duplicate_key(tmp_path: Path):
+    """YAML would silently keep the last one."""
+    text = "worker:\n  max_batch: 4\n  queue_size: 3\n  max_batch: 8\n"
+
+    assert fault(tmp_path, text) == "config.yaml:4: key 'max_batch' stands twice"
+
+
+def test_duplicate_key_inside_a_list(tmp_path: Path):
+    """Folders are looked into."""
+    text = "folders:\n  - path: a\n    path: b\n"
+
+    assert fault(tmp_path, text) == "config.yaml:3: key 'path' stands twice"
+
+
+def test_same_key_in_two_folders_is_well(tmp_path: Path):
+    """Each folder is a mapping of its own."""
+    path = tmp_path / "config.yaml"
+    path.write_text("folders:\n  - path: a\n  - path: b\n")
+
+    assert [Path("a"), Path("b")] == [folder.path for folder in load(path)[0].folders]
+
+
+def test_missing_path_names_the_folder(tmp_path: Path):
+    """The line is that of the folder's entry."""
+    text = "folders:\n  - path: a\n  - name: b\n"
+
+    assert fault(tmp_path, text) == "config.yaml:3: key 'folders[1].path' is missing"
+
+
+def test_no_folder_at_all(tmp_path: Path):
+    """A daemon without a folder would idle for ever."""
+    assert fault(tmp_path, "folders: []\n").startswith("config.yaml:1: folders: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("log: {level: loud}", "config.yaml:1: log.level: "),
+        ("retention:\n  keep_days: week", "config.yaml:2: retention.keep_days: "),
+        ("retention: {keep_days: 0}", "config.yaml:1: retention.keep_days: "),
+        ("retention: {keep_days: .inf}", "config.yaml:1: retention.keep_days: "),
+        ("retention: {keep_days: .nan}", "config.yaml:1: retention.keep_days: "),
+        ("worker: {queue_size: 0}", "config.yaml:1: worker.queue_size: "),
+        ("worker: {queue_size: 2.5}", "config.yaml:1: worker.queue_size: "),
+        ("worker: {engine: ray}", "config.yaml:1: worker.engine: "),
+        ("model: {input_size: 500}", "config.yaml:1: model.input_size: "),
+        ("folders: [{path: 5}]", "config.yaml:1: folders[0].path: "),
+        ("folders: hot", "config.yaml:1: folders: "),
+        ("output:", "config.yaml:1: output: "),
+        ("output: {content: mask}", "config.yaml:1: output.content: "),
+        ("output: {preset: amazon}", "config.yaml:1: output.preset: "),
+        ("output: {clash: ask}", "config.yaml:1: output.clash: "),
+        ("output: {background: '#fff'}", "config.yaml:1: output.background: "),
+        ("output: {background: ''}", "config.yaml:1: output.background: "),
+        ("output:\n  crop: {mode: box}", "config.yaml:2: output.crop.mode: "),
+        ("output: {crop: {threshold: 0}}", "config.yaml:1: output.crop.threshold: "),
+        ("output: {crop: {margin: 0.5}}", "config.yaml:1: output.crop.margin: "),
+        ("output: {crop: {aspect: 4:5}}", "config.yaml:1: output.crop.aspect: write it in quotes"),
+        ("output: {crop: {aspect: wide}}", "config.yaml:1: output.crop.aspect: an aspect is"),
+        ("output: {crop: {aspect: '1:0'}}", "config.yaml:1: output.crop.aspect: an aspect is"),
+        ("output: {crop: {canvas: 5}}", "config.yaml:1: output.crop.canvas: a canvas is"),
+        ("output: {crop: {canvas: [2000]}}", "config.yaml:1: output.crop.canvas: a canvas is"),
+        ("output: {crop: {canvas: 2000x2000}}", "config.yaml:1: output.crop.canvas: a canvas is"),
+        ("output: {crop: {align: middle}}", "config.yaml:1: output.crop.align: "),
+        ("output: {review: {below: 50}}", "config.yaml:1: output.review.below: "),
+        (
+            "folders: [{path: a, output: {crop: {canvas: 5}}}]",
+            "config.yaml:1: folders[0].output.crop.canvas: a canvas is",
+        ),
+        ("- path: hot", "config.yaml:1: "),
+    ],
+)
+def test_wrong_value_names_line_and_key(tmp_path: Path, text: str, start: str):
+    """Types and bounds are checked before anything starts, in one line."""
+    told = fault(tmp_path, text)
+
+    assert told.startswith(start)
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "[]", "[cuda:0, tpu]", "3", "[1]", "null"])
+def test_wrong_device(tmp_path: Path, device: str):
+    """One line, with the key that the user wrote."""
+    expected = "config.yaml:1: model.device: a device is auto, cpu, cuda, cuda:0 or a list of such"
+
+    assert expected == fault(tmp_path, f"model: {{device: {device}}}\n")
+
+
+@pytest.mark.parametrize(
+    "colour", ["white", "ffffff", "#fff", "#gggggg", "#ffffff\\n", "#ff00ff00"]
+)
+def test_bad_colour(tmp_path: Path, colour: str):
+    """Six hexadecimal digits and nothing else."""
+    expected = (
+        'config.yaml:1: output.background: write a colour as "#rrggbb", the path of a'
+        " picture, or null for transparency"
+    )
+
+    assert expected == fault(tmp_path, f'output: {{background: "{colour}"}}\n')
+
+
+@pytest.mark.parametrize(
+    "name", ["{stam}", "{}", "{0}", "{stem", "{stem.x}", "{ext[0]}", "{stem.__class__}", "{stem:d}"]
+)
+def test_bad_field_in_a_name(tmp_path: Path, name: str):
+    """Found at start, not at the first picture without an ending."""
+    expected = (
+        "config.yaml:1: output.name: a name is made of text and these fields:"
+        " {stem} {ext} {folder} {subfolder} {date} {id}"
+    )
+
+    assert expected == fault(tmp_path, f'output: {{name: "{name}"}}\n')
+
+
+@pytest.mark.parametrize("name", ["a/{stem}", "../{stem}", ".{stem}", "", " ", "a\\0{stem}"])
+def test_name_that_leaves_the_drop(tmp_path: Path, name: str):
+    """Results stay inside their drop, and are seen."""
+    expected = (
+        "config.yaml:1: output.name: a name has no slash, does not begin with a dot and is not"
+        " empty"
+    )
+
+    assert expected == fault(tmp_path, f'output: {{name: "{name}"}}\n')
+
+
+def test_bad_name_of_one_folder(tmp_path: Path):
+    """A folder's own output section is checked like the common one."""
+    text = 'folders:\n  - path: hot\n    output: {name: "{x}"}\n'
+
+    assert fault(tmp_path, text).startswith("config.yaml:3: folders[0].output.name: a name is made")
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "/etc", "a\\nb"])
+def test_bad_name_for_a_folder(tmp_path: Path, name: str):
+    """Rejected pictures go to a folder of that name, which must stay in quarantine."""
+    expected = (
+        "config.yaml:1: folders[0].name: a folder's name has no slash and does not begin with a dot"
+    )
+
+    assert expected == fault(tmp_path, f'folders: [{{path: hot, name: "{name}"}}]\n')
+
+
+@pytest.mark.parametrize("text", ["folders: [", "a: b: c\n", "\tx: 1\n", "x: 1\n--- \ny: 2\n"])
+def test_broken_yaml(tmp_path: Path, text: str):
+    """The parser's text names the line; ours stays one line."""
+    told = fault(tmp_path, text)
+
+    assert told.startswith("config.yaml: is not valid YAML: ")
+    assert "line " in told
+    assert len(told.splitlines()) == 1
+
+
+def test_file_that_is_no_text(tmp_path: Path):
+    """Latin-1 is not UTF-8, and no traceback."""
+    assert fault(tmp_path, "state_dir: B\xfccher\n").startswith("config.yaml: is not valid YAML: ")
+
+
+def test_python_objects_are_refused(tmp_path: Path):
+    """A configuration runs no code."""
+    told = fault(tmp_path, "state_dir: !!python/object/apply:os.getcwd []\n")
+
+    assert told.startswith("config.yaml: is not valid YAML: ")

@@ -1,0 +1,119 @@
+"""Files whose numbers are larger, or whose folders lie deeper, than programs expect."""
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from daemon.disk import tree
+from daemon.disk.files import identity, make_folders
+from daemon.jobs import Identity
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.watching.watch import Watcher
+from daemon.watching.watch_health import Hearing
+from tests.samples import NOW, make_folder, make_job
+from tests.service.service_kit import Kit
+from tests.system.crash_kit import folder_in_memory
+
+YEAR_2300_NS = 10_413_792_000 * 10**9
+DEPTH = 1050  # more than Python lets functions call themselves
+
+
+def test_a_picture_from_the_far_future_is_done_like_any_other(tmp_path: Path) -> None:
+    """Its date is no number that SQLite can hold; a camera's dead battery makes such ones."""
+    kit = Kit(tmp_path)
+    far = kit.drop("far.jpg")
+    kit.drop("near.jpg", b"near")
+    os.utime(far, ns=(0, YEAR_2300_NS))
+    if far.stat().st_mtime_ns != YEAR_2300_NS:
+        pytest.skip("this file system knows no such date")
+    kit.pass_time(5)
+
+    assert kit.records.counts() == {"hot": {"done": 2}}
+
+
+def test_identity_fits_into_the_ledger(tmp_path: Path) -> None:
+    """mergerfs, SMB servers and others use all 64 bits of an inode's number."""
+    values = list((tmp_path).lstat()[:10])
+    values[:3] = stat.S_IFREG, 2**64 - 5, 2**64 - 6
+    numbers = {"st_mtime_ns": 5}
+    version = Identity.of(os.stat_result(values, numbers))
+    other = Identity.of(os.stat_result([values[0], 2**64 - 4, *values[2:]], numbers))
+    assert version is not None
+    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
+        ledger.open_drop("hot", Path("/out"), now=NOW)
+        ledger.add(make_job(identity=version))
+        stored = Records(ledger).job("1")
+    assert stored is not None
+
+    assert version != other
+    assert stored.identity == version
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """In memory, for each folder is synced; pytest's own folders are removed by recursion."""
+    with folder_in_memory() as folder:
+        yield folder
+        subprocess.run(["rm", "-rf", "--", *folder.iterdir()], check=True)
+
+
+def make_deep(top: Path) -> Path:
+    """A folder that lies very deep; made by descriptors, for paths have an end."""
+    folder = os.open(top, os.O_RDONLY)
+    for _ in range(DEPTH):
+        os.mkdir("d", dir_fd=folder)
+        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    return Path(top, *["d"] * DEPTH)
+
+
+def test_tree_is_walked_to_its_end(base: Path) -> None:
+    """Parents come first."""
+    deep = make_deep(base)
+    (deep / "a.jpg").touch()
+    found = list(tree.below(base))
+
+    assert len(found) == DEPTH + 1
+    assert found[-1] == deep / "a.jpg"
+
+
+def test_folders_are_made_however_deep(base: Path) -> None:
+    """A claim mirrors the sub-folders of its picture."""
+    wanted = Path(base, *["d"] * DEPTH)
+    make_folders(wanted)
+
+    assert wanted.is_dir()
+
+
+def test_a_picture_that_lies_deep_is_done(base: Path) -> None:
+    """Else it would end the process at every start."""
+    kit = Kit(base)
+    deep = make_deep(kit.hot)
+    (deep / "a.jpg").write_bytes(b"deep")
+    kit.drop("b.jpg")
+    kit.service.next_sweep["hot"] = 0.0
+    kit.pass_time(6)
+
+    assert kit.records.counts() == {"hot": {"done": 2}}
+    assert identity(deep / "a.jpg") is None
+
+
+def test_a_folder_too_deep_to_be_watched_is_polled(base: Path) -> None:
+    """watchdog walks through it by calling itself."""
+    folder = make_folder(base)
+    folder.path.mkdir()
+    make_deep(folder.path)
+    watcher = Watcher(lambda message: None)
+    hearing = Hearing(watcher)
+    hearing.attend(folder, monotonic=0.0)
+    hearing.stop()
+
+    assert "too deep" in hearing.reasons["hot"]

@@ -1,0 +1,225 @@
+"""Pages over HTTP: on loopback and on a socket file, with bounds."""
+
+import http.client
+import logging
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from daemon.config.addresses import Address, Loopback, SocketFile
+from daemon.errors import InstallError
+from daemon.reporting import endpoint
+from daemon.reporting.endpoint import Answer, Endpoint, Page
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """One that nobody has now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            pytest.skip(f"{host} cannot be had here")
+        return int(probe.getsockname()[1])
+
+
+def hello(accept: str) -> Answer:
+    """A page."""
+    return Answer(HTTPStatus.OK, f"hello {accept}".encode(), "text/x-hello")
+
+
+def stumble(accept: str) -> Answer:
+    """A page with a fault of ours."""
+    raise RuntimeError("our fault")
+
+
+PAGES: dict[str, Page] = {"/hello": hello, "/stumble": stumble}
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a socket file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self) -> None:
+        """To the file."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
+
+
+def ask(address: Address, path: str, method: str = "GET") -> tuple[int, str | None, bytes]:
+    """Status, type, body."""
+    if isinstance(address, SocketFile):
+        connection: http.client.HTTPConnection = UnixConnection(address.path)
+    else:
+        connection = http.client.HTTPConnection(address.host, address.port, timeout=10)
+    try:
+        connection.request(method, path, headers={"Accept": "x/y"})
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(params=["127.0.0.1", "::1", "socket"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
+    """Each kind."""
+    if request.param == "socket":
+        return SocketFile(tmp_path / "metrics.sock")
+    return Loopback(request.param, free_port(request.param))
+
+
+@pytest.fixture
+def port() -> Loopback:
+    """A free port."""
+    return Loopback("127.0.0.1", free_port())
+
+
+@pytest.fixture
+def served(address: Address) -> Iterator[Address]:
+    """Pages at an address."""
+    point = Endpoint(address, PAGES)
+    point.start()
+    yield address
+    point.stop()
+
+
+@pytest.fixture
+def at_port(port: Loopback) -> Iterator[Loopback]:
+    """Pages at a port."""
+    point = Endpoint(port, PAGES)
+    point.start()
+    yield port
+    point.stop()
+
+
+def test_page(served: Address):
+    """With its type; what the client accepts reaches it."""
+    assert ask(served, "/hello") == (200, "text/x-hello", b"hello x/y")
+
+
+def test_page_with_a_query(at_port: Loopback):
+    """Some monitors add one."""
+    assert ask(at_port, "/hello?x=1")[0] == 200
+
+
+def test_head(at_port: Loopback):
+    """The same without a body."""
+    assert ask(at_port, "/hello", "HEAD") == (200, "text/x-hello", b"")
+
+
+@pytest.mark.parametrize("path", ["/", "/hello/", "/../hello", "/etc/passwd"])
+def test_no_page(at_port: Loopback, path: str):
+    """The answer names those that there are."""
+    assert ask(at_port, path) == (
+        404,
+        "text/plain; charset=utf-8",
+        b"there are: /hello /stumble\n",
+    )
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_changed(at_port: Loopback, method: str):
+    """Only asking is possible."""
+    assert ask(at_port, "/hello", method)[0] == 501
+
+
+def test_fault_of_ours(at_port: Loopback, caplog: pytest.LogCaptureFixture):
+    """Told in the log, and the next page is served."""
+    assert ask(at_port, "/stumble")[0] == 500
+    assert "RuntimeError: our fault" in caplog.text
+    assert ask(at_port, "/hello")[0] == 200
+
+
+def test_requests_are_no_news(at_port: Loopback, caplog: pytest.LogCaptureFixture):
+    """A line every few seconds would hide the others."""
+    caplog.set_level(logging.INFO)
+    ask(at_port, "/hello")
+
+    assert caplog.messages == []
+
+
+def test_silent_clients_are_bounded(at_port: Loopback, monkeypatch: pytest.MonkeyPatch):
+    """They hold as many threads as there may be, others are hung up on, and later there is room."""
+    monkeypatch.setattr(endpoint.Handler, "timeout", 1.0)
+    silent = [
+        socket.create_connection((at_port.host, at_port.port)) for _ in range(endpoint.MAX_REQUESTS)
+    ]
+    with socket.create_connection((at_port.host, at_port.port), timeout=10) as one_more:
+        refused = one_more.recv(1)
+    threads = threading.active_count()
+    for client in silent:
+        client.settimeout(10)
+        assert client.recv(1) == b""  # left after the time-out
+        client.close()
+
+    assert refused == b""
+    assert threads <= endpoint.MAX_REQUESTS + 2
+    assert ask(at_port, "/hello")[0] == 200
+
+
+def test_socket_file_is_for_the_group(tmp_path: Path):
+    """Others may not ask; no file is left behind."""
+    address = SocketFile(tmp_path / "metrics.sock")
+    point = Endpoint(address, PAGES)
+    mode = stat.S_IMODE(address.path.stat().st_mode)
+    point.start()
+    point.stop()
+
+    assert mode == 0o660
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_socket_of_a_dead_process_is_replaced(tmp_path: Path):
+    """After a kill it lies there, and nobody answers."""
+    address = SocketFile(tmp_path / "metrics.sock")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(address.path))
+    point = Endpoint(address, PAGES)
+    point.start()
+
+    assert ask(address, "/hello")[0] == 200
+    point.stop()
+
+
+def test_socket_of_a_living_process_is_left(tmp_path: Path):
+    """Two daemons do not take it from each other."""
+    address = SocketFile(tmp_path / "metrics.sock")
+    first = Endpoint(address, PAGES)
+    first.start()
+    with pytest.raises(InstallError, match="another program listens there"):
+        Endpoint(address, PAGES)
+
+    assert ask(address, "/hello")[0] == 200
+    first.stop()
+
+
+def test_no_file_is_overwritten(tmp_path: Path):
+    """A path that was mistyped."""
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(b"picture")
+    with pytest.raises(InstallError, match=r"picture\.jpg cannot be had"):
+        Endpoint(SocketFile(path), PAGES)
+
+    assert path.read_bytes() == b"picture"
+
+
+@pytest.mark.parametrize("name", ["absent/metrics.sock", "x" * 200])
+def test_place_that_cannot_be(tmp_path: Path, name: str):
+    """Its folder is not there, or the name is longer than the kernel takes."""
+    with pytest.raises(InstallError, match="make its folder, writable for the daemon"):
+        Endpoint(SocketFile(tmp_path / name), PAGES)
+
+
+def test_port_that_is_taken(at_port: Loopback):
+    """Said with the port and what to do."""
+    expected = f"{at_port.port} cannot be had .*: another program listens there: choose another"
+    with pytest.raises(InstallError, match=expected):
+        Endpoint(at_port, PAGES)

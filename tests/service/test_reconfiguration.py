@@ -1,0 +1,228 @@
+"""A new configuration while pictures are in work."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from daemon.commands.reload import Rereading
+from daemon.config import schema as configuration
+from daemon.disk.lock import Lock, owner
+from daemon.jobs import Hint
+from daemon.messages import Reload, Seen
+from tests.service.service_kit import Kit
+
+
+class World:
+    """A service that reads its configuration from a file."""
+
+    def __init__(self, base: Path, **options: Any) -> None:  # Any: of the kit
+        self.base = base
+        self.file = base / "config.yaml"
+        self.kit = Kit(base, **options)
+        self.write()
+        config, _ = configuration.load(self.file)
+        self.kit.service.parts.renewal.reread = Rereading(self.file, config, os.environ).read
+
+    def write(self, *folders: dict[str, Any], **sections: Any) -> None:  # Any: YAML
+        """Another file; not read yet."""
+        content = {"folders": list(folders) or [{"path": "hot"}], "retention": {"min_free_mb": 0}}
+        self.file.write_text(yaml.safe_dump(content | sections))
+
+    def reload(self) -> None:
+        """SIGHUP."""
+        self.kit.inbox.put(Reload())
+        self.kit.pass_time(1.0)
+
+    def drop(self, folder: str, name: str) -> None:
+        """A picture in some folder, and word of it."""
+        path = self.base / folder / name
+        path.write_bytes(b"picture")
+        self.kit.inbox.put(Seen(folder, path, Hint.MOVED))
+
+    def lock_owner(self, folder: str) -> int | None:
+        """Who owns a hot folder."""
+        return owner(self.base / folder / ".cvunetd" / "lock")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Two folders are there, one of them is served."""
+    (tmp_path / "second").mkdir()
+    return World(tmp_path)
+
+
+def test_folder_is_added(world: World):
+    """Served and owned from then on."""
+    world.write({"path": "hot"}, {"path": "second"})
+    world.reload()
+    world.drop("second", "cat.jpg")
+    world.kit.pass_time(5.0)
+
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+    assert world.lock_owner("second") is not None
+
+
+def test_folder_is_removed_when_its_pictures_are_done(tmp_path: Path):
+    """What was taken comes out; what comes later stays; the lock is let go at the end."""
+    (tmp_path / "second").mkdir()
+    world = World(tmp_path, is_held=True)
+    world.write({"path": "hot"}, {"path": "second"})
+    world.reload()
+    world.drop("second", "cat.jpg")
+    world.kit.pass_time(3.0)
+    world.write({"path": "hot"})
+    world.reload()
+    world.drop("second", "late.jpg")
+    world.kit.pass_time(70.0)
+    owned_meanwhile = world.lock_owner("second")
+    world.kit.engine.run_held()
+    world.kit.pass_time(3.0)
+
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+    assert (tmp_path / "second" / "late.jpg").exists()
+    assert owned_meanwhile is not None
+    assert world.lock_owner("second") is None
+    assert sorted(world.kit.service.shelf.folders) == ["hot"]
+
+
+def test_folder_gets_another_name(tmp_path: Path):
+    """The old name's pictures are done first, and the lock is never free."""
+    world = World(tmp_path, is_held=True)
+    world.kit.drop("cat.jpg")
+    world.kit.pass_time(3.0)
+    world.write({"path": "hot", "name": "warm"})
+    world.reload()
+    before = sorted(world.kit.service.shelf.folders)
+    world.kit.engine.run_held()
+    world.kit.pass_time(3.0)
+
+    assert (before, sorted(world.kit.service.shelf.folders)) == (["hot"], ["warm"])
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+def test_settings_of_a_folder_change(world: World):
+    """From the next picture on."""
+    world.write({"path": "hot", "output": {"name": "{stem}-cut"}})
+    world.reload()
+    world.kit.drop("cat.jpg")
+    world.kit.pass_time(5.0)
+
+    assert "cat-cut.png" in world.kit.results()
+
+
+def test_retention_changes(world: World):
+    """Also what counts as a full disk."""
+    world.write(retention={"keep_days": 3, "min_free_mb": 1})
+    world.reload()
+    retention = world.kit.service.parts.retention
+    assert retention is not None
+
+    assert retention.keep_days == 3
+    assert world.kit.service.shelf.standby.min_free_mb == 1
+
+
+@pytest.mark.parametrize(
+    ("folders", "reason"),
+    [
+        ([{"path": "nowhere"}], "nowhere does not exist"),
+        ([{"path": "hot", "settle_s": -1}], "settle_s"),
+        ([{"path": "hot"}, {"path": "second", "name": "hot"}], "two folders are named"),
+    ],
+)
+def test_wrong_file_is_refused_whole(
+    world: World,
+    folders: list[dict[str, Any]],  # Any: YAML
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+):
+    """The old one stays, and works."""
+    world.write(*folders, retention={"keep_days": 3})
+    world.reload()
+    world.kit.drop("cat.jpg")
+    world.kit.pass_time(5.0)
+    retention = world.kit.service.parts.retention
+
+    assert "refused, the old one stays" in caplog.text
+    assert reason in caplog.text
+    assert retention is not None
+    assert retention.keep_days == 7
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+def test_folder_of_another_daemon_is_refused(world: World, caplog: pytest.LogCaptureFixture):
+    """No folder is changed, and no lock kept."""
+    (world.base / "third").mkdir()
+    other = Lock(world.base / "third" / ".cvunetd" / "lock")
+    other.take("third")
+    world.write({"path": "second"}, {"path": "third"})
+    world.reload()
+    other.release()
+
+    assert "in use by another cvunetd" in caplog.text
+    assert world.lock_owner("second") is None
+    assert sorted(world.kit.service.shelf.folders) == ["hot"]
+
+
+def test_what_needs_a_restart_says_so(world: World, caplog: pytest.LogCaptureFixture):
+    """Everything else of the same file counts at once."""
+    world.write(
+        model={"input_size": 64},
+        state_dir="elsewhere",
+        retention={"keep_days": 3, "min_free_mb": 0},
+    )
+    world.reload()
+    retention = world.kit.service.parts.retention
+    assert retention is not None
+
+    assert "model.input_size has changed: that needs a restart" in caplog.text
+    assert "state_dir has changed" in caplog.text
+    assert "keep_days" not in caplog.text
+    assert retention.keep_days == 3
+
+
+def test_folder_whose_share_is_away_is_no_fault(world: World):
+    """It stands by, and goes on doing so."""
+    world.kit.hot.rename(world.base / "away")
+    world.write({"path": "hot"}, {"path": "second"})
+    world.reload()
+
+    assert sorted(world.kit.service.shelf.folders) == ["hot", "second"]
+
+
+def test_picture_that_the_engine_has_not_loaded_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    """Backgrounds are decoded at the start: a new one would end the process at its first result."""
+    (world.base / "beach.png").write_bytes(b"picture")
+    world.write({"path": "hot", "output": {"background": "beach.png", "name": "other"}})
+    world.reload()
+    world.kit.drop("cat.jpg")
+    world.kit.pass_time(5.0)
+
+    assert "beach.png is new: that needs a restart" in caplog.text
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+def test_estimator_that_the_engine_has_not_loaded_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    """The extra may be missing, and compiles itself for a long time."""
+    world.write({"path": "hot"}, postprocess={"colours": "refine"})
+    world.reload()
+
+    assert "postprocess.colours: refine is new: that needs a restart" in caplog.text
+
+
+def test_monitors_are_told_of_folders_as_they_are_now(world: World):
+    """A folder that has gone is not told of any more, nor what lay in it."""
+    service = world.kit.service
+    before = set(service.snapshot().folders)
+    world.write({"path": "second"})
+    world.reload()
+    world.kit.pass_time(70.0)
+
+    assert (before, set(service.snapshot().folders)) == ({"hot"}, {"second"})
+    assert "hot" not in service.parts.intake.backlog.folders

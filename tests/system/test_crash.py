@@ -1,0 +1,135 @@
+"""The process dies at every step, and again at every step of its next life; nothing is lost."""
+
+import ast
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.disk import deletion, files, publication, store
+from daemon.ledger import database, ledger
+from tests.system.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
+from tests.system.crash_scenarios import SCENARIOS
+from tests.system.reaper import CHANGES, Reaper
+
+#: Where each first death is followed by a second one; `make torture` does more, and everywhere.
+WITH_SECONDS = ("archive", "keep", "another file system")
+#: What changes the disk, by its names in os, pathlib, shutil and sqlite3.
+CHANGING = {
+    *CHANGES,
+    "copyfileobj",
+    "copystat",
+    "executescript",
+    "rmtree",
+    "symlink_to",
+    "touch",
+    "transaction",
+    "write_bytes",
+    "write_text",
+}
+#: They make a ledger, all or nothing, or give its free pages back; wrap what others do; or act only
+#: when a step has failed.
+HARMLESS = {
+    "ledger.prepare",
+    "ledger.__init__",
+    "database.__init__",
+    "database.prepare",
+    "database.shrink",
+    "database.transaction",
+    "files.open_regular",
+    "files.removed_on_error",
+    "store.withdraw_drop",
+}
+
+
+#: Beyond the deaths that make recovery do most: those in a deletion, a second life of 8 days on.
+LATE = {
+    "review taken": range(41, 58),
+    "overwrite": range(61, 130, 3),
+    "retention": range(100, 160, 2),
+    "kept originals go": range(62, 160, 4),
+}
+
+
+@pytest.fixture
+def reaper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reaper]:
+    """Every step can be the last; what the many lives log is not worth keeping."""
+    logging.disable()
+    yield Reaper(monkeypatch)
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """Nothing here has to outlive the machine, and memory is faster."""
+    with folder_in_memory() as folder:
+        yield folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_death_at_any_step_loses_and_repeats_nothing(
+    base: Path, reaper: Reaper, scenario: Scenario
+) -> None:
+    """Whatever was being done, and again whatever is being done about it."""
+    seconds = int(scenario.name in WITH_SECONDS)
+    stories = die_everywhere(scenario, base, reaper, seconds=seconds)
+    deaths = Counter(story.deaths for story in stories)
+
+    assert deaths[1] > 50, "too few steps to prove anything"
+    assert deaths[2] >= 0.9 * deaths[1] * seconds
+
+
+def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Reaper) -> None:
+    """The list comes from the modules themselves: a new one needs a scenario that meets it."""
+    met: set[str] = set()
+    for number, scenario in enumerate(SCENARIOS):
+        for first in (0, 15, 40, 60, 95, *LATE.get(scenario.name, ())):
+            lives(scenario, base / f"{number}-{first}", reaper, [first])
+            met |= {name for call in reaper.calls for name in call.within}
+
+    assert {"store.claim", "files.settle_name", "ledger.add"} <= mutating()
+    assert mutating() - met - HARMLESS == set()
+
+
+def mutating() -> set[str]:
+    """Functions of the modules below that change the disk, or call one that does."""
+    calls = {
+        f"{module.__name__.removeprefix('daemon.')}.{node.name}": called_in(node)
+        for module in (store, publication, deletion, files, ledger, database)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.FunctionDef)
+    }
+    changing = {name for name, called in calls.items() if called & CHANGING}
+    while (
+        more := {
+            name
+            for name, called in calls.items()
+            if called & {one.partition(".")[2] for one in changing}
+        }
+        - changing
+    ):
+        changing |= more
+    return changing
+
+
+def called_in(function: ast.FunctionDef) -> set[str]:
+    """The names of everything that a function calls; `open` only if it opens for writing."""
+    called = set()
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        name = node.func.id if isinstance(node.func, ast.Name) else name
+        is_reading = name == "open" and "w" not in ast.unparse(node).partition("(")[2]
+        called |= set() if is_reading or is_call_on_text(node) else {name}
+    return called
+
+
+def is_call_on_text(node: ast.Call) -> bool:
+    """`replace` of a dataclass and of a text are not those of a file."""
+    return ast.unparse(node.func) == "replace" or ast.unparse(node.func).endswith("name.replace")

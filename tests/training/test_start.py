@@ -1,0 +1,92 @@
+"""What a recipe starts from, and the precision it trains in."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cvunet import weights
+from cvunet.errors import TrainingError
+from cvunet.inference import matting
+from cvunet.network.network import CVUNet, NetworkConfig
+from cvunet.training import __main__ as program
+from cvunet.training import backbone, precision, recipe, shards
+from cvunet.training.recipe import Start
+from tests.training import training_kit
+
+SMALL = {"width": 0.35, "aspp_channels": 16, "decoder_channels": (16, 8, 8, 8)}
+TRUNK = NetworkConfig(**SMALL)  # type: ignore[arg-type]
+REFINED = NetworkConfig(**SMALL, trunk_scale=0.625, refine_channels=8)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """Weights of a plain trunk, with their manifest."""
+    torch.manual_seed(3)
+    path = tmp_path / "old.pth"
+    digest = weights.save(path, CVUNet(TRUNK), config=TRUNK, provenance={})
+    weights.record(tmp_path / "manifest.yaml", path.name, digest, path.stat().st_size)
+    return path
+
+
+def test_a_refined_network_goes_on_from_its_trunks_weights(released: Path) -> None:
+    """Whatever the refinement's own numbers, its first answer is the trunk's."""
+    chosen = training_kit.recipe(
+        network=REFINED, start=Start(str(released), shards.sha256(released))
+    )
+
+    model = program.start(chosen, released.parent)
+
+    for name, tensor in weights.load(released).state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor)
+    assert model.refine is not None
+    assert float(model.refine.head.weight.detach().abs().max()) == 0
+
+
+def test_another_file_than_the_recipes_is_refused(released: Path) -> None:
+    """A recipe says exactly what it starts from."""
+    with pytest.raises(TrainingError, match="the recipe starts from 0000"):
+        backbone.take_over(CVUNet(TRUNK), released, sha256="0000")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"aspp_channels": 8}, {"width": 0.5}], ids=["narrower", "wider"]
+)
+def test_weights_of_another_network_are_refused(released: Path, changes: dict[str, int]) -> None:
+    """Its first misfit is named."""
+    other = CVUNet(NetworkConfig(**(SMALL | changes)))  # type: ignore[arg-type]
+
+    with pytest.raises(TrainingError, match="does not fit the recipe's network"):
+        backbone.take_over(other, released, sha256=shards.sha256(released))
+
+
+def test_weights_with_a_refinement_do_not_become_a_trunk(released: Path) -> None:
+    """What the recipe's network has no place for is not thrown away silently."""
+    file = released.with_name("refined.pth")
+    digest = weights.save(file, CVUNet(REFINED), config=REFINED, provenance={})
+    weights.record(released.with_name("manifest.yaml"), file.name, digest, file.stat().st_size)
+
+    with pytest.raises(TrainingError, match=r"refine\.narrow"):
+        backbone.take_over(CVUNet(TRUNK), file, sha256=digest)
+
+
+def test_every_shipped_recipe_starts_from_a_file_that_is_shipped() -> None:
+    """Or from the encoder alone."""
+    root = Path(__file__).parents[2]
+    for path in (root / "models/recipes").glob("*.yaml"):
+        begin = recipe.load(path).start
+        if begin is not None:
+            assert shards.sha256(root / begin.file) == begin.sha256, path
+
+
+@pytest.mark.parametrize("chosen", [torch.float32, torch.bfloat16])
+def test_training_is_mixed_only_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, chosen: torch.dtype
+) -> None:
+    """A CPU that emulates bfloat16 trains in float32."""
+    monkeypatch.setattr(matting, "choose_precision", lambda *_: chosen)
+
+    with precision.autocast(torch.device("cpu")):
+        product = torch.zeros(2, 2) @ torch.zeros(2, 2)
+
+    assert product.dtype == chosen

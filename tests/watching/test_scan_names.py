@@ -1,0 +1,69 @@
+"""Names of what is not, or not yet, a picture."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.watching.scan import has_ignored_part, is_ignored
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".hidden.jpg",
+        ".cvunetd",
+        ".DS_Store",
+        "._cat.jpg",
+        ".~lock.cat.odt#",
+        ".nfs0000000012345678",
+        ".fuse_hidden0001",
+        ".syncthing.cat.jpg.tmp",
+        ".stfolder",
+        "cat.jpg~",
+        "~$cat.docx",
+        "cat.jpg.part",
+        "CAT.JPG.PART",
+        "cat.jpg.partial",
+        "cat.jpg.crdownload",
+        "cat.tmp",
+        "cat.temp",
+        "cat.jpg.download",
+        "cat.jpg.filepart",
+        "cat.jpg.!ut",
+        "cat.jpg.!qB",
+        "cat.jpg.tacitpart",
+        "cat.swp",
+        "cat.lock",
+        "Thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "@eaDir",
+        "#recycle",
+        "$RECYCLE.BIN",
+        "lost+found",
+        "__MACOSX",
+        ".line\nbreak",
+        "line\nbreak.tmp",
+    ],
+)
+def test_ignored_name(name: str):
+    """What other programs use for what is not, or not yet, a picture."""
+    assert is_ignored(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cat.jpg", "cat", "cat.part.jpg", "a~b.jpg", "$cat.jpg", "tmp", "part", "thumbs.db.jpg", "["],
+)
+def test_wanted_name(name: str):
+    """Whether it is a picture, only decoding tells."""
+    assert not is_ignored(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("a/b.jpg", False), (".a/b.jpg", True), ("a/@eaDir/b.jpg", True), ("a/b.tmp", True)],
+)
+def test_one_ignored_part_is_enough(path: str, expected: bool):
+    """An event from inside a hidden folder is about a hidden file."""
+    assert expected is has_ignored_part(Path(path))

@@ -1,0 +1,97 @@
+"""What watchdog's events and private names mean to us; run against every version we allow."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+)
+
+from daemon.jobs import Hint, HotFolder
+from daemon.messages import Message, Seen
+from daemon.watching.watch import Handler, OverflowListener, Watcher
+from tests.samples import make_folder
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (FileCreatedEvent("/hot/a"), Seen("hot", Path("/hot/a"), Hint.CREATED)),
+        (FileClosedEvent("/hot/a"), Seen("hot", Path("/hot/a"), Hint.CLOSED)),
+        (FileMovedEvent("/hot/a", "/hot/b"), Seen("hot", Path("/hot/b"), Hint.MOVED)),
+        (FileMovedEvent("", "/hot/b"), Seen("hot", Path("/hot/b"), Hint.MOVED)),
+        (DirCreatedEvent("/hot/d"), Seen("hot", Path("/hot/d"), Hint.FOLDER)),
+        (DirMovedEvent("/hot/d", "/hot/e"), Seen("hot", Path("/hot/e"), Hint.FOLDER)),
+        (FileMovedEvent("/hot/a", ""), None),  # our own claim, where its folder has no watch
+        (DirMovedEvent("/hot/d", ""), None),
+    ],
+)
+def test_event_becomes_a_hint(event: FileSystemEvent, expected: Seen | None) -> None:
+    """What was renamed counts under its new name; what has left the folder, not at all."""
+    told: list[Message] = []
+    Handler("hot", told.append).dispatch(event)
+
+    assert told == ([] if expected is None else [expected])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> HotFolder:
+    """A hot folder with two sub-folders and one that is ignored."""
+    folder = make_folder(tmp_path)
+    for name in ("a", "a/b", ".hidden"):
+        (folder.path / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def watcher() -> Iterator[Watcher]:
+    """A watcher whose messages nobody reads."""
+    watcher = Watcher(lambda message: None)
+    watcher.start()
+    yield watcher
+    watcher.stop()
+
+
+def test_folders_that_have_a_watch(folder: HotFolder, watcher: Watcher) -> None:
+    """The library's private names still tell them: none is missing once the folder is watched."""
+    before = watcher.missing(folder)
+    watcher.add(folder)
+
+    assert before == {folder.path, folder.path / "a", folder.path / "a/b"}
+    assert watcher.missing(folder) == set()
+    assert not watcher.is_deaf(folder)
+
+
+def test_folder_that_is_watched_no_more(folder: HotFolder, watcher: Watcher) -> None:
+    """It may be watched again."""
+    watcher.add(folder)
+    watcher.remove(folder)
+    deaf = watcher.is_deaf(folder)
+    watcher.add(folder)
+
+    assert (deaf, watcher.is_deaf(folder)) == (True, False)
+
+
+def test_complaint_of_a_stopping_thread_is_no_loss() -> None:
+    """Else each watch that is set anew would bring a needless sweep of everything."""
+    told: list[str] = []
+    listener = OverflowListener(told.append)
+    for text in (
+        "InotifyEmitter.queue_events() called when the thread is inactive",
+        "Inotify queue overflowed; filesystem events were lost",
+    ):
+        listener.emit(listener_record(text))
+
+    assert told == ["Inotify queue overflowed; filesystem events were lost"]
+
+
+def listener_record(text: str) -> logging.LogRecord:
+    """A line of watchdog's log."""
+    return logging.LogRecord("watchdog.observers.inotify", logging.ERROR, "", 0, text, None, None)

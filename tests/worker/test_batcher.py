@@ -1,0 +1,111 @@
+"""Batches, and how large they may be."""
+
+import time
+from threading import Timer
+
+import pytest
+
+from daemon.worker.batcher import CALM_BATCHES, Allowance, Batcher, warm_sizes
+
+WAIT_S = 5.0  # far more than needed: only a failing test waits that long
+
+
+def batcher(*items: str, max_wait_s: float = 0.0, is_more_coming: bool = False) -> Batcher[str]:
+    made: Batcher[str] = Batcher(max_wait_s, is_more_coming=lambda: is_more_coming)
+    for item in items:
+        made.put(item)
+    return made
+
+
+def test_what_is_there_goes_together():
+    """In order, up to the most."""
+    batches = batcher("a", "b", "c")
+
+    assert (batches.take(2), batches.take(2), len(batches)) == (["a", "b"], ["c"], 0)
+
+
+def test_nobody_is_waited_for_when_nobody_comes():
+    """A picture alone is as fast as without batches."""
+    began = time.monotonic()
+
+    assert batcher("a", max_wait_s=WAIT_S).take(8) == ["a"]
+    assert time.monotonic() - began < WAIT_S / 2
+
+
+def test_those_on_their_way_are_waited_for():
+    """As long as the first may wait."""
+    batches = batcher("a", max_wait_s=WAIT_S, is_more_coming=True)
+    late = Timer(0.05, batches.put, ("b",))
+    late.start()
+    batch = batches.take(2)
+    late.join()
+
+    assert batch == ["a", "b"]
+
+
+def test_wait_has_an_end():
+    """However slowly the others come."""
+    assert batcher("a", max_wait_s=0.01, is_more_coming=True).take(2) == ["a"]
+
+
+def test_end_comes_behind_everything():
+    """And reaches every thread once."""
+    batches = batcher("a", "b")
+    batches.end()
+    batches.end()
+
+    assert [batches.take(8), batches.take(8), batches.take(8)] == [["a", "b"], [], []]
+
+
+def test_want_of_memory_halves():
+    """What failed is what counts, also below what is allowed; one picture is always tried."""
+    allowance = Allowance(8)
+    sizes = []
+    for failed in (8, 4, 2, 1):
+        allowance.lower(failed)
+        sizes.append(allowance.size)
+
+    assert sizes == [4, 2, 1, 1]
+
+
+def test_late_failure_of_a_large_batch_allows_no_more():
+    """Half of what failed may be more than what is allowed by now."""
+    allowance = Allowance(32)
+    allowance.lower(4)
+    allowance.lower(32)
+
+    assert allowance.size == 2
+
+
+def test_calm_allows_more_again():
+    """Slowly, by full batches only, and never beyond the most."""
+    allowance = Allowance(8)
+    allowance.lower(8)
+    sizes = []
+    for pictures in (3, 4, 4, 8, 8, 8):
+        for _ in range(CALM_BATCHES // 2):
+            allowance.passed(pictures)
+        sizes.append(allowance.size)
+
+    assert sizes == [4, 4, 8, 8, 8, 8]
+
+
+def test_failure_ends_calm():
+    """It begins anew."""
+    allowance = Allowance(8)
+    allowance.lower(8)
+    for _ in range(CALM_BATCHES - 1):
+        allowance.passed(4)
+    allowance.lower(4)
+    for _ in range(CALM_BATCHES - 1):
+        allowance.passed(2)
+
+    assert allowance.size == 2
+
+
+@pytest.mark.parametrize(
+    ("most", "sizes"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
+)
+def test_all_sizes_are_warmed(most: int, sizes: list[int]):
+    """Powers of two, and the most."""
+    assert warm_sizes(most) == sizes

@@ -1,0 +1,153 @@
+"""Numbers that threads share."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+
+from daemon.worker.gauges import BUCKETS_S, Budget, Counter, Timings, timed
+
+WAIT_S = 5.0  # far more than needed: only a failing test waits that long
+BRIEF_S = 0.05
+
+
+def taking(budget: Budget, cost: int) -> tuple[Thread, Event]:
+    """A thread that takes from a budget, and the sign that it has got in."""
+    inside = Event()
+
+    def take() -> None:
+        budget.take(cost)
+        inside.set()
+
+    thread = Thread(target=take)
+    thread.start()
+    return thread, inside
+
+
+def test_room_is_taken_at_once():
+    """Up to the limit, and the answer is what to give back."""
+    budget = Budget(100)
+
+    assert (budget.take(60), budget.take(40), budget.taken) == (60, 40, 100)
+
+
+def test_what_lies_free_is_bounded_behind_each_picture():
+    """By an eighth of the limit; one that cost nothing leaves nothing."""
+    told: list[int] = []
+    budget = Budget(800, told.append)
+    budget.give(budget.take(300))
+    budget.give(0)
+
+    assert told == [100]
+
+
+def test_nothing_lies_free_beside_a_large_picture():
+    """More than half of the limit: both together could be more than all of it."""
+    told: list[int] = []
+    budget = Budget(800, told.append)
+    budget.take(401)
+
+    assert told == [0]
+
+
+def test_full_budget_lets_nobody_in():
+    """Not even a small picture, until there is room."""
+    budget = Budget(100)
+    budget.take(100)
+    thread, inside = taking(budget, 1)
+    was_inside = inside.wait(BRIEF_S)
+    budget.give(100)
+    thread.join(WAIT_S)
+
+    assert (was_inside, inside.is_set()) == (False, True)
+    assert budget.taken == 1
+
+
+def test_given_room_lets_all_in_that_fit():
+    """Two that wait are both woken."""
+    budget = Budget(100)
+    budget.take(100)
+    waiting = [taking(budget, 50) for _ in range(2)]
+    budget.give(100)
+    for thread, _ in waiting:
+        thread.join(WAIT_S)
+
+    assert budget.taken == 100
+    assert all(inside.is_set() for _, inside in waiting)
+
+
+def test_too_large_picture_is_let_in_alone():
+    """Else it would wait for ever."""
+    budget = Budget(100)
+
+    assert budget.take(500) == 500
+
+
+def test_too_large_picture_waits_until_it_is_alone():
+    """Not beside others."""
+    budget = Budget(100)
+    budget.take(1)
+    thread, inside = taking(budget, 500)
+    was_inside = inside.wait(BRIEF_S)
+    budget.give(1)
+    thread.join(WAIT_S)
+
+    assert (was_inside, budget.taken) == (False, 500)
+
+
+def test_nothing_to_give_back():
+    """A picture that was never let in."""
+    budget = Budget(100)
+    budget.give(0)
+
+    assert budget.taken == 0
+
+
+def test_time_of_a_stage_is_written_down():
+    """In seconds, beside what is there already."""
+    seconds = {"decode": 1.0}
+    with timed(seconds, "encode"):
+        pass
+
+    assert seconds.keys() == {"decode", "encode"}
+    assert 0 <= seconds["encode"] < WAIT_S
+
+
+def test_counter_loses_nothing():
+    """Many threads at once."""
+    counter = Counter()
+
+    def add(amount: int) -> None:
+        for _ in range(1000):
+            counter.add(amount)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, [1, 2, 3, -1] * 2))
+
+    assert counter.value == 10_000
+
+
+def test_histogram_counts_each_time_once():
+    """A time that equals a bound belongs to it, as Prometheus has it; a long one to the last."""
+    timings = Timings()
+    for seconds in (0.001, BUCKETS_S[0], 0.02, 1e6):
+        timings.add(seconds)
+    histogram = timings.histogram
+
+    assert (histogram.counts[0], histogram.counts[1], histogram.counts[-1]) == (2, 1, 1)
+    assert (histogram.total, histogram.sum_s) == (4, 1e6 + 0.031)
+
+
+def test_histogram_of_a_clock_that_was_set_back():
+    """A time below nothing counts as none: sums must not fall."""
+    timings = Timings()
+    timings.add(-3600.0)
+
+    assert (timings.histogram.counts[0], timings.histogram.sum_s) == (1, 0.0)
+
+
+def test_histogram_does_not_grow():
+    """Other threads read it."""
+    timings = Timings()
+    before = timings.histogram
+    timings.add(1.0)
+
+    assert before.total == 0

@@ -1,0 +1,35 @@
+"""How the engine in this process is put together."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.worker import allocator
+from daemon.worker.engines import local
+from daemon.worker.engines.local import EngineSettings, open_engine
+
+
+def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The budget of pictures in work gives back what lies free, or memory creeps up for hours."""
+    looks: list[int] = []
+    monkeypatch.setattr(allocator, "keep_blocks", lambda: True)  # this process outlives the test
+    monkeypatch.setattr(allocator.Hoard, "bound", lambda self, free_bytes: looks.append(free_bytes))
+    monkeypatch.setattr(local, "open_predictors", lambda *_, **__: [])
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"of no network")
+    settings = EngineSettings(
+        weights=weights,
+        devices=("cpu",),
+        precision="float32",
+        input_size=512,
+        is_mirrored=False,
+        max_batch=1,
+        max_wait_s=0.0,
+        memory_bytes=8 * 10**9,
+        colours="fast",
+    )
+    worker = open_engine(settings, lambda step: None)
+    worker.budget.give(worker.budget.take(100))
+    worker.close()
+
+    assert looks == [10**9]

@@ -1,0 +1,148 @@
+"""A model thread's place: warm-up, and what its device's failures mean."""
+
+import logging
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cvunet import errors as cvunet_errors
+from cvunet.errors import CvunetError, DeviceMemoryError
+from daemon.errors import Blame, DeviceError, blame
+from daemon.jobs import Failed
+from daemon.worker.batcher import Allowance
+from daemon.worker.engines.local import pools
+from daemon.worker.gauges import Limits
+from daemon.worker.predictors import MOST_MISSES, Station, warm
+from daemon.worker.worker import Worker
+from tests.worker.test_worker_batch import Choosy, task
+
+__all__ = ["task"]
+
+
+class Card:
+    """Stands for a predictor on a card with room for so many pictures."""
+
+    device = SimpleNamespace(type="cuda")
+
+    def __init__(self, room: int, error: type[CvunetError] = DeviceMemoryError) -> None:
+        self.room = room
+        self.error = error
+        self.warmed: list[int] = []
+
+    def warm(self, batch_sizes: Sequence[int]) -> None:
+        """`error` for more than fits."""
+        self.warmed += batch_sizes
+        if max(batch_sizes) > self.room:
+            raise self.error("too little memory for this batch")
+
+
+def station(card: Card, most: int) -> Station:
+    anything: Any = card  # Any: only what a station asks of a predictor
+    return Station(anything, Allowance(most))
+
+
+def test_largest_batch_is_warmed_first():
+    """Each size once for each predictor, told before it begins."""
+    card, told = Card(8), list[str]()
+    warm([station(card, 8), station(card, 8)], told.append)
+
+    assert card.warmed == [8, 4, 2, 1]
+    assert [step.rpartition(" ")[2] for step in told] == ["8", "4", "2", "1"]
+
+
+def test_batch_too_large_for_the_card_is_told_and_left(caplog: pytest.LogCaptureFixture):
+    """The start goes on; what fits is where batches begin."""
+    card = Card(2)
+    place = station(card, 8)
+    with caplog.at_level(logging.WARNING):
+        warm([place], lambda step: None)
+
+    assert card.warmed == [8, 4, 2, 1]
+    assert (place.allowance.size, place.allowance.most) == (2, 8)
+    assert [record.args for record in caplog.records if record.args] == [
+        (8, "too little memory for this batch"),
+        (4, "too little memory for this batch"),
+    ]
+
+
+def test_card_without_room_for_one_picture_ends_the_start():
+    """Another process has it: a restart may help, a rejected picture does not."""
+    with pytest.raises(DeviceError, match="no memory for a single picture"):
+        warm([station(Card(0), 4)], lambda step: None)
+
+
+def test_card_that_dies_in_the_warm_up_ends_the_start():
+    """As it would in the midst of work."""
+    with pytest.raises(DeviceError, match="too little"):
+        warm([station(Card(0, cvunet_errors.DeviceError), 4)], lambda step: None)
+
+
+def test_failure_after_failure_is_the_devices():
+    """Of single pictures, without one that passes in between."""
+    place = station(Card(8), 8)
+    problems: list[Exception] = [DeviceMemoryError("out of memory"), RuntimeError("no algorithm")]
+    judged = [place.judged(problems[index % 2], 1) for index in range(MOST_MISSES)]
+
+    assert judged[:-1] == [problems[index % 2] for index in range(MOST_MISSES - 1)]
+    assert blame(judged[-1]) is Blame.DEVICE
+    assert "fails picture after picture" in str(judged[-1])
+
+
+def test_answer_in_between_excuses_the_device():
+    """Nor do larger batches count, which are halved."""
+    place = station(Card(8), 8)
+    for _ in range(3 * MOST_MISSES):
+        assert isinstance(place.judged(RuntimeError("no algorithm"), 2), RuntimeError)
+        assert isinstance(place.judged(RuntimeError("no algorithm"), 1), RuntimeError)
+        place.passed(1)
+
+    assert place.misses == 0
+
+
+def test_pictures_own_failures_are_not_the_devices():
+    """Whatever is wrong with them, the device has answered."""
+    place = station(Card(8), 8)
+    for _ in range(3 * MOST_MISSES):
+        assert isinstance(place.judged(CvunetError("not a number"), 1), CvunetError)
+
+    assert place.misses == 0
+
+
+class Full(Choosy):
+    """A card that another process has filled."""
+
+    def predict(self, batch: Any) -> Any:
+        """Never enough."""
+        raise DeviceMemoryError("out of memory")
+
+
+def test_full_card_rejects_no_pictures_for_long(task: Any):
+    """The first may be to blame, the rest are given back and the process ends."""
+    card: Any = Full()
+    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
+    worker = Worker([card], limits)
+    outcomes = [worker.submit(task(level)).result(30) for level in range(1, MOST_MISSES + 2)]
+    worker.close()
+
+    assert all(isinstance(outcome, Failed) for outcome in outcomes)
+    blames = [outcome.blame for outcome in outcomes if isinstance(outcome, Failed)]
+    assert blames == [Blame.UNKNOWN] * (MOST_MISSES - 1) + [Blame.DEVICE] * 2
+
+
+@pytest.mark.parametrize(
+    ("cores", "has_cards", "expected"),
+    [
+        (1, False, (1, 1)),
+        (2, False, (2, 2)),
+        (16, False, (9, 9)),
+        (64, False, (9, 9)),
+        (1, True, (1, 1)),
+        (16, True, (5, 16)),
+        (64, True, (5, 32)),
+    ],
+)
+def test_cores_are_shared_between_pools(cores: int, has_cards: bool, expected: tuple[int, int]):
+    """Without the network on them most of their time is finishing."""
+    assert pools(cores, has_cards=has_cards) == expected
