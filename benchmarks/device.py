@@ -186,14 +186,14 @@ def alone(predictor: Predictor, size: int, times: int = 50) -> float | None:
     passes = predictor.passes
     if passes is None or passes.recorder is None:
         return None
-    lanes, look = passes.lanes, passes.ready[size]
+    streams, look = passes.streams, passes.ready[size]
     pixels = passes.slots[0].pixels.there[:size]
-    with torch.inference_mode(), lanes.current(), lanes.on(lanes.compute):
-        lanes.synchronize()
+    with torch.inference_mode(), streams.current(), streams.on(streams.compute):
+        streams.synchronize()
         began = time.perf_counter()
         for _ in range(times):
             look(pixels)
-        lanes.synchronize()
+        streams.synchronize()
     return (time.perf_counter() - began) / times
 
 

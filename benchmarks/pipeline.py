@@ -128,7 +128,7 @@ def pools(
     """Of decoding, network and finishing."""
     threads = {
         "decode": worker.limits.decoders,
-        "network": len(worker.stations),
+        "network": len(worker.model_threads),
         "finish": worker.limits.finishers,
     }
     for name, does in STAGES.items():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cvunet.inference.transfers import Lanes
+from cvunet.inference.transfers import Streams
 
 Look = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Pictures BxSxSx3 uint8 to alphas BxSxS float32 and whether each is finite B, on the device."""
@@ -37,8 +37,8 @@ class Recorded:
 class Recorder:
     """Records passes that never run at the same time, so that all can share their memory."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self.lanes = lanes
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
         self.renew()
 
     def renew(self) -> None:
@@ -51,8 +51,8 @@ class Recorder:
         Large ones should come first, for small ones fit into what those have taken.
         """
         # Warm-ups in the very stream that is recorded: handles of libraries belong to streams.
-        with self.lanes.on(self.lanes.compute):
-            pixels = torch.zeros(shape, dtype=torch.uint8, device=self.lanes.device)
+        with self.streams.on(self.streams.compute):
+            pixels = torch.zeros(shape, dtype=torch.uint8, device=self.streams.device)
             with torch.inference_mode():
                 for _ in range(WARM_UPS):
                     look(pixels)
@@ -64,7 +64,7 @@ class Recorder:
                 torch.cuda.graph(
                     graph,
                     pool=self.pool,
-                    stream=self.lanes.compute,
+                    stream=self.streams.compute,
                     capture_error_mode="thread_local",
                 ),
                 torch.inference_mode(),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cvunet.inference import torch_errors
 from cvunet.inference.cuda_graphs import Look, Recorder
-from cvunet.inference.transfers import Lanes, Slot
+from cvunet.inference.transfers import Slot, Streams
 from cvunet.pictures.bit_depth import Bytes
 
 logger = logging.getLogger(__name__)
@@ -44,11 +44,13 @@ class Answers:
 class Passes:
     """One device's passes; from several threads they come one after another."""
 
-    def __init__(self, look: Look, *, side: int, lanes: Lanes, recorder: Records | None) -> None:
+    def __init__(
+        self, look: Look, *, side: int, streams: Streams, recorder: Records | None
+    ) -> None:
         """Pictures have ``side`` pixels; without ``recorder`` passes are launched step by step."""
         self.look = look
         self.side = side
-        self.lanes = lanes
+        self.streams = streams
         self.recorder = recorder
         self.sizes: tuple[int, ...] = ()
         self.ready: dict[int, Look] = {}
@@ -58,9 +60,9 @@ class Passes:
     @classmethod
     def on(cls, device: torch.device, look: Look, *, side: int) -> Self:
         """On a CUDA device, recorded."""
-        lanes = Lanes(device)
-        with lanes.current():
-            return cls(look, side=side, lanes=lanes, recorder=Recorder(lanes))
+        streams = Streams(device)
+        with streams.current():
+            return cls(look, side=side, streams=streams, recorder=Recorder(streams))
 
     def allow(self, size: int) -> None:
         """Passes may have this size from now on; it is recorded when it is first needed."""
@@ -74,7 +76,7 @@ class Passes:
         """
         answers = Answers(len(batch), self.side)
         parts = split(len(batch), self.sizes)
-        with self.lock, self.lanes.current():
+        with self.lock, self.streams.current():
             looks = {size: self.look_for(size) for _, size in parts}
             self.provide(parts)
             with torch.inference_mode():
@@ -91,23 +93,23 @@ class Passes:
 
     def begin(self, slot: Slot, batch: Sequence[Bytes], size: int, look: Look) -> None:
         """Launch one pass; rows beyond the batch hold whatever came before, unread."""
-        count, lanes = len(batch), self.lanes
+        count, streams = len(batch), self.streams
         np.stack(batch, out=slot.pixels.here[:count].numpy())
-        with lanes.on(lanes.up):
+        with streams.on(streams.up):
             slot.pixels.send(count)
-            slot.uploaded.record(lanes.up)
-        with lanes.on(lanes.compute):
-            lanes.compute.wait_event(slot.uploaded)
+            slot.uploaded.record(streams.up)
+        with streams.on(streams.compute):
+            streams.compute.wait_event(slot.uploaded)
             alphas, is_finite = look(slot.pixels.there[:size])
             # The next pass of this size writes over its answers.
             slot.alphas.there[:count].copy_(alphas[:count])
             slot.is_finite.there[:count].copy_(is_finite[:count])
-            slot.computed.record(lanes.compute)
-        with lanes.on(lanes.down):
-            lanes.down.wait_event(slot.computed)
+            slot.computed.record(streams.compute)
+        with streams.on(streams.down):
+            streams.down.wait_event(slot.computed)
             slot.alphas.fetch(count)
             slot.is_finite.fetch(count)
-            slot.downloaded.record(lanes.down)
+            slot.downloaded.record(streams.down)
 
     def end(self, slot: Slot, rows: slice, answers: Answers) -> None:
         """Wait for one pass; its slot is free afterwards."""
@@ -123,9 +125,9 @@ class Passes:
             self.slots = []
         while len(self.slots) < min(SLOTS, len(parts)):
             largest = max(rows, *(slot.rows for slot in self.slots), 0)
-            self.slots.append(Slot(largest, self.side, self.lanes))
+            self.slots.append(Slot(largest, self.side, self.streams))
             # What had this memory before may still be at work in another stream.
-            self.lanes.synchronize()
+            self.streams.synchronize()
 
     def look_for(self, size: int) -> Look:
         """The pass of that size: recorded if it is an allowed one."""
@@ -147,11 +149,11 @@ class Passes:
         self.recorder.renew()
         if is_want:
             raise torch.OutOfMemoryError(f"out of memory recording a pass of {size}: {text}")
-        self.lanes.synchronize()  # one that has died answers with its own error
+        self.streams.synchronize()  # one that has died answers with its own error
         self.recorder = None
         logger.warning(
             "no CUDA graphs on %s (%s): its passes are launched step by step, which is slower",
-            self.lanes.device,
+            self.streams.device,
             text,
         )
         return self.look
@@ -161,14 +163,14 @@ class Passes:
 
         Sizes stay allowed. One that was dropped is recorded anew when it is needed again.
         """
-        with self.lock, self.lanes.current():
-            self.lanes.synchronize()
+        with self.lock, self.streams.current():
+            self.streams.synchronize()
             limit = min((pictures, *self.sizes[-1:]))
             self.ready = {size: look for size, look in self.ready.items() if size < limit}
             self.slots = []
             if self.recorder is not None:
                 self.recorder.renew()
-            self.lanes.give_back()
+            self.streams.give_back()
 
 
 def split(count: int, sizes: Sequence[int]) -> list[tuple[slice, int]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Lanes:
+class Streams:
     """Three streams of one device: pictures up, passes, answers down.
 
     Each keeps its order, and all go on at once. On a CPU, where torch has streams in name only,
@@ -59,13 +59,13 @@ class Lanes:
             torch.cuda.empty_cache()
 
 
-class Ferry:
+class BufferPair:
     """Two buffers of one shape, here and on the device, with copies that nobody waits for."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, lanes: Lanes) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, streams: Streams) -> None:
         # Only from pinned memory does a copy go on beside other work.
-        self.here: Tensor = torch.empty(shape, dtype=dtype, pin_memory=lanes.has_memory)
-        self.there: Tensor = torch.empty(shape, dtype=dtype, device=lanes.device)
+        self.here: Tensor = torch.empty(shape, dtype=dtype, pin_memory=streams.has_memory)
+        self.there: Tensor = torch.empty(shape, dtype=dtype, device=streams.device)
 
     def send(self, rows: int) -> None:
         """The first rows to the device."""
@@ -79,10 +79,10 @@ class Ferry:
 class Slot:
     """Room for the pictures and answers of one pass under way."""
 
-    def __init__(self, rows: int, side: int, lanes: Lanes) -> None:
+    def __init__(self, rows: int, side: int, streams: Streams) -> None:
         """For ``rows`` pictures of ``side`` pixels, or fewer."""
         self.rows = rows
-        self.pixels = Ferry((rows, side, side, 3), torch.uint8, lanes)
-        self.alphas = Ferry((rows, side, side), torch.float32, lanes)
-        self.is_finite = Ferry((rows,), torch.bool, lanes)
-        self.uploaded, self.computed, self.downloaded = (lanes.event() for _ in range(3))
+        self.pixels = BufferPair((rows, side, side, 3), torch.uint8, streams)
+        self.alphas = BufferPair((rows, side, side), torch.float32, streams)
+        self.is_finite = BufferPair((rows,), torch.bool, streams)
+        self.uploaded, self.computed, self.downloaded = (streams.event() for _ in range(3))

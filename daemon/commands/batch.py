@@ -13,9 +13,9 @@ from daemon.config.schema import Config, Folder
 from daemon.disk import files
 from daemon.errors import InstallError
 from daemon.jobs import HotFolder
-from daemon.lifecycle.results import Results
-from daemon.service.assembly import assemble_batch, open_local
-from daemon.service.owned_folders import Workplace, locked
+from daemon.service.assembly import assemble_batch
+from daemon.service.local_engine import open_local
+from daemon.service.owned_folders import OwnedFolders, locked
 from daemon.service.service import Clocks, Service
 from daemon.watching import scan
 
@@ -47,7 +47,7 @@ def batch(
     start_logging("warning", config.log.format)
     folder = batch_folder(config, base, source, out)
     state = folder.output_root / BATCH_STATE
-    place = Workplace([folder], state=state, quarantine=state / "failed")
+    place = OwnedFolders([folder], state=state, quarantine=state / "failed")
     inbox = stoppable(on_signal)
     with locked(place) as place:
         engine = open_local(config, base)
@@ -56,7 +56,7 @@ def batch(
         )
         forget_changed(service)
         with_progress(service, folder)
-    for reason in service.shelf.standby.reasons.values():
+    for reason in service.parts.standby.reasons.values():
         logger.error("stopped: %s; mend that, then start again", reason)
     return service.undone()
 
@@ -67,20 +67,19 @@ def forget_changed(service: Service) -> None:
     What is left of a result goes first, so that the new one gets its names; what somebody has
     changed stays.
     """
-    shelf = service.shelf
-    results = Results(shelf)
-    for drop in shelf.records.open_drops():
-        for ending in shelf.records.endings(drop):
+    parts = service.parts
+    for drop in parts.records.open_drops():
+        for ending in parts.records.endings(drop):
             job = ending.job
             if job.reason or not all(files.exists(target) for _, target in job.outputs):
-                results.discard(job)
-                shelf.ledger.forget(job)
+                parts.results.discard(job)
+                parts.ledger.forget(job)
 
 
 def with_progress(service: Service, folder: HotFolder) -> None:
     """Run a batch under a progress bar with rate and time left."""
     total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
-    ready = service.shelf.records.counts().get(folder.name, {}).get("done", 0)
+    ready = service.parts.records.counts().get(folder.name, {}).get("done", 0)
     with tqdm(total=total, initial=min(ready, total), unit="picture") as bar:
 
         def show() -> None:

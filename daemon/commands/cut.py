@@ -13,7 +13,7 @@ from daemon.disk import files, publication, store
 from daemon.errors import InstallError, UsageError, describe
 from daemon.jobs import Failed, Outcome, Rendering, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
-from daemon.service.assembly import MEGA, open_local
+from daemon.service.local_engine import MEGA, open_local
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from daemon.commands.startup import OnSignal, StartLogging, prepare, stoppable, with_hooks
-from daemon.service.assembly import assemble, open_local
+from daemon.service.assembly import assemble
+from daemon.service.local_engine import open_local
 from daemon.service.owned_folders import locked
 from daemon.service.service import Clocks
 

@@ -4,13 +4,16 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.commands.reload import Rereading
+from daemon.commands.config_reader import ConfigReader
 from daemon.commands.startup import OnSignal, StartLogging, prepare, with_hooks
 from daemon.messages import Reload, Stop
 from daemon.reporting import notify
-from daemon.service.assembly import Supervision, answering_monitors, assemble, open_local
+from daemon.service.assembly import assemble
+from daemon.service.local_engine import open_local
+from daemon.service.monitors import answering_monitors
 from daemon.service.owned_folders import locked
 from daemon.service.service import Clocks, Inbox
+from daemon.service.supervision import Supervision
 
 
 def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
@@ -18,9 +21,11 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     config, base, place = prepare(config_path, start_logging)
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
-    supervision = supervised(Rereading(config_path, config, os.environ), with_hooks(config, base))
-    bulletin = supervision.bulletin
-    with locked(place) as place, answering_monitors(config, base, place, bulletin):
+    supervision = supervised(
+        ConfigReader(config_path, config, os.environ), with_hooks(config, base)
+    )
+    latest_snapshot = supervision.latest_snapshot
+    with locked(place) as place, answering_monitors(config, base, place, latest_snapshot):
         engine = open_local(config, base, on_step=supervision.notifier.loading)
         service = assemble(
             config,
@@ -35,7 +40,7 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     return 0
 
 
-def supervised(rereading: Rereading, others: Supervision) -> Supervision:
+def supervised(rereading: ConfigReader, others: Supervision) -> Supervision:
     """systemd, too, if it has started us."""
     send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
     return replace(

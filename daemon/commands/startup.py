@@ -6,11 +6,11 @@ from pathlib import Path
 
 from daemon.config import schema as configuration
 from daemon.config.schema import Config
-from daemon.hooks.loader import Register
+from daemon.hooks.loader import HookLoader
 from daemon.messages import Stop
-from daemon.service.assembly import Supervision
-from daemon.service.owned_folders import Workplace, workplace
+from daemon.service.owned_folders import OwnedFolders, owned_folders
 from daemon.service.service import Inbox
+from daemon.service.supervision import Supervision
 
 StartLogging = Callable[[str, str], None]
 OnSignal = Callable[..., None]  # of `cli.on_signal`
@@ -25,16 +25,16 @@ def stoppable(on_signal: OnSignal) -> Inbox:
 
 def prepare(
     config_path: Path | None, start_logging: StartLogging
-) -> tuple[Config, Path, Workplace]:
+) -> tuple[Config, Path, OwnedFolders]:
     """Configuration, its folder, and the folders it names, all checked."""
     config, base = configuration.load(config_path)
     start_logging(config.log.level, config.log.format)
-    return config, base, workplace(config, base)
+    return config, base, owned_folders(config, base)
 
 
 def with_hooks(config: Config, base: Path) -> Supervision:
     """Supervision by hooks alone; `InstallError` for one that cannot work."""
-    register = Register(base, os.environ)
+    register = HookLoader(base, os.environ)
     return Supervision(
         subscriptions=register.subscriptions(config.hooks), open_sender=register.open_sender
     )

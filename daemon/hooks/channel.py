@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from daemon.hooks.sending_thread import Courier
+from daemon.hooks.sending_thread import SendingThread
 from daemon.notices import Hook, HookState, Notice
 
 
@@ -12,8 +12,8 @@ class Channel:
     """Its courier, and how the two get on."""
 
     hook: Hook
-    courier: Courier
-    predecessor: Courier | None = None
+    sending_thread: SendingThread
+    predecessor: SendingThread | None = None
     """That of the hook as it was before a reload; it ends what it has begun."""
     in_flight: dict[int, Notice] = field(default_factory=dict)
     """Notices that the courier has."""

@@ -71,7 +71,7 @@ class CommandSender:
                 signal_group(process, signal.SIGKILL)
                 return Troubled(f"{printable(self.argv[0])} cannot be followed: {describe(error)}")
             payload = notice.payload.encode("utf-8", "backslashreplace")
-            with Talk(process, handle, payload) as talk:
+            with Conversation(process, handle, payload) as talk:
                 is_ended = self.attend(talk)
                 # Before the process is waited for: until then nobody else can get its number.
                 signal_group(process, signal.SIGKILL)
@@ -79,7 +79,7 @@ class CommandSender:
                 talk.read_rest()
         return self.judge(status, is_ended=is_ended, output=talk.text)
 
-    def attend(self, talk: "Talk") -> bool:
+    def attend(self, talk: "Conversation") -> bool:
         """Talk until the end; False where it did not end by itself."""
         deadline = self.monotonic() + self.timeout_s
         while not talk.has_ended:
@@ -90,7 +90,7 @@ class CommandSender:
             talk.turn(min(left_s, POLL_S))
         return True
 
-    def terminate(self, talk: "Talk") -> None:
+    def terminate(self, talk: "Conversation") -> None:
         """Ask it to end, and give it a moment."""
         signal_group(talk.process, signal.SIGTERM)
         deadline = self.monotonic() + GRACE_S
@@ -121,7 +121,7 @@ class CommandSender:
 
 
 @dataclass(slots=True)
-class Talk:
+class Conversation:
     """Both ends of a program's pipes, and its end, whichever comes next."""
 
     process: "subprocess.Popen[bytes]"
@@ -133,7 +133,7 @@ class Talk:
     """The end of what it has said, both streams."""
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
-    def __enter__(self) -> "Talk":
+    def __enter__(self) -> "Conversation":
         self.selector.register(self.handle, selectors.EVENT_READ, self.note_end)
         for stream in (self.stdin, self.stdout):
             os.set_blocking(stream.fileno(), False)

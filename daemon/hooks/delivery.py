@@ -13,7 +13,7 @@ from daemon import event_ids
 from daemon.errors import LedgerError
 from daemon.hooks.channel import Channel
 from daemon.hooks.outbox import Outbox
-from daemon.hooks.sending_thread import Courier
+from daemon.hooks.sending_thread import SendingThread
 from daemon.notices import (
     Accepted,
     Hook,
@@ -59,7 +59,7 @@ class Clocks(Protocol):
     def now(self) -> Callable[[], float]: ...
 
 
-class Herald:
+class HookDelivery:
     """Sequences outbox and couriers; one notice of a hook at a time, hooks side by side."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Herald:
         self.open_sender = open_sender
         self.jitter = jitter
         self.channels: dict[str, Channel] = {}
-        self.retired: list[Courier] = []
+        self.retired: list[SendingThread] = []
         """Of hooks that are gone or changed, and still telling."""
         self.replies: list[Told] = []
         self.change(outbox.subscriptions)
@@ -94,14 +94,16 @@ class Herald:
             if known is not None and known.hook == hook:
                 self.channels[hook.key] = old.pop(hook.key)
                 continue
-            fresh = Channel(hook, Courier(hook, self.open_sender(hook), self.put))
+            fresh = Channel(hook, SendingThread(hook, self.open_sender(hook), self.put))
             if known is not None:
-                fresh.counts, fresh.predecessor = known.counts, known.courier
+                fresh.counts, fresh.predecessor = known.counts, known.sending_thread
             self.channels[hook.key] = fresh
         for channel in old.values():
-            channel.courier.retire()
+            channel.sending_thread.retire()
         self.retired = [one for one in self.retired if one.is_busy]
-        self.retired += [channel.courier for channel in old.values() if channel.courier.is_busy]
+        self.retired += [
+            channel.sending_thread for channel in old.values() if channel.sending_thread.is_busy
+        ]
         self.outbox.subscriptions = subscriptions
         self.outbox.is_changed = True
 
@@ -221,7 +223,7 @@ class Herald:
         bag = [notice for notice in found if notice.id not in later][:BAG]
         if bag:
             channel.in_flight = {notice.id: notice for notice in bag}
-            channel.courier.go(bag)
+            channel.sending_thread.go(bag)
 
     # --- the end ----------------------------------------------------------------------------
 
@@ -259,9 +261,9 @@ class Herald:
 
     def stop(self) -> None:
         """End what is being told."""
-        stopped = [*self.retired, *(channel.courier for channel in self.channels.values())]
-        for courier in stopped:
-            courier.stop()
+        stopped = [*self.retired, *(channel.sending_thread for channel in self.channels.values())]
+        for sending_thread in stopped:
+            sending_thread.stop()
         deadline = time.monotonic() + JOIN_S  # of the threads, which know no other time
-        for courier in stopped:
-            courier.join(max(deadline - time.monotonic(), 0.0))
+        for sending_thread in stopped:
+            sending_thread.join(max(deadline - time.monotonic(), 0.0))

@@ -20,7 +20,7 @@ MISSING = (
 )
 
 
-class Register:
+class HookLoader:
     """Knows where paths start, and the environment that programs and credentials come from."""
 
     def __init__(

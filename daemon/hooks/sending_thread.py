@@ -10,7 +10,7 @@ from daemon.notices import Hook, Notice, Put, Reply, Sender, Told, Troubled
 logger = logging.getLogger(__name__)
 
 
-class Courier:
+class SendingThread:
     """Brings a few notices to a hook, one after the other; stops at the first trouble."""
 
     def __init__(self, hook: Hook, sender: Sender, put: Put) -> None:

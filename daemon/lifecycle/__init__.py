@@ -6,13 +6,25 @@ files (disk).
 
 #: What other packages may import; all else is private to this one.
 __all__ = [
+    "claim_recovery",
+    "closing",
+    "completion",
+    "counters",
     "delivery",
     "dispatcher",
     "drops",
+    "failures",
+    "folder_registry",
     "intake",
+    "job_recovery",
     "ledger_outage",
+    "leftovers",
     "naming",
+    "originals",
+    "placement",
     "recovery",
+    "rejection",
+    "requeue",
     "results",
     "standby",
 ]

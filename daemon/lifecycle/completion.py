@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from daemon.disk import files
 from daemon.errors import Blame, PictureError, blame, describe, printable
 from daemon.jobs import Done, Identity, Job, State
-from daemon.lifecycle.counters import Tally
-from daemon.lifecycle.intake import Shelf
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.lifecycle.closing import Closing, Made
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.originals import Originals
-from daemon.lifecycle.results import NameTaken, Results
+from daemon.lifecycle.results import Results
+from daemon.lifecycle.standby import Standby
 from daemon.log_fields import about, about_done
 
 logger = logging.getLogger(__name__)
@@ -30,7 +34,6 @@ class OriginalChanged(PictureError):
 
 
 Trouble = OSError | NameTaken | OriginalChanged
-Made = tuple[Job, Done | None]
 Stuck = tuple[Job, Trouble]
 
 
@@ -41,21 +44,27 @@ class Completion:
     all of them are closed by one commit more: a commit waits for the disk, however little it holds.
     """
 
-    def __init__(
+    def __init__(  # eight with the folders; the clock is for tests
         self,
-        shelf: Shelf,
+        folders: FolderRegistry,
         *,
+        ledger: Ledger,
+        records: Records,
+        standby: Standby,
         results: Results,
         originals: Originals,
-        tally: Tally,
+        closing: Closing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``clock`` measures how long results lie there that are not closed yet."""
-        self.shelf = shelf
-        self.clock = clock
+        self.folders = folders
+        self.ledger = ledger
+        self.records = records
+        self.standby = standby
         self.results = results
         self.originals = originals
-        self.tally = tally
+        self.closing = closing
+        self.clock = clock
         self.unarchived: dict[str, Done | None] = {}
         """Published, but the original has not been put beside it yet; None after a crash."""
         self.next_try = 0.0
@@ -64,7 +73,7 @@ class Completion:
         """All steps for several results; whose could not be done, and why."""
         noted: list[tuple[Job, Done]] = []
         stuck: list[Stuck] = []
-        with self.shelf.ledger.transaction():
+        with self.ledger.transaction():
             for job, done in made:
                 try:
                     ready = self.note(job, done, now=now)
@@ -75,7 +84,6 @@ class Completion:
                     noted.append((ready, done))
         for job, done in noted:
             tell_doubts(job, done)
-            self.tally.time(done)
         return stuck + self.publish(noted, now=now)
 
     def note(self, job: Job, done: Done, *, now: float) -> Job | None:
@@ -88,19 +96,19 @@ class Completion:
             if renewed is None:
                 return None
             job = renewed
-        return self.results.note(self.shelf.folders[job.folder], job, done)
+        return self.results.note(self.folders[job.folder], job, done)
 
     def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
         """Write down that the original has changed.
 
         None if that version has a job of its own: then this one goes, with its parts.
         """
-        if self.shelf.records.knows_version(current, job.source):
+        if self.records.knows_version(current, job.source):
             logger.info("a newer job has %s", printable(job.source), extra=about(job))
             self.results.remove_parts(job)
-            self.shelf.ledger.forget(job)
+            self.ledger.forget(job)
             return None
-        return self.shelf.ledger.note_version(job, current, now=now)
+        return self.ledger.note_version(job, current, now=now)
 
     def publish(self, noted: Iterable[Made], *, now: float) -> list[Stuck]:
         """Names for what has been noted, then its end; also after a crash."""
@@ -109,7 +117,7 @@ class Completion:
         began = self.clock()
         for job, done in noted:
             try:
-                published = self.results.publish(self.shelf.folders[job.folder], job)
+                published = self.results.publish(self.folders[job.folder], job)
             except (OSError, NameTaken) as error:
                 stuck.append((job, error))
             else:
@@ -129,22 +137,16 @@ class Completion:
             text = "%s is published, but its original could not be put away: %s; trying again"
             logger.error(text, printable(job.target), describe(error), extra=about(job))
             if blame(error) is Blame.MACHINE:
-                self.shelf.standby.enter(self.shelf.folders[job.folder], describe(error))
+                self.standby.enter(self.folders[job.folder], describe(error))
             return []
 
     def close(self, closing: Sequence[Made], *, now: float) -> None:
         """The rows of what is published and put away, in one commit."""
         if not closing:
             return
-        for job, _ in closing:
-            self.shelf.drops.touch(job.drop)  # also if only the commit's answer is lost
-        with self.shelf.ledger.transaction():
-            for job, _ in closing:
-                self.shelf.ledger.finish(job, now=now)
-                self.shelf.outbox.job_ended(job.id)
+        self.closing.finish(closing, now=now)
         for job, done in closing:
             del self.unarchived[job.id]
-            self.tally.count_done(job, now=now)
             logger.info("done %s", printable(job.target), extra=about_done(job, done))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
@@ -153,10 +155,10 @@ class Completion:
             return
         self.next_try = monotonic + UNARCHIVED_S
         for job_id in list(self.unarchived):
-            job = self.shelf.records.job(job_id)
+            job = self.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
                 del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
-            elif not self.shelf.standby.has(job.folder):  # else its log would fill, too
+            elif not self.standby.has(job.folder):  # else its log would fill, too
                 self.finish(job, now=now)
 
     def finish(self, job: Job, *, now: float) -> None:

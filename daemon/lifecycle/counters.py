@@ -16,7 +16,7 @@ class Verdict(Enum):
     DEFERRED = "deferred"  # may still be being written
 
 
-class Tally:
+class Counters:
     """Counts since the start; nothing else is remembered of a picture."""
 
     def __init__(self) -> None:
@@ -30,15 +30,12 @@ class Tally:
         """One more."""
         self.verdicts[job.folder, verdict] += 1
 
-    def time(self, done: Done) -> None:
-        """What the worker needed for a picture, stage by stage."""
-        for stage, seconds in done.seconds.items():
-            self.stages[stage].add(seconds)
-
-    def count_done(self, job: Job, *, now: float) -> None:
-        """One more, with the time that it took in all."""
+    def count_done(self, job: Job, done: Done | None, *, now: float) -> None:
+        """One more, with the time that it took in all, and in each stage if this life made it."""
         self.count(job, Verdict.DONE)
         self.pictures.add(now - job.added_at)
+        for stage, seconds in (done.seconds if done is not None else {}).items():
+            self.stages[stage].add(seconds)
 
     def of(self, folder: str) -> dict[str, int]:
         """The counts of one folder, zeros too: what is counted must be there from the start."""

@@ -1,6 +1,5 @@
 """From the queue to the engine: which job starts when, and where its result will lie."""
 
-import errno
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -9,8 +8,12 @@ from functools import partial
 from daemon.disk import files
 from daemon.errors import blame, describe
 from daemon.jobs import Failed, HotFolder, Job, Outcome, Task
-from daemon.lifecycle.intake import Shelf
-from daemon.lifecycle.results import NameTaken, check_clash
+from daemon.ledger.job_queue import JobQueue
+from daemon.ledger.ledger import Ledger
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.naming import NameTaken
+from daemon.lifecycle.placement import Placement
+from daemon.lifecycle.standby import Standby
 from daemon.messages import Ended, Message
 from daemon.worker.engines import Engine
 
@@ -18,12 +21,25 @@ from daemon.worker.engines import Engine
 class Dispatcher:
     """Keeps the engine busy."""
 
-    def __init__(
-        self, shelf: Shelf, engine: Engine, *, put: Callable[[Message], None], max_pixels: int
+    def __init__(  # eight: the queue's side, the engine's side, and the rows
+        self,
+        folders: FolderRegistry,
+        engine: Engine,
+        *,
+        ledger: Ledger,
+        queue: JobQueue,
+        standby: Standby,
+        placement: Placement,
+        put: Callable[[Message], None],
+        max_pixels: int,
     ) -> None:
         """``put`` takes messages from the engine's threads."""
-        self.shelf = shelf
+        self.folders = folders
         self.engine = engine
+        self.ledger = ledger
+        self.queue = queue
+        self.standby = standby
+        self.placement = placement
         self.put = put
         self.max_pixels = max_pixels
         self.running: dict[str, Job] = {}
@@ -33,7 +49,7 @@ class Dispatcher:
     @property
     def is_busy(self) -> bool:
         """Something is in the engine, or could be."""
-        return bool(self.running or self.suspect or any(self.shelf.queue.waiting_jobs()))
+        return bool(self.running or self.suspect or any(self.queue.waiting_jobs()))
 
     def dispatch(self, *, now: float) -> None:
         """Start jobs while the engine has use for them; all of them are one commit."""
@@ -43,7 +59,7 @@ class Dispatcher:
             return
         begun: list[tuple[Job, Failed | None]] = []
         try:
-            with self.shelf.ledger.transaction():
+            with self.ledger.transaction():
                 for job in itertools.chain([first], startable):
                     begun.append(self.begin(job, now=now))
         except BaseException:
@@ -57,13 +73,14 @@ class Dispatcher:
         """The row of a job that starts, and what is in its way."""
         placed, failed = job, None
         try:
-            placed = self.settle_place(job, now=now)
-            check_clash(self.shelf, self.shelf.folders[job.folder], placed)
+            folder = self.folders[job.folder]
+            placed = self.placement.renew(folder, job, now=now)
+            self.placement.check_clash(folder, placed)
         except (OSError, NameTaken) as error:
             # Whose trouble it is, is decided where all outcomes are judged.
             is_final = isinstance(error, NameTaken)
             failed = Failed(blame(error), describe(error), is_final=is_final)
-        running = self.shelf.ledger.start(placed)
+        running = self.ledger.start(placed)
         self.running[job.id] = running
         return running, failed
 
@@ -86,11 +103,11 @@ class Dispatcher:
         process down again, its neighbours must not be counted as guilty with it.
         """
         while len(self.running) < self.engine.depth and not self.has_suspect_running():
-            job = self.suspect or self.shelf.queue.take(now)
+            job = self.suspect or self.queue.take(now)
             self.suspect = None
             if job is None:
                 return
-            if self.shelf.standby.has(job.folder):
+            if self.standby.has(job.folder):
                 self.resting.setdefault(job.folder, []).append(job)
             elif job.attempts and self.running:
                 self.suspect = job
@@ -105,33 +122,16 @@ class Dispatcher:
     def resume(self, folder: HotFolder) -> None:
         """The folder's trouble has passed: its jobs go back into the queue."""
         for job in self.resting.pop(folder.name, []):
-            self.shelf.queue.put(job, priority=folder.priority)
+            self.queue.put(job, priority=folder.priority)
 
     def forget_waiting(self) -> None:
         """What waits here is read again from the ledger."""
         self.suspect = None
         self.resting.clear()
 
-    def settle_place(self, job: Job, *, now: float) -> Job:
-        """The folder for the result; a drop that somebody has deleted is replaced by a new one."""
-        folder, drop = self.shelf.folders[job.folder], self.shelf.records.drop_of(job)
-        if not files.is_folder(drop.path):
-            if self.shelf.standby.is_away(folder):
-                raise OSError(errno.ENODEV, "its disk is not there", str(drop.path))
-            drop = self.shelf.drops.place(folder, now=now)
-            fresh = self.shelf.names(folder, drop, job.relative, job.id, moment=job.added_at)
-            job = self.shelf.ledger.move(
-                job,
-                drop=drop.id,
-                target=fresh.target,
-                alpha=fresh.alpha,
-                archive=fresh.archive,
-            )
-        return job
-
     def task(self, job: Job) -> Task:
         """What the worker needs to know."""
-        rendering = self.shelf.folders[job.folder].rendering
+        rendering = self.folders[job.folder].rendering
         return Task(
             job.id, job.source, job.part, rendering, self.max_pixels, alpha_part=job.alpha_part
         )

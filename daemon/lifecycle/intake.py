@@ -4,19 +4,18 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date, datetime
 from pathlib import Path
 
 from daemon.disk import files, store, tree
 from daemon.errors import Blame, blame, describe, printable
-from daemon.hooks.outbox import Outbox
 from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger.job_queue import JobQueue
-from daemon.ledger.ledger import Drop, Ledger
+from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.drops import Drops
-from daemon.lifecycle.naming import Names, names, new_id
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.naming import new_id
+from daemon.lifecycle.placement import Placement
+from daemon.lifecycle.requeue import AFTER_OTHERS_S
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import about
 from daemon.messages import Seen
@@ -28,48 +27,30 @@ logger = logging.getLogger(__name__)
 
 #: A file that cannot be taken though its folder is well is left alone for so long.
 REFUSED_S = 600.0
-AFTER_OTHERS_S = 20.0
 #: Looking at so many files is progress; on a slow share it takes some seconds.
 STEP_FILES = 200
 WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """Where jobs are kept: the parts that intake, delivery and recovery share."""
-
-    folders: dict[str, HotFolder]
-    ledger: Ledger
-    records: Records
-    queue: JobQueue
-    drops: Drops
-    standby: Standby
-    outbox: Outbox
-    local_time: Callable[[float], datetime]  # of UTC seconds
-    leaving: set[str] = field(default_factory=set)  # they take nothing in, but have work left
-
-    @property
-    def open_folders(self) -> list[HotFolder]:
-        """Those that pictures are taken from."""
-        return [folder for folder in self.folders.values() if folder.name not in self.leaving]
-
-    def day(self, moment: float) -> date:
-        """The local date of a moment, UTC seconds: what ``{date}`` in names means."""
-        return self.local_time(moment).date()
-
-    def names(
-        self, folder: HotFolder, drop: Drop, relative: Path, job_id: str, *, moment: float
-    ) -> Names:
-        """Names in a drop that no file and no job has, of a picture that came at a moment."""
-        is_taken, day = self.records.is_reserved, self.day(moment)
-        return names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
-
-
 class Intake:
     """Takes pictures out of hot folders once they are whole and there is room for them."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+    def __init__(
+        self,
+        folders: FolderRegistry,
+        *,
+        ledger: Ledger,
+        records: Records,
+        queue: JobQueue,
+        standby: Standby,
+        placement: Placement,
+    ) -> None:
+        self.folders = folders
+        self.ledger = ledger
+        self.records = records
+        self.queue = queue
+        self.standby = standby
+        self.placement = placement
         self.settle = Settle(look)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
@@ -105,11 +86,11 @@ class Intake:
 
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
-        folder = self.shelf.folders.get(seen.folder)
-        if folder is None or folder.name in self.shelf.leaving or not concerns(seen, folder):
+        folder = self.folders.get_open(seen.folder)
+        if folder is None or not concerns(seen, folder):
             return
         self.hinted[folder.name] += 1
-        if self.shelf.standby.has(folder.name):
+        if self.standby.has(folder.name):
             if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
                 # Nothing is taken now, but somebody waits for it.
                 self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
@@ -121,11 +102,11 @@ class Intake:
 
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
         """Look at everything that lies in a folder, whatever events have said."""
-        if self.shelf.standby.has(folder.name):
+        if self.standby.has(folder.name):
             return
         self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
-        if not self.shelf.standby.has(folder.name):  # else not all of it was looked at
+        if not self.standby.has(folder.name):  # else not all of it was looked at
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
         self.swept_at[folder.name] = now
 
@@ -141,7 +122,7 @@ class Intake:
                 self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
             if top == folder.path or error.errno not in scan.PASSED_OVER:
-                self.shelf.standby.enter(folder, describe(error))
+                self.standby.enter(folder, describe(error))
 
     def track(
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
@@ -150,7 +131,7 @@ class Intake:
         identity = look(path)
         if identity is None:
             return
-        if folder.originals == "keep" and self.shelf.records.knows_version(identity, path):
+        if folder.originals == "keep" and self.records.knows_version(identity, path):
             return
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
         if monotonic < self.refused.get(path, 0.0):
@@ -170,18 +151,18 @@ class Intake:
 
     def take_in(self, *, monotonic: float, now: float) -> int:
         """Claim what is whole, if the queue has room, in one commit; how many came in."""
-        ready = list(self.settle.ready(monotonic, limit=self.shelf.queue.room))
+        ready = list(self.settle.ready(monotonic, limit=self.queue.room))
         if not ready:
             return 0
-        with self.shelf.ledger.transaction():  # where it fails, claims without rows are adopted
+        with self.ledger.transaction():  # where it fails, claims without rows are adopted
             return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
 
     def accept(self, settled: Settled, *, monotonic: float, now: float) -> bool:
         """Claim one file and enter it; trouble makes the folder rest and the file stay."""
-        folder = self.shelf.folders.get(settled.folder)
-        if folder is None or folder.name in self.shelf.leaving:
+        folder = self.folders.get_open(settled.folder)
+        if folder is None:
             return False
-        if self.shelf.standby.has(folder.name) or self.shelf.standby.is_away(folder):
+        if self.standby.has(folder.name) or self.standby.is_away(folder):
             return False  # swept when the folder resumes
         try:
             job = self.claim(folder, settled, now=now)
@@ -194,7 +175,7 @@ class Intake:
         if job is None:
             return False
         self.found[folder.name, job.found_by] += 1
-        self.shelf.queue.put(job, priority=folder.priority)
+        self.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
         logger.info("%s %s", where, printable(settled.path), extra=about(job))
         return True
@@ -206,9 +187,9 @@ class Intake:
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
         whose = blame(error)
         if whose is Blame.MACHINE:
-            self.shelf.standby.enter(folder, text)
+            self.standby.enter(folder, text)
             self.refused[settled.path] = monotonic + AFTER_OTHERS_S
-        elif whose is Blame.UNKNOWN or not self.shelf.standby.confirm(folder, text):
+        elif whose is Blame.UNKNOWN or not self.standby.confirm(folder, text):
             logger.error("%s; it stays where it is and is tried again later", text)
             self.refused[settled.path] = monotonic + REFUSED_S
 
@@ -221,7 +202,7 @@ class Intake:
             if tree.leads_over_link(folder.path, relative):
                 return None
             identity = look(settled.path)
-            if identity is None or self.shelf.records.knows_version(identity, settled.path):
+            if identity is None or self.records.knows_version(identity, settled.path):
                 return None
             return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
         claimed = store.claim(folder.path, relative, job_id)
@@ -247,8 +228,7 @@ class Intake:
         now: float,
     ) -> Job:
         """Reserve names and write the row of a file that is ours already."""
-        drop = self.shelf.drops.place(folder, now=now)
-        reserved = self.shelf.names(folder, drop, relative, job_id, moment=now)
+        drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
         identity = look(source) or Identity(0, 0, 0, 0)
         job = Job(
@@ -266,7 +246,7 @@ class Intake:
             changed_at=now,
             is_kept=folder.originals == "keep",
         )
-        self.shelf.ledger.add(job)
+        self.ledger.add(job)
         return job
 
 

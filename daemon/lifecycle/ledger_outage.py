@@ -4,28 +4,41 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from daemon.disk import files
 from daemon.errors import LedgerError, describe, printable
-from daemon.jobs import Done, Failed, Job, Outcome, State
+from daemon.jobs import Failed, Job, Outcome, State
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
 from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.dispatcher import Dispatcher
-from daemon.lifecycle.intake import Shelf
+from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.recovery import Recovery
+from daemon.lifecycle.standby import Standby
 from daemon.log_fields import about
 
 logger = logging.getLogger(__name__)
 
 
-class Suspension:
+class LedgerOutage:
     """Bridges a full or failing state disk, so that no picture's place is lost in this process.
 
     The ledger is the truth: what memory knew is thrown away and read again when it is over.
     """
 
     def __init__(
-        self, shelf: Shelf, *, delivery: Delivery, dispatcher: Dispatcher, recovery: Recovery
+        self,
+        folders: FolderRegistry,
+        *,
+        ledger: Ledger,
+        records: Records,
+        standby: Standby,
+        delivery: Delivery,
+        dispatcher: Dispatcher,
+        recovery: Recovery,
     ) -> None:
-        self.shelf = shelf
+        self.folders = folders
+        self.ledger = ledger
+        self.records = records
+        self.standby = standby
         self.delivery = delivery
         self.dispatcher = dispatcher
         self.recovery = recovery
@@ -35,7 +48,7 @@ class Suspension:
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
-        """Trouble of the ledger ends what is inside and begins the suspension."""
+        """Trouble of the ledger ends what is inside and begins the outage."""
         try:
             yield
         except LedgerError as error:
@@ -44,7 +57,7 @@ class Suspension:
     def begin(self, error: LedgerError) -> None:
         """All folders stand by until the ledger can be written."""
         self.is_on = True
-        self.shelf.standby.suspend(list(self.shelf.folders.values()), describe(error))
+        self.standby.suspend(list(self.folders), describe(error))
 
     def recover(self, *, now: float) -> None:
         """Mend what an earlier life has left; where the ledger fails, it is done in `end`."""
@@ -75,8 +88,7 @@ class Suspension:
         if self.is_recovered:
             self.redeliver(now=now)
             self.release_lost()
-            self.recovery.remove_unused_drops()  # made, but the commit of their rows has failed
-            self.recovery.requeue(now=now)
+            self.recovery.refill(now=now)  # drops were made, but the commit of their rows failed
         else:
             self.recover(now=now)
         self.is_on = False
@@ -84,31 +96,17 @@ class Suspension:
     def redeliver(self, *, now: float) -> None:
         """Act on the outcomes that were held, each on the row as it has been left."""
         for job_id, outcome in list(self.held.items()):
-            job = self.shelf.records.job(job_id)
+            job = self.records.job(job_id)
             if job is not None and job.state is State.RUNNING:
-                try:
-                    self.resume(job, outcome, now=now)
-                except OSError as error:  # its disk is in trouble, too
-                    self.delivery.stumble(job, error, now=now)
+                self.delivery.resume(job, outcome, now=now)
             del self.held[job_id]
-
-    def resume(self, job: Job, outcome: Outcome, *, now: float) -> None:
-        """Go on where the ledger failed: memory and disk tell how far we came."""
-        if job.id in self.delivery.completion.unarchived:
-            self.delivery.completion.finish(job, now=now)
-        elif job.quarantine is not None and not files.exists(job.source):
-            self.delivery.put_in_quarantine(job, now=now)
-        elif isinstance(outcome, Done) and self.delivery.results.is_whole(job):
-            self.delivery.publish(job, now=now)
-        else:
-            self.delivery.deliver_alone(job, outcome, now=now)
 
     def release_lost(self) -> None:
         """Queue again what is called running and is not: its start failed after its commit."""
-        known = {*self.dispatcher.running, *self.delivery.completion.unarchived}
-        for job in self.shelf.records.in_state(State.RUNNING):
-            if job.id not in known and job.folder in self.shelf.folders:
-                self.shelf.ledger.release(job, reason=job.reason)
+        known = {*self.dispatcher.running, *self.delivery.unarchived}
+        for job in self.records.in_state(State.RUNNING):
+            if job.id not in known and job.folder in self.folders:
+                self.ledger.release(job, reason=job.reason)
                 logger.info("%s waits again", printable(job.relative), extra=about(job))
 
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from daemon.disk import files, store
+from daemon.errors import PictureError, printable
 from daemon.jobs import HotFolder, Job, Rendering
 from daemon.ledger.ledger import Drop
 
@@ -20,6 +21,16 @@ SUFFIXES = {
 }
 ALPHA = "_alpha"
 OURS = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
+
+
+class NameTaken(PictureError):
+    """Another file has the name, and the folder's `clash` says that this is a failure."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"its result's name {printable(path)} is taken (output.clash: fail): take that file"
+            " away, or set clash to version, then retry"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,10 @@ import logging
 from daemon.disk import files, store
 from daemon.errors import describe, printable
 from daemon.jobs import Job
-from daemon.lifecycle.intake import Shelf
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.standby import Standby
 from daemon.log_fields import about
 
 logger = logging.getLogger(__name__)
@@ -15,8 +18,13 @@ logger = logging.getLogger(__name__)
 class Originals:
     """Archives, deletes or leaves originals, as was meant when they were taken."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+    def __init__(
+        self, folders: FolderRegistry, *, ledger: Ledger, records: Records, standby: Standby
+    ) -> None:
+        self.folders = folders
+        self.ledger = ledger
+        self.records = records
+        self.standby = standby
 
     def put_away(self, job: Job) -> Job:
         """Archive, delete or leave the original, as was meant when it was taken."""
@@ -33,13 +41,13 @@ class Originals:
         """Move the original beside its result; if its name is taken, under another."""
         while True:
             assert job.archive is not None
-            if self.shelf.standby.is_away(self.shelf.folders[job.folder]):
+            if self.standby.is_away(self.folders[job.folder]):
                 raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
             try:
                 store.archive(job.source, job.archive)
             except FileExistsError:
-                free = files.free_name(job.archive, self.shelf.records.is_reserved)
-                job = self.shelf.ledger.move(
+                free = files.free_name(job.archive, self.records.is_reserved)
+                job = self.ledger.move(
                     job, drop=job.drop, target=job.target, alpha=job.alpha, archive=free
                 )
             else:
@@ -50,7 +58,7 @@ class Originals:
         assert job.archive is not None
         if files.exists(job.source) or files.exists(job.archive):
             return False
-        if self.shelf.standby.absence(self.shelf.folders[job.folder]):
+        if self.standby.absence(self.folders[job.folder]):
             return False  # with all its claims; an empty mount point is there all the same
         logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
         return True
@@ -60,6 +68,6 @@ class Originals:
         if job.is_kept:
             return
         try:
-            store.drop_claim(self.shelf.folders[job.folder].path, job.id)
+            store.drop_claim(self.folders[job.folder].path, job.id)
         except OSError as error:
             logger.warning("a claim's folder stays: %s", describe(error), extra=about(job))

@@ -5,35 +5,29 @@ import logging
 from pathlib import Path
 
 from daemon.disk import files, publication, store
-from daemon.errors import PictureError, describe, printable
+from daemon.errors import describe, printable
 from daemon.jobs import Done, HotFolder, Job
-from daemon.lifecycle.intake import Shelf
-from daemon.lifecycle.naming import clash
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.lifecycle.naming import NameTaken
+from daemon.lifecycle.placement import Placement
 from daemon.log_fields import about
 
 logger = logging.getLogger(__name__)
 
 
-class NameTaken(PictureError):
-    """Another file has the name, and the folder's `clash` says that this is a failure."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"its result's name {printable(path)} is taken (output.clash: fail): take that file"
-            " away, or set clash to version, then retry"
-        )
-
-
 class Results:
     """Publishes what the worker has finished; every step may be repeated after a crash."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+    def __init__(self, *, ledger: Ledger, records: Records, placement: Placement) -> None:
+        self.ledger = ledger
+        self.records = records
+        self.placement = placement
 
     def note(self, folder: HotFolder, job: Job, done: Done) -> Job:
         """Write down what has been made, before any of it gets a name: nothing is made twice."""
         if folder.clash == "overwrite":
-            job = self.succeed(job)
+            job = self.take_names_over(job)
         review = None
         if done.confidence is not None and done.confidence.score < folder.review_below:
             review = self.free_review(job)
@@ -41,7 +35,7 @@ class Results:
         stamps = tuple(identity.stamp for identity in found if identity is not None)
         if len(stamps) < len(found):
             raise FileNotFoundError(errno.ENOENT, "the finished result has vanished", job.part)
-        return self.shelf.ledger.note_result(job, done, stamps=stamps, review=review)
+        return self.ledger.note_result(job, done, stamps=stamps, review=review)
 
     def is_whole(self, job: Job) -> bool:
         """Everything has been made, and each file is still there: as a part, or by its name."""
@@ -94,18 +88,14 @@ class Results:
 
     def rename(self, folder: HotFolder, job: Job) -> Job:
         """Other names in the same drop; parts, named by id, and what is published stay."""
-        drop = self.shelf.records.drop_of(job)
-        fresh = self.shelf.names(folder, drop, job.relative, job.id, moment=job.added_at)
-        alpha = fresh.alpha
-        if job.alpha_part and job.alpha and self.is_published(job, job.alpha_part, job.alpha):
-            alpha = job.alpha
-        return self.shelf.ledger.move(
-            job, drop=drop.id, target=fresh.target, alpha=alpha, archive=job.archive
+        is_alpha_kept = bool(
+            job.alpha_part and job.alpha and self.is_published(job, job.alpha_part, job.alpha)
         )
+        return self.placement.rename(folder, job, is_alpha_kept=is_alpha_kept)
 
     def discard(self, job: Job) -> None:
         """Delete the parts, and what has been published of a result that has not all its names."""
-        noted = self.shelf.records.job(job.id) or job
+        noted = self.records.job(job.id) or job
         if noted.review is not None and noted.stamps:  # the result's second name
             publication.withdraw(noted.review, noted.stamps[-1])
         for (_, target), stamp in zip(noted.outputs, noted.stamps, strict=False):
@@ -114,25 +104,25 @@ class Results:
 
     # --- in place of an earlier result ----------------------------------------------------
 
-    def succeed(self, job: Job) -> Job:
+    def take_names_over(self, job: Job) -> Job:
         """Take over the names of the same picture's earlier result, if that is still as we made it.
 
         A result that somebody has changed is that person's work, and another picture's result is no
         earlier one; beside both the new one gets a version.
         """
-        earlier = self.shelf.records.replaced(job)
+        earlier = self.records.replaced(job)
         if earlier is None:
             earlier = self.find_earlier(job)
             if earlier is None:
                 return job
-            job = self.shelf.ledger.note_replacement(job, earlier)
+            job = self.ledger.note_replacement(job, earlier)
         if earlier.review is not None:
             publication.hide(earlier.review, earlier.target)
         return job
 
     def find_earlier(self, job: Job) -> Job | None:
         """The job that made it, if all its files are as it left them."""
-        earlier = self.shelf.records.predecessor(job)
+        earlier = self.records.predecessor(job)
         if earlier is None or not is_alike(earlier, job):
             return None
         pairs = zip(earlier.outputs, earlier.stamps, strict=False)
@@ -150,7 +140,7 @@ class Results:
 
     def is_replaceable(self, job: Job, target: Path) -> bool:
         """The file that has this name is the earlier result which the job was told to replace."""
-        earlier = self.shelf.records.replaced(job)
+        earlier = self.records.replaced(job)
         if earlier is None:
             return False
         pairs = zip(earlier.outputs, earlier.stamps, strict=False)
@@ -162,8 +152,8 @@ class Results:
 
     def free_review(self, job: Job) -> Path:
         """A free name in the drop's folder for review; sub-folders are mirrored."""
-        drop = self.shelf.records.drop_of(job)
-        is_reserved = self.shelf.records.is_reserved
+        drop = self.records.drop_of(job)
+        is_reserved = self.records.is_reserved
         folders = job.target.parent.relative_to(drop.path)
         place = files.free_folder(drop.path, Path(store.REVIEW) / folders, is_reserved)
         return files.free_name(place / job.target.name, is_reserved)
@@ -175,7 +165,7 @@ class Results:
             try:
                 publication.show(job.target, job.review, part=part)
             except FileExistsError:
-                job = self.shelf.ledger.note_review(job, self.free_review(job))
+                job = self.ledger.note_review(job, self.free_review(job))
                 continue
             except FileNotFoundError as error:  # taken away since: there is nothing to look at
                 logger.warning(
@@ -186,21 +176,6 @@ class Results:
                 )
             break
         return job
-
-
-def check_clash(shelf: Shelf, folder: HotFolder, job: Job) -> None:
-    """`NameTaken` before any work is done, if the folder's policy makes a failure of it."""
-    if folder.clash != "fail":
-        return
-    taken = clash(
-        folder,
-        shelf.records.drop_of(job),
-        job,
-        day=shelf.day(job.added_at),
-        is_taken=shelf.records.is_reserved,
-    )
-    if taken is not None:
-        raise NameTaken(taken)
 
 
 def is_alike(earlier: Job, job: Job) -> bool:

@@ -16,7 +16,7 @@ class Health:
     text: str
 
 
-class Bulletin:
+class LatestSnapshot:
     """The service posts, others read. A snapshot is never changed, so nobody has to wait."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from daemon import __version__
 from daemon.disk import free_space
 from daemon.errors import printable
 from daemon.reporting.endpoint import Answer, Page
-from daemon.reporting.latest_snapshot import Bulletin, Health
+from daemon.reporting.latest_snapshot import Health, LatestSnapshot
 from daemon.reporting.report import Snapshot
 from daemon.worker.gauges import BUCKETS_S, Histogram
 
@@ -39,20 +39,22 @@ class Clock:
 class Figures(Collector):
     """Turns the latest snapshot into families; runs in the threads of the endpoint."""
 
-    def __init__(self, bulletin: Bulletin, *, places: Mapping[str, Path], clock: Clock) -> None:
+    def __init__(
+        self, latest_snapshot: LatestSnapshot, *, places: Mapping[str, Path], clock: Clock
+    ) -> None:
         """``places``: whose free space is told besides the outputs', by what they are for."""
-        self.bulletin = bulletin
+        self.latest_snapshot = latest_snapshot
         self.places = places
         self.clock = clock
 
     def collect(self) -> Iterator[Metric]:
         """All families; but for the first ones, none while the model loads."""
         monotonic, now = self.clock.monotonic(), self.clock.now()
-        snapshot = self.bulletin.snapshot
-        ready = self.bulletin.readiness(monotonic).is_well
+        snapshot = self.latest_snapshot.snapshot
+        ready = self.latest_snapshot.readiness(monotonic).is_well
         yield info(snapshot)
         yield gauge("ready", "1 if a picture that is dropped now is cut out.", float(ready))
-        silence_s = self.bulletin.silence_s(monotonic)
+        silence_s = self.latest_snapshot.silence_s(monotonic)
         yield gauge("loop_age_seconds", "Since the service loop last turned.", silence_s)
         yield from disk_families({**outputs(snapshot), **self.places})
         if snapshot is not None:
@@ -237,12 +239,12 @@ def disk_families(places: Mapping[str, Path]) -> Iterator[Metric]:
 
 
 def pages(
-    bulletin: Bulletin, *, places: Mapping[str, Path], clock: Clock | None = None
+    latest_snapshot: LatestSnapshot, *, places: Mapping[str, Path], clock: Clock | None = None
 ) -> dict[str, Page]:
     """What is told at which path."""
     clock = clock or Clock()
     registry = CollectorRegistry()
-    registry.register(Figures(bulletin, places=places, clock=clock))
+    registry.register(Figures(latest_snapshot, places=places, clock=clock))
     ProcessCollector(registry=registry, pid=os.getpid)
 
     def metrics(accept: str) -> Answer:
@@ -251,8 +253,8 @@ def pages(
 
     return {
         "/metrics": metrics,
-        "/healthz": lambda accept: health(bulletin.liveness(clock.monotonic())),
-        "/readyz": lambda accept: health(bulletin.readiness(clock.monotonic())),
+        "/healthz": lambda accept: health(latest_snapshot.liveness(clock.monotonic())),
+        "/readyz": lambda accept: health(latest_snapshot.readiness(clock.monotonic())),
     }
 
 

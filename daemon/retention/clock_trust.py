@@ -28,7 +28,7 @@ class Dates:
     """When the clock has last leapt ahead; None if it has proved itself since."""
 
 
-class Calendar:
+class ClockTrust:
     """Compares the wall clock with the monotonic one, and with what it said in earlier lives."""
 
     def __init__(self, state: Path) -> None:

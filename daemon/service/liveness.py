@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from math import inf
 
 from daemon import event_ids
-from daemon.lifecycle.intake import Shelf
-from daemon.lifecycle.ledger_outage import Suspension
+from daemon.ledger.ledger import Ledger
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.ledger_outage import LedgerOutage
+from daemon.lifecycle.standby import Standby
 from daemon.reporting.notify import Notifier
 from daemon.worker.engines import Engine
 
@@ -22,7 +24,7 @@ AGAIN_S = 1.0
 LATE_S = 60.0
 
 
-class Vigil:
+class Liveness:
     """Asked by the service's loop itself, so that a loop that hangs gives no sign either."""
 
     def __init__(
@@ -31,26 +33,30 @@ class Vigil:
         *,
         watchdog_s: float,
         engine: Engine,
-        shelf: Shelf,
-        suspension: Suspension,
+        folders: FolderRegistry,
+        ledger: Ledger,
+        standby: Standby,
+        ledger_outage: LedgerOutage,
     ) -> None:
         """``watchdog_s``: how long systemd waits for a sign; 0 if it does not wait."""
         self.notifier = notifier
         self.engine = engine
-        self.shelf = shelf
-        self.suspension = suspension
+        self.folders = folders
+        self.ledger = ledger
+        self.standby = standby
+        self.ledger_outage = ledger_outage
         self.is_watched = watchdog_s > 0
         self.interval_s = (watchdog_s or UNWATCHED_S) * SHARE
         self.next_sign = 0.0
-        self.looked_at = 0.0
+        self.progress_at = 0.0
         self.reasons: tuple[str, ...] = ()
         """What made no progress when last looked, for people."""
 
-    def look(self, *, monotonic: float) -> None:
+    def note_progress(self, *, monotonic: float) -> None:
         """A sweep gets on: it has begun, or has seen some more files; or a deletion has."""
-        self.looked_at = monotonic
+        self.progress_at = monotonic
 
-    def attend(self, due: Mapping[str, float], *, monotonic: float) -> None:
+    def check(self, due: Mapping[str, float], *, monotonic: float) -> None:
         """Give a sign if one is due and nothing is stalled; tell what is, each time it changes.
 
         Where nobody waits for signs, the same is looked at and told.
@@ -82,11 +88,11 @@ class Vigil:
     def stalled(self, due: Mapping[str, float], *, monotonic: float) -> Iterator[str]:
         """What makes no progress. That the loop does is proved by its asking."""
         yield from self.engine.stalled(monotonic, patience_s=self.interval_s)
-        if self.suspension.is_on or self.shelf.standby.ledger_trouble:
+        if self.ledger_outage.is_on or self.standby.ledger_trouble:
             return  # told, and tried again; until it has passed no folder is looked at
-        with self.suspension.guarding():
-            self.shelf.ledger.answer()
+        with self.ledger_outage.guarding():
+            self.ledger.answer()
         late_s = max(self.interval_s, LATE_S)
-        for folder in self.shelf.open_folders:
-            if monotonic - max(due.get(folder.name, inf), self.looked_at) > late_s:
+        for folder in self.folders.open:
+            if monotonic - max(due.get(folder.name, inf), self.progress_at) > late_s:
                 yield f"folder {folder.name} should have been looked at"

@@ -10,11 +10,11 @@ from daemon.config.schema import Config
 from daemon.disk import lock as locks
 from daemon.disk.lock import Lock
 from daemon.jobs import HotFolder
-from daemon.service.folder_registry import lock_of
+from daemon.service.folder_changes import lock_of
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class OwnedFolders:
     """The folders that one daemon owns."""
 
     folders: list[HotFolder]
@@ -29,9 +29,9 @@ class Workplace:
         return {folder.name: folder for folder in self.folders}
 
 
-def workplace(config: Config, base: Path) -> Workplace:
+def owned_folders(config: Config, base: Path) -> OwnedFolders:
     """What the configuration says, checked; `InstallError` has a line for each fault."""
-    return Workplace(
+    return OwnedFolders(
         folders=hot_folders.hot_folders(config, base),
         state=hot_folders.resolve(base, config.state_dir),
         quarantine=hot_folders.resolve(base, config.quarantine_dir),
@@ -39,7 +39,7 @@ def workplace(config: Config, base: Path) -> Workplace:
 
 
 @contextmanager
-def locked(place: Workplace) -> Iterator[Workplace]:
+def locked(place: OwnedFolders) -> Iterator[OwnedFolders]:
     """Own the state folder and every hot folder that we may write to."""
     state, hot = lock_all(place)
     yield replace(place, locks=hot)
@@ -47,7 +47,7 @@ def locked(place: Workplace) -> Iterator[Workplace]:
         lock.release()
 
 
-def lock_all(place: Workplace) -> tuple[Lock, dict[str, Lock]]:
+def lock_all(place: OwnedFolders) -> tuple[Lock, dict[str, Lock]]:
     """Take the locks of state and hot folders; `InstallError` names one that another holds."""
     state = Lock(place.state / locks.FILE)
     hot = {folder.name: lock_of(folder) for folder in place.folders if folder.originals != "keep"}

@@ -2,20 +2,29 @@
 
 from dataclasses import dataclass
 
-from daemon.hooks.delivery import Herald
-from daemon.lifecycle.delivery import Delivery
+from daemon.hooks.delivery import HookDelivery
+from daemon.hooks.outbox import Outbox
+from daemon.ledger.job_queue import JobQueue
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.lifecycle.completion import Completion
+from daemon.lifecycle.counters import Counters
 from daemon.lifecycle.dispatcher import Dispatcher
-from daemon.lifecycle.intake import Intake, Shelf
-from daemon.lifecycle.ledger_outage import Suspension
+from daemon.lifecycle.drops import Drops
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.intake import Intake
+from daemon.lifecycle.ledger_outage import LedgerOutage
 from daemon.lifecycle.recovery import Recovery
+from daemon.lifecycle.results import Results
+from daemon.lifecycle.standby import Standby
 from daemon.reporting.notify import Notifier
 from daemon.reporting.report import Report
 from daemon.retention.retention import Retention
-from daemon.service.folder_registry import Roster
-from daemon.service.liveness import Vigil
-from daemon.service.reconfiguration import Renewal
-from daemon.service.sweeps import Rounds
-from daemon.watching.watch_health import Hearing
+from daemon.service.folder_changes import FolderChanges
+from daemon.service.liveness import Liveness
+from daemon.service.reconfiguration import Reconfiguration
+from daemon.service.sweeps import Sweeps
+from daemon.watching.watch_health import WatchHealth
 from daemon.worker.engines import Engine
 
 
@@ -23,19 +32,27 @@ from daemon.worker.engines import Engine
 class Parts:
     """The service's collaborators, finished."""
 
-    shelf: Shelf
+    folders: FolderRegistry
+    ledger: Ledger
+    records: Records
+    queue: JobQueue
+    outbox: Outbox
+    drops: Drops
+    standby: Standby
+    counters: Counters
+    results: Results
+    completion: Completion
     intake: Intake
-    delivery: Delivery
     recovery: Recovery
     dispatcher: Dispatcher
-    suspension: Suspension
+    ledger_outage: LedgerOutage
     engine: Engine
     retention: Retention | None
-    hearing: Hearing
-    roster: Roster
-    rounds: Rounds
-    renewal: Renewal
-    vigil: Vigil
-    herald: Herald
+    watch_health: WatchHealth
+    folder_changes: FolderChanges
+    sweeps: Sweeps
+    reconfiguration: Reconfiguration
+    liveness: Liveness
+    hook_delivery: HookDelivery
     notifier: Notifier
     report: Report

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from daemon import event_ids
 from daemon.errors import InstallError, MachineError, printable
-from daemon.hooks.delivery import Herald
-from daemon.lifecycle.intake import Shelf
+from daemon.hooks.delivery import HookDelivery
+from daemon.lifecycle.standby import Standby
 from daemon.reporting.journal import set_level
 from daemon.retention.retention import Retention
-from daemon.service.folder_registry import Roster
+from daemon.service.folder_changes import FolderChanges
 from daemon.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -18,23 +18,23 @@ logger = logging.getLogger(__name__)
 Reread = Callable[[Container[Path]], Settings]
 
 
-class Renewal:
+class Reconfiguration:
     """Does what SIGHUP asks for."""
 
     def __init__(
         self,
-        shelf: Shelf,
-        roster: Roster,
-        herald: Herald,
+        folder_changes: FolderChanges,
+        hook_delivery: HookDelivery,
         *,
+        standby: Standby,
         retention: Retention | None,
         reread: Reread | None,
     ) -> None:
         """``reread`` reads and checks the file; it is given the hot folders that work already."""
-        self.shelf = shelf
-        self.roster = roster
+        self.standby = standby
+        self.folder_changes = folder_changes
         self.retention = retention
-        self.herald = herald
+        self.hook_delivery = hook_delivery
         self.reread = reread
 
     def run(self) -> set[str]:
@@ -42,8 +42,8 @@ class Renewal:
         if self.reread is None:
             return set()
         try:
-            settings = self.reread(self.roster.paths)
-            self.roster.own(settings.folders)
+            settings = self.reread(self.folder_changes.paths)
+            self.folder_changes.own(settings.folders)
         except (InstallError, MachineError) as error:
             for line in str(error).splitlines():
                 text = "the new configuration is refused, the old one stays: %s"
@@ -62,10 +62,10 @@ class Renewal:
     def apply(self, settings: Settings) -> set[str]:
         """Nothing in here can fail."""
         set_level(settings.log_level)
-        self.shelf.standby.min_free_mb = settings.min_free_mb
+        self.standby.min_free_mb = settings.min_free_mb
         if self.retention is not None:
             self.retention.change(
                 settings.folders, keep_days=settings.keep_days, sweep_s=settings.sweep_s
             )
-        self.herald.change(settings.subscriptions)
-        return self.roster.change(settings.folders)
+        self.hook_delivery.change(settings.subscriptions)
+        return self.folder_changes.change(settings.folders)

@@ -17,7 +17,7 @@ from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
 from daemon.notices import Told
 from daemon.reporting.report import Snapshot
 from daemon.service.parts import Parts
-from daemon.service.snapshot import Survey
+from daemon.service.snapshot_maker import SnapshotMaker
 
 logger = logging.getLogger(__name__)
 
@@ -43,18 +43,17 @@ class Service:
     def __init__(self, parts: Parts, inbox: Inbox, *, clocks: Clocks) -> None:
         """``inbox`` is where watches, the engine and signals put their messages."""
         self.parts = parts
-        self.shelf = parts.shelf
         self.inbox = inbox
         self.clocks = clocks
-        self.next_sweep = parts.rounds.due
-        self.survey = Survey(parts, started_at=clocks.now())
+        self.next_sweep = parts.sweeps.due
+        self.snapshot_maker = SnapshotMaker(parts, started_at=clocks.now())
         self.stop: Stop | None = None
         self.ended: list[tuple[str, Outcome]] = []
         """Jobs that have come back since the last delivery."""
         self.on_done: Callable[[], object] = lambda: None
-        parts.intake.on_step = self.look
+        parts.intake.on_step = self.note_progress
         if parts.retention is not None:
-            parts.retention.on_step = self.look
+            parts.retention.on_step = self.note_progress
 
     # --- the loop -------------------------------------------------------------------------
 
@@ -75,26 +74,24 @@ class Service:
     def undone(self) -> int:
         """How many pictures failed in this life, or were kept from being done by trouble."""
         resting = sum(map(len, self.parts.dispatcher.resting.values()))
-        stopped = len(self.shelf.queue) if self.stop is not None else 0
-        return (
-            self.parts.delivery.tally.failed + resting + stopped + len(self.shelf.standby.reasons)
-        )
+        stopped = len(self.parts.queue) if self.stop is not None else 0
+        return self.parts.counters.failed + resting + stopped + len(self.parts.standby.reasons)
 
     def startup(self) -> None:
         """Recover, watch, then look: in this order nothing slips through."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
-        folders = list(self.shelf.folders.values())
-        self.shelf.standby.check(folders, monotonic=monotonic, is_thorough=True)
-        with self.parts.suspension.guarding():
-            self.parts.suspension.recover(now=now)
-        self.parts.hearing.start()
+        folders = list(self.parts.folders)
+        self.parts.standby.check(folders, monotonic=monotonic, is_thorough=True)
+        with self.parts.ledger_outage.guarding():
+            self.parts.ledger_outage.recover(now=now)
+        self.parts.watch_health.start()
         for folder in folders:
             self.parts.notifier.loading(f"looking at folder {folder.name}")
-            with self.parts.suspension.guarding():
+            with self.parts.ledger_outage.guarding():
                 self.sweep(folder, Hint.STARTUP)
         logger.info(
             "watching %s on %s",
-            ", ".join(printable(folder.path) for folder in self.shelf.folders.values()),
+            ", ".join(printable(folder.path) for folder in self.parts.folders),
             self.parts.engine.device,
             extra={"MESSAGE_ID": event_ids.READY},
         )
@@ -103,31 +100,31 @@ class Service:
 
     def tick(self, wait_s: float) -> None:
         """One turn: messages, then everything that is due."""
-        with self.parts.suspension.guarding():
+        with self.parts.ledger_outage.guarding():
             self.receive(wait_s)
             self.work()
         self.tell_hooks()
-        self.attend()
+        self.check_liveness()
         if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
             self.parts.report.update(self.snapshot(), monotonic=monotonic)
 
     def work(self) -> None:
         """Everything that is due; nothing while the ledger cannot be written."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
-        folders = list(self.shelf.folders.values())
-        resumed = self.shelf.standby.check(folders, monotonic=monotonic)
-        if self.shelf.standby.ledger_trouble:
+        folders = list(self.parts.folders)
+        resumed = self.parts.standby.check(folders, monotonic=monotonic)
+        if self.parts.standby.ledger_trouble:
             return
-        if self.parts.suspension.is_on:
-            self.parts.suspension.end(now=now)
+        if self.parts.ledger_outage.is_on:
+            self.parts.ledger_outage.end(now=now)
         for folder in resumed:
-            self.parts.recovery.adopt(folder, now=now)
+            self.parts.recovery.resume(folder, now=now)
             self.parts.dispatcher.resume(folder)
             self.next_sweep[folder.name] = 0.0
-        for name in self.parts.roster.settle(now=now):
+        for name in self.parts.folder_changes.settle(now=now):
             self.next_sweep[name] = 0.0
-        self.parts.rounds.make(monotonic=monotonic, now=now, is_idle=self.inbox.empty())
-        self.shelf.queue.promote(now)
+        self.parts.sweeps.run_due(monotonic=monotonic, now=now, is_idle=self.inbox.empty())
+        self.parts.queue.promote(now)
         if self.stop is None:
             self.parts.intake.take_in(monotonic=monotonic, now=now)
             self.parts.dispatcher.dispatch(now=now)
@@ -147,12 +144,12 @@ class Service:
         match message:
             case Seen():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
-                self.parts.hearing.hear(message.folder)
+                self.parts.watch_health.hear(message.folder)
                 self.parts.intake.see(message, monotonic=monotonic, now=now)
             case Ended(job_id, outcome):
                 self.ended.append((job_id, outcome))
             case Told():
-                self.parts.herald.hear(message)
+                self.parts.hook_delivery.hear(message)
             case Stop():
                 logger.info("signal %s: stopping", message.signal)
                 self.stop = message
@@ -163,103 +160,103 @@ class Service:
                 if self.next_sweep.get(name):  # one overflow is told several times
                     logger.warning("folder %s: %s; looking at all of it", name, reason)
                 self.next_sweep[name] = 0.0
-                self.parts.hearing.excuse(name)
+                self.parts.watch_health.excuse(name)
 
     def reload(self) -> None:
         """Another configuration from now on, if there is nothing wrong with it."""
         self.parts.notifier.reloading(monotonic=self.clocks.monotonic())
-        for name in self.parts.renewal.run():
+        for name in self.parts.reconfiguration.run():
             self.next_sweep[name] = 0.0
         self.parts.notifier.ready()
 
     def wait_s(self) -> float:
         """How long nothing is due; while the ledger is in trouble nothing is begun."""
-        if self.shelf.standby.ledger_trouble:
+        if self.parts.standby.ledger_trouble:
             return TICK_S
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
-        waits = [TICK_S, self.parts.vigil.next_sign - monotonic]
-        if self.shelf.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
+        waits = [TICK_S, self.parts.liveness.next_sign - monotonic]
+        if self.parts.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
             waits.append(due - monotonic)
-        if (later := self.shelf.queue.next_due()) is not None:
+        if (later := self.parts.queue.next_due()) is not None:
             waits.append(later - now)
         return max(min(waits), 0.0)
 
     def has_work(self, *, is_patient: bool) -> bool:
         """Something is in the engine, could be, or settles; resting jobs do not count."""
-        if self.parts.suspension.is_on:
+        if self.parts.ledger_outage.is_on:
             return bool(self.parts.dispatcher.running)
-        is_waiting = is_patient and self.shelf.queue.next_due() is not None
+        is_waiting = is_patient and self.parts.queue.next_due() is not None
         is_settling = self.parts.intake.settle.holds_content()
         return self.parts.dispatcher.is_busy or is_settling or is_waiting
 
     def deliver(self) -> None:
         """Act on the jobs that have come back."""
-        running, tally = self.parts.dispatcher.running, self.parts.delivery.tally
+        running, counters = self.parts.dispatcher.running, self.parts.counters
         ended = [(running.pop(job_id), outcome) for job_id, outcome in self.ended]
         self.ended.clear()
-        done = tally.done
-        self.parts.suspension.deliver(ended, now=self.clocks.now())
-        for _ in range(tally.done - done):
+        done = counters.done
+        self.parts.ledger_outage.deliver(ended, now=self.clocks.now())
+        for _ in range(counters.done - done):
             self.on_done()
 
     def tell_hooks(self) -> None:
         """What has been committed is told; nothing while the ledger cannot be written."""
-        if not self.parts.suspension.is_on:
-            with self.parts.suspension.guarding():
+        if not self.parts.ledger_outage.is_on:
+            with self.parts.ledger_outage.guarding():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
-                self.parts.herald.turn(monotonic=monotonic, now=now)
+                self.parts.hook_delivery.turn(monotonic=monotonic, now=now)
 
-    def attend(self) -> None:
+    def check_liveness(self) -> None:
         """A sign of life for systemd, if it is time for one and everything gets on."""
-        self.parts.vigil.attend(self.next_sweep, monotonic=self.clocks.monotonic())
+        self.parts.liveness.check(self.next_sweep, monotonic=self.clocks.monotonic())
 
-    def look(self) -> None:
+    def note_progress(self) -> None:
         """In the middle of a sweep or a deletion, which may be long: until its end none is due."""
-        self.parts.vigil.look(monotonic=self.clocks.monotonic())
-        self.attend()
+        self.parts.liveness.note_progress(monotonic=self.clocks.monotonic())
+        self.check_liveness()
 
     # --- upkeep ---------------------------------------------------------------------------
 
     def upkeep(self, *, monotonic: float, now: float) -> None:
         """What is due by time."""
-        self.parts.delivery.completion.finish_unarchived(monotonic=monotonic, now=now)
-        self.shelf.drops.upkeep(now=now, is_away=self.is_away)
+        self.parts.completion.finish_unarchived(monotonic=monotonic, now=now)
+        self.parts.drops.upkeep(now=now, is_away=self.is_away)
         if self.parts.retention is not None:
             local_now = self.clocks.local(now)
             self.parts.retention.sweep(monotonic=monotonic, now=now, local_now=local_now)
 
     def is_away(self, name: str) -> bool:
         """The disks of a folder are not there; one that is not configured any more has none."""
-        folder = self.shelf.folders.get(name)
-        return folder is not None and self.shelf.standby.is_away(folder)
+        folder = self.parts.folders.get(name)
+        return folder is not None and self.parts.standby.is_away(folder)
 
     def snapshot(self) -> Snapshot:
         """The moment, for status."""
-        return self.survey.snapshot(is_stopping=self.stop is not None)
+        return self.snapshot_maker.make(is_stopping=self.stop is not None)
 
     def sweep(self, folder: HotFolder, hint: Hint) -> None:
         """Look at a whole folder, and at its watch."""
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
-        self.parts.rounds.sweep(folder, hint, monotonic=monotonic, now=now)
+        self.parts.sweeps.sweep(folder, hint, monotonic=monotonic, now=now)
 
     def shutdown(self) -> None:
         """Stop looking, end what is in the model, leave the rest to the ledger."""
         self.parts.notifier.stopping()
         self.parts.notifier.status(f"stopping; {self.snapshot().line}")
-        self.parts.hearing.stop()
+        self.parts.watch_health.stop()
         self.parts.engine.drain()
         self.drain()
         self.parts.engine.close()
         now = self.clocks.now()
-        with self.parts.suspension.guarding():
-            if self.parts.suspension.is_on:
-                self.parts.suspension.end(now=now)
-            self.shelf.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
+        with self.parts.ledger_outage.guarding():
+            if self.parts.ledger_outage.is_on:
+                self.parts.ledger_outage.end(now=now)
+            self.parts.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
         limit_s = DRAIN_HOOKS_S if self.stop is not None else PATIENT_DRAIN_S
-        self.parts.herald.drain(self.receive, clocks=self.clocks, limit_s=limit_s)
+        self.parts.hook_delivery.drain(self.receive, clocks=self.clocks, limit_s=limit_s)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         text = "stopped; %s pictures wait for the next start"
-        logger.info(text, len(self.shelf.queue), extra={"MESSAGE_ID": event_ids.STOPPED})
+        logger.info(text, len(self.parts.queue), extra={"MESSAGE_ID": event_ids.STOPPED})
 
     def drain(self) -> None:
         """End what is in the model; the time for it begins anew with each picture that ends."""
@@ -269,7 +266,7 @@ class Service:
             if len(running) != left:
                 left, deadline = len(running), self.clocks.monotonic() + DRAIN_S
                 self.parts.notifier.extend()
-            with self.parts.suspension.guarding():
+            with self.parts.ledger_outage.guarding():
                 self.receive(TICK_S)
             # No folder is looked at any more.
-            self.parts.vigil.attend({}, monotonic=self.clocks.monotonic())
+            self.parts.liveness.check({}, monotonic=self.clocks.monotonic())

@@ -2,32 +2,43 @@
 
 from daemon.errors import describe
 from daemon.jobs import Hint, HotFolder
-from daemon.lifecycle.intake import Intake, Shelf
-from daemon.service.liveness import Vigil
-from daemon.watching.watch_health import POLL_S, Hearing
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.intake import Intake
+from daemon.lifecycle.standby import Standby
+from daemon.service.liveness import Liveness
+from daemon.watching.watch_health import POLL_S, WatchHealth
 
 SWEEP_S = 60.0
 
 
-class Rounds:
+class Sweeps:
     """Looks at folders and at their watches."""
 
-    def __init__(self, shelf: Shelf, *, intake: Intake, hearing: Hearing, vigil: Vigil) -> None:
-        self.shelf = shelf
+    def __init__(
+        self,
+        folders: FolderRegistry,
+        *,
+        standby: Standby,
+        intake: Intake,
+        watch_health: WatchHealth,
+        liveness: Liveness,
+    ) -> None:
+        self.folders = folders
+        self.standby = standby
         self.intake = intake
-        self.hearing = hearing
-        self.vigil = vigil
+        self.watch_health = watch_health
+        self.liveness = liveness
         self.due: dict[str, float] = {}
         """By folder, on the monotonic clock; a folder that is not in here is due."""
 
-    def make(self, *, monotonic: float, now: float, is_idle: bool) -> None:
+    def run_due(self, *, monotonic: float, now: float, is_idle: bool) -> None:
         """Look at all folders that are due, and at those whose events have ceased to come.
 
         ``is_idle``: no message waits, so that an event that has not come is not just late.
         """
-        folders = self.shelf.open_folders
-        awake = [folder for folder in folders if not self.shelf.standby.has(folder.name)]
-        for name in self.hearing.check(awake, monotonic=monotonic, is_idle=is_idle):
+        folders = self.folders.open
+        awake = [folder for folder in folders if not self.standby.has(folder.name)]
+        for name in self.watch_health.check(awake, monotonic=monotonic, is_idle=is_idle):
             self.due[name] = 0.0
         for folder in folders:
             if monotonic >= self.due.get(folder.name, 0.0):
@@ -35,19 +46,19 @@ class Rounds:
 
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
         """Look at a whole folder, and at its watch."""
-        self.vigil.look(monotonic=monotonic)
+        self.liveness.note_progress(monotonic=monotonic)
         self.watch(folder, monotonic=monotonic)
-        is_polled = self.hearing.is_polled(folder)
+        is_polled = self.watch_health.is_polled(folder)
         self.due[folder.name] = monotonic + (POLL_S if is_polled else SWEEP_S)
         self.intake.sweep(folder, hint, monotonic=monotonic, now=now)
 
     def watch(self, folder: HotFolder, *, monotonic: float) -> None:
         """Set the folder's watch, or set it again if it has gone deaf."""
-        if self.shelf.standby.has(folder.name):
+        if self.standby.has(folder.name):
             return
         hinted, missed = self.intake.hinted[folder.name], self.intake.missed[folder.name]
         try:
-            self.hearing.weigh(folder, hinted=hinted, missed=missed)
-            self.hearing.attend(folder, monotonic=monotonic)
+            self.watch_health.weigh(folder, hinted=hinted, missed=missed)
+            self.watch_health.attend(folder, monotonic=monotonic)
         except OSError as error:
-            self.shelf.standby.enter(folder, describe(error))
+            self.standby.enter(folder, describe(error))

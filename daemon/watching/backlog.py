@@ -7,7 +7,7 @@ from daemon.jobs import Identity
 
 
 @dataclass(frozen=True, slots=True)
-class Lying:
+class SeenVersion:
     """One version of a file, as it was last looked at."""
 
     identity: Identity
@@ -21,7 +21,7 @@ class Backlog:
     """What was seen and not taken, by folder: told to operators, nothing is decided by it."""
 
     def __init__(self) -> None:
-        self.folders: dict[str, dict[Path, Lying]] = {}
+        self.folders: dict[str, dict[Path, SeenVersion]] = {}
 
     def note(
         self, folder: str, path: Path, identity: Identity, *, monotonic: float, now: float
@@ -33,7 +33,7 @@ class Backlog:
             since = changed_at(path, now)
         else:
             since = known.since if known.identity == identity else now
-        lying[path] = Lying(identity, since, monotonic)
+        lying[path] = SeenVersion(identity, since, monotonic)
 
     def forget(self, folder: str, path: Path) -> None:
         """It has been taken, or there is nothing to take."""

@@ -18,7 +18,7 @@ SONGS = 2  # one event may be lost, for instance with a folder that was made tha
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class CanaryTouch:
     """A touch whose event is waited for."""
 
     number: int
@@ -34,7 +34,7 @@ class Canary:
     """
 
     def __init__(self) -> None:
-        self.songs: dict[str, Song] = {}
+        self.songs: dict[str, CanaryTouch] = {}
 
     def sing(self, folder: HotFolder, *, monotonic: float) -> bool:
         """Touch the file, unless an event is waited for already; False where we cannot."""
@@ -55,7 +55,7 @@ class Canary:
         if path is None or not is_touched(path):
             self.forget(folder.name)
             return False
-        self.songs[folder.name] = Song(number, monotonic + PATIENCE_S)
+        self.songs[folder.name] = CanaryTouch(number, monotonic + PATIENCE_S)
         return True
 
     def hear(self, name: str) -> bool:

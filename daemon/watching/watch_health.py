@@ -35,7 +35,7 @@ class Polled:
     """What the kernel allowed then: with other limits a watch is tried at once."""
 
 
-class Hearing:
+class WatchHealth:
     """Decides folder by folder whether events are relied upon."""
 
     def __init__(self, watcher: Watcher | None) -> None:

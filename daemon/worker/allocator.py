@@ -62,7 +62,7 @@ class Blocks(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_size_t) for name in MALLINFO2)
 
 
-class Hoard:
+class FreeMemory:
     """What lies free and still takes room, given back once it is more than it may be.
 
     A heap shrinks by itself only at its end. Blocks that are free in its middle stay, and with

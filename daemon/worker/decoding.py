@@ -15,7 +15,7 @@ PIXEL_BYTES, SAMPLE_BYTES = 4, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class FileFacts:
     """What is known of an open file before it is decoded."""
 
     identity: Identity
@@ -24,7 +24,7 @@ class Outlook:
     """Bytes of memory that it will take until its result is written."""
 
 
-def look(stream: BinaryIO, task: Task) -> Outlook:
+def look(stream: BinaryIO, task: Task) -> FileFacts:
     """Read the head. `PictureError` if it is no picture, or too large."""
     identity = Identity.of(os.fstat(stream.fileno()))
     assert identity is not None  # a regular file: nothing else is opened
@@ -34,7 +34,7 @@ def look(stream: BinaryIO, task: Task) -> Outlook:
     finishing = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
     each = max(finishing, outline.decoding_bytes_per_pixel)
     canvas = task.rendering.framing.canvas_pixels
-    return Outlook(identity, pixels, each * max(pixels, canvas))
+    return FileFacts(identity, pixels, each * max(pixels, canvas))
 
 
 def decode(stream: BinaryIO, task: Task) -> tuple[reading.Picture, str]:

@@ -68,7 +68,7 @@ def open_predictors(
 
 
 @dataclass(slots=True)
-class Station:
+class ModelThread:
     """A model thread's place: its predictor, how much that stands, how it gets on."""
 
     predictor: Predictor
@@ -103,15 +103,15 @@ class Station:
         return DeviceError(f"{self.device} fails picture after picture ({describe(problem)})")
 
 
-def loads(stations: Sequence[Station]) -> dict[str, Load]:
+def loads(model_threads: Sequence[ModelThread]) -> dict[str, Load]:
     """What each device has been asked, of all its threads."""
     found: dict[str, Load] = {}
-    for station in stations:
+    for station in model_threads:
         found[station.device] = found.get(station.device, Load()) + station.pulse.load
     return found
 
 
-def warm(stations: Sequence[Station], on_step: Callable[[str], object]) -> None:
+def warm(model_threads: Sequence[ModelThread], on_step: Callable[[str], object]) -> None:
     """Run every batch size once with each predictor, so that the first picture is not slow.
 
     The largest first, for smaller ones fit into what it has taken. One that finds too little
@@ -119,7 +119,7 @@ def warm(stations: Sequence[Station], on_step: Callable[[str], object]) -> None:
     picture, or if the device has died.
     """
     warmed: list[Predictor] = []
-    for station in stations:
+    for station in model_threads:
         if station.predictor in warmed:
             continue
         warmed.append(station.predictor)
@@ -128,7 +128,7 @@ def warm(stations: Sequence[Station], on_step: Callable[[str], object]) -> None:
             warm_size(station, size)
 
 
-def warm_size(station: Station, size: int) -> None:
+def warm_size(station: ModelThread, size: int) -> None:
     """One of them."""
     try:
         with translated(), station.pulse.busy(size):

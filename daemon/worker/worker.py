@@ -30,7 +30,7 @@ from daemon.worker.gauges import (
     unbounded,
 )
 from daemon.worker.items import Item
-from daemon.worker.predictors import Station, loads, translated, warm
+from daemon.worker.predictors import ModelThread, loads, translated, warm
 from daemon.worker.progress import Piece, Progress
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Worker:
         # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
         is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
         self.max_batch = 1 if is_cpu_only else limits.max_batch
-        self.stations = [Station(one, Allowance(self.max_batch)) for one in predictors]
+        self.model_threads = [ModelThread(one, Allowance(self.max_batch)) for one in predictors]
         self.limits = limits
         self.finishing = finishing or Finishing()
         self.budget = Budget(limits.memory_bytes, bound_free)
@@ -68,7 +68,7 @@ class Worker:
             threading.Thread(
                 target=self.serve, args=(one,), name=f"model-{one.device}", daemon=True
             )
-            for one in self.stations
+            for one in self.model_threads
         ]
         for thread in self.models:
             thread.start()
@@ -76,23 +76,23 @@ class Worker:
     @property
     def device(self) -> str:
         """The devices by name."""
-        return ", ".join(dict.fromkeys(station.device for station in self.stations))
+        return ", ".join(dict.fromkeys(station.device for station in self.model_threads))
 
     @property
     def depth(self) -> int:
         """Enough to decode the next batches while each device computes one."""
-        return 2 * self.max_batch * len(self.stations) + self.limits.decoders
+        return 2 * self.max_batch * len(self.model_threads) + self.limits.decoders
 
     @property
     def memory(self) -> dict[str, Memory]:
         """Of each device that has its own."""
-        held = ((station.device, station.predictor.memory()) for station in self.stations)
+        held = ((station.device, station.predictor.memory()) for station in self.model_threads)
         return {device: Memory(*sizes) for device, sizes in held if sizes is not None}
 
     @property
     def load(self) -> dict[str, Load]:
         """Of each device, since the start."""
-        return loads(self.stations)
+        return loads(self.model_threads)
 
     @property
     def inside(self) -> dict[str, int]:
@@ -105,11 +105,11 @@ class Worker:
 
     def warm(self, on_step: Callable[[str], object]) -> None:
         """Run every batch size, so that the first picture is not the slow one."""
-        warm(self.stations, on_step)
+        warm(self.model_threads, on_step)
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
         """Which model threads have ended, and what takes longer than it may at some stage."""
-        for thread, station in zip(self.models, self.stations, strict=True):
+        for thread, station in zip(self.models, self.model_threads, strict=True):
             pulse = station.pulse
             if not thread.is_alive():
                 yield f"thread {thread.name} has ended"
@@ -163,11 +163,11 @@ class Worker:
                 item.cost = self.budget.take(outlook.cost)
             item.picture, item.sha256 = decoding.decode(stream, item.task)
             with translated():
-                item.small = self.stations[0].predictor.prepare(item.picture)
+                item.small = self.model_threads[0].predictor.prepare(item.picture)
 
     # --- stage 2: the network ------------------------------------------------------------
 
-    def serve(self, station: Station) -> None:
+    def serve(self, station: ModelThread) -> None:
         """A model thread: batches until it is told to end."""
         while batch := self.batcher.take(station.allowance.size):
             try:
@@ -179,7 +179,7 @@ class Worker:
             # A thread waiting for work must not keep the last batch's pixels alive.
             del batch
 
-    def run_batch(self, station: Station, batch: list[Item]) -> None:
+    def run_batch(self, station: ModelThread, batch: list[Item]) -> None:
         """One batch through the network, then each picture to the finish pool."""
         began = time.perf_counter()
         self.predict(station, batch)
@@ -191,7 +191,7 @@ class Worker:
                 self.downstream.add(1)
                 self.finishers.submit(self.finish, item)
 
-    def predict(self, station: Station, batch: list[Item]) -> None:
+    def predict(self, station: ModelThread, batch: list[Item]) -> None:
         """Fill in the alphas. A batch that fails is halved, so that one picture fails alone."""
         try:
             names = [printable(item.task.source) for item in batch]

@@ -11,7 +11,7 @@ from daemon.config.schema import Config
 from daemon.disk import files
 from daemon.jobs import Done, Outcome, Task
 from daemon.service.assembly import assemble_batch
-from daemon.service.owned_folders import Workplace
+from daemon.service.owned_folders import OwnedFolders
 from daemon.service.service import Clocks, Inbox
 from daemon.worker.engines.direct import DirectEngine
 from tests.samples import NOW, names_in
@@ -41,7 +41,7 @@ def run(base: Path) -> None:
     state.mkdir(parents=True, exist_ok=True)
     service = assemble_batch(
         config,
-        Workplace([folder], state=state, quarantine=state / "failed"),
+        OwnedFolders([folder], state=state, quarantine=state / "failed"),
         base / "out",
         DirectEngine(work),
         inbox=Inbox(),

@@ -12,7 +12,7 @@ import yaml
 from daemon.config.hook_schema import HookEntry
 from daemon.config.schema import load
 from daemon.errors import InstallError
-from daemon.hooks.loader import Register
+from daemon.hooks.loader import HookLoader
 from daemon.notices import Command, Hook, Subscriptions, Webhook
 from tests.hooks.hooks_kit import script
 from tests.system.daemon_process import call, environment
@@ -33,7 +33,7 @@ def write(base: Path, **hooks: Any) -> Path:  # Any: YAML
 def read(base: Path, environment: dict[str, str] | None = None, **hooks: Any) -> Subscriptions:
     """What the start makes of hooks."""
     config, folder = load(write(base, **hooks))
-    return Register(folder, environment or {"PATH": os.defpath}).subscriptions(config.hooks)
+    return HookLoader(folder, environment or {"PATH": os.defpath}).subscriptions(config.hooks)
 
 
 # --- what may be written -------------------------------------------------------------------
@@ -256,10 +256,10 @@ def test_start_ends_with_78(tmp_path: Path):
 def test_nothing_heavy_is_loaded_without_webhooks(tmp_path: Path):
     """Neither TLS nor a client: a daemon that needs none must not fail for want of one."""
     program = (
-        "import os, sys; from pathlib import Path; from daemon.config import load;"
-        "from daemon.hooks.register import Register;"
+        "import os, sys; from pathlib import Path; from daemon.config.schema import load;"
+        "from daemon.hooks.loader import HookLoader;"
         "config, base = load(Path('config.yaml'));"
-        "Register(base, os.environ).subscriptions(config.hooks);"
+        "HookLoader(base, os.environ).subscriptions(config.hooks);"
         "print([name for name in ('ssl', '_ssl', 'urllib3') if name in sys.modules])"
     )
     write(tmp_path, on_done=[{"command": ["true"]}])

@@ -9,7 +9,7 @@ from daemon.errors import InstallError, MachineError
 from daemon.jobs import Hint
 from daemon.lifecycle.standby import RECHECK_S
 from daemon.messages import Seen
-from daemon.service.owned_folders import Workplace, locked
+from daemon.service.owned_folders import OwnedFolders, locked
 from tests.samples import make_folder
 from tests.service.service_kit import Kit
 
@@ -44,7 +44,7 @@ def test_lock_writes_over_nothing(tmp_path: Path, secret: Path) -> None:
     folder = make_folder(tmp_path)
     (folder.path / store.CLAIMS).mkdir(parents=True)
     (folder.path / store.CLAIMS / "lock").symlink_to(secret)
-    place = Workplace([folder], tmp_path / "state", tmp_path / "failed")
+    place = OwnedFolders([folder], tmp_path / "state", tmp_path / "failed")
 
     with pytest.raises(InstallError, match="symbolic links"), locked(place):
         pass
@@ -90,7 +90,7 @@ def test_folder_rests_while_claims_lead_elsewhere(tmp_path: Path, theirs: Path) 
         claims.rename(tmp_path / "away")
     claims.symlink_to(theirs)
     kit.pass_time(RECHECK_S)
-    reasons = dict(kit.service.shelf.standby.reasons)
+    reasons = dict(kit.service.parts.standby.reasons)
     kit.drop("b.jpg")
     kit.pass_time(RECHECK_S)
 

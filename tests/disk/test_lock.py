@@ -96,7 +96,7 @@ def test_lock_can_be_taken_again(tmp_path: Path):
 
 def test_lock_dies_with_its_process(tmp_path: Path):
     """Even a process that ends without a word."""
-    code = "import os, sys; from pathlib import Path; from daemon.lock import Lock;"
+    code = "import os, sys; from pathlib import Path; from daemon.disk.lock import Lock;"
     code += "Lock(Path(sys.argv[1])).take('x'); os._exit(9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "lock")], check=False)
     lock = Lock(tmp_path / "lock")
@@ -110,7 +110,7 @@ def test_other_process_is_kept_out(tmp_path: Path):
     """The lock is the system's, not this program's."""
     lock = Lock(tmp_path / "lock")
     lock.take("x")
-    code = "import sys; from pathlib import Path; from daemon.lock import owner;"
+    code = "import sys; from pathlib import Path; from daemon.disk.lock import owner;"
     code += "print(owner(Path(sys.argv[1])))"
     ran = subprocess.run(
         [sys.executable, "-c", code, str(lock.path)], capture_output=True, text=True, check=True
@@ -184,14 +184,14 @@ def test_a_folder_made_anew_belongs_to_whoever_comes_first(tmp_path: Path):
     path = kit.hot / store.CLAIMS / locks.FILE
     ours, theirs = Lock(path), Lock(path)
     ours.take(f"hot folder {kit.hot}")
-    kit.service.shelf.standby.locks = {"hot": ours}
+    kit.service.parts.standby.locks = {"hot": ours}
     kit.hot.rename(tmp_path / "away")
     kit.hot.mkdir()
     theirs.take("the same")
     kit.pass_time(15, step_s=5)
     kit.drop("a.jpg")
     kit.pass_time(15, step_s=5)
-    reason, untouched = kit.service.shelf.standby.reasons["hot"], kit.left_in_hot()
+    reason, untouched = kit.service.parts.standby.reasons["hot"], kit.left_in_hot()
     theirs.release()
     kit.pass_time(30, step_s=1)
     kit.die()

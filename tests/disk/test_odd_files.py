@@ -15,7 +15,7 @@ from daemon.jobs import Identity
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.watching.watch import Watcher
-from daemon.watching.watch_health import Hearing
+from daemon.watching.watch_health import WatchHealth
 from tests.samples import NOW, make_folder, make_job
 from tests.service.service_kit import Kit
 from tests.system.crash_kit import folder_in_memory
@@ -112,8 +112,8 @@ def test_a_folder_too_deep_to_be_watched_is_polled(base: Path) -> None:
     folder.path.mkdir()
     make_deep(folder.path)
     watcher = Watcher(lambda message: None)
-    hearing = Hearing(watcher)
-    hearing.attend(folder, monotonic=0.0)
-    hearing.stop()
+    watch_health = WatchHealth(watcher)
+    watch_health.attend(folder, monotonic=0.0)
+    watch_health.stop()
 
-    assert "too deep" in hearing.reasons["hot"]
+    assert "too deep" in watch_health.reasons["hot"]

@@ -154,9 +154,9 @@ class Receiver:
 
 def join(kit: Kit) -> None:
     """Wait until all that was begun is told, and let the service hear of it."""
-    while any(channel.is_busy for channel in kit.service.parts.herald.channels.values()):
-        for channel in kit.service.parts.herald.channels.values():
-            channel.courier.join(30)
+    while any(channel.is_busy for channel in kit.service.parts.hook_delivery.channels.values()):
+        for channel in kit.service.parts.hook_delivery.channels.values():
+            channel.sending_thread.join(30)
         kit.service.tick(0)
 
 

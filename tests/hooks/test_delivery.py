@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from daemon import event_ids
-from daemon.hooks.delivery import BAG, LONGEST_S, PATIENCE_S, Herald
+from daemon.hooks.delivery import BAG, LONGEST_S, PATIENCE_S, HookDelivery
 from daemon.hooks.outbox import Outbox
-from daemon.hooks.sending_thread import Courier
+from daemon.hooks.sending_thread import SendingThread
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.notices import (
@@ -47,7 +47,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.base / "ledger.db")
         self.outbox = Outbox(self.ledger, Records(self.ledger), Subscriptions(self.hooks))
-        self.herald = Herald(
+        self.hook_delivery = HookDelivery(
             self.outbox, put=self.put.append, open_sender=self.ears, jitter=lambda: 1.0
         )
 
@@ -58,11 +58,11 @@ class Bench:
 
     def turn(self) -> None:
         """Once; then everything that was begun is told, but not heard yet."""
-        self.herald.turn(monotonic=100 + self.seconds, now=NOW + self.seconds)
-        for channel in self.herald.channels.values():
-            channel.courier.join(10)
+        self.hook_delivery.turn(monotonic=100 + self.seconds, now=NOW + self.seconds)
+        for channel in self.hook_delivery.channels.values():
+            channel.sending_thread.join(10)
         for told in self.put:
-            self.herald.hear(told)
+            self.hook_delivery.hear(told)
         self.put.clear()
 
     def wait(self, seconds: float, *, step_s: float = 1.0) -> None:
@@ -124,7 +124,7 @@ def test_events_are_told_in_order_and_forgotten(bench: Bench):
     assert bench.heard() == ["done-1", "done-2", "done-3"]
     assert bench.waiting() == {}
     assert bench.ledger.db.total_changes - before == 3
-    assert bench.herald.states[HOOK.key].delivered == 3
+    assert bench.hook_delivery.states[HOOK.key].delivered == 3
 
 
 def test_nothing_waits_nothing_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch):
@@ -154,11 +154,11 @@ def test_slow_hook_holds_up_nobody(two: Bench):
 
     two.ears(HOOK).answers = wait
     two.happen(1)
-    two.herald.turn(monotonic=100.0, now=NOW)
-    two.herald.channels[OTHER.key].courier.join(10)
+    two.hook_delivery.turn(monotonic=100.0, now=NOW)
+    two.hook_delivery.channels[OTHER.key].sending_thread.join(10)
 
     assert two.heard(OTHER.key) == ["done-1"]
-    assert two.herald.channels[HOOK.key].is_busy
+    assert two.hook_delivery.channels[HOOK.key].is_busy
     awake.set()
     two.wait(1)
     assert two.waiting() == {}
@@ -191,7 +191,7 @@ def test_trouble_is_tried_again_later_and_later(bench: Bench):
     waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert [round(wait) for wait in waits[:6]] == [1, 2, 4, 8, 16, 32]
     assert max(waits) <= LONGEST_S + 2
-    assert bench.herald.states[HOOK.key].retried == len(times)
+    assert bench.hook_delivery.states[HOOK.key].retried == len(times)
 
 
 def test_all_that_waits_follows_the_first_success(bench: Bench):
@@ -254,7 +254,7 @@ def test_refused_is_given_up_at_once(bench: Bench, caplog: pytest.LogCaptureFixt
     assert vars(record)["MESSAGE_ID"] == event_ids.HOOK_FAILED
     assert vars(record)["HOOK"] == HOOK.key
     assert bench.waiting() == {}
-    state = bench.herald.states[HOOK.key]
+    state = bench.hook_delivery.states[HOOK.key]
     assert (state.failed, state.last_error, state.last_error_at) == (1, "answer 404", NOW + 1)
 
 
@@ -267,7 +267,7 @@ def test_given_up_after_a_day(bench: Bench, caplog: pytest.LogCaptureFixture):
     bench.wait(1000, step_s=100)
 
     assert (before, bench.waiting()) == ({HOOK.key: 1}, {})
-    assert bench.herald.states[HOOK.key].failed == 1
+    assert bench.hook_delivery.states[HOOK.key].failed == 1
     assert any("will not be: down" in text for text in messages(caplog, logging.ERROR))
 
 
@@ -278,7 +278,7 @@ def test_old_notice_gets_its_attempts(bench: Bench):
     bench.answer(*[Troubled("down")] * 4, Accepted())
     bench.wait(60)
 
-    assert bench.herald.states[HOOK.key].delivered == 1
+    assert bench.hook_delivery.states[HOOK.key].delivered == 1
 
 
 def test_attempts_at_most(bench: Bench):
@@ -288,7 +288,7 @@ def test_attempts_at_most(bench: Bench):
     bench.wait(60)
 
     assert len(bench.heard()) == 3
-    assert bench.herald.states[HOOK.key].failed == 1
+    assert bench.hook_delivery.states[HOOK.key].failed == 1
 
 
 def test_unforeseen_error_of_a_sender(bench: Bench, caplog: pytest.LogCaptureFixture):
@@ -305,7 +305,7 @@ def test_unforeseen_error_of_a_sender(bench: Bench, caplog: pytest.LogCaptureFix
 
     assert bench.heard() == ["done-1"] * 2
     assert any(record.exc_info for record in caplog.records)
-    assert bench.herald.states[HOOK.key].delivered == 1
+    assert bench.hook_delivery.states[HOOK.key].delivered == 1
 
 
 def test_no_more_threads(bench: Bench, monkeypatch: pytest.MonkeyPatch):
@@ -317,7 +317,7 @@ def test_no_more_threads(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     bench.happen(1)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        bench.herald.turn(monotonic=100.0, now=NOW)
+        bench.hook_delivery.turn(monotonic=100.0, now=NOW)
     bench.wait(3)
 
     assert bench.heard() == ["done-1"]
@@ -328,14 +328,14 @@ def test_no_more_threads(bench: Bench, monkeypatch: pytest.MonkeyPatch):
 
 def test_too_many_waiting(bench: Bench, caplog: pytest.LogCaptureFixture):
     """The oldest go, counted and told."""
-    bench.herald.change(Subscriptions((HOOK,), max_waiting=3))
+    bench.hook_delivery.change(Subscriptions((HOOK,), max_waiting=3))
     bench.answer(Troubled("down"))
     bench.happen(*range(10))
     bench.turn()
     bench.answer(Accepted())
     bench.wait(5)
 
-    assert bench.herald.states[HOOK.key].dropped == 7
+    assert bench.hook_delivery.states[HOOK.key].dropped == 7
     assert bench.heard()[-3:] == ["done-8", "done-9", "done-7"]
     assert any("the oldest 7 are dropped" in text for text in messages(caplog, logging.WARNING))
 
@@ -349,7 +349,7 @@ def test_hook_that_is_gone(two: Bench, caplog: pytest.LogCaptureFixture):
     two.answer(Troubled("down"), key=OTHER.key)
     two.happen(1, 2)
     two.wait(1)
-    two.herald.change(Subscriptions((OTHER,)))
+    two.hook_delivery.change(Subscriptions((OTHER,)))
     two.turn()
 
     assert two.waiting() == {OTHER.key: 2}
@@ -364,12 +364,12 @@ def test_hook_with_another_target_gets_what_waits(bench: Bench):
     bench.happen(1)
     bench.turn()
     bench.hooks = (Hook("on_done", "ear", Command(("/bin/other",))),)
-    bench.herald.change(Subscriptions(bench.hooks))
+    bench.hook_delivery.change(Subscriptions(bench.hooks))
     bench.answer(Accepted())
     bench.wait(3)
 
     assert bench.waiting() == {}
-    assert bench.herald.states[HOOK.key].delivered == 1
+    assert bench.hook_delivery.states[HOOK.key].delivered == 1
 
 
 def test_changed_hook_waits_for_what_was_begun(bench: Bench):
@@ -382,10 +382,10 @@ def test_changed_hook_waits_for_what_was_begun(bench: Bench):
 
     bench.ears(HOOK).answers = wait
     bench.happen(1)
-    bench.herald.turn(monotonic=100.0, now=NOW)
-    old = bench.herald.channels[HOOK.key].courier
+    bench.hook_delivery.turn(monotonic=100.0, now=NOW)
+    old = bench.hook_delivery.channels[HOOK.key].sending_thread
     bench.hooks = (Hook("on_done", "ear", Command(("/bin/other",))),)
-    bench.herald.change(Subscriptions(bench.hooks))
+    bench.hook_delivery.change(Subscriptions(bench.hooks))
     bench.turn()
     awake.set()
     old.join(10)
@@ -393,7 +393,7 @@ def test_changed_hook_waits_for_what_was_begun(bench: Bench):
 
     assert bench.heard() == ["done-1"]
     assert bench.waiting() == {}
-    assert bench.herald.states[HOOK.key].delivered == 1
+    assert bench.hook_delivery.states[HOOK.key].delivered == 1
 
 
 def test_unchanged_hook_goes_on(bench: Bench):
@@ -401,10 +401,10 @@ def test_unchanged_hook_goes_on(bench: Bench):
     bench.answer(Troubled("down"))
     bench.happen(1)
     bench.turn()
-    courier = bench.herald.channels[HOOK.key].courier
-    bench.herald.change(Subscriptions((HOOK,), give_up_s=5.0))
+    sending_thread = bench.hook_delivery.channels[HOOK.key].sending_thread
+    bench.hook_delivery.change(Subscriptions((HOOK,), give_up_s=5.0))
 
-    assert bench.herald.channels[HOOK.key].courier is courier
+    assert bench.hook_delivery.channels[HOOK.key].sending_thread is sending_thread
 
 
 # --- the end -------------------------------------------------------------------------------
@@ -434,17 +434,17 @@ class Clocks:
 
 def receive(bench: Bench, seconds: float) -> None:
     """As the service does."""
-    for channel in bench.herald.channels.values():
-        channel.courier.join(seconds)
+    for channel in bench.hook_delivery.channels.values():
+        channel.sending_thread.join(seconds)
     for told in bench.put:
-        bench.herald.hear(told)
+        bench.hook_delivery.hear(told)
     bench.put.clear()
 
 
 def test_stop_tells_what_waits(bench: Bench):
     """In a moment, that is."""
     bench.happen(1, 2)
-    bench.herald.drain(lambda seconds: receive(bench, seconds), clocks=Clocks(bench))
+    bench.hook_delivery.drain(lambda seconds: receive(bench, seconds), clocks=Clocks(bench))
 
     assert bench.heard() == ["done-1", "done-2"]
     assert bench.waiting() == {}
@@ -461,7 +461,9 @@ def test_stop_interrupts_and_keeps_the_rest(bench: Bench, caplog: pytest.LogCapt
 
     ear.answers = hang
     bench.happen(1, 2)
-    bench.herald.drain(lambda seconds: receive(bench, seconds), clocks=Clocks(bench), limit_s=1.0)
+    bench.hook_delivery.drain(
+        lambda seconds: receive(bench, seconds), clocks=Clocks(bench), limit_s=1.0
+    )
 
     assert bench.waiting() == {HOOK.key: 2}
     assert [notice.attempts for notice in bench.outbox.waiting(HOOK, 9)] == [0, 0]
@@ -475,7 +477,7 @@ def test_stop_does_not_wait_for_back_offs(bench: Bench):
     bench.happen(1)
     bench.turn()
     before = bench.seconds
-    bench.herald.drain(lambda seconds: receive(bench, seconds), clocks=Clocks(bench))
+    bench.hook_delivery.drain(lambda seconds: receive(bench, seconds), clocks=Clocks(bench))
 
     assert bench.seconds - before < 1.0
 
@@ -484,15 +486,15 @@ def test_courier_that_was_stopped_begins_nothing(bench: Bench):
     """Between two notices of its bag."""
     ear = bench.ears(HOOK)
     told: list[Told] = []
-    courier = Courier(HOOK, ear, told.append)
+    sending_thread = SendingThread(HOOK, ear, told.append)
 
     def stop(notice: Notice) -> Reply:
-        courier.retire()
+        sending_thread.retire()
         return Accepted()
 
     ear.answers = stop
     bench.happen(1, 2)
-    courier.go(bench.outbox.waiting(HOOK, 2))
-    courier.join(10)
+    sending_thread.go(bench.outbox.waiting(HOOK, 2))
+    sending_thread.join(10)
 
     assert bench.heard() == ["done-1"]

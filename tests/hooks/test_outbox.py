@@ -156,14 +156,14 @@ def test_events_bring_their_notices_along(tmp_path: Path, monkeypatch: pytest.Mo
         service.drop("a.jpg")
         service.pass_time(4)
         counts.append(len(commits))
-        assert sum(service.service.shelf.outbox.counts().values()) == number
+        assert sum(service.service.parts.outbox.counts().values()) == number
 
     assert counts[0] == counts[1]
 
 
 def deafen(kit: Kit) -> None:
     """Nobody is told anything in this life."""
-    kit.service.parts.herald.turn = lambda **times: None  # type: ignore[method-assign]
+    kit.service.parts.hook_delivery.turn = lambda **times: None  # type: ignore[method-assign]
 
 
 # --- whatever happens ----------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_death_between_telling_and_forgetting(tmp_path: Path, ears: Ears):
     """Told twice, under one id."""
     service = kit(tmp_path, ears)
     service.drop("a.jpg")
-    service.service.parts.herald.settle = lambda **times: None  # type: ignore[method-assign]
+    service.service.parts.hook_delivery.settle = lambda **times: None  # type: ignore[method-assign]
     service.pass_time(3)
     join_couriers(service)
     service.restart()
@@ -198,28 +198,28 @@ def test_death_between_telling_and_forgetting(tmp_path: Path, ears: Ears):
 
 def join_couriers(kit: Kit) -> None:
     """Wait for the threads; nobody hears of them."""
-    for channel in kit.service.parts.herald.channels.values():
-        channel.courier.join(10)
+    for channel in kit.service.parts.hook_delivery.channels.values():
+        channel.sending_thread.join(10)
 
 
 def test_ledger_in_trouble(tmp_path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch):
     """Answers are kept, and nothing is begun, until it can be written again."""
     service = kit(tmp_path, ears)
     service.drop("a.jpg")
-    outbox = service.service.shelf.outbox
+    outbox = service.service.parts.outbox
 
     def fail(**notices: object) -> None:
         raise LedgerError("disk full")
 
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "settle", fail)
-        service.service.shelf.standby.check_ledger = fail
+        service.service.parts.standby.check_ledger = fail
         service.pass_time(3)
         join_couriers(service)
         service.pass_time(1)
-        assert service.service.parts.suspension.is_on
+        assert service.service.parts.ledger_outage.is_on
         assert outbox.counts() == {"on_done:true": 1}
-    service.service.shelf.standby.check_ledger = service.service.shelf.ledger.check_writable
+    service.service.parts.standby.check_ledger = service.service.parts.ledger.check_writable
     serve(service, 30)
 
     assert len(told(ears, "done")) == 1
@@ -251,7 +251,7 @@ def test_stop_tells_at_last(tmp_path: Path, ears: Ears, caplog: pytest.LogCaptur
     service.service.shutdown()
 
     assert len(told(ears, "done")) == 1
-    assert service.service.shelf.outbox.counts() == {}
+    assert service.service.parts.outbox.counts() == {}
 
 
 def test_retold_failure_has_another_id(tmp_path: Path, ears: Ears):

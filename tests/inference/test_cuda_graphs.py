@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cvunet.inference.cuda_graphs import WARM_UPS, Recorder
-from cvunet.inference.transfers import Lanes
+from cvunet.inference.transfers import Streams
 from tests.inference.passes_kit import CPU, SIDE, brightness
 
 SHAPE = (2, SIDE, SIDE, 3)
@@ -38,18 +38,18 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Any]:  # Any: a line for each
 
 def test_pass_is_warmed_and_recorded_in_one_stream(steps: list[Any]):
     """In inference mode, but for the recording's own begin and end."""
-    lanes = Lanes(CPU)
-    recorder = Recorder(lanes)
+    streams = Streams(CPU)
+    recorder = Recorder(streams)
 
     def look(pixels: Tensor) -> tuple[Tensor, Tensor]:
-        stream = lanes.module.current_stream() is lanes.compute
+        stream = streams.module.current_stream() is streams.compute
         steps.append((tuple(pixels.shape), stream, torch.is_inference_mode_enabled()))
         return brightness(pixels)
 
     recorder.record(look, SHAPE)
     options = {
         "pool": recorder.pool,
-        "stream": lanes.compute,
+        "stream": streams.compute,
         "capture_error_mode": "thread_local",
     }
     one = (SHAPE, True, True)
@@ -59,7 +59,7 @@ def test_pass_is_warmed_and_recorded_in_one_stream(steps: list[Any]):
 
 def test_replay_reads_the_recorded_memory(steps: list[Any]):
     """New pictures are copied to where the graph looks for them."""
-    recorded: Any = Recorder(Lanes(CPU)).record(brightness, SHAPE)  # Any: not just a Look
+    recorded: Any = Recorder(Streams(CPU)).record(brightness, SHAPE)  # Any: not just a Look
     steps.clear()
     answer = recorded(torch.full(SHAPE, 7, dtype=torch.uint8))
 
@@ -70,7 +70,7 @@ def test_replay_reads_the_recorded_memory(steps: list[Any]):
 
 def test_graphs_share_a_pool_until_some_are_dropped(steps: list[Any]):
     """The pool of dropped ones must not be entered again."""
-    recorder = Recorder(Lanes(CPU))
+    recorder = Recorder(Streams(CPU))
     for _ in range(2):
         recorder.record(brightness, SHAPE)
     recorder.renew()

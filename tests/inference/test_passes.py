@@ -19,7 +19,7 @@ from cvunet.inference import torch_errors
 from cvunet.inference.cuda_graphs import Look
 from cvunet.inference.matting import Predictor
 from cvunet.inference.passes import Passes, split
-from cvunet.inference.transfers import Lanes
+from cvunet.inference.transfers import Streams
 from tests.inference.passes_kit import CPU, SIDE, Recorder, Recording, brightness
 
 Bytes = NDArray[np.uint8]
@@ -37,7 +37,7 @@ def levels(passes: Passes, wanted: Sequence[int]) -> list[int]:
 
 def passes_of(*sizes: int, look: Look = brightness) -> tuple[Passes, Recorder]:
     recorder = Recorder()
-    passes = Passes(look, side=SIDE, lanes=Lanes(CPU), recorder=recorder)
+    passes = Passes(look, side=SIDE, streams=Streams(CPU), recorder=recorder)
     for size in sizes:
         passes.allow(size)
     return passes, recorder
@@ -234,7 +234,7 @@ def predictor_with(recorder: Recorder, *sizes: int) -> Predictor:
     """A predictor on the CPU that takes the way of a CUDA device."""
     predictor = Predictor(Halving(), device=CPU, precision="bfloat16", input_size=SIDE)
     look = partial(looks.answer, predictor.ready, dtype=torch.bfloat16, is_mirrored=False)
-    predictor.passes = Passes(look, side=SIDE, lanes=Lanes(CPU), recorder=recorder)
+    predictor.passes = Passes(look, side=SIDE, streams=Streams(CPU), recorder=recorder)
     for size in sizes:
         predictor.passes.allow(size)
     return predictor

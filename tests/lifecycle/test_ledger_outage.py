@@ -29,8 +29,8 @@ def test_all_folders_stand_by(tmp_path: Path, faults: Faults) -> None:
     kit.service.next_sweep.clear()
     kit.pass_time(4)
 
-    assert set(kit.service.shelf.standby.reasons) == {"one", "two"}
-    assert all("ledger.db" in reason for reason in kit.service.shelf.standby.reasons.values())
+    assert set(kit.service.parts.standby.reasons) == {"one", "two"}
+    assert all("ledger.db" in reason for reason in kit.service.parts.standby.reasons.values())
 
 
 def test_nothing_is_begun_meanwhile(tmp_path: Path, faults: Faults) -> None:
@@ -60,7 +60,7 @@ def test_a_dead_device_ends_the_process_all_the_same(
     kit.pass_time(3)
     faults.begin(0, ill=FOR_EVER)
     if is_before:
-        kit.service.parts.suspension.begin(LedgerError("full"))
+        kit.service.parts.ledger_outage.begin(LedgerError("full"))
     kit.engine.run_held()
 
     with pytest.raises(kind, match="dead"):
@@ -134,7 +134,7 @@ def test_a_folder_with_trouble_of_its_own_rests_on(tmp_path: Path, faults: Fault
     faults.well = None
     kit.pass_time(30, step_s=1)
 
-    assert set(kit.service.shelf.standby.reasons) == {"two"}
+    assert set(kit.service.parts.standby.reasons) == {"two"}
     assert kit.results() == ["cat.png", "originals/cat.jpg"]
 
 
@@ -144,15 +144,15 @@ def test_an_outcome_whose_row_has_gone_is_forgotten(tmp_path: Path, faults: Faul
     kit.drop("cat.jpg")
     kit.pass_time(3)
     [job] = kit.records.in_state(State.RUNNING)
-    suspension = kit.service.parts.suspension
-    suspension.begin(LedgerError("full"))
+    ledger_outage = kit.service.parts.ledger_outage
+    ledger_outage.begin(LedgerError("full"))
     kit.engine.run_held()
     kit.service.receive(0)
-    kit.service.shelf.ledger.forget(job)
+    kit.service.parts.ledger.forget(job)
     kit.pass_time(15, step_s=1)
 
-    assert suspension.held == {}
-    assert not suspension.is_on
+    assert ledger_outage.held == {}
+    assert not ledger_outage.is_on
 
 
 def test_the_loop_does_not_spin_meanwhile(tmp_path: Path, faults: Faults) -> None:
@@ -161,10 +161,10 @@ def test_the_loop_does_not_spin_meanwhile(tmp_path: Path, faults: Faults) -> Non
     kit.drop("a.jpg")
     kit.service.tick(0)
     faults.begin(0, ill=FOR_EVER)
-    with kit.service.parts.suspension.guarding():
-        kit.service.shelf.ledger.forget_all([])
+    with kit.service.parts.ledger_outage.guarding():
+        kit.service.parts.ledger.forget_all([])
     kit.time.seconds += 5
     kit.service.tick(0)
 
-    assert kit.service.shelf.standby.ledger_trouble
+    assert kit.service.parts.standby.ledger_trouble
     assert kit.service.wait_s() > 0

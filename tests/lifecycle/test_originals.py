@@ -24,12 +24,12 @@ def test_a_disk_too_full_for_originals_makes_the_folder_rest(
     kit = Kit(tmp_path)
     kit.drop("cat.jpg")
     kit.pass_time(3)
-    resting = dict(kit.service.shelf.standby.reasons)
+    resting = dict(kit.service.parts.standby.reasons)
     monkeypatch.setattr(store, "archive", archive)
     kit.pass_time(40, step_s=2)
 
     assert "No space left" in resting["hot"]
-    assert kit.service.shelf.standby.reasons == {}
+    assert kit.service.parts.standby.reasons == {}
     assert kit.results() == ["cat.png", "originals/cat.jpg"]
 
 

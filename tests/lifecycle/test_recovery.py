@@ -179,7 +179,7 @@ def test_a_result_that_could_not_be_seen_at_the_start_is_not_doubled(
     def die(job: Job) -> Job:
         raise Died("before archiving")
 
-    monkeypatch.setattr(kit.service.parts.delivery.originals, "put_away", die)
+    monkeypatch.setattr(kit.service.parts.completion.originals, "put_away", die)
     kit.drop("cat.jpg")
     with pytest.raises(Died):
         kit.pass_time(3)

@@ -346,8 +346,8 @@ def test_the_details_survive_a_crash(tmp_path: Path):
     task, _ = life.engine.held[0]
     done = life.work(task)
     assert isinstance(done, Done)
-    results = life.service.parts.delivery.results
-    results.note(life.service.shelf.folders["hot"], job, done)
+    results = life.service.parts.results
+    results.note(life.service.parts.folders["hot"], job, done)
     life.is_held = False
     life.restart()
     life.pass_time(10)

@@ -26,11 +26,11 @@ SECONDS = 10.0
 #: What a child does: one small picture to load everything, then the bomb.
 MEASURE = """
 import io, json, resource, sys, time
-from cvunet import images
+from cvunet.pictures import reading
 def read(stream):
-    images.outline(stream, max_pixels=10**8)
+    reading.outline(stream, max_pixels=10**8)
     stream.seek(0)
-    return images.read(stream, max_pixels=10**8)
+    return reading.read(stream, max_pixels=10**8)
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 read(io.BytesIO(bytes.fromhex(sys.argv[2])))
@@ -38,7 +38,7 @@ before, began = peak_mb(), time.process_time()
 try:
     with open(sys.argv[1], "rb") as stream:
         said = " ".join(read(stream).warnings)
-except images.ImageError as error:
+except reading.ImageError as error:
     said = f"refused: {error}"
 print(json.dumps([said, peak_mb() - before, time.process_time() - began]))
 """

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from daemon.reporting.latest_snapshot import SILENCE_S, Bulletin
+from daemon.reporting.latest_snapshot import SILENCE_S, LatestSnapshot
 from daemon.reporting.report import FolderState, Snapshot
 
 FOLDER = FolderState("/hot", "/out", 0, None, 0, 0, {}, {})
@@ -22,77 +22,77 @@ SNAPSHOT = Snapshot(
 
 
 @pytest.fixture
-def bulletin() -> Bulletin:
+def latest_snapshot() -> LatestSnapshot:
     """Nothing was posted."""
-    return Bulletin()
+    return LatestSnapshot()
 
 
-def answers(bulletin: Bulletin, monotonic: float) -> tuple[bool, bool]:
+def answers(latest_snapshot: LatestSnapshot, monotonic: float) -> tuple[bool, bool]:
     """Alive and ready."""
-    return bulletin.liveness(monotonic).is_well, bulletin.readiness(monotonic).is_well
+    return latest_snapshot.liveness(monotonic).is_well, latest_snapshot.readiness(monotonic).is_well
 
 
-def test_model_that_loads(bulletin: Bulletin):
+def test_model_that_loads(latest_snapshot: LatestSnapshot):
     """Alive however long it takes (systemd has a limit for that), and not ready."""
-    assert answers(bulletin, 1e9) == (True, False)
-    assert bulletin.readiness(0.0).text == "the model is loading"
-    assert bulletin.silence_s(1e9) == 0.0
+    assert answers(latest_snapshot, 1e9) == (True, False)
+    assert latest_snapshot.readiness(0.0).text == "the model is loading"
+    assert latest_snapshot.silence_s(1e9) == 0.0
 
 
-def test_service_that_turns(bulletin: Bulletin):
+def test_service_that_turns(latest_snapshot: LatestSnapshot):
     """Both."""
-    bulletin.post(SNAPSHOT, 100.0)
+    latest_snapshot.post(SNAPSHOT, 100.0)
 
-    assert answers(bulletin, 101.0) == (True, True)
-    assert bulletin.readiness(101.0).text == "ready"
+    assert answers(latest_snapshot, 101.0) == (True, True)
+    assert latest_snapshot.readiness(101.0).text == "ready"
 
 
-def test_service_that_hangs(bulletin: Bulletin):
+def test_service_that_hangs(latest_snapshot: LatestSnapshot):
     """Neither; only a restart helps."""
-    bulletin.post(SNAPSHOT, 100.0)
+    latest_snapshot.post(SNAPSHOT, 100.0)
 
-    assert answers(bulletin, 100.0 + SILENCE_S) == (True, True)
-    assert answers(bulletin, 101.0 + SILENCE_S) == (False, False)
-    assert "has not turned for 121 s" in bulletin.liveness(101.0 + SILENCE_S).text
+    assert answers(latest_snapshot, 100.0 + SILENCE_S) == (True, True)
+    assert answers(latest_snapshot, 101.0 + SILENCE_S) == (False, False)
+    assert "has not turned for 121 s" in latest_snapshot.liveness(101.0 + SILENCE_S).text
 
 
-def test_part_that_hangs(bulletin: Bulletin):
+def test_part_that_hangs(latest_snapshot: LatestSnapshot):
     """The loop turns, but only a restart helps: neither, with picture and stage."""
     stalled = ["decode of /hot/cat.jpg does not end", "thread model-cpu has ended"]
-    bulletin.post(dataclasses.replace(SNAPSHOT, stalled=stalled), 100.0)
+    latest_snapshot.post(dataclasses.replace(SNAPSHOT, stalled=stalled), 100.0)
 
-    assert answers(bulletin, 101.0) == (False, False)
-    assert bulletin.liveness(101.0).text == (
+    assert answers(latest_snapshot, 101.0) == (False, False)
+    assert latest_snapshot.liveness(101.0).text == (
         "no progress: decode of /hot/cat.jpg does not end\nno progress: thread model-cpu has ended"
     )
 
 
-def test_one_folder_stands_by(bulletin: Bulletin):
+def test_one_folder_stands_by(latest_snapshot: LatestSnapshot):
     """The other works; the reason is told."""
-    bulletin.post(dataclasses.replace(SNAPSHOT, standby={"hot": "disk full"}), 100.0)
+    latest_snapshot.post(dataclasses.replace(SNAPSHOT, standby={"hot": "disk full"}), 100.0)
 
-    assert answers(bulletin, 101.0) == (True, True)
-    assert bulletin.readiness(101.0).text == "ready\nfolder hot stands by: disk full"
+    assert answers(latest_snapshot, 101.0) == (True, True)
+    assert latest_snapshot.readiness(101.0).text == "ready\nfolder hot stands by: disk full"
 
 
-def test_all_folders_stand_by(bulletin: Bulletin):
+def test_all_folders_stand_by(latest_snapshot: LatestSnapshot):
     """Alive, for a restart does not help; not ready."""
     standby = {"hot": "disk full", "scans": "not there"}
-    bulletin.post(dataclasses.replace(SNAPSHOT, standby=standby), 100.0)
+    latest_snapshot.post(dataclasses.replace(SNAPSHOT, standby=standby), 100.0)
 
-    assert answers(bulletin, 101.0) == (True, False)
-    assert bulletin.readiness(101.0).text.startswith("not ready\nfolder hot stands by: ")
+    assert answers(latest_snapshot, 101.0) == (True, False)
+    assert latest_snapshot.readiness(101.0).text.startswith("not ready\nfolder hot stands by: ")
 
 
-def test_daemon_that_stops(bulletin: Bulletin):
+def test_daemon_that_stops(latest_snapshot: LatestSnapshot):
     """Alive for as long as it drains, without a word from its loop; not ready."""
-    bulletin.post(dataclasses.replace(SNAPSHOT, is_stopping=True), 100.0)
+    latest_snapshot.post(dataclasses.replace(SNAPSHOT, is_stopping=True), 100.0)
 
-    assert answers(bulletin, 100.0 + 2 * SILENCE_S) == (True, False)
+    assert answers(latest_snapshot, 100.0 + 2 * SILENCE_S) == (True, False)
 
 
-def test_last_word_has_no_time(bulletin: Bulletin):
+def test_last_word_has_no_time(latest_snapshot: LatestSnapshot):
     """The service ends with a snapshot of "whenever"."""
-    bulletin.post(SNAPSHOT, float("inf"))
+    latest_snapshot.post(SNAPSHOT, float("inf"))
 
-    assert bulletin.silence_s(100.0) == 0.0
+    assert latest_snapshot.silence_s(100.0) == 0.0

@@ -16,7 +16,7 @@ import yaml
 from daemon.disk import free_space
 from daemon.notices import HookState
 from daemon.reporting.endpoint import Page
-from daemon.reporting.latest_snapshot import Bulletin
+from daemon.reporting.latest_snapshot import LatestSnapshot
 from daemon.reporting.report import FolderState, Snapshot
 from daemon.worker.gauges import Load, Memory, Timings
 from tests.service.service_kit import Kit
@@ -61,27 +61,31 @@ SNAPSHOT = Snapshot(
 )
 
 
-def pages(bulletin: Bulletin, places: Mapping[str, Path] | None = None) -> dict[str, Page]:
+def pages(
+    latest_snapshot: LatestSnapshot, places: Mapping[str, Path] | None = None
+) -> dict[str, Page]:
     """As the daemon serves them; the clocks stand still."""
     from daemon.reporting import metrics
 
     clock = metrics.Clock(monotonic=lambda: 100.0, now=lambda: NOW)
-    return metrics.pages(bulletin, places=places or {}, clock=clock)
+    return metrics.pages(latest_snapshot, places=places or {}, clock=clock)
 
 
-def told(bulletin: Bulletin, places: Mapping[str, Path] | None = None) -> dict[str, float]:
+def told(
+    latest_snapshot: LatestSnapshot, places: Mapping[str, Path] | None = None
+) -> dict[str, float]:
     """Samples by name and labels."""
-    answer = pages(bulletin, places)["/metrics"]("")
+    answer = pages(latest_snapshot, places)["/metrics"]("")
     found = map(SAMPLE.fullmatch, answer.body.decode().splitlines())
     return {one["name"] + (one["labels"] or ""): float(one["value"]) for one in found if one}
 
 
 @pytest.fixture
-def bulletin() -> Bulletin:
+def latest_snapshot() -> LatestSnapshot:
     """The snapshot above, ten seconds old."""
-    bulletin = Bulletin()
-    bulletin.post(SNAPSHOT, 90.0)
-    return bulletin
+    latest_snapshot = LatestSnapshot()
+    latest_snapshot.post(SNAPSHOT, 90.0)
+    return latest_snapshot
 
 
 @pytest.mark.parametrize(
@@ -125,12 +129,12 @@ def bulletin() -> Bulletin:
         ("cvunetd_picture_seconds_count", 1),
     ],
 )
-def test_figures(bulletin: Bulletin, sample: str, value: float):
+def test_figures(latest_snapshot: LatestSnapshot, sample: str, value: float):
     """By name and label: dashboards and alerts rely on them."""
-    assert told(bulletin)[sample] == value
+    assert told(latest_snapshot)[sample] == value
 
 
-def test_disks(bulletin: Bulletin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_disks(latest_snapshot: LatestSnapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """By what they are for; one that cannot be asked leaves a gap and hides nothing else."""
     dead = tmp_path / "dead"
     ask = free_space.free_bytes
@@ -141,7 +145,7 @@ def test_disks(bulletin: Bulletin, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return ask(folder)
 
     monkeypatch.setattr(free_space, "free_bytes", free_bytes)
-    found = told(bulletin, {"state": tmp_path, "quarantine": dead})
+    found = told(latest_snapshot, {"state": tmp_path, "quarantine": dead})
     told_of = {name for name in found if name.startswith("cvunetd_free_bytes")}
 
     assert told_of == {
@@ -152,23 +156,23 @@ def test_disks(bulletin: Bulletin, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert all(found[name] > 0 for name in told_of)
 
 
-def test_process(bulletin: Bulletin):
+def test_process(latest_snapshot: LatestSnapshot):
     """Its memory, time and files come with the library."""
-    assert told(bulletin)["process_resident_memory_bytes"] > 1e6
+    assert told(latest_snapshot)["process_resident_memory_bytes"] > 1e6
 
 
 def test_model_that_loads():
     """Not ready; nothing is claimed of pictures."""
-    found = told(Bulletin())
+    found = told(LatestSnapshot())
 
     assert found["cvunetd_ready"] == 0
     assert not [name for name in found if name.startswith("cvunetd_pictures")]
 
 
 @pytest.mark.parametrize("accept", ["", OPEN_METRICS, "text/plain;version=0.0.4", "*/*"])
-def test_format_is_what_is_asked_for(bulletin: Bulletin, accept: str):
+def test_format_is_what_is_asked_for(latest_snapshot: LatestSnapshot, accept: str):
     """Prometheus's own text, or OpenMetrics with its end mark."""
-    answer = pages(bulletin)["/metrics"](accept)
+    answer = pages(latest_snapshot)["/metrics"](accept)
 
     assert answer.status == HTTPStatus.OK
     assert answer.body.endswith(b"# EOF\n") == answer.content_type.startswith("application/")
@@ -185,29 +189,29 @@ def test_format_is_what_is_asked_for(bulletin: Bulletin, accept: str):
 )
 def test_health(path: str, snapshot: Snapshot | None, status: int, body: bytes):
     """200 or 503 with the reason."""
-    bulletin = Bulletin()
+    latest_snapshot = LatestSnapshot()
     if snapshot is not None:
-        bulletin.post(snapshot, 99.0)
-    answer = pages(bulletin)[path]("")
+        latest_snapshot.post(snapshot, 99.0)
+    answer = pages(latest_snapshot)[path]("")
 
     assert (answer.status, answer.body) == (status, body)
 
 
 def test_odd_names_are_escaped():
     """A reason may name a file, and a file anything."""
-    bulletin = Bulletin()
-    bulletin.post(dataclasses.replace(SNAPSHOT, standby={"hot": "a\x1b[2J\udcff"}), 99.0)
+    latest_snapshot = LatestSnapshot()
+    latest_snapshot.post(dataclasses.replace(SNAPSHOT, standby={"hot": "a\x1b[2J\udcff"}), 99.0)
 
-    assert rb"a\x1b[2J\udcff" in pages(bulletin)["/readyz"]("").body
+    assert rb"a\x1b[2J\udcff" in pages(latest_snapshot)["/readyz"]("").body
 
 
 def test_real_service(tmp_path: Path):
     """What its snapshot holds reaches the figures."""
-    kit, bulletin = Kit(tmp_path), Bulletin()
+    kit, latest_snapshot = Kit(tmp_path), LatestSnapshot()
     kit.drop("cat.jpg")
     kit.pass_time(3)
-    bulletin.post(kit.service.snapshot(), 99.0)
-    found = told(bulletin)
+    latest_snapshot.post(kit.service.snapshot(), 99.0)
+    found = told(latest_snapshot)
 
     assert found['cvunetd_pictures_total{folder="hot",outcome="done"}'] == 1
     assert found['cvunetd_stage_seconds_count{stage="decode"}'] == 1
@@ -236,9 +240,9 @@ def promtool(*arguments: str | Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_dashboard_and_alerts_ask_for_what_is_told(bulletin: Bulletin):
+def test_dashboard_and_alerts_ask_for_what_is_told(latest_snapshot: LatestSnapshot):
     """A figure that was renamed would leave an empty panel, or an alert that never comes."""
-    names = {sample.partition("{")[0] for sample in told(bulletin, {"state": PROMETHEUS})}
+    names = {sample.partition("{")[0] for sample in told(latest_snapshot, {"state": PROMETHEUS})}
     asked = {
         name
         for one in [*expressions(), *alerts()]
@@ -327,9 +331,9 @@ def lost(one: Any, other: Any, place: str = "") -> list[str]:  # Any: JSON
 
 
 @pytest.mark.promtool
-def test_figures_are_well_named(bulletin: Bulletin):
+def test_figures_are_well_named(latest_snapshot: LatestSnapshot):
     """By the rules of Prometheus's own linter."""
-    body = pages(bulletin)["/metrics"]("").body
+    body = pages(latest_snapshot)["/metrics"]("").body
     ran = subprocess.run(
         ["promtool", "check", "metrics"], input=body, capture_output=True, check=False
     )

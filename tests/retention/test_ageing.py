@@ -202,7 +202,7 @@ def test_nothing_is_left_of_old_pictures(tmp_path: Path):
     assert kit.drops() == []
     assert [path for path in (tmp_path / "failed").rglob("*") if path.is_file()] == []
     assert kit.records.counts() == {}
-    assert kit.service.shelf.ledger.rows("SELECT * FROM drops") == []
+    assert kit.service.parts.ledger.rows("SELECT * FROM drops") == []
 
 
 def test_rows_of_kept_originals_stay_while_they_lie_there(tmp_path: Path):
@@ -222,7 +222,7 @@ def test_rows_of_kept_originals_go_with_them(tmp_path: Path):
     kit.pass_time(9 * DAY_S, step_s=43200)
 
     assert kit.records.counts() == {"hot": {"done": 1}}
-    [row] = kit.service.shelf.ledger.rows("SELECT size FROM jobs")
+    [row] = kit.service.parts.ledger.rows("SELECT size FROM jobs")
     assert row["size"] == len(b"a newer version")
 
 
@@ -245,7 +245,7 @@ def test_an_open_job_outlives_its_drop(tmp_path: Path):
     kit.drop("cat.jpg")
     kit.pass_time(3)
     [job] = kit.records.in_state(State.RUNNING)
-    kit.service.shelf.ledger.forget_drop(kit.records.drop_of(job).path)
+    kit.service.parts.ledger.forget_drop(kit.records.drop_of(job).path)
 
     assert kit.records.job(job.id) is not None
 
@@ -253,7 +253,7 @@ def test_an_open_job_outlives_its_drop(tmp_path: Path):
 def test_the_file_shrinks_when_rows_have_gone(tmp_path: Path):
     """A busy week must not hold its space for ever."""
     kit = lived(tmp_path)
-    ledger = kit.service.shelf.ledger
+    ledger = kit.service.parts.ledger
     with ledger.transaction() as db:
         db.execute("CREATE TABLE ballast (content BLOB) STRICT")
         db.execute("INSERT INTO ballast VALUES (zeroblob(2000000))")

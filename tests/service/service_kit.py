@@ -11,13 +11,14 @@ from daemon.config.folders import hot_folders
 from daemon.config.schema import Config
 from daemon.disk import files
 from daemon.hooks.delivery import OpenSender
-from daemon.hooks.loader import Register
+from daemon.hooks.loader import HookLoader
 from daemon.jobs import Done, Failed, Hint, Outcome, Task
 from daemon.ledger.records import Records
 from daemon.messages import Seen
-from daemon.service.assembly import Supervision, assemble
-from daemon.service.owned_folders import Workplace
+from daemon.service.assembly import assemble
+from daemon.service.owned_folders import OwnedFolders
 from daemon.service.service import Clocks, Inbox, Service
+from daemon.service.supervision import Supervision
 from daemon.worker.engines.direct import DirectEngine
 
 START = 1_800_000_000.0  # UTC seconds; well after the files that a test writes were made
@@ -79,8 +80,10 @@ class Kit:
             "retention": {"min_free_mb": 0},
         }
         config = Config.model_validate(content | self.settings)
-        place = Workplace(hot_folders(config, self.base), self.base / "state", self.base / "failed")
-        register = Register(self.base, {"PATH": os.defpath})
+        place = OwnedFolders(
+            hot_folders(config, self.base), self.base / "state", self.base / "failed"
+        )
+        register = HookLoader(self.base, {"PATH": os.defpath})
         self.inbox = Inbox()
         self.engine = DirectEngine(lambda task: self.work(task), is_held=self.is_held)
         self.service = assemble(
@@ -100,7 +103,7 @@ class Kit:
 
     def die(self) -> None:
         """The process is gone; the next life opens the same files."""
-        self.service.shelf.ledger.close()
+        self.service.parts.ledger.close()
 
     def restart(self) -> Service:
         """Die, then live again."""
@@ -125,7 +128,7 @@ class Kit:
     @property
     def records(self) -> Records:
         """What the ledger says."""
-        return self.service.shelf.records
+        return self.service.parts.records
 
     def drops(self) -> list[Path]:
         """All output folders."""

@@ -9,7 +9,7 @@ import pytest
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
 from daemon.ledger.job_queue import JobQueue
-from daemon.retention.clock_trust import Calendar
+from daemon.retention.clock_trust import ClockTrust
 from tests.samples import NOW, make_job
 from tests.service.service_kit import START, Kit, copy_out
 from tests.system.state_machine import TwoClocks
@@ -81,19 +81,19 @@ def test_delays_keep_their_order() -> None:
 
 def test_a_leap_does_not_prove_the_one_before(tmp_path: Path) -> None:
     """A new installation has to hold for 20 hours; the clock leaps a year in the first of them."""
-    calendar = Calendar(tmp_path)
-    calendar.is_believed(NOW, 0.0)
-    at_once = calendar.is_believed(NOW + YEAR_S, 3600.0)
-    next_day = calendar.is_believed(NOW + YEAR_S + 86_400, 90_000.0)
+    clock_trust = ClockTrust(tmp_path)
+    clock_trust.is_believed(NOW, 0.0)
+    at_once = clock_trust.is_believed(NOW + YEAR_S, 3600.0)
+    next_day = clock_trust.is_believed(NOW + YEAR_S + 86_400, 90_000.0)
 
     assert (at_once, next_day) == (False, True)
 
 
 def test_hours_before_a_leap_count(tmp_path: Path) -> None:
     """A machine that sleeps each night leaps each morning."""
-    calendar = Calendar(tmp_path)
+    clock_trust = ClockTrust(tmp_path)
     believed = [
-        calendar.is_believed(NOW + day * 86_400 + hour * 3600, (day * 9 + hour) * 3600.0)
+        clock_trust.is_believed(NOW + day * 86_400 + hour * 3600, (day * 9 + hour) * 3600.0)
         for day in range(4)
         for hour in (0, 9)
     ]

@@ -64,9 +64,9 @@ def test_a_job_that_could_not_be_begun_is_not_called_running(
     kit.engine.depth = PICTURES
     for number in range(PICTURES):
         kit.drop(f"{number}.jpg")
-    ledger = kit.service.shelf.ledger
+    ledger = kit.service.parts.ledger
     kit.service.tick(0)
-    while len(kit.service.shelf.queue) < PICTURES:  # until they are taken in
+    while len(kit.service.parts.queue) < PICTURES:  # until they are taken in
         kit.time.seconds += 0.5
         kit.service.receive(0)
         kit.service.parts.intake.take_in(

@@ -15,7 +15,7 @@ from daemon.disk import files, store
 from daemon.disk.lock import Lock
 from daemon.errors import Blame, InstallError, MachineError, blame, describe
 from daemon.jobs import Failed, Outcome, State, Task
-from daemon.service.owned_folders import Workplace, lock_all
+from daemon.service.owned_folders import OwnedFolders, lock_all
 from tests.samples import make_folder
 from tests.service.service_kit import START, Kit, copy_out
 
@@ -89,7 +89,7 @@ def check_well(kit: Kit, *, pictures: int = 1) -> None:
     assert [job.attempts for job in done] == [1] * pictures
     assert len([path for path in kit.results() if path.endswith(".png")]) == pictures
     assert [path for path in (kit.base / "failed").rglob("*") if path.is_file()] == []
-    assert kit.service.shelf.standby.reasons == {}
+    assert kit.service.parts.standby.reasons == {}
     assert not list(kit.base.rglob("*.part"))
 
 
@@ -102,7 +102,7 @@ def test_a_full_output_disk(tmp_path: Path, mount: Mount) -> None:
         filler = fill(outputs)
         kit.drop(f"cat{number}.jpg", PICTURE)
         kit.pass_time(90, step_s=2)
-        assert "No space left" in kit.service.shelf.standby.reasons["hot"]
+        assert "No space left" in kit.service.parts.standby.reasons["hot"]
         assert "No space left" in told(kit)[0]
         filler.unlink()
         kit.pass_time(RELIEF_S, step_s=2)
@@ -119,7 +119,7 @@ def test_an_output_folder_that_becomes_read_only(tmp_path: Path, mount: Mount) -
     kit.drop("cat1.jpg", PICTURE)
     subprocess.run(["mount", "-o", "remount,ro", outputs], check=True)
     kit.pass_time(90, step_s=2)
-    reason = kit.service.shelf.standby.reasons["hot"]
+    reason = kit.service.parts.standby.reasons["hot"]
     subprocess.run(["mount", "-o", "remount,rw", outputs], check=True)
     kit.pass_time(RELIEF_S, step_s=2)
 
@@ -143,7 +143,7 @@ def test_a_full_state_disk(tmp_path: Path, mount: Mount, *, is_held: bool) -> No
     kit.engine.is_held = False
     kit.engine.run_held()
     kit.pass_time(120, step_s=2)
-    reason = kit.service.shelf.standby.reasons["hot"]
+    reason = kit.service.parts.standby.reasons["hot"]
     lines = told(kit)
     filler.unlink()
     kit.pass_time(RELIEF_S, step_s=2)
@@ -161,7 +161,7 @@ def test_a_hot_folder_without_inodes(tmp_path: Path, mount: Mount) -> None:
     kit.drop("cat.jpg", PICTURE)
     fillers = fill_names(hot)
     kit.pass_time(90, step_s=2)
-    reason, lies_there = kit.service.shelf.standby.reasons["hot"], (hot / "cat.jpg").exists()
+    reason, lies_there = kit.service.parts.standby.reasons["hot"], (hot / "cat.jpg").exists()
     for filler in fillers:
         filler.unlink()
     kit.pass_time(RELIEF_S, step_s=2)
@@ -180,7 +180,7 @@ def test_an_output_disk_without_inodes(tmp_path: Path, mount: Mount) -> None:
     kit.pass_time(12, step_s=2)
     kit.drop("cat.jpg", PICTURE)
     kit.pass_time(30, step_s=2)
-    reason, lies_there = kit.service.shelf.standby.reasons["hot"], (kit.hot / "cat.jpg").exists()
+    reason, lies_there = kit.service.parts.standby.reasons["hot"], (kit.hot / "cat.jpg").exists()
     for filler in fillers:
         filler.unlink()
     kit.pass_time(RELIEF_S + 10, step_s=2)
@@ -198,7 +198,7 @@ def test_a_full_quarantine_disk(tmp_path: Path, mount: Mount) -> None:
     filler = fill(failed)
     kit.drop("bad.jpg", PICTURE)
     kit.pass_time(90, step_s=2)
-    reason = kit.service.shelf.standby.reasons["hot"]
+    reason = kit.service.parts.standby.reasons["hot"]
     filler.unlink()
     kit.pass_time(RELIEF_S, step_s=2)
 
@@ -244,7 +244,7 @@ def test_intake_pauses_before_the_disk_is_full(tmp_path: Path, mount: Mount) -> 
         kit.pass_time(11, step_s=1)
         kit.drop("cat.jpg", PICTURE)
         kit.pass_time(30, step_s=2)
-        reason, lies_there = kit.service.shelf.standby.reasons["hot"], (kit.hot / "cat.jpg")
+        reason, lies_there = kit.service.parts.standby.reasons["hot"], (kit.hot / "cat.jpg")
         assert "(retention.min_free_mb)" in reason
         assert lies_there.exists()
         ballast.unlink()
@@ -279,7 +279,7 @@ def test_a_lock_that_finds_no_room_is_tried_again(
     monkeypatch.setattr(Lock, "take", refuse)
 
     with pytest.raises(kind):
-        lock_all(Workplace([], tmp_path / "state", tmp_path / "failed"))
+        lock_all(OwnedFolders([], tmp_path / "state", tmp_path / "failed"))
 
 
 @pytest.mark.root

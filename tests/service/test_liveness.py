@@ -10,7 +10,7 @@ import pytest
 
 from daemon.reporting import notify
 from daemon.reporting.notify import Notifier
-from daemon.service.liveness import UNWATCHED_S, Vigil
+from daemon.service.liveness import UNWATCHED_S, Liveness
 from daemon.worker.gauges import SLACK, Pulse, stage_of
 from tests.service.service_kit import Kit
 
@@ -27,13 +27,15 @@ def heard() -> list[str]:
 def kit(tmp_path: Path, heard: list[str]) -> Kit:
     """A service that systemd waits for."""
     kit = Kit(tmp_path)
-    vigil, parts = kit.service.parts.vigil, kit.service.parts
-    vigil.__init__(  # type: ignore[misc]  # the kit's own has no listener
+    liveness, parts = kit.service.parts.liveness, kit.service.parts
+    liveness.__init__(  # type: ignore[misc]  # the kit's own has no listener
         Notifier(heard.append, is_expected=True),
         watchdog_s=WATCHDOG_S,
         engine=kit.engine,
-        shelf=parts.shelf,
-        suspension=parts.suspension,
+        folders=parts.folders,
+        ledger=parts.ledger,
+        standby=parts.standby,
+        ledger_outage=parts.ledger_outage,
     )
     return kit
 
@@ -65,7 +67,7 @@ def test_hung_model_keeps_signs_out(kit: Kit, heard: list[str], caplog: pytest.L
 
 def test_missed_sweep_keeps_signs_out(kit: Kit, heard: list[str]):
     """A loop that turns without looking at its folders is no progress."""
-    kit.service.parts.rounds.make = lambda **moment: None  # type: ignore[method-assign]
+    kit.service.parts.sweeps.run_due = lambda **moment: None  # type: ignore[method-assign]
     kit.pass_time(200.0, step_s=2.0)
     before = signs(heard)
     kit.pass_time(60.0, step_s=2.0)
@@ -91,7 +93,7 @@ def test_long_drain_is_no_missed_sweep(tmp_path: Path, caplog: pytest.LogCapture
     kit.service.receive = receive  # type: ignore[method-assign]  # each picture takes that long
     kit.service.shutdown()
 
-    assert kit.service.parts.delivery.tally.done == len(names)
+    assert kit.service.parts.counters.done == len(names)
     assert "no progress" not in caplog.text
 
 
@@ -111,24 +113,26 @@ def test_long_deletion_is_progress(kit: Kit, heard: list[str], caplog: pytest.Lo
 
 def test_ledger_that_does_not_answer_is_standby(kit: Kit, heard: list[str]):
     """Told as such and tried again; no reason to be killed."""
-    kit.service.shelf.ledger.close()
-    kit.service.parts.suspension.is_on = True
+    kit.service.parts.ledger.close()
+    kit.service.parts.ledger_outage.is_on = True
 
-    assert list(kit.service.parts.vigil.stalled({}, monotonic=1000.0)) == []
+    assert list(kit.service.parts.liveness.stalled({}, monotonic=1000.0)) == []
 
 
 def test_without_watchdog_no_sign_is_given(tmp_path: Path):
     """systemd does not wait."""
     heard: list[str] = []
     parts = Kit(tmp_path).service.parts
-    vigil = Vigil(
+    liveness = Liveness(
         Notifier(heard.append, is_expected=True),
         watchdog_s=0.0,
         engine=parts.engine,
-        shelf=parts.shelf,
-        suspension=parts.suspension,
+        folders=parts.folders,
+        ledger=parts.ledger,
+        standby=parts.standby,
+        ledger_outage=parts.ledger_outage,
     )
-    vigil.attend({}, monotonic=1e9)
+    liveness.check({}, monotonic=1e9)
 
     assert heard == []
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.commands.reload import Rereading
+from daemon.commands.config_reader import ConfigReader
 from daemon.config import schema as configuration
 from daemon.disk.lock import Lock, owner
 from daemon.jobs import Hint
@@ -24,7 +24,9 @@ class World:
         self.kit = Kit(base, **options)
         self.write()
         config, _ = configuration.load(self.file)
-        self.kit.service.parts.renewal.reread = Rereading(self.file, config, os.environ).read
+        self.kit.service.parts.reconfiguration.reread = ConfigReader(
+            self.file, config, os.environ
+        ).read
 
     def write(self, *folders: dict[str, Any], **sections: Any) -> None:  # Any: YAML
         """Another file; not read yet."""
@@ -85,7 +87,7 @@ def test_folder_is_removed_when_its_pictures_are_done(tmp_path: Path):
     assert (tmp_path / "second" / "late.jpg").exists()
     assert owned_meanwhile is not None
     assert world.lock_owner("second") is None
-    assert sorted(world.kit.service.shelf.folders) == ["hot"]
+    assert sorted(world.kit.service.parts.folders.by_name) == ["hot"]
 
 
 def test_folder_gets_another_name(tmp_path: Path):
@@ -95,11 +97,11 @@ def test_folder_gets_another_name(tmp_path: Path):
     world.kit.pass_time(3.0)
     world.write({"path": "hot", "name": "warm"})
     world.reload()
-    before = sorted(world.kit.service.shelf.folders)
+    before = sorted(world.kit.service.parts.folders.by_name)
     world.kit.engine.run_held()
     world.kit.pass_time(3.0)
 
-    assert (before, sorted(world.kit.service.shelf.folders)) == (["hot"], ["warm"])
+    assert (before, sorted(world.kit.service.parts.folders.by_name)) == (["hot"], ["warm"])
     assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
 
 
@@ -121,7 +123,7 @@ def test_retention_changes(world: World):
     assert retention is not None
 
     assert retention.keep_days == 3
-    assert world.kit.service.shelf.standby.min_free_mb == 1
+    assert world.kit.service.parts.standby.min_free_mb == 1
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_folder_of_another_daemon_is_refused(world: World, caplog: pytest.LogCap
 
     assert "in use by another cvunetd" in caplog.text
     assert world.lock_owner("second") is None
-    assert sorted(world.kit.service.shelf.folders) == ["hot"]
+    assert sorted(world.kit.service.parts.folders.by_name) == ["hot"]
 
 
 def test_what_needs_a_restart_says_so(world: World, caplog: pytest.LogCaptureFixture):
@@ -189,7 +191,7 @@ def test_folder_whose_share_is_away_is_no_fault(world: World):
     world.write({"path": "hot"}, {"path": "second"})
     world.reload()
 
-    assert sorted(world.kit.service.shelf.folders) == ["hot", "second"]
+    assert sorted(world.kit.service.parts.folders.by_name) == ["hot", "second"]
 
 
 def test_picture_that_the_engine_has_not_loaded_is_refused(

@@ -232,7 +232,7 @@ def test_machine_trouble_rejects_nothing_and_resumes(tmp_path: Path) -> None:
     kit = Kit(tmp_path, work=recover)
     kit.drop("cat.jpg")
     kit.pass_time(1.5)
-    resting = dict(kit.service.shelf.standby.reasons)
+    resting = dict(kit.service.parts.standby.reasons)
     kit.pass_time(30, step_s=1)
 
     assert "disk full" in resting["hot"]
@@ -336,7 +336,7 @@ def test_a_vanished_hot_folder_rests_and_its_return_is_noticed(tmp_path: Path) -
     kit = Kit(tmp_path)
     kit.hot.rename(tmp_path / "away")
     kit.pass_time(70, step_s=1)
-    resting = dict(kit.service.shelf.standby.reasons)
+    resting = dict(kit.service.parts.standby.reasons)
 
     (tmp_path / "away").rename(kit.hot)
     (kit.hot / "cat.jpg").write_bytes(b"picture")

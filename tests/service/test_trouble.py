@@ -129,7 +129,7 @@ def test_a_missing_share_rejects_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     kit.work = fail_with(Failed(Blame.FILE, "the original vanished"))
     kit.engine.run_held()
     kit.pass_time(30, step_s=1)
-    resting = dict(kit.service.shelf.standby.reasons)
+    resting = dict(kit.service.parts.standby.reasons)
     monkeypatch.undo()
     kit.hot.rmdir()
     (tmp_path / "away").rename(kit.hot)
@@ -166,7 +166,7 @@ def test_kept_originals_are_known_after_a_remount(tmp_path: Path) -> None:
     kit = Kit(tmp_path, folder={"originals": "keep"})
     kit.drop("cat.jpg")
     kit.pass_time(3)
-    with kit.service.shelf.ledger.transaction() as db:
+    with kit.service.parts.ledger.transaction() as db:
         db.execute("UPDATE jobs SET device = device + 1")
     kit.restart()
     kit.pass_time(65, step_s=1)

@@ -63,7 +63,7 @@ def test_a_disk_that_pictures_go_to_is_unmounted(tmp_path: Path, table: Table, n
     kit.drop("b.jpg", b"b")
     kit.pass_time(60, step_s=1)
     written = list((tmp_path / name).iterdir())
-    reason = kit.service.shelf.standby.reasons["hot"]
+    reason = kit.service.parts.standby.reasons["hot"]
     table.mount(name)
     kit.pass_time(100, step_s=1)
 
@@ -82,7 +82,7 @@ def test_a_job_does_not_begin_into_the_empty_folder(tmp_path: Path, table: Table
         kit.drop(name, name.encode())
     kit.pass_time(2)
     table.unmount("outputs")
-    kit.service.shelf.standby.next_check = float("inf")
+    kit.service.parts.standby.next_check = float("inf")
     kit.engine.drain()
     kit.engine.is_held = False
     kit.pass_time(5)
@@ -96,7 +96,7 @@ def test_an_original_is_not_archived_into_the_empty_folder(
     """Its result was published a moment before."""
     table.mount("outputs")
     kit = Kit(tmp_path)
-    results = kit.service.parts.delivery.results
+    results = kit.service.parts.results
     publish = results.publish
 
     def publish_last(*args: object, **options: object) -> object:
@@ -143,7 +143,7 @@ def test_a_disk_that_came_after_the_start_is_missed_too(tmp_path: Path, table: T
     table.unmount("hot")
     kit.pass_time(RECHECK_S + 1)
 
-    assert kit.service.shelf.standby.has("hot")
+    assert kit.service.parts.standby.has("hot")
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_a_real_disk(tmp_path: Path, disk: Callable[..., None]) -> None:
     kit.pass_time(20, step_s=1)
 
     assert list((tmp_path / "outputs").iterdir()) == []
-    assert kit.service.shelf.standby.has("hot")
+    assert kit.service.parts.standby.has("hot")
 
 
 def test_a_name_with_a_carriage_return_ends_no_line() -> None:

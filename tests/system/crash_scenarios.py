@@ -8,7 +8,7 @@ from daemon.config.schema import Config
 from daemon.disk import files
 from daemon.jobs import Hint
 from daemon.service.assembly import assemble_batch
-from daemon.service.owned_folders import Workplace
+from daemon.service.owned_folders import OwnedFolders
 from daemon.service.service import Inbox
 from daemon.worker.engines.direct import DirectEngine
 from tests.hooks.hooks_kit import join
@@ -128,7 +128,7 @@ def serve_and_retry(world: World) -> None:
         world.kit.pass_time(24, step_s=2)
         world.memo.add("mended")
     list(retry.retry(config, [], is_all=True))
-    world.kit.service.sweep(world.kit.service.shelf.folders["hot"], Hint.SWEEP)
+    world.kit.service.sweep(world.kit.service.parts.folders["hot"], Hint.SWEEP)
     world.kit.pass_time(24, step_s=2)
 
 
@@ -258,7 +258,7 @@ def serve_as_batch(world: World) -> None:
         state.mkdir(exist_ok=True)
     service = assemble_batch(
         config,
-        Workplace([folder], state=state, quarantine=state / "failed"),
+        OwnedFolders([folder], state=state, quarantine=state / "failed"),
         out,
         DirectEngine(world.work),
         inbox=Inbox(),

@@ -207,7 +207,7 @@ def functions_on_stack() -> tuple[str, ...]:
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module in WATCHED:
-            names.append(f"{module.removeprefix('daemon.')}.{frame.f_code.co_name}")
+            names.append(f"{module.rpartition('.')[2]}.{frame.f_code.co_name}")
         assert frame.f_back is not None or frame.f_code.co_name
         if frame.f_back is None:
             break

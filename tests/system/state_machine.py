@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
         except Died:
             for ledger in reaper.ledgers:
                 ledger.close()
-            self.kit.service.shelf.ledger.close()
+            self.kit.service.parts.ledger.close()
         finally:
             reaper.is_counting = False
             reaper.ledgers = []
@@ -242,7 +242,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         """Look at everything."""
-        self.kit.service.sweep(self.kit.service.shelf.folders["hot"], Hint.SWEEP)
+        self.kit.service.sweep(self.kit.service.parts.folders["hot"], Hint.SWEEP)
 
     # --- what is true after each of them ----------------------------------------------------
 

@@ -99,7 +99,7 @@ def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Re
 def mutating() -> set[str]:
     """Functions of the modules below that change the disk, or call one that does."""
     calls = {
-        f"{module.__name__.removeprefix('daemon.')}.{node.name}": called_in(node)
+        f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
         for module in (store, publication, deletion, files, ledger, database)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef)

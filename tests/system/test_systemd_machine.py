@@ -50,7 +50,7 @@ STEPS = ("loading the model", "warming up", "looking at folder")
 HANGING = """
 import sys, time
 from pathlib import Path
-from cvunet.matting import Predictor
+from cvunet.inference.matting import Predictor
 answer = Predictor.predict
 def predict(self, batch):
     while Path("/srv/cvunetd/hang").exists():

@@ -40,7 +40,7 @@ def make(tmp_path: Path) -> Iterator[MakeLive]:
 def hears(live: Live, name: str = "heard.jpg") -> bool:
     """A new picture is found, and by an event."""
     live.rely_on_events()
-    before, done = live.found_by["event"], live.service.parts.delivery.tally.done
+    before, done = live.found_by["event"], live.service.parts.counters.done
     (live.hot / name).write_bytes(name.encode())
     return live.until(lambda: live.has_done(done + 1)) and live.found_by["event"] == before + 1
 
@@ -164,10 +164,10 @@ def test_canary_is_heard_and_leaves_no_trace(make: MakeLive, is_recursive: bool)
     """Its event settles no file, wakes nobody for long, and writes nothing."""
     live = make(folder={"recursive": is_recursive})
     canary = live.hot / ".cvunetd" / "canary"
-    was_heard = live.until(lambda: not live.service.parts.hearing.canary.songs)
+    was_heard = live.until(lambda: not live.service.parts.watch_health.canary.songs)
     written = canary.stat().st_ctime_ns
     live.skip(60)
-    was_heard_again = live.until(lambda: not live.service.parts.hearing.canary.songs)
+    was_heard_again = live.until(lambda: not live.service.parts.watch_health.canary.songs)
 
     assert (was_heard, was_heard_again) == (True, True)
     assert (canary.stat().st_ctime_ns, canary.stat().st_size) == (written, 0)
@@ -184,7 +184,7 @@ def test_our_own_folder_is_deleted(make: MakeLive) -> None:
     shutil.rmtree(live.hot / ".cvunetd")
     for seconds in (60, 11, 11, 6):
         live.skip(seconds)
-        assert live.until(lambda: not live.service.parts.hearing.canary.songs)
+        assert live.until(lambda: not live.service.parts.watch_health.canary.songs)
 
     assert live.polled == {}
     assert hears(live)
@@ -350,7 +350,7 @@ def test_pictures_that_no_event_tells_of(
 
     def write_here() -> bool:
         """Ten pictures on this machine; a sweep may see one before its event, so more than once."""
-        done = live.service.parts.delivery.tally.done
+        done = live.service.parts.counters.done
         for number in range(10):
             (merged / "hot" / f"{done}-{number}.jpg").write_bytes(b"%d" % number)
         came = live.until(lambda: live.has_done(done + 10))

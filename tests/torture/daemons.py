@@ -13,7 +13,7 @@ from daemon.disk import files
 from daemon.jobs import Done, Outcome, Task
 from daemon.messages import Stop
 from daemon.service.assembly import assemble
-from daemon.service.owned_folders import locked, workplace
+from daemon.service.owned_folders import locked, owned_folders
 from daemon.service.service import Clocks, Inbox
 from daemon.worker.engines.direct import DirectEngine
 from tests.system.daemon_process import SETTINGS, Daemon
@@ -77,7 +77,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("daemon.service.service").setLevel(logging.INFO)
     config, base = load(base / "config.yaml")
-    place = workplace(config, base)
+    place = owned_folders(config, base)
     inbox = Inbox()
     signal.signal(signal.SIGTERM, lambda number, frame: inbox.put(Stop(number)))
     with locked(place) as place:

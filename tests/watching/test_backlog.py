@@ -106,13 +106,13 @@ def test_deleted_pictures_are_forgotten(tmp_path: Path):
 def test_pictures_wait_for_a_folder_that_stands_by(tmp_path: Path):
     """What comes meanwhile is counted, too, and taken when it resumes."""
     kit = Kit(tmp_path)
-    folder = kit.service.shelf.folders["hot"]
-    kit.service.shelf.standby.enter(folder, "disk full")
-    kit.service.shelf.standby.next_check = float("inf")
+    folder = kit.service.parts.folders["hot"]
+    kit.service.parts.standby.enter(folder, "disk full")
+    kit.service.parts.standby.next_check = float("inf")
     kit.drop("cat.jpg")
     kit.pass_time(3)
     before = state(kit)
-    kit.service.shelf.standby.next_check = 0.0
+    kit.service.parts.standby.next_check = 0.0
     kit.pass_time(5)
 
     assert (before.unclaimed, state(kit).unclaimed) == (1, 0)

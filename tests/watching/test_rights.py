@@ -41,7 +41,7 @@ def test_hot_folder_that_may_not_be_written_stands_by(base: Path):
     kit.drop("cat.jpg")
     with unprivileged():
         kit.pass_time(5)
-        reasons = dict(kit.service.shelf.standby.reasons)
+        reasons = dict(kit.service.parts.standby.reasons)
     os.chown(kit.hot, NOBODY, NOBODY)
     with unprivileged():
         kit.pass_time(15)
@@ -49,4 +49,4 @@ def test_hot_folder_that_may_not_be_written_stands_by(base: Path):
     assert list(reasons) == ["hot"]
     assert "hot may not be written by this user: cvunetd doctor" in reasons["hot"]
     assert kit.results() == ["cat.png", "originals/cat.jpg"]
-    assert kit.service.shelf.standby.reasons == {}
+    assert kit.service.parts.standby.reasons == {}

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.disk import mounts
 from daemon.watching.watch import Watcher
-from daemon.watching.watch_health import MANY, Hearing, silence_of
+from daemon.watching.watch_health import MANY, WatchHealth, silence_of
 from tests.samples import make_folder
 from tests.watching.watch_kit import Live
 
@@ -26,12 +26,12 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hearing(tmp_path: Path) -> Iterator[Hearing]:
+def watch_health(tmp_path: Path) -> Iterator[WatchHealth]:
     """A hearing of a folder that exists; it is never started, so nothing sets a watch."""
     (tmp_path / "hot").mkdir()
-    hearing = Hearing(Watcher(lambda message: None))
-    yield hearing
-    hearing.stop()
+    watch_health = WatchHealth(Watcher(lambda message: None))
+    yield watch_health
+    watch_health.stop()
 
 
 # --- by the file system --------------------------------------------------------------------------
@@ -84,95 +84,101 @@ def test_share_is_polled_and_told_once(
 # --- by what was found ---------------------------------------------------------------------------
 
 
-def test_many_pictures_without_an_event(tmp_path: Path, hearing: Hearing) -> None:
+def test_many_pictures_without_an_event(tmp_path: Path, watch_health: WatchHealth) -> None:
     """However slowly they came."""
     folder = make_folder(tmp_path)
     for missed in range(MANY):
-        hearing.weigh(folder, hinted=0, missed=missed)
-    before = hearing.is_polled(folder)
-    hearing.weigh(folder, hinted=0, missed=MANY)
+        watch_health.weigh(folder, hinted=0, missed=missed)
+    before = watch_health.is_polled(folder)
+    watch_health.weigh(folder, hinted=0, missed=MANY)
 
-    assert (before, hearing.is_polled(folder)) == (False, True)
+    assert (before, watch_health.is_polled(folder)) == (False, True)
 
 
-def test_one_event_vouches_for_the_watch(tmp_path: Path, hearing: Hearing) -> None:
+def test_one_event_vouches_for_the_watch(tmp_path: Path, watch_health: WatchHealth) -> None:
     """A sweep may come before the messages of a burst have been read."""
     folder = make_folder(tmp_path)
-    hearing.weigh(folder, hinted=0, missed=0)
-    hearing.weigh(folder, hinted=1, missed=MANY * 10)
-    hearing.weigh(folder, hinted=1, missed=MANY * 10 + MANY - 1)
+    watch_health.weigh(folder, hinted=0, missed=0)
+    watch_health.weigh(folder, hinted=1, missed=MANY * 10)
+    watch_health.weigh(folder, hinted=1, missed=MANY * 10 + MANY - 1)
 
-    assert not hearing.is_polled(folder)
+    assert not watch_health.is_polled(folder)
 
 
-def test_an_overflow_excuses_what_the_next_sweep_finds(tmp_path: Path, hearing: Hearing) -> None:
+def test_an_overflow_excuses_what_the_next_sweep_finds(
+    tmp_path: Path, watch_health: WatchHealth
+) -> None:
     """The kernel has told that it did not tell; later silence counts again."""
     folder = make_folder(tmp_path)
-    hearing.weigh(folder, hinted=0, missed=0)
-    hearing.excuse(folder.name)
-    hearing.weigh(folder, hinted=0, missed=0)  # the sweep that the overflow brings
-    hearing.weigh(folder, hinted=0, missed=MANY)  # the next one weighs what that has found
-    excused = hearing.is_polled(folder)
-    hearing.weigh(folder, hinted=0, missed=2 * MANY)
+    watch_health.weigh(folder, hinted=0, missed=0)
+    watch_health.excuse(folder.name)
+    watch_health.weigh(folder, hinted=0, missed=0)  # the sweep that the overflow brings
+    watch_health.weigh(folder, hinted=0, missed=MANY)  # the next one weighs what that has found
+    excused = watch_health.is_polled(folder)
+    watch_health.weigh(folder, hinted=0, missed=2 * MANY)
 
-    assert (excused, hearing.is_polled(folder)) == (False, True)
+    assert (excused, watch_health.is_polled(folder)) == (False, True)
 
 
-def test_many_events_bring_the_watch_back(tmp_path: Path, hearing: Hearing) -> None:
+def test_many_events_bring_the_watch_back(tmp_path: Path, watch_health: WatchHealth) -> None:
     """But only if no other picture comes without one: a share has local writers, too."""
     folder = make_folder(tmp_path)
-    hearing.weigh(folder, hinted=0, missed=0)
-    hearing.weigh(folder, hinted=0, missed=MANY)
-    hearing.weigh(folder, hinted=MANY, missed=MANY + 1)
-    still = hearing.is_polled(folder)
-    hearing.weigh(folder, hinted=2 * MANY, missed=MANY + 1)
+    watch_health.weigh(folder, hinted=0, missed=0)
+    watch_health.weigh(folder, hinted=0, missed=MANY)
+    watch_health.weigh(folder, hinted=MANY, missed=MANY + 1)
+    still = watch_health.is_polled(folder)
+    watch_health.weigh(folder, hinted=2 * MANY, missed=MANY + 1)
 
-    assert (still, hearing.is_polled(folder)) == (True, False)
+    assert (still, watch_health.is_polled(folder)) == (True, False)
 
 
-def test_canary_does_not_vouch_for_other_machines(tmp_path: Path, hearing: Hearing) -> None:
+def test_canary_does_not_vouch_for_other_machines(
+    tmp_path: Path, watch_health: WatchHealth
+) -> None:
     """It is touched on this machine."""
     folder = make_folder(tmp_path)
-    hearing.attend(folder, monotonic=0.0)
-    hearing.hear(folder.name)
+    watch_health.attend(folder, monotonic=0.0)
+    watch_health.hear(folder.name)
     for missed in (0, 0, MANY):
-        hearing.weigh(folder, hinted=0, missed=missed)
-    hearing.attend(folder, monotonic=60.0)
-    is_waited_for = "hot" in hearing.canary.songs
-    hearing.hear(folder.name)
+        watch_health.weigh(folder, hinted=0, missed=missed)
+    watch_health.attend(folder, monotonic=60.0)
+    is_waited_for = "hot" in watch_health.canary.songs
+    watch_health.hear(folder.name)
 
     assert is_waited_for
-    assert hearing.is_polled(folder)
+    assert watch_health.is_polled(folder)
 
 
-def test_first_sweep_of_a_new_watch_is_no_evidence(tmp_path: Path, hearing: Hearing) -> None:
+def test_first_sweep_of_a_new_watch_is_no_evidence(
+    tmp_path: Path, watch_health: WatchHealth
+) -> None:
     """What it finds came before: a disk was mounted that holds many pictures."""
     folder = make_folder(tmp_path)
-    hearing.weigh(folder, hinted=0, missed=0)
-    hearing.attend(folder, monotonic=0.0)
-    hearing.weigh(folder, hinted=0, missed=MANY * 10)
-    hearing.weigh(folder, hinted=0, missed=MANY * 11 - 1)
+    watch_health.weigh(folder, hinted=0, missed=0)
+    watch_health.attend(folder, monotonic=0.0)
+    watch_health.weigh(folder, hinted=0, missed=MANY * 10)
+    watch_health.weigh(folder, hinted=0, missed=MANY * 11 - 1)
 
-    assert not hearing.is_polled(folder)
+    assert not watch_health.is_polled(folder)
 
 
 def test_single_look_polls_nothing(tmp_path: Path) -> None:
     """`once` and `batch` watch nothing, so everything they find, they find by looking."""
-    hearing = Hearing(None)
+    watch_health = WatchHealth(None)
     folder = make_folder(tmp_path, watch="polling")
-    hearing.weigh(folder, hinted=0, missed=0)
-    hearing.weigh(folder, hinted=0, missed=MANY)
-    hearing.attend(folder, monotonic=0.0)
+    watch_health.weigh(folder, hinted=0, missed=0)
+    watch_health.weigh(folder, hinted=0, missed=MANY)
+    watch_health.attend(folder, monotonic=0.0)
 
-    assert hearing.reasons == {}
-    assert hearing.check([folder], monotonic=100.0, is_idle=True) == []
+    assert watch_health.reasons == {}
+    assert watch_health.check([folder], monotonic=100.0, is_idle=True) == []
 
 
 def test_pictures_of_a_rest_are_no_misses(tmp_path: Path) -> None:
     """Their events came and were left alone, as the folder stood by."""
     live = Live(tmp_path)
     try:
-        live.service.shelf.standby.enter(live.hot_folder, "disk full")
+        live.service.parts.standby.enter(live.hot_folder, "disk full")
         for number in range(2 * MANY):
             (live.hot / f"{number}.jpg").write_bytes(b"%d" % number)
         intake = live.service.parts.intake

@@ -105,7 +105,7 @@ def test_moved_out_before_it_has_settled(make: MakeLive) -> None:
     live.pause(1)
 
     assert seen
-    assert live.service.shelf.records.counts() == {}
+    assert live.service.parts.records.counts() == {}
     assert len(live.service.parts.intake.settle) == 0
 
 

@@ -10,7 +10,7 @@ from daemon.config.folders import hot_folders
 from daemon.config.schema import Config
 from daemon.jobs import HotFolder
 from daemon.service.assembly import assemble
-from daemon.service.owned_folders import Workplace
+from daemon.service.owned_folders import OwnedFolders
 from daemon.service.service import Clocks, Inbox, Service
 from daemon.watching.watch import Watcher
 from daemon.worker.engines.direct import DirectEngine
@@ -43,7 +43,9 @@ class Live:
             "retention": {"min_free_mb": 0},
         }
         config = Config.model_validate(content | self.settings)
-        place = Workplace(hot_folders(config, self.base), self.base / "state", self.base / "failed")
+        place = OwnedFolders(
+            hot_folders(config, self.base), self.base / "state", self.base / "failed"
+        )
         self.inbox = Inbox()
         self.engine = DirectEngine(lambda task: self.work(task), is_held=self.is_held)
         clocks = Clocks(
@@ -61,7 +63,7 @@ class Live:
         if self.is_running:
             self.is_running = False
             self.service.shutdown()
-            self.service.shelf.ledger.close()
+            self.service.parts.ledger.close()
 
     def until(self, what: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> bool:
         """Tick until something is so; False if it never is."""
@@ -87,7 +89,7 @@ class Live:
 
     def has_done(self, pictures: int) -> bool:
         """So many results are published and their originals archived."""
-        return self.service.parts.delivery.tally.done >= pictures
+        return self.service.parts.counters.done >= pictures
 
     def results(self) -> dict[str, bytes]:
         """Published results by their path below the drop; one drop is expected."""
@@ -132,11 +134,11 @@ class Live:
     @property
     def hot_folder(self) -> HotFolder:
         """The hot folder's settings."""
-        return self.service.shelf.folders["hot"]
+        return self.service.parts.folders["hot"]
 
     @property
     def watcher(self) -> Watcher:
         """The one that is under test."""
-        watcher = self.service.parts.hearing.watcher
+        watcher = self.service.parts.watch_health.watcher
         assert watcher is not None
         return watcher

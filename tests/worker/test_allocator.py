@@ -13,7 +13,7 @@ from daemon.worker import allocator
 FAULTS = """
 import resource, sys
 import numpy as np
-from daemon import allocator
+from daemon.worker import allocator
 if sys.argv[1] == "kept":
     assert allocator.keep_blocks()
 def picture():
@@ -32,17 +32,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 HOLES = """
 import sys
 import numpy as np
-from daemon import allocator
+from daemon.worker import allocator
 def resident():
     return int(allocator.STATM.read_text().split()[1]) * allocator.PAGE_BYTES // 10**6
 assert allocator.keep_blocks()
-hoard, free_bytes = allocator.Hoard(), int(sys.argv[1]) * 10**6
+free_memory, free_bytes = allocator.FreeMemory(), int(sys.argv[1]) * 10**6
 least = resident()
 for _ in range(3):
     blocks = [np.ones(4_000_000, np.uint8) for _ in range(40)]
     blocks = blocks[::8]
-    before, is_given = resident() - least, hoard.bound(free_bytes)
-    print(before, resident() - least, is_given, hoard.bound(free_bytes))
+    before, is_given = resident() - least, free_memory.bound(free_bytes)
+    print(before, resident() - least, is_given, free_memory.bound(free_bytes))
 """
 IS_KNOWN = hasattr(ctypes.CDLL(None), "mallinfo2")
 
@@ -97,7 +97,7 @@ def test_c_libraries_that_cannot_tell_are_left_alone(monkeypatch: pytest.MonkeyP
     """musl, and glibc before 2.33, have no mallinfo2."""
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
 
-    assert not allocator.Hoard().bound(0)
+    assert not allocator.FreeMemory().bound(0)
 
 
 @pytest.mark.skipif(not IS_KNOWN, reason="this C library cannot tell what is in use")
@@ -105,8 +105,8 @@ def test_a_process_out_of_files_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     """What lies free cannot be told for once: the picture must come to its end nevertheless."""
-    hoard = allocator.Hoard()
+    free_memory = allocator.FreeMemory()
     monkeypatch.setattr(allocator, "STATM", tmp_path / "statm")
 
-    assert not hoard.bound(0)
+    assert not free_memory.bound(0)
     assert "cannot be told" in caplog.text

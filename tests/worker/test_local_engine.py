@@ -13,7 +13,9 @@ def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tm
     """The budget of pictures in work gives back what lies free, or memory creeps up for hours."""
     looks: list[int] = []
     monkeypatch.setattr(allocator, "keep_blocks", lambda: True)  # this process outlives the test
-    monkeypatch.setattr(allocator.Hoard, "bound", lambda self, free_bytes: looks.append(free_bytes))
+    monkeypatch.setattr(
+        allocator.FreeMemory, "bound", lambda self, free_bytes: looks.append(free_bytes)
+    )
     monkeypatch.setattr(local, "open_predictors", lambda *_, **__: [])
     weights = tmp_path / "weights"
     weights.write_bytes(b"of no network")

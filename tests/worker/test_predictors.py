@@ -14,7 +14,7 @@ from daemon.jobs import Failed
 from daemon.worker.batcher import Allowance
 from daemon.worker.engines.local import pools
 from daemon.worker.gauges import Limits
-from daemon.worker.predictors import MOST_MISSES, Station, warm
+from daemon.worker.predictors import MOST_MISSES, ModelThread, warm
 from daemon.worker.worker import Worker
 from tests.worker.test_worker_batch import Choosy, task
 
@@ -38,9 +38,9 @@ class Card:
             raise self.error("too little memory for this batch")
 
 
-def station(card: Card, most: int) -> Station:
+def station(card: Card, most: int) -> ModelThread:
     anything: Any = card  # Any: only what a station asks of a predictor
-    return Station(anything, Allowance(most))
+    return ModelThread(anything, Allowance(most))
 
 
 def test_largest_batch_is_warmed_first():

@@ -167,7 +167,7 @@ def test_want_of_memory_is_remembered(task: Any):
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert max(card.batches[:tried]) > 2
     assert max(card.batches[tried:]) <= 2
-    assert worker.stations[0].allowance.size <= 2
+    assert worker.model_threads[0].allowance.size <= 2
 
 
 def test_load_and_places_are_counted(task: Any):

@@ -13,7 +13,7 @@ from daemon.commands.findings import Finding, Person, Scene, failed, passed, ski
 from daemon.config.folders import resolve
 from daemon.config.hook_schema import HookEntry
 from daemon.errors import InstallError
-from daemon.hooks.loader import Register, check_library, entries
+from daemon.hooks.loader import HookLoader, check_library, entries
 from daemon.notices import Command
 
 DROP_IN = "/etc/systemd/system/cvunetd.service.d/hooks.conf"
@@ -38,7 +38,7 @@ def of_entry(scene: Scene, place: str, event: str, entry: HookEntry) -> Iterator
     edit = f"${{EDITOR:-vi}} {shlex.quote(str(scene.config_path))}"
     base = scene.config_path.resolve().parent
     try:
-        hook = Register(base, os.environ, is_trial=True).hook(event, entry)
+        hook = HookLoader(base, os.environ, is_trial=True).hook(event, entry)
     except InstallError as error:
         yield failed("hooks", f"{place}: {error}", mending(entry) or edit)
         return

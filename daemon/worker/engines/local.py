@@ -87,7 +87,7 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         finishers=finishers,
         memory_bytes=settings.memory_bytes,
     )
-    worker = Worker(predictors, limits, finishing, bound_free=allocator.Hoard().bound)
+    worker = Worker(predictors, limits, finishing, bound_free=allocator.FreeMemory().bound)
     worker.warm(on_step)
     logger.info("the model is warm on %s", worker.device)
     return worker

@@ -7,14 +7,14 @@ from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config
 from daemon.errors import InstallError
-from daemon.hooks.loader import Register
+from daemon.hooks.loader import HookLoader
 from daemon.settings import Settings
 
 #: Sections and keys that are read at the start alone.
 FIXED = ("model", "worker", "state_dir", "quarantine_dir", "metrics")
 
 
-class Rereading:
+class ConfigReader:
     """Reads the file that the daemon was started with."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Rereading:
             sweep_s=config.retention.sweep_s,
             min_free_mb=config.retention.min_free_mb,
             log_level=config.log.level,
-            subscriptions=Register(base, self.environment).subscriptions(config.hooks),
+            subscriptions=HookLoader(base, self.environment).subscriptions(config.hooks),
             fixed=tuple(self.changed(config)),
         )
 

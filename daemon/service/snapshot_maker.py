@@ -6,44 +6,43 @@ from daemon.reporting.report import FolderState, Snapshot
 from daemon.service.parts import Parts
 
 
-class Survey:
+class SnapshotMaker:
     """Reads, and changes nothing."""
 
     def __init__(self, parts: Parts, *, started_at: float) -> None:
         """``started_at`` in UTC seconds."""
         self.parts = parts
-        self.shelf = parts.shelf
         self.started_at = started_at
 
-    def snapshot(self, *, is_stopping: bool) -> Snapshot:
+    def make(self, *, is_stopping: bool) -> Snapshot:
         """The daemon at this moment."""
-        tally = self.parts.delivery.tally
+        counters = self.parts.counters
         return Snapshot(
             device=self.parts.engine.device,
             running=len(self.parts.dispatcher.running),
-            queued=len(self.shelf.queue),
+            queued=len(self.parts.queue),
             settling=len(self.parts.intake.settle),
-            done=tally.done,
-            failed=tally.failed,
+            done=counters.done,
+            failed=counters.failed,
             found_by=dict(self.parts.intake.found_by),
-            standby=dict(self.shelf.standby.reasons),
-            polled=self.parts.hearing.reasons,
+            standby=dict(self.parts.standby.reasons),
+            polled=self.parts.watch_health.reasons,
             started_at=self.started_at,
             is_stopping=is_stopping,
-            queue_size=self.shelf.queue.size,
+            queue_size=self.parts.queue.size,
             folders=self.folders(),
             memory=self.parts.engine.memory,
             load=self.parts.engine.load,
             inside=self.parts.engine.inside,
-            stages={stage: timings.histogram for stage, timings in tally.stages.items()},
-            pictures=tally.pictures.histogram,
-            stalled=list(self.parts.vigil.reasons),
-            hooks=self.parts.herald.states,
+            stages={stage: timings.histogram for stage, timings in counters.stages.items()},
+            pictures=counters.pictures.histogram,
+            stalled=list(self.parts.liveness.reasons),
+            hooks=self.parts.hook_delivery.states,
         )
 
     def folders(self) -> dict[str, FolderState]:
         """Each hot folder by its name."""
-        queued = Counter(job.folder for job in self.shelf.queue.jobs())
+        queued = Counter(job.folder for job in self.parts.queue.jobs())
         running = Counter(job.folder for job in self.parts.dispatcher.running.values())
         return {
             name: FolderState(
@@ -53,8 +52,8 @@ class Survey:
                 oldest_at=self.parts.intake.backlog.oldest_at(name),
                 queued=queued[name] + len(self.parts.dispatcher.resting.get(name, ())),
                 running=running[name],
-                verdicts=self.parts.delivery.tally.of(name),
+                verdicts=self.parts.counters.of(name),
                 found_by=self.parts.intake.found_in(name),
             )
-            for name, folder in self.shelf.folders.items()
+            for name, folder in self.parts.folders.by_name.items()
         }

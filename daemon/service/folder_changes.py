@@ -13,10 +13,13 @@ from daemon.disk import store
 from daemon.disk.lock import Lock
 from daemon.errors import printable
 from daemon.jobs import HotFolder
+from daemon.ledger.records import Records
 from daemon.lifecycle.dispatcher import Dispatcher
-from daemon.lifecycle.intake import Intake, Shelf
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.recovery import Recovery
-from daemon.watching.watch_health import Hearing
+from daemon.lifecycle.standby import Standby
+from daemon.watching.watch_health import WatchHealth
 
 logger = logging.getLogger(__name__)
 
@@ -26,21 +29,25 @@ def lock_of(folder: HotFolder) -> Lock:
     return Lock(folder.path / store.CLAIMS / locks.FILE)
 
 
-class Roster:
+class FolderChanges:
     """Lets folders come, change and go."""
 
     def __init__(
         self,
-        shelf: Shelf,
+        folders: FolderRegistry,
         *,
+        records: Records,
+        standby: Standby,
         intake: Intake,
-        hearing: Hearing,
+        watch_health: WatchHealth,
         dispatcher: Dispatcher,
         recovery: Recovery,
     ) -> None:
-        self.shelf = shelf
+        self.folders = folders
+        self.records = records
+        self.standby = standby
         self.intake = intake
-        self.hearing = hearing
+        self.watch_health = watch_health
         self.dispatcher = dispatcher
         self.recovery = recovery
         self.joining: dict[str, HotFolder] = {}
@@ -50,11 +57,11 @@ class Roster:
     @property
     def paths(self) -> set[Path]:
         """Hot folders that work already."""
-        return {folder.path for folder in self.shelf.folders.values()}
+        return {folder.path for folder in self.folders}
 
     def own(self, wanted: Iterable[HotFolder]) -> None:
         """Take the locks that folders will need; `InstallError` if not all are to be had."""
-        held = self.shelf.standby.locks
+        held = self.standby.locks
         known = {lock.path for lock in held.values()}
         pairs = [(folder, lock_of(folder)) for folder in wanted if folder.originals != "keep"]
         fresh = [(folder, lock) for folder, lock in pairs if lock.path not in known]
@@ -66,13 +73,13 @@ class Roster:
         """Serve these folders; names of those that are to be looked at at once."""
         successors = {folder.name: folder for folder in wanted}
         changed = set()
-        for folder in list(self.shelf.folders.values()):
+        for folder in self.folders:
             successor = successors.get(folder.name)
             if successor is None or successor.path != folder.path:
                 self.close(folder)
                 continue
             del successors[folder.name]
-            if folder.name in self.shelf.leaving or folder != successor:
+            if folder.name in self.folders.leaving or folder != successor:
                 self.replace(folder, successor)
                 changed.add(folder.name)
         self.joining = successors
@@ -81,23 +88,23 @@ class Roster:
 
     def release_unused(self) -> None:
         """Locks of folders that were to come, but are not wanted any more."""
-        held = self.shelf.standby.locks
+        held = self.standby.locks
         coming = {str(lock_of(folder).path) for folder in self.joining.values()}
         for key in [key for key in held if "/" in key and key not in coming]:  # names have none
             held.pop(key).release()
 
     def close(self, folder: HotFolder) -> None:
         """Take nothing in any more."""
-        if folder.name not in self.shelf.leaving:
-            self.shelf.leaving.add(folder.name)
+        if folder.name not in self.folders.leaving:
+            self.folders.leaving.add(folder.name)
             self.forget(folder)
             text = "folder %s (%s) takes nothing in any more"
             logger.info(text, folder.name, printable(folder.path))
 
     def replace(self, folder: HotFolder, successor: HotFolder) -> None:
         """The same folder with other settings; what is in work keeps those it was begun with."""
-        self.shelf.leaving.discard(folder.name)
-        self.shelf.folders[folder.name] = successor
+        self.folders.leaving.discard(folder.name)
+        self.folders.by_name[folder.name] = successor
         self.forget(folder)
         self.assign_lock(successor)
         self.is_changed = True
@@ -105,15 +112,15 @@ class Roster:
 
     def forget(self, folder: HotFolder) -> None:
         """Its watch and what settles in it: the next sweep finds all of that again."""
-        self.hearing.forget(folder)
+        self.watch_health.forget(folder)
         self.intake.forget(folder.name)
 
     def settle(self, *, now: float) -> set[str]:
         """Let go of folders that are through, let in those that wait for that; names of these."""
-        for name in sorted(self.shelf.leaving):
-            if not self.shelf.records.has_open_jobs_of(name):
-                self.let_go(self.shelf.folders[name])
-        leaving = [self.shelf.folders[name] for name in self.shelf.leaving]
+        for name in sorted(self.folders.leaving):
+            if not self.records.has_open_jobs_of(name):
+                self.release(self.folders[name])
+        leaving = [self.folders[name] for name in self.folders.leaving]
         joined = set()
         for folder in list(self.joining.values()):
             if not any(is_in_the_way(other, folder) for other in leaving):
@@ -125,32 +132,32 @@ class Roster:
             self.is_changed = False
         return joined
 
-    def let_go(self, folder: HotFolder) -> None:
+    def release(self, folder: HotFolder) -> None:
         """Nothing of it is open: another may have the folder, or the name."""
-        del self.shelf.folders[folder.name]
-        self.shelf.leaving.discard(folder.name)
-        standby = self.shelf.standby
+        del self.folders.by_name[folder.name]
+        self.folders.leaving.discard(folder.name)
+        standby = self.standby
         standby.forget(folder)
         lock = standby.locks.pop(folder.name, None)
         if lock is not None and any(lock_of(f).path == lock.path for f in self.joining.values()):
             standby.locks[str(lock.path)] = lock  # the same folder under another name
         elif lock is not None:
             lock.release()
-        logger.info("folder %s (%s) is let go", folder.name, printable(folder.path))
+        logger.info("folder %s (%s) is not served any more", folder.name, printable(folder.path))
 
     def join(self, folder: HotFolder, *, now: float) -> None:
         """Serve a folder from now on; first what an earlier life has left there."""
         del self.joining[folder.name]
-        self.shelf.folders[folder.name] = folder
+        self.folders.by_name[folder.name] = folder
         self.assign_lock(folder)
-        self.shelf.standby.confirm(folder, "it was just added")
+        self.standby.confirm(folder, "it was just added")
         self.recovery.join(folder, now=now)
         self.is_changed = True
         logger.info("folder %s (%s) is served from now on", folder.name, printable(folder.path))
 
     def assign_lock(self, folder: HotFolder) -> None:
         """The lock that was taken for a path is the folder's."""
-        held = self.shelf.standby.locks
+        held = self.standby.locks
         lock = held.pop(str(lock_of(folder).path), None)
         if lock is not None:
             held[folder.name] = lock

@@ -1,0 +1,138 @@
+"""What follows from a failure: another try, quarantine, a folder that stands by, or the end."""
+
+import logging
+from contextlib import suppress
+from typing import NoReturn
+
+from daemon import event_ids
+from daemon.disk import files
+from daemon.errors import Blame, DeviceError, InstallError, LedgerError, describe, printable
+from daemon.jobs import MAX_ATTEMPTS, Failed, HotFolder, Job
+from daemon.ledger.ledger import Ledger
+from daemon.lifecycle.completion import Completion
+from daemon.lifecycle.counters import Counters, Verdict
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.rejection import Rejection
+from daemon.lifecycle.requeue import AFTER_OTHERS_S, Requeue
+from daemon.lifecycle.results import Results
+from daemon.lifecycle.standby import Standby
+from daemon.log_fields import about, about_failed
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 5.0  # doubled with each attempt
+#: A picture that cannot be decoded yet is looked at this many times before it is old enough.
+DEFERRALS = 12
+
+
+class Failures:
+    """Decides by whose fault a picture failed (docs/architecture.md, errors)."""
+
+    def __init__(  # a failure can lead anywhere
+        self,
+        folders: FolderRegistry,
+        *,
+        ledger: Ledger,
+        standby: Standby,
+        results: Results,
+        completion: Completion,
+        requeue: Requeue,
+        rejection: Rejection,
+        counters: Counters,
+    ) -> None:
+        self.folders = folders
+        self.ledger = ledger
+        self.standby = standby
+        self.results = results
+        self.completion = completion
+        self.requeue = requeue
+        self.rejection = rejection
+        self.counters = counters
+
+    def settle(self, job: Job, failed: Failed, *, now: float) -> None:
+        """The verdict on a failure, by whose fault it is. A fatal one is raised."""
+        folder = self.folders[job.folder]
+        if failed.blame.is_fatal:
+            self.end_all(job, failed)
+        self.remove_part(job)
+        text = f"{printable(job.relative)}: {failed.reason}"
+        match failed.blame:
+            case Blame.FILE if failed.is_final:
+                self.rejection.reject(job, failed.reason, now=now)
+            case Blame.FILE:
+                self.reject_or_defer(folder, job, failed, now=now)
+            case Blame.UNKNOWN:
+                self.retry_or_reject(job, failed, now=now)
+            case Blame.MACHINE:
+                self.standby.enter(folder, text)
+                # Later than others: if it is this picture alone, it must not hold them up.
+                self.requeue.release(job, reason=failed.reason, not_before=now + AFTER_OTHERS_S)
+            case Blame.UNSURE:
+                if self.standby.confirm(folder, text):
+                    self.requeue.release(job, reason=failed.reason)
+                else:
+                    self.retry_or_reject(job, failed, now=now)
+
+    def end_all(self, job: Job, failed: Failed) -> NoReturn:
+        """Nothing can be done in this process any more; the job goes back into the queue."""
+        with suppress(LedgerError):  # the process ends, whatever the ledger says
+            self.remove_part(job)
+            self.requeue.release(job, reason=failed.reason)
+        kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
+        raise kind(failed.reason)
+
+    def remove_part(self, job: Job) -> None:
+        """Delete what the worker has begun; where that fails, the next start does it."""
+        try:
+            self.results.discard(job)
+        except OSError as error:
+            logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
+
+    def reject_or_defer(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
+        """A young file may still be on its way: a scanner pauses, a copy stalls."""
+        reason = failed.reason
+        current = files.identity(job.source)
+        if current is None and self.standby.confirm(folder, reason):
+            self.requeue.release(job, reason=reason)
+            return
+        if current is None and job.attempts < MAX_ATTEMPTS:
+            self.retry_or_reject(job, failed, now=now)  # a share may be away for a moment
+            return
+        if current is not None and current != job.identity:
+            renewed = self.completion.renew(job, current, now=now)
+            if renewed is None:
+                return
+            job = renewed
+        if job.changed_at > now:  # the clock has been set back: its age begins anew
+            job = self.ledger.note_version(job, job.identity, now=now)
+        if current is not None and is_young(job, folder.defer_s, now):
+            wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
+            logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))
+            self.counters.count(job, Verdict.DEFERRED)
+            self.requeue.release(job, reason=reason, not_before=now + wait_s)
+            return
+        self.rejection.reject(job, reason, now=now, stage=failed.stage)
+
+    def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
+        """Unforeseen trouble may pass; three starts are enough."""
+        reason = failed.reason
+        if job.attempts >= MAX_ATTEMPTS:
+            reason = f"{reason} (given up after {job.attempts} attempts)"
+            self.rejection.reject(job, reason, now=now, stage=failed.stage)
+            return
+        not_before = now + RETRY_S * 2 ** (job.attempts - 1)
+        self.requeue.retry(job, reason=reason, not_before=not_before)
+        self.counters.count(job, Verdict.RETRIED)
+        fields = about_failed(job, reason, failed.stage, event=event_ids.RETRIED)
+        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
+
+
+def is_young(job: Job, defer_s: float, now: float) -> bool:
+    """The original may still be being written.
+
+    Counted from the last change that we saw. A modification time long before the picture came (a
+    move, a copy that keeps times) proves that it is older than that.
+    """
+    if job.identity.mtime_ns / 1e9 <= job.added_at - defer_s and job.changed_at <= job.added_at:
+        return False
+    return now - job.changed_at < defer_s

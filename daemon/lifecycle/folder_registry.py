@@ -1,0 +1,36 @@
+"""The hot folders that are served, by name, and which of them are leaving."""
+
+from collections.abc import Iterable, Iterator
+
+from daemon.jobs import HotFolder
+
+
+class FolderRegistry:
+    """One table that all parts look into; only `service.folder_changes` changes it."""
+
+    def __init__(self, folders: Iterable[HotFolder] = ()) -> None:
+        self.by_name = {folder.name: folder for folder in folders}
+        self.leaving: set[str] = set()
+        """Names of folders that take nothing in any more, but have work left."""
+
+    def __iter__(self) -> Iterator[HotFolder]:
+        return iter(list(self.by_name.values()))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.by_name
+
+    def __getitem__(self, name: str) -> HotFolder:
+        return self.by_name[name]
+
+    def get(self, name: str) -> HotFolder | None:
+        """The folder of a name; None if none is served under it."""
+        return self.by_name.get(name)
+
+    def get_open(self, name: str) -> HotFolder | None:
+        """The same, if pictures are taken from it."""
+        return None if name in self.leaving else self.by_name.get(name)
+
+    @property
+    def open(self) -> list[HotFolder]:
+        """Those that pictures are taken from."""
+        return [folder for folder in self if folder.name not in self.leaving]

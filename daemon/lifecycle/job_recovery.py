@@ -1,0 +1,59 @@
+"""Jobs whose process died while they were in work: the disk tells how far each came."""
+
+import logging
+
+from daemon.disk import files
+from daemon.errors import describe, printable
+from daemon.jobs import MAX_ATTEMPTS, Job
+from daemon.ledger.ledger import Ledger
+from daemon.lifecycle.completion import Completion
+from daemon.lifecycle.delivery import Delivery
+from daemon.lifecycle.rejection import Rejection
+from daemon.lifecycle.results import Results
+from daemon.log_fields import about
+
+logger = logging.getLogger(__name__)
+
+MEND_S = 60.0
+
+
+class JobRecovery:
+    """Brings the row of one job and its files together again; doing it twice does no harm."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        results: Results,
+        completion: Completion,
+        rejection: Rejection,
+        delivery: Delivery,
+    ) -> None:
+        self.ledger = ledger
+        self.results = results
+        self.completion = completion
+        self.rejection = rejection
+        self.delivery = delivery
+
+    def mend_or_queue(self, job: Job, *, now: float) -> None:
+        """Mend one job; where the disk does not let us, it is queued and tried like any other."""
+        try:
+            self.mend(job, now=now)
+        except OSError as error:
+            logger.warning("%s: %s", printable(job.relative), describe(error), extra=about(job))
+            self.ledger.retry(job, not_before=now + MEND_S, reason=describe(error))
+
+    def mend(self, job: Job, *, now: float) -> None:
+        """One job whose process died: the disk tells how far it came."""
+        if job.quarantine is not None and not files.exists(job.source):
+            self.rejection.put_in_quarantine(job, now=now)
+        elif self.results.is_whole(job):
+            self.delivery.publish(job, now=now)
+        elif self.results.was_published(job):
+            self.completion.finish(job, now=now)
+        elif job.attempts >= MAX_ATTEMPTS:
+            reason = f"the daemon died {job.attempts} times while this picture was in work"
+            self.rejection.reject(job, reason, now=now)
+        else:
+            self.results.discard(job)
+            self.ledger.retry(job, not_before=0.0, reason="the daemon died while it was in work")

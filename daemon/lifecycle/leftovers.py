@@ -1,0 +1,44 @@
+"""Unfinished files and unused drops that an earlier life has left: they are deleted."""
+
+import logging
+from pathlib import Path
+
+from daemon.disk import store
+from daemon.errors import describe, printable
+from daemon.ledger.records import Records
+from daemon.lifecycle.folder_registry import FolderRegistry
+
+logger = logging.getLogger(__name__)
+
+
+class Leftovers:
+    """Deletes only what is ours and holds no picture."""
+
+    def __init__(
+        self, folders: FolderRegistry, *, records: Records, quarantine: Path, state: Path
+    ) -> None:
+        self.folders = folders
+        self.records = records
+        self.quarantine = quarantine
+        self.state = state
+
+    def remove_unfinished(self) -> None:
+        """Delete what was half written: results, manifests, reasons, the status."""
+        places = [drop.path for drop in self.records.open_drops()]
+        places += [self.quarantine / folder.name for folder in self.folders]
+        for place in (*places, self.state):
+            try:
+                for part in store.remove_orphans(place):
+                    logger.info("removed unfinished %s", printable(part))
+            except OSError as error:
+                logger.warning("unfinished files in %s: %s", printable(place), describe(error))
+
+    def remove_unused_drops(self) -> None:
+        """Remove what an interrupted making or deletion of a drop has left: our mark at most."""
+        for root in sorted({folder.output_root for folder in self.folders}):
+            try:
+                for drop in store.drops(root):
+                    if not self.records.is_open(drop) and store.remove_remains(drop):
+                        logger.info("removed unused %s", printable(drop))
+            except OSError as error:
+                logger.warning("unused drops in %s: %s", printable(root), describe(error))

@@ -1,0 +1,40 @@
+"""Jobs that go back into the queue: for another attempt, or with the attempt refunded."""
+
+from daemon.jobs import Job, State
+from daemon.ledger.job_queue import JobQueue
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.lifecycle.folder_registry import FolderRegistry
+
+#: Later than others: what failed alone must not hold them up.
+AFTER_OTHERS_S = 20.0
+
+
+class Requeue:
+    """Writes the row first, then puts it into the queue."""
+
+    def __init__(
+        self, folders: FolderRegistry, *, ledger: Ledger, records: Records, queue: JobQueue
+    ) -> None:
+        self.folders = folders
+        self.ledger = ledger
+        self.records = records
+        self.queue = queue
+
+    def release(self, job: Job, *, reason: str, not_before: float = 0.0) -> None:
+        """Queue a job again, its attempt refunded."""
+        self.ledger.release(job, not_before=not_before, reason=reason)
+        self.put(job, attempts=max(job.attempts - 1, 0), not_before=not_before)
+
+    def retry(self, job: Job, *, reason: str, not_before: float) -> None:
+        """Queue a job again; its attempt counts."""
+        self.ledger.retry(job, not_before=not_before, reason=reason)
+        self.put(job, attempts=job.attempts, not_before=not_before)
+
+    def put(self, job: Job, *, attempts: int, not_before: float) -> None:
+        """Put the ledger's new row into the queue."""
+        fresh = self.records.job(job.id)
+        assert fresh is not None
+        assert (fresh.state, fresh.attempts) == (State.QUEUED, attempts)
+        priority = self.folders[job.folder].priority
+        self.queue.put(fresh, priority=priority, not_before=not_before)

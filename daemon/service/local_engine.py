@@ -1,0 +1,34 @@
+"""The engine in this process, as the configuration wants it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.config import folders as hot_folders
+from daemon.config.schema import Config
+from daemon.worker.engines import Engine
+from daemon.worker.engines.local import EngineSettings, open_engine
+
+MEGA = 1_000_000
+
+
+def engine_settings(config: Config, base: Path) -> EngineSettings:
+    """The engine's share of the configuration."""
+    return EngineSettings(
+        weights=hot_folders.find_weights(config, base),
+        devices=config.model.devices,
+        precision=config.model.precision,
+        input_size=config.model.input_size,
+        is_mirrored=config.model.mirror,
+        max_batch=config.worker.max_batch,
+        max_wait_s=config.worker.max_wait_ms / 1000,
+        memory_bytes=config.worker.memory_mb * MEGA,
+        backgrounds=hot_folders.backgrounds(config, base),
+        colours=config.postprocess.needed_colours,
+    )
+
+
+def open_local(
+    config: Config, base: Path, *, on_step: Callable[[str], object] = lambda step: None
+) -> Engine:
+    """The engine in this process, warm; ``on_step`` is told of each step before it begins."""
+    return open_engine(engine_settings(config, base), on_step)
