@@ -57,12 +57,12 @@ def test_every_event_says_what_to_do():
 
 
 def test_runbook_has_ten_failures():
-    """Each with what it looks like, what to do, and when it is mended."""
+    """Each with what it looks like, what to do, and when it is fixed."""
     parts = re.split(r"^### \d+\. ", TEXT, flags=re.MULTILINE)[1:]
 
     assert len(parts) == 10
     assert [part.splitlines()[0] for part in parts if "**Do:**" not in part] == []
-    assert [part.splitlines()[0] for part in parts if "**Mended:**" not in part] == []
+    assert [part.splitlines()[0] for part in parts if "**Fixed when:**" not in part] == []
     assert [part.splitlines()[0] for part in parts if "\n    " not in part] == []
 
 
