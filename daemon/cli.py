@@ -35,7 +35,7 @@ config_option = click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path, readable=False),
-    help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else defaults.",
+    help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else all defaults.",
 )
 
 
@@ -81,7 +81,7 @@ def main() -> None:
 @config_option
 @answering
 def run(config_path: Path | None) -> int:
-    """Watch the hot folders and serve until SIGTERM."""
+    """Watch the hot folders and cut out pictures until SIGTERM."""
     from daemon import running
 
     return running.serve(config_path, start_logging=journal.start, on_signal=on_signal)
@@ -91,7 +91,7 @@ def run(config_path: Path | None) -> int:
 @config_option
 @answering
 def once(config_path: Path | None) -> int:
-    """Process what the hot folders hold now, then exit: for cron."""
+    """Cut out what is in the hot folders now, then exit; for cron."""
     from daemon import running
 
     failed = running.once(config_path, start_logging=journal.start, on_signal=on_signal)
@@ -106,7 +106,7 @@ def once(config_path: Path | None) -> int:
 @config_option
 @answering
 def batch(source: Path, out: Path, config_path: Path | None) -> int:
-    """Cut out all pictures of folder IN into folder OUT; resumes where it stopped."""
+    """Cut out all pictures of folder IN into folder OUT; a second run resumes."""
     from daemon import running
 
     failed = running.batch(
@@ -122,7 +122,7 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder; for one picture also a file.",
+    help="Output folder; for a single picture also a file.",
 )
 @config_option
 @answering
@@ -139,7 +139,7 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
-json_option = click.option("--json", "is_json", is_flag=True, help="For programs.")
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
 
 
 @main.command()
@@ -147,7 +147,7 @@ json_option = click.option("--json", "is_json", is_flag=True, help="For programs
 @config_option
 @answering
 def status(config_path: Path | None, is_json: bool) -> int:
-    """Show what the daemon is doing and what became of the pictures."""
+    """Show what the daemon is doing and what happened to the pictures."""
     from daemon import listing
     from daemon import status as status_module
 
@@ -162,7 +162,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
 @config_option
 @answering
 def doctor(config_path: Path | None, is_json: bool) -> int:
-    """Look for what is wrong with the set-up, and tell the line that mends it."""
+    """Check the installation, and print the command or setting that repairs each fault."""
     from daemon import doctor as doctor_module
 
     findings = list(doctor_module.examine(config_path, now=time.time()))
@@ -175,7 +175,7 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
 @config_option
 @answering
 def why(file: Path, config_path: Path | None) -> int:
-    """Tell what became of a picture, or why nothing has: by any of its paths, or by its name."""
+    """Say what happened to a picture, or why nothing did; FILE is any of its paths, or its name."""
     from daemon import inquiry
 
     show(inquiry.lines(config_path, file))
@@ -184,11 +184,11 @@ def why(file: Path, config_path: Path | None) -> int:
 
 @main.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--all", "is_all", is_flag=True, help="Everything that lies in quarantine.")
+@click.option("--all", "is_all", is_flag=True, help="All pictures in quarantine.")
 @config_option
 @answering
 def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> int:
-    """Put quarantined pictures back into their hot folders, to be tried anew."""
+    """Move pictures from quarantine back to their hot folders, to try them again."""
     from daemon import retrial
 
     if is_all == bool(files):
@@ -199,11 +199,11 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 
 
 @main.command()
-@click.option("--dry-run", "is_dry", is_flag=True, help="Only tell.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only print what would be deleted.")
 @config_option
 @answering
 def clean(is_dry: bool, config_path: Path | None) -> int:
-    """Delete all that is older than retention.keep_days; a running daemon does so itself."""
+    """Delete everything older than retention.keep_days; a running daemon does this itself."""
     from daemon import cleaning
 
     local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time
@@ -218,7 +218,7 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
 @config_option
 @answering
 def systemd_paths(config_path: Path | None) -> int:
-    """Print the drop-in that lets the unit's sandbox reach all configured folders."""
+    """Print the systemd drop-in that lets the service reach all configured folders."""
     from daemon import sandbox
 
     show(sandbox.lines(config_path))
@@ -229,7 +229,7 @@ def systemd_paths(config_path: Path | None) -> int:
 @config_option
 @answering
 def check_config(config_path: Path | None) -> int:
-    """Check the configuration, its folders and the weights; one line for each fault."""
+    """Check the configuration, its folders and the weights; print one line per fault."""
     from daemon import config, finishing, folders, predictors
     from daemon.hooks.register import Register
 
