@@ -43,7 +43,7 @@ def seconds_table() -> str:
     steps["colours fast"] = partial(foreground.estimate, rgb, large)
     if has_refine():
         steps["colours refine"] = partial(multilevel.estimate, rgb, large)
-    head = f"24 megapixels, of which {band:.1%} are in the soft band. CPU seconds of one thread:"
+    head = f"24 megapixels, with {band:.1%} of them in the soft band. CPU seconds of one thread:"
     lines = [head, ""]
     lines += ["| step | median | best |", "|---|---|---|"]
     for name, step in steps.items():
