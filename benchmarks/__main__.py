@@ -1,7 +1,7 @@
 """`make bench`: how fast photos become cut-outs, beside `rembg`, in whole processes.
 
-Prints the tables, tells which bars hold, and writes them to a file. With `--device cuda` the device
-itself is measured instead: its network alone and the pipeline round it.
+Prints the tables, says which targets are met, and writes them to a file. With `--device cuda` it
+measures the device itself instead: the network alone and the pipeline round it.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def compare(
     head = ("program", "pictures/s", "CPU s/picture", "peak MB", "seconds of each run")
     width, height = photos.USUAL
     title = (
-        f"{options.photos} photos of {width}x{height}, whole processes, medians of runs in turns"
+        f"{options.photos} photos of {width}x{height}: whole processes in turns, medians of runs"
     )
     report.add(title, table(head, rows))
     ours = medians[programs[0].name]
@@ -95,7 +95,7 @@ def scale(report: Report, ours: Program, base: Path, options: argparse.Namespace
         folder = photos.make(base / f"size-{size}", PER_SIZE, photos.size_of(size))
         usage = ours.run(folder, base / f"size-{size}-out")
         rows.append(scaled(f"{size:g} MP", usage, PER_SIZE))
-    report.add(f"From small to large, {PER_SIZE} pictures each", table(SCALED, rows))
+    report.add(f"From small to large pictures, {PER_SIZE} of each size", table(SCALED, rows))
 
 
 SCALED = ("pictures", "seconds", "pictures/s", "CPU s/picture", "peak MB")
@@ -119,9 +119,9 @@ def live(report: Report, base: Path, options: argparse.Namespace) -> None:
     beyond = living.median_latency(figures)
     rows = [
         ("start to READY", f"{figures.ready_s:.2f} s"),
-        (f"idle for {options.idle:g} s", f"{figures.idle_share:.2%} of one core"),
-        ("memory gained meanwhile", f"{figures.growth_mb:.1f} MB"),
-        ("rename-in to published, 2 MP", f"settle_s + {beyond:.2f} s (median of {options.drops})"),
+        (f"CPU use while idle for {options.idle:g} s", f"{figures.idle_share:.2%} of one core"),
+        ("memory growth in that time", f"{figures.growth_mb:.1f} MB"),
+        ("rename to result, 2 MP", f"settle_s {beyond:+.2f} s (median of {options.drops})"),
     ]
     report.add("The daemon", table(("what", "figure"), rows))
     report.bars += bars.life(figures.ready_s, figures.idle_share, beyond)
@@ -160,16 +160,32 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--most", type=int, default=1000, help="largest number when scaling")
-    parser.add_argument("--largest", type=float, default=48.0, help="largest MP when scaling")
-    parser.add_argument("--idle", type=float, default=60.0, help="seconds of idling")
-    parser.add_argument("--drops", type=int, default=7, help="photos dropped one by one")
-    parser.add_argument("--soak", type=int, default=0, help="so many mixed pictures, for memory")
+    parser.add_argument(
+        "--most", type=int, default=1000, help="largest number of pictures in the tables of sizes"
+    )
+    parser.add_argument(
+        "--largest", type=float, default=48.0, help="largest pictures in the tables of sizes, in MP"
+    )
+    parser.add_argument(
+        "--idle", type=float, default=60.0, help="how many seconds the daemon idles"
+    )
+    parser.add_argument(
+        "--drops", type=int, default=7, help="how many photos are dropped one by one"
+    )
+    parser.add_argument(
+        "--soak", type=int, default=0, help="how many mixed pictures, for the memory test"
+    )
     parser.add_argument("--device", default="auto", help="cuda…: measure the device itself")
-    parser.add_argument("--quick", action="store_true", help="the device itself, by few pictures")
+    parser.add_argument(
+        "--quick", action="store_true", help="measure the device itself with few pictures"
+    )
     parser.add_argument("--rembg", type=Path, help="virtual environment with rembg in it")
     parser.add_argument("--u2net", type=Path, help="u2net.onnx")
-    parser.add_argument("--write", type=Path, help="Markdown file for the tables; -cuda is added")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        help="Markdown file for the tables; a device run adds -cuda to its name",
+    )
     return parser.parse_args(arguments)
 
 

@@ -37,37 +37,37 @@ class Bar:
     def row(self) -> tuple[str, ...]:
         """For a table."""
         sign = "≥" if self.is_least else "≤"
-        verdict = "holds" if self.holds else "MISSED"
+        verdict = "met" if self.holds else "MISSED"
         return (self.demand, f"{self.measured:.3g}", f"{sign} {self.limit:g}", verdict)
 
 
 def against(ours: Usage, theirs: Usage) -> list[Bar]:
     """Beside the peer, on the same pictures in one run."""
     return [
-        Bar("pictures per second, times the peer's", theirs.wall_s / ours.wall_s, SPEED_UP, True),
-        Bar("peak memory, share of the peer's", ours.peak_mb / theirs.peak_mb, MEMORY_SHARE),
-        Bar("CPU seconds a picture, share of the peer's", ours.cpu_s / theirs.cpu_s, CPU_SHARE),
+        Bar("pictures per second, divided by rembg's", theirs.wall_s / ours.wall_s, SPEED_UP, True),
+        Bar("peak memory, divided by rembg's", ours.peak_mb / theirs.peak_mb, MEMORY_SHARE),
+        Bar("CPU seconds per picture, divided by rembg's", ours.cpu_s / theirs.cpu_s, CPU_SHARE),
     ]
 
 
 def service(many: Usage, one: Usage) -> Bar:
     """The service's own thread, without its start, over all CPU time without the start's."""
     share = (many.main_s - one.main_s) / max(many.cpu_s - one.cpu_s, 1e-9)
-    return Bar("the service itself, share of CPU time", share, SERVICE_SHARE)
+    return Bar("the service itself, share of the CPU time", share, SERVICE_SHARE)
 
 
 def life(ready_s: float, idle_share: float, latency_s: float) -> list[Bar]:
     """Of a daemon that lives."""
     return [
         Bar("start to READY, seconds", ready_s, READY_S),
-        Bar("idle, share of one core", idle_share, IDLE_SHARE),
-        Bar("rename-in to published beyond settle_s, seconds", latency_s, LATENCY_S),
+        Bar("CPU use while idle, share of one core", idle_share, IDLE_SHARE),
+        Bar("rename to result, beyond settle_s, seconds", latency_s, LATENCY_S),
     ]
 
 
 def soak(first_mb: float, last_mb: float) -> Bar:
     """Of many pictures of all sizes: medians of the first and the last quarter."""
-    return Bar("memory, last quarter over first", last_mb / first_mb, SOAK_GROWTH)
+    return Bar("memory, last quarter divided by first", last_mb / first_mb, SOAK_GROWTH)
 
 
 def accelerated(network_rate: float, pipeline_rate: float) -> list[Bar]:

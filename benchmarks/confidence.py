@@ -1,6 +1,6 @@
-"""`python -m benchmarks.confidence --data FOLDER`: does the score find the masks that are wrong?
+"""`python -m benchmarks.confidence --data FOLDER`: does the score find the wrong masks?
 
-Validation photos and composites with true masks, as `make evaluate` takes them. A mask counts as
+It uses validation photos and composites with true masks, as `make evaluate` does. A mask counts as
 wrong if it shares less than 80 % with the truth (IoU at alpha 0.5).
 """
 

@@ -20,7 +20,7 @@ Estimate = Callable[[Pixels, Floats], Pixels]
 
 RIGHT = 0.1  # an alpha so near the true one counts as right
 SHOWN = 1 / 510  # less is no level of the result, whose colour is then nobody's
-PARTS = ("true alpha", "shipped alpha", "where that is right")
+PARTS = ("true alpha", "shipped alpha", "shipped alpha where it is right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +94,9 @@ def table(rows: dict[str, list[Errors]]) -> str:
         for title, answers in rows.items()
     )
     return "\n".join(
-        [*lines, "", f"The shipped alpha is right to {RIGHT} in so much of the band: {told}."]
+        [
+            *lines,
+            "",
+            f"The shipped alpha is within {RIGHT} of the truth in this share of the band: {told}.",
+        ]
     )

@@ -44,7 +44,8 @@ def seconds_table() -> str:
     steps["colours fast"] = partial(foreground.estimate, rgb, large)
     if has_refine():
         steps["colours refine"] = partial(multilevel.estimate, rgb, large)
-    lines = [f"24 megapixels, {band:.1%} of them in the soft band, CPU seconds of one thread:", ""]
+    head = f"24 megapixels, with {band:.1%} of them in the soft band. CPU seconds of one thread:"
+    lines = [head, ""]
     lines += ["| step | median | best |", "|---|---|---|"]
     for name, step in steps.items():
         times = [spent(step) for _ in range(RUNS)]

@@ -1,7 +1,8 @@
 """`make edges`: the figures of docs/postprocess.md: kernels, filters, colours and seconds.
 
-(a) true mattes sent down to 512x512 and back to 1600 px; (b) our network's mattes of composites at
-one to four times its input. Errors are relative to plain bilinear: 1. Under 1 is better.
+(a) true mattes, made small to 512x512 and brought back to 1600 px; (b) our network's mattes of
+composites at one to four times its input size. Errors are relative to plain bilinear, which is 1.
+Less than 1 is better.
 """
 
 import argparse
@@ -84,7 +85,7 @@ def chains() -> dict[str, Chain]:
     gentle = {"filter": "bilateral", "diameter": 5, "sigma_color": 0.05, "sigma_space": 1.5}
     joint = {"filter": "joint", "diameter": 9, "sigma_color": 0.1, "sigma_space": 3.0}
     rows: list[tuple[str, Chain]] = [
-        ("bilinear, haze left", plain),
+        ("bilinear, haze not removed", plain),
         way("bilinear", kernel="bilinear"),
         way("bilinear + bilateral 9, 0.1, 3", kernel="bilinear", **strong),
         way("cubic", kernel="cubic"),
@@ -204,11 +205,11 @@ def write(text: str) -> None:
 def parse() -> argparse.Namespace:
     """Command line to settings."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edges", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the tar shards")
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--choose", action="store_true",
-                        help="print the tables of the other half of the shards, on which settings"
-                             " are chosen; write nothing")  # fmt: skip
+                        help="print the tables of the other half of the shards, which is used to"
+                             " choose settings; write nothing")  # fmt: skip
     parser.add_argument("--look", type=Path, metavar="FOLDER",
                         help="only write PNGs of cut-outs on white, black and magenta")  # fmt: skip
     return parser.parse_args()
@@ -230,7 +231,7 @@ def main() -> None:
     if options.choose:
         return
     if not has_shards:
-        print(f"{options.data} has no foregrounds-val: procedural mattes alone, nothing written.")
+        print(f"{options.data} has no foregrounds-val: only procedural mattes, nothing is written.")
         return
     write(text)
     edge_pictures.strips(DOCUMENT.parent, options.weights)

@@ -20,15 +20,16 @@ class Report:
         print(f"\n{self.parts[-1]}", flush=True)
 
     def conclude(self) -> None:
-        """Which bars hold."""
-        self.add("Bars", table(("demand", "measured", "limit", ""), [bar.row for bar in self.bars]))
+        """Which targets are met."""
+        rows = [bar.row for bar in self.bars]
+        self.add("Targets", table(("target", "measured", "limit", ""), rows))
 
     def write(self, path: Path, *, command: str = "make bench", device: str = "") -> None:
         """The file that the repository keeps."""
         about = "\n\n".join(filter(None, (device, machine())))
         head = (
-            f"# How fast\n\nMade by `{command}`; ratios of one run on one machine, not promises."
-            f"\n\n{about}"
+            f"# How fast it is\n\n`{command}` writes this page. Figures and ratios are from one run"
+            f" on one machine. They are not promises.\n\n{about}"
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n\n".join([head, *self.parts]) + "\n", encoding="utf-8")

@@ -1,3 +1,4 @@
 """cvunetd: a folder in which pictures lose their background."""
 
-__version__ = "0.1.0"
+#: The version's one place; `setup.cfg` and the man pages read it here.
+__version__ = "0.2.0"

@@ -36,7 +36,7 @@ config_option = click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path, readable=False),
-    help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else defaults.",
+    help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else all defaults.",
 )
 
 
@@ -82,7 +82,7 @@ def main() -> None:
 @config_option
 @answering
 def run(config_path: Path | None) -> int:
-    """Watch the hot folders and serve until SIGTERM."""
+    """Watch the hot folders and cut out pictures until SIGTERM."""
     from daemon.commands import run as command
 
     return command.serve(config_path, start_logging=journal.start, on_signal=on_signal)
@@ -92,7 +92,7 @@ def run(config_path: Path | None) -> int:
 @config_option
 @answering
 def once(config_path: Path | None) -> int:
-    """Process what the hot folders hold now, then exit: for cron."""
+    """Cut out what is in the hot folders now, then exit; for cron."""
     from daemon.commands import once as command
 
     failed = command.once(config_path, start_logging=journal.start, on_signal=on_signal)
@@ -107,7 +107,7 @@ def once(config_path: Path | None) -> int:
 @config_option
 @answering
 def batch(source: Path, out: Path, config_path: Path | None) -> int:
-    """Cut out all pictures of folder IN into folder OUT; resumes where it stopped."""
+    """Cut out all pictures of folder IN into folder OUT; a second run resumes."""
     from daemon.commands import batch as command
 
     failed = command.batch(
@@ -123,7 +123,7 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder; for one picture also a file.",
+    help="Output folder; for a single picture also a file.",
 )
 @config_option
 @answering
@@ -140,7 +140,7 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
-json_option = click.option("--json", "is_json", is_flag=True, help="For programs.")
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
 
 
 @main.command()
@@ -148,7 +148,7 @@ json_option = click.option("--json", "is_json", is_flag=True, help="For programs
 @config_option
 @answering
 def status(config_path: Path | None, is_json: bool) -> int:
-    """Show what the daemon is doing and what became of the pictures."""
+    """Show what the daemon is doing and what happened to the pictures."""
     from daemon.commands import status as command
     from daemon.commands import status_text
 
@@ -163,7 +163,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
 @config_option
 @answering
 def doctor(config_path: Path | None, is_json: bool) -> int:
-    """Look for what is wrong with the set-up, and tell the line that mends it."""
+    """Check the installation, and print the command or setting that repairs each fault."""
     from daemon.commands import doctor as command
 
     findings = list(command.examine(config_path, now=time.time()))
@@ -176,7 +176,7 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
 @config_option
 @answering
 def why(file: Path, config_path: Path | None) -> int:
-    """Tell what became of a picture, or why nothing has: by any of its paths, or by its name."""
+    """Say what happened to a picture, or why nothing did; FILE is any of its paths, or its name."""
     from daemon.commands import why as command
 
     show(command.lines(config_path, file))
@@ -185,11 +185,11 @@ def why(file: Path, config_path: Path | None) -> int:
 
 @main.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--all", "is_all", is_flag=True, help="Everything that lies in quarantine.")
+@click.option("--all", "is_all", is_flag=True, help="All pictures in quarantine.")
 @config_option
 @answering
 def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> int:
-    """Put quarantined pictures back into their hot folders, to be tried anew."""
+    """Move pictures from quarantine back to their hot folders, to try them again."""
     from daemon.commands import retry as command
 
     if is_all == bool(files):
@@ -200,11 +200,11 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 
 
 @main.command()
-@click.option("--dry-run", "is_dry", is_flag=True, help="Only tell.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only print what would be deleted.")
 @config_option
 @answering
 def clean(is_dry: bool, config_path: Path | None) -> int:
-    """Delete all that is older than retention.keep_days; a running daemon does so itself."""
+    """Delete everything older than retention.keep_days; a running daemon does this itself."""
     from daemon.commands import clean as command
 
     local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time
@@ -219,7 +219,7 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
 @config_option
 @answering
 def systemd_paths(config_path: Path | None) -> int:
-    """Print the drop-in that lets the unit's sandbox reach all configured folders."""
+    """Print the systemd drop-in that lets the service reach all configured folders."""
     from daemon.commands import systemd_paths as command
 
     show(command.lines(config_path))
@@ -230,7 +230,7 @@ def systemd_paths(config_path: Path | None) -> int:
 @config_option
 @answering
 def check_config(config_path: Path | None) -> int:
-    """Check the configuration, its folders and the weights; one line for each fault."""
+    """Check the configuration, its folders and the weights; print one line per fault."""
     from daemon.commands import check_config as command
 
     show(command.lines(config_path))

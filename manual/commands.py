@@ -12,56 +12,57 @@ PROGRAM = "cvunetd"
 #: Options that every command has.
 SHARED = ("--config", "--help")
 DESCRIPTION = """
-`cvunetd` watches folders. Each picture that is dropped into one of them is taken out of it, its
-subject is cut out of its background by a neural network, and the result lies in a time-stamped
-output folder with the original beside it. Both are deleted after some days. What is where and how
-it is done stands in one file, `cvunetd.yaml(5)`.
+`cvunetd` watches folders. It takes each picture that is dropped into one of them, and a neural
+network cuts the subject out of the background. The result goes to a time-stamped output folder,
+with the original beside it. Both are deleted after some days. One file, `cvunetd.yaml(5)`, holds
+all settings.
 
-It is made to be run by systemd, and tells it when it is ready, what it does, and that it gets on.
+It is made to be run by systemd. It tells systemd when it is ready, what it is doing, and that it is
+still making progress.
 """
 STATUSES = (
-    ("0", "All is well."),
+    ("0", "Success."),
     (
         str(errors.EXIT_SOME_FAILED),
-        "Some pictures failed or could not be done (`once`, `batch`, `cut`), or a check has failed"
-        " (`doctor`).",
+        "Some pictures failed (`once`, `batch`, `cut`), or a check has failed (`doctor`).",
     ),
     (str(errors.EXIT_USAGE), "The command line is wrong."),
     (
         str(errors.EXIT_BROKEN),
-        "A device is dead, a disk or share could not be had, or something unforeseen has"
-        " happened: start again.",
+        "A device is dead, a disk or share cannot be used, or an unexpected error happened: start"
+        " it again.",
     ),
     (
         str(errors.EXIT_INSTALL),
-        "Configuration or weights are wrong: to start again does not help, a person is needed.",
+        "Configuration or weights are wrong. Starting again does not help; a person must correct"
+        " them.",
     ),
 )
 SIGNALS = (
-    ("SIGTERM, SIGINT", "End what is in work, leave the rest for the next start. A second one: at"
-     " once."),
-    ("SIGHUP", "`run` reads its configuration again, checks all of it, and goes on by it; a wrong"
-     " one is refused whole, with the reason in the log."),
+    ("SIGTERM, SIGINT", "Finish the pictures in work, and leave the others for the next start. A"
+     " second signal ends the process at once."),
+    ("SIGHUP", "`run` reads its configuration again, checks all of it, and then uses it. A wrong"
+     " configuration is refused as a whole, with the reason in the log."),
 )  # fmt: skip
 FILES = (
-    ("./config.yaml, /etc/cvunetd/config.yaml", "The configuration, the first of them that is"
-     " there; `--config` names another."),
-    ("/srv/cvunetd/{hot,outputs,failed}", "Where pictures are dropped, come out, and lie with the"
-     " reason if they could not be done, as the service is installed."),
+    ("./config.yaml, /etc/cvunetd/config.yaml", "The configuration: the first of the two that"
+     " exists; `--config` names another."),
+    ("/srv/cvunetd/{hot,outputs,failed}", "Of the installed service: where pictures are dropped,"
+     " where they come out, and where failed ones are kept with the reason."),
     ("/var/lib/cvunetd", "The ledger of all pictures, `ledger.db`, and `status.json`."),
-    ("/opt/cvunetd", "The program, with the network's weights in `share/cvunetd/models`."),
+    ("/opt/cvunetd", "The program; the network's weights are in `share/cvunetd/models`."),
 )  # fmt: skip
 ENVIRONMENT = (
-    ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Set by systemd, if it wants to be told."),
+    ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Set by systemd, if it wants to be notified."),
     ("JOURNAL_STREAM", "Set by systemd: the log goes to the journal, with its fields, unless"
      " `log.format` says otherwise."),
-    ("NUMBA_CACHE_DIR", "Where `postprocess.colours: refine` keeps what it has compiled."),
+    ("NUMBA_CACHE_DIR", "Where `postprocess.colours: refine` keeps its compiled code."),
 )  # fmt: skip
 EXAMPLES = (
-    ("cvunetd check-config --config /etc/cvunetd/config.yaml", "Is it right, before it counts?"),
-    ("cvunetd status --json | jq .report.standby", "Which folders stand by, and why?"),
-    ("cvunetd why cat.jpg", "What has become of a picture?"),
-    ("cvunetd cut photo.jpg -o cutout.png", "One picture, without a daemon."),
+    ("cvunetd check-config --config /etc/cvunetd/config.yaml", "Check before you use it."),
+    ("cvunetd status --json | jq .report.standby", "See which folders stand by, and why."),
+    ("cvunetd why cat.jpg", "See what happened to a picture."),
+    ("cvunetd cut photo.jpg -o cutout.png", "Cut out one picture, without a daemon."),
 )
 ALSO = ("cvunetd.yaml(5)", "systemctl(1)", "journalctl(1)")
 

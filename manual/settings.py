@@ -12,16 +12,16 @@ SETTING = re.compile(
 )
 REMARK = re.compile(r" *# ?(?P<text>.*)")
 DESCRIPTION = """
-`cvunetd(8)` is set up by one file in YAML. Every setting has a default: a file holds what differs
-from it, and the least is the path of a folder. A key that is unknown, a value that cannot be, or a
-key that stands twice is told with its line, and nothing starts. `cvunetd check-config` tells
-without starting.
+One YAML file configures `cvunetd(8)`. Every setting has a default. The file needs to contain only
+what differs from the defaults; usually that is at least the path of a folder. The daemon does not
+start if a key is unknown, a value is impossible, or a key appears twice; a message names the line.
+`cvunetd check-config` checks the file without starting.
 
-Relative paths start from the folder that the file lies in. `SIGHUP` makes a running daemon read
-it again: folders, `output`, `postprocess`, `retention` and `log.level` count at once, the rest
-from the next start on.
+Relative paths start from the folder of the file. `SIGHUP` makes a running daemon read the file
+again: folders, `output`, `postprocess`, `retention` and `log.level` take effect at once, the rest
+at the next start.
 
-Below each setting stands its default.
+Each setting is shown with its default.
 """
 EXAMPLE = """\
 folders:

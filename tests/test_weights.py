@@ -105,6 +105,15 @@ def test_record_keeps_other_entries(tmp_path: Path):
     }
 
 
+def test_given_checksum_replaces_the_manifest(path: Path):
+    """Another file than the one that was asked for is refused."""
+    path.with_name("manifest.yaml").unlink()
+
+    weights.load(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(WeightsError, match="expected 0000"):
+        weights.load(path, sha256="0000")
+
+
 def test_missing_file(tmp_path: Path):
     """The text has the path and the setting."""
     text = refusal(tmp_path / "cvunet.pth")

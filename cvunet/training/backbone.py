@@ -61,13 +61,21 @@ def load(encoder: MobileNetV3, path: Path) -> None:
 def take_over(model: CVUNet, path: Path, *, sha256: str) -> None:
     """Go on from released weights; a refinement that they lack starts as it is.
 
-    `TrainingError` if the file is another one or its network does not fit.
+    ``sha256`` comes from the recipe, so the file needs no entry in the manifest. `TrainingError` if
+    the file is missing, is another one, or its network does not fit.
     """
-    found = shards.sha256(path)
+    try:
+        found = shards.sha256(path)
+    except FileNotFoundError as error:
+        raise TrainingError(
+            f"{path}: there is no such file; models/HISTORY.md says how to get older weights"
+        ) from error
     if found != sha256:
         raise TrainingError(f"{path}: SHA-256 is {found}, the recipe starts from {sha256}")
     try:
-        outcome = model.load_state_dict(weights.load(path).state_dict(), strict=False)
+        outcome = model.load_state_dict(
+            weights.load(path, sha256=sha256).state_dict(), strict=False
+        )
     except RuntimeError as error:
         raise TrainingError(f"{path}: does not fit the recipe's network: {error}") from error
     missing = [name for name in outcome.missing_keys if not name.startswith("refine.")]

@@ -63,8 +63,8 @@ def test_bars_compare_with_the_peer():
     rows = [bar.row for bar in bars.against(ours, theirs)]
 
     assert [row[1:] for row in rows] == [
-        ("6", "≥ 5", "holds"),
-        ("0.3", "≤ 0.7", "holds"),
+        ("6", "≥ 5", "met"),
+        ("0.3", "≤ 0.7", "met"),
         ("0.5", "≤ 0.25", "MISSED"),
     ]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from daemon import __version__
 from daemon.disk import free_space
 from daemon.notices import HookState
 from daemon.reporting.endpoint import Page
@@ -91,7 +92,7 @@ def latest_snapshot() -> LatestSnapshot:
 @pytest.mark.parametrize(
     ("sample", "value"),
     [
-        ('cvunetd_info{device="cuda:0",version="0.1.0"}', 1),
+        (f'cvunetd_info{{device="cuda:0",version="{__version__}"}}', 1),
         ("cvunetd_ready", 1),
         ("cvunetd_loop_age_seconds", 10),
         ('cvunetd_pictures_total{folder="hot",outcome="done"}', 4),

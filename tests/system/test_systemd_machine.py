@@ -18,7 +18,7 @@ import pytest
 import skimage
 import yaml
 
-from daemon import event_ids
+from daemon import __version__, event_ids
 from tests.hooks.test_examples import example
 from tests.system import systemd_machine
 from tests.system.systemd_machine import (
@@ -203,7 +203,7 @@ def test_program_is_at_hand(installed: Machine) -> None:
     """
     completed = installed.run("bash", "-c", asked, PYTHONPATH=str(LIBRARIES))
 
-    assert "cvunetd, version 0.1.0" in told
+    assert f"cvunetd, version {__version__}" in told
     assert completed.strip() == "check-config"
     for page in ("man8/cvunetd.8", "man5/cvunetd.yaml.5"):
         assert installed.path(f"/usr/local/share/man/{page}").read_text().startswith(r".\" Made by")

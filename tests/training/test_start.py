@@ -1,5 +1,6 @@
 """What a recipe starts from, and the precision it trains in."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from cvunet.training import backbone, precision, recipe, shards
 from cvunet.training.recipe import Start
 from tests.training import training_kit
 
+#: Weights in the tree; older ones are in the history.
+TRACKED = ("models/cvunet.pth", "models/third.pth")
 SMALL = {"width": 0.35, "aspp_channels": 16, "decoder_channels": (16, 8, 8, 8)}
 TRUNK = NetworkConfig(**SMALL)  # type: ignore[arg-type]
 REFINED = NetworkConfig(**SMALL, trunk_scale=0.625, refine_channels=8)  # type: ignore[arg-type]
@@ -70,13 +73,34 @@ def test_weights_with_a_refinement_do_not_become_a_trunk(released: Path) -> None
         backbone.take_over(CVUNet(TRUNK), file, sha256=digest)
 
 
-def test_every_shipped_recipe_starts_from_a_file_that_is_shipped() -> None:
-    """Or from the encoder alone."""
+def test_a_start_needs_no_entry_in_the_manifest(released: Path) -> None:
+    """The recipe itself says which SHA-256 the file must have."""
+    released.with_name("manifest.yaml").unlink()
+
+    backbone.take_over(CVUNet(TRUNK), released, sha256=shards.sha256(released))
+
+
+def test_a_missing_start_is_told(tmp_path: Path) -> None:
+    """With the page that says where older weights are."""
+    with pytest.raises(TrainingError, match=r"no such file; models/HISTORY\.md"):
+        backbone.take_over(CVUNet(TRUNK), tmp_path / "old.pth", sha256="0000")
+
+
+def test_every_recipe_says_where_its_start_is() -> None:
+    """The file is in the tree, or recipe and HISTORY.md have the command that gets it."""
     root = Path(__file__).parents[2]
+    history = (root / "models/HISTORY.md").read_text(encoding="utf-8")
     for path in (root / "models/recipes").glob("*.yaml"):
         begin = recipe.load(path).start
-        if begin is not None:
+        if begin is None:
+            continue
+        assert begin.sha256 in history, path
+        if begin.file in TRACKED:
             assert shards.sha256(root / begin.file) == begin.sha256, path
+        else:
+            command = re.search(rf"git show \w+:{begin.file} > {begin.file}", path.read_text())
+            assert command is not None, path
+            assert command[0] in history, path
 
 
 @pytest.mark.parametrize("chosen", [torch.float32, torch.bfloat16])
