@@ -16,11 +16,13 @@ APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
 
-# Not more, lest the inotify instances of one user run out; torch shall not fight them for the cores.
-PROCESSES := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Many tests wait for clocks and disks, so there is one process more than cores. More than four would
+# use up the inotify instances of one user.
+CORES := $(shell nproc 2>/dev/null || echo 2)
+PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-systemd torture check man train evaluate bench edges clean apt-packages apt-systemd
+.PHONY: help setup run test test-system test-systemd torture check man train evaluate bench edges clean apt-packages apt-systemd
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -32,8 +34,13 @@ run: $(VENV)/.runtime ## Install what is missing, then watch ./hot
 
 setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
-test: $(VENV)/.dev ## Run the tests (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) $(ARGS)
+test: $(VENV)/.dev ## Run the tests, in four minutes (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
+	@echo 'The tests of all packages: about four minutes on two cores. The slow ones: make test-system'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'not slow and not system' $(ARGS)
+
+test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
+	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'slow or system' $(ARGS)
 
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/system/test_systemd_machine.py $(ARGS)

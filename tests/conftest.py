@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from tests.system import systemd_machine
 
+SYSTEM = Path(__file__).parent / "system"
 LATER = 2
 GRACE_S = 2.0
 """How long a thread that has been told to stop may take."""
@@ -103,8 +104,12 @@ def pytest_configure() -> None:
     tqdm.monitor_interval = 0
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, files that take long begin first, lest all wait for them."""
+    """Mark what lies in `tests/system`; with several processes, the longest files begin first."""
+    for item in items:
+        if SYSTEM in item.path.parents:
+            item.add_marker(pytest.mark.system)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
     files: dict[Path, int] = {}

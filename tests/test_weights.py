@@ -227,6 +227,7 @@ def test_record_command_refuses_rubbish(path: Path, caplog: pytest.LogCaptureFix
     assert "not the weights of a CV-UNet" in caplog.text
 
 
+@pytest.mark.slow
 def test_module_runs_as_a_command():
     """`python -m cvunet.weights` explains itself."""
     done = subprocess.run(

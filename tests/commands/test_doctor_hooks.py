@@ -52,6 +52,7 @@ def test_missing_command(base: Path):
     assert found.mend == f"${{EDITOR:-vi}} {shlex.quote(str(base / 'config.yaml'))}"
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_command_that_is_closed_to_the_daemon(base: Path):
     """Root may run it, the daemon may not: folder by folder, each line mends one."""

@@ -225,6 +225,7 @@ def test_missing_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         read(tmp_path, on_done=[{"url": URL}])
 
 
+@pytest.mark.slow
 def test_check_config_tells_hooks(tmp_path: Path):
     """And ends with 78, with one line, where one cannot work."""
     (tmp_path / "hot").mkdir()
@@ -241,6 +242,7 @@ def test_check_config_tells_hooks(tmp_path: Path):
     assert (wrong.returncode, well.returncode) == (78, 0)
 
 
+@pytest.mark.slow
 def test_start_ends_with_78(tmp_path: Path):
     """`run` and `once`, before the model is loaded."""
     (tmp_path / "hot").mkdir()

@@ -362,6 +362,7 @@ def test_drop_swapped_for_another_folder_is_judged_anew(tmp_path: Path):
     assert (drop / "photo.jpg").exists()
 
 
+@pytest.mark.slow
 def test_deep_tree_is_deleted(in_memory: Path):
     """Deeper than Python lets functions call themselves."""
     drop = make_drop(in_memory)

@@ -253,6 +253,7 @@ def test_intake_pauses_before_the_disk_is_full(tmp_path: Path, mount: Mount) -> 
         kit.die()
 
 
+@pytest.mark.slow
 def test_old_pictures_do_not_become_bad_by_waiting(in_memory: Path) -> None:
     """A folder that stood by for a day blames nobody."""
     kit = Kit(in_memory, work=lambda task: Failed(Blame.MACHINE, "no space left"))

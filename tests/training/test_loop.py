@@ -99,6 +99,7 @@ def trainer(base: Path, recipe: Recipe) -> Trainer:
     )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_checkpoint_log_and_sheet(tmp_path: Path) -> None:
     """What somebody looks at while it trains."""
     trainer(tmp_path, training_kit.recipe(steps=2)).run()
@@ -112,6 +113,7 @@ def test_a_run_leaves_checkpoint_log_and_sheet(tmp_path: Path) -> None:
     assert (tmp_path / "run/sheet-000002.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path: Path) -> None:
     """The same samples in the same order, with the same optimiser's memory."""
     (tmp_path / "whole").mkdir()
@@ -130,6 +132,7 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path: Path) -> Non
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
     """The refinement stays as it was, and only the last phase moves it."""
     network = NetworkConfig(

@@ -140,6 +140,7 @@ def test_renamed_over_a_placeholder(make: MakeLive) -> None:
     assert live.results() == {"a.png": b"whole"}
 
 
+@pytest.mark.slow
 def test_writer_that_pauses_longer_than_we_wait(make: MakeLive) -> None:
     """Taken half, deferred as it cannot be decoded, taken again when whole; never quarantined."""
     tried: list[bytes] = []
@@ -231,6 +232,7 @@ def plant(top: Path, *, folders: int, files: int) -> dict[str, bytes]:
     return expected
 
 
+@pytest.mark.slow
 def test_tree_of_800_files_copied(make: MakeLive) -> None:
     """`cp -r`: folders and files race with the watches that are set on them; none is missed."""
     live = make()
