@@ -58,6 +58,10 @@ class LedgerError(MachineError):
     """The ledger cannot be read or written: its disk is full, read-only or failing."""
 
 
+class UntrustedPath(OSError):
+    """Somebody else has put a link or a folder of theirs where ours should be."""
+
+
 #: What the operating system says when a place, not a picture, is in trouble.
 MACHINE_ERRNOS = frozenset(
     {
@@ -97,6 +101,7 @@ BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
     (PictureError, Blame.FILE),
     (DeviceError, Blame.DEVICE),
     (MachineError, Blame.MACHINE),
+    (UntrustedPath, Blame.MACHINE),
     (InstallError, Blame.INSTALL),
     (UsageError, Blame.INSTALL),
 )

@@ -81,14 +81,15 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
             f"-o {out}: results are {suffix} files (output.format); name such a file for one"
             " picture, or a folder"
         )
-    folder = (out.parent if is_file else out).absolute()
+    folder = (out.parent if is_file else out).resolve()
     try:
         files.make_folders(folder)
     except OSError as error:
         raise InstallError(
             f"{folder} cannot be made: {error.strerror}; choose another -o"
         ) from error
-    return [out] if is_file else [out / (source.stem + suffix) for source in sources]
+    names = [out.name] if is_file else [source.stem + suffix for source in sources]
+    return [folder / name for name in names]
 
 
 def complete(cut: Cut) -> Result:

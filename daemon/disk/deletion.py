@@ -2,50 +2,12 @@
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.disk import files, mounts
-
-#: A link in a folder's place is no folder.
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: On the way we only pass through, which a home may allow and not to be listed.
-PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-Way = tuple[str, ...]
-"""Names that lead from an open folder to one below it."""
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """Open an absolute path folder by folder; `NotADirectoryError` if a link is among them."""
-    with opened_below(None, path.parts) as folder:
-        yield folder
-
-
-@contextmanager
-def entered(path: Path) -> Iterator[int]:
-    """Open a folder whose path may lead over links: it was named by a person."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def opened_below(top: int | None, way: Way) -> Iterator[int]:
-    """Open a folder below an open one; nobody can lead us elsewhere by swapping in a link."""
-    folder = os.open(".", PASSAGE, dir_fd=top)
-    try:
-        for name in (*way, "."):
-            inner = os.open(name, FOLDER if name == "." else PASSAGE, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        yield folder
-    finally:
-        os.close(folder)
+from daemon.disk.safe_open import Way, below
 
 
 def names(folder: int) -> list[str]:
@@ -56,7 +18,7 @@ def names(folder: int) -> list[str]:
 
 def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
     """A small file in an open folder; `ValueError` if it is no regular one, or too large."""
-    descriptor = files.open_if_regular(name, folder=folder)
+    descriptor = files.open_regular_in(folder, name)
     if descriptor is None:
         raise ValueError(f"{name} is no regular file")
     with os.fdopen(descriptor, "rb") as stream:
@@ -75,16 +37,16 @@ def clear(top: int, *, spared: Collection[str] = ()) -> None:
     pending: list[Way] = [()]
     while pending:
         way = pending[-1]
-        with opened_below(top, way) as folder:
+        with below(top, way) as folder:
             if os.fstat(folder).st_dev != device:
                 raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(way))
-            below = clear_files(folder, spared=() if way else spared)
-        if below:
-            pending += [(*way, name) for name in below]
+            inner = clear_files(folder, spared=() if way else spared)
+        if inner:
+            pending += [(*way, name) for name in inner]
             continue
         pending.pop()
         if way:
-            with opened_below(top, way[:-1]) as parent:
+            with below(top, way[:-1]) as parent:
                 os.rmdir(way[-1], dir_fd=parent)
 
 
@@ -108,7 +70,7 @@ def remove_files(names: Sequence[str], folder: int) -> None:
 def prune(top: int, way: Way) -> None:
     """Remove the folders on a way that are empty now, but for the first."""
     for depth in range(len(way), 1, -1):
-        with opened_below(top, way[: depth - 1]) as parent:
+        with below(top, way[: depth - 1]) as parent:
             try:
                 os.rmdir(way[depth - 1], dir_fd=parent)
             except OSError as error:

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from daemon.disk.files import make_folders
+from daemon.disk.files import create, make_folders, remove
 from daemon.errors import MachineError, describe
 
 #: The same name for all, so that what a death leaves behind is removed by the next probe.
@@ -36,9 +36,9 @@ def check_writable(folder: Path) -> None:
     probe = folder / PROBE
     try:
         make_folders(folder)
-        probe.unlink(missing_ok=True)
-        with probe.open("xb") as stream:  # exclusive: what a link leads to is not written over
+        remove(probe)
+        with create(probe) as stream:
             stream.write(b"\0" * 4096)
-        probe.unlink(missing_ok=True)
+        remove(probe)
     except OSError as error:
         raise MachineError(f"{folder} cannot be written: {describe(error)}") from error

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from daemon.disk import files, safe_open
 from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
 
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
@@ -26,10 +27,11 @@ class Lock:
     def take(self, what: str) -> None:
         """Own ``what``; `InstallError` names the process that owns it already."""
         self.what = what
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folders(self.path.parent)
         # What a link leads to would be written over.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, 0o644)
+        with safe_open.parent(self.path) as folder:
+            descriptor = os.open(self.path.name, flags, 0o644, dir_fd=folder)
         if not is_locked_within(descriptor, PROBE_S):
             holder = written_id(descriptor) or "unknown"
             os.close(descriptor)
@@ -45,7 +47,7 @@ class Lock:
         if self.descriptor is None:
             return False
         try:
-            return os.path.samestat(os.fstat(self.descriptor), self.path.lstat())
+            return os.path.samestat(os.fstat(self.descriptor), files.status_of(self.path))
         except FileNotFoundError:
             return False
 

@@ -4,16 +4,10 @@ import errno
 import os
 from pathlib import Path
 
-from daemon.disk.files import (
-    NO_LINKS,
-    copy,
-    exists,
-    identity,
-    is_same_content,
-    make_folders,
-    settle_name,
-    sync_folder,
-)
+from daemon.disk import safe_open
+from daemon.disk.files import exists, identity, is_same_content, make_folders, remove
+from daemon.disk.moves import NO_LINKS, copy, settle_name
+from daemon.disk.moves import replace as rename_over
 from daemon.jobs import Stamp
 
 
@@ -29,15 +23,15 @@ def replace(part: Path, target: Path) -> None:
     The caller has looked that it is ours; what another program puts there between the look and
     the rename is overwritten.
     """
-    part.replace(target)
-    sync_folder(target.parent)
+    rename_over(part, target)
 
 
 def withdraw(path: Path, stamp: Stamp) -> None:
     """Take a name back, unless somebody else's file has it."""
     if is_unchanged(path, stamp):
-        path.unlink()
-        sync_folder(path.parent)
+        with safe_open.parent(path) as folder:
+            os.unlink(path.name, dir_fd=folder)
+            safe_open.sync(folder)
 
 
 def show(target: Path, place: Path, *, part: Path) -> None:
@@ -50,18 +44,21 @@ def show(target: Path, place: Path, *, part: Path) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place)
         return
     make_folders(place.parent)
-    try:
-        os.link(target, place, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in NO_LINKS | {errno.EXDEV}:
-            raise
-        copy(target, part)
-        settle_name(part, place)
-    else:
-        sync_folder(place.parent)
+    with safe_open.parent(target) as here, safe_open.parent(place) as there:
+        try:
+            os.link(
+                target.name, place.name, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False
+            )
+        except OSError as error:
+            if error.errno not in NO_LINKS | {errno.EXDEV}:
+                raise
+            copy(target, part)
+            settle_name(part, place)
+        else:
+            safe_open.sync(there)
 
 
 def hide(place: Path, target: Path) -> None:
     """Take an earlier result's second name away, while that result still has its first."""
     if exists(place) and exists(target) and is_same_content(target, place):
-        place.unlink()
+        remove(place)

@@ -9,27 +9,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import deletion, tree
+from daemon.disk import deletion, safe_open, tree
 from daemon.disk.files import (
     NAME_MAX_BYTES,
+    create_in,
     exists,
     free_folder,
     free_name,
     identity,
+    is_folder,
     is_same_content,
     is_same_file,
     make_folders,
-    move,
+    remove,
     remove_if_empty,
-    settle_name,
-    sync_folder,
-    write_json,
 )
+from daemon.disk.moves import move, settle_name, write_json
+from daemon.disk.safe_open import LISTED, PASSED
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
 
-CLAIMS = ".cvunetd"
+CLAIMS = safe_open.CLAIMS
 ORIGINALS = "originals"
 REVIEW = "review"
 MANIFEST = "manifest.json"
@@ -52,24 +53,27 @@ class Claim:
 
 def claim(root: Path, relative: Path, job_id: str) -> Path:
     """Take a file out of its hot folder by one rename; a second claimant gets an error."""
-    claimed = root / CLAIMS / job_id / relative
-    make_folders(claimed.parent)
+    way = relative.parent.parts
     try:
-        # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
         with (
-            deletion.entered(root) as top,
-            deletion.opened_below(top, relative.parent.parts) as folder,
+            safe_open.folder(root) as top,
+            safe_open.below(top, way, flags=PASSED) as source,
+            safe_open.made_claim(root, (job_id, *way)) as place,
         ):
-            os.rename(relative.name, claimed, src_dir_fd=folder)
+            os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
+            note_claim(place, relative)
     except OSError:
         drop_claim(root, job_id)
         raise
+    return root / CLAIMS / job_id / relative
+
+
+def note_claim(place: int, relative: Path) -> None:
+    """Make the rename durable. If a power cut undoes it, the file is simply found again."""
     try:
-        sync_folder(claimed.parent)
+        safe_open.sync(place)
     except OSError as error:
-        # The file is ours already; if a power cut undoes the rename, it is simply found again.
-        logger.warning("%s: %s", claimed.parent, describe(error))
-    return claimed
+        logger.warning("%s: %s", relative, describe(error))
 
 
 def unclaim(root: Path, relative: Path, job_id: str) -> None:
@@ -77,7 +81,7 @@ def unclaim(root: Path, relative: Path, job_id: str) -> None:
     claimed = root / CLAIMS / job_id / relative
     try:
         if is_unclaimed(root, Claim(job_id, relative, claimed)):
-            claimed.unlink()
+            remove(claimed)
         else:
             settle_name(claimed, root / relative)
     except OSError as error:
@@ -93,23 +97,31 @@ def is_unclaimed(root: Path, claim: Claim) -> bool:
 
 def claims(root: Path) -> Iterator[Claim]:
     """All files that are claimed in a hot folder; what a link leads to is none of ours."""
-    for folder in tree.folders(root / CLAIMS):
+    for folder in claim_folders(root):
         for path in sorted(tree.below(folder)):
-            if path.is_symlink() or not path.is_dir():
+            if not is_folder(path):
                 yield Claim(folder.name, path.relative_to(folder), path)
+
+
+def claim_folders(root: Path) -> list[Path]:
+    """The folders of all claims; `UntrustedPath` if they lie in a folder that is not ours."""
+    if not exists(root / CLAIMS):
+        return []
+    with safe_open.claims(root, flags=LISTED) as claims, os.scandir(claims) as found:
+        names = [one.name for one in found if one.is_dir(follow_symlinks=False)]
+    return [root / CLAIMS / name for name in sorted(names)]
 
 
 def drop_claim(root: Path, job_id: str) -> None:
     """Remove the empty folders of a claim; anything that still holds a file stays."""
-    if not tree.leads_over_link(root, Path(CLAIMS, job_id)):
-        top = root / CLAIMS / job_id
-        for folder in reversed([top, *filter(tree.is_folder, tree.below(top))]):
-            remove_if_empty(folder)
+    top = root / CLAIMS / job_id
+    for folder in reversed([top, *filter(is_folder, tree.below(top))]):
+        remove_if_empty(folder)
 
 
 def drop_empty_claims(root: Path) -> None:
     """Remove the folders of all claims that hold no file any more."""
-    for folder in tree.folders(root / CLAIMS):
+    for folder in claim_folders(root):
         drop_claim(root, folder.name)
 
 
@@ -127,7 +139,7 @@ def archive(source: Path, destination: Path) -> None:
 
 def discard(source: Path) -> None:
     """Delete an original whose result is safe (``originals: delete``)."""
-    source.unlink(missing_ok=True)
+    remove(source)
 
 
 # --- the way of a result ---------------------------------------------------------------------
@@ -146,7 +158,7 @@ def is_published(part: Path, target: Path) -> bool:
 
 def remove_part(part: Path) -> None:
     """Delete an unfinished result."""
-    part.unlink(missing_ok=True)
+    remove(part)
 
 
 def reject(
@@ -167,10 +179,10 @@ def reinstate(quarantined: Path, place: Path) -> None:
     """Bring a quarantined original back; the reason goes when the file has gone."""
     make_folders(place.parent)
     if exists(place) and is_same_file(place, quarantined):
-        quarantined.unlink()
+        remove(quarantined)
     else:
         move(quarantined, place)
-    reason_file(quarantined).unlink(missing_ok=True)
+    remove(reason_file(quarantined))
 
 
 def reason_file(quarantine: Path) -> Path:
@@ -206,27 +218,28 @@ def open_drop(
     make_folders(root)
     name = f"outputs_{local_time:%Y%m%d%H%M%S}"
     version = 1
-    while True:
-        drop = root / (name if version == 1 else f"{name}_{version}")
-        version += 1
-        if is_taken(drop):
-            continue
-        try:
-            drop.mkdir()
-        except FileExistsError:
-            continue
-        try:
-            sync_folder(root)
-            return mark_drop(drop)
-        except OSError:
-            withdraw_drop(drop)
-            raise
+    with safe_open.folder(root) as top:
+        while True:
+            drop = root / (name if version == 1 else f"{name}_{version}")
+            version += 1
+            if is_taken(drop):
+                continue
+            try:
+                os.mkdir(drop.name, dir_fd=top)
+            except FileExistsError:
+                continue
+            try:
+                safe_open.sync(top)
+                return mark_drop(drop)
+            except OSError:
+                withdraw_drop(drop)
+                raise
 
 
 def withdraw_drop(drop: Path) -> None:
     """Remove a drop that has just been made and holds nothing but our mark."""
     try:
-        (drop / MARKER).unlink(missing_ok=True)
+        remove(drop / MARKER)
         remove_if_empty(drop)
     except OSError as error:
         logger.warning("%s stays: %s", drop, describe(error))
@@ -234,19 +247,14 @@ def withdraw_drop(drop: Path) -> None:
 
 def drops(root: Path) -> list[Path]:
     """All folders that are named like drops."""
-    found = root.iterdir() if root.is_dir() else ()
-    return sorted(
-        path
-        for path in found
-        if DROP_NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
-    )
+    return [path for path in tree.folders(root) if DROP_NAME.fullmatch(path.name)]
 
 
 def mark_drop(drop: Path) -> Path:
     """Leave the mark without which retention never deletes."""
     make_folders(drop)
-    with (drop / MARKER).open("w", encoding="utf-8") as stream:
-        stream.write("This folder was made by cvunetd, which deletes it in time.\n")
+    with safe_open.folder(drop) as folder, create_in(folder, drop / MARKER) as stream:
+        stream.write(b"This folder was made by cvunetd, which deletes it in time.\n")
         stream.flush()
         os.fsync(stream.fileno())
     return drop
@@ -264,8 +272,8 @@ def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder
     to its path. Mark and manifest go last: what is left after a failure is still known as ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
-    with deletion.opened(drop.parent) as root:
-        with deletion.opened_below(root, (drop.name,)) as folder:
+    with safe_open.folder(drop.parent) as root:
+        with safe_open.below(root, (drop.name,)) as folder:
             if not is_expired(folder):
                 return False
             deletion.check_unmounted(drop)
@@ -281,8 +289,8 @@ def remove_remains(drop: Path) -> bool:
     A deletion that was interrupted at its very end leaves that, and an opening at its beginning.
     """
     assert DROP_NAME.fullmatch(drop.name)
-    with deletion.opened(drop.parent) as root:
-        with deletion.opened_below(root, (drop.name,)) as folder:
+    with safe_open.folder(drop.parent) as root:
+        with safe_open.below(root, (drop.name,)) as folder:
             left = deletion.names(folder)
             if left not in ([], [MARKER]):
                 return False
@@ -294,7 +302,7 @@ def remove_remains(drop: Path) -> bool:
 def remove_orphans(folder: Path) -> list[Path]:
     """Delete the unfinished files that a crash left below a folder; only names that we give."""
     found = (path for path in tree.below(folder) if OUR_PART.fullmatch(path.name))
-    orphans = [part for part in found if not tree.is_folder(part)]
+    orphans = [part for part in found if not is_folder(part)]
     for part in orphans:
-        part.unlink()
+        remove(part)
     return orphans

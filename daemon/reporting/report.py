@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.disk import files
+from daemon.disk import moves
 from daemon.errors import describe
 from daemon.notices import HookState
 from daemon.reporting.notify import Notifier
@@ -117,7 +117,7 @@ class Report:
         self.notifier.status(snapshot.line)
         content = asdict(snapshot) | {"pid": os.getpid(), "version": __version__}
         try:
-            files.write_json(self.path, content)
+            moves.write_json(self.path, content)
         except OSError as error:
             if not self.is_troubled:
                 logger.warning("%s could not be written: %s", self.path, describe(error))

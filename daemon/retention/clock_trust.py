@@ -5,7 +5,7 @@ import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from daemon.disk import files
+from daemon.disk import moves
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,6 @@ class ClockTrust:
     def save(self, dates: Dates) -> None:
         """Remember; a full disk must not stop deletion, which makes room."""
         try:
-            files.write_json(self.path, asdict(dates))
+            moves.write_json(self.path, asdict(dates))
         except OSError as error:
             logger.warning("%s could not be written: %s", self.path, describe(error))

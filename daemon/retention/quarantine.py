@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.disk import deletion, store
+from daemon.disk import deletion, safe_open, store
 from daemon.errors import describe, printable
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class Rejected:
     """A picture that was rejected, or only its reason if the picture stayed or has been taken."""
 
     root: Path
-    way: deletion.Way
+    way: safe_open.Way
     """From the root to the folder that it lies in."""
     names: tuple[str, ...]
     """In the order in which they go: a reason must not go before its picture."""
@@ -37,7 +37,7 @@ class Rejected:
 def expired(root: Path, *, before: float) -> Iterator[Rejected]:
     """What was rejected before a time (UTC seconds), by our own reason's word; never by mtime."""
     try:
-        with deletion.opened(root) as top:
+        with safe_open.folder(root, flags=safe_open.LISTED) as top:
             yield from below(root, top, before=before)
     except FileNotFoundError:
         return  # nothing has been rejected yet
@@ -46,11 +46,11 @@ def expired(root: Path, *, before: float) -> Iterator[Rejected]:
 def below(root: Path, top: int, *, before: float) -> Iterator[Rejected]:
     """Folder by folder; nothing that is a link, or mounted inside, is entered."""
     device = os.fstat(top).st_dev
-    pending: list[deletion.Way] = [()]
+    pending: list[safe_open.Way] = [()]
     while pending:
         way = pending.pop()
         try:
-            with deletion.opened_below(top, way) as folder:
+            with safe_open.below(top, way) as folder:
                 if os.fstat(folder).st_dev != device:
                     continue
                 with os.scandir(folder) as found:
@@ -96,8 +96,8 @@ def is_old(reason: str, folder: int, *, before: float) -> bool:
 
 def remove(rejected: Rejected, *, before: float) -> bool:
     """Delete a picture and its reason, if that is still as old; folders left empty go, too."""
-    with deletion.opened(rejected.root) as top:
-        with deletion.opened_below(top, rejected.way) as folder:
+    with safe_open.folder(rejected.root, flags=safe_open.LISTED) as top:
+        with safe_open.below(top, rejected.way) as folder:
             if not is_old(rejected.names[-1], folder, before=before):
                 return False
             deletion.remove_files(rejected.names, folder)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from daemon.disk import deletion, store
+from daemon.disk import deletion, safe_open, store
 from daemon.errors import describe, printable
 from daemon.jobs import HotFolder, Job
 from daemon.retention import quarantine
@@ -70,12 +70,12 @@ def expired(roots: Iterable[Path], *, keep_days: float, local_now: datetime) -> 
 
 def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator[Path]:
     """Drops of one root that may go."""
-    with deletion.opened(root) as top:
+    with safe_open.folder(root, flags=safe_open.LISTED) as top:
         # Most of what lies there is told by its name to be young, and is not opened.
         names = [name for name in deletion.names(top) if stamp(name) is not None]
         for name in names:
             try:
-                with deletion.opened_below(top, (name,)) as drop:
+                with safe_open.below(top, (name,)) as drop:
                     is_old = is_expired(name, drop, keep_days=keep_days, local_now=local_now)
             except OSError as error:
                 logger.debug("%s is no drop: %s", printable(root / name), describe(error))

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.disk import files, store
+from daemon.disk import safe_open, store
 from daemon.errors import describe
 from daemon.jobs import HotFolder
 
@@ -82,7 +82,7 @@ def prepare(folder: HotFolder) -> None:
     path = perch(folder)
     try:
         if path is not None:
-            files.make_folders(path.parent)
+            safe_open.make_claims(folder.path)
             is_touched(path)
     except OSError as error:
         logger.debug("%s cannot be made: %s", path, describe(error))
@@ -92,7 +92,8 @@ def is_touched(path: Path) -> bool:
     """Open for writing, write nothing, close; no link is followed. False if that cannot be."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        os.close(os.open(path, flags, 0o644))
+        with safe_open.parent(path) as folder:
+            os.close(os.open(path.name, flags, 0o600, dir_fd=folder))
     except OSError as error:
         logger.debug("%s cannot be touched: %s", path, describe(error))
         return False

@@ -16,8 +16,8 @@ from cvunet import errors as cvunet_errors
 from cvunet.inference import matting
 from cvunet.matte import confidence, foreground, framing
 from cvunet.pictures import bit_depth, encoding, profiles, reading
+from daemon.disk import files
 from daemon.disk.checksums import hashed
-from daemon.disk.files import open_regular
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
 from daemon.jobs import Confidence, Rendering, Task
 
@@ -48,7 +48,7 @@ class Backdrops:
 def read_backdrop(file: Path) -> tuple[NDArray[np.uint8], str]:
     """HxWx3 in sRGB, and the file's SHA-256."""
     try:
-        with open_regular(file) as stream:
+        with files.open_regular(file) as stream:
             source, digest = hashed(stream)
             picture = reading.read(source, max_pixels=BACKGROUND_PIXELS, depth=8)
             return profiles.to_srgb(bit_depth.to_bytes(picture.rgb), picture.profile), digest
@@ -137,7 +137,7 @@ def write(task: Task, picture: reading.Picture, result: Pixels, mask: Pixels | N
     except BaseException:
         if task.alpha_part is not None:
             with suppress(OSError):  # the next start removes it
-                task.alpha_part.unlink(missing_ok=True)
+                files.remove(task.alpha_part)
         raise
 
 
@@ -146,7 +146,7 @@ def write_part(
 ) -> None:
     """One file; `MachineError` where the folder cannot be written."""
     try:
-        with part.open("wb") as stream:
+        with files.create(part) as stream:
             encoding.write(stream, pixels, format=format, source=source)
             stream.flush()
             os.fsync(stream.fileno())

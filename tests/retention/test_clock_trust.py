@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import files
+from daemon.disk import moves
 from daemon.retention import clock_trust
 from daemon.retention.clock_trust import ClockTrust
 
@@ -82,7 +82,7 @@ def test_a_full_disk_does_not_stop_deletion(settled: ClockTrust, monkeypatch: py
     def refuse(path: Path, content: object) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(files, "write_json", refuse)
+    monkeypatch.setattr(moves, "write_json", refuse)
 
     assert settled.is_believed(NOW + 3600, DAY_S + 3600)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import deletion, store
+from daemon.disk import safe_open, store
+from daemon.errors import UntrustedPath
 from daemon.retention.retention import stamp
 from tests.retention.test_retention import found, make_drop
 
@@ -54,5 +55,5 @@ def test_link_on_the_way_is_no_folder_all_the_same(tmp_path: Path):
     (tmp_path / "real" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
-    with pytest.raises(NotADirectoryError), deletion.opened(tmp_path / "link" / "inner"):
+    with pytest.raises(UntrustedPath), safe_open.folder(tmp_path / "link" / "inner"):
         pass

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.commands import status, status_text
 from daemon.commands.status import Status
-from daemon.disk import files, store
+from daemon.disk import files, moves, store
 from daemon.disk.lock import Lock
 from daemon.errors import Blame, InstallError, MachineError, blame, describe
 from daemon.jobs import Failed, Outcome, State, Task
@@ -213,7 +213,8 @@ def test_a_full_quarantine_disk(tmp_path: Path, mount: Mount) -> None:
 def test_a_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """What the system says of an exhausted one is played, at each thing that takes room."""
     is_full = [True]
-    real = getattr(files, step)
+    home = files if step == "make_folders" else moves
+    real = getattr(home, step)
 
     def refuse(path: Path, *others: Any) -> None:  # Any: a step's arguments
         if is_full[0] and "outputs" in str((path, *others)):
@@ -221,7 +222,7 @@ def test_a_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> 
         real(path, *others)
 
     monkeypatch.setattr(store, step, refuse)
-    monkeypatch.setattr(files, step, refuse)
+    monkeypatch.setattr(home, step, refuse)
     kit = Kit(tmp_path, work=work)
     kit.drop("cat.jpg", PICTURE)
     kit.pass_time(90, step_s=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import deletion, files, publication, store
+from daemon.disk import deletion, files, moves, publication, safe_open, store
 from daemon.ledger import database, ledger
 from tests.system.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
 from tests.system.crash_scenarios import SCENARIOS
@@ -40,7 +40,7 @@ HARMLESS = {
     "database.shrink",
     "database.transaction",
     "files.open_regular",
-    "files.removed_on_error",
+    "moves.removed_on_error",
     "store.withdraw_drop",
 }
 
@@ -92,7 +92,7 @@ def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Re
             lives(scenario, base / f"{number}-{first}", reaper, [first])
             met |= {name for call in reaper.calls for name in call.within}
 
-    assert {"store.claim", "files.settle_name", "ledger.add"} <= mutating()
+    assert {"store.claim", "moves.settle_name", "ledger.add"} <= mutating()
     assert mutating() - met - HARMLESS == set()
 
 
@@ -100,7 +100,7 @@ def mutating() -> set[str]:
     """Functions of the modules below that change the disk, or call one that does."""
     calls = {
         f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
-        for module in (store, publication, deletion, files, ledger, database)
+        for module in (store, publication, deletion, files, moves, safe_open, ledger, database)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef)
     }
