@@ -127,6 +127,8 @@ def is_passing(error: OSError) -> bool:
 
 def describe(error: BaseException) -> str:
     """One line for logs and reason files."""
+    if isinstance(error, UntrustedPath):
+        return printable(f"{error.filename} {error.strerror}")
     text = printable(" ".join(str(error).split()))
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         text += f"; {READ_ONLY_ADVICE}"

@@ -11,7 +11,9 @@ __all__ = [
     "free_space",
     "lock",
     "mounts",
+    "moves",
     "publication",
+    "safe_open",
     "store",
     "tree",
 ]

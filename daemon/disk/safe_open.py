@@ -24,6 +24,8 @@ CLAIMS = ".cvunetd"
 JOB_ID = re.compile(r"[0-9a-f]{22}")
 PRIVATE = 0o700
 PROBE = ".cvunetd-owner"
+#: All links were resolved at the start.
+IS_LINK = "is a link: remove it"
 
 #: A folder that can be listed and synced.
 LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -91,14 +93,41 @@ def below(
 
 
 @contextmanager
+def sub_folder(top: int, way: Way) -> Iterator[int]:
+    """Where a picture lies below its hot folder; behind a link there is none of ours."""
+    try:
+        descriptor = open_way(top, way, PASSED)
+    except UntrustedPath as error:
+        raise FileNotFoundError(errno.ENOENT, "a link leads there", str(Path(*way))) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def claims(root: Path, *, flags: int = PASSED) -> Iterator[int]:
     """A hot folder's claims; `UntrustedPath` if they are not ours alone."""
-    with (
-        folder(root) as top,
-        below(top, (CLAIMS,), flags=flags, is_one_mount=True) as descriptor,
-    ):
+    with folder(root) as top:
+        try:
+            descriptor = open_way(top, (CLAIMS,), flags, is_one_mount=True)
+        except UntrustedPath as error:
+            raise UntrustedPath(error.errno, error.strerror, str(root / CLAIMS)) from error
+    try:
         check_ours(descriptor, root / CLAIMS)
         yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def claimed(root: Path) -> list[Path]:
+    """The folders of all claims of a hot folder; `UntrustedPath` if they are not ours."""
+    try:
+        with claims(root, flags=LISTED) as ours, os.scandir(ours) as found:
+            names = [one.name for one in found if one.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    return [root / CLAIMS / name for name in sorted(names)]
 
 
 def open_folder(path: Path, flags: int) -> int:
@@ -106,9 +135,17 @@ def open_folder(path: Path, flags: int) -> int:
     parts = path.parts
     place = claim_place(parts)
     if place is None:
-        return open_way(None, parts, flags)
+        try:
+            return open_way(None, parts, flags)
+        except UntrustedPath as error:
+            raise UntrustedPath(error.errno, error.strerror, str(first_link(path))) from error
     with claims(Path(*parts[:place])) as ours:
         return open_way(ours, parts[place + 1 :], flags, is_one_mount=True)
+
+
+def first_link(path: Path) -> Path:
+    """The first link on a path, for people."""
+    return next((one for one in (*reversed(path.parents), path) if one.is_symlink()), path)
 
 
 def claim_place(parts: Way) -> int | None:
@@ -139,7 +176,7 @@ def libc() -> ctypes.CDLL:
 
 def openat2(text: str, top: int | None, flags: int, resolve: int) -> int | None:
     """By one call of the kernel's; None if it does not have it."""
-    how = How(flags, 0, resolve)
+    how = How(flags & ~os.O_NOFOLLOW, 0, resolve)  # with it a link at the end is "no folder"
     where = -100 if top is None else top  # AT_FDCWD
     descriptor = libc().syscall(
         OPENAT2, where, os.fsencode(text), ctypes.byref(how), ctypes.sizeof(how)
@@ -149,8 +186,10 @@ def openat2(text: str, top: int | None, flags: int, resolve: int) -> int | None:
     number = ctypes.get_errno()
     if number in NO_OPENAT2:
         return None
-    if number in (errno.ELOOP, errno.EXDEV):
-        raise UntrustedPath(number, "a link is on the way, where none was at the start", text)
+    if number == errno.ELOOP:
+        raise UntrustedPath(number, IS_LINK, text)
+    if number == errno.EXDEV:
+        raise UntrustedPath(number, "is on another mount: unmount it", text)
     raise OSError(number, os.strerror(number), text)
 
 
@@ -164,8 +203,7 @@ def open_step_by_step(top: int | None, way: Way, flags: int) -> int:
             current = inner
             mode = os.fstat(current).st_mode
             if stat.S_ISLNK(mode):
-                text = "a link is on the way, where none was at the start"
-                raise UntrustedPath(errno.ELOOP, text, name)
+                raise UntrustedPath(errno.ELOOP, IS_LINK, name)
             if not stat.S_ISDIR(mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
         return os.open(".", flags, dir_fd=current)
@@ -225,7 +263,7 @@ def check_ours(descriptor: int, path: Path) -> None:
     if status.st_uid not in (os.geteuid(), owner_of_new_file(descriptor, status.st_uid)):
         raise UntrustedPath(
             errno.EPERM,
-            f"belongs to user {status.st_uid} and not to the daemon's: move it away",
+            f"belongs to user {status.st_uid} and not to the daemon's user: move it away",
             str(path),
         )
     if status.st_mode & 0o077:

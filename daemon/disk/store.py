@@ -25,7 +25,6 @@ from daemon.disk.files import (
     remove_if_empty,
 )
 from daemon.disk.moves import move, settle_name, write_json
-from daemon.disk.safe_open import LISTED, PASSED
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     try:
         with (
             safe_open.folder(root) as top,
-            safe_open.below(top, way, flags=PASSED) as source,
+            safe_open.sub_folder(top, way) as source,
             safe_open.made_claim(root, (job_id, *way)) as place,
         ):
             os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
@@ -97,19 +96,10 @@ def is_unclaimed(root: Path, claim: Claim) -> bool:
 
 def claims(root: Path) -> Iterator[Claim]:
     """All files that are claimed in a hot folder; what a link leads to is none of ours."""
-    for folder in claim_folders(root):
+    for folder in safe_open.claimed(root):
         for path in sorted(tree.below(folder)):
             if not is_folder(path):
                 yield Claim(folder.name, path.relative_to(folder), path)
-
-
-def claim_folders(root: Path) -> list[Path]:
-    """The folders of all claims; `UntrustedPath` if they lie in a folder that is not ours."""
-    if not exists(root / CLAIMS):
-        return []
-    with safe_open.claims(root, flags=LISTED) as claims, os.scandir(claims) as found:
-        names = [one.name for one in found if one.is_dir(follow_symlinks=False)]
-    return [root / CLAIMS / name for name in sorted(names)]
 
 
 def drop_claim(root: Path, job_id: str) -> None:
@@ -121,7 +111,7 @@ def drop_claim(root: Path, job_id: str) -> None:
 
 def drop_empty_claims(root: Path) -> None:
     """Remove the folders of all claims that hold no file any more."""
-    for folder in claim_folders(root):
+    for folder in safe_open.claimed(root):
         drop_claim(root, folder.name)
 
 

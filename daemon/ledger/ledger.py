@@ -13,7 +13,7 @@ from daemon.ledger.database import Database
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql")
+NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql", "upgrade_4.sql")
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 

@@ -6,6 +6,7 @@ files (disk).
 
 #: What other packages may import; all else is private to this one.
 __all__ = [
+    "claim_guard",
     "claim_recovery",
     "closing",
     "completion",

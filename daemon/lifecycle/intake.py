@@ -12,6 +12,7 @@ from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
@@ -44,6 +45,7 @@ class Intake:
         queue: JobQueue,
         standby: Standby,
         placement: Placement,
+        claims: ClaimGuard,
     ) -> None:
         self.folders = folders
         self.ledger = ledger
@@ -51,6 +53,7 @@ class Intake:
         self.queue = queue
         self.standby = standby
         self.placement = placement
+        self.claims = claims
         self.settle = Settle(look)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
@@ -205,6 +208,7 @@ class Intake:
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
             return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
+        self.claims.prepare(folder)
         claimed = store.claim(folder.path, relative, job_id)
         if not files.may_be_regular(claimed):
             # A link, pipe or folder swapped in at the last moment: not ours to take.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from daemon import event_ids
-from daemon.disk import free_space, store
+from daemon.disk import free_space, safe_open, store
 from daemon.disk.lock import Lock
 from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
@@ -28,9 +28,12 @@ class Standby:
         state: Path,
         quarantine: Path,
         check_ledger: Callable[[], None],
+        check_claims: Callable[[HotFolder], None],
         locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
+
+        ``check_claims`` raises `UntrustedPath` if a claim folder is not the one that we made.
 
         ``locks``: those of the hot folders that we own, by their names.
         """
@@ -38,6 +41,7 @@ class Standby:
         self.state = state
         self.quarantine = quarantine
         self.check_ledger = check_ledger
+        self.check_claims = check_claims
         self.locks = locks
         self.ledger_trouble = ""
         self.reasons: dict[str, str] = {}
@@ -113,6 +117,7 @@ class Standby:
         try:
             return (
                 self.absence(folder)
+                or self.trespass(folder)
                 or self.rivalry(folder)
                 or self.loss(folder.output_root)
                 or self.loss(self.quarantine)
@@ -152,10 +157,16 @@ class Standby:
             self.enter(folder, away)
         return bool(away)
 
+    def trespass(self, folder: HotFolder) -> str:
+        """Somebody else has put links or folders where ours should be; raises if it is so."""
+        for place in (folder.path, folder.output_root, self.quarantine, self.state):
+            with suppress(FileNotFoundError), safe_open.folder(place):
+                pass
+        self.check_claims(folder)
+        return ""
+
     def rivalry(self, folder: HotFolder) -> str:
         """Another daemon owns the folder that was made anew in this place; if none does, we do."""
-        if (folder.path / store.CLAIMS).is_symlink():
-            return f"{folder.path / store.CLAIMS} is a link: remove it"
         lock = self.locks.get(folder.name)
         try:
             if lock is not None and not lock.is_in_place():
@@ -184,6 +195,7 @@ class Standby:
             if not os.access(folder.path, os.W_OK | os.X_OK, effective_ids=True):
                 return f"{folder.path} may not be written by this user: cvunetd doctor"
             free_space.check_writable(folder.path / store.CLAIMS)
+            self.check_claims(folder)  # it may have been made just now
         free_space.check_writable(folder.output_root)
         free_space.check_writable(self.quarantine)
         return ""

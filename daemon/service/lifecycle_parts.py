@@ -6,9 +6,11 @@ from functools import cached_property
 
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
+from daemon.ledger.claim_folders import ClaimFolders
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.completion import Completion
@@ -72,12 +74,17 @@ class LifecycleParts:
         return JobQueue(self.config.worker.queue_size)
 
     @cached_property
+    def claims(self) -> ClaimGuard:
+        return ClaimGuard(ClaimFolders(self.ledger), self.records)
+
+    @cached_property
     def standby(self) -> Standby:
         return Standby(
             min_free_mb=self.config.retention.min_free_mb,
             state=self.owned.state,
             quarantine=self.owned.quarantine,
             check_ledger=self.ledger.check_writable,
+            check_claims=self.claims.check,
             locks=self.owned.locks,
         )
 
@@ -106,6 +113,7 @@ class LifecycleParts:
             queue=self.queue,
             standby=self.standby,
             placement=self.placement,
+            claims=self.claims,
         )
 
     @cached_property
