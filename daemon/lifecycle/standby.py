@@ -194,6 +194,7 @@ class Standby:
             # Asked, not tried: whoever watches the folder too would hear of a probe.
             if not os.access(folder.path, os.W_OK | os.X_OK, effective_ids=True):
                 return f"{folder.path} may not be written by this user: cvunetd doctor"
+            safe_open.make_claims(folder.path)
             free_space.check_writable(folder.path / store.CLAIMS)
             self.check_claims(folder)  # it may have been made just now
         free_space.check_writable(folder.output_root)
