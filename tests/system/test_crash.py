@@ -49,7 +49,7 @@ HARMLESS = {
 
 #: Beyond the deaths that make recovery do most: those in a deletion, a second life of 8 days on.
 LATE = {
-    "review taken": range(60, 80),
+    "review taken": range(61, 80),
     "overwrite": range(61, 180, 3),
     "retention": range(100, 200, 2),
     "kept originals go": range(62, 200, 4),
