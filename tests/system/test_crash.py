@@ -43,6 +43,7 @@ HARMLESS = {
     "database.transaction",
     "files.open_regular",
     "moves.removed_on_error",
+    "safe_open.make_claims",
     "store.withdraw_drop",
 }
 
