@@ -69,7 +69,7 @@ def whole_share(place: Path, table: str) -> Path:
     """
     points = (Path(point) for point, _ in mounts.points(table))
     point = max((one for one in points if place.is_relative_to(one)), key=depth, default=place)
-    is_share = scan.is_silent(scan.file_system(place, table))
+    is_share = scan.is_remote(scan.file_system(place, table))
     return point if is_share and is_own(point) and not is_below(place, HIDDEN) else place
 
 

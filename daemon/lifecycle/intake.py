@@ -21,7 +21,7 @@ from daemon.log_fields import about
 from daemon.messages import Seen
 from daemon.watching import scan
 from daemon.watching.backlog import Backlog
-from daemon.watching.settle import Settle, Settled
+from daemon.watching.settle import SettledFile, SettleTracker
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Intake:
         self.queue = queue
         self.standby = standby
         self.placement = placement
-        self.settle = Settle(look)
+        self.settle = SettleTracker(look)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
@@ -121,7 +121,7 @@ class Intake:
                     self.on_step()
                 self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
-            if top == folder.path or error.errno not in scan.PASSED_OVER:
+            if top == folder.path or error.errno not in scan.SKIPPED_ERRNOS:
                 self.standby.enter(folder, describe(error))
 
     def track(
@@ -136,7 +136,7 @@ class Intake:
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
         if monotonic < self.refused.get(path, 0.0):
             return
-        if hint is Hint.SWEEP and path not in self.settle.entries:
+        if hint is Hint.SWEEP and path not in self.settle.files:
             self.missed[folder.name] += came_after(path, self.swept_at.get(folder.name))
         # An empty file may be a placeholder, but not for ever.
         is_old = now - identity.mtime_ns / 1e9 >= folder.defer_s
@@ -151,13 +151,13 @@ class Intake:
 
     def take_in(self, *, monotonic: float, now: float) -> int:
         """Claim what is whole, if the queue has room, in one commit; how many came in."""
-        ready = list(self.settle.ready(monotonic, limit=self.queue.room))
+        ready = list(self.settle.take_settled(monotonic, limit=self.queue.room))
         if not ready:
             return 0
         with self.ledger.transaction():  # where it fails, claims without rows are adopted
             return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
 
-    def accept(self, settled: Settled, *, monotonic: float, now: float) -> bool:
+    def accept(self, settled: SettledFile, *, monotonic: float, now: float) -> bool:
         """Claim one file and enter it; trouble makes the folder rest and the file stay."""
         folder = self.folders.get_open(settled.folder)
         if folder is None:
@@ -181,7 +181,7 @@ class Intake:
         return True
 
     def refuse(
-        self, folder: HotFolder, settled: Settled, error: OSError, *, monotonic: float
+        self, folder: HotFolder, settled: SettledFile, error: OSError, *, monotonic: float
     ) -> None:
         """A claim failed: the folder is in trouble and rests, or this file alone has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
@@ -193,7 +193,7 @@ class Intake:
             logger.error("%s; it stays where it is and is tried again later", text)
             self.refused[settled.path] = monotonic + REFUSED_S
 
-    def claim(self, folder: HotFolder, settled: Settled, *, now: float) -> Job | None:
+    def claim(self, folder: HotFolder, settled: SettledFile, *, now: float) -> Job | None:
         """Take the file and write its row; None if there is nothing to take."""
         relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
         found_by = settled.hint.found_by

@@ -144,7 +144,7 @@ class Service:
         match message:
             case Seen():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
-                self.parts.watch_health.hear(message.folder)
+                self.parts.watch_health.note_event(message.folder)
                 self.parts.intake.see(message, monotonic=monotonic, now=now)
             case Ended(job_id, outcome):
                 self.ended.append((job_id, outcome))
@@ -160,7 +160,7 @@ class Service:
                 if self.next_sweep.get(name):  # one overflow is told several times
                     logger.warning("folder %s: %s; looking at all of it", name, reason)
                 self.next_sweep[name] = 0.0
-                self.parts.watch_health.excuse(name)
+                self.parts.watch_health.note_lost_events(name)
 
     def reload(self) -> None:
         """Another configuration from now on, if there is nothing wrong with it."""
@@ -186,7 +186,7 @@ class Service:
         if self.parts.ledger_outage.is_on:
             return bool(self.parts.dispatcher.running)
         is_waiting = is_patient and self.parts.queue.next_due() is not None
-        is_settling = self.parts.intake.settle.holds_content()
+        is_settling = self.parts.intake.settle.has_content()
         return self.parts.dispatcher.is_busy or is_settling or is_waiting
 
     def deliver(self) -> None:

@@ -58,7 +58,7 @@ class Sweeps:
             return
         hinted, missed = self.intake.hinted[folder.name], self.intake.missed[folder.name]
         try:
-            self.watch_health.weigh(folder, hinted=hinted, missed=missed)
-            self.watch_health.attend(folder, monotonic=monotonic)
+            self.watch_health.compare_with_sweeps(folder, hinted=hinted, missed=missed)
+            self.watch_health.update_watch(folder, monotonic=monotonic)
         except OSError as error:
             self.standby.enter(folder, describe(error))

@@ -13,7 +13,7 @@ class SeenVersion:
     identity: Identity
     since: float
     """UTC seconds."""
-    looked_at: float
+    checked_at: float
     """On the monotonic clock."""
 
 
@@ -27,13 +27,13 @@ class Backlog:
         self, folder: str, path: Path, identity: Identity, *, monotonic: float, now: float
     ) -> None:
         """A file is there. One that changes begins anew: it is still being written."""
-        lying = self.folders.setdefault(folder, {})
-        known = lying.get(path)
+        files = self.folders.setdefault(folder, {})
+        known = files.get(path)
         if known is None:
             since = changed_at(path, now)
         else:
             since = known.since if known.identity == identity else now
-        lying[path] = SeenVersion(identity, since, monotonic)
+        files[path] = SeenVersion(identity, since, monotonic)
 
     def forget(self, folder: str, path: Path) -> None:
         """It has been taken, or there is nothing to take."""
@@ -45,9 +45,9 @@ class Backlog:
 
     def end_sweep(self, folder: str, *, monotonic: float) -> None:
         """All that is there was noted at this moment or later: forget the rest."""
-        lying = self.folders.get(folder, {})
+        files = self.folders.get(folder, {})
         self.folders[folder] = {
-            path: one for path, one in lying.items() if one.looked_at >= monotonic
+            path: seen for path, seen in files.items() if seen.checked_at >= monotonic
         }
 
     def count(self, folder: str) -> int:
@@ -56,7 +56,7 @@ class Backlog:
 
     def oldest_at(self, folder: str) -> float | None:
         """Since when the oldest has lain there unchanged, UTC seconds; None if nothing does."""
-        return min((one.since for one in self.folders.get(folder, {}).values()), default=None)
+        return min((seen.since for seen in self.folders.get(folder, {}).values()), default=None)
 
 
 def changed_at(path: Path, now: float) -> float:

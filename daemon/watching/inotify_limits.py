@@ -9,15 +9,15 @@ SETTINGS = Path("/proc/sys")
 WATCHES = ("fs.inotify.max_user_watches", "user.max_inotify_watches")
 INSTANCES = ("fs.inotify.max_user_instances", "user.max_inotify_instances")
 #: What desktop programs that watch whole trees ask for; each watch in use costs the kernel 1 KB.
-ENOUGH_WATCHES = 524_288
-ENOUGH_INSTANCES = 1024
+RECOMMENDED_WATCHES = 524_288
+RECOMMENDED_INSTANCES = 1024
 QUEUED_EVENTS = "fs.inotify.max_queued_events"
 PROCESSES = Path("/proc")
 INSTANCE = Path("anon_inode:inotify")
 UNKNOWN = -1
 
 
-def values() -> tuple[int, ...]:
+def current_values() -> tuple[int, ...]:
     """All limits as they are now: whether somebody has changed one."""
     return tuple(read(name) for name in (*WATCHES, *INSTANCES))
 
@@ -37,32 +37,32 @@ def advice(number: int | None, *, needed: int) -> str:
     now, comes on top of it.
     """
     if number == errno.ENOSPC:
-        return command(WATCHES, needed=needed, enough=ENOUGH_WATCHES)
+        return command(WATCHES, needed=needed, recommended=RECOMMENDED_WATCHES)
     if number == errno.EMFILE:
-        return command(INSTANCES, needed=1, enough=ENOUGH_INSTANCES)
+        return command(INSTANCES, needed=1, recommended=RECOMMENDED_INSTANCES)
     return ""
 
 
-def command(names: tuple[str, ...], *, needed: int, enough: int) -> str:
+def command(names: tuple[str, ...], *, needed: int, recommended: int) -> str:
     """A line to type, with a number that certainly suffices."""
-    name, number = setting(names, needed=needed, enough=enough)
+    name, number = setting(names, needed=needed, recommended=recommended)
     return f"sysctl -w {name}={number} (and into /etc/sysctl.d/, to last)"
 
 
-def setting(names: tuple[str, ...], *, needed: int, enough: int) -> tuple[str, int]:
+def setting(names: tuple[str, ...], *, needed: int, recommended: int) -> tuple[str, int]:
     """The limit that counts, and a number that certainly suffices."""
     known = [(value, name) for name in names if (value := read(name)) != UNKNOWN]
-    allowed, name = min(known, default=(enough, names[0]))  # of equals the system's
-    return name, max(enough, 1 << (allowed + needed).bit_length())
+    limit, name = min(known, default=(recommended, names[0]))  # of equals the system's
+    return name, max(recommended, 1 << (limit + needed).bit_length())
 
 
-def allowed(names: tuple[str, ...]) -> int:
+def effective_limit(names: tuple[str, ...]) -> int:
     """What counts of several limits; `UNKNOWN` where none is told."""
     return min((value for name in names if (value := read(name)) != UNKNOWN), default=UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Usage:
     """What the processes of one user hold; limits are per user."""
 
     watches: int
@@ -71,7 +71,7 @@ class Use:
     """Some process could not be looked into."""
 
 
-def in_use(user: int) -> Use:
+def usage_of(user: int) -> Usage:
     """Count by what the kernel tells of every open instance."""
     watches = instances = 0
     is_partial = False
@@ -88,7 +88,7 @@ def in_use(user: int) -> Use:
         held = [count for count in counts if count is not None]
         instances += len(held)
         watches += sum(held)
-    return Use(watches, instances, is_partial)
+    return Usage(watches, instances, is_partial)
 
 
 def watches_of(descriptor: Path) -> int | None:
@@ -96,7 +96,7 @@ def watches_of(descriptor: Path) -> int | None:
     try:
         if descriptor.readlink() != INSTANCE:
             return None
-        told = descriptor.parents[1] / "fdinfo" / descriptor.name
-        return told.read_text(encoding="ascii").count("inotify wd:")
+        fdinfo = descriptor.parents[1] / "fdinfo" / descriptor.name
+        return fdinfo.read_text(encoding="ascii").count("inotify wd:")
     except FileNotFoundError:
         return None  # closed again, as the one that we list them by is

@@ -35,14 +35,14 @@ IGNORED_NAMES = (
     "__macosx",
 )
 #: File systems whose changes made elsewhere reach no inotify watch.
-SILENT_FILE_SYSTEMS = (
+REMOTE_FILE_SYSTEMS = (
     *("nfs", "cifs", "smb", "ncpfs", "fuse", "9p", "virtiofs", "afs", "coda"),
     *("ceph", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs", "gfs2", "ocfs2"),
     *("vboxsf", "vmhgfs", "prl_fs", "drvfs"),  # folders that a virtual machine's host shares
 )
 LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, events arrive
 #: What a sub-folder may say that is gone, closed to us or too deep: the next sweep looks again.
-PASSED_OVER = frozenset(
+SKIPPED_ERRNOS = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 )
 
@@ -74,7 +74,7 @@ def pictures(
         try:
             listing = entries(top)
         except OSError as error:
-            if top == folder or error.errno not in PASSED_OVER:
+            if top == folder or error.errno not in SKIPPED_ERRNOS:
                 raise
             continue
         yield from (Path(entry.path) for entry in listing if entry.is_file(follow_symlinks=False))
@@ -92,7 +92,7 @@ def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset())
             with os.scandir(folder) as found:
                 below = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
         except OSError as error:
-            if folder == top or error.errno not in PASSED_OVER:
+            if folder == top or error.errno not in SKIPPED_ERRNOS:
                 raise
             continue
         yield folder
@@ -118,6 +118,6 @@ def file_system(path: Path, table: str) -> str:
     return kind
 
 
-def is_silent(kind: str) -> bool:
+def is_remote(kind: str) -> bool:
     """Events of other machines' changes do not arrive on this type of file system."""
-    return kind not in LOCAL_FUSE and kind.startswith(SILENT_FILE_SYSTEMS)
+    return kind not in LOCAL_FUSE and kind.startswith(REMOTE_FILE_SYSTEMS)

@@ -45,13 +45,13 @@ HINTS = {
 STOP_S = 5.0
 WATCHDOG_LOGGER = "watchdog.observers"
 #: An emitter that is being stopped sometimes complains that it is. No event is lost by that.
-COMPLAINT = "called when the thread is inactive"
+HARMLESS_WARNING = "called when the thread is inactive"
 NO_WATCH = -1
 
 Put = Callable[[Message], None]
 
 
-class Handler(FileSystemEventHandler):
+class EventHandler(FileSystemEventHandler):
     """Turns events into messages. It runs in watchdog's dispatch thread, which holds a lock."""
 
     def __init__(self, folder: str, put: Put) -> None:
@@ -81,12 +81,12 @@ class OverflowListener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Any warning of watchdog means that events may be missing."""
         message = record.getMessage()
-        if COMPLAINT not in message:
+        if HARMLESS_WARNING not in message:
             self.report(message)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedFolder:
     """A folder that is being watched, as it was when the watch was set."""
 
     watches: list[ObservedWatch]
@@ -101,8 +101,8 @@ class Watcher:
         """``put`` takes messages from any thread and never blocks."""
         self.put = put
         self.observer: InotifyObserver | None = None  # made when needed: that alone may fail
-        self.watched: dict[str, Watched] = {}
-        self.listener = OverflowListener(self.report_all)
+        self.watched: dict[str, WatchedFolder] = {}
+        self.listener = OverflowListener(self.report_lost_events)
 
     def start(self) -> None:
         """Begin to listen for what watchdog only logs."""
@@ -128,14 +128,14 @@ class Watcher:
 
     def add(self, folder: HotFolder) -> None:
         """Watch a folder; `OSError` if there are no watches left or the folder is gone."""
-        observer = self.living_observer()
+        observer = self.running_observer()
         status = folder.path.stat()
         canary.prepare(folder)
         watches: list[ObservedWatch] = []
-        self.watched[folder.name] = Watched(watches, status.st_dev, status.st_ino)
-        handler = Handler(folder.name, self.put)
+        self.watched[folder.name] = WatchedFolder(watches, status.st_dev, status.st_ino)
+        handler = EventHandler(folder.name, self.put)
         try:
-            for place in places(folder):
+            for place in folders_to_watch(folder):
                 is_deep = folder.recursive and place == folder.path
                 watches.append(
                     observer.schedule(handler, str(place), recursive=is_deep, event_filter=EVENTS)
@@ -148,9 +148,9 @@ class Watcher:
             self.remove(folder)
             raise
 
-    def living_observer(self) -> InotifyObserver:
+    def running_observer(self) -> InotifyObserver:
         """The observer; a new one if there is none or it has died, for it cannot start twice."""
-        if self.observer is not None and not is_living(self.observer):
+        if self.observer is not None and not is_running(self.observer):
             logger.warning("watching has broken down and begins anew")
             self.reset()
         if self.observer is None:
@@ -169,7 +169,7 @@ class Watcher:
             if watch in known:
                 self.observer.unschedule(watch)
 
-    def is_deaf(self, folder: HotFolder) -> bool:
+    def is_broken(self, folder: HotFolder) -> bool:
         """The watch is on another folder than has this path now, or it or its thread has gone."""
         watched = self.watched.get(folder.name)
         if watched is None or self.observer is None or not self.observer.is_alive():
@@ -180,9 +180,9 @@ class Watcher:
             (status.st_dev, status.st_ino) != (watched.device, watched.inode)
             or not alive.issuperset(watched.watches)
             # A file system that is mounted anew may look the same in all the numbers above.
-            or not any(holds(paths, folder.path) for paths in self.held(watched))
+            or not any(has_watch(paths, folder.path) for paths in self.watched_paths(watched))
             # Where a canary sings, it tells.
-            or (canary.perch(folder) is None and not is_living(self.observer))
+            or (canary.file_path(folder) is None and not is_running(self.observer))
         )
 
     @property
@@ -190,18 +190,18 @@ class Watcher:
         """Events have come that are not messages yet."""
         return self.observer is not None and not self.observer.event_queue.empty()
 
-    def missing(self, folder: HotFolder) -> set[Path]:
+    def unwatched_folders(self, folder: HotFolder) -> set[Path]:
         """Folders below, and the top itself, that should have a watch and have none.
 
         watchdog says nothing of a sub-folder for which the kernel had no watch left.
         """
         below = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
-        wanted = {*below, *own_places(folder)}
+        wanted = {*below, *own_folders(folder)}
         watched = self.watched.get(folder.name)
-        held = self.held(watched) if watched is not None else []
-        return {path for path in wanted if not any(holds(paths, path) for paths in held)}
+        held = self.watched_paths(watched) if watched is not None else []
+        return {path for path in wanted if not any(has_watch(paths, path) for paths in held)}
 
-    def held(self, watched: Watched) -> list[Mapping[bytes, int]]:
+    def watched_paths(self, watched: WatchedFolder) -> list[Mapping[bytes, int]]:
         """What has a watch of the kernel's; watchdog tells it by private names alone."""
         emitters = set(self.observer.emitters) if self.observer is not None else set()
         groups = [
@@ -212,29 +212,33 @@ class Watcher:
         # Copied in one step: the library's thread changes them.
         return [group._active_callbacks_by_path.copy() for group in groups if group is not None]
 
-    def report_all(self, reason: str) -> None:
+    def report_lost_events(self, reason: str) -> None:
         """Every folder may have lost events."""
         for name in list(self.watched):
             self.put(WatchTrouble(name, reason))
 
 
-def is_living(observer: InotifyObserver) -> bool:
+def is_running(observer: InotifyObserver) -> bool:
     """Both its threads run; it shows but one of them, and the reader may die unnoticed."""
     return observer.is_alive() and observer._inotify_fd.is_alive()
 
 
-def holds(paths: Mapping[bytes, int], path: Path) -> bool:
+def has_watch(paths: Mapping[bytes, int], path: Path) -> bool:
     """A path has a watch; one that may not be read is listed without."""
     return paths.get(os.fsencode(path), NO_WATCH) != NO_WATCH
 
 
-def own_places(folder: HotFolder) -> list[Path]:
+def own_folders(folder: HotFolder) -> list[Path]:
     """The folder itself and, if there is one, the canary's."""
-    perch = canary.perch(folder)
-    has_perch = perch is not None and files.is_folder(perch.parent)
-    return [folder.path, perch.parent] if perch is not None and has_perch else [folder.path]
+    canary_file = canary.file_path(folder)
+    has_canary_folder = canary_file is not None and files.is_folder(canary_file.parent)
+    return (
+        [folder.path, canary_file.parent]
+        if canary_file is not None and has_canary_folder
+        else [folder.path]
+    )
 
 
-def places(folder: HotFolder) -> list[Path]:
+def folders_to_watch(folder: HotFolder) -> list[Path]:
     """Where watches are set: a recursive one covers the canary's folder."""
-    return [folder.path] if folder.recursive else own_places(folder)
+    return [folder.path] if folder.recursive else own_folders(folder)

@@ -21,17 +21,17 @@ CHECK_S = 5.0
 #: Setting the watches of a large tree takes some time, and leaves other programs none meanwhile.
 RETRY_S = 300.0
 #: So many pictures without an event are no accident; so many events without such a picture neither.
-MANY = 10
+MIN_EVIDENCE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
+class PolledFolder:
     """Why a folder is looked at often, and when a watch is tried again."""
 
     reason: str
     retry_at: float
     """On the monotonic clock."""
-    limits: tuple[int, ...] = field(default_factory=limits.values)
+    limits: tuple[int, ...] = field(default_factory=limits.current_values)
     """What the kernel allowed then: with other limits a watch is tried at once."""
 
 
@@ -42,13 +42,13 @@ class WatchHealth:
         """No watcher where there is only one look: `once` and `batch`."""
         self.watcher = watcher
         self.canary = Canary()
-        self.polled: dict[str, Polled] = {}
-        self.unheeded: set[str] = set()
+        self.polled: dict[str, PolledFolder] = {}
+        self.untrusted: set[str] = set()
         """Polled folders whose watch works, but does not tell of other machines' pictures."""
-        self.weighed: dict[str, tuple[int, int]] = {}
-        self.vouched: set[str] = set()
+        self.last_totals: dict[str, tuple[int, int]] = {}
+        self.proven: set[str] = set()
         """Folders with an event, or a new watch, just before the sweep that is weighed next."""
-        self.excused: set[str] = set()
+        self.with_lost_events: set[str] = set()
         """Folders whose next sweep finds what the kernel has told us that it did not tell."""
         self.next_check = 0.0
 
@@ -63,10 +63,10 @@ class WatchHealth:
             self.watcher.remove(folder)
         self.canary.forget(folder.name)
         self.polled.pop(folder.name, None)
-        self.weighed.pop(folder.name, None)
-        self.unheeded.discard(folder.name)
-        self.vouched.discard(folder.name)
-        self.excused.discard(folder.name)
+        self.last_totals.pop(folder.name, None)
+        self.untrusted.discard(folder.name)
+        self.proven.discard(folder.name)
+        self.with_lost_events.discard(folder.name)
 
     def stop(self) -> None:
         """End all watches."""
@@ -84,63 +84,65 @@ class WatchHealth:
 
     # --- at each sweep ----------------------------------------------------------------------
 
-    def attend(self, folder: HotFolder, *, monotonic: float) -> None:
+    def update_watch(self, folder: HotFolder, *, monotonic: float) -> None:
         """Set or mend a folder's watch; `OSError` tells that the folder itself is in trouble."""
         if self.watcher is None:
             return
-        silence = silence_of(folder)
-        if silence:
+        reason = why_polled(folder)
+        if reason:
             self.watcher.remove(folder)
             self.canary.forget(folder.name)
-            self.poll(folder, Polled(silence, monotonic), level=logging.INFO)
-        elif self.is_time(folder, monotonic=monotonic):
-            self.listen(folder, self.watcher, monotonic=monotonic)
+            self.start_polling(folder, PolledFolder(reason, monotonic), level=logging.INFO)
+        elif self.should_watch(folder, monotonic=monotonic):
+            self.ensure_watched(folder, self.watcher, monotonic=monotonic)
 
-    def is_time(self, folder: HotFolder, *, monotonic: float) -> bool:
+    def should_watch(self, folder: HotFolder, *, monotonic: float) -> bool:
         """The folder is watched, or may be again: its time has come or the limits are others."""
         polled = self.polled.get(folder.name)
-        if polled is None or folder.name in self.unheeded or monotonic >= polled.retry_at:
+        if polled is None or folder.name in self.untrusted or monotonic >= polled.retry_at:
             return True
-        return polled.limits != limits.values()
+        return polled.limits != limits.current_values()
 
-    def listen(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> None:
+    def ensure_watched(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> None:
         """Make sure of all the watches that a folder needs, then let the canary prove them."""
         try:
-            if watcher.is_deaf(folder):
-                self.renew(folder, watcher)
-            missing = watcher.missing(folder)
+            if watcher.is_broken(folder):
+                self.renew_watch(folder, watcher)
+            missing = watcher.unwatched_folders(folder)
             if missing:  # a folder may have come while we looked, or its mode have been mended
-                self.renew(folder, watcher)
-                missing &= watcher.missing(folder)
+                self.renew_watch(folder, watcher)
+                missing &= watcher.unwatched_folders(folder)
             if missing:
                 raise OSError(errno.ENOSPC, f"{len(missing)} folders in it got no inotify watch")
         except OSError as error:
             if not files.is_folder(folder.path):
                 raise
-            self.give_up(folder, watcher, error, monotonic=monotonic)
+            self.stop_watching(folder, watcher, error, monotonic=monotonic)
             return
-        if self.canary.sing(folder, monotonic=monotonic):
-            self.put_off(folder, monotonic=monotonic)
-        elif folder.name not in self.unheeded:
-            self.trust(folder.name)
+        if self.canary.touch(folder, monotonic=monotonic):
+            self.try_later(folder, monotonic=monotonic)
+        elif folder.name not in self.untrusted:
+            self.trust_events(folder.name)
 
-    def put_off(self, folder: HotFolder, *, monotonic: float) -> None:
+    def try_later(self, folder: HotFolder, *, monotonic: float) -> None:
         """A watch is on trial; should the canary not be heard, it gets another in a while."""
         polled = self.polled.get(folder.name)
         if polled is not None:
             retry_at = monotonic + RETRY_S
-            self.polled[folder.name] = replace(polled, retry_at=retry_at, limits=limits.values())
+            self.polled[folder.name] = replace(
+                polled, retry_at=retry_at, limits=limits.current_values()
+            )
 
-    def renew(self, folder: HotFolder, watcher: Watcher) -> None:
+    def renew_watch(self, folder: HotFolder, watcher: Watcher) -> None:
         """Watch a folder anew; what the next sweep finds there came before."""
         self.canary.forget(folder.name)
-        self.vouched.add(folder.name)
-        if folder.name in self.unheeded:
-            self.trust(folder.name)  # it may be another folder by now
+        self.proven.add(folder.name)
+        if folder.name in self.untrusted:
+            self.trust_events(folder.name)  # it may be another folder by now
         watcher.remove(folder)
         watcher.add(folder)
 
-    def give_up(
+    def stop_watching(
         self, folder: HotFolder, watcher: Watcher, error: OSError, *, monotonic: float
     ) -> None:
         """Poll a folder that cannot be watched, and leave its watches to others."""
@@ -150,14 +152,14 @@ class WatchHealth:
         needed = sum(1 for _ in scan.folders(folder.path, is_deep=folder.recursive))
         advice = limits.advice(error.errno, needed=needed)
         reason = f"{text}; allow more: {advice}" if advice else text
-        self.poll(folder, Polled(reason, monotonic + RETRY_S))
+        self.start_polling(folder, PolledFolder(reason, monotonic + RETRY_S))
 
     # --- between sweeps ---------------------------------------------------------------------
 
-    def hear(self, name: str) -> None:
+    def note_event(self, name: str) -> None:
         """An event of a folder has come, whatever it tells: the folder's watch works."""
-        if self.canary.hear(name) and name not in self.unheeded:
-            self.trust(name)
+        if self.canary.note_event(name) and name not in self.untrusted:
+            self.trust_events(name)
 
     def check(self, folders: Iterable[HotFolder], *, monotonic: float, is_idle: bool) -> list[str]:
         """Names of folders to be looked at now: their watch broke, or the canary was not heard.
@@ -170,62 +172,66 @@ class WatchHealth:
         return [
             folder.name
             for folder in folders
-            if self.is_broken(folder, self.watcher)
-            or (is_idle and self.is_unheard(folder, self.watcher, monotonic=monotonic))
+            if self.has_broken_watch(folder, self.watcher)
+            or (is_idle and self.has_canary_failed(folder, self.watcher, monotonic=monotonic))
         ]
 
-    def is_broken(self, folder: HotFolder, watcher: Watcher) -> bool:
+    def has_broken_watch(self, folder: HotFolder, watcher: Watcher) -> bool:
         """A folder that is watched has become another, or its watch has gone."""
-        if folder.name in self.polled and folder.name not in self.unheeded:
+        if folder.name in self.polled and folder.name not in self.untrusted:
             return False
         try:
-            return watcher.is_deaf(folder)
+            return watcher.is_broken(folder)
         except OSError:
             return True  # the sweep will say why
 
-    def is_unheard(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> bool:
+    def has_canary_failed(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> bool:
         """The canary sang in vain, twice; then the folder is polled from now on."""
         if watcher.is_busy or not self.canary.is_overdue(folder.name, monotonic=monotonic):
             return False
-        if self.canary.sing_again(folder, monotonic=monotonic):
+        if self.canary.touch_again(folder, monotonic=monotonic):
             return False
-        if folder.name in self.polled and folder.name not in self.unheeded:
+        if folder.name in self.polled and folder.name not in self.untrusted:
             return False  # known; tried again in its time
-        self.poll(folder, Polled("no event came of a file that we touched there", monotonic))
+        self.start_polling(
+            folder, PolledFolder("no event came of a file that we touched there", monotonic)
+        )
         # Most likely a thread of the library has died: all watches begin anew, once.
         watcher.reset()
         return True
 
     # --- by what was found ------------------------------------------------------------------
 
-    def excuse(self, name: str) -> None:
+    def note_lost_events(self, name: str) -> None:
         """Events were lost on the way, which is known: what is found now is nobody's silence."""
-        self.excused.add(name)
+        self.with_lost_events.add(name)
 
-    def weigh(self, folder: HotFolder, *, hinted: int, missed: int) -> None:
+    def compare_with_sweeps(self, folder: HotFolder, *, hinted: int, missed: int) -> None:
         """Compare what events told of with what came and was found by sweeps alone; both totals."""
         name = folder.name
-        before = self.weighed.setdefault(name, (hinted, missed))
-        told, alone = hinted - before[0], missed - before[1]
-        if name in self.unheeded:
-            if told >= MANY and not alone:
-                self.trust(name)
-            is_weighed = bool(alone)
+        last = self.last_totals.setdefault(name, (hinted, missed))
+        new_hinted, new_missed = hinted - last[0], missed - last[1]
+        if name in self.untrusted:
+            if new_hinted >= MIN_EVIDENCE and not new_missed:
+                self.trust_events(name)
+            is_decided = bool(new_missed)
         else:
-            is_weighed = bool(told) or name in self.polled or name in self.vouched
-            if alone >= MANY and not is_weighed and self.watcher is not None:
-                text = f"events do not arrive: {alone} pictures came without one"
-                self.poll(folder, Polled(text, inf))
-                self.unheeded.add(name)
-            is_vouched = bool(told) or name in self.excused
-            self.vouched = self.vouched | {name} if is_vouched else self.vouched - {name}
-        self.excused.discard(name)
-        if is_weighed:
-            self.weighed[name] = hinted, missed
+            is_decided = bool(new_hinted) or name in self.polled or name in self.proven
+            if new_missed >= MIN_EVIDENCE and not is_decided and self.watcher is not None:
+                text = f"events do not arrive: {new_missed} pictures came without one"
+                self.start_polling(folder, PolledFolder(text, inf))
+                self.untrusted.add(name)
+            is_proven = bool(new_hinted) or name in self.with_lost_events
+            self.proven = self.proven | {name} if is_proven else self.proven - {name}
+        self.with_lost_events.discard(name)
+        if is_decided:
+            self.last_totals[name] = hinted, missed
 
     # --- telling ----------------------------------------------------------------------------
 
-    def poll(self, folder: HotFolder, polled: Polled, *, level: int = logging.WARNING) -> None:
+    def start_polling(
+        self, folder: HotFolder, polled: PolledFolder, *, level: int = logging.WARNING
+    ) -> None:
         """Begin to look often, and say so once."""
         if folder.name not in self.polled:
             text = "folder %s (%s) is polled every %g s: %s"
@@ -233,20 +239,20 @@ class WatchHealth:
             fields = {"HOT_FOLDER": folder.name, "ERROR": polled.reason}
             logger.log(level, text, folder.name, place, POLL_S, polled.reason, extra=fields)
         self.polled[folder.name] = polled
-        self.unheeded.discard(folder.name)
+        self.untrusted.discard(folder.name)
 
-    def trust(self, name: str) -> None:
+    def trust_events(self, name: str) -> None:
         """Rely on events from now on, and say so if that is news."""
-        self.unheeded.discard(name)
+        self.untrusted.discard(name)
         if self.polled.pop(name, None) is not None:
             logger.warning("folder %s is watched again: events arrive", name)
 
 
-def silence_of(folder: HotFolder) -> str:
+def why_polled(folder: HotFolder) -> str:
     """Why events of this folder are not even tried; empty if they are."""
     if folder.watch == "polling":
         return "set so (folders[].watch)"
     kind = scan.file_system(folder.path, mounts.read())
-    if folder.watch == "auto" and scan.is_silent(kind):
+    if folder.watch == "auto" and scan.is_remote(kind):
         return f"{kind} tells nothing of what other machines write"
     return ""

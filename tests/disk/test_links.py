@@ -119,7 +119,7 @@ def test_folder_swapped_while_its_picture_settles(tmp_path: Path, theirs: Path) 
     kit.drop("sub/a.jpg", SECRET.encode())
     kit.service.tick(0)
     settle = kit.service.parts.intake.settle
-    settle.look = lambda path: settle.entries[path].identity
+    settle.read_identity = lambda path: settle.files[path].identity
     (kit.hot / "sub").rename(tmp_path / "away")
     (kit.hot / "sub").symlink_to(theirs / "2019")
     kit.pass_time(5)

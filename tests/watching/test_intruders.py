@@ -206,8 +206,8 @@ def test_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path, opened: list[Pa
     (theirs / "a.jpg").write_bytes(SECRET)
     kit.drop("sub/a.jpg")
     kit.service.tick(0)
-    kit.service.parts.intake.settle.look = lambda path: (
-        kit.service.parts.intake.settle.entries[path].identity
+    kit.service.parts.intake.settle.read_identity = lambda path: (
+        kit.service.parts.intake.settle.files[path].identity
     )
     (kit.hot / "sub").rename(tmp_path / "away")
     (kit.hot / "sub").symlink_to(theirs)

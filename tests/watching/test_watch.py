@@ -16,7 +16,7 @@ from watchdog.events import (
 
 from daemon.jobs import Hint, HotFolder
 from daemon.messages import Message, Seen
-from daemon.watching.watch import Handler, OverflowListener, Watcher
+from daemon.watching.watch import EventHandler, OverflowListener, Watcher
 from tests.samples import make_folder
 
 
@@ -36,7 +36,7 @@ from tests.samples import make_folder
 def test_event_becomes_a_hint(event: FileSystemEvent, expected: Seen | None) -> None:
     """What was renamed counts under its new name; what has left the folder, not at all."""
     told: list[Message] = []
-    Handler("hot", told.append).dispatch(event)
+    EventHandler("hot", told.append).dispatch(event)
 
     assert told == ([] if expected is None else [expected])
 
@@ -61,22 +61,22 @@ def watcher() -> Iterator[Watcher]:
 
 def test_folders_that_have_a_watch(folder: HotFolder, watcher: Watcher) -> None:
     """The library's private names still tell them: none is missing once the folder is watched."""
-    before = watcher.missing(folder)
+    before = watcher.unwatched_folders(folder)
     watcher.add(folder)
 
     assert before == {folder.path, folder.path / "a", folder.path / "a/b"}
-    assert watcher.missing(folder) == set()
-    assert not watcher.is_deaf(folder)
+    assert watcher.unwatched_folders(folder) == set()
+    assert not watcher.is_broken(folder)
 
 
 def test_folder_that_is_watched_no_more(folder: HotFolder, watcher: Watcher) -> None:
     """It may be watched again."""
     watcher.add(folder)
     watcher.remove(folder)
-    deaf = watcher.is_deaf(folder)
+    deaf = watcher.is_broken(folder)
     watcher.add(folder)
 
-    assert (deaf, watcher.is_deaf(folder)) == (True, False)
+    assert (deaf, watcher.is_broken(folder)) == (True, False)
 
 
 def test_complaint_of_a_stopping_thread_is_no_loss() -> None:

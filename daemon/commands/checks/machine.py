@@ -32,14 +32,14 @@ TIMEOUT_S = 10.0
 
 def inotify(scene: Scene) -> Iterator[Finding]:
     """Are there enough watches and instances for this user?"""
-    use = inotify_limits.in_use(scene.person.uid)
+    use = inotify_limits.usage_of(scene.person.uid)
     needed = watches(scene)
     yield of_limit(
         "inotify watches",
         inotify_limits.WATCHES,
         use.watches,
         needed,
-        inotify_limits.ENOUGH_WATCHES,
+        inotify_limits.RECOMMENDED_WATCHES,
         use,
     )
     more = int(scene.pid is None and needed > 0)
@@ -48,7 +48,7 @@ def inotify(scene: Scene) -> Iterator[Finding]:
         inotify_limits.INSTANCES,
         use.instances,
         more,
-        inotify_limits.ENOUGH_INSTANCES,
+        inotify_limits.RECOMMENDED_INSTANCES,
         use,
     )
     queued = inotify_limits.read(inotify_limits.QUEUED_EVENTS)
@@ -66,23 +66,28 @@ def watches(scene: Scene) -> int:
     wanted = 0
     for folder in scene.folders:
         is_served = scene.pid is not None and folder.name not in scene.report.get("polled", {})
-        if folder.path.is_dir() and not is_served and not watch_health.silence_of(folder):
+        if folder.path.is_dir() and not is_served and not watch_health.why_polled(folder):
             found = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
             wanted += 1 + sum(1 for _ in found)  # one for the canary
     return wanted
 
 
 def of_limit(  # one check, with all that it compares
-    check: str, names: tuple[str, ...], used: int, needed: int, enough: int, use: inotify_limits.Use
+    check: str,
+    names: tuple[str, ...],
+    used: int,
+    needed: int,
+    enough: int,
+    use: inotify_limits.Usage,
 ) -> Finding:
     """One limit against what is used and what is wanted on top."""
-    allowed = inotify_limits.allowed(names)
+    allowed = inotify_limits.effective_limit(names)
     if allowed == inotify_limits.UNKNOWN:
         return skipped(check, "the kernel does not tell its limit")
     more = f", {needed} more needed" if needed else ""
     least = "at least " if use.is_partial else ""
     text = f"{least}{used} of {allowed} are used{more}"
-    name, number = inotify_limits.setting(names, needed=needed, enough=enough)
+    name, number = inotify_limits.setting(names, needed=needed, recommended=enough)
     if used + needed > allowed:
         return warned(check, f"{text}: folders are polled", persisted(name, number))
     if used + needed > NEARLY * allowed:

@@ -31,10 +31,10 @@ def of_hot_folder(folder: HotFolder, table: str) -> Finding:
     """Whether events arrive, and whether a rename reaches the output."""
     check = f"file system of {folder.name}"
     kind = scan.file_system(folder.path, table)
-    if scan.is_silent(kind) and folder.watch == "inotify":
+    if scan.is_remote(kind) and folder.watch == "inotify":
         text = f"{folder.path} is on {kind}, which tells nothing of what other machines write"
         return warned(check, text, f"in the configuration, at folder {folder.name}: watch: auto")
-    how = f"polled, {why}" if (why := watch_health.silence_of(folder)) else "watched"
+    how = f"polled, {why}" if (why := watch_health.why_polled(folder)) else "watched"
     here, there = nearest(folder.path), nearest(folder.output_root)
     if folder.originals == "archive" and here.stat().st_dev != there.stat().st_dev:
         text = (
@@ -59,7 +59,7 @@ def of_store(what: str, path: Path, table: str, key: str) -> Finding:
 def of_state(path: Path, table: str) -> Finding:
     """The ledger needs locks and shared memory that work."""
     kind = scan.file_system(nearest(path), table)
-    if scan.is_silent(kind):
+    if scan.is_remote(kind):
         text = f"{path} is on {kind}: SQLite's write-ahead log does not work there"
         return failed(
             "file system of state", text, "in the configuration: state_dir: /var/lib/cvunetd"
