@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.jobs import Hint, Outcome
-from daemon.notices import Told
+from daemon.notices import Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +44,4 @@ class Reload:
     """Message: a signal asks us to read the configuration again."""
 
 
-Message = Seen | Ended | Stop | Reload | WatchTrouble | Told
+Message = Seen | Ended | Stop | Reload | WatchTrouble | Answered

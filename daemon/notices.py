@@ -75,20 +75,20 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class PermanentFailure:
     """Reply: to try again cannot help."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Troubled:
+class TemporaryFailure:
     """Reply: later, perhaps."""
 
     reason: str
-    after_s: float = 0.0
+    retry_after_s: float = 0.0
     """What the listener asked for."""
-    attempts_at_most: int | None = None
+    max_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,11 @@ class Interrupted:
     """Reply: the daemon ends, nobody is to blame."""
 
 
-Reply = Accepted | Refused | Troubled | Interrupted
+Reply = Accepted | PermanentFailure | TemporaryFailure | Interrupted
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Answered:
     """Message: a hook has answered."""
 
     hook: str
@@ -108,7 +108,7 @@ class Told:
     reply: Reply
 
 
-Put = Callable[[Told], object]
+Put = Callable[[Answered], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Sender(Protocol):
     def send(self, notice: Notice) -> Reply:
         """Tell, and wait for the answer; never raises for what a listener does."""
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Nothing follows for now: let go of what was held open."""
 
     def abort(self) -> None:

@@ -18,7 +18,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
     predictors.check_weights(weights)
     predictors.check_colours(config.postprocess.needed_colours)
     finishing.check_backgrounds(folders.backgrounds(config, base))
-    hooks = HookLoader(base, os.environ, is_trial=True).subscriptions(config.hooks).hooks
+    hooks = HookLoader(base, os.environ, is_check=True).subscriptions(config.hooks).hooks
     yield from (f"{folder.name}: {folder.path} -> {folder.output_root}" for folder in found)
     yield f"weights: {weights}"
     yield from (f"hook: {printable(hook.key)}" for hook in hooks)

@@ -13,15 +13,15 @@ class Channel:
 
     hook: Hook
     sending_thread: SendingThread
-    predecessor: SendingThread | None = None
+    old_thread: SendingThread | None = None
     """That of the hook as it was before a reload; it ends what it has begun."""
     in_flight: dict[int, Notice] = field(default_factory=dict)
     """Notices that the courier has."""
     delayed: dict[int, float] = field(default_factory=dict)
     """When a notice that met trouble may be tried again, monotonic."""
-    streak: int = 0
+    failures_in_a_row: int = 0
     """Failures since a hook last answered well."""
-    rest_until: float = 0.0
+    pause_until: float = 0.0
     waiting: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     last_error: str = ""
@@ -30,7 +30,7 @@ class Channel:
     @property
     def is_busy(self) -> bool:
         """Something is being told, or the answer is on its way."""
-        return bool(self.in_flight) or self.predecessor is not None
+        return bool(self.in_flight) or self.old_thread is not None
 
     @property
     def state(self) -> HookState:

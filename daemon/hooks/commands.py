@@ -18,19 +18,19 @@ from daemon.notices import (
     Hook,
     Interrupted,
     Notice,
-    Refused,
+    PermanentFailure,
     Reply,
-    Troubled,
+    TemporaryFailure,
 )
 
 TEMPFAIL = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
 #: What hangs or is killed is a fault of this notice as likely as of the moment.
-ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 GRACE_S = 2.0  # from SIGTERM to SIGKILL
 POLL_S = 0.2  # how soon a stop of the daemon is noticed
 OUTPUT_BYTES = 4096
-LEFT_BYTES = 1024 * 1024  # of what still stands in the pipe when the program has ended
-TOLD = 300  # letters of the output
+REST_BYTES = 1024 * 1024  # of what still stands in the pipe when the program has ended
+OUTPUT_LETTERS = 300  # letters of the output
 
 
 class CommandSender:
@@ -63,56 +63,60 @@ class CommandSender:
                 start_new_session=True,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            return Troubled(f"{printable(self.argv[0])} cannot be started: {describe(error)}")
+            return TemporaryFailure(
+                f"{printable(self.argv[0])} cannot be started: {describe(error)}"
+            )
         with process:
             try:
                 handle = os.pidfd_open(process.pid)
             except OSError as error:  # no more files may be open
                 signal_group(process, signal.SIGKILL)
-                return Troubled(f"{printable(self.argv[0])} cannot be followed: {describe(error)}")
+                return TemporaryFailure(
+                    f"{printable(self.argv[0])} cannot be followed: {describe(error)}"
+                )
             payload = notice.payload.encode("utf-8", "backslashreplace")
-            with Conversation(process, handle, payload) as talk:
-                is_ended = self.attend(talk)
+            with Conversation(process, handle, payload) as conversation:
+                is_ended = self.wait_until_end(conversation)
                 # Before the process is waited for: until then nobody else can get its number.
                 signal_group(process, signal.SIGKILL)
                 status = process.wait()
-                talk.read_rest()
-        return self.judge(status, is_ended=is_ended, output=talk.text)
+                conversation.read_rest()
+        return self.reply_for(status, is_ended=is_ended, output=conversation.text)
 
-    def attend(self, talk: "Conversation") -> bool:
+    def wait_until_end(self, conversation: "Conversation") -> bool:
         """Talk until the end; False where it did not end by itself."""
         deadline = self.monotonic() + self.timeout_s
-        while not talk.has_ended:
+        while not conversation.has_ended:
             left_s = deadline - self.monotonic()
             if left_s <= 0 or self.stopping.is_set():
-                self.terminate(talk)
+                self.terminate(conversation)
                 return False
-            talk.turn(min(left_s, POLL_S))
+            conversation.poll(min(left_s, POLL_S))
         return True
 
-    def terminate(self, talk: "Conversation") -> None:
+    def terminate(self, conversation: "Conversation") -> None:
         """Ask it to end, and give it a moment."""
-        signal_group(talk.process, signal.SIGTERM)
+        signal_group(conversation.process, signal.SIGTERM)
         deadline = self.monotonic() + GRACE_S
-        while not talk.has_ended and (left_s := deadline - self.monotonic()) > 0:
-            talk.turn(left_s)
+        while not conversation.has_ended and (left_s := deadline - self.monotonic()) > 0:
+            conversation.poll(left_s)
 
-    def judge(self, status: int, *, is_ended: bool, output: str) -> Reply:
+    def reply_for(self, status: int, *, is_ended: bool, output: str) -> Reply:
         """What its end means."""
-        said = f": {output}" if output else ""
+        text = f": {output}" if output else ""
         if not is_ended and self.stopping.is_set():
             return Interrupted()
         if not is_ended:
-            reason = f"not through after {self.timeout_s:g} s, ended{said}"
-            return Troubled(reason, attempts_at_most=ATTEMPTS)
+            reason = f"not through after {self.timeout_s:g} s, ended{text}"
+            return TemporaryFailure(reason, max_attempts=MAX_ATTEMPTS)
         if status < 0:
             name = signal.strsignal(-status) or f"signal {-status}"
-            return Troubled(f"ended by a signal ({name}){said}", attempts_at_most=ATTEMPTS)
+            return TemporaryFailure(f"ended by a signal ({name}){text}", max_attempts=MAX_ATTEMPTS)
         if status == TEMPFAIL:
-            return Troubled(f"exit status {TEMPFAIL}, try again later{said}")
-        return Accepted() if status == 0 else Refused(f"exit status {status}{said}")
+            return TemporaryFailure(f"exit status {TEMPFAIL}, try again later{text}")
+        return Accepted() if status == 0 else PermanentFailure(f"exit status {status}{text}")
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Nothing is held open."""
 
     def abort(self) -> None:
@@ -163,9 +167,9 @@ class Conversation:
     def text(self) -> str:
         """The end of what it has said, for a log."""
         text = bytes(self.output).decode("utf-8", "backslashreplace")
-        return printable(" ".join(text.split()))[-TOLD:]
+        return printable(" ".join(text.split()))[-OUTPUT_LETTERS:]
 
-    def turn(self, wait_s: float) -> None:
+    def poll(self, wait_s: float) -> None:
         """Wait for something to happen, and do what is possible."""
         for key, _ in self.selector.select(wait_s):
             key.data()
@@ -198,7 +202,7 @@ class Conversation:
 
     def read_rest(self) -> None:
         """What it said last. Who left its group may still write: no waiting for its end."""
-        left = LEFT_BYTES
+        left = REST_BYTES
         while left > 0 and (count := self.read()):
             left -= count
 

@@ -24,12 +24,12 @@ class HookLoader:
     """Knows where paths start, and the environment that programs and credentials come from."""
 
     def __init__(
-        self, base: Path, environment: Mapping[str, str], *, is_trial: bool = False
+        self, base: Path, environment: Mapping[str, str], *, is_check: bool = False
     ) -> None:
-        """``is_trial``: only a check, outside of systemd too, where there are no credentials."""
+        """``is_check``: only a check, outside of systemd too, where there are no credentials."""
         self.base = base
         self.environment = environment
-        self.is_trial = is_trial
+        self.is_check = is_check
 
     def subscriptions(self, hooks: Hooks) -> Subscriptions:
         """All hooks; `InstallError` has a line for each fault."""
@@ -91,7 +91,7 @@ class HookLoader:
         """What requests are signed with."""
         if entry.secret_file is not None:
             return read_key(resolve(self.base, entry.secret_file))
-        if entry.secret is None or self.is_trial:
+        if entry.secret is None or self.is_check:
             return None
         return read_key(credential(entry.secret, self.environment))
 

@@ -37,7 +37,7 @@ class Outbox:
         """A picture is done or has failed; its row says so already."""
         if not self.subscriptions.hooks:
             return
-        with harmless(f"the end of job {job_id}"):
+        with logging_faults(f"the end of job {job_id}"):
             ending = self.records.ending(job_id)
             content = payload.of_job(ending, self.records.drop_of(ending.job))
             self.add(content, ending.ended_at)
@@ -46,7 +46,7 @@ class Outbox:
         """No more pictures come into an output folder."""
         if not self.listeners("drop_closed"):
             return
-        with harmless(f"the end of drop {drop.id}"):
+        with logging_faults(f"the end of drop {drop.id}"):
             counts = self.records.counts_of(drop)
             self.add(payload.of_drop(drop, counts, closed_at=now), now)
 
@@ -90,7 +90,7 @@ class Outbox:
             for row in rows
         ]
 
-    def settle(self, *, closed: Iterable[int], tried: Iterable[int]) -> None:
+    def record_answers(self, *, closed: Iterable[int], tried: Iterable[int]) -> None:
         """Forget notices that were answered for good; count the attempts of others."""
         self.is_changed = True
         with self.ledger.transaction() as db:
@@ -121,7 +121,7 @@ def as_json(content: Json) -> str:
 
 
 @contextmanager
-def harmless(what: str) -> Iterator[None]:
+def logging_faults(what: str) -> Iterator[None]:
     """A fault of ours in what hooks are told must not keep a picture from being finished."""
     try:
         yield

@@ -20,7 +20,7 @@ def of_job(ending: Ending, drop: Drop) -> Json:
     """A picture is done, or has failed for good. Paths are absolute."""
     job = ending.job
     event = "done" if job.state is State.DONE else "failed"
-    content = head(event, job.folder, job.id, ending.ended_at) | {
+    content = common_fields(event, job.folder, job.id, ending.ended_at) | {
         "job": job.id,
         "source": as_text(job.relative),
         "drop": as_text(drop.path),
@@ -29,7 +29,7 @@ def of_job(ending: Ending, drop: Drop) -> Json:
         "added_at": utc(job.added_at),
     }
     if job.state is not State.DONE:
-        return content | {"reason": job.reason, "original": text_of(remains(job))}
+        return content | {"reason": job.reason, "original": text_of(rejected_original(job))}
     known: Json = {"seconds": {}, "warnings": []}  # of a result that an older version has made
     return content | {
         "result": text_of(job.target),
@@ -43,7 +43,7 @@ def of_job(ending: Ending, drop: Drop) -> Json:
 def of_drop(drop: Drop, counts: dict[str, int], *, closed_at: float) -> Json:
     """No more pictures come into an output folder. ``counts``: its ended jobs by state."""
     manifest = drop.path / store.MANIFEST
-    return head("drop_closed", drop.folder, str(drop.id), closed_at) | {
+    return common_fields("drop_closed", drop.folder, str(drop.id), closed_at) | {
         "drop": as_text(drop.path),
         "manifest": as_text(manifest) if files.exists(manifest) else None,
         "opened_at": utc(drop.opened_at),
@@ -52,7 +52,7 @@ def of_drop(drop: Drop, counts: dict[str, int], *, closed_at: float) -> Json:
     }
 
 
-def head(event: str, folder: str, subject: str, moment: float) -> Json:
+def common_fields(event: str, folder: str, subject: str, moment: float) -> Json:
     """What all events tell. A job may fail twice under one id: the moment tells the two apart."""
     return {
         "version": VERSION,
@@ -64,7 +64,7 @@ def head(event: str, folder: str, subject: str, moment: float) -> Json:
     }
 
 
-def remains(job: Job) -> Path | None:
+def rejected_original(job: Job) -> Path | None:
     """Where a rejected original lies: in quarantine, or where it was dropped."""
     return origin(job) if job.is_kept else job.quarantine
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from daemon.errors import describe
-from daemon.notices import Hook, Notice, Put, Reply, Sender, Told, Troubled
+from daemon.notices import Answered, Hook, Notice, Put, Reply, Sender, TemporaryFailure
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class SendingThread:
         """Not all answers have been given."""
         return self.thread is not None and self.thread.is_alive()
 
-    def go(self, notices: Sequence[Notice]) -> None:
+    def start(self, notices: Sequence[Notice]) -> None:
         """Begin; the last answer is the first trouble, or that to the last notice."""
         self.thread = threading.Thread(
             target=self.run, args=(notices,), name=f"hook {self.hook.key}", daemon=True
@@ -35,28 +35,30 @@ class SendingThread:
             self.thread.start()
         except RuntimeError as error:  # no more threads: it will pass
             self.thread = None
-            self.put(Told(self.hook.key, notices[0].id, Troubled(describe(error))))
+            self.put(Answered(self.hook.key, notices[0].id, TemporaryFailure(describe(error))))
 
     def run(self, notices: Sequence[Notice]) -> None:
         """The thread."""
         for notice in notices:
-            reply = self.tell(notice)
-            is_last = notice is notices[-1] or isinstance(reply, Troubled) or self.is_stopped
+            reply = self.send(notice)
+            is_last = (
+                notice is notices[-1] or isinstance(reply, TemporaryFailure) or self.is_stopped
+            )
             if is_last:
-                self.sender.rest()  # before the answer, which may bring the next thread
-            self.put(Told(self.hook.key, notice.id, reply))
+                self.sender.release()  # before the answer, which may bring the next thread
+            self.put(Answered(self.hook.key, notice.id, reply))
             if is_last:
                 return
 
-    def tell(self, notice: Notice) -> Reply:
+    def send(self, notice: Notice) -> Reply:
         """Send; a fault of ours must not end the thread in silence."""
         try:
             return self.sender.send(notice)
         except Exception as error:
             logger.exception("this should not have happened", extra={"HOOK": self.hook.key})
-            return Troubled(f"unforeseen: {describe(error)}")
+            return TemporaryFailure(f"unforeseen: {describe(error)}")
 
-    def retire(self) -> None:
+    def stop_after_current(self) -> None:
         """Begin nothing more; what is being told may end."""
         self.is_stopped = True
 

@@ -11,10 +11,10 @@ from datetime import datetime
 from daemon import event_ids
 from daemon.errors import printable
 from daemon.hooks.delivery import DRAIN_S as DRAIN_HOOKS_S
-from daemon.hooks.delivery import PATIENT_DRAIN_S
+from daemon.hooks.delivery import ONCE_DRAIN_S
 from daemon.jobs import Hint, HotFolder, Outcome
 from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
-from daemon.notices import Told
+from daemon.notices import Answered
 from daemon.reporting.report import Snapshot
 from daemon.service.parts import Parts
 from daemon.service.snapshot_maker import SnapshotMaker
@@ -148,8 +148,8 @@ class Service:
                 self.parts.intake.see(message, monotonic=monotonic, now=now)
             case Ended(job_id, outcome):
                 self.ended.append((job_id, outcome))
-            case Told():
-                self.parts.hook_delivery.hear(message)
+            case Answered():
+                self.parts.hook_delivery.note_reply(message)
             case Stop():
                 logger.info("signal %s: stopping", message.signal)
                 self.stop = message
@@ -204,7 +204,7 @@ class Service:
         if not self.parts.ledger_outage.is_on:
             with self.parts.ledger_outage.guarding():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
-                self.parts.hook_delivery.turn(monotonic=monotonic, now=now)
+                self.parts.hook_delivery.run_once(monotonic=monotonic, now=now)
 
     def check_liveness(self) -> None:
         """A sign of life for systemd, if it is time for one and everything gets on."""
@@ -252,7 +252,7 @@ class Service:
             if self.parts.ledger_outage.is_on:
                 self.parts.ledger_outage.end(now=now)
             self.parts.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
-        limit_s = DRAIN_HOOKS_S if self.stop is not None else PATIENT_DRAIN_S
+        limit_s = DRAIN_HOOKS_S if self.stop is not None else ONCE_DRAIN_S
         self.parts.hook_delivery.drain(self.receive, clocks=self.clocks, limit_s=limit_s)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         text = "stopped; %s pictures wait for the next start"

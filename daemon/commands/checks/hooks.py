@@ -38,7 +38,7 @@ def of_entry(scene: Scene, place: str, event: str, entry: HookEntry) -> Iterator
     edit = f"${{EDITOR:-vi}} {shlex.quote(str(scene.config_path))}"
     base = scene.config_path.resolve().parent
     try:
-        hook = HookLoader(base, os.environ, is_trial=True).hook(event, entry)
+        hook = HookLoader(base, os.environ, is_check=True).hook(event, entry)
     except InstallError as error:
         yield failed("hooks", f"{place}: {error}", mending(entry) or edit)
         return
