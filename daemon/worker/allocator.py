@@ -11,11 +11,11 @@ logger = logging.getLogger(__name__)
 # Numbers of mallopt(3), from glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 #: Blocks up to this size are kept when they are freed: the most that glibc takes.
-KEPT_BYTES = 32 * 1024 * 1024
+MMAP_THRESHOLD_BYTES = 32 * 1024 * 1024
 #: So much may lie free at the end of the heap.
-SPARE_BYTES = 128 * 1024 * 1024
+TRIM_THRESHOLD_BYTES = 128 * 1024 * 1024
 #: Heaps. More threads than heaps share them; each heap keeps blocks of its own.
-HEAPS = 4
+MAX_ARENAS = 4
 #: Fields of `struct mallinfo2`, from glibc's malloc.h.
 MALLINFO2 = (
     "arena",
@@ -33,7 +33,7 @@ STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def keep_blocks() -> bool:
+def configure_allocator() -> bool:
     """Keep what pictures leave free for the next ones; False where the C library is not glibc.
 
     As it comes, glibc gives every block of a picture back to the system and takes it again, page by
@@ -44,14 +44,14 @@ def keep_blocks() -> bool:
         logger.debug("the C library is not glibc: its allocator stays as it is")
         return False
     settings = (
-        (M_MMAP_THRESHOLD, KEPT_BYTES),
-        (M_TRIM_THRESHOLD, SPARE_BYTES),
-        (M_ARENA_MAX, HEAPS),
+        (M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES),
+        (M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES),
+        (M_ARENA_MAX, MAX_ARENAS),
     )
     return all(library.mallopt(setting, value) == 1 for setting, value in settings)
 
 
-class Blocks(ctypes.Structure):
+class HeapUsage(ctypes.Structure):
     """`struct mallinfo2`: of all heaps together, most of it in bytes."""
 
     hblkhd: int
@@ -72,37 +72,37 @@ class FreeMemory:
     def __init__(self) -> None:
         """What is held now, freshly given back, counts as nothing."""
         library = ctypes.CDLL(None)
-        self.is_known = hasattr(library, "mallinfo2") and STATM.exists()  # glibc 2.33
+        self.is_supported = hasattr(library, "mallinfo2") and STATM.exists()  # glibc 2.33
         self.lock = threading.Lock()
-        self.floor = 0
-        if self.is_known:
-            library.mallinfo2.restype = Blocks
+        self.baseline_bytes = 0
+        if self.is_supported:
+            library.mallinfo2.restype = HeapUsage
             self.library = library
-            self.give_back()
+            self.trim()
 
-    def bound(self, free_bytes: int) -> bool:
+    def trim_above(self, free_bytes: int) -> bool:
         """Give all of it back if more than ``free_bytes`` lies free; True if that was so.
 
         Never where the C library cannot tell. Any thread; ten milliseconds for half a gigabyte.
         """
-        if not self.is_known:
+        if not self.is_supported:
             return False
         try:
             with self.lock:
-                if self.held() - self.floor <= free_bytes:
+                if self.held_bytes() - self.baseline_bytes <= free_bytes:
                     return False
-                self.give_back()
+                self.trim()
                 return True
         except OSError as error:  # out of files, say; the next picture asks again
             logger.warning("what lies free in memory cannot be told: %s", error)
             return False
 
-    def give_back(self) -> None:
+    def trim(self) -> None:
         """All pages that lie free. What is held even then is no block of a picture: the least."""
         self.library.malloc_trim(0)
-        self.floor = self.held()
+        self.baseline_bytes = self.held_bytes()
 
-    def held(self) -> int:
+    def held_bytes(self) -> int:
         """Bytes in RAM that are ours alone and not in use by C; Python's own heap counts, too.
 
         The library's own count of what is free would not do: it includes what was given back.

@@ -8,30 +8,30 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 #: After so many full batches a device that ran out of memory is asked for more again.
-CALM_BATCHES = 50
+RAISE_AFTER_BATCHES = 50
 
 
-class Allowance:
+class BatchLimit:
     """How large a batch may be: less after a want of memory, and slowly more again."""
 
-    def __init__(self, most: int) -> None:
-        """``most`` pictures, which is also the start."""
-        self.most = most
-        self.size = most
-        self.calm = 0
+    def __init__(self, maximum: int) -> None:
+        """``maximum`` pictures, which is also the start."""
+        self.maximum = maximum
+        self.size = maximum
+        self.full_batches = 0
 
     def lower(self, failed: int) -> None:
         """So many were too many."""
         self.size = min(self.size, max(1, failed // 2))
-        self.calm = 0
+        self.full_batches = 0
 
-    def passed(self, pictures: int) -> None:
+    def note_success(self, pictures: int) -> None:
         """So many went well."""
-        if pictures < self.size or self.size == self.most:
+        if pictures < self.size or self.size == self.maximum:
             return
-        self.calm += 1
-        if self.calm >= CALM_BATCHES:
-            self.size, self.calm = min(self.most, 2 * self.size), 0
+        self.full_batches += 1
+        if self.full_batches >= RAISE_AFTER_BATCHES:
+            self.size, self.full_batches = min(self.maximum, 2 * self.size), 0
 
 
 class Batcher(Generic[Item]):
@@ -50,18 +50,18 @@ class Batcher(Generic[Item]):
         """One more."""
         self.ready.put(item)
 
-    def end(self) -> None:
+    def end_one_thread(self) -> None:
         """One thread is to end, behind all that is there."""
         self.ready.put(None)
 
-    def take(self, most: int) -> list[Item]:
+    def take(self, limit: int) -> list[Item]:
         """Wait for a batch: what is there, and what comes soon. Empty for a thread that ends."""
         first = self.ready.get()
         if first is None:
             return []
         batch = [first]
         deadline = time.monotonic() + self.max_wait_s
-        while len(batch) < most:
+        while len(batch) < limit:
             wait_s = max(deadline - time.monotonic(), 0.0) if self.is_more_coming() else 0.0
             try:
                 item = self.ready.get(timeout=wait_s) if wait_s else self.ready.get_nowait()
@@ -74,6 +74,6 @@ class Batcher(Generic[Item]):
         return batch
 
 
-def warm_sizes(most: int) -> list[int]:
+def warm_sizes(maximum: int) -> list[int]:
     """Batches that a device should have seen before the first picture: 1, 2, 4 … and the most."""
-    return sorted({most, *(1 << power for power in range(most.bit_length()))})
+    return sorted({maximum, *(1 << power for power in range(maximum.bit_length()))})

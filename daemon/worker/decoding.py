@@ -7,7 +7,7 @@ from typing import BinaryIO
 from cvunet.pictures import encoding, reading
 from daemon.disk.checksums import hashed
 from daemon.jobs import Identity, Task
-from daemon.worker.predictors import translated
+from daemon.worker.predictors import translated_errors
 
 #: Bytes that a picture takes on its way at most, for each pixel and for each byte of a decoded
 #: pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16 (finishing).
@@ -24,22 +24,22 @@ class FileFacts:
     """Bytes of memory that it will take until its result is written."""
 
 
-def look(stream: BinaryIO, task: Task) -> FileFacts:
+def inspect(stream: BinaryIO, task: Task) -> FileFacts:
     """Read the head. `PictureError` if it is no picture, or too large."""
     identity = Identity.of(os.fstat(stream.fileno()))
     assert identity is not None  # a regular file: nothing else is opened
-    with translated():
+    with translated_errors():
         outline = reading.outline(stream, max_pixels=task.max_pixels)
     pixels = outline.width * outline.height
-    finishing = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
-    each = max(finishing, outline.decoding_bytes_per_pixel)
+    finishing_bytes = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
+    per_pixel = max(finishing_bytes, outline.decoding_bytes_per_pixel)
     canvas = task.rendering.framing.canvas_pixels
-    return FileFacts(identity, pixels, each * max(pixels, canvas))
+    return FileFacts(identity, pixels, per_pixel * max(pixels, canvas))
 
 
 def decode(stream: BinaryIO, task: Task) -> tuple[reading.Picture, str]:
     """The picture, and the SHA-256 of the file. `PictureError` if it is damaged."""
-    with translated():
+    with translated_errors():
         source, sha256 = hashed(stream)
         picture = reading.read(
             source,

@@ -26,10 +26,10 @@ Alpha = NDArray[np.float32]
 
 BACKGROUND_PIXELS = 100_000_000
 #: Of the library's `Finish`, what is not simply the rendering's: it comes after the framing.
-LATER = frozenset({"background", "content"})
+NOT_SHARED = frozenset({"background", "content"})
 
 
-class Backdrops:
+class Backgrounds:
     """Pictures that results are put on, decoded once."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
@@ -37,7 +37,7 @@ class Backdrops:
         self.pictures: dict[Path, NDArray[np.uint8]] = {}
         self.digests: dict[Path, str] = {}
         for file in sorted(set(files)):
-            self.pictures[file], self.digests[file] = read_backdrop(file)
+            self.pictures[file], self.digests[file] = read_background(file)
 
     def fit(self, file: Path, pixels: Pixels) -> NDArray[np.uint8]:
         """The picture HxWx3 in sRGB so that it covers a cut-out HxWx4."""
@@ -45,7 +45,7 @@ class Backdrops:
         return framing.cover(self.pictures[file], width=width, height=height)
 
 
-def read_backdrop(file: Path) -> tuple[NDArray[np.uint8], str]:
+def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:
     """HxWx3 in sRGB, and the file's SHA-256."""
     try:
         with open_regular(file) as stream:
@@ -66,13 +66,13 @@ class Finishing:
     """SHA-256 of the weights file."""
     model: dict[str, object] = field(default_factory=dict)
     """How the network is run, as far as pixels depend on it."""
-    backdrops: Backdrops = field(default_factory=Backdrops)
+    backgrounds: Backgrounds = field(default_factory=Backgrounds)
 
     def settings(self, rendering: Rendering) -> str:
         """SHA-256 of all settings that the pixels depend on: equal ones give equal pixels."""
         settings = asdict(rendering) | {"model": self.model}
         if isinstance(rendering.background, Path):  # the picture counts, not where it lies
-            settings["background"] = self.backdrops.digests[rendering.background]
+            settings["background"] = self.backgrounds.digests[rendering.background]
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -85,31 +85,31 @@ class Finishing:
         prepared: NDArray[np.uint8] | None = None,
     ) -> tuple[Pixels, Pixels | None]:
         """The result, and the mask beside it where both are wanted; as `matting.finish`."""
-        shaped = framing.Framing(**asdict(rendering.framing))
+        shape = framing.Framing(**asdict(rendering.framing))
         settings = finish_settings(rendering)
         pixels = framing.frame(
-            matting.finish(picture, alpha, settings=settings, prepared=prepared), shaped
+            matting.finish(picture, alpha, settings=settings, prepared=prepared), shape
         )
         if rendering.content == "alpha":
             return pixels, None
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None
         if rendering.background is None:
             return pixels, mask
-        behind = self.behind(rendering.background, pixels, picture.profile)
-        return foreground.flatten(pixels, behind), mask
+        background = self.background_for(rendering.background, pixels, picture.profile)
+        return foreground.flatten(pixels, background), mask
 
-    def behind(
+    def background_for(
         self, background: tuple[int, int, int] | Path, pixels: Pixels, profile: bytes | None
     ) -> tuple[int, int, int] | NDArray[np.uint8]:
         """A background in the colour space of the picture that is laid on it."""
         if isinstance(background, Path):
-            return profiles.from_srgb(self.backdrops.fit(background, pixels), profile)
+            return profiles.from_srgb(self.backgrounds.fit(background, pixels), profile)
         return profiles.colour_from_srgb(background, profile)
 
 
 def check_backgrounds(files: Iterable[Path]) -> None:
     """`InstallError` for a background that is no picture."""
-    Backdrops(files)
+    Backgrounds(files)
 
 
 def finish_settings(rendering: Rendering) -> matting.Finish:
@@ -117,12 +117,12 @@ def finish_settings(rendering: Rendering) -> matting.Finish:
     shared = {
         each.name: getattr(rendering, each.name)
         for each in fields(matting.Finish)
-        if each.name not in LATER
+        if each.name not in NOT_SHARED
     }
     return matting.Finish(**shared, content="alpha" if rendering.content == "alpha" else "cutout")
 
 
-def judge(alpha: Alpha) -> Confidence:
+def assess(alpha: Alpha) -> Confidence:
     """How far the network's own alpha can be trusted."""
     return Confidence(**asdict(confidence.judge(alpha)))
 

@@ -28,7 +28,7 @@ class Limits:
 
 
 #: Told how many bytes may lie free, used before and kept for the next pictures.
-BoundFree = Callable[[int], object]
+LimitFreeMemory = Callable[[int], object]
 #: What lies free may take this part of the limit. With 0.3 to 24 megapixels it is given back every
 #: 17 pictures or so then; each time the next ones take it again, page by page.
 FREE_SHARE = 1 / 8
@@ -36,36 +36,36 @@ FREE_SHARE = 1 / 8
 LARGE_SHARE = 1 / 2
 
 
-def unbounded(free_bytes: int) -> None:
+def no_limit(free_bytes: int) -> None:
     """For those who do not care what lies free."""
 
 
-class Budget:
+class MemoryBudget:
     """Pictures wait here, before they are decoded, until there is room for them."""
 
-    def __init__(self, limit: int, bound_free: BoundFree = unbounded) -> None:
+    def __init__(self, limit: int, limit_free: LimitFreeMemory = no_limit) -> None:
         """``limit`` in bytes. A picture larger than that is let in alone."""
         self.limit = limit
-        self.bound_free = bound_free
-        self.taken = 0
+        self.limit_free = limit_free
+        self.used = 0
         self.changed = threading.Condition()
 
-    def take(self, cost: int) -> int:
+    def acquire(self, cost: int) -> int:
         """Wait for room; the bytes to give back later."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.taken or self.taken + cost <= self.limit)
-            self.taken += cost
+            self.changed.wait_for(lambda: not self.used or self.used + cost <= self.limit)
+            self.used += cost
         if cost > self.limit * LARGE_SHARE:
-            self.bound_free(0)
+            self.limit_free(0)
         return cost
 
-    def give(self, cost: int) -> None:
+    def release(self, cost: int) -> None:
         """Make room, of pixels that are gone by now."""
         if cost:
             with self.changed:
-                self.taken -= cost
+                self.used -= cost
                 self.changed.notify_all()
-            self.bound_free(int(self.limit * FREE_SHARE))
+            self.limit_free(int(self.limit * FREE_SHARE))
 
 
 class Counter:
@@ -102,7 +102,7 @@ class Load:
         )
 
 
-class Pulse:
+class BusyClock:
     """Tells how long one thread has been in one piece of work, and how long that may be."""
 
     def __init__(self) -> None:
@@ -113,12 +113,12 @@ class Pulse:
         self.names: tuple[str, ...] = ()
         self.load = Load(threads=1)
 
-    def count(self, pictures: int, seconds: float) -> None:
+    def count_batch(self, pictures: int, seconds: float) -> None:
         """A batch has been answered; by the thread itself alone."""
         self.load += Load(busy_s=seconds, batches=1, pictures=pictures)
 
     @property
-    def subjects(self) -> str:
+    def label(self) -> str:
         """What the piece in work is about, to be set behind its name."""
         return f": {', '.join(self.names)}" if self.names else ""
 
@@ -143,7 +143,7 @@ class Pulse:
         return monotonic - began > max(allowed_s, patience_s)
 
 
-def stage_of(seconds: dict[str, float]) -> str:
+def current_stage(seconds: dict[str, float]) -> str:
     """The first stage that has not ended yet."""
     return next(stage for stage in chain(STAGES, ("",)) if stage not in seconds)
 

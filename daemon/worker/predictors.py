@@ -14,19 +14,19 @@ from cvunet.inference import matting
 from cvunet.inference.matting import Predictor
 from cvunet.matte import foreground
 from daemon.errors import DeviceError, InstallError, PictureError, describe
-from daemon.worker.batcher import Allowance, warm_sizes
-from daemon.worker.gauges import Load, Pulse
+from daemon.worker.batcher import BatchLimit, warm_sizes
+from daemon.worker.gauges import BusyClock, Load
 
 logger = logging.getLogger(__name__)
 
 #: So many in a row, each alone in its batch, and the device counts as dead.
-MOST_MISSES = 3
+MAX_FAILURES = 3
 #: Of the time that a picture takes on one core; the rest is decoding and finishing.
 NETWORK_SHARE = 0.3
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turn the library's errors into the daemon's at the border."""
     try:
         yield
@@ -72,9 +72,9 @@ class ModelThread:
     """A model thread's place: its predictor, how much that stands, how it gets on."""
 
     predictor: Predictor
-    allowance: Allowance
-    pulse: Pulse = field(default_factory=Pulse)
-    misses: int = 0
+    batch_limit: BatchLimit
+    busy_clock: BusyClock = field(default_factory=BusyClock)
+    failures: int = 0
     """Pictures that failed alone and for the device's sake, one after another."""
 
     @property
@@ -82,23 +82,23 @@ class ModelThread:
         """By name."""
         return str(self.predictor.device)
 
-    def passed(self, pictures: int) -> None:
+    def note_success(self, pictures: int) -> None:
         """So many were answered."""
-        self.misses = 0
-        self.allowance.passed(pictures)
+        self.failures = 0
+        self.batch_limit.note_success(pictures)
 
-    def judged(self, problem: Exception, pictures: int) -> Exception:
+    def explain_failure(self, problem: Exception, pictures: int) -> Exception:
         """What a batch's failure means; a device that fails again and again counts as dead.
 
         All pictures are of one size for the network: what one of them wants of a device the next
         wants, too, and neither is to blame.
         """
         if isinstance(problem, DeviceMemoryError):
-            self.allowance.lower(pictures)
+            self.batch_limit.lower(pictures)
         if pictures > 1 or not isinstance(problem, DeviceMemoryError | RuntimeError):
             return problem
-        self.misses += 1
-        if self.misses < MOST_MISSES:
+        self.failures += 1
+        if self.failures < MAX_FAILURES:
             return problem
         return DeviceError(f"{self.device} fails picture after picture ({describe(problem)})")
 
@@ -106,8 +106,10 @@ class ModelThread:
 def loads(model_threads: Sequence[ModelThread]) -> dict[str, Load]:
     """What each device has been asked, of all its threads."""
     found: dict[str, Load] = {}
-    for station in model_threads:
-        found[station.device] = found.get(station.device, Load()) + station.pulse.load
+    for model_thread in model_threads:
+        found[model_thread.device] = (
+            found.get(model_thread.device, Load()) + model_thread.busy_clock.load
+        )
     return found
 
 
@@ -119,43 +121,43 @@ def warm(model_threads: Sequence[ModelThread], on_step: Callable[[str], object])
     picture, or if the device has died.
     """
     warmed: list[Predictor] = []
-    for station in model_threads:
-        if station.predictor in warmed:
+    for model_thread in model_threads:
+        if model_thread.predictor in warmed:
             continue
-        warmed.append(station.predictor)
-        for size in reversed(warm_sizes(station.allowance.most)):
-            on_step(f"warming up {station.device} for batches of {size}")
-            warm_size(station, size)
+        warmed.append(model_thread.predictor)
+        for size in reversed(warm_sizes(model_thread.batch_limit.maximum)):
+            on_step(f"warming up {model_thread.device} for batches of {size}")
+            warm_size(model_thread, size)
 
 
-def warm_size(station: ModelThread, size: int) -> None:
+def warm_size(model_thread: ModelThread, size: int) -> None:
     """One of them."""
     try:
-        with translated(), station.pulse.busy(size):
-            station.predictor.warm([size])
+        with translated_errors(), model_thread.busy_clock.busy(size):
+            model_thread.predictor.warm([size])
     except DeviceMemoryError as error:
         problem = str(error)
     else:
         return
     if size == 1:
-        raise DeviceError(f"{station.device} has no memory for a single picture: {problem}")
-    station.allowance.lower(size)
+        raise DeviceError(f"{model_thread.device} has no memory for a single picture: {problem}")
+    model_thread.batch_limit.lower(size)
     logger.warning("batches of %s are too large for now: %s", size, problem)
 
 
 def check_weights(path: Path) -> None:
     """`InstallError` if the weights are missing, altered or of another network."""
-    with translated():
+    with translated_errors():
         weights.load(path)
 
 
 def found_devices(names: Sequence[str]) -> list[str]:
     """What devices are called here; `DeviceError` if one is not there."""
-    with translated():
+    with translated_errors():
         return [str(matting.choose_device(name)) for name in names]
 
 
 def check_colours(estimator: foreground.Estimator) -> None:
     """Load what the estimation of colours needs; `InstallError` if the extra is missing."""
-    with translated():
+    with translated_errors():
         foreground.prepare(estimator)

@@ -11,7 +11,7 @@ import pytest
 from daemon.reporting import notify
 from daemon.reporting.notify import Notifier
 from daemon.service.liveness import UNWATCHED_S, Liveness
-from daemon.worker.gauges import SLACK, Pulse, stage_of
+from daemon.worker.gauges import SLACK, BusyClock, current_stage
 from tests.service.service_kit import Kit
 
 WATCHDOG_S = 20.0
@@ -202,7 +202,7 @@ def test_protocol_of_a_reload(heard: list[str]):
 # --- how long a batch may take -----------------------------------------------------------------
 
 
-def busy_for_ever(pulse: Pulse, pictures: int) -> Iterator[None]:
+def busy_for_ever(pulse: BusyClock, pictures: int) -> Iterator[None]:
     """A thread in a batch, until it is let go."""
     begun, end = Event(), Event()
 
@@ -222,7 +222,7 @@ def busy_for_ever(pulse: Pulse, pictures: int) -> Iterator[None]:
 @pytest.mark.parametrize(("waited_s", "is_overdue"), [(7.9, False), (9.0, False), (81.0, True)])
 def test_long_batch_extends_its_time(waited_s: float, is_overdue: bool):
     """Eight pictures, of which one took two seconds at most, may take eighty."""
-    pulse = Pulse()
+    pulse = BusyClock()
     pulse.slowest_s = 2.0
     assert SLACK == 5.0
     working = busy_for_ever(pulse, 8)
@@ -235,7 +235,7 @@ def test_long_batch_extends_its_time(waited_s: float, is_overdue: bool):
 
 def test_idle_thread_is_never_overdue():
     """Nothing is in work."""
-    assert not Pulse().is_overdue(1e9, patience_s=1.0)
+    assert not BusyClock().is_overdue(1e9, patience_s=1.0)
 
 
 @pytest.mark.parametrize(
@@ -249,4 +249,4 @@ def test_idle_thread_is_never_overdue():
 )
 def test_stage_that_failed(seconds: dict[str, float], stage: str):
     """The first that has not ended."""
-    assert stage_of(seconds) == stage
+    assert current_stage(seconds) == stage

@@ -73,7 +73,7 @@ def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch):
     """musl has no mallopt."""
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
 
-    assert not allocator.keep_blocks()
+    assert not allocator.configure_allocator()
 
 
 @pytest.mark.skipif(not IS_KNOWN, reason="this C library cannot tell what is in use")
@@ -97,7 +97,7 @@ def test_c_libraries_that_cannot_tell_are_left_alone(monkeypatch: pytest.MonkeyP
     """musl, and glibc before 2.33, have no mallinfo2."""
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
 
-    assert not allocator.FreeMemory().bound(0)
+    assert not allocator.FreeMemory().trim_above(0)
 
 
 @pytest.mark.skipif(not IS_KNOWN, reason="this C library cannot tell what is in use")
@@ -108,5 +108,5 @@ def test_a_process_out_of_files_goes_on(
     free_memory = allocator.FreeMemory()
     monkeypatch.setattr(allocator, "STATM", tmp_path / "statm")
 
-    assert not free_memory.bound(0)
+    assert not free_memory.trim_above(0)
     assert "cannot be told" in caplog.text
