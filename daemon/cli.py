@@ -153,7 +153,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
     from daemon.commands import status_text
 
     now = time.time()
-    found = command.gather(config_path, now=now)
+    found = command.collect(config_path, now=now)
     show([command.document(found)] if is_json else status_text.lines(found, now=now))
     return 0
 

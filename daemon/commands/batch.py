@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from daemon.commands.startup import OnSignal, StartLogging, stoppable
+from daemon.commands.startup import OnSignal, StartLogging, signal_inbox
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config, Folder
@@ -48,14 +48,14 @@ def batch(
     folder = batch_folder(config, base, source, out)
     state = folder.output_root / BATCH_STATE
     place = OwnedFolders([folder], state=state, quarantine=state / "failed")
-    inbox = stoppable(on_signal)
+    inbox = signal_inbox(on_signal)
     with locked(place) as place:
         engine = open_local(config, base)
         service = assemble_batch(
             config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
         )
         forget_changed(service)
-        with_progress(service, folder)
+        run_with_progress_bar(service, folder)
     for reason in service.parts.standby.reasons.values():
         logger.error("stopped: %s; mend that, then start again", reason)
     return service.undone()
@@ -76,7 +76,7 @@ def forget_changed(service: Service) -> None:
                 parts.ledger.forget(job)
 
 
-def with_progress(service: Service, folder: HotFolder) -> None:
+def run_with_progress_bar(service: Service, folder: HotFolder) -> None:
     """Run a batch under a progress bar with rate and time left."""
     total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
     ready = service.parts.records.counts().get(folder.name, {}).get("done", 0)

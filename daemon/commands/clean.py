@@ -49,8 +49,8 @@ def clean(
     lock = Lock(places.state / locks.FILE)
     lock.take(f"state folder {places.state}")
     with closing(Ledger(places.state / ledgers.FILE)) as ledger:
-        asked = histories(ledger, {folder.name: folder for folder in places.folders})
-        retention = make_retention(places, asked)
+        ledger_access = histories(ledger, {folder.name: folder for folder in places.folders})
+        retention = make_retention(places, ledger_access)
         yield from retention.clean(now=local_now.timestamp(), local_now=local_now)
     lock.release()
 
@@ -65,14 +65,14 @@ def find_places(config: Config, base: Path) -> Places:
     )
 
 
-def make_retention(places: Places, asked: Histories) -> Retention:
+def make_retention(places: Places, ledger_access: Histories) -> Retention:
     """That of the daemon."""
     return Retention(
         places.folders,
         rejected=places.quarantine,
         keep_days=places.keep_days,
         sweep_s=0.0,
-        histories=asked,
+        histories=ledger_access,
         is_believed=lambda now, monotonic: True,
     )
 
@@ -81,15 +81,15 @@ def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
     """The same questions, and no deeds."""
     path = places.state / ledgers.FILE
     if not path.exists():
-        yield from would_go(make_retention(places, NOTHING_KNOWN), places, local_now)
+        yield from planned_deletions(make_retention(places, WITHOUT_LEDGER), places, local_now)
         return
     with closing(Ledger(path, is_read_only=True)) as ledger:
-        asked = histories(ledger, {folder.name: folder for folder in places.folders})
-        yield from would_go(make_retention(places, asked), places, local_now)
+        ledger_access = histories(ledger, {folder.name: folder for folder in places.folders})
+        yield from planned_deletions(make_retention(places, ledger_access), places, local_now)
 
 
 #: Without a ledger only what lies on disk can be old.
-NOTHING_KNOWN = Histories(
+WITHOUT_LEDGER = Histories(
     is_open=lambda drop: False,
     forget_drop=lambda drop: None,
     closed_drops=lambda before: (),
@@ -98,7 +98,7 @@ NOTHING_KNOWN = Histories(
 )
 
 
-def would_go(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
+def planned_deletions(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
     """Everything that a real run would delete or forget."""
     before = local_now.timestamp() - places.keep_days * DAY_S
     yield from (f"would delete {printable(drop)}" for drop in retention.old_drops(local_now))

@@ -31,7 +31,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class User:
     """The user that the daemon runs as."""
 
     name: str
@@ -48,7 +48,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CheckContext:
     """What there is to check."""
 
     config: Config
@@ -57,7 +57,7 @@ class Scene:
     state: Path
     quarantine: Path
     weights: Path
-    person: Person
+    user: User
     now: float
     """UTC seconds."""
     pid: int | None

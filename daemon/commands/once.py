@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from daemon.commands.startup import OnSignal, StartLogging, prepare, stoppable, with_hooks
+from daemon.commands.startup import OnSignal, StartLogging, prepare, signal_inbox, with_hooks
 from daemon.service.assembly import assemble
 from daemon.service.local_engine import open_local
 from daemon.service.owned_folders import locked
@@ -12,7 +12,7 @@ from daemon.service.service import Clocks
 def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
     """How many pictures failed or could not be done."""
     config, base, place = prepare(config_path, start_logging)
-    inbox = stoppable(on_signal)
+    inbox = signal_inbox(on_signal)
     supervision = with_hooks(config, base)
     with locked(place) as place:
         engine = open_local(config, base)

@@ -21,7 +21,7 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     config, base, place = prepare(config_path, start_logging)
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
-    supervision = supervised(
+    supervision = with_systemd(
         ConfigReader(config_path, config, os.environ), with_hooks(config, base)
     )
     latest_snapshot = supervision.latest_snapshot
@@ -40,12 +40,12 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     return 0
 
 
-def supervised(rereading: ConfigReader, others: Supervision) -> Supervision:
+def with_systemd(reader: ConfigReader, others: Supervision) -> Supervision:
     """systemd, too, if it has started us."""
     send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
     return replace(
         others,
         notifier=notify.Notifier(send, is_expected=is_expected),
         watchdog_s=notify.watchdog_s(os.environ),
-        reread=rereading.read,
+        reread=reader.read,
     )

@@ -16,7 +16,7 @@ StartLogging = Callable[[str, str], None]
 OnSignal = Callable[..., None]  # of `cli.on_signal`
 
 
-def stoppable(on_signal: OnSignal) -> Inbox:
+def signal_inbox(on_signal: OnSignal) -> Inbox:
     """An inbox into which signals put their message."""
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)))
@@ -34,7 +34,7 @@ def prepare(
 
 def with_hooks(config: Config, base: Path) -> Supervision:
     """Supervision by hooks alone; `InstallError` for one that cannot work."""
-    register = HookLoader(base, os.environ)
+    loader = HookLoader(base, os.environ)
     return Supervision(
-        subscriptions=register.subscriptions(config.hooks), open_sender=register.open_sender
+        subscriptions=loader.subscriptions(config.hooks), open_sender=loader.open_sender
     )

@@ -87,31 +87,31 @@ class Status:
     """Why the ledger cannot be read."""
 
 
-def gather(config_path: Path | None, *, now: float) -> Status:
+def collect(config_path: Path | None, *, now: float) -> Status:
     """Ask everybody; `InstallError` if the configuration is wrong."""
     config, base = configuration.load(config_path)
     folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
-    pid, report = alive(state)
-    told, trouble = from_ledger(state / ledgers.FILE, now=now)
-    counts = told.pop("counts", {})
+    pid, report = running_daemon(state)
+    fields, trouble = from_ledger(state / ledgers.FILE, now=now)
+    counts = fields.pop("counts", {})
     return Status(
         pid=pid,
         report=report,
         folders=[
             *(folder_status(folder, report, counts.get(folder.name, {})) for folder in folders),
             *(
-                forgotten(name, counts)
+                unconfigured(name, counts)
                 for name in sorted(counts.keys() - {f.name for f in folders})
             ),
         ],
         disks=list(disk_statuses(config, folders, state)),
         trouble=trouble,
-        **told,
+        **fields,
     )
 
 
-def alive(state: Path) -> tuple[int | None, dict[str, Any]]:  # Any: JSON
+def running_daemon(state: Path) -> tuple[int | None, dict[str, Any]]:  # Any: JSON
     """The daemon's process and its report, unless that is of a life before this one."""
     pid = lock.owner(state / lock.FILE)
     report = read_report(state / REPORT) if pid is not None else {}
@@ -138,19 +138,19 @@ def folder_status(
     for key in ("polled", "standby"):  # the latter is the graver one
         if folder.name in report.get(key, {}):
             state, reason = key, report[key][folder.name]
-    told = report.get("folders", {}).get(folder.name, {})
+    known = report.get("folders", {}).get(folder.name, {})
     return FolderStatus(
         name=folder.name,
         path=str(folder.path),
         state=state,
         reason=reason,
-        unclaimed=told.get("unclaimed"),
-        oldest_at=told.get("oldest_at"),
+        unclaimed=known.get("unclaimed"),
+        oldest_at=known.get("oldest_at"),
         jobs=jobs,
     )
 
 
-def forgotten(name: str, counts: dict[str, dict[str, int]]) -> FolderStatus:
+def unconfigured(name: str, counts: dict[str, dict[str, int]]) -> FolderStatus:
     """A folder that the configuration names no more."""
     reason = "not in the configuration any more"
     return FolderStatus(name, "", "unknown", reason, None, None, counts[name])
@@ -162,12 +162,12 @@ def from_ledger(path: Path, *, now: float) -> tuple[dict[str, Any], str]:  # Any
         if not path.exists():
             return {}, ""
         with closing(Ledger(path, is_read_only=True)) as ledger:
-            return asked(Records(ledger), now=now), ""
+            return ledger_fields(Records(ledger), now=now), ""
     except (InstallError, OSError, LedgerError) as error:
         return {}, f"{path} cannot be read: {error}"
 
 
-def asked(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of Status
+def ledger_fields(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of Status
     """Counts, drops, rates, failures."""
     return {
         "counts": records.counts(),
@@ -196,10 +196,10 @@ def disk_statuses(config: Config, folders: list[HotFolder], state: Path) -> Iter
         *(("output", root) for root in sorted({folder.output_root for folder in folders})),
         ("state", state),
     ):
-        yield ask(place, path, needed_mb=config.retention.min_free_mb)
+        yield disk_status(place, path, needed_mb=config.retention.min_free_mb)
 
 
-def ask(place: str, path: Path, *, needed_mb: float) -> Disk:
+def disk_status(place: str, path: Path, *, needed_mb: float) -> Disk:
     """How much room a place has; a share may be dead, or closed to this user."""
     try:
         return Disk(

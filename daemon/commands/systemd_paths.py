@@ -18,7 +18,7 @@ HIDDEN = (*HOMES, Path("/tmp"), Path("/var/tmp"))
 STATE = Path("/var/lib/cvunetd")
 #: What lies directly in the root, and these, hold things of many owners.
 SHALLOW = 2
-EVERYBODYS = frozenset(map(Path, ("/var/lib", "/var/spool", "/var/tmp", "/usr/local")))
+SHARED_FOLDERS = frozenset(map(Path, ("/var/lib", "/var/spool", "/var/tmp", "/usr/local")))
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "%": "%%", "$": "$"}
 
 
@@ -55,12 +55,12 @@ def writable(config: Config, base: Path) -> list[Path]:
         own = [folder.output_root, quarantine]
         if folder.originals != "keep":
             own.append(folder.path)
-        places |= joined(own)
+        places |= common_parent(own)
     table = mounts.read()
-    return outermost(whole_share(place, table) for place in places - {STATE})
+    return without_nested(share_mount(place, table) for place in places - {STATE})
 
 
-def whole_share(place: Path, table: str) -> Path:
+def share_mount(place: Path, table: str) -> Path:
     """The mount point of a share that a place lies on; else the place itself.
 
     What is named becomes a mount of its own to the daemon, unless it is one. On top of a share
@@ -70,7 +70,7 @@ def whole_share(place: Path, table: str) -> Path:
     points = (Path(point) for point, _ in mounts.points(table))
     point = max((one for one in points if place.is_relative_to(one)), key=depth, default=place)
     is_share = scan.is_remote(scan.file_system(place, table))
-    return point if is_share and is_own(point) and not is_below(place, HIDDEN) else place
+    return point if is_share and is_private(point) and not is_below(place, HIDDEN) else place
 
 
 def depth(path: Path) -> int:
@@ -84,21 +84,21 @@ def readable(config: Config, base: Path) -> list[Path]:
     return sorted(kept.union(hot_folders.backgrounds(config, base)))
 
 
-def joined(places: list[Path]) -> set[Path]:
+def common_parent(places: list[Path]) -> set[Path]:
     """The folder in which they lie side by side, if it is nobody else's; else they themselves."""
     above = {place.parent for place in places}
-    if len(above) == 1 and is_own(*above):
+    if len(above) == 1 and is_private(*above):
         return above
     return set(places)
 
 
-def is_own(folder: Path) -> bool:
+def is_private(folder: Path) -> bool:
     """A folder that is not everybody's, and not somebody's home."""
     is_deep = len(folder.parts) > SHALLOW
-    return is_deep and folder not in EVERYBODYS and folder.parent not in HOMES
+    return is_deep and folder not in SHARED_FOLDERS and folder.parent not in HOMES
 
 
-def outermost(places: Iterable[Path]) -> list[Path]:
+def without_nested(places: Iterable[Path]) -> list[Path]:
     """Without those that lie inside others."""
     found = set(places)
     return sorted(place for place in found if not found & set(place.parents))

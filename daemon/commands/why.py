@@ -27,16 +27,16 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
     folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
     path = Path(os.path.abspath(asked))  # noqa: PTH100  # a link itself is meant, not its target
-    stories = list(told(state / ledgers.FILE, path, folders))
-    yield from stories
+    jobs = list(job_lines(state / ledgers.FILE, path, folders))
+    yield from jobs
     holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
     if holder is not None and files.exists(path):
-        yield f"{printable(path)} lies in hot folder {holder.name}: {delay(path, holder, state)}"
-    elif not stories:
+        yield f"{printable(path)} lies in hot folder {holder.name}: {why_not_taken(path, holder, state)}"
+    elif not jobs:
         yield f"{printable(path)}: nothing is known of it, and it is in no hot folder"
 
 
-def told(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
+def job_lines(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
     """The stories of all jobs that had to do with a path or a name."""
     if not ledger_path.exists():
         return
@@ -45,10 +45,10 @@ def told(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[st
         records = Records(ledger)
         found = records.concerning(path, relatives) or records.concerning(path, [Path(path.name)])
         for ending in found[:NEWEST]:
-            yield story(ending)
+            yield describe_job(ending)
 
 
-def story(ending: Ending) -> str:
+def describe_job(ending: Ending) -> str:
     """One job in one line."""
     job = ending.job
     head = f"{printable(job.relative)} of folder {job.folder}, found by {job.found_by}"
@@ -92,7 +92,7 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def delay(path: Path, folder: HotFolder, state: Path) -> str:
+def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
     """Why a file has not been taken."""
     relative = path.relative_to(folder.path)
     owner = lock.owner(state / lock.FILE)

@@ -23,13 +23,13 @@ from daemon.errors import InstallError
 logger = logging.getLogger(__name__)
 
 #: A monitor that connects and says nothing is left after this.
-PATIENCE_S = 10.0
+REQUEST_TIMEOUT_S = 10.0
 MAX_REQUESTS = 8
 SOCKET_MODE = 0o660  # the daemon's group may ask
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A page."""
 
     status: HTTPStatus
@@ -41,7 +41,7 @@ Request = socket.socket | tuple[bytes, socket.socket]
 ClientAddress = Any  # of the library: a pair for a port, text for a socket file
 
 #: From what the client accepts to a page.
-Page = Callable[[str], Answer]
+Page = Callable[[str], Response]
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -55,14 +55,14 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, address: Address, pages: Mapping[str, Page]) -> None:
         """Listens when this returns; `OSError` if it cannot."""
         self.pages = pages
-        self.free = threading.BoundedSemaphore(MAX_REQUESTS)
+        self.free_slots = threading.BoundedSemaphore(MAX_REQUESTS)
         self.file: Path | None = None
         if isinstance(address, Loopback):
             self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
             super().__init__((address.host, address.port), Handler)
             return
         self.address_family = socket.AF_UNIX
-        remove_dead(address.path)
+        remove_stale_socket(address.path)
         # The library takes any address of the family; its types know only that of ports.
         super().__init__(os.fspath(address.path), Handler)  # type: ignore[arg-type]
         # Not before: a server that cannot bind closes itself, and the file there is not its own.
@@ -71,7 +71,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: Request, client_address: ClientAddress) -> None:
         """Begin to answer, if there is room."""
-        if not self.free.acquire(blocking=False):
+        if not self.free_slots.acquire(blocking=False):
             logger.warning("more than %s monitors ask at once: one is turned away", MAX_REQUESTS)
             self.shutdown_request(request)
             return
@@ -82,7 +82,7 @@ class Server(socketserver.ThreadingTCPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.free.release()
+            self.free_slots.release()
 
     def handle_error(self, request: Request, client_address: ClientAddress) -> None:
         """A monitor that hangs up is no error of ours."""
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET and HEAD."""
 
     server: Server
-    timeout = PATIENCE_S
+    timeout = REQUEST_TIMEOUT_S
     server_version = f"cvunetd/{__version__}"
     sys_version = ""
 
@@ -116,17 +116,17 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815  # the library's name
 
-    def answer(self) -> Answer:
+    def answer(self) -> Response:
         """What stands at a path."""
         page = self.server.pages.get(urlsplit(self.path).path)
         if page is None:
             known = " ".join(self.server.pages)
-            return Answer(HTTPStatus.NOT_FOUND, f"there are: {known}\n".encode())
+            return Response(HTTPStatus.NOT_FOUND, f"there are: {known}\n".encode())
         try:
             return page(self.headers.get("Accept", ""))
         except Exception:
             logger.exception("the page %s could not be made", self.path)
-            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"see the log\n")
+            return Response(HTTPStatus.INTERNAL_SERVER_ERROR, b"see the log\n")
 
     def log_message(self, format: str, *args: object) -> None:  # the library's name
         """A page that is asked for every few seconds is no news."""
@@ -141,7 +141,7 @@ class Endpoint:
         try:
             self.server = Server(address, pages)
         except OSError as error:
-            raise InstallError(complaint(address, error)) from error
+            raise InstallError(bind_error(address, error)) from error
         self.thread = threading.Thread(
             target=self.server.serve_forever, args=(0.2,), name="endpoint", daemon=True
         )
@@ -157,7 +157,7 @@ class Endpoint:
         self.server.server_close()
 
 
-def complaint(address: Address, error: OSError) -> str:
+def bind_error(address: Address, error: OSError) -> str:
     """What to do where an address cannot be had."""
     if isinstance(address, SocketFile):
         place = str(address.path)
@@ -170,7 +170,7 @@ def complaint(address: Address, error: OSError) -> str:
     return f"metrics.listen: {place} cannot be had ({error.strerror or error}): {remedy}"
 
 
-def remove_dead(path: Path) -> None:
+def remove_stale_socket(path: Path) -> None:
     """Remove the socket of a process that is gone; anything else is left, and binding fails."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):

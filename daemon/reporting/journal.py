@@ -63,13 +63,13 @@ def find_handler() -> logging.Handler | None:
     except ImportError:
         return None
     handler: logging.Handler = journal.JournalHandler(
-        sender_function=sender(journal.send), SYSLOG_IDENTIFIER=IDENTIFIER
+        sender_function=field_sender(journal.send), SYSLOG_IDENTIFIER=IDENTIFIER
     )
     handler.setFormatter(logging.Formatter("%(message)s"))  # the logger is a field
     return handler
 
 
-def sender(send: Send) -> Send:
+def field_sender(send: Send) -> Send:
     """The handler gives every attribute of a record; the journal shall get what means something."""
 
     def send_fields(message: str, /, **values: object) -> None:
@@ -120,14 +120,14 @@ class JsonFormatter(logging.Formatter):
 
 
 @dataclass(slots=True)
-class Told:
+class RepeatCount:
     """How often a complaint was made since a moment, UTC seconds."""
 
     since: float
-    times: int = 0
+    lines: int = 0
 
 
-class Repeats(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets a complaint through a few times a minute; the next one tells how many were left out.
 
     The same complaint: the same place in the code, about the same folder. What has a message id
@@ -136,23 +136,23 @@ class Repeats(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: dict[tuple[str, str, str], Told] = {}
+        self.counts: dict[tuple[str, str, str], RepeatCount] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """False for a line that is left out."""
         if record.levelno < logging.WARNING or "MESSAGE_ID" in vars(record):
             return True
         key = (record.name, str(record.msg), str(vars(record).get("HOT_FOLDER", "")))
-        told = self.told.setdefault(key, Told(record.created))
-        if not 0 <= record.created - told.since < WINDOW_S:
-            left_out = told.times - BURST
+        count = self.counts.setdefault(key, RepeatCount(record.created))
+        if not 0 <= record.created - count.since < WINDOW_S:
+            left_out = count.lines - BURST
             if left_out > 0:
                 # As the message's last words: a line of its own would have to be repeated, too.
                 record.msg = f"{record.getMessage()} (and {left_out} more like this before)"
                 record.args = ()
-            told.since, told.times = record.created, 0
-        told.times += 1
-        return told.times <= BURST
+            count.since, count.lines = record.created, 0
+        count.lines += 1
+        return count.lines <= BURST
 
 
 # --- both --------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def open_handler(form: str) -> logging.Handler:
 def start(level: str, form: str) -> None:
     """Begin to log at a level: debug, info, warning or error."""
     handler = open_handler(form)
-    handler.addFilter(Repeats())
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     if is_journal() and form == "auto" and isinstance(handler, logging.StreamHandler):
         logger.info("systemd-python is missing: the journal gets these lines without fields")

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from daemon.reporting.report import Snapshot
 
 #: The service looks round every second; a large original that is copied may hold it up for longer.
-SILENCE_S = 120.0
+MAX_SILENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """An answer for a monitor."""
 
-    is_well: bool
+    is_healthy: bool
     text: str
 
 
@@ -42,7 +42,7 @@ class LatestSnapshot:
         if self.posted[0].is_stopping:
             return Health(True, "stopping")
         silence_s = self.silence_s(monotonic)
-        if silence_s > SILENCE_S:
+        if silence_s > MAX_SILENCE_S:
             return Health(False, f"the service has not turned for {silence_s:.0f} s: restart it")
         if self.posted[0].stalled:
             return Health(False, "\n".join(f"no progress: {why}" for why in self.posted[0].stalled))
@@ -52,8 +52,8 @@ class LatestSnapshot:
         """Would a picture that is dropped now be cut out? Yes, if one folder at least works."""
         alive = self.liveness(monotonic)
         snapshot = self.snapshot
-        if snapshot is None or snapshot.is_stopping or not alive.is_well:
+        if snapshot is None or snapshot.is_stopping or not alive.is_healthy:
             return Health(False, alive.text)
         resting = [f"folder {name} stands by: {why}" for name, why in snapshot.standby.items()]
-        is_well = len(snapshot.standby) < max(len(snapshot.folders), 1)
-        return Health(is_well, "\n".join(["ready" if is_well else "not ready", *resting]))
+        is_ready = len(snapshot.standby) < max(len(snapshot.folders), 1)
+        return Health(is_ready, "\n".join(["ready" if is_ready else "not ready", *resting]))

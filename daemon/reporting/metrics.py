@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from daemon import __version__
 from daemon.disk import free_space
 from daemon.errors import printable
-from daemon.reporting.endpoint import Answer, Page
+from daemon.reporting.endpoint import Page, Response
 from daemon.reporting.latest_snapshot import Health, LatestSnapshot
 from daemon.reporting.report import Snapshot
 from daemon.worker.gauges import BUCKETS_S, Histogram
@@ -36,7 +36,7 @@ class Clock:
     now: Callable[[], float] = time.time
 
 
-class Figures(Collector):
+class SnapshotCollector(Collector):
     """Turns the latest snapshot into families; runs in the threads of the endpoint."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Figures(Collector):
         """All families; but for the first ones, none while the model loads."""
         monotonic, now = self.clock.monotonic(), self.clock.now()
         snapshot = self.latest_snapshot.snapshot
-        ready = self.latest_snapshot.readiness(monotonic).is_well
+        ready = self.latest_snapshot.readiness(monotonic).is_healthy
         yield info(snapshot)
         yield gauge("ready", "1 if a picture that is dropped now is cut out.", float(ready))
         silence_s = self.latest_snapshot.silence_s(monotonic)
@@ -244,12 +244,12 @@ def pages(
     """What is told at which path."""
     clock = clock or Clock()
     registry = CollectorRegistry()
-    registry.register(Figures(latest_snapshot, places=places, clock=clock))
+    registry.register(SnapshotCollector(latest_snapshot, places=places, clock=clock))
     ProcessCollector(registry=registry, pid=os.getpid)
 
-    def metrics(accept: str) -> Answer:
+    def metrics(accept: str) -> Response:
         encode, content_type = choose_encoder(accept)
-        return Answer(HTTPStatus.OK, encode(registry), content_type)
+        return Response(HTTPStatus.OK, encode(registry), content_type)
 
     return {
         "/metrics": metrics,
@@ -258,10 +258,10 @@ def pages(
     }
 
 
-def health(health: Health) -> Answer:
+def health(health: Health) -> Response:
     """200 or 503, with the reason."""
-    status = HTTPStatus.OK if health.is_well else HTTPStatus.SERVICE_UNAVAILABLE
-    return Answer(status, f"{printable_lines(health.text)}\n".encode())
+    status = HTTPStatus.OK if health.is_healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    return Response(status, f"{printable_lines(health.text)}\n".encode())
 
 
 def printable_lines(text: str) -> str:

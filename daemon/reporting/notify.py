@@ -13,7 +13,7 @@ MICRO = 1_000_000
 #: that reads a gigabyte of libraries and weights, or a GPU that plans a batch, needs minutes.
 STEP_S = 180.0
 #: What a process that we start must not inherit: it would speak for us.
-OURS_ALONE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 Send = Callable[[str], object]
 
@@ -42,7 +42,7 @@ def watchdog_s(environment: Mapping[str, str]) -> float:
 
 def for_children(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a process that we start: it has no word with systemd."""
-    return {key: value for key, value in environment.items() if key not in OURS_ALONE}
+    return {key: value for key, value in environment.items() if key not in NOT_INHERITED}
 
 
 class Notifier:
@@ -58,7 +58,7 @@ class Notifier:
                 " install cvunet-daemon[systemd], or set Type=exec in the unit"
             )
 
-    def tell(self, *lines: str) -> None:
+    def send_lines(self, *lines: str) -> None:
         """Send assignments in one datagram."""
         if self.send is None:
             return
@@ -70,24 +70,24 @@ class Notifier:
 
     def ready(self) -> None:
         """The model is warm and the folders are watched; also: a reload has ended."""
-        self.tell("READY=1")
+        self.send_lines("READY=1")
 
     def reloading(self, *, monotonic: float) -> None:
         """A reload begins; systemd tells old from new READY by the time (CLOCK_MONOTONIC)."""
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={int(monotonic * MICRO)}")
+        self.send_lines("RELOADING=1", f"MONOTONIC_USEC={int(monotonic * MICRO)}")
 
     def loading(self, step: str) -> None:
         """The next step of the start begins: it has time of its own."""
-        self.extend()
+        self.extend_timeout()
         self.status(step)
 
-    def extend(self) -> None:
+    def extend_timeout(self) -> None:
         """Starting or stopping goes on: the time-out begins anew."""
-        self.tell(f"EXTEND_TIMEOUT_USEC={int(STEP_S * MICRO)}")
+        self.send_lines(f"EXTEND_TIMEOUT_USEC={int(STEP_S * MICRO)}")
 
-    def progress(self) -> None:
+    def ping_watchdog(self) -> None:
         """Every part has got on since the last word."""
-        self.tell("WATCHDOG=1")
+        self.send_lines("WATCHDOG=1")
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`; the same line is sent once."""
@@ -95,8 +95,8 @@ class Notifier:
         line = printable(" ".join(text.split()))
         if line != self.last_status:
             self.last_status = line
-            self.tell(f"STATUS={line}")
+            self.send_lines(f"STATUS={line}")
 
     def stopping(self) -> None:
         """The end has begun."""
-        self.tell("STOPPING=1")
+        self.send_lines("STOPPING=1")

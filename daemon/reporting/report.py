@@ -99,7 +99,7 @@ class Report:
         self.notifier = notifier
         self.post = post
         self.last: Snapshot | None = None
-        self.is_troubled = False
+        self.has_failed = False
         self.next_update = 0.0
 
     def is_due(self, monotonic: float) -> bool:
@@ -111,7 +111,7 @@ class Report:
         if not self.is_due(monotonic):
             return
         self.post(snapshot, monotonic)
-        if snapshot == self.last and not self.is_troubled:
+        if snapshot == self.last and not self.has_failed:
             return
         self.last, self.next_update = snapshot, monotonic + UPDATE_S
         self.notifier.status(snapshot.line)
@@ -119,12 +119,12 @@ class Report:
         try:
             files.write_json(self.path, content)
         except OSError as error:
-            if not self.is_troubled:
+            if not self.has_failed:
                 logger.warning("%s could not be written: %s", self.path, describe(error))
-            self.is_troubled = True
+            self.has_failed = True
             self.overwrite(content)
         else:
-            self.is_troubled = False
+            self.has_failed = False
 
     def overwrite(self, content: dict[str, Any]) -> None:  # Any: JSON
         """Write over the old text: on a full disk that works, and tells why we stand by.

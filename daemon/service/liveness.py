@@ -73,7 +73,7 @@ class Liveness:
             return
         self.next_sign = monotonic + self.interval_s
         if self.is_watched:
-            self.notifier.progress()
+            self.notifier.ping_watchdog()
 
     def tell(self, reasons: tuple[str, ...]) -> None:
         """Log what has changed."""

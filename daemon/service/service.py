@@ -265,7 +265,7 @@ class Service:
         while running and (len(running) != left or self.clocks.monotonic() < deadline):
             if len(running) != left:
                 left, deadline = len(running), self.clocks.monotonic() + DRAIN_S
-                self.parts.notifier.extend()
+                self.parts.notifier.extend_timeout()
             with self.parts.ledger_outage.guarding():
                 self.receive(TICK_S)
             # No folder is looked at any more.

@@ -189,8 +189,8 @@ def test_protocol_of_a_reload(heard: list[str]):
     """With the time by which systemd tells one READY from another."""
     notifier = Notifier(heard.append, is_expected=True)
     notifier.reloading(monotonic=12.5)
-    notifier.extend()
-    notifier.progress()
+    notifier.extend_timeout()
+    notifier.ping_watchdog()
 
     assert heard == [
         "RELOADING=1\nMONOTONIC_USEC=12500000",

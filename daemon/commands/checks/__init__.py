@@ -2,6 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from daemon.commands.findings import Finding, Scene
+from daemon.commands.findings import CheckContext, Finding
 
-Checkup = Callable[[Scene], Iterator[Finding]]
+Checkup = Callable[[CheckContext], Iterator[Finding]]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.commands.findings import Finding, Scene, failed, passed, skipped, warned
+from daemon.commands.findings import CheckContext, Finding, failed, passed, skipped, warned
 from daemon.config import folders as hot_folders
 from daemon.config.schema import Config
 from daemon.errors import DaemonError, describe
@@ -21,20 +21,20 @@ NVIDIA = "0x10de"
 #: Always one of each; cards come on top.
 NODES = ("nvidiactl", "nvidia-uvm")
 MAKE_NODES = "nvidia-modprobe -c 0 -u && systemctl enable --now nvidia-persistenced"
-QUEUED = 16_384
-NEARLY = 0.8
-OLDEST = 1_750_000_000.0  # UTC seconds; this program is younger
+MIN_QUEUED_EVENTS = 16_384
+NEAR_LIMIT = 0.8
+EARLIEST_DATE = 1_750_000_000.0  # UTC seconds; this program is younger
 TIMEOUT_S = 10.0
 
 
 # --- inotify ------------------------------------------------------------------------------------
 
 
-def inotify(scene: Scene) -> Iterator[Finding]:
+def inotify(context: CheckContext) -> Iterator[Finding]:
     """Are there enough watches and instances for this user?"""
-    use = inotify_limits.usage_of(scene.person.uid)
-    needed = watches(scene)
-    yield of_limit(
+    use = inotify_limits.usage_of(context.user.uid)
+    needed = needed_watches(context)
+    yield check_limit(
         "inotify watches",
         inotify_limits.WATCHES,
         use.watches,
@@ -42,8 +42,8 @@ def inotify(scene: Scene) -> Iterator[Finding]:
         inotify_limits.RECOMMENDED_WATCHES,
         use,
     )
-    more = int(scene.pid is None and needed > 0)
-    yield of_limit(
+    more = int(context.pid is None and needed > 0)
+    yield check_limit(
         "inotify instances",
         inotify_limits.INSTANCES,
         use.instances,
@@ -55,29 +55,31 @@ def inotify(scene: Scene) -> Iterator[Finding]:
     text = f"{queued} events may wait to be read"
     if queued == inotify_limits.UNKNOWN:
         yield skipped("inotify queue", "the kernel does not tell how many events may wait")
-    elif queued < QUEUED:
-        yield warned("inotify queue", text, persisted(inotify_limits.QUEUED_EVENTS, QUEUED))
+    elif queued < MIN_QUEUED_EVENTS:
+        yield warned(
+            "inotify queue", text, sysctl_command(inotify_limits.QUEUED_EVENTS, MIN_QUEUED_EVENTS)
+        )
     else:
         yield passed("inotify queue", text)
 
 
-def watches(scene: Scene) -> int:
+def needed_watches(context: CheckContext) -> int:
     """How many watches hot folders want that have none; those that are polled anyway want none."""
     wanted = 0
-    for folder in scene.folders:
-        is_served = scene.pid is not None and folder.name not in scene.report.get("polled", {})
+    for folder in context.folders:
+        is_served = context.pid is not None and folder.name not in context.report.get("polled", {})
         if folder.path.is_dir() and not is_served and not watch_health.why_polled(folder):
             found = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
             wanted += 1 + sum(1 for _ in found)  # one for the canary
     return wanted
 
 
-def of_limit(  # one check, with all that it compares
+def check_limit(  # one check, with all that it compares
     check: str,
     names: tuple[str, ...],
     used: int,
     needed: int,
-    enough: int,
+    recommended: int,
     use: inotify_limits.Usage,
 ) -> Finding:
     """One limit against what is used and what is wanted on top."""
@@ -87,15 +89,15 @@ def of_limit(  # one check, with all that it compares
     more = f", {needed} more needed" if needed else ""
     least = "at least " if use.is_partial else ""
     text = f"{least}{used} of {allowed} are used{more}"
-    name, number = inotify_limits.setting(names, needed=needed, recommended=enough)
+    name, number = inotify_limits.setting(names, needed=needed, recommended=recommended)
     if used + needed > allowed:
-        return warned(check, f"{text}: folders are polled", persisted(name, number))
-    if used + needed > NEARLY * allowed:
-        return warned(check, text, persisted(name, number))
+        return warned(check, f"{text}: folders are polled", sysctl_command(name, number))
+    if used + needed > NEAR_LIMIT * allowed:
+        return warned(check, text, sysctl_command(name, number))
     return passed(check, text)
 
 
-def persisted(name: str, number: int) -> str:
+def sysctl_command(name: str, number: int) -> str:
     """A command that sets a limit now and after the next start."""
     return f"sysctl -w {name}={number} && echo {name}={number} >> /etc/sysctl.d/90-inotify.conf"
 
@@ -103,57 +105,57 @@ def persisted(name: str, number: int) -> str:
 # --- weights and devices --------------------------------------------------------------------------
 
 
-def network(scene: Scene) -> Iterator[Finding]:
+def network(context: CheckContext) -> Iterator[Finding]:
     """The weights' hash and content, and the devices that the configuration names."""
-    names = ", ".join(scene.config.model.devices)
+    names = ", ".join(context.config.model.devices)
     try:
         from daemon.worker import predictors
 
-        predictors.check_weights(scene.weights)
+        predictors.check_weights(context.weights)
     except ImportError as error:
         mend = "install cvunet-daemon anew, into an environment of its own"
         yield failed("weights", f"the network cannot be loaded: {describe(error)}", mend)
         return
     except DaemonError as error:
-        yield failed("weights", str(error), other_weights(scene))
+        yield failed("weights", str(error), other_weights(context))
         return
-    yield passed("weights", f"{scene.weights} is as its manifest says")
+    yield passed("weights", f"{context.weights} is as its manifest says")
     try:
-        found = ", ".join(predictors.found_devices(scene.config.model.devices))
+        found = ", ".join(predictors.found_devices(context.config.model.devices))
         yield passed("device", f"{names} is {found} here")
     except DaemonError as error:
-        mend = f"mend what GPU says below, or in {scene.config_path}: model: {{device: auto}}"
+        mend = f"mend what GPU says below, or in {context.config_path}: model: {{device: auto}}"
         yield failed("device", str(error), mend)
 
 
-def other_weights(scene: Scene) -> str:
+def other_weights(context: CheckContext) -> str:
     """Those that came with the program, if they are not the faulty ones."""
-    shipped = hot_folders.find_weights(Config(), scene.config_path.parent)
-    if shipped.exists() and shipped != scene.weights:
-        return f"in {scene.config_path}: model: {{weights: {shipped}}}"
+    shipped = hot_folders.find_weights(Config(), context.config_path.parent)
+    if shipped.exists() and shipped != context.weights:
+        return f"in {context.config_path}: model: {{weights: {shipped}}}"
     return "install cvunet-daemon anew, or put back models/ of its source tree"
 
 
-def gpu(scene: Scene) -> Iterator[Finding]:
+def gpu(context: CheckContext) -> Iterator[Finding]:
     """NVIDIA's card, driver and device nodes."""
-    is_wanted = any(name.startswith("cuda") for name in scene.config.model.devices)
+    is_wanted = any(name.startswith("cuda") for name in context.config.model.devices)
     has_card, has_driver = has_nvidia_card(), DRIVER.exists()
-    if scene.config.model.devices == ("cpu",):
+    if context.config.model.devices == ("cpu",):
         yield skipped("GPU", "model.device is cpu")
     elif not has_card and not has_driver:
         text = "this machine has no NVIDIA card"
         if is_wanted:
-            yield failed("GPU", text, f"in {scene.config_path}: model: {{device: auto}}")
+            yield failed("GPU", text, f"in {context.config_path}: model: {{device: auto}}")
         else:
             yield passed("GPU", f"{text}: the CPU does the work")
     elif not has_driver:
-        judge = failed if is_wanted else warned
+        finding = failed if is_wanted else warned
         text = "there is an NVIDIA card, but its driver is not loaded"
-        yield judge("GPU driver", text, "modprobe nvidia, after installing the driver")
+        yield finding("GPU driver", text, "modprobe nvidia, after installing the driver")
     else:
         version = DRIVER.read_text(encoding="utf-8", errors="replace").splitlines()[0]
         yield passed("GPU driver", " ".join(version.split()))
-        yield from nodes(scene)
+        yield from check_device_nodes(context)
 
 
 def has_nvidia_card() -> bool:
@@ -169,7 +171,7 @@ def has_nvidia_card() -> bool:
     return False
 
 
-def nodes(scene: Scene) -> Iterator[Finding]:
+def check_device_nodes(context: CheckContext) -> Iterator[Finding]:
     """The unit may not load modules: its nodes must be there before the daemon starts."""
     cards = sorted(path.name for path in DEVICES.glob("nvidia[0-9]*"))
     missing = [name for name in NODES if not is_device(DEVICES / name)]
@@ -177,11 +179,11 @@ def nodes(scene: Scene) -> Iterator[Finding]:
         text = f"/dev/{missing[0] if missing else 'nvidia0'} is missing"
         yield failed("GPU nodes", text, MAKE_NODES)
         return
-    mine = scene.person.uid == os.geteuid()
+    mine = context.user.uid == os.geteuid()
     closed = [n for n in (*NODES, *cards) if mine and not os.access(DEVICES / n, os.R_OK | os.W_OK)]
     if closed:
-        text = f"/dev/{closed[0]} may not be used by {scene.person.name}"
-        group = f"usermod --append --groups video {scene.person.name}"
+        text = f"/dev/{closed[0]} may not be used by {context.user.name}"
+        group = f"usermod --append --groups video {context.user.name}"
         yield failed("GPU nodes", text, f"{group} (or the group that ls -l /dev/{closed[0]} shows)")
         return
     yield passed("GPU nodes", f"{', '.join(cards)} and their control nodes are there")
@@ -198,10 +200,10 @@ def is_device(path: Path) -> bool:
 # --- the clock ------------------------------------------------------------------------------------
 
 
-def clock(scene: Scene) -> Iterator[Finding]:
+def clock(context: CheckContext) -> Iterator[Finding]:
     """Folders are named and deleted by it."""
-    if scene.now < OLDEST:
-        text = f"the date is {datetime.fromtimestamp(scene.now, UTC):%Y-%m-%d}: long past"
+    if context.now < EARLIEST_DATE:
+        text = f"the date is {datetime.fromtimestamp(context.now, UTC):%Y-%m-%d}: long past"
         yield failed("clock", text, "timedatectl set-ntp true")
         return
     program = shutil.which("timedatectl")
