@@ -15,8 +15,8 @@ from daemon.errors import printable
 from daemon.jobs import HotFolder
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ledger
-from daemon.retention.kept_originals import histories
-from daemon.retention.retention import DAY_S, Histories, Retention
+from daemon.retention.kept_originals import ledger_access
+from daemon.retention.retention import DAY_S, LedgerAccess, Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def clean(
     lock = Lock(places.state / locks.FILE)
     lock.take(f"state folder {places.state}")
     with closing(Ledger(places.state / ledgers.FILE)) as ledger:
-        ledger_access = histories(ledger, {folder.name: folder for folder in places.folders})
-        retention = make_retention(places, ledger_access)
+        access = ledger_access(ledger, {folder.name: folder for folder in places.folders})
+        retention = make_retention(places, access)
         yield from retention.clean(now=local_now.timestamp(), local_now=local_now)
     lock.release()
 
@@ -65,15 +65,15 @@ def find_places(config: Config, base: Path) -> Places:
     )
 
 
-def make_retention(places: Places, ledger_access: Histories) -> Retention:
+def make_retention(places: Places, ledger_access: LedgerAccess) -> Retention:
     """That of the daemon."""
     return Retention(
         places.folders,
         rejected=places.quarantine,
         keep_days=places.keep_days,
         sweep_s=0.0,
-        histories=ledger_access,
-        is_believed=lambda now, monotonic: True,
+        ledger_access=ledger_access,
+        is_trusted=lambda now, monotonic: True,
     )
 
 
@@ -84,12 +84,12 @@ def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
         yield from planned_deletions(make_retention(places, WITHOUT_LEDGER), places, local_now)
         return
     with closing(Ledger(path, is_read_only=True)) as ledger:
-        ledger_access = histories(ledger, {folder.name: folder for folder in places.folders})
-        yield from planned_deletions(make_retention(places, ledger_access), places, local_now)
+        access = ledger_access(ledger, {folder.name: folder for folder in places.folders})
+        yield from planned_deletions(make_retention(places, access), places, local_now)
 
 
 #: Without a ledger only what lies on disk can be old.
-WITHOUT_LEDGER = Histories(
+WITHOUT_LEDGER = LedgerAccess(
     is_open=lambda drop: False,
     forget_drop=lambda drop: None,
     closed_drops=lambda before: (),
@@ -105,6 +105,6 @@ def planned_deletions(retention: Retention, places: Places, local_now: datetime)
     yield from (f"would delete {printable(old.path)}" for old in retention.old_rejected(before))
     for drop in retention.gone_drops(before, local_now):
         yield f"would forget the pictures of {printable(drop)}, which is gone"
-    gone = sum(1 for job in retention.histories.gone_originals(before))
+    gone = sum(1 for job in retention.ledger_access.gone_originals(before))
     if gone:
         yield f"would forget {gone} kept originals that are gone"

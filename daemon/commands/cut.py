@@ -104,7 +104,7 @@ def complete(cut: Cut) -> Result:
             store.publish(part, target)
         except OSError as error:
             for name, stamp in published:
-                publication.withdraw(name, stamp)
+                publication.remove_if_unchanged(name, stamp)
             remove_parts(cut)
             return Result(cut.source, None, describe(error))
         if found is not None:

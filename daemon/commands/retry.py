@@ -45,7 +45,7 @@ def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> 
     if not (files.exists(place) and files.is_same_file(place, picture)):
         place = files.free_name(place, lambda path: False)
     try:
-        store.reinstate(picture, place)
+        store.restore(picture, place)
     except OSError as error:
         return f"{printable(picture)}: {describe(error)}"
     return f"{printable(place)}"

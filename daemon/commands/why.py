@@ -31,7 +31,8 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
     yield from jobs
     holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
     if holder is not None and files.exists(path):
-        yield f"{printable(path)} lies in hot folder {holder.name}: {why_not_taken(path, holder, state)}"
+        reason = why_not_taken(path, holder, state)
+        yield f"{printable(path)} lies in hot folder {holder.name}: {reason}"
     elif not jobs:
         yield f"{printable(path)}: nothing is known of it, and it is in no hot folder"
 
@@ -43,7 +44,9 @@ def job_lines(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterat
     relatives = [path.relative_to(f.path) for f in folders if path.is_relative_to(f.path)]
     with closing(Ledger(ledger_path, is_read_only=True)) as ledger:
         records = Records(ledger)
-        found = records.concerning(path, relatives) or records.concerning(path, [Path(path.name)])
+        found = records.jobs_with_path(path, relatives) or records.jobs_with_path(
+            path, [Path(path.name)]
+        )
         for ending in found[:NEWEST]:
             yield describe_job(ending)
 

@@ -18,12 +18,14 @@ Ip = IPv4Address | IPv6Address
 #: family; the address stands first in its last part.
 Resolve = Callable[..., Sequence[Any]]
 #: Not private by their numbers, yet inside a cloud: there they tell a machine its passwords.
-METADATA = tuple(map(ipaddress.ip_address, ("168.63.129.16", "fd00:ec2::254", "192.0.0.192")))
+METADATA_SERVERS = tuple(
+    map(ipaddress.ip_address, ("168.63.129.16", "fd00:ec2::254", "192.0.0.192"))
+)
 #: These are addresses of IPv4 in another spelling: mapped, and by NAT64.
-SPELLINGS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
+EMBEDDING_NETWORKS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
 TUNNEL = ipaddress.IPv6Network("2002::/16")  # 6to4: the end of the tunnel stands behind it
 #: Private, though Python has learned of some only lately.
-PRIVATE = tuple(
+PRIVATE_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
         (
@@ -37,7 +39,7 @@ PRIVATE = tuple(
         ),
     )
 )
-NEVER = tuple(
+FORBIDDEN_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
         ("0.0.0.0/8", "192.0.0.0/24", "2001::/32", "64:ff9b:1::/48", "fec0::/10"),
@@ -109,18 +111,18 @@ def addresses(place: Destination, *, allow_private: bool, resolve: Resolve) -> l
 def check(text: str, place: Destination, *, allow_private: bool) -> None:
     """`Forbidden`, with the line of the configuration that would allow it, if one would."""
     address = ipaddress.ip_address(text.partition("%")[0])
-    if any(is_never(one) for one in every(address)):
+    if any(is_forbidden(one) for one in embedded_addresses(address)):
         raise Forbidden(f"{place.host} is {text}: such addresses are never used")
-    is_inside = any(is_private(one) for one in every(address))
+    is_inside = any(is_private(one) for one in embedded_addresses(address))
     if is_inside and not allow_private:
         raise Forbidden(f"{place.host} is the private address {text}: set allow_private: true")
     if not is_inside and place.scheme == "http":
         raise Forbidden(f"{place.host} is {text}, which is not private: only https goes there")
 
 
-def every(address: Ip) -> list[Ip]:
+def embedded_addresses(address: Ip) -> list[Ip]:
     """All that an address leads to: one of IPv6 may hold one of IPv4."""
-    if any(address in network for network in SPELLINGS):
+    if any(address in network for network in EMBEDDING_NETWORKS):
         return [IPv4Address(int(address) & 0xFFFFFFFF)]
     if address in TUNNEL:
         return [address, IPv4Address(int(address) >> 80 & 0xFFFFFFFF)]
@@ -129,19 +131,25 @@ def every(address: Ip) -> list[Ip]:
 
 def is_private(address: Ip) -> bool:
     """Of this machine or its neighbours."""
-    return any(address in network for network in PRIVATE if network.version == address.version)
+    return any(
+        address in network for network in PRIVATE_NETWORKS if network.version == address.version
+    )
 
 
-def is_never(address: Ip) -> bool:
+def is_forbidden(address: Ip) -> bool:
     """No server for the likes of us lives there."""
     if is_private(address):
-        return address in METADATA
+        return address in METADATA_SERVERS
     return (
-        address in METADATA
+        address in METADATA_SERVERS
         or address.is_multicast
         or address.is_unspecified
         or address.is_link_local
         or address.is_reserved
         or not address.is_global
-        or any(address in network for network in NEVER if network.version == address.version)
+        or any(
+            address in network
+            for network in FORBIDDEN_NETWORKS
+            if network.version == address.version
+        )
     )

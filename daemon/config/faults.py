@@ -13,10 +13,10 @@ Fault = tuple[Place, str, str]
 
 def explain(path: Path, tree: Node | None, faults: list[Fault], model: type[BaseModel]) -> str:
     """One line for each fault."""
-    return "\n".join(f"{path}:{line_of(tree, f[0])}: {tell(f, model)}" for f in faults)
+    return "\n".join(f"{path}:{line_of(tree, f[0])}: {describe(f, model)}" for f in faults)
 
 
-def tell(fault: Fault, model: type[BaseModel]) -> str:
+def describe(fault: Fault, model: type[BaseModel]) -> str:
     """A fault without its line."""
     place, kind, message = fault
     key = dotted(place)
@@ -57,17 +57,17 @@ def line_of(node: Node | None, place: Place) -> int:
 def duplicates(node: Node | None) -> list[tuple[int, str]]:
     """Line and name of every key that stands twice in one mapping; YAML would keep the last."""
     if isinstance(node, SequenceNode):
-        return [twin for item in node.value for twin in duplicates(item)]
+        return [duplicate for item in node.value for duplicate in duplicates(item)]
     if not isinstance(node, MappingNode):
         return []
     seen: set[str] = set()
-    twins: list[tuple[int, str]] = []
+    found: list[tuple[int, str]] = []
     for key, value in node.value:
         if key.value in seen:
-            twins.append((key.start_mark.line + 1, str(key.value)))
+            found.append((key.start_mark.line + 1, str(key.value)))
         seen.add(str(key.value))
-        twins += duplicates(value)
-    return twins
+        found += duplicates(value)
+    return found
 
 
 def known_keys(model: type[BaseModel], place: Place) -> list[str]:

@@ -105,16 +105,16 @@ def merged_output(config: Config, own: OutputOverrides) -> Output:
         layers = [PRESETS[config.output.preset], common]
     else:
         layers = [common, PRESETS[own.preset]]
-    return Output.model_validate(overlaid(*layers, own.model_dump(exclude_unset=True)))
+    return Output.model_validate(merged(*layers, own.model_dump(exclude_unset=True)))
 
 
-def overlaid(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any setting
+def merged(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any setting
     """Sections one over the other. Null says "as above", but of the background: transparent."""
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             if isinstance(value, dict):
-                result[key] = overlaid(result.get(key, {}), value)
+                result[key] = merged(result.get(key, {}), value)
             elif value is not None or key == "background":
                 result[key] = value
     return result
@@ -170,7 +170,7 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
-        *twins(folders),
+        *duplicate_names(folders),
         *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
     ]
     if faults:
@@ -233,7 +233,7 @@ def is_dir(path: Path) -> bool:
         return False
 
 
-def twins(folders: list[HotFolder]) -> list[str]:
+def duplicate_names(folders: list[HotFolder]) -> list[str]:
     """Names that two folders share; a name is how the ledger tells folders apart."""
     names = [folder.name for folder in folders]
     return [

@@ -67,8 +67,8 @@ class HookEntry(Section):
         if self.secret is not None and self.secret_file is not None:
             raise ValueError("a hook has either secret or secret_file")
         if self.command is not None and self.model_fields_set & FOR_URLS:
-            alien = ", ".join(sorted(self.model_fields_set & FOR_URLS))
-            raise ValueError(f"{alien}: only for a url")
+            misplaced = ", ".join(sorted(self.model_fields_set & FOR_URLS))
+            raise ValueError(f"{misplaced}: only for a url")
         if self.url is not None:
             self.check_reach(destinations.parse(self.url))
         return self

@@ -175,9 +175,9 @@ def load(named: Path | None) -> tuple[Config, Path]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error
-    twins = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
-    if twins:
-        raise InstallError("\n".join(twins))
+    repeated = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
+    if repeated:
+        raise InstallError("\n".join(repeated))
     try:
         config = Config.model_validate({} if content is None else content)
     except ValidationError as error:

@@ -13,7 +13,7 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: On the way we only pass through, which a home may allow and not to be listed.
 PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Way = tuple[str, ...]
+RelativeParts = tuple[str, ...]
 """Names that lead from an open folder to one below it."""
 
 
@@ -25,7 +25,7 @@ def opened(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def entered(path: Path) -> Iterator[int]:
+def opened_following_links(path: Path) -> Iterator[int]:
     """Open a folder whose path may lead over links: it was named by a person."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -35,11 +35,11 @@ def entered(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def opened_below(top: int | None, way: Way) -> Iterator[int]:
+def opened_below(top: int | None, parts: RelativeParts) -> Iterator[int]:
     """Open a folder below an open one; nobody can lead us elsewhere by swapping in a link."""
     folder = os.open(".", PASSAGE, dir_fd=top)
     try:
-        for name in (*way, "."):
+        for name in (*parts, "."):
             inner = os.open(name, FOLDER if name == "." else PASSAGE, dir_fd=folder)
             os.close(folder)
             folder = inner
@@ -66,34 +66,34 @@ def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
     return content
 
 
-def clear(top: int, *, spared: Collection[str] = ()) -> None:
+def clear(top: int, *, kept_names: Collection[str] = ()) -> None:
     """Delete all that is in an open folder, but for the spared names at its top.
 
     Works downwards by a list: a tree may be deeper than Python lets functions call themselves.
     """
     device = os.fstat(top).st_dev
-    pending: list[Way] = [()]
+    pending: list[RelativeParts] = [()]
     while pending:
-        way = pending[-1]
-        with opened_below(top, way) as folder:
+        parts = pending[-1]
+        with opened_below(top, parts) as folder:
             if os.fstat(folder).st_dev != device:
-                raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(way))
-            below = clear_files(folder, spared=() if way else spared)
+                raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(parts))
+            below = clear_files(folder, kept_names=() if parts else kept_names)
         if below:
-            pending += [(*way, name) for name in below]
+            pending += [(*parts, name) for name in below]
             continue
         pending.pop()
-        if way:
-            with opened_below(top, way[:-1]) as parent:
-                os.rmdir(way[-1], dir_fd=parent)
+        if parts:
+            with opened_below(top, parts[:-1]) as parent:
+                os.rmdir(parts[-1], dir_fd=parent)
 
 
-def clear_files(folder: int, *, spared: Collection[str]) -> list[str]:
+def clear_files(folder: int, *, kept_names: Collection[str]) -> list[str]:
     """Delete what is no folder, links themselves and not what they point to; the folders left."""
     with os.scandir(folder) as found:
         entries = list(found)
     for entry in entries:
-        if entry.name not in spared and not entry.is_dir(follow_symlinks=False):
+        if entry.name not in kept_names and not entry.is_dir(follow_symlinks=False):
             os.unlink(entry.name, dir_fd=folder)
     return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
@@ -105,12 +105,12 @@ def remove_files(names: Sequence[str], folder: int) -> None:
             os.unlink(name, dir_fd=folder)
 
 
-def prune(top: int, way: Way) -> None:
+def prune(top: int, parts: RelativeParts) -> None:
     """Remove the folders on a way that are empty now, but for the first."""
-    for depth in range(len(way), 1, -1):
-        with opened_below(top, way[: depth - 1]) as parent:
+    for depth in range(len(parts), 1, -1):
+        with opened_below(top, parts[: depth - 1]) as parent:
             try:
-                os.rmdir(way[depth - 1], dir_fd=parent)
+                os.rmdir(parts[depth - 1], dir_fd=parent)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise

@@ -23,7 +23,7 @@ OUT_OF_REACH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
 )
 VERSION_DIGITS = 12  # room that a version and a suffix need in a name
-NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
+NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
 UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
 #: Some network file systems cannot sync a folder, and have no need to: renames wait for the server.
@@ -54,13 +54,13 @@ def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | Non
     do something, and a pipe would wait. What was looked at is what is opened, whatever its name
     means by then.
     """
-    looked_at = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        if not stat.S_ISREG(os.fstat(looked_at).st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
-        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        os.close(looked_at)
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:
@@ -203,7 +203,7 @@ def has_same_bytes(one: int, other: int) -> bool:
 def move(source: Path, destination: Path) -> None:
     """Rename; across file systems copy, fsync, rename, unlink."""
     try:
-        settle_name(source, destination)
+        rename_no_replace(source, destination)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -211,7 +211,7 @@ def move(source: Path, destination: Path) -> None:
     sync_folder(source.parent)
 
 
-def settle_name(source: Path, destination: Path) -> None:
+def rename_no_replace(source: Path, destination: Path) -> None:
     """Rename within a file system, never over another file, and make it durable.
 
     A hard link fails where the name is taken, which a rename does not; where there are no hard
@@ -220,7 +220,7 @@ def settle_name(source: Path, destination: Path) -> None:
     try:
         os.link(source, destination, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in NO_LINKS:
+        if error.errno not in NO_HARD_LINKS:
             raise
         if exists(destination):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination) from error
@@ -241,7 +241,7 @@ def copy_across(source: Path, destination: Path) -> None:
         elif not copy(source, part):
             status = source.lstat()
             os.mknod(part, status.st_mode, status.st_rdev)  # a pipe is its name, it has no content
-        settle_name(part, destination)
+        rename_no_replace(part, destination)
     source.unlink()
 
 

@@ -30,8 +30,8 @@ class Lock:
         # What a link leads to would be written over.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o644)
-        if not is_locked_within(descriptor, PROBE_S):
-            holder = written_id(descriptor) or "unknown"
+        if not try_lock(descriptor, PROBE_S):
+            holder = read_process_id(descriptor) or "unknown"
             os.close(descriptor)
             raise InstallError(
                 f"{what} is in use by another cvunetd (process {holder}): stop that one first"
@@ -83,7 +83,7 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
         raise InstallError(text) from error
 
 
-def is_locked_within(descriptor: int, pause_s: float) -> bool:
+def try_lock(descriptor: int, pause_s: float) -> bool:
     """Take an exclusive lock, with a second try after a pause."""
     for wait_s in (0.0, pause_s):
         time.sleep(wait_s)
@@ -95,7 +95,7 @@ def is_locked_within(descriptor: int, pause_s: float) -> bool:
     return False
 
 
-def written_id(descriptor: int) -> int:
+def read_process_id(descriptor: int) -> int:
     """The process id in a lock file; 0 while its owner has not written it yet."""
     text = os.pread(descriptor, 32, 0).strip()
     return int(text) if text.isdigit() else 0
@@ -112,7 +112,7 @@ def owner(path: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return written_id(descriptor)
+        return read_process_id(descriptor)
     finally:
         os.close(descriptor)
     return None

@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from daemon.disk.files import (
-    NO_LINKS,
+    NO_HARD_LINKS,
     copy,
     exists,
     identity,
     is_same_content,
     make_folders,
-    settle_name,
+    rename_no_replace,
     sync_folder,
 )
 from daemon.jobs import Stamp
@@ -33,14 +33,14 @@ def replace(part: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def withdraw(path: Path, stamp: Stamp) -> None:
+def remove_if_unchanged(path: Path, stamp: Stamp) -> None:
     """Take a name back, unless somebody else's file has it."""
     if is_unchanged(path, stamp):
         path.unlink()
         sync_folder(path.parent)
 
 
-def show(target: Path, place: Path, *, part: Path) -> None:
+def add_link(target: Path, place: Path, *, part: Path) -> None:
     """Give a result a second name, by a hard link or else as a copy; `FileExistsError` if taken.
 
     May be called again after a crash. ``part`` is where an unfinished copy lies.
@@ -53,15 +53,15 @@ def show(target: Path, place: Path, *, part: Path) -> None:
     try:
         os.link(target, place, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in NO_LINKS | {errno.EXDEV}:
+        if error.errno not in NO_HARD_LINKS | {errno.EXDEV}:
             raise
         copy(target, part)
-        settle_name(part, place)
+        rename_no_replace(part, place)
     else:
         sync_folder(place.parent)
 
 
-def hide(place: Path, target: Path) -> None:
+def remove_link(place: Path, target: Path) -> None:
     """Take an earlier result's second name away, while that result still has its first."""
     if exists(place) and exists(target) and is_same_content(target, place):
         place.unlink()

@@ -21,7 +21,7 @@ from daemon.disk.files import (
     make_folders,
     move,
     remove_if_empty,
-    settle_name,
+    rename_no_replace,
     sync_folder,
     write_json,
 )
@@ -57,7 +57,7 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     try:
         # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
         with (
-            deletion.entered(root) as top,
+            deletion.opened_following_links(root) as top,
             deletion.opened_below(top, relative.parent.parts) as folder,
         ):
             os.rename(relative.name, claimed, src_dir_fd=folder)
@@ -79,7 +79,7 @@ def unclaim(root: Path, relative: Path, job_id: str) -> None:
         if is_unclaimed(root, Claim(job_id, relative, claimed)):
             claimed.unlink()
         else:
-            settle_name(claimed, root / relative)
+            rename_no_replace(claimed, root / relative)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
     drop_claim(root, job_id)
@@ -135,7 +135,7 @@ def discard(source: Path) -> None:
 
 def publish(part: Path, target: Path) -> None:
     """Make a finished result visible under its name; `FileExistsError` if the name is taken."""
-    settle_name(part, target)
+    rename_no_replace(part, target)
 
 
 def is_published(part: Path, target: Path) -> bool:
@@ -163,7 +163,7 @@ def reject(
         archive(source, quarantine)
 
 
-def reinstate(quarantined: Path, place: Path) -> None:
+def restore(quarantined: Path, place: Path) -> None:
     """Bring a quarantined original back; the reason goes when the file has gone."""
     make_folders(place.parent)
     if exists(place) and is_same_file(place, quarantined):
@@ -219,11 +219,11 @@ def open_drop(
             sync_folder(root)
             return mark_drop(drop)
         except OSError:
-            withdraw_drop(drop)
+            remove_new_drop(drop)
             raise
 
 
-def withdraw_drop(drop: Path) -> None:
+def remove_new_drop(drop: Path) -> None:
     """Remove a drop that has just been made and holds nothing but our mark."""
     try:
         (drop / MARKER).unlink(missing_ok=True)
@@ -269,13 +269,13 @@ def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder
             if not is_expired(folder):
                 return False
             deletion.check_unmounted(drop)
-            deletion.clear(folder, spared=(MARKER, MANIFEST))
+            deletion.clear(folder, kept_names=(MARKER, MANIFEST))
             deletion.remove_files((MANIFEST, MARKER), folder)
         os.rmdir(drop.name, dir_fd=root)
     return True
 
 
-def remove_remains(drop: Path) -> bool:
+def remove_empty_drop(drop: Path) -> bool:
     """Remove a drop that holds nothing, or nothing but our mark; whether it was such a one.
 
     A deletion that was interrupted at its very end leaves that, and an opening at its beginning.

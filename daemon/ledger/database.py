@@ -40,7 +40,7 @@ Values = Sequence[Any] | Mapping[str, Any]  # Any: what columns hold
 
 
 @contextmanager
-def explained(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterator[None]:
+def translated_errors(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterator[None]:
     """`InstallError` where a person is needed, `LedgerError` where the disk is in trouble."""
     try:
         yield
@@ -71,7 +71,7 @@ class Database:
         """Open or create; `InstallError` if the file is damaged or not to be opened."""
         self.path = path
         self.is_begun = False
-        with explained(path, OPENING):
+        with translated_errors(path, OPENING):
             self.db = connect(path, is_read_only=is_read_only)
             try:
                 self.prepare(is_read_only=is_read_only)
@@ -106,10 +106,10 @@ class Database:
         the answer to the commit was lost, everything has: look before you try again.
         """
         if self.is_begun:
-            with explained(self.path):
+            with translated_errors(self.path):
                 yield self.db
             return
-        with explained(self.path):
+        with translated_errors(self.path):
             self.roll_back()  # what an earlier trouble did not let us undo
             self.is_begun = True
             try:
@@ -127,18 +127,18 @@ class Database:
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
 
-    def rows(self, question: str, values: Values = ()) -> list[Row]:
+    def rows(self, query: str, values: Values = ()) -> list[Row]:
         """Everything that answers a question; `LedgerError` as above."""
-        with explained(self.path):
-            return self.db.execute(question, values).fetchall()
+        with translated_errors(self.path):
+            return self.db.execute(query, values).fetchall()
 
-    def first(self, question: str, values: Values = ()) -> Row | None:
+    def first(self, query: str, values: Values = ()) -> Row | None:
         """The first answer, or None."""
-        with explained(self.path):
-            row: Row | None = self.db.execute(question, values).fetchone()
+        with translated_errors(self.path):
+            row: Row | None = self.db.execute(query, values).fetchone()
             return row
 
-    def answer(self) -> None:
+    def check_readable(self) -> None:
         """Read something; `LedgerError` if that fails, nothing at all if the disk hangs."""
         self.first("SELECT count(*) FROM sqlite_schema")
 
@@ -147,7 +147,7 @@ class Database:
 
         The journal is emptied first, which may be all the room that is needed.
         """
-        with explained(self.path):
+        with translated_errors(self.path):
             self.roll_back()  # inside a transaction the journal cannot be emptied
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         version = self.rows("PRAGMA user_version")[0][0]
@@ -156,6 +156,6 @@ class Database:
 
     def shrink(self) -> None:
         """Give some of what deleted rows have left free back to the disk."""
-        with explained(self.path):
+        with translated_errors(self.path):
             # `execute` would stop behind the first page.
             self.db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")

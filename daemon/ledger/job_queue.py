@@ -8,7 +8,7 @@ from daemon.jobs import Job
 
 
 @dataclass(order=True, frozen=True, slots=True)
-class Place:
+class QueueEntry:
     """A job's place in the queue."""
 
     priority: int
@@ -22,9 +22,9 @@ class JobQueue:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.waiting: list[Place] = []
-        self.delayed: list[tuple[float, Place]] = []
-        self.now = 0.0
+        self.waiting: list[QueueEntry] = []
+        self.delayed: list[tuple[float, QueueEntry]] = []
+        self.last_now = 0.0
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.delayed)
@@ -36,11 +36,11 @@ class JobQueue:
 
     def put(self, job: Job, *, priority: int, not_before: float = 0.0) -> None:
         """Add a job; a higher priority starts earlier. Recovered jobs may overfill the queue."""
-        place = Place(-priority, job.added_at, job.id, job)
+        entry = QueueEntry(-priority, job.added_at, job.id, job)
         if not_before > 0:
-            heapq.heappush(self.delayed, (not_before, place))
+            heapq.heappush(self.delayed, (not_before, entry))
             return
-        heapq.heappush(self.waiting, place)
+        heapq.heappush(self.waiting, entry)
 
     def clear(self) -> None:
         """Empty the queue, to fill it again from the ledger."""
@@ -57,9 +57,9 @@ class JobQueue:
 
         Where the clock has been set back, all wait for as long as they would have without that.
         """
-        if now < self.now:
-            self.delayed = [(due - (self.now - now), place) for due, place in self.delayed]
-        self.now = now
+        if now < self.last_now:
+            self.delayed = [(due - (self.last_now - now), entry) for due, entry in self.delayed]
+        self.last_now = now
         while self.delayed and self.delayed[0][0] <= now:
             heapq.heappush(self.waiting, heapq.heappop(self.delayed)[1])
 
@@ -70,8 +70,8 @@ class JobQueue:
     def jobs(self) -> Iterator[Job]:
         """All of them, in no order."""
         yield from self.waiting_jobs()
-        yield from (place.job for _, place in self.delayed)
+        yield from (entry.job for _, entry in self.delayed)
 
     def waiting_jobs(self) -> Iterator[Job]:
         """Jobs that could start now, in no order."""
-        return (place.job for place in self.waiting)
+        return (entry.job for entry in self.waiting)

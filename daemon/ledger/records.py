@@ -85,7 +85,7 @@ class Records:
     def is_reserved(self, path: Path) -> bool:
         """A living or finished job's result or original has this name, or will have it."""
         # What has been replaced has given up its names, but for its original's.
-        questions = (
+        queries = (
             f"SELECT 1 FROM jobs WHERE {column} = :path AND state <> 'failed'{unless}"
             for column, unless in (
                 ("target", " AND replaced_by IS NULL"),
@@ -94,11 +94,9 @@ class Records:
                 ("archive", ""),
             )
         )
-        return (
-            self.ledger.first(" UNION ALL ".join(questions), {"path": as_bytes(path)}) is not None
-        )
+        return self.ledger.first(" UNION ALL ".join(queries), {"path": as_bytes(path)}) is not None
 
-    def predecessor(self, job: Job) -> Job | None:
+    def earlier_result(self, job: Job) -> Job | None:
         """The newest finished job of the same picture's path in the same drop."""
         row = self.ledger.first(
             "SELECT * FROM jobs WHERE drop_id = ? AND relative = ? AND folder = ? AND id <> ?"
@@ -107,7 +105,7 @@ class Records:
         )
         return None if row is None else job_of(row)
 
-    def replaced(self, job: Job) -> Job | None:
+    def replaced_job(self, job: Job) -> Job | None:
         """The job whose names this one has been given."""
         row = self.ledger.first("SELECT * FROM jobs WHERE replaced_by = ?", (job.id,))
         return None if row is None else job_of(row)
@@ -117,7 +115,7 @@ class Records:
         rows = self.ledger.rows("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
         return [drop_of(row) for row in rows]
 
-    def is_open(self, path: Path) -> bool:
+    def is_open_drop(self, path: Path) -> bool:
         """A folder is a drop that may still take pictures."""
         return any(drop.path == path for drop in self.open_drops())
 
@@ -132,7 +130,7 @@ class Records:
         )
         return [Path(os.fsdecode(row["path"])) for row in rows]
 
-    def kept(self, before: float, *, after: str) -> Iterator[Job]:
+    def kept_originals(self, before: float, *, after: str) -> Iterator[Job]:
         """Ended jobs of kept originals in closed drops, by id, beginning after one."""
         while True:
             rows = self.ledger.rows(
@@ -196,7 +194,7 @@ class Records:
         )
         return [ending_of(row) for row in rows]
 
-    def concerning(self, path: Path, relatives: list[Path]) -> list[Ending]:
+    def jobs_with_path(self, path: Path, relatives: list[Path]) -> list[Ending]:
         """Jobs whose original, result or place in quarantine a path is, newest first.
 
         ``relatives``: what the path may be below its hot folder.

@@ -138,7 +138,7 @@ class TimedDrops:
         try:
             drop = self.ledger.open_drop(folder.name, path, now=now)
         except LedgerError:
-            store.withdraw_drop(path)
+            store.remove_new_drop(path)
             raise
         # The manifest comes at the tick's end: until then the row may not be committed, and a drop
         # with nothing but our mark is removed.

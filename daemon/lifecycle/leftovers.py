@@ -38,7 +38,7 @@ class Leftovers:
         for root in sorted({folder.output_root for folder in self.folders}):
             try:
                 for drop in store.drops(root):
-                    if not self.records.is_open(drop) and store.remove_remains(drop):
+                    if not self.records.is_open_drop(drop) and store.remove_empty_drop(drop):
                         logger.info("removed unused %s", printable(drop))
             except OSError as error:
                 logger.warning("unused drops in %s: %s", printable(root), describe(error))

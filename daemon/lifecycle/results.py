@@ -97,9 +97,9 @@ class Results:
         """Delete the parts, and what has been published of a result that has not all its names."""
         noted = self.records.job(job.id) or job
         if noted.review is not None and noted.stamps:  # the result's second name
-            publication.withdraw(noted.review, noted.stamps[-1])
+            publication.remove_if_unchanged(noted.review, noted.stamps[-1])
         for (_, target), stamp in zip(noted.outputs, noted.stamps, strict=False):
-            publication.withdraw(target, stamp)
+            publication.remove_if_unchanged(target, stamp)
         self.remove_parts(noted)
 
     # --- in place of an earlier result ----------------------------------------------------
@@ -110,19 +110,19 @@ class Results:
         A result that somebody has changed is that person's work, and another picture's result is no
         earlier one; beside both the new one gets a version.
         """
-        earlier = self.records.replaced(job)
+        earlier = self.records.replaced_job(job)
         if earlier is None:
             earlier = self.find_earlier(job)
             if earlier is None:
                 return job
             job = self.ledger.note_replacement(job, earlier)
         if earlier.review is not None:
-            publication.hide(earlier.review, earlier.target)
+            publication.remove_link(earlier.review, earlier.target)
         return job
 
     def find_earlier(self, job: Job) -> Job | None:
         """The job that made it, if all its files are as it left them."""
-        earlier = self.records.predecessor(job)
+        earlier = self.records.earlier_result(job)
         if earlier is None or not is_alike(earlier, job):
             return None
         pairs = zip(earlier.outputs, earlier.stamps, strict=False)
@@ -140,7 +140,7 @@ class Results:
 
     def is_replaceable(self, job: Job, target: Path) -> bool:
         """The file that has this name is the earlier result which the job was told to replace."""
-        earlier = self.records.replaced(job)
+        earlier = self.records.replaced_job(job)
         if earlier is None:
             return False
         pairs = zip(earlier.outputs, earlier.stamps, strict=False)
@@ -163,7 +163,7 @@ class Results:
         while job.review is not None:
             part = job.review.parent / f".{job.id}-review.part"
             try:
-                publication.show(job.target, job.review, part=part)
+                publication.add_link(job.target, job.review, part=part)
             except FileExistsError:
                 job = self.ledger.note_review(job, self.free_review(job))
                 continue

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 FILE = "clock.json"
 #: Between two lives: a machine may rest over a weekend, and `once` may run daily.
-REST_S = 2 * 86400.0
+MAX_OFF_S = 2 * 86400.0
 #: Within one life, against the monotonic clock.
 LEAP_S = 3600.0
 #: So long a new date has to hold before anything is deleted by it.
@@ -36,7 +36,7 @@ class ClockTrust:
         self.dates: Dates | None = None
         self.last: tuple[float, float] | None = None
 
-    def is_believed(self, now: float, monotonic: float) -> bool:
+    def is_trusted(self, now: float, monotonic: float) -> bool:
         """The date has gone on evenly, or has held for long enough after a leap."""
         known = self.dates or self.load()
         leap_s = self.leap_s(now, monotonic)
@@ -45,9 +45,9 @@ class ClockTrust:
             leapt_at = None  # put right again
         # Only time that has passed proves anything: not the next leap.
         is_proved = leapt_at is not None and now - leapt_at - leap_s >= PROOF_S
-        if leap_s or (self.has_rested(known, now) and not is_proved):
+        if leap_s or (self.was_off_long(known, now) and not is_proved):
             leapt_at = now if is_proved or leapt_at is None else leapt_at + leap_s
-            self.tell(known, now)
+            self.warn(known, now)
         elif is_proved:
             leapt_at = None
         self.last = (now, monotonic)
@@ -61,11 +61,11 @@ class ClockTrust:
         leap_s = (now - last_now) - (monotonic - last_monotonic)
         return leap_s if leap_s > LEAP_S else 0.0
 
-    def has_rested(self, known: Dates | None, now: float) -> bool:
+    def was_off_long(self, known: Dates | None, now: float) -> bool:
         """Between two lives more time has passed than usually does, or nobody knows."""
-        return self.last is None and (known is None or now - known.seen_at > REST_S)
+        return self.last is None and (known is None or now - known.seen_at > MAX_OFF_S)
 
-    def tell(self, known: Dates | None, now: float) -> None:
+    def warn(self, known: Dates | None, now: float) -> None:
         """Nothing is wrong with a first start."""
         if known is not None:
             logger.warning(

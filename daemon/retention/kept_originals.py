@@ -7,18 +7,18 @@ from itertools import islice
 from daemon.jobs import HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.retention.retention import Histories
+from daemon.retention.retention import LedgerAccess
 
 #: Looked at in one sweep; the next one goes on. Shares are slow, and the loop must not wait long.
-AT_ONCE = 2000
+BATCH = 2000
 
 
-def histories(ledger: Ledger, folders: dict[str, HotFolder]) -> Histories:
+def ledger_access(ledger: Ledger, folders: dict[str, HotFolder]) -> LedgerAccess:
     """What retention may ask and tell a ledger."""
     records = Records(ledger)
-    kept = Kept(ledger, records, folders)
-    return Histories(
-        is_open=records.is_open,
+    kept = KeptOriginals(ledger, records, folders)
+    return LedgerAccess(
+        is_open=records.is_open_drop,
         forget_drop=ledger.forget_drop,
         closed_drops=records.closed_drops,
         gone_originals=kept.gone,
@@ -26,7 +26,7 @@ def histories(ledger: Ledger, folders: dict[str, HotFolder]) -> Histories:
     )
 
 
-class Kept:
+class KeptOriginals:
     """Finds and forgets them; as long as an original lies there, its row keeps it from repeats."""
 
     def __init__(self, ledger: Ledger, records: Records, folders: dict[str, HotFolder]) -> None:
@@ -38,15 +38,15 @@ class Kept:
     def gone(self, before: float) -> Iterator[Job]:
         """All that ended before a time and whose original is gone or has another version."""
         present = {name for name, folder in self.folders.items() if self.is_present(folder)}
-        for job in self.records.kept(before, after=""):
+        for job in self.records.kept_originals(before, after=""):
             if job.folder in present and has_gone(job):
                 yield job
 
     def forget_gone(self, before: float) -> int:
         """Forget the next of them, and give space back; how many were forgotten."""
         present = {name for name, folder in self.folders.items() if self.is_present(folder)}
-        looked_at = list(islice(self.records.kept(before, after=self.position), AT_ONCE))
-        self.position = looked_at[-1].id if len(looked_at) == AT_ONCE else ""
+        looked_at = list(islice(self.records.kept_originals(before, after=self.position), BATCH))
+        self.position = looked_at[-1].id if len(looked_at) == BATCH else ""
         gone = [job for job in looked_at if job.folder in present and has_gone(job)]
         if gone:
             self.ledger.forget_all(gone)

@@ -23,7 +23,7 @@ class Rejected:
     """A picture that was rejected, or only its reason if the picture stayed or has been taken."""
 
     root: Path
-    way: deletion.Way
+    parts: deletion.RelativeParts
     """From the root to the folder that it lies in."""
     names: tuple[str, ...]
     """In the order in which they go: a reason must not go before its picture."""
@@ -31,41 +31,43 @@ class Rejected:
     @property
     def path(self) -> Path:
         """What people know it by."""
-        return self.root.joinpath(*self.way, self.names[0])
+        return self.root.joinpath(*self.parts, self.names[0])
 
 
 def expired(root: Path, *, before: float) -> Iterator[Rejected]:
     """What was rejected before a time (UTC seconds), by our own reason's word; never by mtime."""
     try:
         with deletion.opened(root) as top:
-            yield from below(root, top, before=before)
+            yield from expired_below(root, top, before=before)
     except FileNotFoundError:
         return  # nothing has been rejected yet
 
 
-def below(root: Path, top: int, *, before: float) -> Iterator[Rejected]:
+def expired_below(root: Path, top: int, *, before: float) -> Iterator[Rejected]:
     """Folder by folder; nothing that is a link, or mounted inside, is entered."""
     device = os.fstat(top).st_dev
-    pending: list[deletion.Way] = [()]
+    pending: list[deletion.RelativeParts] = [()]
     while pending:
-        way = pending.pop()
+        parts = pending.pop()
         try:
-            with deletion.opened_below(top, way) as folder:
+            with deletion.opened_below(top, parts) as folder:
                 if os.fstat(folder).st_dev != device:
                     continue
                 with os.scandir(folder) as found:
                     entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
-                old = list(old_ones(entries, folder, before=before))
+                old = list(expired_names(entries, folder, before=before))
         except OSError as error:
-            logger.warning("%s: %s", printable(root.joinpath(*way)), describe(error))
+            logger.warning("%s: %s", printable(root.joinpath(*parts)), describe(error))
             continue
-        yield from (Rejected(root, way, names) for names in old)
+        yield from (Rejected(root, parts, names) for names in old)
         pending += sorted(
-            ((*way, name) for name, is_dir in entries.items() if is_dir), reverse=True
+            ((*parts, name) for name, is_dir in entries.items() if is_dir), reverse=True
         )
 
 
-def old_ones(entries: dict[str, bool], folder: int, *, before: float) -> Iterator[tuple[str, ...]]:
+def expired_names(
+    entries: dict[str, bool], folder: int, *, before: float
+) -> Iterator[tuple[str, ...]]:
     """Of a folder's entries, those with an old reason. A folder that was rejected stays."""
     reasons = {name: store.reason_file(Path("/", name)).name for name in entries}
     taken = {reason for name, reason in reasons.items() if reason != name}
@@ -97,9 +99,9 @@ def is_old(reason: str, folder: int, *, before: float) -> bool:
 def remove(rejected: Rejected, *, before: float) -> bool:
     """Delete a picture and its reason, if that is still as old; folders left empty go, too."""
     with deletion.opened(rejected.root) as top:
-        with deletion.opened_below(top, rejected.way) as folder:
+        with deletion.opened_below(top, rejected.parts) as folder:
             if not is_old(rejected.names[-1], folder, before=before):
                 return False
             deletion.remove_files(rejected.names, folder)
-        deletion.prune(top, rejected.way)
+        deletion.prune(top, rejected.parts)
     return True

@@ -22,7 +22,7 @@ MANIFEST_BYTES = 1 << 30
 DAY_S = 86400.0
 
 
-def stamp(name: str) -> datetime | None:
+def drop_time(name: str) -> datetime | None:
     """The local time in a drop's name; None if it is no drop's name."""
     match = store.DROP_NAME.fullmatch(name)
     if match is None:
@@ -50,7 +50,7 @@ def is_expired(name: str, drop: int, *, keep_days: float, local_now: datetime) -
 
     Both times must be old: a clock that was wrong when a drop was opened is put right later.
     """
-    limit, opened = timedelta(days=keep_days), stamp(name)
+    limit, opened = timedelta(days=keep_days), drop_time(name)
     if opened is None or local_now - opened < limit:
         return False
     closed = closing_time(drop)
@@ -72,7 +72,7 @@ def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator
     """Drops of one root that may go."""
     with deletion.opened(root) as top:
         # Most of what lies there is told by its name to be young, and is not opened.
-        names = [name for name in deletion.names(top) if stamp(name) is not None]
+        names = [name for name in deletion.names(top) if drop_time(name) is not None]
         for name in names:
             try:
                 with deletion.opened_below(top, (name,)) as drop:
@@ -85,7 +85,7 @@ def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator
 
 
 @dataclass(frozen=True, slots=True)
-class Histories:
+class LedgerAccess:
     """What retention may ask and tell the ledger."""
 
     is_open: Callable[[Path], bool]
@@ -109,16 +109,16 @@ class Retention:
         rejected: Path,
         keep_days: float,
         sweep_s: float,
-        histories: Histories,
-        is_believed: Callable[[float, float], bool],
+        ledger_access: LedgerAccess,
+        is_trusted: Callable[[float, float], bool],
     ) -> None:
-        """``is_believed`` tells whether a date, seen at a monotonic time, can be true."""
+        """``is_trusted`` tells whether a date, seen at a monotonic time, can be true."""
         self.roots = frozenset(folder.output_root for folder in folders)
         self.rejected = rejected
         self.keep_days = keep_days
         self.sweep_s = sweep_s
-        self.histories = histories
-        self.is_believed = is_believed
+        self.ledger_access = ledger_access
+        self.is_trusted = is_trusted
         self.next_sweep = 0.0
         self.on_step: Callable[[], object] = lambda: None
         """Called after each deletion: it gets on."""
@@ -134,37 +134,37 @@ class Retention:
         if monotonic < self.next_sweep:
             return
         self.next_sweep = monotonic + self.sweep_s
-        if self.is_believed(now, monotonic):
-            for deed in self.clean(now=now, local_now=local_now):
-                logger.info("%s; keep_days is %g", deed, self.keep_days)
+        if self.is_trusted(now, monotonic):
+            for message in self.clean(now=now, local_now=local_now):
+                logger.info("%s; keep_days is %g", message, self.keep_days)
                 self.on_step()
 
     def clean(self, *, now: float, local_now: datetime) -> Iterator[str]:
         """Delete what has expired; one line for each deed."""
         before = now - self.keep_days * DAY_S
         for drop in self.old_drops(local_now):
-            if self.has_removed_drop(drop, local_now):
+            if self.try_remove_drop(drop, local_now):
                 yield f"deleted {printable(drop)}"
-                self.histories.forget_drop(drop)
+                self.ledger_access.forget_drop(drop)
         for rejected in self.old_rejected(before):
-            if self.has_removed_rejected(rejected, before):
+            if self.try_remove_rejected(rejected, before):
                 yield f"deleted {printable(rejected.path)}"
         for drop in self.known_drops(before, local_now):
             finish_deletion(drop)
         for drop in self.gone_drops(before, local_now):
-            self.histories.forget_drop(drop)
+            self.ledger_access.forget_drop(drop)
             yield f"forgot the pictures of {printable(drop)}, which is gone"
-        forgotten = self.histories.forget_gone(before)
+        forgotten = self.ledger_access.forget_gone(before)
         if forgotten:
             yield f"forgot {forgotten} kept originals that are gone"
 
     def old_drops(self, local_now: datetime) -> Iterator[Path]:
         """Drops that have expired and are not open."""
         for drop in list(expired(self.roots, keep_days=self.keep_days, local_now=local_now)):
-            if not self.histories.is_open(drop):
+            if not self.ledger_access.is_open(drop):
                 yield drop
 
-    def has_removed_drop(self, drop: Path, local_now: datetime) -> bool:
+    def try_remove_drop(self, drop: Path, local_now: datetime) -> bool:
         """Delete one drop; a failure is told and tried again at the next sweep."""
 
         def is_still_expired(folder: int) -> bool:
@@ -186,7 +186,7 @@ class Retention:
             )
             return []
 
-    def has_removed_rejected(self, rejected: quarantine.Rejected, before: float) -> bool:
+    def try_remove_rejected(self, rejected: quarantine.Rejected, before: float) -> bool:
         """Delete one rejected picture with its reason."""
         try:
             return quarantine.remove(rejected, before=before)
@@ -201,8 +201,8 @@ class Retention:
     def known_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
         """Drops that the ledger still knows, old by their closing and by their name."""
         limit = timedelta(days=self.keep_days)
-        for drop in self.histories.closed_drops(before):
-            opened = stamp(drop.name)
+        for drop in self.ledger_access.closed_drops(before):
+            opened = drop_time(drop.name)
             if opened is not None and local_now - opened >= limit:
                 yield drop
 
@@ -210,7 +210,7 @@ class Retention:
 def finish_deletion(drop: Path) -> None:
     """Remove what a deletion that was interrupted at its very end has left."""
     try:
-        store.remove_remains(drop)
+        store.remove_empty_drop(drop)
     except FileNotFoundError:
         return
     except OSError as error:

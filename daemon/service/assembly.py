@@ -17,7 +17,7 @@ from daemon.lifecycle.drops import Drops, FixedDrop, TimedDrops
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.reporting.report import Report
 from daemon.retention.clock_trust import ClockTrust
-from daemon.retention.kept_originals import histories
+from daemon.retention.kept_originals import ledger_access
 from daemon.retention.retention import Retention
 from daemon.service.folder_changes import FolderChanges
 from daemon.service.lifecycle_parts import LifecycleParts
@@ -163,8 +163,8 @@ class Assembly:
             rejected=self.owned.quarantine,
             keep_days=self.config.retention.keep_days,
             sweep_s=self.config.retention.sweep_s,
-            histories=histories(self.ledger, self.folders.by_name),
-            is_believed=ClockTrust(self.owned.state).is_believed,
+            ledger_access=ledger_access(self.ledger, self.folders.by_name),
+            is_trusted=ClockTrust(self.owned.state).is_trusted,
         )
 
     # --- reporting ----------------------------------------------------------------------------

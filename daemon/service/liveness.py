@@ -91,7 +91,7 @@ class Liveness:
         if self.ledger_outage.is_on or self.standby.ledger_trouble:
             return  # told, and tried again; until it has passed no folder is looked at
         with self.ledger_outage.guarding():
-            self.ledger.answer()
+            self.ledger.check_readable()
         late_s = max(self.interval_s, LATE_S)
         for folder in self.folders.open:
             if monotonic - max(due.get(folder.name, inf), self.progress_at) > late_s:

@@ -15,7 +15,7 @@ import resource, sys
 import numpy as np
 from daemon.worker import allocator
 if sys.argv[1] == "kept":
-    assert allocator.keep_blocks()
+    assert allocator.configure_allocator()
 def picture():
     for size in (5, 7, 20, 7, 20, 7):
         yield np.ones(size * 1_000_000, np.uint8)
@@ -35,14 +35,14 @@ import numpy as np
 from daemon.worker import allocator
 def resident():
     return int(allocator.STATM.read_text().split()[1]) * allocator.PAGE_BYTES // 10**6
-assert allocator.keep_blocks()
+assert allocator.configure_allocator()
 free_memory, free_bytes = allocator.FreeMemory(), int(sys.argv[1]) * 10**6
 least = resident()
 for _ in range(3):
     blocks = [np.ones(4_000_000, np.uint8) for _ in range(40)]
     blocks = blocks[::8]
-    before, is_given = resident() - least, free_memory.bound(free_bytes)
-    print(before, resident() - least, is_given, free_memory.bound(free_bytes))
+    before, is_given = resident() - least, free_memory.trim_above(free_bytes)
+    print(before, resident() - least, is_given, free_memory.trim_above(free_bytes))
 """
 IS_KNOWN = hasattr(ctypes.CDLL(None), "mallinfo2")
 

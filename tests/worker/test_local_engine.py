@@ -16,7 +16,7 @@ def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tm
         allocator, "configure_allocator", lambda: True
     )  # this process outlives the test
     monkeypatch.setattr(
-        allocator.FreeMemory, "bound", lambda self, free_bytes: looks.append(free_bytes)
+        allocator.FreeMemory, "trim_above", lambda self, free_bytes: looks.append(free_bytes)
     )
     monkeypatch.setattr(local, "open_predictors", lambda *_, **__: [])
     weights = tmp_path / "weights"

@@ -70,7 +70,7 @@ def check_state(path: Path, table: str) -> Finding:
 def overlaps(context: CheckContext) -> Iterator[Finding]:
     """Paths inside each other, and folders that share a name."""
     faults = [
-        *hot_folders.twins(context.folders),
+        *hot_folders.duplicate_names(context.folders),
         *hot_folders.overlaps(context.folders, context.state, context.quarantine),
     ]
     for fault in faults:
