@@ -114,7 +114,7 @@ def blame(error: BaseException) -> Blame:
     return Blame.UNKNOWN
 
 
-def is_passing(error: OSError) -> bool:
+def is_temporary(error: OSError) -> bool:
     """Trouble at a start that a later one may not meet; a read-only place needs a person."""
     is_machines = blame(error) is Blame.MACHINE and error.errno != errno.EROFS
     return is_machines or error.errno == errno.EIO

@@ -56,8 +56,8 @@ class Identity:
         if not stat.S_ISREG(status.st_mode):
             return None
         return cls(
-            folded(status.st_dev),
-            folded(status.st_ino),
+            to_signed(status.st_dev),
+            to_signed(status.st_ino),
             status.st_size,
             min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
         )
@@ -68,7 +68,7 @@ class Identity:
         return (self.inode, self.size, self.mtime_ns)
 
 
-def folded(number: int) -> int:
+def to_signed(number: int) -> int:
     """An unsigned number of 64 bits as a signed one, which is what the ledger can hold."""
     return number - 2**64 if number > LARGEST else number
 

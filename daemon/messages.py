@@ -8,7 +8,7 @@ from daemon.notices import Answered
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FileEvent:
     """Message: look at this path."""
 
     folder: str
@@ -17,7 +17,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobEnded:
     """Message: the worker is through with a job."""
 
     job_id: str
@@ -32,7 +32,7 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchTrouble:
+class EventsLost:
     """Message: the operating system dropped events, or a watch broke; scan the folder at once."""
 
     folder: str
@@ -44,4 +44,4 @@ class Reload:
     """Message: a signal asks us to read the configuration again."""
 
 
-Message = Seen | Ended | Stop | Reload | WatchTrouble | Answered
+Message = FileEvent | JobEnded | Stop | Reload | EventsLost | Answered

@@ -58,7 +58,7 @@ def batch(
         run_with_progress_bar(service, folder)
     for reason in service.parts.standby.reasons.values():
         logger.error("stopped: %s; mend that, then start again", reason)
-    return service.undone()
+    return service.count_unfinished()
 
 
 def forget_changed(service: Service) -> None:

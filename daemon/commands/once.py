@@ -26,4 +26,4 @@ def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: On
             supervision=supervision,
         )
         service.run_once(is_patient=False)
-    return service.undone()
+    return service.count_unfinished()

@@ -10,7 +10,7 @@ from daemon.messages import Reload, Stop
 from daemon.reporting import notify
 from daemon.service.assembly import assemble
 from daemon.service.local_engine import open_local
-from daemon.service.monitors import answering_monitors
+from daemon.service.monitors import serving_monitors
 from daemon.service.owned_folders import locked
 from daemon.service.service import Clocks, Inbox
 from daemon.service.supervision import Supervision
@@ -25,7 +25,7 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
         ConfigReader(config_path, config, os.environ), with_hooks(config, base)
     )
     latest_snapshot = supervision.latest_snapshot
-    with locked(place) as place, answering_monitors(config, base, place, latest_snapshot):
+    with locked(place) as place, serving_monitors(config, base, place, latest_snapshot):
         engine = open_local(config, base, on_step=supervision.notifier.loading)
         service = assemble(
             config,

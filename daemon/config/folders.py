@@ -11,7 +11,7 @@ from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.presets import PRESETS
 from daemon.config.schema import Config, Folder, Model
 from daemon.disk import store
-from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
+from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_temporary
 from daemon.jobs import Framing, HotFolder, Rendering
 
 WHITE = (255, 255, 255)
@@ -213,7 +213,7 @@ def fault_of(folder: HotFolder) -> str:
         if not is_kept and os.statvfs(folder.path).f_flag & os.ST_RDONLY:
             return f"folder {folder.path} is read-only: {READ_ONLY_ADVICE}, or set originals: keep"
     except OSError as error:
-        if is_passing(error):  # systemd shall try again
+        if is_temporary(error):  # systemd shall try again
             raise MachineError(f"folder {folder.path}: {describe(error)}") from error
         return (
             f"folder {folder.path} cannot be entered ({error.strerror}): mend the modes of the"

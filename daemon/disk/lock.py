@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
+from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_temporary
 
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
 PROBE_S = 0.1
@@ -76,7 +76,7 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
             lock.release()
         if isinstance(error, InstallError):
             raise
-        if is_passing(error):  # systemd shall try again
+        if is_temporary(error):  # systemd shall try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
         text = f"{error.filename} cannot be written: {error.strerror}{advice}"

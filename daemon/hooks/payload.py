@@ -8,7 +8,7 @@ from daemon.disk import files, store
 from daemon.jobs import Job, State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
-from daemon.log_fields import origin
+from daemon.log_fields import original_path
 
 #: Of the schema; another number means that listeners have to change.
 VERSION = 1
@@ -66,7 +66,7 @@ def common_fields(event: str, folder: str, subject: str, moment: float) -> Json:
 
 def rejected_original(job: Job) -> Path | None:
     """Where a rejected original lies: in quarantine, or where it was dropped."""
-    return origin(job) if job.is_kept else job.quarantine
+    return original_path(job) if job.is_kept else job.quarantine
 
 
 def text_of(path: Path | None) -> str | None:

@@ -11,7 +11,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.originals import Originals
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ class ClaimRecovery:
         try:
             claims = list(store.claims(folder.path))
             for claim in claims:
-                self.mend_claim(folder, claim, now=now)
+                self.recover(folder, claim, now=now)
             store.drop_empty_claims(folder.path)
         except OSError as error:
             logger.warning("claims of folder %s: %s", folder.name, describe(error))
 
-    def mend_claim(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
+    def recover(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """One file that was taken out of a hot folder: does its row know of it?"""
         job = self.records.job(claim.job_id)
         if job is None and store.is_unclaimed(folder.path, claim):
@@ -55,8 +55,8 @@ class ClaimRecovery:
             # Failed, and yet here: its share was away when it was looked for.
             if job is not None:
                 self.ledger.forget(job)
-            fresh = self.intake.enter(
+            fresh = self.intake.add_job(
                 folder, claim.relative, claim.job_id, claim.path, "startup", now=now
             )
             self.queue.put(fresh, priority=folder.priority)
-            logger.info("adopted %s", printable(claim.relative), extra=about(fresh))
+            logger.info("adopted %s", printable(claim.relative), extra=job_fields(fresh))

@@ -8,7 +8,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.counters import Counters, Verdict
 from daemon.lifecycle.drops import Drops
 
-Made = tuple[Job, Done | None]
+FinishedJob = tuple[Job, Done | None]
 """A job and what was made of it; None if an earlier life made it."""
 
 
@@ -21,15 +21,15 @@ class Closing:
         self.drops = drops
         self.counters = counters
 
-    def finish(self, made: Sequence[Made], *, now: float) -> None:
+    def finish(self, finished: Sequence[FinishedJob], *, now: float) -> None:
         """Jobs whose results are published and whose originals are put away, in one commit."""
-        for job, _ in made:
+        for job, _ in finished:
             self.drops.touch(job.drop)  # also if only the commit's answer is lost
         with self.ledger.transaction():
-            for job, _ in made:
+            for job, _ in finished:
                 self.ledger.finish(job, now=now)
                 self.outbox.job_ended(job.id)
-        for job, done in made:
+        for job, done in finished:
             self.counters.count_done(job, done, now=now)
 
     def fail(self, job: Job, *, now: float) -> None:

@@ -9,20 +9,20 @@ from daemon.errors import Blame, PictureError, blame, describe, printable
 from daemon.jobs import Done, Identity, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.closing import Closing, Made
+from daemon.lifecycle.closing import Closing, FinishedJob
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.originals import Originals
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about, about_done
+from daemon.log_fields import done_fields, job_fields
 
 logger = logging.getLogger(__name__)
 
 UNARCHIVED_S = 10.0
 #: Published results are closed after so long, however many more there are: if one is taken away
 #: before that, we doubt after a crash that it was ever there.
-OPEN_S = 0.5
+MAX_OPEN_S = 0.5
 
 
 class OriginalChanged(PictureError):
@@ -33,8 +33,8 @@ class OriginalChanged(PictureError):
         self.current = current
 
 
-Trouble = OSError | NameTaken | OriginalChanged
-Stuck = tuple[Job, Trouble]
+PublicationError = OSError | NameTaken | OriginalChanged
+FailedPublication = tuple[Job, PublicationError]
 
 
 class Completion:
@@ -69,22 +69,24 @@ class Completion:
         """Published, but the original has not been put beside it yet; None after a crash."""
         self.next_try = 0.0
 
-    def complete(self, made: Iterable[tuple[Job, Done]], *, now: float) -> list[Stuck]:
+    def complete(
+        self, finished: Iterable[tuple[Job, Done]], *, now: float
+    ) -> list[FailedPublication]:
         """All steps for several results; whose could not be done, and why."""
         noted: list[tuple[Job, Done]] = []
-        stuck: list[Stuck] = []
+        failed: list[FailedPublication] = []
         with self.ledger.transaction():
-            for job, done in made:
+            for job, done in finished:
                 try:
                     ready = self.note(job, done, now=now)
                 except (OSError, OriginalChanged) as error:
-                    stuck.append((job, error))
+                    failed.append((job, error))
                     continue
                 if ready is not None:
                     noted.append((ready, done))
         for job, done in noted:
-            tell_doubts(job, done)
-        return stuck + self.publish(noted, now=now)
+            warn_if_blank(job, done)
+        return failed + self.publish(noted, now=now)
 
     def note(self, job: Job, done: Done, *, now: float) -> Job | None:
         """Write down what has been made; None if a newer job has the original."""
@@ -104,50 +106,50 @@ class Completion:
         None if that version has a job of its own: then this one goes, with its parts.
         """
         if self.records.knows_version(current, job.source):
-            logger.info("a newer job has %s", printable(job.source), extra=about(job))
+            logger.info("a newer job has %s", printable(job.source), extra=job_fields(job))
             self.results.remove_parts(job)
             self.ledger.forget(job)
             return None
         return self.ledger.note_version(job, current, now=now)
 
-    def publish(self, noted: Iterable[Made], *, now: float) -> list[Stuck]:
+    def publish(self, noted: Iterable[FinishedJob], *, now: float) -> list[FailedPublication]:
         """Names for what has been noted, then its end; also after a crash."""
-        closing: list[Made] = []
-        stuck: list[Stuck] = []
+        closing: list[FinishedJob] = []
+        failed: list[FailedPublication] = []
         began = self.clock()
         for job, done in noted:
             try:
                 published = self.results.publish(self.folders[job.folder], job)
             except (OSError, NameTaken) as error:
-                stuck.append((job, error))
+                failed.append((job, error))
             else:
                 closing += self.put_away(published, done)
-            if self.clock() - began > OPEN_S:
+            if self.clock() - began > MAX_OPEN_S:
                 self.close(closing, now=now)
                 closing, began = [], self.clock()
         self.close(closing, now=now)
-        return stuck
+        return failed
 
-    def put_away(self, job: Job, done: Done | None) -> list[Made]:
+    def put_away(self, job: Job, done: Done | None) -> list[FinishedJob]:
         """Put the original of a published result away; nothing if it is to be tried again."""
         self.unarchived[job.id] = done
         try:
-            return [(self.originals.put_away(self.results.show(job)), done)]
+            return [(self.originals.put_away(self.results.add_review(job)), done)]
         except OSError as error:
             text = "%s is published, but its original could not be put away: %s; trying again"
-            logger.error(text, printable(job.target), describe(error), extra=about(job))
+            logger.error(text, printable(job.target), describe(error), extra=job_fields(job))
             if blame(error) is Blame.MACHINE:
                 self.standby.enter(self.folders[job.folder], describe(error))
             return []
 
-    def close(self, closing: Sequence[Made], *, now: float) -> None:
+    def close(self, closing: Sequence[FinishedJob], *, now: float) -> None:
         """The rows of what is published and put away, in one commit."""
         if not closing:
             return
         self.closing.finish(closing, now=now)
         for job, done in closing:
             del self.unarchived[job.id]
-            logger.info("done %s", printable(job.target), extra=about_done(job, done))
+            logger.info("done %s", printable(job.target), extra=done_fields(job, done))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
@@ -166,8 +168,8 @@ class Completion:
         self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
 
 
-def tell_doubts(job: Job, done: Done) -> None:
+def warn_if_blank(job: Job, done: Done) -> None:
     """A blank result is never shipped in silence."""
     if done.confidence is not None and done.confidence.is_blank:
         reasons = "; ".join(done.confidence.reasons)
-        logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=about(job))
+        logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=job_fields(job))

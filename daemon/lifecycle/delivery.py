@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from daemon.disk import files
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Failed, Job, Outcome
-from daemon.lifecycle.completion import Completion, OriginalChanged, Trouble
+from daemon.lifecycle.completion import Completion, OriginalChanged, PublicationError
 from daemon.lifecycle.failures import Failures
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.requeue import Requeue
 from daemon.lifecycle.results import Results
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -70,47 +70,52 @@ class Delivery:
                 case Cancelled():
                     self.requeue.release(job, reason="")
                 case Failed():
-                    self.failures.settle(job, outcome, now=now)
+                    self.failures.handle(job, outcome, now=now)
         except OSError as error:
-            self.report_trouble(job, error, now=now)
+            self.handle_file_error(job, error, now=now)
 
-    def report_trouble(self, job: Job, error: OSError, *, now: float) -> None:
+    def handle_file_error(self, job: Job, error: OSError, *, now: float) -> None:
         """Files could not be moved as the outcome demands."""
         failed = Failed(blame(error), describe(error))
-        fields = about(job) | {"STAGE": "deliver", "ERROR": failed.reason}
+        fields = job_fields(job) | {"STAGE": "deliver", "ERROR": failed.reason}
         logger.warning("%s: %s", printable(job.relative), failed.reason, extra=fields)
         try:
-            self.failures.settle(job, failed, now=now)
-        except OSError as again:
+            self.failures.handle(job, failed, now=now)
+        except OSError as second_error:
             # Not even quarantine takes it. Nothing is lost while the row is queued.
-            logger.error("%s waits: %s", printable(job.relative), describe(again), extra=about(job))
-            self.requeue.retry(job, reason=describe(again), not_before=now + HELD_S)
+            logger.error(
+                "%s waits: %s",
+                printable(job.relative),
+                describe(second_error),
+                extra=job_fields(job),
+            )
+            self.requeue.retry(job, reason=describe(second_error), not_before=now + HELD_S)
 
-    def complete(self, made: Sequence[tuple[Job, Done]], *, now: float) -> None:
+    def complete(self, finished: Sequence[tuple[Job, Done]], *, now: float) -> None:
         """Publish and close several; what is stuck is settled one by one."""
-        for job, trouble in self.completion.complete(made, now=now):
+        for job, publication_error in self.completion.complete(finished, now=now):
             try:
-                self.settle_trouble(job, trouble, now=now)
+                self.handle_publication_error(job, publication_error, now=now)
             except OSError as error:
-                self.report_trouble(job, error, now=now)
+                self.handle_file_error(job, error, now=now)
 
-    def settle_trouble(self, job: Job, trouble: Trouble, *, now: float) -> None:
+    def handle_publication_error(self, job: Job, error: PublicationError, *, now: float) -> None:
         """A result that could not be published: its picture is done again, or rejected."""
-        match trouble:
+        match error:
             case OriginalChanged():
-                self.redo(job, trouble, now=now)
+                self.redo(job, error, now=now)
             case NameTaken():
-                failed = Failed(Blame.FILE, str(trouble), is_final=True)
-                self.failures.settle(job, failed, now=now)
+                failed = Failed(Blame.FILE, str(error), is_final=True)
+                self.failures.handle(job, failed, now=now)
             case OSError():
-                raise trouble
+                raise error
 
     def redo(self, job: Job, change: OriginalChanged, *, now: float) -> None:
         """The newer version is cut out instead, unless it has a job of its own."""
         self.results.remove_parts(job)
         renewed = self.completion.renew(job, change.current, now=now)
         if renewed is not None:
-            logger.info("%s %s; again", printable(job.relative), change, extra=about(job))
+            logger.info("%s %s; again", printable(job.relative), change, extra=job_fields(job))
             not_before = now + self.folders[job.folder].settle_s
             self.requeue.release(renewed, reason=str(change), not_before=not_before)
 
@@ -126,9 +131,9 @@ class Delivery:
             else:
                 self.deliver_alone(job, outcome, now=now)
         except OSError as error:  # its disk is in trouble, too
-            self.report_trouble(job, error, now=now)
+            self.handle_file_error(job, error, now=now)
 
     def publish(self, job: Job, *, now: float) -> None:
         """What was made and noted in an earlier life, or before the ledger's trouble."""
-        for stuck, trouble in self.completion.publish([(job, None)], now=now):
-            self.settle_trouble(stuck, trouble, now=now)
+        for failed_job, error in self.completion.publish([(job, None)], now=now):
+            self.handle_publication_error(failed_job, error, now=now)

@@ -14,7 +14,7 @@ from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.standby import Standby
-from daemon.messages import Ended, Message
+from daemon.messages import JobEnded, Message
 from daemon.worker.engines import Engine
 
 
@@ -44,7 +44,7 @@ class Dispatcher:
         self.max_pixels = max_pixels
         self.running: dict[str, Job] = {}
         self.suspect: Job | None = None
-        self.resting: dict[str, list[Job]] = {}
+        self.on_standby: dict[str, list[Job]] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -57,19 +57,19 @@ class Dispatcher:
         first = next(startable, None)
         if first is None:
             return
-        begun: list[tuple[Job, Failed | None]] = []
+        started: list[tuple[Job, Failed | None]] = []
         try:
             with self.ledger.transaction():
                 for job in itertools.chain([first], startable):
-                    begun.append(self.begin(job, now=now))
+                    started.append(self.start_job(job, now=now))
         except BaseException:
-            for job, _ in begun:  # their rows say that they wait
+            for job, _ in started:  # their rows say that they wait
                 self.running.pop(job.id, None)
             raise
-        for job, failed in begun:
+        for job, failed in started:
             self.submit(job, failed)
 
-    def begin(self, job: Job, *, now: float) -> tuple[Job, Failed | None]:
+    def start_job(self, job: Job, *, now: float) -> tuple[Job, Failed | None]:
         """The row of a job that starts, and what is in its way."""
         placed, failed = job, None
         try:
@@ -92,7 +92,7 @@ class Dispatcher:
         except OSError as error:
             failed = Failed(blame(error), describe(error))
         if failed is not None:
-            self.put(Ended(job.id, failed))
+            self.put(JobEnded(job.id, failed))
             return
         self.engine.submit(self.task(job)).add_done_callback(partial(self.report_end, job.id))
 
@@ -108,7 +108,7 @@ class Dispatcher:
             if job is None:
                 return
             if self.standby.has(job.folder):
-                self.resting.setdefault(job.folder, []).append(job)
+                self.on_standby.setdefault(job.folder, []).append(job)
             elif job.attempts and self.running:
                 self.suspect = job
                 return
@@ -121,13 +121,13 @@ class Dispatcher:
 
     def resume(self, folder: HotFolder) -> None:
         """The folder's trouble has passed: its jobs go back into the queue."""
-        for job in self.resting.pop(folder.name, []):
+        for job in self.on_standby.pop(folder.name, []):
             self.queue.put(job, priority=folder.priority)
 
     def forget_waiting(self) -> None:
         """What waits here is read again from the ledger."""
         self.suspect = None
-        self.resting.clear()
+        self.on_standby.clear()
 
     def task(self, job: Job) -> Task:
         """What the worker needs to know."""
@@ -138,4 +138,4 @@ class Dispatcher:
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:
         """In some thread of the engine: put a message and return."""
-        self.put(Ended(job_id, future.result()))
+        self.put(JobEnded(job_id, future.result()))

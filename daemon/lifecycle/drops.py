@@ -28,7 +28,7 @@ MANIFEST_PAUSES = 20  # a large one rests for so many times as long as it took
 IsAway = Callable[[str], bool]
 
 
-def never(folder: str) -> bool:
+def none_away(folder: str) -> bool:
     """All disks are there."""
     return False
 
@@ -42,7 +42,7 @@ class Drops(Protocol):
     def touch(self, drop_id: int) -> None:
         """A job of this drop has ended; its manifest is out of date."""
 
-    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
         """Write manifests that are due; close drops that are through.
 
         ``is_away`` tells whether the disks of a hot folder, by its name, are away.
@@ -58,7 +58,7 @@ class Manifests:
         self.clock = clock
         self.dirty: set[int] = set()
         self.next_write: dict[int, float] = {}
-        self.troubled: set[int] = set()
+        self.failed: set[int] = set()
 
     def write_due(self, drops: list[Drop], *, now: float, is_final: bool) -> None:
         """Write those that are out of date and either idle or old enough."""
@@ -66,13 +66,13 @@ class Manifests:
             if drop.id not in self.dirty:
                 continue
             is_due = now >= self.next_write.get(drop.id, 0.0)
-            is_idle = not self.records.has_open_jobs(drop) and drop.id not in self.troubled
+            is_idle = not self.records.has_open_jobs(drop) and drop.id not in self.failed
             if is_due or is_final or is_idle:
                 self.write(drop, closed_at=None, now=now)
 
     def write(self, drop: Drop, *, closed_at: float | None, now: float) -> bool:
         """Write one manifest; False if its disk is in trouble, then it is tried again later."""
-        if drop.id in self.troubled and now < self.next_write[drop.id]:
+        if drop.id in self.failed and now < self.next_write[drop.id]:
             return False
         began = self.clock()
         try:
@@ -80,11 +80,11 @@ class Manifests:
         except OSError as error:
             logger.warning("%s: no manifest: %s", printable(drop.path), describe(error))
             self.dirty.add(drop.id)
-            self.troubled.add(drop.id)
+            self.failed.add(drop.id)
             self.next_write[drop.id] = now + MANIFEST_RETRY_S
             return False
         self.dirty.discard(drop.id)
-        self.troubled.discard(drop.id)
+        self.failed.discard(drop.id)
         cost_s = self.clock() - began
         self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
         return True
@@ -92,7 +92,7 @@ class Manifests:
     def forget(self, drop: Drop) -> None:
         """The drop is closed: nothing more will be written."""
         self.dirty.discard(drop.id)
-        self.troubled.discard(drop.id)
+        self.failed.discard(drop.id)
         self.next_write.pop(drop.id, None)
 
 
@@ -150,7 +150,7 @@ class TimedDrops:
         """Its manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
         """Manifests, then drops without new pictures and without open jobs are closed."""
         drops = self.records.open_drops()
         self.manifests.write_due(
@@ -196,7 +196,7 @@ class FixedDrop:
         """Its manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
         """Write the manifest when it is due; a batch's folder does not close."""
         self.manifests.write_due([self.drop], now=now, is_final=is_final)
 
@@ -226,11 +226,11 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
         "ended_at": utc(ending.ended_at),
     }
     if job.state is State.DONE:
-        is_there = ending.replaced_by is None
-        entry["result"] = below(drop, job.target) if is_there else None
-        entry["alpha"] = below(drop, job.alpha) if is_there else None
-        entry["review"] = below(drop, job.review) if is_there else None
-        entry["original"] = below(drop, job.archive)
+        has_result = ending.replaced_by is None
+        entry["result"] = relative_path(drop, job.target) if has_result else None
+        entry["alpha"] = relative_path(drop, job.alpha) if has_result else None
+        entry["review"] = relative_path(drop, job.review) if has_result else None
+        entry["original"] = relative_path(drop, job.archive)
         entry["replaced_by"] = ending.replaced_by
     else:
         entry["reason"] = job.reason
@@ -238,6 +238,6 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
     return entry | ending.details
 
 
-def below(drop: Drop, path: Path | None) -> str | None:
+def relative_path(drop: Drop, path: Path | None) -> str | None:
     """A path in a drop, as its manifest tells it."""
     return None if path is None else as_text(path.relative_to(drop.path))

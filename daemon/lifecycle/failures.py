@@ -16,7 +16,7 @@ from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.requeue import AFTER_OTHERS_S, Requeue
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about, about_failed
+from daemon.log_fields import failed_fields, job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ class Failures:
         self.rejection = rejection
         self.counters = counters
 
-    def settle(self, job: Job, failed: Failed, *, now: float) -> None:
+    def handle(self, job: Job, failed: Failed, *, now: float) -> None:
         """The verdict on a failure, by whose fault it is. A fatal one is raised."""
         folder = self.folders[job.folder]
         if failed.blame.is_fatal:
-            self.end_all(job, failed)
+            self.raise_fatal(job, failed)
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
@@ -68,12 +68,12 @@ class Failures:
                 # Later than others: if it is this picture alone, it must not hold them up.
                 self.requeue.release(job, reason=failed.reason, not_before=now + AFTER_OTHERS_S)
             case Blame.UNSURE:
-                if self.standby.confirm(folder, text):
+                if self.standby.enter_if_failing(folder, text):
                     self.requeue.release(job, reason=failed.reason)
                 else:
                     self.retry_or_reject(job, failed, now=now)
 
-    def end_all(self, job: Job, failed: Failed) -> NoReturn:
+    def raise_fatal(self, job: Job, failed: Failed) -> NoReturn:
         """Nothing can be done in this process any more; the job goes back into the queue."""
         with suppress(LedgerError):  # the process ends, whatever the ledger says
             self.remove_part(job)
@@ -86,13 +86,15 @@ class Failures:
         try:
             self.results.discard(job)
         except OSError as error:
-            logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
+            logger.warning(
+                "%s stays: %s", printable(job.part), describe(error), extra=job_fields(job)
+            )
 
     def reject_or_defer(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """A young file may still be on its way: a scanner pauses, a copy stalls."""
         reason = failed.reason
         current = files.identity(job.source)
-        if current is None and self.standby.confirm(folder, reason):
+        if current is None and self.standby.enter_if_failing(folder, reason):
             self.requeue.release(job, reason=reason)
             return
         if current is None and job.attempts < MAX_ATTEMPTS:
@@ -107,7 +109,7 @@ class Failures:
             job = self.ledger.note_version(job, job.identity, now=now)
         if current is not None and is_young(job, folder.defer_s, now):
             wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
-            logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))
+            logger.info("deferred %s: %s", printable(job.relative), reason, extra=job_fields(job))
             self.counters.count(job, Verdict.DEFERRED)
             self.requeue.release(job, reason=reason, not_before=now + wait_s)
             return
@@ -123,7 +125,7 @@ class Failures:
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.requeue.retry(job, reason=reason, not_before=not_before)
         self.counters.count(job, Verdict.RETRIED)
-        fields = about_failed(job, reason, failed.stage, event=event_ids.RETRIED)
+        fields = failed_fields(job, reason, failed.stage, event=event_ids.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
 
 

@@ -17,8 +17,8 @@ from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.requeue import AFTER_OTHERS_S
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about
-from daemon.messages import Seen
+from daemon.log_fields import job_fields
+from daemon.messages import FileEvent
 from daemon.watching import scan
 from daemon.watching.backlog import Backlog
 from daemon.watching.settle import SettledFile, SettleTracker
@@ -26,7 +26,7 @@ from daemon.watching.settle import SettledFile, SettleTracker
 logger = logging.getLogger(__name__)
 
 #: A file that cannot be taken though its folder is well is left alone for so long.
-REFUSED_S = 600.0
+FILE_RETRY_S = 600.0
 #: Looking at so many files is progress; on a slow share it takes some seconds.
 STEP_FILES = 200
 WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
@@ -51,7 +51,7 @@ class Intake:
         self.queue = queue
         self.standby = standby
         self.placement = placement
-        self.settle = SettleTracker(look)
+        self.settling = SettleTracker(read_identity)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
@@ -61,13 +61,13 @@ class Intake:
         """By folder: pictures that came between two sweeps and that no event had told of."""
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
-        self.refused: dict[Path, float] = {}
+        self.retry_at: dict[Path, float] = {}
         self.on_step: Callable[[], object] = lambda: None
         """Called now and then during a long look: it gets on."""
 
     def forget(self, name: str) -> None:
         """A folder goes or has other settings: what settles in it is found again, if at all."""
-        self.settle.forget_folder(name)
+        self.settling.forget_folder(name)
         self.backlog.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
@@ -84,27 +84,30 @@ class Intake:
         """How pictures of one folder were found; zeros too, for what is counted from the start."""
         return {way: self.found[folder, way] for way in WAYS}
 
-    def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
+    def handle_event(self, event: FileEvent, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
-        folder = self.folders.get_open(seen.folder)
-        if folder is None or not concerns(seen, folder):
+        folder = self.folders.get_open(event.folder)
+        if folder is None or not is_relevant(event, folder):
             return
         self.hinted[folder.name] += 1
         if self.standby.has(folder.name):
-            if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
+            if (
+                event.hint is not Hint.FOLDER
+                and (identity := read_identity(event.path)) is not None
+            ):
                 # Nothing is taken now, but somebody waits for it.
-                self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
+                self.backlog.note(folder.name, event.path, identity, monotonic=monotonic, now=now)
             return
-        if seen.hint is Hint.FOLDER:
-            self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)
+        if event.hint is Hint.FOLDER:
+            self.scan(folder, event.path, Hint.CREATED, monotonic=monotonic, now=now)
             return
-        self.track(folder, seen.path, seen.hint, monotonic=monotonic, now=now)
+        self.track(folder, event.path, event.hint, monotonic=monotonic, now=now)
 
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
         """Look at everything that lies in a folder, whatever events have said."""
         if self.standby.has(folder.name):
             return
-        self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
+        self.retry_at = {path: until for path, until in self.retry_at.items() if until > monotonic}
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         if not self.standby.has(folder.name):  # else not all of it was looked at
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
@@ -128,19 +131,19 @@ class Intake:
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
     ) -> None:
         """Watch one file until it is whole."""
-        identity = look(path)
+        identity = read_identity(path)
         if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
             return
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
-        if monotonic < self.refused.get(path, 0.0):
+        if monotonic < self.retry_at.get(path, 0.0):
             return
-        if hint is Hint.SWEEP and path not in self.settle.files:
-            self.missed[folder.name] += came_after(path, self.swept_at.get(folder.name))
+        if hint is Hint.SWEEP and path not in self.settling.files:
+            self.missed[folder.name] += changed_after(path, self.swept_at.get(folder.name))
         # An empty file may be a placeholder, but not for ever.
         is_old = now - identity.mtime_ns / 1e9 >= folder.defer_s
-        self.settle.track(
+        self.settling.track(
             folder.name,
             path,
             hint,
@@ -151,7 +154,7 @@ class Intake:
 
     def take_in(self, *, monotonic: float, now: float) -> int:
         """Claim what is whole, if the queue has room, in one commit; how many came in."""
-        ready = list(self.settle.take_settled(monotonic, limit=self.queue.room))
+        ready = list(self.settling.take_settled(monotonic, limit=self.queue.room))
         if not ready:
             return 0
         with self.ledger.transaction():  # where it fails, claims without rows are adopted
@@ -169,7 +172,7 @@ class Intake:
         except FileNotFoundError:
             job = None  # taken away between two looks; nothing of it is ours yet
         except OSError as error:
-            self.refuse(folder, settled, error, monotonic=monotonic)
+            self.note_claim_error(folder, settled, error, monotonic=monotonic)
             return False
         self.backlog.forget(folder.name, settled.path)
         if job is None:
@@ -177,10 +180,10 @@ class Intake:
         self.found[folder.name, job.found_by] += 1
         self.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
-        logger.info("%s %s", where, printable(settled.path), extra=about(job))
+        logger.info("%s %s", where, printable(settled.path), extra=job_fields(job))
         return True
 
-    def refuse(
+    def note_claim_error(
         self, folder: HotFolder, settled: SettledFile, error: OSError, *, monotonic: float
     ) -> None:
         """A claim failed: the folder is in trouble and rests, or this file alone has to wait."""
@@ -188,36 +191,36 @@ class Intake:
         whose = blame(error)
         if whose is Blame.MACHINE:
             self.standby.enter(folder, text)
-            self.refused[settled.path] = monotonic + AFTER_OTHERS_S
-        elif whose is Blame.UNKNOWN or not self.standby.confirm(folder, text):
+            self.retry_at[settled.path] = monotonic + AFTER_OTHERS_S
+        elif whose is Blame.UNKNOWN or not self.standby.enter_if_failing(folder, text):
             logger.error("%s; it stays where it is and is tried again later", text)
-            self.refused[settled.path] = monotonic + REFUSED_S
+            self.retry_at[settled.path] = monotonic + FILE_RETRY_S
 
     def claim(self, folder: HotFolder, settled: SettledFile, *, now: float) -> Job | None:
         """Take the file and write its row; None if there is nothing to take."""
         relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
         found_by = settled.hint.found_by
-        self.refused.pop(settled.path, None)
+        self.retry_at.pop(settled.path, None)
         if folder.originals == "keep":
             if tree.leads_over_link(folder.path, relative):
                 return None
-            identity = look(settled.path)
+            identity = read_identity(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
-            return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
+            return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)
         claimed = store.claim(folder.path, relative, job_id)
         if not files.may_be_regular(claimed):
             # A link, pipe or folder swapped in at the last moment: not ours to take.
             store.unclaim(folder.path, relative, job_id)
             return None
         try:
-            return self.enter(folder, relative, job_id, claimed, found_by, now=now)
+            return self.add_job(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
             # No drop can be made: the file goes back to where its owner looks for it.
             store.unclaim(folder.path, relative, job_id)
             raise
 
-    def enter(  # all that a row needs
+    def add_job(  # all that a row needs
         self,
         folder: HotFolder,
         relative: Path,
@@ -230,7 +233,7 @@ class Intake:
         """Reserve names and write the row of a file that is ours already."""
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
-        identity = look(source) or Identity(0, 0, 0, 0)
+        identity = read_identity(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,
@@ -250,20 +253,20 @@ class Intake:
         return job
 
 
-def concerns(seen: Seen, folder: HotFolder) -> bool:
+def is_relevant(event: FileEvent, folder: HotFolder) -> bool:
     """A hint tells of what may be a picture in the folder."""
-    if not seen.path.is_relative_to(folder.path):
+    if not event.path.is_relative_to(folder.path):
         return False  # renamed out of the folder
-    relative = seen.path.relative_to(folder.path)
+    relative = event.path.relative_to(folder.path)
     if scan.has_ignored_part(relative):
         return False
-    if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+    if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):
         return False
     # An event is older than what has the name now: a link that is no folder of ours.
     return not tree.leads_over_link(folder.path, relative)
 
 
-def look(path: Path) -> Identity | None:
+def read_identity(path: Path) -> Identity | None:
     """A file's version; None if it is gone, no regular file, or out of our reach for now."""
     try:
         return files.identity(path)
@@ -272,7 +275,7 @@ def look(path: Path) -> Identity | None:
         return None
 
 
-def came_after(path: Path, moment: float | None) -> bool:
+def changed_after(path: Path, moment: float | None) -> bool:
     """A file was made, renamed or changed after a moment, UTC seconds; False if there is none."""
     try:
         return moment is not None and path.lstat().st_ctime > moment

@@ -10,11 +10,11 @@ from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.results import Results
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
-MEND_S = 60.0
+RETRY_S = 60.0
 
 
 class JobRecovery:
@@ -35,15 +35,17 @@ class JobRecovery:
         self.rejection = rejection
         self.delivery = delivery
 
-    def mend_or_queue(self, job: Job, *, now: float) -> None:
+    def recover_or_queue(self, job: Job, *, now: float) -> None:
         """Mend one job; where the disk does not let us, it is queued and tried like any other."""
         try:
-            self.mend(job, now=now)
+            self.recover(job, now=now)
         except OSError as error:
-            logger.warning("%s: %s", printable(job.relative), describe(error), extra=about(job))
-            self.ledger.retry(job, not_before=now + MEND_S, reason=describe(error))
+            logger.warning(
+                "%s: %s", printable(job.relative), describe(error), extra=job_fields(job)
+            )
+            self.ledger.retry(job, not_before=now + RETRY_S, reason=describe(error))
 
-    def mend(self, job: Job, *, now: float) -> None:
+    def recover(self, job: Job, *, now: float) -> None:
         """One job whose process died: the disk tells how far it came."""
         if job.quarantine is not None and not files.exists(job.source):
             self.rejection.put_in_quarantine(job, now=now)

@@ -13,7 +13,7 @@ from daemon.lifecycle.dispatcher import Dispatcher
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.recovery import Recovery
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class LedgerOutage:
     def begin(self, error: LedgerError) -> None:
         """All folders stand by until the ledger can be written."""
         self.is_on = True
-        self.standby.suspend(list(self.folders), describe(error))
+        self.standby.enter_all(list(self.folders), describe(error))
 
     def recover(self, *, now: float) -> None:
         """Mend what an earlier life has left; where the ledger fails, it is done in `end`."""
@@ -87,7 +87,7 @@ class LedgerOutage:
         self.dispatcher.forget_waiting()
         if self.is_recovered:
             self.redeliver(now=now)
-            self.release_lost()
+            self.requeue_lost()
             self.recovery.refill(now=now)  # drops were made, but the commit of their rows failed
         else:
             self.recover(now=now)
@@ -101,13 +101,13 @@ class LedgerOutage:
                 self.delivery.resume(job, outcome, now=now)
             del self.held[job_id]
 
-    def release_lost(self) -> None:
+    def requeue_lost(self) -> None:
         """Queue again what is called running and is not: its start failed after its commit."""
         known = {*self.dispatcher.running, *self.delivery.unarchived}
         for job in self.records.in_state(State.RUNNING):
             if job.id not in known and job.folder in self.folders:
                 self.ledger.release(job, reason=job.reason)
-                logger.info("%s waits again", printable(job.relative), extra=about(job))
+                logger.info("%s waits again", printable(job.relative), extra=job_fields(job))
 
 
 def is_fatal(outcome: Outcome) -> bool:

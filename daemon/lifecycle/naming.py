@@ -20,7 +20,7 @@ SUFFIXES = {
     "jpeg": ".jpg",
 }
 ALPHA = "_alpha"
-OURS = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
+RESERVED_NAMES = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
 
 
 class NameTaken(PictureError):
@@ -55,7 +55,7 @@ def alpha_name(target: Path, rendering: Rendering) -> Path | None:
     return files.versioned(target.with_name(target.stem + ALPHA + suffix), 1)
 
 
-def names(
+def free_names(
     folder: HotFolder,
     drop: Drop,
     relative: Path,
@@ -70,7 +70,7 @@ def names(
     def is_blocked(path: Path) -> bool:
         alpha = alpha_name(path, folder.rendering)
         is_alpha_blocked = alpha is not None and (files.exists(alpha) or is_taken(alpha))
-        return is_alpha_blocked or is_ours(path, drop) or is_taken(path)
+        return is_alpha_blocked or is_reserved_name(path, drop) or is_taken(path)
 
     target = files.free_name(wanted, is_blocked)
     alpha = alpha_name(target, folder.rendering)
@@ -101,17 +101,17 @@ def first_choice(
     # What comes out of a template may hold a slash only if a field did, and no field can end it.
     stem = stem.replace("/", "_").lstrip(".") or "picture"
     place = files.free_folder(
-        drop.path, relative.parent, lambda path: is_ours(path, drop) or is_taken(path)
+        drop.path, relative.parent, lambda path: is_reserved_name(path, drop) or is_taken(path)
     )
     return place / (stem + SUFFIXES[folder.rendering.format])
 
 
-def is_ours(path: Path, drop: Drop) -> bool:
+def is_reserved_name(path: Path, drop: Drop) -> bool:
     """A name in a drop that we need ourselves."""
-    return path.parent == drop.path and path.name in OURS
+    return path.parent == drop.path and path.name in RESERVED_NAMES
 
 
-def clash(
+def find_clash(
     folder: HotFolder, drop: Drop, job: Job, *, day: date, is_taken: Callable[[Path], bool]
 ) -> Path | None:
     """The name that a job's result should have and another file has; None if there is none."""

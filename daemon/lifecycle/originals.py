@@ -10,7 +10,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,9 @@ class Originals:
             return False
         if self.standby.absence(self.folders[job.folder]):
             return False  # with all its claims; an empty mount point is there all the same
-        logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
+        logger.warning(
+            "the original of %s has vanished", printable(job.target), extra=job_fields(job)
+        )
         return True
 
     def drop_claim(self, job: Job) -> None:
@@ -70,4 +72,4 @@ class Originals:
         try:
             store.drop_claim(self.folders[job.folder].path, job.id)
         except OSError as error:
-            logger.warning("a claim's folder stays: %s", describe(error), extra=about(job))
+            logger.warning("a claim's folder stays: %s", describe(error), extra=job_fields(job))

@@ -43,7 +43,7 @@ class Recovery:
         self.follow_renamed_folders()
         for job in self.records.in_state(State.RUNNING):
             if job.folder in self.folders:
-                self.jobs.mend_or_queue(job, now=now)
+                self.jobs.recover_or_queue(job, now=now)
         self.leftovers.remove_unfinished()
         self.refill(now=now)
         for folder in self.folders:
@@ -57,7 +57,7 @@ class Recovery:
         self.follow_renamed_folders()
         for job in self.records.in_state(State.RUNNING):
             if job.folder == folder.name:
-                self.jobs.mend_or_queue(job, now=now)
+                self.jobs.recover_or_queue(job, now=now)
         self.claims.adopt(folder, now=now)
 
     def resume(self, folder: HotFolder, *, now: float) -> None:
@@ -67,7 +67,7 @@ class Recovery:
     def refill(self, *, now: float) -> None:
         """Forget drops that were made but never used, then fill the queue from the ledger."""
         self.leftovers.remove_unused_drops()
-        self.requeue(now=now)
+        self.fill_queue(now=now)
 
     def follow_renamed_folders(self) -> None:
         """A folder has another name in the configuration now: its open jobs go with its path."""
@@ -77,7 +77,7 @@ class Recovery:
                 if job.folder not in self.folders and holders:
                     self.ledger.note_folder(job, holders[0])
 
-    def requeue(self, *, now: float) -> None:
+    def fill_queue(self, *, now: float) -> None:
         """Fill the queue from the ledger; what it held before, it forgets."""
         self.queue.clear()
         for job, not_before in self.records.queued():

@@ -10,7 +10,7 @@ from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.originals import Originals
-from daemon.log_fields import about_failed
+from daemon.log_fields import failed_fields
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Rejection:
         store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=job.is_kept)
         self.originals.drop_claim(job)
         self.closing.fail(job, now=now)
-        fields = about_failed(job, job.reason, stage, event=event_ids.REJECTED)
+        fields = failed_fields(job, job.reason, stage, event=event_ids.REJECTED)
         logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
 
 

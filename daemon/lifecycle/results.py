@@ -11,7 +11,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.placement import Placement
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Results:
     def find_earlier(self, job: Job) -> Job | None:
         """The job that made it, if all its files are as it left them."""
         earlier = self.records.earlier_result(job)
-        if earlier is None or not is_alike(earlier, job):
+        if earlier is None or not has_same_files(earlier, job):
             return None
         pairs = zip(earlier.outputs, earlier.stamps, strict=False)
         if not earlier.stamps or not all(
@@ -133,7 +133,7 @@ class Results:
                 "%s is not as we left it and stays; the new result is %s",
                 printable(earlier.target),
                 printable(job.target.name),
-                extra=about(job),
+                extra=job_fields(job),
             )
             return None
         return earlier
@@ -158,7 +158,7 @@ class Results:
         place = files.free_folder(drop.path, Path(store.REVIEW) / folders, is_reserved)
         return files.free_name(place / job.target.name, is_reserved)
 
-    def show(self, job: Job) -> Job:
+    def add_review(self, job: Job) -> Job:
         """Put a result that may be wrong before a person, too."""
         while job.review is not None:
             part = job.review.parent / f".{job.id}-review.part"
@@ -172,13 +172,13 @@ class Results:
                     "%s is not for review: %s",
                     printable(job.target),
                     describe(error),
-                    extra=about(job),
+                    extra=job_fields(job),
                 )
             break
         return job
 
 
-def is_alike(earlier: Job, job: Job) -> bool:
+def has_same_files(earlier: Job, job: Job) -> bool:
     """Both made the same kinds of files, so that none of the earlier ones would be left over."""
     kinds = [
         (result.target.suffix, result.alpha and result.alpha.suffix) for result in (earlier, job)

@@ -53,13 +53,13 @@ class Standby:
             logger.error(text, folder.name, reason, extra=fields)
         self.reasons[folder.name] = reason
 
-    def suspend(self, folders: list[HotFolder], reason: str) -> None:
+    def enter_all(self, folders: list[HotFolder], reason: str) -> None:
         """All folders rest until the ledger can be written."""
         self.ledger_trouble = reason
         for folder in folders:
             self.enter(folder, reason)
 
-    def confirm(self, folder: HotFolder, reason: str) -> bool:
+    def enter_if_failing(self, folder: HotFolder, reason: str) -> bool:
         """Rest if the whole folder is in trouble and not one file alone."""
         trouble = self.trouble(folder, is_thorough=True)
         if trouble:
@@ -86,7 +86,7 @@ class Standby:
             return []
         self.next_check = monotonic + RECHECK_S
         if is_thorough or self.ledger_trouble:
-            self.ledger_trouble = self.trouble_of_ledger()
+            self.ledger_trouble = self.ledger_error()
         resumed = []
         for folder in folders:
             # Probes write; a folder that works proves itself by its results.
@@ -100,7 +100,7 @@ class Standby:
                 resumed.append(folder)
         return resumed
 
-    def trouble_of_ledger(self) -> str:
+    def ledger_error(self) -> str:
         """What keeps the ledger from being written; empty if nothing does."""
         try:
             self.check_ledger()
@@ -113,11 +113,11 @@ class Standby:
         try:
             return (
                 self.absence(folder)
-                or self.rivalry(folder)
-                or self.loss(folder.output_root)
-                or self.loss(self.quarantine)
-                or self.shortage(folder.output_root)
-                or self.shortage(self.state)
+                or self.other_owner(folder)
+                or self.missing_mount(folder.output_root)
+                or self.missing_mount(self.quarantine)
+                or self.low_space(folder.output_root)
+                or self.low_space(self.state)
                 or (self.probe(folder) if is_thorough else "")
             )
         except (OSError, MachineError) as error:
@@ -127,9 +127,9 @@ class Standby:
         """The hot folder is gone, or what is left of it is an empty mount point."""
         if not folder.path.is_dir():
             return f"{folder.path} is not there (deleted, renamed or not mounted)"
-        return self.loss(folder.path)
+        return self.missing_mount(folder.path)
 
-    def loss(self, place: Path) -> str:
+    def missing_mount(self, place: Path) -> str:
         """What was mounted at a place has gone; a mount that came after our start counts, too."""
         known = self.mounts.get(place, Path("/"))
         mount = mount_of(place)
@@ -147,12 +147,16 @@ class Standby:
 
         What is left of a disk is an empty folder, into which everything could be written.
         """
-        away = self.absence(folder) or self.loss(folder.output_root) or self.loss(self.quarantine)
-        if away:
-            self.enter(folder, away)
-        return bool(away)
+        reason = (
+            self.absence(folder)
+            or self.missing_mount(folder.output_root)
+            or self.missing_mount(self.quarantine)
+        )
+        if reason:
+            self.enter(folder, reason)
+        return bool(reason)
 
-    def rivalry(self, folder: HotFolder) -> str:
+    def other_owner(self, folder: HotFolder) -> str:
         """Another daemon owns the folder that was made anew in this place; if none does, we do."""
         if (folder.path / store.CLAIMS).is_symlink():
             return f"{folder.path / store.CLAIMS} is a link: remove it"
@@ -164,7 +168,7 @@ class Standby:
             return str(error)
         return ""
 
-    def shortage(self, place: Path) -> str:
+    def low_space(self, place: Path) -> str:
         """Too little space is left at a place, or none for another file's name."""
         if free_space.free_inodes(place) == 0:
             return f"{place} has no free inodes (df -i): delete files there"

@@ -59,15 +59,15 @@ class FolderChanges:
         """Hot folders that work already."""
         return {folder.path for folder in self.folders}
 
-    def own(self, wanted: Iterable[HotFolder]) -> None:
+    def take_locks(self, wanted: Iterable[HotFolder]) -> None:
         """Take the locks that folders will need; `InstallError` if not all are to be had."""
         held = self.standby.locks
-        known = {lock.path for lock in held.values()}
+        held_paths = {lock.path for lock in held.values()}
         pairs = [(folder, lock_of(folder)) for folder in wanted if folder.originals != "keep"]
-        fresh = [(folder, lock) for folder, lock in pairs if lock.path not in known]
-        locks.take_all((lock, f"hot folder {folder.path}") for folder, lock in fresh)
+        new = [(folder, lock) for folder, lock in pairs if lock.path not in held_paths]
+        locks.take_all((lock, f"hot folder {folder.path}") for folder, lock in new)
         # By path, so that a folder may come while another of its name has not gone yet.
-        held.update({str(lock.path): lock for _, lock in fresh})
+        held.update({str(lock.path): lock for _, lock in new})
 
     def change(self, wanted: Iterable[HotFolder]) -> set[str]:
         """Serve these folders; names of those that are to be looked at at once."""
@@ -76,7 +76,7 @@ class FolderChanges:
         for folder in self.folders:
             successor = successors.get(folder.name)
             if successor is None or successor.path != folder.path:
-                self.close(folder)
+                self.start_leaving(folder)
                 continue
             del successors[folder.name]
             if folder.name in self.folders.leaving or folder != successor:
@@ -93,7 +93,7 @@ class FolderChanges:
         for key in [key for key in held if "/" in key and key not in coming]:  # names have none
             held.pop(key).release()
 
-    def close(self, folder: HotFolder) -> None:
+    def start_leaving(self, folder: HotFolder) -> None:
         """Take nothing in any more."""
         if folder.name not in self.folders.leaving:
             self.folders.leaving.add(folder.name)
@@ -115,7 +115,7 @@ class FolderChanges:
         self.watch_health.forget(folder)
         self.intake.forget(folder.name)
 
-    def settle(self, *, now: float) -> set[str]:
+    def finish_changes(self, *, now: float) -> set[str]:
         """Let go of folders that are through, let in those that wait for that; names of these."""
         for name in sorted(self.folders.leaving):
             if not self.records.has_open_jobs_of(name):
@@ -123,12 +123,12 @@ class FolderChanges:
         leaving = [self.folders[name] for name in self.folders.leaving]
         joined = set()
         for folder in list(self.joining.values()):
-            if not any(is_in_the_way(other, folder) for other in leaving):
+            if not any(conflicts(other, folder) for other in leaving):
                 self.join(folder, now=now)
                 joined.add(folder.name)
         if self.is_changed:
             self.dispatcher.forget_waiting()
-            self.recovery.requeue(now=now)
+            self.recovery.fill_queue(now=now)
             self.is_changed = False
         return joined
 
@@ -150,7 +150,7 @@ class FolderChanges:
         del self.joining[folder.name]
         self.folders.by_name[folder.name] = folder
         self.assign_lock(folder)
-        self.standby.confirm(folder, "it was just added")
+        self.standby.enter_if_failing(folder, "it was just added")
         self.recovery.join(folder, now=now)
         self.is_changed = True
         logger.info("folder %s (%s) is served from now on", folder.name, printable(folder.path))
@@ -163,7 +163,7 @@ class FolderChanges:
             held[folder.name] = lock
 
 
-def is_in_the_way(leaving: HotFolder, joining: HotFolder) -> bool:
+def conflicts(leaving: HotFolder, joining: HotFolder) -> bool:
     """They share the name, or a place: results of one would be taken for pictures of the other."""
     pairs = (
         (leaving.path, joining.path),

@@ -15,13 +15,13 @@ from daemon.worker.engines import Engine
 logger = logging.getLogger(__name__)
 
 #: A sign is due in half the time that systemd waits for it, as sd_watchdog_enabled(3) advises.
-SHARE = 0.5
+WATCHDOG_SHARE = 0.5
 #: Without a watchdog, for `/healthz` and `cvunetd status`: as for one of two minutes.
-UNWATCHED_S = 120.0
+DEFAULT_WATCHDOG_S = 120.0
 #: While something is stalled, it is looked again so soon.
-AGAIN_S = 1.0
+STALLED_CHECK_S = 1.0
 #: A sweep may come so much later than it was due: the loop has other things to do.
-LATE_S = 60.0
+MAX_LATE_S = 60.0
 
 
 class Liveness:
@@ -45,8 +45,8 @@ class Liveness:
         self.ledger = ledger
         self.standby = standby
         self.ledger_outage = ledger_outage
-        self.is_watched = watchdog_s > 0
-        self.interval_s = (watchdog_s or UNWATCHED_S) * SHARE
+        self.has_watchdog = watchdog_s > 0
+        self.interval_s = (watchdog_s or DEFAULT_WATCHDOG_S) * WATCHDOG_SHARE
         self.next_sign = 0.0
         self.progress_at = 0.0
         self.reasons: tuple[str, ...] = ()
@@ -66,22 +66,22 @@ class Liveness:
         if monotonic < self.next_sign:
             return
         reasons = tuple(self.stalled(due, monotonic=monotonic))
-        self.tell(reasons)
+        self.log_changes(reasons)
         self.reasons = reasons
         if reasons:
-            self.next_sign = monotonic + AGAIN_S
+            self.next_sign = monotonic + STALLED_CHECK_S
             return
         self.next_sign = monotonic + self.interval_s
-        if self.is_watched:
+        if self.has_watchdog:
             self.notifier.ping_watchdog()
 
-    def tell(self, reasons: tuple[str, ...]) -> None:
+    def log_changes(self, reasons: tuple[str, ...]) -> None:
         """Log what has changed."""
         if reasons and reasons != self.reasons:
             why = "; ".join(reasons)
-            told = ", and so no sign of life for systemd" if self.is_watched else ""
+            suffix = ", and so no sign of life for systemd" if self.has_watchdog else ""
             extra = {"MESSAGE_ID": event_ids.STALLED, "ERROR": why}
-            logger.error("no progress%s: %s", told, why, extra=extra)
+            logger.error("no progress%s: %s", suffix, why, extra=extra)
         elif self.reasons and not reasons:
             logger.warning("everything gets on again")
 
@@ -92,7 +92,7 @@ class Liveness:
             return  # told, and tried again; until it has passed no folder is looked at
         with self.ledger_outage.guarding():
             self.ledger.check_readable()
-        late_s = max(self.interval_s, LATE_S)
+        late_s = max(self.interval_s, MAX_LATE_S)
         for folder in self.folders.open:
             if monotonic - max(due.get(folder.name, inf), self.progress_at) > late_s:
                 yield f"folder {folder.name} should have been looked at"

@@ -14,7 +14,7 @@ from daemon.service.owned_folders import OwnedFolders
 
 
 @contextmanager
-def answering_monitors(
+def serving_monitors(
     config: Config, base: Path, owned: OwnedFolders, latest_snapshot: LatestSnapshot
 ) -> Iterator[None]:
     """Tell monitors what stands on the bulletin, if the configuration says where."""

@@ -43,7 +43,7 @@ class Reconfiguration:
             return set()
         try:
             settings = self.reread(self.folder_changes.paths)
-            self.folder_changes.own(settings.folders)
+            self.folder_changes.take_locks(settings.folders)
         except (InstallError, MachineError) as error:
             for line in str(error).splitlines():
                 text = "the new configuration is refused, the old one stays: %s"

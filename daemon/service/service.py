@@ -13,7 +13,7 @@ from daemon.errors import printable
 from daemon.hooks.delivery import DRAIN_S as DRAIN_HOOKS_S
 from daemon.hooks.delivery import ONCE_DRAIN_S
 from daemon.jobs import Hint, HotFolder, Outcome
-from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
+from daemon.messages import EventsLost, FileEvent, JobEnded, Message, Reload, Stop
 from daemon.notices import Answered
 from daemon.reporting.report import Snapshot
 from daemon.service.parts import Parts
@@ -48,7 +48,7 @@ class Service:
         self.next_sweep = parts.sweeps.due
         self.snapshot_maker = SnapshotMaker(parts, started_at=clocks.now())
         self.stop: Stop | None = None
-        self.ended: list[tuple[str, Outcome]] = []
+        self.ended_jobs: list[tuple[str, Outcome]] = []
         """Jobs that have come back since the last delivery."""
         self.on_done: Callable[[], object] = lambda: None
         parts.intake.on_step = self.note_progress
@@ -71,9 +71,9 @@ class Service:
             self.tick(self.wait_s())
         self.shutdown()
 
-    def undone(self) -> int:
+    def count_unfinished(self) -> int:
         """How many pictures failed in this life, or were kept from being done by trouble."""
-        resting = sum(map(len, self.parts.dispatcher.resting.values()))
+        resting = sum(map(len, self.parts.dispatcher.on_standby.values()))
         stopped = len(self.parts.queue) if self.stop is not None else 0
         return self.parts.counters.failed + resting + stopped + len(self.parts.standby.reasons)
 
@@ -102,13 +102,13 @@ class Service:
         """One turn: messages, then everything that is due."""
         with self.parts.ledger_outage.guarding():
             self.receive(wait_s)
-            self.work()
-        self.tell_hooks()
+            self.run_due()
+        self.deliver_hooks()
         self.check_liveness()
         if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
             self.parts.report.update(self.snapshot(), monotonic=monotonic)
 
-    def work(self) -> None:
+    def run_due(self) -> None:
         """Everything that is due; nothing while the ledger cannot be written."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
         folders = list(self.parts.folders)
@@ -121,7 +121,7 @@ class Service:
             self.parts.recovery.resume(folder, now=now)
             self.parts.dispatcher.resume(folder)
             self.next_sweep[folder.name] = 0.0
-        for name in self.parts.folder_changes.settle(now=now):
+        for name in self.parts.folder_changes.finish_changes(now=now):
             self.next_sweep[name] = 0.0
         self.parts.sweeps.run_due(monotonic=monotonic, now=now, is_idle=self.inbox.empty())
         self.parts.queue.promote(now)
@@ -132,7 +132,7 @@ class Service:
 
     def receive(self, wait_s: float) -> None:
         """Wait for a message, then take what else is there; outcomes are acted on together."""
-        wait_s = 0.0 if self.ended else wait_s  # some were left by trouble
+        wait_s = 0.0 if self.ended_jobs else wait_s  # some were left by trouble
         with suppress(queue.Empty):
             self.handle(self.inbox.get(timeout=wait_s) if wait_s > 0 else self.inbox.get_nowait())
             for _ in range(MESSAGES_PER_TICK):
@@ -142,12 +142,12 @@ class Service:
     def handle(self, message: Message) -> None:
         """Act on one message."""
         match message:
-            case Seen():
+            case FileEvent():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
                 self.parts.watch_health.note_event(message.folder)
-                self.parts.intake.see(message, monotonic=monotonic, now=now)
-            case Ended(job_id, outcome):
-                self.ended.append((job_id, outcome))
+                self.parts.intake.handle_event(message, monotonic=monotonic, now=now)
+            case JobEnded(job_id, outcome):
+                self.ended_jobs.append((job_id, outcome))
             case Answered():
                 self.parts.hook_delivery.note_reply(message)
             case Stop():
@@ -156,7 +156,7 @@ class Service:
             case Reload():
                 self.deliver()  # by the settings that they were begun with
                 self.reload()
-            case WatchTrouble(name, reason):
+            case EventsLost(name, reason):
                 if self.next_sweep.get(name):  # one overflow is told several times
                     logger.warning("folder %s: %s; looking at all of it", name, reason)
                 self.next_sweep[name] = 0.0
@@ -175,7 +175,7 @@ class Service:
             return TICK_S
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
         waits = [TICK_S, self.parts.liveness.next_sign - monotonic]
-        if self.parts.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
+        if self.parts.queue.room and (due := self.parts.intake.settling.next_due()) is not None:
             waits.append(due - monotonic)
         if (later := self.parts.queue.next_due()) is not None:
             waits.append(later - now)
@@ -186,20 +186,20 @@ class Service:
         if self.parts.ledger_outage.is_on:
             return bool(self.parts.dispatcher.running)
         is_waiting = is_patient and self.parts.queue.next_due() is not None
-        is_settling = self.parts.intake.settle.has_content()
+        is_settling = self.parts.intake.settling.has_content()
         return self.parts.dispatcher.is_busy or is_settling or is_waiting
 
     def deliver(self) -> None:
         """Act on the jobs that have come back."""
         running, counters = self.parts.dispatcher.running, self.parts.counters
-        ended = [(running.pop(job_id), outcome) for job_id, outcome in self.ended]
-        self.ended.clear()
+        ended = [(running.pop(job_id), outcome) for job_id, outcome in self.ended_jobs]
+        self.ended_jobs.clear()
         done = counters.done
         self.parts.ledger_outage.deliver(ended, now=self.clocks.now())
         for _ in range(counters.done - done):
             self.on_done()
 
-    def tell_hooks(self) -> None:
+    def deliver_hooks(self) -> None:
         """What has been committed is told; nothing while the ledger cannot be written."""
         if not self.parts.ledger_outage.is_on:
             with self.parts.ledger_outage.guarding():

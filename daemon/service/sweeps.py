@@ -47,12 +47,12 @@ class Sweeps:
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
         """Look at a whole folder, and at its watch."""
         self.liveness.note_progress(monotonic=monotonic)
-        self.watch(folder, monotonic=monotonic)
+        self.update_watch(folder, monotonic=monotonic)
         is_polled = self.watch_health.is_polled(folder)
         self.due[folder.name] = monotonic + (POLL_S if is_polled else SWEEP_S)
         self.intake.sweep(folder, hint, monotonic=monotonic, now=now)
 
-    def watch(self, folder: HotFolder, *, monotonic: float) -> None:
+    def update_watch(self, folder: HotFolder, *, monotonic: float) -> None:
         """Set the folder's watch, or set it again if it has gone deaf."""
         if self.standby.has(folder.name):
             return

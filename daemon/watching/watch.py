@@ -22,7 +22,7 @@ from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 
 from daemon.disk import files
 from daemon.jobs import Hint, HotFolder
-from daemon.messages import Message, Seen, WatchTrouble
+from daemon.messages import EventsLost, FileEvent, Message
 from daemon.watching import canary, scan
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class EventHandler(FileSystemEventHandler):
             # What is renamed out of the folder has no new path and is nothing to look at.
             path = event.dest_path if is_moved else event.src_path
             if hint is not None and path:
-                self.put(Seen(self.folder, Path(os.fsdecode(path)), hint))
+                self.put(FileEvent(self.folder, Path(os.fsdecode(path)), hint))
         except Exception:
             logger.exception("an event of folder %s was not understood: %r", self.folder, event)
 
@@ -215,7 +215,7 @@ class Watcher:
     def report_lost_events(self, reason: str) -> None:
         """Every folder may have lost events."""
         for name in list(self.watched):
-            self.put(WatchTrouble(name, reason))
+            self.put(EventsLost(name, reason))
 
 
 def is_running(observer: InotifyObserver) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.reporting import notify
 from daemon.reporting.notify import Notifier
-from daemon.service.liveness import UNWATCHED_S, Liveness
+from daemon.service.liveness import DEFAULT_WATCHDOG_S, Liveness
 from daemon.worker.gauges import SLACK, BusyClock, current_stage
 from tests.service.service_kit import Kit
 
@@ -143,7 +143,7 @@ def test_without_watchdog_a_hang_is_noticed_all_the_same(
     """For `/healthz`, `cvunetd status` and the log; until it ends it is looked every second."""
     kit = Kit(tmp_path)
     kit.engine.troubles.append("decode of cat.jpg does not end")
-    kit.pass_time(UNWATCHED_S)
+    kit.pass_time(DEFAULT_WATCHDOG_S)
     during = json.loads((tmp_path / "state/status.json").read_text())["stalled"]
     kit.engine.troubles.clear()
     kit.pass_time(4.0)
@@ -158,7 +158,7 @@ def test_hang_does_not_keep_the_loop_busy(tmp_path: Path):
     """It waits between two looks."""
     kit = Kit(tmp_path)
     kit.engine.troubles.append("thread model-cpu has ended")
-    kit.pass_time(UNWATCHED_S)
+    kit.pass_time(DEFAULT_WATCHDOG_S)
 
     assert kit.service.wait_s() > 0.4
 

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
-from daemon.messages import Message, WatchTrouble
+from daemon.messages import EventsLost, Message
 from daemon.watching.watch import Watcher
 from tests.service.service_kit import copy_out
 from tests.watching.watch_kit import Live
@@ -83,14 +83,14 @@ def test_overflow_is_heard_whatever_is_logged() -> None:
     level = root.level
     root.setLevel(logging.ERROR)
     watcher.start()
-    watcher.listener.report = lambda text: heard.append(WatchTrouble("hot", text))
+    watcher.listener.report = lambda text: heard.append(EventsLost("hot", text))
     try:
         logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed")
     finally:
         watcher.stop()
         root.setLevel(level)
 
-    assert heard == [WatchTrouble("hot", "Inotify queue overflowed")]
+    assert heard == [EventsLost("hot", "Inotify queue overflowed")]
 
 
 # --- a library's dead thread ---------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_canary_is_heard_and_leaves_no_trace(make: MakeLive, is_recursive: bool)
 
     assert (was_heard, was_heard_again) == (True, True)
     assert (canary.stat().st_ctime_ns, canary.stat().st_size) == (written, 0)
-    assert len(live.service.parts.intake.settle) == 0
+    assert len(live.service.parts.intake.settling) == 0
     assert live.service.parts.intake.hinted == {}
     assert live.polled == {}
     assert live.service.wait_s() > 0.5

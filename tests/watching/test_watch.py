@@ -15,7 +15,7 @@ from watchdog.events import (
 )
 
 from daemon.jobs import Hint, HotFolder
-from daemon.messages import Message, Seen
+from daemon.messages import FileEvent, Message
 from daemon.watching.watch import EventHandler, OverflowListener, Watcher
 from tests.samples import make_folder
 
@@ -23,17 +23,17 @@ from tests.samples import make_folder
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (FileCreatedEvent("/hot/a"), Seen("hot", Path("/hot/a"), Hint.CREATED)),
-        (FileClosedEvent("/hot/a"), Seen("hot", Path("/hot/a"), Hint.CLOSED)),
-        (FileMovedEvent("/hot/a", "/hot/b"), Seen("hot", Path("/hot/b"), Hint.MOVED)),
-        (FileMovedEvent("", "/hot/b"), Seen("hot", Path("/hot/b"), Hint.MOVED)),
-        (DirCreatedEvent("/hot/d"), Seen("hot", Path("/hot/d"), Hint.FOLDER)),
-        (DirMovedEvent("/hot/d", "/hot/e"), Seen("hot", Path("/hot/e"), Hint.FOLDER)),
+        (FileCreatedEvent("/hot/a"), FileEvent("hot", Path("/hot/a"), Hint.CREATED)),
+        (FileClosedEvent("/hot/a"), FileEvent("hot", Path("/hot/a"), Hint.CLOSED)),
+        (FileMovedEvent("/hot/a", "/hot/b"), FileEvent("hot", Path("/hot/b"), Hint.MOVED)),
+        (FileMovedEvent("", "/hot/b"), FileEvent("hot", Path("/hot/b"), Hint.MOVED)),
+        (DirCreatedEvent("/hot/d"), FileEvent("hot", Path("/hot/d"), Hint.FOLDER)),
+        (DirMovedEvent("/hot/d", "/hot/e"), FileEvent("hot", Path("/hot/e"), Hint.FOLDER)),
         (FileMovedEvent("/hot/a", ""), None),  # our own claim, where its folder has no watch
         (DirMovedEvent("/hot/d", ""), None),
     ],
 )
-def test_event_becomes_a_hint(event: FileSystemEvent, expected: Seen | None) -> None:
+def test_event_becomes_a_hint(event: FileSystemEvent, expected: FileEvent | None) -> None:
     """What was renamed counts under its new name; what has left the folder, not at all."""
     told: list[Message] = []
     EventHandler("hot", told.append).dispatch(event)
