@@ -1,4 +1,4 @@
-"""What lies in hot folders: events, sweeps, when a file is whole, whether events can be relied on.
+"""Events and sweeps of hot folders, when a file is complete, and whether events can be relied on.
 
 Does not belong here: taking a file (lifecycle) or moving it (disk). Only this package imports
 watchdog.

@@ -1,7 +1,8 @@
-"""When a file is whole: nothing about it has changed for long enough.
+"""When a file is complete: nothing about it has changed for long enough.
 
-Pure but for the `look` that it is given: no threads, no clock of its own. Time is monotonic and
-counts from the last change that *we* saw, so that clock steps and odd mtimes do not matter.
+Pure but for `read_identity`, which is passed in: no threads, no clock. Times are monotonic and
+count from the last change that *we* saw, so that clock steps and odd modification times do not
+matter.
 """
 
 import heapq
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from daemon.jobs import Hint, Identity
 
-#: After a close or a rename into place the writer is most likely through.
+#: After a close or a rename into place the writer has most likely finished.
 SHORT_SETTLE_S = 0.5
 
 ReadIdentity = Callable[[Path], Identity | None]
@@ -19,34 +20,34 @@ ReadIdentity = Callable[[Path], Identity | None]
 
 @dataclass(slots=True)
 class SettlingFile:
-    """A file on its way to being whole."""
+    """A file that may still change."""
 
     folder: str
     identity: Identity
     due_at: float
     wait_s: float
-    """How long it must stay the same after a change."""
+    """How long it must stay unchanged after a change."""
     empty_s: float
-    """How long if it is empty then."""
+    """The same for an empty file."""
     hint: Hint
 
 
 @dataclass(frozen=True, slots=True)
 class SettledFile:
-    """A file that has stayed the same for long enough."""
+    """A file that has stayed unchanged for long enough."""
 
     folder: str
     path: Path
     identity: Identity
     hint: Hint
-    """What made us see it first."""
+    """How we first found it."""
 
 
 class SettleTracker:
-    """The table of files that are being watched for change."""
+    """The table of files that are being checked for changes."""
 
     def __init__(self, read_identity: ReadIdentity) -> None:
-        """``read_identity`` gives a file's identity, or None if it is gone or no regular file."""
+        """``read_identity`` gives a file's identity; None if it is gone or no regular file."""
         self.read_identity = read_identity
         self.files: dict[Path, SettlingFile] = {}
         self.due: list[tuple[float, Path]] = []
@@ -57,7 +58,7 @@ class SettleTracker:
     def track(  # one call per hint, with all that the caller knows
         self, folder: str, path: Path, hint: Hint, *, settle_s: float, empty_s: float, now: float
     ) -> None:
-        """Begin or go on watching a file.
+        """Start or continue to check a file for changes.
 
         ``settle_s`` is the full wait. An empty file waits ``empty_s``: many programs make one as a
         placeholder long before they fill it or rename over it.
@@ -69,7 +70,7 @@ class SettleTracker:
         known = self.files.get(path)
         wait_s = self.settle_time_s(hint, identity, settle_s=settle_s, empty_s=empty_s)
         if known is not None and known.identity == identity:
-            # Nothing changed: a sweep must not put off what is waiting, a close may hasten it.
+            # Nothing changed: a sweep must not delay it, but a close may shorten the wait.
             if now + wait_s < known.due_at:
                 self.schedule(path, known, due_at=now + wait_s)
             return
@@ -81,18 +82,18 @@ class SettleTracker:
     def settle_time_s(
         self, hint: Hint, identity: Identity, *, settle_s: float, empty_s: float
     ) -> float:
-        """How long a file must stay as it is."""
+        """Return how long a file must stay unchanged."""
         if identity.size == 0:
             return max(settle_s, empty_s)
         return min(settle_s, SHORT_SETTLE_S) if hint in (Hint.CLOSED, Hint.MOVED) else settle_s
 
     def schedule(self, path: Path, entry: SettlingFile, *, due_at: float) -> None:
-        """Look at a file again at that time; an older place in the heap goes stale."""
+        """Check a file at that time; its earlier place in the heap becomes stale."""
         entry.due_at = due_at
         heapq.heappush(self.due, (due_at, path))
 
     def take_settled(self, now: float, *, limit: int) -> list[SettledFile]:
-        """Take out up to ``limit`` files that are whole by now."""
+        """Remove and return up to ``limit`` files that are complete by now."""
         settled: list[SettledFile] = []
         while self.due and self.due[0][0] <= now and len(settled) < limit:
             due_at, path = heapq.heappop(self.due)
@@ -112,15 +113,15 @@ class SettleTracker:
         return settled
 
     def next_due(self) -> float | None:
-        """When `ready` is worth calling again."""
+        """Return when the next file is due; None without files."""
         return self.due[0][0] if self.due else None
 
     def has_content(self) -> bool:
-        """Some file that is not empty is on its way."""
+        """Whether some file that is not empty is being checked."""
         return any(entry.identity.size for entry in self.files.values())
 
     def forget_folder(self, folder: str) -> None:
-        """Stop watching everything of a folder."""
+        """Stop checking all files of a folder."""
         paths = [path for path, entry in self.files.items() if entry.folder == folder]
         for path in paths:
             del self.files[path]

@@ -1,4 +1,4 @@
-"""Hints that something happened in a hot folder. Nothing relies on them."""
+"""inotify events of hot folders. They are only hints: no picture depends on them."""
 
 import errno
 import logging
@@ -27,7 +27,7 @@ from daemon.watching import canary, scan
 
 logger = logging.getLogger(__name__)
 
-#: Never `opened` and `closed_no_write`: our own reading would call us again, for ever.
+#: Never `opened` and `closed_no_write`: our own reading would trigger us again, endlessly.
 EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileClosedEvent,
@@ -44,7 +44,7 @@ HINTS = {
 }
 STOP_S = 5.0
 WATCHDOG_LOGGER = "watchdog.observers"
-#: An emitter that is being stopped sometimes complains that it is. No event is lost by that.
+#: An emitter that is being stopped sometimes logs this. No event gets lost.
 HARMLESS_WARNING = "called when the thread is inactive"
 NO_WATCH = -1
 
@@ -52,18 +52,18 @@ Put = Callable[[Message], None]
 
 
 class EventHandler(FileSystemEventHandler):
-    """Turns events into messages. It runs in watchdog's dispatch thread, which holds a lock."""
+    """Turns events into messages. Runs in watchdog's dispatch thread, which holds a lock."""
 
     def __init__(self, folder: str, put: Put) -> None:
         self.folder = folder
         self.put = put
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Put a message and nothing else: an exception here would end all watching."""
+        """Put a message and do nothing else: an exception here would end all watching."""
         try:
             hint = HINTS.get(type(event))
             is_moved = isinstance(event, FileSystemMovedEvent)
-            # What is renamed out of the folder has no new path and is nothing to look at.
+            # A file that was renamed out of the folder has no new path: there is nothing to do.
             path = event.dest_path if is_moved else event.src_path
             if hint is not None and path:
                 self.put(FileEvent(self.folder, Path(os.fsdecode(path)), hint))
@@ -72,14 +72,14 @@ class EventHandler(FileSystemEventHandler):
 
 
 class OverflowListener(logging.Handler):
-    """watchdog tells of lost events by its log alone; this turns such a line into messages."""
+    """Turns watchdog's log lines about lost events into messages; there is no other sign."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         super().__init__(level=logging.WARNING)
         self.report = report
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Any warning of watchdog means that events may be missing."""
+        """Report any warning of watchdog: events may be missing."""
         message = record.getMessage()
         if HARMLESS_WARNING not in message:
             self.report(message)
@@ -95,20 +95,20 @@ class WatchedFolder:
 
 
 class Watcher:
-    """Keeps inotify watches on hot folders and notices when they go deaf."""
+    """Keeps inotify watches on hot folders and notices when they stop working."""
 
     def __init__(self, put: Put) -> None:
         """``put`` takes messages from any thread and never blocks."""
         self.put = put
-        self.observer: InotifyObserver | None = None  # made when needed: that alone may fail
+        self.observer: InotifyObserver | None = None  # made when needed: making it may fail
         self.watched: dict[str, WatchedFolder] = {}
         self.listener = OverflowListener(self.report_lost_events)
 
     def start(self) -> None:
-        """Begin to listen for what watchdog only logs."""
+        """Start to listen to watchdog's log."""
         watchdog_logger = logging.getLogger(WATCHDOG_LOGGER)
         watchdog_logger.addHandler(self.listener)
-        # Whatever a user wants to read: a lost event is told by a warning and by nothing else.
+        # Independent of our own log level: a warning is the only sign of a lost event.
         watchdog_logger.setLevel(logging.WARNING)
 
     def stop(self) -> None:
@@ -119,11 +119,11 @@ class Watcher:
         self.reset()
 
     def reset(self) -> None:
-        """Throw all watches away with the threads behind them; each folder has to be added anew."""
+        """Remove all watches and their threads; each folder has to be added again."""
         observer, self.observer = self.observer, None
         self.watched.clear()
         if observer is not None:
-            observer.stop()  # also one that has died: it holds threads and a descriptor
+            observer.stop()  # also a dead one: it holds threads and a descriptor
             observer.join(STOP_S)
 
     def add(self, folder: HotFolder) -> None:
@@ -140,7 +140,7 @@ class Watcher:
                 watches.append(
                     observer.schedule(handler, str(place), recursive=is_deep, event_filter=EVENTS)
                 )
-        except RecursionError as error:  # watchdog walks through the tree by calling itself
+        except RecursionError as error:  # watchdog walks through the tree recursively
             self.remove(folder)
             text = "its folders lie too deep in each other to be watched"
             raise OSError(errno.ENAMETOOLONG, text, str(folder.path)) from error
@@ -149,18 +149,18 @@ class Watcher:
             raise
 
     def running_observer(self) -> InotifyObserver:
-        """The observer; a new one if there is none or it has died, for it cannot start twice."""
+        """Return the observer; a new one if there is none or it has died: it cannot start twice."""
         if self.observer is not None and not is_running(self.observer):
             logger.warning("watching has broken down and begins anew")
             self.reset()
         if self.observer is None:
-            # Full events tell a rename into the folder from a file that is only being created.
+            # Full events distinguish a rename into the folder from the creation of a file.
             self.observer = InotifyObserver(generate_full_events=True)
             self.observer.start()
         return self.observer
 
     def remove(self, folder: HotFolder) -> None:
-        """Stop watching a folder, also one that has gone."""
+        """Stop watching a folder, even if the folder has gone."""
         watched = self.watched.pop(folder.name, None)
         if watched is None or self.observer is None:
             return
@@ -170,7 +170,7 @@ class Watcher:
                 self.observer.unschedule(watch)
 
     def is_broken(self, folder: HotFolder) -> bool:
-        """The watch is on another folder than has this path now, or it or its thread has gone."""
+        """Whether the path now leads to another folder, or the watch or its thread has gone."""
         watched = self.watched.get(folder.name)
         if watched is None or self.observer is None or not self.observer.is_alive():
             return True
@@ -179,21 +179,21 @@ class Watcher:
         return (
             (status.st_dev, status.st_ino) != (watched.device, watched.inode)
             or not alive.issuperset(watched.watches)
-            # A file system that is mounted anew may look the same in all the numbers above.
+            # A file system that was mounted again may have the same device and inode numbers.
             or not any(has_watch(paths, folder.path) for paths in self.watched_paths(watched))
-            # Where a canary sings, it tells.
+            # Where there is a canary, it tells whether events arrive.
             or (canary.file_path(folder) is None and not is_running(self.observer))
         )
 
     @property
     def is_busy(self) -> bool:
-        """Events have come that are not messages yet."""
+        """Whether some events have not become messages yet."""
         return self.observer is not None and not self.observer.event_queue.empty()
 
     def unwatched_folders(self, folder: HotFolder) -> set[Path]:
-        """Folders below, and the top itself, that should have a watch and have none.
+        """Return the folders, including the top itself, that should have a watch and have none.
 
-        watchdog says nothing of a sub-folder for which the kernel had no watch left.
+        watchdog does not report a sub-folder for which the kernel had no watch left.
         """
         below = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
         wanted = {*below, *own_folders(folder)}
@@ -202,34 +202,34 @@ class Watcher:
         return {path for path in wanted if not any(has_watch(paths, path) for paths in held)}
 
     def watched_paths(self, watched: WatchedFolder) -> list[Mapping[bytes, int]]:
-        """What has a watch of the kernel's; watchdog tells it by private names alone."""
+        """Return the paths with a kernel watch; watchdog has only private names for them."""
         emitters = set(self.observer.emitters) if self.observer is not None else set()
         groups = [
             emitter._inotify
             for emitter in emitters
             if isinstance(emitter, InotifyEmitter) and emitter.watch in watched.watches
         ]
-        # Copied in one step: the library's thread changes them.
+        # Copied in one step, because the library's thread changes them.
         return [group._active_callbacks_by_path.copy() for group in groups if group is not None]
 
     def report_lost_events(self, reason: str) -> None:
-        """Every folder may have lost events."""
+        """Report that every watched folder may have lost events."""
         for name in list(self.watched):
             self.put(EventsLost(name, reason))
 
 
 def is_running(observer: InotifyObserver) -> bool:
-    """Both its threads run; it shows but one of them, and the reader may die unnoticed."""
+    """Whether both threads of an observer run; its own method checks only one of them."""
     return observer.is_alive() and observer._inotify_fd.is_alive()
 
 
 def has_watch(paths: Mapping[bytes, int], path: Path) -> bool:
-    """A path has a watch; one that may not be read is listed without."""
+    """Whether a path has a watch; an unreadable path is listed without one."""
     return paths.get(os.fsencode(path), NO_WATCH) != NO_WATCH
 
 
 def own_folders(folder: HotFolder) -> list[Path]:
-    """The folder itself and, if there is one, the canary's."""
+    """Return the folder itself and, if it exists, the folder of the canary."""
     canary_file = canary.file_path(folder)
     has_canary_folder = canary_file is not None and files.is_folder(canary_file.parent)
     return (
@@ -240,5 +240,5 @@ def own_folders(folder: HotFolder) -> list[Path]:
 
 
 def folders_to_watch(folder: HotFolder) -> list[Path]:
-    """Where watches are set: a recursive one covers the canary's folder."""
+    """Return where watches are set; a recursive one covers the canary's folder."""
     return [folder.path] if folder.recursive else own_folders(folder)
