@@ -1,4 +1,4 @@
-"""What other threads tell the service: each message is put into its inbox."""
+"""Messages from other threads to the service, which reads them from its inbox."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from daemon.notices import Answered
 
 @dataclass(frozen=True, slots=True)
 class FileEvent:
-    """Message: look at this path."""
+    """Message: something happened at this path."""
 
     folder: str
     path: Path
@@ -18,7 +18,7 @@ class FileEvent:
 
 @dataclass(frozen=True, slots=True)
 class JobEnded:
-    """Message: the worker is through with a job."""
+    """Message: the worker has finished a job."""
 
     job_id: str
     outcome: Outcome
@@ -26,14 +26,14 @@ class JobEnded:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Message: a signal asks us to end."""
+    """Message: a signal asks the daemon to stop."""
 
     signal: int
 
 
 @dataclass(frozen=True, slots=True)
 class EventsLost:
-    """Message: the operating system dropped events, or a watch broke; scan the folder at once."""
+    """Message: the operating system dropped events, or a watch broke; sweep the folder now."""
 
     folder: str
     reason: str
@@ -41,7 +41,7 @@ class EventsLost:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Message: a signal asks us to read the configuration again."""
+    """Message: a signal asks the daemon to read the configuration again."""
 
 
 Message = FileEvent | JobEnded | Stop | Reload | EventsLost | Answered

@@ -1,6 +1,6 @@
-"""Telling others of events: commands and webhooks, from an outbox in the ledger.
+"""Notices about events, sent to commands and webhooks from an outbox in the ledger.
 
-Does not belong here: what happens to a picture. A hook that fails never holds up a picture.
+Does not belong here: what happens to a picture. A failing hook never delays a picture.
 """
 
 #: What other packages may import; all else is private to this one.

@@ -1,6 +1,6 @@
-"""Takes notices from the outbox to their hooks, and the answers back: the service's own part.
+"""Moves notices from the outbox to the hooks and records the answers; part of the service.
 
-It runs in the service's thread, never waits, and decides by times that it is given; couriers wait.
+It runs in the service's thread, never waits, and gets all times as arguments. Sending threads wait.
 """
 
 import logging
@@ -30,15 +30,15 @@ from daemon.notices import (
 logger = logging.getLogger(__name__)
 
 OpenSender = Callable[[Hook], Sender]
-BATCH = 32  # notices that a courier takes along
+BATCH = 32  # notices that a sending thread gets at once
 FIRST_WAIT_S = 1.0  # doubled with each failure
 LONGEST_WAIT_S = 300.0
-#: The longest that a listener may ask for by Retry-After.
+#: The longest wait that a listener may ask for by Retry-After.
 MAX_RETRY_AFTER_S = 3600.0
-#: However old, a notice is tried so often: a clock may leap, a daemon may have been down.
+#: Attempts that even an old notice gets: the clock may jump, the daemon may have been down.
 MIN_ATTEMPTS = 5
 DRAIN_S = 5.0
-#: `cvunetd once` is in no hurry: nobody waits for its end, and its next run may be tomorrow's.
+#: For `cvunetd once`: nobody waits for its end, and its next run may be tomorrow.
 ONCE_DRAIN_S = 60.0
 JOIN_S = 5.0
 PAUSE_S = 0.1
@@ -46,12 +46,12 @@ ERROR_LETTERS = 300  # letters of an error in reports
 
 
 def no_sender(hook: Hook) -> Sender:
-    """For a service without hooks."""
+    """Stand in for a sender in a service without hooks."""
     raise AssertionError(f"nobody brings notices to {hook.key}")
 
 
 class Clocks(Protocol):
-    """The service's own."""
+    """The service's clocks."""
 
     @property
     def monotonic(self) -> Callable[[], float]: ...
@@ -60,7 +60,7 @@ class Clocks(Protocol):
 
 
 class HookDelivery:
-    """Sequences outbox and couriers; one notice of a hook at a time, hooks side by side."""
+    """Sequences outbox and sending threads; one notice of a hook at a time, hooks in parallel."""
 
     def __init__(
         self,
@@ -70,24 +70,27 @@ class HookDelivery:
         open_sender: OpenSender,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """``put`` takes couriers' answers, which come back by `hear`. ``jitter``: 0 to 1."""
+        """``put`` takes the answers of sending threads, which come back by `note_reply`.
+
+        ``jitter`` gives numbers from 0 to 1.
+        """
         self.outbox = outbox
         self.put = put
         self.open_sender = open_sender
         self.jitter = jitter
         self.channels: dict[str, Channel] = {}
         self.old_threads: list[SendingThread] = []
-        """Of hooks that are gone or changed, and still telling."""
+        """Threads of hooks that were removed or changed, still sending."""
         self.replies: list[Answered] = []
         self.change(outbox.subscriptions)
 
     @property
     def states(self) -> dict[str, HookState]:
-        """Each hook by its key."""
+        """Return the state of each hook by its key."""
         return {key: channel.state for key, channel in self.channels.items()}
 
     def change(self, subscriptions: Subscriptions) -> None:
-        """Other hooks from now on; one that stays as it is goes on undisturbed."""
+        """Use other hooks from now on; an unchanged hook goes on undisturbed."""
         old, self.channels = self.channels, {}
         for hook in subscriptions.hooks:
             known = old.get(hook.key)
@@ -108,14 +111,14 @@ class HookDelivery:
         self.outbox.is_changed = True
 
     def note_reply(self, answered: Answered) -> None:
-        """A courier's answer; acted upon in `turn`, many in one commit."""
+        """Note an answer; `run_once` acts on it, many answers in one commit."""
         self.replies.append(answered)
 
     def run_once(self, *, monotonic: float, now: float) -> None:
-        """Write down what was answered, then send what is due.
+        """Record the answers, then send what is due.
 
-        Outside of transactions: what a courier gets has to be committed. `LedgerError` leaves
-        everything as it was, to be done at the next turn.
+        Call it outside of transactions: what a sending thread gets has to be committed. After a
+        `LedgerError` nothing has changed, and the next call does it all.
         """
         assert not self.outbox.ledger.is_in_transaction()
         if self.replies:
@@ -128,7 +131,7 @@ class HookDelivery:
     # --- answers ----------------------------------------------------------------------------
 
     def close_answered(self, *, monotonic: float, now: float) -> None:
-        """Forget what is through with, count attempts of what is not."""
+        """Delete notices that were answered for good, and count the attempts of the others."""
         outcomes = [(answered, self.outcome_of(answered, now)) for answered in self.replies]
         self.outbox.record_answers(
             closed=[
@@ -146,7 +149,7 @@ class HookDelivery:
                 )
 
     def outcome_of(self, answered: Answered, now: float) -> str:
-        """What an answer leads to; nothing, if it is that of a hook which has been changed."""
+        """Return what an answer leads to; empty if it came from a hook that was changed since."""
         channel = self.channels.get(answered.hook)
         notice = channel.in_flight.get(answered.notice_id) if channel is not None else None
         if isinstance(answered.reply, Accepted):
@@ -163,7 +166,7 @@ class HookDelivery:
     def record_outcome(
         self, channel: Channel, answered: Answered, outcome: str, *, monotonic: float, now: float
     ) -> None:
-        """Count, and tell the log of trouble."""
+        """Count the outcome, and log failures."""
         channel.counts[outcome] += 1
         notice = channel.in_flight.pop(answered.notice_id, None)
         channel.delayed.pop(answered.notice_id, None)
@@ -176,7 +179,7 @@ class HookDelivery:
         channel.last_error, channel.last_error_at = answered.reply.reason[:ERROR_LETTERS], now
         fields = {"HOOK": channel.hook.key, "ERROR": answered.reply.reason}
         if isinstance(answered.reply, TemporaryFailure):
-            # The courier came back: what else it had stays in the outbox.
+            # The sending thread has ended: its other notices stay in the outbox.
             channel.in_flight.clear()
             channel.failures_in_a_row += 1
             wait_s = max(
@@ -197,14 +200,14 @@ class HookDelivery:
         logger.warning(text, channel.hook.key, answered.reply.reason, extra=fields)
 
     def backoff_s(self, failures: int) -> float:
-        """How long to wait after so many failures; never the same for two daemons."""
+        """Return how long to wait after so many failures, with jitter."""
         longest = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 30), LONGEST_WAIT_S)
         return longest * (0.5 + self.jitter() / 2)
 
     # --- what waits -------------------------------------------------------------------------
 
     def update_counts(self) -> None:
-        """Count; forget what nobody listens to any more, and the oldest where it is too much."""
+        """Count what waits; drop notices of removed hooks, and the oldest ones beyond the limit."""
         counts = self.outbox.counts()
         for key in counts.keys() - self.channels.keys():
             dropped_count = self.outbox.forget(key)
@@ -221,15 +224,15 @@ class HookDelivery:
         self.outbox.is_changed = False
 
     def send_due(self, channel: Channel, *, monotonic: float) -> None:
-        """Send a courier, if there is something to bring, and now is the time."""
+        """Start a sending thread, if notices wait and it is time."""
         if channel.old_thread is not None:
             if not channel.old_thread.is_busy:
-                channel.old_thread = None  # its last answer is heard before the next turn
+                channel.old_thread = None  # its last answer is recorded before the next call
             return
         if not channel.waiting or channel.in_flight or monotonic < channel.pause_until:
             return
         later = {one: due for one, due in channel.delayed.items() if monotonic < due}
-        channel.delayed = later  # also without those that were dropped meanwhile
+        channel.delayed = later  # this also removes notices that were dropped meanwhile
         found = self.outbox.waiting(channel.hook, BATCH + len(later))
         batch = [notice for notice in found if notice.id not in later][:BATCH]
         if batch:
@@ -239,15 +242,15 @@ class HookDelivery:
     # --- the end ----------------------------------------------------------------------------
 
     def is_sending(self) -> bool:
-        """Some hook is being told something, or has answered."""
+        """Whether some hook is being sent a notice, or an answer was not recorded yet."""
         return bool(self.replies) or any(one.is_busy for one in self.channels.values())
 
     def drain(
         self, receive: Callable[[float], object], *, clocks: Clocks, limit_s: float = DRAIN_S
     ) -> None:
-        """Tell what can be told in a moment; the rest is for the next start.
+        """Send what can be sent within the limit; the rest is for the next start.
 
-        ``receive`` waits for messages for so long, and hands couriers' answers to `hear`.
+        ``receive`` waits for messages for so long, and passes answers to `note_reply`.
         """
         if not self.channels:
             return
@@ -271,13 +274,13 @@ class HookDelivery:
                 logger.info(text, channel.waiting, channel.hook.key)
 
     def stop(self) -> None:
-        """End what is being told."""
+        """Stop all sending threads."""
         stopped = [
             *self.old_threads,
             *(channel.sending_thread for channel in self.channels.values()),
         ]
         for sending_thread in stopped:
             sending_thread.stop()
-        deadline = time.monotonic() + JOIN_S  # of the threads, which know no other time
+        deadline = time.monotonic() + JOIN_S  # real time: the threads have no other clock
         for sending_thread in stopped:
             sending_thread.join(max(deadline - time.monotonic(), 0.0))

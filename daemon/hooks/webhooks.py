@@ -30,17 +30,17 @@ from daemon.notices import (
     Webhook,
 )
 
-#: What passes by itself, of the answers that blame the sender (4xx).
+#: Answers that blame the sender (4xx), but mean that a later attempt may succeed.
 TEMPORARY_STATUSES = frozenset({408, 425, 429})
 ANSWER_BYTES = 1024
-ANSWER_LETTERS = 200  # letters of an answer
-SHORTEST_S = 1.0  # for one of several addresses
-#: All that can go wrong between us and a server; ValueError is a socket that `abort` has closed.
+ANSWER_LETTERS = 200  # letters of an answer that are logged
+SHORTEST_S = 1.0  # the shortest time-out for one of several addresses
+#: All connection errors; ValueError comes from a socket that `abort` has closed.
 CONNECTION_ERRORS = (HTTPError, http.client.HTTPException, OSError, ValueError)
 
 
 class WebhookSender:
-    """Posts to the address of one hook. One connection, as long as notices follow each other."""
+    """Posts to the URL of one hook. Keeps one connection while notices follow each other."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class WebhookSender:
         resolve: Resolve = socket.getaddrinfo,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """``resolve`` finds addresses."""
+        """``resolve`` looks up addresses."""
         self.destination = destinations.parse(webhook.url)
         self.webhook = webhook
         self.timeout_s = hook.timeout_s
@@ -62,7 +62,7 @@ class WebhookSender:
         self.is_stopping = False
 
     def send(self, notice: Notice) -> Reply:
-        """Post, and judge the answer. Redirects are not followed, proxies not used."""
+        """Post, and return what the answer means. Follows no redirects, uses no proxies."""
         self.is_late = False
         alarm = threading.Timer(self.timeout_s, self.interrupt)
         alarm.daemon = True
@@ -78,13 +78,13 @@ class WebhookSender:
             alarm.cancel()
 
     def explain(self, error: Exception) -> str:
-        """Why there is no answer."""
+        """Return why there is no answer."""
         if self.is_late or isinstance(error, TimeoutError):
             return f"{self.destination.host}: no answer after {self.timeout_s:g} s"
         return f"{self.destination.host}: {describe(error)}"
 
     def attempt(self, notice: Notice) -> Reply:
-        """By the connection of before, or by a new one where the server has let go of that."""
+        """Use the open connection, or a new one if the server has closed it."""
         if self.connection is not None and self.connection.is_connected:
             try:
                 return self.exchange(self.connection, notice)
@@ -96,14 +96,14 @@ class WebhookSender:
         return self.exchange(self.connection, notice)
 
     def connect(self) -> HTTPConnection:
-        """To one of the addresses that were checked, and to no other."""
+        """Connect to one of the addresses that were checked, and to no other."""
         found = destinations.addresses(
             self.destination, allow_private=self.webhook.allow_private, resolve=self.resolve
         )
         wait_s = max(self.timeout_s / max(len(found), 1), SHORTEST_S)
         last_error: Exception = OSError(f"no address of {self.destination.host}")
         for address in found:
-            if self.must_stop():  # nothing wakes who waits for a name server, or shakes hands
+            if self.must_stop():  # nothing can interrupt a DNS lookup or a TLS handshake
                 raise TimeoutError
             connection = self.prepare(address, min(wait_s, self.timeout_s))
             self.connection = connection  # so that `abort` finds it
@@ -117,7 +117,10 @@ class WebhookSender:
         raise last_error
 
     def prepare(self, address: str, wait_s: float) -> HTTPConnection:
-        """Not connected yet. The certificate has to be that of the name, not of the address."""
+        """Return an unconnected connection.
+
+        The certificate must match the name, not the address.
+        """
         if self.tls is None:
             self.tls = ssl.create_default_context(cafile=self.webhook.ca_file)
         if self.destination.scheme == "http":
@@ -131,7 +134,7 @@ class WebhookSender:
         )
 
     def exchange(self, connection: HTTPConnection, notice: Notice) -> Reply:
-        """One request, one answer, of which only the beginning is read."""
+        """Send one request, and read the beginning of its answer."""
         if self.must_stop():
             raise TimeoutError
         body = notice.payload.encode("utf-8", "backslashreplace")
@@ -149,18 +152,18 @@ class WebhookSender:
         return reply_for(response, self.read(response), now=self.now())
 
     def read(self, response: BaseHTTPResponse) -> bytes:
-        """The beginning of an answer's body; the status counts, also where the rest is cut off."""
+        """Read the beginning of an answer's body; the status counts even if the rest is cut off."""
         try:
             text = response.read(ANSWER_BYTES)
         except CONNECTION_ERRORS:
             self.release()
             return b""
         if len(text) == ANSWER_BYTES:
-            self.release()  # more may follow, which nobody reads
+            self.release()  # more may follow, which is not read
         return text
 
     def headers(self, notice: Notice, body: bytes) -> dict[str, str]:
-        """As https://www.standardwebhooks.com has them."""
+        """Return the headers as in https://www.standardwebhooks.com."""
         moment = int(self.now())
         headers = {
             "Host": self.destination.authority,
@@ -180,31 +183,31 @@ class WebhookSender:
             self.connection = None
 
     def must_stop(self) -> bool:
-        """Nothing new may be begun."""
+        """Whether nothing new may be started."""
         return self.is_late or self.is_stopping
 
     def interrupt(self) -> None:
-        """Time is up, however slowly the server drips."""
+        """End the attempt: the time is up, however slowly the server still sends."""
         self.is_late = True
         self.shut_down_socket()
 
     def abort(self) -> None:
-        """The daemon stops."""
+        """End the attempt: the daemon stops."""
         self.is_stopping = True
         self.shut_down_socket()
 
     def shut_down_socket(self) -> None:
-        """From another thread: who waits for the server wakes with an error."""
+        """From another thread: make the sender's read or write fail with an error."""
         connection = self.connection
         sock = None if connection is None else connection.sock
         if sock is not None:
             with suppress(OSError):
-                # Not SSLSocket's own: that would take the keys from under the reader.
+                # Not SSLSocket's own `shutdown`: it would discard the TLS state under the reader.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def reply_for(response: BaseHTTPResponse, text: bytes, *, now: float) -> Reply:
-    """What an answer means."""
+    """Return what an answer means."""
     status = response.status
     if 200 <= status < 300:
         return Accepted()
@@ -220,7 +223,7 @@ def reply_for(response: BaseHTTPResponse, text: bytes, *, now: float) -> Reply:
 
 
 def retry_after_s(header: str | None, *, now: float) -> float:
-    """``Retry-After``: seconds, or a date; 0 for what is neither."""
+    """Return the seconds of ``Retry-After``, also from a date; 0 for anything else."""
     if header is None:
         return 0.0
     if header.strip().isdecimal():
