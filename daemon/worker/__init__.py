@@ -1,6 +1,7 @@
 """Pixels: decode pool, batcher, warm model, finish pool, and the engines that run them.
 
-The only package that imports cvunet. Only paths cross its border. Does not belong here: job states.
+The only package that imports cvunet. Other packages give it paths and get paths, never pixels. Does
+not belong here: job states.
 """
 
 #: What other packages may import; all else is private to this one.

@@ -47,7 +47,9 @@ class Worker:
         *,
         limit_free: LimitFreeMemory = no_limit,
     ) -> None:
-        cv2.setNumThreads(1)  # the pools are the parallelism; OpenCV's own would fight them
+        cv2.setNumThreads(
+            1
+        )  # the pools work in parallel; OpenCV's own threads would compete with them
         # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
         is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
         self.max_batch = 1 if is_cpu_only else limits.max_batch
@@ -75,17 +77,17 @@ class Worker:
 
     @property
     def device(self) -> str:
-        """The devices by name."""
+        """Return the devices' names."""
         return ", ".join(dict.fromkeys(model_thread.device for model_thread in self.model_threads))
 
     @property
     def depth(self) -> int:
-        """Enough to decode the next batches while each device computes one."""
+        """Return how many tasks keep it busy: devices compute while others are decoded."""
         return 2 * self.max_batch * len(self.model_threads) + self.limits.decoders
 
     @property
     def memory(self) -> dict[str, Memory]:
-        """Of each device that has its own."""
+        """Return the memory of each device that has its own."""
         sizes_by_device = (
             (model_thread.device, model_thread.predictor.memory())
             for model_thread in self.model_threads
@@ -94,12 +96,12 @@ class Worker:
 
     @property
     def load(self) -> dict[str, Load]:
-        """Of each device, since the start."""
+        """Return the load of each device since the start."""
         return loads(self.model_threads)
 
     @property
     def inside(self) -> dict[str, int]:
-        """Pictures at each stage, or waiting before it."""
+        """Return how many pictures are at each stage, or wait before it."""
         return {
             "decode": self.decoding_count.value,
             "network": len(self.batcher),
@@ -107,11 +109,11 @@ class Worker:
         }
 
     def warm(self, on_step: Callable[[str], object]) -> None:
-        """Run every batch size, so that the first picture is not the slow one."""
+        """Run every batch size, so that the first picture is not slow."""
         warm(self.model_threads, on_step)
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
-        """Which model threads have ended, and what takes longer than it may at some stage."""
+        """Yield model threads that have ended, and stages that take longer than they may."""
         for thread, model_thread in zip(self.threads, self.model_threads, strict=True):
             busy_clock = model_thread.busy_clock
             if not thread.is_alive():
@@ -121,14 +123,14 @@ class Worker:
         yield from self.progress.overdue(monotonic, patience_s=patience_s)
 
     def submit(self, task: Task) -> "Future[Outcome]":
-        """Begin a task; its future always gets an outcome."""
+        """Start a task; its future always gets an outcome."""
         item = Item(task, Future())
         self.decoding_count.add(1)
         self.decoders.submit(self.decode, item)
         return item.future
 
     def drain(self) -> None:
-        """What has not been decoded yet is given back."""
+        """Return tasks that were not decoded yet as cancelled."""
         self.is_draining.set()
 
     def close(self) -> None:
@@ -143,7 +145,7 @@ class Worker:
     # --- stage 1: decode -----------------------------------------------------------------
 
     def decode(self, item: Item) -> None:
-        """File to pixels and the network's input."""
+        """Turn a file into pixels and the network's input."""
         try:
             if self.is_draining.is_set():
                 self.complete(item, Cancelled())
@@ -157,7 +159,7 @@ class Worker:
             self.decoding_count.add(-1)
 
     def read(self, item: Item, run: StageRun) -> None:
-        """Open once, look at what was opened, decode from that when there is room for it."""
+        """Open the file once, inspect it, and decode it when there is enough memory."""
         with open_regular(item.task.source) as stream:
             facts = decoding.inspect(stream, item.task)
             item.identity, item.pixels = facts.identity, facts.pixels
@@ -171,7 +173,7 @@ class Worker:
     # --- stage 2: the network ------------------------------------------------------------
 
     def run_model_thread(self, model_thread: ModelThread) -> None:
-        """A model thread: batches until it is told to end."""
+        """Run a model thread: compute batches until it is told to end."""
         while batch := self.batcher.take(model_thread.batch_limit.size):
             try:
                 self.run_batch(model_thread, batch)
@@ -183,7 +185,7 @@ class Worker:
             del batch
 
     def run_batch(self, model_thread: ModelThread, batch: list[Item]) -> None:
-        """One batch through the network, then each picture to the finish pool."""
+        """Compute one batch, then give each picture to the finish pool."""
         began = time.perf_counter()
         self.predict(model_thread, batch)
         seconds = time.perf_counter() - began
@@ -195,7 +197,7 @@ class Worker:
                 self.finishers.submit(self.finish, item)
 
     def predict(self, model_thread: ModelThread, batch: list[Item]) -> None:
-        """Fill in the alphas. A batch that fails is halved, so that one picture fails alone."""
+        """Compute the alphas. A batch that fails is halved, so that one bad picture fails alone."""
         try:
             names = [printable(item.task.source) for item in batch]
             with translated_errors(), model_thread.busy_clock.busy(len(batch), names):
@@ -221,7 +223,7 @@ class Worker:
     # --- stage 3: finish -----------------------------------------------------------------
 
     def finish(self, item: Item) -> None:
-        """Alpha to a durable file under the part's name."""
+        """Turn alpha into a durable file under the part's name."""
         try:
             done = self.finish_picture(item)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
@@ -232,7 +234,7 @@ class Worker:
             self.finishing_count.add(-1)
 
     def finish_picture(self, item: Item) -> Done:
-        """The stage's work; its pixels, but for the item's, go when this returns."""
+        """Do the stage's work; its pixels are freed on return, except the item's."""
         picture, alpha, identity = item.picture, item.alpha, item.identity
         assert picture is not None
         assert alpha is not None
@@ -255,7 +257,7 @@ class Worker:
         confidence: Confidence,
         shape: tuple[int, ...],
     ) -> Done:
-        """All that the manifest tells of a result."""
+        """Return everything that the manifest says about a result."""
         height, width = picture.rgb.shape[:2]
         return Done(
             identity,
@@ -273,7 +275,7 @@ class Worker:
     # --- the end of a task ---------------------------------------------------------------
 
     def fail(self, item: Item, error: BaseException) -> None:
-        """Every exception becomes an outcome; the service decides what follows from it."""
+        """Turn an exception into an outcome; the service decides what follows."""
         whose = blame(error)
         if whose is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
@@ -281,7 +283,7 @@ class Worker:
         self.complete(item, Failed(whose, describe(error), current_stage(item.seconds)))
 
     def complete(self, item: Item, outcome: Outcome) -> None:
-        """Free the memory, then tell."""
+        """Free the memory, then set the outcome."""
         item.picture = item.small = item.alpha = None
         self.budget.release(item.cost)
         item.cost = 0

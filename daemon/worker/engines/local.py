@@ -17,13 +17,13 @@ from daemon.worker.worker import Worker
 logger = logging.getLogger(__name__)
 
 MAX_THREADS = 16
-#: Where the cores do no network, a picture's finishing takes six times as long as its decoding.
+#: If a GPU runs the network, finishing a picture takes six times as long as decoding it.
 MAX_FINISHERS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the engine needs to know."""
+    """The engine's settings."""
 
     weights: Path
     devices: tuple[str, ...]
@@ -33,19 +33,19 @@ class EngineSettings:
     max_batch: int
     max_wait_s: float
     memory_bytes: int
-    """Of all pictures in work."""
+    """Memory of all pictures in work."""
     colours: Literal["fast", "refine"]
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def pool_sizes(cores: int, *, has_gpus: bool) -> tuple[int, int]:
-    """Threads that decode and that finish; ``has_gpus``: the network runs elsewhere."""
+    """Return how many threads decode and finish; ``has_gpus``: no network on the CPU."""
     if has_gpus:
         return min(cores, MAX_THREADS) // 4 + 1, min(cores, MAX_FINISHERS)
     threads = min(cores, MAX_THREADS) // 2 + 1
@@ -55,8 +55,8 @@ def pool_sizes(cores: int, *, has_gpus: bool) -> tuple[int, int]:
 def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    ``on_step`` is told of each step before it begins. `InstallError` if the weights, a
-    named device, a background or the estimator is missing.
+    ``on_step`` is called before each step. `InstallError` if the weights, a named device, a
+    background or the estimator is missing.
     """
     allocator.configure_allocator()
     check_colours(settings.colours)
