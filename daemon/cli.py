@@ -1,4 +1,4 @@
-"""The command line. Heavy parts are imported by the commands that need them."""
+"""The command line. Each command imports its heavy parts itself."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ config_option = click.option(
 
 
 def exit_status(command: Callable[P, int]) -> Callable[P, None]:
-    """Make a command's number the exit status and its errors one line each."""
+    """Turn a command's number into the exit status, and its errors into one line each."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -66,7 +66,7 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
 
 
 def abort(reason: str) -> NoReturn:
-    """End at once: threads may hang in a dead device or wait for us for ever."""
+    """End at once: threads may hang in a dead device or wait for us endlessly."""
     print_error(reason)
     sys.stderr.flush()
     os._exit(EXIT_BROKEN)
@@ -238,25 +238,28 @@ def check_config(config_path: Path | None) -> int:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines, as far as somebody reads them: `cvunetd status | head` is no trouble."""
+    """Print lines until the reader closes the pipe: `cvunetd status
+
+    head` is no error.
+    """
     try:
         for line in lines:
             click.echo(line)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What Python still holds back must not complain again at the end.
+        # Python must not fail again when it flushes its buffer at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(line: str) -> None:
-    """An error that ends a command, for a person at a terminal or in the journal."""
+    """Print an error that ends a command, for a terminal or the journal."""
     click.echo(f"{'<3>' if journal.is_journal() else ''}cvunetd: {line}", err=True)
 
 
 def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
     """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
 
-    SIGHUP calls ``reload``, where there is something to reload.
+    SIGHUP calls ``reload``, if there is something to reload.
     """
     seen: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What the log says of a picture beside its text: fields of a journal entry."""
+"""Fields of a log entry about a picture, beside its text."""
 
 from pathlib import Path
 
@@ -8,19 +8,19 @@ from daemon.jobs import Done, Job
 
 
 def job_fields(job: Job) -> dict[str, str]:
-    """The log's fields of a job."""
+    """Return the log fields of a job."""
     return {"JOB": job.id, "HOT_FOLDER": job.folder, "SOURCE": printable(original_path(job))}
 
 
 def original_path(job: Job) -> Path:
-    """Where the picture was dropped: a claim is ``<hot>/.cvunetd/<id>/<relative>``."""
+    """Return where the picture was dropped: a claim is ``<hot>/.cvunetd/<id>/<relative>``."""
     above = job.source.parents
     depth = len(job.relative.parts) + 1
     return job.source if job.is_kept or depth >= len(above) else above[depth] / job.relative
 
 
 def done_fields(job: Job, result: Done | None) -> dict[str, str]:
-    """The log's fields of a picture that came out; after a crash nobody knows how long it took."""
+    """Return the log fields of a finished picture; after a crash the duration is unknown."""
     fields = job_fields(job) | {"MESSAGE_ID": event_ids.DONE, "TARGET": printable(job.target)}
     if result is None:
         return fields
@@ -28,7 +28,7 @@ def done_fields(job: Job, result: Done | None) -> dict[str, str]:
 
 
 def failed_fields(job: Job, reason: str, stage: str, *, event: str) -> dict[str, str]:
-    """The log's fields of a picture that did not; ``stage`` is empty outside of the pipeline."""
+    """Return the log fields of a failed picture; ``stage`` is empty outside of the pipeline."""
     return (
         job_fields(job)
         | {"MESSAGE_ID": event, "ERROR": reason}
