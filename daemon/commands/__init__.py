@@ -1,4 +1,4 @@
-"""One module for each command of `cvunetd`, called like the command; `cli` calls nothing else.
+"""One module for each command of `cvunetd`, named like the command; `cli` calls nothing else.
 
 Does not belong here: what the running service does (service), and the command line itself (cli).
 """

@@ -1,4 +1,4 @@
-"""`cvunetd batch`: a tree in, the same tree out, under a progress bar."""
+"""`cvunetd batch`: cuts out a tree of pictures into an equal tree, under a progress bar."""
 
 import logging
 from dataclasses import replace
@@ -25,7 +25,7 @@ BATCH_STATE = ".cvunetd"
 
 
 def batch_folder(config: Config, base: Path, source: Path, out: Path) -> HotFolder:
-    """IN as a hot folder whose originals stay and whose files are whole already."""
+    """Return IN as a hot folder whose originals stay and whose files are complete already."""
     source, out = source.resolve(), out.resolve()
     if source == out:
         raise InstallError(f"IN and OUT are both {out}: results would be taken for pictures")
@@ -42,7 +42,7 @@ def batch(
     start_logging: StartLogging,
     on_signal: OnSignal,
 ) -> int:
-    """How many pictures failed or could not be done."""
+    """Return how many pictures failed or could not be done."""
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
     folder = batch_folder(config, base, source, out)
@@ -62,10 +62,10 @@ def batch(
 
 
 def forget_changed(service: Service) -> None:
-    """Let a new run try again what failed, and make again what somebody has deleted, even in part.
+    """Let a new run retry what failed, and redo results that somebody deleted, even in part.
 
-    What is left of a result goes first, so that the new one gets its names; what somebody has
-    changed stays.
+    The rest of such a result is deleted first, so that the new one gets its names; a changed result
+    stays.
     """
     parts = service.parts
     for drop in parts.records.open_drops():

@@ -1,4 +1,4 @@
-"""`cvunetd check-config`: configuration, folders, weights and hooks, without starting."""
+"""`cvunetd check-config`: checks configuration, folders, weights and hooks without starting."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from daemon.worker import finishing, predictors
 
 
 def lines(config_path: Path | None) -> Iterator[str]:
-    """What would be used, for people; `InstallError` has a line for each fault."""
+    """Yield what would be used, for people; `InstallError` has a line for each fault."""
     config, base = schema.load(config_path)
     found = folders.hot_folders(config, base)
     weights = folders.find_weights(config, base)

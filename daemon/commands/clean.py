@@ -1,4 +1,4 @@
-"""`cvunetd clean`: delete what is old now, or tell what would go."""
+"""`cvunetd clean`: deletes what is old now, or says what it would delete."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,7 +21,7 @@ from daemon.retention.retention import DAY_S, LedgerAccess, Retention
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where old things may lie."""
+    """Where old things may be."""
 
     folders: list[HotFolder]
     state: Path
@@ -36,9 +36,10 @@ def clean(
     start_logging: Callable[[str, str], None],
     local_now: datetime,
 ) -> Iterator[str]:
-    """One line for all that goes or would go. `InstallError` if a daemon runs: it cleans.
+    """Yield one line for everything that is or would be deleted. `InstallError` if a daemon runs.
 
-    The date is believed as it is: a person has asked, and may look first.
+    A running daemon does it itself. The date is trusted: a person has asked, and may check it
+    first.
     """
     config, base = configuration.load(config_path)
     start_logging(config.log.level, config.log.format)
@@ -56,7 +57,7 @@ def clean(
 
 
 def find_places(config: Config, base: Path) -> Places:
-    """As the configuration says."""
+    """Return the places from the configuration."""
     return Places(
         folders=hot_folders.all_folders(config, base),
         state=hot_folders.resolve(base, config.state_dir),
@@ -66,7 +67,7 @@ def find_places(config: Config, base: Path) -> Places:
 
 
 def make_retention(places: Places, ledger_access: LedgerAccess) -> Retention:
-    """That of the daemon."""
+    """Return the same retention as the daemon's."""
     return Retention(
         places.folders,
         rejected=places.quarantine,
@@ -78,7 +79,7 @@ def make_retention(places: Places, ledger_access: LedgerAccess) -> Retention:
 
 
 def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
-    """The same questions, and no deeds."""
+    """Yield what would be deleted; deletes nothing."""
     path = places.state / ledgers.FILE
     if not path.exists():
         yield from planned_deletions(make_retention(places, WITHOUT_LEDGER), places, local_now)
@@ -88,7 +89,7 @@ def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
         yield from planned_deletions(make_retention(places, access), places, local_now)
 
 
-#: Without a ledger only what lies on disk can be old.
+#: Without a ledger only files and folders on disk can be old.
 WITHOUT_LEDGER = LedgerAccess(
     is_open=lambda drop: False,
     forget_drop=lambda drop: None,
@@ -99,7 +100,7 @@ WITHOUT_LEDGER = LedgerAccess(
 
 
 def planned_deletions(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
-    """Everything that a real run would delete or forget."""
+    """Yield everything that a real run would delete or forget."""
     before = local_now.timestamp() - places.keep_days * DAY_S
     yield from (f"would delete {printable(drop)}" for drop in retention.old_drops(local_now))
     yield from (f"would delete {printable(old.path)}" for old in retention.old_rejected(before))

@@ -1,4 +1,4 @@
-"""`cvunetd doctor`: is the set-up sound, and which line mends it? Reads, and changes nothing."""
+"""`cvunetd doctor`: checks the set-up and prints what repairs each fault; changes nothing."""
 
 import json
 import os
@@ -37,7 +37,7 @@ FAULT = re.compile(r"(.+?):(\d+): ")
 
 
 def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
-    """All findings, one after the other; without a configuration there is but one sort."""
+    """Yield all findings; without a valid configuration only those about it."""
     try:
         config, base = configuration.load(config_path)
     except InstallError as error:
@@ -60,7 +60,7 @@ def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
 
 
 def edit_command(fault: str, config_path: Path | None) -> str:
-    """The command that opens a configuration where its fault is."""
+    """Return the command that opens a configuration at its fault."""
     found = FAULT.match(fault)
     if found is None and (config_path is not None and not config_path.exists()):
         return "cvunetd doctor --config /etc/cvunetd/config.yaml, or where else it is"
@@ -69,7 +69,7 @@ def edit_command(fault: str, config_path: Path | None) -> str:
 
 
 def collect_context(config: Config, base: Path, path: Path, *, now: float) -> CheckContext:
-    """Everything that checks need to know."""
+    """Return everything that the checks need."""
     state = hot_folders.resolve(base, config.state_dir)
     pid, report = running_daemon(state)
     return CheckContext(
@@ -87,7 +87,7 @@ def collect_context(config: Config, base: Path, path: Path, *, now: float) -> Ch
 
 
 def owner(state: Path) -> User:
-    """Whoever has run the daemon here, else whom the unit names, whose the folder is, or we."""
+    """Return who ran the daemon here, else the unit's user, else the folder's owner, else us."""
     named = service.unit_user()
     if named is not None and not (state / lock.FILE).exists():
         return User(named.pw_name, named.pw_uid, named.pw_gid)
@@ -98,7 +98,7 @@ def owner(state: Path) -> User:
 
 
 def user_of(uid: int, gid: int) -> User:
-    """A user with its own group; one without a name goes by its number."""
+    """Return a user with its own group; one without a name is shown by its number."""
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
@@ -107,7 +107,7 @@ def user_of(uid: int, gid: int) -> User:
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:
-    """For people: what has to be mended stands out, and the line that does it below."""
+    """Yield lines for people; the line that repairs a fault stands below it."""
     for finding in findings:
         yield f"{finding.result.value}  {finding.check:<{WIDTH}} {printable(finding.text)}"
         if finding.mend:
@@ -117,7 +117,7 @@ def lines(findings: list[Finding]) -> Iterator[str]:
 
 
 def document(findings: list[Finding]) -> str:
-    """For programs."""
+    """Return JSON for programs."""
     entries = [
         {
             "check": finding.check,
@@ -131,5 +131,5 @@ def document(findings: list[Finding]) -> str:
 
 
 def is_well(findings: list[Finding]) -> bool:
-    """Nothing has failed; warnings may stand."""
+    """Whether nothing has failed; warnings are allowed."""
     return not any(finding.result is Result.FAIL for finding in findings)

@@ -1,4 +1,4 @@
-"""`cvunetd once`: process what the hot folders hold now, then end."""
+"""`cvunetd once`: processes what the hot folders hold now, then ends."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from daemon.service.service import Clocks
 
 
 def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
-    """How many pictures failed or could not be done."""
+    """Return how many pictures failed or could not be done."""
     config, base, place = prepare(config_path, start_logging)
     inbox = signal_inbox(on_signal)
     supervision = with_hooks(config, base)

@@ -1,4 +1,4 @@
-"""`cvunetd run`: watch the hot folders and serve until SIGTERM."""
+"""`cvunetd run`: watches the hot folders and serves until SIGTERM."""
 
 import os
 from dataclasses import replace
@@ -17,7 +17,7 @@ from daemon.service.supervision import Supervision
 
 
 def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
-    """Run the service; 0 once it has stopped as asked."""
+    """Run the service; 0 when it has stopped as asked."""
     config, base, place = prepare(config_path, start_logging)
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
@@ -41,7 +41,7 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
 
 
 def with_systemd(reader: ConfigReader, others: Supervision) -> Supervision:
-    """systemd, too, if it has started us."""
+    """Add systemd to the supervision, if it has started us."""
     send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
     return replace(
         others,

@@ -1,4 +1,4 @@
-"""A status as lines for people."""
+"""The status as lines for people."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def lines(status: Status, *, now: float) -> Iterator[str]:
-    """The most urgent first."""
+    """Yield all lines, the most urgent first."""
     yield from header(status, now)
     yield from folder_problems(status)
     yield from table(status, now)
@@ -26,7 +26,7 @@ def lines(status: Status, *, now: float) -> Iterator[str]:
 
 
 def header(status: Status, now: float) -> Iterator[str]:
-    """Is it running, on what, and how busy?"""
+    """Yield whether it runs, on what, and how busy it is."""
     if status.pid is None:
         yield "cvunetd is not running"
         return
@@ -52,7 +52,7 @@ def header(status: Status, now: float) -> Iterator[str]:
 
 
 def load_line(name: str, load: dict[str, float], *, seconds: float) -> Iterator[str]:
-    """How busy a device was, by the JSON of `gauges.Load`; nothing before its first batch."""
+    """Yield how busy a device was, by the JSON of `gauges.Load`; nothing before a batch."""
     if load["batches"]:
         share = load["busy_s"] / max(seconds, 1.0) / load["threads"]
         each = load["pictures"] / load["batches"]
@@ -64,7 +64,7 @@ def load_line(name: str, load: dict[str, float], *, seconds: float) -> Iterator[
 
 
 def folder_problems(status: Status) -> Iterator[str]:
-    """Folders that do not work as they should, with the reason."""
+    """Yield folders that do not work normally, with the reason."""
     verbs = {"standby": "stands by", "polled": "is polled"}
     for folder in status.folders:
         if folder.state in verbs:
@@ -78,7 +78,7 @@ def folder_problems(status: Status) -> Iterator[str]:
 
 
 def table(status: Status, now: float) -> Iterator[str]:
-    """Folders by state and jobs; nothing where nothing was ever done."""
+    """Yield folders by state and jobs; nothing if nothing was ever done."""
     if not status.report and not any(folder.jobs for folder in status.folders):
         return
     width = max(20, *(len(folder.name) + 2 for folder in status.folders))
@@ -92,12 +92,12 @@ def table(status: Status, now: float) -> Iterator[str]:
 
 
 def oldest(folder: FolderStatus, now: float) -> str:
-    """How long the oldest picture has waited to be taken."""
+    """Return how long the oldest picture has waited to be taken."""
     return "-" if folder.oldest_at is None else duration(now - folder.oldest_at)
 
 
 def rates(status: Status) -> Iterator[str]:
-    """How much was done of late, and how long the rest takes."""
+    """Yield how much was done lately, and how long the rest takes."""
     if not any(status.ended.values()):
         return
     parts = [
@@ -116,7 +116,7 @@ def rates(status: Status) -> Iterator[str]:
 
 
 def free_space(status: Status) -> Iterator[str]:
-    """Free space, and where there is too little."""
+    """Yield free space, and where it is too little."""
     for disk in status.disks:
         if disk.free_mb is None:
             yield f"{printable(disk.path)} cannot be asked: {disk.trouble}"
@@ -127,7 +127,7 @@ def free_space(status: Status) -> Iterator[str]:
 
 
 def hooks(status: Status, now: float) -> Iterator[str]:
-    """Whom the daemon tells of what it does, and whether they hear it."""
+    """Yield the state of each hook."""
     known = status.report.get("hooks", {})
     for name in sorted(status.untold.keys() - known.keys()):
         yield f"hook {printable(name)}: {status.untold[name]} waiting"
@@ -141,7 +141,7 @@ def hooks(status: Status, now: float) -> Iterator[str]:
 
 
 def duration(seconds: float) -> str:
-    """A time in its largest unit."""
+    """Return a time in its largest unit."""
     for unit, size in UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

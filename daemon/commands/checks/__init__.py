@@ -1,4 +1,4 @@
-"""What `cvunetd doctor` looks at: each checkup reads, changes nothing and never raises."""
+"""The checks of `cvunetd doctor`: each one reads, changes nothing and never raises."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Hooks: may their programs be run, have they their keys, does the unit let them out?"""
+"""Checks of hooks: whether programs may be run, keys are there, and the unit has a network."""
 
 import os
 import shlex
@@ -21,7 +21,7 @@ INSTALLED = "share/cvunetd/packaging/hooks.conf"
 
 
 def hooks(context: CheckContext) -> Iterator[Finding]:
-    """Each hook, then what they share; nobody is told anything."""
+    """Check each hook, then what they share; sends no notice."""
     found = list(entries(context.config.hooks))
     if not found:
         yield skipped("hooks", "none is configured")
@@ -36,7 +36,7 @@ def hooks(context: CheckContext) -> Iterator[Finding]:
 def check_entry(
     context: CheckContext, place: str, event: str, entry: HookEntry
 ) -> Iterator[Finding]:
-    """As the start would see it, but for the daemon's user."""
+    """Check one hook as the start would, but as the daemon's user."""
     edit = f"${{EDITOR:-vi}} {shlex.quote(str(context.config_path))}"
     base = context.config_path.resolve().parent
     try:
@@ -55,7 +55,7 @@ def check_entry(
 
 
 def check_runnable(user: User, place: str, program: Path) -> Finding:
-    """By the daemon's user, who has to reach it first."""
+    """Check whether the daemon's user can reach and run a program."""
     closed = next((one for one in reversed(program.parents) if not may(user, one, "x")), None)
     if closed is not None:
         text = f"{place}: {program} cannot be reached: {closed} is closed to {user.name}"
@@ -70,7 +70,7 @@ def check_runnable(user: User, place: str, program: Path) -> Finding:
 
 
 def install_command(entry: HookEntry) -> str:
-    """The command that installs what is missing."""
+    """Return the command that installs what is missing; empty if nothing is."""
     try:
         if entry.url is not None:
             check_library()
@@ -80,14 +80,14 @@ def install_command(entry: HookEntry) -> str:
 
 
 def check_key_mode(path: Path) -> Iterator[Finding]:
-    """A key that everybody may read proves nothing."""
+    """Warn if everybody may read a key."""
     if path.stat().st_mode & stat.S_IROTH:
         text = f"{path}, a key, may be read by everybody"
         yield warned("hooks", text, f"chmod o-rwx {shlex.quote(str(path))}")
 
 
 def check_credential(name: str) -> Iterator[Finding]:
-    """The installed unit loads it."""
+    """Check whether the installed unit loads a credential."""
     path = service.unit_file()
     if path is None:
         return
@@ -101,7 +101,7 @@ def check_credential(name: str) -> Iterator[Finding]:
 
 
 def certificates() -> Finding:
-    """What tells a server from somebody who claims to be it."""
+    """Check whether the system's certificates are there."""
     import ssl  # the others do not need it
 
     paths = ssl.get_default_verify_paths()
@@ -113,7 +113,7 @@ def certificates() -> Finding:
 
 
 def network() -> Iterator[Finding]:
-    """The unit has none by itself."""
+    """Check whether the unit has a network; by default it has none."""
     path = service.unit_file()
     if path is None:
         return

@@ -1,4 +1,4 @@
-"""The machine: inotify limits, the GPU and its driver, weights, the clock."""
+"""Checks of the machine: inotify limits, the GPU and its driver, weights, the clock."""
 
 import os
 import shutil
@@ -18,12 +18,14 @@ DEVICES = Path("/dev")
 DRIVER = Path("/proc/driver/nvidia/version")
 PCI = Path("/sys/bus/pci/devices")
 NVIDIA = "0x10de"
-#: Always one of each; cards come on top.
+#: Always one of each; the nodes of the cards are added.
 NODES = ("nvidiactl", "nvidia-uvm")
 MAKE_NODES = "nvidia-modprobe -c 0 -u && systemctl enable --now nvidia-persistenced"
 MIN_QUEUED_EVENTS = 16_384
 NEAR_LIMIT = 0.8
-EARLIEST_DATE = 1_750_000_000.0  # UTC seconds; this program is younger
+EARLIEST_DATE = (
+    1_750_000_000.0  # UTC seconds; an earlier date is wrong, because this program is younger
+)
 TIMEOUT_S = 10.0
 
 
@@ -31,7 +33,7 @@ TIMEOUT_S = 10.0
 
 
 def inotify(context: CheckContext) -> Iterator[Finding]:
-    """Are there enough watches and instances for this user?"""
+    """Check whether there are enough watches and instances for this user."""
     use = inotify_limits.usage_of(context.user.uid)
     needed = needed_watches(context)
     yield check_limit(
@@ -64,7 +66,7 @@ def inotify(context: CheckContext) -> Iterator[Finding]:
 
 
 def needed_watches(context: CheckContext) -> int:
-    """How many watches hot folders want that have none; those that are polled anyway want none."""
+    """Return how many watches hot folders still need; polled ones need none."""
     wanted = 0
     for folder in context.folders:
         is_served = context.pid is not None and folder.name not in context.report.get("polled", {})
@@ -82,7 +84,7 @@ def check_limit(  # one check, with all that it compares
     recommended: int,
     use: inotify_limits.Usage,
 ) -> Finding:
-    """One limit against what is used and what is wanted on top."""
+    """Compare one limit with what is used and what is needed in addition."""
     allowed = inotify_limits.effective_limit(names)
     if allowed == inotify_limits.UNKNOWN:
         return skipped(check, "the kernel does not tell its limit")
@@ -98,7 +100,7 @@ def check_limit(  # one check, with all that it compares
 
 
 def sysctl_command(name: str, number: int) -> str:
-    """A command that sets a limit now and after the next start."""
+    """Return a command that sets a limit now and after the next start."""
     return f"sysctl -w {name}={number} && echo {name}={number} >> /etc/sysctl.d/90-inotify.conf"
 
 
@@ -106,7 +108,7 @@ def sysctl_command(name: str, number: int) -> str:
 
 
 def network(context: CheckContext) -> Iterator[Finding]:
-    """The weights' hash and content, and the devices that the configuration names."""
+    """Check the weights' hash and content, and the configured devices."""
     names = ", ".join(context.config.model.devices)
     try:
         from daemon.worker import predictors
@@ -129,7 +131,7 @@ def network(context: CheckContext) -> Iterator[Finding]:
 
 
 def other_weights(context: CheckContext) -> str:
-    """Those that came with the program, if they are not the faulty ones."""
+    """Return how to use the weights that came with the program, unless they are faulty."""
     shipped = hot_folders.find_weights(Config(), context.config_path.parent)
     if shipped.exists() and shipped != context.weights:
         return f"in {context.config_path}: model: {{weights: {shipped}}}"
@@ -137,7 +139,7 @@ def other_weights(context: CheckContext) -> str:
 
 
 def gpu(context: CheckContext) -> Iterator[Finding]:
-    """NVIDIA's card, driver and device nodes."""
+    """Check NVIDIA's card, driver and device nodes."""
     is_wanted = any(name.startswith("cuda") for name in context.config.model.devices)
     has_card, has_driver = has_nvidia_card(), DRIVER.exists()
     if context.config.model.devices == ("cpu",):
@@ -159,7 +161,7 @@ def gpu(context: CheckContext) -> Iterator[Finding]:
 
 
 def has_nvidia_card() -> bool:
-    """Some display controller is NVIDIA's."""
+    """Whether some display controller is NVIDIA's."""
     for device in PCI.glob("*"):
         try:
             vendor = (device / "vendor").read_text(encoding="ascii").strip()
@@ -172,7 +174,7 @@ def has_nvidia_card() -> bool:
 
 
 def check_device_nodes(context: CheckContext) -> Iterator[Finding]:
-    """The unit may not load modules: its nodes must be there before the daemon starts."""
+    """Check the device nodes: the unit may not load modules, so they must exist before."""
     cards = sorted(path.name for path in DEVICES.glob("nvidia[0-9]*"))
     missing = [name for name in NODES if not is_device(DEVICES / name)]
     if missing or not cards:
@@ -190,7 +192,7 @@ def check_device_nodes(context: CheckContext) -> Iterator[Finding]:
 
 
 def is_device(path: Path) -> bool:
-    """A character device is there."""
+    """Whether a character device is there."""
     try:
         return stat.S_ISCHR(path.stat().st_mode)
     except OSError:
@@ -201,7 +203,7 @@ def is_device(path: Path) -> bool:
 
 
 def clock(context: CheckContext) -> Iterator[Finding]:
-    """Folders are named and deleted by it."""
+    """Check the clock, by which folders are named and deleted."""
     if context.now < EARLIEST_DATE:
         text = f"the date is {datetime.fromtimestamp(context.now, UTC):%Y-%m-%d}: long past"
         yield failed("clock", text, "timedatectl set-ntp true")

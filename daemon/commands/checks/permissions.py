@@ -1,4 +1,4 @@
-"""Whether the daemon's user may do what it has to."""
+"""Checks of what the daemon's user may do."""
 
 import os
 import pwd
@@ -15,7 +15,7 @@ MODES = {"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}
 
 
 def permissions(context: CheckContext) -> Iterator[Finding]:
-    """Hot folders, and the folders that we write."""
+    """Check hot folders, and the folders that we write."""
     me = os.geteuid()
     if me not in (0, context.user.uid):
         config = shlex.quote(str(context.config_path))
@@ -35,7 +35,7 @@ def permissions(context: CheckContext) -> Iterator[Finding]:
 
 
 def check_hot_folder(user: User, name: str, path: Path, modes: str) -> Finding:
-    """It has to be there: somebody drops pictures into it."""
+    """Check a hot folder, which must exist: somebody drops pictures into it."""
     check = f"permissions of {name}"
     quoted = shlex.quote(str(path))
     if not os.path.lexists(path) and may(user, nearest_existing(path), "x"):
@@ -45,7 +45,7 @@ def check_hot_folder(user: User, name: str, path: Path, modes: str) -> Finding:
 
 
 def check_own_folder(user: User, what: str, path: Path) -> Finding:
-    """We make it where it is missing; what is in it must be ours, too."""
+    """Check a folder that we make if it is missing; we must be able to write its files."""
     check = f"permissions of {what}"
     if os.path.lexists(path):
         foreign = [one for one in own_files(path) if not may(user, one, "w")]
@@ -56,7 +56,7 @@ def check_own_folder(user: User, what: str, path: Path) -> Finding:
 
 
 def own_files(path: Path) -> list[Path]:
-    """Files that lie in a folder itself, such as the ledger; none where they cannot be seen."""
+    """Return the files directly in a folder, such as the ledger; none if they cannot be listed."""
     try:
         return [one for one in path.iterdir() if one.is_file()]
     except OSError:
@@ -64,7 +64,7 @@ def own_files(path: Path) -> list[Path]:
 
 
 def check_folder(check: str, user: User, path: Path, modes: str) -> Finding:
-    """May this folder be used so?"""
+    """Check whether a folder can be used in this way."""
     words = {"rx": "read", "rwx": "read and written"}[modes]
     closed = next((above for above in reversed(path.parents) if not may(user, above, "x")), None)
     if closed is not None:
@@ -84,7 +84,7 @@ def check_folder(check: str, user: User, path: Path, modes: str) -> Finding:
 
 
 def may(user: User, path: Path, modes: str) -> bool:
-    """The daemon's user may do that; asked by its own process where we are somebody else."""
+    """Whether the daemon's user may do that; asked in a process of that user if we are another."""
     if user.uid == os.geteuid():
         wanted = sum(MODES[mode] for mode in modes)
         return os.access(path, wanted, effective_ids=True)
@@ -101,7 +101,7 @@ def may(user: User, path: Path, modes: str) -> bool:
 
 
 def groups(user: User) -> list[int]:
-    """All groups of a user; of one without a name, its own."""
+    """Return all groups of a user; for one without a name, its own group."""
     try:
         return os.getgrouplist(pwd.getpwuid(user.uid).pw_name, user.gid)
     except KeyError:

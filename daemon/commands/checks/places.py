@@ -1,4 +1,4 @@
-"""Folders: their file systems, who may use them, whether they overlap, and their room."""
+"""Checks of folders: file systems, overlaps, free space."""
 
 import os
 import shlex
@@ -12,13 +12,13 @@ from daemon.jobs import HotFolder
 from daemon.watching import scan, watch_health
 
 MEGABYTE = 1024 * 1024
-#: Lost when the machine starts anew.
+#: File systems whose content is lost when the machine restarts.
 VOLATILE = frozenset({"tmpfs", "ramfs"})
 FEW_INODES = 1000
 
 
 def file_systems(context: CheckContext) -> Iterator[Finding]:
-    """Which kind each folder lies on, and what follows from that."""
+    """Check the type of each folder's file system."""
     table = mounts.read()
     for folder in context.folders:
         yield check_hot_folder(folder, table)
@@ -28,7 +28,7 @@ def file_systems(context: CheckContext) -> Iterator[Finding]:
 
 
 def check_hot_folder(folder: HotFolder, table: str) -> Finding:
-    """Whether events arrive, and whether a rename reaches the output."""
+    """Check whether events arrive, and whether a rename reaches the output."""
     check = f"file system of {folder.name}"
     kind = scan.file_system(folder.path, table)
     if scan.is_remote(kind) and folder.watch == "inotify":
@@ -47,7 +47,7 @@ def check_hot_folder(folder: HotFolder, table: str) -> Finding:
 
 
 def check_store(what: str, path: Path, table: str, key: str) -> Finding:
-    """A place for what should last."""
+    """Check a place for what should last."""
     check = f"file system of {what}"
     kind = scan.file_system(nearest_existing(path), table)
     if kind in VOLATILE:
@@ -57,7 +57,7 @@ def check_store(what: str, path: Path, table: str, key: str) -> Finding:
 
 
 def check_state(path: Path, table: str) -> Finding:
-    """The ledger needs locks and shared memory that work."""
+    """Check the state folder: the ledger needs working locks and shared memory."""
     kind = scan.file_system(nearest_existing(path), table)
     if scan.is_remote(kind):
         text = f"{path} is on {kind}: SQLite's write-ahead log does not work there"
@@ -68,7 +68,7 @@ def check_state(path: Path, table: str) -> Finding:
 
 
 def overlaps(context: CheckContext) -> Iterator[Finding]:
-    """Paths inside each other, and folders that share a name."""
+    """Check for paths inside each other, and folders that share a name."""
     faults = [
         *hot_folders.duplicate_names(context.folders),
         *hot_folders.overlaps(context.folders, context.state, context.quarantine),
@@ -81,7 +81,7 @@ def overlaps(context: CheckContext) -> Iterator[Finding]:
 
 
 def room(context: CheckContext) -> Iterator[Finding]:
-    """Free space and inodes where we write."""
+    """Check free space and inodes where we write."""
     places = [("output", path) for path in context.outputs]
     for what, path in (*places, ("state", context.state), ("quarantine", context.quarantine)):
         needed_mb = context.config.retention.min_free_mb if what != "quarantine" else 0.0
@@ -89,7 +89,7 @@ def room(context: CheckContext) -> Iterator[Finding]:
 
 
 def check_room(what: str, path: Path, needed_mb: float) -> Finding:
-    """One place."""
+    """Check one place."""
     check = f"room for {what}"
     free_mb, inodes = free_space.free_bytes(path) / MEGABYTE, free_space.free_inodes(path)
     here = shlex.quote(str(next(one for one in (path, *path.parents) if one.is_mount())))
@@ -109,7 +109,7 @@ def check_room(what: str, path: Path, needed_mb: float) -> Finding:
 
 
 def nearest_existing(path: Path) -> Path:
-    """A folder that exists: the path itself or one above it."""
+    """Return the path itself or the nearest folder above it that exists."""
     while not os.path.lexists(path):
         path = path.parent
     return path

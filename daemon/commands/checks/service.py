@@ -1,4 +1,4 @@
-"""The daemon as a service: is it alive and well, its unit, its libraries, its monitors."""
+"""Checks of the service: its state, its unit, its libraries, its monitors."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ WORDS = ("stop", "start")
 
 
 def daemon_state(context: CheckContext) -> Iterator[Finding]:
-    """What the daemon says of itself."""
+    """Check what the daemon reports."""
     if context.pid is None:
         start = "systemctl start cvunetd" if unit_file() else "cvunetd run"
         path = "" if unit_file() else f" --config {shlex.quote(str(context.config_path))}"
@@ -51,7 +51,7 @@ def daemon_state(context: CheckContext) -> Iterator[Finding]:
 
 
 def ledger(context: CheckContext) -> Iterator[Finding]:
-    """Can it be read? One that is damaged goes, and pictures that were taken are taken up again."""
+    """Check whether the ledger can be read. A damaged one is moved; claimed pictures are redone."""
     path = context.state / ledgers.FILE
     if not path.exists():
         yield skipped("ledger", f"{path} is not there: nothing was ever done")
@@ -67,7 +67,7 @@ def ledger(context: CheckContext) -> Iterator[Finding]:
 
 
 def remedy(trouble: str, path: Path) -> str:
-    """A damaged ledger is put aside; any other trouble says what to do, or is the disk's."""
+    """Return how to repair it: a damaged ledger is moved; other errors say it themselves."""
     if database.DAMAGED in trouble:
         stop, start = (f"systemctl {verb} cvunetd" if unit_file() else "true" for verb in WORDS)
         old, files = shlex.quote(str(path.parent / "old")), f"{shlex.quote(str(path))}*"
@@ -77,7 +77,7 @@ def remedy(trouble: str, path: Path) -> str:
 
 
 def unit(context: CheckContext) -> Iterator[Finding]:
-    """The installed unit: how open it is, and whether it may write where we have to."""
+    """Check the installed unit: its exposure, and whether it may write where we have to."""
     path = unit_file()
     if path is None:
         yield skipped("unit", f"no {NAME} is installed")
@@ -94,12 +94,12 @@ def unit(context: CheckContext) -> Iterator[Finding]:
 
 
 def unit_file() -> Path | None:
-    """Where it is installed; None if it is not."""
+    """Return the path of the installed unit; None if there is none."""
     return next((folder / NAME for folder in UNIT_FOLDERS if (folder / NAME).is_file()), None)
 
 
 def unit_user() -> pwd.struct_passwd | None:
-    """Whom the installed unit runs as; None if there is none, or no such user."""
+    """Return the user of the installed unit; None if there is no unit or no such user."""
     path = unit_file()
     names = [] if path is None else unit_values(unit_text(path), "User")
     try:
@@ -109,17 +109,17 @@ def unit_user() -> pwd.struct_passwd | None:
 
 
 def unit_text(path: Path) -> str:
-    """A unit and what changes it."""
+    """Return the text of a unit and of its drop-ins."""
     return "\n".join(one.read_text(encoding="utf-8") for one in (path, *drop_ins()))
 
 
 def drop_ins() -> list[Path]:
-    """What changes it."""
+    """Return the unit's drop-ins."""
     return sorted(one for folder in UNIT_FOLDERS for one in folder.glob(f"{NAME}.d/*.conf"))
 
 
 def score(path: Path) -> Finding:
-    """By `systemd-analyze security`; 0 is closed, 10 is open."""
+    """Check the unit's exposure by `systemd-analyze security`; 0 is closed, 10 is open."""
     program = shutil.which("systemd-analyze")
     if program is None:
         return skipped("unit's score", "systemd-analyze is not there")
@@ -141,7 +141,7 @@ def score(path: Path) -> Finding:
 
 
 def writable(context: CheckContext, text: str) -> Iterator[Finding]:
-    """Under ProtectSystem=strict all that we write has to be named."""
+    """Check the unit's writable paths: ProtectSystem=strict needs all of them named."""
     if "ProtectSystem=strict" not in text:
         return
     words = [*unit_values(text, "ReadWritePaths"), *unit_values(text, "BindPaths")]
@@ -164,7 +164,7 @@ def writable(context: CheckContext, text: str) -> Iterator[Finding]:
 
 
 def unit_values(text: str, key: str) -> list[str]:
-    """All words of a setting; an empty one resets what stood before."""
+    """Return all words of a setting; an empty setting resets earlier ones."""
     words: list[str] = []
     for line in text.splitlines():
         name, is_set, value = line.strip().partition("=")
@@ -174,7 +174,7 @@ def unit_values(text: str, key: str) -> list[str]:
 
 
 def monitors(context: CheckContext) -> Iterator[Finding]:
-    """What the configured address needs."""
+    """Check what the configured address needs."""
     listen = context.config.metrics.listen
     if listen is None:
         yield skipped("metrics", "metrics.listen is null")
