@@ -1,4 +1,4 @@
-"""The YAML file: its schema, its faults told by line, and the values that the parts take from it.
+"""The YAML file: its schema, its faults by line, and the values that other parts take from it.
 
 Does not belong here: opening or changing anything that the configuration names.
 """

@@ -1,4 +1,4 @@
-"""Deleting by descriptor: never through a link, never outside, never what is mounted inside."""
+"""Deleting by descriptor: never through a link, never outside, never on a mount inside."""
 
 import errno
 import os
@@ -8,25 +8,25 @@ from pathlib import Path
 
 from daemon.disk import files, mounts
 
-#: A link in a folder's place is no folder.
+#: A link instead of a folder is an error.
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: On the way we only pass through, which a home may allow and not to be listed.
+#: Folders above are only passed: their modes may forbid listing.
 PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 RelativeParts = tuple[str, ...]
-"""Names that lead from an open folder to one below it."""
+"""Names of folders that lead from an open folder to one below it."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """Open an absolute path folder by folder; `NotADirectoryError` if a link is among them."""
+    """Open an absolute path folder by folder; `NotADirectoryError` if one of them is a link."""
     with opened_below(None, path.parts) as folder:
         yield folder
 
 
 @contextmanager
 def opened_following_links(path: Path) -> Iterator[int]:
-    """Open a folder whose path may lead over links: it was named by a person."""
+    """Open a folder whose path may contain links, because a person has named it."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield folder
@@ -36,7 +36,7 @@ def opened_following_links(path: Path) -> Iterator[int]:
 
 @contextmanager
 def opened_below(top: int | None, parts: RelativeParts) -> Iterator[int]:
-    """Open a folder below an open one; nobody can lead us elsewhere by swapping in a link."""
+    """Open a folder below an open one; a link that is swapped in cannot lead outside."""
     folder = os.open(".", PASSAGE, dir_fd=top)
     try:
         for name in (*parts, "."):
@@ -49,13 +49,13 @@ def opened_below(top: int | None, parts: RelativeParts) -> Iterator[int]:
 
 
 def names(folder: int) -> list[str]:
-    """What lies in an open folder, by name."""
+    """Return the names in an open folder, sorted."""
     with os.scandir(folder) as found:
         return sorted(entry.name for entry in found)
 
 
 def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
-    """A small file in an open folder; `ValueError` if it is no regular one, or too large."""
+    """Read a small file in an open folder; `ValueError` if it is not regular, or too large."""
     descriptor = files.open_if_regular(name, folder=folder)
     if descriptor is None:
         raise ValueError(f"{name} is no regular file")
@@ -67,9 +67,9 @@ def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
 
 
 def clear(top: int, *, kept_names: Collection[str] = ()) -> None:
-    """Delete all that is in an open folder, but for the spared names at its top.
+    """Delete everything in an open folder, except the kept names at its top.
 
-    Works downwards by a list: a tree may be deeper than Python lets functions call themselves.
+    Uses a list instead of recursion: a tree may be deeper than Python's limit.
     """
     device = os.fstat(top).st_dev
     pending: list[RelativeParts] = [()]
@@ -89,7 +89,7 @@ def clear(top: int, *, kept_names: Collection[str] = ()) -> None:
 
 
 def clear_files(folder: int, *, kept_names: Collection[str]) -> list[str]:
-    """Delete what is no folder, links themselves and not what they point to; the folders left."""
+    """Delete files and links (never a link's target); return the folders that are left."""
     with os.scandir(folder) as found:
         entries = list(found)
     for entry in entries:
@@ -99,14 +99,14 @@ def clear_files(folder: int, *, kept_names: Collection[str]) -> list[str]:
 
 
 def remove_files(names: Sequence[str], folder: int) -> None:
-    """Delete files of an open folder in this order; one that is gone already is no trouble."""
+    """Delete files of an open folder in this order; missing ones are ignored."""
     for name in names:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
 
 
 def prune(top: int, parts: RelativeParts) -> None:
-    """Remove the folders on a way that are empty now, but for the first."""
+    """Remove the folders of a path that are empty now, except the first."""
     for depth in range(len(parts), 1, -1):
         with opened_below(top, parts[: depth - 1]) as parent:
             try:
@@ -118,9 +118,9 @@ def prune(top: int, parts: RelativeParts) -> None:
 
 
 def check_unmounted(path: Path) -> None:
-    """`OSError` if something is mounted on a folder or below it: that is not ours to delete.
+    """Raise `OSError` if something is mounted on or below a folder: that is not ours to delete.
 
-    A device number tells other file systems, but not a part of the same one that is mounted here.
+    A device number identifies other file systems, but not a part of the same one mounted here.
     """
     for point, _ in mounts.points(mounts.read()):
         if point.is_relative_to(path):

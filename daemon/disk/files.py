@@ -1,4 +1,4 @@
-"""Files on disk: opened with care, made durable, never written over another."""
+"""Files on disk: opened with care, made durable, never overwritten."""
 
 import errno
 import json
@@ -18,20 +18,20 @@ logger = logging.getLogger(__name__)
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
-#: The name leads to nothing that we could ever open.
+#: Errors that mean: under this name there is nothing that we could open.
 OUT_OF_REACH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
 )
-VERSION_DIGITS = 12  # room that a version and a suffix need in a name
+VERSION_DIGITS = 12  # room for a version and a suffix in a name
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
-#: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
+#: Errors of the file, not of the folder: no permission, a link, a device without a driver.
 UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
-#: Some network file systems cannot sync a folder, and have no need to: renames wait for the server.
+#: Some network file systems cannot sync a folder and need not: renames wait for the server.
 NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; no link is followed, no pipe waited for."""
+    """Open a regular file for reading; follows no link, waits for no pipe."""
     try:
         descriptor = open_if_regular(path)
     except FileNotFoundError as error:
@@ -48,11 +48,11 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | None:
-    """Open for reading; None for anything but a regular file, which is looked at but not opened.
+    """Open for reading; None for anything but a regular file, which is inspected but not opened.
 
-    ``folder`` is an open one that a relative path starts from. Even the opening of a device can
-    do something, and a pipe would wait. What was looked at is what is opened, whatever its name
-    means by then.
+    ``folder`` is an open one that a relative path starts from. Opening a device may have effects,
+    and opening a pipe would wait. The file that was inspected is the one that is opened, even if
+    its name changes meanwhile.
     """
     handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
@@ -64,7 +64,7 @@ def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | Non
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
+    """Make renames in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -76,7 +76,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and its parents, each one durable in its own parent."""
+    """Make a folder and its parents; each one is made durable in its own parent."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
@@ -87,20 +87,20 @@ def make_folders(folder: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Something has this name; links are not followed, dangling ones count."""
+    """Whether something has this name; follows no links, counts dangling ones."""
     return os.path.lexists(path)
 
 
 def is_folder(path: Path) -> bool:
-    """A folder that we can see; out of reach counts as none."""
+    """Whether this is a folder that we can see; False if it is out of reach."""
     try:
         return path.is_dir()
-    except OSError:  # before Python 3.14 a closed parent is an error and not a no
+    except OSError:  # before Python 3.14 an unreadable parent raises
         return False
 
 
 def identity(path: Path) -> Identity | None:
-    """The version of a regular file; None if it is gone or something else."""
+    """Return the version of a regular file; None if it is gone or something else."""
     try:
         return Identity.of(path.lstat())
     except OSError as error:
@@ -110,7 +110,7 @@ def identity(path: Path) -> Identity | None:
 
 
 def may_be_regular(path: Path) -> bool:
-    """A regular file, or one that we cannot look at just now."""
+    """Whether this is a regular file, or one that cannot be inspected now."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -118,7 +118,7 @@ def may_be_regular(path: Path) -> bool:
 
 
 def versioned(path: Path, version: int) -> Path:
-    """cat.png, cat_2.png, cat_3.png …, cut short where the name would be too long."""
+    """Return cat.png, cat_2.png, cat_3.png …, cut if the name would be too long."""
     if version == 1 and len(os.fsencode(path.name)) <= NAME_MAX_BYTES:
         return path
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= NAME_MAX_BYTES // 2 else ""
@@ -126,7 +126,7 @@ def versioned(path: Path, version: int) -> Path:
     ending = f"_{version}{suffix}" if version > 1 else suffix
     room = NAME_MAX_BYTES - len(os.fsencode(suffix)) - VERSION_DIGITS
     cut = os.fsencode(stem)[:room]
-    # A cut inside a character of several bytes would make a name that is no text.
+    # A cut inside a character of several bytes would not be text.
     text = (
         stem if len(cut) == len(os.fsencode(stem)) else cut.decode("utf-8", "ignore") or "picture"
     )
@@ -134,7 +134,7 @@ def versioned(path: Path, version: int) -> Path:
 
 
 def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """The first version of a name that is neither on disk nor taken otherwise."""
+    """Return the first version of a name that is neither on disk nor taken otherwise."""
     version = 1
     while exists(candidate := versioned(path, version)) or is_taken(candidate):
         version += 1
@@ -142,7 +142,7 @@ def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
 
 
 def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """A folder mirrored below ``top``; a part whose name a file has, or will have, is versioned."""
+    """Return a folder mirrored below ``top``; a part whose name is taken is versioned."""
 
     def is_blocked(place: Path) -> bool:
         return is_taken(place) or (exists(place) and not place.is_dir())
@@ -165,19 +165,19 @@ def remove_if_empty(folder: Path) -> None:
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Two names of one file, not two files that are equal; links are not followed."""
+    """Whether two names are one file, not two equal files; follows no links."""
     return os.path.samestat(one.lstat(), other.lstat())
 
 
 def is_same_content(one: Path, other: Path) -> bool:
-    """Both are the same file, or an interrupted move's equal copies; links are not followed."""
+    """Whether both are the same file, or equal copies of an interrupted move; follows no links."""
     if not exists(one):
         return True
     try:
         if is_same_file(one, other):
             return True
     except FileNotFoundError:
-        return False  # taken away while we look
+        return False  # removed meanwhile
     descriptors = open_if_regular(one), open_if_regular(other)
     try:
         if None in descriptors:
@@ -190,7 +190,7 @@ def is_same_content(one: Path, other: Path) -> bool:
 
 
 def has_same_bytes(one: int, other: int) -> bool:
-    """Two open files hold the same."""
+    """Whether two open files have the same content."""
     if os.fstat(one).st_size != os.fstat(other).st_size:
         return False
     with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:
@@ -212,10 +212,10 @@ def move(source: Path, destination: Path) -> None:
 
 
 def rename_no_replace(source: Path, destination: Path) -> None:
-    """Rename within a file system, never over another file, and make it durable.
+    """Rename within a file system without overwriting, and make it durable.
 
-    A hard link fails where the name is taken, which a rename does not; where there are no hard
-    links, the name is looked at first. A crash between the two leaves both names on one inode.
+    A hard link fails if the name is taken; a rename does not. Where there are no hard links, the
+    name is checked first. A crash between the two steps leaves both names on one inode.
     """
     try:
         os.link(source, destination, follow_symlinks=False)
@@ -236,17 +236,17 @@ def copy_across(source: Path, destination: Path) -> None:
     part.unlink(missing_ok=True)
     with removed_on_error(part):
         if source.is_symlink():
-            # Not what it points to: that may be a file which only we may read.
+            # Not the link's target: that may be a file which only we may read.
             part.symlink_to(source.readlink())
         elif not copy(source, part):
             status = source.lstat()
-            os.mknod(part, status.st_mode, status.st_rdev)  # a pipe is its name, it has no content
+            os.mknod(part, status.st_mode, status.st_rdev)  # a pipe has a name but no content
         rename_no_replace(part, destination)
     source.unlink()
 
 
 def copy(source: Path, part: Path) -> bool:
-    """Copy content, mode and times, and make the content durable; False if it is no file."""
+    """Copy content, mode and times, and make the content durable; False if not a file."""
     descriptor = open_if_regular(source)
     if descriptor is None:
         return False
@@ -257,14 +257,14 @@ def copy(source: Path, part: Path) -> bool:
     try:
         shutil.copystat(source, part, follow_symlinks=False)
     except OSError as error:
-        # FAT and many shares know no owners and modes; the content is what must not be lost.
+        # FAT and many shares have no owners and modes; only the content must not get lost.
         logger.debug("%s: times and mode not kept: %s", part, error)
     return True
 
 
 @contextmanager
 def removed_on_error(part: Path) -> Iterator[None]:
-    """An unfinished file does not outlive the failure to finish it."""
+    """Remove an unfinished file if it cannot be finished."""
     try:
         yield
     except BaseException:
@@ -273,7 +273,7 @@ def removed_on_error(part: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:  # Any: JSON
-    """Write beside, fsync, rename: readers see the old or the new text, never half of it."""
+    """Write a new file, fsync, rename: readers see the old or the new text, never half of it."""
     part = path.with_name(f".cvunetd-{os.getpid()}.part")
     with removed_on_error(part):
         with part.open("w", encoding="utf-8", errors="backslashreplace") as stream:

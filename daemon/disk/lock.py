@@ -1,4 +1,4 @@
-"""One owner for a folder: a lock that dies with its process."""
+"""One owner for a folder: a lock that ends with its process."""
 
 import errno
 import fcntl
@@ -27,7 +27,7 @@ class Lock:
         """Own ``what``; `InstallError` names the process that owns it already."""
         self.what = what
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # What a link leads to would be written over.
+        # Without O_NOFOLLOW a link's target would be overwritten.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o644)
         if not try_lock(descriptor, PROBE_S):
@@ -41,7 +41,7 @@ class Lock:
         self.descriptor = descriptor
 
     def is_in_place(self) -> bool:
-        """What we hold is what has the path now; a folder that was made anew has no owner yet."""
+        """Whether the path still leads to our lock file; a new folder has no owner yet."""
         if self.descriptor is None:
             return False
         try:
@@ -50,21 +50,21 @@ class Lock:
             return False
 
     def renew(self) -> None:
-        """Own what has the path now; `InstallError` as in `take`."""
+        """Lock the file that the path leads to now; `InstallError` as in `take`."""
         self.release()
         self.take(self.what)
 
     def release(self) -> None:
-        """Let go; the file stays, since removing it would race with the next owner."""
+        """Release the lock; the file stays, since removing it would race with the next owner."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
 
 
 def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
-    """Take locks, each with what it stands for, or none of them.
+    """Take all locks, each with the name of what it protects, or none of them.
 
-    `InstallError` names one that another holds; `MachineError` tells of trouble that passes.
+    `InstallError` names one that another process holds; `MachineError` means a temporary error.
     """
     taken = []
     try:
@@ -76,7 +76,7 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
             lock.release()
         if isinstance(error, InstallError):
             raise
-        if is_temporary(error):  # systemd shall try again
+        if is_temporary(error):  # systemd will try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
         text = f"{error.filename} cannot be written: {error.strerror}{advice}"
@@ -96,13 +96,13 @@ def try_lock(descriptor: int, pause_s: float) -> bool:
 
 
 def read_process_id(descriptor: int) -> int:
-    """The process id in a lock file; 0 while its owner has not written it yet."""
+    """Return the process id in a lock file; 0 while its owner has not written it yet."""
     text = os.pread(descriptor, 32, 0).strip()
     return int(text) if text.isdigit() else 0
 
 
 def owner(path: Path) -> int | None:
-    """The process that holds a lock; None if nobody does."""
+    """Return the process that holds a lock; None if nobody does."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

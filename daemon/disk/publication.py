@@ -1,4 +1,4 @@
-"""Names for finished results beyond the first: in place of an earlier one, and for review."""
+"""More names for finished results: in place of an earlier one, and for review."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from daemon.jobs import Stamp
 
 
 def is_unchanged(path: Path, stamp: Stamp) -> bool:
-    """The very file that we have published still has this name, and nobody has written to it."""
+    """Whether this name still leads to the file that we published, unchanged."""
     found = identity(path)
     return found is not None and found.stamp == stamp
 
@@ -26,7 +26,7 @@ def is_unchanged(path: Path, stamp: Stamp) -> bool:
 def replace(part: Path, target: Path) -> None:
     """Put a finished result in the place of an earlier one of ours, in one step.
 
-    The caller has looked that it is ours; what another program puts there between the look and
+    The caller has checked that it is ours. What another program puts there between the check and
     the rename is overwritten.
     """
     part.replace(target)
@@ -34,16 +34,16 @@ def replace(part: Path, target: Path) -> None:
 
 
 def remove_if_unchanged(path: Path, stamp: Stamp) -> None:
-    """Take a name back, unless somebody else's file has it."""
+    """Remove a name, unless it leads to somebody else's file."""
     if is_unchanged(path, stamp):
         path.unlink()
         sync_folder(path.parent)
 
 
 def add_link(target: Path, place: Path, *, part: Path) -> None:
-    """Give a result a second name, by a hard link or else as a copy; `FileExistsError` if taken.
+    """Give a result a second name, by a hard link or as a copy; `FileExistsError` if taken.
 
-    May be called again after a crash. ``part`` is where an unfinished copy lies.
+    May be called again after a crash. ``part`` is the path of an unfinished copy.
     """
     if exists(place):
         if not is_same_content(target, place):
@@ -62,6 +62,6 @@ def add_link(target: Path, place: Path, *, part: Path) -> None:
 
 
 def remove_link(place: Path, target: Path) -> None:
-    """Take an earlier result's second name away, while that result still has its first."""
+    """Remove an earlier result's second name, while that result still has its first."""
     if exists(place) and exists(target) and is_same_content(target, place):
         place.unlink()

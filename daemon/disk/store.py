@@ -1,4 +1,4 @@
-"""Where files lie and how they get there. The only code that moves, makes or deletes files."""
+"""Where files are and how they get there. The only code that moves, makes or deletes files."""
 
 import logging
 import os
@@ -55,7 +55,7 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     claimed = root / CLAIMS / job_id / relative
     make_folders(claimed.parent)
     try:
-        # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
+        # Folder by folder: a link that was swapped in below could lead out of the hot folder.
         with (
             deletion.opened_following_links(root) as top,
             deletion.opened_below(top, relative.parent.parts) as folder,
@@ -67,13 +67,13 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
     try:
         sync_folder(claimed.parent)
     except OSError as error:
-        # The file is ours already; if a power cut undoes the rename, it is simply found again.
+        # The file is ours already; if a power cut undoes the rename, it is found again.
         logger.warning("%s: %s", claimed.parent, describe(error))
     return claimed
 
 
 def unclaim(root: Path, relative: Path, job_id: str) -> None:
-    """Put a claimed file back, unless another has its name by now: then it is adopted later."""
+    """Put a claimed file back; if another file has its name by now, it is adopted later."""
     claimed = root / CLAIMS / job_id / relative
     try:
         if is_unclaimed(root, Claim(job_id, relative, claimed)):
@@ -86,13 +86,13 @@ def unclaim(root: Path, relative: Path, job_id: str) -> None:
 
 
 def is_unclaimed(root: Path, claim: Claim) -> bool:
-    """A crash came between the two steps of `unclaim`: the file has both names."""
+    """Whether a crash came between the two steps of `unclaim`: the file has both names."""
     made = identity(root / claim.relative)
     return made is not None and made == identity(claim.path)
 
 
 def claims(root: Path) -> Iterator[Claim]:
-    """All files that are claimed in a hot folder; what a link leads to is none of ours."""
+    """Yield all files that are claimed in a hot folder; follows no links."""
     for folder in tree.folders(root / CLAIMS):
         for path in sorted(tree.below(folder)):
             if path.is_symlink() or not path.is_dir():
@@ -100,7 +100,7 @@ def claims(root: Path) -> Iterator[Claim]:
 
 
 def drop_claim(root: Path, job_id: str) -> None:
-    """Remove the empty folders of a claim; anything that still holds a file stays."""
+    """Remove the empty folders of a claim; a folder that holds a file stays."""
     if not tree.leads_over_link(root, Path(CLAIMS, job_id)):
         top = root / CLAIMS / job_id
         for folder in reversed([top, *filter(tree.is_folder, tree.below(top))]):
@@ -108,15 +108,15 @@ def drop_claim(root: Path, job_id: str) -> None:
 
 
 def drop_empty_claims(root: Path) -> None:
-    """Remove the folders of all claims that hold no file any more."""
+    """Remove the folders of all claims that hold no file."""
     for folder in tree.folders(root / CLAIMS):
         drop_claim(root, folder.name)
 
 
 def archive(source: Path, destination: Path) -> None:
-    """Move an original beside its result; nothing is overwritten.
+    """Move an original beside its result; overwrites nothing.
 
-    May be called again after a crash: what has been moved or copied already is not done twice.
+    May be called again after a crash: what was moved or copied already is not done twice.
     """
     if exists(destination) and is_same_content(source, destination):
         discard(source)
@@ -139,7 +139,7 @@ def publish(part: Path, target: Path) -> None:
 
 
 def is_published(part: Path, target: Path) -> bool:
-    """The result has its name: the part is gone, or a crash left both names on one file."""
+    """Whether the result has its name: the part is gone, or a crash left both names on one file."""
     made = identity(target)
     return made is not None and (not exists(part) or identity(part) == made)
 
@@ -156,7 +156,7 @@ def reject(
     *,
     is_kept: bool,
 ) -> None:
-    """Put an original into quarantine with its reason beside it; the reason comes first."""
+    """Put an original into quarantine with its reason beside it; the reason is written first."""
     make_folders(quarantine.parent)
     write_json(reason_file(quarantine), reason)
     if not is_kept and exists(source):
@@ -164,7 +164,7 @@ def reject(
 
 
 def restore(quarantined: Path, place: Path) -> None:
-    """Bring a quarantined original back; the reason goes when the file has gone."""
+    """Move a quarantined original back, then delete its reason."""
     make_folders(place.parent)
     if exists(place) and is_same_file(place, quarantined):
         quarantined.unlink()
@@ -174,7 +174,7 @@ def restore(quarantined: Path, place: Path) -> None:
 
 
 def reason_file(quarantine: Path) -> Path:
-    """Where the reason for a quarantined picture stands."""
+    """Return the path of the reason for a quarantined picture."""
     room = NAME_MAX_BYTES - len(".json")
     name = os.fsencode(quarantine.name)
     if len(name) > room:
@@ -184,10 +184,10 @@ def reason_file(quarantine: Path) -> Path:
 
 
 def free_quarantine(root: Path, relative: Path) -> Path:
-    """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
+    """Return a free place whose reason's place is free, too: a reason is called cat.jpg.json."""
     folder = free_folder(root, relative.parent, lambda path: False)
 
-    def is_taken(place: Path) -> bool:  # a very long cat.json would be its own reason
+    def is_taken(place: Path) -> bool:  # a very long cat.json would have itself as its reason
         return reason_file(place) == place or exists(reason_file(place))
 
     return free_name(folder / relative.name, is_taken)
@@ -199,10 +199,7 @@ def free_quarantine(root: Path, relative: Path) -> Path:
 def open_drop(
     root: Path, *, local_time: datetime, is_taken: Callable[[Path], bool] = lambda drop: False
 ) -> Path:
-    """Make a new time-stamped folder that is certainly ours.
-
-    ``is_taken`` tells names that are still known though the folder has been taken away.
-    """
+    """Make a new time-stamped folder that is ours; ``is_taken`` knows names of removed ones."""
     make_folders(root)
     name = f"outputs_{local_time:%Y%m%d%H%M%S}"
     version = 1
@@ -224,7 +221,7 @@ def open_drop(
 
 
 def remove_new_drop(drop: Path) -> None:
-    """Remove a drop that has just been made and holds nothing but our mark."""
+    """Remove a drop that was just made and holds nothing but our mark."""
     try:
         (drop / MARKER).unlink(missing_ok=True)
         remove_if_empty(drop)
@@ -233,7 +230,7 @@ def remove_new_drop(drop: Path) -> None:
 
 
 def drops(root: Path) -> list[Path]:
-    """All folders that are named like drops."""
+    """Return all folders that are named like drops."""
     found = root.iterdir() if root.is_dir() else ()
     return sorted(
         path
@@ -243,7 +240,7 @@ def drops(root: Path) -> list[Path]:
 
 
 def mark_drop(drop: Path) -> Path:
-    """Leave the mark without which retention never deletes."""
+    """Write the mark; retention deletes no folder without it."""
     make_folders(drop)
     with (drop / MARKER).open("w", encoding="utf-8") as stream:
         stream.write("This folder was made by cvunetd, which deletes it in time.\n")
@@ -258,10 +255,11 @@ def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
 
 
 def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder: True) -> bool:
-    """Delete a drop with all that is in it; links are removed, never followed.
+    """Delete a drop with everything in it; links are removed, never followed.
 
-    ``is_expired`` is asked of the open folder, which is the one that is deleted, whatever happens
-    to its path. Mark and manifest go last: what is left after a failure is still known as ours.
+    ``is_expired`` is called with the open folder, which is the one that is deleted, even if its
+    path changes. Mark and manifest are deleted last: what a failure leaves is still recognised as
+    ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
     with deletion.opened(drop.parent) as root:
@@ -276,9 +274,9 @@ def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder
 
 
 def remove_empty_drop(drop: Path) -> bool:
-    """Remove a drop that holds nothing, or nothing but our mark; whether it was such a one.
+    """Remove a drop that holds nothing, or nothing but our mark; True if it was such a one.
 
-    A deletion that was interrupted at its very end leaves that, and an opening at its beginning.
+    A deletion that was interrupted at its very end leaves this, and an opening at its beginning.
     """
     assert DROP_NAME.fullmatch(drop.name)
     with deletion.opened(drop.parent) as root:
@@ -292,7 +290,7 @@ def remove_empty_drop(drop: Path) -> bool:
 
 
 def remove_orphans(folder: Path) -> list[Path]:
-    """Delete the unfinished files that a crash left below a folder; only names that we give."""
+    """Delete the unfinished files that a crash left below a folder; only files with our names."""
     found = (path for path in tree.below(folder) if OUR_PART.fullmatch(path.name))
     orphans = [part for part in found if not tree.is_folder(part)]
     for part in orphans:
