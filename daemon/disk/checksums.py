@@ -12,7 +12,8 @@ CHUNK_BYTES = 1 << 20
 def hashed(stream: BinaryIO) -> tuple[BinaryIO, str]:
     """Return an open file at its beginning, and its SHA-256; a very large file is read twice.
 
-    What is decoded is exactly what was hashed.
+    A smaller one is read once: what is decoded is exactly what was hashed, even if it is written
+    meanwhile.
     """
     stream.seek(0)
     if os.fstat(stream.fileno()).st_size <= WHOLE_BYTES:

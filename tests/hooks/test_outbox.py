@@ -212,7 +212,7 @@ def test_ledger_in_trouble(tmp_path: Path, ears: Ears, monkeypatch: pytest.Monke
         raise LedgerError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "settle", fail)
+        patch.setattr(outbox, "record_answers", fail)
         service.service.parts.standby.check_ledger = fail
         service.pass_time(3)
         join_couriers(service)

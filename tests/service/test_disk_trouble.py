@@ -211,7 +211,7 @@ def test_a_full_quarantine_disk(tmp_path: Path, mount: Mount) -> None:
     assert (job.attempts, job.reason) == (1, "cannot be decoded")
 
 
-@pytest.mark.parametrize("step", ["settle_name", "make_folders", "write_json"])
+@pytest.mark.parametrize("step", ["rename_no_replace", "make_folders", "write_json"])
 def test_a_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """What the system says of an exhausted one is played, at each thing that takes room."""
     is_full = [True]

@@ -92,7 +92,7 @@ def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Re
             lives(scenario, base / f"{number}-{first}", reaper, [first])
             met |= {name for call in reaper.calls for name in call.within}
 
-    assert {"store.claim", "files.settle_name", "ledger.add"} <= mutating()
+    assert {"store.claim", "files.rename_no_replace", "ledger.add"} <= mutating()
     assert mutating() - met - HARMLESS == set()
 
 
