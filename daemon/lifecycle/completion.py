@@ -1,4 +1,4 @@
-"""Finished results on their way to being published and closed; several share each commit."""
+"""Publishes and closes finished results; several share each commit."""
 
 import logging
 import time
@@ -20,13 +20,13 @@ from daemon.log_fields import done_fields, job_fields
 logger = logging.getLogger(__name__)
 
 UNARCHIVED_S = 10.0
-#: Published results are closed after so long, however many more there are: if one is taken away
-#: before that, we doubt after a crash that it was ever there.
+#: Published results are closed after this time at the latest. If one is removed before that, after
+#: a crash we cannot know that it was published.
 MAX_OPEN_S = 0.5
 
 
 class OriginalChanged(PictureError):
-    """The original changed while it was cut out: the result is of a version that is gone."""
+    """The original changed while it was cut out: the result is of an old version."""
 
     def __init__(self, current: Identity) -> None:
         super().__init__("changed while it was read")
@@ -38,10 +38,10 @@ FailedPublication = tuple[Job, PublicationError]
 
 
 class Completion:
-    """Note, publish, archive, finish: a crash between any two is recovered from.
+    """Note, publish, archive, finish: recovery is possible after a crash between any two steps.
 
-    All that is noted of several results is committed before the first of them gets its name, and
-    all of them are closed by one commit more: a commit waits for the disk, however little it holds.
+    Everything that is noted about several results is committed before the first of them gets its
+    name, and all of them are closed by one more commit: each commit waits for the disk.
     """
 
     def __init__(  # eight with the folders; the clock is for tests
@@ -56,7 +56,7 @@ class Completion:
         closing: Closing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``clock`` measures how long results lie there that are not closed yet."""
+        """``clock`` measures how long published results are not closed yet."""
         self.folders = folders
         self.ledger = ledger
         self.records = records
@@ -66,13 +66,13 @@ class Completion:
         self.closing = closing
         self.clock = clock
         self.unarchived: dict[str, Done | None] = {}
-        """Published, but the original has not been put beside it yet; None after a crash."""
+        """Published, but the original was not put away yet; None after a crash."""
         self.next_try = 0.0
 
     def complete(
         self, finished: Iterable[tuple[Job, Done]], *, now: float
     ) -> list[FailedPublication]:
-        """All steps for several results; whose could not be done, and why."""
+        """Do all steps for several results; return those that failed, and why."""
         noted: list[tuple[Job, Done]] = []
         failed: list[FailedPublication] = []
         with self.ledger.transaction():
@@ -89,7 +89,7 @@ class Completion:
         return failed + self.publish(noted, now=now)
 
     def note(self, job: Job, done: Done, *, now: float) -> Job | None:
-        """Write down what has been made; None if a newer job has the original."""
+        """Write down what was made; None if a newer job has the original."""
         current = files.identity(job.source)
         if current is not None and current != done.identity:
             raise OriginalChanged(current)
@@ -103,7 +103,7 @@ class Completion:
     def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
         """Write down that the original has changed.
 
-        None if that version has a job of its own: then this one goes, with its parts.
+        None if that version has a job of its own: then this job is removed, with its parts.
         """
         if self.records.knows_version(current, job.source):
             logger.info("a newer job has %s", printable(job.source), extra=job_fields(job))
@@ -113,7 +113,7 @@ class Completion:
         return self.ledger.note_version(job, current, now=now)
 
     def publish(self, noted: Iterable[FinishedJob], *, now: float) -> list[FailedPublication]:
-        """Names for what has been noted, then its end; also after a crash."""
+        """Give noted results their names, then close them; also after a crash."""
         closing: list[FinishedJob] = []
         failed: list[FailedPublication] = []
         began = self.clock()
@@ -131,7 +131,7 @@ class Completion:
         return failed
 
     def put_away(self, job: Job, done: Done | None) -> list[FinishedJob]:
-        """Put the original of a published result away; nothing if it is to be tried again."""
+        """Put the original of a published result away; empty if it will be tried again."""
         self.unarchived[job.id] = done
         try:
             return [(self.originals.put_away(self.results.add_review(job)), done)]
@@ -143,7 +143,7 @@ class Completion:
             return []
 
     def close(self, closing: Sequence[FinishedJob], *, now: float) -> None:
-        """The rows of what is published and put away, in one commit."""
+        """Close the rows of published results whose originals are put away, in one commit."""
         if not closing:
             return
         self.closing.finish(closing, now=now)
@@ -160,16 +160,16 @@ class Completion:
             job = self.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
                 del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
-            elif not self.standby.has(job.folder):  # else its log would fill, too
+            elif not self.standby.has(job.folder):  # else the log would fill up
                 self.finish(job, now=now)
 
     def finish(self, job: Job, *, now: float) -> None:
-        """The rest of what is published already; somebody may have taken it away since."""
+        """Finish a result that is published already; somebody may have removed it since."""
         self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
 
 
 def warn_if_blank(job: Job, done: Done) -> None:
-    """A blank result is never shipped in silence."""
+    """Log a warning for a blank result."""
     if done.confidence is not None and done.confidence.is_blank:
         reasons = "; ".join(done.confidence.reasons)
         logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=job_fields(job))

@@ -1,4 +1,4 @@
-"""From an outcome to a published result, a rejected original or another try."""
+"""From an outcome to a published result, a rejected original or another attempt."""
 
 import logging
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
-#: So long a job waits whose files can be moved nowhere, not even into quarantine.
+#: How long a job waits if its files cannot be moved anywhere, not even into quarantine.
 HELD_S = 600.0
 
 
@@ -43,15 +43,15 @@ class Delivery:
 
     @property
     def unarchived(self) -> set[str]:
-        """Ids of jobs that are published and wait for their originals to be put away."""
+        """Return ids of jobs that are published and whose originals are not put away yet."""
         return set(self.completion.unarchived)
 
     def deliver(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
-        """Act on outcomes. `DeviceError` and `InstallError` tell that the process must end."""
+        """Act on outcomes. `DeviceError` and `InstallError` mean that the process must end."""
         together: list[tuple[Job, Done]] = []
         others: list[tuple[Job, Outcome]] = []
         for job, outcome in ended:
-            # Of two that replace the same earlier result, the second is to find the first done.
+            # If two replace the same earlier result, the first must be done before the second.
             if isinstance(outcome, Done) and self.folders[job.folder].clash != "overwrite":
                 together.append((job, outcome))
             else:
@@ -75,14 +75,14 @@ class Delivery:
             self.handle_file_error(job, error, now=now)
 
     def handle_file_error(self, job: Job, error: OSError, *, now: float) -> None:
-        """Files could not be moved as the outcome demands."""
+        """Handle that files could not be moved as the outcome requires."""
         failed = Failed(blame(error), describe(error))
         fields = job_fields(job) | {"STAGE": "deliver", "ERROR": failed.reason}
         logger.warning("%s: %s", printable(job.relative), failed.reason, extra=fields)
         try:
             self.failures.handle(job, failed, now=now)
         except OSError as second_error:
-            # Not even quarantine takes it. Nothing is lost while the row is queued.
+            # Quarantine fails, too. Nothing is lost while the row is queued.
             logger.error(
                 "%s waits: %s",
                 printable(job.relative),
@@ -92,7 +92,7 @@ class Delivery:
             self.requeue.retry(job, reason=describe(second_error), not_before=now + HELD_S)
 
     def complete(self, finished: Sequence[tuple[Job, Done]], *, now: float) -> None:
-        """Publish and close several; what is stuck is settled one by one."""
+        """Publish and close several; failed ones are handled one by one."""
         for job, publication_error in self.completion.complete(finished, now=now):
             try:
                 self.handle_publication_error(job, publication_error, now=now)
@@ -100,7 +100,7 @@ class Delivery:
                 self.handle_file_error(job, error, now=now)
 
     def handle_publication_error(self, job: Job, error: PublicationError, *, now: float) -> None:
-        """A result that could not be published: its picture is done again, or rejected."""
+        """Handle a result that could not be published: cut out again, or reject."""
         match error:
             case OriginalChanged():
                 self.redo(job, error, now=now)
@@ -111,7 +111,7 @@ class Delivery:
                 raise error
 
     def redo(self, job: Job, change: OriginalChanged, *, now: float) -> None:
-        """The newer version is cut out instead, unless it has a job of its own."""
+        """Cut out the newer version instead, unless it has a job of its own."""
         self.results.remove_parts(job)
         renewed = self.completion.renew(job, change.current, now=now)
         if renewed is not None:
@@ -120,7 +120,7 @@ class Delivery:
             self.requeue.release(renewed, reason=str(change), not_before=not_before)
 
     def resume(self, job: Job, outcome: Outcome, *, now: float) -> None:
-        """Go on where the ledger failed: memory and disk tell how far the job came."""
+        """Continue where the ledger failed: memory and disk show how far the job came."""
         try:
             if job.id in self.completion.unarchived:
                 self.completion.finish(job, now=now)
@@ -130,10 +130,10 @@ class Delivery:
                 self.publish(job, now=now)
             else:
                 self.deliver_alone(job, outcome, now=now)
-        except OSError as error:  # its disk is in trouble, too
+        except OSError as error:  # its disk fails, too
             self.handle_file_error(job, error, now=now)
 
     def publish(self, job: Job, *, now: float) -> None:
-        """What was made and noted in an earlier life, or before the ledger's trouble."""
+        """Publish what was made and noted by an earlier process, or before the ledger failed."""
         for failed_job, error in self.completion.publish([(job, None)], now=now):
             self.handle_publication_error(failed_job, error, now=now)

@@ -1,4 +1,4 @@
-"""What follows from a failure: another try, quarantine, a folder that stands by, or the end."""
+"""What follows from a failure: another attempt, quarantine, standby of a folder, or the end."""
 
 import logging
 from contextlib import suppress
@@ -21,12 +21,12 @@ from daemon.log_fields import failed_fields, job_fields
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # doubled with each attempt
-#: A picture that cannot be decoded yet is looked at this many times before it is old enough.
+#: A picture that cannot be decoded yet is tried this many times before it is old enough.
 DEFERRALS = 12
 
 
 class Failures:
-    """Decides by whose fault a picture failed (docs/architecture.md, errors)."""
+    """Decides by the cause of a failure (docs/architecture.md, errors)."""
 
     def __init__(  # a failure can lead anywhere
         self,
@@ -50,7 +50,7 @@ class Failures:
         self.counters = counters
 
     def handle(self, job: Job, failed: Failed, *, now: float) -> None:
-        """The verdict on a failure, by whose fault it is. A fatal one is raised."""
+        """Act on a failure by its cause. A fatal one is raised."""
         folder = self.folders[job.folder]
         if failed.blame.is_fatal:
             self.raise_fatal(job, failed)
@@ -65,7 +65,7 @@ class Failures:
                 self.retry_or_reject(job, failed, now=now)
             case Blame.MACHINE:
                 self.standby.enter(folder, text)
-                # Later than others: if it is this picture alone, it must not hold them up.
+                # Later than others: if only this picture fails, it must not delay them.
                 self.requeue.release(job, reason=failed.reason, not_before=now + AFTER_OTHERS_S)
             case Blame.UNSURE:
                 if self.standby.enter_if_failing(folder, text):
@@ -74,15 +74,15 @@ class Failures:
                     self.retry_or_reject(job, failed, now=now)
 
     def raise_fatal(self, job: Job, failed: Failed) -> NoReturn:
-        """Nothing can be done in this process any more; the job goes back into the queue."""
-        with suppress(LedgerError):  # the process ends, whatever the ledger says
+        """Put the job back into the queue and raise: this process can do nothing more."""
+        with suppress(LedgerError):  # the process ends in any case
             self.remove_part(job)
             self.requeue.release(job, reason=failed.reason)
         kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
         raise kind(failed.reason)
 
     def remove_part(self, job: Job) -> None:
-        """Delete what the worker has begun; where that fails, the next start does it."""
+        """Delete the worker's unfinished files; if that fails, the next start does it."""
         try:
             self.results.discard(job)
         except OSError as error:
@@ -91,7 +91,7 @@ class Failures:
             )
 
     def reject_or_defer(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
-        """A young file may still be on its way: a scanner pauses, a copy stalls."""
+        """Reject, unless the file is young: a scanner or a copy may pause."""
         reason = failed.reason
         current = files.identity(job.source)
         if current is None and self.standby.enter_if_failing(folder, reason):
@@ -105,7 +105,7 @@ class Failures:
             if renewed is None:
                 return
             job = renewed
-        if job.changed_at > now:  # the clock has been set back: its age begins anew
+        if job.changed_at > now:  # the clock was set back: its age starts anew
             job = self.ledger.note_version(job, job.identity, now=now)
         if current is not None and is_young(job, folder.defer_s, now):
             wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
@@ -116,7 +116,7 @@ class Failures:
         self.rejection.reject(job, reason, now=now, stage=failed.stage)
 
     def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
-        """Unforeseen trouble may pass; three starts are enough."""
+        """Try again after an unexpected error; reject after three attempts."""
         reason = failed.reason
         if job.attempts >= MAX_ATTEMPTS:
             reason = f"{reason} (given up after {job.attempts} attempts)"
@@ -130,7 +130,7 @@ class Failures:
 
 
 def is_young(job: Job, defer_s: float, now: float) -> bool:
-    """The original may still be being written.
+    """Whether the original may still be being written.
 
     Counted from the last change that we saw. A modification time long before the picture came (a
     move, a copy that keeps times) proves that it is older than that.

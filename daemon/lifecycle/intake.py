@@ -1,4 +1,4 @@
-"""From a hint to a queued job: settle, claim, enter into the ledger."""
+"""From a file event to a queued job: settle, claim, add to the ledger."""
 
 import itertools
 import logging
@@ -25,15 +25,15 @@ from daemon.watching.settle import SettledFile, SettleTracker
 
 logger = logging.getLogger(__name__)
 
-#: A file that cannot be taken though its folder is well is left alone for so long.
+#: How long we wait with a file that cannot be taken though its folder works.
 FILE_RETRY_S = 600.0
-#: Looking at so many files is progress; on a slow share it takes some seconds.
+#: After so many files a sweep reports progress; on a slow share that takes some seconds.
 STEP_FILES = 200
 WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
 
 
 class Intake:
-    """Takes pictures out of hot folders once they are whole and there is room for them."""
+    """Takes pictures out of hot folders once they are complete and the queue has room."""
 
     def __init__(
         self,
@@ -56,17 +56,17 @@ class Intake:
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
-        """By folder: how often an event told of something that may be a picture."""
+        """By folder: how many events were about a possible picture."""
         self.missed: Counter[str] = Counter()
-        """By folder: pictures that came between two sweeps and that no event had told of."""
+        """By folder: pictures that came between two sweeps without an event."""
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
         self.retry_at: dict[Path, float] = {}
         self.on_step: Callable[[], object] = lambda: None
-        """Called now and then during a long look: it gets on."""
+        """Called now and then during a long sweep, as a sign of progress."""
 
     def forget(self, name: str) -> None:
-        """A folder goes or has other settings: what settles in it is found again, if at all."""
+        """Forget a folder that is removed or has other settings: the next sweep finds its files."""
         self.settling.forget_folder(name)
         self.backlog.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
@@ -74,18 +74,18 @@ class Intake:
 
     @property
     def found_by(self) -> Counter[str]:
-        """How pictures were found, over all folders."""
+        """Return how pictures were found, over all folders."""
         total: Counter[str] = Counter()
         for (_, way), count in self.found.items():
             total[way] += count
         return total
 
     def found_in(self, folder: str) -> dict[str, int]:
-        """How pictures of one folder were found; zeros too, for what is counted from the start."""
+        """Return how one folder's pictures were found, including zeros for metrics."""
         return {way: self.found[folder, way] for way in WAYS}
 
     def handle_event(self, event: FileEvent, *, monotonic: float, now: float) -> None:
-        """Follow a hint."""
+        """Act on a file event."""
         folder = self.folders.get_open(event.folder)
         if folder is None or not is_relevant(event, folder):
             return
@@ -95,7 +95,7 @@ class Intake:
                 event.hint is not Hint.FOLDER
                 and (identity := read_identity(event.path)) is not None
             ):
-                # Nothing is taken now, but somebody waits for it.
+                # Nothing is taken now, but the file counts as waiting.
                 self.backlog.note(folder.name, event.path, identity, monotonic=monotonic, now=now)
             return
         if event.hint is Hint.FOLDER:
@@ -104,12 +104,12 @@ class Intake:
         self.track(folder, event.path, event.hint, monotonic=monotonic, now=now)
 
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
-        """Look at everything that lies in a folder, whatever events have said."""
+        """Check everything in a folder, independent of events."""
         if self.standby.has(folder.name):
             return
         self.retry_at = {path: until for path, until in self.retry_at.items() if until > monotonic}
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
-        if not self.standby.has(folder.name):  # else not all of it was looked at
+        if not self.standby.has(folder.name):  # else the sweep is incomplete
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
         self.swept_at[folder.name] = now
 
@@ -130,7 +130,7 @@ class Intake:
     def track(
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
     ) -> None:
-        """Watch one file until it is whole."""
+        """Check one file for changes until it is complete."""
         identity = read_identity(path)
         if identity is None:
             return
@@ -141,7 +141,7 @@ class Intake:
             return
         if hint is Hint.SWEEP and path not in self.settling.files:
             self.missed[folder.name] += changed_after(path, self.swept_at.get(folder.name))
-        # An empty file may be a placeholder, but not for ever.
+        # An empty file may be a placeholder, but not endlessly.
         is_old = now - identity.mtime_ns / 1e9 >= folder.defer_s
         self.settling.track(
             folder.name,
@@ -153,15 +153,15 @@ class Intake:
         )
 
     def take_in(self, *, monotonic: float, now: float) -> int:
-        """Claim what is whole, if the queue has room, in one commit; how many came in."""
+        """Claim complete files, if the queue has room, in one commit; return how many."""
         ready = list(self.settling.take_settled(monotonic, limit=self.queue.room))
         if not ready:
             return 0
-        with self.ledger.transaction():  # where it fails, claims without rows are adopted
+        with self.ledger.transaction():  # if it fails, claims without rows are adopted later
             return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
 
     def accept(self, settled: SettledFile, *, monotonic: float, now: float) -> bool:
-        """Claim one file and enter it; trouble makes the folder rest and the file stay."""
+        """Claim one file and add its job; on an error the file stays."""
         folder = self.folders.get_open(settled.folder)
         if folder is None:
             return False
@@ -170,7 +170,7 @@ class Intake:
         try:
             job = self.claim(folder, settled, now=now)
         except FileNotFoundError:
-            job = None  # taken away between two looks; nothing of it is ours yet
+            job = None  # removed meanwhile; nothing was claimed
         except OSError as error:
             self.note_claim_error(folder, settled, error, monotonic=monotonic)
             return False
@@ -186,7 +186,7 @@ class Intake:
     def note_claim_error(
         self, folder: HotFolder, settled: SettledFile, error: OSError, *, monotonic: float
     ) -> None:
-        """A claim failed: the folder is in trouble and rests, or this file alone has to wait."""
+        """Handle a failed claim: the folder goes on standby, or only this file has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
         whose = blame(error)
         if whose is Blame.MACHINE:
@@ -210,17 +210,17 @@ class Intake:
             return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)
         claimed = store.claim(folder.path, relative, job_id)
         if not files.may_be_regular(claimed):
-            # A link, pipe or folder swapped in at the last moment: not ours to take.
+            # A link, pipe or folder was swapped in at the last moment: not ours to take.
             store.unclaim(folder.path, relative, job_id)
             return None
         try:
             return self.add_job(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
-            # No drop can be made: the file goes back to where its owner looks for it.
+            # No drop can be made: put the file back for its owner.
             store.unclaim(folder.path, relative, job_id)
             raise
 
-    def add_job(  # all that a row needs
+    def add_job(  # everything that a row needs
         self,
         folder: HotFolder,
         relative: Path,
@@ -254,7 +254,7 @@ class Intake:
 
 
 def is_relevant(event: FileEvent, folder: HotFolder) -> bool:
-    """A hint tells of what may be a picture in the folder."""
+    """Whether an event is about a possible picture in the folder."""
     if not event.path.is_relative_to(folder.path):
         return False  # renamed out of the folder
     relative = event.path.relative_to(folder.path)
@@ -262,12 +262,12 @@ def is_relevant(event: FileEvent, folder: HotFolder) -> bool:
         return False
     if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):
         return False
-    # An event is older than what has the name now: a link that is no folder of ours.
+    # The name may lead to something newer than the event, such as a link.
     return not tree.leads_over_link(folder.path, relative)
 
 
 def read_identity(path: Path) -> Identity | None:
-    """A file's version; None if it is gone, no regular file, or out of our reach for now."""
+    """Return a file's version; None if it is gone, not regular, or unreadable for now."""
     try:
         return files.identity(path)
     except OSError as error:
@@ -276,7 +276,7 @@ def read_identity(path: Path) -> Identity | None:
 
 
 def changed_after(path: Path, moment: float | None) -> bool:
-    """A file was made, renamed or changed after a moment, UTC seconds; False if there is none."""
+    """Whether a file was made, renamed or changed after a moment, UTC seconds; False for None."""
     try:
         return moment is not None and path.lstat().st_ctime > moment
     except OSError:

@@ -1,4 +1,4 @@
-"""Jobs whose process died while they were in work: the disk tells how far each came."""
+"""Recovers jobs whose process died during their work: the disk shows how far each came."""
 
 import logging
 
@@ -18,7 +18,7 @@ RETRY_S = 60.0
 
 
 class JobRecovery:
-    """Brings the row of one job and its files together again; doing it twice does no harm."""
+    """Makes the row of one job and its files consistent; doing it twice does no harm."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class JobRecovery:
         self.delivery = delivery
 
     def recover_or_queue(self, job: Job, *, now: float) -> None:
-        """Mend one job; where the disk does not let us, it is queued and tried like any other."""
+        """Recover one job; if the disk fails, queue it like any other."""
         try:
             self.recover(job, now=now)
         except OSError as error:
@@ -46,7 +46,7 @@ class JobRecovery:
             self.ledger.retry(job, not_before=now + RETRY_S, reason=describe(error))
 
     def recover(self, job: Job, *, now: float) -> None:
-        """One job whose process died: the disk tells how far it came."""
+        """Recover one job whose process died: the disk shows how far it came."""
         if job.quarantine is not None and not files.exists(job.source):
             self.rejection.put_in_quarantine(job, now=now)
         elif self.results.is_whole(job):

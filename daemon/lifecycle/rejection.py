@@ -1,4 +1,4 @@
-"""Rejected pictures: into quarantine with the reason, and the job closed."""
+"""Rejected pictures: moved into quarantine with the reason, and their jobs closed."""
 
 import logging
 from pathlib import Path
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Rejection:
-    """Gives pictures up for good; each step may be repeated after a crash."""
+    """Rejects pictures for good; each step may be repeated after a crash."""
 
     def __init__(
         self, *, ledger: Ledger, originals: Originals, closing: Closing, quarantine: Path
@@ -27,7 +27,7 @@ class Rejection:
         self.quarantine = quarantine
 
     def reject(self, job: Job, reason: str, *, now: float, stage: str = "") -> None:
-        """Into quarantine with its reason; a kept original stays where it is."""
+        """Move the original into quarantine with its reason; a kept one stays where it is."""
         root = self.quarantine / job.folder
         quarantine = job.quarantine
         if quarantine is None or self.is_foreign(job, quarantine):
@@ -36,11 +36,11 @@ class Rejection:
         self.put_in_quarantine(job, now=now, stage=stage)
 
     def is_foreign(self, job: Job, quarantine: Path) -> bool:
-        """Another file lies where an interrupted rejection wanted to put this one."""
+        """Whether another file is where an interrupted rejection wanted to put this one."""
         return files.exists(quarantine) and not files.is_same_content(job.source, quarantine)
 
     def put_in_quarantine(self, job: Job, *, now: float, stage: str = "") -> None:
-        """Move and close; also what is left of a rejection that a crash interrupted."""
+        """Move and close; also finishes a rejection that a crash interrupted."""
         assert job.quarantine is not None
         store.reject(job.source, job.quarantine, reason_of(job, now), is_kept=job.is_kept)
         self.originals.drop_claim(job)
@@ -50,7 +50,7 @@ class Rejection:
 
 
 def reason_of(job: Job, now: float) -> dict[str, object]:
-    """What stands beside a quarantined picture."""
+    """Return the content of a quarantined picture's reason file."""
     return {
         "source": printable(job.relative),
         "folder": job.folder,

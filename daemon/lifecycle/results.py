@@ -1,4 +1,4 @@
-"""How finished results get their names: one or two, in place of earlier ones, and for review."""
+"""Publishes finished results: one or two files, in place of earlier ones, and for review."""
 
 import errno
 import logging
@@ -25,7 +25,7 @@ class Results:
         self.placement = placement
 
     def note(self, folder: HotFolder, job: Job, done: Done) -> Job:
-        """Write down what has been made, before any of it gets a name: nothing is made twice."""
+        """Write down what was made before any of it gets a name, so that nothing is made twice."""
         if folder.clash == "overwrite":
             job = self.take_names_over(job)
         review = None
@@ -38,19 +38,19 @@ class Results:
         return self.ledger.note_result(job, done, stamps=stamps, review=review)
 
     def is_whole(self, job: Job) -> bool:
-        """Everything has been made, and each file is still there: as a part, or by its name."""
+        """Whether all files were made and still exist: as parts, or under their names."""
         return bool(job.stamps) and all(
             files.exists(part) or self.is_published(job, part, target)
             for part, target in job.outputs
         )
 
     def was_published(self, job: Job) -> bool:
-        """The original lies where it is put after that; the result may have been taken away."""
+        """Whether the original is archived: so the result was published, even if it is gone."""
         is_away = job.archive is not None and files.exists(job.archive)
         return bool(job.stamps) and is_away and not files.exists(job.source)
 
     def is_published(self, job: Job, part: Path, target: Path) -> bool:
-        """A file has its name; that of an earlier job which it is to replace is another one."""
+        """Whether a file has its name; an earlier result to be replaced does not count."""
         return store.is_published(part, target) and not self.is_replaceable(job, target)
 
     def publish(self, folder: HotFolder, job: Job) -> Job:
@@ -64,37 +64,39 @@ class Results:
                     store.publish(part, target)
             except FileExistsError as error:
                 if files.is_same_content(part, target):
-                    store.remove_part(part)  # made in an earlier life, whose end did not see it
+                    store.remove_part(
+                        part
+                    )  # published by an earlier process that died before noting it
                     continue
                 if folder.clash == "fail":
                     raise NameTaken(target) from error
                 job = self.rename(folder, job)
             except OSError:
-                # Renamed, but not known to be durable: making it again would publish it twice.
+                # Renamed, but perhaps not durable: making it again would publish it twice.
                 if not self.is_published(job, part, target):
                     raise
         self.remove_parts(job)
         return job
 
     def first_unpublished(self, job: Job) -> tuple[Path, Path] | None:
-        """Part and name of the next file."""
+        """Return part and name of the next file."""
         pairs = (pair for pair in job.outputs if not self.is_published(job, *pair))
         return next(pairs, None)
 
     def remove_parts(self, job: Job) -> None:
-        """Delete what is unfinished, or has its name by now."""
+        """Delete parts that are unfinished, or have their names by now."""
         for part, _ in job.outputs:
             store.remove_part(part)
 
     def rename(self, folder: HotFolder, job: Job) -> Job:
-        """Other names in the same drop; parts, named by id, and what is published stay."""
+        """Give other names in the same drop; the parts and what is published stay."""
         is_alpha_kept = bool(
             job.alpha_part and job.alpha and self.is_published(job, job.alpha_part, job.alpha)
         )
         return self.placement.rename(folder, job, is_alpha_kept=is_alpha_kept)
 
     def discard(self, job: Job) -> None:
-        """Delete the parts, and what has been published of a result that has not all its names."""
+        """Delete the parts, and published files of a result that has not all its names."""
         noted = self.records.job(job.id) or job
         if noted.review is not None and noted.stamps:  # the result's second name
             publication.remove_if_unchanged(noted.review, noted.stamps[-1])
@@ -105,10 +107,10 @@ class Results:
     # --- in place of an earlier result ----------------------------------------------------
 
     def take_names_over(self, job: Job) -> Job:
-        """Take over the names of the same picture's earlier result, if that is still as we made it.
+        """Take over the names of the same picture's earlier result, if it is unchanged.
 
-        A result that somebody has changed is that person's work, and another picture's result is no
-        earlier one; beside both the new one gets a version.
+        A result that somebody has changed is that person's work, and another picture's result is
+        not an earlier one; in both cases the new one gets a version.
         """
         earlier = self.records.replaced_job(job)
         if earlier is None:
@@ -121,7 +123,7 @@ class Results:
         return job
 
     def find_earlier(self, job: Job) -> Job | None:
-        """The job that made it, if all its files are as it left them."""
+        """Return the job of the earlier result, if all its files are unchanged."""
         earlier = self.records.earlier_result(job)
         if earlier is None or not has_same_files(earlier, job):
             return None
@@ -139,7 +141,7 @@ class Results:
         return earlier
 
     def is_replaceable(self, job: Job, target: Path) -> bool:
-        """The file that has this name is the earlier result which the job was told to replace."""
+        """Whether the file with this name is the earlier result that the job is to replace."""
         earlier = self.records.replaced_job(job)
         if earlier is None:
             return False
@@ -151,7 +153,7 @@ class Results:
     # --- for review -----------------------------------------------------------------------
 
     def free_review(self, job: Job) -> Path:
-        """A free name in the drop's folder for review; sub-folders are mirrored."""
+        """Return a free name in the drop's review folder; sub-folders are mirrored."""
         drop = self.records.drop_of(job)
         is_reserved = self.records.is_reserved
         folders = job.target.parent.relative_to(drop.path)
@@ -159,7 +161,7 @@ class Results:
         return files.free_name(place / job.target.name, is_reserved)
 
     def add_review(self, job: Job) -> Job:
-        """Put a result that may be wrong before a person, too."""
+        """Also put a doubtful result into the review folder."""
         while job.review is not None:
             part = job.review.parent / f".{job.id}-review.part"
             try:
@@ -167,7 +169,7 @@ class Results:
             except FileExistsError:
                 job = self.ledger.note_review(job, self.free_review(job))
                 continue
-            except FileNotFoundError as error:  # taken away since: there is nothing to look at
+            except FileNotFoundError as error:  # removed since: there is nothing to review
                 logger.warning(
                     "%s is not for review: %s",
                     printable(job.target),
@@ -179,7 +181,7 @@ class Results:
 
 
 def has_same_files(earlier: Job, job: Job) -> bool:
-    """Both made the same kinds of files, so that none of the earlier ones would be left over."""
+    """Whether both made the same kinds of files, so that no earlier file would be left over."""
     kinds = [
         (result.target.suffix, result.alpha and result.alpha.suffix) for result in (earlier, job)
     ]

@@ -41,7 +41,7 @@ HARMLESS = {
     "database.transaction",
     "files.open_regular",
     "files.removed_on_error",
-    "store.withdraw_drop",
+    "store.remove_new_drop",
 }
 
 
