@@ -1,4 +1,4 @@
-"""The look over all parts of the service that becomes a snapshot."""
+"""Makes a snapshot of all parts of the service."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from daemon.service.parts import Parts
 
 
 class SnapshotMaker:
-    """Reads, and changes nothing."""
+    """Reads all parts, and changes nothing."""
 
     def __init__(self, parts: Parts, *, started_at: float) -> None:
         """``started_at`` in UTC seconds."""
@@ -15,7 +15,7 @@ class SnapshotMaker:
         self.started_at = started_at
 
     def make(self, *, is_stopping: bool) -> Snapshot:
-        """The daemon at this moment."""
+        """Return the current state."""
         counters = self.parts.counters
         return Snapshot(
             device=self.parts.engine.device,
@@ -41,7 +41,7 @@ class SnapshotMaker:
         )
 
     def folders(self) -> dict[str, FolderState]:
-        """Each hot folder by its name."""
+        """Return each hot folder by its name."""
         queued = Counter(job.folder for job in self.parts.queue.jobs())
         running = Counter(job.folder for job in self.parts.dispatcher.running.values())
         return {
