@@ -3,7 +3,7 @@
 Does not belong here: what the running service does (service), and the command line itself (cli).
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = [
     "batch",
     "check_config",

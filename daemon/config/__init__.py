@@ -3,5 +3,5 @@
 Does not belong here: opening or changing anything that the configuration names.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["addresses", "destinations", "folders", "hook_schema", "output_schema", "schema"]

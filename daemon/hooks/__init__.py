@@ -3,5 +3,5 @@
 Does not belong here: what happens to a picture. A failing hook never delays a picture.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["delivery", "loader", "outbox"]

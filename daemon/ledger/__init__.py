@@ -3,5 +3,5 @@
 Does not belong here: files on disk, and the decision when a state changes (lifecycle).
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["database", "job_queue", "ledger", "records"]

@@ -4,7 +4,7 @@ Does not belong here: the order of the steps (service), pixels (worker), system 
 (disk).
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = [
     "claim_recovery",
     "closing",

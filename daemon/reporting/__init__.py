@@ -3,5 +3,5 @@
 Does not belong here: notices about events (hooks). Nothing here changes the service.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["endpoint", "journal", "latest_snapshot", "metrics", "notify", "report"]

@@ -4,5 +4,5 @@ Does not belong here: how a step does its work. `assembly` and `lifecycle_parts`
 classes.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["assembly", "local_engine", "monitors", "owned_folders", "service", "supervision"]

@@ -4,5 +4,5 @@ Does not belong here: taking a file (lifecycle) or moving it (disk). Only this p
 watchdog.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["backlog", "inotify_limits", "scan", "settle", "watch", "watch_health"]

@@ -66,9 +66,7 @@ def pictures(
     ``skipped`` folders are not entered. A sub-folder that vanishes or cannot be read meanwhile is
     skipped; `OSError` means that the top folder itself cannot be read.
     """
-    pending = [
-        folder
-    ]  # a list, for a tree may be deeper than Python lets functions call themselves
+    pending = [folder]  # a list instead of recursion: a tree may be deeper than Python's limit
     while pending:
         top = pending.pop()
         try:

@@ -4,5 +4,5 @@ The only package that imports cvunet. Other packages give it paths and get paths
 not belong here: job states.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["engines", "finishing", "gauges", "predictors"]
