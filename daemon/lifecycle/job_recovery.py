@@ -49,7 +49,7 @@ class JobRecovery:
         """Recover one job whose process died: the disk shows how far it came."""
         if job.quarantine is not None and not files.exists(job.source):
             self.rejection.put_in_quarantine(job, now=now)
-        elif self.results.is_whole(job):
+        elif self.results.is_complete(job):
             self.delivery.publish(job, now=now)
         elif self.results.was_published(job):
             self.completion.finish(job, now=now)

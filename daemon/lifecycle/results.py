@@ -37,7 +37,7 @@ class Results:
             raise FileNotFoundError(errno.ENOENT, "the finished result has vanished", job.part)
         return self.ledger.note_result(job, done, stamps=stamps, review=review)
 
-    def is_whole(self, job: Job) -> bool:
+    def is_complete(self, job: Job) -> bool:
         """Whether all files were made and still exist: as parts, or under their names."""
         return bool(job.stamps) and all(
             files.exists(part) or self.is_published(job, part, target)

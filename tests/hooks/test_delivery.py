@@ -1,4 +1,4 @@
-"""Outbox and couriers in sequence, with clocks to step and listeners that need no process."""
+"""Outbox and sending threads in sequence, with clocks to step and listeners that need no process."""
 
 import itertools
 import logging
@@ -486,7 +486,7 @@ def test_stop_does_not_wait_for_back_offs(bench: Bench):
     assert bench.seconds - before < 1.0
 
 
-def test_courier_that_was_stopped_begins_nothing(bench: Bench):
+def test_stopped_sending_thread_begins_nothing(bench: Bench):
     """Between two notices of its bag."""
     ear = bench.ears(HOOK)
     told: list[Answered] = []

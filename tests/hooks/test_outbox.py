@@ -188,7 +188,7 @@ def test_death_between_telling_and_forgetting(tmp_path: Path, ears: Ears):
     service.drop("a.jpg")
     service.service.parts.hook_delivery.close_answered = lambda **times: None  # type: ignore[method-assign]
     service.pass_time(3)
-    join_couriers(service)
+    join_sending_threads(service)
     service.restart()
     serve(service, 1)
 
@@ -196,7 +196,7 @@ def test_death_between_telling_and_forgetting(tmp_path: Path, ears: Ears):
     assert first == second
 
 
-def join_couriers(kit: Kit) -> None:
+def join_sending_threads(kit: Kit) -> None:
     """Wait for the threads; nobody hears of them."""
     for channel in kit.service.parts.hook_delivery.channels.values():
         channel.sending_thread.join(10)
@@ -215,7 +215,7 @@ def test_ledger_in_trouble(tmp_path: Path, ears: Ears, monkeypatch: pytest.Monke
         patch.setattr(outbox, "record_answers", fail)
         service.service.parts.standby.check_ledger = fail
         service.pass_time(3)
-        join_couriers(service)
+        join_sending_threads(service)
         service.pass_time(1)
         assert service.service.parts.ledger_outage.is_on
         assert outbox.counts() == {"on_done:true": 1}

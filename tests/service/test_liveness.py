@@ -54,10 +54,10 @@ def test_signs_come_in_half_the_time(kit: Kit, heard: list[str]):
 
 def test_hung_model_keeps_signs_out(kit: Kit, heard: list[str], caplog: pytest.LogCaptureFixture):
     """Told once; signs come again when it gets on."""
-    kit.engine.troubles.append("thread model-cpu does not come back from a batch")
+    kit.engine.stalled_parts.append("thread model-cpu does not come back from a batch")
     kit.pass_time(61.0)
     silent = signs(heard)
-    kit.engine.troubles.clear()
+    kit.engine.stalled_parts.clear()
     kit.pass_time(1.0)
 
     assert (silent, signs(heard)) == (0, 1)
@@ -142,10 +142,10 @@ def test_without_watchdog_a_hang_is_noticed_all_the_same(
 ):
     """For `/healthz`, `cvunetd status` and the log; until it ends it is looked every second."""
     kit = Kit(tmp_path)
-    kit.engine.troubles.append("decode of cat.jpg does not end")
+    kit.engine.stalled_parts.append("decode of cat.jpg does not end")
     kit.pass_time(DEFAULT_WATCHDOG_S)
     during = json.loads((tmp_path / "state/status.json").read_text())["stalled"]
-    kit.engine.troubles.clear()
+    kit.engine.stalled_parts.clear()
     kit.pass_time(4.0)
     after = json.loads((tmp_path / "state/status.json").read_text())["stalled"]
 
@@ -157,7 +157,7 @@ def test_without_watchdog_a_hang_is_noticed_all_the_same(
 def test_hang_does_not_keep_the_loop_busy(tmp_path: Path):
     """It waits between two looks."""
     kit = Kit(tmp_path)
-    kit.engine.troubles.append("thread model-cpu has ended")
+    kit.engine.stalled_parts.append("thread model-cpu has ended")
     kit.pass_time(DEFAULT_WATCHDOG_S)
 
     assert kit.service.wait_s() > 0.4

@@ -38,15 +38,15 @@ class Card:
             raise self.error("too little memory for this batch")
 
 
-def station(card: Card, most: int) -> ModelThread:
-    anything: Any = card  # Any: only what a station asks of a predictor
+def model_thread(card: Card, most: int) -> ModelThread:
+    anything: Any = card  # Any: only what a model thread asks of a predictor
     return ModelThread(anything, BatchLimit(most))
 
 
 def test_largest_batch_is_warmed_first():
     """Each size once for each predictor, told before it begins."""
     card, told = Card(8), list[str]()
-    warm([station(card, 8), station(card, 8)], told.append)
+    warm([model_thread(card, 8), model_thread(card, 8)], told.append)
 
     assert card.warmed == [8, 4, 2, 1]
     assert [step.rpartition(" ")[2] for step in told] == ["8", "4", "2", "1"]
@@ -55,7 +55,7 @@ def test_largest_batch_is_warmed_first():
 def test_batch_too_large_for_the_card_is_told_and_left(caplog: pytest.LogCaptureFixture):
     """The start goes on; what fits is where batches begin."""
     card = Card(2)
-    place = station(card, 8)
+    place = model_thread(card, 8)
     with caplog.at_level(logging.WARNING):
         warm([place], lambda step: None)
 
@@ -70,18 +70,18 @@ def test_batch_too_large_for_the_card_is_told_and_left(caplog: pytest.LogCapture
 def test_card_without_room_for_one_picture_ends_the_start():
     """Another process has it: a restart may help, a rejected picture does not."""
     with pytest.raises(DeviceError, match="no memory for a single picture"):
-        warm([station(Card(0), 4)], lambda step: None)
+        warm([model_thread(Card(0), 4)], lambda step: None)
 
 
 def test_card_that_dies_in_the_warm_up_ends_the_start():
     """As it would in the midst of work."""
     with pytest.raises(DeviceError, match="too little"):
-        warm([station(Card(0, cvunet_errors.DeviceError), 4)], lambda step: None)
+        warm([model_thread(Card(0, cvunet_errors.DeviceError), 4)], lambda step: None)
 
 
 def test_failure_after_failure_is_the_devices():
     """Of single pictures, without one that passes in between."""
-    place = station(Card(8), 8)
+    place = model_thread(Card(8), 8)
     problems: list[Exception] = [DeviceMemoryError("out of memory"), RuntimeError("no algorithm")]
     judged = [place.explain_failure(problems[index % 2], 1) for index in range(MAX_FAILURES)]
 
@@ -92,7 +92,7 @@ def test_failure_after_failure_is_the_devices():
 
 def test_answer_in_between_excuses_the_device():
     """Nor do larger batches count, which are halved."""
-    place = station(Card(8), 8)
+    place = model_thread(Card(8), 8)
     for _ in range(3 * MAX_FAILURES):
         assert isinstance(place.explain_failure(RuntimeError("no algorithm"), 2), RuntimeError)
         assert isinstance(place.explain_failure(RuntimeError("no algorithm"), 1), RuntimeError)
@@ -103,7 +103,7 @@ def test_answer_in_between_excuses_the_device():
 
 def test_pictures_own_failures_are_not_the_devices():
     """Whatever is wrong with them, the device has answered."""
-    place = station(Card(8), 8)
+    place = model_thread(Card(8), 8)
     for _ in range(3 * MAX_FAILURES):
         assert isinstance(place.explain_failure(CvunetError("not a number"), 1), CvunetError)
 

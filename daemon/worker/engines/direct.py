@@ -19,7 +19,7 @@ class DirectEngine:
         self.depth = depth
         self.is_held = is_held
         self.held: list[tuple[Task, Future[Outcome]]] = []
-        self.troubles: list[str] = []
+        self.stalled_parts: list[str] = []
         self.memory: dict[str, Memory] = {}
         self.load: dict[str, Load] = {}
 
@@ -45,7 +45,7 @@ class DirectEngine:
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
         """Return what a test has set."""
-        return self.troubles
+        return self.stalled_parts
 
     def drain(self) -> None:
         """Cancel all held tasks."""
