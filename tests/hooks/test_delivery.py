@@ -1,4 +1,4 @@
-"""Outbox and sending threads in sequence, with clocks to step and listeners that need no process."""
+"""Outbox and sending threads, with clocks to step and listeners that need no process."""
 
 import itertools
 import logging
