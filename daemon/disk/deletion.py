@@ -1,4 +1,4 @@
-"""Deleting by descriptor: never through a link, never outside, never what is mounted inside."""
+"""Deleting by descriptor: never through a link, never outside, never on a mount inside."""
 
 import errno
 import os
@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from daemon.disk import files, mounts
-from daemon.disk.safe_open import Way, below
+from daemon.disk.safe_open import RelativeParts, below
 
 
 def names(folder: int) -> list[str]:
-    """What lies in an open folder, by name."""
+    """Return the names in an open folder, sorted."""
     with os.scandir(folder) as found:
         return sorted(entry.name for entry in found)
 
@@ -28,51 +28,51 @@ def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
     return content
 
 
-def clear(top: int, *, spared: Collection[str] = ()) -> None:
-    """Delete all that is in an open folder, but for the spared names at its top.
+def clear(top: int, *, kept_names: Collection[str] = ()) -> None:
+    """Delete everything in an open folder, except the kept names at its top.
 
-    Works downwards by a list: a tree may be deeper than Python lets functions call themselves.
+    Uses a list instead of recursion: a tree may be deeper than Python's limit.
     """
     device = os.fstat(top).st_dev
-    pending: list[Way] = [()]
+    pending: list[RelativeParts] = [()]
     while pending:
-        way = pending[-1]
-        with below(top, way) as folder:
+        parts = pending[-1]
+        with below(top, parts) as folder:
             if os.fstat(folder).st_dev != device:
-                raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(way))
-            inner = clear_files(folder, spared=() if way else spared)
+                raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(parts))
+            inner = clear_files(folder, kept_names=() if parts else kept_names)
         if inner:
-            pending += [(*way, name) for name in inner]
+            pending += [(*parts, name) for name in inner]
             continue
         pending.pop()
-        if way:
-            with below(top, way[:-1]) as parent:
-                os.rmdir(way[-1], dir_fd=parent)
+        if parts:
+            with below(top, parts[:-1]) as parent:
+                os.rmdir(parts[-1], dir_fd=parent)
 
 
-def clear_files(folder: int, *, spared: Collection[str]) -> list[str]:
-    """Delete what is no folder, links themselves and not what they point to; the folders left."""
+def clear_files(folder: int, *, kept_names: Collection[str]) -> list[str]:
+    """Delete files and links (never a link's target); return the folders that are left."""
     with os.scandir(folder) as found:
         entries = list(found)
     for entry in entries:
-        if entry.name not in spared and not entry.is_dir(follow_symlinks=False):
+        if entry.name not in kept_names and not entry.is_dir(follow_symlinks=False):
             os.unlink(entry.name, dir_fd=folder)
     return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def remove_files(names: Sequence[str], folder: int) -> None:
-    """Delete files of an open folder in this order; one that is gone already is no trouble."""
+    """Delete files of an open folder in this order; missing ones are ignored."""
     for name in names:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
 
 
-def prune(top: int, way: Way) -> None:
-    """Remove the folders on a way that are empty now, but for the first."""
-    for depth in range(len(way), 1, -1):
-        with below(top, way[: depth - 1]) as parent:
+def prune(top: int, parts: RelativeParts) -> None:
+    """Remove the folders of a path that are empty now, except the first."""
+    for depth in range(len(parts), 1, -1):
+        with below(top, parts[: depth - 1]) as parent:
             try:
-                os.rmdir(way[depth - 1], dir_fd=parent)
+                os.rmdir(parts[depth - 1], dir_fd=parent)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
@@ -80,9 +80,9 @@ def prune(top: int, way: Way) -> None:
 
 
 def check_unmounted(path: Path) -> None:
-    """`OSError` if something is mounted on a folder or below it: that is not ours to delete.
+    """Raise `OSError` if something is mounted on or below a folder: that is not ours to delete.
 
-    A device number tells other file systems, but not a part of the same one that is mounted here.
+    A device number identifies other file systems, but not a part of the same one mounted here.
     """
     for point, _ in mounts.points(mounts.read()):
         if point.is_relative_to(path):

@@ -1,4 +1,4 @@
-"""Files on disk: opened with care, made durable, never written over another."""
+"""Files on disk: opened with care, made durable, never overwritten."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from daemon.jobs import Identity
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
-#: The name leads to nothing that we could ever open.
+#: Errors that mean: under this name there is nothing that we could open.
 OUT_OF_REACH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
 )
@@ -24,7 +24,7 @@ UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; no link is followed, no pipe waited for."""
+    """Open a regular file for reading; follows no link, waits for no pipe."""
     try:
         descriptor = open_if_regular(path)
     except FileNotFoundError as error:
@@ -54,13 +54,13 @@ def open_regular_in(folder: int, name: str) -> int | None:
     Even the opening of a device can do something, and a pipe would wait. What was looked at is
     what is opened, whatever its name means by then.
     """
-    looked_at = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        if not stat.S_ISREG(os.fstat(looked_at).st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
-        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        os.close(looked_at)
+        os.close(handle)
 
 
 def create(path: Path) -> BinaryIO:
@@ -143,7 +143,7 @@ def is_folder(path: Path) -> bool:
 
 
 def identity(path: Path) -> Identity | None:
-    """The version of a regular file; None if it is gone or something else."""
+    """Return the version of a regular file; None if it is gone or something else."""
     try:
         return Identity.of(status_of(path))
     except UntrustedPath:
@@ -155,7 +155,7 @@ def identity(path: Path) -> Identity | None:
 
 
 def may_be_regular(path: Path) -> bool:
-    """A regular file, or one that we cannot look at just now."""
+    """Whether this is a regular file, or one that cannot be inspected now."""
     try:
         return stat.S_ISREG(status_of(path).st_mode)
     except UntrustedPath:
@@ -165,7 +165,7 @@ def may_be_regular(path: Path) -> bool:
 
 
 def versioned(path: Path, version: int) -> Path:
-    """cat.png, cat_2.png, cat_3.png …, cut short where the name would be too long."""
+    """Return cat.png, cat_2.png, cat_3.png …, cut if the name would be too long."""
     if version == 1 and len(os.fsencode(path.name)) <= NAME_MAX_BYTES:
         return path
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= NAME_MAX_BYTES // 2 else ""
@@ -173,7 +173,7 @@ def versioned(path: Path, version: int) -> Path:
     ending = f"_{version}{suffix}" if version > 1 else suffix
     room = NAME_MAX_BYTES - len(os.fsencode(suffix)) - VERSION_DIGITS
     cut = os.fsencode(stem)[:room]
-    # A cut inside a character of several bytes would make a name that is no text.
+    # A cut inside a character of several bytes would not be text.
     text = (
         stem if len(cut) == len(os.fsencode(stem)) else cut.decode("utf-8", "ignore") or "picture"
     )
@@ -181,7 +181,7 @@ def versioned(path: Path, version: int) -> Path:
 
 
 def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """The first version of a name that is neither on disk nor taken otherwise."""
+    """Return the first version of a name that is neither on disk nor taken otherwise."""
     version = 1
     while exists(candidate := versioned(path, version)) or is_taken(candidate):
         version += 1
@@ -189,7 +189,7 @@ def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
 
 
 def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """A folder mirrored below ``top``; a part whose name a file has, or will have, is versioned."""
+    """Return a folder mirrored below ``top``; a part whose name is taken is versioned."""
 
     def is_blocked(place: Path) -> bool:
         return is_taken(place) or (exists(place) and not is_folder(place))
@@ -218,14 +218,14 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 
 def is_same_content(one: Path, other: Path) -> bool:
-    """Both are the same file, or an interrupted move's equal copies; links are not followed."""
+    """Whether both are the same file, or equal copies of an interrupted move; follows no links."""
     if not exists(one):
         return True
     try:
         if is_same_file(one, other):
             return True
     except FileNotFoundError:
-        return False  # taken away while we look
+        return False  # removed meanwhile
     descriptors = open_if_regular(one), open_if_regular(other)
     try:
         if None in descriptors:
@@ -238,7 +238,7 @@ def is_same_content(one: Path, other: Path) -> bool:
 
 
 def has_same_bytes(one: int, other: int) -> bool:
-    """Two open files hold the same."""
+    """Whether two open files have the same content."""
     if os.fstat(one).st_size != os.fstat(other).st_size:
         return False
     with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:

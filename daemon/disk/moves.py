@@ -29,7 +29,7 @@ NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS,
 def move(source: Path, destination: Path) -> None:
     """Rename; across file systems copy, fsync, rename, unlink."""
     try:
-        settle_name(source, destination)
+        rename_no_replace(source, destination)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -37,7 +37,7 @@ def move(source: Path, destination: Path) -> None:
     sync_folder(source.parent)
 
 
-def settle_name(source: Path, destination: Path) -> None:
+def rename_no_replace(source: Path, destination: Path) -> None:
     """Rename within a file system, never over another file, and make it durable.
 
     A hard link fails where the name is taken, which a rename does not; where there are no hard
@@ -83,7 +83,7 @@ def copy_across(source: Path, destination: Path) -> None:
         elif not copy(source, part):
             # A pipe is its name, it has no content.
             os.mknod(part.name, status.st_mode, status.st_rdev, dir_fd=there)
-        settle_name(part, destination)
+        rename_no_replace(part, destination)
     remove(source)
 
 

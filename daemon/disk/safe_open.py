@@ -32,7 +32,7 @@ LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: A folder that we only pass through: a home may allow that and not allow to be listed.
 PASSED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Way = tuple[str, ...]
+RelativeParts = tuple[str, ...]
 """Names that lead from an open folder to one below it."""
 
 OPENAT2 = 437  # the same number on all architectures
@@ -82,10 +82,10 @@ def parent(path: Path) -> Iterator[int]:
 
 @contextmanager
 def below(
-    top: int | None, way: Way, *, flags: int = LISTED, is_one_mount: bool = False
+    top: int | None, parts: RelativeParts, *, flags: int = LISTED, is_one_mount: bool = False
 ) -> Iterator[int]:
     """A folder below an open one; `UntrustedPath` for another mount, if there must be none."""
-    descriptor = open_way(top, way, flags, is_one_mount=is_one_mount)
+    descriptor = open_below(top, parts, flags, is_one_mount=is_one_mount)
     try:
         yield descriptor
     finally:
@@ -93,12 +93,12 @@ def below(
 
 
 @contextmanager
-def sub_folder(top: int, way: Way) -> Iterator[int]:
+def sub_folder(top: int, parts: RelativeParts) -> Iterator[int]:
     """Where a picture lies below its hot folder; behind a link there is none of ours."""
     try:
-        descriptor = open_way(top, way, PASSED)
+        descriptor = open_below(top, parts, PASSED)
     except UntrustedPath as error:
-        raise FileNotFoundError(errno.ENOENT, "a link leads there", str(Path(*way))) from error
+        raise FileNotFoundError(errno.ENOENT, "a link leads there", str(Path(*parts))) from error
     try:
         yield descriptor
     finally:
@@ -110,7 +110,7 @@ def claims(root: Path, *, flags: int = PASSED) -> Iterator[int]:
     """A hot folder's claims; `UntrustedPath` if they are not ours alone."""
     with folder(root) as top:
         try:
-            descriptor = open_way(top, (CLAIMS,), flags, is_one_mount=True)
+            descriptor = open_below(top, (CLAIMS,), flags, is_one_mount=True)
         except UntrustedPath as error:
             raise UntrustedPath(error.errno, error.strerror, str(root / CLAIMS)) from error
     try:
@@ -136,11 +136,11 @@ def open_folder(path: Path, flags: int) -> int:
     place = claim_place(parts)
     if place is None:
         try:
-            return open_way(None, parts, flags)
+            return open_below(None, parts, flags)
         except UntrustedPath as error:
             raise UntrustedPath(error.errno, error.strerror, str(first_link(path))) from error
     with claims(Path(*parts[:place])) as ours:
-        return open_way(ours, parts[place + 1 :], flags, is_one_mount=True)
+        return open_below(ours, parts[place + 1 :], flags, is_one_mount=True)
 
 
 def first_link(path: Path) -> Path:
@@ -148,16 +148,18 @@ def first_link(path: Path) -> Path:
     return next((one for one in (*reversed(path.parents), path) if one.is_symlink()), path)
 
 
-def claim_place(parts: Way) -> int | None:
+def claim_place(parts: RelativeParts) -> int | None:
     """Where in a path the claims of a hot folder are; None if it does not lead into one."""
     pairs = pairwise(parts)
     places = [n for n, (one, two) in enumerate(pairs) if one == CLAIMS and JOB_ID.fullmatch(two)]
     return places[-1] if places else None
 
 
-def open_way(top: int | None, way: Way, flags: int, *, is_one_mount: bool = False) -> int:
-    """The last folder of a way, each step without following a link."""
-    text = str(Path(*way))
+def open_below(
+    top: int | None, parts: RelativeParts, flags: int, *, is_one_mount: bool = False
+) -> int:
+    """The last folder of a path, each step without following a link."""
+    text = str(Path(*parts))
     if len(os.fsencode(text)) < PATH_MAX:
         resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
         resolve |= 0 if top is None else RESOLVE_BENEATH
@@ -165,7 +167,7 @@ def open_way(top: int | None, way: Way, flags: int, *, is_one_mount: bool = Fals
         descriptor = openat2(text, top, flags, resolve)
         if descriptor is not None:
             return descriptor
-    return open_step_by_step(top, way, flags)
+    return open_step_by_step(top, parts, flags)
 
 
 @cache
@@ -193,11 +195,11 @@ def openat2(text: str, top: int | None, flags: int, resolve: int) -> int | None:
     raise OSError(number, os.strerror(number), text)
 
 
-def open_step_by_step(top: int | None, way: Way, flags: int) -> int:
+def open_step_by_step(top: int | None, parts: RelativeParts, flags: int) -> int:
     """The same on kernels before 5.6, and for paths longer than the kernel takes."""
     current = os.open(".", PASSED, dir_fd=top)
     try:
-        for name in way:
+        for name in parts:
             inner = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=current)
             os.close(current)
             current = inner
@@ -214,12 +216,12 @@ def open_step_by_step(top: int | None, way: Way, flags: int) -> int:
 def make_below(top: int, name: str) -> int:
     """A folder in an open one, made if it is missing, and durable there; claims are ours alone."""
     try:
-        return open_way(top, (name,), PASSED)
+        return open_below(top, (name,), PASSED)
     except FileNotFoundError:
         with suppress(FileExistsError):
             os.mkdir(name, PRIVATE if name == CLAIMS else 0o777, dir_fd=top)
             sync(top)
-    return open_way(top, (name,), PASSED)
+    return open_below(top, (name,), PASSED)
 
 
 def make_claims(root: Path) -> None:
@@ -231,12 +233,12 @@ def make_claims(root: Path) -> None:
 
 
 @contextmanager
-def made_claim(root: Path, way: Way) -> Iterator[int]:
+def made_claim(root: Path, parts: RelativeParts) -> Iterator[int]:
     """A folder below the claims of a hot folder, made if it is missing."""
     make_claims(root)
     with ExitStack() as stack:
         descriptor = stack.enter_context(claims(root))
-        for name in way:
+        for name in parts:
             descriptor = make_below(descriptor, name)
             stack.callback(os.close, descriptor)
         yield descriptor

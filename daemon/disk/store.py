@@ -1,4 +1,4 @@
-"""Where files lie and how they get there. The only code that moves, makes or deletes files."""
+"""Where files are and how they get there. The only code that moves, makes or deletes files."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ from daemon.disk.files import (
     remove,
     remove_if_empty,
 )
-from daemon.disk.moves import move, settle_name, write_json
+from daemon.disk.moves import move, rename_no_replace, write_json
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
@@ -47,17 +47,17 @@ class Claim:
     path: Path
 
 
-# --- the way of an original ------------------------------------------------------------------
+# --- the way of an original --------------------------------------------------------------------
 
 
 def claim(root: Path, relative: Path, job_id: str) -> Path:
     """Take a file out of its hot folder by one rename; a second claimant gets an error."""
-    way = relative.parent.parts
+    parts = relative.parent.parts
     try:
         with (
             safe_open.folder(root) as top,
-            safe_open.sub_folder(top, way) as source,
-            safe_open.made_claim(root, (job_id, *way)) as place,
+            safe_open.sub_folder(top, parts) as source,
+            safe_open.made_claim(root, (job_id, *parts)) as place,
         ):
             os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
             note_claim(place, relative)
@@ -76,20 +76,20 @@ def note_claim(place: int, relative: Path) -> None:
 
 
 def unclaim(root: Path, relative: Path, job_id: str) -> None:
-    """Put a claimed file back, unless another has its name by now: then it is adopted later."""
+    """Put a claimed file back; if another file has its name by now, it is adopted later."""
     claimed = root / CLAIMS / job_id / relative
     try:
         if is_unclaimed(root, Claim(job_id, relative, claimed)):
             remove(claimed)
         else:
-            settle_name(claimed, root / relative)
+            rename_no_replace(claimed, root / relative)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
     drop_claim(root, job_id)
 
 
 def is_unclaimed(root: Path, claim: Claim) -> bool:
-    """A crash came between the two steps of `unclaim`: the file has both names."""
+    """Whether a crash came between the two steps of `unclaim`: the file has both names."""
     made = identity(root / claim.relative)
     return made is not None and made == identity(claim.path)
 
@@ -116,9 +116,9 @@ def drop_empty_claims(root: Path) -> None:
 
 
 def archive(source: Path, destination: Path) -> None:
-    """Move an original beside its result; nothing is overwritten.
+    """Move an original beside its result; overwrites nothing.
 
-    May be called again after a crash: what has been moved or copied already is not done twice.
+    May be called again after a crash: what was moved or copied already is not done twice.
     """
     if exists(destination) and is_same_content(source, destination):
         discard(source)
@@ -132,16 +132,16 @@ def discard(source: Path) -> None:
     remove(source)
 
 
-# --- the way of a result ---------------------------------------------------------------------
+# --- the way of a result -----------------------------------------------------------------------
 
 
 def publish(part: Path, target: Path) -> None:
     """Make a finished result visible under its name; `FileExistsError` if the name is taken."""
-    settle_name(part, target)
+    rename_no_replace(part, target)
 
 
 def is_published(part: Path, target: Path) -> bool:
-    """The result has its name: the part is gone, or a crash left both names on one file."""
+    """Whether the result has its name: the part is gone, or a crash left both names on one file."""
     made = identity(target)
     return made is not None and (not exists(part) or identity(part) == made)
 
@@ -158,15 +158,15 @@ def reject(
     *,
     is_kept: bool,
 ) -> None:
-    """Put an original into quarantine with its reason beside it; the reason comes first."""
+    """Put an original into quarantine with its reason beside it; the reason is written first."""
     make_folders(quarantine.parent)
     write_json(reason_file(quarantine), reason)
     if not is_kept and exists(source):
         archive(source, quarantine)
 
 
-def reinstate(quarantined: Path, place: Path) -> None:
-    """Bring a quarantined original back; the reason goes when the file has gone."""
+def restore(quarantined: Path, place: Path) -> None:
+    """Move a quarantined original back, then delete its reason."""
     make_folders(place.parent)
     if exists(place) and is_same_file(place, quarantined):
         remove(quarantined)
@@ -176,7 +176,7 @@ def reinstate(quarantined: Path, place: Path) -> None:
 
 
 def reason_file(quarantine: Path) -> Path:
-    """Where the reason for a quarantined picture stands."""
+    """Return the path of the reason for a quarantined picture."""
     room = NAME_MAX_BYTES - len(".json")
     name = os.fsencode(quarantine.name)
     if len(name) > room:
@@ -186,10 +186,10 @@ def reason_file(quarantine: Path) -> Path:
 
 
 def free_quarantine(root: Path, relative: Path) -> Path:
-    """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
+    """Return a free place whose reason's place is free, too: a reason is called cat.jpg.json."""
     folder = free_folder(root, relative.parent, lambda path: False)
 
-    def is_taken(place: Path) -> bool:  # a very long cat.json would be its own reason
+    def is_taken(place: Path) -> bool:  # a very long cat.json would have itself as its reason
         return reason_file(place) == place or exists(reason_file(place))
 
     return free_name(folder / relative.name, is_taken)
@@ -201,10 +201,7 @@ def free_quarantine(root: Path, relative: Path) -> Path:
 def open_drop(
     root: Path, *, local_time: datetime, is_taken: Callable[[Path], bool] = lambda drop: False
 ) -> Path:
-    """Make a new time-stamped folder that is certainly ours.
-
-    ``is_taken`` tells names that are still known though the folder has been taken away.
-    """
+    """Make a new time-stamped folder that is ours; ``is_taken`` knows names of removed ones."""
     make_folders(root)
     name = f"outputs_{local_time:%Y%m%d%H%M%S}"
     version = 1
@@ -222,12 +219,12 @@ def open_drop(
                 safe_open.sync(top)
                 return mark_drop(drop)
             except OSError:
-                withdraw_drop(drop)
+                remove_new_drop(drop)
                 raise
 
 
-def withdraw_drop(drop: Path) -> None:
-    """Remove a drop that has just been made and holds nothing but our mark."""
+def remove_new_drop(drop: Path) -> None:
+    """Remove a drop that was just made and holds nothing but our mark."""
     try:
         remove(drop / MARKER)
         remove_if_empty(drop)
@@ -241,7 +238,7 @@ def drops(root: Path) -> list[Path]:
 
 
 def mark_drop(drop: Path) -> Path:
-    """Leave the mark without which retention never deletes."""
+    """Write the mark; retention deletes no folder without it."""
     make_folders(drop)
     with safe_open.folder(drop) as folder, create_in(folder, drop / MARKER) as stream:
         stream.write(b"This folder was made by cvunetd, which deletes it in time.\n")
@@ -256,10 +253,11 @@ def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
 
 
 def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder: True) -> bool:
-    """Delete a drop with all that is in it; links are removed, never followed.
+    """Delete a drop with everything in it; links are removed, never followed.
 
-    ``is_expired`` is asked of the open folder, which is the one that is deleted, whatever happens
-    to its path. Mark and manifest go last: what is left after a failure is still known as ours.
+    ``is_expired`` is called with the open folder, which is the one that is deleted, even if its
+    path changes. Mark and manifest are deleted last: what a failure leaves is still recognised as
+    ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
     with safe_open.folder(drop.parent) as root:
@@ -267,16 +265,16 @@ def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder
             if not is_expired(folder):
                 return False
             deletion.check_unmounted(drop)
-            deletion.clear(folder, spared=(MARKER, MANIFEST))
+            deletion.clear(folder, kept_names=(MARKER, MANIFEST))
             deletion.remove_files((MANIFEST, MARKER), folder)
         os.rmdir(drop.name, dir_fd=root)
     return True
 
 
-def remove_remains(drop: Path) -> bool:
-    """Remove a drop that holds nothing, or nothing but our mark; whether it was such a one.
+def remove_empty_drop(drop: Path) -> bool:
+    """Remove a drop that holds nothing, or nothing but our mark; True if it was such a one.
 
-    A deletion that was interrupted at its very end leaves that, and an opening at its beginning.
+    A deletion that was interrupted at its very end leaves this, and an opening at its beginning.
     """
     assert DROP_NAME.fullmatch(drop.name)
     with safe_open.folder(drop.parent) as root:
@@ -290,7 +288,7 @@ def remove_remains(drop: Path) -> bool:
 
 
 def remove_orphans(folder: Path) -> list[Path]:
-    """Delete the unfinished files that a crash left below a folder; only names that we give."""
+    """Delete the unfinished files that a crash left below a folder; only files with our names."""
     found = (path for path in tree.below(folder) if OUR_PART.fullmatch(path.name))
     orphans = [part for part in found if not is_folder(part)]
     for part in orphans:

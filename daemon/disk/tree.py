@@ -1,4 +1,4 @@
-"""What lies below a folder, and whether a path leads out of it; no link is ever followed."""
+"""What is below a folder, and whether a path leads out of it; follows no links."""
 
 import os
 import stat
@@ -29,9 +29,9 @@ def listing(top: Path) -> list[Entry]:
 
 
 def below(top: Path) -> Iterator[Path]:
-    """Everything below a folder, what lies deeper later; nothing if it is a link or no folder.
+    """Yield everything below a folder, deeper entries later; nothing if it is a link or no folder.
 
-    By a list: a tree may be deeper than Python lets functions, and its own walks, call themselves.
+    Uses a list: a tree may be too deep for recursion in Python, also for Python's own walks.
     """
     pending = [top] if is_folder(top) else []
     while pending:
@@ -42,7 +42,7 @@ def below(top: Path) -> Iterator[Path]:
 
 
 def folders(top: Path) -> list[Path]:
-    """The folders in a folder, not deeper; nothing if it is a link or no folder."""
+    """Return the direct sub-folders; empty if it is a link or no folder."""
     if not is_folder(top):
         return []
     return [entry.path for entry in listing(top) if entry.is_folder]
@@ -54,7 +54,7 @@ def is_folder(path: Path) -> bool:
 
 
 def leads_over_link(top: Path, relative: Path) -> bool:
-    """Some part of a path below a folder is a link, which may lead anywhere."""
+    """Whether some part of a path below a folder is a link, which may lead anywhere."""
     depths = range(1, len(relative.parts) + 1)
     return any(is_link(top.joinpath(*relative.parts[:depth])) for depth in depths)
 

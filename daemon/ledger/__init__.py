@@ -1,4 +1,4 @@
-"""Job states in SQLite, questions to them, and the queue. Only this package imports sqlite3.
+"""Job states in SQLite, queries, and the job queue. Only this package imports sqlite3.
 
 Does not belong here: files on disk, and the decision when a state changes (lifecycle).
 """

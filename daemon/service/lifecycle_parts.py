@@ -1,4 +1,4 @@
-"""The parts of `daemon.lifecycle`, put together; each is given only what it uses."""
+"""Builds the parts of `daemon.lifecycle`; each gets only what it uses."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -39,9 +39,9 @@ MEGA = 1_000_000
 
 
 class LifecycleParts:
-    """A table of contents: each part is made once, when it is first asked for."""
+    """A table of contents: each part is made once, when it is first needed."""
 
-    def __init__(  # noqa: PLR0913  # all that comes from other packages
+    def __init__(  # noqa: PLR0913  # everything that comes from other packages
         self,
         config: Config,
         owned: OwnedFolders,

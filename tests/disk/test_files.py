@@ -116,10 +116,10 @@ def test_missing_file_has_no_identity(tmp_path: Path):
     assert files.identity(tmp_path / "file" / "a") is None
 
 
-@pytest.mark.parametrize("name", ["a" * 256, "loop/a"])
+@pytest.mark.parametrize("name", ["a" * 256, "file/a"])
 def test_name_out_of_reach_has_no_identity(tmp_path: Path, name: str):
     """Nothing that we could ever open."""
-    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
 
     assert files.identity(tmp_path / name) is None
 

@@ -52,7 +52,7 @@ def test_name_is_settled(
     """Also where there are no hard links: FAT, some shares, files of other owners."""
     if number is not None:
         refuse_links(monkeypatch, number)
-    moves.settle_name(source, destination)
+    moves.rename_no_replace(source, destination)
 
     assert destination.read_bytes() == b"mine"
     assert not source.exists()
@@ -76,7 +76,7 @@ def test_taken_name_is_not_overwritten(
         refuse_links(monkeypatch, number)
 
     with pytest.raises(FileExistsError):
-        moves.settle_name(source, destination)
+        moves.rename_no_replace(source, destination)
     assert source.read_bytes() == b"mine"
     assert is_link is destination.is_symlink()
     assert is_link or destination.read_bytes() == b"theirs"
@@ -86,7 +86,7 @@ def test_link_is_moved_not_followed(source: Path, destination: Path):
     """What it points to stays where it is."""
     link = source.with_name("link")
     link.symlink_to("a")
-    moves.settle_name(link, destination)
+    moves.rename_no_replace(link, destination)
 
     assert destination.readlink() == Path("a")
     assert source.read_bytes() == b"mine"
@@ -99,7 +99,7 @@ def test_other_errors_come_through(
     refuse_links(monkeypatch, errno.ENOSPC)
 
     with pytest.raises(OSError, match="No space left"):
-        moves.settle_name(source, destination)
+        moves.rename_no_replace(source, destination)
     assert source.exists()
 
 

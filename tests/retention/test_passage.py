@@ -9,7 +9,7 @@ import pytest
 
 from daemon.disk import safe_open, store
 from daemon.errors import UntrustedPath
-from daemon.retention.retention import stamp
+from daemon.retention.retention import drop_time
 from tests.retention.test_retention import found, make_drop
 
 NOBODY = 65_534
@@ -28,7 +28,7 @@ def root() -> Iterator[Path]:
         outputs.mkdir(parents=True)
         Path(folder).chmod(0o711)
         home.chmod(0o311)
-        stamp("outputs_20261122101500")  # loads what that other user may not read
+        drop_time("outputs_20261122101500")  # loads what that other user may not read
         if is_root:
             os.chown(outputs, NOBODY, -1)
             os.seteuid(NOBODY)

@@ -80,7 +80,9 @@ def told(kit: Kit) -> list[str]:
     """What `cvunetd status` says of folders that stand by, as while the daemon runs."""
     report = status.read_report(kit.base / "state/status.json")
     folders = [status.folder_status(make_folder(kit.base), report, {})]
-    return list(status_text.states(Status(pid=1, report=report, folders=folders, disks=[])))
+    return list(
+        status_text.folder_problems(Status(pid=1, report=report, folders=folders, disks=[]))
+    )
 
 
 def check_well(kit: Kit, *, pictures: int = 1) -> None:
@@ -209,7 +211,7 @@ def test_a_full_quarantine_disk(tmp_path: Path, mount: Mount) -> None:
     assert (job.attempts, job.reason) == (1, "cannot be decoded")
 
 
-@pytest.mark.parametrize("step", ["settle_name", "make_folders", "write_json"])
+@pytest.mark.parametrize("step", ["rename_no_replace", "make_folders", "write_json"])
 def test_a_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """What the system says of an exhausted one is played, at each thing that takes room."""
     is_full = [True]
@@ -290,8 +292,10 @@ def test_status_tells_of_a_state_folder_that_is_read_only(tmp_path: Path, mount:
     state = mount(tmp_path / "state", "size=64k")
 
     def told() -> list[str]:
-        disk = status.ask("state", state, needed_mb=0)
-        return list(status_text.states(Status(pid=None, report={}, folders=[], disks=[disk])))
+        disk = status.disk_status("state", state, needed_mb=0)
+        return list(
+            status_text.folder_problems(Status(pid=None, report={}, folders=[], disks=[disk]))
+        )
 
     before = told()
     subprocess.run(["mount", "-o", "remount,ro", state], check=True)

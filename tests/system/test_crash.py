@@ -44,7 +44,7 @@ HARMLESS = {
     "files.open_regular",
     "moves.removed_on_error",
     "safe_open.make_claims",
-    "store.withdraw_drop",
+    "store.remove_if_unchanged_drop",
 }
 
 
@@ -95,7 +95,7 @@ def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Re
             lives(scenario, base / f"{number}-{first}", reaper, [first])
             met |= {name for call in reaper.calls for name in call.within}
 
-    assert {"store.claim", "moves.settle_name", "ledger.add"} <= mutating()
+    assert {"store.claim", "moves.rename_no_replace", "ledger.add"} <= mutating()
     assert mutating() - met - HARMLESS == set()
 
 

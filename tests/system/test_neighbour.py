@@ -19,7 +19,7 @@ import pytest
 from daemon.disk import files, safe_open, store
 from daemon.errors import PictureError, blame, describe
 from daemon.jobs import Done, Failed, Identity, Outcome, Task
-from daemon.lifecycle.intake import REFUSED_S
+from daemon.lifecycle.intake import FILE_RETRY_S
 from daemon.lifecycle.standby import RECHECK_S
 from tests.service.service_kit import Kit
 
@@ -175,7 +175,7 @@ def live(
     secrets = {path for path in theirs.rglob("*") if path.is_file()}
     check_secrets(base, secrets)
     neighbour.put_back()
-    kit.pass_time(REFUSED_S + 100, step_s=20)  # a file that could not be taken waits so long
+    kit.pass_time(FILE_RETRY_S + 100, step_s=20)  # a file that could not be taken waits so long
     check_secrets(base, secrets)
     check_results(kit, at)
     kit.die()

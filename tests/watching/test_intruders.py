@@ -13,7 +13,7 @@ import pytest
 from daemon.disk import files, safe_open, store
 from daemon.errors import Blame, PictureError, UntrustedPath, blame, describe
 from daemon.jobs import Done, Failed, Hint, Outcome, Task
-from daemon.messages import Seen
+from daemon.messages import FileEvent
 from tests.service.service_kit import Kit, copy_out
 
 SECRET = b"nobody may read this"
@@ -101,7 +101,7 @@ def test_intruder_is_never_taken(
     """Neither seen by an event nor by a sweep."""
     kit = begin(tmp_path)
     make(kit.hot / "a.jpg")
-    kit.inbox.put(Seen("hot", kit.hot / "a.jpg", Hint.MOVED))
+    kit.inbox.put(FileEvent("hot", kit.hot / "a.jpg", Hint.MOVED))
     kit.pass_time(70, step_s=2)
 
     assert kit.hot / "a.jpg" not in opened
@@ -115,7 +115,7 @@ def test_device_is_never_taken(tmp_path: Path, opened: list[Path]) -> None:
     """Reading this one would not end."""
     kit = begin(tmp_path)
     device(kit.hot / "a.jpg")
-    kit.inbox.put(Seen("hot", kit.hot / "a.jpg", Hint.MOVED))
+    kit.inbox.put(FileEvent("hot", kit.hot / "a.jpg", Hint.MOVED))
     kit.pass_time(70, step_s=2)
 
     assert Path("/dev/zero") not in opened
@@ -209,8 +209,8 @@ def test_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path, opened: list[Pa
     (theirs / "a.jpg").write_bytes(SECRET)
     kit.drop("sub/a.jpg")
     kit.service.tick(0)
-    kit.service.parts.intake.settle.look = lambda path: (
-        kit.service.parts.intake.settle.entries[path].identity
+    kit.service.parts.intake.settling.read_identity = lambda path: (
+        kit.service.parts.intake.settling.files[path].identity
     )
     (kit.hot / "sub").rename(tmp_path / "away")
     (kit.hot / "sub").symlink_to(theirs)
