@@ -17,6 +17,14 @@ class DeviceError(CvunetError):
     """The device that was asked for is absent, or has died."""
 
 
+class FileError(CvunetError):
+    """A file cannot be opened, read or written."""
+
+
+class OptionError(CvunetError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
 class DocumentError(CvunetError):
     """A YAML document has an unknown key, lacks one, or cannot be read."""
 

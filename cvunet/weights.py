@@ -8,20 +8,22 @@ import dataclasses
 import hashlib
 import io
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cvunet import yaml_files
+from cvunet import files, yaml_files
 from cvunet.errors import CvunetError, DocumentError, WeightsError
 from cvunet.network.network import CVUNet, NetworkConfig
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.yaml"
+#: The weights that the project ships, below the source tree or below `INSTALLED`.
+SHIPPED = Path("models/cvunet.pth")
+INSTALLED = Path("share/cvunetd")
 Provenance = dict[str, str | int | float | bool | None]
 
 
@@ -41,7 +43,7 @@ def save(path: Path, model: CVUNet, *, config: NetworkConfig, provenance: Proven
         buffer,
     )
     data = buffer.getvalue()
-    _replace(path, data)
+    files.write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -56,15 +58,6 @@ def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return half
 
 
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-
-
 def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
     """Enter a file's checksum and its size in bytes; other entries stay."""
     manifest = yaml_files.read(manifest_path) if manifest_path.exists() else {}
@@ -72,6 +65,19 @@ def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
     part = manifest_path.with_name(f".{manifest_path.name}.part")
     yaml_files.write(part, manifest)
     part.replace(manifest_path)
+
+
+def installed() -> Path:
+    """The weights file that came with the package; `WeightsError` if there is none."""
+    source_tree = Path(__file__).resolve().parents[1]
+    places = [root / SHIPPED for root in (source_tree, Path(sys.prefix) / INSTALLED)]
+    for place in places:
+        if place.exists():
+            return place
+    raise WeightsError(
+        f"no weights file is installed (neither {places[0]} nor {places[1]} exists): install the"
+        " package again, or name a weights file"
+    )
 
 
 def load(path: Path, *, sha256: str | None = None) -> CVUNet:

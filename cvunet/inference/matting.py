@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cvunet import weights
-from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
+from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionError
 from cvunet.inference import forward, torch_errors
 from cvunet.inference.passes import Passes
 from cvunet.matte import foreground, postprocess
@@ -57,7 +57,10 @@ class Options(TypedDict):
 
 
 class Predictor:
-    """A model on one device, ready for batches; `predict` is for one thread at a time."""
+    """A network on one device, ready for batches.
+
+    All methods may be called from several threads. On a GPU passes run one after another.
+    """
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class Predictor:
     ) -> None:
         """``is_mirrored``: every picture is looked at twice, the second time in a mirror."""
         if input_size <= 0 or input_size % STRIDE:
-            raise ValueError(f"input_size is {input_size}; it must be a multiple of {STRIDE}")
+            raise OptionError(f"input_size is {input_size}; it must be a multiple of {STRIDE}")
         self.device = device
         self.precision = choose_precision(precision, device)
         self.input_size = input_size
@@ -193,8 +196,8 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
 def open_predictor(weights_path: Path, *, device: str, **options: Unpack[Options]) -> Predictor:
     """Load the weights onto a device: "auto", "cpu", "cuda" or "cuda:N".
 
-    `WeightsError` as `weights.load`, `DeviceError` if the device is absent, `ValueError` if
-    ``input_size`` is no multiple of 32.
+    `WeightsError` as `weights.load`, `DeviceError` if the device is absent, `OptionError` if
+    ``input_size`` is not a multiple of 32.
     """
     chosen = choose_device(device)
     if chosen.type == "cuda" and choose_precision(options["precision"], chosen) == torch.float32:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.matte import multilevel
-from cvunet.matte.guided_filter import averaged, smaller, unit
+from cvunet.matte.guided_filter import averaged, smaller
 from cvunet.matte.soft_band import enlarged, soft_band, tiles
 from cvunet.pictures import bit_depth
-from cvunet.pictures.bit_depth import Bits, Samples
+from cvunet.pictures.bit_depth import Bits, Samples, to_float
 
 Floats = NDArray[np.float32]
 Estimator = Literal["fast", "refine"]
@@ -48,7 +48,7 @@ def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -
     for tile in tiles(soft, margin_px=0):
         front, behind = (enlarged(means, tile, alpha.shape) for means in (foreground, background))
         weight = _tripled(alpha[tile.inner])
-        missing = _missing(unit(rgb[tile.inner]), weight, front, behind)
+        missing = _missing(to_float(rgb[tile.inner]), weight, front, behind)
         missing *= weight
         fine = _moved(front, missing)
         colours = bit_depth.quantised(fine, bit_depth.bits_of(rgb))
@@ -62,7 +62,7 @@ def _layers(rgb: Samples, alpha: Floats, small_rgb: Samples | None) -> tuple[Flo
     for side, boxes_px in LEVELS:
         scale = max(1.0, max(alpha.shape) / side)
         height, width = (math.ceil(length / scale) for length in alpha.shape)
-        photo = unit(smaller(rgb, (width, height), small_rgb))
+        photo = to_float(smaller(rgb, (width, height), small_rgb))
         small = averaged(alpha, (width, height))
         shares, weight = (small, 1 - small), _tripled(small)
         front, behind = layers or (photo, photo)
@@ -141,7 +141,7 @@ def prepare(estimator: Estimator) -> None:
 def opacity(alpha: Floats, source_alpha: Samples | None = None, *, bits: Bits = 8) -> Samples:
     """Alpha HxW in [0, 1] as levels, times the source's own alpha if it has one."""
     if source_alpha is not None:
-        alpha = alpha * unit(source_alpha)
+        alpha = alpha * to_float(source_alpha)
     return bit_depth.quantised(alpha, bits)
 
 

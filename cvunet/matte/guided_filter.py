@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.matte.soft_band import enlarged, soft_band, tiles
-from cvunet.pictures.bit_depth import Samples, white
+from cvunet.pictures.bit_depth import Samples, to_float
 
 Alpha = NDArray[np.float32]
 Values = TypeVar("Values", Alpha, Samples)
@@ -44,7 +44,7 @@ def upsample(
     """
     height, width = rgb.shape[:2]
     size = min(width, alpha.shape[1]), min(height, alpha.shape[0])
-    small, guide = averaged(alpha, size), unit(smaller(rgb, size, small_rgb))
+    small, guide = averaged(alpha, size), to_float(smaller(rgb, size, small_rgb))
     near = _near(small)
     model, is_fitted = _model(small, guide, near, radius=radius, epsilon=epsilon)
     fitted = np.clip(apply(model, guide), 0, 1)
@@ -52,7 +52,7 @@ def upsample(
     mask = cv2.resize(near, (width, height), interpolation=cv2.INTER_NEAREST_EXACT) > 0
     result = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     for tile in tiles(mask, margin_px=0):
-        part = apply(enlarged(model, tile, mask.shape), unit(rgb[tile.inner])).clip(0, 1)
+        part = apply(enlarged(model, tile, mask.shape), to_float(rgb[tile.inner])).clip(0, 1)
         part += enlarged(lost, tile, mask.shape, kernel=cv2.INTER_CUBIC)
         np.copyto(result[tile.inner], part.clip(0, 1), where=mask[tile.inner])
     return result.astype(np.float32, copy=False)
@@ -84,12 +84,6 @@ def _sharpened(small: Alpha, size: tuple[int, int]) -> Alpha:
         large = cv2.resize(sharp, fine, interpolation=cv2.INTER_CUBIC).clip(0, 1)
         sharp = sharp + (small - cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA))
     return sharp
-
-
-def unit(pixels: Samples) -> Alpha:
-    """Levels of 8 or 16 bits as float32 in [0, 1]."""
-    shares: Alpha = np.multiply(pixels, np.float32(1 / white(pixels)), dtype=np.float32)
-    return shares
 
 
 def averaged(pixels: Values, size: tuple[int, int]) -> Values:

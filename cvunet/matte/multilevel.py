@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.errors import EstimatorError
-from cvunet.matte.guided_filter import unit
 from cvunet.matte.soft_band import soft_band
-from cvunet.pictures.bit_depth import Samples, bits_of, quantised
+from cvunet.pictures.bit_depth import Samples, bits_of, quantised, to_float
 
 Floats = NDArray[np.float32]
 
@@ -50,7 +49,7 @@ def estimate(rgb: Samples, alpha: Floats) -> Samples:
     if not soft.any():
         return result
     window = _bounds(soft)
-    photo = unit(rgb[window])
+    photo = to_float(rgb[window])
     colours = load()(photo, alpha[window])
     levels = quantised(colours, bits_of(rgb))
     np.copyto(result[window], levels, where=soft[window][..., None])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cvunet.matte import guided_filter
 from cvunet.matte.soft_band import soft_band, tiles
-from cvunet.pictures.bit_depth import Samples
+from cvunet.pictures.bit_depth import Samples, to_float
 
 Alpha = NDArray[np.float32]
 Pixels = TypeVar("Pixels", Alpha, Samples)
@@ -105,7 +105,7 @@ def joint_bilateral(
     result = alpha.copy()
     radius = diameter // 2
     for tile in tiles(soft, margin_px=radius):
-        guide = guided_filter.unit(rgb[tile.outer])
+        guide = to_float(rgb[tile.outer])
         smooth = _lean(alpha[tile.outer], guide, radius, (sigma_color, sigma_space))
         np.copyto(result[tile.inner], np.clip(smooth[tile.core], 0, 1), where=soft[tile.inner])
     return result
@@ -138,7 +138,7 @@ def guided(alpha: Alpha, guide_rgb: Samples, *, radius: int = 1, epsilon: float 
     soft = soft_band(alpha)
     result = alpha.copy()
     for tile in tiles(soft, margin_px=2 * radius):  # its means are averaged a second time
-        guide = guided_filter.unit(guide_rgb[tile.outer])
+        guide = to_float(guide_rgb[tile.outer])
         model = guided_filter.fit(alpha[tile.outer], guide, radius=radius, epsilon=epsilon)
         filtered = guided_filter.apply(model, guide)
         np.copyto(result[tile.inner], np.clip(filtered[tile.core], 0, 1), where=soft[tile.inner])

@@ -51,6 +51,14 @@ def widened(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
     return (samples << np.uint16(16 - bits)) | (samples >> np.uint16(2 * bits - 16))
 
 
+def to_float(samples: Samples) -> NDArray[np.float32]:
+    """Levels of 8 or 16 bits to shares of white: float32 in [0, 1]."""
+    shares: NDArray[np.float32] = np.multiply(
+        samples, np.float32(1 / white(samples)), dtype=np.float32
+    )
+    return shares
+
+
 def quantised(shares: NDArray[np.floating[Any]], bits: Bits) -> Samples:
     """Shares of white in [0, 1] to levels, rounded."""
     # Half a level and a cast: a third of np.round's time.

@@ -3,7 +3,7 @@
 import io
 import itertools
 import struct
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_args
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from cvunet.pictures.metadata import (
 from cvunet.pictures.reading import Depth, Picture
 
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 XMP, ICC = 700, 34675  # TIFF's tags
 
