@@ -27,7 +27,7 @@ from benchmarks.edge_seconds import seconds_table
 from benchmarks.mattes import Sample
 from cvunet import scores
 from cvunet.inference import matting
-from cvunet.inference.matting import Finish
+from cvunet.inference.matting import FinishSettings
 from cvunet.matte import guided_filter, postprocess
 from cvunet.pictures.reading import Picture
 from cvunet.training import samples
@@ -74,7 +74,7 @@ def chains() -> dict[str, Chain]:
     """Rows of the table by name."""
 
     def way(name: str, **changes: object) -> tuple[str, Chain]:
-        settings = replace(Finish(filter="none"), **changes)  # type: ignore[arg-type]
+        settings = replace(FinishSettings(filter="none"), **changes)  # type: ignore[arg-type]
         return name, partial(edge_colours.shipped, settings=settings)
 
     def kernel(radius: int, epsilon: float, returned: float) -> tuple[str, Chain]:
@@ -98,7 +98,7 @@ def chains() -> dict[str, Chain]:
         way("guided + bilateral 9, 0.1, 3", **strong),
         way("guided + joint 9, 0.1, 3", **joint),
         way("guided + full-size guided 9", filter="guided", diameter=9),
-        ("**shipped default**", partial(edge_colours.shipped, settings=Finish())),
+        ("**shipped default**", partial(edge_colours.shipped, settings=FinishSettings())),
     ]
     return dict(rows)
 

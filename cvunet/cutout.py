@@ -243,7 +243,9 @@ def cut_out_batch(predictor: Predictor, pictures: Sequence[Picture]) -> list[Cut
     alphas = predictor.predict(inputs) if inputs else []
     return [
         Cutout(
-            rgba=matting.finish(picture, alpha, settings=matting.Finish(), prepared=prepared),
+            rgba=matting.finish(
+                picture, alpha, settings=matting.FinishSettings(), prepared=prepared
+            ),
             confidence=matte_confidence.judge(alpha),
             picture=picture,
         )

@@ -1,4 +1,4 @@
-"""The warm predictor: a model on its device, batches, recorded passes, what torch's errors mean.
+"""The predictor: a network on its device, batches, CUDA graphs, what torch's errors mean.
 
 Does not belong here: reading and writing pictures (pictures), edges and colours (matte).
 """

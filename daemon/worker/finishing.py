@@ -25,7 +25,7 @@ Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
 
 BACKGROUND_PIXELS = 100_000_000
-#: Of the library's `Finish`, what is not simply the rendering's: it comes after the framing.
+#: Fields of the library's `FinishSettings` that are applied here, after the framing.
 LATER = frozenset({"background", "content"})
 
 
@@ -112,14 +112,16 @@ def check_backgrounds(files: Iterable[Path]) -> None:
     Backdrops(files)
 
 
-def finish_settings(rendering: Rendering) -> matting.Finish:
+def finish_settings(rendering: Rendering) -> matting.FinishSettings:
     """The library's share of a rendering: the cut-out or the mask itself."""
     shared = {
         each.name: getattr(rendering, each.name)
-        for each in fields(matting.Finish)
+        for each in fields(matting.FinishSettings)
         if each.name not in LATER
     }
-    return matting.Finish(**shared, content="alpha" if rendering.content == "alpha" else "cutout")
+    return matting.FinishSettings(
+        **shared, content="alpha" if rendering.content == "alpha" else "cutout"
+    )
 
 
 def judge(alpha: Alpha) -> Confidence:

@@ -38,7 +38,9 @@ def translated() -> Iterator[None]:
         raise InstallError(str(error)) from error
 
 
-def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) -> Predictor:
+def open_predictor(
+    file: Path, device: str, **options: Unpack[matting.PredictorOptions]
+) -> Predictor:
     """The model on a device; `InstallError` if weights or device are missing."""
     try:
         return matting.open_predictor(file, device=device, **options)
@@ -52,7 +54,7 @@ def open_predictors(
     *,
     cores: int,
     on_step: Callable[[str], object],
-    **options: Unpack[matting.Options],
+    **options: Unpack[matting.PredictorOptions],
 ) -> list[Predictor]:
     """One for each model thread: several of one on the CPU, to share the ``cores``; see above."""
     predictors: list[Predictor] = []
@@ -61,7 +63,7 @@ def open_predictors(
         predictor = open_predictor(file, device, **options)
         count = 1
         if predictor.device.type == "cpu":
-            matting.use_one_core()
+            matting.use_one_thread()
             count = max(1, round(cores * NETWORK_SHARE))
         predictors += [predictor] * count  # one and the same, for networks have no state
     return predictors

@@ -71,7 +71,7 @@ def cut(
     format: encoding.Format = "png",
     depth: reading.Depth = "auto",
     policy: Policy = "strip",
-    settings: matting.Finish = matting.Finish(filter="none"),  # noqa: B008 - frozen
+    settings: matting.FinishSettings = matting.FinishSettings(filter="none"),  # noqa: B008 - frozen
     alpha: NDArray[np.float32] | None = None,
 ) -> tuple[bytes, reading.Picture]:
     """The result's file for an original's, by an alpha of 1 unless given; and what was read."""

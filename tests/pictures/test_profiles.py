@@ -223,7 +223,7 @@ def test_a_profile_that_leads_one_way_is_used_up(mode: str):
 
     result, picture = kit.cut(
         kit.file_of(image, "PNG", icc_profile=one_way_profile()),
-        settings=matting.Finish(background=(255, 255, 255)),
+        settings=matting.FinishSettings(background=(255, 255, 255)),
     )
 
     assert picture.profile is None
