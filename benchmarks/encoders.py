@@ -1,7 +1,7 @@
 """`python -m benchmarks.encoders`: what each encoder and setting costs for cut-out photos.
 
 CPU milliseconds and megabytes, means over public-domain photos 1600 px wide with an oval cut out of
-them. The settings in `cvunet/encoding.py` were chosen by this table.
+them. The settings in `cvunet/pictures/encoding.py` were chosen by this table.
 """
 
 import io

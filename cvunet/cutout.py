@@ -25,15 +25,15 @@ from cvunet.matte import confidence as matte_confidence
 from cvunet.matte import foreground, framing
 from cvunet.matte.confidence import Confidence
 from cvunet.pictures import bit_depth, encoding, profiles, reading
-from cvunet.pictures.bit_depth import Bytes, Samples
+from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.pictures.encoding import Format
 from cvunet.pictures.metadata import Policy
 from cvunet.pictures.reading import Depth, Picture
 
 #: A path, the bytes of a file, an open binary file, or an array HxWx3 uint8 in sRGB.
-Source: TypeAlias = str | Path | bytes | BinaryIO | Bytes
+Source: TypeAlias = str | Path | bytes | BinaryIO | Uint8Array
 #: "#rrggbb", a colour (red, green, blue) of 0 to 255, or an array HxWx3 uint8; all in sRGB.
-Background: TypeAlias = str | tuple[int, int, int] | Bytes
+Background: TypeAlias = str | tuple[int, int, int] | Uint8Array
 
 SUFFIXES: dict[str, Format] = {
     ".png": "png",
@@ -173,7 +173,7 @@ class Cutout:
         chosen = _parse_background(background)
         if isinstance(chosen, tuple):
             return foreground.flatten(self.rgba, profiles.colour_from_srgb(chosen, profile))
-        covering: Bytes = framing.cover(chosen, width=width, height=height)
+        covering: Uint8Array = framing.cover(chosen, width=width, height=height)
         return foreground.flatten(self.rgba, profiles.from_srgb(covering, profile))
 
     def encode(self, format: Format = "png", *, background: Background | None = None) -> bytes:
@@ -189,8 +189,8 @@ class Cutout:
         if format == "jpeg" and background is None:
             background = WHITE
         pixels = self.rgba if background is None else self.on(background)
-        if format not in encoding.DEEP:
-            pixels = bit_depth.to_bytes(pixels)
+        if format not in encoding.FORMATS_16_BIT:
+            pixels = bit_depth.to_8_bits(pixels)
         return encoding.encode(pixels, format=format, source=self.picture)
 
     def save(
@@ -253,7 +253,7 @@ def cut_out_batch(predictor: Predictor, pictures: Sequence[Picture]) -> list[Cut
     ]
 
 
-def _parse_background(background: Background) -> tuple[int, int, int] | Bytes:
+def _parse_background(background: Background) -> tuple[int, int, int] | Uint8Array:
     """A colour or a picture; `OptionError` for anything else."""
     if isinstance(background, str) and HEX_COLOUR.fullmatch(background):
         red, green, blue = bytes.fromhex(background.removeprefix("#"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cvunet.inference import torch_errors
 from cvunet.inference.cuda_graphs import ForwardPass, GraphRecorder
 from cvunet.inference.transfers import PassBuffers, Streams
-from cvunet.pictures.bit_depth import Bytes
+from cvunet.pictures.bit_depth import Uint8Array
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class BatchRunner:
         with self.lock:
             self.sizes = tuple(sorted({*self.sizes, size}))
 
-    def run(self, batch: Sequence[Bytes]) -> BatchOutput:
+    def run(self, batch: Sequence[Uint8Array]) -> BatchOutput:
         """Alphas of pictures SxSx3, in order. Torch's `RuntimeError`; see `torch_errors.translate`.
 
         A batch larger than the largest size runs in several passes, whose copies overlap.
@@ -97,7 +97,11 @@ class BatchRunner:
         return output
 
     def start_pass(
-        self, buffers: PassBuffers, batch: Sequence[Bytes], size: int, forward_pass: ForwardPass
+        self,
+        buffers: PassBuffers,
+        batch: Sequence[Uint8Array],
+        size: int,
+        forward_pass: ForwardPass,
     ) -> None:
         """Launch one pass without waiting for it.
 

@@ -19,7 +19,7 @@ from cvunet.matte import foreground, postprocess
 from cvunet.network import folding
 from cvunet.network.network import STRIDE
 from cvunet.pictures import profiles
-from cvunet.pictures.bit_depth import Bytes, Samples, bits_of, to_bytes
+from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of, to_8_bits
 from cvunet.pictures.reading import Picture
 
 Alpha = NDArray[np.float32]
@@ -92,16 +92,16 @@ class Predictor:
             )
             self.batch_runner = BatchRunner.on_cuda(device, forward_pass, side=input_size)
 
-    def prepare(self, picture: Picture) -> Bytes:
+    def prepare(self, picture: Picture) -> Uint8Array:
         """The network's input SxSx3 in sRGB: the picture resized to a square. Any thread.
 
         A transparent picture is put on grey. Colours are converted after the resizing, when there
         are fewer pixels.
         """
-        small = to_bytes(postprocess.shrink(flatten_on_grey(picture), size=self.input_size))
+        small = to_8_bits(postprocess.shrink(flatten_on_grey(picture), size=self.input_size))
         return profiles.to_srgb(small, picture.profile)
 
-    def predict(self, batch: Sequence[Bytes]) -> list[Alpha]:
+    def predict(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
         """Alphas SxS in [0, 1] of pictures SxSx3, in order.
 
         `DeviceMemoryError`: try a smaller batch. `DeviceError`: the device has died, end the
@@ -140,7 +140,7 @@ class Predictor:
             for _ in range(2):
                 self.predict([noise] * size)
 
-    def _alphas(self, batch: Sequence[Bytes]) -> list[Alpha]:
+    def _alphas(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
         if self.batch_runner is not None:
             outputs = self.batch_runner.run(batch)
             for index in np.flatnonzero(~outputs.is_finite).tolist():
@@ -152,7 +152,7 @@ class Predictor:
             logits[index] = self._predict_float32(batch[index])
         return list(forward.sigmoid(logits))
 
-    def _predict_float32(self, picture: Bytes) -> Alpha:
+    def _predict_float32(self, picture: Uint8Array) -> Alpha:
         """Logits SxS in float32, of a picture whose logits overflowed."""
         logits: Alpha = self._logits(self.model, picture[None], torch.float32)[0]
         if not np.isfinite(logits).all():
@@ -160,7 +160,7 @@ class Predictor:
         return logits
 
     @torch.inference_mode()
-    def _logits(self, model: nn.Module, pixels: Bytes, dtype: torch.dtype) -> Alpha:
+    def _logits(self, model: nn.Module, pixels: Uint8Array, dtype: torch.dtype) -> Alpha:
         sent = torch.from_numpy(pixels).to(self.device)
         logits = forward.predict_logits(model, sent, dtype=dtype, is_mirrored=self.is_mirrored)
         alpha: Alpha = logits.cpu().numpy()
@@ -240,7 +240,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def finish(
-    picture: Picture, alpha: Alpha, *, settings: FinishSettings, prepared: Bytes | None = None
+    picture: Picture, alpha: Alpha, *, settings: FinishSettings, prepared: Uint8Array | None = None
 ) -> Samples:
     """Make the result from a picture and its SxS alpha: RGBA HxWx4, alpha HxW, or RGB HxWx3.
 

@@ -51,7 +51,7 @@ def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -
         missing = _missing(to_float(rgb[tile.inner]), weight, front, behind)
         missing *= weight
         fine = _moved(front, missing)
-        colours = bit_depth.quantised(fine, bit_depth.bits_of(rgb))
+        colours = bit_depth.from_float(fine, bit_depth.bits_of(rgb))
         np.copyto(result[tile.inner], colours, where=soft[tile.inner][..., None])
     return result
 
@@ -142,7 +142,7 @@ def opacity(alpha: Floats, source_alpha: Samples | None = None, *, bits: Bits = 
     """Alpha HxW in [0, 1] as levels, times the source's own alpha if it has one."""
     if source_alpha is not None:
         alpha = alpha * to_float(source_alpha)
-    return bit_depth.quantised(alpha, bits)
+    return bit_depth.from_float(alpha, bits)
 
 
 def cutout(
@@ -211,7 +211,7 @@ def flatten(rgba: Samples, background: tuple[int, int, int] | Samples) -> Sample
 
 def _mix(result: Samples, visible: Samples, backdrop: Samples) -> None:
     """In place, colours HxWx3 over a backdrop, as far as HxW is visible."""
-    opaque = bit_depth.white(visible)
+    opaque = bit_depth.max_level(visible)
     soft = (visible > 0) & (visible < opaque)
     weight = visible[soft].astype(np.float32)[:, None] / opaque
     mixed = result[soft] * weight + backdrop[soft] * (1 - weight)

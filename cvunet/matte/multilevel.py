@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cvunet.errors import EstimatorError
 from cvunet.matte.soft_band import soft_band
-from cvunet.pictures.bit_depth import Samples, bits_of, quantised, to_float
+from cvunet.pictures.bit_depth import Samples, bits_of, from_float, to_float
 
 Floats = NDArray[np.float32]
 
@@ -51,7 +51,7 @@ def estimate(rgb: Samples, alpha: Floats) -> Samples:
     window = _bounds(soft)
     photo = to_float(rgb[window])
     colours = load()(photo, alpha[window])
-    levels = quantised(colours, bits_of(rgb))
+    levels = from_float(colours, bits_of(rgb))
     np.copyto(result[window], levels, where=soft[window][..., None])
     return result
 

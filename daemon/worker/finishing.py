@@ -51,7 +51,7 @@ def read_backdrop(file: Path) -> tuple[NDArray[np.uint8], str]:
         with open_regular(file) as stream:
             source, digest = hashed(stream)
             picture = reading.read(source, max_pixels=BACKGROUND_PIXELS, depth=8)
-            return profiles.to_srgb(bit_depth.to_bytes(picture.rgb), picture.profile), digest
+            return profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile), digest
     except (cvunet_errors.ImageError, PictureError, OSError) as error:
         raise InstallError(
             f"background {file} cannot be read: {error}; mend output.background"
