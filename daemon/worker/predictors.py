@@ -160,4 +160,4 @@ def found_devices(names: Sequence[str]) -> list[str]:
 def check_colours(estimator: foreground.Estimator) -> None:
     """Load what the estimation of colours needs; `InstallError` if the extra is missing."""
     with translated():
-        foreground.prepare(estimator)
+        foreground.load_estimator(estimator)

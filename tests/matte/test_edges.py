@@ -87,7 +87,7 @@ def test_absent_extra_stops_the_start():
 @pytest.mark.usefixtures("without_pymatting")
 def test_fast_colours_need_no_extra():
     """Nothing is loaded for them."""
-    foreground.prepare("fast")
+    foreground.load_estimator("fast")
 
 
 @pytest.mark.parametrize(
