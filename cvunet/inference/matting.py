@@ -81,7 +81,7 @@ class Predictor:
         self.input_size = input_size
         self.is_mirrored = is_mirrored
         self.model = model.eval().to(device)
-        self.folded_model = folding.folded(self.model, self.precision)
+        self.folded_model = folding.fold_for_inference(self.model, self.precision)
         self.batch_runner: BatchRunner | None = None
         if device.type == "cuda":
             forward_pass = partial(
@@ -256,8 +256,8 @@ def finish(
         settings=settings,
     )
     if settings.content == "alpha":
-        return foreground.opacity(matte, picture.alpha, bits=bits_of(picture.rgb))
-    rgba = foreground.cutout(
+        return foreground.alpha_levels(matte, picture.alpha, bits=bits_of(picture.rgb))
+    rgba = foreground.compose_rgba(
         picture.rgb,
         matte,
         colours=settings.colours if settings.decontaminate else None,

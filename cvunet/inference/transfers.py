@@ -54,7 +54,7 @@ class Streams:
             torch.cuda.synchronize(self.device)
 
     def empty_cache(self) -> None:
-        """Return the unused memory that torch's allocator holds to the device."""
+        """Return memory to the device that torch has cached and does not use."""
         if self.is_cuda:
             torch.cuda.empty_cache()
 

@@ -31,7 +31,7 @@ def is_deep_grey(image: Image.Image) -> bool:
 
 
 def read_alpha(image: Image.Image) -> Uint8Array | None:
-    """The file's own alpha HxW, in whatever way its format stores it; None if it has none."""
+    """The file's own alpha HxW, however its format stores it; None if it has none."""
     if not image.has_transparency_data:
         return None
     if image.mode.startswith("I"):  # 16-bit grey with one level that means transparent
