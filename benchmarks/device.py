@@ -183,11 +183,11 @@ def rate(ask: Callable[[], object], pictures: int, least_s: float, runs: int) ->
 
 def alone(predictor: Predictor, size: int, times: int = 50) -> float | None:
     """Seconds of one recorded pass without copies from and to the host."""
-    passes = predictor.batch_runner
-    if passes is None or passes.recorder is None:
+    runner = predictor.batch_runner
+    if runner is None or runner.recorder is None:
         return None
-    streams, forward_pass = passes.streams, passes.captured[size]
-    pixels = passes.buffers[0].pixels.on_device[:size]
+    streams, forward_pass = runner.streams, runner.captured[size]
+    pixels = runner.buffers[0].pixels.on_device[:size]
     with torch.inference_mode(), streams.current_device(), streams.use(streams.compute):
         streams.synchronize()
         began = time.perf_counter()

@@ -6,8 +6,8 @@
     cut_out(predictor, read_picture("cat.jpg")).save("cat.png")
 
 The names in `__all__` are the public interface (docs/python.md). All other names and modules are
-private: they may change in any version. A name is loaded when it is first used, so `import cvunet`
-and `import cvunet.pictures` load neither torch nor OpenCV.
+private: they may change in any version. A name is loaded when it is first used: `import cvunet`
+loads neither torch nor OpenCV, and `import cvunet.pictures.reading` does not load torch.
 """
 
 import importlib

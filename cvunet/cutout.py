@@ -3,7 +3,8 @@
     predictor = open_predictor()
     cut_out(predictor, read_picture("cat.jpg")).save("cat.png")
 
-A result is byte for byte what `cvunetd cut` writes with its default settings. Each function here
+On a CPU a result is byte for byte what `cvunetd cut` writes with its default settings. On a GPU the
+last bits may differ, because the command computes several pictures in one pass. Each function here
 may be called from several threads at once, also with the same predictor.
 """
 

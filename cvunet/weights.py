@@ -101,8 +101,8 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise WeightsError(
-            f"{path}: the weights cannot be read ({error.strerror}): put the file there, or set "
-            "model.weights to where it is"
+            f"{path}: the weights cannot be read ({error.strerror}): put the file there, or name "
+            "another one (model.weights)"
         ) from error
 
 

@@ -80,7 +80,7 @@ def collect(
     try:
         credits = _encode_credits(read_credits(image, exif))
         kept = _keep_everything(image, exif, credits) if policy == "keep" else credits
-    except Exception as error:  # noqa: BLE001 - broken metadata raises anything; the pixels are well
+    except Exception as error:  # noqa: BLE001 - broken metadata raises anything; the pixels are good
         warnings.append(f"its metadata cannot be read and is left out: {error}")
         return NO_METADATA
     for name in ("exif", "xmp"):

@@ -70,7 +70,7 @@ def pictures(count: int, seed: int = 0) -> list[Bytes]:
 
 
 def runner_of(made: Predictor) -> BatchRunner:
-    """Its passes."""
+    """Its runner of batches."""
     assert made.batch_runner is not None
     return made.batch_runner
 

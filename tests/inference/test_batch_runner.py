@@ -1,4 +1,4 @@
-"""Batches in passes of fixed sizes, by recordings, on a CPU."""
+"""Batches in passes of fixed sizes, with fake captures, on a CPU."""
 
 import gc
 import logging
@@ -92,7 +92,7 @@ def test_each_size_is_recorded_once():
 
 
 def test_unknown_size_is_not_recorded():
-    """Who never warmed up gets his answer step by step."""
+    """Without a warm-up passes run step by step."""
     runner, recorder = runner_of()
 
     assert levels(runner, [1, 2, 3]) == [1, 2, 3]
@@ -100,7 +100,7 @@ def test_unknown_size_is_not_recorded():
 
 
 def test_buffers_are_kept():
-    """Two slots at most, as large as the largest pass so far; a single pass needs one."""
+    """Two sets at most, as large as the largest pass so far; a single pass needs one."""
     runner, _ = runner_of(1, 2, 4)
     runner.run([plain(1)] * 2)
     small = [buffers.rows for buffers in runner.buffers]
