@@ -79,7 +79,7 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Which part of a picture becomes the result, and how large; see `cvunet.framing`."""
+    """Which part of a picture becomes the result, and how large; see `cvunet.matte.framing`."""
 
     mode: Literal["none", "subject"] = "none"
     threshold: int = 10
@@ -190,7 +190,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How far a matte can be trusted, by its own measure; see `cvunet.confidence`."""
+    """How far a matte can be trusted, by its own measure; see `cvunet.matte.confidence`."""
 
     score: float
     """0 (look at it) to 1."""

@@ -30,10 +30,10 @@ def inspect(stream: BinaryIO, task: Task) -> FileFacts:
     identity = Identity.of(os.fstat(stream.fileno()))
     assert identity is not None  # a regular file: nothing else is opened
     with translated_errors():
-        outline = reading.outline(stream, max_pixels=task.max_pixels)
-    pixels = outline.width * outline.height
-    finishing_bytes = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
-    per_pixel = max(finishing_bytes, outline.decoding_bytes_per_pixel)
+        info = reading.read_info(stream, max_pixels=task.max_pixels)
+    pixels = info.width * info.height
+    finishing_bytes = PIXEL_BYTES + SAMPLE_BYTES * info.bytes_per_pixel(depth_of(task))
+    per_pixel = max(finishing_bytes, info.decoding_bytes_per_pixel)
     canvas = task.rendering.framing.canvas_pixels
     return FileFacts(identity, pixels, per_pixel * max(pixels, canvas))
 
@@ -53,4 +53,4 @@ def decode(stream: BinaryIO, task: Task) -> tuple[reading.Picture, str]:
 
 def depth_of(task: Task) -> reading.Depth:
     """Return the bit depth to decode: what the result can hold of the original's depth."""
-    return encoding.fitting(task.rendering.depth, task.rendering.format)
+    return encoding.depth_for_format(task.rendering.depth, task.rendering.format)

@@ -25,8 +25,8 @@ Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
 
 BACKGROUND_PIXELS = 100_000_000
-#: Settings of the library's `Finish` that are not taken from the rendering as they are: they come
-#: after framing.
+#: Fields of the library's `FinishSettings` that are not taken from the rendering as they are: they
+#: come after framing.
 NOT_SHARED = frozenset({"background", "content"})
 
 
@@ -52,7 +52,7 @@ def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:
         with files.open_regular(file) as stream:
             source, digest = hashed(stream)
             picture = reading.read(source, max_pixels=BACKGROUND_PIXELS, depth=8)
-            return profiles.to_srgb(bit_depth.to_bytes(picture.rgb), picture.profile), digest
+            return profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile), digest
     except (cvunet_errors.ImageError, PictureError, OSError) as error:
         raise InstallError(
             f"background {file} cannot be read: {error}; mend output.background"
@@ -113,14 +113,16 @@ def check_backgrounds(files: Iterable[Path]) -> None:
     Backgrounds(files)
 
 
-def finish_settings(rendering: Rendering) -> matting.Finish:
+def finish_settings(rendering: Rendering) -> matting.FinishSettings:
     """Return the library's part of a rendering: the cut-out or the mask itself."""
     shared = {
         each.name: getattr(rendering, each.name)
-        for each in fields(matting.Finish)
+        for each in fields(matting.FinishSettings)
         if each.name not in NOT_SHARED
     }
-    return matting.Finish(**shared, content="alpha" if rendering.content == "alpha" else "cutout")
+    return matting.FinishSettings(
+        **shared, content="alpha" if rendering.content == "alpha" else "cutout"
+    )
 
 
 def assess(alpha: Alpha) -> Confidence:

@@ -38,7 +38,9 @@ def translated_errors() -> Iterator[None]:
         raise InstallError(str(error)) from error
 
 
-def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) -> Predictor:
+def open_predictor(
+    file: Path, device: str, **options: Unpack[matting.PredictorOptions]
+) -> Predictor:
     """Load the model on a device; `InstallError` if weights or device are missing."""
     try:
         return matting.open_predictor(file, device=device, **options)
@@ -52,7 +54,7 @@ def open_predictors(
     *,
     cores: int,
     on_step: Callable[[str], object],
-    **options: Unpack[matting.Options],
+    **options: Unpack[matting.PredictorOptions],
 ) -> list[Predictor]:
     """Return a predictor for each model thread.
 
@@ -64,7 +66,7 @@ def open_predictors(
         predictor = open_predictor(file, device, **options)
         count = 1
         if predictor.device.type == "cpu":
-            matting.use_one_core()
+            matting.use_one_thread()
             count = max(1, round(cores * NETWORK_SHARE))
         predictors += [predictor] * count  # the same object: networks have no state
     return predictors
@@ -163,4 +165,4 @@ def found_devices(names: Sequence[str]) -> list[str]:
 def check_colours(estimator: foreground.Estimator) -> None:
     """Load what the estimation of colours needs; `InstallError` if the extra is missing."""
     with translated_errors():
-        foreground.prepare(estimator)
+        foreground.load_estimator(estimator)
