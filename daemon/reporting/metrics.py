@@ -194,7 +194,7 @@ def histograms(snapshot: Snapshot) -> Iterator[Metric]:
 
 def hooks(snapshot: Snapshot) -> Iterator[Metric]:
     """Yield the outcomes of hooks' notices, and how many wait."""
-    told = CounterMetricFamily(
+    notices = CounterMetricFamily(
         "cvunetd_hook_notices", "Events by what became of telling them.", labels=["hook", "outcome"]
     )
     waiting = GaugeMetricFamily(
@@ -202,9 +202,9 @@ def hooks(snapshot: Snapshot) -> Iterator[Metric]:
     )
     for name, state in snapshot.hooks.items():
         for outcome in ("delivered", "retried", "failed", "dropped"):
-            told.add_metric([name, outcome], getattr(state, outcome))
+            notices.add_metric([name, outcome], getattr(state, outcome))
         waiting.add_metric([name], state.waiting)
-    yield told
+    yield notices
     yield waiting
 
 
