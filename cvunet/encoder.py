@@ -1,11 +1,12 @@
 """MobileNetV3-Large encoder with a width multiplier.
 
 Searching for MobileNetV3, Howard et al. 2019 (arXiv:1905.02244), table 1. Its BatchNorm is folded
-into the convolutions, as in the released graph that our starting weights come from, and its padding
-is TensorFlow's SAME.
+into the convolutions, as in the released graph that our starting weights come from, unless
+``has_norms`` asks for it, and its padding is TensorFlow's SAME.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,14 @@ class SameConv(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding for even inputs: the odd pixel goes after."""
 
     def __init__(  # the row's numbers, as nn.Conv2d takes them
-        self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        has_norm: bool = False,
     ) -> None:
         """``pad_value`` stays 0 except in the stem, whose black is -1."""
         before = (kernel - stride) // 2
@@ -70,13 +78,15 @@ class SameConv(nn.Conv2d):
             groups=groups,
         )
         self.pad_value = 0.0
+        self.norm: nn.Module = nn.BatchNorm2d(out_channels) if has_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW to BxC'x(H/stride)x(W/stride)."""
         before, after = self.edges
         if after:
             x = functional.pad(x, (before, after, before, after), value=self.pad_value)
-        return super().forward(x)
+        normed: Tensor = self.norm(super().forward(x))
+        return normed
 
 
 class SqueezeExcite(nn.Module):
@@ -97,19 +107,22 @@ class SqueezeExcite(nn.Module):
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, gate, project; add the input where shapes allow."""
 
-    def __init__(self, in_channels: int, out_channels: int, row: Row) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, row: Row, *, has_norms: bool = False
+    ) -> None:
         super().__init__()
         expanded = make_divisible(in_channels * row.expansion)
+        convolution = partial(SameConv, has_norm=has_norms)
         layers: list[nn.Module] = []
         if row.expansion > 1:
-            layers += [SameConv(in_channels, expanded, kernel=1), row.activation()]
+            layers += [convolution(in_channels, expanded, kernel=1), row.activation()]
         layers += [
-            SameConv(expanded, expanded, kernel=row.kernel, stride=row.stride, groups=expanded),
+            convolution(expanded, expanded, kernel=row.kernel, stride=row.stride, groups=expanded),
             row.activation(),
         ]
         if row.has_squeeze_excite:
             layers.append(SqueezeExcite(expanded))
-        layers.append(SameConv(expanded, out_channels, kernel=1))
+        layers.append(convolution(expanded, out_channels, kernel=1))
         self.layers = nn.Sequential(*layers)
         self.is_residual = row.stride == 1 and in_channels == out_channels
 
@@ -122,21 +135,34 @@ class InvertedResidual(nn.Module):
 class MobileNetV3(nn.Module):
     """Five feature maps of a photo, at strides 2, 4, 8, 16 and 32."""
 
-    def __init__(self, width: float = 0.75, rows: tuple[Row, ...] = LARGE) -> None:
+    def __init__(
+        self,
+        width: float = 0.75,
+        rows: tuple[Row, ...] = LARGE,
+        *,
+        has_norms: bool = False,
+        expansion_channels: int = 0,
+    ) -> None:
+        """``expansion_channels`` of a 1x1 convolution widen the deepest map; 0 is none."""
         super().__init__()
         channels = make_divisible(STEM_CHANNELS * width)
-        self.stem = SameConv(3, channels, kernel=3, stride=2)
+        self.stem = SameConv(3, channels, kernel=3, stride=2, has_norm=has_norms)
         self.stem.pad_value = -1.0
         self.blocks = nn.ModuleList()
         self.feature_ends: list[int] = []
         self.out_channels: list[int] = []
         for index, row in enumerate(rows):
             out_channels = make_divisible(row.out_channels * width)
-            self.blocks.append(InvertedResidual(channels, out_channels, row))
+            self.blocks.append(InvertedResidual(channels, out_channels, row, has_norms=has_norms))
             channels = out_channels
             if index + 1 == len(rows) or rows[index + 1].stride > 1:
                 self.feature_ends.append(index)
                 self.out_channels.append(channels)
+        self.expand: nn.Module = nn.Identity()
+        if expansion_channels:
+            widened = SameConv(channels, expansion_channels, kernel=1, has_norm=has_norms)
+            self.expand = nn.Sequential(widened, nn.Hardswish())
+            self.out_channels[-1] = expansion_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Bx3xHxW in [-1, 1], sides multiples of 32; the five maps, finest first."""
@@ -146,6 +172,7 @@ class MobileNetV3(nn.Module):
             x = block(x)
             if index in self.feature_ends:
                 features.append(x)
+        features[-1] = self.expand(features[-1])
         return features
 
 

@@ -4,7 +4,9 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+
+from cvunet.encoder import SameConv
 
 
 def folded(model: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -17,6 +19,8 @@ def folded(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     for part in list(ready.modules()):
         if isinstance(part, nn.Sequential):
             fold(part)
+        if isinstance(part, SameConv) and isinstance(part.norm, nn.BatchNorm2d):
+            fold_own(part, part.norm)
     ready.to(dtype=dtype)
     ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
     return ready
@@ -29,3 +33,19 @@ def fold(layers: nn.Sequential) -> None:
         if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             layers[index] = fuse_conv_bn_eval(convolution, norm)
             layers[index + 1] = nn.Identity()
+
+
+def fold_own(convolution: SameConv, norm: nn.BatchNorm2d) -> None:
+    """The BatchNorm that an encoder's convolution carries goes into it."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    convolution.weight, convolution.bias = fuse_conv_bn_weights(
+        convolution.weight,
+        convolution.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+    )
+    convolution.norm = nn.Identity()

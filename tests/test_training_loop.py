@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,9 +15,10 @@ from cvunet.decoder import DecoderStage
 from cvunet.errors import TrainingError
 from cvunet.network import CVUNet, NetworkConfig
 from cvunet.training import export, layout, losses, origin, samples
-from cvunet.training.loop import Trainer, learning_rate
+from cvunet.training.loop import Stopped, Trainer
 from cvunet.training.losses import Target
-from cvunet.training.recipe import Phase, Recipe
+from cvunet.training.recipe import Cosine, Phase, Recipe
+from cvunet.training.schedule import learning_rate, rate_at
 from tests import training_kit
 
 pytestmark = pytest.mark.timeout(240)
@@ -79,6 +81,18 @@ def test_the_rate_falls_by_half_a_cosine() -> None:
     assert rates == pytest.approx([1.0, 0.5, 0.0])
 
 
+def test_one_cosine_runs_through_all_phases() -> None:
+    """The second phase goes on where the first stopped; the first steps are a warm-up."""
+    phases = tuple(Phase(size=64, steps=50, batch=1) for _ in range(2))
+    recipe = training_kit.recipe(phases=phases, cosine=Cosine(1.0, 0.0), warmup_steps=10)
+
+    rates = [
+        rate_at(recipe, phases[step // 50], step=step, position=step % 50) for step in (4, 50, 75)
+    ]
+
+    assert rates == pytest.approx([0.5 * 0.99606, 0.5, 0.14645], rel=1e-3)
+
+
 def trainer(base: Path, recipe: Recipe) -> Trainer:
     """A trainer on tiny shards, its network the same in every test."""
     data = base / "data"
@@ -127,6 +141,93 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path: Path) -> Non
     assert resumed.step == 4
     for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+GROWN = NetworkConfig(
+    width=0.35,
+    aspp_channels=32,
+    decoder_channels=(16, 16, 8, 8),
+    trunk_scale=0.5,
+    refine_channels=8,
+    has_encoder_norms=True,
+    expansion_channels=48,
+    attention_blocks=1,
+    is_guided=True,
+)
+
+
+def has_reached(run: Trainer, limit: int) -> bool:
+    """So many steps are done."""
+    return run.step >= limit
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_a_stopped_run_ends_like_one_that_was_not(tmp_path: Path, optimiser: str) -> None:
+    """Stopped in both phases, it ends with the very same weights, average and memory."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    recipe = training_kit.recipe(
+        network=GROWN,
+        phases=(
+            Phase(size=96, sizes=(64, 96), steps=4, batch=2, is_trunk_only=True),
+            Phase(size=128, steps=3, batch=2),
+        ),
+        cosine=Cosine(1e-3, 1e-5),
+        optimiser=optimiser,
+        validate_every=100,
+    )
+    whole = trainer(tmp_path / "whole", recipe)
+    whole.run()
+
+    for limit in (3, 5):
+        part = trainer(tmp_path / "parts", recipe)
+        with pytest.raises(Stopped):
+            part.run(is_stopped=partial(has_reached, part, limit))
+    last = trainer(tmp_path / "parts", recipe)
+    last.run()
+
+    assert (last.step, last.samples) == (7, 14)
+    one, other = (
+        torch.load(tmp_path / name / "run/checkpoint.pt", weights_only=True)
+        for name in ("whole", "parts")
+    )
+    for kind in ("model", "average"):
+        for name, tensor in one[kind].items():
+            assert torch.equal(tensor, other[kind][name]), (kind, name)
+    assert one["optimiser"]["param_groups"] == other["optimiser"]["param_groups"]
+    for number, memory in one["optimiser"]["state"].items():
+        for name, value in memory.items():
+            assert torch.equal(
+                torch.as_tensor(value),
+                torch.as_tensor(other["optimiser"]["state"][number][name]),
+            )
+
+
+def test_a_checkpoint_is_written_every_few_minutes(tmp_path: Path) -> None:
+    """With a line of progress and the averaged weights in half precision, ready to be used."""
+    made = trainer(tmp_path, training_kit.recipe(steps=3, validate_every=100))
+
+    made.run(checkpoint_every_s=0.0)
+
+    with (tmp_path / "run/progress.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert [row["samples"] for row in rows] == ["2", "4", "6"]
+    assert float(rows[0]["gradient_norm"]) > 0
+    assert weights.load(tmp_path / "run/average.pth").training is False
+
+
+def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path: Path) -> None:
+    """No class of ours is in it, so that modules may move; newer keys of a recipe may lack."""
+    recipe = training_kit.recipe()
+    trainer(tmp_path, recipe).run()
+    file = tmp_path / "run/checkpoint.pt"
+    assert b"cvunet" not in file.read_bytes().replace(b"cvunet.pth", b"")
+    state = torch.load(file, weights_only=True)
+    del state["recipe"]["clip"], state["recipe"]["augmentation"]["hide"]
+    torch.save(state, file)
+
+    assert trainer(tmp_path, recipe).step == 2
 
 
 def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:

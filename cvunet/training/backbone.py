@@ -7,13 +7,20 @@ import torch
 from torch import nn
 
 from cvunet import weights
-from cvunet.encoder import InvertedResidual, MobileNetV3, SqueezeExcite, fold_input_range
+from cvunet.encoder import (
+    InvertedResidual,
+    MobileNetV3,
+    SameConv,
+    SqueezeExcite,
+    fold_input_range,
+)
 from cvunet.errors import TrainingError
 from cvunet.network import CVUNet
 from cvunet.training import shards
 
 FILE = Path("backbone") / "mobilenetv3-large-0.75-coco.npz"
 ROOT = "MobilenetV3/"
+EXPANSION = "extern1/Conv2D"
 
 
 def layer_names(index: int, block: InvertedResidual) -> list[tuple[nn.Conv2d, str, str]]:
@@ -56,6 +63,22 @@ def load(encoder: MobileNetV3, path: Path) -> None:
     except (OSError, KeyError, RuntimeError) as error:
         raise TrainingError(f"{path}: does not fit the encoder: {error}") from error
     fold_input_range(encoder.stem)
+    load_expansion(encoder, path)
+
+
+@torch.no_grad()
+def load_expansion(encoder: MobileNetV3, path: Path) -> None:
+    """Fill the convolution that widens the deepest map, if the encoder has it."""
+    if isinstance(encoder.expand, nn.Identity):
+        return
+    convolution = next(part for part in encoder.expand.modules() if isinstance(part, SameConv))
+    assert convolution.bias is not None
+    try:
+        with np.load(path) as arrays:
+            convolution.weight.copy_(torch.from_numpy(arrays[f"{EXPANSION}_weights"]))
+            convolution.bias.copy_(torch.from_numpy(arrays[f"{EXPANSION}_bn_offset"]))
+    except (OSError, KeyError, RuntimeError) as error:
+        raise TrainingError(f"{path}: does not fit the expansion: {error}") from error
 
 
 def take_over(model: CVUNet, path: Path, *, sha256: str) -> None:
@@ -63,9 +86,7 @@ def take_over(model: CVUNet, path: Path, *, sha256: str) -> None:
 
     `TrainingError` if the file is another one or its network does not fit.
     """
-    found = shards.sha256(path)
-    if found != sha256:
-        raise TrainingError(f"{path}: SHA-256 is {found}, the recipe starts from {sha256}")
+    check(path, sha256)
     try:
         outcome = model.load_state_dict(weights.load(path).state_dict(), strict=False)
     except RuntimeError as error:
@@ -74,3 +95,23 @@ def take_over(model: CVUNet, path: Path, *, sha256: str) -> None:
     if missing or outcome.unexpected_keys:
         names = ", ".join([*missing, *outcome.unexpected_keys])
         raise TrainingError(f"{path}: does not fit the recipe's network: {names}")
+
+
+def take_what_fits(model: CVUNet, path: Path, *, sha256: str) -> list[str]:
+    """Take released weights by name and shape into a network that has grown; names of the rest.
+
+    `TrainingError` if the file is another one.
+    """
+    check(path, sha256)
+    ours = model.state_dict()
+    theirs = weights.load(path).state_dict()
+    fitting = {n: t for n, t in theirs.items() if n in ours and ours[n].shape == t.shape}
+    model.load_state_dict(fitting, strict=False)
+    return sorted(set(ours) - set(fitting))
+
+
+def check(path: Path, sha256: str) -> None:
+    """`TrainingError` if a file is not the one that a recipe names."""
+    found = shards.sha256(path)
+    if found != sha256:
+        raise TrainingError(f"{path}: SHA-256 is {found}, the recipe starts from {sha256}")
