@@ -38,8 +38,8 @@ class AttentionBlock(nn.Module):
         places = x.flatten(2).transpose(1, 2)  # BxNxC
         places = places + self.attend(self.mix(self.ask(self.attend_norm(places))))
         hidden = functional.gelu(self.widen(self.think_norm(places)))
-        places = places + self.think(hidden)
-        return places.transpose(1, 2).reshape(batch, channels, height, width)
+        thought: Tensor = places + self.think(hidden)
+        return thought.transpose(1, 2).reshape(batch, channels, height, width)
 
     def mix(self, asked: Tensor) -> Tensor:
         """Queries, keys and values BxNx3C to the values' mean by likeness BxNxC."""

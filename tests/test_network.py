@@ -5,13 +5,26 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from cvunet.attention import AttentionBlock
 from cvunet.encoder import MobileNetV3, make_divisible
 from cvunet.network import CVUNet, NetworkConfig
 
 REFINED = NetworkConfig(trunk_scale=0.625, refine_channels=16)
+GROWN = NetworkConfig(
+    aspp_channels=160,
+    decoder_channels=(160, 96, 48, 32),
+    trunk_scale=0.875,
+    refine_channels=16,
+    has_encoder_norms=True,
+    expansion_channels=480,
+    attention_blocks=2,
+    is_guided=True,
+)
 
 
-@pytest.fixture(scope="module", params=[NetworkConfig(), REFINED], ids=["plain", "refined"])
+@pytest.fixture(
+    scope="module", params=[NetworkConfig(), REFINED, GROWN], ids=["plain", "refined", "grown"]
+)
 def model(request: pytest.FixtureRequest) -> CVUNet:
     torch.manual_seed(0)
     return CVUNet(request.param).eval()
@@ -32,8 +45,9 @@ def multiply_adds(config: NetworkConfig) -> float:
 
 
 def test_a_picture_is_cheap():
-    """At most four thousand million multiply-adds."""
+    """At most four thousand million multiply-adds, also with all that a network may have."""
     assert 1e9 < multiply_adds(NetworkConfig()) <= 4e9
+    assert 2.7e9 < multiply_adds(GROWN) <= 4e9
 
 
 def test_a_smaller_trunk_is_cheaper_by_half():
@@ -80,6 +94,56 @@ def test_decoded_maps_have_halving_strides(model: CVUNet):
 
     side = image.shape[-1]
     assert [side // x.shape[-1] for x in maps] == [16, 8, 4, 2]
+
+
+def test_what_is_new_is_silent_before_it_is_trained():
+    """Attention and guides change nothing at first, so that training starts from what was known."""
+    torch.manual_seed(0)
+    plain = CVUNet(NetworkConfig(aspp_channels=32, decoder_channels=(16, 16, 8, 8))).eval()
+    more = CVUNet(
+        NetworkConfig(
+            aspp_channels=32,
+            decoder_channels=(16, 16, 8, 8),
+            attention_blocks=2,
+            is_guided=True,
+        )
+    ).eval()
+    unknown = more.load_state_dict(plain.state_dict(), strict=False)
+    image = torch.rand(1, 3, 64, 96) * 2 - 1
+
+    with torch.inference_mode():
+        expected, actual = plain(image), more(image)
+
+    assert torch.equal(expected, actual)
+    assert all(name.startswith("attention.") or ".guide." in name for name in unknown.missing_keys)
+
+
+def test_attention_lets_every_place_see_every_other():
+    """Once trained: a change in one corner is felt in the opposite one."""
+    torch.manual_seed(0)
+    block = AttentionBlock(32).eval()
+    torch.nn.init.normal_(block.attend.weight)
+    x = torch.randn(1, 32, 6, 9)
+    moved = x.clone()
+    moved[:, :16, 0, 0] += 3
+
+    with torch.inference_mode():
+        difference = (block(x) - block(moved)).abs()
+
+    assert float(difference[..., 5, 8].max()) > 1e-4
+
+
+def test_attention_shares_its_channels_out_to_heads():
+    """A width that leaves a rest is refused."""
+    with pytest.raises(ValueError, match="multiple of 32"):
+        AttentionBlock(48)
+
+
+def test_a_guide_reaches_every_stage_but_the_first():
+    """The first has the deepest map as its input."""
+    model = CVUNet(GROWN)
+
+    assert [stage.guide is None for stage in model.decoder.stages] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(("side", "expected"), [(512, 320), (416, 256), (64, 32), (32, 32)])

@@ -100,12 +100,17 @@ def take_over(model: CVUNet, path: Path, *, sha256: str) -> None:
 def take_what_fits(model: CVUNet, path: Path, *, sha256: str) -> list[str]:
     """Take released weights by name and shape into a network that has grown; names of the rest.
 
+    A refinement is not taken: its trunk will be another one by the time it learns.
     `TrainingError` if the file is another one.
     """
     check(path, sha256)
     ours = model.state_dict()
     theirs = weights.load(path).state_dict()
-    fitting = {n: t for n, t in theirs.items() if n in ours and ours[n].shape == t.shape}
+    fitting = {
+        name: tensor
+        for name, tensor in theirs.items()
+        if name in ours and ours[name].shape == tensor.shape and not name.startswith("refine.")
+    }
     model.load_state_dict(fitting, strict=False)
     return sorted(set(ours) - set(fitting))
 

@@ -91,7 +91,10 @@ class Trainer:
         self.optimiser = optimisers.build(
             self.model,
             kind=recipe.optimiser,
-            encoder_ratio=recipe.backbone_rate_ratio,
+            ratios={
+                "encoder": recipe.backbone_rate_ratio,
+                "refine": recipe.refine_rate_ratio,
+            },
             weight_decay=recipe.weight_decay,
         )
         self.is_stopped: Callable[[], bool] = never

@@ -22,7 +22,7 @@ FONTS = (
     cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
 )
 LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits
-CLEAR_SHARE = 24  # a second object keeps this share of the side away from a photo's subject
+CLEAR_SHARE = 40  # a second object keeps this share of the side away from a photo's subject
 MOST_COVERED = 0.25  # of a layer, by a photo's subject
 
 
@@ -115,11 +115,12 @@ def beside(rgb: Pixels, alpha: Pixels, layer: FloatPixels) -> Pixels:
     would hide for the most part is left out.
     """
     size = len(alpha)
-    side = max(3, size // CLEAR_SHARE)
-    near = cv2.dilate((alpha > 8).astype(np.float32), np.ones((side, side), np.uint8))
+    rim_px = max(2, size // CLEAR_SHARE)
+    reach = np.ones((2 * rim_px + 1, 2 * rim_px + 1), np.uint8)
+    near = cv2.dilate((alpha > 8).astype(np.float32), reach)
     if (layer[..., 3] * near).sum() > MOST_COVERED * max(float(layer[..., 3].sum()), 1.0):
         return rgb
-    free = 1 - cv2.GaussianBlur(near, (0, 0), side / 4)
+    free = 1 - cv2.GaussianBlur(near, (0, 0), rim_px / 5)
     seen = layer * free[..., None].astype(np.float32)
     laid = behind(rgb.astype(np.float32) / np.float32(255), seen)
     made: Pixels = np.clip(laid * 255 + 0.5, 0, 255).astype(np.uint8)

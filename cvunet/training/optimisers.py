@@ -28,27 +28,28 @@ KINDS = ("adamw", "muon")
 
 
 def build(
-    model: CVUNet, *, kind: str, encoder_ratio: float, weight_decay: float
+    model: CVUNet, *, kind: str, ratios: dict[str, float], weight_decay: float
 ) -> torch.optim.Optimizer:
     """An optimiser whose groups carry the ``ratio`` of their rate to the recipe's.
 
+    ``ratios`` are by the network's part ("encoder"); 1 for parts not named.
     `TrainingError` if there is no such ``kind``.
     """
     if kind not in KINDS:
         raise TrainingError(f"optimiser: {kind} is unknown; known are {', '.join(KINDS)}")
-    groups: dict[tuple[bool, bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         is_matrix = kind == "muon" and takes_muon(name, parameter)
-        key = name.startswith("encoder."), is_matrix, parameter.ndim > 1
+        key = ratios.get(name.split(".")[0], 1.0), is_matrix, parameter.ndim > 1
         groups.setdefault(key, []).append(parameter)
     described = [
         {
             "params": parameters,
-            "ratio": encoder_ratio if is_encoder else 1.0,
+            "ratio": ratio,
             "is_matrix": is_matrix,
             "weight_decay": weight_decay if is_decayed else 0.0,
         }
-        for (is_encoder, is_matrix, is_decayed), parameters in sorted(groups.items())
+        for (ratio, is_matrix, is_decayed), parameters in sorted(groups.items())
     ]
     if kind == "adamw":
         return torch.optim.AdamW(described, lr=0.0, betas=BETAS, eps=EPSILON)

@@ -113,6 +113,8 @@ class Recipe:
     """Or "muon"."""
     cosine: Cosine | None = None
     """`None`: each phase has a half cosine of its own."""
+    refine_rate_ratio: float = 1.0
+    """The refinement's learning rate over the rest's: under one cosine it begins to learn late."""
     clip: float = 1.0
     """Largest norm of a step's gradients."""
 
