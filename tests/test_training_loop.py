@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,11 +13,10 @@ from cvunet import matting, weights
 from cvunet.decoder import DecoderStage
 from cvunet.errors import TrainingError
 from cvunet.network import CVUNet, NetworkConfig
-from cvunet.training import export, layout, losses, origin, samples
-from cvunet.training.loop import Stopped, Trainer
+from cvunet.training import export, layout, losses, origin
 from cvunet.training.losses import Target
-from cvunet.training.recipe import Cosine, Phase, Recipe
-from cvunet.training.schedule import learning_rate, rate_at
+from cvunet.training.recipe import Phase
+from cvunet.training.schedule import learning_rate
 from tests import training_kit
 
 pytestmark = pytest.mark.timeout(240)
@@ -81,40 +79,9 @@ def test_the_rate_falls_by_half_a_cosine() -> None:
     assert rates == pytest.approx([1.0, 0.5, 0.0])
 
 
-def test_one_cosine_runs_through_all_phases() -> None:
-    """The second phase goes on where the first stopped; the first steps are a warm-up."""
-    phases = tuple(Phase(size=64, steps=50, batch=1) for _ in range(2))
-    recipe = training_kit.recipe(phases=phases, cosine=Cosine(1.0, 0.0), warmup_steps=10)
-
-    rates = [
-        rate_at(recipe, phases[step // 50], step=step, position=step % 50) for step in (4, 50, 75)
-    ]
-
-    assert rates == pytest.approx([0.5 * 0.99606, 0.5, 0.14645], rel=1e-3)
-
-
-def trainer(base: Path, recipe: Recipe) -> Trainer:
-    """A trainer on tiny shards, its network the same in every test."""
-    data = base / "data"
-    if not data.exists():
-        data.mkdir()
-        training_kit.write_shards(data)
-    torch.manual_seed(0)
-    return Trainer(
-        recipe,
-        CVUNet(recipe.network),
-        sources=samples.open_sources(data, "train"),
-        validation_sources=samples.open_sources(data, "val"),
-        folder=base / "run",
-        origin=origin.find(data),
-        device=torch.device("cpu"),
-        loaders=0,
-    )
-
-
 def test_a_run_leaves_checkpoint_log_and_sheet(tmp_path: Path) -> None:
     """What somebody looks at while it trains."""
-    trainer(tmp_path, training_kit.recipe(steps=2)).run()
+    training_kit.trainer(tmp_path, training_kit.recipe(steps=2)).run()
 
     with (tmp_path / "run/log.csv").open() as stream:
         [row] = csv.DictReader(stream)
@@ -131,103 +98,16 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path: Path) -> Non
     (tmp_path / "halves").mkdir()
     phase = Phase(size=64, steps=2, batch=2, rate_start=1e-3, rate_end=1e-3)
     long = Phase(size=64, steps=4, batch=2, rate_start=1e-3, rate_end=1e-3)
-    whole = trainer(tmp_path / "whole", training_kit.recipe(phases=(long,)))
+    whole = training_kit.trainer(tmp_path / "whole", training_kit.recipe(phases=(long,)))
     whole.run()
-    trainer(tmp_path / "halves", training_kit.recipe(phases=(phase,))).run()
+    training_kit.trainer(tmp_path / "halves", training_kit.recipe(phases=(phase,))).run()
 
-    resumed = trainer(tmp_path / "halves", training_kit.recipe(phases=(long,)))
+    resumed = training_kit.trainer(tmp_path / "halves", training_kit.recipe(phases=(long,)))
     resumed.run()
 
     assert resumed.step == 4
     for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
-
-
-GROWN = NetworkConfig(
-    width=0.35,
-    aspp_channels=32,
-    decoder_channels=(16, 16, 8, 8),
-    trunk_scale=0.5,
-    refine_channels=8,
-    has_encoder_norms=True,
-    expansion_channels=48,
-    attention_blocks=1,
-    is_guided=True,
-)
-
-
-def has_reached(run: Trainer, limit: int) -> bool:
-    """So many steps are done."""
-    return run.step >= limit
-
-
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
-def test_a_stopped_run_ends_like_one_that_was_not(tmp_path: Path, optimiser: str) -> None:
-    """Stopped in both phases, it ends with the very same weights, average and memory."""
-    (tmp_path / "whole").mkdir()
-    (tmp_path / "parts").mkdir()
-    recipe = training_kit.recipe(
-        network=GROWN,
-        phases=(
-            Phase(size=96, sizes=(64, 96), steps=4, batch=2, is_trunk_only=True),
-            Phase(size=128, steps=3, batch=2),
-        ),
-        cosine=Cosine(1e-3, 1e-5),
-        optimiser=optimiser,
-        validate_every=100,
-    )
-    whole = trainer(tmp_path / "whole", recipe)
-    whole.run()
-
-    for limit in (3, 5):
-        part = trainer(tmp_path / "parts", recipe)
-        with pytest.raises(Stopped):
-            part.run(is_stopped=partial(has_reached, part, limit))
-    last = trainer(tmp_path / "parts", recipe)
-    last.run()
-
-    assert (last.step, last.samples) == (7, 14)
-    one, other = (
-        torch.load(tmp_path / name / "run/checkpoint.pt", weights_only=True)
-        for name in ("whole", "parts")
-    )
-    for kind in ("model", "average"):
-        for name, tensor in one[kind].items():
-            assert torch.equal(tensor, other[kind][name]), (kind, name)
-    assert one["optimiser"]["param_groups"] == other["optimiser"]["param_groups"]
-    for number, memory in one["optimiser"]["state"].items():
-        for name, value in memory.items():
-            assert torch.equal(
-                torch.as_tensor(value),
-                torch.as_tensor(other["optimiser"]["state"][number][name]),
-            )
-
-
-def test_a_checkpoint_is_written_every_few_minutes(tmp_path: Path) -> None:
-    """With a line of progress and the averaged weights in half precision, ready to be used."""
-    made = trainer(tmp_path, training_kit.recipe(steps=3, validate_every=100))
-
-    made.run(checkpoint_every_s=0.0)
-
-    with (tmp_path / "run/progress.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    assert [row["step"] for row in rows] == ["1", "2", "3"]
-    assert [row["samples"] for row in rows] == ["2", "4", "6"]
-    assert float(rows[0]["gradient_norm"]) > 0
-    assert weights.load(tmp_path / "run/average.pth").training is False
-
-
-def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path: Path) -> None:
-    """No class of ours is in it, so that modules may move; newer keys of a recipe may lack."""
-    recipe = training_kit.recipe()
-    trainer(tmp_path, recipe).run()
-    file = tmp_path / "run/checkpoint.pt"
-    assert b"cvunet" not in file.read_bytes().replace(b"cvunet.pth", b"")
-    state = torch.load(file, weights_only=True)
-    del state["recipe"]["clip"], state["recipe"]["augmentation"]["hide"]
-    torch.save(state, file)
-
-    assert trainer(tmp_path, recipe).step == 2
 
 
 def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
@@ -238,7 +118,7 @@ def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
     alone = Phase(64, 2, batch=2, rate_start=1e-3, rate_end=1e-3, is_trunk_only=True)
     joined = Phase(128, 2, batch=2, rate_start=1e-3, rate_end=1e-3)
 
-    first = trainer(tmp_path, training_kit.recipe(network=network, phases=(alone,)))
+    first = training_kit.trainer(tmp_path, training_kit.recipe(network=network, phases=(alone,)))
     before = deepcopy(first.model)
     first.run()
 
@@ -246,7 +126,9 @@ def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
     assert before.refine is not None
     assert torch.equal(first.model.refine.head.weight, before.refine.head.weight)
     assert not torch.equal(first.model.head.weight, before.head.weight)
-    both = trainer(tmp_path, training_kit.recipe(network=network, phases=(alone, joined)))
+    both = training_kit.trainer(
+        tmp_path, training_kit.recipe(network=network, phases=(alone, joined))
+    )
     both.run()
     assert both.model.refine is not None
     assert not torch.equal(both.model.refine.head.weight, before.refine.head.weight)
@@ -254,7 +136,7 @@ def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
 
 def test_a_run_knows_what_it_was_made_from(tmp_path: Path) -> None:
     """The checkpoint holds recipe, code, data and figures."""
-    made = trainer(tmp_path, training_kit.recipe())
+    made = training_kit.trainer(tmp_path, training_kit.recipe())
     made.run()
 
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
@@ -276,15 +158,15 @@ def test_code_in_no_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     """The differing keys are named."""
-    trainer(tmp_path, training_kit.recipe()).run()
+    training_kit.trainer(tmp_path, training_kit.recipe()).run()
 
     with pytest.raises(TrainingError, match="seed"):
-        trainer(tmp_path, training_kit.recipe(seed=8))
+        training_kit.trainer(tmp_path, training_kit.recipe(seed=8))
 
 
 def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
     """With the step and the last good checkpoint."""
-    broken = trainer(tmp_path, training_kit.recipe())
+    broken = training_kit.trainer(tmp_path, training_kit.recipe())
     with torch.no_grad():
         next(broken.model.parameters()).fill_(float("nan"))
 
@@ -294,7 +176,7 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
 
 def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
     """Checkpoint to weights file to predictor, with provenance and an entry in the manifest."""
-    trainer(tmp_path, training_kit.recipe()).run()
+    training_kit.trainer(tmp_path, training_kit.recipe()).run()
     file = tmp_path / "own.pth"
 
     digest = export.export(tmp_path / "run", file)
@@ -312,7 +194,7 @@ def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
 def test_an_export_may_lie_between_start_and_end(tmp_path: Path) -> None:
     """The mean of each number, run at another scale; what it was taken with is on record."""
     network = dataclasses.replace(training_kit.recipe().network, refine_channels=4)
-    made = trainer(tmp_path, training_kit.recipe(network=network))
+    made = training_kit.trainer(tmp_path, training_kit.recipe(network=network))
     made.run()
     start, end, middle = (tmp_path / f"{name}.pth" for name in ("start", "end", "middle"))
     config = made.recipe.network
@@ -333,7 +215,7 @@ def test_an_export_may_lie_between_start_and_end(tmp_path: Path) -> None:
 
 def test_the_run_may_have_any_share_in_the_mean(tmp_path: Path) -> None:
     """A quarter of the way from the start, and that is on record."""
-    made = trainer(tmp_path, training_kit.recipe())
+    made = training_kit.trainer(tmp_path, training_kit.recipe())
     made.run()
     start, end, near = (tmp_path / f"{name}.pth" for name in ("start", "end", "near"))
     with torch.no_grad():
@@ -353,7 +235,7 @@ def test_the_run_may_have_any_share_in_the_mean(tmp_path: Path) -> None:
 
 def test_the_mean_is_of_one_kind_of_network(tmp_path: Path) -> None:
     """Another width is refused, with a line that says so."""
-    made = trainer(tmp_path, training_kit.recipe())
+    made = training_kit.trainer(tmp_path, training_kit.recipe())
     made.run()
     other = dataclasses.replace(made.recipe.network, aspp_channels=24)
     file = tmp_path / "other.pth"

@@ -7,9 +7,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from cvunet.network import NetworkConfig
+from cvunet.network import CVUNet, NetworkConfig
+from cvunet.training import origin, samples
+from cvunet.training.loop import Trainer
 from cvunet.training.recipe import Augmentation, Mixture, Phase, Recipe
 
 SIDE_PX = 48
@@ -83,3 +86,22 @@ def recipe(*, steps: int = 2, **changes: Any) -> Recipe:
         "validate_every": 2,
     }
     return Recipe(**(settings | changes))
+
+
+def trainer(base: Path, recipe: Recipe) -> Trainer:
+    """A trainer on tiny shards, its network the same in every test."""
+    data = base / "data"
+    if not data.exists():
+        data.mkdir()
+        write_shards(data)
+    torch.manual_seed(0)
+    return Trainer(
+        recipe,
+        CVUNet(recipe.network),
+        sources=samples.open_sources(data, "train"),
+        validation_sources=samples.open_sources(data, "val"),
+        folder=base / "run",
+        origin=origin.find(data),
+        device=torch.device("cpu"),
+        loaders=0,
+    )
