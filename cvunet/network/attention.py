@@ -35,7 +35,7 @@ class AttentionBlock(nn.Module):
         """BxCxHxW to the same shape."""
         x = x + self.position(x)
         batch, channels, height, width = x.shape
-        places = x.flatten(2).transpose(1, 2)  # BxNxC
+        places: Tensor = x.flatten(2).transpose(1, 2)  # BxNxC
         places = places + self.attend(self.mix(self.ask(self.attend_norm(places))))
         hidden = functional.gelu(self.widen(self.think_norm(places)))
         places = places + self.think(hidden)
