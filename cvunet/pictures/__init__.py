@@ -4,4 +4,4 @@ Does not belong here: anything about alpha mattes or the network. Only this pack
 """
 
 #: What other packages may import; all else is private to this one.
-__all__ = ["bit_depth", "encoding", "profiles", "reading"]
+__all__ = ["bit_depth", "encoding", "metadata", "profiles", "reading"]

@@ -68,6 +68,8 @@ class Outline:
     """3, or 4 with alpha."""
     bits: int
     """Of a sample; more than 16 for floats and integers."""
+    extra_bytes: int = 0
+    """What its decoder takes beside the pixels, such as a tile larger than the picture."""
 
     def bytes_per_pixel(self, depth: Depth) -> int:
         """What `Picture` holds of each pixel, at most, if it is read in a depth."""
@@ -81,10 +83,15 @@ class Outline:
         """
         return self.channels * 4 if self.bits <= 8 else self.channels * 8 + 8
 
+    def decoding_bytes(self, depth: Depth) -> int:
+        """What `read` takes at its height, and a copy of what it gives."""
+        each = self.decoding_bytes_per_pixel + self.bytes_per_pixel(depth)
+        return self.width * self.height * each + self.extra_bytes
+
 
 def outline(source: BinaryIO, *, max_pixels: int) -> Outline:
     """What a picture will cost, without decoding it; errors as in `read`."""
-    with blamed_on_picture(source, _readable()), _open(source, max_pixels=max_pixels) as image:
+    with blamed_on_picture(source, readable()), _open(source, max_pixels=max_pixels) as image:
         bits = samples.bits_of(image, headers.read(source, image.format))
         return Outline(*image.size, 4 if image.has_transparency_data else 3, bits)
 
@@ -99,7 +106,7 @@ def read(
     truncated or damaged, or has more than ``max_pixels`` (found before decoding). Troubles of the
     disk stay `OSError`, want of memory `MemoryError`.
     """
-    with blamed_on_picture(stream, _readable()), _open(stream, max_pixels=max_pixels) as image:
+    with blamed_on_picture(stream, readable()), _open(stream, max_pixels=max_pixels) as image:
         warnings: list[str] = []
         # MPO is a phone's JPEG with a preview or a gain map behind: nothing that anyone would miss.
         if getattr(image, "is_animated", False) and image.format != "MPO":
@@ -120,14 +127,14 @@ def read(
         )
 
 
-def _readable() -> tuple[str, ...]:
+def readable() -> tuple[str, ...]:
     """Formats to try; HEIC too where the optional pillow-heif is installed."""
     return (*READABLE, "HEIF") if heif.register() else READABLE
 
 
 def _open(stream: BinaryIO, *, max_pixels: int) -> ImageFile.ImageFile:
     bombs.check(stream)
-    image = Image.open(stream, formats=_readable())
+    image = Image.open(stream, formats=readable())
     _check_size(*image.size, max_pixels=max_pixels)
     return image
 

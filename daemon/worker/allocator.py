@@ -33,7 +33,7 @@ STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def keep_blocks() -> bool:
+def keep_blocks(*, heaps: int = HEAPS, spare_bytes: int = SPARE_BYTES) -> bool:
     """Keep what pictures leave free for the next ones; False where the C library is not glibc.
 
     As it comes, glibc gives every block of a picture back to the system and takes it again, page by
@@ -45,10 +45,17 @@ def keep_blocks() -> bool:
         return False
     settings = (
         (M_MMAP_THRESHOLD, KEPT_BYTES),
-        (M_TRIM_THRESHOLD, SPARE_BYTES),
-        (M_ARENA_MAX, HEAPS),
+        (M_TRIM_THRESHOLD, spare_bytes),
+        (M_ARENA_MAX, heaps),
     )
     return all(library.mallopt(setting, value) == 1 for setting, value in settings)
+
+
+def give_back() -> None:
+    """All pages that lie free, to the system."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
 
 
 class Blocks(ctypes.Structure):

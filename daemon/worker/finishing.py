@@ -19,7 +19,8 @@ from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk.checksums import hashed
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
-from daemon.jobs import Confidence, Rendering, Task
+from daemon.jobs import Confidence, Done, Identity, Rendering, Task
+from daemon.worker.items import Item
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
@@ -105,6 +106,30 @@ class Finishing:
         if isinstance(background, Path):
             return profiles.from_srgb(self.backdrops.fit(background, pixels), profile)
         return profiles.colour_from_srgb(background, profile)
+
+    def report(
+        self,
+        item: Item,
+        identity: Identity,
+        picture: reading.Picture,
+        verdict: Confidence,
+        *,
+        shape: tuple[int, ...],
+    ) -> Done:
+        """All that the manifest tells of a result."""
+        height, width = picture.rgb.shape[:2]
+        return Done(
+            identity,
+            width,
+            height,
+            dict(item.seconds),
+            (*picture.warnings, *(verdict.reasons if verdict.is_blank else ())),
+            result_size=(shape[1], shape[0]),
+            sha256=item.sha256,
+            weights=self.weights,
+            settings=self.settings(item.task.rendering),
+            confidence=verdict,
+        )
 
 
 def check_backgrounds(files: Iterable[Path]) -> None:

@@ -25,6 +25,8 @@ class Limits:
     finishers: int
     memory_bytes: int
     """Of all pictures that are decoded and not finished yet."""
+    max_file_bytes: int = 2_000_000_000
+    """Of one file."""
 
 
 #: Told how many bytes may lie free, used before and kept for the next pictures.

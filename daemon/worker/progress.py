@@ -45,9 +45,11 @@ class Piece:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """For others, who are on clocks of their own; then its time begins anew."""
+        was_on_the_clock = self.began is not None
         self.began = None
         yield
-        self.began = time.monotonic()
+        if was_on_the_clock:
+            self.began = time.monotonic()
 
     def is_overdue(self, monotonic: float, *, patience_s: float) -> bool:
         """It takes longer than ``patience_s`` and what its size adds to that."""

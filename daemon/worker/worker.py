@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import BinaryIO
 
 import cv2
 
 from cvunet.inference.matting import Predictor
-from cvunet.pictures import reading
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, DeviceError, blame, describe, printable
-from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
+from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
 from daemon.worker import decoding, finishing
 from daemon.worker.batcher import Allowance, Batcher
+from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
     BoundFree,
@@ -46,7 +48,9 @@ class Worker:
         finishing: Finishing | None = None,
         *,
         bound_free: BoundFree = unbounded,
+        decoder: Decoder | None = None,
     ) -> None:
+        """``decoder``: without one, files are decoded in this process, as tests do it."""
         cv2.setNumThreads(1)  # the pools are the parallelism; OpenCV's own would fight them
         # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
         is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
@@ -55,6 +59,7 @@ class Worker:
         self.limits = limits
         self.finishing = finishing or Finishing()
         self.budget = Budget(limits.memory_bytes, bound_free)
+        self.decoder = decoder or DecoderHere()
         self.is_draining = threading.Event()
         self.upstream = Counter()
         self.progress = Progress()
@@ -127,10 +132,12 @@ class Worker:
     def drain(self) -> None:
         """What has not been decoded yet is given back."""
         self.is_draining.set()
+        self.decoder.drain()
 
     def close(self) -> None:
         """Finish what is inside, then end all threads."""
         self.decoders.shutdown(wait=True)
+        self.decoder.close()
         for _ in self.models:
             self.batcher.end()
         for thread in self.models:
@@ -148,6 +155,8 @@ class Worker:
             with self.progress.stage(item, "decode") as piece:
                 self.read(item, piece)
             self.batcher.put(item)
+        except Abandoned:
+            self.end(item, Cancelled())
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         finally:
@@ -156,14 +165,23 @@ class Worker:
     def read(self, item: Item, piece: Piece) -> None:
         """Open once, look at what was opened, decode from that when there is room for it."""
         with open_regular(item.task.source) as stream:
-            outlook = decoding.look(stream, item.task)
-            item.identity, item.pixels = outlook.identity, outlook.pixels
-            piece.grow(max(outlook.identity.size, outlook.pixels))
+            limit = self.limits.max_file_bytes
+            item.identity = decoding.identify(stream, max_file_bytes=limit)
+            with piece.waiting() if self.decoder.ends_by_itself else nullcontext():
+                self.take_pixels(stream, item, item.identity, piece)
+        assert item.picture is not None
+        with translated():
+            item.small = self.model_threads[0].predictor.prepare(item.picture)
+
+    def take_pixels(self, stream: BinaryIO, item: Item, identity: Identity, piece: Piece) -> None:
+        """Fill in the picture."""
+        with self.decoder.opened(stream, item.task) as opened:
+            outlook = decoding.look(opened, identity, item.task)
+            item.pixels = outlook.pixels
+            piece.grow(max(identity.size, outlook.pixels))
             with piece.waiting():
                 item.cost = self.budget.take(outlook.cost)
-            item.picture, item.sha256 = decoding.decode(stream, item.task)
-            with translated():
-                item.small = self.model_threads[0].predictor.prepare(item.picture)
+            item.picture, item.sha256 = opened.picture()
 
     # --- stage 2: the network ------------------------------------------------------------
 
@@ -242,30 +260,7 @@ class Worker:
             )
         with self.progress.stage(item, "encode"), translated():
             finishing.write(item.task, picture, result, mask)
-        return self.report(item, identity, picture, verdict, result.shape)
-
-    def report(
-        self,
-        item: Item,
-        identity: Identity,
-        picture: reading.Picture,
-        verdict: Confidence,
-        shape: tuple[int, ...],
-    ) -> Done:
-        """All that the manifest tells of a result."""
-        height, width = picture.rgb.shape[:2]
-        return Done(
-            identity,
-            width,
-            height,
-            dict(item.seconds),
-            (*picture.warnings, *(verdict.reasons if verdict.is_blank else ())),
-            result_size=(shape[1], shape[0]),
-            sha256=item.sha256,
-            weights=self.finishing.weights,
-            settings=self.finishing.settings(item.task.rendering),
-            confidence=verdict,
-        )
+        return self.finishing.report(item, identity, picture, verdict, shape=result.shape)
 
     # --- the end of a task ---------------------------------------------------------------
 

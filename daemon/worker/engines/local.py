@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.worker import allocator
+from daemon.worker.children.pool import ChildPool
 from daemon.worker.finishing import Backdrops, Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.predictors import check_colours, open_predictors
@@ -37,6 +38,8 @@ class EngineSettings:
     colours: Literal["fast", "refine"]
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
+    max_file_bytes: int = 2_000_000_000
+    max_decode_s: float = 120.0
 
 
 def cores() -> int:
@@ -56,10 +59,28 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     """Load the model once for each device and warm it; ready when this returns.
 
     ``on_step`` is told of each step before it begins. `InstallError` if the weights, a
-    named device, a background or the estimator is missing.
+    named device, a background or the estimator is missing, or decode children do not start.
     """
     allocator.keep_blocks()
     check_colours(settings.colours)
+    # Before the model, so that they get ready meanwhile, and no process begins beside CUDA.
+    decoders, _ = pools(cores(), has_cards=True)
+    children = ChildPool(decoders, max_decode_s=settings.max_decode_s)
+    try:
+        worker = open_worker(settings, children, on_step)
+        worker.warm(on_step)
+        children.check()
+    except BaseException:
+        children.close()
+        raise
+    logger.info("the model is warm on %s", worker.device)
+    return worker
+
+
+def open_worker(
+    settings: EngineSettings, children: ChildPool, on_step: Callable[[str], object]
+) -> Worker:
+    """The model on its devices, and the pools around it; not warm yet."""
     predictors = open_predictors(
         settings.weights,
         settings.devices,
@@ -69,7 +90,26 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         input_size=settings.input_size,
         is_mirrored=settings.is_mirrored,
     )
-    finishing = Finishing(
+    has_cards = all(predictor.device.type != "cpu" for predictor in predictors)
+    decoders, finishers = pools(cores(), has_cards=has_cards)
+    children.extend(decoders)
+    limits = Limits(
+        max_batch=settings.max_batch,
+        max_wait_s=settings.max_wait_s,
+        decoders=decoders,
+        finishers=finishers,
+        memory_bytes=settings.memory_bytes,
+        max_file_bytes=settings.max_file_bytes,
+    )
+    free_memory = allocator.FreeMemory()
+    return Worker(
+        predictors, limits, finishing_of(settings), bound_free=free_memory.bound, decoder=children
+    )
+
+
+def finishing_of(settings: EngineSettings) -> Finishing:
+    """What is the same for all results."""
+    return Finishing(
         weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
         model={
             "input_size": settings.input_size,
@@ -78,16 +118,3 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         },
         backdrops=Backdrops(settings.backgrounds),
     )
-    has_cards = all(predictor.device.type != "cpu" for predictor in predictors)
-    decoders, finishers = pools(cores(), has_cards=has_cards)
-    limits = Limits(
-        max_batch=settings.max_batch,
-        max_wait_s=settings.max_wait_s,
-        decoders=decoders,
-        finishers=finishers,
-        memory_bytes=settings.memory_bytes,
-    )
-    worker = Worker(predictors, limits, finishing, bound_free=allocator.FreeMemory().bound)
-    worker.warm(on_step)
-    logger.info("the model is warm on %s", worker.device)
-    return worker
