@@ -10,11 +10,14 @@ from PIL import ExifTags, Image, ImageFile
 from cvunet.errors import ImageError
 from cvunet.pictures import (
     bombs,
+    codestreams,
     headers,
     heif,
+    inner_sizes,
     metadata,
     profiles,
     samples,
+    slow_files,
 )
 from cvunet.pictures.bit_depth import Samples, bits_of, to_bits, to_bytes, white
 from cvunet.pictures.damage import blamed_on_picture
@@ -93,7 +96,8 @@ def outline(source: BinaryIO, *, max_pixels: int) -> Outline:
     """What a picture will cost, without decoding it; errors as in `read`."""
     with blamed_on_picture(source, readable()), _open(source, max_pixels=max_pixels) as image:
         bits = samples.bits_of(image, headers.read(source, image.format))
-        return Outline(*image.size, 4 if image.has_transparency_data else 3, bits)
+        channels = 4 if image.has_transparency_data else 3
+        return Outline(*image.size, channels, bits, samples.tile_bytes(image))
 
 
 def read(
@@ -133,9 +137,12 @@ def readable() -> tuple[str, ...]:
 
 
 def _open(stream: BinaryIO, *, max_pixels: int) -> ImageFile.ImageFile:
-    bombs.check(stream)
+    for guard in (bombs, slow_files, codestreams):
+        guard.check(stream)
     image = Image.open(stream, formats=readable())
     _check_size(*image.size, max_pixels=max_pixels)
+    if image.format in inner_sizes.FORMATS:
+        inner_sizes.check(stream, image.size)
     return image
 
 
