@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from cvunet.pictures import bombs, colour_spaces, headers, icc
+from cvunet.pictures import bombs, colour_spaces, headers, icc, profile_sanity
 from cvunet.pictures.headers import Head
 
 Bytes = NDArray[np.uint8]
@@ -25,6 +25,8 @@ UNUSED = "that is ignored, and the colours may be wrong"
 
 #: What littlecms and Pillow raise on profiles that are broken.
 BROKEN = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error)
+#: For a few colours no table is worth its making, which takes ten milliseconds.
+FEW, MANY = ImageCms.Flags.NOOPTIMIZE, ImageCms.Flags.NONE
 CONTRAST = 64  # levels of sRGB between black and white, which no real profile comes near
 
 ADOBE_GAMMA = 2 + 51 / 256  # Adobe RGB (1998), section 4.3.1.2
@@ -117,6 +119,8 @@ def _settled(
     if mode is None or (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and not is_grey):
         raise ValueError(f"it is for {space}, the picture is {image.mode}")
     _check_contrast(profile, mode)
+    if mode in profile_sanity.MODES:
+        profile_sanity.check(mode, lambda colours: _to_lab(colours, profile))
     kept = data if mode == "RGB" else icc.grey_twin(data) if mode == "L" else None
     if kept is not None and _leads_back(kept):
         return image, kept
@@ -128,7 +132,7 @@ def _settled(
 def _leads_back(profile: bytes) -> bool:
     """Scanners' profiles may have no way from other spaces, which backgrounds would need."""
     try:
-        colour_from_srgb((128, 128, 128), profile)
+        _converted(Image.new("RGB", (1, 1)), _srgb(), Profile(io.BytesIO(profile)), FEW)
     except BROKEN:
         return False
     return True
@@ -140,10 +144,25 @@ def _check_contrast(profile: Profile, mode: str) -> None:
         return
     ends = Image.new(mode, (2, 1))  # nothing, and all that there is
     ends.putpixel((1, 0), (255,) * len(ends.getbands()))
-    nothing, everything = np.asarray(_converted(ends, profile, _srgb())).astype(int).sum(2)[0] // 3
+    seen = np.asarray(_converted(ends, profile, _srgb(), FEW))
+    nothing, everything = seen.astype(int).sum(2)[0] // 3
     contrast = nothing - everything if mode == "CMYK" else everything - nothing
     if contrast < CONTRAST:
         raise ValueError("it makes white no lighter than black")
+
+
+def _to_lab(colours: Bytes, profile: Profile) -> Bytes:
+    """HxW or HxWx3 to CIELAB."""
+    lab = ImageCms.profileToProfile(
+        Image.fromarray(colours),
+        profile,
+        Profile(ImageCms.createProfile("LAB")),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="LAB",
+        flags=FEW,
+    )
+    assert lab is not None
+    return np.asarray(lab)
 
 
 def adobe_rgb() -> bytes:
@@ -187,14 +206,16 @@ def _srgb() -> Profile:
     return Profile(ImageCms.createProfile("sRGB"))
 
 
-def _converted(image: Image.Image, source: Profile, target: Profile) -> Image.Image:
+def _converted(
+    image: Image.Image, source: Profile, target: Profile, flags: ImageCms.Flags = MANY
+) -> Image.Image:
     converted = ImageCms.profileToProfile(
         image,
         source,
         target,
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
         outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        flags=flags | ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
     assert converted is not None
     return converted

@@ -18,7 +18,7 @@ from daemon.errors import PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
 from daemon.worker.children.channel import Message
-from daemon.worker.children.layout import load, shared_memory
+from daemon.worker.children.layout import Buffer, load
 from daemon.worker.children.process import (
     DecodeChild,
     Ended,
@@ -36,7 +36,7 @@ THREAD_BYTES = 10 * MB
 #: The estimate by the head, and the file, count so many times.
 SHARE = 2
 #: Profile, EXIF and XMP behind the pixels. The memory is taken only if it is written to.
-METADATA_BYTES = 40 * MB
+METADATA_BYTES = 34 * MB
 #: A child that had less than that left has run out of memory, whatever its decoder says.
 NEAR_BYTES = 48 * MB
 #: Less of the time on a processor, and it was waiting for something else.
@@ -93,15 +93,18 @@ class ChildsDecoding:
         }
         size = pixels * self.found.bytes_per_pixel(depth) + METADATA_BYTES
         needed = self.found.decoding_bytes(depth) + os.fstat(self.stream.fileno()).st_size
-        buffer = shared_memory(size)
+        buffer = self.child.buffers.take(size)
         try:
             answer = self.ask(
-                message, buffer, memory_bytes=self.spare_bytes + size + SHARE * needed
+                message,
+                buffer.descriptor,
+                memory_bytes=self.spare_bytes + buffer.size + SHARE * needed,
             )
             with believed():
-                return picture_in(buffer, answer, pixels=pixels, room=size)
-        finally:
-            os.close(buffer)
+                return picture_in(buffer, answer, pixels=pixels)
+        except BaseException:
+            buffer.give()
+            raise
 
     @property
     def spare_bytes(self) -> int:
@@ -200,19 +203,19 @@ def believed() -> Iterator[None]:
         raise RuntimeError(f"its decoder gave an answer that makes no sense: {error}") from error
 
 
-def picture_in(buffer: int, answer: Message, *, pixels: int, room: int) -> tuple[Picture, str]:
+def picture_in(buffer: Buffer, answer: Message, *, pixels: int) -> tuple[Picture, str]:
     """What a child has written and said, all sizes checked. `ValueError` and others if wrong."""
     height, width = map(int, answer["shape"])
     if min(height, width) < 1 or height * width != pixels:
         raise ValueError("not the size that its head says")
     dtype = DTYPES[answer["sample_bytes"]]
-    sizes = [None if size is None else int(size) for size in answer["sizes"]]
-    rgb, alpha, *blocks = load(buffer, sizes, room=room)
-    assert rgb is not None
-    profile, exif, xmp = (None if block is None else block.tobytes() for block in blocks)
     sha256, format = str(answer["sha256"]), str(answer["format"])
     if not SHA256.fullmatch(sha256) or not FORMAT.fullmatch(format):
         raise ValueError("neither a hash nor a format")
+    sizes = [None if size is None else int(size) for size in answer["sizes"]]
+    memory, (rgb, alpha, *blocks) = load(buffer.descriptor, sizes, room=buffer.size)
+    assert rgb is not None
+    profile, exif, xmp = (None if block is None else block.tobytes() for block in blocks)
     picture = Picture(
         rgb=rgb.view(dtype).reshape(height, width, 3),
         alpha=None if alpha is None else alpha.view(dtype).reshape(height, width),
@@ -221,4 +224,5 @@ def picture_in(buffer: int, answer: Message, *, pixels: int, room: int) -> tuple
         profile=profile,
         metadata=Metadata(exif or b"", xmp or b""),
     )
+    buffer.give_after(memory)
     return picture, sha256

@@ -15,6 +15,7 @@ from pathlib import Path
 import daemon
 from daemon.worker.children import channel
 from daemon.worker.children.channel import Message
+from daemon.worker.children.layout import Buffers
 from daemon.worker.decoding import Abandoned
 
 #: A loaded machine may take so long to import the decoders.
@@ -72,6 +73,7 @@ class DecodeChild:
         finally:
             theirs.close()
             os.close(written)
+        self.buffers = Buffers()
         self.confined_by: list[str] | None = None
         """What its kernel enforces; None until it is ready."""
 
@@ -179,6 +181,7 @@ class DecodeChild:
 
     def close(self) -> None:
         """Let go of its descriptors; one that is idle ends by itself."""
+        self.buffers.close()
         self.end.close()
         with suppress(OSError):
             os.close(self.output)
