@@ -1,5 +1,6 @@
 """Decode children: the same pixels as without them, and nothing that a file does to one spreads."""
 
+import dataclasses
 import gc
 import io
 import os
@@ -20,7 +21,7 @@ from cvunet.pictures import reading
 from daemon.errors import InstallError, MachineError, PictureError, blame
 from daemon.jobs import Task
 from daemon.worker import decoding
-from daemon.worker.children import picture, pool, process
+from daemon.worker.children import layout, picture, pool, process
 from daemon.worker.children.pool import ChildPool
 from daemon.worker.decoding import Abandoned, DecoderHere
 from tests.pictures import pictures_kit as kit
@@ -71,8 +72,6 @@ def task_of(source: Path) -> Task:
 
 def process_rendering(**changes: Any) -> Any:  # Any: fields of Rendering
     """How a result is wanted."""
-    import dataclasses
-
     return dataclasses.replace(RENDERING, **changes)
 
 
@@ -416,18 +415,46 @@ def test_idle_child_that_has_died_is_replaced(children: ChildPool, tmp_path: Pat
     assert decoded(children, source)[0].format == "PNG"
 
 
-def test_memory_of_a_picture_goes_with_its_pixels(children: ChildPool, tmp_path: Path):
-    """The mapping is nobody's but theirs."""
+def mappings() -> int:
+    """Of pictures' memory."""
+    return Path("/proc/self/maps").read_text().count("memfd:picture")
+
+
+def test_pixels_in_use_are_not_written_over(children: ChildPool, tmp_path: Path):
+    """Also if only a part of them is used; afterwards the memory is used again."""
+    for name in ("PNG", "JPEG"):
+        (tmp_path / name).write_bytes(FILES[name])
+    first, _ = decoded(children, tmp_path / "PNG")
+    expected = first.rgb.copy()
+    corner = first.rgb[:8, :8]
+    del first
+    others = [decoded(children, tmp_path / "JPEG") for _ in range(3)]
+    before = mappings()
+    is_kept = np.array_equal(corner, expected[:8, :8])
+    del others, corner
+    gc.collect()
+    again = [decoded(children, tmp_path / "JPEG") for _ in range(4)]
+
+    assert is_kept
+    assert mappings() == before
+    assert len(again) == 4
+
+
+def test_memory_of_a_large_picture_goes_with_its_pixels(
+    children: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It is not kept."""
     source = tmp_path / "cat.png"
     source.write_bytes(FILES["PNG"])
+    before = mappings()
+    monkeypatch.setattr(layout, "KEPT_BYTES", 1)
     found, _ = decoded(children, source)
-    mapped = [Path("/proc/self/maps").read_text().count("memfd:picture")]
+    during = mappings()
     found.rgb[0, 0] = 7  # they may be written to
     del found
     gc.collect()
-    mapped.append(Path("/proc/self/maps").read_text().count("memfd:picture"))
 
-    assert (mapped[0] > 0, mapped[1]) == (True, 0)
+    assert (during, mappings()) == (before + 1, before)
 
 
 def test_file_is_read_from_its_beginning(children: ChildPool, tmp_path: Path):

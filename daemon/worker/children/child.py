@@ -4,6 +4,7 @@ Runs in a process of its own, which `process` starts. Everything that it is sent
 daemon and is trusted; what it sends back is not.
 """
 
+import mmap
 import os
 import socket
 from pathlib import Path
@@ -57,6 +58,7 @@ class Server:
         self.give_back = allocator.give_back
         self.largest_bytes = 0
         self.stream: BinaryIO | None = None
+        self.mapped: dict[int | None, mmap.mmap] = {}
 
     def answer(self, message: Message, descriptors: list[int]) -> Message:
         """What was asked for, or why there is no such thing."""
@@ -89,8 +91,13 @@ class Server:
         outline = self.reading.outline(self.stream, max_pixels=max_pixels)
         return {name: getattr(outline, name) for name in outline.__slots__}
 
-    def pixels(self, buffer: int, **options: Any) -> Message:  # Any: those of `reading.read`
-        """Decode into a buffer: colours, alpha, profile, EXIF and XMP, one behind the other."""
+    def pixels(
+        self, descriptor: int, buffer: int | None, **options: Any
+    ) -> Message:  # Any: those of `reading.read`
+        """Decode into memory: colours, alpha, profile, EXIF and XMP, one behind the other.
+
+        ``buffer``: its number, if the same memory will come again.
+        """
         assert self.stream is not None
         source, sha256 = self.hashed(self.stream)
         picture = self.reading.read(source, **options)
@@ -100,7 +107,10 @@ class Server:
             *map(as_bytes, (picture.profile, picture.metadata.exif, picture.metadata.xmp)),
         ]
         self.largest_bytes = picture.rgb.nbytes
-        layout.store(buffer, parts)
+        shared = self.mapped.get(buffer) or mmap.mmap(descriptor, 0)
+        layout.store(shared, parts)
+        if buffer is not None:
+            self.mapped[buffer] = shared
         return {
             "shape": picture.rgb.shape[:2],
             "sample_bytes": picture.rgb.itemsize,

@@ -1,6 +1,7 @@
 """How a picture lies in the memory that a decode child shares with the daemon."""
 
 import fcntl
+import itertools
 import mmap
 import os
 import weakref
@@ -17,7 +18,7 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 #: Memory of this size is kept, as far as it was written to; larger pictures take their own.
 KEPT_BYTES = 48_000_000
 #: For each child: one picture is decoded while some others are finished.
-KEPT = 3
+KEPT = 4
 
 Part = NDArray[Any]  # Any: uint8 or uint16
 Sizes = Sequence[int | None]  # bytes; None for a part that the picture does not have
@@ -32,6 +33,14 @@ def places(sizes: Sizes) -> Iterator[int]:
     yield at
 
 
+def end_of(sizes: Sizes) -> int:
+    """How many bytes all parts take. `ValueError` for a part of less than nothing."""
+    if any(size is not None and size < 0 for size in sizes):
+        raise ValueError("a part of less than nothing")
+    *_, end = places(sizes)
+    return end
+
+
 def shared_memory(size: int) -> int:
     """A descriptor of so many bytes, which are taken as they are written to."""
     descriptor = os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -44,82 +53,77 @@ def shared_memory(size: int) -> int:
     return descriptor
 
 
-def store(descriptor: int, parts: Sequence[Part | None]) -> None:
+def store(shared: mmap.mmap, parts: Sequence[Part | None]) -> None:
     """Copy all parts to their places; `ValueError` if there is no room."""
     sizes = [None if part is None else part.nbytes for part in parts]
-    *_, end = places(sizes)
-    flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-    with mmap.mmap(descriptor, max(end, 1), flags=flags) as shared:
-        for part, at in zip(parts, places(sizes), strict=False):
-            if part is not None:
-                target = np.frombuffer(shared, part.dtype, part.size, at).reshape(part.shape)
-                np.copyto(target, part)
-                del target  # or the memory cannot be unmapped
-
-
-def load(
-    descriptor: int, sizes: Sizes, *, room: int
-) -> tuple[mmap.mmap, list[NDArray[np.uint8] | None]]:
-    """The memory, mapped for as long as a part of it is used, and the parts.
-
-    `ValueError` if they do not fit.
-    """
-    if any(size is not None and size < 0 for size in sizes):
-        raise ValueError("a part of less than nothing")
-    *starts, end = places(sizes)
-    if end > room:
-        raise ValueError("more than there is room for")
-    shared = mmap.mmap(descriptor, max(end, 1), flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
-    parts = [
-        None if size is None else np.frombuffer(shared, np.uint8, size, start)
-        for size, start in zip(sizes, starts, strict=True)
-    ]
-    return shared, parts
+    for part, at in zip(parts, places(sizes), strict=False):
+        if part is not None:
+            target = np.frombuffer(shared, part.dtype, part.size, at).reshape(part.shape)
+            np.copyto(target, part)
 
 
 class Buffers:
-    """Memory for one child's pictures. Some of it is kept: new memory has to be zeroed first."""
+    """Memory for one child's pictures. Some of it is kept, and stays mapped at both ends.
+
+    New memory has to be zeroed and mapped page by page, which takes 5 ms for two megapixels.
+    """
 
     def __init__(self) -> None:
-        self.kept: list[int] = []
+        self.kept: list[Buffer] = []
+        self.numbers = itertools.count()
         self.is_closed = False
 
     def take(self, size: int) -> "Buffer":
         """Memory of at least so many bytes, to be given back."""
         if size > KEPT_BYTES:
-            return Buffer(shared_memory(size), size, self)
+            return Buffer(next(self.numbers), size, owner=self)
         try:
-            descriptor = self.kept.pop()
+            return self.kept.pop()
         except IndexError:
-            descriptor = shared_memory(KEPT_BYTES)
-        return Buffer(descriptor, KEPT_BYTES, self)
+            return Buffer(next(self.numbers), KEPT_BYTES, owner=self)
 
-    def give(self, descriptor: int, size: int) -> None:
+    def give(self, buffer: "Buffer") -> None:
         """Nobody uses it any more. Any thread, at any moment."""
-        if size == KEPT_BYTES and not self.is_closed and len(self.kept) < KEPT:
-            self.kept.append(descriptor)
+        if buffer.is_kept and not self.is_closed and len(self.kept) < KEPT:
+            self.kept.append(buffer)
         else:
-            os.close(descriptor)
+            buffer.close()
 
     def close(self) -> None:
         """Keep no more; what is in use goes when it is given back."""
         self.is_closed = True
         while self.kept:
-            os.close(self.kept.pop())
+            self.kept.pop().close()
 
 
 class Buffer:
     """Memory of one picture, from before it is decoded until its pixels are gone."""
 
-    def __init__(self, descriptor: int, size: int, owner: Buffers) -> None:
-        self.descriptor = descriptor
+    def __init__(self, number: int, size: int, *, owner: Buffers) -> None:
+        self.number = number
         self.size = size
         self.owner = owner
+        self.descriptor = shared_memory(size)
+        self.shared = mmap.mmap(self.descriptor, size)
+
+    @property
+    def is_kept(self) -> bool:
+        """The child may keep it mapped."""
+        return self.size == KEPT_BYTES
+
+    def load(self, sizes: Sizes) -> list[NDArray[np.uint8] | None]:
+        """The parts, which have to fit; the buffer is given back after the last of them."""
+        whole = np.frombuffer(self.shared, np.uint8, self.size)
+        weakref.finalize(whole, self.give).atexit = False
+        return [
+            None if size is None else whole[start : start + size]
+            for size, start in zip(sizes, places(sizes), strict=False)
+        ]
 
     def give(self) -> None:
-        """There is no picture in it."""
-        self.owner.give(self.descriptor, self.size)
+        """There is no picture in it any more."""
+        self.owner.give(self)
 
-    def give_after(self, user: object) -> None:
-        """Give it back when something is gone."""
-        weakref.finalize(user, self.owner.give, self.descriptor, self.size).atexit = False
+    def close(self) -> None:
+        """The memory goes with its mapping, which an array that is just going may still hold."""
+        os.close(self.descriptor)

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,7 +19,7 @@ from daemon.errors import PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
 from daemon.worker.children.channel import Message
-from daemon.worker.children.layout import Buffer, load
+from daemon.worker.children.layout import Buffer, end_of
 from daemon.worker.children.process import (
     DecodeChild,
     Ended,
@@ -85,15 +86,16 @@ class ChildsDecoding:
         assert self.found is not None
         depth = decoding.depth_of(self.task)
         pixels = self.found.width * self.found.height
+        size = pixels * self.found.bytes_per_pixel(depth) + METADATA_BYTES
+        needed = self.found.decoding_bytes(depth) + os.fstat(self.stream.fileno()).st_size
+        buffer = self.child.buffers.take(size)
         message: Message = {
             "ask": "pixels",
+            "buffer": buffer.number if buffer.is_kept else None,
             "max_pixels": self.task.max_pixels,
             "depth": depth,
             "policy": self.task.rendering.metadata,
         }
-        size = pixels * self.found.bytes_per_pixel(depth) + METADATA_BYTES
-        needed = self.found.decoding_bytes(depth) + os.fstat(self.stream.fileno()).st_size
-        buffer = self.child.buffers.take(size)
         try:
             answer = self.ask(
                 message,
@@ -101,10 +103,11 @@ class ChildsDecoding:
                 memory_bytes=self.spare_bytes + buffer.size + SHARE * needed,
             )
             with believed():
-                return picture_in(buffer, answer, pixels=pixels)
+                described = Description.of(answer, pixels=pixels, room=buffer.size)
         except BaseException:
             buffer.give()
             raise
+        return described.picture_in(buffer), described.sha256
 
     @property
     def spare_bytes(self) -> int:
@@ -203,26 +206,54 @@ def believed() -> Iterator[None]:
         raise RuntimeError(f"its decoder gave an answer that makes no sense: {error}") from error
 
 
-def picture_in(buffer: Buffer, answer: Message, *, pixels: int) -> tuple[Picture, str]:
-    """What a child has written and said, all sizes checked. `ValueError` and others if wrong."""
-    height, width = map(int, answer["shape"])
-    if min(height, width) < 1 or height * width != pixels:
-        raise ValueError("not the size that its head says")
-    dtype = DTYPES[answer["sample_bytes"]]
-    sha256, format = str(answer["sha256"]), str(answer["format"])
-    if not SHA256.fullmatch(sha256) or not FORMAT.fullmatch(format):
-        raise ValueError("neither a hash nor a format")
-    sizes = [None if size is None else int(size) for size in answer["sizes"]]
-    memory, (rgb, alpha, *blocks) = load(buffer.descriptor, sizes, room=buffer.size)
-    assert rgb is not None
-    profile, exif, xmp = (None if block is None else block.tobytes() for block in blocks)
-    picture = Picture(
-        rgb=rgb.view(dtype).reshape(height, width, 3),
-        alpha=None if alpha is None else alpha.view(dtype).reshape(height, width),
-        warnings=tuple(map(str, answer["warnings"])),
-        format=format,
-        profile=profile,
-        metadata=Metadata(exif or b"", xmp or b""),
-    )
-    buffer.give_after(memory)
-    return picture, sha256
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a child says of the picture that it has written."""
+
+    height: int
+    width: int
+    sample_bytes: int
+    sizes: tuple[int | None, ...]
+    """Of colours, alpha, profile, EXIF and XMP."""
+    warnings: tuple[str, ...]
+    format: str
+    sha256: str
+
+    @classmethod
+    def of(cls, answer: Message, *, pixels: int, room: int) -> "Description":
+        """All of it checked; `ValueError` and others if it is not true."""
+        height, width = map(int, answer["shape"])
+        sample_bytes = int(answer["sample_bytes"])
+        sizes = tuple(None if size is None else int(size) for size in answer["sizes"])
+        sha256, format = str(answer["sha256"]), str(answer["format"])
+        rgb, alpha, *blocks = sizes
+        is_true = (
+            min(height, width) > 0
+            and height * width == pixels
+            and sample_bytes in DTYPES
+            and rgb == 3 * pixels * sample_bytes
+            and alpha in (None, pixels * sample_bytes)
+            and len(blocks) == len(("profile", "exif", "xmp"))
+            and end_of(sizes) <= room
+            and SHA256.fullmatch(sha256)
+            and FORMAT.fullmatch(format)
+        )
+        if not is_true:
+            raise ValueError("other sizes than its head says")
+        warnings = tuple(map(str, answer["warnings"]))
+        return cls(height, width, sample_bytes, sizes, warnings, format, sha256)
+
+    def picture_in(self, buffer: Buffer) -> Picture:
+        """The picture, whose pixels lie in the buffer; the buffer is given back after them."""
+        rgb, alpha, *blocks = buffer.load(self.sizes)
+        assert rgb is not None
+        dtype = DTYPES[self.sample_bytes]
+        profile, exif, xmp = (None if block is None else block.tobytes() for block in blocks)
+        return Picture(
+            rgb=rgb.view(dtype).reshape(self.height, self.width, 3),
+            alpha=None if alpha is None else alpha.view(dtype).reshape(self.height, self.width),
+            warnings=self.warnings,
+            format=self.format,
+            profile=profile,
+            metadata=Metadata(exif or b"", xmp or b""),
+        )
