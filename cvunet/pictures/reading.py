@@ -1,5 +1,6 @@
 """Pictures in: whatever people drop becomes upright RGB, in its own colour space and depth."""
 
+import io
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -9,6 +10,7 @@ from PIL import ExifTags, Image, ImageFile
 
 from cvunet.errors import ImageError
 from cvunet.pictures import (
+    bitfields,
     bombs,
     codestreams,
     headers,
@@ -94,7 +96,7 @@ class Outline:
 
 def outline(source: BinaryIO, *, max_pixels: int) -> Outline:
     """What a picture will cost, without decoding it; errors as in `read`."""
-    with blamed_on_picture(source, readable()), _open(source, max_pixels=max_pixels) as image:
+    with blamed_on_picture(source, readable()), _open_head(source, max_pixels) as image:
         bits = samples.bits_of(image, headers.read(source, image.format))
         channels = 4 if image.has_transparency_data else 3
         return Outline(*image.size, channels, bits, samples.tile_bytes(image))
@@ -110,8 +112,8 @@ def read(
     truncated or damaged, or has more than ``max_pixels`` (found before decoding). Troubles of the
     disk stay `OSError`, want of memory `MemoryError`.
     """
-    with blamed_on_picture(stream, readable()), _open(stream, max_pixels=max_pixels) as image:
-        warnings: list[str] = []
+    warnings: list[str] = []
+    with blamed_on_picture(stream, readable()), _open(stream, max_pixels, warnings) as image:
         # MPO is a phone's JPEG with a preview or a gain map behind: nothing that anyone would miss.
         if getattr(image, "is_animated", False) and image.format != "MPO":
             warnings.append("has several frames or pages; only the first is used")
@@ -136,9 +138,31 @@ def readable() -> tuple[str, ...]:
     return (*READABLE, "HEIF") if heif.register() else READABLE
 
 
-def _open(stream: BinaryIO, *, max_pixels: int) -> ImageFile.ImageFile:
+def _open_head(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+    """An image that is not to be loaded."""
+    _check_bombs(stream)
+    layout = bitfields.unusual(stream)
+    head = stream if layout is None else io.BytesIO(bitfields.head_of(layout))
+    return _identified(head, max_pixels)
+
+
+def _open(stream: BinaryIO, max_pixels: int, warnings: list[str]) -> ImageFile.ImageFile:
+    _check_bombs(stream)
+    layout = bitfields.unusual(stream)
+    if layout is None:
+        return _identified(stream, max_pixels)
+    _check_size(layout.width, abs(layout.height), max_pixels=max_pixels)
+    if layout.depth > 8:
+        warnings.append(f"its colours have {layout.depth} bits: only their upper 8 are used")
+    return _identified(bitfields.rewritten(stream, layout), max_pixels)
+
+
+def _check_bombs(stream: BinaryIO) -> None:
     for guard in (bombs, slow_files, codestreams):
         guard.check(stream)
+
+
+def _identified(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     image = Image.open(stream, formats=readable())
     _check_size(*image.size, max_pixels=max_pixels)
     if image.format in inner_sizes.FORMATS:
@@ -178,9 +202,9 @@ def _planes(
     """Colours, alpha, and the profile of the colours; as deep as the file, as they lie in it."""
     head = headers.read(stream, image.format)
     deep: Samples | None = samples.deep_colours(stream, image, head, warnings)
-    alpha: Samples | None = samples.alpha_of(image)
+    plain: Image.Image = image.convert("LA") if image.mode == "La" else image
+    alpha: Samples | None = samples.alpha_of(plain)
     image.info.pop("transparency", None)  # Pillow warns where a conversion would drop it
-    plain: Image.Image = image
     if samples.is_deep_grey(image):
         grey = samples.grey(image)
         plain = Image.fromarray(to_bytes(grey))

@@ -44,7 +44,7 @@ class ChildPool:
     ends_by_itself = True
 
     def __init__(self, count: int, *, max_decode_s: float) -> None:
-        """Start them, without waiting until they are ready."""
+        """Start so many, without waiting until they are ready; there may be more later."""
         self.max_decode_s = max_decode_s
         self.drained_at: float | None = None
         self.unended: list[subprocess.Popen[bytes]] = []
@@ -52,39 +52,39 @@ class ChildPool:
         self.places: list[Place] = []
         self.idle: queue.LifoQueue[Place] = queue.LifoQueue()
         self.extend(count)
+        self.start_all()
 
     def extend(self, count: int) -> None:
-        """Have so many children, and not fewer than there are."""
+        """Have so many places, and not fewer than there are. New ones are empty as yet."""
         while len(self.places) < count:
-            place = Place()
-            with suppress(MachineError):  # tried again when it is needed
-                self.start(place)
-            self.places.append(place)
+            self.places.append(place := Place())
             self.idle.put(place)
 
+    def start_all(self) -> None:
+        """A child for each empty place, as far as that is possible now."""
+        for place in self.places:
+            with suppress(MachineError):  # tried again when it is needed
+                self.living(place)
+
     def check(self) -> None:
-        """Wait until all children are ready.
+        """Wait until the first child is ready, and start those that are missing.
 
         `MachineError` if there is no room for one, `InstallError` if one ends at once.
         """
-        for place in self.places:
-            child = self.living(place)
-            try:
-                child.make_ready(self.is_abandoned)
-            except TookTooLong as error:
-                self.lose(place, child)
-                raise MachineError(self.trouble(place)) from error
-            except Ended as error:
-                text = self.lose(place, child)
-                raise InstallError(
-                    f"no decode child can be started ({text}): install cvunetd again"
-                ) from error
-        confined_by = self.places[0].child.confined_by if self.places[0].child else None
-        logger.info(
-            "%s decode children are ready, confined by %s",
-            len(self.places),
-            ", ".join(confined_by or ["limits alone"]),
-        )
+        child = self.living(first := self.places[0])
+        try:
+            child.make_ready(self.is_abandoned)
+        except TookTooLong as error:
+            self.lose(first, child)
+            raise MachineError(self.trouble(first)) from error
+        except Ended as error:
+            text = self.lose(first, child)
+            raise InstallError(
+                f"no decode child can be started ({text}): install cvunetd again"
+            ) from error
+        confined_by = ", ".join(child.confined_by or ["limits alone"])
+        logger.info("decode children are ready, confined by %s", confined_by)
+        self.start_all()
 
     @contextmanager
     def opened(self, stream: BinaryIO, task: Task) -> Iterator[ChildsDecoding]:
