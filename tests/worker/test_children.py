@@ -19,13 +19,16 @@ from PIL import Image
 
 from cvunet.pictures import reading
 from daemon.errors import InstallError, MachineError, PictureError, blame
-from daemon.jobs import Task
+from daemon.jobs import Cancelled, Task
 from daemon.worker import decoding
 from daemon.worker.children import layout, picture, pool, process
 from daemon.worker.children.pool import ChildPool
 from daemon.worker.decoding import Abandoned, DecoderHere
+from daemon.worker.gauges import Limits
+from daemon.worker.worker import Worker
 from tests.pictures import pictures_kit as kit
 from tests.samples import RENDERING
+from tests.worker.test_worker_batch import Choosy
 
 WAIT_S = 30.0
 NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8))
@@ -272,6 +275,26 @@ def test_draining_does_not_wait_for_a_hang(
     timer.join()
 
     assert time.monotonic() - began < 10
+
+
+def test_stopped_worker_gives_the_picture_back(
+    obedient: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its attempt is refunded."""
+    monkeypatch.setattr(pool, "DRAIN_S", 0.2)
+    assert well(obedient, tmp_path)
+    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
+    predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
+    worker = Worker([predictor], limits, decoder=obedient)
+    future = worker.submit(task_of(ordering(tmp_path, "while 1: pass")))
+    time.sleep(0.5)  # it has begun; if not, it is cancelled all the same
+    stalled = list(worker.stalled(time.monotonic() + 1e6, patience_s=1.0))
+    worker.drain()
+    outcome = future.result(WAIT_S)
+    worker.close()
+
+    assert outcome == Cancelled()
+    assert stalled == []
 
 
 FORBIDDEN = {

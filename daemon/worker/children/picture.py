@@ -40,6 +40,8 @@ SHARE = 2
 METADATA_BYTES = 34 * MB
 #: A child that had less than that left has run out of memory, whatever its decoder says.
 NEAR_BYTES = 48 * MB
+#: A share may be slow: the file has so much time more to be read.
+READ_BYTES_PER_S = 10_000_000
 #: Less of the time on a processor, and it was waiting for something else.
 IDLE_SHARE = 0.05
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
@@ -74,7 +76,12 @@ class ChildsDecoding:
     def outline(self) -> Outline:
         """What the file's head says."""
         message: Message = {"ask": "head", "max_pixels": self.task.max_pixels}
-        answer = self.ask(message, self.stream.fileno(), memory_bytes=self.spare_bytes)
+        answer = self.ask(
+            message,
+            self.stream.fileno(),
+            memory_bytes=self.spare_bytes,
+            within_s=self.max_decode_s,
+        )
         with believed():
             self.found = Outline(**{name: int(value) for name, value in answer.items()})
             if not 0 < self.found.width * self.found.height <= self.task.max_pixels:
@@ -87,7 +94,8 @@ class ChildsDecoding:
         depth = decoding.depth_of(self.task)
         pixels = self.found.width * self.found.height
         size = pixels * self.found.bytes_per_pixel(depth) + METADATA_BYTES
-        needed = self.found.decoding_bytes(depth) + os.fstat(self.stream.fileno()).st_size
+        file_bytes = os.fstat(self.stream.fileno()).st_size
+        needed = self.found.decoding_bytes(depth) + file_bytes
         buffer = self.child.buffers.take(size)
         message: Message = {
             "ask": "pixels",
@@ -101,6 +109,7 @@ class ChildsDecoding:
                 message,
                 buffer.descriptor,
                 memory_bytes=self.spare_bytes + buffer.size + SHARE * needed,
+                within_s=self.max_decode_s + file_bytes / READ_BYTES_PER_S,
             )
             with believed():
                 described = Description.of(answer, pixels=pixels, room=buffer.size)
@@ -116,16 +125,18 @@ class ChildsDecoding:
 
     # --- asking --------------------------------------------------------------------------
 
-    def ask(self, message: Message, descriptor: int, *, memory_bytes: int) -> Message:
+    def ask(
+        self, message: Message, descriptor: int, *, memory_bytes: int, within_s: float
+    ) -> Message:
         """The child's answer; the child is spoilt by every failure but a refusal."""
         child, before = self.child, self.child.peak_bytes()
-        limit = child.allow(memory_bytes, cpu_s=self.max_decode_s * processors())
+        limit = child.allow(memory_bytes, cpu_s=within_s * processors())
         began, cpu_s = time.monotonic(), child.cpu_s()
         try:
             answer = child.ask(
                 message,
                 [descriptor],
-                within_s=self.max_decode_s,
+                within_s=within_s,
                 is_abandoned=self.is_abandoned,
             )
         except TookTooLong as error:
