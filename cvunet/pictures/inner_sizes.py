@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from cvunet.errors import ImageError
-from cvunet.pictures.headers import boxes, outermost
+from cvunet.pictures.headers import find_box, iterate_boxes
 
 FORMATS = ("AVIF", "HEIF")
 #: An inner picture may have so many times the pixels of the whole: alpha, previews, padding.
@@ -25,7 +25,7 @@ def check(stream: BinaryIO, size: Size) -> None:
     """`ImageError` if a picture inside is far larger than the whole is said to be; rewinds."""
     most = max(SHARE * size[0] * size[1], LEAST_PIXELS)
     try:
-        meta = dict(boxes(outermost(stream, b"meta")[4:]))
+        meta = dict(iterate_boxes(find_box(stream, b"meta")[4:]))
         for width, height in inner_sizes(stream, meta):
             if width * height > most:
                 raise ImageError(
@@ -40,9 +40,9 @@ def check(stream: BinaryIO, size: Size) -> None:
 
 def inner_sizes(stream: BinaryIO, meta: dict[bytes, bytes]) -> Iterator[Size]:
     """As far as they can be found: in the properties, and at the beginning of each item."""
-    shared = dict(boxes(meta.get(b"iprp", b"")))
+    shared = dict(iterate_boxes(meta.get(b"iprp", b"")))
     is_av1 = False
-    for name, content in boxes(shared.get(b"ipco", b"")):
+    for name, content in iterate_boxes(shared.get(b"ipco", b"")):
         if name == b"av1C":
             is_av1 = True
             yield from av1_sizes(content[4:])

@@ -95,8 +95,8 @@ def jpeg(stream: BinaryIO) -> str:
     """Which of the less usual kinds of JPEG it is; empty for the usual ones."""
     stream.seek(0)
     try:
-        for marker, content in bombs.segments(stream):
-            if marker in bombs.FRAMES:
+        for marker, content in bombs.read_segments(stream):
+            if marker in bombs.FRAME_MARKERS:
                 bits, channels = content[0], content[5]
                 return ", ".join(jpeg_kinds(marker, bits, channels))
     except (struct.error, IndexError):

@@ -3,7 +3,7 @@
 Does not belong here: the decision what to move or delete, and job states.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = [
     "checksums",
     "deletion",
@@ -11,7 +11,9 @@ __all__ = [
     "free_space",
     "lock",
     "mounts",
+    "moves",
     "publication",
+    "safe_open",
     "store",
     "tree",
 ]

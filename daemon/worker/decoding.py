@@ -1,4 +1,4 @@
-"""From a file to a picture in memory: looked at before it is decoded, to know what it will cost."""
+"""From a file to a picture in memory: inspected first, to know how much memory it takes."""
 
 import os
 from collections.abc import Iterator
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from cvunet.pictures import encoding, reading
-from cvunet.pictures.reading import Outline, Picture
+from cvunet.pictures.reading import Picture, PictureInfo
 from daemon.disk.checksums import hashed
 from daemon.errors import PictureError
 from daemon.jobs import Identity, Task
-from daemon.worker.predictors import translated
+from daemon.worker.predictors import translated_errors
 
-#: Bytes that a picture takes on its way at most, for each pixel and for each byte of a decoded
-#: pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16 (finishing).
+#: The most bytes that a picture takes in the pipeline, for each pixel and for each byte of a
+#: decoded pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16
+#: (finishing).
 PIXEL_BYTES, SAMPLE_BYTES = 4, 5
 BLOCK_BYTES = 512  # of `st_blocks`
 MEGA = 1_000_000
@@ -27,7 +28,7 @@ class Abandoned(Exception):
 class Decoding(Protocol):
     """One open file that is being decoded."""
 
-    def outline(self) -> Outline:
+    def info(self) -> PictureInfo:
         """What its head says; `PictureError` if it is no picture, or too large."""
 
     def picture(self) -> tuple[Picture, str]:
@@ -58,7 +59,7 @@ class FileFacts:
     identity: Identity
     pixels: int
     cost: int
-    """Bytes of memory that it will take until its result is written."""
+    """Bytes of memory that it takes until its result is written."""
 
 
 class DecodingHere:
@@ -68,14 +69,14 @@ class DecodingHere:
         self.stream = stream
         self.task = task
 
-    def outline(self) -> Outline:
+    def info(self) -> PictureInfo:
         """What its head says."""
-        with translated():
-            return reading.outline(self.stream, max_pixels=self.task.max_pixels)
+        with translated_errors():
+            return reading.read_info(self.stream, max_pixels=self.task.max_pixels)
 
     def picture(self) -> tuple[Picture, str]:
         """The picture, and the SHA-256 of the file."""
-        with translated():
+        with translated_errors():
             source, sha256 = hashed(self.stream)
             picture = reading.read(
                 source,
@@ -120,16 +121,16 @@ def identify(stream: BinaryIO, *, max_file_bytes: int) -> Identity:
     return identity
 
 
-def look(decoding: Decoding, identity: Identity, task: Task) -> FileFacts:
+def inspect(decoding: Decoding, identity: Identity, task: Task) -> FileFacts:
     """What a file will cost, by its head. `PictureError` if it is no picture, or too large."""
-    outline = decoding.outline()
-    pixels = outline.width * outline.height
-    finishing = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
+    info = decoding.info()
+    pixels = info.width * info.height
+    finishing = PIXEL_BYTES + SAMPLE_BYTES * info.bytes_per_pixel(depth_of(task))
     canvas = task.rendering.framing.canvas_pixels
-    decoding_bytes = outline.decoding_bytes(depth_of(task))
+    decoding_bytes = info.decoding_bytes(depth_of(task))
     return FileFacts(identity, pixels, max(finishing * max(pixels, canvas), decoding_bytes))
 
 
 def depth_of(task: Task) -> reading.Depth:
-    """What the result can hold of the original's depth."""
-    return encoding.fitting(task.rendering.depth, task.rendering.format)
+    """Return the bit depth to decode: what the result can hold of the original's depth."""
+    return encoding.depth_for_format(task.rendering.depth, task.rendering.format)

@@ -88,13 +88,13 @@ def test_what_pillow_reads_is_left_to_it(bits: int):
         assert bitfields.unusual(io.BytesIO(data)) is None
 
 
-def test_outline_costs_no_pixels():
+def test_info_costs_no_pixels():
     """The head alone is rewritten."""
     data, _ = bmp(*LAYOUTS["ARGB4444"])
 
-    outline = reading.outline(io.BytesIO(data[:200]), max_pixels=LIMIT)
+    info = reading.read_info(io.BytesIO(data[:200]), max_pixels=LIMIT)
 
-    assert (outline.width, outline.height, outline.channels) == (WIDTH, HEIGHT, 4)
+    assert (info.width, info.height, info.channels) == (WIDTH, HEIGHT, 4)
 
 
 def test_size_is_limited_before_anything_is_read():
@@ -102,7 +102,7 @@ def test_size_is_limited_before_anything_is_read():
     data = bytearray(bmp(*LAYOUTS["ARGB4444"])[0])
     data[18:26] = struct.pack("<ii", 60_000, 60_000)
 
-    for read in (reading.outline, reading.read):
+    for read in (reading.read_info, reading.read):
         with pytest.raises(ImageError, match="3600 megapixels"):
             read(io.BytesIO(bytes(data)), max_pixels=LIMIT)
 

@@ -85,7 +85,7 @@ def test_bomb_is_refused_by_its_head(name: str):
     make, told = HEADS[name]
 
     with pytest.raises(ImageError, match=told):
-        reading.outline(io.BytesIO(make()), max_pixels=LIMIT)
+        reading.read_info(io.BytesIO(make()), max_pixels=LIMIT)
 
 
 ORDINARY = {
@@ -118,10 +118,10 @@ def test_precincts_that_one_component_alone_has_count(monkeypatch: pytest.Monkey
 
 def test_extra_memory_of_tiles_is_told():
     """A tile is decoded whole, in four bytes a pixel at least."""
-    outline = reading.outline(io.BytesIO(tiled(4096, 4096)), max_pixels=LIMIT)
+    info = reading.read_info(io.BytesIO(tiled(4096, 4096)), max_pixels=LIMIT)
 
-    assert outline.extra_bytes == 4096 * 4096 * 4
-    assert outline.decoding_bytes(8) > outline.extra_bytes
+    assert info.extra_bytes == 4096 * 4096 * 4
+    assert info.decoding_bytes(8) > info.extra_bytes
 
 
 def bits_of(*fields: tuple[int, int]) -> bytes:

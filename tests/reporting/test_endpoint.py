@@ -14,7 +14,7 @@ import pytest
 from daemon.config.addresses import Address, Loopback, SocketFile
 from daemon.errors import InstallError
 from daemon.reporting import endpoint
-from daemon.reporting.endpoint import Answer, Endpoint, Page
+from daemon.reporting.endpoint import Endpoint, Page, Response
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -28,12 +28,12 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def hello(accept: str) -> Answer:
+def hello(accept: str) -> Response:
     """A page."""
-    return Answer(HTTPStatus.OK, f"hello {accept}".encode(), "text/x-hello")
+    return Response(HTTPStatus.OK, f"hello {accept}".encode(), "text/x-hello")
 
 
-def stumble(accept: str) -> Answer:
+def stumble(accept: str) -> Response:
     """A page with a fault of ours."""
     raise RuntimeError("our fault")
 

@@ -17,6 +17,7 @@ from tests.system.crash_kit import folder_in_memory
 from tests.torture.burst import burst
 from tests.torture.kills import kills
 from tests.torture.mounts import mounts
+from tests.torture.neighbours import neighbours
 from tests.torture.steps import random_lives, steps
 from tests.torture.tally import Row, table
 from tests.torture.ways_in import ways_in
@@ -35,11 +36,12 @@ class Length:
     photos: int = 210
     seconds: int = 2
     examples: int = 400
+    stride: int = 1
     seed: int = 0
 
 
 WHOLE = Length()
-QUICK = Length(files=120, burst=1500, kills=6, photos=48, seconds=0, examples=40)
+QUICK = Length(files=120, burst=1500, kills=6, photos=48, seconds=0, examples=40, stride=20)
 
 Case = Callable[[Path, Length], list[Row]]
 #: Long ones first: they run side by side.
@@ -49,6 +51,7 @@ CASES: dict[str, Case] = {
     ),
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),
+    "neighbours": lambda base, length: neighbours(base, stride=length.stride),
     "burst": lambda base, length: burst(base, files=length.burst),
     "mounts": lambda base, length: mounts(base),
     "machine": lambda base, length: random_lives(examples=length.examples, seed=length.seed),

@@ -81,7 +81,7 @@ def process_rendering(**changes: Any) -> Any:  # Any: fields of Rendering
 def decoded(decoder: decoding.Decoder, source: Path) -> tuple[reading.Picture, str]:
     """A file, as the worker decodes it."""
     with source.open("rb") as stream, decoder.opened(stream, task_of(source)) as opened:
-        opened.outline()
+        opened.info()
         return opened.picture()
 
 
@@ -113,7 +113,7 @@ def test_child_is_small_and_without_torch(children: ChildPool, tmp_path: Path):
     task = Task("1", source, source, RENDERING, 10**8)
     for _ in range(3):
         with source.open("rb") as stream, children.opened(stream, task) as opened:
-            opened.outline()
+            opened.info()
             opened.picture()
     [place] = children.places
     assert place.child is not None
@@ -486,7 +486,7 @@ def test_file_is_read_from_its_beginning(children: ChildPool, tmp_path: Path):
     source.write_bytes(FILES["PNG"])
     with source.open("rb") as stream, children.opened(stream, task_of(source)) as opened:
         stream.seek(100)
-        opened.outline()
+        opened.info()
         found, _ = opened.picture()
 
     expected = reading.read(io.BytesIO(FILES["PNG"]), max_pixels=10**6)

@@ -33,7 +33,7 @@ def task_of(source: Path, **rendering: object) -> Task:
 def looked_at(stream: BinaryIO, task: Task) -> decoding.FileFacts:
     """What is known of an open file."""
     identity = decoding.identify(stream, max_file_bytes=10**9)
-    return decoding.look(decoding.DecodingHere(stream, task), identity, task)
+    return decoding.inspect(decoding.DecodingHere(stream, task), identity, task)
 
 
 def cost(source: Path, **rendering: object) -> float:

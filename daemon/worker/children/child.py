@@ -52,10 +52,10 @@ class Server:
         from daemon.worker import allocator
 
         cv2.setNumThreads(1)
-        reading.readable()  # loads what is optional
-        allocator.keep_blocks(heaps=1, spare_bytes=SPARE_BYTES)
+        reading.readable_formats()  # loads what is optional
+        allocator.configure_allocator(arenas=1, trim_threshold_bytes=SPARE_BYTES)
         self.reading, self.hashed, self.refusal = reading, hashed, ImageError
-        self.give_back = allocator.give_back
+        self.trim = allocator.trim
         self.largest_bytes = 0
         self.stream: BinaryIO | None = None
         self.mapped: dict[int | None, mmap.mmap] = {}
@@ -88,8 +88,8 @@ class Server:
     def head(self, max_pixels: int) -> Message:
         """What the picture will cost."""
         assert self.stream is not None
-        outline = self.reading.outline(self.stream, max_pixels=max_pixels)
-        return {name: getattr(outline, name) for name in outline.__slots__}
+        info = self.reading.read_info(self.stream, max_pixels=max_pixels)
+        return {name: getattr(info, name) for name in info.__slots__}
 
     def pixels(
         self, descriptor: int, buffer: int | None, **options: Any
@@ -123,7 +123,7 @@ class Server:
     def free(self) -> None:
         """Keep what the next picture will take, and no more."""
         if self.largest_bytes > LARGE_BYTES:
-            self.give_back()
+            self.trim()
         self.largest_bytes = 0
 
 

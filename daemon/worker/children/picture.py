@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cvunet.pictures.metadata import Metadata
-from cvunet.pictures.reading import Outline, Picture
+from cvunet.pictures.reading import Picture, PictureInfo
 from daemon.errors import PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
@@ -71,9 +71,9 @@ class ChildsDecoding:
         self.is_abandoned = is_abandoned
         self.is_spoilt = False
         """The child has to be replaced."""
-        self.found: Outline | None = None
+        self.found: PictureInfo | None = None
 
-    def outline(self) -> Outline:
+    def info(self) -> PictureInfo:
         """What the file's head says."""
         message: Message = {"ask": "head", "max_pixels": self.task.max_pixels}
         answer = self.ask(
@@ -83,7 +83,7 @@ class ChildsDecoding:
             within_s=self.max_decode_s,
         )
         with believed():
-            self.found = Outline(**{name: int(value) for name, value in answer.items()})
+            self.found = PictureInfo(**{name: int(value) for name, value in answer.items()})
             if not 0 < self.found.width * self.found.height <= self.task.max_pixels:
                 raise ValueError("a size that was not asked for")
         return self.found
