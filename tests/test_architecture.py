@@ -72,6 +72,7 @@ SOLE_IMPORTERS = {
         "cvunet/pictures/metadata.py",
         "cvunet/pictures/encoding.py",
         "cvunet/pictures/damage.py",
+        "cvunet/pictures/unsupported.py",
     },
     "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},
     "isal": {"cvunet/pictures/deflate.py"},

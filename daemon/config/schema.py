@@ -79,6 +79,8 @@ class WorkerSettings(Section):
     max_wait_ms: NotNegative = 20.0
     queue_size: Count = 64
     max_megapixels: Positive = 100.0
+    max_file_mb: Positive = 2000.0
+    max_decode_s: Positive = 120.0
     memory_mb: Count = 2500
 
 
