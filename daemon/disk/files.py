@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from daemon.errors import PictureError
-from daemon.jobs import Identity
+from daemon.jobs import NOBODY, Identity
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,14 @@ def identity(path: Path) -> Identity | None:
         if error.errno in OUT_OF_REACH:
             return None
         raise
+
+
+def owner(path: Path) -> int:
+    """The user whose file it is, by number; `NOBODY` if that cannot be told now."""
+    try:
+        return path.lstat().st_uid
+    except OSError:
+        return NOBODY
 
 
 def may_be_regular(path: Path) -> bool:

@@ -2,8 +2,9 @@
 
 import logging
 
+from daemon.disk import files
 from daemon.errors import printable
-from daemon.jobs import HotFolder, State
+from daemon.jobs import HotFolder, State, with_owner
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
@@ -91,4 +92,5 @@ class Recovery:
                 continue
             # Longer than the longest delay: the clock was wrong when it was written.
             delay = min(not_before, now + HELD_S) if not_before > now else 0.0
+            job = with_owner(job, files.owner(job.source))
             self.queue.put(job, priority=folder.priority, not_before=delay)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.jobs import Hint, Identity
+from daemon.turns import Turns
 
 #: After a close or a rename into place the writer is most likely through.
 QUICK_S = 0.5
@@ -50,6 +51,8 @@ class Settle:
         self.look = look
         self.entries: dict[Path, Entry] = {}
         self.due: list[tuple[float, Path]] = []
+        self.whole: Turns[tuple[float, Path]] = Turns()
+        """Files whose time has come and for which there was no room yet."""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -90,10 +93,11 @@ class Settle:
         heapq.heappush(self.due, (due_at, path))
 
     def ready(self, now: float, *, limit: int) -> list[Settled]:
-        """Take out up to ``limit`` files that are whole by now."""
+        """Take out up to ``limit`` files that are whole by now; folders and owners take turns."""
+        self.line_up(now)
         settled: list[Settled] = []
-        while self.due and self.due[0][0] <= now and len(settled) < limit:
-            due_at, path = heapq.heappop(self.due)
+        while len(settled) < limit and (place := self.whole.take()) is not None:
+            due_at, path = place
             entry = self.entries.get(path)
             if entry is None or entry.due_at != due_at:
                 continue
@@ -109,8 +113,19 @@ class Settle:
                 settled.append(Settled(entry.folder, path, identity, entry.hint))
         return settled
 
+    def line_up(self, now: float) -> None:
+        """Put files whose time has come into their folder's and their owner's line."""
+        while self.due and self.due[0][0] <= now:
+            place = heapq.heappop(self.due)
+            entry = self.entries.get(place[1])
+            if entry is not None and entry.due_at == place[0]:
+                owner = entry.identity.owner
+                self.whole.put(place, folder=entry.folder, owner=owner, rank=place)
+
     def next_due(self) -> float | None:
-        """When `ready` is worth calling again."""
+        """When `ready` is worth calling again; a moment that is past if something is whole now."""
+        if self.whole:
+            return next(iter(self.whole))[0]
         return self.due[0][0] if self.due else None
 
     def holds_content(self) -> bool:
