@@ -12,6 +12,8 @@ __all__ = [
     "lock",
     "mounts",
     "publication",
+    "quarantine_names",
     "store",
+    "syncs",
     "tree",
 ]

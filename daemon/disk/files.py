@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from daemon.disk.syncs import Syncs, sync
 from daemon.errors import PictureError
 from daemon.jobs import NOBODY, Identity
 
@@ -26,8 +27,6 @@ VERSION_DIGITS = 12  # room that a version and a suffix need in a name
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
 UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
-#: Some network file systems cannot sync a folder, and have no need to: renames wait for the server.
-NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -63,19 +62,15 @@ def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | Non
         os.close(looked_at)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
+def sync_folder(folder: Path, later: Syncs | None = None) -> None:
+    """Make renames inside a folder survive a power cut; at once, unless it is done ``later``."""
+    if later is None:
+        sync(folder)
+    else:
+        later.add(folder)
 
 
-def make_folders(folder: Path) -> None:
+def make_folders(folder: Path, later: Syncs | None = None) -> None:
     """Make a folder and its parents, each one durable in its own parent."""
     missing = []
     while not folder.is_dir():
@@ -83,7 +78,7 @@ def make_folders(folder: Path) -> None:
         folder = folder.parent
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
-        sync_folder(each.parent)
+        sync_folder(each.parent, later)
 
 
 def exists(path: Path) -> bool:
@@ -208,18 +203,18 @@ def has_same_bytes(one: int, other: int) -> bool:
         return not theirs.read(1)
 
 
-def move(source: Path, destination: Path) -> None:
+def move(source: Path, destination: Path, later: Syncs | None = None) -> None:
     """Rename; across file systems copy, fsync, rename, unlink."""
     try:
-        settle_name(source, destination)
+        settle_name(source, destination, later)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         copy_across(source, destination)
-    sync_folder(source.parent)
+    sync_folder(source.parent, later)
 
 
-def settle_name(source: Path, destination: Path) -> None:
+def settle_name(source: Path, destination: Path, later: Syncs | None = None) -> None:
     """Rename within a file system, never over another file, and make it durable.
 
     A hard link fails where the name is taken, which a rename does not; where there are no hard
@@ -235,7 +230,7 @@ def settle_name(source: Path, destination: Path) -> None:
         source.rename(destination)
     else:
         source.unlink()
-    sync_folder(destination.parent)
+    sync_folder(destination.parent, later)
 
 
 def copy_across(source: Path, destination: Path) -> None:
@@ -280,14 +275,25 @@ def removed_on_error(part: Path) -> Iterator[None]:
         raise
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:  # Any: JSON
-    """Write beside, fsync, rename: readers see the old or the new text, never half of it."""
+def write_json(
+    path: Path,
+    content: dict[str, Any],  # Any: JSON
+    *,
+    later: Syncs | None = None,
+) -> None:
+    """Write beside, fsync, rename: readers see the old or the new text, never half of it.
+
+    ``later``: what is fsynced is the file under its name. A power cut before that may tear it.
+    """
     part = path.with_name(f".cvunetd-{os.getpid()}.part")
     with removed_on_error(part):
         with part.open("w", encoding="utf-8", errors="backslashreplace") as stream:
             json.dump(content, stream, indent=2, ensure_ascii=False)
             stream.write("\n")
             stream.flush()
-            os.fsync(stream.fileno())
+            if later is None:
+                os.fsync(stream.fileno())
         part.replace(path)
-    sync_folder(path.parent)
+    if later is not None:
+        later.add(path)
+    sync_folder(path.parent, later)

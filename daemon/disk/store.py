@@ -13,8 +13,6 @@ from daemon.disk import deletion, tree
 from daemon.disk.files import (
     NAME_MAX_BYTES,
     exists,
-    free_folder,
-    free_name,
     identity,
     is_same_content,
     is_same_file,
@@ -25,6 +23,7 @@ from daemon.disk.files import (
     sync_folder,
     write_json,
 )
+from daemon.disk.syncs import Syncs
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
@@ -50,10 +49,10 @@ class Claim:
 # --- the way of an original ------------------------------------------------------------------
 
 
-def claim(root: Path, relative: Path, job_id: str) -> Path:
+def claim(root: Path, relative: Path, job_id: str, later: Syncs | None = None) -> Path:
     """Take a file out of its hot folder by one rename; a second claimant gets an error."""
     claimed = root / CLAIMS / job_id / relative
-    make_folders(claimed.parent)
+    make_folders(claimed.parent, later)
     try:
         # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
         with (
@@ -65,7 +64,7 @@ def claim(root: Path, relative: Path, job_id: str) -> Path:
         drop_claim(root, job_id)
         raise
     try:
-        sync_folder(claimed.parent)
+        sync_folder(claimed.parent, later)
     except OSError as error:
         # The file is ours already; if a power cut undoes the rename, it is simply found again.
         logger.warning("%s: %s", claimed.parent, describe(error))
@@ -113,7 +112,7 @@ def drop_empty_claims(root: Path) -> None:
         drop_claim(root, folder.name)
 
 
-def archive(source: Path, destination: Path) -> None:
+def archive(source: Path, destination: Path, later: Syncs | None = None) -> None:
     """Move an original beside its result; nothing is overwritten.
 
     May be called again after a crash: what has been moved or copied already is not done twice.
@@ -122,7 +121,7 @@ def archive(source: Path, destination: Path) -> None:
         discard(source)
         return
     make_folders(destination.parent)
-    move(source, destination)
+    move(source, destination, later)
 
 
 def discard(source: Path) -> None:
@@ -149,18 +148,20 @@ def remove_part(part: Path) -> None:
     part.unlink(missing_ok=True)
 
 
-def reject(
-    source: Path,
+def explain(
     quarantine: Path,
     reason: dict[str, Any],  # Any: JSON
-    *,
-    is_kept: bool,
+    later: Syncs | None = None,
 ) -> None:
-    """Put an original into quarantine with its reason beside it; the reason comes first."""
+    """Write why a picture is rejected, before it goes to that place in quarantine."""
     make_folders(quarantine.parent)
-    write_json(reason_file(quarantine), reason)
-    if not is_kept and exists(source):
-        archive(source, quarantine)
+    write_json(reason_file(quarantine), reason, later=later)
+
+
+def reject(source: Path, quarantine: Path, later: Syncs | None = None) -> None:
+    """Put an original into quarantine, where its reason lies already; may be called again."""
+    if exists(source):
+        archive(source, quarantine, later)
 
 
 def reinstate(quarantined: Path, place: Path) -> None:
@@ -181,16 +182,6 @@ def reason_file(quarantine: Path) -> Path:
         # Cut between characters, as `files.versioned` does.
         name = name[:room].decode("utf-8", "ignore").encode() or b"picture"
     return quarantine.with_name(f"{os.fsdecode(name)}.json")
-
-
-def free_quarantine(root: Path, relative: Path) -> Path:
-    """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json."""
-    folder = free_folder(root, relative.parent, lambda path: False)
-
-    def is_taken(place: Path) -> bool:  # a very long cat.json would be its own reason
-        return reason_file(place) == place or exists(reason_file(place))
-
-    return free_name(folder / relative.name, is_taken)
 
 
 # --- drops -----------------------------------------------------------------------------------

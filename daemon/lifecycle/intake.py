@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.disk import files, store, tree
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger.job_queue import JobQueue
@@ -61,6 +62,8 @@ class Intake:
         """By folder: pictures that came between two sweeps and that no event had told of."""
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
+        self.syncs = Syncs()
+        """What claims have changed and the disk has not been waited for."""
         self.refused: dict[Path, float] = {}
         self.on_step: Callable[[], object] = lambda: None
         """Called now and then during a long look: it gets on."""
@@ -155,7 +158,17 @@ class Intake:
         if not ready:
             return 0
         with self.ledger.transaction():  # where it fails, claims without rows are adopted
-            return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
+            taken = sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
+            self.make_durable()
+        return taken
+
+    def make_durable(self) -> None:
+        """Wait for the disk once, for all claims, before their rows are committed."""
+        try:
+            self.syncs.flush()
+        except OSError as error:
+            # The files are ours already; if a power cut undoes a rename, it is simply found again.
+            logger.warning("claims may not outlive a power cut: %s", describe(error))
 
     def accept(self, settled: Settled, *, monotonic: float, now: float) -> bool:
         """Claim one file and enter it; trouble makes the folder rest and the file stay."""
@@ -205,7 +218,7 @@ class Intake:
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
             return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
-        claimed = store.claim(folder.path, relative, job_id)
+        claimed = store.claim(folder.path, relative, job_id, self.syncs)
         if not files.may_be_regular(claimed):
             # A link, pipe or folder swapped in at the last moment: not ours to take.
             store.unclaim(folder.path, relative, job_id)

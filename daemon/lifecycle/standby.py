@@ -43,6 +43,8 @@ class Standby:
         self.reasons: dict[str, str] = {}
         self.mounts: dict[Path, Path] = {}
         """Where the file system of a place is mounted, as far as we have seen."""
+        self.inodes: dict[Path, tuple[int, int]] = {}
+        """Device and inode of those places: as long as they are the same, so is the mount."""
         self.next_check = 0.0
 
     def enter(self, folder: HotFolder, reason: str) -> None:
@@ -70,6 +72,7 @@ class Standby:
         """The folder is not served any more."""
         self.reasons.pop(folder.name, None)
         self.mounts.pop(folder.path, None)
+        self.inodes.pop(folder.path, None)
 
     def has(self, name: str) -> bool:
         """The folder rests."""
@@ -131,6 +134,8 @@ class Standby:
 
     def loss(self, place: Path) -> str:
         """What was mounted at a place has gone; a mount that came after our start counts, too."""
+        if (found := inode_of(place)) is not None and found == self.inodes.get(place):
+            return ""  # the folder that lay there when we last looked whose mount it is on
         known = self.mounts.get(place, Path("/"))
         mount = mount_of(place)
         if len(mount.parts) < len(known.parts):
@@ -140,6 +145,8 @@ class Standby:
         if len(mount.parts) < len(known.parts):
             return f"{known} is not mounted any more"
         self.mounts[place] = mount
+        if found is not None:
+            self.inodes[place] = found
         return ""
 
     def is_away(self, folder: HotFolder) -> bool:
@@ -192,3 +199,12 @@ class Standby:
 def mount_of(path: Path) -> Path:
     """The mount point of the file system that holds a path."""
     return next(place for place in (path, *path.parents) if place.is_mount())
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None if nothing is there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

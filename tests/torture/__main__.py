@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.system.crash_kit import folder_in_memory
 from tests.torture.burst import burst
+from tests.torture.floods import floods
 from tests.torture.kills import kills
 from tests.torture.mounts import mounts
 from tests.torture.steps import random_lives, steps
@@ -33,13 +34,15 @@ class Length:
     burst: int = 20_000
     kills: int = 30
     photos: int = 210
+    waiting: int = 2000
+    rejected: int = 30_000
     seconds: int = 2
     examples: int = 400
     seed: int = 0
 
 
 WHOLE = Length()
-QUICK = Length(files=120, burst=1500, kills=6, photos=48, seconds=0, examples=40)
+QUICK = Length(files=120, burst=1500, kills=6, photos=48, waiting=600, rejected=3000, seconds=0, examples=40)
 
 Case = Callable[[Path, Length], list[Row]]
 #: Long ones first: they run side by side.
@@ -49,6 +52,9 @@ CASES: dict[str, Case] = {
     ),
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),
+    "floods": lambda base, length: floods(
+        base, waiting=length.waiting, rejected=length.rejected
+    ),
     "burst": lambda base, length: burst(base, files=length.burst),
     "mounts": lambda base, length: mounts(base),
     "machine": lambda base, length: random_lives(examples=length.examples, seed=length.seed),
