@@ -1,6 +1,7 @@
 """Who is to blame for a failure: the one place that decides it."""
 
 import errno
+import os
 from enum import Enum
 from pathlib import Path
 
@@ -118,6 +119,12 @@ def is_passing(error: OSError) -> bool:
     """Trouble at a start that a later one may not meet; a read-only place needs a person."""
     is_machines = blame(error) is Blame.MACHINE and error.errno != errno.EROFS
     return is_machines or error.errno == errno.EIO
+
+
+def explain(error: OSError) -> str:
+    """What the operating system says, in words; without the file, which the reader knows."""
+    text = error.strerror or (os.strerror(error.errno) if error.errno else "")
+    return text or " ".join(map(str, error.args)) or type(error).__name__
 
 
 def describe(error: BaseException) -> str:

@@ -3,16 +3,30 @@
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_passing
+from daemon.disk import lock_table
+from daemon.disk.lock_table import name_of
+from daemon.errors import (
+    READ_ONLY_ADVICE,
+    DaemonError,
+    InstallError,
+    MachineError,
+    describe,
+    explain,
+    is_passing,
+)
 
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
 PROBE_S = 0.1
 
 FILE = "lock"
+#: Nobody else may open it, and so nobody else can hold it.
+MODE = 0o600
 
 
 class Lock:
@@ -24,20 +38,26 @@ class Lock:
         self.descriptor: int | None = None
 
     def take(self, what: str) -> None:
-        """Own ``what``; `InstallError` names the process that owns it already."""
+        """Own ``what``; `InstallError` names the daemon that owns it already.
+
+        `MachineError`: somebody else holds the lock, and may let it go.
+        """
         self.what = what
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # What a link leads to would be written over.
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, 0o644)
-        if not is_locked_within(descriptor, PROBE_S):
-            holder = written_id(descriptor) or "unknown"
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, MODE)
+        try:
+            check_ours(descriptor, self.path)
+            # Before we try: of an earlier version it may be one that anybody can open, and hold.
+            tighten(descriptor)
+            if not is_locked_within(descriptor, PROBE_S):
+                raise refusal(what, self.path, descriptor)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        except BaseException:
             os.close(descriptor)
-            raise InstallError(
-                f"{what} is in use by another cvunetd (process {holder}): stop that one first"
-            )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            raise
         self.descriptor = descriptor
 
     def is_in_place(self) -> bool:
@@ -71,16 +91,57 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
         for lock, what in wanted:
             lock.take(what)
             taken.append(lock)
-    except (OSError, InstallError) as error:
+    except (OSError, DaemonError) as error:
         for lock in taken:
             lock.release()
-        if isinstance(error, InstallError):
+        if isinstance(error, DaemonError):
             raise
         if is_passing(error):  # systemd shall try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
-        text = f"{error.filename} cannot be written: {error.strerror}{advice}"
-        raise InstallError(text) from error
+        place = error.filename or "a lock"
+        raise InstallError(f"{place} cannot be written: {explain(error)}{advice}") from error
+
+
+def tighten(descriptor: int) -> None:
+    """Close a lock to all others; some shares know no modes."""
+    with suppress(OSError):
+        os.fchmod(descriptor, MODE)
+
+
+def check_ours(descriptor: int, path: Path) -> None:
+    """`InstallError` for a file that another user could have put there, and could hold."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise InstallError(f"{path} is no file of its own (a link or a device): remove it")
+    if status.st_uid not in (os.geteuid(), owner_of_new_files(path.parent)):
+        raise InstallError(
+            f"{path} belongs to user {status.st_uid}: run cvunetd as that user, or remove the"
+            " file while no cvunetd runs"
+        )
+
+
+def owner_of_new_files(folder: Path) -> int:
+    """Whom a share calls the owner of what we make there: it may be another than we are."""
+    probe = folder / f".cvunetd-{os.getpid()}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(probe, flags, MODE)
+    try:
+        return os.fstat(descriptor).st_uid
+    finally:
+        os.close(descriptor)
+        probe.unlink()
+
+
+def refusal(what: str, path: Path, descriptor: int) -> DaemonError:
+    """Why a lock cannot be had: by the kernel's table, for the file may say anything."""
+    holder = lock_table.holder(os.fstat(descriptor))
+    if holder is not None and holder == written_id(descriptor):
+        return InstallError(
+            f"{what} is in use by another cvunetd (process {holder}): stop that one first"
+        )
+    who = "a process that is not seen from here" if holder is None else name_of(holder)
+    return MachineError(f"{what} cannot be had: its lock {path} is held by {who}: end that process")
 
 
 def is_locked_within(descriptor: int, pause_s: float) -> bool:
@@ -102,17 +163,26 @@ def written_id(descriptor: int) -> int:
 
 
 def owner(path: Path) -> int | None:
-    """The process that holds a lock; None if nobody does."""
+    """The process that holds a lock; None if nobody does, 0 if it cannot be told which."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except PermissionError as error:
-        raise InstallError(f"{path} may not be read by this user; ask as the daemon's") from error
+        return holder_of_closed(path, error)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return written_id(descriptor)
+        holder = lock_table.holder(os.fstat(descriptor))
+        return written_id(descriptor) if holder is None else holder
     finally:
         os.close(descriptor)
     return None
+
+
+def holder_of_closed(path: Path, refused: PermissionError) -> int | None:
+    """Who holds a lock that we may not open; its folder must be open to us."""
+    try:
+        return lock_table.holder(path.stat())
+    except OSError:
+        raise InstallError(f"{path} may not be read by this user; ask as the daemon's") from refused

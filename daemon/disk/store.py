@@ -71,17 +71,22 @@ def claim(root: Path, relative: Path, job_id: str, later: Syncs | None = None) -
     return claimed
 
 
-def unclaim(root: Path, relative: Path, job_id: str) -> None:
-    """Put a claimed file back, unless another has its name by now: then it is adopted later."""
+def unclaim(root: Path, relative: Path, job_id: str) -> bool:
+    """Put a claimed file back, unless another has its name by now: then it is adopted later.
+
+    False if it could not be put back, or not all of its claim be removed.
+    """
     claimed = root / CLAIMS / job_id / relative
     try:
         if is_unclaimed(root, Claim(job_id, relative, claimed)):
             claimed.unlink()
         else:
             settle_name(claimed, root / relative)
+        drop_claim(root, job_id)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
-    drop_claim(root, job_id)
+        return False
+    return True
 
 
 def is_unclaimed(root: Path, claim: Claim) -> bool:

@@ -35,7 +35,11 @@ class ClaimRecovery:
         self.originals = originals
 
     def adopt(self, folder: HotFolder, *, now: float) -> None:
-        """Look after every claimed file whose row does not; also when a folder resumes."""
+        """Look after every claimed file whose row does not; also when a folder resumes.
+
+        Where that fails, it is done again in a while.
+        """
+        self.intake.stranded.discard(folder.name)
         try:
             claims = list(store.claims(folder.path))
             for claim in claims:
@@ -43,6 +47,7 @@ class ClaimRecovery:
             store.drop_empty_claims(folder.path)
         except OSError as error:
             logger.warning("claims of folder %s: %s", folder.name, describe(error))
+            self.intake.stranded.add(folder.name)
 
     def mend_claim(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """One file that was taken out of a hot folder: does its row know of it?"""

@@ -23,6 +23,7 @@ from daemon.messages import Seen
 from daemon.watching import scan
 from daemon.watching.backlog import Backlog
 from daemon.watching.settle import Settle, Settled
+from daemon.watching.sight import Sight, came_after
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class Intake:
         self.queue = queue
         self.standby = standby
         self.placement = placement
-        self.settle = Settle(look)
+        self.sight = Sight()
+        self.settle = Settle(self.sight.look)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
@@ -65,6 +67,8 @@ class Intake:
         self.syncs = Syncs()
         """What claims have changed and the disk has not been waited for."""
         self.refused: dict[Path, float] = {}
+        self.stranded: set[str] = set()
+        """Folders that may hold claims without rows, although they do not stand by."""
         self.on_step: Callable[[], object] = lambda: None
         """Called now and then during a long look: it gets on."""
 
@@ -90,11 +94,14 @@ class Intake:
     def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
         """Follow a hint."""
         folder = self.folders.get_open(seen.folder)
-        if folder is None or not concerns(seen, folder):
+        if folder is None or not self.sight.concerns(seen, folder):
             return
         self.hinted[folder.name] += 1
         if self.standby.has(folder.name):
-            if seen.hint is not Hint.FOLDER and (identity := look(seen.path)) is not None:
+            if (
+                seen.hint is not Hint.FOLDER
+                and (identity := self.sight.look(seen.path)) is not None
+            ):
                 # Nothing is taken now, but somebody waits for it.
                 self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
             return
@@ -108,9 +115,11 @@ class Intake:
         if self.standby.has(folder.name):
             return
         self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
+        self.sight.begin_sweep()
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         if not self.standby.has(folder.name):  # else not all of it was looked at
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
+            self.sight.end_sweep(folder.path)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -118,20 +127,27 @@ class Intake:
     ) -> None:
         """Track all pictures below ``top``."""
         try:
-            found = scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped)
+            found = scan.pictures(
+                top,
+                recursive=folder.recursive,
+                skipped=folder.skipped,
+                on_closed=self.sight.note,
+            )
             for number, path in enumerate(found):
                 if number % STEP_FILES == 0:
                     self.on_step()
                 self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
-            if top == folder.path or error.errno not in scan.PASSED_OVER:
+            if top == folder.path:
                 self.standby.enter(folder, describe(error))
+            else:
+                self.sight.note(top, error)
 
     def track(
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
     ) -> None:
         """Watch one file until it is whole."""
-        identity = look(path)
+        identity = self.sight.look(path)
         if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
@@ -179,8 +195,11 @@ class Intake:
             return False  # swept when the folder resumes
         try:
             job = self.claim(folder, settled, now=now)
-        except FileNotFoundError:
-            job = None  # taken away between two looks; nothing of it is ours yet
+        except FileNotFoundError as error:
+            job = None  # taken away between two looks
+            self.stranded.add(folder.name)  # or a share has lost its answer to our rename
+            text = "%s has gone before it could be taken: %s"
+            logger.info(text, printable(settled.path), describe(error))
         except OSError as error:
             self.refuse(folder, settled, error, monotonic=monotonic)
             return False
@@ -198,6 +217,7 @@ class Intake:
     ) -> None:
         """A claim failed: the folder is in trouble and rests, or this file alone has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
+        self.stranded.add(folder.name)
         whose = blame(error)
         if whose is Blame.MACHINE:
             self.standby.enter(folder, text)
@@ -214,21 +234,26 @@ class Intake:
         if folder.originals == "keep":
             if tree.leads_over_link(folder.path, relative):
                 return None
-            identity = look(settled.path)
+            identity = self.sight.look(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
             return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
         claimed = store.claim(folder.path, relative, job_id, self.syncs)
         if not files.may_be_regular(claimed):
             # A link, pipe or folder swapped in at the last moment: not ours to take.
-            store.unclaim(folder.path, relative, job_id)
+            self.put_back(folder, relative, job_id)
             return None
         try:
             return self.enter(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
             # No drop can be made: the file goes back to where its owner looks for it.
-            store.unclaim(folder.path, relative, job_id)
+            self.put_back(folder, relative, job_id)
             raise
+
+    def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> None:
+        """Undo a claim; what cannot be put back now is adopted in a while."""
+        if not store.unclaim(folder.path, relative, job_id):
+            self.stranded.add(folder.name)
 
     def enter(  # all that a row needs
         self,
@@ -243,7 +268,7 @@ class Intake:
         """Reserve names and write the row of a file that is ours already."""
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
-        identity = look(source) or Identity(0, 0, 0, 0)
+        identity = self.sight.look(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,
@@ -261,33 +286,3 @@ class Intake:
         )
         self.ledger.add(job)
         return job
-
-
-def concerns(seen: Seen, folder: HotFolder) -> bool:
-    """A hint tells of what may be a picture in the folder."""
-    if not seen.path.is_relative_to(folder.path):
-        return False  # renamed out of the folder
-    relative = seen.path.relative_to(folder.path)
-    if scan.has_ignored_part(relative):
-        return False
-    if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
-        return False
-    # An event is older than what has the name now: a link that is no folder of ours.
-    return not tree.leads_over_link(folder.path, relative)
-
-
-def look(path: Path) -> Identity | None:
-    """A file's version; None if it is gone, no regular file, or out of our reach for now."""
-    try:
-        return files.identity(path)
-    except OSError as error:
-        logger.debug("%s cannot be looked at: %s", printable(path), describe(error))
-        return None
-
-
-def came_after(path: Path, moment: float | None) -> bool:
-    """A file was made, renamed or changed after a moment, UTC seconds; False if there is none."""
-    try:
-        return moment is not None and path.lstat().st_ctime > moment
-    except OSError:
-        return False  # gone again

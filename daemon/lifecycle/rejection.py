@@ -62,7 +62,8 @@ class Rejection:
     @contextmanager
     def together(self) -> Iterator[list[Noted]]:
         """What is rejected inside is only noted, in one commit; then `put_all` moves it."""
-        self.noted = noted = []
+        noted: list[Noted] = []
+        self.noted = noted
         try:
             with self.ledger.transaction():
                 yield noted

@@ -154,7 +154,11 @@ class Standby:
 
         What is left of a disk is an empty folder, into which everything could be written.
         """
-        away = self.absence(folder) or self.loss(folder.output_root) or self.loss(self.quarantine)
+        try:
+            away = self.absence(folder)
+            away = away or self.loss(folder.output_root) or self.loss(self.quarantine)
+        except OSError as error:  # a folder above is closed to us
+            away = describe(error)
         if away:
             self.enter(folder, away)
         return bool(away)
@@ -167,7 +171,7 @@ class Standby:
         try:
             if lock is not None and not lock.is_in_place():
                 lock.renew()
-        except InstallError as error:
+        except (InstallError, MachineError) as error:
             return str(error)
         return ""
 

@@ -1,8 +1,7 @@
 """What lies in a folder: the truth that events only hint at."""
 
-import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -41,10 +40,12 @@ SILENT_FILE_SYSTEMS = (
     *("vboxsf", "vmhgfs", "prl_fs", "drvfs"),  # folders that a virtual machine's host shares
 )
 LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, events arrive
-#: What a sub-folder may say that is gone, closed to us or too deep: the next sweep looks again.
-PASSED_OVER = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
-)
+
+OnClosed = Callable[[Path, OSError], object]
+
+
+def in_silence(folder: Path, error: OSError) -> None:
+    """Nobody wants to hear of a sub-folder that cannot be looked into."""
 
 
 def is_ignored(name: str) -> bool:
@@ -59,27 +60,31 @@ def has_ignored_part(relative: Path) -> bool:
 
 
 def pictures(
-    folder: Path, *, recursive: bool, skipped: frozenset[Path] = frozenset()
+    folder: Path,
+    *,
+    recursive: bool,
+    skipped: frozenset[Path] = frozenset(),
+    on_closed: OnClosed = in_silence,
 ) -> Iterator[Path]:
     """All regular files that may be pictures; links are not followed, pipes not opened.
 
-    ``skipped`` folders are not entered. A sub-folder that vanishes or may not be read while we
-    look is passed over; `OSError` tells that the top folder itself cannot be read.
+    ``skipped`` folders are not entered. A sub-folder that cannot be read is passed over, and
+    ``on_closed`` is told; `OSError` tells that the top folder itself cannot be read.
     """
-    pending = [
-        folder
-    ]  # a list, for a tree may be deeper than Python lets functions call themselves
+    # A list, for a tree may be deeper than Python lets functions call themselves.
+    pending = [folder]
     while pending:
         top = pending.pop()
         try:
             listing = entries(top)
         except OSError as error:
-            if top == folder or error.errno not in PASSED_OVER:
+            if top == folder:
                 raise
+            on_closed(top, error)
             continue
-        yield from (Path(entry.path) for entry in listing if entry.is_file(follow_symlinks=False))
+        yield from (Path(entry.path) for entry in listing if is_file(entry))
         if recursive:
-            below = [Path(e.path) for e in listing if e.is_dir(follow_symlinks=False)]
+            below = [Path(entry.path) for entry in listing if is_folder(entry)]
             pending += [path for path in reversed(below) if path not in skipped]
 
 
@@ -90,9 +95,9 @@ def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset())
         folder = pending.pop()
         try:
             with os.scandir(folder) as found:
-                below = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            if folder == top or error.errno not in PASSED_OVER:
+                below = [entry for entry in found if is_folder(entry)]
+        except OSError:
+            if folder == top:
                 raise
             continue
         yield folder
@@ -106,6 +111,22 @@ def entries(folder: Path) -> "list[os.DirEntry[str]]":
     with os.scandir(folder) as found:
         wanted = [entry for entry in found if not is_ignored(entry.name)]
     return sorted((e for e in wanted if not e.is_symlink()), key=lambda entry: entry.name)
+
+
+def is_file(entry: "os.DirEntry[str]") -> bool:
+    """A regular file; where the listing does not tell, it is asked, which may fail."""
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False  # the next sweep asks again
+
+
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """A folder and no link to one; likewise."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def file_system(path: Path, table: str) -> str:

@@ -42,7 +42,9 @@ class Length:
 
 
 WHOLE = Length()
-QUICK = Length(files=120, burst=1500, kills=6, photos=48, waiting=600, rejected=3000, seconds=0, examples=40)
+QUICK = Length(
+    files=120, burst=1500, kills=6, photos=48, waiting=600, rejected=3000, seconds=0, examples=40
+)
 
 Case = Callable[[Path, Length], list[Row]]
 #: Long ones first: they run side by side.
@@ -52,9 +54,7 @@ CASES: dict[str, Case] = {
     ),
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),
-    "floods": lambda base, length: floods(
-        base, waiting=length.waiting, rejected=length.rejected
-    ),
+    "floods": lambda base, length: floods(base, waiting=length.waiting, rejected=length.rejected),
     "burst": lambda base, length: burst(base, files=length.burst),
     "mounts": lambda base, length: mounts(base),
     "machine": lambda base, length: random_lives(examples=length.examples, seed=length.seed),
