@@ -10,6 +10,7 @@ __all__ = [
     "files",
     "free_space",
     "lock",
+    "modes",
     "mounts",
     "publication",
     "quarantine_names",

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from daemon.disk import modes
 from daemon.disk.syncs import Syncs, sync
 from daemon.errors import PictureError
-from daemon.jobs import NOBODY, Identity
+from daemon.jobs import Identity
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ CHUNK_BYTES = 1 << 20
 OUT_OF_REACH = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
 )
+NO_SUCH_NAME = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 VERSION_DIGITS = 12  # room that a version and a suffix need in a name
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
@@ -77,13 +79,19 @@ def make_folders(folder: Path, later: Syncs | None = None) -> None:
         missing.append(folder)
         folder = folder.parent
     for each in reversed(missing):
-        each.mkdir(exist_ok=True)
+        each.mkdir(modes.FOLDER, exist_ok=True)
         sync_folder(each.parent, later)
 
 
 def exists(path: Path) -> bool:
-    """Something has this name; links are not followed, dangling ones count."""
-    return os.path.lexists(path)
+    """Something has this name, also a dangling link; `OSError` where that cannot be told."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno in NO_SUCH_NAME:
+            return False
+        raise
+    return True
 
 
 def is_folder(path: Path) -> bool:
@@ -102,14 +110,6 @@ def identity(path: Path) -> Identity | None:
         if error.errno in OUT_OF_REACH:
             return None
         raise
-
-
-def owner(path: Path) -> int:
-    """The user whose file it is, by number; `NOBODY` if that cannot be told now."""
-    try:
-        return path.lstat().st_uid
-    except OSError:
-        return NOBODY
 
 
 def may_be_regular(path: Path) -> bool:
@@ -253,7 +253,7 @@ def copy(source: Path, part: Path) -> bool:
     descriptor = open_if_regular(source)
     if descriptor is None:
         return False
-    with os.fdopen(descriptor, "rb") as reader, part.open("wb") as writer:
+    with os.fdopen(descriptor, "rb") as reader, modes.create(part) as writer:
         shutil.copyfileobj(reader, writer, CHUNK_BYTES)
         writer.flush()
         os.fsync(writer.fileno())
@@ -287,7 +287,7 @@ def write_json(
     """
     part = path.with_name(f".cvunetd-{os.getpid()}.part")
     with removed_on_error(part):
-        with part.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+        with modes.create_text(part) as stream:
             json.dump(content, stream, indent=2, ensure_ascii=False)
             stream.write("\n")
             stream.flush()

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from daemon.disk import modes
 from daemon.disk.files import make_folders
 from daemon.errors import MachineError, describe
 
@@ -37,7 +38,9 @@ def check_writable(folder: Path) -> None:
     try:
         make_folders(folder)
         probe.unlink(missing_ok=True)
-        with probe.open("xb") as stream:  # exclusive: what a link leads to is not written over
+        with modes.create(
+            probe, "xb"
+        ) as stream:  # exclusive: what a link leads to is not written over
             stream.write(b"\0" * 4096)
         probe.unlink(missing_ok=True)
     except OSError as error:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from daemon.disk import lock_table
+from daemon.disk.files import make_folders
 from daemon.disk.lock_table import name_of
 from daemon.errors import (
     READ_ONLY_ADVICE,
@@ -43,7 +44,7 @@ class Lock:
         `MachineError`: somebody else holds the lock, and may let it go.
         """
         self.what = what
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(self.path.parent)
         # What a link leads to would be written over.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, MODE)
@@ -114,7 +115,8 @@ def check_ours(descriptor: int, path: Path) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         raise InstallError(f"{path} is no file of its own (a link or a device): remove it")
-    if status.st_uid not in (os.geteuid(), owner_of_new_files(path.parent)):
+    owner = status.st_uid
+    if owner != os.geteuid() and owner != owner_of_new_files(path.parent):
         raise InstallError(
             f"{path} belongs to user {status.st_uid}: run cvunetd as that user, or remove the"
             " file while no cvunetd runs"

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import deletion, tree
+from daemon.disk import deletion, modes, tree
 from daemon.disk.files import (
     NAME_MAX_BYTES,
     exists,
@@ -208,7 +208,7 @@ def open_drop(
         if is_taken(drop):
             continue
         try:
-            drop.mkdir()
+            drop.mkdir(modes.FOLDER)
         except FileExistsError:
             continue
         try:
@@ -241,7 +241,7 @@ def drops(root: Path) -> list[Path]:
 def mark_drop(drop: Path) -> Path:
     """Leave the mark without which retention never deletes."""
     make_folders(drop)
-    with (drop / MARKER).open("w", encoding="utf-8") as stream:
+    with modes.create_text(drop / MARKER) as stream:
         stream.write("This folder was made by cvunetd, which deletes it in time.\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,14 +1,18 @@
 """One SQLite file: opened with care, all or nothing, its troubles told as ours."""
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from daemon.errors import InstallError, LedgerError
 
 BUSY_S = 10.0
+#: The daemon's group may ask; nobody else.
+MODE = 0o640
 JOURNAL_BYTES = 16 * 1024 * 1024
 #: What one clean-up gives back to the disk; the next one goes on.
 SHRINK_PAGES = 1000
@@ -64,6 +68,19 @@ def connect(path: Path, *, is_read_only: bool) -> Connection:
     return db
 
 
+def make_private(path: Path) -> None:
+    """Make the file before SQLite does, or close it to others; its journals get the same mode.
+
+    What is in the way is told when it is opened.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & MODE)
+        finally:
+            os.close(descriptor)
+
+
 class Database:
     """One file, one owner."""
 
@@ -71,6 +88,8 @@ class Database:
         """Open or create; `InstallError` if the file is damaged or not to be opened."""
         self.path = path
         self.is_begun = False
+        if not is_read_only:
+            make_private(path)
         with explained(path, OPENING):
             self.db = connect(path, is_read_only=is_read_only)
             try:

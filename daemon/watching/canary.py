@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.disk import files, store
+from daemon.disk import files, modes, store
 from daemon.errors import describe
 from daemon.jobs import HotFolder
 
@@ -92,7 +92,7 @@ def is_touched(path: Path) -> bool:
     """Open for writing, write nothing, close; no link is followed. False if that cannot be."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        os.close(os.open(path, flags, 0o644))
+        os.close(os.open(path, flags, modes.FILE))
     except OSError as error:
         logger.debug("%s cannot be touched: %s", path, describe(error))
         return False

@@ -16,6 +16,7 @@ from cvunet import errors as cvunet_errors
 from cvunet.inference import matting
 from cvunet.matte import confidence, foreground, framing
 from cvunet.pictures import bit_depth, encoding, profiles, reading
+from daemon.disk import modes
 from daemon.disk.checksums import hashed
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
@@ -146,7 +147,7 @@ def write_part(
 ) -> None:
     """One file; `MachineError` where the folder cannot be written."""
     try:
-        with part.open("wb") as stream:
+        with modes.create(part) as stream:
             encoding.write(stream, pixels, format=format, source=source)
             stream.flush()
             os.fsync(stream.fileno())

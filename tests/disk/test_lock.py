@@ -49,7 +49,7 @@ def test_lock_that_never_was_has_no_owner(tmp_path: Path):
 
 
 def test_lock_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`status` of another user: the kernel's table tells. Root may open all: the answer is played."""
+    """`status` of another user: the kernel's table tells it all the same."""
     lock = Lock(tmp_path / "lock")
     lock.take("x")
 
@@ -256,8 +256,10 @@ def test_waiting_for_a_lock_is_not_holding_it(tmp_path: Path, monkeypatch: pytes
     place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     table = tmp_path / "table"
     table.write_text(
-        f"1: POSIX  ADVISORY  WRITE 11 {place} 0 EOF\n2: FLOCK  ADVISORY  WRITE 12 00:01:7 0 EOF\n"
-        f"3: -> FLOCK  ADVISORY  WRITE 13 {place} 0 EOF\n3: FLOCK  ADVISORY  READ 14 {place} 0 EOF\n"
+        f"1: POSIX  ADVISORY  WRITE 11 {place} 0 EOF\n"
+        "2: FLOCK  ADVISORY  WRITE 12 00:01:7 0 EOF\n"
+        f"3: -> FLOCK  ADVISORY  WRITE 13 {place} 0 EOF\n"
+        f"3: FLOCK  ADVISORY  READ 14 {place} 0 EOF\n"
     )
     monkeypatch.setattr(lock_table, "TABLE", table)
 

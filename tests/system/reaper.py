@@ -43,6 +43,7 @@ WATCHED = (
     "daemon.disk.free_space",
     "daemon.disk.deletion",
     "daemon.disk.files",
+    "daemon.disk.modes",
     "daemon.disk.syncs",
     "daemon.ledger.ledger",
     "daemon.ledger.database",

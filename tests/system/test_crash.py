@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import deletion, files, publication, store, syncs
+from daemon.disk import deletion, files, modes, publication, store, syncs
 from daemon.ledger import database, ledger
 from tests.system.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
 from tests.system.crash_scenarios import SCENARIOS
@@ -100,7 +100,7 @@ def mutating() -> set[str]:
     """Functions of the modules below that change the disk, or call one that does."""
     calls = {
         f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
-        for module in (store, publication, deletion, files, syncs, ledger, database)
+        for module in (store, publication, deletion, files, syncs, modes, ledger, database)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef)
     }

@@ -44,12 +44,10 @@ def live(base: Path, faults: DiskFaults, call: str, number: int, moment: int) ->
     kit.drop("sub/dog.jpg", b"dog")
     kit.service.next_sweep["hot"] = kit.time.clocks.monotonic() + 2
     kit.pass_time(moment * 0.5)
+    kit.drop("late.jpg", b"late")
     faults.begin((call,), number, kit.hot)
-    kit.drop("late.jpg", b"late") if call != "open" else None
     kit.pass_time(FAULT_S, step_s=0.5)
     faults.end()
-    if call == "open":
-        kit.drop("late.jpg", b"late")
     kit.pass_time(4, step_s=0.5)
     has_waited = len(results(kit)) < len(PICTURES)
     kit.pass_time(60, step_s=2)
