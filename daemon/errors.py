@@ -123,13 +123,19 @@ def is_passing(error: OSError) -> bool:
 
 def explain(error: OSError) -> str:
     """What the operating system says, in words; without the file, which the reader knows."""
-    text = error.strerror or (os.strerror(error.errno) if error.errno else "")
-    return text or " ".join(map(str, error.args)) or type(error).__name__
+    if error.strerror:
+        return error.strerror
+    number = error.errno or next((one for one in error.args if isinstance(one, int)), None)
+    if number is not None:
+        return os.strerror(number)
+    return " ".join(map(str, error.args)) or "the operating system does not say why"
 
 
 def describe(error: BaseException) -> str:
     """One line for logs and reason files."""
     text = printable(" ".join(str(error).split()))
+    if isinstance(error, OSError) and not error.strerror:  # it has no words of its own
+        text = explain(error)
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         text += f"; {READ_ONLY_ADVICE}"
     if isinstance(error, DaemonError) and text:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from daemon.disk import modes
 from daemon.disk.syncs import Syncs, sync
-from daemon.errors import PictureError
+from daemon.errors import PictureError, explain
 from daemon.jobs import Identity
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         if error.errno in UNREADABLE:
             raise PictureError(
-                f"may not be read: {error.strerror}; mend its mode, then retry"
+                f"may not be read: {explain(error)}; mend its mode, then retry"
             ) from error
         raise
     if descriptor is None:

@@ -17,9 +17,24 @@ JOURNAL_BYTES = 16 * 1024 * 1024
 #: What one clean-up gives back to the disk; the next one goes on.
 SHRINK_PAGES = 1000
 PRIMARY_CODE = 0xFF  # the rest of a code says which call of the operating system failed
-DAMAGED = "move it away; pictures that are claimed are taken up again"
-#: What a person can do about a file that is wrong.
-ADVICE = {sqlite3.SQLITE_NOTADB: DAMAGED, sqlite3.SQLITE_CORRUPT: DAMAGED}
+DAMAGED = "move it away; nothing is lost: pictures that are claimed are taken up again"
+#: What a person can do about a file that is wrong. Our statements are right: one that SQLite does
+#: not understand met a damaged schema.
+ADVICE = dict.fromkeys(
+    (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_INTERNAL,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_TOOBIG,
+    ),
+    DAMAGED,
+)
+#: What Python says of text that is none; it has no code.
+NO_TEXT = "Could not decode"
 #: And about one that does not even open.
 OPENING = ADVICE | {
     sqlite3.SQLITE_CANTOPEN: "check that it may be read and written by this user",
@@ -54,7 +69,11 @@ def explained(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterator[None]:
             raise InstallError(f"{path}: {error}: {advice[code]}") from error
         if code in PASSING:
             raise LedgerError(f"{path}: {error}") from error
+        if str(error).startswith(NO_TEXT):
+            raise InstallError(f"{path}: {error}: {DAMAGED}") from error
         raise
+    except UnicodeDecodeError as error:  # the very message of SQLite holds damaged text
+        raise InstallError(f"{path}: its schema is no text: {DAMAGED}") from error
 
 
 def connect(path: Path, *, is_read_only: bool) -> Connection:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from daemon import __version__
 from daemon.config.addresses import Address, Loopback, SocketFile
-from daemon.errors import InstallError
+from daemon.errors import InstallError, explain
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def complaint(address: Address, error: OSError) -> str:
         remedy = "under systemd see packaging/systemd/metrics.conf"
     if error.errno == errno.EADDRINUSE:
         remedy = "another program listens there: choose another"
-    return f"metrics.listen: {place} cannot be had ({error.strerror or error}): {remedy}"
+    return f"metrics.listen: {place} cannot be had ({explain(error)}): {remedy}"
 
 
 def remove_dead(path: Path) -> None:
