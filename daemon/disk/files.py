@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,11 +20,9 @@ logger = logging.getLogger(__name__)
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
-#: The name leads to nothing that we could ever open.
-OUT_OF_REACH = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
-)
 NO_SUCH_NAME = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+#: The name leads to nothing that we could ever open.
+OUT_OF_REACH = NO_SUCH_NAME | {errno.EACCES, errno.EPERM}
 VERSION_DIGITS = 12  # room that a version and a suffix need in a name
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
@@ -96,10 +94,9 @@ def exists(path: Path) -> bool:
 
 def is_folder(path: Path) -> bool:
     """A folder that we can see; out of reach counts as none."""
-    try:
+    with suppress(OSError):  # before Python 3.14 a closed parent is an error and not a no
         return path.is_dir()
-    except OSError:  # before Python 3.14 a closed parent is an error and not a no
-        return False
+    return False
 
 
 def identity(path: Path) -> Identity | None:
@@ -208,7 +205,10 @@ def move(source: Path, destination: Path, later: Syncs | None = None) -> None:
     try:
         settle_name(source, destination, later)
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        # Linked already: it was not the border that was in the way.
+        if error.errno != errno.EXDEV or (
+            exists(destination) and is_same_file(source, destination)
+        ):
             raise
         copy_across(source, destination)
     sync_folder(source.parent, later)

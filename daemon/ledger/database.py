@@ -100,6 +100,15 @@ def make_private(path: Path) -> None:
             os.close(descriptor)
 
 
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None if nothing is there, or it is out of reach."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class Database:
     """One file, one owner."""
 
@@ -107,15 +116,37 @@ class Database:
         """Open or create; `InstallError` if the file is damaged or not to be opened."""
         self.path = path
         self.is_begun = False
+        self.open_file(is_read_only=is_read_only)
+
+    def open_file(self, *, is_read_only: bool) -> None:
+        """Open what has the path now."""
         if not is_read_only:
-            make_private(path)
-        with explained(path, OPENING):
-            self.db = connect(path, is_read_only=is_read_only)
+            make_private(self.path)
+        with explained(self.path, OPENING):
+            self.db = connect(self.path, is_read_only=is_read_only)
+            self.inode = inode_of(self.path)
             try:
                 self.prepare(is_read_only=is_read_only)
             except BaseException:
                 self.close()
                 raise
+
+    def reopen(self) -> None:
+        """Let go of a file that was deleted or replaced, and make or open what has its path."""
+        self.close()
+        self.open_file(is_read_only=False)
+
+    def is_in_place(self) -> bool:
+        """The file that we have open still has its path."""
+        return inode_of(self.path) == self.inode
+
+    def check_in_place(self) -> None:
+        """`LedgerError` if it has not: what we would write, nobody would find again."""
+        if not self.is_in_place():
+            raise LedgerError(
+                f"{self.path} was deleted or replaced under the running daemon: put it back, or"
+                " make its folder anew"
+            )
 
     def prepare(self, *, is_read_only: bool) -> None:
         """Settings of the file, before its first use."""
@@ -147,6 +178,7 @@ class Database:
             with explained(self.path):
                 yield self.db
             return
+        self.check_in_place()
         with explained(self.path):
             self.roll_back()  # what an earlier trouble did not let us undo
             self.is_begun = True

@@ -28,9 +28,12 @@ class Standby:
         state: Path,
         quarantine: Path,
         check_ledger: Callable[[], None],
+        look_at_ledger: Callable[[], None] = lambda: None,
         locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
+
+        ``look_at_ledger`` does so if it has been taken away, and writes nothing.
 
         ``locks``: those of the hot folders that we own, by their names.
         """
@@ -38,6 +41,7 @@ class Standby:
         self.state = state
         self.quarantine = quarantine
         self.check_ledger = check_ledger
+        self.look_at_ledger = look_at_ledger
         self.locks = locks
         self.ledger_trouble = ""
         self.reasons: dict[str, str] = {}
@@ -88,8 +92,8 @@ class Standby:
         if monotonic < self.next_check:
             return []
         self.next_check = monotonic + RECHECK_S
-        if is_thorough or self.ledger_trouble:
-            self.ledger_trouble = self.trouble_of_ledger()
+        is_asked = is_thorough or bool(self.ledger_trouble)
+        self.ledger_trouble = self.trouble_of_ledger(is_thorough=is_asked)
         resumed = []
         for folder in folders:
             # Probes write; a folder that works proves itself by its results.
@@ -103,10 +107,15 @@ class Standby:
                 resumed.append(folder)
         return resumed
 
-    def trouble_of_ledger(self) -> str:
+    def trouble_of_ledger(self, *, is_thorough: bool) -> str:
         """What keeps the ledger from being written; empty if nothing does."""
         try:
-            self.check_ledger()
+            if lost := self.loss(self.state):
+                return lost
+            if is_thorough:
+                self.check_ledger()
+            else:
+                self.look_at_ledger()
         except LedgerError as error:
             return describe(error)
         return ""

@@ -47,6 +47,7 @@ ClientAddress = Any  # of the library: a pair for a port, text for a socket file
 
 #: From what the client accepts to a page.
 Page = Callable[[str], Answer]
+OnTurn = Callable[[float], object]
 
 
 @dataclass(slots=True)
@@ -113,9 +114,10 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 16
     allow_reuse_address = True  # after a crash a port is held for a minute otherwise
 
-    def __init__(self, address: Address, pages: Mapping[str, Page]) -> None:
+    def __init__(self, address: Address, pages: Mapping[str, Page], on_turn: OnTurn) -> None:
         """Listens when this returns; `OSError` if it cannot."""
         self.pages = pages
+        self.on_turn = on_turn
         self.free = threading.BoundedSemaphore(MAX_THREADS)
         self.callers = Callers()
         self.file: Path | None = None
@@ -133,6 +135,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: Request, client_address: ClientAddress) -> None:
         """Begin to answer, if there is room."""
+        self.on_turn(time.monotonic())
         if not self.free.acquire(blocking=False):
             logger.warning("more than %s monitors ask at once: one is turned away", MAX_REQUESTS)
             self.shutdown_request(request)
@@ -143,7 +146,9 @@ class Server(socketserver.ThreadingTCPServer):
 
     def service_actions(self) -> None:
         """Called by the library several times a second."""
-        self.callers.leave_slow(time.monotonic())
+        monotonic = time.monotonic()
+        self.on_turn(monotonic)
+        self.callers.leave_slow(monotonic)
 
     def process_request_thread(self, request: Request, client_address: ClientAddress) -> None:
         """Answer, and make room."""
@@ -206,10 +211,15 @@ class Handler(BaseHTTPRequestHandler):
 class Endpoint:
     """The pages at their address, from `start` to `stop`."""
 
-    def __init__(self, address: Address, pages: Mapping[str, Page]) -> None:
-        """`InstallError` if the address cannot be had."""
+    def __init__(
+        self,
+        address: Address,
+        pages: Mapping[str, Page],
+        on_turn: OnTurn = lambda monotonic: None,
+    ) -> None:
+        """`InstallError` if the address cannot be had. ``on_turn`` is called often."""
         try:
-            self.server = Server(address, pages)
+            self.server = Server(address, pages, on_turn)
         except OSError as error:
             raise InstallError(complaint(address, error)) from error
         self.thread = threading.Thread(
