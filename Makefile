@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data
 ARGS ?=
+DIR ?= .
 
 BIN := $(VENV)/bin
 U2NET := $(VENV)/u2net/u2net.onnx
@@ -22,7 +23,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd torture check man train evaluate bench edges clean apt-packages apt-systemd
+.PHONY: help setup run test test-system test-systemd torture corpus check man train evaluate bench edges clean apt-packages apt-systemd
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -47,6 +48,9 @@ test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a system
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)
+
+corpus: $(VENV)/.dev ## Run the daemon on copies of all files in DIR; count what became of them
+	$(BIN)/python -m tests.torture.corpus $(DIR) $(ARGS)
 
 check: $(VENV)/.dev ## Formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -113,8 +113,8 @@ def ways(device: torch.device) -> Iterator[tuple[str, Predictor]]:
         return
     yield "graphs", opened(device)
     plain = opened(device)
-    assert plain.passes is not None
-    plain.passes.recorder = None
+    assert plain.batch_runner is not None
+    plain.batch_runner.recorder = None
     yield "step by step", plain
     torch.backends.cudnn.benchmark = True
     try:
@@ -183,16 +183,16 @@ def rate(ask: Callable[[], object], pictures: int, least_s: float, runs: int) ->
 
 def alone(predictor: Predictor, size: int, times: int = 50) -> float | None:
     """Seconds of one recorded pass without copies from and to the host."""
-    passes = predictor.passes
-    if passes is None or passes.recorder is None:
+    runner = predictor.batch_runner
+    if runner is None or runner.recorder is None:
         return None
-    streams, look = passes.streams, passes.ready[size]
-    pixels = passes.slots[0].pixels.there[:size]
-    with torch.inference_mode(), streams.current(), streams.on(streams.compute):
+    streams, forward_pass = runner.streams, runner.captured[size]
+    pixels = runner.buffers[0].pixels.on_device[:size]
+    with torch.inference_mode(), streams.current_device(), streams.use(streams.compute):
         streams.synchronize()
         began = time.perf_counter()
         for _ in range(times):
-            look(pixels)
+            forward_pass(pixels)
         streams.synchronize()
     return (time.perf_counter() - began) / times
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.edge_seconds import has_refine
 from benchmarks.mattes import Sample
 from cvunet.inference import matting
-from cvunet.inference.matting import Finish
+from cvunet.inference.matting import FinishSettings
 from cvunet.matte import foreground, multilevel, postprocess
 from cvunet.matte.soft_band import soft_band
 
@@ -43,10 +43,10 @@ class Errors:
     right: float
 
 
-def shipped(small: Floats, rgb: Pixels, *, settings: Finish) -> Floats:
+def shipped(small: Floats, rgb: Pixels, *, settings: FinishSettings) -> Floats:
     """What the daemon does with such settings, cleared haze included."""
     large = postprocess.enlarge(small, rgb, kernel=settings.kernel)
-    return matting.refine(large, rgb, settings=settings)
+    return matting.filter_edges(large, rgb, settings=settings)
 
 
 def measure(task: Task) -> Errors:
@@ -57,7 +57,7 @@ def measure(task: Task) -> Errors:
     cv2.setNumThreads(1)
     sample = task.sample
     soft = soft_band(sample.alpha) & (sample.alpha > 1 / 255)
-    own = shipped(task.small, sample.rgb, settings=Finish())
+    own = shipped(task.small, sample.rgb, settings=FinishSettings())
     right = soft & (own > SHOWN) & (np.abs(own - sample.alpha) <= RIGHT)
     ways: dict[str, Estimate] = {"photo": lambda rgb, _: rgb, "fast": foreground.estimate}
     if has_refine():

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from benchmarks import drawn, photos
 from cvunet.inference import matting
-from cvunet.inference.matting import Finish, Predictor
+from cvunet.inference.matting import FinishSettings, Predictor
 from cvunet.matte import foreground
 from cvunet.pictures import encoding, reading
 
 Pixels = NDArray[np.uint8]
 
 GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0), "magenta": (255, 0, 255)}
-BEFORE = Finish(kernel="bilinear", filter="none", decontaminate=False)
+BEFORE = FinishSettings(kernel="bilinear", filter="none", decontaminate=False)
 WAYS = {
     "bilinear": BEFORE,
-    "cubic": Finish(kernel="cubic", filter="bilateral", decontaminate=False),
-    "shipped": Finish(),
+    "cubic": FinishSettings(kernel="cubic", filter="bilateral", decontaminate=False),
+    "shipped": FinishSettings(),
 }
 CROPS = {  # photo: left, top and side of what is shown
     "astronaut.png": (70, 0, 200),

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks import mattes
 from cvunet.errors import CvunetError
 from cvunet.inference import matting
-from cvunet.inference.matting import Finish
+from cvunet.inference.matting import FinishSettings
 from cvunet.matte import foreground, multilevel, postprocess
 from cvunet.matte.soft_band import soft_band
 
@@ -37,9 +37,9 @@ def seconds_table() -> str:
     }
     for name in ("bilateral", "joint", "guided"):
         for diameter in (5, 9):
-            settings = Finish(filter=name, diameter=diameter)
+            settings = FinishSettings(filter=name, diameter=diameter)
             steps[f"filter {name}, diameter {diameter}"] = partial(
-                matting.refine, large, rgb, settings=settings
+                matting.filter_edges, large, rgb, settings=settings
             )
     steps["colours fast"] = partial(foreground.estimate, rgb, large)
     if has_refine():

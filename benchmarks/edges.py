@@ -27,7 +27,7 @@ from benchmarks.edge_seconds import seconds_table
 from benchmarks.mattes import Sample
 from cvunet import scores
 from cvunet.inference import matting
-from cvunet.inference.matting import Finish
+from cvunet.inference.matting import FinishSettings
 from cvunet.matte import guided_filter, postprocess
 from cvunet.pictures.reading import Picture
 from cvunet.training import samples
@@ -62,24 +62,26 @@ def plain(small: Floats, rgb: NDArray[np.uint8]) -> Floats:
 
 
 def guided(
-    small: Floats, rgb: NDArray[np.uint8], *, radius: int, epsilon: float, returned: float
+    small: Floats, rgb: NDArray[np.uint8], *, radius: int, epsilon: float, residual_share: float
 ) -> Floats:
     """The guided kernel with parameters of its own, no filter."""
-    small = postprocess.sharpen_plateaus(small)
-    large = guided_filter.upsample(small, rgb, radius=radius, epsilon=epsilon, returned=returned)
-    return postprocess.sharpen_plateaus(large)
+    small = postprocess.remove_haze(small)
+    large = guided_filter.upsample(
+        small, rgb, radius=radius, epsilon=epsilon, residual_share=residual_share
+    )
+    return postprocess.remove_haze(large)
 
 
 def chains() -> dict[str, Chain]:
     """Rows of the table by name."""
 
     def way(name: str, **changes: object) -> tuple[str, Chain]:
-        settings = replace(Finish(filter="none"), **changes)  # type: ignore[arg-type]
+        settings = replace(FinishSettings(filter="none"), **changes)  # type: ignore[arg-type]
         return name, partial(edge_colours.shipped, settings=settings)
 
-    def kernel(radius: int, epsilon: float, returned: float) -> tuple[str, Chain]:
-        name = f"guided, radius {radius}, epsilon {epsilon:g}, returned {returned:g}"
-        return name, partial(guided, radius=radius, epsilon=epsilon, returned=returned)
+    def kernel(radius: int, epsilon: float, residual_share: float) -> tuple[str, Chain]:
+        name = f"guided, radius {radius}, epsilon {epsilon:g}, returned {residual_share:g}"
+        return name, partial(guided, radius=radius, epsilon=epsilon, residual_share=residual_share)
 
     strong = {"filter": "bilateral", "diameter": 9, "sigma_color": 0.1, "sigma_space": 3.0}
     gentle = {"filter": "bilateral", "diameter": 5, "sigma_color": 0.05, "sigma_space": 1.5}
@@ -98,7 +100,7 @@ def chains() -> dict[str, Chain]:
         way("guided + bilateral 9, 0.1, 3", **strong),
         way("guided + joint 9, 0.1, 3", **joint),
         way("guided + full-size guided 9", filter="guided", diameter=9),
-        ("**shipped default**", partial(edge_colours.shipped, settings=Finish())),
+        ("**shipped default**", partial(edge_colours.shipped, settings=FinishSettings())),
     ]
     return dict(rows)
 

@@ -1,7 +1,7 @@
 """`python -m benchmarks.encoders`: what each encoder and setting costs for cut-out photos.
 
 CPU milliseconds and megabytes, means over public-domain photos 1600 px wide with an oval cut out of
-them. The settings in `cvunet/encoding.py` were chosen by this table.
+them. The settings in `cvunet/pictures/encoding.py` were chosen by this table.
 """
 
 import io
@@ -53,7 +53,7 @@ def cutouts() -> list[NDArray[np.uint8]]:
         axes = (WIDTH_PX // 3, height // 3)
         cv2.ellipse(oval, (WIDTH_PX // 2, height // 2), axes, 0, 0, 360, 1.0, -1)
         alpha = cv2.GaussianBlur(oval, (0, 0), SIGMA_PX).clip(0, 1).astype(np.float32)
-        found.append(foreground.cutout(large.astype(np.uint8), alpha, colours=None))
+        found.append(foreground.compose_rgba(large.astype(np.uint8), alpha, colours=None))
     return [cutout.astype(np.uint8) for cutout in found]
 
 

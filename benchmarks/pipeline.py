@@ -162,6 +162,6 @@ def mark(worker: Worker) -> Mark:
 
 def task(photo: Path, out: Path) -> Task:
     """As the service would ask, with everything at its default."""
-    finish = asdict(matting.Finish())
+    finish = asdict(matting.FinishSettings())
     rendering = Rendering(format="png", depth="auto", metadata="strip", framing=Framing(), **finish)
     return Task(photo.stem, photo, out / f"{photo.stem}.png", rendering, MOST_PIXELS)

@@ -34,7 +34,7 @@ def column(predictor: matting.Predictor, path: Path) -> NDArray[np.uint8]:
     with path.open("rb") as stream:
         picture = reading.read(stream, max_pixels=100_000_000)
     alpha = predictor.predict([predictor.prepare(picture)])[0]
-    cutout = matting.finish(picture, alpha, settings=matting.Finish())
+    cutout = matting.finish(picture, alpha, settings=matting.FinishSettings())
     after = foreground.flatten(cutout, checkers(*cutout.shape[:2]))
     width = round(picture.rgb.shape[1] * HEIGHT_PX / picture.rgb.shape[0])
     parts = [

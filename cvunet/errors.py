@@ -1,8 +1,8 @@
-"""What can go wrong in the matting library; every message says what happened and what to do."""
+"""Errors of the library. Each message says what happened, to which file, and what to do."""
 
 
 class CvunetError(Exception):
-    """Root of this library's errors."""
+    """Base class of this library's errors."""
 
 
 class ImageError(CvunetError):
@@ -10,11 +10,19 @@ class ImageError(CvunetError):
 
 
 class WeightsError(CvunetError):
-    """The weights file is missing, altered or of another network."""
+    """The weights file is missing, altered or not of this network."""
 
 
 class DeviceError(CvunetError):
-    """The device that was asked for is absent, or has died."""
+    """The device is absent, or has died."""
+
+
+class FileError(CvunetError):
+    """A file cannot be opened, read or written."""
+
+
+class OptionError(CvunetError, ValueError):
+    """An argument has a value that cannot be used."""
 
 
 class DocumentError(CvunetError):

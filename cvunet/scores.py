@@ -1,4 +1,4 @@
-"""How far an alpha is from the truth, as the matting and saliency literature measures it.
+"""Scores of an alpha against the true one, as in the literature on matting and saliency.
 
 Matting: A Perceptually Motivated Online Benchmark for Image Matting (Rhemann et al. 2009). All
 functions take HxW float alphas in [0, 1]; sums are given in thousands, as published tables do.
@@ -31,7 +31,7 @@ def sum_of_absolute_differences(alpha: Alpha, truth: Alpha) -> float:
 
 
 def soft_band_error(alpha: Alpha, truth: Alpha) -> float:
-    """MAD where the truth is neither 0 nor 1; NaN if there is no such place."""
+    """MAD where the truth is neither 0 nor 1; NaN if there is no such pixel."""
     band = (truth > 0) & (truth < 1)
     return float(np.abs(alpha - truth)[band].mean()) if band.any() else float("nan")
 
@@ -52,7 +52,7 @@ def gradient_magnitude(alpha: Alpha) -> Alpha:
 
 
 def gaussian_derivative(sigma: float) -> tuple[Alpha, Alpha]:
-    """A Gaussian and its derivative, cut where they fall under 1 %, the 2-D kernel of unit norm."""
+    """A Gaussian and its derivative, cut off below 1 %; the 2-D kernel has unit norm."""
     reach = int(np.ceil(sigma * np.sqrt(-2 * np.log(np.sqrt(2 * np.pi) * sigma * 0.01))))
     x = np.arange(-reach, reach + 1, dtype=np.float64)
     smooth = np.exp(-(x**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
@@ -71,7 +71,7 @@ def intersection_over_union(alpha: Alpha, truth: Alpha) -> float:
 
 
 def precision_recall(alpha: Alpha, truth: Alpha) -> NDArray[np.float64]:
-    """2x256: precision (1 where nothing is found) and recall at every threshold k / 255."""
+    """2x256: precision (1 if nothing is found) and recall at each threshold k / 255."""
     expected = truth >= 0.5
     levels = np.clip(np.round(alpha * 255), 0, 255).astype(np.uint8)
     inside = np.bincount(levels[expected], minlength=256)[::-1].cumsum()[::-1]
@@ -81,7 +81,7 @@ def precision_recall(alpha: Alpha, truth: Alpha) -> NDArray[np.float64]:
 
 
 def max_f_measure(curves: list[NDArray[np.float64]]) -> float:
-    """Greatest F-measure over all thresholds of the curves' mean (Achanta et al. 2009)."""
+    """The largest F-measure over all thresholds, of the curves' mean (Achanta et al. 2009)."""
     precision, recall = np.mean(curves, axis=0)
     weighted = F_BETA_SQUARED * precision + recall
     measure = (1 + F_BETA_SQUARED) * precision * recall / np.maximum(weighted, 1e-12)

@@ -1,4 +1,4 @@
-"""Weights files: written in half precision, read only if their checksum is in the manifest.
+"""Weights files: written in half precision; read only if their SHA-256 is in the manifest.
 
 `python -m cvunet.weights record FILE` enters a file of your own into the manifest beside it.
 """
@@ -8,27 +8,30 @@ import dataclasses
 import hashlib
 import io
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cvunet import yaml_files
+from cvunet import files, yaml_files
 from cvunet.errors import CvunetError, DocumentError, WeightsError
 from cvunet.network.network import CVUNet, NetworkConfig
 
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.yaml"
+#: The weights that the project ships, below the source tree or below `INSTALLED`.
+SHIPPED = Path("models/cvunet.pth")
+INSTALLED = Path("share/cvunetd")
 Provenance = dict[str, str | int | float | bool | None]
 
 
 def save(path: Path, model: CVUNet, *, config: NetworkConfig, provenance: Provenance) -> str:
     """Write a weights file, whole or not at all, and return its SHA-256.
 
-    `WeightsError` if a number does not fit half precision; ``provenance`` says how it was trained.
+    `WeightsError` if a number does not fit into half precision. ``provenance`` says how it was
+    trained.
     """
     state = {name: _halved(name, tensor) for name, tensor in model.state_dict().items()}
     buffer = io.BytesIO()
@@ -41,12 +44,12 @@ def save(path: Path, model: CVUNet, *, config: NetworkConfig, provenance: Proven
         buffer,
     )
     data = buffer.getvalue()
-    _replace(path, data)
+    files.write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
 def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """On the CPU, floating numbers in float16; counters as they are."""
+    """The tensor on the CPU; floating-point numbers in float16, counters unchanged."""
     tensor = tensor.detach().cpu()
     if not tensor.is_floating_point():
         return tensor
@@ -56,17 +59,8 @@ def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return half
 
 
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-
-
 def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
-    """Enter a file's checksum and its size in bytes; other entries stay."""
+    """Enter a file's SHA-256 and its size in bytes into the manifest; other entries stay."""
     manifest = yaml_files.read(manifest_path) if manifest_path.exists() else {}
     manifest.setdefault("weights", {})[name] = {"sha256": sha256, "bytes": size}
     part = manifest_path.with_name(f".{manifest_path.name}.part")
@@ -74,11 +68,25 @@ def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
     part.replace(manifest_path)
 
 
-def load(path: Path, *, sha256: str | None = None) -> CVUNet:
-    """A network in float32 and evaluation mode; `WeightsError` if anything is not as recorded.
+def installed() -> Path:
+    """The weights file that came with the package; `WeightsError` if there is none."""
+    source_tree = Path(__file__).resolve().parents[1]
+    places = [root / SHIPPED for root in (source_tree, Path(sys.prefix) / INSTALLED)]
+    for place in places:
+        if place.exists():
+            return place
+    raise WeightsError(
+        f"no weights file is installed (neither {places[0]} nor {places[1]} exists): install the"
+        " package again, or name a weights file"
+    )
 
-    The manifest beside the file says which SHA-256 it must have, unless ``sha256`` says it. What is
-    hashed is what is loaded: the file is read once.
+
+def load(path: Path, *, sha256: str | None = None) -> CVUNet:
+    """Load a network, in float32 and evaluation mode.
+
+    The file must have the SHA-256 that is in the manifest beside it, or ``sha256`` if given.
+    `WeightsError` if it has not, or if it holds another network. The file is read once, so the
+    bytes that are hashed are the bytes that are loaded.
     """
     data = _read(path)
     if sha256 is None:
@@ -93,13 +101,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise WeightsError(
-            f"{path}: the weights cannot be read ({error.strerror}): put the file there, or set "
-            "model.weights to where it is"
+            f"{path}: the weights cannot be read ({error.strerror}): put the file there, or name "
+            "another one (model.weights)"
         ) from error
 
 
 def _check(path: Path, data: bytes) -> None:
-    """The manifest beside the file must know these very bytes."""
+    """`WeightsError` if these bytes are not in the manifest beside the file."""
     manifest_path = path.with_name(MANIFEST)
     found = hashlib.sha256(data).hexdigest()
     remedy = (
@@ -139,7 +147,7 @@ def _config(content: dict[str, Any]) -> NetworkConfig:
 
 
 def record_file(path: Path) -> None:
-    """Check that a file holds a CV-UNet, then enter it into the manifest beside it."""
+    """Check that a file contains a CV-UNet, then enter it into the manifest beside it."""
     data = _read(path)
     _decode(path, data)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -148,7 +156,7 @@ def record_file(path: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0 recorded, 1 could not."""
+    """Run the command; exit status 0: recorded, 1: could not be recorded."""
     parser = argparse.ArgumentParser(prog="python -m cvunet.weights", description=__doc__)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("record", help="enter a weights file into the manifest")

@@ -1,4 +1,4 @@
-"""YAML documents read into frozen dataclasses, strictly: recipes and the weights' manifest."""
+"""Read YAML strictly into frozen dataclasses: recipes and the manifest of weights."""
 
 import dataclasses
 from pathlib import Path
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def read(path: Path) -> dict[str, Any]:  # Any: YAML values, checked by the caller
-    """The mapping in a YAML file; `DocumentError` if it cannot be read or is no mapping."""
+    """The mapping in a YAML file; `DocumentError` if it cannot be read or is not a mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -23,12 +23,12 @@ def read(path: Path) -> dict[str, Any]:  # Any: YAML values, checked by the call
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a mapping as YAML, keys in the given order."""
+    """Write a mapping as YAML; keys stay in their order."""
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def build(kind: type[T], content: dict[str, Any], where: str) -> T:
-    """A dataclass from a mapping; unknown and missing keys are `DocumentError`s that name them."""
+    """Make a dataclass from a mapping; `DocumentError` names an unknown or missing key."""
     assert dataclasses.is_dataclass(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     unknown = sorted(set(content) - set(fields))

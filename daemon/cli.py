@@ -1,4 +1,4 @@
-"""The command line. Heavy parts are imported by the commands that need them."""
+"""The command line. Each command imports its heavy parts itself."""
 
 import logging
 import os
@@ -40,8 +40,8 @@ config_option = click.option(
 )
 
 
-def answering(command: Callable[P, int]) -> Callable[P, None]:
-    """Make a command's number the exit status and its errors one line each."""
+def exit_status(command: Callable[P, int]) -> Callable[P, None]:
+    """Turn a command's number into the exit status, and its errors into one line each."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -49,25 +49,25 @@ def answering(command: Callable[P, int]) -> Callable[P, None]:
             status = command(*args, **kwargs)
         except InstallError as error:
             for line in str(error).splitlines():
-                complain(line)
+                print_error(line)
             status = EXIT_INSTALL
         except UsageError as error:
-            complain(str(error))
+            print_error(str(error))
             status = EXIT_USAGE
         except (DeviceError, MachineError) as error:
-            give_up(f"{error}; restart to recover")
+            abort(f"{error}; restart to recover")
         except Exception:
             logger.exception("this should not have happened; restart to go on")
-            give_up("ended by an unforeseen error")
+            abort("ended by an unforeseen error")
         if status:
             sys.exit(status)
 
     return run
 
 
-def give_up(reason: str) -> NoReturn:
-    """End at once: threads may hang in a dead device or wait for us for ever."""
-    complain(reason)
+def abort(reason: str) -> NoReturn:
+    """End at once: threads may hang in a dead device or wait for us endlessly."""
+    print_error(reason)
     sys.stderr.flush()
     os._exit(EXIT_BROKEN)
 
@@ -80,7 +80,7 @@ def main() -> None:
 
 @main.command()
 @config_option
-@answering
+@exit_status
 def run(config_path: Path | None) -> int:
     """Watch the hot folders and cut out pictures until SIGTERM."""
     from daemon.commands import run as command
@@ -90,7 +90,7 @@ def run(config_path: Path | None) -> int:
 
 @main.command()
 @config_option
-@answering
+@exit_status
 def once(config_path: Path | None) -> int:
     """Cut out what is in the hot folders now, then exit; for cron."""
     from daemon.commands import once as command
@@ -105,7 +105,7 @@ def once(config_path: Path | None) -> int:
 )
 @click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
 @config_option
-@answering
+@exit_status
 def batch(source: Path, out: Path, config_path: Path | None) -> int:
     """Cut out all pictures of folder IN into folder OUT; a second run resumes."""
     from daemon.commands import batch as command
@@ -126,7 +126,7 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
     help="Output folder; for a single picture also a file.",
 )
 @config_option
-@answering
+@exit_status
 def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     """Cut out single pictures."""
     from daemon.commands import cut as command
@@ -134,7 +134,7 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
     results = command.cut(files, out, config_path, start_logging=journal.start)
     for result in results:
         if result.target is None:
-            complain(f"{printable(result.source)}: {result.reason}")
+            print_error(f"{printable(result.source)}: {result.reason}")
         else:
             click.echo(printable(result.target))
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
@@ -146,40 +146,40 @@ json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, 
 @main.command()
 @json_option
 @config_option
-@answering
+@exit_status
 def status(config_path: Path | None, is_json: bool) -> int:
     """Show what the daemon is doing and what happened to the pictures."""
     from daemon.commands import status as command
     from daemon.commands import status_text
 
     now = time.time()
-    found = command.gather(config_path, now=now)
-    show([command.document(found)] if is_json else status_text.lines(found, now=now))
+    found = command.collect(config_path, now=now)
+    print_lines([command.document(found)] if is_json else status_text.lines(found, now=now))
     return 0
 
 
 @main.command()
 @json_option
 @config_option
-@answering
+@exit_status
 def doctor(config_path: Path | None, is_json: bool) -> int:
     """Check the installation, and print the command or setting that repairs each fault."""
     from daemon.commands import doctor as command
 
     findings = list(command.examine(config_path, now=time.time()))
-    show([command.document(findings)] if is_json else command.lines(findings))
+    print_lines([command.document(findings)] if is_json else command.lines(findings))
     return 0 if command.is_well(findings) else EXIT_SOME_FAILED
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @config_option
-@answering
+@exit_status
 def why(file: Path, config_path: Path | None) -> int:
     """Say what happened to a picture, or why nothing did; FILE is any of its paths, or its name."""
     from daemon.commands import why as command
 
-    show(command.lines(config_path, file))
+    print_lines(command.lines(config_path, file))
     return 0
 
 
@@ -187,7 +187,7 @@ def why(file: Path, config_path: Path | None) -> int:
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--all", "is_all", is_flag=True, help="All pictures in quarantine.")
 @config_option
-@answering
+@exit_status
 def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> int:
     """Move pictures from quarantine back to their hot folders, to try them again."""
     from daemon.commands import retry as command
@@ -202,7 +202,7 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 @main.command()
 @click.option("--dry-run", "is_dry", is_flag=True, help="Only print what would be deleted.")
 @config_option
-@answering
+@exit_status
 def clean(is_dry: bool, config_path: Path | None) -> int:
     """Delete everything older than retention.keep_days; a running daemon does this itself."""
     from daemon.commands import clean as command
@@ -217,46 +217,49 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
 
 @main.command("systemd-paths")
 @config_option
-@answering
+@exit_status
 def systemd_paths(config_path: Path | None) -> int:
     """Print the systemd drop-in that lets the service reach all configured folders."""
     from daemon.commands import systemd_paths as command
 
-    show(command.lines(config_path))
+    print_lines(command.lines(config_path))
     return 0
 
 
 @main.command("check-config")
 @config_option
-@answering
+@exit_status
 def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; print one line per fault."""
     from daemon.commands import check_config as command
 
-    show(command.lines(config_path))
+    print_lines(command.lines(config_path))
     return 0
 
 
-def show(lines: Iterable[str]) -> None:
-    """Print lines, as far as somebody reads them: `cvunetd status | head` is no trouble."""
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines until the reader closes the pipe: `cvunetd status
+
+    head` is no error.
+    """
     try:
         for line in lines:
             click.echo(line)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What Python still holds back must not complain again at the end.
+        # Python must not fail again when it flushes its buffer at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def complain(line: str) -> None:
-    """An error that ends a command, for a person at a terminal or in the journal."""
+def print_error(line: str) -> None:
+    """Print an error that ends a command, for a terminal or the journal."""
     click.echo(f"{'<3>' if journal.is_journal() else ''}cvunetd: {line}", err=True)
 
 
 def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
     """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
 
-    SIGHUP calls ``reload``, where there is something to reload.
+    SIGHUP calls ``reload``, if there is something to reload.
     """
     seen: list[int] = []
 

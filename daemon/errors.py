@@ -1,4 +1,4 @@
-"""Who is to blame for a failure: the one place that decides it."""
+"""The daemon's errors, and the only place that decides what caused a failure."""
 
 import errno
 import os
@@ -9,34 +9,34 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BROKEN = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the queue
 EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
-#: What helps where the unit's sandbox is in the way.
+#: What helps if the unit's sandbox forbids writing.
 READ_ONLY_ADVICE = (
     "under systemd add the folder to ReadWritePaths=, as `cvunetd systemd-paths` prints it"
 )
 
 
 class Blame(Enum):
-    """Whose fault a failure is; the service's verdict follows from it."""
+    """What caused a failure; the service decides by it what follows."""
 
-    FILE = "file"  # the picture is rejected, once it is old enough to be whole
+    FILE = "file"  # the picture is rejected, once it is old enough to be complete
     UNKNOWN = "unknown"  # tried again, rejected after three starts
     MACHINE = "machine"  # the folder stands by, nothing is rejected
-    UNSURE = "unsure"  # machine if a probe finds the folder in trouble, else unknown
+    UNSURE = "unsure"  # machine if a probe shows that the folder fails, else unknown
     DEVICE = "device"  # the process stops at once
     INSTALL = "install"  # exit 78
 
     @property
     def is_fatal(self) -> bool:
-        """Nothing more can be done in this process."""
+        """Whether this process can do nothing more."""
         return self in (Blame.DEVICE, Blame.INSTALL)
 
 
 class DaemonError(Exception):
-    """Root of the daemon's errors; the message says what, which file, what to do."""
+    """Base of the daemon's errors; the message says what, which file, what to do."""
 
 
 class InstallError(DaemonError):
-    """Configuration or weights are wrong: a person must mend them."""
+    """Configuration or weights are wrong: a person must correct them."""
 
 
 class UsageError(DaemonError):
@@ -44,7 +44,7 @@ class UsageError(DaemonError):
 
 
 class PictureError(DaemonError):
-    """The picture cannot be cut out, however often it is tried."""
+    """The picture cannot be cut out; another attempt cannot help."""
 
 
 class DeviceError(DaemonError):
@@ -52,11 +52,15 @@ class DeviceError(DaemonError):
 
 
 class MachineError(DaemonError):
-    """A disk is full, a folder cannot be written, a share is gone: it will pass."""
+    """A disk is full, a folder cannot be written, a share is gone: it is temporary."""
 
 
 class LedgerError(MachineError):
     """The ledger cannot be read or written: its disk is full, read-only or failing."""
+
+
+class UntrustedPath(OSError):
+    """Somebody else has put a link or a folder of theirs where ours should be."""
 
 
 #: What the operating system says when a place, not a picture, is in trouble.
@@ -81,7 +85,7 @@ MACHINE_ERRNOS = frozenset(
         errno.ETIMEDOUT,
     }
 )
-#: What it says of a whole share as well as of one file.
+#: Error numbers that may mean a whole share or one file.
 UNSURE_ERRNOS = frozenset(
     {
         errno.EACCES,
@@ -98,13 +102,14 @@ BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
     (PictureError, Blame.FILE),
     (DeviceError, Blame.DEVICE),
     (MachineError, Blame.MACHINE),
+    (UntrustedPath, Blame.MACHINE),
     (InstallError, Blame.INSTALL),
     (UsageError, Blame.INSTALL),
 )
 
 
 def blame(error: BaseException) -> Blame:
-    """Decide whose fault an exception is."""
+    """Return what caused an exception."""
     for kind, verdict in BLAMES:
         if isinstance(error, kind):
             return verdict
@@ -115,8 +120,8 @@ def blame(error: BaseException) -> Blame:
     return Blame.UNKNOWN
 
 
-def is_passing(error: OSError) -> bool:
-    """Trouble at a start that a later one may not meet; a read-only place needs a person."""
+def is_temporary(error: OSError) -> bool:
+    """Whether an error at the start may pass by itself; a read-only place needs a person."""
     is_machines = blame(error) is Blame.MACHINE and error.errno != errno.EROFS
     return is_machines or error.errno == errno.EIO
 
@@ -133,6 +138,8 @@ def explain(error: OSError) -> str:
 
 def describe(error: BaseException) -> str:
     """One line for logs and reason files."""
+    if isinstance(error, UntrustedPath):
+        return printable(f"{error.filename} {error.strerror}")
     text = printable(" ".join(str(error).split()))
     if isinstance(error, OSError) and not error.strerror:  # it has no words of its own
         text = explain(error)
@@ -144,7 +151,7 @@ def describe(error: BaseException) -> str:
 
 
 def printable(path: Path | str) -> str:
-    """A path for people: bytes that are no text, and control characters, are escaped."""
+    """Return a path for people: bytes that are no text, and control characters, are escaped."""
     text = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""The values that travel between the parts of the daemon."""
+"""The values that are passed between the parts of the daemon."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from typing import Literal
 from daemon.errors import Blame
 
 MAX_ATTEMPTS = 3
-LARGEST = 2**63 - 1  # what SQLite holds
+LARGEST = 2**63 - 1  # the largest integer of SQLite
 NOBODY = -1
 
 
@@ -18,7 +18,7 @@ Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 
 
 class State(Enum):
-    """Where a job stands in the ledger."""
+    """The state of a job in the ledger."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,7 +27,7 @@ class State(Enum):
 
 
 class Hint(Enum):
-    """What made us look at a path; a hint says little about whether the file is whole."""
+    """How we found a path; a hint says little about whether the file is complete."""
 
     CREATED = "created"  # may be empty, growing or complete
     CLOSED = "closed"  # one writer closed it
@@ -38,7 +38,7 @@ class Hint(Enum):
 
     @property
     def found_by(self) -> str:
-        """Which of the three ways of finding pictures this was."""
+        """Return which of the three ways of finding pictures this was."""
         return self.value if self in (Hint.SWEEP, Hint.STARTUP) else "event"
 
 
@@ -55,12 +55,12 @@ class Identity:
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Identity | None":
-        """The identity of a regular file; None for anything else."""
+        """Return the identity of a regular file; None for anything else."""
         if not stat.S_ISREG(status.st_mode):
             return None
         return cls(
-            folded(status.st_dev),
-            folded(status.st_ino),
+            to_signed(status.st_dev),
+            to_signed(status.st_ino),
             status.st_size,
             min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
             status.st_uid,
@@ -68,22 +68,22 @@ class Identity:
 
     @property
     def stamp(self) -> "Stamp":
-        """Without the device, whose number changes with each mount."""
+        """Return the identity without the device number, which changes with each mount."""
         return (self.inode, self.size, self.mtime_ns)
 
 
-def folded(number: int) -> int:
-    """An unsigned number of 64 bits as a signed one, which is what the ledger can hold."""
+def to_signed(number: int) -> int:
+    """Return an unsigned number of 64 bits as a signed one, which the ledger can hold."""
     return number - 2**64 if number > LARGEST else number
 
 
 Stamp = tuple[int, int, int]
-"""Inode, size and modification time (ns): tells a file of ours from one that has replaced it."""
+"""Inode, size and modification time (ns): distinguishes our file from one that replaced it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Which part of a picture becomes the result, and how large; see `cvunet.framing`."""
+    """Which part of a picture becomes the result, and how large; see `cvunet.matte.framing`."""
 
     mode: Literal["none", "subject"] = "none"
     threshold: int = 10
@@ -95,20 +95,20 @@ class Framing:
 
     @property
     def canvas_pixels(self) -> int:
-        """Of a result whose size is given; else 0."""
+        """Return the pixels of a result with a fixed size; else 0."""
         return 0 if self.canvas is None else self.canvas[0] * self.canvas[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How a result is made from a picture; crosses into the worker."""
+    """How a result is made from a picture; the worker gets it."""
 
     format: Format
     content: Literal["cutout", "alpha", "both"]
     background: tuple[int, int, int] | Path | None
-    """A colour, a picture's file, or nothing."""
+    """A colour, the path of a picture, or None."""
     depth: Literal["auto", 8, 16]
-    """Bits of a sample; auto is 16 where the original has more than 8 and the format can."""
+    """Bits of a sample; auto is 16 if the original has more than 8 and the format can."""
     metadata: Literal["strip", "copyright", "keep"]
     framing: Framing
     kernel: Literal["guided", "cubic", "bilinear"]
@@ -122,7 +122,7 @@ class Rendering:
 
     @property
     def alpha_format(self) -> Format:
-        """Of the mask beside a result: lossless beside a JPEG, else that of the result."""
+        """Return the mask's format: lossless beside a JPEG, else that of the result."""
         return "png" if self.format == "jpeg" else self.format
 
 
@@ -135,7 +135,7 @@ class Job:
     relative: Path
     """The picture's path below its hot folder."""
     source: Path
-    """Where the original lies now: claimed, or in its hot folder in ``keep`` mode."""
+    """Where the original is now: claimed, or in its hot folder in ``keep`` mode."""
     target: Path
     """Where the result goes."""
     archive: Path | None
@@ -154,25 +154,25 @@ class Job:
     is_kept: bool = False
     """The original stays in its hot folder."""
     alpha: Path | None = None
-    """Where the mask goes that comes beside the result; None unless the content is both."""
+    """Where the separate mask goes; None unless the content is both."""
     review: Path | None = None
-    """Where the result also lies for a person to look at; None if it need not."""
+    """Where the result is also put for a person to check; None if it need not be."""
     stamps: tuple[Stamp, ...] = ()
-    """Of `outputs`, once their parts are whole on disk; until then empty."""
+    """The stamps of `outputs`, once their parts are complete on disk; until then empty."""
 
     @property
     def part(self) -> Path:
-        """The unfinished result: hidden, beside its target, its name never too long."""
+        """Return the unfinished result: hidden, beside its target, its name never too long."""
         return self.target.parent / f".{self.id}.part"
 
     @property
     def alpha_part(self) -> Path | None:
-        """The unfinished mask, beside the unfinished result."""
+        """Return the unfinished mask, beside the unfinished result."""
         return None if self.alpha is None else self.target.parent / f".{self.id}-alpha.part"
 
     @property
     def outputs(self) -> tuple[tuple[Path, Path], ...]:
-        """Part and name of every file that is published, in that order: the result comes last."""
+        """Return part and name of every published file, in order: the result comes last."""
         own = (self.part, self.target)
         if self.alpha is None or self.alpha_part is None:
             return (own,)
@@ -199,24 +199,24 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How far a matte can be trusted, as far as it tells by itself; see `cvunet.confidence`."""
+    """How far a matte can be trusted, by its own measure; see `cvunet.matte.confidence`."""
 
     score: float
     """0 (look at it) to 1."""
     parts: dict[str, float]
-    """What the score is the product of, each 0 to 1."""
+    """The factors of the score, each 0 to 1."""
     measures: dict[str, float]
     touches: tuple[str, ...]
-    """Sides of the picture that the subject reaches."""
+    """Sides of the picture that the subject touches."""
     reasons: tuple[str, ...]
     """Why the score is low, for people."""
     is_blank: bool = False
-    """The matte is empty or full: no subject was told from a background."""
+    """The matte is empty or full: no subject was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What the worker returns for a picture that came out; the result lies in the part file."""
+    """What the worker returns for a picture that was cut out; the result is in the part file."""
 
     identity: Identity
     """The version of the original that was read."""
@@ -226,7 +226,7 @@ class Done:
     """Wall time of each stage."""
     warnings: tuple[str, ...] = ()
     result_size: tuple[int, int] | None = None
-    """Width and height of the result; the picture's own before it was framed stand above."""
+    """Width and height of the result; the fields above are the picture's own size."""
     sha256: str | None = None
     """Of the original's bytes, as they were read."""
     weights: str | None = None
@@ -238,19 +238,19 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """What the worker returns for a picture that did not come out."""
+    """What the worker returns for a picture that could not be cut out."""
 
     blame: Blame
     reason: str
     stage: str = ""
-    """Where in the pipeline it failed; empty if outside of it."""
+    """The stage of the pipeline that failed; empty if it failed outside."""
     is_final: bool = False
-    """To wait until the picture is older cannot help."""
+    """Waiting until the picture is older cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The worker never began: the attempt is refunded."""
+    """The worker did not start the task: the attempt is refunded."""
 
 
 Outcome = Done | Failed | Cancelled
@@ -258,7 +258,7 @@ Outcome = Done | Failed | Cancelled
 
 @dataclass(frozen=True, slots=True)
 class HotFolder:
-    """A watched folder with everything the service needs to know of it."""
+    """A watched folder with everything that the service needs to know about it."""
 
     name: str
     path: Path
@@ -274,8 +274,8 @@ class HotFolder:
     name_template: str
     rendering: Rendering
     clash: Literal["version", "overwrite", "fail"] = "version"
-    """What is done when a result's name is taken."""
+    """What to do if a result's name is taken."""
     review_below: float = 0.0
-    """Results with a lower score are put before a person, too."""
+    """Results with a lower score are also put into the review folder."""
     skipped: frozenset[Path] = field(default_factory=frozenset)
     """Folders below that are never entered."""

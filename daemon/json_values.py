@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def as_text(path: Path) -> str:
-    """A path as JSON can hold it: true to the letter, but for bytes that are no text."""
+    """Return a path for JSON: unchanged, except for bytes that are no text."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def utc(seconds: float) -> str:
-    """UTC seconds as ISO 8601."""
+    """Return UTC seconds as ISO 8601."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

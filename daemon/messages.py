@@ -1,15 +1,15 @@
-"""What other threads tell the service: each message is put into its inbox."""
+"""Messages from other threads to the service, which reads them from its inbox."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.jobs import Hint, Outcome
-from daemon.notices import Told
+from daemon.notices import Answered
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Message: look at this path."""
+class FileEvent:
+    """Message: something happened at this path."""
 
     folder: str
     path: Path
@@ -17,8 +17,8 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """Message: the worker is through with a job."""
+class JobEnded:
+    """Message: the worker has finished a job."""
 
     job_id: str
     outcome: Outcome
@@ -26,14 +26,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Message: a signal asks us to end."""
+    """Message: a signal asks the daemon to stop."""
 
     signal: int
 
 
 @dataclass(frozen=True, slots=True)
-class WatchTrouble:
-    """Message: the operating system dropped events, or a watch broke; scan the folder at once."""
+class EventsLost:
+    """Message: the operating system dropped events, or a watch broke; sweep the folder now."""
 
     folder: str
     reason: str
@@ -41,7 +41,7 @@ class WatchTrouble:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Message: a signal asks us to read the configuration again."""
+    """Message: a signal asks the daemon to read the configuration again."""
 
 
-Message = Seen | Ended | Stop | Reload | WatchTrouble | Told
+Message = FileEvent | JobEnded | Stop | Reload | EventsLost | Answered

@@ -1,11 +1,11 @@
-"""What hooks are, what they are told and how they answer: values that cross threads."""
+"""Hooks, the notices that they get, and their answers: values that cross threads."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-#: The keys of `hooks:`; what a payload calls the event is the rest of the word.
+#: The keys of `hooks:`; without the prefix they are the event's name in a payload.
 EVENTS = ("on_done", "on_failed", "on_drop_closed")
 PREFIX = "on_"
 
@@ -15,16 +15,16 @@ class Command:
     """A program that is started for each notice."""
 
     argv: tuple[str, ...]
-    """The first is an absolute path; no shell reads any of it."""
+    """The first is an absolute path; no shell is involved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """An address that each notice is posted to. Addresses and keys are secrets: never shown."""
+    """A URL that each notice is posted to. URLs and keys are secrets and never shown."""
 
     url: str = field(repr=False)
     key: bytes | None = field(default=None, repr=False)
-    """Of the signature; None: unsigned."""
+    """The key of the signature; None: unsigned."""
     ca_file: Path | None = None
     """Certificates that are trusted instead of the system's."""
     allow_private: bool = False
@@ -42,13 +42,13 @@ class Hook:
 
     @property
     def key(self) -> str:
-        """What the outbox, `cvunetd status` and figures call it."""
+        """Its name in the outbox, in `cvunetd status` and in metrics."""
         return f"{self.event}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriptions:
-    """All hooks, and how much is kept for them."""
+    """All hooks, and the limits on what is kept for them."""
 
     hooks: tuple[Hook, ...] = ()
     give_up_s: float = 86_400.0
@@ -61,7 +61,7 @@ class Notice:
 
     id: int
     event_id: str
-    """The same for all hooks and all attempts: by it a receiver knows what it has had."""
+    """The same for all hooks and attempts, so that a receiver can recognise repeats."""
     added_at: float
     """UTC seconds."""
     attempts: int
@@ -71,36 +71,36 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Reply: told."""
+    """Reply: the notice was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Reply: to try again cannot help."""
+class PermanentFailure:
+    """Reply: the notice was refused; another attempt cannot help."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Troubled:
-    """Reply: later, perhaps."""
+class TemporaryFailure:
+    """Reply: the notice could not be delivered now; another attempt may help."""
 
     reason: str
-    after_s: float = 0.0
-    """What the listener asked for."""
-    attempts_at_most: int | None = None
+    retry_after_s: float = 0.0
+    """How long the listener asked us to wait."""
+    max_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """Reply: the daemon ends, nobody is to blame."""
+    """Reply: the daemon is stopping; the attempt does not count."""
 
 
-Reply = Accepted | Refused | Troubled | Interrupted
+Reply = Accepted | PermanentFailure | TemporaryFailure | Interrupted
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Answered:
     """Message: a hook has answered."""
 
     hook: str
@@ -108,33 +108,33 @@ class Told:
     reply: Reply
 
 
-Put = Callable[[Told], object]
+Put = Callable[[Answered], object]
 
 
 @dataclass(frozen=True, slots=True)
 class HookState:
-    """A hook at one moment; counts since the start of the daemon."""
+    """A hook at one moment; the counts start with the daemon."""
 
     waiting: int
     delivered: int = 0
     failed: int = 0
-    """Given up, or refused for good."""
+    """Given up after too many attempts, or refused permanently."""
     retried: int = 0
     dropped: int = 0
-    """The oldest, for want of room."""
+    """The oldest ones, removed because too many waited."""
     last_error: str = ""
     last_error_at: float | None = None
     """UTC seconds."""
 
 
 class Sender(Protocol):
-    """Brings notices to one hook; used by one thread at a time, but for `abort`."""
+    """Delivers notices to one hook; used by one thread at a time, except for `abort`."""
 
     def send(self, notice: Notice) -> Reply:
-        """Tell, and wait for the answer; never raises for what a listener does."""
+        """Send, and wait for the answer; never raises because of the listener."""
 
-    def rest(self) -> None:
-        """Nothing follows for now: let go of what was held open."""
+    def release(self) -> None:
+        """Close what is held open: no notice follows for now."""
 
     def abort(self) -> None:
-        """From another thread: what is being sent ends soon, and nothing more is begun."""
+        """From another thread: end the current attempt soon and start no other."""

@@ -17,4 +17,4 @@ class Settings:
     log_level: str
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     fixed: tuple[str, ...] = ()
-    """Settings that have changed too, but need a restart."""
+    """Settings that have changed, but need a restart."""

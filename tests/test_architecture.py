@@ -33,6 +33,8 @@ DAEMON = {
     "VALUES": set(),
 }
 CVUNET = {
+    "__init__": {"cutout", "inference", "matte", "pictures", "SHARED"},
+    "cutout": {"inference", "matte", "pictures", "weights", "SHARED"},
     "training": {"inference", "matte", "pictures", "weights", "network", "SHARED"},
     "inference": {"matte", "pictures", "weights", "network", "SHARED"},
     "matte": {"pictures", "SHARED"},
@@ -44,7 +46,7 @@ CVUNET = {
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
 VALUES |= {"json_values", "turns", "__init__"}
-SHARED = {"errors", "scores", "yaml_files", "__init__"}
+SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks"}
 

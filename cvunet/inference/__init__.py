@@ -1,7 +1,7 @@
-"""The warm predictor: a model on its device, batches, recorded passes, what torch's errors mean.
+"""The predictor: a network on its device, batches, CUDA graphs, what torch's errors mean.
 
-Does not belong here: reading and writing pictures (pictures), edges and colours (matte).
+Not here: reading and writing pictures (pictures), edges and colours (matte).
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import. All other modules are private to this package.
 __all__ = ["matting"]

@@ -1,7 +1,7 @@
-"""CUDA graphs: a pass recorded once, and from then on launched as a whole.
+"""CUDA graphs: a forward pass is captured once, and from then on launched as a whole.
 
-A pass of the network is some hundreds of kernels of a few microseconds each, which Python launches
-more slowly than a large card computes them.
+A forward pass of the network has some hundreds of kernels of a few microseconds each. Python
+launches them more slowly than a large GPU computes them.
 """
 
 from collections.abc import Callable
@@ -12,54 +12,55 @@ from torch import Tensor
 
 from cvunet.inference.transfers import Streams
 
-Look = Callable[[Tensor], tuple[Tensor, Tensor]]
+ForwardPass = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Pictures BxSxSx3 uint8 to alphas BxSxS float32 and whether each is finite B, on the device."""
 
 WARM_UPS = 3
-"""Passes before a recording, as torch asks: libraries make their plans and workspaces in them."""
+"""Passes before a capture, as torch asks: libraries make their plans and workspaces in them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A recorded pass; what it answers is good until it is asked again."""
+class CapturedPass:
+    """A captured forward pass; each call overwrites the outputs of the call before."""
 
     graph: torch.cuda.CUDAGraph
     pixels: Tensor
-    answer: tuple[Tensor, Tensor]
+    outputs: tuple[Tensor, Tensor]
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Look`, in the stream of the thread that asks."""
+        """As `ForwardPass`, in the current stream of the calling thread."""
         self.pixels.copy_(pixels)
         self.graph.replay()
-        return self.answer
+        return self.outputs
 
 
-class Recorder:
-    """Records passes that never run at the same time, so that all can share their memory."""
+class GraphRecorder:
+    """Captures forward passes that never run at the same time, so that all can share memory."""
 
     def __init__(self, streams: Streams) -> None:
         self.streams = streams
-        self.renew()
+        self.reset_pool()
 
-    def renew(self) -> None:
-        """Begin another pool: one that has lost its last graph must not be used any more."""
+    def reset_pool(self) -> None:
+        """Use a new memory pool: a pool that has lost its last graph must not be used again."""
         self.pool = torch.cuda.graph_pool_handle()
 
-    def record(self, look: Look, shape: tuple[int, int, int, int]) -> Look:
-        """A pass of one shape; `RuntimeError` of torch's if it cannot be recorded.
+    def record(self, forward_pass: ForwardPass, shape: tuple[int, int, int, int]) -> ForwardPass:
+        """Capture a forward pass for one shape; torch's `RuntimeError` if it cannot be captured.
 
-        Large ones should come first, for small ones fit into what those have taken.
+        Large shapes should come first: small ones fit into the memory that those have taken.
         """
-        # Warm-ups in the very stream that is recorded: handles of libraries belong to streams.
-        with self.streams.on(self.streams.compute):
+        # Warm-ups in the same stream that is captured: library handles belong to streams.
+        with self.streams.use(self.streams.compute):
             pixels = torch.zeros(shape, dtype=torch.uint8, device=self.streams.device)
             with torch.inference_mode():
                 for _ in range(WARM_UPS):
-                    look(pixels)
+                    forward_pass(pixels)
             graph = torch.cuda.CUDAGraph()
-            # thread_local: another device's thread may allocate meanwhile. And inference mode
-            # begins inside, else what torch keeps for all graphs of the process becomes a tensor
-            # that nobody may change outside of it (pytorch/pytorch#166792).
+            # thread_local: another device's thread may allocate meanwhile. Inference mode begins
+            # inside the capture. Otherwise the state that torch keeps for all graphs of the process
+            # becomes a tensor that cannot be changed outside of inference mode
+            # (pytorch/pytorch#166792).
             with (
                 torch.cuda.graph(
                     graph,
@@ -69,5 +70,5 @@ class Recorder:
                 ),
                 torch.inference_mode(),
             ):
-                answer = look(pixels)
-        return Recorded(graph, pixels, answer)
+                outputs = forward_pass(pixels)
+        return CapturedPass(graph, pixels, outputs)

@@ -1,4 +1,4 @@
-"""The warm predictor: a model on its device, and the steps before and after it."""
+"""The predictor: a network on its device, and the steps before and after it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,28 +12,30 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cvunet import weights
-from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
+from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionError
 from cvunet.inference import forward, torch_errors
-from cvunet.inference.passes import Passes
+from cvunet.inference.batch_runner import BatchRunner
 from cvunet.matte import foreground, postprocess
 from cvunet.network import folding
 from cvunet.network.network import STRIDE
 from cvunet.pictures import profiles
-from cvunet.pictures.bit_depth import Bytes, Samples, bits_of, to_bytes
+from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of, to_8_bits
 from cvunet.pictures.reading import Picture
 
 Alpha = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-MID_GREY = (128, 128, 128)  # lies behind a picture's own transparency: stands out from few subjects
+#: Behind transparent parts of the original, where the network sees it: few subjects are grey.
+MID_GREY = (128, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
-    """What becomes of the network's alpha.
+class FinishSettings:
+    """How the finished pixels are made from the network's alpha.
 
-    ``sigma_color`` in alpha or, for the joint filter, in colours, both 0..1; the others in pixels.
+    ``sigma_color`` is in alpha or, for the joint filter, in colours, both 0..1. ``diameter`` and
+    ``sigma_space`` are in pixels.
     """
 
     kernel: postprocess.Kernel = "guided"
@@ -48,8 +50,8 @@ class Finish:
     background: tuple[int, int, int] | None = None
 
 
-class Options(TypedDict):
-    """How a predictor looks at pictures."""
+class PredictorOptions(TypedDict):
+    """How a predictor runs its network."""
 
     precision: Precision
     input_size: int
@@ -57,7 +59,10 @@ class Options(TypedDict):
 
 
 class Predictor:
-    """A model on one device, ready for batches; `predict` is for one thread at a time."""
+    """A network on one device, ready for batches.
+
+    All methods may be called from several threads. On a GPU passes run one after another.
+    """
 
     def __init__(
         self,
@@ -68,35 +73,39 @@ class Predictor:
         input_size: int,
         is_mirrored: bool = False,
     ) -> None:
-        """``is_mirrored``: every picture is looked at twice, the second time in a mirror."""
+        """``is_mirrored``: the mirrored picture is processed too, and the mean of both is taken."""
         if input_size <= 0 or input_size % STRIDE:
-            raise ValueError(f"input_size is {input_size}; it must be a multiple of {STRIDE}")
+            raise OptionError(f"input_size is {input_size}; it must be a multiple of {STRIDE}")
         self.device = device
         self.precision = choose_precision(precision, device)
         self.input_size = input_size
         self.is_mirrored = is_mirrored
         self.model = model.eval().to(device)
-        self.ready = folding.folded(self.model, self.precision)
-        self.passes: Passes | None = None
+        self.folded_model = folding.fold_for_inference(self.model, self.precision)
+        self.batch_runner: BatchRunner | None = None
         if device.type == "cuda":
-            look = partial(
-                forward.answer, self.ready, dtype=self.precision, is_mirrored=is_mirrored
+            forward_pass = partial(
+                forward.predict_alphas,
+                self.folded_model,
+                dtype=self.precision,
+                is_mirrored=is_mirrored,
             )
-            self.passes = Passes.on(device, look, side=input_size)
+            self.batch_runner = BatchRunner.on_cuda(device, forward_pass, side=input_size)
 
-    def prepare(self, picture: Picture) -> Bytes:
-        """The network's input SxSx3 in sRGB, squeezed to a square. Any thread.
+    def prepare(self, picture: Picture) -> Uint8Array:
+        """The network's input SxSx3 in sRGB: the picture resized to a square. Any thread.
 
-        The picture's own transparency lies on grey. Colours are converted once they are few.
+        A transparent picture is put on grey. Colours are converted after the resizing, when there
+        are fewer pixels.
         """
-        small = to_bytes(postprocess.shrink(seen(picture), size=self.input_size))
+        small = to_8_bits(postprocess.shrink(flatten_on_grey(picture), size=self.input_size))
         return profiles.to_srgb(small, picture.profile)
 
-    def predict(self, batch: Sequence[Bytes]) -> list[Alpha]:
+    def predict(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
         """Alphas SxS in [0, 1] of pictures SxSx3, in order.
 
-        `DeviceMemoryError`: try a smaller batch. `DeviceError`: the device is dead, end it all.
-        `CvunetError`: a picture gives no numbers even in float32.
+        `DeviceMemoryError`: try a smaller batch. `DeviceError`: the device has died, end the
+        process. `CvunetError`: for some picture the network gives no numbers, even in float32.
         """
         problem: CvunetError | None = None
         try:
@@ -105,125 +114,124 @@ class Predictor:
             problem = torch_errors.translate(error)
             if problem is None:
                 raise
-        # Out of the handler, whose traceback would keep the failed batch's tensors alive.
+        # Outside of the handler: its traceback would keep the failed batch's tensors alive.
         if isinstance(problem, DeviceMemoryError):
-            problem = self._free(len(batch)) or problem
+            problem = self._free_memory(len(batch)) or problem
         raise problem
 
     def memory(self) -> tuple[int, int] | None:
-        """Bytes that torch holds of a CUDA device for this process, and all it has; else None."""
+        """Bytes of a CUDA device that torch holds for this process, and its total; else None."""
         if self.device.type != "cuda":
             return None
-        # Numbers that torch keeps anyway: nothing here waits for the device or fails with it.
+        # Torch has these numbers on the host: nothing here waits for the device or fails with it.
         total = torch.cuda.get_device_properties(self.device).total_memory
         return torch.cuda.memory_reserved(self.device), total
 
     def warm(self, batch_sizes: Sequence[int]) -> None:
-        """Run every batch size twice: the first run plans and records, the second replays.
+        """Run each batch size twice: the first run captures the pass, the second replays it.
 
-        On a CUDA device passes have these sizes from then on. Errors as `predict`.
+        On a CUDA device, passes have these sizes from then on. Errors as `predict`.
         """
         shape = (self.input_size, self.input_size, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for size in batch_sizes:
-            if self.passes is not None:
-                self.passes.allow(size)
+            if self.batch_runner is not None:
+                self.batch_runner.add_size(size)
             for _ in range(2):
                 self.predict([noise] * size)
 
-    def _alphas(self, batch: Sequence[Bytes]) -> list[Alpha]:
-        if self.passes is not None:
-            answers = self.passes.run(batch)
-            for index in np.flatnonzero(~answers.is_finite).tolist():
-                answers.alphas[index] = _sigmoid(self._exact(batch[index]))
-            return list(answers.alphas)
-        logits = self._logits(self.ready, np.stack(batch), self.precision)
+    def _alphas(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
+        if self.batch_runner is not None:
+            outputs = self.batch_runner.run(batch)
+            for index in np.flatnonzero(~outputs.is_finite).tolist():
+                outputs.alphas[index] = forward.sigmoid(self._predict_float32(batch[index]))
+            return list(outputs.alphas)
+        logits = self._logits(self.folded_model, np.stack(batch), self.precision)
         finite = np.isfinite(logits).all(axis=(1, 2))
         for index in np.flatnonzero(~finite).tolist():
-            logits[index] = self._exact(batch[index])
-        return list(_sigmoid(logits))
+            logits[index] = self._predict_float32(batch[index])
+        return list(forward.sigmoid(logits))
 
-    def _exact(self, picture: Bytes) -> Alpha:
-        """Logits SxS in float32, of one that overflowed."""
+    def _predict_float32(self, picture: Uint8Array) -> Alpha:
+        """Logits SxS in float32, of a picture whose logits overflowed."""
         logits: Alpha = self._logits(self.model, picture[None], torch.float32)[0]
         if not np.isfinite(logits).all():
             raise CvunetError("the network's answer is not a number: are its weights sound?")
         return logits
 
     @torch.inference_mode()
-    def _logits(self, model: nn.Module, pixels: Bytes, dtype: torch.dtype) -> Alpha:
+    def _logits(self, model: nn.Module, pixels: Uint8Array, dtype: torch.dtype) -> Alpha:
         sent = torch.from_numpy(pixels).to(self.device)
-        logits = forward.logits(model, sent, dtype=dtype, is_mirrored=self.is_mirrored)
+        logits = forward.predict_logits(model, sent, dtype=dtype, is_mirrored=self.is_mirrored)
         alpha: Alpha = logits.cpu().numpy()
         return alpha
 
-    def _free(self, pictures: int) -> CvunetError | None:
-        """Give back what a batch took that was too large; what the device says if it has died."""
-        if self.passes is None:
+    def _free_memory(self, pictures: int) -> CvunetError | None:
+        """Free the memory of a batch that was too large; the error of the device if it has died."""
+        if self.batch_runner is None:
             return None
         try:
-            self.passes.free(pictures)
+            self.batch_runner.free_memory(pictures)
         except RuntimeError as error:
             return torch_errors.translate(error)
         return None
 
 
-def _sigmoid(logits: Alpha) -> Alpha:
-    alphas: Alpha = 1 / (1 + np.exp(-logits.clip(-60, 60)))
-    return alphas
-
-
 def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
-    """What "auto" means here: float16 on CUDA, else bfloat16 if the CPU has instructions for it.
+    """The type to compute in; "auto" chooses by the device.
 
-    Measured on two cores with AVX512_BF16: 36 ms a picture in float32, 32 ms in bfloat16. Without
-    the instructions bfloat16 is emulated and slower. It moves alpha by 0.003 in the mean, float16
-    by 0.0002.
+    It is float16 on CUDA, bfloat16 on a CPU with instructions for it, else float32. Measured on two
+    cores with AVX512_BF16: 36 ms a picture in float32, 32 ms in bfloat16. Without the instructions
+    bfloat16 is emulated, which is slower. bfloat16 changes alpha by 0.003 on average, float16 by
+    0.0002.
     """
     if precision != "auto":
         return DTYPES[precision]
     if device.type == "cuda":
         return torch.float16
-    # Versions of torch that cannot tell count as without.
+    # Versions of torch without this function count as a CPU without the instructions.
     features: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     has_bfloat16 = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
     return torch.bfloat16 if device.type == "cpu" and has_bfloat16 else torch.float32
 
 
-def open_predictor(weights_path: Path, *, device: str, **options: Unpack[Options]) -> Predictor:
+def open_predictor(
+    weights_path: Path, *, device: str, **options: Unpack[PredictorOptions]
+) -> Predictor:
     """Load the weights onto a device: "auto", "cpu", "cuda" or "cuda:N".
 
-    `WeightsError` as `weights.load`, `DeviceError` if the device is absent, `ValueError` if
-    ``input_size`` is no multiple of 32.
+    `WeightsError` as `weights.load`, `DeviceError` if the device is absent, `OptionError` if
+    ``input_size`` is not a multiple of 32.
     """
     chosen = choose_device(device)
     if chosen.type == "cuda" and choose_precision(options["precision"], chosen) == torch.float32:
-        use_exact_floats()
+        disable_tf32()
     return Predictor(weights.load(weights_path), device=chosen, **options)
 
 
-def use_one_core() -> None:
-    """Run every pass of a network on the core that asks for it, in this process from now on.
+def use_one_thread() -> None:
+    """Compute each forward pass in the thread that calls it, in this process from now on.
 
-    For those who run several at once: threads of one pass wait for each other at every layer, and
-    for longer where other threads want the cores.
+    For programs that run several passes at once. The threads of one pass wait for each other at
+    every layer, and longer where other threads use the cores.
     """
     torch.set_num_threads(1)
 
 
-def use_exact_floats() -> None:
-    """Convolve in real float32 on CUDA, in this process from now on.
+def disable_tf32() -> None:
+    """Convolve in full float32 on CUDA, in this process from now on.
 
-    As it comes cuDNN reads 10 bits of the 23 (TF32): no more than float16, which is faster.
+    By default cuDNN uses 10 of the 23 bits of the mantissa (TF32): no more than float16, which is
+    faster.
     """
-    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, which warns of the other name
+    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, which warns about the other name
         torch.backends.cudnn.conv.fp32_precision = "ieee"
     else:
         torch.backends.cudnn.allow_tf32 = False
 
 
 def choose_device(name: str) -> torch.device:
-    """A device that exists; `DeviceError` names those that do."""
+    """The device of that name; `DeviceError` lists the devices that this machine has."""
     present = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     wanted = {"auto": present[1] if len(present) > 1 else "cpu", "cuda": "cuda:0"}.get(name, name)
     if wanted not in present:
@@ -232,24 +240,24 @@ def choose_device(name: str) -> torch.device:
 
 
 def finish(
-    picture: Picture, alpha: Alpha, *, settings: Finish, prepared: Bytes | None = None
+    picture: Picture, alpha: Alpha, *, settings: FinishSettings, prepared: Uint8Array | None = None
 ) -> Samples:
-    """The network's SxS alpha and its picture to pixels: RGBA HxWx4, alpha HxW, or RGB HxWx3.
+    """Make the result from a picture and its SxS alpha: RGBA HxWx4, alpha HxW, or RGB HxWx3.
 
-    RGB if ``settings.background`` is given. RGBA's fourth channel is the alpha itself. Depth and
-    colour space are the picture's. ``prepared`` is what `Predictor.prepare` made of the picture,
-    which spares making it again. Any thread.
+    RGB if ``settings.background`` is given. The fourth channel of RGBA is the alpha itself. Depth
+    and colour space are those of the picture. ``prepared`` is the output of `Predictor.prepare` for
+    this picture; it saves computing it again. Any thread.
     """
-    guide = seen(picture)
-    small = prepared if is_plain(picture) else None
-    matte = refine(
+    guide = flatten_on_grey(picture)
+    small = prepared if is_opaque_srgb(picture) else None
+    matte = filter_edges(
         postprocess.enlarge(alpha, guide, kernel=settings.kernel, small_rgb=small),
         guide,
         settings=settings,
     )
     if settings.content == "alpha":
-        return foreground.opacity(matte, picture.alpha, bits=bits_of(picture.rgb))
-    rgba = foreground.cutout(
+        return foreground.alpha_levels(matte, picture.alpha, bits=bits_of(picture.rgb))
+    rgba = foreground.compose_rgba(
         picture.rgb,
         matte,
         colours=settings.colours if settings.decontaminate else None,
@@ -263,21 +271,21 @@ def finish(
     return foreground.flatten(rgba, background)
 
 
-def is_plain(picture: Picture) -> bool:
-    """The network sees the very colours that the picture has: opaque sRGB of 8 bits."""
+def is_opaque_srgb(picture: Picture) -> bool:
+    """Opaque sRGB of 8 bits: the network's input has the colours of the picture."""
     return picture.alpha is None and picture.profile is None and bits_of(picture.rgb) == 8
 
 
-def seen(picture: Picture) -> Samples:
-    """The picture HxWx3 as the network sees it: its own transparency on grey."""
+def flatten_on_grey(picture: Picture) -> Samples:
+    """The picture HxWx3 as the network sees it: transparent parts on grey."""
     if picture.alpha is None:
         return picture.rgb
     grey = profiles.colour_from_srgb(MID_GREY, picture.profile)
     return foreground.flatten(np.dstack([picture.rgb, picture.alpha]), grey)
 
 
-def refine(alpha: Alpha, rgb: Samples, *, settings: Finish) -> Alpha:
-    """The filter of the settings on the soft band, HxW."""
+def filter_edges(alpha: Alpha, rgb: Samples, *, settings: FinishSettings) -> Alpha:
+    """The alpha HxW, its soft band filtered as the settings say."""
     weights = {"sigma_color": settings.sigma_color, "sigma_space": settings.sigma_space}
     if settings.filter == "bilateral":
         return postprocess.bilateral(alpha, diameter=settings.diameter, **weights)

@@ -4,10 +4,16 @@ import torch
 
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
 
-# Texts of errors that mean a lack of memory, wherever it was found; asked before the fatal ones.
-MEMORY_SIGNS = ("out of memory", "ALLOC_FAILED", "not enough memory", "can't allocate memory")
-# Texts after which a CUDA context answers nothing but errors.
-FATAL_SIGNS = (
+# Texts of errors that mean too little memory, on the device or on the host. They are looked for
+# before the fatal ones.
+OUT_OF_MEMORY_TEXTS = (
+    "out of memory",
+    "ALLOC_FAILED",
+    "not enough memory",
+    "can't allocate memory",
+)
+# After an error with one of these texts, a CUDA context answers every call with an error.
+FATAL_TEXTS = (
     "CUDA error",
     "CUDA driver error",
     "device-side assert",
@@ -23,36 +29,36 @@ FATAL_SIGNS = (
 
 
 def translate(error: RuntimeError) -> CvunetError | None:
-    """What an error of torch means; None if it is not the device's."""
-    text = in_a_line(error)
-    if wants_memory(error):
+    """Our error for an error of torch; None if it has nothing to do with the device."""
+    text = one_line(error)
+    if is_out_of_memory(error):
         return DeviceMemoryError(
             f"too little memory for this batch ({text}): lower worker.max_batch"
         )
-    if any(sign in text for sign in FATAL_SIGNS):
+    if any(sign in text for sign in FATAL_TEXTS):
         return DeviceError(f"the device has died ({text}): restart the process")
     return None
 
 
-def wants_memory(error: BaseException) -> bool:
-    """Whether this very error tells of too little memory."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this error itself says that there is too little memory."""
     is_torchs = isinstance(error, torch.OutOfMemoryError)
-    return is_torchs or any(sign in in_a_line(error) for sign in MEMORY_SIGNS)
+    return is_torchs or any(sign in one_line(error) for sign in OUT_OF_MEMORY_TEXTS)
 
 
-def began_with_memory(error: BaseException) -> bool:
-    """Whether this error or one that it came from tells of too little memory.
+def is_caused_by_out_of_memory(error: BaseException) -> bool:
+    """Whether this error, or an error in its chain of causes, says that there is too little memory.
 
-    The end of a recording that ran out of memory has an error of its own, which hides the first.
+    When a capture runs out of memory, its end raises another error, which hides the first.
     """
     one: BaseException | None = error
     while one is not None:
-        if wants_memory(one):
+        if is_out_of_memory(one):
             return True
         one = one.__cause__ or one.__context__
     return False
 
 
-def in_a_line(error: BaseException) -> str:
-    """Its text, short enough for a log."""
+def one_line(error: BaseException) -> str:
+    """The error's text in one line, short enough for a log."""
     return " ".join(str(error).split())[:300]

@@ -1,4 +1,4 @@
-"""What lies between host and device: the streams of a device, and buffers on both sides."""
+"""Transfers between host and device: the CUDA streams of a device, and buffers on both sides."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,80 +9,80 @@ from torch import Tensor
 
 
 class Streams:
-    """Three streams of one device: pictures up, passes, answers down.
+    """Three streams of one device: uploads of pictures, forward passes, downloads of alphas.
 
-    Each keeps its order, and all go on at once. On a CPU, where torch has streams in name only,
-    everything happens when it is called.
+    Each stream keeps its order; the three run at the same time. On a CPU torch has streams in name
+    only: each operation happens when it is called.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.has_memory = device.type == "cuda"
-        """Of its own, to which copies go from pinned memory."""
+        self.is_cuda = device.type == "cuda"
+        """The device has memory of its own, to which copies go from pinned memory."""
         self.module: Any = torch.get_device_module(device)  # Any: torch.cuda or its like
-        with self.current():
-            self.up, self.compute, self.down = (self.module.Stream() for _ in range(3))
-            # The weights came by the stream of whoever loaded them.
+        with self.current_device():
+            self.upload, self.compute, self.download = (self.module.Stream() for _ in range(3))
+            # The weights were copied in the stream of the thread that loaded them.
             self.compute.wait_stream(self.module.current_stream())
 
     @contextmanager
-    def current(self) -> Iterator[None]:
-        """Make the device this thread's own for a while: streams and events follow it."""
-        if not self.has_memory:
+    def current_device(self) -> Iterator[None]:
+        """Make the device the current one of this thread: streams and events are made on it."""
+        if not self.is_cuda:
             yield
             return
         with torch.cuda.device(self.device):
             yield
 
     @contextmanager
-    def on(self, stream: Any) -> Iterator[None]:  # Any: a stream of the device's module
-        """What is launched in here takes its place in that stream."""
+    def use(self, stream: Any) -> Iterator[None]:  # Any: a stream of the device's module
+        """Launch the operations of the block in this stream."""
         with self.module.stream(stream):
             yield
 
-    def event(self) -> Any:  # Any: an event of the device's module
-        """To be recorded in one stream and waited for by another, or by a thread.
+    def new_event(self) -> Any:  # Any: an event of the device's module
+        """An event that one stream records, and that another stream or a thread waits for.
 
-        Whoever waits sleeps: as it comes, CUDA's waiting takes a whole core, which the pools need.
-        `torch.Event` would not heed that (vllm-project/vllm#47081).
+        A thread that waits sleeps. By default CUDA waits in a loop that takes a whole core, which
+        the thread pools need. `torch.Event` ignores that flag (vllm-project/vllm#47081).
         """
-        return self.module.Event(blocking=True) if self.has_memory else self.module.Event()
+        return self.module.Event(blocking=True) if self.is_cuda else self.module.Event()
 
     def synchronize(self) -> None:
-        """Wait for all of the device; `RuntimeError` of torch's if it has died."""
-        if self.has_memory:
+        """Wait until the device has finished all work; torch's `RuntimeError` if it has died."""
+        if self.is_cuda:
             torch.cuda.synchronize(self.device)
 
-    def give_back(self) -> None:
-        """Memory that torch holds without need goes back to the device."""
-        if self.has_memory:
+    def empty_cache(self) -> None:
+        """Return memory to the device that torch has cached and does not use."""
+        if self.is_cuda:
             torch.cuda.empty_cache()
 
 
 class BufferPair:
-    """Two buffers of one shape, here and on the device, with copies that nobody waits for."""
+    """Two buffers of one shape, on the host and on the device, with asynchronous copies."""
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, streams: Streams) -> None:
-        # Only from pinned memory does a copy go on beside other work.
-        self.here: Tensor = torch.empty(shape, dtype=dtype, pin_memory=streams.has_memory)
-        self.there: Tensor = torch.empty(shape, dtype=dtype, device=streams.device)
+        # Only copies from and to pinned memory run beside other work.
+        self.on_host: Tensor = torch.empty(shape, dtype=dtype, pin_memory=streams.is_cuda)
+        self.on_device: Tensor = torch.empty(shape, dtype=dtype, device=streams.device)
 
-    def send(self, rows: int) -> None:
-        """The first rows to the device."""
-        self.there[:rows].copy_(self.here[:rows], non_blocking=True)
+    def upload(self, rows: int) -> None:
+        """Copy the first rows to the device."""
+        self.on_device[:rows].copy_(self.on_host[:rows], non_blocking=True)
 
-    def fetch(self, rows: int) -> None:
-        """The first rows from the device."""
-        self.here[:rows].copy_(self.there[:rows], non_blocking=True)
+    def download(self, rows: int) -> None:
+        """Copy the first rows from the device."""
+        self.on_host[:rows].copy_(self.on_device[:rows], non_blocking=True)
 
 
-class Slot:
-    """Room for the pictures and answers of one pass under way."""
+class PassBuffers:
+    """The input and output buffers of one forward pass, and the events of its three steps."""
 
     def __init__(self, rows: int, side: int, streams: Streams) -> None:
-        """For ``rows`` pictures of ``side`` pixels, or fewer."""
+        """For at most ``rows`` pictures of ``side`` pixels."""
         self.rows = rows
         self.pixels = BufferPair((rows, side, side, 3), torch.uint8, streams)
         self.alphas = BufferPair((rows, side, side), torch.float32, streams)
         self.is_finite = BufferPair((rows,), torch.bool, streams)
-        self.uploaded, self.computed, self.downloaded = (streams.event() for _ in range(3))
+        self.uploaded, self.computed, self.downloaded = (streams.new_event() for _ in range(3))

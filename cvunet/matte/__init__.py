@@ -1,7 +1,7 @@
-"""From the network's alpha to the pixels that users get: edges, colours, crop, confidence.
+"""From the network's alpha to the finished pixels: edges, colours, crop, confidence.
 
-Does not belong here: the network, and files.
+Not here: the network, and files.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import. All other modules are private to this package.
 __all__ = ["confidence", "foreground", "framing", "postprocess"]

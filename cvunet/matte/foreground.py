@@ -1,10 +1,10 @@
-"""The subject's own colours at its edge, and the finished pixels made from them.
+"""Estimate the subject's own colours at its edge, and make the finished pixels.
 
 Blur fusion: Approximate Fast Foreground Colour Estimation, Forte, ICIP 2021. Each pass takes the
-weighted means of foreground and background around a pixel and corrects both so that the composite
-gives the photo again; a wide pass fills in, a narrow one restores detail. The correction is that of
-Fast Multi-Level Foreground Estimation (Germer et al., ICPR 2020). Slower and closer on hair:
-`multilevel`.
+weighted means of foreground and background around a pixel, and corrects both so that their
+composite is the photo again. A wide pass fills in colours, a narrow one restores detail. The
+correction is from Fast Multi-Level Foreground Estimation (Germer et al., ICPR 2020). `multilevel`
+is slower and more exact on hair.
 """
 
 import math
@@ -15,137 +15,143 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.matte import multilevel
-from cvunet.matte.guided_filter import averaged, smaller, unit
-from cvunet.matte.soft_band import enlarged, soft_band, tiles
+from cvunet.matte.guided_filter import downscale, downscale_from
+from cvunet.matte.soft_band import soft_band, tiles, upscale_tile
 from cvunet.pictures import bit_depth
-from cvunet.pictures.bit_depth import Bits, Samples
+from cvunet.pictures.bit_depth import Bits, Samples, to_float
 
 Floats = NDArray[np.float32]
 Estimator = Literal["fast", "refine"]
 
-# The longer side of the photo as the passes see it, and their boxes. Chosen by the error that is
-# left and by time (docs/postprocess.md): correcting both layers is worth half of the pixels. So is
-# looking first at what is surely one of them, but not on top of that.
+# For each level: the longer side of the scaled photo, and the box sizes of its passes. Chosen by
+# remaining error and by time (docs/postprocess.md). Correcting both layers saves as much as half of
+# the pixels. So does starting from the pixels that surely belong to one layer, but not in addition.
 LEVELS: tuple[tuple[int, tuple[int, ...]], ...] = ((256, (23, 6)), (512, (6, 3, 3)))
-TRUST = 0.01  # in the means, against what the photo says of a pixel
-TINY = 1e-5
-STRIP_PIXELS = 1 << 20  # flattened at a time: many bytes are in use for each
+REGULARISATION = 0.01  # weight of the means against the photo's pixel
+EPSILON = 1e-5
+STRIP_PIXELS = 1 << 20  # flattened at a time, because each pixel needs many bytes
 
 
 def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -> Samples:
-    """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
+    """The foreground's colours HxWx3, from a photo HxWx3 and its alpha HxW in [0, 1].
 
-    In the photo's own depth and colour space. Only the soft band changes: a pixel of alpha 1 is all
-    foreground, and one of alpha 0 shows none. Means need no detail and are taken of small copies,
-    which keeps large photos cheap; the photo at its own size corrects them. ``small_rgb`` is such a
-    copy, of any shape, where somebody has it already.
+    The result has the photo's depth and colour space. Only the soft band changes: a pixel of alpha
+    1 is all foreground, a pixel of alpha 0 shows none. The means are computed from small copies,
+    which is fast for large photos; then the photo at full size corrects them. ``small_rgb`` is a
+    small copy of any shape, if there is one already.
     """
     soft = soft_band(alpha)
     result = rgb.copy()
     if not soft.any():
         return result
-    foreground, background = _layers(rgb, alpha, small_rgb)
+    foreground, background = _estimate_layers(rgb, alpha, small_rgb)
     for tile in tiles(soft, margin_px=0):
-        front, behind = (enlarged(means, tile, alpha.shape) for means in (foreground, background))
-        weight = _tripled(alpha[tile.inner])
-        missing = _missing(unit(rgb[tile.inner]), weight, front, behind)
-        missing *= weight
-        fine = _moved(front, missing)
-        colours = bit_depth.quantised(fine, bit_depth.bits_of(rgb))
+        front, behind = (
+            upscale_tile(means, tile, alpha.shape) for means in (foreground, background)
+        )
+        weight = _three_channels(alpha[tile.inner])
+        residual = _residual(to_float(rgb[tile.inner]), weight, front, behind)
+        residual *= weight
+        fine = _add_clipped(front, residual)
+        colours = bit_depth.from_float(fine, bit_depth.bits_of(rgb))
         np.copyto(result[tile.inner], colours, where=soft[tile.inner][..., None])
     return result
 
 
-def _layers(rgb: Samples, alpha: Floats, small_rgb: Samples | None) -> tuple[Floats, Floats]:
-    """Means of foreground and background after all passes, of the photo made smaller."""
+def _estimate_layers(
+    rgb: Samples, alpha: Floats, small_rgb: Samples | None
+) -> tuple[Floats, Floats]:
+    """Foreground and background after all passes, of the scaled photo."""
     layers: tuple[Floats, Floats] | None = None
     for side, boxes_px in LEVELS:
         scale = max(1.0, max(alpha.shape) / side)
         height, width = (math.ceil(length / scale) for length in alpha.shape)
-        photo = unit(smaller(rgb, (width, height), small_rgb))
-        small = averaged(alpha, (width, height))
-        shares, weight = (small, 1 - small), _tripled(small)
+        photo = to_float(downscale_from(rgb, (width, height), small_rgb))
+        small = downscale(alpha, (width, height))
+        shares, weight = (small, 1 - small), _three_channels(small)
         front, behind = layers or (photo, photo)
-        front, behind = (_grown(layer, (width, height)) for layer in (front, behind))
+        front, behind = (_upscale(layer, (width, height)) for layer in (front, behind))
         for box_px in boxes_px:
-            front, behind = _corrected(photo, weight, front, behind)
-            front, behind = _means(front, behind, shares, box_px)
+            front, behind = _correct_layers(photo, weight, front, behind)
+            front, behind = _average_layers(front, behind, shares, box_px)
         layers = front, behind
     assert layers is not None
     return layers
 
 
-def _grown(layer: Floats, size: tuple[int, int]) -> Floats:
+def _upscale(layer: Floats, size: tuple[int, int]) -> Floats:
     grown = cv2.resize(layer, size, interpolation=cv2.INTER_LINEAR)
     return grown.astype(np.float32, copy=False)
 
 
-def _means(
+def _average_layers(
     foreground: Floats, background: Floats, shares: tuple[Floats, Floats], box_px: int
 ) -> tuple[Floats, Floats]:
-    """Both layers HxWx3 averaged over a box, each by its own share HxW of the pixels."""
-    return _mean(foreground, shares[0], box_px), _mean(background, shares[1], box_px)
+    """Average both layers HxWx3 over a box, each weighted by its share HxW of the pixels."""
+    return _weighted_mean(foreground, shares[0], box_px), _weighted_mean(
+        background, shares[1], box_px
+    )
 
 
-def _mean(layer: Floats, share: Floats, box_px: int) -> Floats:
-    mean = _blur(layer * _tripled(share), box_px)
-    mean /= _tripled(_blur(share, box_px) + np.float32(TINY))
+def _weighted_mean(layer: Floats, share: Floats, box_px: int) -> Floats:
+    mean = _box_blur(layer * _three_channels(share), box_px)
+    mean /= _three_channels(_box_blur(share, box_px) + np.float32(EPSILON))
     return mean
 
 
-def _blur(values: Floats, box_px: int) -> Floats:
+def _box_blur(values: Floats, box_px: int) -> Floats:
     return cv2.blur(values, (box_px, box_px)).astype(np.float32, copy=False)
 
 
-def _corrected(
+def _correct_layers(
     photo: Floats, weight: Floats, foreground: Floats, background: Floats
 ) -> tuple[Floats, Floats]:
-    """Both layers moved so that they compose to the photo, each by its own weight; all HxWx3."""
-    missing = _missing(photo, weight, foreground, background)
-    front = _moved(foreground, missing * weight)
-    missing *= 1 - weight
-    return front, _moved(background, missing)
+    """Change both layers so that they compose to the photo, each by its weight; all HxWx3."""
+    residual = _residual(photo, weight, foreground, background)
+    front = _add_clipped(foreground, residual * weight)
+    residual *= 1 - weight
+    return front, _add_clipped(background, residual)
 
 
-def _missing(photo: Floats, weight: Floats, foreground: Floats, background: Floats) -> Floats:
-    """What each layer lacks for a whole share of a pixel; all HxWx3.
+def _residual(photo: Floats, weight: Floats, foreground: Floats, background: Floats) -> Floats:
+    """The correction of a layer whose share of the pixel is 1; all HxWx3.
 
     The least squares of |wF + (1 - w)B - I|^2 + t|F - F'|^2 + t|B - B'|^2 (Germer, equation 4).
     """
     rest = 1 - weight
-    missing: Floats = photo - foreground * weight
-    missing -= background * rest
+    residual: Floats = photo - foreground * weight
+    residual -= background * rest
     rest *= rest
     rest += weight * weight
-    rest += np.float32(TRUST)
-    missing /= rest
-    return missing
+    rest += np.float32(REGULARISATION)
+    residual /= rest
+    return residual
 
 
-def _moved(layer: Floats, by: Floats) -> Floats:
-    by += layer
-    return np.clip(by, 0, 1, out=by)
+def _add_clipped(layer: Floats, change: Floats) -> Floats:
+    change += layer
+    return np.clip(change, 0, 1, out=change)
 
 
-def _tripled(alpha: Floats) -> Floats:
-    """HxW to HxWx3: many times faster to compute with than HxWx1 is."""
+def _three_channels(alpha: Floats) -> Floats:
+    """HxW to HxWx3, with which numpy computes many times faster than with HxWx1."""
     return cv2.merge([alpha, alpha, alpha]).astype(np.float32, copy=False)
 
 
-def prepare(estimator: Estimator) -> None:
-    """Load what an estimator needs, which may take a minute; `EstimatorError` if it is absent."""
+def load_estimator(estimator: Estimator) -> None:
+    """Load what an estimator needs; this may take a minute. `EstimatorError` if it is absent."""
     if estimator == "refine":
         multilevel.load()
 
 
-def opacity(alpha: Floats, source_alpha: Samples | None = None, *, bits: Bits = 8) -> Samples:
-    """Alpha HxW in [0, 1] as levels, times the source's own alpha if it has one."""
+def alpha_levels(alpha: Floats, source_alpha: Samples | None = None, *, bits: Bits = 8) -> Samples:
+    """Alpha HxW in [0, 1] as levels, multiplied by the original's own alpha if it has one."""
     if source_alpha is not None:
-        alpha = alpha * unit(source_alpha)
-    return bit_depth.quantised(alpha, bits)
+        alpha = alpha * to_float(source_alpha)
+    return bit_depth.from_float(alpha, bits)
 
 
-def cutout(
+def compose_rgba(
     rgb: Samples,
     alpha: Floats,
     *,
@@ -154,15 +160,14 @@ def cutout(
     small_rgb: Samples | None = None,
     bleed: bool = False,
 ) -> Samples:
-    """HxWx4: the subject with straight alpha, in colours estimated so, or the photo's own if None.
+    """The subject with straight alpha, HxWx4.
 
-    Colours are 0 where the alpha's level is 0, or with ``bleed`` those of the nearest visible
-    pixel.
-    The source's own alpha comes in after the colours, which it has no part in: they are estimated
-    from what the photo shows, and that was mixed by ``alpha`` alone. `EstimatorError` as
-    `multilevel.load`. ``small_rgb`` as in `estimate`.
+    ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
+    the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
+    original's own alpha is applied after the estimate: the colours of the photo were mixed by
+    ``alpha`` alone. `EstimatorError` as `multilevel.load`. ``small_rgb`` as in `estimate`.
     """
-    visible = opacity(alpha, source_alpha, bits=bit_depth.bits_of(rgb))
+    visible = alpha_levels(alpha, source_alpha, bits=bit_depth.bits_of(rgb))
     if colours == "fast":
         own = estimate(rgb, alpha, small_rgb=small_rgb)
     else:
@@ -170,16 +175,17 @@ def cutout(
     rgba = cv2.cvtColor(own, cv2.COLOR_RGB2RGBA).astype(rgb.dtype, copy=False)
     rgba[..., 3] = visible
     if bleed:
-        return _bled(rgba)
-    # Whole pixels: many times faster than by samples.
+        return _bleed_colours(rgba)
+    # Whole pixels at once: many times faster than single samples.
     rgba.view(np.uint32 if rgb.dtype == np.uint8 else np.uint64)[..., 0][visible == 0] = 0
     return rgba
 
 
-def _bled(rgba: Samples) -> Samples:
-    """Transparent pixels get the colours of the nearest visible one, if there is any.
+def _bleed_colours(rgba: Samples) -> Samples:
+    """Give transparent pixels the colours of the nearest visible pixel, if there is one.
 
-    So that what mixes neighbours, as game engines' and browsers' scaling does, mixes in no black.
+    Game engines and browsers mix neighbouring pixels when they scale. Without this they would mix
+    in black.
     """
     hidden = rgba[..., 3] == 0
     if hidden.all() or not hidden.any():
@@ -195,9 +201,9 @@ def _bled(rgba: Samples) -> Samples:
 
 
 def flatten(rgba: Samples, background: tuple[int, int, int] | Samples) -> Samples:
-    """HxWx4 over one colour 0..255, or over a picture HxWx3 of the same size (else `ValueError`).
+    """Put HxWx4 on a colour 0..255, or on a picture HxWx3 of the same size (else `ValueError`).
 
-    Both in the same colour space; the result has the depth of ``rgba``.
+    Both are in the same colour space. The result HxWx3 has the depth of ``rgba``.
     """
     backdrop = bit_depth.to_bits(_as_samples(background), bit_depth.bits_of(rgba))
     backdrop = np.broadcast_to(backdrop, (*rgba.shape[:2], 3))
@@ -205,13 +211,13 @@ def flatten(rgba: Samples, background: tuple[int, int, int] | Samples) -> Sample
     rows = max(1, STRIP_PIXELS // rgba.shape[1])
     for top in range(0, len(rgba), rows):
         strip = slice(top, top + rows)
-        _mix(result[strip], rgba[strip][..., 3], backdrop[strip])
+        _blend(result[strip], rgba[strip][..., 3], backdrop[strip])
     return result
 
 
-def _mix(result: Samples, visible: Samples, backdrop: Samples) -> None:
-    """In place, colours HxWx3 over a backdrop, as far as HxW is visible."""
-    opaque = bit_depth.white(visible)
+def _blend(result: Samples, visible: Samples, backdrop: Samples) -> None:
+    """Blend colours HxWx3 with a backdrop by their alpha HxW, in place."""
+    opaque = bit_depth.max_level(visible)
     soft = (visible > 0) & (visible < opaque)
     weight = visible[soft].astype(np.float32)[:, None] / opaque
     mixed = result[soft] * weight + backdrop[soft] * (1 - weight)

@@ -1,7 +1,7 @@
-"""Which part of a cut-out the result shows, and how large: crop to the subject, aspect, canvas.
+"""Framing: crop to the subject, margins, aspect ratio, exact size (canvas).
 
-Pixels are HxW, HxWx3 or HxWx4 of any unsigned integer type; the fourth channel, or the only one, is
-alpha and tells where the subject is. What lies outside of the picture is 0: transparent.
+Pixels are HxW, HxWx3 or HxWx4 of any unsigned integer type. The fourth channel, or the only one, is
+alpha, which shows where the subject is. Pixels outside of the picture are 0: transparent.
 """
 
 import math
@@ -17,8 +17,8 @@ from cvunet.errors import ImageError
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Floats = NDArray[np.float32]
 
-#: Where the subject stands in its frame, as shares of the room to its left and above.
-PLACES = {
+#: Position of the subject in its frame: shares of the free space to its left and above it.
+ALIGNMENTS = {
     "center": (0.5, 0.5),
     "top": (0.5, 0.0),
     "bottom": (0.5, 1.0),
@@ -29,18 +29,18 @@ PLACES = {
     "bottom-left": (0.0, 1.0),
     "bottom-right": (1.0, 1.0),
 }
-CUT_SHARE = 0.01  # of an edge; a few opaque pixels there are chance
-MOST_PIXELS = 200_000_000  # of a frame without a canvas; margin and aspect can ask for any room
+CUT_SHARE = 0.01  # of an edge; a few opaque pixels may be there by chance
+MAX_PIXELS = 200_000_000  # of a result without a canvas: margin and aspect have no limit
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
     """How a result is framed.
 
-    ``threshold`` is in 255ths of full alpha, ``margin`` the share of the result's side that stays
-    free on each side (below 0.5), ``aspect`` width by height, ``canvas`` width and height in pixels
-    (then ``aspect`` must be theirs), ``align`` one of `PLACES`. Without ``enlarge`` a subject that
-    is smaller than its canvas gets more room instead of more pixels.
+    ``threshold`` is in 255ths of full alpha. ``margin`` is the share of the result's side that
+    stays free on each side (below 0.5). ``aspect`` is width divided by height. ``canvas`` is width
+    and height in pixels (``aspect`` must be the same). ``align`` is one of `ALIGNMENTS`. Without
+    ``enlarge``, a subject smaller than its canvas gets more space instead of more pixels.
     """
 
     mode: Literal["none", "subject"] = "none"
@@ -52,15 +52,15 @@ class Framing:
     enlarge: bool = True
 
     @property
-    def is_whole(self) -> bool:
-        """The picture stays as it is."""
+    def keeps_everything(self) -> bool:
+        """Whether the result is the whole picture, unchanged."""
         is_cut = self.mode == "subject" or self.margin > 0
         return not is_cut and self.aspect is None and self.canvas is None
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """One thing for each side of a picture; here whether the photo's edge cuts the subject off."""
+    """For each side: whether the edge of the photo cuts the subject off."""
 
     left: bool = False
     top: bool = False
@@ -70,7 +70,7 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels of the picture; it may reach beyond it, and between pixels."""
+    """A rectangle in the picture's pixels; it may be partly outside, and may cut pixels."""
 
     left: float
     top: float
@@ -79,25 +79,25 @@ class Box:
 
 
 def frame(pixels: Pixels, framing: Framing) -> Pixels:
-    """The framed picture, of the same type and channels; the whole of it if it shows no subject."""
-    if framing.is_whole:
+    """The framed picture, with the same type and channels; not cropped if it has no subject."""
+    if framing.keeps_everything:
         return pixels
     height, width = pixels.shape[:2]
     box = subject_box(pixels, threshold=framing.threshold) if framing.mode == "subject" else None
     if box is None:
-        view = view_of(Box(0, 0, width, height), framing, Sides())
+        view = view_box(Box(0, 0, width, height), framing, Sides())
     else:
-        view = view_of(box, framing, cut_sides(pixels))
+        view = view_box(box, framing, cut_sides(pixels))
     if framing.canvas is None:
-        return cut(pixels, view)
-    return scaled(pixels, view, framing.canvas)
+        return crop(pixels, view)
+    return crop_and_scale(pixels, view, framing.canvas)
 
 
 def subject_box(pixels: Pixels, *, threshold: int) -> Box | None:
-    """The smallest box round all pixels of at least ``threshold`` 255ths of alpha; None if none.
+    """The smallest box around the pixels of at least ``threshold`` 255ths of alpha; None if none.
 
-    Networks leave a haze of a few levels over the background: a box round all that is not exactly
-    0 would be the picture.
+    Networks leave a haze of a few levels over the background: a box around all pixels above 0 would
+    be the whole picture.
     """
     alpha = pixels if pixels.ndim == 2 else pixels[..., -1]
     lowest = threshold * (np.iinfo(pixels.dtype).max // 255)
@@ -107,18 +107,18 @@ def subject_box(pixels: Pixels, *, threshold: int) -> Box | None:
 
 
 def cut_sides(pixels: Pixels) -> Sides:
-    """Where the subject goes on beyond the photo: a part of that edge is more than half opaque."""
+    """The sides that cut the subject off: a part of that edge is more than half opaque."""
     alpha = pixels if pixels.ndim == 2 else pixels[..., -1]
     half = np.iinfo(pixels.dtype).max // 2
     edges = (alpha[:, 0], alpha[0], alpha[:, -1], alpha[-1])
     return Sides(*(bool((edge > half).mean() > CUT_SHARE) for edge in edges))
 
 
-def view_of(box: Box, framing: Framing, sides: Sides) -> Box:
-    """The part of the plane that is shown: the box, its margin, then room up to the aspect.
+def view_box(box: Box, framing: Framing, sides: Sides) -> Box:
+    """The rectangle that the result shows: the box, its margin, and space up to the aspect.
 
-    Where the subject is cut off there is no margin and no room, so that it does not hang in the
-    air with a straight edge: a portrait stands on the result's lower side.
+    On a side that cuts the subject off there is no margin and no space. So a straight edge never
+    floats in the result: a portrait stands on its lower side.
     """
     margin = framing.margin
     before = (0.0 if sides.left else margin, 0.0 if sides.top else margin)
@@ -129,29 +129,29 @@ def view_of(box: Box, framing: Framing, sides: Sides) -> Box:
         width, height = max(width, height * framing.aspect), max(height, width / framing.aspect)
     if framing.canvas is not None and not framing.enlarge:
         width, height = max(width, framing.canvas[0]), max(height, framing.canvas[1])
-    across, down = PLACES[framing.align]
+    across, down = ALIGNMENTS[framing.align]
     if sides.left != sides.right:
         across = 0.0 if sides.left else 1.0
     if sides.top != sides.bottom:
         down = 0.0 if sides.top else 1.0
-    # The room beside margins and subject is what there is to align in.
+    # The subject is aligned in the space that margins and subject leave free.
     left = box.left - before[0] * width - across * (width * shown[0] - box.width)
     top = box.top - before[1] * height - down * (height * shown[1] - box.height)
     return Box(left, top, width, height)
 
 
-def cut(pixels: Pixels, view: Box) -> Pixels:
-    """A view pixel by pixel, its edges moved to whole ones; `ImageError` if it is too large."""
+def crop(pixels: Pixels, view: Box) -> Pixels:
+    """Crop to a view without scaling, its edges rounded; `ImageError` if it is too large."""
     width, height = (max(1, round(side)) for side in (view.width, view.height))
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         raise ImageError(
             f"framed, it would have {width}x{height} pixels: set output.crop.canvas, or less margin"
         )
-    return window(pixels, round(view.left), round(view.top), width, height)
+    return crop_padded(pixels, round(view.left), round(view.top), width, height)
 
 
-def window(pixels: Pixels, left: int, top: int, width: int, height: int) -> Pixels:
-    """A rectangle of whole pixels; 0 where it reaches beyond the picture."""
+def crop_padded(pixels: Pixels, left: int, top: int, width: int, height: int) -> Pixels:
+    """Crop to a rectangle of whole pixels; 0 where it is outside of the picture."""
     rows = slice(max(top, 0), min(top + height, pixels.shape[0]))
     columns = slice(max(left, 0), min(left + width, pixels.shape[1]))
     result = np.zeros((height, width, *pixels.shape[2:]), pixels.dtype)
@@ -163,14 +163,14 @@ def window(pixels: Pixels, left: int, top: int, width: int, height: int) -> Pixe
     return result
 
 
-def scaled(pixels: Pixels, view: Box, canvas: tuple[int, int]) -> Pixels:
-    """A view in exactly so many pixels (width, height): averaged down, cubic up.
+def crop_and_scale(pixels: Pixels, view: Box, canvas: tuple[int, int]) -> Pixels:
+    """Crop to a view and scale it to exactly (width, height): averaged down, cubic up.
 
-    Colours are weighted with alpha, as an image is composited: what lies under alpha 0, black in
-    our cut-outs, must not darken the edge (Porter and Duff 1984, premultiplied colours).
+    Colours are weighted with alpha, as in compositing (Porter and Duff 1984, premultiplied
+    colours). Pixels of alpha 0, which are black in our cut-outs, must not darken the edge.
     """
     scale = canvas[0] / view.width
-    part, origin = visible(pixels, view)
+    part, origin = visible_part(pixels, view)
     place = Box(
         (origin[0] - view.left) * scale,
         (origin[1] - view.top) * scale,
@@ -180,54 +180,56 @@ def scaled(pixels: Pixels, view: Box, canvas: tuple[int, int]) -> Pixels:
     if part.size == 0:
         return np.zeros((canvas[1], canvas[0], *pixels.shape[2:]), pixels.dtype)
     size = max(1, round(place.width)), max(1, round(place.height))
-    return window(resized(part, size), -round(place.left), -round(place.top), *canvas)
+    return crop_padded(resize(part, size), -round(place.left), -round(place.top), *canvas)
 
 
-def visible(pixels: Pixels, view: Box) -> tuple[Pixels, tuple[int, int]]:
-    """The picture's share of a view, and where in the picture it begins."""
+def visible_part(pixels: Pixels, view: Box) -> tuple[Pixels, tuple[int, int]]:
+    """The part of a view that lies in the picture, and its upper left corner (left, top)."""
     left, top = max(0, math.floor(view.left)), max(0, math.floor(view.top))
     right, bottom = math.ceil(view.left + view.width), math.ceil(view.top + view.height)
     return pixels[top : max(top, bottom), left : max(left, right)], (left, top)
 
 
-def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """All of an array in another size (width, height), each channel by itself to save memory."""
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """An array in another size (width, height); channels one by one, to save memory."""
     if pixels.shape[1::-1] == size:
         return pixels
     top = float(np.iinfo(pixels.dtype).max)
     if pixels.ndim == 2 or pixels.shape[2] == 3:
-        return rounded(resampled(pixels.astype(np.float32), size), top).astype(pixels.dtype)
+        return round_levels(resample(pixels.astype(np.float32), size), top).astype(pixels.dtype)
     alpha = pixels[..., 3].astype(np.float32)
-    averaged = resampled(alpha, size)
-    new_alpha = rounded(averaged, top)
+    downscaled = resample(alpha, size)
+    new_alpha = round_levels(downscaled, top)
     result = np.zeros((size[1], size[0], 4), pixels.dtype)
     result[..., 3] = new_alpha
-    weight = np.maximum(averaged, 1e-6)
+    weight = np.maximum(downscaled, 1e-6)
     for channel in range(3):
-        colour = resampled(pixels[..., channel].astype(np.float32) * alpha, size) / weight
-        result[..., channel] = np.where(new_alpha > 0, rounded(colour, top), 0)
+        colour = resample(pixels[..., channel].astype(np.float32) * alpha, size) / weight
+        result[..., channel] = np.where(new_alpha > 0, round_levels(colour, top), 0)
     return result
 
 
-def resampled(values: Floats, size: tuple[int, int]) -> Floats:
+def resample(values: Floats, size: tuple[int, int]) -> Floats:
     """One array in another size: averaged where an axis shrinks, then cubic where it grows."""
     height, width = values.shape[:2]
     smaller = (min(width, size[0]), min(height, size[1]))
-    averaged = cv2.resize(values, smaller, interpolation=cv2.INTER_AREA)
-    return cv2.resize(averaged, size, interpolation=cv2.INTER_CUBIC).astype(np.float32, copy=False)
+    downscaled = cv2.resize(values, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(downscaled, size, interpolation=cv2.INTER_CUBIC).astype(
+        np.float32, copy=False
+    )
 
 
-def rounded(values: NDArray[np.floating[Any]], top: float) -> Floats:
-    """To whole levels; the cubic overshoots at edges."""
+def round_levels(values: NDArray[np.floating[Any]], top: float) -> Floats:
+    """Round and clip to whole levels: cubic interpolation overshoots at edges."""
     levels: Floats = np.rint(values.clip(0, top)).astype(np.float32, copy=False)
     return levels
 
 
 def cover(picture: Pixels, *, width: int, height: int) -> Pixels:
-    """A background HxWx3 that fills a rectangle: scaled, and cut evenly where it is longer."""
+    """Scale a background HxWx3 so that it fills the size; the longer side is cropped evenly."""
     rows, columns = picture.shape[:2]
     scale = max(width / columns, height / rows)
     part_width, part_height = min(columns, width / scale), min(rows, height / scale)
     view = Box((columns - part_width) / 2, (rows - part_height) / 2, part_width, part_height)
-    part = cut(picture, view)
-    return resized(part, (width, height))
+    part = crop(picture, view)
+    return resize(part, (width, height))

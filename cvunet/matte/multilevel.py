@@ -1,7 +1,7 @@
 """Foreground colours by pymatting's multi-level estimator, the extra ``[refine]``.
 
-Fast Multi-Level Foreground Estimation, Germer et al., ICPR 2020. The only importer of pymatting,
-which compiles itself by numba when it is imported: seconds, and a cache folder is needed.
+Fast Multi-Level Foreground Estimation, Germer et al., ICPR 2020. The only importer of pymatting.
+pymatting compiles itself with numba at import: this takes seconds and needs a cache folder.
 """
 
 import functools
@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.errors import EstimatorError
-from cvunet.matte.guided_filter import unit
 from cvunet.matte.soft_band import soft_band
-from cvunet.pictures.bit_depth import Samples, bits_of, quantised
+from cvunet.pictures.bit_depth import Samples, bits_of, from_float, to_float
 
 Floats = NDArray[np.float32]
 
-MARGIN_PX = 64  # of photo round the band, from which its colours may come
+MARGIN_PX = 64  # of the photo around the soft band, from which its colours may come
 
 
 @functools.cache
 def load() -> Callable[..., Floats]:
-    """pymatting's function, compiled; `EstimatorError` says why it cannot be had."""
+    """pymatting's function, compiled; `EstimatorError` says why it is not available."""
     try:
         module = importlib.import_module("pymatting")
     except ImportError as error:
@@ -41,24 +40,24 @@ def load() -> Callable[..., Floats]:
 
 
 def estimate(rgb: Samples, alpha: Floats) -> Samples:
-    """The foreground's colours, HxWx3, of a photo HxWx3 and its alpha HxW in [0, 1].
+    """The foreground's colours HxWx3, from a photo HxWx3 and its alpha HxW in [0, 1].
 
-    Only the soft band changes, and only its surroundings are looked at. `EstimatorError` as `load`.
+    Only the soft band changes, and only its surroundings are used. `EstimatorError` as `load`.
     """
     soft = soft_band(alpha)
     result = rgb.copy()
     if not soft.any():
         return result
-    window = _bounds(soft)
-    photo = unit(rgb[window])
+    window = _bounding_window(soft)
+    photo = to_float(rgb[window])
     colours = load()(photo, alpha[window])
-    levels = quantised(colours, bits_of(rgb))
+    levels = from_float(colours, bits_of(rgb))
     np.copyto(result[window], levels, where=soft[window][..., None])
     return result
 
 
-def _bounds(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns that hold a mask, with their margin."""
+def _bounding_window(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns that contain a mask, with a margin."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     return (
         slice(max(0, int(rows[0]) - MARGIN_PX), int(rows[-1]) + MARGIN_PX + 1),

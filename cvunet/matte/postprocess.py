@@ -1,6 +1,6 @@
-"""From the network's small square alpha to the photo's size, and its edge made fine again.
+"""Enlarge the network's small square alpha to the photo's size, and smooth its edge.
 
-Alphas are HxW float32 in [0, 1]. The plateaus (exactly 0, exactly 1) are never touched by a filter.
+Alphas are HxW float32 in [0, 1]. No filter changes the plateaus (exactly 0, exactly 1).
 """
 
 from typing import Literal, TypeVar
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 from cvunet.matte import guided_filter
 from cvunet.matte.soft_band import soft_band, tiles
-from cvunet.pictures.bit_depth import Samples
+from cvunet.pictures.bit_depth import Samples, to_float
 
 Alpha = NDArray[np.float32]
 Pixels = TypeVar("Pixels", Alpha, Samples)
 Kernel = Literal["guided", "cubic", "bilinear"]
 
-# Networks leave a haze of a few levels over the background, which shows as dirt on a white page.
-# Five levels of 255 clear it; up to KNEE the ramp catches up, so that none of it jumps, and
-# between the knees nothing changes.
+# Networks leave a haze of a few levels over the background, which looks like dirt on a white page.
+# Values up to five levels of 255 become 0. Up to KNEE a steeper ramp avoids a jump. Between the
+# knees nothing changes. The same near 1.
 PLATEAU = 0.02
 KNEE = 0.1
 
 
 def shrink(rgb: Samples, *, size: int) -> Samples:
-    """HxWx3 squeezed to SxSx3 without aliasing, whatever the photo's shape."""
+    """Resize HxWx3 of any shape to the square SxSx3, without aliasing."""
     height, width = rgb.shape[:2]
-    # INTER_AREA averages only if no axis grows, so the axes that shrink go first, by themselves.
+    # INTER_AREA averages only if no axis grows. So the axes that shrink are resized first.
     smaller = _resize(rgb, min(width, size), min(height, size), cv2.INTER_AREA)
     return _resize(smaller, size, size, cv2.INTER_LINEAR)
 
@@ -35,25 +35,27 @@ def shrink(rgb: Samples, *, size: int) -> Samples:
 def enlarge(
     alpha: Alpha, rgb: Samples, *, kernel: Kernel, small_rgb: Samples | None = None
 ) -> Alpha:
-    """SxS alpha at the size of its photo HxWx3, the network's haze gone on the way.
+    """Enlarge an SxS alpha to the size of its photo HxWx3, and remove the network's haze.
 
-    ``small_rgb`` SxSx3 as in `guidance.upsample`.
+    ``small_rgb`` SxSx3 as in `guided_filter.upsample`.
     """
     height, width = rgb.shape[:2]
-    small = sharpen_plateaus(alpha)
+    small = remove_haze(alpha)
     if kernel == "guided":
         large = guided_filter.upsample(small, rgb, small_rgb=small_rgb)
     else:
         large = upsample(small, width=width, height=height, is_cubic=kernel == "cubic")
-    return _sharpen(large)
+    return _remove_haze_in_place(large)
 
 
 def upsample(alpha: Alpha, *, width: int, height: int, is_cubic: bool = True) -> Alpha:
-    """SxS alpha at the photo's size: means where an axis shrinks, cubic or linear elsewhere."""
+    """SxS alpha at the photo's size: averaged where an axis shrinks, cubic or linear elsewhere."""
     rows, columns = alpha.shape
     smaller = _resize(alpha, min(width, columns), min(height, rows), cv2.INTER_AREA)
     kernel = cv2.INTER_CUBIC if is_cubic else cv2.INTER_LINEAR
-    return _resize(smaller, width, height, kernel).clip(0, 1)  # the cubic overshoots at edges
+    return _resize(smaller, width, height, kernel).clip(
+        0, 1
+    )  # cubic interpolation overshoots at edges
 
 
 def _resize(pixels: Pixels, width: int, height: int, kernel: int) -> Pixels:
@@ -64,13 +66,13 @@ def _resize(pixels: Pixels, width: int, height: int, kernel: int) -> Pixels:
     )
 
 
-def sharpen_plateaus(alpha: Alpha) -> Alpha:
-    """Exactly 0 up to ``PLATEAU``, exactly 1 from 1 - ``PLATEAU``; the same between the knees."""
-    return _sharpen(alpha.copy())
+def remove_haze(alpha: Alpha) -> Alpha:
+    """Exactly 0 up to ``PLATEAU``, exactly 1 from 1 - ``PLATEAU``; unchanged between the knees."""
+    return _remove_haze_in_place(alpha.copy())
 
 
-def _sharpen(alpha: Alpha) -> Alpha:
-    """In place: a large picture's alpha is hundreds of megabytes."""
+def _remove_haze_in_place(alpha: Alpha) -> Alpha:
+    """In place, because the alpha of a large picture has hundreds of megabytes."""
     places = (0, PLATEAU, KNEE, 1 - KNEE, 1 - PLATEAU, 1)
     for tile in tiles(soft_band(alpha), margin_px=0):
         part = alpha[tile.inner]
@@ -79,7 +81,7 @@ def _sharpen(alpha: Alpha) -> Alpha:
 
 
 def bilateral(alpha: Alpha, *, diameter: int, sigma_color: float, sigma_space: float) -> Alpha:
-    """Bilateral filter of the soft band (Tomasi and Manduchi 1998); plateaus lend their values.
+    """Bilateral filter of the soft band (Tomasi and Manduchi 1998), which also uses plateau values.
 
     ``diameter`` and ``sigma_space`` in pixels, diameter >= 1; ``sigma_color`` in alpha, 0..1.
     """
@@ -96,7 +98,7 @@ def bilateral(alpha: Alpha, *, diameter: int, sigma_color: float, sigma_space: f
 def joint_bilateral(
     alpha: Alpha, rgb: Samples, *, diameter: int, sigma_color: float, sigma_space: float
 ) -> Alpha:
-    """Bilateral filter of the soft band whose weights come from the photo HxWx3.
+    """Bilateral filter of the soft band, with weights from the photo HxWx3.
 
     Petschnigg et al., Digital Photography with Flash and No-Flash Image Pairs, 2004. As
     `bilateral`, but ``sigma_color`` is in the photo's colours, 0..1.
@@ -105,14 +107,14 @@ def joint_bilateral(
     result = alpha.copy()
     radius = diameter // 2
     for tile in tiles(soft, margin_px=radius):
-        guide = guided_filter.unit(rgb[tile.outer])
-        smooth = _lean(alpha[tile.outer], guide, radius, (sigma_color, sigma_space))
+        guide = to_float(rgb[tile.outer])
+        smooth = _joint_mean(alpha[tile.outer], guide, radius, (sigma_color, sigma_space))
         np.copyto(result[tile.inner], np.clip(smooth[tile.core], 0, 1), where=soft[tile.inner])
     return result
 
 
-def _lean(alpha: Alpha, guide: Alpha, radius: int, sigmas: tuple[float, float]) -> Alpha:
-    """Means of alpha over a disc, weighted by likeness of the guide's colours and by nearness."""
+def _joint_mean(alpha: Alpha, guide: Alpha, radius: int, sigmas: tuple[float, float]) -> Alpha:
+    """Means of alpha over a disc, weighted by similarity of the guide's colours and by distance."""
     height, width = alpha.shape
     wide_alpha, wide_guide = (
         cv2.copyMakeBorder(each, radius, radius, radius, radius, cv2.BORDER_REFLECT_101)
@@ -134,11 +136,11 @@ def _lean(alpha: Alpha, guide: Alpha, radius: int, sigmas: tuple[float, float]) 
 
 
 def guided(alpha: Alpha, guide_rgb: Samples, *, radius: int = 1, epsilon: float = 1e-5) -> Alpha:
-    """Guided filter of the soft band at the photo's own size; arguments as `guidance.fit`."""
+    """Guided filter of the soft band at the photo's size; arguments as `guided_filter.fit`."""
     soft = soft_band(alpha)
     result = alpha.copy()
-    for tile in tiles(soft, margin_px=2 * radius):  # its means are averaged a second time
-        guide = guided_filter.unit(guide_rgb[tile.outer])
+    for tile in tiles(soft, margin_px=2 * radius):  # the means are averaged a second time
+        guide = to_float(guide_rgb[tile.outer])
         model = guided_filter.fit(alpha[tile.outer], guide, radius=radius, epsilon=epsilon)
         filtered = guided_filter.apply(model, guide)
         np.copyto(result[tile.inner], np.clip(filtered[tile.core], 0, 1), where=soft[tile.inner])

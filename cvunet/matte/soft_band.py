@@ -1,6 +1,6 @@
-"""The soft band of an alpha: where it is neither 0 nor 1, and the tiles that hold it.
+"""The soft band of an alpha, where it is neither 0 nor 1, and the tiles that contain it.
 
-Filters and colour estimates matter only there, and it covers a few per cent of most pictures.
+Filters and colour estimates change only the soft band. It covers a few per cent of most pictures.
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 Window = tuple[slice, slice]
 
-TILE_PX = 128  # a band is narrow: larger tiles are mostly plateau
+TILE_PX = 128  # the band is narrow: larger tiles are mostly plateau
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
     """A block of the picture, as (rows, columns).
 
-    ``inner`` is the block, ``outer`` the block with its margin, ``core`` the block counted from
-    the margin's corner.
+    ``inner`` is the block, ``outer`` the block with its margin, ``core`` the block relative to
+    ``outer``.
     """
 
     inner: Window
@@ -29,13 +29,13 @@ class Tile:
 
 
 def soft_band(alpha: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """HxW float in [0, 1] to HxW bool: neither 0 nor 1."""
+    """HxW float in [0, 1] to HxW bool: True where it is neither 0 nor 1."""
     soft: NDArray[np.bool_] = (alpha > 0) & (alpha < 1)
     return soft
 
 
 def tiles(mask: NDArray[np.bool_], *, margin_px: int) -> Iterator[Tile]:
-    """The blocks that hold any of an HxW mask, margins cut at the picture's edge."""
+    """The blocks that contain a part of an HxW mask; margins end at the picture's edge."""
     height, width = mask.shape
     for top in range(0, height, TILE_PX):
         for left in range(0, width, TILE_PX):
@@ -57,16 +57,16 @@ def _tile(rows: slice, columns: slice, *, limits: tuple[int, int], margin_px: in
     return Tile((rows, columns), (outer[0], outer[1]), (core[0], core[1]))
 
 
-def enlarged(
+def upscale_tile(
     values: NDArray[np.float32],
     tile: Tile,
     shape: tuple[int, ...],
     *,
     kernel: int = cv2.INTER_LINEAR,
 ) -> NDArray[np.float32]:
-    """A tile, with its margin, of small values hxwxC at the photo's size ``shape``, HxW.
+    """Enlarge small values hxwxC to the photo's size ``shape`` HxW, for one tile with its margin.
 
-    Linear between pixel centres, or by another kernel of OpenCV's; C is 4 at most.
+    Linear between pixel centres, or with another OpenCV kernel. C is at most 4.
     """
     rows, columns = tile.outer
     down, across = values.shape[0] / shape[0], values.shape[1] / shape[1]

@@ -1,7 +1,7 @@
-"""CV-UNet itself: tensors in, one alpha logit per pixel out. Imports torch and nothing of ours.
+"""The network CV-UNet: tensors in, one alpha logit per pixel out. Imports only torch.
 
-Does not belong here: devices, batches, files.
+Not here: devices, batches, files.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import. All other modules are private to this package.
 __all__ = ["decoder", "encoder", "folding", "network"]

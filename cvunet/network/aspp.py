@@ -22,7 +22,7 @@ def conv_norm_relu(
 
 
 class ASPP(nn.Module):
-    """One 1x1 branch, one 3x3 branch per dilation rate, one of the whole picture's mean."""
+    """One 1x1 branch, one 3x3 branch per dilation rate, one branch of the mean of the whole map."""
 
     def __init__(self, in_channels: int, out_channels: int, rates: tuple[int, ...] = RATES) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class ChannelAttention(nn.Module):
-    """Which channels matter: a shared two-layer perceptron of mean and maximum (equation 2)."""
+    """Weights of channels: a shared two-layer perceptron of mean and maximum (equation 2)."""
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
@@ -16,14 +16,14 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """BxCxHxW to a gate Bx Cx1x1 in (0, 1)."""
+        """BxCxHxW to a gate BxCx1x1 in (0, 1)."""
         mean = self.perceptron(functional.adaptive_avg_pool2d(x, 1))
         peak = self.perceptron(functional.adaptive_max_pool2d(x, 1))
         return torch.sigmoid(mean + peak)
 
 
 class SpatialAttention(nn.Module):
-    """Which places matter: a 7x7 convolution of the channels' mean and maximum (equation 3)."""
+    """Weights of places: a 7x7 convolution of the channels' mean and maximum (equation 3)."""
 
     def __init__(self, kernel: int = 7) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class CBAM(nn.Module):
         self.spatial = SpatialAttention()
 
     def forward(self, x: Tensor) -> Tensor:
-        """BxCxHxW, same shape out."""
+        """BxCxHxW to the same shape."""
         x = x * self.channel(x)
         gated: Tensor = x * self.spatial(x)
         return gated

@@ -9,11 +9,11 @@ from cvunet.network.cbam import CBAM
 
 
 class DecoderStage(nn.Module):
-    """Narrow, double the size, join the skip connection, convolve, attend."""
+    """Reduce channels, double the size, join the skip connection, convolve, apply attention."""
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()
-        # Narrowed before it grows: a quarter of the work of doing so after.
+        # Fewer channels before the enlargement: a quarter of the work of doing it afterwards.
         self.narrow = conv_norm_relu(in_channels, out_channels, kernel=1)
         self.join = conv_norm_relu(out_channels + skip_channels, out_channels)
         self.attend = CBAM(out_channels)
@@ -28,7 +28,7 @@ class DecoderStage(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the deepest map back to stride 2, one stage per skip connection."""
+    """From the deepest map to stride 2, one stage per skip connection."""
 
     def __init__(
         self, in_channels: int, skip_channels: tuple[int, ...], out_channels: tuple[int, ...]

@@ -1,8 +1,8 @@
 """MobileNetV3-Large encoder with a width multiplier.
 
-Searching for MobileNetV3, Howard et al. 2019 (arXiv:1905.02244), table 1. Its BatchNorm is folded
-into the convolutions, as in the released graph that our starting weights come from, and its padding
-is TensorFlow's SAME.
+Searching for MobileNetV3, Howard et al. 2019 (arXiv:1905.02244), table 1. BatchNorm is folded into
+the convolutions, as in the released graph that our starting weights come from. Padding is
+TensorFlow's SAME.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BlockSpec:
     """One inverted residual block of the paper's table; ``out_channels`` at width 1."""
 
     kernel: int
@@ -26,23 +26,23 @@ class Row:
 
 RE, HS = nn.ReLU, nn.Hardswish
 STEM_CHANNELS = 16
-LARGE: tuple[Row, ...] = (
+LARGE: tuple[BlockSpec, ...] = (
     #   kernel, expansion, out, squeeze-excite, activation, stride
-    Row(3, 1.0, 16, False, RE, 1),  # feature 1, stride 2
-    Row(3, 4.0, 24, False, RE, 2),
-    Row(3, 3.0, 24, False, RE, 1),  # feature 2, stride 4
-    Row(5, 3.0, 40, True, RE, 2),
-    Row(5, 3.0, 40, True, RE, 1),
-    Row(5, 3.0, 40, True, RE, 1),  # feature 3, stride 8
-    Row(3, 6.0, 80, False, HS, 2),
-    Row(3, 2.5, 80, False, HS, 1),
-    Row(3, 2.3, 80, False, HS, 1),
-    Row(3, 2.3, 80, False, HS, 1),
-    Row(3, 6.0, 112, True, HS, 1),
-    Row(3, 6.0, 112, True, HS, 1),  # feature 4, stride 16
-    Row(5, 6.0, 160, True, HS, 2),
-    Row(5, 6.0, 160, True, HS, 1),
-    Row(5, 6.0, 160, True, HS, 1),  # feature 5, stride 32
+    BlockSpec(3, 1.0, 16, False, RE, 1),  # feature 1, stride 2
+    BlockSpec(3, 4.0, 24, False, RE, 2),
+    BlockSpec(3, 3.0, 24, False, RE, 1),  # feature 2, stride 4
+    BlockSpec(5, 3.0, 40, True, RE, 2),
+    BlockSpec(5, 3.0, 40, True, RE, 1),
+    BlockSpec(5, 3.0, 40, True, RE, 1),  # feature 3, stride 8
+    BlockSpec(3, 6.0, 80, False, HS, 2),
+    BlockSpec(3, 2.5, 80, False, HS, 1),
+    BlockSpec(3, 2.3, 80, False, HS, 1),
+    BlockSpec(3, 2.3, 80, False, HS, 1),
+    BlockSpec(3, 6.0, 112, True, HS, 1),
+    BlockSpec(3, 6.0, 112, True, HS, 1),  # feature 4, stride 16
+    BlockSpec(5, 6.0, 160, True, HS, 2),
+    BlockSpec(5, 6.0, 160, True, HS, 1),
+    BlockSpec(5, 6.0, 160, True, HS, 1),  # feature 5, stride 32
 )
 
 
@@ -53,12 +53,12 @@ def make_divisible(channels: float) -> int:
 
 
 class SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding for even inputs: the odd pixel goes after."""
+    """Convolution with TensorFlow's SAME padding for even inputs: an odd pixel goes to the end."""
 
-    def __init__(  # the row's numbers, as nn.Conv2d takes them
+    def __init__(  # the same numbers as nn.Conv2d
         self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1
     ) -> None:
-        """``pad_value`` stays 0 except in the stem, whose black is -1."""
+        """``pad_value`` is 0 except in the stem, where black is -1."""
         before = (kernel - stride) // 2
         self.edges = (before, kernel - stride - before) if stride > 1 else (0, 0)
         super().__init__(
@@ -80,7 +80,7 @@ class SameConv(nn.Conv2d):
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gate from the global mean (arXiv:1709.01507), with MobileNetV3's hard sigmoid."""
+    """Squeeze-and-excitation (arXiv:1709.01507) with MobileNetV3's hard sigmoid."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -95,23 +95,23 @@ class SqueezeExcite(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, gate, project; add the input where shapes allow."""
+    """Expand, filter each channel, gate, project; add the input if shapes are equal."""
 
-    def __init__(self, in_channels: int, out_channels: int, row: Row) -> None:
+    def __init__(self, in_channels: int, out_channels: int, spec: BlockSpec) -> None:
         super().__init__()
-        expanded = make_divisible(in_channels * row.expansion)
+        expanded = make_divisible(in_channels * spec.expansion)
         layers: list[nn.Module] = []
-        if row.expansion > 1:
-            layers += [SameConv(in_channels, expanded, kernel=1), row.activation()]
+        if spec.expansion > 1:
+            layers += [SameConv(in_channels, expanded, kernel=1), spec.activation()]
         layers += [
-            SameConv(expanded, expanded, kernel=row.kernel, stride=row.stride, groups=expanded),
-            row.activation(),
+            SameConv(expanded, expanded, kernel=spec.kernel, stride=spec.stride, groups=expanded),
+            spec.activation(),
         ]
-        if row.has_squeeze_excite:
+        if spec.has_squeeze_excite:
             layers.append(SqueezeExcite(expanded))
         layers.append(SameConv(expanded, out_channels, kernel=1))
         self.layers = nn.Sequential(*layers)
-        self.is_residual = row.stride == 1 and in_channels == out_channels
+        self.is_residual = spec.stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW to BxC'x(H/stride)x(W/stride)."""
@@ -122,7 +122,7 @@ class InvertedResidual(nn.Module):
 class MobileNetV3(nn.Module):
     """Five feature maps of a photo, at strides 2, 4, 8, 16 and 32."""
 
-    def __init__(self, width: float = 0.75, rows: tuple[Row, ...] = LARGE) -> None:
+    def __init__(self, width: float = 0.75, specs: tuple[BlockSpec, ...] = LARGE) -> None:
         super().__init__()
         channels = make_divisible(STEM_CHANNELS * width)
         self.stem = SameConv(3, channels, kernel=3, stride=2)
@@ -130,16 +130,16 @@ class MobileNetV3(nn.Module):
         self.blocks = nn.ModuleList()
         self.feature_ends: list[int] = []
         self.out_channels: list[int] = []
-        for index, row in enumerate(rows):
-            out_channels = make_divisible(row.out_channels * width)
-            self.blocks.append(InvertedResidual(channels, out_channels, row))
+        for index, spec in enumerate(specs):
+            out_channels = make_divisible(spec.out_channels * width)
+            self.blocks.append(InvertedResidual(channels, out_channels, spec))
             channels = out_channels
-            if index + 1 == len(rows) or rows[index + 1].stride > 1:
+            if index + 1 == len(specs) or specs[index + 1].stride > 1:
                 self.feature_ends.append(index)
                 self.out_channels.append(channels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Bx3xHxW in [-1, 1], sides multiples of 32; the five maps, finest first."""
+        """Bx3xHxW in [-1, 1], sides multiples of 32, to the five maps, finest first."""
         features: list[Tensor] = []
         x = functional.hardswish(self.stem(x))
         for index, block in enumerate(self.blocks):
@@ -151,7 +151,7 @@ class MobileNetV3(nn.Module):
 
 @torch.no_grad()
 def fold_input_range(stem: SameConv) -> None:
-    """Make a stem that was trained on RGB in 0..255 take [-1, 1]: raw = 127.5 (x + 1)."""
+    """Convert a stem that was trained on RGB in 0..255 to [-1, 1]: raw = 127.5 (x + 1)."""
     assert stem.bias is not None
     stem.bias += 127.5 * stem.weight.sum((1, 2, 3))
     stem.weight *= 127.5

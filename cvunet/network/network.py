@@ -16,34 +16,35 @@ STRIDE = 32
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """All numbers that define a CV-UNet; travels inside every weights file."""
+    """All numbers that define a CV-UNet; it is stored in every weights file."""
 
     width: float = 0.75
     aspp_channels: int = 128
     decoder_channels: tuple[int, int, int, int] = (96, 64, 48, 32)
     trunk_scale: float = 1.0
-    """Side of the copy that encoder and decoder see, over the input's."""
+    """Side of the copy that encoder and decoder see, divided by the input's side."""
     refine_channels: int = 0
-    """Width of the refinement at the input's own size; 0 is none, and then the scale must be 1."""
+    """Channels of the refinement at the input's size; 0: none, then the scale must be 1."""
 
 
 class CVUNet(nn.Module):
-    """The subject's alpha of a photo, as logits.
+    """The alpha of a photo's subject, as logits.
 
-    The trunk finds the subject in a smaller copy, the refinement draws its edge by the full input.
-    In the trunk too the photo, folded 2x2 into channels, joins the finest stage, and four logits
-    per place unfold to full size (PixelShuffle, Shi et al. 2016, arXiv:1609.05158).
+    The trunk (encoder and decoder) finds the subject in a smaller copy. The refinement draws its
+    edge from the full input. In the trunk, too, the photo, folded 2x2 into channels, joins the
+    finest stage, and four logits per place unfold to full size (PixelShuffle, Shi et al. 2016,
+    arXiv:1609.05158).
     """
 
     def __init__(self, config: NetworkConfig) -> None:
-        """`ValueError` for a scale other than 1 without refinement."""
+        """`ValueError` if the scale is not 1 and there is no refinement."""
         super().__init__()
         if config.trunk_scale != 1 and not config.refine_channels:
             raise ValueError("a network without refine_channels needs trunk_scale: 1")
         self.trunk_scale = config.trunk_scale
         self.encoder = MobileNetV3(config.width)
         channels = self.encoder.out_channels
-        # The encoder carries no normalisation of its own (see encoder.py): its maps get one here.
+        # The encoder has no normalisation (see encoder.py): its maps are normalised here.
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in channels)
         self.aspp = ASPP(channels[-1], config.aspp_channels)
         skips = (channels[3], channels[2], channels[1], channels[0] + 3 * FOLD * FOLD)
@@ -55,20 +56,20 @@ class CVUNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Bx3xHxW in [-1, 1], sides multiples of 32, to logits Bx1xHxW; sigmoid gives alpha."""
-        return self.finish(image, self.decode(self.shrink(image))[-1])
+        return self.refine_logits(image, self.decode(self.shrink(image))[-1])
 
     def forward_supervised(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """For training: full logits Bx1xHxW and the auxiliary ones of the trunk's stride 16."""
+        """For training: full logits Bx1xHxW, and auxiliary logits at the trunk's stride 16."""
         decoded = self.decode(self.shrink(image))
-        return self.finish(image, decoded[-1]), self.coarse_head(decoded[0])
+        return self.refine_logits(image, decoded[-1]), self.coarse_head(decoded[0])
 
     def trunk_supervised(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of the trunk alone, which sees the image at its own size."""
+        """As `forward_supervised`, for the trunk alone, which sees the image at its full size."""
         decoded = self.decode(image)
-        return self.unfold(decoded[-1]), self.coarse_head(decoded[0])
+        return self.unfold_logits(decoded[-1]), self.coarse_head(decoded[0])
 
     def decode(self, image: Tensor) -> list[Tensor]:
-        """The decoder's four maps, at strides 16, 8, 4 and 2 of what the trunk sees."""
+        """The decoder's four maps, at strides 16, 8, 4 and 2 of the trunk's input."""
         maps = [norm(x) for norm, x in zip(self.norms, self.encoder(image), strict=True)]
         finest = torch.cat([maps[0], functional.pixel_unshuffle(image, FOLD)], dim=1)
         decoded: list[Tensor] = self.decoder(
@@ -77,26 +78,26 @@ class CVUNet(nn.Module):
         return decoded
 
     def shrink(self, image: Tensor) -> Tensor:
-        """The trunk's copy: sides the nearest multiples of 32 to the scaled ones."""
+        """The copy for the trunk: scaled, its sides rounded to multiples of 32."""
         if self.trunk_scale == 1:
             return image
         size = [
             max(STRIDE, round(side * self.trunk_scale / STRIDE) * STRIDE)
             for side in image.shape[2:]
         ]
-        # In float32, as there is no other on a CPU; it takes a tenth of the whole.
+        # In float32, because a CPU has no other version; it takes a tenth of the whole time.
         smaller = functional.interpolate(
             image.float(), size=size, mode="bilinear", align_corners=False, antialias=True
         )
         return smaller.to(image.dtype)
 
-    def unfold(self, decoded: Tensor) -> Tensor:
-        """The trunk's logits Bx1xHxW from its finest map, at stride 2."""
+    def unfold_logits(self, decoded: Tensor) -> Tensor:
+        """The trunk's logits Bx1xHxW, from its finest map at stride 2."""
         return functional.pixel_shuffle(self.head(decoded), FOLD)
 
-    def finish(self, image: Tensor, decoded: Tensor) -> Tensor:
-        """The trunk's logits at the input's size, refined by the input."""
-        logits = self.unfold(decoded)
+    def refine_logits(self, image: Tensor, decoded: Tensor) -> Tensor:
+        """The trunk's logits at the input's size, refined with the input."""
+        logits = self.unfold_logits(decoded)
         if self.refine is None:
             return logits
         if logits.shape[2:] != image.shape[2:]:

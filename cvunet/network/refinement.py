@@ -1,9 +1,9 @@
-"""Full-size edges from the photo itself, at the cost of half-size convolutions.
+"""Refinement: full-size edges from the photo, at the cost of half-size convolutions.
 
-The trunk looks at a smaller copy of the photo; what it decoded is brought up and joined with the
-photo, folded FOLD x FOLD into channels, and corrections of the trunk's logits unfold to full size
-(PixelShuffle, Shi et al. 2016, arXiv:1609.05158), as Deep Guided Filtering refines a coarse answer
-by the picture (Wu et al. 2018, arXiv:1803.05619).
+The trunk sees a smaller copy of the photo. Its finest map is enlarged and joined with the photo,
+folded FOLD x FOLD into channels. Corrections of the trunk's logits unfold to full size
+(PixelShuffle, Shi et al. 2016, arXiv:1609.05158). Deep Guided Filtering refines coarse outputs with
+the picture in a similar way (Wu et al. 2018, arXiv:1803.05619).
 """
 
 import torch
@@ -16,7 +16,7 @@ FOLD = 2
 
 
 class Refinement(nn.Module):
-    """Corrections of logits; none at all before it is trained."""
+    """Corrects the trunk's logits; before training the correction is zero."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Refinement(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, image: Tensor, decoded: Tensor, logits: Tensor) -> Tensor:
-        """Logits Bx1xHxW.
+        """The corrected logits Bx1xHxW.
 
         ``image`` Bx3xHxW in [-1, 1], ``decoded`` BxCxhxw the trunk's finest map, ``logits`` the
         trunk's Bx1xHxW, already at the image's size.

@@ -1,7 +1,7 @@
-"""Files of which few bytes, or many useless ones, would cost much memory or time.
+"""Decompression bombs: small files that would take much memory or time, and huge metadata.
 
-Told by their heads, before Pillow reads them: it unpacks directories and joins metadata as they
-come. Whatever is merely damaged passes here, for the decoder to complain about.
+Only headers are read, before Pillow opens the file: Pillow unpacks directories and joins metadata
+of any size. Damaged files pass these checks; the decoder reports them.
 """
 
 import io
@@ -12,56 +12,58 @@ from typing import BinaryIO
 
 from cvunet.errors import ImageError
 
-EXIF_BYTES = 4 * 1024 * 1024  # one segment of 64 kB is usual; Pillow joins them one by one
-METADATA_BYTES = 32 * 1024 * 1024  # profiles, EXIF, XMP, depth maps: real ones have a few megabytes
-SCANS = 100  # progressive JPEGs have about ten, each of which costs a pass over all pixels
-STRIPS = 400_000  # of a TIFF; one for each row is usual
-DIRECTORY = 65_535
-PIECE_BYTES = 1024 * 1024  # of what is searched at a time
+MEBIBYTE = 1024 * 1024
+MAX_EXIF_BYTES = 4 * MEBIBYTE  # one segment of 64 kB is usual; Pillow joins them one by one
+#: Profiles, EXIF, XMP, depth maps; real files have a few megabytes.
+MAX_METADATA_BYTES = 32 * MEBIBYTE
+MAX_SCANS = 100  # progressive JPEGs have about ten; each costs a pass over all pixels
+MAX_STRIPS = 400_000  # of a TIFF; one strip for each row is usual
+MAX_DIRECTORY_FIELDS = 65_535
+CHUNK_BYTES = MEBIBYTE  # read and searched at a time
 
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-METADATA = frozenset({*range(0xE0, 0xF0), 0xFE})
-NEXT_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # neither a stuffed byte nor a restart
-EXIF = b"Exif\0\0"
-TIFF_HEADS = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
-#: Of TIFF's field types; others have no size that Pillow knows.
+FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+METADATA_MARKERS = frozenset({*range(0xE0, 0xF0), 0xFE})
+NEXT_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # no stuffed byte, no restart marker
+EXIF_PREFIX = b"Exif\0\0"
+TIFF_SIGNATURES = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
+#: Bytes of a value by TIFF's field type. Pillow knows no size for other types.
 TYPE_BYTES = {
     **dict.fromkeys((1, 2, 6, 7), 1),
     **dict.fromkeys((3, 8), 2),
     **dict.fromkeys((4, 9, 11, 13), 4),
     **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
 }
-OFFSETS = frozenset({273, 324})  # of strips, of tiles
+OFFSET_TAGS = frozenset({273, 324})  # of strips, of tiles
 
 
 def check(stream: BinaryIO) -> None:
-    """`ImageError` for a JPEG or TIFF that would cost more than it is worth; rewinds the file."""
+    """`ImageError` for a JPEG or TIFF that would take too much memory or time; rewinds the file."""
     stream.seek(0)
     head = stream.read(4)
     try:
         if head.startswith(b"\xff\xd8\xff"):
             check_jpeg(stream)
-        elif head in TIFF_HEADS:
-            check_directory(stream)
+        elif head in TIFF_SIGNATURES:
+            check_tiff_directory(stream)
     except struct.error:
-        pass  # cut short: the decoder tells
+        pass  # cut short: the decoder reports it
     finally:
         stream.seek(0)
 
 
 def check_jpeg(stream: BinaryIO) -> None:
-    """How much metadata comes before the pixels, and how often these are gone over."""
+    """Check the size of the metadata before the pixels, and the number of scans."""
     metadata_bytes, components, is_progressive = 0, 0, False
     exif: list[bytes] = []
-    for marker, content in segments(stream):
-        if marker in METADATA:
+    for marker, content in read_segments(stream):
+        if marker in METADATA_MARKERS:
             metadata_bytes += len(content)
-            if metadata_bytes > METADATA_BYTES:
-                raise too_much("more than", METADATA_BYTES)
-            if marker == APP1 and content.startswith(EXIF):
-                exif.append(content.removeprefix(EXIF))
-        elif marker in FRAMES and len(content) > 5:
+            if metadata_bytes > MAX_METADATA_BYTES:
+                raise too_much_metadata("more than", MAX_METADATA_BYTES)
+            if marker == APP1 and content.startswith(EXIF_PREFIX):
+                exif.append(content.removeprefix(EXIF_PREFIX))
+        elif marker in FRAME_MARKERS and len(content) > 5:
             components, is_progressive = content[5], marker in (0xC2, 0xC6, 0xCA, 0xCE)
         elif marker == SOS:
             if is_progressive or content[:1] != bytes([components]):
@@ -70,8 +72,8 @@ def check_jpeg(stream: BinaryIO) -> None:
     check_exif(b"".join(exif))
 
 
-def segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Markers and what they carry, up to the first scan."""
+def read_segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Markers with the content of their segments, up to the first scan."""
     stream.seek(2)
     while True:
         if stream.read(1) != b"\xff":
@@ -88,21 +90,21 @@ def segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def check_scans(stream: BinaryIO) -> None:
-    """`ImageError` if too many scans follow the first one's header."""
+    """`ImageError` if there are too many scans; call it after the header of the first scan."""
     scans = 1
-    for marker in later_markers(stream):
+    for marker in markers_after_first_scan(stream):
         scans += marker == SOS
-        if scans > SCANS:
+        if scans > MAX_SCANS:
             raise ImageError(
-                f"its pixels are stored in more than {SCANS} passes, which no program does: save"
-                " it anew"
+                f"its pixels are stored in more than {MAX_SCANS} passes, which no program does:"
+                " save it anew"
             )
 
 
-def later_markers(stream: BinaryIO) -> Iterator[int]:
-    """What stands between the pixels, from where the file is read now to the picture's end.
+def markers_after_first_scan(stream: BinaryIO) -> Iterator[int]:
+    """Markers between the pixels, from the current position to the end of the picture.
 
-    Piece by piece: a file may go on behind its picture for as long as there are disks.
+    The file is read in chunks: after the end of the picture there may be any number of bytes.
     """
     data, position = b"", 0
     while True:
@@ -114,33 +116,35 @@ def later_markers(stream: BinaryIO) -> Iterator[int]:
             (length,) = struct.unpack_from(">H", data, found.end())
             position = found.end() + length
             continue
-        kept = found.start() if found else max(len(data) - 1, position)  # it may be half a marker
+        kept = (
+            found.start() if found else max(len(data) - 1, position)
+        )  # the last byte may be half of a marker
         stream.seek(max(kept - len(data), 0), io.SEEK_CUR)
-        piece = stream.read(PIECE_BYTES)
+        piece = stream.read(CHUNK_BYTES)
         if not piece:
             return
         data, position = data[kept:] + piece, 0
 
 
 def check_exif(block: bytes) -> None:
-    """`ImageError` if an EXIF block, with or without its prefix, is a bomb of its own."""
-    block = block.removeprefix(EXIF)
-    if len(block) > EXIF_BYTES:
-        raise too_much("EXIF of more than", EXIF_BYTES)
-    if block[:4] in TIFF_HEADS:
+    """`ImageError` if an EXIF block, with or without its prefix, is too large or a bomb."""
+    block = block.removeprefix(EXIF_PREFIX)
+    if len(block) > MAX_EXIF_BYTES:
+        raise too_much_metadata("EXIF of more than", MAX_EXIF_BYTES)
+    if block[:4] in TIFF_SIGNATURES:
         try:
-            check_directory(io.BytesIO(block))
+            check_tiff_directory(io.BytesIO(block))
         except struct.error:
             return
 
 
-def check_directory(stream: BinaryIO) -> None:
-    """The first directory of a TIFF: fields that share their bytes are read once for each."""
+def check_tiff_directory(stream: BinaryIO) -> None:
+    """Check the first directory of a TIFF: Pillow reads shared bytes once for each field."""
     stream.seek(0, 2)
     size = stream.tell()
     stream.seek(0)
     head = stream.read(16)
-    order, is_big = TIFF_HEADS[head[:4]], b"+" in head[:4]
+    order, is_big = TIFF_SIGNATURES[head[:4]], b"+" in head[:4]
     start, count_format, field_format = (8, "Q", "HHQ") if is_big else (4, "H", "HHL")
     (offset,) = struct.unpack_from(order + ("Q" if is_big else "L"), head, start)
     if offset >= size:
@@ -148,20 +152,20 @@ def check_directory(stream: BinaryIO) -> None:
     stream.seek(offset)
     count_bytes, field_bytes = (8, 20) if is_big else (2, 12)
     (count,) = struct.unpack(order + count_format, stream.read(count_bytes))
-    if count > DIRECTORY:
+    if count > MAX_DIRECTORY_FIELDS:
         raise ImageError(f"its directory has {count} fields: save it anew")
     fields, total = stream.read(count * field_bytes), 0
     for at in range(0, len(fields) - field_bytes + 1, field_bytes):
         tag, kind, values = struct.unpack_from(order + field_format, fields, at)
-        if tag in OFFSETS and values > STRIPS:
+        if tag in OFFSET_TAGS and values > MAX_STRIPS:
             raise ImageError(f"it is cut into {values} strips, which no program does: save it anew")
         total += values * TYPE_BYTES.get(kind, 0)
-    if total > max(size, METADATA_BYTES):
-        raise too_much("more than all of its own", size)
+    if total > max(size, MAX_METADATA_BYTES):
+        raise too_much_metadata("more than all of its own", size)
 
 
-def too_much(relation: str, limit_bytes: int) -> ImageError:
-    """What a person can do about it."""
+def too_much_metadata(relation: str, limit_bytes: int) -> ImageError:
+    """The error for too much metadata, with what to do about it."""
     megabytes = f"{limit_bytes / 1024 / 1024:.3g} MB"
     return ImageError(
         f"it claims too much metadata ({relation} {megabytes}): strip it, or save it anew"

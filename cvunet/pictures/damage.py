@@ -1,4 +1,4 @@
-"""Why a file cannot be read, in words that say what to do about it."""
+"""Error messages for files that cannot be decoded: what is wrong, and what to do about it."""
 
 import errno
 import struct
@@ -11,7 +11,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cvunet.errors import CvunetError, ImageError
 
-SIGNATURES = (  # offset, bytes, name: to tell a damaged picture from what is none
+SIGNATURES = (  # offset, bytes, name: a damaged picture, or no picture at all?
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG", "PNG"),
     (8, b"WEBP", "WebP"),
@@ -22,32 +22,32 @@ SIGNATURES = (  # offset, bytes, name: to tell a damaged picture from what is no
 )
 HEIF_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1")
 
-#: What Pillow says of text and profiles that unpack to more than it allows.
-PACKED = ("Decompressed data too large", "Too much memory used in text chunks")
+#: Pillow's errors for text and profiles that unpack to more than it allows.
+TOO_LARGE_TEXTS = ("Decompressed data too large", "Too much memory used in text chunks")
 WIDTH, HEIGHT, BITS, PHOTOMETRIC, TILE_SIDES = 256, 257, 258, 262, (322, 323)  # TIFF 6.0
 
 
 @contextmanager
-def blamed_on_picture(stream: BinaryIO, readable: Sequence[str]) -> Iterator[None]:
-    """Any error in decoding is the file's fault, save want of memory and troubles of the disk."""
+def translate_decoder_errors(stream: BinaryIO, readable: Sequence[str]) -> Iterator[None]:
+    """Turn any error of a decoder into `ImageError`, except lack of memory and disk errors."""
     try:
         yield
     except (CvunetError, MemoryError):
         raise
-    except Exception as error:  # decoders raise SyntaxError, struct.error and what not
-        # Pillow's own OSErrors carry no errno; EINVAL is a seek that damaged offsets led astray.
+    except Exception as error:  # decoders raise SyntaxError, struct.error and others
+        # Pillow's own OSErrors have no errno; EINVAL comes from seeking to a damaged offset.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise ImageError(diagnosis(stream, error, readable)) from error
+        raise ImageError(diagnose(stream, error, readable)) from error
 
 
-def diagnosis(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str:
-    """What is wrong with a file that a decoder stumbled over."""
+def diagnose(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str:
+    """What is wrong with a file that could not be decoded, and what to do."""
     stream.seek(0)
     head = stream.read(16)
     if not head:
         return "the file is empty: copy it here again"
-    if any(text in str(error) for text in PACKED):
+    if any(text in str(error) for text in TOO_LARGE_TEXTS):
         return f"its packed metadata is too large ({error}): strip it, or save it anew"
     known = [name for at, signature, name in SIGNATURES if head[at:].startswith(signature)]
     if head[4:].startswith(HEIF_BRANDS):
@@ -65,7 +65,7 @@ def diagnosis(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> st
 
 
 def unsupported_tiff(stream: BinaryIO) -> str:
-    """What a TIFF's own directory says of its pixels; empty if that cannot be read either."""
+    """What the directory of a TIFF says about its pixels; empty if it cannot be read either."""
     stream.seek(0)
     try:
         directory = ImageFileDirectory_v2(stream.read(8))

@@ -1,9 +1,9 @@
-"""Finished pixels to the bytes of a file, with their profile and what may be said of them."""
+"""Encode finished pixels to the bytes of a file, with their colour profile and metadata."""
 
 import io
 import itertools
 import struct
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_args
 
 import cv2
 import numpy as np
@@ -14,26 +14,28 @@ from cvunet.errors import ImageError
 from cvunet.pictures import deflate, png
 from cvunet.pictures.bit_depth import Samples, bits_of
 from cvunet.pictures.metadata import (
-    DIRECTORIES,
+    EXIF_DIRECTORIES,
     EXIF_PREFIX,
-    NOTHING,
+    NO_METADATA,
     Metadata,
-    directory,
     writable,
+    writable_directory,
 )
 from cvunet.pictures.reading import Depth, Picture
 
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 XMP, ICC = 700, 34675  # TIFF's tags
 
-#: Formats that hold 16 bits.
-DEEP: tuple[Format, ...] = ("png", "tiff")
+#: Formats that can hold 16 bits.
+FORMATS_16_BIT: tuple[Format, ...] = ("png", "tiff")
 
-# All settings by `python -m benchmarks.encoders`: cut-outs of photos 1600 px wide, one core.
-# Lossy WebP and AVIF are for the web, with exact alpha or full-size colour: a tenth of the PNG's
-# bytes. WebP takes 139 ms by method 2, 246 by 4 for the same size; lossless, half the PNG's bytes,
-# 155 ms by method 1, 452 by 4. AVIF takes 225 ms at speed 8, 658 at 6 for a tenth less.
+# All settings were chosen by `python -m benchmarks.encoders`: cut-outs of photos 1600 px wide, one
+# core. Lossy WebP (with exact alpha) and AVIF (with full-size colour) are for the web: a tenth of
+# the PNG's bytes. WebP takes 139 ms with method 2, 246 ms with method 4 for the same size. Lossless
+# WebP has half of the PNG's bytes and takes 155 ms with method 1, 452 ms with method 4. AVIF takes
+# 225 ms at speed 8, 658 ms at speed 6 for a tenth less.
 OPTIONS: dict[str, dict[str, Any]] = {  # Any: as the formats differ
     "webp": {"quality": 90, "alpha_quality": 100, "method": 2},
     "webp-lossless": {"lossless": True, "exact": True, "quality": 0, "method": 1},
@@ -43,9 +45,9 @@ OPTIONS: dict[str, dict[str, Any]] = {  # Any: as the formats differ
 STRIP_BYTES = 1 << 18
 
 
-def fitting(depth: Depth, format: Format) -> Depth:
-    """The depth to read a picture in that will be written in a format."""
-    return depth if format in DEEP else 8
+def depth_for_format(depth: Depth, format: Format) -> Depth:
+    """The depth in which to read a picture that will be written in this format."""
+    return depth if format in FORMATS_16_BIT else 8
 
 
 def write(
@@ -53,9 +55,10 @@ def write(
 ) -> None:
     """Encode HxWx4, HxWx3 or HxW into an open file; JPEG takes no alpha (`ValueError`).
 
-    The file gets the profile and the metadata of the picture that the pixels come from; a mask HxW
-    has no colours and gets no profile. 16 bit pixels are for the formats in `DEEP`. `ImageError`
-    if the format cannot hold the picture; troubles of the disk stay `OSError`.
+    The file gets the profile and the metadata of ``source``, the picture that the pixels come from.
+    A mask HxW has no colours and gets no profile. 16-bit pixels are for the formats in
+    `FORMATS_16_BIT`. `ImageError` if the format cannot hold the picture; disk errors stay
+    `OSError`.
     """
     stream.write(encode(pixels, format=format, source=source))
 
@@ -65,16 +68,16 @@ def encode(pixels: Samples, *, format: Format, source: Picture | None = None) ->
     if format == "jpeg" and pixels.shape[2:] == (4,):
         raise ValueError("JPEG has no alpha: flatten the picture on a background first")
     bits = bits_of(pixels)
-    if bits == 16 and format not in DEEP:
+    if bits == 16 and format not in FORMATS_16_BIT:
         raise ValueError(f"{format} has 8 bits: bring the picture to them first")
     profile = None if source is None or pixels.ndim == 2 else source.profile
-    metadata = NOTHING if source is None else source.metadata
+    metadata = NO_METADATA if source is None else source.metadata
     try:
         if format == "png":
             return _encode_png(pixels, profile, metadata)
         if format == "tiff":
             return _encode_tiff(pixels, profile, metadata)
-        return _encode_by_pillow(pixels, format, profile, metadata)
+        return _encode_with_pillow(pixels, format, profile, metadata)
     except (OSError, ValueError, RuntimeError, struct.error) as error:
         height, width = pixels.shape[:2]
         other = "tiff" if format == "png" else "png"
@@ -83,7 +86,7 @@ def encode(pixels: Samples, *, format: Format, source: Picture | None = None) ->
         ) from error
 
 
-def _encode_by_pillow(
+def _encode_with_pillow(
     pixels: Samples, format: Format, profile: bytes | None, metadata: Metadata
 ) -> bytes:
     options = dict(OPTIONS[format])
@@ -94,7 +97,7 @@ def _encode_by_pillow(
     if metadata.xmp:
         options["xmp"] = metadata.xmp
     if format == "webp" and _has_hidden_colours(pixels):
-        options["exact"] = True  # else the encoder fills in what compresses best
+        options["exact"] = True  # otherwise the encoder fills them with what compresses best
     buffer = io.BytesIO()
     kind = format.removesuffix("-lossless")
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind, **options)
@@ -102,7 +105,10 @@ def _encode_by_pillow(
 
 
 def _has_hidden_colours(pixels: Samples) -> bool:
-    """Colours under alpha 0, as `output.bleed` leaves them: more pixels of something than seen."""
+    """Whether pixels of alpha 0 have colours, as `output.bleed` makes them.
+
+    Then more pixels than visible ones are not all zero.
+    """
     if pixels.shape[2:] != (4,):
         return False
     whole = np.ascontiguousarray(pixels).view(np.int32)[..., 0]
@@ -110,7 +116,7 @@ def _has_hidden_colours(pixels: Samples) -> bool:
 
 
 def _encode_png(pixels: Samples, profile: bytes | None, metadata: Metadata) -> bytes:
-    """Its chunks are those of the third edition, sections 11.3.2.3, 11.3.3.4 and 11.3.4.5."""
+    """Chunks as in PNG's third edition, sections 11.3.2.3, 11.3.3.4 and 11.3.4.5."""
     chunks = b""
     if profile:
         chunks += png.chunk(b"iCCP", b"ICC profile\0\0" + deflate.compress(profile))
@@ -122,7 +128,7 @@ def _encode_png(pixels: Samples, profile: bytes | None, metadata: Metadata) -> b
 
 
 def _encode_tiff(pixels: Samples, profile: bytes | None, metadata: Metadata) -> bytes:
-    """Pillow's directory and our strips: its own writer has no colours of 16 bits, and no EXIF."""
+    """Pillow's directory and our strips: Pillow's own writer has no 16-bit RGB and no EXIF."""
     rows = max(1, STRIP_BYTES // pixels[:1].nbytes)
     little_endian = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
     differences = little_endian.copy()
@@ -132,7 +138,9 @@ def _encode_tiff(pixels: Samples, profile: bytes | None, metadata: Metadata) -> 
         for top in range(0, len(pixels), rows)
     ]
     head = ImageFileDirectory_v2()
-    tags = _described(metadata) | _structure(pixels, rows, [len(strip) for strip in strips])
+    tags = _metadata_tags(metadata) | _structure_tags(
+        pixels, rows, [len(strip) for strip in strips]
+    )
     if profile:
         tags[ICC] = profile
     for tag, value in tags.items():
@@ -142,20 +150,21 @@ def _encode_tiff(pixels: Samples, profile: bytes | None, metadata: Metadata) -> 
     return buffer.getvalue() + b"".join(strips)
 
 
-def _described(metadata: Metadata) -> dict[int, Any]:  # Any: TIFF's types
-    """TIFF keeps EXIF's tags, and the XMP packet, in its own directory."""
+def _metadata_tags(metadata: Metadata) -> dict[int, Any]:  # Any: TIFF's types
+    """Metadata as TIFF tags: EXIF and the XMP packet are in TIFF's own directory."""
     exif = Image.Exif()
     exif.load(metadata.exif)
     tags = {
-        tag: directory(exif, tag) if tag in DIRECTORIES else writable(exif[tag]) for tag in exif
+        tag: writable_directory(exif, tag) if tag in EXIF_DIRECTORIES else writable(exif[tag])
+        for tag in exif
     }
     return tags | ({XMP: metadata.xmp} if metadata.xmp else {})
 
 
-def _structure(
+def _structure_tags(
     pixels: Samples, rows: int, strip_bytes: list[int]
 ) -> dict[int, Any]:  # Any: as above
-    """Tags of TIFF 6.0; Pillow adds the directory's end to the strips' offsets."""
+    """Tags for the pixels (TIFF 6.0); Pillow adds the directory's size to the strip offsets."""
     height, width = pixels.shape[:2]
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     tags: dict[int, Any] = {
@@ -163,12 +172,12 @@ def _structure(
         257: height,
         258: (bits_of(pixels),) * channels,
         259: 8,  # deflate
-        262: 2 if channels > 1 else 1,  # RGB, or black is zero
+        262: 2 if channels > 1 else 1,  # RGB, or grey with black as zero
         273: (0, *itertools.accumulate(strip_bytes[:-1])),
         277: channels,
         278: rows,
         279: tuple(strip_bytes),
-        284: 1,  # channels of a pixel side by side
+        284: 1,  # the channels of a pixel are adjacent
         317: 2,  # differences between neighbours in a row
     }
     return tags | ({338: 2} if channels == 4 else {})  # straight alpha

@@ -1,7 +1,7 @@
-"""What a file says beside its pixels, and how much of that the result may say: EXIF, XMP, IPTC.
+"""Metadata of a picture (EXIF, XMP, IPTC), and how much of it the result repeats.
 
-Places, serial numbers, thumbnails and editing histories go out with a picture that nobody looked
-through; so the default is none of it.
+The default is none: a picture whose metadata nobody has checked would publish places, serial
+numbers, thumbnails and editing histories.
 """
 
 import re
@@ -17,19 +17,20 @@ from cvunet.pictures import bombs
 
 Policy = Literal["strip", "copyright", "keep"]
 
-BLOCK_BYTES = 65_000  # JPEG cannot hold more in one segment, and no other format needs to
+MAX_BLOCK_BYTES = 65_000  # JPEG's limit for a segment; no other format needs more
 EXIF_PREFIX = b"Exif\0\0"
 
 TIFF = ExifTags.Base
-#: What describes a picture, in EXIF's first directory; the rest describes the file that was read.
-DESCRIPTIVE = (
+#: Tags of EXIF's first directory that describe the picture; the others describe the file.
+DESCRIPTIVE_TAGS = (
     *(TIFF.ImageDescription, TIFF.Make, TIFF.Model, TIFF.Software, TIFF.DateTime, TIFF.Artist),
     *(TIFF.HostComputer, TIFF.Copyright, TIFF.XResolution, TIFF.YResolution, TIFF.ResolutionUnit),
     *(TIFF.Rating, TIFF.RatingPercent, TIFF.XPTitle, TIFF.XPComment, TIFF.XPAuthor),
     *(TIFF.XPKeywords, TIFF.XPSubject),
 )
-DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-SIZES = (TIFF.ExifImageWidth, TIFF.ExifImageHeight)  # of the original, before turning and cropping
+EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+#: Size of the original, before turning and cropping.
+SIZE_TAGS = (TIFF.ExifImageWidth, TIFF.ExifImageHeight)
 
 DC, PHOTOSHOP = "http://purl.org/dc/elements/1.1/", "http://ns.adobe.com/photoshop/1.0/"
 RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
@@ -50,18 +51,18 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """``exif`` with its prefix and ``xmp`` as a packet; empty where there is none."""
+    """``exif`` with its prefix and ``xmp`` as a packet; empty if there is none."""
 
     exif: bytes = b""
     xmp: bytes = b""
 
 
-NOTHING = Metadata()
+NO_METADATA = Metadata()
 
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """Whose picture it is; empty where the file does not say."""
+    """Who owns the picture; empty if the file does not say."""
 
     artist: str = ""
     copyright: str = ""
@@ -73,85 +74,85 @@ class Credits:
 def collect(
     image: ImageFile.ImageFile, exif: Image.Exif, policy: Policy, warnings: list[str]
 ) -> Metadata:
-    """What of a loaded image's metadata goes into the result; ``exif`` is what could be read."""
+    """The metadata of a loaded image that the result repeats; ``exif`` is what could be read."""
     if policy == "strip":
-        return NOTHING
+        return NO_METADATA
     try:
-        owned = _written(credits_of(image, exif))
-        kept = _everything(image, exif, owned) if policy == "keep" else owned
-    except Exception as error:  # noqa: BLE001 - broken metadata raises anything; the pixels are well
+        credits = _encode_credits(read_credits(image, exif))
+        kept = _keep_everything(image, exif, credits) if policy == "keep" else credits
+    except Exception as error:  # noqa: BLE001 - broken metadata raises anything; the pixels are good
         warnings.append(f"its metadata cannot be read and is left out: {error}")
-        return NOTHING
+        return NO_METADATA
     for name in ("exif", "xmp"):
-        if len(getattr(kept, name)) > BLOCK_BYTES:
-            warnings.append(f"its {name.upper()} is larger than {BLOCK_BYTES} bytes: left out")
+        if len(getattr(kept, name)) > MAX_BLOCK_BYTES:
+            warnings.append(f"its {name.upper()} is larger than {MAX_BLOCK_BYTES} bytes: left out")
     return Metadata(
-        *(block if len(block) <= BLOCK_BYTES else b"" for block in (kept.exif, kept.xmp))
+        *(block if len(block) <= MAX_BLOCK_BYTES else b"" for block in (kept.exif, kept.xmp))
     )
 
 
-def _everything(image: Image.Image, source: Image.Exif, owned: Metadata) -> Metadata:
-    """EXIF and XMP, upright and without thumbnails; who owns it is added if only IPTC says so."""
+def _keep_everything(image: Image.Image, source: Image.Exif, credits: Metadata) -> Metadata:
+    """EXIF and XMP, upright and without thumbnails, with the credits if only IPTC has them."""
     target = Image.Exif()
-    for descriptive in DESCRIPTIVE:
+    for descriptive in DESCRIPTIVE_TAGS:
         if descriptive in source:
             target[descriptive] = writable(source[descriptive])
-    for group in DIRECTORIES:
-        fields = directory(source, group)
+    for group in EXIF_DIRECTORIES:
+        fields = writable_directory(source, group)
         if ExifTags.IFD.Interop in fields:
             fields[ExifTags.IFD.Interop] = source.get_ifd(ExifTags.IFD.Interop)
-        for size in SIZES:
+        for size in SIZE_TAGS:
             fields.pop(size, None)
         if fields:
             target[group] = fields
-    for tag, value in _loaded(owned.exif).items():
+    for tag, value in _parse_exif(credits.exif).items():
         target.setdefault(tag, writable(value))
-    packet = XMP_THUMBNAILS.sub(b"", XMP_ORIENTATION.sub(rb"\g<1>1", _packet(image)))
-    return Metadata(target.tobytes() if len(target) else b"", packet or owned.xmp)
+    packet = XMP_THUMBNAILS.sub(b"", XMP_ORIENTATION.sub(rb"\g<1>1", _xmp_packet(image)))
+    return Metadata(target.tobytes() if len(target) else b"", packet or credits.xmp)
 
 
-def _loaded(block: bytes) -> Image.Exif:
+def _parse_exif(block: bytes) -> Image.Exif:
     exif = Image.Exif()
     exif.load(block)
     return exif
 
 
-def directory(exif: Image.Exif, group: int) -> dict[int, Any]:  # Any: EXIF's types
-    """A directory of EXIF, ready to be written."""
+def writable_directory(exif: Image.Exif, group: int) -> dict[int, Any]:  # Any: EXIF's types
+    """An EXIF directory, its values ready to be written."""
     return {tag: writable(value) for tag, value in exif.get_ifd(group).items()}
 
 
 def writable(value: Any) -> Any:  # Any: EXIF's types
-    """Text that is not ASCII as its bytes; Pillow would write question marks."""
+    """Text that is not ASCII as Latin-1 bytes; Pillow would write question marks."""
     return value.encode("latin-1") if isinstance(value, str) and not value.isascii() else value
 
 
-def credits_of(image: ImageFile.ImageFile, exif: Image.Exif) -> Credits:
-    """From EXIF, else IPTC, else XMP."""
-    packet = _parsed(_packet(image))
+def read_credits(image: ImageFile.ImageFile, exif: Image.Exif) -> Credits:
+    """Credits from EXIF, else from IPTC, else from XMP."""
+    packet = _parse_xmp(_xmp_packet(image))
     iptc = IptcImagePlugin.getiptcinfo(image) or {}
 
     def first(*texts: object) -> str:
-        return next((text for text in map(_text, texts) if text), "")
+        return next((text for text in map(_decode_text, texts) if text), "")
 
     return Credits(
         artist=first(
-            exif.get(TIFF.Artist), iptc.get(IPTC_BYLINE), _property(packet, DC, "creator")
+            exif.get(TIFF.Artist), iptc.get(IPTC_BYLINE), _xmp_property(packet, DC, "creator")
         ),
         copyright=first(
-            exif.get(TIFF.Copyright), iptc.get(IPTC_COPYRIGHT), _property(packet, DC, "rights")
+            exif.get(TIFF.Copyright), iptc.get(IPTC_COPYRIGHT), _xmp_property(packet, DC, "rights")
         ),
-        credit=first(iptc.get(IPTC_CREDIT), _property(packet, PHOTOSHOP, "Credit")),
-        terms=_property(packet, RIGHTS, "UsageTerms"),
-        web=_property(packet, RIGHTS, "WebStatement"),
+        credit=first(iptc.get(IPTC_CREDIT), _xmp_property(packet, PHOTOSHOP, "Credit")),
+        terms=_xmp_property(packet, RIGHTS, "UsageTerms"),
+        web=_xmp_property(packet, RIGHTS, "WebStatement"),
     )
 
 
-def _text(value: object) -> str:
-    """What EXIF or IPTC hold, in whichever way; UTF-8 if it can be, else Latin-1."""
+def _decode_text(value: object) -> str:
+    """The text of an EXIF or IPTC value of any type; UTF-8 if possible, else Latin-1."""
     if isinstance(value, list):
-        return "; ".join(filter(None, map(_text, value)))
-    if isinstance(value, str):  # Pillow has taken it for Latin-1, unless it comes from XMP
+        return "; ".join(filter(None, map(_decode_text, value)))
+    if isinstance(value, str):  # Pillow decodes as Latin-1, except XMP
         try:
             value = value.encode("latin-1")
         except UnicodeEncodeError:
@@ -164,15 +165,15 @@ def _text(value: object) -> str:
         return value.decode("latin-1").strip("\0 ")
 
 
-def _packet(image: Image.Image) -> bytes:
+def _xmp_packet(image: Image.Image) -> bytes:
     packet = image.info.get("xmp", b"")
     return packet.encode() if isinstance(packet, str) else packet or b""
 
 
-def _parsed(packet: bytes) -> ET.Element | None:
-    """The packet's tree. None if there is none, or if it brings entities of its own."""
+def _parse_xmp(packet: bytes) -> ET.Element | None:
+    """The tree of an XMP packet. None if there is none, or if it defines entities."""
     packet = packet.strip(b"\0 \n\r\t")
-    if not packet or len(packet) > bombs.EXIF_BYTES or b"<!" in packet.replace(b"<!--", b""):
+    if not packet or len(packet) > bombs.MAX_EXIF_BYTES or b"<!" in packet.replace(b"<!--", b""):
         return None
     try:
         return ET.fromstring(packet)
@@ -180,8 +181,8 @@ def _parsed(packet: bytes) -> ET.Element | None:
         return None
 
 
-def _property(tree: ET.Element | None, namespace: str, name: str) -> str:
-    """A property's text; the items of a list with semicolons between them."""
+def _xmp_property(tree: ET.Element | None, namespace: str, name: str) -> str:
+    """The text of an XMP property; items of a list are joined by semicolons."""
     if tree is None:
         return ""
     key = f"{{{namespace}}}{name}"
@@ -195,21 +196,21 @@ def _property(tree: ET.Element | None, namespace: str, name: str) -> str:
     return ""
 
 
-def _written(credits: Credits) -> Metadata:
+def _encode_credits(credits: Credits) -> Metadata:
     """Credits as EXIF and as XMP."""
     exif = Image.Exif()
     for tag, text in ((TIFF.Artist, credits.artist), (TIFF.Copyright, credits.copyright)):
         if text:
             exif[tag] = text if text.isascii() else text.encode()
-    properties = "".join(_properties(credits))
+    properties = "".join(_xmp_properties(credits))
     if not properties:
-        return NOTHING
+        return NO_METADATA
     packet = PACKET.format(dc=DC, photoshop=PHOTOSHOP, rights=RIGHTS, properties=properties)
     return Metadata(exif.tobytes() if len(exif) else b"", packet.encode())
 
 
-def _properties(credits: Credits) -> Iterable[str]:
-    """In the forms that the XMP specification, parts 1 and 2, has for each."""
+def _xmp_properties(credits: Credits) -> Iterable[str]:
+    """Credits as XMP properties, in the forms of the XMP specification, parts 1 and 2."""
     default = '<rdf:Alt><rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt>'
     for name, form, text in (
         ("dc:creator", "<rdf:Seq><rdf:li>{}</rdf:li></rdf:Seq>", credits.artist),

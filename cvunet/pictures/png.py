@@ -1,4 +1,4 @@
-"""PNG files (third edition, W3C 2025), written for speed: one filter, deflate by `deflate`."""
+"""A fast PNG encoder (third edition, W3C 2025): one filter, compressed by `deflate`."""
 
 import struct
 import zlib
@@ -7,25 +7,25 @@ from collections.abc import Iterator
 import numpy as np
 
 from cvunet.pictures import deflate
-from cvunet.pictures.bit_depth import Bytes, Samples, bits_of
+from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA
-#: The byte above is taken off. Paeth's filter saves a sixth more, for several times the work.
+#: Filter type: subtract the byte above. Paeth saves a sixth more, for several times the work.
 UP = 2
 STRIP_BYTES = 1 << 20
-#: Far more than any program reads; libpng's own limit.
-LONGEST_PX = 1_000_000
+#: libpng's limit, far more than any program reads.
+MAX_SIDE_PX = 1_000_000
 
 
 def encode(pixels: Samples, *, chunks: bytes = b"") -> bytes:
-    """A whole file of HxW, HxWx3 or HxWx4, of 8 or 16 bits.
+    """A complete file of pixels HxW, HxWx3 or HxWx4, of 8 or 16 bits.
 
     ``chunks``, made by `chunk`, go before the pixels. `ValueError` if a side is too long.
     """
     height, width = pixels.shape[:2]
-    if max(height, width) > LONGEST_PX:
-        raise ValueError(f"its sides are longer than {LONGEST_PX} pixels")
+    if max(height, width) > MAX_SIDE_PX:
+        raise ValueError(f"its sides are longer than {MAX_SIDE_PX} pixels")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     head = struct.pack(">IIBBBBB", width, height, bits_of(pixels), COLOUR_TYPES[channels], 0, 0, 0)
     return b"".join(
@@ -33,7 +33,7 @@ def encode(pixels: Samples, *, chunks: bytes = b"") -> bytes:
             SIGNATURE,
             chunk(b"IHDR", head),
             chunks,
-            *(chunk(b"IDAT", packed) for packed in deflate.stream(filtered(pixels))),
+            *(chunk(b"IDAT", packed) for packed in deflate.compress_pieces(filter_rows(pixels))),
             chunk(b"IEND", b""),
         )
     )
@@ -45,13 +45,13 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return b"".join((struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)))
 
 
-def filtered(pixels: Samples) -> Iterator[bytes]:
-    """The rows, each less the one above it, in strips that fit a processor's cache."""
+def filter_rows(pixels: Samples) -> Iterator[bytes]:
+    """The rows, minus the row above each, in strips that fit into a processor's cache."""
     height, row_bytes = len(pixels), pixels[:1].nbytes
     step = max(1, STRIP_BYTES // row_bytes)
-    above: Bytes = np.zeros(row_bytes, np.uint8)
+    above: Uint8Array = np.zeros(row_bytes, np.uint8)
     for top in range(0, height, step):
-        rows = as_stored(pixels[top : top + step])
+        rows = to_big_endian_bytes(pixels[top : top + step])
         strip = np.empty((len(rows), 1 + row_bytes), np.uint8)
         strip[:, 0] = UP
         np.subtract(rows[0], above, out=strip[0, 1:])
@@ -60,7 +60,7 @@ def filtered(pixels: Samples) -> Iterator[bytes]:
         yield strip.tobytes()
 
 
-def as_stored(pixels: Samples) -> Bytes:
-    """Rows as bytes, the more significant first."""
+def to_big_endian_bytes(pixels: Samples) -> Uint8Array:
+    """Rows as bytes, the more significant byte first."""
     stored = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))
     return stored.reshape(len(pixels), -1).view(np.uint8)

@@ -1,7 +1,7 @@
-"""Colour profiles: which space a picture's colours are in, and the way from there to sRGB and back.
+"""Colour profiles: the colour space of a picture, and conversion to sRGB and back.
 
-A picture keeps its pixels if they are levels of an RGB space that has a profile; the profile goes
-into the result. Only the network's small input, and what must become RGB, is converted: by
+A picture in an RGB space with a profile keeps its pixels, and the result gets the profile. Only two
+things are converted: the network's small input, and pictures that are not RGB. Conversion is by
 littlecms, relative colorimetric with black point compensation. A profile of None means sRGB.
 """
 
@@ -13,181 +13,192 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 from cvunet.pictures import bombs, colour_spaces, headers, icc
-from cvunet.pictures.headers import Head
+from cvunet.pictures.headers import Header
 
-Bytes = NDArray[np.uint8]
+Uint8Array = NDArray[np.uint8]
 Profile = ImageCms.ImageCmsProfile
 
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 GREY_MODES = ("1", "L", "LA")
-RGB_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA", "RGBX")  # of which `convert` makes RGB
-UNUSED = "that is ignored, and the colours may be wrong"
+RGB_MODES = (*GREY_MODES, "P", "PA", "RGB", "RGBA", "RGBX")  # that `convert` turns into RGB
+IGNORED = "that is ignored, and the colours may be wrong"
 
-#: What littlecms and Pillow raise on profiles that are broken.
-BROKEN = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error)
-CONTRAST = 64  # levels of sRGB between black and white, which no real profile comes near
+#: Raised by littlecms and Pillow for broken profiles.
+PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error)
+MIN_CONTRAST = 64  # levels of sRGB between black and white; real profiles have far more
 
 ADOBE_GAMMA = 2 + 51 / 256  # Adobe RGB (1998), section 4.3.1.2
-UNCALIBRATED = 0xFFFF  # EXIF's ColorSpace where it is not sRGB
-DCF_OPTION = "R03"  # EXIF's InteropIndex where it is Adobe RGB (DCF 2.0, section 3.3.1)
+UNCALIBRATED = 0xFFFF  # EXIF's ColorSpace if it is not sRGB
+DCF_OPTION = "R03"  # EXIF's InteropIndex if it is Adobe RGB (DCF 2.0, section 3.3.1)
 
 
-def settle(
-    image: Image.Image, exif: Image.Exif, head: Head, warnings: list[str]
+def resolve(
+    image: Image.Image, exif: Image.Exif, header: Header, warnings: list[str]
 ) -> tuple[Image.Image, bytes | None]:
-    """The image, in a mode that `convert` makes RGB without loss, and the profile of that RGB.
+    """The image in a mode that `convert` turns into RGB without loss, and the profile of that RGB.
 
-    CMYK, Lab and what has a profile of one way only are converted to sRGB. What a file says of its
-    colours counts in the order of PNG's third edition, section 4.3: code points, ICC profile, sRGB,
-    gamma and chromaticities; then EXIF. What cannot be used is ignored with a warning, and the next
-    one counts.
+    CMYK, Lab and images whose profile has no inverse are converted to sRGB. Sources are tried in
+    the order of PNG's third edition, section 4.3: code points, ICC profile, sRGB, gamma and
+    chromaticities; then EXIF. A source that cannot be used is ignored with a warning, and the next
+    one is tried.
     """
-    points = _points(image, head)
+    points = _code_points(image, header)
     if points is not None and image.mode in RGB_MODES:
         try:
-            return image, _numbered(points, warnings)
+            return image, _profile_from_code_points(points, warnings)
         except ValueError as error:
-            warnings.append(f"{error}: {UNUSED}")
-    data = image.info.get("icc_profile") or head.profile
+            warnings.append(f"{error}: {IGNORED}")
+    data = image.info.get("icc_profile") or header.profile
     if data:
         try:
-            return _settled(image, data, warnings)
-        except BROKEN as error:
+            return _use_icc_profile(image, data, warnings)
+        except PROFILE_ERRORS as error:
             warnings.append(f"its colour profile cannot be used and is ignored: {error}")
-    return image, _told(image, exif, head, warnings)
+    return image, _profile_without_icc(image, exif, header, warnings)
 
 
-def _numbered(points: headers.CodePoints, warnings: list[str]) -> bytes | None:
-    profile = colour_spaces.by_numbers(points)
+def _profile_from_code_points(points: headers.CodePoints, warnings: list[str]) -> bytes | None:
+    profile = colour_spaces.profile_from_code_points(points)
     if name := colour_spaces.hdr_name(points):
         warnings.append(f"it is HDR ({name}): its colours are those of a screen without")
     return profile
 
 
-def _told(image: Image.Image, exif: Image.Exif, head: Head, warnings: list[str]) -> bytes | None:
-    """The profile of what is told otherwise than by one."""
+def _profile_without_icc(
+    image: Image.Image, exif: Image.Exif, header: Header, warnings: list[str]
+) -> bytes | None:
+    """The profile for a colour space that the file describes without code points or ICC profile."""
     if image.mode == "CMYK":
         warnings.append("it is CMYK without a colour profile: its colours are approximate")
         return None
-    if head.space is not None and head.space not in headers.JP2_KNOWN:
-        warnings.append(f"its colours are of JPEG 2000's space {head.space}: {UNUSED}")
-    if isinstance(image.info.get("srgb"), int):  # PNG's chunk; a text may have that name
+    if header.space is not None and header.space not in headers.JP2_KNOWN:
+        warnings.append(f"its colours are of JPEG 2000's space {header.space}: {IGNORED}")
+    if isinstance(image.info.get("srgb"), int):  # PNG's chunk; a text chunk may have that name
         return None
-    return _measured(image, warnings) or (adobe_rgb() if _says_adobe_rgb(exif) else None)
+    return _profile_from_png_chunks(image, warnings) or (
+        adobe_rgb() if _is_adobe_rgb(exif) else None
+    )
 
 
-def _points(image: Image.Image, head: Head) -> headers.CodePoints | None:
-    """As AVIF and PNG have them, or as pillow-heif tells them where there is no profile."""
-    told = image.info.get("nclx_profile")
-    if isinstance(told, dict):
-        return headers.CodePoints(told["color_primaries"], told["transfer_characteristics"])
-    return head.points
+def _code_points(image: Image.Image, header: Header) -> headers.CodePoints | None:
+    """Code points of AVIF and PNG, or from pillow-heif if there is no profile."""
+    nclx = image.info.get("nclx_profile")
+    if isinstance(nclx, dict):
+        return headers.CodePoints(nclx["color_primaries"], nclx["transfer_characteristics"])
+    return header.points
 
 
-def _measured(image: Image.Image, warnings: list[str]) -> bytes | None:
-    """The profile of PNG's gAMA and cHRM, if they count."""
+def _profile_from_png_chunks(image: Image.Image, warnings: list[str]) -> bytes | None:
+    """The profile of PNG's gAMA and cHRM, if they can be used."""
     if image.mode not in RGB_MODES:
         return None
-    gamma, places = image.info.get("gamma"), image.info.get("chromaticity")
+    gamma, chromaticities = image.info.get("gamma"), image.info.get("chromaticity")
     gamma = gamma if isinstance(gamma, float) else None  # a text chunk may have that name
-    if not isinstance(places, tuple) or image.mode in GREY_MODES:
-        places = None
-    if gamma is None and places is None:
+    if not isinstance(chromaticities, tuple) or image.mode in GREY_MODES:
+        chromaticities = None
+    if gamma is None and chromaticities is None:
         return None
     try:
-        return colour_spaces.by_measures(gamma, places)
+        return colour_spaces.profile_from_gamma(gamma, chromaticities)
     except ValueError as error:
-        warnings.append(f"{error}: {UNUSED}")
+        warnings.append(f"{error}: {IGNORED}")
         return None
 
 
-def _settled(
+def _use_icc_profile(
     image: Image.Image, data: bytes, warnings: list[str]
 ) -> tuple[Image.Image, bytes | None]:
-    if len(data) > bombs.METADATA_BYTES:
+    if len(data) > bombs.MAX_METADATA_BYTES:
         raise ValueError("it is too large")
     (size,) = struct.unpack_from(">I", data)
-    if size > len(data):  # littlecms does not mind, but others who open the result would
+    if size > len(data):  # littlecms accepts it, but other programs that open the result may not
         raise ValueError("it is cut short")
     data = data[:size]
     profile = Profile(io.BytesIO(data))
     space = profile.profile.xcolor_space.strip()
     mode, is_grey = MODES.get(space), image.mode in GREY_MODES
-    # Grey pictures with an RGB profile are common and mean what they say.
+    # Grey pictures with an RGB profile are common and valid.
     if mode is None or (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and not is_grey):
         raise ValueError(f"it is for {space}, the picture is {image.mode}")
     _check_contrast(profile, mode)
-    kept = data if mode == "RGB" else icc.grey_twin(data) if mode == "L" else None
-    if kept is not None and _leads_back(kept):
+    kept = data if mode == "RGB" else icc.rgb_profile_from_grey(data) if mode == "L" else None
+    if kept is not None and _has_inverse(kept):
         return image, kept
     if mode == "RGB":
         warnings.append("its colour profile leads one way only: it is converted to sRGB of 8 bits")
-    return _converted(image.convert(mode), profile, _srgb()), None
+    return _convert_image(image.convert(mode), profile, _srgb_profile()), None
 
 
-def _leads_back(profile: bytes) -> bool:
-    """Scanners' profiles may have no way from other spaces, which backgrounds would need."""
+def _has_inverse(profile: bytes) -> bool:
+    """Whether sRGB can be converted to this profile, as backgrounds are.
+
+    Profiles of scanners may have one direction only.
+    """
     try:
         colour_from_srgb((128, 128, 128), profile)
-    except BROKEN:
+    except PROFILE_ERRORS:
         return False
     return True
 
 
 def _check_contrast(profile: Profile, mode: str) -> None:
-    """`ValueError` for what parses well and yet makes every picture black, white or negative."""
+    """`ValueError` for a valid profile that makes each picture black, white or negative."""
     if mode == "LAB":
         return
-    ends = Image.new(mode, (2, 1))  # nothing, and all that there is
+    ends = Image.new(mode, (2, 1))  # no ink or light, and all of it
     ends.putpixel((1, 0), (255,) * len(ends.getbands()))
-    nothing, everything = np.asarray(_converted(ends, profile, _srgb())).astype(int).sum(2)[0] // 3
+    nothing, everything = (
+        np.asarray(_convert_image(ends, profile, _srgb_profile())).astype(int).sum(2)[0] // 3
+    )
     contrast = nothing - everything if mode == "CMYK" else everything - nothing
-    if contrast < CONTRAST:
+    if contrast < MIN_CONTRAST:
         raise ValueError("it makes white no lighter than black")
 
 
 def adobe_rgb() -> bytes:
-    """A profile of that space, for files that only name it."""
-    return icc.rgb_profile("Adobe RGB compatible", icc.ADOBE_PRIMARIES, icc.gamma(ADOBE_GAMMA))
+    """A profile of Adobe RGB, for files that only name it."""
+    return icc.rgb_profile(
+        "Adobe RGB compatible", icc.ADOBE_PRIMARIES, icc.gamma_curve(ADOBE_GAMMA)
+    )
 
 
-def _says_adobe_rgb(exif: Image.Exif) -> bool:
-    """Cameras write no profile, but a word in EXIF."""
+def _is_adobe_rgb(exif: Image.Exif) -> bool:
+    """Whether EXIF names Adobe RGB: cameras write no profile."""
     if exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace) != UNCALIBRATED:
         return False
     index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
     return str(index).rstrip("\0") == DCF_OPTION
 
 
-def to_srgb(rgb: Bytes, profile: bytes | None) -> Bytes:
-    """HxWx3 in the profile's space to sRGB."""
+def to_srgb(rgb: Uint8Array, profile: bytes | None) -> Uint8Array:
+    """Convert HxWx3 from the profile's space to sRGB."""
     if profile is None:
         return rgb
-    return _between(rgb, Profile(io.BytesIO(profile)), _srgb())
+    return _convert_pixels(rgb, Profile(io.BytesIO(profile)), _srgb_profile())
 
 
-def from_srgb(rgb: Bytes, profile: bytes | None) -> Bytes:
-    """HxWx3 in sRGB to the profile's space; colours outside of it are clipped."""
+def from_srgb(rgb: Uint8Array, profile: bytes | None) -> Uint8Array:
+    """Convert HxWx3 from sRGB to the profile's space; colours outside of it are clipped."""
     if profile is None:
         return rgb
-    return _between(rgb, _srgb(), Profile(io.BytesIO(profile)))
+    return _convert_pixels(rgb, _srgb_profile(), Profile(io.BytesIO(profile)))
 
 
 def colour_from_srgb(colour: tuple[int, int, int], profile: bytes | None) -> tuple[int, int, int]:
-    """One colour, 0..255."""
+    """Convert one colour, 0..255, from sRGB to the profile's space."""
     red, green, blue = from_srgb(np.array([[colour]], np.uint8), profile)[0, 0]
     return int(red), int(green), int(blue)
 
 
-def _between(rgb: Bytes, source: Profile, target: Profile) -> Bytes:
-    return np.array(_converted(Image.fromarray(np.ascontiguousarray(rgb)), source, target))
+def _convert_pixels(rgb: Uint8Array, source: Profile, target: Profile) -> Uint8Array:
+    return np.array(_convert_image(Image.fromarray(np.ascontiguousarray(rgb)), source, target))
 
 
-def _srgb() -> Profile:
+def _srgb_profile() -> Profile:
     return Profile(ImageCms.createProfile("sRGB"))
 
 
-def _converted(image: Image.Image, source: Profile, target: Profile) -> Image.Image:
+def _convert_image(image: Image.Image, source: Profile, target: Profile) -> Image.Image:
     converted = ImageCms.profileToProfile(
         image,
         source,

@@ -1,4 +1,4 @@
-"""Pictures in: whatever people drop becomes upright RGB, in its own colour space and depth."""
+"""Read pictures of many formats: upright RGB in their own colour space and bit depth."""
 
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
@@ -16,38 +16,39 @@ from cvunet.pictures import (
     profiles,
     samples,
 )
-from cvunet.pictures.bit_depth import Samples, bits_of, to_bits, to_bytes, white
-from cvunet.pictures.damage import blamed_on_picture
-from cvunet.pictures.metadata import NOTHING, Metadata, Policy
+from cvunet.pictures.bit_depth import Samples, bits_of, max_level, to_8_bits, to_bits
+from cvunet.pictures.damage import translate_decoder_errors
+from cvunet.pictures.metadata import NO_METADATA, Metadata, Policy
 
 Depth = Literal["auto", 8, 16]
 
-# Not all that Pillow knows: EPS would start Ghostscript, and formats without a signature take any
-# text for a picture.
+# Not all formats of Pillow: EPS would start Ghostscript, and formats without a signature would take
+# any text for a picture.
 READABLE = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM")
 
-ACROSS, DOWN, BOTH, TRANSPOSED = 1, 0, -1, None  # OpenCV's codes of flips
-TURNS: dict[int, tuple[int | None, ...]] = {  # by EXIF's orientation
-    2: (ACROSS,),
-    3: (BOTH,),
-    4: (DOWN,),
-    5: (TRANSPOSED,),
-    6: (TRANSPOSED, ACROSS),
-    7: (TRANSPOSED, BOTH),
-    8: (TRANSPOSED, DOWN),
+FLIP_HORIZONTAL, FLIP_VERTICAL, FLIP_BOTH, TRANSPOSE = 1, 0, -1, None  # OpenCV's flip codes
+ORIENTATIONS: dict[int, tuple[int | None, ...]] = {  # by EXIF orientation
+    2: (FLIP_HORIZONTAL,),
+    3: (FLIP_BOTH,),
+    4: (FLIP_VERTICAL,),
+    5: (TRANSPOSE,),
+    6: (TRANSPOSE, FLIP_HORIZONTAL),
+    7: (TRANSPOSE, FLIP_BOTH),
+    8: (TRANSPOSE, FLIP_VERTICAL),
 }
 
-# Every picture passes `_check_size` before it is decoded, with the limit that its caller set.
-# Pillow's own limit is one number for the whole process and would refuse what the caller allows.
+# `_check_size` checks each picture before it is decoded, against the limit of the caller. Pillow's
+# own limit is one number for the whole process and would refuse pictures that the caller allows.
 Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """``rgb`` HxWx3, upright; ``alpha`` HxW of the same depth, None if all of it is opaque.
+    """A decoded picture. ``rgb`` HxWx3, upright, uint8 or uint16.
 
-    ``warnings`` say what was ignored in the file, ``format`` is Pillow's name of its format,
-    ``profile`` the ICC profile of ``rgb``, None for sRGB, ``metadata`` what the result may repeat.
+    ``alpha`` HxW of the same type, None if all pixels are opaque. ``warnings`` say what was ignored
+    in the file. ``format`` is Pillow's name of the file's format. ``profile`` is the ICC profile of
+    ``rgb``, None for sRGB. ``metadata`` is what the result may repeat.
     """
 
     rgb: Samples
@@ -55,64 +56,71 @@ class Picture:
     warnings: tuple[str, ...]
     format: str
     profile: bytes | None = None
-    metadata: Metadata = NOTHING
+    metadata: Metadata = NO_METADATA
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """What a picture's head says of it: sides in pixels, before orientation, and samples."""
+class PictureInfo:
+    """What a file's header says: width and height in pixels (before it is turned), and samples."""
 
     width: int
     height: int
     channels: int
     """3, or 4 with alpha."""
     bits: int
-    """Of a sample; more than 16 for floats and integers."""
+    """Of a sample in the file; more than 16 for floats and integers."""
 
     def bytes_per_pixel(self, depth: Depth) -> int:
-        """What `Picture` holds of each pixel, at most, if it is read in a depth."""
+        """At most so many bytes of each pixel are in a `Picture` that is read in this depth."""
         return self.channels * (2 if depth == 16 or (depth == "auto" and self.bits > 8) else 1)
 
     @property
     def decoding_bytes_per_pixel(self) -> int:
-        """What `read` takes at its height, in any depth, the copies of two decoders included.
+        """Peak memory of `read`, in any depth, including the copies of two decoders.
 
-        Measured on 12 megapixels: 10 and 15 without and with alpha, of more than 8 bits 18 to 32.
+        Measured on 12 megapixels: 10 bytes without alpha and 15 with it; 18 to 32 if a sample has
+        more than 8 bits.
         """
         return self.channels * 4 if self.bits <= 8 else self.channels * 8 + 8
 
 
-def outline(source: BinaryIO, *, max_pixels: int) -> Outline:
-    """What a picture will cost, without decoding it; errors as in `read`."""
-    with blamed_on_picture(source, _readable()), _open(source, max_pixels=max_pixels) as image:
-        bits = samples.bits_of(image, headers.read(source, image.format))
-        return Outline(*image.size, 4 if image.has_transparency_data else 3, bits)
+def read_info(source: BinaryIO, *, max_pixels: int) -> PictureInfo:
+    """Read the header only, without decoding the picture; errors as in `read`."""
+    with (
+        translate_decoder_errors(source, _readable()),
+        _open(source, max_pixels=max_pixels) as image,
+    ):
+        bits = samples.bits_in_file(image, headers.read(source, image.format))
+        return PictureInfo(*image.size, 4 if image.has_transparency_data else 3, bits)
 
 
 def read(
     stream: BinaryIO, *, max_pixels: int, depth: Depth = 8, policy: Policy = "strip"
 ) -> Picture:
-    """The whole picture in an open seekable file, decoded to its last byte.
+    """Decode the picture in an open seekable file, to its last byte.
 
-    ``depth`` is that of the picture's samples, "auto" 16 where the file has more than 8;
-    ``policy`` says which metadata to take along. `ImageError` if the file is empty, no picture,
-    truncated or damaged, or has more than ``max_pixels`` (found before decoding). Troubles of the
-    disk stay `OSError`, want of memory `MemoryError`.
+    ``depth``: bits of a sample of the picture; "auto" is 16 if the file has more than 8.
+    ``policy``: which metadata to keep. `ImageError` if the file is empty, no picture, truncated or
+    damaged, or has more than ``max_pixels`` (this is found before decoding). Disk errors stay
+    `OSError`, lack of memory stays `MemoryError`.
     """
-    with blamed_on_picture(stream, _readable()), _open(stream, max_pixels=max_pixels) as image:
+    with (
+        translate_decoder_errors(stream, _readable()),
+        _open(stream, max_pixels=max_pixels) as image,
+    ):
         warnings: list[str] = []
-        # MPO is a phone's JPEG with a preview or a gain map behind: nothing that anyone would miss.
+        # MPO is a phone's JPEG with a preview or a gain map after it: no loss.
         if getattr(image, "is_animated", False) and image.format != "MPO":
             warnings.append("has several frames or pages; only the first is used")
         image.load()
         exif = _exif(image, warnings)
         kept = metadata.collect(image, exif, policy, warnings)
-        rgb, alpha, profile = _planes(stream, image, exif, warnings)
+        rgb, alpha, profile = _decode_planes(stream, image, exif, warnings)
         bits = bits_of(rgb) if depth == "auto" else depth
         orientation = int(exif.get(ExifTags.Base.Orientation, 1))
         return Picture(
-            rgb=_upright(to_bits(rgb, bits), orientation),
-            alpha=None if alpha is None else _upright(to_bits(alpha, bits), orientation),
+            rgb=_turn_upright(to_bits(rgb, bits), orientation),
+            alpha=None if alpha is None else _turn_upright(to_bits(alpha, bits), orientation),
             warnings=tuple(warnings),
             format=image.format or "unknown",
             profile=profile,
@@ -121,7 +129,7 @@ def read(
 
 
 def _readable() -> tuple[str, ...]:
-    """Formats to try; HEIC too where the optional pillow-heif is installed."""
+    """Formats to try; also HEIC if the optional pillow-heif is installed."""
     return (*READABLE, "HEIF") if heif.register() else READABLE
 
 
@@ -141,50 +149,53 @@ def _check_size(width: int, height: int, *, max_pixels: int) -> None:
 
 
 def _exif(image: Image.Image, warnings: list[str]) -> Image.Exif:
-    """EXIF, with XMP's orientation; empty if it is broken. After `load`: PNG may keep it behind."""
+    """EXIF, with XMP's orientation; empty if it is broken. Call it after `load`.
+
+    PNG may have EXIF after the pixels.
+    """
     try:
         block = image.info.get("exif") or b""
         bombs.check_exif(block)
-        # Pillow may have stumbled over it before, and says nothing the second time.
-        if block and block.removeprefix(bombs.EXIF)[:4] not in bombs.TIFF_HEADS:
+        # Pillow may have failed on it before, and does not report it again.
+        if block and block.removeprefix(bombs.EXIF_PREFIX)[:4] not in bombs.TIFF_SIGNATURES:
             raise ValueError("it does not begin as EXIF does")
         exif = image.getexif()
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             exif.get_ifd(directory)
         int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception as error:  # noqa: BLE001 - broken EXIF raises anything; the pixels are well
+    except Exception as error:  # noqa: BLE001 - broken EXIF raises anything; the pixels are good
         warnings.append(f"its EXIF block cannot be read, so its orientation is unknown: {error}")
         return Image.Exif()
     return exif
 
 
-def _planes(
+def _decode_planes(
     stream: BinaryIO, image: ImageFile.ImageFile, exif: Image.Exif, warnings: list[str]
 ) -> tuple[Samples, Samples | None, bytes | None]:
-    """Colours, alpha, and the profile of the colours; as deep as the file, as they lie in it."""
-    head = headers.read(stream, image.format)
-    deep: Samples | None = samples.deep_colours(stream, image, head, warnings)
-    alpha: Samples | None = samples.alpha_of(image)
-    image.info.pop("transparency", None)  # Pillow warns where a conversion would drop it
+    """Colours, alpha and profile, with all bits of the file, before the picture is turned."""
+    header = headers.read(stream, image.format)
+    deep: Samples | None = samples.read_deep_colours(stream, image, header, warnings)
+    alpha: Samples | None = samples.read_alpha(image)
+    image.info.pop("transparency", None)  # Pillow warns if a conversion drops it
     plain: Image.Image = image
     if samples.is_deep_grey(image):
-        grey = samples.grey(image)
-        plain = Image.fromarray(to_bytes(grey))
+        grey = samples.read_grey(image)
+        plain = Image.fromarray(to_8_bits(grey))
         deep = np.repeat(grey[..., None], 3, axis=2)
         plain.info = image.info
     elif deep is not None and alpha is not None:
         deep, alpha = np.ascontiguousarray(deep[..., :3]), deep[..., 3]
-    settled, profile = profiles.settle(plain, exif, head, warnings)
+    settled, profile = profiles.resolve(plain, exif, header, warnings)
     is_converted = settled is not plain
     if deep is None or is_converted:
         deep = np.asarray(settled if settled.mode == "RGB" else settled.convert("RGB"))
-    is_opaque = alpha is None or alpha.min() == white(alpha)
+    is_opaque = alpha is None or alpha.min() == max_level(alpha)
     return deep, None if is_opaque else alpha, profile
 
 
-def _upright(pixels: Samples, orientation: int) -> Samples:
-    """What lies in the file as it was meant (EXIF 2.3, tag 0x0112)."""
-    for turn in TURNS.get(orientation, ()):
+def _turn_upright(pixels: Samples, orientation: int) -> Samples:
+    """Turn and flip the pixels as EXIF says (EXIF 2.3, tag 0x0112)."""
+    for turn in ORIENTATIONS.get(orientation, ()):
         turned = cv2.transpose(pixels) if turn is None else cv2.flip(pixels, turn)
         pixels = turned.astype(pixels.dtype, copy=False)
     return pixels

@@ -1,7 +1,7 @@
-"""The samples of a decoded image as arrays: colours and alpha apart, with all their bits.
+"""The samples of a decoded image as arrays: colours and alpha, with all their bits.
 
-Pillow has no mode for colours of more than 8 bits and shows their upper 8; OpenCV decodes them
-whole, and pillow-heif those of HEIC.
+Pillow has no mode for colours of more than 8 bits and gives their upper 8. OpenCV decodes all bits,
+and pillow-heif those of HEIC.
 """
 
 from typing import BinaryIO
@@ -13,38 +13,38 @@ from PIL import Image, ImageFile
 
 from cvunet.errors import ImageError
 from cvunet.pictures import bit_depth, heif
-from cvunet.pictures.bit_depth import Bytes, Samples
-from cvunet.pictures.headers import Head
+from cvunet.pictures.bit_depth import Samples, Uint8Array
+from cvunet.pictures.headers import Header
 
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_EXTRA, TIFF_SAMPLE_FORMAT = 258, 262, 338, 339  # TIFF 6.0
 TIFF_RGB, TIFF_UNSIGNED, TIFF_PREMULTIPLIED = 2, 1, 1
 RGB_ORDER = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
-DEEP = ("PNG", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
-#: Their decoders round at other steps, and make colours large again in other ways.
-LOSSY = ("AVIF", "HEIF")
-TOLERANCE, MEAN_TOLERANCE = 1, 2.5  # of 255 levels: at any pixel, or on average if lossy
+FORMATS_16_BIT = ("PNG", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
+#: Their decoders round at different steps, and enlarge the colour planes in different ways.
+LOSSY_FORMATS = ("AVIF", "HEIF")
+TOLERANCE, MEAN_TOLERANCE = 1, 2.5  # of 255 levels: largest difference; mean for lossy formats
 
 
 def is_deep_grey(image: Image.Image) -> bool:
-    """Grey of more than 8 bits, by Pillow's modes."""
+    """Grey of more than 8 bits, by Pillow's mode."""
     return image.mode == "F" or image.mode.startswith("I")
 
 
-def alpha_of(image: Image.Image) -> Bytes | None:
-    """The file's own transparency, whichever way its format tells it; None if it has none."""
+def read_alpha(image: Image.Image) -> Uint8Array | None:
+    """The file's own alpha HxW, however its format stores it; None if it has none."""
     if not image.has_transparency_data:
         return None
-    if image.mode.startswith("I"):  # 16 bit grey, one level of which stands for transparent
+    if image.mode.startswith("I"):  # 16-bit grey with one level that means transparent
         seen = np.asarray(image) != image.info["transparency"]
-        levels: Bytes = np.where(seen, np.uint8(255), np.uint8(0))
+        levels: Uint8Array = np.where(seen, np.uint8(255), np.uint8(0))
         return levels
     with_alpha = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
-    alpha: Bytes = np.array(with_alpha.getchannel("A"))
+    alpha: Uint8Array = np.array(with_alpha.getchannel("A"))
     return alpha
 
 
-def grey(image: Image.Image) -> Samples:
-    """Deep grey HxW, in 8 bits if the file has no more; Pillow itself would clip it to white."""
+def read_grey(image: Image.Image) -> Samples:
+    """Deep grey HxW; 8 bits if the file has no more. Pillow's conversion would clip it to white."""
     tags = getattr(image, "tag_v2", {})  # TIFF's; empty for other formats
     stored = np.asarray(image)
     if image.mode == "I" and tags and tags.get(TIFF_SAMPLE_FORMAT, (1,)) == (TIFF_UNSIGNED,):
@@ -52,67 +52,72 @@ def grey(image: Image.Image) -> Samples:
     values = np.nan_to_num(stored.astype(np.float32), posinf=0.0)
     white = _white_level(image, values)
     shares = np.clip(values / np.float32(white), 0, 1)
-    if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is zero, which Pillow heeds up to 8 bits only
+    if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is zero; Pillow handles that for up to 8 bits only
         shares = 1 - shares
-    return bit_depth.quantised(shares, 8 if white == 255 and image.mode != "F" else 16)
+    return bit_depth.from_float(shares, 8 if white == 255 and image.mode != "F" else 16)
 
 
 def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
-    """The level that means white: fixed at 16 bits, else the smallest usual one that holds all."""
+    """The level of white: fixed at 16 bits, else the smallest usual one that holds all values."""
     if image.mode.startswith("I;16"):
         bits = getattr(image, "tag_v2", {}).get(TIFF_BITS, (16,))  # TIFF has 12 bit grey as well
         return float(2 ** int(bits[0]) - 1)
     if image.mode == "I" and image.format == "PPM":
-        return 65535.0  # Pillow spreads every deep PPM over 16 bits
+        return 65535.0  # Pillow scales every deep PPM to 16 bits
     levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
     peak = float(values.max())
     return next((level for level in levels if peak <= level), peak)
 
 
-def bits_of(image: Image.Image, head: Head) -> int:
-    """Bits of a sample in the file, by its head alone; more than 16 for floats and integers."""
+def bits_in_file(image: Image.Image, header: Header) -> int:
+    """Bits of a sample in the file, by its header alone; more than 16 for floats and integers."""
     if image.mode in ("F", "I"):
         return 32
     tags = getattr(image, "tag_v2", {})
-    told = head.bits or int(image.info.get("bit_depth", 0)) or max(tags.get(TIFF_BITS, (0,)))
-    return told or (16 if image.mode.startswith("I;16") else 8)
+    found = header.bits or int(image.info.get("bit_depth", 0)) or max(tags.get(TIFF_BITS, (0,)))
+    return found or (16 if image.mode.startswith("I;16") else 8)
 
 
-def deep_colours(
-    stream: BinaryIO, image: ImageFile.ImageFile, head: Head, warnings: list[str]
+def read_deep_colours(
+    stream: BinaryIO, image: ImageFile.ImageFile, header: Header, warnings: list[str]
 ) -> NDArray[np.uint16] | None:
     """HxWx3 or HxWx4 of a loaded picture whose colours have more than 8 bits; None for all others.
 
-    Two decoders must agree on the picture, else the 8 bits of the first are used, with a warning.
+    Two decoders must agree on the picture. If they do not, the 8 bits of the first decoder are
+    used, with a warning.
     """
-    bits = bits_of(image, head)
+    bits = bits_in_file(image, header)
     if image.format == "JPEG2000" and bits > 16:
-        raise _refused(bits)
-    if image.format not in DEEP or is_deep_grey(image) or not 8 < bits <= 16:
+        raise _unsupported_jpeg_2000(bits)
+    if image.format not in FORMATS_16_BIT or is_deep_grey(image) or not 8 < bits <= 16:
         return None
     if image.format == "TIFF" and not _is_plain_tiff(image):
         pixels = None
     else:
-        pixels = heif.deep(stream, bits) if image.format == "HEIF" else _decoded(stream)
+        pixels = (
+            heif.read_16_bits(stream, bits)
+            if image.format == "HEIF"
+            else _decode_with_opencv(stream)
+        )
     if pixels is not None:
-        whole = bit_depth.widened(pixels, bits)
+        whole = bit_depth.scale_to_16_bits(pixels, bits)
         deep = np.ascontiguousarray(whole[..., : 4 if image.has_transparency_data else 3])
-        if _agree(deep, image):
+        if _decoders_agree(deep, image):
             return deep
-    if image.format == "JPEG2000":  # of more than 8 bits Pillow makes white black
-        raise _refused(bits)
+    if image.format == "JPEG2000":  # with more than 8 bits Pillow turns white into black
+        raise _unsupported_jpeg_2000(bits)
     warnings.append(
         f"its {bits} bit colours are of an unusual kind: only their upper 8 bits are used"
     )
     return None
 
 
-def _refused(bits: int) -> ImageError:
+def _unsupported_jpeg_2000(bits: int) -> ImageError:
     return ImageError(f"a JPEG 2000 of {bits} bits of an unusual kind: save it as TIFF or PNG")
 
 
 def _is_plain_tiff(image: ImageFile.ImageFile) -> bool:
-    """RGB of 16 bits whose alpha, if any, is not multiplied into it."""
+    """RGB of 16 bits whose alpha, if any, is not premultiplied."""
     tags = image.tag_v2  # type: ignore[attr-defined]  # TIFF's own
     return (
         set(tags.get(TIFF_BITS, ())) == {16}
@@ -122,8 +127,8 @@ def _is_plain_tiff(image: ImageFile.ImageFile) -> bool:
     )
 
 
-def _decoded(stream: BinaryIO) -> NDArray[np.uint16] | None:
-    """By OpenCV: HxWx3 or HxWx4; None if it gives no 16 bits."""
+def _decode_with_opencv(stream: BinaryIO) -> NDArray[np.uint16] | None:
+    """Decode with OpenCV: HxWx3 or HxWx4; None if the result does not have 16 bits."""
     stream.seek(0)
     try:
         pixels = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -136,15 +141,15 @@ def _decoded(stream: BinaryIO) -> NDArray[np.uint16] | None:
     return cv2.cvtColor(pixels, RGB_ORDER[pixels.shape[2]]).astype(np.uint16, copy=False)
 
 
-def _agree(deep: Samples, image: Image.Image) -> bool:
-    """The same size, and colours whose upper 8 bits Pillow has read as well."""
+def _decoders_agree(deep: Samples, image: Image.Image) -> bool:
+    """Whether sizes are equal, and Pillow has read the same upper 8 bits of the colours."""
     seen = np.asarray(image.convert("RGB"))
     if deep.shape[:2] != seen.shape[:2]:
         return False
     upper = (deep[..., :3] >> 8).astype(np.uint8)
     differences = cv2.absdiff(upper, seen)
-    if image.format == "JPEG2000":  # white that Pillow has made black is no disagreement
+    if image.format == "JPEG2000":  # white that Pillow turned into black does not count
         differences[(seen == 0) & (upper == 255)] = 0
-    if image.format in LOSSY:
+    if image.format in LOSSY_FORMATS:
         return float(differences.mean()) <= MEAN_TOLERANCE
     return int(differences.max()) <= TOLERANCE

@@ -1,9 +1,9 @@
-"""One module for each command of `cvunetd`, called like the command; `cli` calls nothing else.
+"""One module for each command of `cvunetd`, named like the command; `cli` calls nothing else.
 
 Does not belong here: what the running service does (service), and the command line itself (cli).
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = [
     "batch",
     "check_config",

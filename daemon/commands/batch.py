@@ -1,4 +1,4 @@
-"""`cvunetd batch`: a tree in, the same tree out, under a progress bar."""
+"""`cvunetd batch`: cuts out a tree of pictures into an equal tree, under a progress bar."""
 
 import logging
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from daemon.commands.startup import OnSignal, StartLogging, stoppable
+from daemon.commands.startup import OnSignal, StartLogging, signal_inbox
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config, Folder
@@ -25,7 +25,7 @@ BATCH_STATE = ".cvunetd"
 
 
 def batch_folder(config: Config, base: Path, source: Path, out: Path) -> HotFolder:
-    """IN as a hot folder whose originals stay and whose files are whole already."""
+    """Return IN as a hot folder whose originals stay and whose files are complete already."""
     source, out = source.resolve(), out.resolve()
     if source == out:
         raise InstallError(f"IN and OUT are both {out}: results would be taken for pictures")
@@ -42,30 +42,30 @@ def batch(
     start_logging: StartLogging,
     on_signal: OnSignal,
 ) -> int:
-    """How many pictures failed or could not be done."""
+    """Return how many pictures failed or could not be done."""
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
     folder = batch_folder(config, base, source, out)
     state = folder.output_root / BATCH_STATE
     place = OwnedFolders([folder], state=state, quarantine=state / "failed")
-    inbox = stoppable(on_signal)
+    inbox = signal_inbox(on_signal)
     with locked(place) as place:
         engine = open_local(config, base)
         service = assemble_batch(
             config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
         )
         forget_changed(service)
-        with_progress(service, folder)
+        run_with_progress_bar(service, folder)
     for reason in service.parts.standby.reasons.values():
         logger.error("stopped: %s; mend that, then start again", reason)
-    return service.undone()
+    return service.count_unfinished()
 
 
 def forget_changed(service: Service) -> None:
-    """Let a new run try again what failed, and make again what somebody has deleted, even in part.
+    """Let a new run retry what failed, and redo results that somebody deleted, even in part.
 
-    What is left of a result goes first, so that the new one gets its names; what somebody has
-    changed stays.
+    The rest of such a result is deleted first, so that the new one gets its names; a changed result
+    stays.
     """
     parts = service.parts
     for drop in parts.records.open_drops():
@@ -76,7 +76,7 @@ def forget_changed(service: Service) -> None:
                 parts.ledger.forget(job)
 
 
-def with_progress(service: Service, folder: HotFolder) -> None:
+def run_with_progress_bar(service: Service, folder: HotFolder) -> None:
     """Run a batch under a progress bar with rate and time left."""
     total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
     ready = service.parts.records.counts().get(folder.name, {}).get("done", 0)

@@ -1,4 +1,4 @@
-"""`cvunetd clean`: delete what is old now, or tell what would go."""
+"""`cvunetd clean`: deletes what is old now, or says what it would delete."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,13 +15,13 @@ from daemon.errors import printable
 from daemon.jobs import HotFolder
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ledger
-from daemon.retention.kept_originals import histories
-from daemon.retention.retention import DAY_S, Histories, Retention
+from daemon.retention.kept_originals import ledger_access
+from daemon.retention.retention import DAY_S, LedgerAccess, Retention
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where old things may lie."""
+    """Where old things may be."""
 
     folders: list[HotFolder]
     state: Path
@@ -36,9 +36,10 @@ def clean(
     start_logging: Callable[[str, str], None],
     local_now: datetime,
 ) -> Iterator[str]:
-    """One line for all that goes or would go. `InstallError` if a daemon runs: it cleans.
+    """Yield one line for everything that is or would be deleted. `InstallError` if a daemon runs.
 
-    The date is believed as it is: a person has asked, and may look first.
+    A running daemon does it itself. The date is trusted: a person has asked, and may check it
+    first.
     """
     config, base = configuration.load(config_path)
     start_logging(config.log.level, config.log.format)
@@ -49,14 +50,14 @@ def clean(
     lock = Lock(places.state / locks.FILE)
     lock.take(f"state folder {places.state}")
     with closing(Ledger(places.state / ledgers.FILE)) as ledger:
-        asked = histories(ledger, {folder.name: folder for folder in places.folders})
-        retention = make_retention(places, asked)
+        access = ledger_access(ledger, {folder.name: folder for folder in places.folders})
+        retention = make_retention(places, access)
         yield from retention.clean(now=local_now.timestamp(), local_now=local_now)
     lock.release()
 
 
 def find_places(config: Config, base: Path) -> Places:
-    """As the configuration says."""
+    """Return the places from the configuration."""
     return Places(
         folders=hot_folders.all_folders(config, base),
         state=hot_folders.resolve(base, config.state_dir),
@@ -65,31 +66,31 @@ def find_places(config: Config, base: Path) -> Places:
     )
 
 
-def make_retention(places: Places, asked: Histories) -> Retention:
-    """That of the daemon."""
+def make_retention(places: Places, ledger_access: LedgerAccess) -> Retention:
+    """Return the same retention as the daemon's."""
     return Retention(
         places.folders,
         rejected=places.quarantine,
         keep_days=places.keep_days,
         sweep_s=0.0,
-        histories=asked,
-        is_believed=lambda now, monotonic: True,
+        ledger_access=ledger_access,
+        is_trusted=lambda now, monotonic: True,
     )
 
 
 def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
-    """The same questions, and no deeds."""
+    """Yield what would be deleted; deletes nothing."""
     path = places.state / ledgers.FILE
     if not path.exists():
-        yield from would_go(make_retention(places, NOTHING_KNOWN), places, local_now)
+        yield from planned_deletions(make_retention(places, WITHOUT_LEDGER), places, local_now)
         return
     with closing(Ledger(path, is_read_only=True)) as ledger:
-        asked = histories(ledger, {folder.name: folder for folder in places.folders})
-        yield from would_go(make_retention(places, asked), places, local_now)
+        access = ledger_access(ledger, {folder.name: folder for folder in places.folders})
+        yield from planned_deletions(make_retention(places, access), places, local_now)
 
 
-#: Without a ledger only what lies on disk can be old.
-NOTHING_KNOWN = Histories(
+#: Without a ledger only files and folders on disk can be old.
+WITHOUT_LEDGER = LedgerAccess(
     is_open=lambda drop: False,
     forget_drop=lambda drop: None,
     closed_drops=lambda before: (),
@@ -98,13 +99,13 @@ NOTHING_KNOWN = Histories(
 )
 
 
-def would_go(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
-    """Everything that a real run would delete or forget."""
+def planned_deletions(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
+    """Yield everything that a real run would delete or forget."""
     before = local_now.timestamp() - places.keep_days * DAY_S
     yield from (f"would delete {printable(drop)}" for drop in retention.old_drops(local_now))
     yield from (f"would delete {printable(old.path)}" for old in retention.old_rejected(before))
     for drop in retention.gone_drops(before, local_now):
         yield f"would forget the pictures of {printable(drop)}, which is gone"
-    gone = sum(1 for job in retention.histories.gone_originals(before))
+    gone = sum(1 for job in retention.ledger_access.gone_originals(before))
     if gone:
         yield f"would forget {gone} kept originals that are gone"

@@ -1,4 +1,4 @@
-"""The configuration once more: what of it can change while the daemon runs, and what cannot."""
+"""Reads the configuration again: which settings can change while the daemon runs."""
 
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from daemon.errors import InstallError
 from daemon.hooks.loader import HookLoader
 from daemon.settings import Settings
 
-#: Sections and keys that are read at the start alone.
+#: Sections and keys that are only read at the start.
 FIXED = ("model", "worker", "state_dir", "quarantine_dir", "metrics")
 
 
@@ -20,7 +20,7 @@ class ConfigReader:
     def __init__(
         self, config_path: Path | None, config: Config, environment: Mapping[str, str]
     ) -> None:
-        """``config`` is what counts since the start; ``environment`` tells of credentials."""
+        """``config`` is in use since the start; ``environment`` names the credentials."""
         self.path = configuration.find(config_path)
         self.config = config
         self.environment = environment
@@ -28,12 +28,12 @@ class ConfigReader:
         self.backgrounds = hot_folders.backgrounds(config, base)
 
     def read(self, known: Container[Path]) -> Settings:
-        """What shall count from now on; `InstallError` has a line for each fault.
+        """Return the new settings; `InstallError` has a line for each fault.
 
-        ``known`` are hot folders that work already and are not looked at again.
+        ``known`` are hot folders that work already and are not checked again.
         """
         config, base = configuration.load(self.path)
-        hot_folders.hot_folders(config, base, known=known)  # as a restart would see it
+        hot_folders.hot_folders(config, base, known=known)  # the same checks as at a restart
         self.check_loaded(config, base)
         fixed = {name: getattr(self.config, name) for name in FIXED}
         folders = hot_folders.hot_folders(config.model_copy(update=fixed), base, known=known)
@@ -48,7 +48,7 @@ class ConfigReader:
         )
 
     def check_loaded(self, config: Config, base: Path) -> None:
-        """`InstallError` for what results need and the engine has loaded at the start alone."""
+        """Raise `InstallError` for what the engine loads only at the start."""
         faults = [
             f"background {path} is new: that needs a restart"
             for path in hot_folders.backgrounds(config, base)
@@ -63,7 +63,7 @@ class ConfigReader:
             raise InstallError("\n".join(faults))
 
     def changed(self, config: Config) -> Iterator[str]:
-        """Settings that differ from those of the start and need another one."""
+        """Yield settings that have changed since the start and need a restart."""
         old, new = self.config.model_dump(), config.model_dump()
         for name in FIXED:
             if not isinstance(old[name], dict):

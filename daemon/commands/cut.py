@@ -1,4 +1,4 @@
-"""`cvunetd cut`: single pictures, without hot folder, ledger or drop."""
+"""`cvunetd cut`: cuts out single pictures, without hot folder, ledger or drop."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,21 +18,21 @@ from daemon.service.local_engine import MEGA, open_local
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One picture on its way."""
+    """One picture in work."""
 
     source: Path
     part: Path
     alpha_part: Path | None
-    """Unfinished result and mask; None unless both are wanted."""
+    """The unfinished mask; None unless the content is both."""
     target: Path
-    """The result's first choice of a name."""
+    """The preferred name of the result."""
     rendering: Rendering
     future: "Future[Outcome]"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one picture."""
+    """The result of one picture."""
 
     source: Path
     target: Path | None
@@ -47,7 +47,7 @@ def cut(
     *,
     start_logging: Callable[[str, str], None],
 ) -> list[Result]:
-    """Cut pictures out into a folder, or one into a file."""
+    """Cut out pictures into a folder, or one into a file."""
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
     output = hot_folders.merged_output(config, OutputOverrides())
@@ -73,7 +73,7 @@ def cut(
 
 
 def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> list[Path]:
-    """Where results go; the folder is made. ``out`` is a file if it is named like one result."""
+    """Return where results go; makes the folder. ``out`` is a file if it is named like a result."""
     suffix = SUFFIXES[rendering.format]
     is_file = len(sources) == 1 and out.suffix.lower() == suffix and not out.is_dir()
     if not is_file and out.suffix.lower() in SUFFIXES.values() and not out.is_dir():
@@ -81,18 +81,19 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
             f"-o {out}: results are {suffix} files (output.format); name such a file for one"
             " picture, or a folder"
         )
-    folder = (out.parent if is_file else out).absolute()
+    folder = (out.parent if is_file else out).resolve()
     try:
         files.make_folders(folder)
     except OSError as error:
         raise InstallError(
             f"{folder} cannot be made: {explain(error)}; choose another -o"
         ) from error
-    return [out] if is_file else [out / (source.stem + suffix) for source in sources]
+    names = [out.name] if is_file else [source.stem + suffix for source in sources]
+    return [folder / name for name in names]
 
 
 def complete(cut: Cut) -> Result:
-    """Wait for one picture and give its files names that are free: all of them, or none."""
+    """Wait for one picture and give its files free names: all of them, or none."""
     outcome = cut.future.result()
     if isinstance(outcome, Failed):
         remove_parts(cut)
@@ -104,7 +105,7 @@ def complete(cut: Cut) -> Result:
             store.publish(part, target)
         except OSError as error:
             for name, stamp in published:
-                publication.withdraw(name, stamp)
+                publication.remove_if_unchanged(name, stamp)
             remove_parts(cut)
             return Result(cut.source, None, describe(error))
         if found is not None:
@@ -113,7 +114,7 @@ def complete(cut: Cut) -> Result:
 
 
 def free_names(cut: Cut) -> list[tuple[Path, Path]]:
-    """Part and name of every file, all of one version: `cat_2_alpha.png` beside `cat_2.png`."""
+    """Return part and name of every file, in one version: `cat_2_alpha.png`, `cat_2.png`."""
 
     def is_taken(version: Path) -> bool:
         alpha = alpha_name(version, cut.rendering)
@@ -127,7 +128,7 @@ def free_names(cut: Cut) -> list[tuple[Path, Path]]:
 
 
 def remove_parts(cut: Cut) -> None:
-    """Delete what has no name."""
+    """Delete the unfinished files."""
     for part in (cut.part, cut.alpha_part):
         if part is not None:
             store.remove_part(part)

@@ -1,4 +1,4 @@
-"""`cvunetd doctor`: is the set-up sound, and which line mends it? Reads, and changes nothing."""
+"""`cvunetd doctor`: checks the set-up and prints what repairs each fault; changes nothing."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.commands.checks import Checkup, hooks, machine, permissions, places, service
-from daemon.commands.findings import Finding, Person, Result, Scene, failed, passed
-from daemon.commands.status import alive
+from daemon.commands.findings import CheckContext, Finding, Result, User, failed, passed
+from daemon.commands.status import running_daemon
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config
@@ -30,37 +30,37 @@ CHECKUPS: tuple[Checkup, ...] = (
     service.monitors,
     hooks.hooks,
     service.ledger,
-    service.life,
+    service.daemon_state,
 )
 WIDTH = 26
 FAULT = re.compile(r"(.+?):(\d+): ")
 
 
 def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
-    """All findings, one after the other; without a configuration there is but one sort."""
+    """Yield all findings; without a valid configuration only those about it."""
     try:
         config, base = configuration.load(config_path)
     except InstallError as error:
         for line in str(error).splitlines():
-            yield failed("configuration", line, editing(line, config_path))
+            yield failed("configuration", line, edit_command(line, config_path))
         return
     found = configuration.find(config_path)
     yield passed("configuration", f"{found or 'no file, defaults only'}: without a fault")
     as_root = f"sudo cvunetd doctor --config {shlex.quote(str(found))}"
     try:
-        scene = look(config, base, found or Path("config.yaml"), now=now)
+        context = collect_context(config, base, found or Path("config.yaml"), now=now)
     except InstallError as error:
         yield failed("set-up", str(error), as_root)
         return
     for checkup in CHECKUPS:
         try:
-            yield from checkup(scene)
+            yield from checkup(context)
         except OSError as error:
             yield failed(checkup.__name__, f"cannot be looked at: {describe(error)}", as_root)
 
 
-def editing(fault: str, config_path: Path | None) -> str:
-    """The command that opens a configuration where its fault is."""
+def edit_command(fault: str, config_path: Path | None) -> str:
+    """Return the command that opens a configuration at its fault."""
     found = FAULT.match(fault)
     if found is None and (config_path is not None and not config_path.exists()):
         return "cvunetd doctor --config /etc/cvunetd/config.yaml, or where else it is"
@@ -68,46 +68,46 @@ def editing(fault: str, config_path: Path | None) -> str:
     return f"${{EDITOR:-vi}} +{number} {shlex.quote(path)}"
 
 
-def look(config: Config, base: Path, path: Path, *, now: float) -> Scene:
-    """Everything that checks need to know."""
+def collect_context(config: Config, base: Path, path: Path, *, now: float) -> CheckContext:
+    """Return everything that the checks need."""
     state = hot_folders.resolve(base, config.state_dir)
-    pid, report = alive(state)
-    return Scene(
+    pid, report = running_daemon(state)
+    return CheckContext(
         config=config,
         config_path=path,
         folders=hot_folders.all_folders(config, base),
         state=state,
         quarantine=hot_folders.resolve(base, config.quarantine_dir),
         weights=hot_folders.find_weights(config, base),
-        person=owner(state),
+        user=owner(state),
         now=now,
         pid=pid,
         report=report,
     )
 
 
-def owner(state: Path) -> Person:
-    """Whoever has run the daemon here, else whom the unit names, whose the folder is, or we."""
-    named = service.user()
+def owner(state: Path) -> User:
+    """Return who ran the daemon here, else the unit's user, else the folder's owner, else us."""
+    named = service.unit_user()
     if named is not None and not (state / lock.FILE).exists():
-        return Person(named.pw_name, named.pw_uid, named.pw_gid)
+        return User(named.pw_name, named.pw_uid, named.pw_gid)
     for path in (state / lock.FILE, state):
         if path.exists():
-            return person(path.stat().st_uid, path.stat().st_gid)
-    return person(os.geteuid(), os.getegid())
+            return user_of(path.stat().st_uid, path.stat().st_gid)
+    return user_of(os.geteuid(), os.getegid())
 
 
-def person(uid: int, gid: int) -> Person:
-    """A user with its own group; one without a name goes by its number."""
+def user_of(uid: int, gid: int) -> User:
+    """Return a user with its own group; one without a name is shown by its number."""
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        return Person(str(uid), uid, gid)
-    return Person(entry.pw_name, uid, entry.pw_gid)
+        return User(str(uid), uid, gid)
+    return User(entry.pw_name, uid, entry.pw_gid)
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:
-    """For people: what has to be mended stands out, and the line that does it below."""
+    """Yield lines for people; the line that repairs a fault stands below it."""
     for finding in findings:
         yield f"{finding.result.value}  {finding.check:<{WIDTH}} {printable(finding.text)}"
         if finding.mend:
@@ -117,8 +117,8 @@ def lines(findings: list[Finding]) -> Iterator[str]:
 
 
 def document(findings: list[Finding]) -> str:
-    """For programs."""
-    told = [
+    """Return JSON for programs."""
+    entries = [
         {
             "check": finding.check,
             "result": finding.result.value,
@@ -127,9 +127,9 @@ def document(findings: list[Finding]) -> str:
         }
         for finding in findings
     ]
-    return json.dumps({"is_well": is_well(findings), "findings": told}, indent=2)
+    return json.dumps({"is_well": is_well(findings), "findings": entries}, indent=2)
 
 
 def is_well(findings: list[Finding]) -> bool:
-    """Nothing has failed; warnings may stand."""
+    """Whether nothing has failed; warnings are allowed."""
     return not any(finding.result is Result.FAIL for finding in findings)

@@ -1,4 +1,4 @@
-"""What a check of the set-up finds."""
+"""The results of the checks of `cvunetd doctor`."""
 
 import grp
 from dataclasses import dataclass, field
@@ -11,27 +11,27 @@ from daemon.jobs import HotFolder
 
 
 class Result(Enum):
-    """How serious it is."""
+    """How serious a finding is."""
 
     PASS = "pass"
     WARN = "warn"  # it works, but not as well or as long as it could
     FAIL = "fail"  # it does not work, or will not
-    SKIP = "skip"  # could not be looked at, or does not concern this machine
+    SKIP = "skip"  # could not be checked, or does not apply to this machine
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fact."""
+    """One result of a check."""
 
     check: str
     result: Result
     text: str
     mend: str = ""
-    """The line that mends it: a command, or a line of the configuration."""
+    """The line that repairs it: a command, or a line of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class User:
     """The user that the daemon runs as."""
 
     name: str
@@ -40,7 +40,7 @@ class Person:
 
     @property
     def group(self) -> str:
-        """Its own, by name if it has one."""
+        """Return its own group, by name if it has one."""
         try:
             return grp.getgrgid(self.gid).gr_name
         except KeyError:
@@ -48,8 +48,8 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What there is to check."""
+class CheckContext:
+    """Everything that the checks need."""
 
     config: Config
     config_path: Path
@@ -57,35 +57,35 @@ class Scene:
     state: Path
     quarantine: Path
     weights: Path
-    person: Person
+    user: User
     now: float
     """UTC seconds."""
     pid: int | None
     """The daemon's process; None if none runs."""
     report: dict[str, Any] = field(default_factory=dict)  # Any: JSON
-    """What it last wrote of itself."""
+    """The daemon's last report."""
 
     @property
     def outputs(self) -> list[Path]:
-        """Where results go."""
+        """Return where results go."""
         return sorted({folder.output_root for folder in self.folders})
 
 
 def passed(check: str, text: str) -> Finding:
-    """All is well."""
+    """Return a finding: no problem."""
     return Finding(check, Result.PASS, text)
 
 
 def warned(check: str, text: str, mend: str) -> Finding:
-    """It could be better."""
+    """Return a finding: it works, but could be better."""
     return Finding(check, Result.WARN, text, mend)
 
 
 def failed(check: str, text: str, mend: str) -> Finding:
-    """It has to be mended."""
+    """Return a finding: it has to be repaired."""
     return Finding(check, Result.FAIL, text, mend)
 
 
 def skipped(check: str, text: str) -> Finding:
-    """Nothing can be said."""
+    """Return a finding: it could not be checked."""
     return Finding(check, Result.SKIP, text)

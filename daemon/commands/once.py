@@ -1,8 +1,8 @@
-"""`cvunetd once`: process what the hot folders hold now, then end."""
+"""`cvunetd once`: processes what the hot folders hold now, then ends."""
 
 from pathlib import Path
 
-from daemon.commands.startup import OnSignal, StartLogging, prepare, stoppable, with_hooks
+from daemon.commands.startup import OnSignal, StartLogging, prepare, signal_inbox, with_hooks
 from daemon.service.assembly import assemble
 from daemon.service.local_engine import open_local
 from daemon.service.owned_folders import locked
@@ -10,9 +10,9 @@ from daemon.service.service import Clocks
 
 
 def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
-    """How many pictures failed or could not be done."""
+    """Return how many pictures failed or could not be done."""
     config, base, place = prepare(config_path, start_logging)
-    inbox = stoppable(on_signal)
+    inbox = signal_inbox(on_signal)
     supervision = with_hooks(config, base)
     with locked(place) as place:
         engine = open_local(config, base)
@@ -26,4 +26,4 @@ def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: On
             supervision=supervision,
         )
         service.run_once(is_patient=False)
-    return service.undone()
+    return service.count_unfinished()

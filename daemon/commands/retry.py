@@ -1,4 +1,4 @@
-"""`cvunetd retry`: quarantined pictures go back to their hot folders, to be found as new."""
+"""`cvunetd retry`: moves quarantined pictures back to their hot folders, to be found as new."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from daemon.watching import scan
 
 
 def retry(config_path: Path | None, chosen: Sequence[Path], *, is_all: bool) -> Iterator[str]:
-    """One line for each picture; `UsageError` for one that does not lie in quarantine."""
+    """Yield one line for each picture; `UsageError` for one that is not in quarantine."""
     config, base = configuration.load(config_path)
     quarantine = hot_folders.resolve(base, config.quarantine_dir)
     folders = {folder.name: folder for folder in hot_folders.all_folders(config, base)}
@@ -22,7 +22,7 @@ def retry(config_path: Path | None, chosen: Sequence[Path], *, is_all: bool) -> 
 
 
 def quarantined(quarantine: Path) -> list[Path]:
-    """Everything that has its reason beside it."""
+    """Return every file that has a reason file beside it."""
     if not quarantine.is_dir():
         return []
     found = scan.pictures(quarantine, recursive=True)
@@ -30,7 +30,7 @@ def quarantined(quarantine: Path) -> list[Path]:
 
 
 def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> str:
-    """Move one picture; its reason has served."""
+    """Move one picture back, and delete its reason file."""
     if not picture.is_relative_to(quarantine) or not store.reason_file(picture).is_file():
         raise UsageError(
             f"{printable(picture)} is not in quarantine ({printable(quarantine)}); a picture that"
@@ -41,11 +41,11 @@ def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> 
     if folder is None or not parts:
         return f"{printable(picture)}: folder {name!r} is not configured any more; it stays"
     place = folder.path.joinpath(*parts)
-    # An interrupted retry has left one file under two names: it is finished, not begun again.
+    # An interrupted retry has left one file with two names: finish it, do not start again.
     if not (files.exists(place) and files.is_same_file(place, picture)):
         place = files.free_name(place, lambda path: False)
     try:
-        store.reinstate(picture, place)
+        store.restore(picture, place)
     except OSError as error:
         return f"{printable(picture)}: {describe(error)}"
     return f"{printable(place)}"

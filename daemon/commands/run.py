@@ -1,4 +1,4 @@
-"""`cvunetd run`: watch the hot folders and serve until SIGTERM."""
+"""`cvunetd run`: watches the hot folders and serves until SIGTERM."""
 
 import os
 from dataclasses import replace
@@ -10,22 +10,22 @@ from daemon.messages import Reload, Stop
 from daemon.reporting import notify
 from daemon.service.assembly import assemble
 from daemon.service.local_engine import open_local
-from daemon.service.monitors import answering_monitors
+from daemon.service.monitors import serving_monitors
 from daemon.service.owned_folders import locked
 from daemon.service.service import Clocks, Inbox
 from daemon.service.supervision import Supervision
 
 
 def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
-    """Run the service; 0 once it has stopped as asked."""
+    """Run the service; 0 when it has stopped as asked."""
     config, base, place = prepare(config_path, start_logging)
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
-    supervision = supervised(
+    supervision = with_systemd(
         ConfigReader(config_path, config, os.environ), with_hooks(config, base)
     )
     latest_snapshot = supervision.latest_snapshot
-    with locked(place) as place, answering_monitors(config, base, place, latest_snapshot):
+    with locked(place) as place, serving_monitors(config, base, place, latest_snapshot):
         engine = open_local(config, base, on_step=supervision.notifier.loading)
         service = assemble(
             config,
@@ -40,12 +40,12 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
     return 0
 
 
-def supervised(rereading: ConfigReader, others: Supervision) -> Supervision:
-    """systemd, too, if it has started us."""
+def with_systemd(reader: ConfigReader, others: Supervision) -> Supervision:
+    """Add systemd to the supervision, if it has started us."""
     send, is_expected = notify.find_send(), "NOTIFY_SOCKET" in os.environ
     return replace(
         others,
         notifier=notify.Notifier(send, is_expected=is_expected),
         watchdog_s=notify.watchdog_s(os.environ),
-        reread=rereading.read,
+        reread=reader.read,
     )

@@ -1,4 +1,4 @@
-"""What the commands that cut pictures out begin with: configuration, folders, signals, hooks."""
+"""What several commands start with: configuration, folders, signals, hooks."""
 
 import os
 from collections.abc import Callable
@@ -16,8 +16,8 @@ StartLogging = Callable[[str, str], None]
 OnSignal = Callable[..., None]  # of `cli.on_signal`
 
 
-def stoppable(on_signal: OnSignal) -> Inbox:
-    """An inbox into which signals put their message."""
+def signal_inbox(on_signal: OnSignal) -> Inbox:
+    """Return an inbox into which signals put their message."""
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)))
     return inbox
@@ -26,15 +26,15 @@ def stoppable(on_signal: OnSignal) -> Inbox:
 def prepare(
     config_path: Path | None, start_logging: StartLogging
 ) -> tuple[Config, Path, OwnedFolders]:
-    """Configuration, its folder, and the folders it names, all checked."""
+    """Return the configuration, its folder, and the folders it names, all checked."""
     config, base = configuration.load(config_path)
     start_logging(config.log.level, config.log.format)
     return config, base, owned_folders(config, base)
 
 
 def with_hooks(config: Config, base: Path) -> Supervision:
-    """Supervision by hooks alone; `InstallError` for one that cannot work."""
-    register = HookLoader(base, os.environ)
+    """Return a supervision with only hooks; `InstallError` for one that cannot work."""
+    loader = HookLoader(base, os.environ)
     return Supervision(
-        subscriptions=register.subscriptions(config.hooks), open_sender=register.open_sender
+        subscriptions=loader.subscriptions(config.hooks), open_sender=loader.open_sender
     )

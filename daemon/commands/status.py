@@ -1,4 +1,4 @@
-"""`cvunetd status`: what the daemon is doing, from ledger and report; without torch."""
+"""`cvunetd status`: what the daemon is doing, from ledger and report; needs no torch."""
 
 import json
 import logging
@@ -25,30 +25,30 @@ logger = logging.getLogger(__name__)
 
 FAILURES = 5
 MEGABYTE = 1024 * 1024
-#: How far back rates look, in seconds.
+#: The time spans of the rates, in seconds.
 SPANS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
 @dataclass(frozen=True, slots=True)
 class FolderStatus:
-    """A hot folder, or one that only the ledger still knows."""
+    """A hot folder, or one that is only in the ledger."""
 
     name: str
     path: str
     state: str
-    """watched, polled, standby, or unknown where no daemon tells."""
+    """watched, polled, standby, or unknown if no daemon reports it."""
     reason: str
     unclaimed: int | None
-    """Files in it that were not taken yet; None where no daemon tells."""
+    """Files in it that were not taken yet; None if no daemon reports it."""
     oldest_at: float | None
-    """Since when the first of them has lain there unchanged, UTC seconds."""
+    """Since when the oldest of them has not changed, UTC seconds."""
     jobs: dict[str, int]
     """Rows of the ledger by state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A place that needs room."""
+    """A place that needs free space."""
 
     place: str
     path: str
@@ -57,69 +57,69 @@ class Disk:
     free_inodes: int | None = None
     is_read_only: bool = False
     trouble: str = ""
-    """Why it cannot be asked."""
+    """Why it cannot be read."""
 
     @property
     def is_short(self) -> bool:
-        """Nothing is taken in for want of room here."""
+        """Whether too little space keeps pictures from being taken in."""
         return self.free_inodes == 0 or (self.free_mb is not None and self.free_mb < self.needed_mb)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that `cvunetd status` tells."""
+    """Everything that `cvunetd status` shows."""
 
     pid: int | None
     """None if no daemon runs."""
     report: dict[str, Any]  # Any: JSON
-    """What the daemon last wrote of itself; empty while it loads, and if none runs."""
+    """The daemon's last report; empty while it loads, and if none runs."""
     folders: list[FolderStatus]
     disks: list[Disk]
     drops: list[dict[str, Any]] = field(default_factory=list)
     """Open output folders."""
     ended: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Pictures by span and state."""
+    """Pictures by time span and state."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     """The newest first."""
     untold: dict[str, int] = field(default_factory=dict)
-    """What hooks have still to be told, by event and name."""
+    """Waiting notices of hooks, by event and name."""
     trouble: str = ""
     """Why the ledger cannot be read."""
 
 
-def gather(config_path: Path | None, *, now: float) -> Status:
-    """Ask everybody; `InstallError` if the configuration is wrong."""
+def collect(config_path: Path | None, *, now: float) -> Status:
+    """Collect the status from all sources; `InstallError` if the configuration is wrong."""
     config, base = configuration.load(config_path)
     folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
-    pid, report = alive(state)
-    told, trouble = from_ledger(state / ledgers.FILE, now=now)
-    counts = told.pop("counts", {})
+    pid, report = running_daemon(state)
+    fields, trouble = from_ledger(state / ledgers.FILE, now=now)
+    counts = fields.pop("counts", {})
     return Status(
         pid=pid,
         report=report,
         folders=[
             *(folder_status(folder, report, counts.get(folder.name, {})) for folder in folders),
             *(
-                forgotten(name, counts)
+                unconfigured(name, counts)
                 for name in sorted(counts.keys() - {f.name for f in folders})
             ),
         ],
         disks=list(disk_statuses(config, folders, state)),
         trouble=trouble,
-        **told,
+        **fields,
     )
 
 
-def alive(state: Path) -> tuple[int | None, dict[str, Any]]:  # Any: JSON
-    """The daemon's process and its report, unless that is of a life before this one."""
+def running_daemon(state: Path) -> tuple[int | None, dict[str, Any]]:  # Any: JSON
+    """Return the daemon's process and its report; an earlier process's report is ignored."""
     pid = lock.owner(state / lock.FILE)
     report = read_report(state / REPORT) if pid is not None else {}
     return pid, (report if report.get("pid") == pid else {})
 
 
 def read_report(path: Path) -> dict[str, Any]:  # Any: JSON
-    """What the daemon last wrote of itself; empty if it never did."""
+    """Return the daemon's last report; empty if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -133,42 +133,42 @@ def folder_status(
     report: dict[str, Any],  # Any: JSON
     jobs: dict[str, int],
 ) -> FolderStatus:
-    """One hot folder."""
+    """Return the status of one hot folder."""
     state, reason = "watched" if report else "unknown", ""
-    for key in ("polled", "standby"):  # the latter is the graver one
+    for key in ("polled", "standby"):  # standby is more serious and comes last
         if folder.name in report.get(key, {}):
             state, reason = key, report[key][folder.name]
-    told = report.get("folders", {}).get(folder.name, {})
+    known = report.get("folders", {}).get(folder.name, {})
     return FolderStatus(
         name=folder.name,
         path=str(folder.path),
         state=state,
         reason=reason,
-        unclaimed=told.get("unclaimed"),
-        oldest_at=told.get("oldest_at"),
+        unclaimed=known.get("unclaimed"),
+        oldest_at=known.get("oldest_at"),
         jobs=jobs,
     )
 
 
-def forgotten(name: str, counts: dict[str, dict[str, int]]) -> FolderStatus:
-    """A folder that the configuration names no more."""
+def unconfigured(name: str, counts: dict[str, dict[str, int]]) -> FolderStatus:
+    """Return the status of a folder that is no longer in the configuration."""
     reason = "not in the configuration any more"
     return FolderStatus(name, "", "unknown", reason, None, None, counts[name])
 
 
 def from_ledger(path: Path, *, now: float) -> tuple[dict[str, Any], str]:  # Any: fields of Status
-    """What the ledger tells; why it cannot be read, where it cannot."""
+    """Return the fields from the ledger, and why it cannot be read."""
     try:
         if not path.exists():
             return {}, ""
         with closing(Ledger(path, is_read_only=True)) as ledger:
-            return asked(Records(ledger), now=now), ""
+            return ledger_fields(Records(ledger), now=now), ""
     except (InstallError, OSError, LedgerError) as error:
         return {}, f"{path} cannot be read: {error}"
 
 
-def asked(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of Status
-    """Counts, drops, rates, failures."""
+def ledger_fields(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of Status
+    """Return counts, drops, rates, failures."""
     return {
         "counts": records.counts(),
         "drops": [
@@ -191,16 +191,16 @@ def asked(records: Records, *, now: float) -> dict[str, Any]:  # Any: fields of 
 
 
 def disk_statuses(config: Config, folders: list[HotFolder], state: Path) -> Iterator[Disk]:
-    """Each output root and the state folder."""
+    """Yield each output root and the state folder."""
     for place, path in (
         *(("output", root) for root in sorted({folder.output_root for folder in folders})),
         ("state", state),
     ):
-        yield ask(place, path, needed_mb=config.retention.min_free_mb)
+        yield disk_status(place, path, needed_mb=config.retention.min_free_mb)
 
 
-def ask(place: str, path: Path, *, needed_mb: float) -> Disk:
-    """How much room a place has; a share may be dead, or closed to this user."""
+def disk_status(place: str, path: Path, *, needed_mb: float) -> Disk:
+    """Return how much room a place has; a share may be dead, or closed to this user."""
     try:
         return Disk(
             place=place,
@@ -215,12 +215,12 @@ def ask(place: str, path: Path, *, needed_mb: float) -> Disk:
 
 
 def document(status: Status) -> str:
-    """All of it as JSON; names that are no text are escaped as in the log."""
+    """Return everything as JSON; names that are no text are escaped as in the log."""
     return json.dumps(plain(status), indent=2)
 
 
 def plain(value: Any) -> Any:  # Any: whatever JSON can hold
-    """Dataclasses and odd names as what JSON can hold."""
+    """Return dataclasses and odd names as values that JSON can hold."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):

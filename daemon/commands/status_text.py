@@ -1,4 +1,4 @@
-"""A status as lines for people."""
+"""The status as lines for people."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,14 @@ UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def lines(status: Status, *, now: float) -> Iterator[str]:
-    """The most urgent first."""
+    """Yield all lines, the most urgent first."""
     yield from header(status, now)
-    yield from states(status)
+    yield from folder_problems(status)
     yield from table(status, now)
     yield from rates(status)
     for drop in status.drops:
         yield f"open drop: {printable(drop['path'])} ({drop['pictures']} pictures)"
-    yield from room(status)
+    yield from free_space(status)
     yield from hooks(status, now)
     if status.trouble:
         yield status.trouble
@@ -26,13 +26,13 @@ def lines(status: Status, *, now: float) -> Iterator[str]:
 
 
 def header(status: Status, now: float) -> Iterator[str]:
-    """Is it running, on what, and how busy?"""
+    """Yield whether it runs, on what, and how busy it is."""
     if status.pid is None:
         yield "cvunetd is not running"
         return
     report = status.report
     device = report.get("device", "a device that still loads")
-    since = f" for {span(now - report['started_at'])}" if report.get("started_at") else ""
+    since = f" for {duration(now - report['started_at'])}" if report.get("started_at") else ""
     yield f"cvunetd is running (process {status.pid}) on {device}{since}"
     if not report:
         return
@@ -45,14 +45,14 @@ def header(status: Status, now: float) -> Iterator[str]:
     if report["running"] and inside:
         yield f"  in work: {inside}"
     for name, load in report.get("load", {}).items():
-        yield from told_load(name, load, seconds=now - report["started_at"])
+        yield from load_line(name, load, seconds=now - report["started_at"])
     for name, held in report.get("memory", {}).items():
         used, total = held["used_bytes"] / MEGABYTE, held["total_bytes"] / MEGABYTE
         yield f"  memory of {name}: {used:.0f} MB of {total:.0f} MB"
 
 
-def told_load(name: str, load: dict[str, float], *, seconds: float) -> Iterator[str]:
-    """How busy a device was, by the JSON of `gauges.Load`; nothing before its first batch."""
+def load_line(name: str, load: dict[str, float], *, seconds: float) -> Iterator[str]:
+    """Yield how busy a device was, by the JSON of `gauges.Load`; nothing before a batch."""
     if load["batches"]:
         share = load["busy_s"] / max(seconds, 1.0) / load["threads"]
         each = load["pictures"] / load["batches"]
@@ -63,8 +63,8 @@ def told_load(name: str, load: dict[str, float], *, seconds: float) -> Iterator[
         )
 
 
-def states(status: Status) -> Iterator[str]:
-    """Folders that do not work as they should, with the reason."""
+def folder_problems(status: Status) -> Iterator[str]:
+    """Yield folders that do not work normally, with the reason."""
     verbs = {"standby": "stands by", "polled": "is polled"}
     for folder in status.folders:
         if folder.state in verbs:
@@ -78,7 +78,7 @@ def states(status: Status) -> Iterator[str]:
 
 
 def table(status: Status, now: float) -> Iterator[str]:
-    """Folders by state and jobs; nothing where nothing was ever done."""
+    """Yield folders by state and jobs; nothing if nothing was ever done."""
     if not status.report and not any(folder.jobs for folder in status.folders):
         return
     width = max(20, *(len(folder.name) + 2 for folder in status.folders))
@@ -92,19 +92,19 @@ def table(status: Status, now: float) -> Iterator[str]:
 
 
 def oldest(folder: FolderStatus, now: float) -> str:
-    """How long the oldest picture has waited to be taken."""
-    return "-" if folder.oldest_at is None else span(now - folder.oldest_at)
+    """Return how long the oldest picture has waited to be taken."""
+    return "-" if folder.oldest_at is None else duration(now - folder.oldest_at)
 
 
 def rates(status: Status) -> Iterator[str]:
-    """How much was done of late, and how long the rest takes."""
+    """Yield how much was done lately, and how long the rest takes."""
     if not any(status.ended.values()):
         return
-    told = [
+    parts = [
         f"{ended.get('done', 0)} done and {ended.get('failed', 0)} failed in the last {name}"
         for name, ended in status.ended.items()
     ]
-    yield ", ".join(told)
+    yield ", ".join(parts)
     left = sum(
         (folder.unclaimed or 0) + folder.jobs.get("queued", 0) + folder.jobs.get("running", 0)
         for folder in status.folders
@@ -112,11 +112,11 @@ def rates(status: Status) -> Iterator[str]:
     )
     done = status.ended.get("minute", {}).get("done", 0)
     if left and done:
-        yield f"{left} to do: {span(left / done * SPANS['minute'])} at the last minute's rate"
+        yield f"{left} to do: {duration(left / done * SPANS['minute'])} at the last minute's rate"
 
 
-def room(status: Status) -> Iterator[str]:
-    """Free space, and where there is too little."""
+def free_space(status: Status) -> Iterator[str]:
+    """Yield free space, and where it is too little."""
     for disk in status.disks:
         if disk.free_mb is None:
             yield f"{printable(disk.path)} cannot be asked: {disk.trouble}"
@@ -127,21 +127,21 @@ def room(status: Status) -> Iterator[str]:
 
 
 def hooks(status: Status, now: float) -> Iterator[str]:
-    """Whom the daemon tells of what it does, and whether they hear it."""
-    told = status.report.get("hooks", {})
-    for name in sorted(status.untold.keys() - told.keys()):
+    """Yield the state of each hook."""
+    known = status.report.get("hooks", {})
+    for name in sorted(status.untold.keys() - known.keys()):
         yield f"hook {printable(name)}: {status.untold[name]} waiting"
-    for name, hook in told.items():
+    for name, hook in known.items():
         counts = ("delivered", "waiting", "retried", "failed", "dropped")
         text = ", ".join(f"{hook[key]} {key}" for key in counts)
         yield f"hook {printable(name)}: {text}"
         if hook["last_error"]:
-            age = span(now - hook["last_error_at"])
+            age = duration(now - hook["last_error_at"])
             yield f"  last error {age} ago: {printable(hook['last_error'])}"
 
 
-def span(seconds: float) -> str:
-    """A time in its largest unit."""
+def duration(seconds: float) -> str:
+    """Return a time in its largest unit."""
     for unit, size in UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

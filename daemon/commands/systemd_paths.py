@@ -1,4 +1,4 @@
-"""The drop-in that lets the unit's sandbox reach all configured folders."""
+"""The systemd drop-in that lets the unit's sandbox reach all configured folders."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,19 +11,19 @@ from daemon.errors import printable
 from daemon.watching import scan
 
 DROP_IN = "/etc/systemd/system/cvunetd.service.d/paths.conf"
-#: What ``ProtectHome=`` and ``PrivateTmp=`` hide: there a folder has to be bound, not just allowed.
+#: What ``ProtectHome=`` and ``PrivateTmp=`` hide: a folder there must be bound, not just allowed.
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 HIDDEN = (*HOMES, Path("/tmp"), Path("/var/tmp"))
 #: The unit's ``StateDirectory=``, which systemd makes and lets us write.
 STATE = Path("/var/lib/cvunetd")
-#: What lies directly in the root, and these, hold things of many owners.
+#: Folders directly in the root, and these, hold files of many owners.
 SHALLOW = 2
-EVERYBODYS = frozenset(map(Path, ("/var/lib", "/var/spool", "/var/tmp", "/usr/local")))
+SHARED_FOLDERS = frozenset(map(Path, ("/var/lib", "/var/spool", "/var/tmp", "/usr/local")))
 ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "%": "%%", "$": "$"}
 
 
 def lines(config_path: Path | None) -> Iterator[str]:
-    """The drop-in, line by line; `InstallError` for a file that is wrong."""
+    """Yield the drop-in line by line; `InstallError` for a configuration that is wrong."""
     config, base = configuration.load(config_path)
     places = writable(config, base)
     yield "# Made by `cvunetd systemd-paths`; when folders in the configuration change, again:"
@@ -44,10 +44,10 @@ def lines(config_path: Path | None) -> Iterator[str]:
 
 
 def writable(config: Config, base: Path) -> list[Path]:
-    """Where the daemon writes, as few places as can be.
+    """Return where the daemon writes, as few places as possible.
 
-    Each is a mount of its own to the daemon, and between two mounts a file has to be copied: what
-    lies under one folder of its own is named by that folder.
+    Each place becomes a mount of its own for the daemon, and between two mounts a file has to be
+    copied. So places in one private folder are replaced by that folder.
     """
     quarantine = hot_folders.resolve(base, config.quarantine_dir)
     places = {hot_folders.resolve(base, config.state_dir)}
@@ -55,62 +55,62 @@ def writable(config: Config, base: Path) -> list[Path]:
         own = [folder.output_root, quarantine]
         if folder.originals != "keep":
             own.append(folder.path)
-        places |= joined(own)
+        places |= common_parent(own)
     table = mounts.read()
-    return outermost(whole_share(place, table) for place in places - {STATE})
+    return without_nested(share_mount(place, table) for place in places - {STATE})
 
 
-def whole_share(place: Path, table: str) -> Path:
-    """The mount point of a share that a place lies on; else the place itself.
+def share_mount(place: Path, table: str) -> Path:
+    """Return the mount point of the share that a place is on; else the place itself.
 
-    What is named becomes a mount of its own to the daemon, unless it is one. On top of a share
-    that would hold it: unmounted outside, the daemon would go on with it, and never see the share
-    that is mounted in its stead.
+    A named place becomes a mount of its own for the daemon, unless it is one already. Such a mount
+    would keep the share open: if the share were unmounted outside, the daemon would go on with it,
+    and would never see the share that is mounted next.
     """
     points = (Path(point) for point, _ in mounts.points(table))
     point = max((one for one in points if place.is_relative_to(one)), key=depth, default=place)
-    is_share = scan.is_silent(scan.file_system(place, table))
-    return point if is_share and is_own(point) and not is_below(place, HIDDEN) else place
+    is_share = scan.is_remote(scan.file_system(place, table))
+    return point if is_share and is_private(point) and not is_below(place, HIDDEN) else place
 
 
 def depth(path: Path) -> int:
-    """How far below the root."""
+    """Return how far below the root a path is."""
     return len(path.parts)
 
 
 def readable(config: Config, base: Path) -> list[Path]:
-    """Hot folders that are only read, and pictures that results are put on."""
+    """Return hot folders that are only read, and background pictures."""
     kept = {f.path for f in hot_folders.all_folders(config, base) if f.originals == "keep"}
     return sorted(kept.union(hot_folders.backgrounds(config, base)))
 
 
-def joined(places: list[Path]) -> set[Path]:
-    """The folder in which they lie side by side, if it is nobody else's; else they themselves."""
+def common_parent(places: list[Path]) -> set[Path]:
+    """Return the folder that holds all places, if it is private; else the places themselves."""
     above = {place.parent for place in places}
-    if len(above) == 1 and is_own(*above):
+    if len(above) == 1 and is_private(*above):
         return above
     return set(places)
 
 
-def is_own(folder: Path) -> bool:
-    """A folder that is not everybody's, and not somebody's home."""
+def is_private(folder: Path) -> bool:
+    """Whether a folder is neither shared by many owners nor somebody's home."""
     is_deep = len(folder.parts) > SHALLOW
-    return is_deep and folder not in EVERYBODYS and folder.parent not in HOMES
+    return is_deep and folder not in SHARED_FOLDERS and folder.parent not in HOMES
 
 
-def outermost(places: Iterable[Path]) -> list[Path]:
-    """Without those that lie inside others."""
+def without_nested(places: Iterable[Path]) -> list[Path]:
+    """Return the places that are not inside others."""
     found = set(places)
     return sorted(place for place in found if not found & set(place.parents))
 
 
 def is_below(place: Path, tops: Iterable[Path]) -> bool:
-    """The place is one of the tops, or inside one."""
+    """Whether the place is one of the tops, or inside one."""
     return any(place.is_relative_to(top) for top in tops)
 
 
 def quoted(place: Path) -> str:
-    """A path as a unit file spells it; a missing one is no error there."""
+    """Return a path as a unit file spells it; a missing one is no error there."""
     is_bind = is_below(place, HIDDEN)
     text = "".join(ESCAPES.get(letter, letter) for letter in str(place))
     text = text.replace(":", "\\:") if is_bind else text

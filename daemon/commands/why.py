@@ -1,4 +1,4 @@
-"""`cvunetd why FILE`: what became of a picture, or why nothing has; without torch."""
+"""`cvunetd why FILE`: what happened to a picture, or why nothing did; needs no torch."""
 
 import os
 from collections.abc import Iterator
@@ -22,41 +22,44 @@ NEWEST = 5
 
 
 def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
-    """The answer, line by line; the newest job first."""
+    """Yield the answer line by line; the newest job first."""
     config, base = configuration.load(config_path)
     folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
-    path = Path(os.path.abspath(asked))  # noqa: PTH100  # a link itself is meant, not its target
-    stories = list(told(state / ledgers.FILE, path, folders))
-    yield from stories
+    path = Path(os.path.abspath(asked))  # noqa: PTH100  # the link itself, not its target
+    jobs = list(job_lines(state / ledgers.FILE, path, folders))
+    yield from jobs
     holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
     if holder is not None and files.exists(path):
-        yield f"{printable(path)} lies in hot folder {holder.name}: {delay(path, holder, state)}"
-    elif not stories:
+        reason = why_not_taken(path, holder, state)
+        yield f"{printable(path)} lies in hot folder {holder.name}: {reason}"
+    elif not jobs:
         yield f"{printable(path)}: nothing is known of it, and it is in no hot folder"
 
 
-def told(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
-    """The stories of all jobs that had to do with a path or a name."""
+def job_lines(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
+    """Yield a line for each job that a path or a name belongs to."""
     if not ledger_path.exists():
         return
     relatives = [path.relative_to(f.path) for f in folders if path.is_relative_to(f.path)]
     with closing(Ledger(ledger_path, is_read_only=True)) as ledger:
         records = Records(ledger)
-        found = records.concerning(path, relatives) or records.concerning(path, [Path(path.name)])
+        found = records.jobs_with_path(path, relatives) or records.jobs_with_path(
+            path, [Path(path.name)]
+        )
         for ending in found[:NEWEST]:
-            yield story(ending)
+            yield describe_job(ending)
 
 
-def story(ending: Ending) -> str:
-    """One job in one line."""
+def describe_job(ending: Ending) -> str:
+    """Describe one job in one line."""
     job = ending.job
     head = f"{printable(job.relative)} of folder {job.folder}, found by {job.found_by}"
     return f"{head} at {utc(job.added_at)}: {outcome(ending)}"
 
 
 def outcome(ending: Ending) -> str:
-    """How a job ended or stands."""
+    """Return how a job ended, or its current state."""
     job, ended_at = ending.job, ending.ended_at
     attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
     match job.state:
@@ -73,7 +76,7 @@ def outcome(ending: Ending) -> str:
 
 
 def result(ending: Ending) -> str:
-    """What became of it, and where it lies."""
+    """Return where the result is, or what replaced it."""
     job = ending.job
     if ending.replaced_by is not None:
         return "result replaced by that of a later version"
@@ -83,17 +86,17 @@ def result(ending: Ending) -> str:
 
 
 def place(path: Path) -> str:
-    """A path, with a word if nothing is there any more."""
+    """Return a path, with a note if nothing is there any more."""
     return printable(path) + ("" if files.exists(path) else " (no longer there)")
 
 
 def utc(seconds: float) -> str:
-    """For people."""
+    """Return a time for people."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def delay(path: Path, folder: HotFolder, state: Path) -> str:
-    """Why a file has not been taken."""
+def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
+    """Return why a file was not taken yet."""
     relative = path.relative_to(folder.path)
     owner = lock.owner(state / lock.FILE)
     report = read_report(state / REPORT)

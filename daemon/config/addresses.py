@@ -1,4 +1,4 @@
-"""Where monitors may ask the daemon: this machine's own addresses, or a socket file."""
+"""Addresses at which the daemon serves monitors: loopback only, or a socket file."""
 
 import ipaddress
 import re
@@ -11,7 +11,7 @@ TCP = re.compile(r"(?P<host>localhost|[0-9.]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,
 
 @dataclass(frozen=True, slots=True)
 class Loopback:
-    """A port that other machines do not reach."""
+    """A port that other machines cannot reach."""
 
     host: str
     port: int
@@ -19,7 +19,7 @@ class Loopback:
 
 @dataclass(frozen=True, slots=True)
 class SocketFile:
-    """A Unix socket; who may connect is said by the file's mode."""
+    """A Unix socket; the file's mode says who may connect."""
 
     path: Path
 
@@ -28,13 +28,13 @@ Address = Loopback | SocketFile
 
 
 def parse(text: str) -> Address:
-    """An address as it is written; `ValueError` says which are allowed."""
+    """Parse an address; `ValueError` says which are allowed."""
     if text.startswith(SOCKET) and text != SOCKET:
         return SocketFile(Path(text.removeprefix(SOCKET)))
     found = TCP.fullmatch(text)
     if found is None or not 0 < int(found["port"]) < 65_536:
         raise ValueError('write "127.0.0.1:9464", "[::1]:9464" or "unix:/run/cvunetd/metrics.sock"')
-    # Not looked up: what a name server says of localhost is not ours to trust.
+    # Not looked up: a name server's answer for localhost cannot be trusted.
     host = "127.0.0.1" if found["host"] == "localhost" else found["host"].strip("[]")
     if not ipaddress.ip_address(host).is_loopback:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Where webhooks may go: addresses are checked after names are resolved, and before a connection.
+"""Where webhooks may go: addresses are checked after DNS resolution, before a connection.
 
-A name may lead to this machine or its neighbours, by mistake or by malice, and elsewhere a moment
-later: so what is checked is what is connected to.
+A name may lead to this machine or its neighbours, by mistake or by an attack, and to another
+address a moment later. So the address that was checked is the one that is connected to.
 """
 
 import ipaddress
@@ -14,16 +14,20 @@ from urllib.parse import urlsplit
 
 PORTS = {"https": 443, "http": 80}
 Ip = IPv4Address | IPv6Address
-#: As `socket.getaddrinfo`: host, port, then keywords. Any: what an answer holds depends on its
-#: family; the address stands first in its last part.
+#: As `socket.getaddrinfo`: host, port, then keywords. Any: the answer depends on the family; the
+#: address comes first in its last part.
 Resolve = Callable[..., Sequence[Any]]
-#: Not private by their numbers, yet inside a cloud: there they tell a machine its passwords.
-METADATA = tuple(map(ipaddress.ip_address, ("168.63.129.16", "fd00:ec2::254", "192.0.0.192")))
-#: These are addresses of IPv4 in another spelling: mapped, and by NAT64.
-SPELLINGS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
-TUNNEL = ipaddress.IPv6Network("2002::/16")  # 6to4: the end of the tunnel stands behind it
-#: Private, though Python has learned of some only lately.
-PRIVATE = tuple(
+#: Metadata servers of clouds: not in private networks, but they give a machine its passwords.
+METADATA_SERVERS = tuple(
+    map(ipaddress.ip_address, ("168.63.129.16", "fd00:ec2::254", "192.0.0.192"))
+)
+#: IPv6 networks that hold IPv4 addresses: mapped ones, and NAT64.
+EMBEDDING_NETWORKS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
+TUNNEL = ipaddress.IPv6Network(
+    "2002::/16"
+)  # 6to4: the IPv4 address of the tunnel's end follows the prefix
+#: Private networks; Python knows some of them only since recent versions.
+PRIVATE_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
         (
@@ -37,7 +41,7 @@ PRIVATE = tuple(
         ),
     )
 )
-NEVER = tuple(
+FORBIDDEN_NETWORKS = tuple(
     map(
         ipaddress.ip_network,
         ("0.0.0.0/8", "192.0.0.0/24", "2001::/32", "64:ff9b:1::/48", "fec0::/10"),
@@ -46,29 +50,29 @@ NEVER = tuple(
 
 
 class Forbidden(Exception):
-    """This is not where a webhook may go."""
+    """A webhook may not go there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A URL, taken apart."""
+    """A parsed URL."""
 
     scheme: str
     host: str
     """A name, or an address without brackets."""
     port: int
     path: str = field(repr=False)
-    """With the query; often a secret."""
+    """With the query; often secret."""
 
     @property
     def authority(self) -> str:
-        """The header ``Host``."""
+        """Return the header ``Host``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def literal(self) -> Ip | None:
-        """The host, where it is an address."""
+        """Return the host if it is an IP address; else None."""
         try:
             return ipaddress.ip_address(self.host)
         except ValueError:
@@ -76,7 +80,7 @@ class Destination:
 
 
 def parse(url: str) -> Destination:
-    """A URL as it is written; `ValueError` says what is wrong, without telling all of it."""
+    """Parse a URL; `ValueError` says what is wrong, without showing all of it."""
     if not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("a URL has only letters of ASCII: names as xn--…, other letters as %XX")
     try:
@@ -95,9 +99,9 @@ def parse(url: str) -> Destination:
 
 
 def addresses(place: Destination, *, allow_private: bool, resolve: Resolve) -> list[str]:
-    """What to connect to, in the resolver's order; `Forbidden` if any of it must not be.
+    """Return the addresses to connect to, as resolved; `Forbidden` if one is not allowed.
 
-    All of it: a name that leads both outside and inside is a trap or a mistake.
+    All of them are checked: a name that leads both outside and inside is an attack or a mistake.
     """
     found = resolve(place.host, place.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     unique = list(dict.fromkeys(str(answer[-1][0]) for answer in found))
@@ -107,20 +111,20 @@ def addresses(place: Destination, *, allow_private: bool, resolve: Resolve) -> l
 
 
 def check(text: str, place: Destination, *, allow_private: bool) -> None:
-    """`Forbidden`, with the line of the configuration that would allow it, if one would."""
+    """Raise `Forbidden`, with the setting that would allow the address, if there is one."""
     address = ipaddress.ip_address(text.partition("%")[0])
-    if any(is_never(one) for one in every(address)):
+    if any(is_forbidden(one) for one in embedded_addresses(address)):
         raise Forbidden(f"{place.host} is {text}: such addresses are never used")
-    is_inside = any(is_private(one) for one in every(address))
+    is_inside = any(is_private(one) for one in embedded_addresses(address))
     if is_inside and not allow_private:
         raise Forbidden(f"{place.host} is the private address {text}: set allow_private: true")
     if not is_inside and place.scheme == "http":
         raise Forbidden(f"{place.host} is {text}, which is not private: only https goes there")
 
 
-def every(address: Ip) -> list[Ip]:
-    """All that an address leads to: one of IPv6 may hold one of IPv4."""
-    if any(address in network for network in SPELLINGS):
+def embedded_addresses(address: Ip) -> list[Ip]:
+    """Return every address that this one leads to: IPv6 may embed IPv4."""
+    if any(address in network for network in EMBEDDING_NETWORKS):
         return [IPv4Address(int(address) & 0xFFFFFFFF)]
     if address in TUNNEL:
         return [address, IPv4Address(int(address) >> 80 & 0xFFFFFFFF)]
@@ -128,20 +132,26 @@ def every(address: Ip) -> list[Ip]:
 
 
 def is_private(address: Ip) -> bool:
-    """Of this machine or its neighbours."""
-    return any(address in network for network in PRIVATE if network.version == address.version)
+    """Whether the address is of this machine or its neighbours."""
+    return any(
+        address in network for network in PRIVATE_NETWORKS if network.version == address.version
+    )
 
 
-def is_never(address: Ip) -> bool:
-    """No server for the likes of us lives there."""
+def is_forbidden(address: Ip) -> bool:
+    """Whether no webhook may ever go to this address."""
     if is_private(address):
-        return address in METADATA
+        return address in METADATA_SERVERS
     return (
-        address in METADATA
+        address in METADATA_SERVERS
         or address.is_multicast
         or address.is_unspecified
         or address.is_link_local
         or address.is_reserved
         or not address.is_global
-        or any(address in network for network in NEVER if network.version == address.version)
+        or any(
+            address in network
+            for network in FORBIDDEN_NETWORKS
+            if network.version == address.version
+        )
     )

@@ -1,4 +1,4 @@
-"""Faults of a configuration told by line: which key, what is wrong, what was probably meant."""
+"""Faults of a configuration, by line: which key, what is wrong, what was probably meant."""
 
 import difflib
 from pathlib import Path
@@ -12,12 +12,12 @@ Fault = tuple[Place, str, str]
 
 
 def explain(path: Path, tree: Node | None, faults: list[Fault], model: type[BaseModel]) -> str:
-    """One line for each fault."""
-    return "\n".join(f"{path}:{line_of(tree, f[0])}: {tell(f, model)}" for f in faults)
+    """Return one line for each fault."""
+    return "\n".join(f"{path}:{line_of(tree, f[0])}: {describe(f, model)}" for f in faults)
 
 
-def tell(fault: Fault, model: type[BaseModel]) -> str:
-    """A fault without its line."""
+def describe(fault: Fault, model: type[BaseModel]) -> str:
+    """Describe a fault without its line."""
     place, kind, message = fault
     key = dotted(place)
     if kind == "extra_forbidden":
@@ -31,13 +31,13 @@ def tell(fault: Fault, model: type[BaseModel]) -> str:
 
 
 def dotted(place: Place) -> str:
-    """folders[0].path, as people write it."""
+    """Return a key as people write it: folders[0].path."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return text.removeprefix(".")
 
 
 def line_of(node: Node | None, place: Place) -> int:
-    """The line of the deepest part of a place that the file has; 1 for an empty file."""
+    """Return the line of the deepest part of a key that the file has; 1 for an empty file."""
     line = node.start_mark.line if node is not None else 0
     for part in place:
         child: Node | None = None
@@ -55,23 +55,23 @@ def line_of(node: Node | None, place: Place) -> int:
 
 
 def duplicates(node: Node | None) -> list[tuple[int, str]]:
-    """Line and name of every key that stands twice in one mapping; YAML would keep the last."""
+    """Return line and name of each key that stands twice in a mapping; YAML keeps the last one."""
     if isinstance(node, SequenceNode):
-        return [twin for item in node.value for twin in duplicates(item)]
+        return [duplicate for item in node.value for duplicate in duplicates(item)]
     if not isinstance(node, MappingNode):
         return []
     seen: set[str] = set()
-    twins: list[tuple[int, str]] = []
+    found: list[tuple[int, str]] = []
     for key, value in node.value:
         if key.value in seen:
-            twins.append((key.start_mark.line + 1, str(key.value)))
+            found.append((key.start_mark.line + 1, str(key.value)))
         seen.add(str(key.value))
-        twins += duplicates(value)
-    return twins
+        found += duplicates(value)
+    return found
 
 
 def known_keys(model: type[BaseModel], place: Place) -> list[str]:
-    """The keys that the section at a place may have."""
+    """Return the keys that a section may have."""
     for part in place:
         if isinstance(part, int):
             continue
@@ -84,7 +84,7 @@ def known_keys(model: type[BaseModel], place: Place) -> list[str]:
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:  # Any: annotations have no common type
-    """The section inside an annotation such as ``list[Folder]``."""
+    """Return the section inside an annotation such as ``list[Folder]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(model_in, get_args(annotation))), None)

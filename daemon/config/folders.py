@@ -1,4 +1,4 @@
-"""From configuration to the values that the parts take: absolute paths, merged settings, checks."""
+"""From the configuration to values for other parts: absolute paths, merged settings, checks."""
 
 import os
 import stat
@@ -17,16 +17,16 @@ from daemon.errors import (
     MachineError,
     describe,
     explain,
-    is_passing,
+    is_temporary,
 )
 from daemon.jobs import Framing, HotFolder, Rendering
 
 WHITE = (255, 255, 255)
-DEEP_FORMATS = ("png", "tiff")  # as in the library, which must not be loaded to check a file
+DEEP_FORMATS = ("png", "tiff")  # as in the library, which is not loaded just to check a file
 
 
 def resolve(base: Path, path: Path) -> Path:
-    """Absolute, links followed: two names of one place must compare equal."""
+    """Return an absolute path with links resolved: two names of one place must compare equal."""
     try:
         return (base / path.expanduser()).resolve()
     except (RuntimeError, ValueError) as error:  # no such user, links in a circle, a null character
@@ -34,7 +34,7 @@ def resolve(base: Path, path: Path) -> Path:
 
 
 def find_weights(config: Config, base: Path) -> Path:
-    """The weights file: as written, or the one that was installed with the program."""
+    """Return the weights file: as written, or the one that was installed with the program."""
     named = resolve(base, config.model.weights)
     if config.model.weights != Model().weights or named.exists():
         return named
@@ -45,7 +45,7 @@ def find_weights(config: Config, base: Path) -> Path:
 
 
 def rendering(config: Config, base: Path, output: Output) -> Rendering:
-    """How results of one folder are made."""
+    """Return how results of one folder are made."""
     if output.depth == 16 and output.format not in DEEP_FORMATS:
         raise InstallError(
             f"output.depth is 16, and output.format {output.format} has 8 bits: write format: png"
@@ -74,7 +74,7 @@ def rendering(config: Config, base: Path, output: Output) -> Rendering:
 
 
 def parse_background(base: Path, text: str | None) -> tuple[int, int, int] | Path | None:
-    """``#rrggbb`` to 0..255, anything else to a picture's absolute path."""
+    """Turn ``#rrggbb`` into 0..255, anything else into a picture's absolute path."""
     if text is None:
         return None
     if not text.startswith("#"):
@@ -83,7 +83,7 @@ def parse_background(base: Path, text: str | None) -> tuple[int, int, int] | Pat
 
 
 def framing(crop: Crop) -> Framing:
-    """Sizes as numbers; a canvas has an aspect of its own, which no other may contradict."""
+    """Return the crop as numbers; a canvas has its own aspect, and no other may contradict it."""
     canvas, aspect = crop.canvas, None
     if crop.aspect != "none":
         width, height = map(float, crop.aspect.split(":"))
@@ -102,26 +102,29 @@ def framing(crop: Crop) -> Framing:
 
 
 def merged_output(config: Config, own: OutputOverrides) -> Output:
-    """A folder's own ``output:`` over the common one, each over the preset that it names.
+    """Merge a folder's own ``output:`` with the common one, each on top of its preset.
 
-    config.yaml lists all keys, so a common key that has its default value says nothing against the
-    preset. What stands in a folder's own section is always meant.
+    config.yaml lists all keys, so a common key with its default value does not override the preset.
+    A key in a folder's own section always counts.
     """
     common = differences(config.output.model_dump(), Output().model_dump())
     if own.preset is None:
         layers = [PRESETS[config.output.preset], common]
     else:
         layers = [common, PRESETS[own.preset]]
-    return Output.model_validate(overlaid(*layers, own.model_dump(exclude_unset=True)))
+    return Output.model_validate(merged(*layers, own.model_dump(exclude_unset=True)))
 
 
-def overlaid(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any setting
-    """Sections one over the other. Null says "as above", but of the background: transparent."""
+def merged(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any setting
+    """Merge sections; later ones win.
+
+    Null keeps the earlier value, but makes a background transparent.
+    """
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
             if isinstance(value, dict):
-                result[key] = overlaid(result.get(key, {}), value)
+                result[key] = merged(result.get(key, {}), value)
             elif value is not None or key == "background":
                 result[key] = value
     return result
@@ -130,7 +133,7 @@ def overlaid(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any s
 def differences(
     section: dict[str, Any], default: dict[str, Any]
 ) -> dict[str, Any]:  # Any: as above
-    """What a section says that its defaults do not."""
+    """Return the values of a section that differ from its defaults."""
     return {
         key: differences(value, default[key]) if isinstance(value, dict) else value
         for key, value in section.items()
@@ -139,7 +142,7 @@ def differences(
 
 
 def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
-    """One folder's values."""
+    """Return one folder's values."""
     output = merged_output(config, folder.output)
     path = resolve(base, folder.path)
     return HotFolder(
@@ -162,22 +165,22 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
 
 
 def all_folders(config: Config, base: Path) -> list[HotFolder]:
-    """Every folder's values, unchecked: whether it is there or not."""
+    """Return every folder's values, unchecked: a folder need not exist."""
     return [hot_folder(config, base, folder) for folder in config.folders]
 
 
 def hot_folders(
     config: Config, base: Path, *, known: Container[Path] = frozenset()
 ) -> list[HotFolder]:
-    """All folders, checked against each other; `InstallError` has one line for each fault.
+    """Return all folders, checked against each other; `InstallError` has a line for each fault.
 
-    ``known`` are hot folders that work already: one whose share is away just now is waited for.
+    ``known`` are hot folders that work already: if the share of one is away now, we wait for it.
     """
     folders = all_folders(config, base)
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
-        *twins(folders),
+        *duplicate_names(folders),
         *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
     ]
     if faults:
@@ -186,19 +189,19 @@ def hot_folders(
 
 
 def missing(folders: list[HotFolder]) -> list[str]:
-    """Folders that are not there, or that we may not use."""
+    """Return faults of folders that do not exist, or that we may not use."""
     return [fault for folder in folders if (fault := fault_of(folder))]
 
 
 def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
-    """All pictures that any result is put on."""
+    """Return all background pictures."""
     own = (OutputOverrides(), *(folder.output for folder in config.folders))
     found = (parse_background(base, merged_output(config, each).background) for each in own)
     return tuple(sorted({path for path in found if isinstance(path, Path)}))
 
 
 def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
-    """Pictures that results are to be put on and that are not there."""
+    """Return faults of background pictures that do not exist."""
     backgrounds = {folder.rendering.background for folder in folders}
     return [
         f"background {path} is no file: mend output.background"
@@ -208,7 +211,7 @@ def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
 
 
 def fault_of(folder: HotFolder) -> str:
-    """What is wrong with a hot folder itself; empty if nothing is."""
+    """Return what is wrong with a hot folder itself; empty if nothing is."""
     try:
         if not is_dir(folder.path):
             return f"folder {folder.path} does not exist: make it, or mend folders[].path"
@@ -220,7 +223,7 @@ def fault_of(folder: HotFolder) -> str:
         if not is_kept and os.statvfs(folder.path).f_flag & os.ST_RDONLY:
             return f"folder {folder.path} is read-only: {READ_ONLY_ADVICE}, or set originals: keep"
     except OSError as error:
-        if is_passing(error):  # systemd shall try again
+        if is_temporary(error):  # systemd will try again
             raise MachineError(f"folder {folder.path}: {describe(error)}") from error
         return (
             f"folder {folder.path} cannot be entered ({explain(error)}): mend the modes of the"
@@ -233,15 +236,15 @@ def fault_of(folder: HotFolder) -> str:
 
 
 def is_dir(path: Path) -> bool:
-    """As `Path.is_dir`, which from Python 3.14 on takes a share that is down for none."""
+    """Like `Path.is_dir`, which since Python 3.14 also returns False for a share that is down."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
-def twins(folders: list[HotFolder]) -> list[str]:
-    """Names that two folders share; a name is how the ledger tells folders apart."""
+def duplicate_names(folders: list[HotFolder]) -> list[str]:
+    """Return faults of folders with equal names; the ledger identifies folders by name."""
     names = [folder.name for folder in folders]
     return [
         f"two folders are named {name!r}: give each its own folders[].name"
@@ -250,7 +253,7 @@ def twins(folders: list[HotFolder]) -> list[str]:
 
 
 def overlaps(folders: list[HotFolder], state: Path, quarantine: Path) -> list[str]:
-    """Places inside each other: results would be taken for new pictures."""
+    """Return faults of places inside each other: results would be taken for new pictures."""
     faults = []
     outputs = sorted({folder.output_root for folder in folders})
     for index, folder in enumerate(folders):
@@ -272,5 +275,5 @@ def overlaps(folders: list[HotFolder], state: Path, quarantine: Path) -> list[st
 
 
 def is_inside(inner: Path, outer: Path) -> bool:
-    """The same place counts as inside."""
+    """Whether a place is inside another; the same place counts."""
     return inner.is_relative_to(outer)

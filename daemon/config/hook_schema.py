@@ -1,4 +1,4 @@
-"""`hooks:` of `config.yaml`: who is told of what."""
+"""The section `hooks:` of `config.yaml`: which hook gets which event."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ class HookEntry(Section):
     @field_validator("name")
     @classmethod
     def check_name(cls, value: str | None) -> str | None:
-        """A word for logs and figures."""
+        """Check that the name is one word, for logs and metrics."""
         if value is not None and NAME.fullmatch(value) is None:
             raise ValueError("a hook's name has letters, digits, dots and dashes, 60 at most")
         return value
@@ -38,7 +38,7 @@ class HookEntry(Section):
     @field_validator("command")
     @classmethod
     def check_command(cls, value: list[str] | None) -> list[str] | None:
-        """What the system can take."""
+        """Check that the system can run the command."""
         if value is not None and any("\0" in word for word in value):
             raise ValueError("a command has no null characters")
         return value
@@ -46,7 +46,7 @@ class HookEntry(Section):
     @field_validator("url")
     @classmethod
     def check_url(cls, value: str | None) -> str | None:
-        """Not what it leads to: names are resolved when they are needed."""
+        """Check the form of the URL only: its name is resolved when it is needed."""
         if value is not None:
             destinations.parse(value)
         return value
@@ -54,27 +54,27 @@ class HookEntry(Section):
     @field_validator("secret")
     @classmethod
     def check_secret(cls, value: str | None) -> str | None:
-        """The name, never the secret itself."""
+        """Check the name of the secret; the secret itself is never written here."""
         if value is not None and (CREDENTIAL.fullmatch(value) is None or value in (".", "..")):
             raise ValueError("secret is the name of a systemd credential: LoadCredential=NAME:FILE")
         return value
 
     @model_validator(mode="after")
     def check_kind(self) -> "HookEntry":
-        """One of the two, and only what belongs to it."""
+        """Check that there is either a command or a URL, and only the keys that belong to it."""
         if (self.command is None) == (self.url is None):
             raise ValueError("a hook has either a command or a url")
         if self.secret is not None and self.secret_file is not None:
             raise ValueError("a hook has either secret or secret_file")
         if self.command is not None and self.model_fields_set & FOR_URLS:
-            alien = ", ".join(sorted(self.model_fields_set & FOR_URLS))
-            raise ValueError(f"{alien}: only for a url")
+            misplaced = ", ".join(sorted(self.model_fields_set & FOR_URLS))
+            raise ValueError(f"{misplaced}: only for a url")
         if self.url is not None:
             self.check_reach(destinations.parse(self.url))
         return self
 
     def check_reach(self, place: destinations.Destination) -> None:
-        """What can be said without a name server."""
+        """Check the URL as far as this is possible without DNS."""
         if place.scheme == "http" and not (self.allow_http and self.allow_private):
             raise ValueError(
                 "http:// can be read and changed on its way: write https://, or, for a private"
@@ -87,7 +87,7 @@ class HookEntry(Section):
                 raise ValueError(str(error)) from error
 
 
-#: Keys that mean nothing for a command.
+#: Keys that have no meaning for a command.
 FOR_URLS = frozenset({"secret", "secret_file", "ca_file", "allow_private", "allow_http"})
 
 
@@ -95,7 +95,7 @@ Entries = Annotated[list[HookEntry], Field(max_length=20)]
 
 
 class Hooks(Section):
-    """Listeners by event."""
+    """All listeners by event."""
 
     on_done: Entries = Field(default=[])
     on_failed: Entries = Field(default=[])

@@ -1,4 +1,4 @@
-"""`output:` of `config.yaml`, common and of each folder; what all sections share."""
+"""The section `output:` of `config.yaml`, common and of each folder; types of all sections."""
 
 import re
 from datetime import date
@@ -36,13 +36,13 @@ Align = Literal[
 
 
 class Section(BaseModel):
-    """A part of the file: frozen, strict about keys."""
+    """A part of the file: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CropOverrides(Section):
-    """``output.crop:`` of one folder; what is left out comes from the common section."""
+    """``output.crop:`` of one folder; missing keys come from the common section."""
 
     mode: Mode | None = None
     threshold: Annotated[int, Field(ge=1, le=255)] | None = None
@@ -55,7 +55,7 @@ class CropOverrides(Section):
     @field_validator("canvas", mode="before")
     @classmethod
     def check_canvas(cls, value: object) -> object:
-        """One side of a square, or width and height."""
+        """Accept one side of a square, or width and height."""
         if value is None or value == "none":
             return value
         sides = value if isinstance(value, list | tuple) else [value, value]
@@ -68,7 +68,7 @@ class CropOverrides(Section):
     @field_validator("aspect", mode="before")
     @classmethod
     def check_aspect(cls, value: object) -> object:
-        """Width to height, or none."""
+        """Accept width to height, or none."""
         if isinstance(value, int | float):
             raise ValueError('write it in quotes, "4:5": YAML reads it as a number of seconds else')
         if not isinstance(value, str) or value == "none":
@@ -104,7 +104,7 @@ class Review(ReviewOverrides):
 
 
 class OutputOverrides(Section):
-    """``output:`` of one folder; what is left out comes from the common section."""
+    """``output:`` of one folder; missing keys come from the common section."""
 
     root: Path | None = None
     drop_idle_s: Positive | None = None
@@ -124,10 +124,10 @@ class OutputOverrides(Section):
     @field_validator("background")
     @classmethod
     def check_background(cls, value: str | None) -> str | None:
-        """A colour as six hex digits, or a picture's file."""
+        """Accept a colour as six hex digits, or a picture's file."""
         if value is None or COLOUR.fullmatch(value):
             return value
-        # A picture's file has an ending; a colour by name, or without its #, has none.
+        # A picture's file has a suffix; the name of a colour, or one without its #, has none.
         if value.startswith("#") or "." not in value or not value.isprintable():
             raise ValueError(
                 'write a colour as "#rrggbb", the path of a picture, or null for transparency'
@@ -137,12 +137,12 @@ class OutputOverrides(Section):
     @field_validator("name")
     @classmethod
     def check_name(cls, value: str | None) -> str | None:
-        """A template of known fields that stays inside the drop."""
+        """Accept a template of known fields that stays inside the drop."""
         if value is None:
             return value
         try:
             used = {field for _, field, _, _ in Formatter().parse(value) if field is not None}
-            if not used <= set(NAME_FIELDS):  # also {ext[0]}: fails where there is no ending
+            if not used <= set(NAME_FIELDS):  # also {ext[0]}: it fails if there is no suffix
                 raise ValueError(f"unknown fields {used}")
             samples = dict.fromkeys(NAME_FIELDS, "x") | {"date": date(2000, 12, 31)}
             sample = value.format(**samples)

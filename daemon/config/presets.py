@@ -1,4 +1,4 @@
-"""Named sets of `output` keys for common purposes; docs/output.md tells what each is for."""
+"""Named sets of `output` keys for common purposes; docs/output.md says what each is for."""
 
 from typing import Any, Literal, get_args
 
@@ -11,7 +11,7 @@ PRESETS: dict[str, dict[str, Any]] = {  # Any: values of any setting
         "background": "#ffffff",
         "crop": {"mode": "subject", "margin": 0.075, "canvas": (2000, 2000)},
     },
-    # A transparent square round the subject, as large as the photo gives.
+    # A transparent square around the subject, as large as the photo allows.
     "square": {"crop": {"mode": "subject", "margin": 0.05, "aspect": "1:1"}},
     # A person on white, standing on the lower edge.
     "portrait": {

@@ -1,4 +1,4 @@
-"""`config.yaml`: every setting with its default, checked whole before anything starts."""
+"""`config.yaml`: every setting with its default; the whole file is checked before a start."""
 
 import re
 from pathlib import Path
@@ -42,14 +42,14 @@ class Folder(Section):
     @field_validator("name")
     @classmethod
     def check_name(cls, value: str | None) -> str | None:
-        """A name that may be that of a folder: rejected pictures go to one."""
+        """Check that the name can be a folder's name: rejected pictures go into such a folder."""
         if value is not None and ("/" in value or value.startswith(".") or not value.isprintable()):
             raise ValueError("a folder's name has no slash and does not begin with a dot")
         return value
 
 
 class Model(Section):
-    """The network and what it runs on."""
+    """The network and its devices."""
 
     weights: Path = Path("models/cvunet.pth")
     device: str | list[str] = "auto"
@@ -59,13 +59,13 @@ class Model(Section):
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices as a list, also where the file names one."""
+        """Return the devices as a tuple, also if the file names only one."""
         return (self.device,) if isinstance(self.device, str) else tuple(self.device)
 
     @field_validator("device", mode="before")
     @classmethod
     def check_device(cls, value: object) -> object:
-        """Names that torch will understand; anything else is told before types are tried."""
+        """Check that torch will understand the names; this runs before types are checked."""
         names = value if isinstance(value, list) else [value]
         if not names or not all(isinstance(name, str) and DEVICE.fullmatch(name) for name in names):
             raise ValueError("a device is auto, cpu, cuda, cuda:0 or a list of such")
@@ -73,7 +73,7 @@ class Model(Section):
 
 
 class WorkerSettings(Section):
-    """The pipeline's bounds."""
+    """The pipeline's limits."""
 
     engine: Literal["local"] = "local"
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
@@ -96,12 +96,12 @@ class Postprocess(Section):
 
     @property
     def needed_colours(self) -> Literal["fast", "refine"]:
-        """What has to be installed: what is never estimated needs no extra."""
+        """Return what has to be installed: colours that are never estimated need no extra."""
         return self.colours if self.decontaminate else "fast"
 
 
 class Retention(Section):
-    """What is deleted when, and when the disk counts as full."""
+    """What is deleted when, and when a disk counts as full."""
 
     keep_days: Annotated[float, Field(gt=0, le=100_000)] = 7.0  # more than dates can hold
     sweep_s: Positive = 3600.0
@@ -109,26 +109,26 @@ class Retention(Section):
 
 
 class Metrics(Section):
-    """Figures for monitors, off by default."""
+    """Metrics for monitors, off by default."""
 
     listen: str | None = None
 
     @field_validator("listen")
     @classmethod
     def check_listen(cls, value: str | None) -> str | None:
-        """An address that other machines do not reach."""
+        """Accept an address that other machines cannot reach."""
         if value is not None:
             addresses.parse(value)
         return value
 
     @property
     def address(self) -> Address | None:
-        """Where to listen; None where it is not wanted."""
+        """Return where to listen; None if metrics are off."""
         return None if self.listen is None else addresses.parse(self.listen)
 
 
 class Log(Section):
-    """How much is said, and in which form."""
+    """How much is logged, and in which form."""
 
     format: Literal["auto", "plain", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -153,14 +153,14 @@ class Config(Section):
 
 
 def find(named: Path | None) -> Path | None:
-    """The file that counts: the named one, else ./config.yaml, else /etc; None means defaults."""
+    """Return the file to use: the named one, else ./config.yaml, else /etc; None means defaults."""
     if named is not None:
         return named
     return next((path for path in SEARCHED if path.is_file()), None)
 
 
 def load(named: Path | None) -> tuple[Config, Path]:
-    """The configuration and the folder that its relative paths start from.
+    """Return the configuration and the folder that its relative paths start from.
 
     `InstallError` has one line for each fault: file, line, key, what to write instead.
     """
@@ -176,9 +176,9 @@ def load(named: Path | None) -> tuple[Config, Path]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error
-    twins = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
-    if twins:
-        raise InstallError("\n".join(twins))
+    repeated = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
+    if repeated:
+        raise InstallError("\n".join(repeated))
     try:
         config = Config.model_validate({} if content is None else content)
     except ValidationError as error:

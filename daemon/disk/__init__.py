@@ -3,17 +3,18 @@
 Does not belong here: the decision what to move or delete, and job states.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = [
     "checksums",
     "deletion",
     "files",
     "free_space",
     "lock",
-    "modes",
     "mounts",
+    "moves",
     "publication",
     "quarantine_names",
+    "safe_open",
     "store",
     "syncs",
     "tree",

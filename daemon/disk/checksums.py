@@ -1,4 +1,4 @@
-"""What was read, by its SHA-256."""
+"""SHA-256 of what was read."""
 
 import hashlib
 import io
@@ -10,9 +10,10 @@ CHUNK_BYTES = 1 << 20
 
 
 def hashed(stream: BinaryIO) -> tuple[BinaryIO, str]:
-    """An open file from its beginning, and its SHA-256; read once if it is not very large.
+    """Return an open file at its beginning, and its SHA-256; a very large file is read twice.
 
-    What is decoded is then, to the byte, what was hashed, whatever is written to it meanwhile.
+    A smaller one is read once: what is decoded is exactly what was hashed, even if it is written
+    meanwhile.
     """
     stream.seek(0)
     if os.fstat(stream.fileno()).st_size <= WHOLE_BYTES:

@@ -1,62 +1,24 @@
-"""Deleting by descriptor: never through a link, never outside, never what is mounted inside."""
+"""Deleting by descriptor: never through a link, never outside, never on a mount inside."""
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.disk import files, mounts
-
-#: A link in a folder's place is no folder.
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: On the way we only pass through, which a home may allow and not to be listed.
-PASSAGE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-Way = tuple[str, ...]
-"""Names that lead from an open folder to one below it."""
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """Open an absolute path folder by folder; `NotADirectoryError` if a link is among them."""
-    with opened_below(None, path.parts) as folder:
-        yield folder
-
-
-@contextmanager
-def entered(path: Path) -> Iterator[int]:
-    """Open a folder whose path may lead over links: it was named by a person."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def opened_below(top: int | None, way: Way) -> Iterator[int]:
-    """Open a folder below an open one; nobody can lead us elsewhere by swapping in a link."""
-    folder = os.open(".", PASSAGE, dir_fd=top)
-    try:
-        for name in (*way, "."):
-            inner = os.open(name, FOLDER if name == "." else PASSAGE, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        yield folder
-    finally:
-        os.close(folder)
+from daemon.disk.safe_open import RelativeParts, below
 
 
 def names(folder: int) -> list[str]:
-    """What lies in an open folder, by name."""
+    """Return the names in an open folder, sorted."""
     with os.scandir(folder) as found:
         return sorted(entry.name for entry in found)
 
 
 def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
     """A small file in an open folder; `ValueError` if it is no regular one, or too large."""
-    descriptor = files.open_if_regular(name, folder=folder)
+    descriptor = files.open_regular_in(folder, name)
     if descriptor is None:
         raise ValueError(f"{name} is no regular file")
     with os.fdopen(descriptor, "rb") as stream:
@@ -66,51 +28,51 @@ def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
     return content
 
 
-def clear(top: int, *, spared: Collection[str] = ()) -> None:
-    """Delete all that is in an open folder, but for the spared names at its top.
+def clear(top: int, *, kept_names: Collection[str] = ()) -> None:
+    """Delete everything in an open folder, except the kept names at its top.
 
-    Works downwards by a list: a tree may be deeper than Python lets functions call themselves.
+    Uses a list instead of recursion: a tree may be deeper than Python's limit.
     """
     device = os.fstat(top).st_dev
-    pending: list[Way] = [()]
+    pending: list[RelativeParts] = [()]
     while pending:
-        way = pending[-1]
-        with opened_below(top, way) as folder:
+        parts = pending[-1]
+        with below(top, parts) as folder:
             if os.fstat(folder).st_dev != device:
-                raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(way))
-            below = clear_files(folder, spared=() if way else spared)
-        if below:
-            pending += [(*way, name) for name in below]
+                raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(parts))
+            inner = clear_files(folder, kept_names=() if parts else kept_names)
+        if inner:
+            pending += [(*parts, name) for name in inner]
             continue
         pending.pop()
-        if way:
-            with opened_below(top, way[:-1]) as parent:
-                os.rmdir(way[-1], dir_fd=parent)
+        if parts:
+            with below(top, parts[:-1]) as parent:
+                os.rmdir(parts[-1], dir_fd=parent)
 
 
-def clear_files(folder: int, *, spared: Collection[str]) -> list[str]:
-    """Delete what is no folder, links themselves and not what they point to; the folders left."""
+def clear_files(folder: int, *, kept_names: Collection[str]) -> list[str]:
+    """Delete files and links (never a link's target); return the folders that are left."""
     with os.scandir(folder) as found:
         entries = list(found)
     for entry in entries:
-        if entry.name not in spared and not entry.is_dir(follow_symlinks=False):
+        if entry.name not in kept_names and not entry.is_dir(follow_symlinks=False):
             os.unlink(entry.name, dir_fd=folder)
     return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def remove_files(names: Sequence[str], folder: int) -> None:
-    """Delete files of an open folder in this order; one that is gone already is no trouble."""
+    """Delete files of an open folder in this order; missing ones are ignored."""
     for name in names:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
 
 
-def prune(top: int, way: Way) -> None:
-    """Remove the folders on a way that are empty now, but for the first."""
-    for depth in range(len(way), 1, -1):
-        with opened_below(top, way[: depth - 1]) as parent:
+def prune(top: int, parts: RelativeParts) -> None:
+    """Remove the folders of a path that are empty now, except the first."""
+    for depth in range(len(parts), 1, -1):
+        with below(top, parts[: depth - 1]) as parent:
             try:
-                os.rmdir(way[depth - 1], dir_fd=parent)
+                os.rmdir(parts[depth - 1], dir_fd=parent)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
@@ -118,9 +80,9 @@ def prune(top: int, way: Way) -> None:
 
 
 def check_unmounted(path: Path) -> None:
-    """`OSError` if something is mounted on a folder or below it: that is not ours to delete.
+    """Raise `OSError` if something is mounted on or below a folder: that is not ours to delete.
 
-    A device number tells other file systems, but not a part of the same one that is mounted here.
+    A device number identifies other file systems, but not a part of the same one mounted here.
     """
     for point, _ in mounts.points(mounts.read()):
         if point.is_relative_to(path):

@@ -1,40 +1,35 @@
-"""Files on disk: opened with care, made durable, never written over another."""
+"""Files on disk: opened with care, made durable, never overwritten."""
 
 import errno
-import json
-import logging
 import os
-import shutil
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from daemon.disk import modes
-from daemon.disk.syncs import Syncs, sync
-from daemon.errors import PictureError, explain
+from daemon.disk import modes, safe_open
+from daemon.errors import PictureError, UntrustedPath, explain
 from daemon.jobs import Identity
-
-logger = logging.getLogger(__name__)
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
 NO_SUCH_NAME = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
-#: The name leads to nothing that we could ever open.
+#: Errors that mean: under this name there is nothing that we could open.
 OUT_OF_REACH = NO_SUCH_NAME | {errno.EACCES, errno.EPERM}
 VERSION_DIGITS = 12  # room that a version and a suffix need in a name
-NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
 UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; no link is followed, no pipe waited for."""
+    """Open a regular file for reading; follows no link, waits for no pipe."""
     try:
         descriptor = open_if_regular(path)
     except FileNotFoundError as error:
         raise PictureError("the original vanished before it was read") from error
+    except UntrustedPath:
+        raise
     except OSError as error:
         if error.errno in UNREADABLE:
             raise PictureError(
@@ -46,45 +41,87 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def open_if_regular(path: Path | str, *, folder: int | None = None) -> int | None:
-    """Open for reading; None for anything but a regular file, which is looked at but not opened.
+def open_if_regular(path: Path) -> int | None:
+    """Open for reading; None for anything but a regular file, which is looked at but not opened."""
+    with safe_open.parent(path) as folder:
+        return open_regular_in(folder, path.name)
 
-    ``folder`` is an open one that a relative path starts from. Even the opening of a device can
-    do something, and a pipe would wait. What was looked at is what is opened, whatever its name
-    means by then.
+
+def open_regular_in(folder: int, name: str) -> int | None:
+    """The same, of a name in an open folder.
+
+    Even the opening of a device can do something, and a pipe would wait. What was looked at is
+    what is opened, whatever its name means by then.
     """
-    looked_at = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        if not stat.S_ISREG(os.fstat(looked_at).st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
-        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        os.close(looked_at)
+        os.close(handle)
 
 
-def sync_folder(folder: Path, later: Syncs | None = None) -> None:
-    """Make renames inside a folder survive a power cut; at once, unless it is done ``later``."""
-    if later is None:
-        sync(folder)
-    else:
-        later.add(folder)
+def create(path: Path) -> BinaryIO:
+    """Open a file of ours for writing, made or emptied; a link in its place is not followed."""
+    with safe_open.parent(path) as folder:
+        return create_in(folder, path)
 
 
-def make_folders(folder: Path, later: Syncs | None = None) -> None:
+def create_in(folder: int, path: Path) -> BinaryIO:
+    """The same, in the open folder that holds the path."""
+
+    def opener(_: str, flags: int) -> int:
+        return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, modes.FILE, dir_fd=folder)
+
+    return path_open(path, opener)
+
+
+def path_open(path: Path, opener: Callable[[str, int], int]) -> BinaryIO:
+    """`open` names the path in its errors."""
+    return open(path, "wb", opener=opener)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a link itself; one that is gone already is no trouble."""
+    with suppress(FileNotFoundError), safe_open.parent(path) as folder:
+        os.unlink(path.name, dir_fd=folder)
+
+
+def status_of(path: Path) -> os.stat_result:
+    """What the system says of a file; links are not followed, neither at its end nor before."""
+    with safe_open.parent(path) as folder:
+        return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+
+
+def make_folders(path: Path) -> None:
     """Make a folder and its parents, each one durable in its own parent."""
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
-        each.mkdir(modes.FOLDER, exist_ok=True)
-        sync_folder(each.parent, later)
+    missing: list[str] = []
+    while True:
+        try:
+            descriptor = safe_open.open_folder(path, safe_open.PASSED)
+        except FileNotFoundError:
+            missing.append(path.name)
+            path = path.parent
+        except NotADirectoryError as error:
+            raise FileExistsError(errno.EEXIST, "a file has a folder's name", path) from error
+        else:
+            break
+    try:
+        for name in reversed(missing):
+            inner = safe_open.make_below(descriptor, name)
+            os.close(descriptor)
+            descriptor = inner
+    finally:
+        os.close(descriptor)
 
 
 def exists(path: Path) -> bool:
     """Something has this name, also a dangling link; `OSError` where that cannot be told."""
     try:
-        path.lstat()
+        status_of(path)
+    except UntrustedPath:
+        raise
     except OSError as error:
         if error.errno in NO_SUCH_NAME:
             return False
@@ -93,16 +130,19 @@ def exists(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """A folder that we can see; out of reach counts as none."""
-    with suppress(OSError):  # before Python 3.14 a closed parent is an error and not a no
-        return path.is_dir()
-    return False
+    """A folder that we can see, and no link to one; out of reach counts as none."""
+    try:
+        return stat.S_ISDIR(status_of(path).st_mode)
+    except OSError:
+        return False
 
 
 def identity(path: Path) -> Identity | None:
-    """The version of a regular file; None if it is gone or something else."""
+    """Return the version of a regular file; None if it is gone or something else."""
     try:
-        return Identity.of(path.lstat())
+        return Identity.of(status_of(path))
+    except UntrustedPath:
+        raise
     except OSError as error:
         if error.errno in OUT_OF_REACH:
             return None
@@ -110,15 +150,17 @@ def identity(path: Path) -> Identity | None:
 
 
 def may_be_regular(path: Path) -> bool:
-    """A regular file, or one that we cannot look at just now."""
+    """Whether this is a regular file, or one that cannot be inspected now."""
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        return stat.S_ISREG(status_of(path).st_mode)
+    except UntrustedPath:
+        raise
     except OSError:
         return True
 
 
 def versioned(path: Path, version: int) -> Path:
-    """cat.png, cat_2.png, cat_3.png …, cut short where the name would be too long."""
+    """Return cat.png, cat_2.png, cat_3.png …, cut if the name would be too long."""
     if version == 1 and len(os.fsencode(path.name)) <= NAME_MAX_BYTES:
         return path
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= NAME_MAX_BYTES // 2 else ""
@@ -126,7 +168,7 @@ def versioned(path: Path, version: int) -> Path:
     ending = f"_{version}{suffix}" if version > 1 else suffix
     room = NAME_MAX_BYTES - len(os.fsencode(suffix)) - VERSION_DIGITS
     cut = os.fsencode(stem)[:room]
-    # A cut inside a character of several bytes would make a name that is no text.
+    # A cut inside a character of several bytes would not be text.
     text = (
         stem if len(cut) == len(os.fsencode(stem)) else cut.decode("utf-8", "ignore") or "picture"
     )
@@ -134,7 +176,7 @@ def versioned(path: Path, version: int) -> Path:
 
 
 def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """The first version of a name that is neither on disk nor taken otherwise."""
+    """Return the first version of a name that is neither on disk nor taken otherwise."""
     version = 1
     while exists(candidate := versioned(path, version)) or is_taken(candidate):
         version += 1
@@ -142,10 +184,10 @@ def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
 
 
 def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """A folder mirrored below ``top``; a part whose name a file has, or will have, is versioned."""
+    """Return a folder mirrored below ``top``; a part whose name is taken is versioned."""
 
     def is_blocked(place: Path) -> bool:
-        return is_taken(place) or (exists(place) and not place.is_dir())
+        return is_taken(place) or (exists(place) and not is_folder(place))
 
     for part in folders.parts:
         version = 1
@@ -158,7 +200,8 @@ def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> P
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder unless something is in it."""
     try:
-        folder.rmdir()
+        with safe_open.parent(folder) as parent:
+            os.rmdir(folder.name, dir_fd=parent)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
             raise
@@ -166,18 +209,18 @@ def remove_if_empty(folder: Path) -> None:
 
 def is_same_file(one: Path, other: Path) -> bool:
     """Two names of one file, not two files that are equal; links are not followed."""
-    return os.path.samestat(one.lstat(), other.lstat())
+    return os.path.samestat(status_of(one), status_of(other))
 
 
 def is_same_content(one: Path, other: Path) -> bool:
-    """Both are the same file, or an interrupted move's equal copies; links are not followed."""
+    """Whether both are the same file, or equal copies of an interrupted move; follows no links."""
     if not exists(one):
         return True
     try:
         if is_same_file(one, other):
             return True
     except FileNotFoundError:
-        return False  # taken away while we look
+        return False  # removed meanwhile
     descriptors = open_if_regular(one), open_if_regular(other)
     try:
         if None in descriptors:
@@ -190,7 +233,7 @@ def is_same_content(one: Path, other: Path) -> bool:
 
 
 def has_same_bytes(one: int, other: int) -> bool:
-    """Two open files hold the same."""
+    """Whether two open files have the same content."""
     if os.fstat(one).st_size != os.fstat(other).st_size:
         return False
     with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:
@@ -198,102 +241,3 @@ def has_same_bytes(one: int, other: int) -> bool:
             if chunk != theirs.read(CHUNK_BYTES):
                 return False
         return not theirs.read(1)
-
-
-def move(source: Path, destination: Path, later: Syncs | None = None) -> None:
-    """Rename; across file systems copy, fsync, rename, unlink."""
-    try:
-        settle_name(source, destination, later)
-    except OSError as error:
-        # Linked already: it was not the border that was in the way.
-        if error.errno != errno.EXDEV or (
-            exists(destination) and is_same_file(source, destination)
-        ):
-            raise
-        copy_across(source, destination)
-    sync_folder(source.parent, later)
-
-
-def settle_name(source: Path, destination: Path, later: Syncs | None = None) -> None:
-    """Rename within a file system, never over another file, and make it durable.
-
-    A hard link fails where the name is taken, which a rename does not; where there are no hard
-    links, the name is looked at first. A crash between the two leaves both names on one inode.
-    """
-    try:
-        os.link(source, destination, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        if exists(destination):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination) from error
-        source.rename(destination)
-    else:
-        source.unlink()
-    sync_folder(destination.parent, later)
-
-
-def copy_across(source: Path, destination: Path) -> None:
-    """Copy beside the destination, make it durable, rename, then remove the source."""
-    part = destination.with_name(f".cvunetd-{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    with removed_on_error(part):
-        if source.is_symlink():
-            # Not what it points to: that may be a file which only we may read.
-            part.symlink_to(source.readlink())
-        elif not copy(source, part):
-            status = source.lstat()
-            os.mknod(part, status.st_mode, status.st_rdev)  # a pipe is its name, it has no content
-        settle_name(part, destination)
-    source.unlink()
-
-
-def copy(source: Path, part: Path) -> bool:
-    """Copy content, mode and times, and make the content durable; False if it is no file."""
-    descriptor = open_if_regular(source)
-    if descriptor is None:
-        return False
-    with os.fdopen(descriptor, "rb") as reader, modes.create(part) as writer:
-        shutil.copyfileobj(reader, writer, CHUNK_BYTES)
-        writer.flush()
-        os.fsync(writer.fileno())
-    try:
-        shutil.copystat(source, part, follow_symlinks=False)
-    except OSError as error:
-        # FAT and many shares know no owners and modes; the content is what must not be lost.
-        logger.debug("%s: times and mode not kept: %s", part, error)
-    return True
-
-
-@contextmanager
-def removed_on_error(part: Path) -> Iterator[None]:
-    """An unfinished file does not outlive the failure to finish it."""
-    try:
-        yield
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def write_json(
-    path: Path,
-    content: dict[str, Any],  # Any: JSON
-    *,
-    later: Syncs | None = None,
-) -> None:
-    """Write beside, fsync, rename: readers see the old or the new text, never half of it.
-
-    ``later``: what is fsynced is the file under its name. A power cut before that may tear it.
-    """
-    part = path.with_name(f".cvunetd-{os.getpid()}.part")
-    with removed_on_error(part):
-        with modes.create_text(part) as stream:
-            json.dump(content, stream, indent=2, ensure_ascii=False)
-            stream.write("\n")
-            stream.flush()
-            if later is None:
-                os.fsync(stream.fileno())
-        part.replace(path)
-    if later is not None:
-        later.add(path)
-    sync_folder(path.parent, later)

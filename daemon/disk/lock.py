@@ -1,4 +1,4 @@
-"""One owner for a folder: a lock that dies with its process."""
+"""One owner for a folder: a lock that ends with its process."""
 
 import errno
 import fcntl
@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from daemon.disk import lock_table
-from daemon.disk.files import make_folders
+from daemon.disk import files, lock_table, safe_open
 from daemon.disk.lock_table import name_of
 from daemon.errors import (
     READ_ONLY_ADVICE,
@@ -19,7 +18,7 @@ from daemon.errors import (
     MachineError,
     describe,
     explain,
-    is_passing,
+    is_temporary,
 )
 
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
@@ -41,51 +40,52 @@ class Lock:
     def take(self, what: str) -> None:
         """Own ``what``; `InstallError` names the daemon that owns it already.
 
-        `MachineError`: somebody else holds the lock, and may let it go.
+        `MachineError`: another process holds the lock, and may release it.
         """
         self.what = what
-        make_folders(self.path.parent)
+        files.make_folders(self.path.parent)
         # What a link leads to would be written over.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, MODE)
-        try:
-            check_ours(descriptor, self.path)
-            # Before we try: of an earlier version it may be one that anybody can open, and hold.
-            tighten(descriptor)
-            if not is_locked_within(descriptor, PROBE_S):
-                raise refusal(what, self.path, descriptor)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        with safe_open.parent(self.path) as folder:
+            descriptor = os.open(self.path.name, flags, MODE, dir_fd=folder)
+            try:
+                check_ours(descriptor, folder, self.path)
+                # Before we try: of an earlier version it may be one that anybody can open.
+                tighten(descriptor)
+                if not try_lock(descriptor, PROBE_S):
+                    raise refusal(what, self.path, descriptor)
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            except BaseException:
+                os.close(descriptor)
+                raise
         self.descriptor = descriptor
 
     def is_in_place(self) -> bool:
-        """What we hold is what has the path now; a folder that was made anew has no owner yet."""
+        """Whether the path still leads to our lock file; a new folder has no owner yet."""
         if self.descriptor is None:
             return False
         try:
-            return os.path.samestat(os.fstat(self.descriptor), self.path.lstat())
+            return os.path.samestat(os.fstat(self.descriptor), files.status_of(self.path))
         except FileNotFoundError:
             return False
 
     def renew(self) -> None:
-        """Own what has the path now; `InstallError` as in `take`."""
+        """Lock the file that the path leads to now; `InstallError` as in `take`."""
         self.release()
         self.take(self.what)
 
     def release(self) -> None:
-        """Let go; the file stays, since removing it would race with the next owner."""
+        """Release the lock; the file stays, since removing it would race with the next owner."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
 
 
 def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
-    """Take locks, each with what it stands for, or none of them.
+    """Take all locks, each with the name of what it protects, or none of them.
 
-    `InstallError` names one that another holds; `MachineError` tells of trouble that passes.
+    `InstallError` names one that another process holds; `MachineError` means a temporary error.
     """
     taken = []
     try:
@@ -97,7 +97,7 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
             lock.release()
         if isinstance(error, DaemonError):
             raise
-        if is_passing(error):  # systemd shall try again
+        if is_temporary(error):  # systemd will try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
         place = error.filename or "a lock"
@@ -110,35 +110,23 @@ def tighten(descriptor: int) -> None:
         os.fchmod(descriptor, MODE)
 
 
-def check_ours(descriptor: int, path: Path) -> None:
+def check_ours(descriptor: int, folder: int, path: Path) -> None:
     """`InstallError` for a file that another user could have put there, and could hold."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         raise InstallError(f"{path} is no file of its own (a link or a device): remove it")
-    owner = status.st_uid
-    if owner != os.geteuid() and owner != owner_of_new_files(path.parent):
+    user = status.st_uid
+    if user not in (os.geteuid(), safe_open.owner_of_new_file(folder, user)):
         raise InstallError(
-            f"{path} belongs to user {status.st_uid}: run cvunetd as that user, or remove the"
+            f"{path} belongs to user {user}: run cvunetd as that user, or remove the"
             " file while no cvunetd runs"
         )
-
-
-def owner_of_new_files(folder: Path) -> int:
-    """Whom a share calls the owner of what we make there: it may be another than we are."""
-    probe = folder / f".cvunetd-{os.getpid()}.part"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(probe, flags, MODE)
-    try:
-        return os.fstat(descriptor).st_uid
-    finally:
-        os.close(descriptor)
-        probe.unlink()
 
 
 def refusal(what: str, path: Path, descriptor: int) -> DaemonError:
     """Why a lock cannot be had: by the kernel's table, for the file may say anything."""
     holder = lock_table.holder(os.fstat(descriptor))
-    if holder is not None and holder == written_id(descriptor):
+    if holder is not None and holder == read_process_id(descriptor):
         return InstallError(
             f"{what} is in use by another cvunetd (process {holder}): stop that one first"
         )
@@ -146,7 +134,7 @@ def refusal(what: str, path: Path, descriptor: int) -> DaemonError:
     return MachineError(f"{what} cannot be had: its lock {path} is held by {who}: end that process")
 
 
-def is_locked_within(descriptor: int, pause_s: float) -> bool:
+def try_lock(descriptor: int, pause_s: float) -> bool:
     """Take an exclusive lock, with a second try after a pause."""
     for wait_s in (0.0, pause_s):
         time.sleep(wait_s)
@@ -158,14 +146,14 @@ def is_locked_within(descriptor: int, pause_s: float) -> bool:
     return False
 
 
-def written_id(descriptor: int) -> int:
-    """The process id in a lock file; 0 while its owner has not written it yet."""
+def read_process_id(descriptor: int) -> int:
+    """Return the process id in a lock file; 0 while its owner has not written it yet."""
     text = os.pread(descriptor, 32, 0).strip()
     return int(text) if text.isdigit() else 0
 
 
 def owner(path: Path) -> int | None:
-    """The process that holds a lock; None if nobody does, 0 if it cannot be told which."""
+    """Return the process that holds a lock; None if nobody does, 0 if it cannot be told which."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -176,7 +164,7 @@ def owner(path: Path) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = lock_table.holder(os.fstat(descriptor))
-        return written_id(descriptor) if holder is None else holder
+        return read_process_id(descriptor) if holder is None else holder
     finally:
         os.close(descriptor)
     return None

@@ -9,13 +9,14 @@ ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks, backslashes and # in the names 
 
 
 def read() -> str:
-    """The table as it is now; bytes that are no text come as in paths."""
-    # Not as text: that would end a line at a name's carriage return, which nobody escapes.
+    """Return the table as it is now; bytes that are no text are decoded as in paths."""
+    # Not in text mode: that would split a line at a carriage return in a name, which the kernel
+    # does not escape.
     return TABLE.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def points(table: str) -> Iterator[tuple[Path, str]]:
-    """Where something is mounted and the type of its file system; what lies on top comes later."""
+    """Yield mount points and the types of their file systems; the top one of a point comes last."""
     for line in filter(None, table.split("\n")):
         before, _, after = line.partition(" - ")
         name = ESCAPED.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4])

@@ -1,24 +1,18 @@
-"""Names for finished results beyond the first: in place of an earlier one, and for review."""
+"""More names for finished results: in place of an earlier one, and for review."""
 
 import errno
 import os
 from pathlib import Path
 
-from daemon.disk.files import (
-    NO_LINKS,
-    copy,
-    exists,
-    identity,
-    is_same_content,
-    make_folders,
-    settle_name,
-    sync_folder,
-)
+from daemon.disk import safe_open
+from daemon.disk.files import exists, identity, is_same_content, make_folders, remove
+from daemon.disk.moves import NO_LINKS, copy, rename_no_replace
+from daemon.disk.moves import replace as rename_over
 from daemon.jobs import Stamp
 
 
 def is_unchanged(path: Path, stamp: Stamp) -> bool:
-    """The very file that we have published still has this name, and nobody has written to it."""
+    """Whether this name still leads to the file that we published, unchanged."""
     found = identity(path)
     return found is not None and found.stamp == stamp
 
@@ -26,42 +20,45 @@ def is_unchanged(path: Path, stamp: Stamp) -> bool:
 def replace(part: Path, target: Path) -> None:
     """Put a finished result in the place of an earlier one of ours, in one step.
 
-    The caller has looked that it is ours; what another program puts there between the look and
+    The caller has checked that it is ours. What another program puts there between the check and
     the rename is overwritten.
     """
-    part.replace(target)
-    sync_folder(target.parent)
+    rename_over(part, target)
 
 
-def withdraw(path: Path, stamp: Stamp) -> None:
-    """Take a name back, unless somebody else's file has it."""
+def remove_if_unchanged(path: Path, stamp: Stamp) -> None:
+    """Remove a name, unless it leads to somebody else's file."""
     if is_unchanged(path, stamp):
-        path.unlink()
-        sync_folder(path.parent)
+        with safe_open.parent(path) as folder:
+            os.unlink(path.name, dir_fd=folder)
+            safe_open.sync(folder)
 
 
-def show(target: Path, place: Path, *, part: Path) -> None:
-    """Give a result a second name, by a hard link or else as a copy; `FileExistsError` if taken.
+def add_link(target: Path, place: Path, *, part: Path) -> None:
+    """Give a result a second name, by a hard link or as a copy; `FileExistsError` if taken.
 
-    May be called again after a crash. ``part`` is where an unfinished copy lies.
+    May be called again after a crash. ``part`` is the path of an unfinished copy.
     """
     if exists(place):
         if not is_same_content(target, place):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place)
         return
     make_folders(place.parent)
-    try:
-        os.link(target, place, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in NO_LINKS | {errno.EXDEV}:
-            raise
-        copy(target, part)
-        settle_name(part, place)
-    else:
-        sync_folder(place.parent)
+    with safe_open.parent(target) as here, safe_open.parent(place) as there:
+        try:
+            os.link(
+                target.name, place.name, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False
+            )
+        except OSError as error:
+            if error.errno not in NO_LINKS | {errno.EXDEV}:
+                raise
+            copy(target, part)
+            rename_no_replace(part, place)
+        else:
+            safe_open.sync(there)
 
 
-def hide(place: Path, target: Path) -> None:
-    """Take an earlier result's second name away, while that result still has its first."""
+def remove_link(place: Path, target: Path) -> None:
+    """Remove an earlier result's second name, while that result still has its first."""
     if exists(place) and exists(target) and is_same_content(target, place):
-        place.unlink()
+        remove(place)

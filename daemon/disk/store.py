@@ -1,4 +1,4 @@
-"""Where files lie and how they get there. The only code that moves, makes or deletes files."""
+"""Where files are and how they get there. The only code that moves, makes or deletes files."""
 
 import logging
 import os
@@ -9,26 +9,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import deletion, modes, tree
+from daemon.disk import deletion, modes, safe_open, tree
 from daemon.disk.files import (
     NAME_MAX_BYTES,
+    create_in,
     exists,
     identity,
+    is_folder,
     is_same_content,
     is_same_file,
     make_folders,
-    move,
+    remove,
     remove_if_empty,
-    settle_name,
-    sync_folder,
-    write_json,
 )
+from daemon.disk.moves import move, rename_no_replace, write_json
 from daemon.disk.syncs import Syncs
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
 
-CLAIMS = ".cvunetd"
+CLAIMS = safe_open.CLAIMS
 ORIGINALS = "originals"
 REVIEW = "review"
 MANIFEST = "manifest.json"
@@ -46,42 +46,50 @@ class Claim:
     path: Path
 
 
-# --- the way of an original ------------------------------------------------------------------
+# --- the way of an original --------------------------------------------------------------------
 
 
 def claim(root: Path, relative: Path, job_id: str, later: Syncs | None = None) -> Path:
     """Take a file out of its hot folder by one rename; a second claimant gets an error."""
-    claimed = root / CLAIMS / job_id / relative
-    make_folders(claimed.parent, later)
+    parts = relative.parent.parts
     try:
-        # Folder by folder: a link that was swapped in below would lead us out of the hot folder.
         with (
-            deletion.entered(root) as top,
-            deletion.opened_below(top, relative.parent.parts) as folder,
+            safe_open.folder(root) as top,
+            safe_open.sub_folder(top, parts) as source,
+            safe_open.made_claim(
+                root, (job_id, *parts), None if later is None else later.add
+            ) as place,
         ):
-            os.rename(relative.name, claimed, src_dir_fd=folder)
+            os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
+            if later is None:
+                note_claim(place, relative)
+            else:
+                later.add(root.joinpath(CLAIMS, job_id, *parts))
     except OSError:
         drop_claim(root, job_id)
         raise
+    return root / CLAIMS / job_id / relative
+
+
+def note_claim(place: int, relative: Path) -> None:
+    """Make the rename durable. If a power cut undoes it, the file is simply found again."""
     try:
-        sync_folder(claimed.parent, later)
+        safe_open.sync(place)
     except OSError as error:
-        # The file is ours already; if a power cut undoes the rename, it is simply found again.
-        logger.warning("%s: %s", claimed.parent, describe(error))
-    return claimed
+        logger.warning("%s: %s", relative, describe(error))
 
 
 def unclaim(root: Path, relative: Path, job_id: str) -> bool:
-    """Put a claimed file back, unless another has its name by now: then it is adopted later.
+    """Put a claimed file back; if another file has its name by now, it is adopted later.
 
     False if it could not be put back, or not all of its claim be removed.
     """
     claimed = root / CLAIMS / job_id / relative
     try:
         if is_unclaimed(root, Claim(job_id, relative, claimed)):
-            claimed.unlink()
+            remove(claimed)
         else:
-            settle_name(claimed, root / relative)
+            rename_no_replace(claimed, root / relative)
         drop_claim(root, job_id)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
@@ -90,37 +98,36 @@ def unclaim(root: Path, relative: Path, job_id: str) -> bool:
 
 
 def is_unclaimed(root: Path, claim: Claim) -> bool:
-    """A crash came between the two steps of `unclaim`: the file has both names."""
+    """Whether a crash came between the two steps of `unclaim`: the file has both names."""
     made = identity(root / claim.relative)
     return made is not None and made == identity(claim.path)
 
 
 def claims(root: Path) -> Iterator[Claim]:
     """All files that are claimed in a hot folder; what a link leads to is none of ours."""
-    for folder in tree.folders(root / CLAIMS):
+    for folder in safe_open.claimed(root):
         for path in sorted(tree.below(folder)):
-            if path.is_symlink() or not path.is_dir():
+            if not is_folder(path):
                 yield Claim(folder.name, path.relative_to(folder), path)
 
 
 def drop_claim(root: Path, job_id: str) -> None:
     """Remove the empty folders of a claim; anything that still holds a file stays."""
-    if not tree.leads_over_link(root, Path(CLAIMS, job_id)):
-        top = root / CLAIMS / job_id
-        for folder in reversed([top, *filter(tree.is_folder, tree.below(top))]):
-            remove_if_empty(folder)
+    top = root / CLAIMS / job_id
+    for folder in reversed([top, *filter(is_folder, tree.below(top))]):
+        remove_if_empty(folder)
 
 
 def drop_empty_claims(root: Path) -> None:
     """Remove the folders of all claims that hold no file any more."""
-    for folder in tree.folders(root / CLAIMS):
+    for folder in safe_open.claimed(root):
         drop_claim(root, folder.name)
 
 
 def archive(source: Path, destination: Path, later: Syncs | None = None) -> None:
-    """Move an original beside its result; nothing is overwritten.
+    """Move an original beside its result; overwrites nothing.
 
-    May be called again after a crash: what has been moved or copied already is not done twice.
+    May be called again after a crash: what was moved or copied already is not done twice.
     """
     if exists(destination) and is_same_content(source, destination):
         discard(source)
@@ -131,26 +138,26 @@ def archive(source: Path, destination: Path, later: Syncs | None = None) -> None
 
 def discard(source: Path) -> None:
     """Delete an original whose result is safe (``originals: delete``)."""
-    source.unlink(missing_ok=True)
+    remove(source)
 
 
-# --- the way of a result ---------------------------------------------------------------------
+# --- the way of a result -----------------------------------------------------------------------
 
 
 def publish(part: Path, target: Path) -> None:
     """Make a finished result visible under its name; `FileExistsError` if the name is taken."""
-    settle_name(part, target)
+    rename_no_replace(part, target)
 
 
 def is_published(part: Path, target: Path) -> bool:
-    """The result has its name: the part is gone, or a crash left both names on one file."""
+    """Whether the result has its name: the part is gone, or a crash left both names on one file."""
     made = identity(target)
     return made is not None and (not exists(part) or identity(part) == made)
 
 
 def remove_part(part: Path) -> None:
     """Delete an unfinished result."""
-    part.unlink(missing_ok=True)
+    remove(part)
 
 
 def explain(
@@ -164,23 +171,23 @@ def explain(
 
 
 def reject(source: Path, quarantine: Path, later: Syncs | None = None) -> None:
-    """Put an original into quarantine, where its reason lies already; may be called again."""
+    """Put an original into quarantine, where its reason is already; may be called again."""
     if exists(source):
         archive(source, quarantine, later)
 
 
-def reinstate(quarantined: Path, place: Path) -> None:
-    """Bring a quarantined original back; the reason goes when the file has gone."""
+def restore(quarantined: Path, place: Path) -> None:
+    """Move a quarantined original back, then delete its reason."""
     make_folders(place.parent)
     if exists(place) and is_same_file(place, quarantined):
-        quarantined.unlink()
+        remove(quarantined)
     else:
         move(quarantined, place)
-    reason_file(quarantined).unlink(missing_ok=True)
+    remove(reason_file(quarantined))
 
 
 def reason_file(quarantine: Path) -> Path:
-    """Where the reason for a quarantined picture stands."""
+    """Return the path of the reason for a quarantined picture."""
     room = NAME_MAX_BYTES - len(".json")
     name = os.fsencode(quarantine.name)
     if len(name) > room:
@@ -195,34 +202,32 @@ def reason_file(quarantine: Path) -> Path:
 def open_drop(
     root: Path, *, local_time: datetime, is_taken: Callable[[Path], bool] = lambda drop: False
 ) -> Path:
-    """Make a new time-stamped folder that is certainly ours.
-
-    ``is_taken`` tells names that are still known though the folder has been taken away.
-    """
+    """Make a new time-stamped folder that is ours; ``is_taken`` knows names of removed ones."""
     make_folders(root)
     name = f"outputs_{local_time:%Y%m%d%H%M%S}"
     version = 1
-    while True:
-        drop = root / (name if version == 1 else f"{name}_{version}")
-        version += 1
-        if is_taken(drop):
-            continue
-        try:
-            drop.mkdir(modes.FOLDER)
-        except FileExistsError:
-            continue
-        try:
-            sync_folder(root)
-            return mark_drop(drop)
-        except OSError:
-            withdraw_drop(drop)
-            raise
+    with safe_open.folder(root) as top:
+        while True:
+            drop = root / (name if version == 1 else f"{name}_{version}")
+            version += 1
+            if is_taken(drop):
+                continue
+            try:
+                os.mkdir(drop.name, modes.FOLDER, dir_fd=top)
+            except FileExistsError:
+                continue
+            try:
+                safe_open.sync(top)
+                return mark_drop(drop)
+            except OSError:
+                remove_new_drop(drop)
+                raise
 
 
-def withdraw_drop(drop: Path) -> None:
-    """Remove a drop that has just been made and holds nothing but our mark."""
+def remove_new_drop(drop: Path) -> None:
+    """Remove a drop that was just made and holds nothing but our mark."""
     try:
-        (drop / MARKER).unlink(missing_ok=True)
+        remove(drop / MARKER)
         remove_if_empty(drop)
     except OSError as error:
         logger.warning("%s stays: %s", drop, describe(error))
@@ -230,19 +235,14 @@ def withdraw_drop(drop: Path) -> None:
 
 def drops(root: Path) -> list[Path]:
     """All folders that are named like drops."""
-    found = root.iterdir() if root.is_dir() else ()
-    return sorted(
-        path
-        for path in found
-        if DROP_NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
-    )
+    return [path for path in tree.folders(root) if DROP_NAME.fullmatch(path.name)]
 
 
 def mark_drop(drop: Path) -> Path:
-    """Leave the mark without which retention never deletes."""
+    """Write the mark; retention deletes no folder without it."""
     make_folders(drop)
-    with modes.create_text(drop / MARKER) as stream:
-        stream.write("This folder was made by cvunetd, which deletes it in time.\n")
+    with safe_open.folder(drop) as folder, create_in(folder, drop / MARKER) as stream:
+        stream.write(b"This folder was made by cvunetd, which deletes it in time.\n")
         stream.flush()
         os.fsync(stream.fileno())
     return drop
@@ -254,31 +254,32 @@ def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
 
 
 def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder: True) -> bool:
-    """Delete a drop with all that is in it; links are removed, never followed.
+    """Delete a drop with everything in it; links are removed, never followed.
 
-    ``is_expired`` is asked of the open folder, which is the one that is deleted, whatever happens
-    to its path. Mark and manifest go last: what is left after a failure is still known as ours.
+    ``is_expired`` is called with the open folder, which is the one that is deleted, even if its
+    path changes. Mark and manifest are deleted last: what a failure leaves is still recognised as
+    ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
-    with deletion.opened(drop.parent) as root:
-        with deletion.opened_below(root, (drop.name,)) as folder:
+    with safe_open.folder(drop.parent) as root:
+        with safe_open.below(root, (drop.name,)) as folder:
             if not is_expired(folder):
                 return False
             deletion.check_unmounted(drop)
-            deletion.clear(folder, spared=(MARKER, MANIFEST))
+            deletion.clear(folder, kept_names=(MARKER, MANIFEST))
             deletion.remove_files((MANIFEST, MARKER), folder)
         os.rmdir(drop.name, dir_fd=root)
     return True
 
 
-def remove_remains(drop: Path) -> bool:
-    """Remove a drop that holds nothing, or nothing but our mark; whether it was such a one.
+def remove_empty_drop(drop: Path) -> bool:
+    """Remove a drop that holds nothing, or nothing but our mark; True if it was such a one.
 
-    A deletion that was interrupted at its very end leaves that, and an opening at its beginning.
+    A deletion that was interrupted at its very end leaves this, and an opening at its beginning.
     """
     assert DROP_NAME.fullmatch(drop.name)
-    with deletion.opened(drop.parent) as root:
-        with deletion.opened_below(root, (drop.name,)) as folder:
+    with safe_open.folder(drop.parent) as root:
+        with safe_open.below(root, (drop.name,)) as folder:
             left = deletion.names(folder)
             if left not in ([], [MARKER]):
                 return False
@@ -288,9 +289,9 @@ def remove_remains(drop: Path) -> bool:
 
 
 def remove_orphans(folder: Path) -> list[Path]:
-    """Delete the unfinished files that a crash left below a folder; only names that we give."""
+    """Delete the unfinished files that a crash left below a folder; only files with our names."""
     found = (path for path in tree.below(folder) if OUR_PART.fullmatch(path.name))
-    orphans = [part for part in found if not tree.is_folder(part)]
+    orphans = [part for part in found if not is_folder(part)]
     for part in orphans:
-        part.unlink()
+        remove(part)
     return orphans

@@ -1,39 +1,67 @@
-"""What lies below a folder, and whether a path leads out of it; no link is ever followed."""
+"""What is below a folder, and whether a path leads out of it; follows no links."""
 
 import os
+import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from daemon.disk import files, safe_open
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a folder."""
+
+    path: Path
+    is_folder: bool
+    """A link to one is none."""
+
+
+def listing(top: Path) -> list[Entry]:
+    """What lies in a folder, by name; nothing if it is a link or no folder."""
+    try:
+        with safe_open.folder(top, flags=safe_open.LISTED) as folder, os.scandir(folder) as found:
+            entries = [(one.name, one.is_dir(follow_symlinks=False)) for one in found]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [Entry(top / name, is_folder) for name, is_folder in sorted(entries)]
 
 
 def below(top: Path) -> Iterator[Path]:
-    """Everything below a folder, what lies deeper later; nothing if it is a link or no folder.
+    """Yield everything below a folder, deeper entries later; nothing if it is a link or no folder.
 
-    By a list: a tree may be deeper than Python lets functions, and its own walks, call themselves.
+    Uses a list: a tree may be too deep for recursion in Python, also for Python's own walks.
     """
     pending = [top] if is_folder(top) else []
     while pending:
-        with os.scandir(pending.pop()) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        for entry in entries:
-            yield Path(entry.path)
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(Path(entry.path))
+        for entry in listing(pending.pop()):
+            yield entry.path
+            if entry.is_folder:
+                pending.append(entry.path)
 
 
 def folders(top: Path) -> list[Path]:
-    """The folders in a folder, not deeper; nothing if it is a link or no folder."""
+    """Return the direct sub-folders; empty if it is a link or no folder."""
     if not is_folder(top):
         return []
-    with os.scandir(top) as found:
-        return sorted(Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False))
+    return [entry.path for entry in listing(top) if entry.is_folder]
 
 
 def is_folder(path: Path) -> bool:
     """A folder and no link to one."""
-    return path.is_dir() and not path.is_symlink()
+    return files.is_folder(path)
 
 
 def leads_over_link(top: Path, relative: Path) -> bool:
-    """Some part of a path below a folder is a link, which may lead anywhere."""
+    """Whether some part of a path below a folder is a link, which may lead anywhere."""
     depths = range(1, len(relative.parts) + 1)
-    return any(top.joinpath(*relative.parts[:depth]).is_symlink() for depth in depths)
+    return any(is_link(top.joinpath(*relative.parts[:depth])) for depth in depths)
+
+
+def is_link(path: Path) -> bool:
+    """A link, or a path that leads over one."""
+    try:
+        return stat.S_ISLNK(path.lstat().st_mode)
+    except OSError:
+        return False

@@ -1,4 +1,4 @@
-"""What is known of one hook in this life."""
+"""What is known of one hook since the start of the daemon."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from daemon.notices import Hook, HookState, Notice
 
 @dataclass(slots=True)
 class Channel:
-    """Its courier, and how the two get on."""
+    """A hook, the thread that sends its notices, and how that went."""
 
     hook: Hook
     sending_thread: SendingThread
-    predecessor: SendingThread | None = None
-    """That of the hook as it was before a reload; it ends what it has begun."""
+    old_thread: SendingThread | None = None
+    """The thread of the hook as it was before a reload; it finishes its current notice."""
     in_flight: dict[int, Notice] = field(default_factory=dict)
-    """Notices that the courier has."""
+    """Notices that the sending thread has."""
     delayed: dict[int, float] = field(default_factory=dict)
-    """When a notice that met trouble may be tried again, monotonic."""
-    streak: int = 0
-    """Failures since a hook last answered well."""
-    rest_until: float = 0.0
+    """When a notice that failed may be tried again, monotonic."""
+    failures_in_a_row: int = 0
+    """Failures since the hook last accepted a notice."""
+    pause_until: float = 0.0
     waiting: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     last_error: str = ""
@@ -29,12 +29,12 @@ class Channel:
 
     @property
     def is_busy(self) -> bool:
-        """Something is being told, or the answer is on its way."""
-        return bool(self.in_flight) or self.predecessor is not None
+        """Whether something is being sent, or an answer is on its way."""
+        return bool(self.in_flight) or self.old_thread is not None
 
     @property
     def state(self) -> HookState:
-        """For reports."""
+        """Return the state for reports."""
         return HookState(
             waiting=self.waiting,
             delivered=self.counts["delivered"],

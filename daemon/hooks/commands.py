@@ -1,4 +1,4 @@
-"""Programs that are started for each notice: no shell, JSON on standard input, a time limit."""
+"""Hooks that are programs: started for each notice, no shell, JSON on stdin, a time limit."""
 
 import os
 import selectors
@@ -18,19 +18,19 @@ from daemon.notices import (
     Hook,
     Interrupted,
     Notice,
-    Refused,
+    PermanentFailure,
     Reply,
-    Troubled,
+    TemporaryFailure,
 )
 
 TEMPFAIL = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
-#: What hangs or is killed is a fault of this notice as likely as of the moment.
-ATTEMPTS = 3
+#: After a time-out or a signal, the cause may be this notice or the machine: so few attempts.
+MAX_ATTEMPTS = 3
 GRACE_S = 2.0  # from SIGTERM to SIGKILL
 POLL_S = 0.2  # how soon a stop of the daemon is noticed
 OUTPUT_BYTES = 4096
-LEFT_BYTES = 1024 * 1024  # of what still stands in the pipe when the program has ended
-TOLD = 300  # letters of the output
+REST_BYTES = 1024 * 1024  # read at most, of what is in the pipe after the end of the program
+OUTPUT_LETTERS = 300  # letters of the output that are logged
 
 
 class CommandSender:
@@ -51,7 +51,7 @@ class CommandSender:
         self.stopping = threading.Event()
 
     def send(self, notice: Notice) -> Reply:
-        """Run it to its end; whatever it has started in its process group ends with it."""
+        """Run the program to its end; all of its process group ends with it."""
         try:
             process = subprocess.Popen(
                 self.argv,
@@ -63,74 +63,78 @@ class CommandSender:
                 start_new_session=True,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            return Troubled(f"{printable(self.argv[0])} cannot be started: {describe(error)}")
+            return TemporaryFailure(
+                f"{printable(self.argv[0])} cannot be started: {describe(error)}"
+            )
         with process:
             try:
                 handle = os.pidfd_open(process.pid)
             except OSError as error:  # no more files may be open
                 signal_group(process, signal.SIGKILL)
-                return Troubled(f"{printable(self.argv[0])} cannot be followed: {describe(error)}")
+                return TemporaryFailure(
+                    f"{printable(self.argv[0])} cannot be followed: {describe(error)}"
+                )
             payload = notice.payload.encode("utf-8", "backslashreplace")
-            with Conversation(process, handle, payload) as talk:
-                is_ended = self.attend(talk)
-                # Before the process is waited for: until then nobody else can get its number.
+            with Conversation(process, handle, payload) as conversation:
+                is_ended = self.wait_until_end(conversation)
+                # Before `wait`: until then no other process can get this number.
                 signal_group(process, signal.SIGKILL)
                 status = process.wait()
-                talk.read_rest()
-        return self.judge(status, is_ended=is_ended, output=talk.text)
+                conversation.read_rest()
+        return self.reply_for(status, is_ended=is_ended, output=conversation.text)
 
-    def attend(self, talk: "Conversation") -> bool:
-        """Talk until the end; False where it did not end by itself."""
+    def wait_until_end(self, conversation: "Conversation") -> bool:
+        """Exchange data until the program ends; False if it had to be ended."""
         deadline = self.monotonic() + self.timeout_s
-        while not talk.has_ended:
+        while not conversation.has_ended:
             left_s = deadline - self.monotonic()
             if left_s <= 0 or self.stopping.is_set():
-                self.terminate(talk)
+                self.terminate(conversation)
                 return False
-            talk.turn(min(left_s, POLL_S))
+            conversation.poll(min(left_s, POLL_S))
         return True
 
-    def terminate(self, talk: "Conversation") -> None:
-        """Ask it to end, and give it a moment."""
-        signal_group(talk.process, signal.SIGTERM)
+    def terminate(self, conversation: "Conversation") -> None:
+        """Ask the program to end, and wait for it for a moment."""
+        signal_group(conversation.process, signal.SIGTERM)
         deadline = self.monotonic() + GRACE_S
-        while not talk.has_ended and (left_s := deadline - self.monotonic()) > 0:
-            talk.turn(left_s)
+        while not conversation.has_ended and (left_s := deadline - self.monotonic()) > 0:
+            conversation.poll(left_s)
 
-    def judge(self, status: int, *, is_ended: bool, output: str) -> Reply:
-        """What its end means."""
-        said = f": {output}" if output else ""
+    def reply_for(self, status: int, *, is_ended: bool, output: str) -> Reply:
+        """Return what the exit status means."""
+        text = f": {output}" if output else ""
         if not is_ended and self.stopping.is_set():
             return Interrupted()
         if not is_ended:
-            reason = f"not through after {self.timeout_s:g} s, ended{said}"
-            return Troubled(reason, attempts_at_most=ATTEMPTS)
+            reason = f"not through after {self.timeout_s:g} s, ended{text}"
+            return TemporaryFailure(reason, max_attempts=MAX_ATTEMPTS)
         if status < 0:
             name = signal.strsignal(-status) or f"signal {-status}"
-            return Troubled(f"ended by a signal ({name}){said}", attempts_at_most=ATTEMPTS)
+            return TemporaryFailure(f"ended by a signal ({name}){text}", max_attempts=MAX_ATTEMPTS)
         if status == TEMPFAIL:
-            return Troubled(f"exit status {TEMPFAIL}, try again later{said}")
-        return Accepted() if status == 0 else Refused(f"exit status {status}{said}")
+            return TemporaryFailure(f"exit status {TEMPFAIL}, try again later{text}")
+        return Accepted() if status == 0 else PermanentFailure(f"exit status {status}{text}")
 
-    def rest(self) -> None:
-        """Nothing is held open."""
+    def release(self) -> None:
+        """Do nothing: nothing is held open."""
 
     def abort(self) -> None:
-        """The daemon stops."""
+        """End the program: the daemon stops."""
         self.stopping.set()
 
 
 @dataclass(slots=True)
 class Conversation:
-    """Both ends of a program's pipes, and its end, whichever comes next."""
+    """The pipes of a running program and its end, handled in the order in which they get ready."""
 
     process: "subprocess.Popen[bytes]"
     handle: int
-    """Readable when the process has ended; it is not waited for by that (pidfd_open(2))."""
+    """A pidfd: readable when the process has ended, without waiting for it (pidfd_open(2))."""
     payload: bytes
     has_ended: bool = False
     output: bytearray = field(default_factory=bytearray)
-    """The end of what it has said, both streams."""
+    """The end of its output, both streams."""
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def __enter__(self) -> "Conversation":
@@ -161,21 +165,21 @@ class Conversation:
 
     @property
     def text(self) -> str:
-        """The end of what it has said, for a log."""
+        """The end of the output, for a log."""
         text = bytes(self.output).decode("utf-8", "backslashreplace")
-        return printable(" ".join(text.split()))[-TOLD:]
+        return printable(" ".join(text.split()))[-OUTPUT_LETTERS:]
 
-    def turn(self, wait_s: float) -> None:
-        """Wait for something to happen, and do what is possible."""
+    def poll(self, wait_s: float) -> None:
+        """Wait until a pipe is ready or the process has ended, then read, write or note it."""
         for key, _ in self.selector.select(wait_s):
             key.data()
 
     def note_end(self) -> None:
-        """The process has ended."""
+        """Note that the process has ended."""
         self.has_ended = True
 
     def write(self) -> None:
-        """Some more of the payload; a program need not read it."""
+        """Write some more of the payload; a program need not read it."""
         try:
             written = os.write(self.stdin.fileno(), self.payload)
         except BrokenPipeError:
@@ -186,7 +190,7 @@ class Conversation:
             self.stdin.close()
 
     def read(self) -> int:
-        """Some more of what it says; how much there was."""
+        """Read some more of the output; return how many bytes."""
         try:
             chunk = os.read(self.stdout.fileno(), 65_536)
         except BlockingIOError:
@@ -197,13 +201,16 @@ class Conversation:
         return len(chunk)
 
     def read_rest(self) -> None:
-        """What it said last. Who left its group may still write: no waiting for its end."""
-        left = LEFT_BYTES
+        """Read the last output.
+
+        A process that left the group may still write: do not wait for it.
+        """
+        left = REST_BYTES
         while left > 0 and (count := self.read()):
             left -= count
 
 
 def signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
-    """To a process, which has not been waited for yet, and to all that it has started."""
+    """Send a signal to a process that was not waited for yet, and to all that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

@@ -1,4 +1,4 @@
-"""From the configuration to hooks that work: programs, keys and certificates are looked at."""
+"""From the configuration to working hooks: checks programs, keys and certificates."""
 
 import os
 import shutil
@@ -21,18 +21,18 @@ MISSING = (
 
 
 class HookLoader:
-    """Knows where paths start, and the environment that programs and credentials come from."""
+    """Knows the base of relative paths, and the environment for programs and credentials."""
 
     def __init__(
-        self, base: Path, environment: Mapping[str, str], *, is_trial: bool = False
+        self, base: Path, environment: Mapping[str, str], *, is_check: bool = False
     ) -> None:
-        """``is_trial``: only a check, outside of systemd too, where there are no credentials."""
+        """``is_check``: only a check, also outside of systemd, where there are no credentials."""
         self.base = base
         self.environment = environment
-        self.is_trial = is_trial
+        self.is_check = is_check
 
     def subscriptions(self, hooks: Hooks) -> Subscriptions:
-        """All hooks; `InstallError` has a line for each fault."""
+        """Return all hooks; `InstallError` has a line for each fault."""
         found: dict[str, Hook] = {}
         places: dict[str, str] = {}
         faults = []
@@ -51,17 +51,17 @@ class HookLoader:
         return Subscriptions(tuple(found.values()), hooks.give_up_s, hooks.max_waiting)
 
     def hook(self, event: str, entry: HookEntry) -> Hook:
-        """One hook."""
+        """Return one hook."""
         target = self.command(entry) if entry.command is not None else self.webhook(entry)
         return Hook(event, name_of(entry), target, timeout_s=entry.timeout_s)
 
     def command(self, entry: HookEntry) -> Command:
-        """Its program is there and may be run."""
+        """Check that the program exists and may be run."""
         assert entry.command is not None
         word, *others = entry.command
         if "/" in word:
-            # Not resolved: some programs look at the name that they are called by. And by
-            # functions that answer no to whatever goes wrong.
+            # Not resolved: some programs depend on the name that they are called by. These
+            # functions return False on any error.
             path = os.path.abspath(self.base / os.path.expanduser(word))  # noqa: PTH100, PTH111
             if not os.path.isfile(path):  # noqa: PTH113
                 raise InstallError(f"{path} is not there, or closed to this user")
@@ -74,7 +74,7 @@ class HookLoader:
         return Command((os.path.abspath(found), *others))  # noqa: PTH100  # as above
 
     def webhook(self, entry: HookEntry) -> Webhook:
-        """Its library, its key and its certificates are there."""
+        """Check that the library, the key and the certificates are there."""
         assert entry.url is not None
         check_library()
         ca_file = None if entry.ca_file is None else resolve(self.base, entry.ca_file)
@@ -88,15 +88,15 @@ class HookLoader:
         )
 
     def key(self, entry: HookEntry) -> bytes | None:
-        """What requests are signed with."""
+        """Return the key that signs requests."""
         if entry.secret_file is not None:
             return read_key(resolve(self.base, entry.secret_file))
-        if entry.secret is None or self.is_trial:
+        if entry.secret is None or self.is_check:
             return None
         return read_key(credential(entry.secret, self.environment))
 
     def open_sender(self, hook: Hook) -> Sender:
-        """Whoever brings notices to a hook."""
+        """Return the sender for a hook."""
         if isinstance(hook.target, Command):
             environment = for_children(self.environment)
             return CommandSender(hook, hook.target, environment=environment)
@@ -106,14 +106,14 @@ class HookLoader:
 
 
 def entries(hooks: Hooks) -> Iterator[tuple[str, str, HookEntry]]:
-    """Each entry with its place in the file and its event."""
+    """Yield each entry with its place in the file and its event."""
     for event in EVENTS:
         for number, entry in enumerate(getattr(hooks, event)):
             yield f"hooks.{event}[{number}]", event, entry
 
 
 def name_of(entry: HookEntry) -> str:
-    """What it is called, if nobody says otherwise; never a URL's path, which may be a secret."""
+    """Return the name of a hook, with a default; never the path of a URL: it may be a secret."""
     if entry.name is not None:
         return entry.name
     if entry.command is not None:
@@ -123,7 +123,7 @@ def name_of(entry: HookEntry) -> str:
 
 
 def check_library() -> None:
-    """`InstallError` without the client, or with one that is too old."""
+    """Raise `InstallError` if urllib3 is missing or too old."""
     try:
         import daemon.hooks.webhooks  # noqa: F401
     except ImportError as error:
@@ -131,8 +131,8 @@ def check_library() -> None:
 
 
 def check_certificates(path: Path) -> None:
-    """`InstallError` for a file that holds none."""
-    import ssl  # only where somebody wants it: without webhooks nothing depends on it
+    """Raise `InstallError` for a file that holds no certificates."""
+    import ssl  # imported only when needed: nothing else depends on ssl
 
     try:
         ssl.create_default_context(cafile=path)

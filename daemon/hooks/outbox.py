@@ -1,7 +1,7 @@
-"""What hooks have still to be told: written with the event's own commit, kept until answered.
+"""Notices that hooks have not accepted yet: written in the event's own commit, kept until answered.
 
-The pattern is known as a transactional outbox. An event that the ledger knows has its notices,
-whenever the process dies; what was told but not yet forgotten is told again.
+This is the pattern "transactional outbox". An event in the ledger has its notices, even if the
+process dies. A notice that was sent but not deleted yet is sent again.
 """
 
 import json
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Outbox:
-    """The table ``notices`` of the ledger's file: nobody else writes it."""
+    """The table ``notices`` in the ledger's file; nothing else writes it."""
 
     def __init__(
         self, ledger: Ledger, records: Records, subscriptions: Subscriptions | None = None
@@ -29,29 +29,29 @@ class Outbox:
         self.records = records
         self.subscriptions = subscriptions or Subscriptions()
         self.is_changed = True
-        """More or less waits than when it was last counted."""
+        """The number of waiting notices may have changed since the last count."""
 
     # --- within the event's transaction -----------------------------------------------------
 
     def job_ended(self, job_id: str) -> None:
-        """A picture is done or has failed; its row says so already."""
+        """Add notices about a picture that is done or has failed; its row says so already."""
         if not self.subscriptions.hooks:
             return
-        with harmless(f"the end of job {job_id}"):
+        with logging_faults(f"the end of job {job_id}"):
             ending = self.records.ending(job_id)
             content = payload.of_job(ending, self.records.drop_of(ending.job))
             self.add(content, ending.ended_at)
 
     def drop_closed(self, drop: Drop, now: float) -> None:
-        """No more pictures come into an output folder."""
+        """Add notices about an output folder that was closed."""
         if not self.listeners("drop_closed"):
             return
-        with harmless(f"the end of drop {drop.id}"):
+        with logging_faults(f"the end of drop {drop.id}"):
             counts = self.records.counts_of(drop)
             self.add(payload.of_drop(drop, counts, closed_at=now), now)
 
     def add(self, content: Json, now: float) -> None:
-        """One row for each hook that listens."""
+        """Add one row for each hook of the event."""
         listeners = self.listeners(content["event"])
         if not listeners:
             return
@@ -64,18 +64,18 @@ class Outbox:
             )
 
     def listeners(self, event: str) -> list[Hook]:
-        """The hooks of an event."""
+        """Return the hooks of an event."""
         return [hook for hook in self.subscriptions.hooks if hook.event == f"on_{event}"]
 
     # --- afterwards -------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
-        """How many notices wait, by hook; also by hooks that are no longer configured."""
+        """Return how many notices wait, by hook; includes hooks that were removed."""
         rows = self.ledger.rows("SELECT hook, count(*) AS notices FROM notices GROUP BY hook")
         return {row["hook"]: row["notices"] for row in rows}
 
     def waiting(self, hook: Hook, limit: int) -> list[Notice]:
-        """Those of a hook that were tried least, then the oldest."""
+        """Return waiting notices of a hook: fewest attempts first, then the oldest."""
         rows = self.ledger.rows(
             "SELECT * FROM notices WHERE hook = ? ORDER BY attempts, id LIMIT ?", (hook.key, limit)
         )
@@ -90,8 +90,8 @@ class Outbox:
             for row in rows
         ]
 
-    def settle(self, *, closed: Iterable[int], tried: Iterable[int]) -> None:
-        """Forget notices that were answered for good; count the attempts of others."""
+    def record_answers(self, *, closed: Iterable[int], tried: Iterable[int]) -> None:
+        """Delete notices that were answered for good; count the attempts of others."""
         self.is_changed = True
         with self.ledger.transaction() as db:
             db.executemany("DELETE FROM notices WHERE id = ?", [(one,) for one in closed])
@@ -100,12 +100,12 @@ class Outbox:
             )
 
     def forget(self, hook: str) -> int:
-        """Remove all notices of a hook that is not configured any more; how many."""
+        """Delete all notices of a hook that was removed; return how many."""
         with self.ledger.transaction() as db:
             return db.execute("DELETE FROM notices WHERE hook = ?", (hook,)).rowcount
 
     def drop_oldest(self, hook: str, excess: int) -> int:
-        """Make room; how many were removed."""
+        """Delete the oldest notices of a hook; return how many."""
         with self.ledger.transaction() as db:
             return db.execute(
                 "DELETE FROM notices WHERE id IN"
@@ -115,14 +115,14 @@ class Outbox:
 
 
 def as_json(content: Json) -> str:
-    """Readable JSON; half a character that somebody has slipped in is escaped as JSON does it."""
+    """Return readable JSON; lone surrogates are escaped."""
     text = json.dumps(content, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @contextmanager
-def harmless(what: str) -> Iterator[None]:
-    """A fault of ours in what hooks are told must not keep a picture from being finished."""
+def logging_faults(what: str) -> Iterator[None]:
+    """Log a fault of our own in a payload; it must not keep a picture from being finished."""
     try:
         yield
     except LedgerError:

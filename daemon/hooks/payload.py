@@ -1,4 +1,4 @@
-"""What a hook is told of an event, ready for JSON: `docs/hook.schema.json`."""
+"""The payload of a notice, ready for JSON: `docs/hook.schema.json`."""
 
 from pathlib import Path
 from typing import Any
@@ -8,19 +8,19 @@ from daemon.disk import files, store
 from daemon.jobs import Job, State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
-from daemon.log_fields import origin
+from daemon.log_fields import original_path
 
-#: Of the schema; another number means that listeners have to change.
+#: Version of the schema; another number means that listeners have to change.
 VERSION = 1
 MILLI = 1000
 Json = dict[str, Any]  # Any: JSON
 
 
 def of_job(ending: Ending, drop: Drop) -> Json:
-    """A picture is done, or has failed for good. Paths are absolute."""
+    """Return the payload for a picture that is done or has failed for good. Paths are absolute."""
     job = ending.job
     event = "done" if job.state is State.DONE else "failed"
-    content = head(event, job.folder, job.id, ending.ended_at) | {
+    content = common_fields(event, job.folder, job.id, ending.ended_at) | {
         "job": job.id,
         "source": as_text(job.relative),
         "drop": as_text(drop.path),
@@ -29,8 +29,8 @@ def of_job(ending: Ending, drop: Drop) -> Json:
         "added_at": utc(job.added_at),
     }
     if job.state is not State.DONE:
-        return content | {"reason": job.reason, "original": text_of(remains(job))}
-    known: Json = {"seconds": {}, "warnings": []}  # of a result that an older version has made
+        return content | {"reason": job.reason, "original": text_of(rejected_original(job))}
+    known: Json = {"seconds": {}, "warnings": []}  # results of older versions lack these
     return content | {
         "result": text_of(job.target),
         "alpha": text_of(job.alpha),
@@ -41,9 +41,9 @@ def of_job(ending: Ending, drop: Drop) -> Json:
 
 
 def of_drop(drop: Drop, counts: dict[str, int], *, closed_at: float) -> Json:
-    """No more pictures come into an output folder. ``counts``: its ended jobs by state."""
+    """Return the payload for a closed output folder. ``counts``: its ended jobs by state."""
     manifest = drop.path / store.MANIFEST
-    return head("drop_closed", drop.folder, str(drop.id), closed_at) | {
+    return common_fields("drop_closed", drop.folder, str(drop.id), closed_at) | {
         "drop": as_text(drop.path),
         "manifest": as_text(manifest) if files.exists(manifest) else None,
         "opened_at": utc(drop.opened_at),
@@ -52,8 +52,8 @@ def of_drop(drop: Drop, counts: dict[str, int], *, closed_at: float) -> Json:
     }
 
 
-def head(event: str, folder: str, subject: str, moment: float) -> Json:
-    """What all events tell. A job may fail twice under one id: the moment tells the two apart."""
+def common_fields(event: str, folder: str, subject: str, moment: float) -> Json:
+    """Return the fields of all events. A job may fail twice: the time makes the id unique."""
     return {
         "version": VERSION,
         "made_by": f"cvunetd {__version__}",
@@ -64,11 +64,11 @@ def head(event: str, folder: str, subject: str, moment: float) -> Json:
     }
 
 
-def remains(job: Job) -> Path | None:
-    """Where a rejected original lies: in quarantine, or where it was dropped."""
-    return origin(job) if job.is_kept else job.quarantine
+def rejected_original(job: Job) -> Path | None:
+    """Return where a rejected original is: in quarantine, or in its hot folder."""
+    return original_path(job) if job.is_kept else job.quarantine
 
 
 def text_of(path: Path | None) -> str | None:
-    """A path as JSON holds it."""
+    """Return a path as JSON holds it."""
     return None if path is None else as_text(path)

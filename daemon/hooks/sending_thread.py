@@ -1,20 +1,20 @@
-"""One hook's own thread, for as long as there is something to tell it."""
+"""The thread that sends notices to one hook; it exists only while there are some."""
 
 import logging
 import threading
 from collections.abc import Sequence
 
 from daemon.errors import describe
-from daemon.notices import Hook, Notice, Put, Reply, Sender, Told, Troubled
+from daemon.notices import Answered, Hook, Notice, Put, Reply, Sender, TemporaryFailure
 
 logger = logging.getLogger(__name__)
 
 
 class SendingThread:
-    """Brings a few notices to a hook, one after the other; stops at the first trouble."""
+    """Sends a few notices to a hook, one after the other; stops at the first failure."""
 
     def __init__(self, hook: Hook, sender: Sender, put: Put) -> None:
-        """``put`` takes each answer, from the courier's thread."""
+        """``put`` takes each answer, in this thread."""
         self.hook = hook
         self.sender = sender
         self.put = put
@@ -23,49 +23,51 @@ class SendingThread:
 
     @property
     def is_busy(self) -> bool:
-        """Not all answers have been given."""
+        """Whether some answers are missing."""
         return self.thread is not None and self.thread.is_alive()
 
-    def go(self, notices: Sequence[Notice]) -> None:
-        """Begin; the last answer is the first trouble, or that to the last notice."""
+    def start(self, notices: Sequence[Notice]) -> None:
+        """Start the thread; its last answer is the first failure, or that to the last notice."""
         self.thread = threading.Thread(
             target=self.run, args=(notices,), name=f"hook {self.hook.key}", daemon=True
         )
         try:
             self.thread.start()
-        except RuntimeError as error:  # no more threads: it will pass
+        except RuntimeError as error:  # no more threads: temporary
             self.thread = None
-            self.put(Told(self.hook.key, notices[0].id, Troubled(describe(error))))
+            self.put(Answered(self.hook.key, notices[0].id, TemporaryFailure(describe(error))))
 
     def run(self, notices: Sequence[Notice]) -> None:
-        """The thread."""
+        """Run in the thread."""
         for notice in notices:
-            reply = self.tell(notice)
-            is_last = notice is notices[-1] or isinstance(reply, Troubled) or self.is_stopped
+            reply = self.send(notice)
+            is_last = (
+                notice is notices[-1] or isinstance(reply, TemporaryFailure) or self.is_stopped
+            )
             if is_last:
-                self.sender.rest()  # before the answer, which may bring the next thread
-            self.put(Told(self.hook.key, notice.id, reply))
+                self.sender.release()  # before the answer: that may start the next thread
+            self.put(Answered(self.hook.key, notice.id, reply))
             if is_last:
                 return
 
-    def tell(self, notice: Notice) -> Reply:
-        """Send; a fault of ours must not end the thread in silence."""
+    def send(self, notice: Notice) -> Reply:
+        """Send one notice; an unexpected error must not end the thread without an answer."""
         try:
             return self.sender.send(notice)
         except Exception as error:
             logger.exception("this should not have happened", extra={"HOOK": self.hook.key})
-            return Troubled(f"unforeseen: {describe(error)}")
+            return TemporaryFailure(f"unforeseen: {describe(error)}")
 
-    def retire(self) -> None:
-        """Begin nothing more; what is being told may end."""
+    def stop_after_current(self) -> None:
+        """Start no other notice; let the current one end."""
         self.is_stopped = True
 
     def stop(self) -> None:
-        """Begin nothing more, and end what is being told."""
+        """Start no other notice, and end the current one."""
         self.is_stopped = True
         self.sender.abort()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the thread, which may be asking a name server, for so long."""
+        """Wait for the thread, which may be in a DNS lookup, up to a time-out."""
         if self.thread is not None:
             self.thread.join(timeout_s)

@@ -1,4 +1,4 @@
-"""Signatures of notices, as https://www.standardwebhooks.com has them: HMAC with SHA-256."""
+"""Signatures of notices as in https://www.standardwebhooks.com: HMAC with SHA-256."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ LARGEST_BYTES = 4096
 
 
 def credential(name: str, environment: Mapping[str, str]) -> Path:
-    """The file of a systemd credential."""
+    """Return the file of a systemd credential."""
     folder = environment.get(CREDENTIALS)
     if folder is None:
         raise InstallError(
@@ -31,7 +31,7 @@ def credential(name: str, environment: Mapping[str, str]) -> Path:
 
 
 def read_key(path: Path) -> bytes:
-    """The key in a file: ``whsec_`` and base64, or any other text as it stands."""
+    """Return the key in a file: ``whsec_`` and base64, or any other text as it is."""
     try:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_BYTES + 1)
@@ -52,6 +52,6 @@ def read_key(path: Path) -> bytes:
 
 
 def sign(key: bytes, event_id: str, moment: int, body: bytes) -> str:
-    """The header ``webhook-signature``; ``moment`` as in ``webhook-timestamp``, UTC seconds."""
+    """Return ``webhook-signature``; ``moment`` as in ``webhook-timestamp``, UTC seconds."""
     signed = b".".join((event_id.encode(), str(moment).encode(), body))
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()

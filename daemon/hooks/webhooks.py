@@ -24,23 +24,23 @@ from daemon.notices import (
     Hook,
     Interrupted,
     Notice,
-    Refused,
+    PermanentFailure,
     Reply,
-    Troubled,
+    TemporaryFailure,
     Webhook,
 )
 
-#: What passes by itself, of the answers that blame the sender (4xx).
-PASSING = frozenset({408, 425, 429})
+#: Answers that blame the sender (4xx), but mean that a later attempt may succeed.
+TEMPORARY_STATUSES = frozenset({408, 425, 429})
 ANSWER_BYTES = 1024
-TOLD = 200  # letters of an answer
-SHORTEST_S = 1.0  # for one of several addresses
-#: All that can go wrong between us and a server; ValueError is a socket that `abort` has closed.
-TROUBLE = (HTTPError, http.client.HTTPException, OSError, ValueError)
+ANSWER_LETTERS = 200  # letters of an answer that are logged
+SHORTEST_S = 1.0  # the shortest time-out for one of several addresses
+#: All connection errors; ValueError comes from a socket that `abort` has closed.
+CONNECTION_ERRORS = (HTTPError, http.client.HTTPException, OSError, ValueError)
 
 
 class WebhookSender:
-    """Posts to the address of one hook. One connection, as long as notices follow each other."""
+    """Posts to the URL of one hook. Keeps one connection while notices follow each other."""
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class WebhookSender:
         resolve: Resolve = socket.getaddrinfo,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """``resolve`` finds addresses."""
-        self.place = destinations.parse(webhook.url)
+        """``resolve`` looks up addresses."""
+        self.destination = destinations.parse(webhook.url)
         self.webhook = webhook
         self.timeout_s = hook.timeout_s
         self.resolve = resolve
@@ -62,7 +62,7 @@ class WebhookSender:
         self.is_stopping = False
 
     def send(self, notice: Notice) -> Reply:
-        """Post, and judge the answer. Redirects are not followed, proxies not used."""
+        """Post, and return what the answer means. Follows no redirects, uses no proxies."""
         self.is_late = False
         alarm = threading.Timer(self.timeout_s, self.interrupt)
         alarm.daemon = True
@@ -70,100 +70,103 @@ class WebhookSender:
         try:
             return self.attempt(notice)
         except Forbidden as error:
-            return Troubled(str(error))
-        except TROUBLE as error:
-            self.rest()
-            return Interrupted() if self.is_stopping else Troubled(self.explain(error))
+            return TemporaryFailure(str(error))
+        except CONNECTION_ERRORS as error:
+            self.release()
+            return Interrupted() if self.is_stopping else TemporaryFailure(self.explain(error))
         finally:
             alarm.cancel()
 
     def explain(self, error: Exception) -> str:
-        """Why there is no answer."""
+        """Return why there is no answer."""
         if self.is_late or isinstance(error, TimeoutError):
-            return f"{self.place.host}: no answer after {self.timeout_s:g} s"
-        return f"{self.place.host}: {describe(error)}"
+            return f"{self.destination.host}: no answer after {self.timeout_s:g} s"
+        return f"{self.destination.host}: {describe(error)}"
 
     def attempt(self, notice: Notice) -> Reply:
-        """By the connection of before, or by a new one where the server has let go of that."""
+        """Use the open connection, or a new one if the server has closed it."""
         if self.connection is not None and self.connection.is_connected:
             try:
                 return self.exchange(self.connection, notice)
-            except TROUBLE:
-                if self.must_end():
+            except CONNECTION_ERRORS:
+                if self.must_stop():
                     raise
-        self.rest()
+        self.release()
         self.connection = self.connect()
         return self.exchange(self.connection, notice)
 
     def connect(self) -> HTTPConnection:
-        """To one of the addresses that were checked, and to no other."""
+        """Connect to one of the addresses that were checked, and to no other."""
         found = destinations.addresses(
-            self.place, allow_private=self.webhook.allow_private, resolve=self.resolve
+            self.destination, allow_private=self.webhook.allow_private, resolve=self.resolve
         )
         wait_s = max(self.timeout_s / max(len(found), 1), SHORTEST_S)
-        trouble: Exception = OSError(f"no address of {self.place.host}")
+        last_error: Exception = OSError(f"no address of {self.destination.host}")
         for address in found:
-            if self.must_end():  # nothing wakes who waits for a name server, or shakes hands
+            if self.must_stop():  # nothing can interrupt a DNS lookup or a TLS handshake
                 raise TimeoutError
             connection = self.prepare(address, min(wait_s, self.timeout_s))
             self.connection = connection  # so that `abort` finds it
             try:
                 connection.connect()
-            except TROUBLE as error:
+            except CONNECTION_ERRORS as error:
                 connection.close()
-                trouble = error
+                last_error = error
             else:
                 return connection
-        raise trouble
+        raise last_error
 
     def prepare(self, address: str, wait_s: float) -> HTTPConnection:
-        """Not connected yet. The certificate has to be that of the name, not of the address."""
+        """Return an unconnected connection.
+
+        The certificate must match the name, not the address.
+        """
         if self.tls is None:
             self.tls = ssl.create_default_context(cafile=self.webhook.ca_file)
-        if self.place.scheme == "http":
-            return HTTPConnection(address, self.place.port, timeout=wait_s)
+        if self.destination.scheme == "http":
+            return HTTPConnection(address, self.destination.port, timeout=wait_s)
         return HTTPSConnection(
             address,
-            self.place.port,
+            self.destination.port,
             timeout=wait_s,
             ssl_context=self.tls,
-            server_hostname=self.place.host,
+            server_hostname=self.destination.host,
         )
 
     def exchange(self, connection: HTTPConnection, notice: Notice) -> Reply:
-        """One request, one answer, of which only the beginning is read."""
-        if self.must_end():
+        """Send one request, and read the beginning of its answer."""
+        if self.must_stop():
             raise TimeoutError
         body = notice.payload.encode("utf-8", "backslashreplace")
         if connection.sock is not None:
             connection.sock.settimeout(self.timeout_s)
         connection.request(
             "POST",
-            self.place.path,
+            self.destination.path,
             body=body,
             headers=self.headers(notice, body),
             preload_content=False,
             decode_content=False,
         )
         response = connection.getresponse()
-        return judge(response, self.read(response), now=self.now())
+        return reply_for(response, self.read(response), now=self.now())
 
     def read(self, response: BaseHTTPResponse) -> bytes:
-        """The beginning of an answer's body; the status counts, also where the rest is cut off."""
+        """Read the beginning of an answer's body; the status counts even if the rest is cut off."""
         try:
             text = response.read(ANSWER_BYTES)
-        except TROUBLE:
-            self.rest()
+        except CONNECTION_ERRORS:
+            self.release()
             return b""
         if len(text) == ANSWER_BYTES:
-            self.rest()  # more may follow, which nobody reads
+            self.release()  # more may follow, which is not read
         return text
 
     def headers(self, notice: Notice, body: bytes) -> dict[str, str]:
-        """As https://www.standardwebhooks.com has them."""
+        """Return the headers as in https://www.standardwebhooks.com."""
         moment = int(self.now())
         headers = {
-            "Host": self.place.authority,
+            "Host": self.destination.authority,
             "Content-Type": "application/json",
             "User-Agent": f"cvunetd/{__version__}",
             "webhook-id": notice.event_id,
@@ -173,52 +176,54 @@ class WebhookSender:
             headers["webhook-signature"] = sign(self.webhook.key, notice.event_id, moment, body)
         return headers
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Close the connection."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
 
-    def must_end(self) -> bool:
-        """Nothing new may be begun."""
+    def must_stop(self) -> bool:
+        """Whether nothing new may be started."""
         return self.is_late or self.is_stopping
 
     def interrupt(self) -> None:
-        """Time is up, however slowly the server drips."""
+        """End the attempt: the time is up, however slowly the server still sends."""
         self.is_late = True
-        self.cut()
+        self.shut_down_socket()
 
     def abort(self) -> None:
-        """The daemon stops."""
+        """End the attempt: the daemon stops."""
         self.is_stopping = True
-        self.cut()
+        self.shut_down_socket()
 
-    def cut(self) -> None:
-        """From another thread: who waits for the server wakes with an error."""
+    def shut_down_socket(self) -> None:
+        """From another thread: make the sender's read or write fail with an error."""
         connection = self.connection
         sock = None if connection is None else connection.sock
         if sock is not None:
             with suppress(OSError):
-                # Not SSLSocket's own: that would take the keys from under the reader.
+                # Not SSLSocket's own `shutdown`: it would discard the TLS state under the reader.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def judge(response: BaseHTTPResponse, text: bytes, *, now: float) -> Reply:
-    """What an answer means."""
+def reply_for(response: BaseHTTPResponse, text: bytes, *, now: float) -> Reply:
+    """Return what an answer means."""
     status = response.status
     if 200 <= status < 300:
         return Accepted()
-    said = printable(" ".join(text.decode("utf-8", "backslashreplace").split()))[:TOLD]
-    reason = f"answer {status}{': ' if said else ''}{said}"
+    body = printable(" ".join(text.decode("utf-8", "backslashreplace").split()))[:ANSWER_LETTERS]
+    reason = f"answer {status}{': ' if body else ''}{body}"
     if 300 <= status < 400:
-        return Refused(f"{reason} (redirects are not followed: set url to the new place)")
-    if status in PASSING or status >= 500:
-        return Troubled(reason, after_s=delay_s(response.headers.get("Retry-After"), now=now))
-    return Refused(reason)
+        return PermanentFailure(f"{reason} (redirects are not followed: set url to the new place)")
+    if status in TEMPORARY_STATUSES or status >= 500:
+        return TemporaryFailure(
+            reason, retry_after_s=retry_after_s(response.headers.get("Retry-After"), now=now)
+        )
+    return PermanentFailure(reason)
 
 
-def delay_s(header: str | None, *, now: float) -> float:
-    """``Retry-After``: seconds, or a date; 0 for what is neither."""
+def retry_after_s(header: str | None, *, now: float) -> float:
+    """Return the seconds of ``Retry-After``, also from a date; 0 for anything else."""
     if header is None:
         return 0.0
     if header.strip().isdecimal():

@@ -1,4 +1,4 @@
-"""One SQLite file: opened with care, all or nothing, its troubles told as ours."""
+"""One SQLite file: opened with care, transactions, SQLite's errors turned into ours."""
 
 import os
 import sqlite3
@@ -14,9 +14,9 @@ BUSY_S = 10.0
 #: The daemon's group may ask; nobody else.
 MODE = 0o640
 JOURNAL_BYTES = 16 * 1024 * 1024
-#: What one clean-up gives back to the disk; the next one goes on.
+#: Pages that one clean-up gives back to the disk; the next one continues.
 SHRINK_PAGES = 1000
-PRIMARY_CODE = 0xFF  # the rest of a code says which call of the operating system failed
+PRIMARY_CODE = 0xFF  # the other bits of a code say which system call failed
 DAMAGED = "move it away; nothing is lost: pictures that are claimed are taken up again"
 #: What a person can do about a file that is wrong. Our statements are right: one that SQLite does
 #: not understand met a damaged schema.
@@ -35,11 +35,11 @@ ADVICE = dict.fromkeys(
 )
 #: What Python says of text that is none; it has no code.
 NO_TEXT = "Could not decode"
-#: And about one that does not even open.
+#: And about one that cannot be opened.
 OPENING = ADVICE | {
     sqlite3.SQLITE_CANTOPEN: "check that it may be read and written by this user",
 }
-#: What passes by itself, or when somebody makes room.
+#: Temporary errors, or errors that end when somebody makes room.
 PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -59,8 +59,8 @@ Values = Sequence[Any] | Mapping[str, Any]  # Any: what columns hold
 
 
 @contextmanager
-def explained(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterator[None]:
-    """`InstallError` where a person is needed, `LedgerError` where the disk is in trouble."""
+def translated_errors(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterator[None]:
+    """Raise `InstallError` if a person is needed, `LedgerError` if the disk fails."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -77,7 +77,7 @@ def explained(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterator[None]:
 
 
 def connect(path: Path, *, is_read_only: bool) -> Connection:
-    """Open a file; its transactions are ours to begin."""
+    """Open a file; we begin its transactions ourselves."""
     if is_read_only:
         address = f"{path.absolute().as_uri()}?mode=ro"
         db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
@@ -113,7 +113,7 @@ class Database:
     """One file, one owner."""
 
     def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
-        """Open or create; `InstallError` if the file is damaged or not to be opened."""
+        """Open or create; `InstallError` if the file is damaged or cannot be opened."""
         self.path = path
         self.is_begun = False
         self.open_file(is_read_only=is_read_only)
@@ -122,7 +122,7 @@ class Database:
         """Open what has the path now."""
         if not is_read_only:
             make_private(self.path)
-        with explained(self.path, OPENING):
+        with translated_errors(self.path, OPENING):
             self.db = connect(self.path, is_read_only=is_read_only)
             self.inode = inode_of(self.path)
             try:
@@ -149,10 +149,10 @@ class Database:
             )
 
     def prepare(self, *, is_read_only: bool) -> None:
-        """Settings of the file, before its first use."""
+        """Set the file's options, before its first use."""
         if is_read_only:
             return
-        # Heeded by a new file alone; one of an earlier version uses its free pages again.
+        # Only a new file obeys this; an older one reuses its free pages.
         self.db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = FULL")
@@ -160,27 +160,27 @@ class Database:
         self.db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.db.close()
 
     def is_in_transaction(self) -> bool:
-        """Something has begun and is not committed yet."""
+        """Whether a transaction has begun and is not committed yet."""
         return self.is_begun
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All or nothing. Nested ones join the outer one, so that a tick can share one commit.
+        """All or nothing. Nested ones join the outer one, so that one tick can share one commit.
 
-        `LedgerError` tells that the disk is in trouble; then nothing has changed, or, where even
-        the answer to the commit was lost, everything has: look before you try again.
+        `LedgerError` means that the disk fails. Then nothing has changed; or, if only the answer to
+        the commit was lost, everything has: check before you try again.
         """
         if self.is_begun:
-            with explained(self.path):
+            with translated_errors(self.path):
                 yield self.db
             return
         self.check_in_place()
-        with explained(self.path):
-            self.roll_back()  # what an earlier trouble did not let us undo
+        with translated_errors(self.path):
+            self.roll_back()  # left over if an earlier error prevented the rollback
             self.is_begun = True
             try:
                 self.db.execute("BEGIN IMMEDIATE")
@@ -193,31 +193,31 @@ class Database:
                 self.is_begun = False
 
     def roll_back(self) -> None:
-        """Undo what is not committed; a full disk has often done so already."""
+        """Undo what is not committed; after a full disk SQLite has often done so already."""
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
 
-    def rows(self, question: str, values: Values = ()) -> list[Row]:
-        """Everything that answers a question; `LedgerError` as above."""
-        with explained(self.path):
-            return self.db.execute(question, values).fetchall()
+    def rows(self, query: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a query; `LedgerError` as above."""
+        with translated_errors(self.path):
+            return self.db.execute(query, values).fetchall()
 
-    def first(self, question: str, values: Values = ()) -> Row | None:
-        """The first answer, or None."""
-        with explained(self.path):
-            row: Row | None = self.db.execute(question, values).fetchone()
+    def first(self, query: str, values: Values = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        with translated_errors(self.path):
+            row: Row | None = self.db.execute(query, values).fetchone()
             return row
 
-    def answer(self) -> None:
-        """Read something; `LedgerError` if that fails, nothing at all if the disk hangs."""
+    def check_readable(self) -> None:
+        """Read something; `LedgerError` if that fails; does not return if the disk hangs."""
         self.first("SELECT count(*) FROM sqlite_schema")
 
     def check_writable(self) -> None:
-        """`LedgerError` if nothing can be committed; writes what is there already.
+        """Raise `LedgerError` if nothing can be committed; rewrites a value that is there already.
 
-        The journal is emptied first, which may be all the room that is needed.
+        The journal is emptied first, which may free enough room.
         """
-        with explained(self.path):
+        with translated_errors(self.path):
             self.roll_back()  # inside a transaction the journal cannot be emptied
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         version = self.rows("PRAGMA user_version")[0][0]
@@ -225,7 +225,7 @@ class Database:
             db.execute(f"PRAGMA user_version = {version}")
 
     def shrink(self) -> None:
-        """Give some of what deleted rows have left free back to the disk."""
-        with explained(self.path):
-            # `execute` would stop behind the first page.
+        """Give some free pages of deleted rows back to the disk."""
+        with translated_errors(self.path):
+            # `execute` would stop after the first page.
             self.db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")

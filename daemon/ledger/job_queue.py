@@ -67,7 +67,7 @@ class JobQueue:
         self.delayed.clear()
 
     def take(self, now: float) -> Job | None:
-        """The next job that may start."""
+        """Remove and return the next job that may start."""
         self.promote(now)
         if not self.lines:
             return None
@@ -78,9 +78,9 @@ class JobQueue:
         return job
 
     def promote(self, now: float) -> None:
-        """Move delayed jobs whose time has come among the waiting.
+        """Move delayed jobs that are due to the waiting ones.
 
-        Where the clock has been set back, all wait for as long as they would have without that.
+        If the clock was set back, all wait for as long as they would have waited otherwise.
         """
         if now < self.now:
             back_s = self.now - now
@@ -98,7 +98,7 @@ class JobQueue:
         return self.delayed[0].due_at if self.delayed else None
 
     def jobs(self) -> Iterator[Job]:
-        """All of them, in no order."""
+        """Yield all jobs, in no order."""
         yield from self.waiting_jobs()
         yield from (one.job for one in self.delayed)
 

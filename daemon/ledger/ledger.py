@@ -1,4 +1,4 @@
-"""Job states in SQLite: what has been taken in, what became of it. The only writer of states."""
+"""Job states in SQLite: what was taken in, and its outcome. The only writer of states."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from daemon.ledger.database import Database
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql")
+NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql", "upgrade_4.sql")
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
@@ -31,31 +31,31 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a finished or failed job ended, for manifests and status."""
+    """How a job ended, for manifests and status."""
 
     job: Job
     ended_at: float
     details: dict[str, Any]  # Any: JSON
     replaced_by: str | None = None
-    """The job whose result has taken the place of this one's."""
+    """The job whose result has replaced this one's."""
 
 
 def as_bytes(path: Path | None) -> bytes | None:
-    """A path as it is stored."""
+    """Return a path as it is stored."""
     return None if path is None else os.fsencode(path)
 
 
 def as_path(stored: bytes | None) -> Path | None:
-    """A stored path."""
+    """Return a stored path."""
     return None if stored is None else Path(os.fsdecode(stored))
 
 
-#: What is noted of a finished result, taken back: it is made anew, or not at all.
+#: Resets what was noted about a finished result: it will be made anew, or not at all.
 NO_RESULT: dict[str, Any] = {"stamps": "[]", "review": None, "details": "{}"}  # Any: columns
 
 
 def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
-    """What the manifest tells of a result; what the worker does not know is left out."""
+    """Return what the manifest says about a result; unknown values are left out."""
     known = {
         "sha256": done.sha256,
         "bytes": done.identity.size,
@@ -76,7 +76,7 @@ class Ledger(Database):
     """One SQLite file, one owner; every public method is one transaction."""
 
     def prepare(self, *, is_read_only: bool) -> None:
-        """Durability settings, then the schema; `InstallError` if a newer program made the file."""
+        """Set the options, then the schema; `InstallError` if a newer program made the file."""
         version = int(self.db.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise InstallError(
@@ -100,7 +100,7 @@ class Ledger(Database):
     # --- changes of state -------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
-        """A new row, queued; its names are reserved by the table's unique indexes."""
+        """Add a queued row; the table's unique indexes reserve its names."""
         identity = job.identity
         row = {
             "id": job.id,
@@ -127,7 +127,7 @@ class Ledger(Database):
             db.execute("UPDATE drops SET last_at = ? WHERE id = ?", (job.added_at, job.drop))
 
     def start(self, job: Job) -> Job:
-        """queued -> running; the attempt counts from now, not from its end."""
+        """queued -> running; the attempt counts from its start."""
         attempts = job.attempts + 1
         self.change(job, State.QUEUED, state=State.RUNNING.value, attempts=attempts)
         return replace(job, state=State.RUNNING, attempts=attempts)
@@ -137,7 +137,7 @@ class Ledger(Database):
         self.change(job, State.RUNNING, state=State.DONE.value, ended_at=now, reason="")
 
     def retry(self, job: Job, *, not_before: float, reason: str) -> None:
-        """running -> queued; the attempt stays counted."""
+        """running -> queued; the attempt still counts."""
         self.change(
             job,
             State.RUNNING,
@@ -148,7 +148,7 @@ class Ledger(Database):
         )
 
     def release(self, job: Job, *, not_before: float = 0.0, reason: str = "") -> None:
-        """running -> queued; the attempt is given back: it was not the picture's fault."""
+        """running -> queued; the attempt is refunded: the picture was not to blame."""
         self.change(
             job,
             State.RUNNING,
@@ -160,7 +160,7 @@ class Ledger(Database):
         )
 
     def fail(self, job: Job, *, reason: str, now: float) -> None:
-        """running -> failed; what its result was to replace stays as it is."""
+        """running -> failed; the result that it was to replace stays."""
         failed = {"state": State.FAILED.value, "ended_at": now, "reason": reason}
         with self.transaction() as db:
             self.change(job, State.RUNNING, **failed, **NO_RESULT)
@@ -169,16 +169,16 @@ class Ledger(Database):
     # --- notes on a row, its state unchanged ------------------------------------------------
 
     def note_folder(self, job: Job, folder: str) -> None:
-        """The job's hot folder has another name now."""
+        """Note that the job's hot folder has another name now."""
         self.change(job, job.state, folder=folder)
 
     def note_quarantine(self, job: Job, *, quarantine: Path, reason: str) -> Job:
-        """Write down where a rejected original is about to go, so that a crash cannot hide it."""
+        """Note where a rejected original will go, so that it can be found after a crash."""
         self.change(job, State.RUNNING, quarantine=as_bytes(quarantine), reason=reason)
         return replace(job, quarantine=quarantine, reason=reason)
 
     def note_version(self, job: Job, identity: Identity, *, now: float) -> Job:
-        """The original changed after it was added."""
+        """Note that the original changed after it was added."""
         self.change(
             job,
             job.state,
@@ -193,7 +193,7 @@ class Ledger(Database):
     def note_result(
         self, job: Job, done: Done, *, stamps: tuple[Stamp, ...], review: Path | None
     ) -> Job:
-        """The parts are whole on disk: a crash from now on is followed by their publication."""
+        """Note that the parts are complete on disk: after a crash they are published."""
         details = json.dumps(details_of(done))
         self.change(
             job,
@@ -205,12 +205,12 @@ class Ledger(Database):
         return replace(job, stamps=stamps, review=review)
 
     def note_review(self, job: Job, review: Path) -> Job:
-        """Somebody has taken the place for review: it is another one."""
+        """Note another place for review: somebody has taken the first one."""
         self.change(job, State.RUNNING, review=as_bytes(review))
         return replace(job, review=review)
 
     def note_replacement(self, job: Job, earlier: Job) -> Job:
-        """The earlier job's names go to this one, whose files are about to take their place."""
+        """Give the earlier job's names to this one, whose files will replace the earlier files."""
         with self.transaction():
             self.change(earlier, State.DONE, replaced_by=job.id)
             return self.move(
@@ -224,7 +224,7 @@ class Ledger(Database):
     def move(
         self, job: Job, *, drop: int, target: Path, alpha: Path | None, archive: Path | None
     ) -> Job:
-        """Give a job other names: its drop has closed, or its target was taken from outside."""
+        """Give a job other names: its drop was closed, or another file has its target's name."""
         self.change(
             job,
             job.state,
@@ -261,7 +261,7 @@ class Ledger(Database):
     # --- drops ------------------------------------------------------------------------------
 
     def open_drop(self, folder: str, path: Path, *, now: float) -> Drop:
-        """A new row for a folder that the store has just made."""
+        """Add a row for a folder that the store has just made."""
         with self.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO drops (folder, path, opened_at, last_at) VALUES (?, ?, ?, ?)",
@@ -271,17 +271,17 @@ class Ledger(Database):
         return Drop(cursor.lastrowid, folder, path, now, now)
 
     def close_drop(self, drop: Drop, *, now: float) -> None:
-        """No more pictures come into this folder."""
+        """Close a drop: no more pictures come into this folder."""
         with self.transaction() as db:
             db.execute("UPDATE drops SET closed_at = ? WHERE id = ?", (now, drop.id))
 
     def forget_drop(self, path: Path) -> None:
-        """Retention has deleted the folder: its rows go with it, but for kept originals."""
+        """Remove the rows of a folder that retention has deleted; kept originals' rows stay."""
         with self.transaction() as db:
             row = db.execute("SELECT id FROM drops WHERE path = ?", (as_bytes(path),)).fetchone()
             if row is None:
                 return
-            # A kept original still lies in its hot folder; without its row it would be taken again.
+            # A kept original is still in its hot folder; without its row it would be taken again.
             db.execute(
                 "DELETE FROM jobs WHERE drop_id = ? AND is_kept = 0"
                 " AND state IN ('done', 'failed')",

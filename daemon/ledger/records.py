@@ -1,4 +1,4 @@
-"""Questions to the ledger: everything that reads it and changes nothing."""
+"""Queries to the ledger: everything that reads it and changes nothing."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def understood() -> Iterator[None]:
 
 @understood()
 def job_of(row: Row) -> Job:
-    """A row of ``jobs`` as a value."""
+    """Return a row of ``jobs`` as a value."""
     relative, source, target = (
         as_path(row["relative"]),
         as_path(row["source"]),
@@ -58,7 +58,7 @@ def job_of(row: Row) -> Job:
 
 @understood()
 def drop_of(row: Row) -> Drop:
-    """A row of ``drops`` as a value."""
+    """Return a row of ``drops`` as a value."""
     path = as_path(row["path"])
     assert path is not None
     return Drop(row["id"], row["folder"], path, row["opened_at"], row["last_at"])
@@ -71,24 +71,24 @@ class Records:
         self.ledger = ledger
 
     def job(self, job_id: str) -> Job | None:
-        """One job."""
+        """Return one job; None if there is no such row."""
         row = self.ledger.first("SELECT * FROM jobs WHERE id = ?", (job_id,))
         return None if row is None else job_of(row)
 
     def in_state(self, state: State) -> list[Job]:
-        """All jobs in a state, oldest first."""
+        """Return all jobs in a state, oldest first."""
         rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE state = ? ORDER BY added_at, id", (state.value,)
         )
         return [job_of(row) for row in rows]
 
     def queued(self) -> list[tuple[Job, float]]:
-        """All queued jobs with the time before which they must not start, oldest first."""
+        """Return all queued jobs with the time before which they must not start, oldest first."""
         rows = self.ledger.rows("SELECT * FROM jobs WHERE state = 'queued' ORDER BY added_at, id")
         return [(job_of(row), row["not_before"]) for row in rows]
 
     def knows_version(self, identity: Identity, source: Path) -> bool:
-        """This very version of a kept original has been taken already."""
+        """Whether this version of a kept original was taken already."""
         row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE is_kept = 1 AND inode = ? AND size = ?"
             " AND mtime_ns = ? AND source = ?",
@@ -97,9 +97,9 @@ class Records:
         return row is not None
 
     def is_reserved(self, path: Path) -> bool:
-        """A living or finished job's result or original has this name, or will have it."""
-        # What has been replaced has given up its names, but for its original's.
-        questions = (
+        """Whether a job's result or original has this name, or will have it; not a failed job's."""
+        # A replaced result has given up its names, but not its original's.
+        queries = (
             f"SELECT 1 FROM jobs WHERE {column} = :path AND state <> 'failed'{unless}"
             for column, unless in (
                 ("target", " AND replaced_by IS NULL"),
@@ -108,12 +108,10 @@ class Records:
                 ("archive", ""),
             )
         )
-        return (
-            self.ledger.first(" UNION ALL ".join(questions), {"path": as_bytes(path)}) is not None
-        )
+        return self.ledger.first(" UNION ALL ".join(queries), {"path": as_bytes(path)}) is not None
 
-    def predecessor(self, job: Job) -> Job | None:
-        """The newest finished job of the same picture's path in the same drop."""
+    def earlier_result(self, job: Job) -> Job | None:
+        """Return the newest finished job of the same picture's path in the same drop."""
         row = self.ledger.first(
             "SELECT * FROM jobs WHERE drop_id = ? AND relative = ? AND folder = ? AND id <> ?"
             " AND state = 'done' AND replaced_by IS NULL ORDER BY ended_at DESC, id DESC",
@@ -121,22 +119,25 @@ class Records:
         )
         return None if row is None else job_of(row)
 
-    def replaced(self, job: Job) -> Job | None:
-        """The job whose names this one has been given."""
+    def replaced_job(self, job: Job) -> Job | None:
+        """Return the job whose names this one has been given."""
         row = self.ledger.first("SELECT * FROM jobs WHERE replaced_by = ?", (job.id,))
         return None if row is None else job_of(row)
 
     def open_drops(self) -> list[Drop]:
-        """Drops that may still take pictures."""
+        """Return drops that may still take pictures."""
         rows = self.ledger.rows("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
         return [drop_of(row) for row in rows]
 
-    def is_open(self, path: Path) -> bool:
-        """A folder is a drop that may still take pictures."""
+    def is_open_drop(self, path: Path) -> bool:
+        """Whether a folder is a drop that may still take pictures."""
         return any(drop.path == path for drop in self.open_drops())
 
     def closed_drops(self, before: float) -> list[Path]:
-        """Drops closed before a time (UTC seconds) whose rows may go; kept originals' rows stay."""
+        """Return drops closed before a time (UTC seconds) whose rows may be removed.
+
+        The rows of kept originals stay.
+        """
         rows = self.ledger.rows(
             "SELECT path FROM drops WHERE closed_at < ? AND ("
             " EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
@@ -146,8 +147,8 @@ class Records:
         )
         return [Path(os.fsdecode(row["path"])) for row in rows]
 
-    def kept(self, before: float, *, after: str) -> Iterator[Job]:
-        """Ended jobs of kept originals in closed drops, by id, beginning after one."""
+    def kept_originals(self, before: float, *, after: str) -> Iterator[Job]:
+        """Yield ended jobs of kept originals in closed drops, by id, starting after an id."""
         while True:
             rows = self.ledger.rows(
                 "SELECT * FROM jobs WHERE is_kept = 1 AND state IN ('done', 'failed')"
@@ -161,48 +162,48 @@ class Records:
             after = rows[-1]["id"]
 
     def drop_at(self, path: Path) -> Drop | None:
-        """The drop with this folder, open or closed."""
+        """Return the drop with this folder, open or closed."""
         row = self.ledger.first("SELECT * FROM drops WHERE path = ?", (as_bytes(path),))
         return None if row is None else drop_of(row)
 
     def drop_of(self, job: Job) -> Drop:
-        """The drop of a job."""
+        """Return the drop of a job."""
         [row] = self.ledger.rows("SELECT * FROM drops WHERE id = ?", (job.drop,))
         return drop_of(row)
 
     def drop_size(self, drop: Drop) -> int:
-        """How many pictures were ever put into a drop."""
+        """Return how many pictures were ever put into a drop."""
         [row] = self.ledger.rows("SELECT count(*) FROM jobs WHERE drop_id = ?", (drop.id,))
         return int(row[0])
 
     def has_open_jobs(self, drop: Drop) -> bool:
-        """Some job of a drop is queued or running."""
+        """Whether some job of a drop is queued or running."""
         row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE drop_id = ? AND state IN ('queued', 'running')", (drop.id,)
         )
         return row is not None
 
     def has_open_jobs_of(self, folder: str) -> bool:
-        """Some job of a hot folder is queued or running."""
+        """Whether some job of a hot folder is queued or running."""
         row = self.ledger.first(
             "SELECT 1 FROM jobs WHERE folder = ? AND state IN ('queued', 'running')", (folder,)
         )
         return row is not None
 
     def ending(self, job_id: str) -> Ending:
-        """How an ended job ended."""
+        """Return how an ended job ended."""
         [row] = self.ledger.rows("SELECT * FROM jobs WHERE id = ?", (job_id,))
         return ending_of(row)
 
     def counts_of(self, drop: Drop) -> dict[str, int]:
-        """How many jobs of a drop are in which state."""
+        """Return the number of a drop's jobs by state."""
         rows = self.ledger.rows(
             "SELECT state, count(*) AS jobs FROM jobs WHERE drop_id = ? GROUP BY state", (drop.id,)
         )
         return {row["state"]: row["jobs"] for row in rows}
 
     def endings(self, drop: Drop) -> list[Ending]:
-        """How the ended jobs of a drop ended, in order."""
+        """Return how the ended jobs of a drop ended, in order."""
         rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE drop_id = ? AND state IN ('done', 'failed')"
             " ORDER BY ended_at, id",
@@ -210,10 +211,10 @@ class Records:
         )
         return [ending_of(row) for row in rows]
 
-    def concerning(self, path: Path, relatives: list[Path]) -> list[Ending]:
-        """Jobs whose original, result or place in quarantine a path is, newest first.
+    def jobs_with_path(self, path: Path, relatives: list[Path]) -> list[Ending]:
+        """Return jobs whose original, result or place in quarantine is this path, newest first.
 
-        ``relatives``: what the path may be below its hot folder.
+        ``relatives``: possible paths below a hot folder.
         """
         marks = ", ".join("?" * len(relatives))
         rows = self.ledger.rows(
@@ -225,14 +226,14 @@ class Records:
         return [ending_of(row) for row in rows]
 
     def last_failures(self, limit: int) -> list[Ending]:
-        """The newest failed jobs, newest first."""
+        """Return the newest failed jobs, newest first."""
         rows = self.ledger.rows(
             "SELECT * FROM jobs WHERE state = 'failed' ORDER BY ended_at DESC LIMIT ?", (limit,)
         )
         return [ending_of(row) for row in rows]
 
     def ended_since(self, moment: float) -> dict[str, int]:
-        """How many jobs have ended after a moment, UTC seconds, by state."""
+        """Return how many jobs have ended after a moment, UTC seconds, by state."""
         rows = self.ledger.rows(
             "SELECT state, count(*) AS jobs FROM jobs"
             " WHERE state IN ('done', 'failed') AND ended_at > ? GROUP BY state",
@@ -241,7 +242,7 @@ class Records:
         return {row["state"]: row["jobs"] for row in rows}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Folder to state to number of jobs."""
+        """Return the number of jobs by folder and state."""
         counts: dict[str, dict[str, int]] = {}
         rows = self.ledger.rows(
             "SELECT folder, state, count(*) AS jobs FROM jobs GROUP BY folder, state"
@@ -253,6 +254,6 @@ class Records:
 
 @understood()
 def ending_of(row: Row) -> Ending:
-    """An ended row as a value."""
+    """Return an ended row as a value."""
     details = json.loads(row["details"])
     return Ending(job_of(row), row["ended_at"] or 0.0, details, row["replaced_by"])

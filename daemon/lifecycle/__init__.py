@@ -1,11 +1,12 @@
-"""A job from intake to delivery, and what is done about jobs that an earlier life left behind.
+"""A job from intake to delivery, and the recovery of jobs that an earlier process left behind.
 
-Does not belong here: the order of all this (service), pixels (worker), system calls on
-files (disk).
+Does not belong here: the order of the steps (service), pixels (worker), system calls on files
+(disk).
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = [
+    "claim_guard",
     "claim_recovery",
     "closing",
     "completion",
@@ -27,4 +28,5 @@ __all__ = [
     "requeue",
     "results",
     "standby",
+    "state_folder",
 ]

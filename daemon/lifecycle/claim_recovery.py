@@ -1,4 +1,4 @@
-"""Files that were taken out of a hot folder, and whose rows do not look after them."""
+"""Recovers files that were taken out of a hot folder and have no matching row."""
 
 import logging
 
@@ -11,13 +11,13 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.originals import Originals
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
 
 class ClaimRecovery:
-    """Gives each claimed file a job, or puts it where its job wants it."""
+    """Gives each claimed file a job, or moves it where its job needs it."""
 
     def __init__(
         self,
@@ -35,33 +35,33 @@ class ClaimRecovery:
         self.originals = originals
 
     def adopt(self, folder: HotFolder, *, now: float) -> None:
-        """Look after every claimed file whose row does not; also when a folder resumes.
+        """Recover every claimed file without a matching row; also when a folder resumes.
 
-        Where that fails, it is done again in a while.
+        If that fails, it is done again in a while.
         """
         self.intake.stranded.discard(folder.name)
         try:
             claims = list(store.claims(folder.path))
             for claim in claims:
-                self.mend_claim(folder, claim, now=now)
+                self.recover(folder, claim, now=now)
             store.drop_empty_claims(folder.path)
         except OSError as error:
             logger.warning("claims of folder %s: %s", folder.name, describe(error))
             self.intake.stranded.add(folder.name)
 
-    def mend_claim(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
-        """One file that was taken out of a hot folder: does its row know of it?"""
+    def recover(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
+        """Recover one file that was taken out of a hot folder."""
         job = self.records.job(claim.job_id)
         if job is None and store.is_unclaimed(folder.path, claim):
             store.unclaim(folder.path, claim.relative, claim.job_id)
         elif job is not None and job.state is State.DONE:
             self.originals.put_away(job)  # a power cut undid the last rename, but not the row
         elif job is None or job.state is State.FAILED:
-            # Failed, and yet here: its share was away when it was looked for.
+            # Failed, but the file is here: its share was away when the job failed.
             if job is not None:
                 self.ledger.forget(job)
-            fresh = self.intake.enter(
+            fresh = self.intake.add_job(
                 folder, claim.relative, claim.job_id, claim.path, "startup", now=now
             )
             self.queue.put(fresh, priority=folder.priority)
-            logger.info("adopted %s", printable(claim.relative), extra=about(fresh))
+            logger.info("adopted %s", printable(claim.relative), extra=job_fields(fresh))

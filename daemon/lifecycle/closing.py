@@ -1,4 +1,4 @@
-"""The end of a job: its row, the events for hooks, its drop's manifest, and the counts."""
+"""The end of a job: its row, the notices for hooks, its drop's manifest, and the counts."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.counters import Counters, Verdict
 from daemon.lifecycle.drops import Drops
 
-Made = tuple[Job, Done | None]
-"""A job and what was made of it; None if an earlier life made it."""
+FinishedJob = tuple[Job, Done | None]
+"""A job and its outcome; None if an earlier process produced it."""
 
 
 class Closing:
@@ -21,19 +21,19 @@ class Closing:
         self.drops = drops
         self.counters = counters
 
-    def finish(self, made: Sequence[Made], *, now: float) -> None:
-        """Jobs whose results are published and whose originals are put away, in one commit."""
-        for job, _ in made:
-            self.drops.touch(job.drop)  # also if only the commit's answer is lost
+    def finish(self, finished: Sequence[FinishedJob], *, now: float) -> None:
+        """Close published jobs whose originals are put away, in one commit."""
+        for job, _ in finished:
+            self.drops.touch(job.drop)  # also if only the answer to the commit is lost
         with self.ledger.transaction():
-            for job, _ in made:
+            for job, _ in finished:
                 self.ledger.finish(job, now=now)
                 self.outbox.job_ended(job.id)
-        for job, done in made:
+        for job, done in finished:
             self.counters.count_done(job, done, now=now)
 
     def fail(self, jobs: Sequence[Job], *, now: float) -> None:
-        """Jobs that are rejected for good, in one commit; each row holds its reason."""
+        """Close jobs that are rejected for good, in one commit; each row holds its reason."""
         if not jobs:
             return
         with self.ledger.transaction():

@@ -1,4 +1,4 @@
-"""Finished results on their way to being published and closed; several share each commit."""
+"""Publishes and closes finished results; several share each commit."""
 
 import logging
 import time
@@ -9,39 +9,39 @@ from daemon.errors import Blame, PictureError, blame, describe, printable
 from daemon.jobs import Done, Identity, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.closing import Closing, Made
+from daemon.lifecycle.closing import Closing, FinishedJob
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.originals import Originals
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about, about_done
+from daemon.log_fields import done_fields, job_fields
 
 logger = logging.getLogger(__name__)
 
 UNARCHIVED_S = 10.0
-#: Published results are closed after so long, however many more there are: if one is taken away
-#: before that, we doubt after a crash that it was ever there.
-OPEN_S = 0.5
+#: Published results are closed after this time at the latest. If one is removed before that, after
+#: a crash we cannot know that it was published.
+MAX_OPEN_S = 0.5
 
 
 class OriginalChanged(PictureError):
-    """The original changed while it was cut out: the result is of a version that is gone."""
+    """The original changed while it was cut out: the result is of an old version."""
 
     def __init__(self, current: Identity) -> None:
         super().__init__("changed while it was read")
         self.current = current
 
 
-Trouble = OSError | NameTaken | OriginalChanged
-Stuck = tuple[Job, Trouble]
+PublicationError = OSError | NameTaken | OriginalChanged
+FailedPublication = tuple[Job, PublicationError]
 
 
 class Completion:
-    """Note, publish, archive, finish: a crash between any two is recovered from.
+    """Note, publish, archive, finish: recovery is possible after a crash between any two steps.
 
-    All that is noted of several results is committed before the first of them gets its name, and
-    all of them are closed by one commit more: a commit waits for the disk, however little it holds.
+    Everything that is noted about several results is committed before the first of them gets its
+    name, and all of them are closed by one more commit: each commit waits for the disk.
     """
 
     def __init__(  # eight with the folders; the clock is for tests
@@ -56,7 +56,7 @@ class Completion:
         closing: Closing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``clock`` measures how long results lie there that are not closed yet."""
+        """``clock`` measures how long published results are not closed yet."""
         self.folders = folders
         self.ledger = ledger
         self.records = records
@@ -66,28 +66,30 @@ class Completion:
         self.closing = closing
         self.clock = clock
         self.unarchived: dict[str, Done | None] = {}
-        """Published, but the original has not been put beside it yet; None after a crash."""
+        """Published, but the original was not put away yet; None after a crash."""
         self.next_try = 0.0
 
-    def complete(self, made: Iterable[tuple[Job, Done]], *, now: float) -> list[Stuck]:
-        """All steps for several results; whose could not be done, and why."""
+    def complete(
+        self, finished: Iterable[tuple[Job, Done]], *, now: float
+    ) -> list[FailedPublication]:
+        """Do all steps for several results; return those that failed, and why."""
         noted: list[tuple[Job, Done]] = []
-        stuck: list[Stuck] = []
+        failed: list[FailedPublication] = []
         with self.ledger.transaction():
-            for job, done in made:
+            for job, done in finished:
                 try:
                     ready = self.note(job, done, now=now)
                 except (OSError, OriginalChanged) as error:
-                    stuck.append((job, error))
+                    failed.append((job, error))
                     continue
                 if ready is not None:
                     noted.append((ready, done))
         for job, done in noted:
-            tell_doubts(job, done)
-        return stuck + self.publish(noted, now=now)
+            warn_if_blank(job, done)
+        return failed + self.publish(noted, now=now)
 
     def note(self, job: Job, done: Done, *, now: float) -> Job | None:
-        """Write down what has been made; None if a newer job has the original."""
+        """Write down what was made; None if a newer job has the original."""
         current = files.identity(job.source)
         if current is not None and current != done.identity:
             raise OriginalChanged(current)
@@ -101,53 +103,53 @@ class Completion:
     def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
         """Write down that the original has changed.
 
-        None if that version has a job of its own: then this one goes, with its parts.
+        None if that version has a job of its own: then this job is removed, with its parts.
         """
         if self.records.knows_version(current, job.source):
-            logger.info("a newer job has %s", printable(job.source), extra=about(job))
+            logger.info("a newer job has %s", printable(job.source), extra=job_fields(job))
             self.results.remove_parts(job)
             self.ledger.forget(job)
             return None
         return self.ledger.note_version(job, current, now=now)
 
-    def publish(self, noted: Iterable[Made], *, now: float) -> list[Stuck]:
-        """Names for what has been noted, then its end; also after a crash."""
-        closing: list[Made] = []
-        stuck: list[Stuck] = []
+    def publish(self, noted: Iterable[FinishedJob], *, now: float) -> list[FailedPublication]:
+        """Give noted results their names, then close them; also after a crash."""
+        closing: list[FinishedJob] = []
+        failed: list[FailedPublication] = []
         began = self.clock()
         for job, done in noted:
             try:
                 published = self.results.publish(self.folders[job.folder], job)
             except (OSError, NameTaken) as error:
-                stuck.append((job, error))
+                failed.append((job, error))
             else:
                 closing += self.put_away(published, done)
-            if self.clock() - began > OPEN_S:
+            if self.clock() - began > MAX_OPEN_S:
                 self.close(closing, now=now)
                 closing, began = [], self.clock()
         self.close(closing, now=now)
-        return stuck
+        return failed
 
-    def put_away(self, job: Job, done: Done | None) -> list[Made]:
-        """Put the original of a published result away; nothing if it is to be tried again."""
+    def put_away(self, job: Job, done: Done | None) -> list[FinishedJob]:
+        """Put the original of a published result away; empty if it will be tried again."""
         self.unarchived[job.id] = done
         try:
-            return [(self.originals.put_away(self.results.show(job)), done)]
+            return [(self.originals.put_away(self.results.add_review(job)), done)]
         except OSError as error:
             text = "%s is published, but its original could not be put away: %s; trying again"
-            logger.error(text, printable(job.target), describe(error), extra=about(job))
+            logger.error(text, printable(job.target), describe(error), extra=job_fields(job))
             if blame(error) is Blame.MACHINE:
                 self.standby.enter(self.folders[job.folder], describe(error))
             return []
 
-    def close(self, closing: Sequence[Made], *, now: float) -> None:
-        """The rows of what is published and put away, in one commit."""
+    def close(self, closing: Sequence[FinishedJob], *, now: float) -> None:
+        """Close the rows of published results whose originals are put away, in one commit."""
         if not closing:
             return
         self.closing.finish(closing, now=now)
         for job, done in closing:
             del self.unarchived[job.id]
-            logger.info("done %s", printable(job.target), extra=about_done(job, done))
+            logger.info("done %s", printable(job.target), extra=done_fields(job, done))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
@@ -158,16 +160,16 @@ class Completion:
             job = self.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
                 del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
-            elif not self.standby.has(job.folder):  # else its log would fill, too
+            elif not self.standby.has(job.folder):  # else the log would fill up
                 self.finish(job, now=now)
 
     def finish(self, job: Job, *, now: float) -> None:
-        """The rest of what is published already; somebody may have taken it away since."""
+        """Finish a result that is published already; somebody may have removed it since."""
         self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
 
 
-def tell_doubts(job: Job, done: Done) -> None:
-    """A blank result is never shipped in silence."""
+def warn_if_blank(job: Job, done: Done) -> None:
+    """Log a warning for a blank result."""
     if done.confidence is not None and done.confidence.is_blank:
         reasons = "; ".join(done.confidence.reasons)
-        logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=about(job))
+        logger.warning("%s is blank: %s", printable(job.relative), reasons, extra=job_fields(job))

@@ -1,4 +1,4 @@
-"""What has become of pictures in this life, and how long it took."""
+"""Counts of pictures by outcome since the start, and how long they took."""
 
 from collections import Counter, defaultdict
 from enum import Enum
@@ -8,16 +8,16 @@ from daemon.worker.gauges import Timings
 
 
 class Verdict(Enum):
-    """What an outcome has led to."""
+    """What the service decided about a picture."""
 
     DONE = "done"
     FAILED = "failed"  # rejected for good
-    RETRIED = "retried"  # unforeseen trouble: another attempt
+    RETRIED = "retried"  # unexpected error: another attempt
     DEFERRED = "deferred"  # may still be being written
 
 
 class Counters:
-    """Counts since the start; nothing else is remembered of a picture."""
+    """Counts since the start; keeps nothing else about a picture."""
 
     def __init__(self) -> None:
         self.verdicts: Counter[tuple[str, Verdict]] = Counter()
@@ -27,30 +27,30 @@ class Counters:
         """From being taken to being published and put away."""
 
     def count(self, job: Job, verdict: Verdict) -> None:
-        """One more."""
+        """Count one verdict."""
         self.verdicts[job.folder, verdict] += 1
 
     def count_done(self, job: Job, done: Done | None, *, now: float) -> None:
-        """One more, with the time that it took in all, and in each stage if this life made it."""
+        """Count a finished picture with its total time, and the time of each stage if known."""
         self.count(job, Verdict.DONE)
         self.pictures.add(now - job.added_at)
         for stage, seconds in (done.seconds if done is not None else {}).items():
             self.stages[stage].add(seconds)
 
     def of(self, folder: str) -> dict[str, int]:
-        """The counts of one folder, zeros too: what is counted must be there from the start."""
+        """Return the counts of one folder, including zeros: a counter must exist from the start."""
         return {verdict.value: self.verdicts[folder, verdict] for verdict in Verdict}
 
     @property
     def done(self) -> int:
-        """Pictures that came out."""
+        """Return how many pictures were cut out."""
         return self.total(Verdict.DONE)
 
     @property
     def failed(self) -> int:
-        """Pictures that were rejected."""
+        """Return how many pictures were rejected."""
         return self.total(Verdict.FAILED)
 
     def total(self, verdict: Verdict) -> int:
-        """Over all folders."""
+        """Return the count of a verdict over all folders."""
         return sum(count for (_, one), count in self.verdicts.items() if one is verdict)

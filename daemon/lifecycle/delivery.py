@@ -1,4 +1,4 @@
-"""From an outcome to a published result, a rejected original or another try."""
+"""From an outcome to a published result, a rejected original or another attempt."""
 
 import logging
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from daemon.disk import files
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Failed, Job, Outcome
-from daemon.lifecycle.completion import Completion, OriginalChanged, Trouble
+from daemon.lifecycle.completion import Completion, OriginalChanged, PublicationError
 from daemon.lifecycle.failures import Failures
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.requeue import Requeue
 from daemon.lifecycle.results import Results
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
-#: So long a job waits whose files can be moved nowhere, not even into quarantine.
+#: How long a job waits if its files cannot be moved anywhere, not even into quarantine.
 HELD_S = 600.0
 
 
@@ -43,15 +43,15 @@ class Delivery:
 
     @property
     def unarchived(self) -> set[str]:
-        """Ids of jobs that are published and wait for their originals to be put away."""
+        """Return ids of jobs that are published and whose originals are not put away yet."""
         return set(self.completion.unarchived)
 
     def deliver(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
-        """Act on outcomes. `DeviceError` and `InstallError` tell that the process must end."""
+        """Act on outcomes. `DeviceError` and `InstallError` mean that the process must end."""
         together: list[tuple[Job, Done]] = []
         others: list[tuple[Job, Outcome]] = []
         for job, outcome in ended:
-            # Of two that replace the same earlier result, the second is to find the first done.
+            # If two replace the same earlier result, the first must be done before the second.
             if isinstance(outcome, Done) and self.folders[job.folder].clash != "overwrite":
                 together.append((job, outcome))
             else:
@@ -68,7 +68,7 @@ class Delivery:
                 for job, outcome in failed:
                     self.deliver_alone(job, outcome, now=now)
             for job, error in self.rejection.put_all(noted, now=now):
-                self.report_trouble(job, error, now=now)
+                self.handle_file_error(job, error, now=now)
         for job, outcome in ended:
             if not is_settled_by_row(outcome):
                 self.deliver_alone(job, outcome, now=now)
@@ -82,72 +82,77 @@ class Delivery:
                 case Cancelled():
                     self.requeue.release(job, reason="")
                 case Failed():
-                    self.failures.settle(job, outcome, now=now)
+                    self.failures.handle(job, outcome, now=now)
         except OSError as error:
-            self.report_trouble(job, error, now=now)
+            self.handle_file_error(job, error, now=now)
 
-    def report_trouble(self, job: Job, error: OSError, *, now: float) -> None:
-        """Files could not be moved as the outcome demands."""
+    def handle_file_error(self, job: Job, error: OSError, *, now: float) -> None:
+        """Handle that files could not be moved as the outcome requires."""
         failed = Failed(blame(error), describe(error))
-        fields = about(job) | {"STAGE": "deliver", "ERROR": failed.reason}
+        fields = job_fields(job) | {"STAGE": "deliver", "ERROR": failed.reason}
         logger.warning("%s: %s", printable(job.relative), failed.reason, extra=fields)
         try:
-            self.failures.settle(job, failed, now=now)
-        except OSError as again:
-            # Not even quarantine takes it. Nothing is lost while the row is queued.
-            logger.error("%s waits: %s", printable(job.relative), describe(again), extra=about(job))
-            self.requeue.retry(job, reason=describe(again), not_before=now + HELD_S)
+            self.failures.handle(job, failed, now=now)
+        except OSError as second_error:
+            # Quarantine fails, too. Nothing is lost while the row is queued.
+            logger.error(
+                "%s waits: %s",
+                printable(job.relative),
+                describe(second_error),
+                extra=job_fields(job),
+            )
+            self.requeue.retry(job, reason=describe(second_error), not_before=now + HELD_S)
 
-    def complete(self, made: Sequence[tuple[Job, Done]], *, now: float) -> None:
-        """Publish and close several; what is stuck is settled one by one."""
-        for job, trouble in self.completion.complete(made, now=now):
+    def complete(self, finished: Sequence[tuple[Job, Done]], *, now: float) -> None:
+        """Publish and close several; failed ones are handled one by one."""
+        for job, publication_error in self.completion.complete(finished, now=now):
             try:
-                self.settle_trouble(job, trouble, now=now)
+                self.handle_publication_error(job, publication_error, now=now)
             except OSError as error:
-                self.report_trouble(job, error, now=now)
+                self.handle_file_error(job, error, now=now)
 
-    def settle_trouble(self, job: Job, trouble: Trouble, *, now: float) -> None:
-        """A result that could not be published: its picture is done again, or rejected."""
-        match trouble:
+    def handle_publication_error(self, job: Job, error: PublicationError, *, now: float) -> None:
+        """Handle a result that could not be published: cut out again, or reject."""
+        match error:
             case OriginalChanged():
-                self.redo(job, trouble, now=now)
+                self.redo(job, error, now=now)
             case NameTaken():
-                failed = Failed(Blame.FILE, str(trouble), is_final=True)
-                self.failures.settle(job, failed, now=now)
+                failed = Failed(Blame.FILE, str(error), is_final=True)
+                self.failures.handle(job, failed, now=now)
             case OSError():
-                raise trouble
+                raise error
 
     def redo(self, job: Job, change: OriginalChanged, *, now: float) -> None:
-        """The newer version is cut out instead, unless it has a job of its own."""
+        """Cut out the newer version instead, unless it has a job of its own."""
         self.results.remove_parts(job)
         renewed = self.completion.renew(job, change.current, now=now)
         if renewed is not None:
-            logger.info("%s %s; again", printable(job.relative), change, extra=about(job))
+            logger.info("%s %s; again", printable(job.relative), change, extra=job_fields(job))
             not_before = now + self.folders[job.folder].settle_s
             self.requeue.release(renewed, reason=str(change), not_before=not_before)
 
     def resume(self, job: Job, outcome: Outcome, *, now: float) -> None:
-        """Go on where the ledger failed: memory and disk tell how far the job came."""
+        """Continue where the ledger failed: memory and disk show how far the job came."""
         try:
             if job.id in self.completion.unarchived:
                 self.completion.finish(job, now=now)
             elif job.quarantine is not None and not files.exists(job.source):
                 self.rejection.put_in_quarantine(job, now=now)
-            elif isinstance(outcome, Done) and self.results.is_whole(job):
+            elif isinstance(outcome, Done) and self.results.is_complete(job):
                 self.publish(job, now=now)
             else:
                 self.deliver_alone(job, outcome, now=now)
-        except OSError as error:  # its disk is in trouble, too
-            self.report_trouble(job, error, now=now)
+        except OSError as error:  # its disk fails, too
+            self.handle_file_error(job, error, now=now)
 
     def publish(self, job: Job, *, now: float) -> None:
-        """What was made and noted in an earlier life, or before the ledger's trouble."""
-        for stuck, trouble in self.completion.publish([(job, None)], now=now):
-            self.settle_trouble(stuck, trouble, now=now)
+        """Publish what was made and noted by an earlier process, or before the ledger failed."""
+        for failed_job, error in self.completion.publish([(job, None)], now=now):
+            self.handle_publication_error(failed_job, error, now=now)
 
 
 def is_settled_by_row(outcome: Outcome) -> bool:
-    """What follows is written into its row; of a fatal failure the process ends."""
+    """Whether it leads to a change of its row; after a fatal failure the process ends."""
     match outcome:
         case Failed():
             return not outcome.blame.is_fatal

@@ -1,4 +1,4 @@
-"""From the queue to the engine: which job starts when, and where its result will lie."""
+"""From the queue to the engine: which job starts when, and where its result will be."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.standby import Standby
-from daemon.messages import Ended, Message
+from daemon.messages import JobEnded, Message
 from daemon.worker.engines import Engine
 
 
@@ -44,40 +44,40 @@ class Dispatcher:
         self.max_pixels = max_pixels
         self.running: dict[str, Job] = {}
         self.suspect: Job | None = None
-        self.resting: dict[str, list[Job]] = {}
+        self.on_standby: dict[str, list[Job]] = {}
 
     @property
     def is_busy(self) -> bool:
-        """Something is in the engine, or could be."""
+        """Whether something is in the engine, or could be."""
         return bool(self.running or self.suspect or any(self.queue.waiting_jobs()))
 
     def dispatch(self, *, now: float) -> None:
-        """Start jobs while the engine has use for them; all of them are one commit."""
+        """Start jobs while the engine has capacity; all in one commit."""
         startable = self.startable(now)
         first = next(startable, None)
         if first is None:
             return
-        begun: list[tuple[Job, Failed | None]] = []
+        started: list[tuple[Job, Failed | None]] = []
         try:
             with self.ledger.transaction():
                 for job in itertools.chain([first], startable):
-                    begun.append(self.begin(job, now=now))
+                    started.append(self.start_job(job, now=now))
         except BaseException:
-            for job, _ in begun:  # their rows say that they wait
+            for job, _ in started:  # their rows are queued again
                 self.running.pop(job.id, None)
             raise
-        for job, failed in begun:
+        for job, failed in started:
             self.submit(job, failed)
 
-    def begin(self, job: Job, *, now: float) -> tuple[Job, Failed | None]:
-        """The row of a job that starts, and what is in its way."""
+    def start_job(self, job: Job, *, now: float) -> tuple[Job, Failed | None]:
+        """Start a job's row; return it, and why the job cannot start."""
         placed, failed = job, None
         try:
             folder = self.folders[job.folder]
             placed = self.placement.renew(folder, job, now=now)
             self.placement.check_clash(folder, placed)
         except (OSError, NameTaken) as error:
-            # Whose trouble it is, is decided where all outcomes are judged.
+            # What caused it is decided where all outcomes are handled.
             is_final = isinstance(error, NameTaken)
             failed = Failed(blame(error), describe(error), is_final=is_final)
         running = self.ledger.start(placed)
@@ -85,22 +85,22 @@ class Dispatcher:
         return running, failed
 
     def submit(self, job: Job, failed: Failed | None) -> None:
-        """Give a job whose start is committed to the engine, or tell why it cannot begin."""
+        """Give a started and committed job to the engine, or report why it cannot start."""
         try:
-            if failed is None:  # not before: a drop without a row must hold nothing but our mark
+            if failed is None:  # not before: a drop without a row must hold only our mark
                 files.make_folders(job.target.parent)
         except OSError as error:
             failed = Failed(blame(error), describe(error))
         if failed is not None:
-            self.put(Ended(job.id, failed))
+            self.put(JobEnded(job.id, failed))
             return
         self.engine.submit(self.task(job)).add_done_callback(partial(self.report_end, job.id))
 
     def startable(self, now: float) -> Iterator[Job]:
-        """Jobs whose turn it is.
+        """Yield jobs that may start now.
 
-        One that failed unforeseen or was in work when the daemon died goes alone: if it takes the
-        process down again, its neighbours must not be counted as guilty with it.
+        A job that failed unexpectedly, or was in work when the daemon died, runs alone: if it kills
+        the process again, other jobs must not be blamed.
         """
         while len(self.running) < self.engine.depth and not self.has_suspect_running():
             job = self.suspect or self.queue.take(now)
@@ -108,7 +108,7 @@ class Dispatcher:
             if job is None:
                 return
             if self.standby.has(job.folder):
-                self.resting.setdefault(job.folder, []).append(job)
+                self.on_standby.setdefault(job.folder, []).append(job)
             elif job.attempts and self.running:
                 self.suspect = job
                 return
@@ -116,21 +116,21 @@ class Dispatcher:
                 yield job
 
     def has_suspect_running(self) -> bool:
-        """A job is in work for the second or third time."""
+        """Whether a job is in work for the second or third time."""
         return any(job.attempts > 1 for job in self.running.values())
 
     def resume(self, folder: HotFolder) -> None:
-        """The folder's trouble has passed: its jobs go back into the queue."""
-        for job in self.resting.pop(folder.name, []):
+        """Put a folder's jobs back into the queue: it has resumed."""
+        for job in self.on_standby.pop(folder.name, []):
             self.queue.put(job, priority=folder.priority)
 
     def forget_waiting(self) -> None:
-        """What waits here is read again from the ledger."""
+        """Forget the jobs that wait here; they are read again from the ledger."""
         self.suspect = None
-        self.resting.clear()
+        self.on_standby.clear()
 
     def task(self, job: Job) -> Task:
-        """What the worker needs to know."""
+        """Return what the worker needs to know."""
         rendering = self.folders[job.folder].rendering
         return Task(
             job.id, job.source, job.part, rendering, self.max_pixels, alpha_part=job.alpha_part
@@ -138,4 +138,4 @@ class Dispatcher:
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:
         """In some thread of the engine: put a message and return."""
-        self.put(Ended(job_id, future.result()))
+        self.put(JobEnded(job_id, future.result()))

@@ -1,4 +1,4 @@
-"""Time-stamped output folders: which a picture goes to, when it closes, its manifest."""
+"""Time-stamped output folders (drops): choosing one, closing it, writing its manifest."""
 
 import logging
 import time
@@ -17,19 +17,19 @@ from daemon.ledger.records import Records
 
 logger = logging.getLogger(__name__)
 
-#: A manifest of a busy drop is written again at most this often; at its end always.
+#: The manifest of a busy drop is written at most this often, and always at its end.
 MANIFEST_S = 2.0
 MANIFEST_RETRY_S = 30.0
-#: Of `docs/manifest.schema.json`; another number means that readers have to change.
+#: The version of `docs/manifest.schema.json`; another number means that readers have to change.
 MANIFEST_VERSION = 2
-MANIFEST_PAUSES = 20  # a large one rests for so many times as long as it took
+MANIFEST_PAUSES = 20  # a large one is not written again for so many times its own time
 
 
 IsAway = Callable[[str], bool]
 
 
-def never(folder: str) -> bool:
-    """All disks are there."""
+def none_away(folder: str) -> bool:
+    """Return False: all disks are there."""
     return False
 
 
@@ -37,42 +37,42 @@ class Drops(Protocol):
     """Where results go."""
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
-        """The drop for a picture that arrives now."""
+        """Return the drop for a picture that arrives now."""
 
     def touch(self, drop_id: int) -> None:
-        """A job of this drop has ended; its manifest is out of date."""
+        """Note that a job of this drop has ended; its manifest is out of date."""
 
-    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
-        """Write manifests that are due; close drops that are through.
+    def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
+        """Write manifests that are due; close drops that are finished.
 
-        ``is_away`` tells whether the disks of a hot folder, by its name, are away.
+        ``is_away`` says whether the disks of a hot folder, by its name, are away.
         """
 
 
 class Manifests:
-    """Writes the manifests of drops whose jobs have ended, but not after every single one."""
+    """Writes manifests of drops whose jobs have ended, but not after every single job."""
 
     def __init__(self, records: Records, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock`` measures what a manifest costs."""
+        """``clock`` measures how long writing a manifest takes."""
         self.records = records
         self.clock = clock
         self.dirty: set[int] = set()
         self.next_write: dict[int, float] = {}
-        self.troubled: set[int] = set()
+        self.failed: set[int] = set()
 
     def write_due(self, drops: list[Drop], *, now: float, is_final: bool) -> None:
-        """Write those that are out of date and either idle or old enough."""
+        """Write manifests that are out of date, if the drop is idle or enough time has passed."""
         for drop in drops:
             if drop.id not in self.dirty:
                 continue
             is_due = now >= self.next_write.get(drop.id, 0.0)
-            is_idle = not self.records.has_open_jobs(drop) and drop.id not in self.troubled
+            is_idle = not self.records.has_open_jobs(drop) and drop.id not in self.failed
             if is_due or is_final or is_idle:
                 self.write(drop, closed_at=None, now=now)
 
     def write(self, drop: Drop, *, closed_at: float | None, now: float) -> bool:
-        """Write one manifest; False if its disk is in trouble, then it is tried again later."""
-        if drop.id in self.troubled and now < self.next_write[drop.id]:
+        """Write one manifest; False if its disk fails, then it is tried again later."""
+        if drop.id in self.failed and now < self.next_write[drop.id]:
             return False
         began = self.clock()
         try:
@@ -80,24 +80,24 @@ class Manifests:
         except OSError as error:
             logger.warning("%s: no manifest: %s", printable(drop.path), describe(error))
             self.dirty.add(drop.id)
-            self.troubled.add(drop.id)
+            self.failed.add(drop.id)
             self.next_write[drop.id] = now + MANIFEST_RETRY_S
             return False
         self.dirty.discard(drop.id)
-        self.troubled.discard(drop.id)
+        self.failed.discard(drop.id)
         cost_s = self.clock() - began
         self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
         return True
 
     def forget(self, drop: Drop) -> None:
-        """The drop is closed: nothing more will be written."""
+        """Forget a drop that is closed: nothing more will be written."""
         self.dirty.discard(drop.id)
-        self.troubled.discard(drop.id)
+        self.failed.discard(drop.id)
         self.next_write.pop(drop.id, None)
 
 
 class TimedDrops:
-    """One open drop for each hot folder; it closes after a while without new pictures."""
+    """One open drop for each hot folder; it closes after some time without new pictures."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class TimedDrops:
         local_time: Callable[[float], datetime],
         on_close: Callable[[Drop, float], object] = lambda drop, now: None,
     ) -> None:
-        """``local_time`` turns UTC seconds into the time that stands in folder names.
+        """``local_time`` turns UTC seconds into the time in folder names.
 
         ``on_close`` is called in the transaction that closes a drop.
         """
@@ -120,7 +120,7 @@ class TimedDrops:
         self.manifests = Manifests(records)
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
-        """The folder's open drop, or a new one if that is idle, full, gone or of another root."""
+        """Return the folder's open drop; a new one if it is idle, full, gone or elsewhere."""
         for drop in self.records.open_drops():
             if (
                 drop.folder == folder.name
@@ -138,20 +138,20 @@ class TimedDrops:
         try:
             drop = self.ledger.open_drop(folder.name, path, now=now)
         except LedgerError:
-            store.withdraw_drop(path)
+            store.remove_new_drop(path)
             raise
-        # The manifest comes at the tick's end: until then the row may not be committed, and a drop
-        # with nothing but our mark is removed.
+        # The manifest is written at the end of the tick: until then the row may not be committed,
+        # and a drop with nothing but our mark is removed.
         self.touch(drop.id)
         logger.info("opened drop %s", printable(path))
         return drop
 
     def touch(self, drop_id: int) -> None:
-        """Its manifest is out of date."""
+        """Note that the manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
-        """Manifests, then drops without new pictures and without open jobs are closed."""
+    def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
+        """Write due manifests, then close drops without new pictures and without open jobs."""
         drops = self.records.open_drops()
         self.manifests.write_due(
             [drop for drop in drops if files.is_folder(drop.path)], now=now, is_final=is_final
@@ -161,12 +161,12 @@ class TimedDrops:
                 self.close(drop, is_away=is_away, now=now)
 
     def is_idle(self, drop: Drop, now: float) -> bool:
-        """No picture has come for long enough; a drop of a folder that is gone idles at once."""
+        """Whether no picture has come for long enough; at once if the folder was removed."""
         folder = self.folders.get(drop.folder)
         return folder is None or not 0 <= now - drop.last_at < folder.drop_idle_s
 
     def close(self, drop: Drop, *, is_away: IsAway, now: float) -> None:
-        """The last manifest, then the row. A drop that somebody has deleted is only closed."""
+        """Write the last manifest, then close the row. A deleted drop only gets its row closed."""
         if not files.is_folder(drop.path):
             if is_away(drop.folder):
                 return  # without its last manifest it would never be deleted
@@ -180,29 +180,29 @@ class TimedDrops:
 
 
 class FixedDrop:
-    """All results go to one folder: a batch."""
+    """All results go to one folder, for a batch."""
 
     def __init__(self, path: Path, *, ledger: Ledger, records: Records, now: float) -> None:
         files.make_folders(path)
         self.drop = records.drop_at(path) or ledger.open_drop("batch", path, now=now)
         self.manifests = Manifests(records)
-        self.touch(self.drop.id)  # a life that was killed may have left it out of date
+        self.touch(self.drop.id)  # a killed process may have left it out of date
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
-        """The one folder."""
+        """Return the one folder."""
         return self.drop
 
     def touch(self, drop_id: int) -> None:
-        """Its manifest is out of date."""
+        """Note that the manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
-    def upkeep(self, *, now: float, is_away: IsAway = never, is_final: bool = False) -> None:
+    def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
         """Write the manifest when it is due; a batch's folder does not close."""
         self.manifests.write_due([self.drop], now=now, is_final=is_final)
 
 
 def manifest(drop: Drop, endings: list[Ending], closed_at: float | None) -> dict[str, Any]:
-    """A drop's manifest, ready for JSON; paths are relative to the drop, times UTC."""
+    """Return a drop's manifest, ready for JSON; paths are relative to the drop, times UTC."""
     return {
         "made_by": f"cvunetd {__version__}",
         "version": MANIFEST_VERSION,
@@ -214,7 +214,7 @@ def manifest(drop: Drop, endings: list[Ending], closed_at: float | None) -> dict
 
 
 def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
-    """One picture's entry."""
+    """Return one picture's entry."""
     job = ending.job
     entry: dict[str, Any] = {
         "source": as_text(job.relative),
@@ -226,11 +226,11 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
         "ended_at": utc(ending.ended_at),
     }
     if job.state is State.DONE:
-        is_there = ending.replaced_by is None
-        entry["result"] = below(drop, job.target) if is_there else None
-        entry["alpha"] = below(drop, job.alpha) if is_there else None
-        entry["review"] = below(drop, job.review) if is_there else None
-        entry["original"] = below(drop, job.archive)
+        has_result = ending.replaced_by is None
+        entry["result"] = relative_path(drop, job.target) if has_result else None
+        entry["alpha"] = relative_path(drop, job.alpha) if has_result else None
+        entry["review"] = relative_path(drop, job.review) if has_result else None
+        entry["original"] = relative_path(drop, job.archive)
         entry["replaced_by"] = ending.replaced_by
     else:
         entry["reason"] = job.reason
@@ -238,6 +238,6 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
     return entry | ending.details
 
 
-def below(drop: Drop, path: Path | None) -> str | None:
-    """A path in a drop, as its manifest tells it."""
+def relative_path(drop: Drop, path: Path | None) -> str | None:
+    """Return a path in a drop, relative as in the manifest."""
     return None if path is None else as_text(path.relative_to(drop.path))

@@ -1,4 +1,4 @@
-"""What follows from a failure: another try, quarantine, a folder that stands by, or the end."""
+"""What follows from a failure: another attempt, quarantine, standby of a folder, or the end."""
 
 import logging
 from contextlib import suppress
@@ -16,17 +16,17 @@ from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.requeue import AFTER_OTHERS_S, Requeue
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about, about_failed
+from daemon.log_fields import failed_fields, job_fields
 
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # doubled with each attempt
-#: A picture that cannot be decoded yet is looked at this many times before it is old enough.
+#: A picture that cannot be decoded yet is tried this many times before it is old enough.
 DEFERRALS = 12
 
 
 class Failures:
-    """Decides by whose fault a picture failed (docs/architecture.md, errors)."""
+    """Decides by the cause of a failure (docs/architecture.md, errors)."""
 
     def __init__(  # a failure can lead anywhere
         self,
@@ -49,11 +49,11 @@ class Failures:
         self.rejection = rejection
         self.counters = counters
 
-    def settle(self, job: Job, failed: Failed, *, now: float) -> None:
-        """The verdict on a failure, by whose fault it is. A fatal one is raised."""
+    def handle(self, job: Job, failed: Failed, *, now: float) -> None:
+        """Act on a failure by its cause. A fatal one is raised."""
         folder = self.folders[job.folder]
         if failed.blame.is_fatal:
-            self.end_all(job, failed)
+            self.raise_fatal(job, failed)
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
@@ -65,34 +65,36 @@ class Failures:
                 self.retry_or_reject(job, failed, now=now)
             case Blame.MACHINE:
                 self.standby.enter(folder, text)
-                # Later than others: if it is this picture alone, it must not hold them up.
+                # Later than others: if only this picture fails, it must not delay them.
                 self.requeue.release(job, reason=failed.reason, not_before=now + AFTER_OTHERS_S)
             case Blame.UNSURE:
-                if self.standby.confirm(folder, text):
+                if self.standby.enter_if_failing(folder, text):
                     self.requeue.release(job, reason=failed.reason)
                 else:
                     self.retry_or_reject(job, failed, now=now)
 
-    def end_all(self, job: Job, failed: Failed) -> NoReturn:
-        """Nothing can be done in this process any more; the job goes back into the queue."""
-        with suppress(LedgerError):  # the process ends, whatever the ledger says
+    def raise_fatal(self, job: Job, failed: Failed) -> NoReturn:
+        """Put the job back into the queue and raise: this process can do nothing more."""
+        with suppress(LedgerError):  # the process ends in any case
             self.remove_part(job)
             self.requeue.release(job, reason=failed.reason)
         kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
         raise kind(failed.reason)
 
     def remove_part(self, job: Job) -> None:
-        """Delete what the worker has begun; where that fails, the next start does it."""
+        """Delete the worker's unfinished files; if that fails, the next start does it."""
         try:
             self.results.discard(job)
         except OSError as error:
-            logger.warning("%s stays: %s", printable(job.part), describe(error), extra=about(job))
+            logger.warning(
+                "%s stays: %s", printable(job.part), describe(error), extra=job_fields(job)
+            )
 
     def reject_or_defer(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
-        """A young file may still be on its way: a scanner pauses, a copy stalls."""
+        """Reject, unless the file is young: a scanner or a copy may pause."""
         reason = failed.reason
         current = files.identity(job.source)
-        if current is None and self.standby.confirm(folder, reason):
+        if current is None and self.standby.enter_if_failing(folder, reason):
             self.requeue.release(job, reason=reason)
             return
         if current is None and job.attempts < MAX_ATTEMPTS:
@@ -103,18 +105,18 @@ class Failures:
             if renewed is None:
                 return
             job = renewed
-        if job.changed_at > now:  # the clock has been set back: its age begins anew
+        if job.changed_at > now:  # the clock was set back: its age starts anew
             job = self.ledger.note_version(job, job.identity, now=now)
         if current is not None and is_young(job, folder.defer_s, now):
             wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
-            logger.info("deferred %s: %s", printable(job.relative), reason, extra=about(job))
+            logger.info("deferred %s: %s", printable(job.relative), reason, extra=job_fields(job))
             self.counters.count(job, Verdict.DEFERRED)
             self.requeue.release(job, reason=reason, not_before=now + wait_s)
             return
         self.rejection.reject(job, reason, now=now, stage=failed.stage)
 
     def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
-        """Unforeseen trouble may pass; three starts are enough."""
+        """Try again after an unexpected error; reject after three attempts."""
         reason = failed.reason
         if job.attempts >= MAX_ATTEMPTS:
             reason = f"{reason} (given up after {job.attempts} attempts)"
@@ -123,12 +125,12 @@ class Failures:
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.requeue.retry(job, reason=reason, not_before=not_before)
         self.counters.count(job, Verdict.RETRIED)
-        fields = about_failed(job, reason, failed.stage, event=event_ids.RETRIED)
+        fields = failed_fields(job, reason, failed.stage, event=event_ids.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
 
 
 def is_young(job: Job, defer_s: float, now: float) -> bool:
-    """The original may still be being written.
+    """Whether the original may still be being written.
 
     Counted from the last change that we saw. A modification time long before the picture came (a
     move, a copy that keeps times) proves that it is older than that.

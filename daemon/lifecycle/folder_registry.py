@@ -1,4 +1,4 @@
-"""The hot folders that are served, by name, and which of them are leaving."""
+"""The hot folders that are served, by name, and which of them are being removed."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,12 +6,12 @@ from daemon.jobs import HotFolder
 
 
 class FolderRegistry:
-    """One table that all parts look into; only `service.folder_changes` changes it."""
+    """One table that all parts read; only `service.folder_changes` changes it."""
 
     def __init__(self, folders: Iterable[HotFolder] = ()) -> None:
         self.by_name = {folder.name: folder for folder in folders}
         self.leaving: set[str] = set()
-        """Names of folders that take nothing in any more, but have work left."""
+        """Names of folders that take in nothing more, but have open jobs."""
 
     def __iter__(self) -> Iterator[HotFolder]:
         return iter(list(self.by_name.values()))
@@ -23,14 +23,14 @@ class FolderRegistry:
         return self.by_name[name]
 
     def get(self, name: str) -> HotFolder | None:
-        """The folder of a name; None if none is served under it."""
+        """Return the folder of a name; None if none is served."""
         return self.by_name.get(name)
 
     def get_open(self, name: str) -> HotFolder | None:
-        """The same, if pictures are taken from it."""
+        """Return the same, but only if pictures are taken from it."""
         return None if name in self.leaving else self.by_name.get(name)
 
     @property
     def open(self) -> list[HotFolder]:
-        """Those that pictures are taken from."""
+        """Return the folders that pictures are taken from."""
         return [folder for folder in self if folder.name not in self.leaving]

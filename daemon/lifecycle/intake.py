@@ -1,4 +1,4 @@
-"""From a hint to a queued job: settle, claim, enter into the ledger."""
+"""From a file event to a queued job: settle, claim, add to the ledger."""
 
 import itertools
 import logging
@@ -13,29 +13,30 @@ from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.requeue import AFTER_OTHERS_S
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about
-from daemon.messages import Seen
+from daemon.log_fields import job_fields
+from daemon.messages import FileEvent
 from daemon.watching import scan
 from daemon.watching.backlog import Backlog
-from daemon.watching.settle import Settle, Settled
-from daemon.watching.sight import Sight, came_after
+from daemon.watching.settle import SettledFile, SettleTracker
+from daemon.watching.sight import Sight, changed_after
 
 logger = logging.getLogger(__name__)
 
-#: A file that cannot be taken though its folder is well is left alone for so long.
-REFUSED_S = 600.0
-#: Looking at so many files is progress; on a slow share it takes some seconds.
+#: How long we wait with a file that cannot be taken though its folder works.
+FILE_RETRY_S = 600.0
+#: After so many files a sweep reports progress; on a slow share that takes some seconds.
 STEP_FILES = 200
 WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
 
 
 class Intake:
-    """Takes pictures out of hot folders once they are whole and there is room for them."""
+    """Takes pictures out of hot folders once they are complete and the queue has room."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Intake:
         queue: JobQueue,
         standby: Standby,
         placement: Placement,
+        claims: ClaimGuard,
     ) -> None:
         self.folders = folders
         self.ledger = ledger
@@ -53,71 +55,70 @@ class Intake:
         self.queue = queue
         self.standby = standby
         self.placement = placement
+        self.claims = claims
         self.sight = Sight()
-        self.settle = Settle(self.sight.look)
+        self.settling = SettleTracker(self.sight.read_identity)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
-        """By folder: how often an event told of something that may be a picture."""
+        """By folder: how many events were about a possible picture."""
         self.missed: Counter[str] = Counter()
-        """By folder: pictures that came between two sweeps and that no event had told of."""
+        """By folder: pictures that came between two sweeps without an event."""
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
         self.syncs = Syncs()
-        """What claims have changed and the disk has not been waited for."""
-        self.refused: dict[Path, float] = {}
+        """What claims have changed and what is not durable yet."""
+        self.retry_at: dict[Path, float] = {}
         self.stranded: set[str] = set()
-        """Folders that may hold claims without rows, although they do not stand by."""
+        """Folders that may hold claims without rows, although they are not on standby."""
         self.on_step: Callable[[], object] = lambda: None
-        """Called now and then during a long look: it gets on."""
+        """Called now and then during a long sweep, as a sign of progress."""
 
     def forget(self, name: str) -> None:
-        """A folder goes or has other settings: what settles in it is found again, if at all."""
-        self.settle.forget_folder(name)
+        """Forget a folder that is removed or has other settings: the next sweep finds its files."""
+        self.settling.forget_folder(name)
         self.backlog.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
 
     @property
     def found_by(self) -> Counter[str]:
-        """How pictures were found, over all folders."""
+        """Return how pictures were found, over all folders."""
         total: Counter[str] = Counter()
         for (_, way), count in self.found.items():
             total[way] += count
         return total
 
     def found_in(self, folder: str) -> dict[str, int]:
-        """How pictures of one folder were found; zeros too, for what is counted from the start."""
+        """Return how one folder's pictures were found, including zeros for metrics."""
         return {way: self.found[folder, way] for way in WAYS}
 
-    def see(self, seen: Seen, *, monotonic: float, now: float) -> None:
-        """Follow a hint."""
-        folder = self.folders.get_open(seen.folder)
-        if folder is None or not self.sight.concerns(seen, folder):
+    def handle_event(self, event: FileEvent, *, monotonic: float, now: float) -> None:
+        """Act on a file event."""
+        folder = self.folders.get_open(event.folder)
+        if folder is None or not self.sight.is_relevant(event, folder):
             return
         self.hinted[folder.name] += 1
         if self.standby.has(folder.name):
-            if (
-                seen.hint is not Hint.FOLDER
-                and (identity := self.sight.look(seen.path)) is not None
-            ):
-                # Nothing is taken now, but somebody waits for it.
-                self.backlog.note(folder.name, seen.path, identity, monotonic=monotonic, now=now)
+            is_file = event.hint is not Hint.FOLDER
+            identity = self.sight.read_identity(event.path) if is_file else None
+            if identity is not None:  # nothing is taken now, but the file counts as waiting
+                self.backlog.note(folder.name, event.path, identity, monotonic=monotonic, now=now)
             return
-        if seen.hint is Hint.FOLDER:
-            self.scan(folder, seen.path, Hint.CREATED, monotonic=monotonic, now=now)
+        if event.hint is Hint.FOLDER:
+            self.scan(folder, event.path, Hint.CREATED, monotonic=monotonic, now=now)
             return
-        self.track(folder, seen.path, seen.hint, monotonic=monotonic, now=now)
+        self.track(folder, event.path, event.hint, monotonic=monotonic, now=now)
 
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
-        """Look at everything that lies in a folder, whatever events have said."""
+        """Check everything in a folder, independent of events."""
         if self.standby.has(folder.name):
             return
-        self.refused = {path: until for path, until in self.refused.items() if until > monotonic}
+        self.retry_at = {path: until for path, until in self.retry_at.items() if until > monotonic}
         self.sight.begin_sweep()
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
-        if not self.standby.has(folder.name):  # else not all of it was looked at
+        if not self.standby.has(folder.name):  # else the sweep is incomplete
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
             self.sight.end_sweep(folder.path)
         self.swept_at[folder.name] = now
@@ -146,20 +147,20 @@ class Intake:
     def track(
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
     ) -> None:
-        """Watch one file until it is whole."""
-        identity = self.sight.look(path)
+        """Check one file for changes until it is complete."""
+        identity = self.sight.read_identity(path)
         if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
             return
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
-        if monotonic < self.refused.get(path, 0.0):
+        if monotonic < self.retry_at.get(path, 0.0):
             return
-        if hint is Hint.SWEEP and path not in self.settle.entries:
-            self.missed[folder.name] += came_after(path, self.swept_at.get(folder.name))
-        # An empty file may be a placeholder, but not for ever.
+        if hint is Hint.SWEEP and path not in self.settling.files:
+            self.missed[folder.name] += changed_after(path, self.swept_at.get(folder.name))
+        # An empty file may be a placeholder, but not endlessly.
         is_old = now - identity.mtime_ns / 1e9 >= folder.defer_s
-        self.settle.track(
+        self.settling.track(
             folder.name,
             path,
             hint,
@@ -169,11 +170,11 @@ class Intake:
         )
 
     def take_in(self, *, monotonic: float, now: float) -> int:
-        """Claim what is whole, if the queue has room, in one commit; how many came in."""
-        ready = list(self.settle.ready(monotonic, limit=self.queue.room))
+        """Claim complete files, if the queue has room, in one commit; return how many."""
+        ready = list(self.settling.take_settled(monotonic, limit=self.queue.room))
         if not ready:
             return 0
-        with self.ledger.transaction():  # where it fails, claims without rows are adopted
+        with self.ledger.transaction():  # if it fails, claims without rows are adopted later
             taken = sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
             self.make_durable()
         return taken
@@ -186,8 +187,8 @@ class Intake:
             # The files are ours already; if a power cut undoes a rename, it is simply found again.
             logger.warning("claims may not outlive a power cut: %s", describe(error))
 
-    def accept(self, settled: Settled, *, monotonic: float, now: float) -> bool:
-        """Claim one file and enter it; trouble makes the folder rest and the file stay."""
+    def accept(self, settled: SettledFile, *, monotonic: float, now: float) -> bool:
+        """Claim one file and add its job; on an error the file stays."""
         folder = self.folders.get_open(settled.folder)
         if folder is None:
             return False
@@ -196,12 +197,12 @@ class Intake:
         try:
             job = self.claim(folder, settled, now=now)
         except FileNotFoundError as error:
-            job = None  # taken away between two looks
-            self.stranded.add(folder.name)  # or a share has lost its answer to our rename
+            job = None  # removed meanwhile; nothing was claimed
+            self.stranded.add(folder.name)  # unless a share has lost its answer to our rename
             text = "%s has gone before it could be taken: %s"
             logger.info(text, printable(settled.path), describe(error))
         except OSError as error:
-            self.refuse(folder, settled, error, monotonic=monotonic)
+            self.note_claim_error(folder, settled, error, monotonic=monotonic)
             return False
         self.backlog.forget(folder.name, settled.path)
         if job is None:
@@ -209,44 +210,45 @@ class Intake:
         self.found[folder.name, job.found_by] += 1
         self.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
-        logger.info("%s %s", where, printable(settled.path), extra=about(job))
+        logger.info("%s %s", where, printable(settled.path), extra=job_fields(job))
         return True
 
-    def refuse(
-        self, folder: HotFolder, settled: Settled, error: OSError, *, monotonic: float
+    def note_claim_error(
+        self, folder: HotFolder, settled: SettledFile, error: OSError, *, monotonic: float
     ) -> None:
-        """A claim failed: the folder is in trouble and rests, or this file alone has to wait."""
+        """Handle a failed claim: the folder goes on standby, or only this file has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
         self.stranded.add(folder.name)
         whose = blame(error)
         if whose is Blame.MACHINE:
             self.standby.enter(folder, text)
-            self.refused[settled.path] = monotonic + AFTER_OTHERS_S
-        elif whose is Blame.UNKNOWN or not self.standby.confirm(folder, text):
+            self.retry_at[settled.path] = monotonic + AFTER_OTHERS_S
+        elif whose is Blame.UNKNOWN or not self.standby.enter_if_failing(folder, text):
             logger.error("%s; it stays where it is and is tried again later", text)
-            self.refused[settled.path] = monotonic + REFUSED_S
+            self.retry_at[settled.path] = monotonic + FILE_RETRY_S
 
-    def claim(self, folder: HotFolder, settled: Settled, *, now: float) -> Job | None:
+    def claim(self, folder: HotFolder, settled: SettledFile, *, now: float) -> Job | None:
         """Take the file and write its row; None if there is nothing to take."""
         relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
         found_by = settled.hint.found_by
-        self.refused.pop(settled.path, None)
+        self.retry_at.pop(settled.path, None)
         if folder.originals == "keep":
             if tree.leads_over_link(folder.path, relative):
                 return None
-            identity = self.sight.look(settled.path)
+            identity = self.sight.read_identity(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
-            return self.enter(folder, relative, job_id, settled.path, found_by, now=now)
+            return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)
+        self.claims.prepare(folder)
         claimed = store.claim(folder.path, relative, job_id, self.syncs)
         if not files.may_be_regular(claimed):
-            # A link, pipe or folder swapped in at the last moment: not ours to take.
+            # A link, pipe or folder was swapped in at the last moment: not ours to take.
             self.put_back(folder, relative, job_id)
             return None
         try:
-            return self.enter(folder, relative, job_id, claimed, found_by, now=now)
+            return self.add_job(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
-            # No drop can be made: the file goes back to where its owner looks for it.
+            # No drop can be made: put the file back for its owner.
             self.put_back(folder, relative, job_id)
             raise
 
@@ -255,7 +257,7 @@ class Intake:
         if not store.unclaim(folder.path, relative, job_id):
             self.stranded.add(folder.name)
 
-    def enter(  # all that a row needs
+    def add_job(  # everything that a row needs
         self,
         folder: HotFolder,
         relative: Path,
@@ -268,7 +270,7 @@ class Intake:
         """Reserve names and write the row of a file that is ours already."""
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
-        identity = self.sight.look(source) or Identity(0, 0, 0, 0)
+        identity = self.sight.read_identity(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,

@@ -1,4 +1,4 @@
-"""Jobs whose process died while they were in work: the disk tells how far each came."""
+"""Recovers jobs whose process died during their work: the disk shows how far each came."""
 
 import logging
 
@@ -10,15 +10,15 @@ from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.results import Results
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
-MEND_S = 60.0
+RETRY_S = 60.0
 
 
 class JobRecovery:
-    """Brings the row of one job and its files together again; doing it twice does no harm."""
+    """Makes the row of one job and its files consistent; doing it twice does no harm."""
 
     def __init__(
         self,
@@ -35,19 +35,21 @@ class JobRecovery:
         self.rejection = rejection
         self.delivery = delivery
 
-    def mend_or_queue(self, job: Job, *, now: float) -> None:
-        """Mend one job; where the disk does not let us, it is queued and tried like any other."""
+    def recover_or_queue(self, job: Job, *, now: float) -> None:
+        """Recover one job; if the disk fails, queue it like any other."""
         try:
-            self.mend(job, now=now)
+            self.recover(job, now=now)
         except OSError as error:
-            logger.warning("%s: %s", printable(job.relative), describe(error), extra=about(job))
-            self.ledger.retry(job, not_before=now + MEND_S, reason=describe(error))
+            logger.warning(
+                "%s: %s", printable(job.relative), describe(error), extra=job_fields(job)
+            )
+            self.ledger.retry(job, not_before=now + RETRY_S, reason=describe(error))
 
-    def mend(self, job: Job, *, now: float) -> None:
-        """One job whose process died: the disk tells how far it came."""
+    def recover(self, job: Job, *, now: float) -> None:
+        """Recover one job whose process died: the disk shows how far it came."""
         if job.quarantine is not None and not files.exists(job.source):
             self.rejection.put_in_quarantine(job, now=now)
-        elif self.results.is_whole(job):
+        elif self.results.is_complete(job):
             self.delivery.publish(job, now=now)
         elif self.results.was_published(job):
             self.completion.finish(job, now=now)

@@ -1,4 +1,4 @@
-"""While the ledger cannot be written: nothing is begun, outcomes are held, then made good."""
+"""While the ledger cannot be written: nothing is started, outcomes are kept and applied later."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ from daemon.lifecycle.dispatcher import Dispatcher
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.recovery import Recovery
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
 
 class LedgerOutage:
-    """Bridges a full or failing state disk, so that no picture's place is lost in this process.
+    """Bridges a full or failing state disk, so that no picture is lost in this process.
 
-    The ledger is the truth: what memory knew is thrown away and read again when it is over.
+    The ledger is the truth: afterwards, the state in memory is discarded and read again.
     """
 
     def __init__(
@@ -48,16 +48,16 @@ class LedgerOutage:
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
-        """Trouble of the ledger ends what is inside and begins the outage."""
+        """End the block on a ledger error, and begin the outage."""
         try:
             yield
         except LedgerError as error:
             self.begin(error)
 
     def begin(self, error: LedgerError) -> None:
-        """All folders stand by until the ledger can be written."""
+        """Put all folders on standby until the ledger can be written."""
         self.is_on = True
-        self.standby.suspend(list(self.folders), describe(error))
+        self.standby.enter_all(list(self.folders), describe(error))
 
     def begin_anew(self) -> None:
         """The ledger is another one: what it says and what the disk says is all that counts."""
@@ -65,12 +65,12 @@ class LedgerOutage:
         self.is_on, self.is_recovered = True, False
 
     def recover(self, *, now: float) -> None:
-        """Mend what an earlier life has left; where the ledger fails, it is done in `end`."""
+        """Recover what an earlier process left; if the ledger fails, `end` does it."""
         self.recovery.run(now=now)
         self.is_recovered = True
 
     def deliver(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
-        """Act on outcomes at once, or hold them. A dead device is told at once in any case."""
+        """Act on outcomes at once, or hold them. A dead device is always reported at once."""
         fatal = [(job, outcome) for job, outcome in ended if is_fatal(outcome)]
         others = [(job, outcome) for job, outcome in ended if not is_fatal(outcome)]
         try:
@@ -79,7 +79,7 @@ class LedgerOutage:
             else:
                 self.delivery.deliver(others, now=now)
         except LedgerError as error:
-            self.hold(others)  # rows tell which of them have been closed all the same
+            self.hold(others)  # their rows say which of them were closed nevertheless
             self.begin(error)
         self.delivery.deliver(fatal, now=now)
 
@@ -88,33 +88,33 @@ class LedgerOutage:
         self.held.update((job.id, outcome) for job, outcome in ended)
 
     def end(self, *, now: float) -> None:
-        """Make good what could not be written; may be called again where that fails half-way."""
+        """Do what could not be written; may be called again if it fails half-way."""
         self.dispatcher.forget_waiting()
         if self.is_recovered:
             self.redeliver(now=now)
-            self.release_lost()
+            self.requeue_lost()
             self.recovery.refill(now=now)  # drops were made, but the commit of their rows failed
         else:
             self.recover(now=now)
         self.is_on = False
 
     def redeliver(self, *, now: float) -> None:
-        """Act on the outcomes that were held, each on the row as it has been left."""
+        """Act on the held outcomes, each on the current row."""
         for job_id, outcome in list(self.held.items()):
             job = self.records.job(job_id)
             if job is not None and job.state is State.RUNNING:
                 self.delivery.resume(job, outcome, now=now)
             del self.held[job_id]
 
-    def release_lost(self) -> None:
-        """Queue again what is called running and is not: its start failed after its commit."""
+    def requeue_lost(self) -> None:
+        """Queue running jobs that are not in the engine: they were committed, not started."""
         known = {*self.dispatcher.running, *self.delivery.unarchived}
         for job in self.records.in_state(State.RUNNING):
             if job.id not in known and job.folder in self.folders:
                 self.ledger.release(job, reason=job.reason)
-                logger.info("%s waits again", printable(job.relative), extra=about(job))
+                logger.info("%s waits again", printable(job.relative), extra=job_fields(job))
 
 
 def is_fatal(outcome: Outcome) -> bool:
-    """The process has to end because of it."""
+    """Whether the process has to end because of an outcome."""
     return isinstance(outcome, Failed) and outcome.blame.is_fatal

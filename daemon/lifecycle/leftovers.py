@@ -1,4 +1,4 @@
-"""Unfinished files and unused drops that an earlier life has left: they are deleted."""
+"""Deletes unfinished files and unused drops that an earlier process left."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ class Leftovers:
         self.state = state
 
     def remove_unfinished(self) -> None:
-        """Delete what was half written: results, manifests, reasons, the status."""
+        """Delete half-written files: results, manifests, reasons, the status."""
         places = [drop.path for drop in self.records.open_drops()]
         places += [self.quarantine / folder.name for folder in self.folders]
         for place in (*places, self.state):
@@ -34,11 +34,11 @@ class Leftovers:
                 logger.warning("unfinished files in %s: %s", printable(place), describe(error))
 
     def remove_unused_drops(self) -> None:
-        """Remove what an interrupted making or deletion of a drop has left: our mark at most."""
+        """Remove what the interrupted making or deletion of a drop has left: at most our mark."""
         for root in sorted({folder.output_root for folder in self.folders}):
             try:
                 for drop in store.drops(root):
-                    if not self.records.is_open(drop) and store.remove_remains(drop):
+                    if not self.records.is_open_drop(drop) and store.remove_empty_drop(drop):
                         logger.info("removed unused %s", printable(drop))
             except OSError as error:
                 logger.warning("unused drops in %s: %s", printable(root), describe(error))

@@ -1,4 +1,4 @@
-"""What results and originals are called."""
+"""Names of results and originals."""
 
 import secrets
 from collections.abc import Callable
@@ -20,11 +20,11 @@ SUFFIXES = {
     "jpeg": ".jpg",
 }
 ALPHA = "_alpha"
-OURS = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
+RESERVED_NAMES = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
 
 
 class NameTaken(PictureError):
-    """Another file has the name, and the folder's `clash` says that this is a failure."""
+    """Another file has the name, and the folder's `clash` makes this a failure."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class NameTaken(PictureError):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Where a job's result, the mask beside it, and its original go."""
+    """Where a job's result, the separate mask, and its original go."""
 
     target: Path
     alpha: Path | None
@@ -43,19 +43,19 @@ class Names:
 
 
 def new_id(now: float, serial: int) -> str:
-    """A job's id: sorts by time, then serial number; safe in every file name."""
+    """Return a job's id: sorts by time, then serial number; safe in every file name."""
     return f"{int(now * 1000):012x}{serial & 0xFFFF:04x}{secrets.token_hex(3)}"
 
 
 def alpha_name(target: Path, rendering: Rendering) -> Path | None:
-    """The mask's place beside a result; None if none is wanted."""
+    """Return the mask's path beside a result; None if no mask is wanted."""
     if rendering.content != "both":
         return None
     suffix = SUFFIXES[rendering.alpha_format]
     return files.versioned(target.with_name(target.stem + ALPHA + suffix), 1)
 
 
-def names(
+def free_names(
     folder: HotFolder,
     drop: Drop,
     relative: Path,
@@ -64,13 +64,13 @@ def names(
     day: date,
     is_taken: Callable[[Path], bool],
 ) -> Names:
-    """Free names in a drop; sub-folders are mirrored. ``day``: of the picture's arrival."""
+    """Return free names in a drop; sub-folders are mirrored. ``day``: of the picture's arrival."""
     wanted = first_choice(folder, drop, relative, job_id, day=day, is_taken=is_taken)
 
     def is_blocked(path: Path) -> bool:
         alpha = alpha_name(path, folder.rendering)
         is_alpha_blocked = alpha is not None and (files.exists(alpha) or is_taken(alpha))
-        return is_alpha_blocked or is_ours(path, drop) or is_taken(path)
+        return is_alpha_blocked or is_reserved_name(path, drop) or is_taken(path)
 
     target = files.free_name(wanted, is_blocked)
     alpha = alpha_name(target, folder.rendering)
@@ -89,7 +89,7 @@ def first_choice(
     day: date,
     is_taken: Callable[[Path], bool],
 ) -> Path:
-    """What the result is called unless a file has that name."""
+    """Return the preferred name of the result."""
     stem = folder.name_template.format(
         stem=relative.stem,
         ext=relative.suffix.removeprefix("."),
@@ -98,23 +98,23 @@ def first_choice(
         date=day,
         id=job_id,
     )
-    # What comes out of a template may hold a slash only if a field did, and no field can end it.
+    # A template's output holds a slash only if a field did; slashes are replaced.
     stem = stem.replace("/", "_").lstrip(".") or "picture"
     place = files.free_folder(
-        drop.path, relative.parent, lambda path: is_ours(path, drop) or is_taken(path)
+        drop.path, relative.parent, lambda path: is_reserved_name(path, drop) or is_taken(path)
     )
     return place / (stem + SUFFIXES[folder.rendering.format])
 
 
-def is_ours(path: Path, drop: Drop) -> bool:
-    """A name in a drop that we need ourselves."""
-    return path.parent == drop.path and path.name in OURS
+def is_reserved_name(path: Path, drop: Drop) -> bool:
+    """Whether we need this name in a drop ourselves."""
+    return path.parent == drop.path and path.name in RESERVED_NAMES
 
 
-def clash(
+def find_clash(
     folder: HotFolder, drop: Drop, job: Job, *, day: date, is_taken: Callable[[Path], bool]
 ) -> Path | None:
-    """The name that a job's result should have and another file has; None if there is none."""
+    """Return the preferred name if another file has it; else None."""
     wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
     if job.target == wanted:
         return None

@@ -1,4 +1,4 @@
-"""What becomes of an original once its result has been published."""
+"""What happens to an original after its result was published."""
 
 import errno
 import logging
@@ -10,13 +10,13 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.standby import Standby
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
 
 class Originals:
-    """Archives, deletes or leaves originals, as was meant when they were taken."""
+    """Archives, deletes or leaves originals, as was decided when they were taken."""
 
     def __init__(
         self, folders: FolderRegistry, *, ledger: Ledger, records: Records, standby: Standby
@@ -27,7 +27,7 @@ class Originals:
         self.standby = standby
 
     def put_away(self, job: Job) -> Job:
-        """Archive, delete or leave the original, as was meant when it was taken."""
+        """Archive, delete or leave the original, as was decided when it was taken."""
         if job.is_kept:
             return job
         if job.archive is None:
@@ -38,7 +38,7 @@ class Originals:
         return job
 
     def archive(self, job: Job) -> Job:
-        """Move the original beside its result; if its name is taken, under another."""
+        """Move the original beside its result; if its name is taken, under another one."""
         while True:
             assert job.archive is not None
             if self.standby.is_away(self.folders[job.folder]):
@@ -54,20 +54,22 @@ class Originals:
                 return job
 
     def has_vanished(self, job: Job) -> bool:
-        """Somebody has deleted the claimed original; its result is all that is left to keep."""
+        """Whether somebody has deleted the claimed original; then only its result is left."""
         assert job.archive is not None
         if files.exists(job.source) or files.exists(job.archive):
             return False
         if self.standby.absence(self.folders[job.folder]):
-            return False  # with all its claims; an empty mount point is there all the same
-        logger.warning("the original of %s has vanished", printable(job.target), extra=about(job))
+            return False  # the whole folder is away; an empty mount point still exists
+        logger.warning(
+            "the original of %s has vanished", printable(job.target), extra=job_fields(job)
+        )
         return True
 
     def drop_claim(self, job: Job) -> None:
-        """Remove the empty folders that the claim has left; what stays is swept at the start."""
+        """Remove the claim's empty folders; the next start removes what stays."""
         if job.is_kept:
             return
         try:
             store.drop_claim(self.folders[job.folder].path, job.id)
         except OSError as error:
-            logger.warning("a claim's folder stays: %s", describe(error), extra=about(job))
+            logger.warning("a claim's folder stays: %s", describe(error), extra=job_fields(job))

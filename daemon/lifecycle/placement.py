@@ -10,12 +10,12 @@ from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.drops import Drops
-from daemon.lifecycle.naming import Names, NameTaken, clash, names
+from daemon.lifecycle.naming import Names, NameTaken, find_clash, free_names
 from daemon.lifecycle.standby import Standby
 
 
 class Placement:
-    """Reserves places; a reservation counts once it stands in the job's row."""
+    """Reserves names; a reservation is valid once it is in the job's row."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Placement:
         standby: Standby,
         local_time: Callable[[float], datetime],
     ) -> None:
-        """``local_time`` turns UTC seconds into the time that ``{date}`` in names means."""
+        """``local_time`` turns UTC seconds into the time for ``{date}`` in names."""
         self.ledger = ledger
         self.records = records
         self.drops = drops
@@ -34,50 +34,54 @@ class Placement:
         self.local_time = local_time
 
     def day(self, moment: float) -> date:
-        """The local date of a moment, UTC seconds."""
+        """Return the local date of a moment, UTC seconds."""
         return self.local_time(moment).date()
 
-    def names(
+    def free_names(
         self, folder: HotFolder, drop: Drop, relative: Path, job_id: str, *, moment: float
     ) -> Names:
-        """Free names in a drop, of a picture that came at a moment, UTC seconds."""
+        """Return free names in a drop, for a picture that came at a moment, UTC seconds."""
         is_taken, day = self.records.is_reserved, self.day(moment)
-        return names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
+        return free_names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
 
     def reserve(
         self, folder: HotFolder, relative: Path, job_id: str, *, now: float
     ) -> tuple[Drop, Names]:
-        """The drop and the names for a picture that comes now; `OSError` if no drop can be made."""
+        """Return drop and names for a new picture; `OSError` if no drop can be made."""
         drop = self.drops.place(folder, now=now)
-        return drop, self.names(folder, drop, relative, job_id, moment=now)
+        return drop, self.free_names(folder, drop, relative, job_id, moment=now)
 
     def renew(self, folder: HotFolder, job: Job, *, now: float) -> Job:
-        """The same job, in a new drop if somebody has deleted its own."""
+        """Return the same job, in a new drop if somebody has deleted its own."""
         drop = self.records.drop_of(job)
         if files.is_folder(drop.path):
             return job
         if self.standby.is_away(folder):
             raise OSError(errno.ENODEV, "its disk is not there", str(drop.path))
         drop = self.drops.place(folder, now=now)
-        fresh = self.names(folder, drop, job.relative, job.id, moment=job.added_at)
+        names = self.free_names(folder, drop, job.relative, job.id, moment=job.added_at)
         return self.ledger.move(
-            job, drop=drop.id, target=fresh.target, alpha=fresh.alpha, archive=fresh.archive
+            job,
+            drop=drop.id,
+            target=names.target,
+            alpha=names.alpha,
+            archive=names.archive,
         )
 
     def rename(self, folder: HotFolder, job: Job, *, is_alpha_kept: bool) -> Job:
-        """Other names in the same drop; the mask keeps its own if it is published already."""
+        """Give other names in the same drop; a published mask keeps its name."""
         drop = self.records.drop_of(job)
-        fresh = self.names(folder, drop, job.relative, job.id, moment=job.added_at)
-        alpha = job.alpha if is_alpha_kept else fresh.alpha
+        names = self.free_names(folder, drop, job.relative, job.id, moment=job.added_at)
+        alpha = job.alpha if is_alpha_kept else names.alpha
         return self.ledger.move(
-            job, drop=drop.id, target=fresh.target, alpha=alpha, archive=job.archive
+            job, drop=drop.id, target=names.target, alpha=alpha, archive=job.archive
         )
 
     def check_clash(self, folder: HotFolder, job: Job) -> None:
-        """`NameTaken` before any work is done, if the folder's policy makes a failure of it."""
+        """Raise `NameTaken` before any work is done, if the folder's policy is to fail."""
         if folder.clash != "fail":
             return
         drop, day = self.records.drop_of(job), self.day(job.added_at)
-        taken = clash(folder, drop, job, day=day, is_taken=self.records.is_reserved)
+        taken = find_clash(folder, drop, job, day=day, is_taken=self.records.is_reserved)
         if taken is not None:
             raise NameTaken(taken)

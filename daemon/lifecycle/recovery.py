@@ -1,4 +1,4 @@
-"""What is done at start about a life that ended too early."""
+"""What is done at the start after a crash or kill."""
 
 import logging
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Brings ledger and disk together again; doing it twice does no harm."""
+    """Makes ledger and disk consistent; doing it twice does no harm."""
 
     def __init__(
         self,
@@ -40,46 +40,46 @@ class Recovery:
         self.leftovers = leftovers
 
     def run(self, *, now: float) -> None:
-        """Running rows first, then files that have no row, then everything queued."""
+        """Recover running rows first, then files without a row, then fill the queue."""
         self.follow_renamed_folders()
         for job in self.records.in_state(State.RUNNING):
             if job.folder in self.folders:
-                self.jobs.mend_or_queue(job, now=now)
+                self.jobs.recover_or_queue(job, now=now)
         self.leftovers.remove_unfinished()
         self.refill(now=now)
         for folder in self.folders:
             self.claims.adopt(folder, now=now)
 
     def join(self, folder: HotFolder, *, now: float) -> None:
-        """A folder is served from now on: what an earlier life has left of it is mended.
+        """Recover what an earlier process has left of a folder that is served from now on.
 
-        Nothing of it is in work, for until now nobody had its name.
+        None of its jobs is in work, because no folder had its name until now.
         """
         self.follow_renamed_folders()
         for job in self.records.in_state(State.RUNNING):
             if job.folder == folder.name:
-                self.jobs.mend_or_queue(job, now=now)
+                self.jobs.recover_or_queue(job, now=now)
         self.claims.adopt(folder, now=now)
 
     def resume(self, folder: HotFolder, *, now: float) -> None:
-        """A folder's trouble has passed: claimed files without rows are looked after."""
+        """Recover claimed files without rows in a folder that resumes."""
         self.claims.adopt(folder, now=now)
 
     def refill(self, *, now: float) -> None:
         """Forget drops that were made but never used, then fill the queue from the ledger."""
         self.leftovers.remove_unused_drops()
-        self.requeue(now=now)
+        self.fill_queue(now=now)
 
     def follow_renamed_folders(self) -> None:
-        """A folder has another name in the configuration now: its open jobs go with its path."""
+        """Move open jobs to their folder's new name, by its path."""
         for state in (State.QUEUED, State.RUNNING):
             for job in self.records.in_state(state):
                 holders = [f.name for f in self.folders if job.source.is_relative_to(f.path)]
                 if job.folder not in self.folders and holders:
                     self.ledger.note_folder(job, holders[0])
 
-    def requeue(self, *, now: float) -> None:
-        """Fill the queue from the ledger; what it held before, it forgets."""
+    def fill_queue(self, *, now: float) -> None:
+        """Empty the queue, and fill it from the ledger."""
         self.queue.clear()
         for job, not_before in self.records.queued():
             folder = self.folders.get(job.folder)

@@ -1,4 +1,4 @@
-"""Rejected pictures: into quarantine with the reason, and the job closed."""
+"""Rejected pictures: moved into quarantine with the reason, and their jobs closed."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.originals import Originals
-from daemon.log_fields import about_failed
+from daemon.log_fields import failed_fields
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ Noted = tuple[Job, str]
 
 
 class Rejection:
-    """Gives pictures up for good; each step may be repeated after a crash."""
+    """Rejects pictures for good; each step may be repeated after a crash."""
 
     def __init__(
         self, *, ledger: Ledger, originals: Originals, closing: Closing, quarantine: Path
@@ -37,7 +37,7 @@ class Rejection:
         """Names that these and their reasons will have."""
 
     def reject(self, job: Job, reason: str, *, now: float, stage: str = "") -> None:
-        """Into quarantine with its reason; a kept original stays where it is."""
+        """Move the original into quarantine with its reason; a kept one stays where it is."""
         quarantine = job.quarantine
         if quarantine is None or self.is_foreign(job, quarantine):
             root = self.quarantine / job.folder
@@ -50,7 +50,7 @@ class Rejection:
             self.meant |= {quarantine, store.reason_file(quarantine)}
 
     def is_foreign(self, job: Job, quarantine: Path) -> bool:
-        """Another file lies where an interrupted rejection wanted to put this one."""
+        """Whether another file is where an interrupted rejection wanted to put this one."""
         if self.is_meant(quarantine):
             return True
         return files.exists(quarantine) and not files.is_same_content(job.source, quarantine)
@@ -72,7 +72,7 @@ class Rejection:
             self.meant.clear()
 
     def put_in_quarantine(self, job: Job, *, now: float, stage: str = "") -> None:
-        """Move and close; also what is left of a rejection that a crash interrupted."""
+        """Move and close; also finishes a rejection that a crash interrupted."""
         for _, error in self.put_all([(job, stage)], now=now):
             raise error
 
@@ -102,7 +102,7 @@ class Rejection:
             self.originals.drop_claim(job)
         self.closing.fail([job for job, _ in moved], now=now)
         for job, stage in moved:
-            fields = about_failed(job, job.reason, stage, event=event_ids.REJECTED)
+            fields = failed_fields(job, job.reason, stage, event=event_ids.REJECTED)
             logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
         return stuck
 
@@ -115,7 +115,7 @@ class Rejection:
 
 
 def reason_of(job: Job, now: float) -> dict[str, object]:
-    """What stands beside a quarantined picture."""
+    """Return the content of a quarantined picture's reason file."""
     return {
         "source": printable(job.relative),
         "folder": job.folder,

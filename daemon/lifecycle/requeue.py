@@ -1,4 +1,4 @@
-"""Jobs that go back into the queue: for another attempt, or with the attempt refunded."""
+"""Puts jobs back into the queue: for another attempt, or with the attempt refunded."""
 
 from daemon.jobs import Job, State, with_owner
 from daemon.ledger.job_queue import JobQueue
@@ -6,12 +6,12 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.folder_registry import FolderRegistry
 
-#: Later than others: what failed alone must not hold them up.
+#: Later than others: a single failing picture must not delay them.
 AFTER_OTHERS_S = 20.0
 
 
 class Requeue:
-    """Writes the row first, then puts it into the queue."""
+    """Writes the row first, then puts the job into the queue."""
 
     def __init__(
         self, folders: FolderRegistry, *, ledger: Ledger, records: Records, queue: JobQueue
@@ -22,7 +22,7 @@ class Requeue:
         self.queue = queue
 
     def release(self, job: Job, *, reason: str, not_before: float = 0.0) -> None:
-        """Queue a job again, its attempt refunded."""
+        """Queue a job again, with its attempt refunded."""
         self.ledger.release(job, not_before=not_before, reason=reason)
         self.put(job, attempts=max(job.attempts - 1, 0), not_before=not_before)
 

@@ -1,4 +1,4 @@
-"""How finished results get their names: one or two, in place of earlier ones, and for review."""
+"""Publishes finished results: one or two files, in place of earlier ones, and for review."""
 
 import errno
 import logging
@@ -11,7 +11,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.placement import Placement
-from daemon.log_fields import about
+from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Results:
         self.placement = placement
 
     def note(self, folder: HotFolder, job: Job, done: Done) -> Job:
-        """Write down what has been made, before any of it gets a name: nothing is made twice."""
+        """Write down what was made before any of it gets a name, so that nothing is made twice."""
         if folder.clash == "overwrite":
             job = self.take_names_over(job)
         review = None
@@ -37,20 +37,20 @@ class Results:
             raise FileNotFoundError(errno.ENOENT, "the finished result has vanished", job.part)
         return self.ledger.note_result(job, done, stamps=stamps, review=review)
 
-    def is_whole(self, job: Job) -> bool:
-        """Everything has been made, and each file is still there: as a part, or by its name."""
+    def is_complete(self, job: Job) -> bool:
+        """Whether all files were made and still exist: as parts, or under their names."""
         return bool(job.stamps) and all(
             files.exists(part) or self.is_published(job, part, target)
             for part, target in job.outputs
         )
 
     def was_published(self, job: Job) -> bool:
-        """The original lies where it is put after that; the result may have been taken away."""
+        """Whether the original is archived: so the result was published, even if it is gone."""
         is_away = job.archive is not None and files.exists(job.archive)
         return bool(job.stamps) and is_away and not files.exists(job.source)
 
     def is_published(self, job: Job, part: Path, target: Path) -> bool:
-        """A file has its name; that of an earlier job which it is to replace is another one."""
+        """Whether a file has its name; an earlier result to be replaced does not count."""
         return store.is_published(part, target) and not self.is_replaceable(job, target)
 
     def publish(self, folder: HotFolder, job: Job) -> Job:
@@ -64,66 +64,68 @@ class Results:
                     store.publish(part, target)
             except FileExistsError as error:
                 if files.is_same_content(part, target):
-                    store.remove_part(part)  # made in an earlier life, whose end did not see it
+                    store.remove_part(
+                        part
+                    )  # published by an earlier process that died before noting it
                     continue
                 if folder.clash == "fail":
                     raise NameTaken(target) from error
                 job = self.rename(folder, job)
             except OSError:
-                # Renamed, but not known to be durable: making it again would publish it twice.
+                # Renamed, but perhaps not durable: making it again would publish it twice.
                 if not self.is_published(job, part, target):
                     raise
         self.remove_parts(job)
         return job
 
     def first_unpublished(self, job: Job) -> tuple[Path, Path] | None:
-        """Part and name of the next file."""
+        """Return part and name of the next file."""
         pairs = (pair for pair in job.outputs if not self.is_published(job, *pair))
         return next(pairs, None)
 
     def remove_parts(self, job: Job) -> None:
-        """Delete what is unfinished, or has its name by now."""
+        """Delete parts that are unfinished, or have their names by now."""
         for part, _ in job.outputs:
             store.remove_part(part)
 
     def rename(self, folder: HotFolder, job: Job) -> Job:
-        """Other names in the same drop; parts, named by id, and what is published stay."""
+        """Give other names in the same drop; the parts and what is published stay."""
         is_alpha_kept = bool(
             job.alpha_part and job.alpha and self.is_published(job, job.alpha_part, job.alpha)
         )
         return self.placement.rename(folder, job, is_alpha_kept=is_alpha_kept)
 
     def discard(self, job: Job) -> None:
-        """Delete the parts, and what has been published of a result that has not all its names."""
+        """Delete the parts, and published files of a result that has not all its names."""
         noted = self.records.job(job.id) or job
         if noted.review is not None and noted.stamps:  # the result's second name
-            publication.withdraw(noted.review, noted.stamps[-1])
+            publication.remove_if_unchanged(noted.review, noted.stamps[-1])
         for (_, target), stamp in zip(noted.outputs, noted.stamps, strict=False):
-            publication.withdraw(target, stamp)
+            publication.remove_if_unchanged(target, stamp)
         self.remove_parts(noted)
 
     # --- in place of an earlier result ----------------------------------------------------
 
     def take_names_over(self, job: Job) -> Job:
-        """Take over the names of the same picture's earlier result, if that is still as we made it.
+        """Take over the names of the same picture's earlier result, if it is unchanged.
 
-        A result that somebody has changed is that person's work, and another picture's result is no
-        earlier one; beside both the new one gets a version.
+        A result that somebody has changed is that person's work, and another picture's result is
+        not an earlier one; in both cases the new one gets a version.
         """
-        earlier = self.records.replaced(job)
+        earlier = self.records.replaced_job(job)
         if earlier is None:
             earlier = self.find_earlier(job)
             if earlier is None:
                 return job
             job = self.ledger.note_replacement(job, earlier)
         if earlier.review is not None:
-            publication.hide(earlier.review, earlier.target)
+            publication.remove_link(earlier.review, earlier.target)
         return job
 
     def find_earlier(self, job: Job) -> Job | None:
-        """The job that made it, if all its files are as it left them."""
-        earlier = self.records.predecessor(job)
-        if earlier is None or not is_alike(earlier, job):
+        """Return the job of the earlier result, if all its files are unchanged."""
+        earlier = self.records.earlier_result(job)
+        if earlier is None or not has_same_files(earlier, job):
             return None
         pairs = zip(earlier.outputs, earlier.stamps, strict=False)
         if not earlier.stamps or not all(
@@ -133,14 +135,14 @@ class Results:
                 "%s is not as we left it and stays; the new result is %s",
                 printable(earlier.target),
                 printable(job.target.name),
-                extra=about(job),
+                extra=job_fields(job),
             )
             return None
         return earlier
 
     def is_replaceable(self, job: Job, target: Path) -> bool:
-        """The file that has this name is the earlier result which the job was told to replace."""
-        earlier = self.records.replaced(job)
+        """Whether the file with this name is the earlier result that the job is to replace."""
+        earlier = self.records.replaced_job(job)
         if earlier is None:
             return False
         pairs = zip(earlier.outputs, earlier.stamps, strict=False)
@@ -151,35 +153,35 @@ class Results:
     # --- for review -----------------------------------------------------------------------
 
     def free_review(self, job: Job) -> Path:
-        """A free name in the drop's folder for review; sub-folders are mirrored."""
+        """Return a free name in the drop's review folder; sub-folders are mirrored."""
         drop = self.records.drop_of(job)
         is_reserved = self.records.is_reserved
         folders = job.target.parent.relative_to(drop.path)
         place = files.free_folder(drop.path, Path(store.REVIEW) / folders, is_reserved)
         return files.free_name(place / job.target.name, is_reserved)
 
-    def show(self, job: Job) -> Job:
-        """Put a result that may be wrong before a person, too."""
+    def add_review(self, job: Job) -> Job:
+        """Also put a doubtful result into the review folder."""
         while job.review is not None:
             part = job.review.parent / f".{job.id}-review.part"
             try:
-                publication.show(job.target, job.review, part=part)
+                publication.add_link(job.target, job.review, part=part)
             except FileExistsError:
                 job = self.ledger.note_review(job, self.free_review(job))
                 continue
-            except FileNotFoundError as error:  # taken away since: there is nothing to look at
+            except FileNotFoundError as error:  # removed since: there is nothing to review
                 logger.warning(
                     "%s is not for review: %s",
                     printable(job.target),
                     describe(error),
-                    extra=about(job),
+                    extra=job_fields(job),
                 )
             break
         return job
 
 
-def is_alike(earlier: Job, job: Job) -> bool:
-    """Both made the same kinds of files, so that none of the earlier ones would be left over."""
+def has_same_files(earlier: Job, job: Job) -> bool:
+    """Whether both made the same kinds of files, so that no earlier file would be left over."""
     kinds = [
         (result.target.suffix, result.alpha and result.alpha.suffix) for result in (earlier, job)
     ]

@@ -1,4 +1,4 @@
-"""Folders that wait until a machine's trouble has passed, and why."""
+"""Folders on standby: they wait until a problem of the machine has passed."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from daemon import event_ids
-from daemon.disk import free_space, store
+from daemon.disk import free_space, safe_open, store
 from daemon.disk.lock import Lock
 from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
@@ -19,7 +19,7 @@ MEGABYTE = 1024 * 1024
 
 
 class Standby:
-    """Which folders rest. Entering and leaving is told once each."""
+    """Which folders are on standby. Entering and leaving is logged once each."""
 
     def __init__(
         self,
@@ -28,12 +28,15 @@ class Standby:
         state: Path,
         quarantine: Path,
         check_ledger: Callable[[], None],
+        check_claims: Callable[[HotFolder], None],
         look_at_ledger: Callable[[], None] = lambda: None,
         locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
 
         ``look_at_ledger`` does so if it has been taken away, and writes nothing.
+
+        ``check_claims`` raises `UntrustedPath` if a claim folder is not the one that we made.
 
         ``locks``: those of the hot folders that we own, by their names.
         """
@@ -42,61 +45,62 @@ class Standby:
         self.quarantine = quarantine
         self.check_ledger = check_ledger
         self.look_at_ledger = look_at_ledger
+        self.check_claims = check_claims
         self.locks = locks
         self.ledger_trouble = ""
         self.reasons: dict[str, str] = {}
         self.mounts: dict[Path, Path] = {}
-        """Where the file system of a place is mounted, as far as we have seen."""
+        """The mount point of each place, as far as we know."""
         self.inodes: dict[Path, tuple[int, int]] = {}
         """Device and inode of those places: as long as they are the same, so is the mount."""
         self.next_check = 0.0
 
     def enter(self, folder: HotFolder, reason: str) -> None:
-        """Rest; nothing of this folder is taken in or started until a check succeeds."""
+        """Put a folder on standby: nothing is taken in or started until a check succeeds."""
         if folder.name not in self.reasons:
             fields = {"MESSAGE_ID": event_ids.STANDBY, "HOT_FOLDER": folder.name, "ERROR": reason}
             text = "folder %s stands by: %s; it resumes by itself"
             logger.error(text, folder.name, reason, extra=fields)
         self.reasons[folder.name] = reason
 
-    def suspend(self, folders: list[HotFolder], reason: str) -> None:
-        """All folders rest until the ledger can be written."""
+    def enter_all(self, folders: list[HotFolder], reason: str) -> None:
+        """Put all folders on standby until the ledger can be written."""
         self.ledger_trouble = reason
         for folder in folders:
             self.enter(folder, reason)
 
-    def confirm(self, folder: HotFolder, reason: str) -> bool:
-        """Rest if the whole folder is in trouble and not one file alone."""
+    def enter_if_failing(self, folder: HotFolder, reason: str) -> bool:
+        """Put the folder on standby if all of it fails, and not only one file."""
         trouble = self.trouble(folder, is_thorough=True)
         if trouble:
             self.enter(folder, f"{reason} ({trouble})")
         return bool(trouble)
 
     def forget(self, folder: HotFolder) -> None:
-        """The folder is not served any more."""
+        """Forget a folder that is no longer served."""
         self.reasons.pop(folder.name, None)
         self.mounts.pop(folder.path, None)
         self.inodes.pop(folder.path, None)
 
     def has(self, name: str) -> bool:
-        """The folder rests."""
+        """Whether the folder is on standby."""
         return name in self.reasons
 
     def check(
         self, folders: list[HotFolder], *, monotonic: float, is_thorough: bool = False
     ) -> list[HotFolder]:
-        """Look at all folders from time to time: rest where there is trouble, resume where not.
+        """Check all folders from time to time: enter standby on a problem, resume without one.
 
-        Gives the folders that have just resumed. A thorough check writes to all places.
+        Returns the folders that have just resumed. A thorough check writes to all places.
         """
         if monotonic < self.next_check:
             return []
         self.next_check = monotonic + RECHECK_S
         is_asked = is_thorough or bool(self.ledger_trouble)
-        self.ledger_trouble = self.trouble_of_ledger(is_thorough=is_asked)
+        self.ledger_trouble = self.ledger_error(is_thorough=is_asked)
         resumed = []
         for folder in folders:
-            # Probes write; a folder that works proves itself by its results.
+            # Probes write; for a working folder its results are proof enough.
             is_probed = is_thorough or self.has(folder.name)
             trouble = self.ledger_trouble or self.trouble(folder, is_thorough=is_probed)
             if trouble:
@@ -107,10 +111,10 @@ class Standby:
                 resumed.append(folder)
         return resumed
 
-    def trouble_of_ledger(self, *, is_thorough: bool) -> str:
-        """What keeps the ledger from being written; empty if nothing does."""
+    def ledger_error(self, *, is_thorough: bool) -> str:
+        """Return why the ledger cannot be written; empty if it can."""
         try:
-            if lost := self.loss(self.state):
+            if lost := self.missing_mount(self.state):
                 return lost
             if is_thorough:
                 self.check_ledger()
@@ -121,35 +125,36 @@ class Standby:
         return ""
 
     def trouble(self, folder: HotFolder, *, is_thorough: bool) -> str:
-        """What keeps a folder from working; empty if nothing does."""
+        """Return what keeps a folder from working; empty if nothing does."""
         try:
             return (
                 self.absence(folder)
-                or self.rivalry(folder)
-                or self.loss(folder.output_root)
-                or self.loss(self.quarantine)
-                or self.shortage(folder.output_root)
-                or self.shortage(self.state)
+                or self.trespass(folder)
+                or self.other_owner(folder)
+                or self.missing_mount(folder.output_root)
+                or self.missing_mount(self.quarantine)
+                or self.low_space(folder.output_root)
+                or self.low_space(self.state)
                 or (self.probe(folder) if is_thorough else "")
             )
         except (OSError, MachineError) as error:
             return describe(error)
 
     def absence(self, folder: HotFolder) -> str:
-        """The hot folder is gone, or what is left of it is an empty mount point."""
+        """Return whether the hot folder is missing, or only its empty mount point is left."""
         if not folder.path.is_dir():
             return f"{folder.path} is not there (deleted, renamed or not mounted)"
-        return self.loss(folder.path)
+        return self.missing_mount(folder.path)
 
-    def loss(self, place: Path) -> str:
-        """What was mounted at a place has gone; a mount that came after our start counts, too."""
+    def missing_mount(self, place: Path) -> str:
+        """Return which mount of a place has gone; mounts made after our start count, too."""
         if (found := inode_of(place)) is not None and found == self.inodes.get(place):
-            return ""  # the folder that lay there when we last looked whose mount it is on
+            return ""  # the folder whose mount we know
         known = self.mounts.get(place, Path("/"))
         mount = mount_of(place)
         if len(mount.parts) < len(known.parts):
             with suppress(OSError):
-                os.scandir(place).close()  # an automounter brings it back now
+                os.scandir(place).close()  # makes an automounter mount it again
             mount = mount_of(place)
         if len(mount.parts) < len(known.parts):
             return f"{known} is not mounted any more"
@@ -159,23 +164,32 @@ class Standby:
         return ""
 
     def is_away(self, folder: HotFolder) -> bool:
-        """Rest at once if the hot folder, or a disk that pictures go to, is not there now.
+        """Enter standby at once if the hot folder, or a disk for results, is not there now.
 
         What is left of a disk is an empty folder, into which everything could be written.
         """
         try:
-            away = self.absence(folder)
-            away = away or self.loss(folder.output_root) or self.loss(self.quarantine)
+            reason = (
+                self.absence(folder)
+                or self.missing_mount(folder.output_root)
+                or self.missing_mount(self.quarantine)
+            )
         except OSError as error:  # a folder above is closed to us
-            away = describe(error)
-        if away:
-            self.enter(folder, away)
-        return bool(away)
+            reason = describe(error)
+        if reason:
+            self.enter(folder, reason)
+        return bool(reason)
 
-    def rivalry(self, folder: HotFolder) -> str:
+    def trespass(self, folder: HotFolder) -> str:
+        """Somebody else has put links or folders where ours should be; raises if it is so."""
+        for place in (folder.path, folder.output_root, self.quarantine, self.state):
+            with suppress(FileNotFoundError), safe_open.folder(place):
+                pass
+        self.check_claims(folder)
+        return ""
+
+    def other_owner(self, folder: HotFolder) -> str:
         """Another daemon owns the folder that was made anew in this place; if none does, we do."""
-        if (folder.path / store.CLAIMS).is_symlink():
-            return f"{folder.path / store.CLAIMS} is a link: remove it"
         lock = self.locks.get(folder.name)
         try:
             if lock is not None and not lock.is_in_place():
@@ -184,8 +198,8 @@ class Standby:
             return str(error)
         return ""
 
-    def shortage(self, place: Path) -> str:
-        """Too little space is left at a place, or none for another file's name."""
+    def low_space(self, place: Path) -> str:
+        """Return whether a place has too little free space, or no free inode."""
         if free_space.free_inodes(place) == 0:
             return f"{place} has no free inodes (df -i): delete files there"
         free_mb = free_space.free_bytes(place) / MEGABYTE
@@ -200,17 +214,19 @@ class Standby:
         """Read and write where the folder's pictures come from and go to; raises if that fails."""
         os.scandir(folder.path).close()
         if folder.originals != "keep":
-            # Asked, not tried: whoever watches the folder too would hear of a probe.
+            # Asked, not tried: a probe would cause events for others who watch the folder.
             if not os.access(folder.path, os.W_OK | os.X_OK, effective_ids=True):
                 return f"{folder.path} may not be written by this user: cvunetd doctor"
+            safe_open.make_claims(folder.path)
             free_space.check_writable(folder.path / store.CLAIMS)
+            self.check_claims(folder)  # it may have been made just now
         free_space.check_writable(folder.output_root)
         free_space.check_writable(self.quarantine)
         return ""
 
 
 def mount_of(path: Path) -> Path:
-    """The mount point of the file system that holds a path."""
+    """Return the mount point of the file system that holds a path."""
     return next(place for place in (path, *path.parents) if place.is_mount())
 
 

@@ -1,7 +1,7 @@
-"""What the daemon tells of itself: status file, systemd, log, HTTP for monitors, Prometheus.
+"""What the daemon reports: status file, systemd, log, HTTP for monitors, Prometheus.
 
-Does not belong here: telling others of events (hooks). Nothing here changes the service.
+Does not belong here: notices about events (hooks). Nothing here changes the service.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["endpoint", "journal", "latest_snapshot", "metrics", "notify", "report"]

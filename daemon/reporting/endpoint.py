@@ -1,4 +1,4 @@
-"""A few pages over HTTP, for monitors on this machine; no request changes anything."""
+"""A few HTTP pages for monitors on this machine; no request changes anything."""
 
 import errno
 import logging
@@ -25,7 +25,7 @@ from daemon.errors import InstallError, explain
 logger = logging.getLogger(__name__)
 
 #: So long a monitor may take in all to ask and to be answered.
-PATIENCE_S = 10.0
+REQUEST_TIMEOUT_S = 10.0
 #: If more ask at once, the one that has said nothing for longest is hung up on.
 MAX_REQUESTS = 8
 #: Threads that are hung up on may still be making a page; beyond this many nobody is let in.
@@ -34,7 +34,7 @@ SOCKET_MODE = 0o660  # the daemon's group may ask
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A page."""
 
     status: HTTPStatus
@@ -45,8 +45,8 @@ class Answer:
 Request = socket.socket | tuple[bytes, socket.socket]
 ClientAddress = Any  # of the library: a pair for a port, text for a socket file
 
-#: From what the client accepts to a page.
-Page = Callable[[str], Answer]
+#: From the client's Accept header to a page.
+Page = Callable[[str], Response]
 OnTurn = Callable[[float], object]
 
 
@@ -93,7 +93,9 @@ class Callers:
         """Hang up on those that have taken too long, however often they say a little."""
         with self.lock:
             late = [
-                one for one, caller in self.waiting.items() if monotonic - caller.since > PATIENCE_S
+                one
+                for one, caller in self.waiting.items()
+                if monotonic - caller.since > REQUEST_TIMEOUT_S
             ]
             for request in late:
                 self.hang_up(request)
@@ -118,7 +120,7 @@ class Server(socketserver.ThreadingTCPServer):
         """Listens when this returns; `OSError` if it cannot."""
         self.pages = pages
         self.on_turn = on_turn
-        self.free = threading.BoundedSemaphore(MAX_THREADS)
+        self.free_slots = threading.BoundedSemaphore(MAX_THREADS)
         self.callers = Callers()
         self.file: Path | None = None
         if isinstance(address, Loopback):
@@ -126,17 +128,18 @@ class Server(socketserver.ThreadingTCPServer):
             super().__init__((address.host, address.port), Handler)
             return
         self.address_family = socket.AF_UNIX
-        remove_dead(address.path)
+        remove_stale_socket(address.path)
         # The library takes any address of the family; its types know only that of ports.
         super().__init__(os.fspath(address.path), Handler)  # type: ignore[arg-type]
-        # Not before: a server that cannot bind closes itself, and the file there is not its own.
+        # Not before: a server that cannot bind closes itself, and then this file belongs to
+        # another.
         self.file = address.path
         self.file.chmod(SOCKET_MODE)
 
     def process_request(self, request: Request, client_address: ClientAddress) -> None:
-        """Begin to answer, if there is room."""
+        """Start to answer, if a slot is free."""
         self.on_turn(time.monotonic())
-        if not self.free.acquire(blocking=False):
+        if not self.free_slots.acquire(blocking=False):
             logger.warning("more than %s monitors ask at once: one is turned away", MAX_REQUESTS)
             self.shutdown_request(request)
             return
@@ -151,19 +154,19 @@ class Server(socketserver.ThreadingTCPServer):
         self.callers.leave_slow(monotonic)
 
     def process_request_thread(self, request: Request, client_address: ClientAddress) -> None:
-        """Answer, and make room."""
+        """Answer, and free the slot."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self.callers.remove(request)
-            self.free.release()
+            self.free_slots.release()
 
     def handle_error(self, request: Request, client_address: ClientAddress) -> None:
-        """A monitor that hangs up is no error of ours."""
+        """Log a closed connection; it is no error of ours."""
         logger.debug("a monitor was not answered: %s", sys.exception())
 
     def server_close(self) -> None:
-        """Leave no socket file behind."""
+        """Close, and remove the socket file."""
         super().server_close()
         if self.file is not None:
             self.file.unlink(missing_ok=True)
@@ -173,12 +176,12 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET and HEAD."""
 
     server: Server
-    timeout = PATIENCE_S
+    timeout = REQUEST_TIMEOUT_S
     server_version = f"cvunetd/{__version__}"
     sys_version = ""
 
     def do_GET(self) -> None:  # the library's name
-        """A page."""
+        """Send a page."""
         self.server.callers.hear(self.connection)
         answer = self.answer()
         self.send_response(answer.status)
@@ -191,20 +194,20 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815  # the library's name
 
-    def answer(self) -> Answer:
-        """What stands at a path."""
+    def answer(self) -> Response:
+        """Return the page of a path."""
         page = self.server.pages.get(urlsplit(self.path).path)
         if page is None:
             known = " ".join(self.server.pages)
-            return Answer(HTTPStatus.NOT_FOUND, f"there are: {known}\n".encode())
+            return Response(HTTPStatus.NOT_FOUND, f"there are: {known}\n".encode())
         try:
             return page(self.headers.get("Accept", ""))
         except Exception:
             logger.exception("the page %s could not be made", self.path)
-            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"see the log\n")
+            return Response(HTTPStatus.INTERNAL_SERVER_ERROR, b"see the log\n")
 
     def log_message(self, format: str, *args: object) -> None:  # the library's name
-        """A page that is asked for every few seconds is no news."""
+        """Log requests at debug level: monitors send one every few seconds."""
         logger.debug(format, *args)
 
 
@@ -217,28 +220,28 @@ class Endpoint:
         pages: Mapping[str, Page],
         on_turn: OnTurn = lambda monotonic: None,
     ) -> None:
-        """`InstallError` if the address cannot be had. ``on_turn`` is called often."""
+        """`InstallError` if we cannot listen at the address. ``on_turn`` is called often."""
         try:
             self.server = Server(address, pages, on_turn)
         except OSError as error:
-            raise InstallError(complaint(address, error)) from error
+            raise InstallError(bind_error(address, error)) from error
         self.thread = threading.Thread(
             target=self.server.serve_forever, args=(0.2,), name="endpoint", daemon=True
         )
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start to answer."""
         self.thread.start()
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
 
 
-def complaint(address: Address, error: OSError) -> str:
-    """What to do where an address cannot be had."""
+def bind_error(address: Address, error: OSError) -> str:
+    """Return what to do if we cannot listen at an address."""
     if isinstance(address, SocketFile):
         place = str(address.path)
         remedy = "make its folder, writable for the daemon (under systemd: RuntimeDirectory=)"
@@ -250,8 +253,8 @@ def complaint(address: Address, error: OSError) -> str:
     return f"metrics.listen: {place} cannot be had ({explain(error)}): {remedy}"
 
 
-def remove_dead(path: Path) -> None:
-    """Remove the socket of a process that is gone; anything else is left, and binding fails."""
+def remove_stale_socket(path: Path) -> None:
+    """Remove the socket of a dead process; anything else is left, and binding fails."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             return

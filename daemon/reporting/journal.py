@@ -11,7 +11,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-#: What a line may carry beside its text (`extra=`); documented in `docs/systemd.md`.
+#: Extra fields of a log line (`extra=`); documented in `docs/systemd.md`.
 FIELDS = (
     "MESSAGE_ID",
     "HOT_FOLDER",
@@ -29,7 +29,7 @@ IDENTIFIER = "cvunetd"
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 PREFIXED = "%(name)s: %(message)s"  # the journal has time and level of its own
 
-#: So often the same complaint is told in a while; then it is only counted.
+#: So many equal warnings are logged in this time; more are only counted.
 BURST = 10
 WINDOW_S = 60.0
 
@@ -37,13 +37,13 @@ Send = Callable[..., object]
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, str]:
-    """A line's fields."""
+    """Return a line's extra fields."""
     found = vars(record)
     return {name: str(found[name]) for name in FIELDS if name in found}
 
 
 def encodable(text: str) -> str:
-    """A file's name may be no text at all."""
+    """Return text that UTF-8 can encode: a file's name may hold other bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -51,26 +51,26 @@ def encodable(text: str) -> str:
 
 
 def is_journal() -> bool:
-    """Standard error goes to the journal; the variable alone is inherited by others, too."""
+    """Whether standard error goes to the journal; other processes inherit the variable, too."""
     status = os.fstat(sys.stderr.fileno())
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def find_handler() -> logging.Handler | None:
-    """systemd-python's handler, sending our fields; None without the extra."""
+    """Return systemd-python's handler, sending our fields; None without the extra."""
     try:
         from systemd import journal
     except ImportError:
         return None
     handler: logging.Handler = journal.JournalHandler(
-        sender_function=sender(journal.send), SYSLOG_IDENTIFIER=IDENTIFIER
+        sender_function=field_sender(journal.send), SYSLOG_IDENTIFIER=IDENTIFIER
     )
     handler.setFormatter(logging.Formatter("%(message)s"))  # the logger is a field
     return handler
 
 
-def sender(send: Send) -> Send:
-    """The handler gives every attribute of a record; the journal shall get what means something."""
+def field_sender(send: Send) -> Send:
+    """Return a sender that keeps only the fields with a meaning."""
 
     def send_fields(message: str, /, **values: object) -> None:
         line = values.pop("CODE_LINE", None)
@@ -90,7 +90,7 @@ class PrefixFormatter(logging.Formatter):
     PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
     def format(self, record: logging.LogRecord) -> str:
-        """All lines, those of a traceback too."""
+        """Prefix all lines, also those of a traceback."""
         levels = (number for level, number in self.PRIORITIES if record.levelno >= level)
         prefix = f"<{next(levels, 7)}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
@@ -100,10 +100,10 @@ class PrefixFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time (UTC), level, logger, message, then the fields under their names."""
+    """One JSON object a line: time (UTC), level, logger, message, then the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A line without line breaks."""
+        """Return a line without line breaks."""
         content: dict[str, Any] = {  # Any: JSON
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -116,50 +116,50 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(content, ensure_ascii=False)
 
 
-# --- the same thing over and over --------------------------------------------------------------
+# --- repeated warnings -------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
-class Told:
-    """How often a complaint was made since a moment, UTC seconds."""
+class RepeatCount:
+    """How many equal warnings came since a moment, UTC seconds."""
 
     since: float
-    times: int = 0
+    lines: int = 0
 
 
-class Repeats(logging.Filter):
-    """Lets a complaint through a few times a minute; the next one tells how many were left out.
+class RepeatFilter(logging.Filter):
+    """Lets an equal warning pass a few times a minute; the next one says how many were left out.
 
-    The same complaint: the same place in the code, about the same folder. What has a message id
-    always passes: it is somebody's picture, or somebody's alert.
+    Equal means: the same place in the code and the same folder. A line with a message id always
+    passes: it is about one picture, or an alert depends on it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: dict[tuple[str, str, str], Told] = {}
+        self.counts: dict[tuple[str, str, str], RepeatCount] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """False for a line that is left out."""
+        """Return False for a line that is left out."""
         if record.levelno < logging.WARNING or "MESSAGE_ID" in vars(record):
             return True
         key = (record.name, str(record.msg), str(vars(record).get("HOT_FOLDER", "")))
-        told = self.told.setdefault(key, Told(record.created))
-        if not 0 <= record.created - told.since < WINDOW_S:
-            left_out = told.times - BURST
+        count = self.counts.setdefault(key, RepeatCount(record.created))
+        if not 0 <= record.created - count.since < WINDOW_S:
+            left_out = count.lines - BURST
             if left_out > 0:
-                # As the message's last words: a line of its own would have to be repeated, too.
+                # Appended to the message: a line of its own would have to be limited, too.
                 record.msg = f"{record.getMessage()} (and {left_out} more like this before)"
                 record.args = ()
-            told.since, told.times = record.created, 0
-        told.times += 1
-        return told.times <= BURST
+            count.since, count.lines = record.created, 0
+        count.lines += 1
+        return count.lines <= BURST
 
 
 # --- both --------------------------------------------------------------------------------------
 
 
 def open_handler(form: str) -> logging.Handler:
-    """Where lines go. ``form``: auto, plain or json, as in ``log.format``."""
+    """Return where lines go. ``form``: auto, plain or json, as in ``log.format``."""
     is_ours = is_journal()
     handler = find_handler() if is_ours and form == "auto" else None
     if handler is not None:
@@ -173,14 +173,14 @@ def open_handler(form: str) -> logging.Handler:
 
 
 def start(level: str, form: str) -> None:
-    """Begin to log at a level: debug, info, warning or error."""
+    """Start to log at a level: debug, info, warning or error."""
     handler = open_handler(form)
-    handler.addFilter(Repeats())
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     if is_journal() and form == "auto" and isinstance(handler, logging.StreamHandler):
         logger.info("systemd-python is missing: the journal gets these lines without fields")
 
 
 def set_level(level: str) -> None:
-    """Another level from now on."""
+    """Use another level from now on."""
     logging.getLogger().setLevel(level.upper())

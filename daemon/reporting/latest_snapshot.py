@@ -1,11 +1,11 @@
-"""The daemon's latest snapshot, for threads other than the service's; and is all well?"""
+"""The daemon's latest snapshot for other threads, and whether all is well."""
 
 from dataclasses import dataclass
 
 from daemon.reporting.report import Snapshot
 
-#: The service looks round every second; a large original that is copied may hold it up for longer.
-SILENCE_S = 120.0
+#: The service posts every second; copying a large original may delay it for longer.
+MAX_SILENCE_S = 120.0
 #: Longer than any thread waits for the others, on a machine that is very busy.
 PAUSE_S = 10.0
 
@@ -14,12 +14,12 @@ PAUSE_S = 10.0
 class Health:
     """An answer for a monitor."""
 
-    is_well: bool
+    is_healthy: bool
     text: str
 
 
 class LatestSnapshot:
-    """The service posts, others read. A snapshot is never changed, so nobody has to wait."""
+    """The service posts, others read. A snapshot never changes, so no lock is needed."""
 
     def __init__(self) -> None:
         self.posted: tuple[Snapshot, float] | None = None
@@ -27,7 +27,7 @@ class LatestSnapshot:
         self.awake_since = 0.0
 
     def post(self, snapshot: Snapshot, monotonic: float) -> None:
-        """Replace the last one."""
+        """Replace the last snapshot."""
         self.posted = snapshot, monotonic
 
     def note_turn(self, monotonic: float) -> None:
@@ -40,34 +40,34 @@ class LatestSnapshot:
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The last one; None while the model loads."""
+        """Return the last snapshot; None while the model loads."""
         return None if self.posted is None else self.posted[0]
 
     def silence_s(self, monotonic: float) -> float:
-        """How long ago the service last said anything; 0 while the model loads."""
+        """Return how long ago the service last posted; 0 while the model loads."""
         if self.posted is None:
             return 0.0
         return max(monotonic - max(self.posted[1], self.awake_since), 0.0)
 
     def liveness(self, monotonic: float) -> Health:
-        """Does it go on? If not, only a restart helps."""
+        """Whether the service works; if not, only a restart helps."""
         if self.posted is None:
             return Health(True, "the model is loading")
         if self.posted[0].is_stopping:
             return Health(True, "stopping")
         silence_s = self.silence_s(monotonic)
-        if silence_s > SILENCE_S:
+        if silence_s > MAX_SILENCE_S:
             return Health(False, f"the service has not turned for {silence_s:.0f} s: restart it")
         if self.posted[0].stalled:
             return Health(False, "\n".join(f"no progress: {why}" for why in self.posted[0].stalled))
         return Health(True, "alive")
 
     def readiness(self, monotonic: float) -> Health:
-        """Would a picture that is dropped now be cut out? Yes, if one folder at least works."""
+        """Whether a picture dropped now would be cut out: at least one folder works."""
         alive = self.liveness(monotonic)
         snapshot = self.snapshot
-        if snapshot is None or snapshot.is_stopping or not alive.is_well:
+        if snapshot is None or snapshot.is_stopping or not alive.is_healthy:
             return Health(False, alive.text)
         resting = [f"folder {name} stands by: {why}" for name, why in snapshot.standby.items()]
-        is_well = len(snapshot.standby) < max(len(snapshot.folders), 1)
-        return Health(is_well, "\n".join(["ready" if is_well else "not ready", *resting]))
+        is_ready = len(snapshot.standby) < max(len(snapshot.folders), 1)
+        return Health(is_ready, "\n".join(["ready" if is_ready else "not ready", *resting]))

@@ -1,4 +1,4 @@
-"""The daemon's figures for Prometheus: the only importer of prometheus_client."""
+"""The daemon's metrics for Prometheus: the only importer of prometheus_client."""
 
 import os
 import time
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from daemon import __version__
 from daemon.disk import free_space
 from daemon.errors import printable
-from daemon.reporting.endpoint import Answer, Page
+from daemon.reporting.endpoint import Page, Response
 from daemon.reporting.latest_snapshot import Health, LatestSnapshot
 from daemon.reporting.report import Snapshot
 from daemon.worker.gauges import BUCKETS_S, Histogram
@@ -36,22 +36,22 @@ class Clock:
     now: Callable[[], float] = time.time
 
 
-class Figures(Collector):
-    """Turns the latest snapshot into families; runs in the threads of the endpoint."""
+class SnapshotCollector(Collector):
+    """Turns the latest snapshot into metrics; runs in the threads of the endpoint."""
 
     def __init__(
         self, latest_snapshot: LatestSnapshot, *, places: Mapping[str, Path], clock: Clock
     ) -> None:
-        """``places``: whose free space is told besides the outputs', by what they are for."""
+        """``places``: folders by purpose, whose free space is reported besides the outputs'."""
         self.latest_snapshot = latest_snapshot
         self.places = places
         self.clock = clock
 
     def collect(self) -> Iterator[Metric]:
-        """All families; but for the first ones, none while the model loads."""
+        """Yield all metrics; while the model loads, only the first ones."""
         monotonic, now = self.clock.monotonic(), self.clock.now()
         snapshot = self.latest_snapshot.snapshot
-        ready = self.latest_snapshot.readiness(monotonic).is_well
+        ready = self.latest_snapshot.readiness(monotonic).is_healthy
         yield info(snapshot)
         yield gauge("ready", "1 if a picture that is dropped now is cut out.", float(ready))
         silence_s = self.latest_snapshot.silence_s(monotonic)
@@ -68,7 +68,7 @@ class Figures(Collector):
 
 
 def info(snapshot: Snapshot | None) -> Metric:
-    """What runs, on what."""
+    """Return the version and the device."""
     family = GaugeMetricFamily("cvunetd_info", "Always 1.", labels=["version", "device"])
     device = snapshot.device if snapshot is not None else ""
     family.add_metric([__version__, device], 1.0)
@@ -76,12 +76,12 @@ def info(snapshot: Snapshot | None) -> Metric:
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
-    """One number."""
+    """Return one number."""
     return GaugeMetricFamily(f"cvunetd_{name}", text, value=value)
 
 
 def by_folder(name: str, text: str, values: Mapping[str, float]) -> Metric:
-    """One number for each folder."""
+    """Return one number for each folder."""
     family = GaugeMetricFamily(f"cvunetd_{name}", text, labels=["folder"])
     for folder, value in values.items():
         family.add_metric([folder], value)
@@ -89,7 +89,7 @@ def by_folder(name: str, text: str, values: Mapping[str, float]) -> Metric:
 
 
 def counters(snapshot: Snapshot) -> Iterator[Metric]:
-    """What has become of pictures, and how they were found."""
+    """Yield the outcomes of pictures, and how they were found."""
     outcomes = CounterMetricFamily(
         "cvunetd_pictures", "Pictures by what became of them.", labels=["folder", "outcome"]
     )
@@ -106,7 +106,7 @@ def counters(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def queues(snapshot: Snapshot, now: float) -> Iterator[Metric]:
-    """What waits, and for how long."""
+    """Yield what waits, and for how long."""
     jobs = GaugeMetricFamily(
         "cvunetd_jobs", "Pictures that were taken in.", labels=["folder", "state"]
     )
@@ -128,7 +128,7 @@ def queues(snapshot: Snapshot, now: float) -> Iterator[Metric]:
 
 
 def folder_states(snapshot: Snapshot) -> Iterator[Metric]:
-    """Which folders do not work as they should; `cvunetd status` says why."""
+    """Yield which folders do not work normally; `cvunetd status` says why."""
     standby = {name: float(name in snapshot.standby) for name in snapshot.folders}
     yield by_folder("folder_standby", "1 if nothing is taken from the folder now.", standby)
     polled = {name: float(name in snapshot.polled) for name in snapshot.folders}
@@ -136,7 +136,7 @@ def folder_states(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def load(snapshot: Snapshot) -> Iterator[Metric]:
-    """How busy devices are: rate(busy) over threads is the share of time."""
+    """Yield how busy devices are: rate(busy) over threads is the share of time."""
     numbers = {
         "cvunetd_device_threads": (GaugeMetricFamily, "Threads that ask the network.", "threads"),
         "cvunetd_device_busy_seconds": (
@@ -161,7 +161,7 @@ def load(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def memory(snapshot: Snapshot) -> Iterator[Metric]:
-    """Of devices; that of the process is told by process_resident_memory_bytes."""
+    """Yield the memory of devices; the process's is in process_resident_memory_bytes."""
     used = GaugeMetricFamily(
         "cvunetd_device_memory_bytes", "Held for the model and its batches.", labels=["device"]
     )
@@ -176,7 +176,7 @@ def memory(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def histograms(snapshot: Snapshot) -> Iterator[Metric]:
-    """How long things take."""
+    """Yield how long things take."""
     stages = HistogramMetricFamily(
         "cvunetd_stage_seconds", "Wall time of one picture in a stage.", labels=["stage"]
     )
@@ -193,8 +193,8 @@ def histograms(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def hooks(snapshot: Snapshot) -> Iterator[Metric]:
-    """Whether those who want to be told of events are."""
-    told = CounterMetricFamily(
+    """Yield the outcomes of hooks' notices, and how many wait."""
+    notices = CounterMetricFamily(
         "cvunetd_hook_notices", "Events by what became of telling them.", labels=["hook", "outcome"]
     )
     waiting = GaugeMetricFamily(
@@ -202,25 +202,25 @@ def hooks(snapshot: Snapshot) -> Iterator[Metric]:
     )
     for name, state in snapshot.hooks.items():
         for outcome in ("delivered", "retried", "failed", "dropped"):
-            told.add_metric([name, outcome], getattr(state, outcome))
+            notices.add_metric([name, outcome], getattr(state, outcome))
         waiting.add_metric([name], state.waiting)
-    yield told
+    yield notices
     yield waiting
 
 
 def buckets(histogram: Histogram) -> list[tuple[str, float]]:
-    """Upper bounds with how many were no longer than that, as Prometheus counts."""
+    """Return upper bounds with how many took no longer, cumulative as in Prometheus."""
     return list(zip(BOUNDS, accumulate(map(float, histogram.counts)), strict=True))
 
 
 def outputs(snapshot: Snapshot | None) -> dict[str, Path]:
-    """Where results go, by folder: as the daemon has it now, for it may be told anew."""
+    """Return where results go, by folder, as of now: a reload may change it."""
     folders = snapshot.folders if snapshot is not None else {}
     return {f"output of {name}": Path(folder.output_root) for name, folder in folders.items()}
 
 
 def disk_families(places: Mapping[str, Path]) -> Iterator[Metric]:
-    """Room for results and state; a place that cannot be asked is left out."""
+    """Yield free space for results and state; skips a place that cannot be read."""
     labels = ["place", "path"]
     free = GaugeMetricFamily("cvunetd_free_bytes", "Free space.", labels=labels)
     inodes = GaugeMetricFamily(
@@ -230,7 +230,7 @@ def disk_families(places: Mapping[str, Path]) -> Iterator[Metric]:
         try:
             space, files = free_space.free_bytes(path), free_space.free_inodes(path)
         except OSError:
-            continue  # a gap is what a monitor makes of it, and the folder stands by meanwhile
+            continue  # monitors see a gap, and the folder is on standby meanwhile
         free.add_metric([name, printable(path)], space)
         if files is not None:
             inodes.add_metric([name, printable(path)], files)
@@ -241,15 +241,15 @@ def disk_families(places: Mapping[str, Path]) -> Iterator[Metric]:
 def pages(
     latest_snapshot: LatestSnapshot, *, places: Mapping[str, Path], clock: Clock | None = None
 ) -> dict[str, Page]:
-    """What is told at which path."""
+    """Return the pages by path."""
     clock = clock or Clock()
     registry = CollectorRegistry()
-    registry.register(Figures(latest_snapshot, places=places, clock=clock))
+    registry.register(SnapshotCollector(latest_snapshot, places=places, clock=clock))
     ProcessCollector(registry=registry, pid=os.getpid)
 
-    def metrics(accept: str) -> Answer:
+    def metrics(accept: str) -> Response:
         encode, content_type = choose_encoder(accept)
-        return Answer(HTTPStatus.OK, encode(registry), content_type)
+        return Response(HTTPStatus.OK, encode(registry), content_type)
 
     return {
         "/metrics": metrics,
@@ -258,12 +258,12 @@ def pages(
     }
 
 
-def health(health: Health) -> Answer:
-    """200 or 503, with the reason."""
-    status = HTTPStatus.OK if health.is_well else HTTPStatus.SERVICE_UNAVAILABLE
-    return Answer(status, f"{printable_lines(health.text)}\n".encode())
+def health(health: Health) -> Response:
+    """Return 200 or 503, with the reason."""
+    status = HTTPStatus.OK if health.is_healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    return Response(status, f"{printable_lines(health.text)}\n".encode())
 
 
 def printable_lines(text: str) -> str:
-    """Reasons hold paths, and paths may hold anything."""
+    """Return printable lines: reasons hold paths, and paths may hold anything."""
     return "\n".join(map(printable, text.split("\n")))

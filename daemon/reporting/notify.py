@@ -1,4 +1,4 @@
-"""Word to systemd, where there is one."""
+"""The notify protocol of systemd, if systemd has started us."""
 
 import logging
 import os
@@ -9,17 +9,17 @@ from daemon.errors import describe, printable
 logger = logging.getLogger(__name__)
 
 MICRO = 1_000_000
-#: How long the next step of loading or stopping may take. Said again before each step: a disk
-#: that reads a gigabyte of libraries and weights, or a GPU that plans a batch, needs minutes.
+#: How long the next step of loading or stopping may take. Sent again before each step: a disk that
+#: reads a gigabyte of libraries and weights, or a GPU that plans a batch, needs minutes.
 STEP_S = 180.0
-#: What a process that we start must not inherit: it would speak for us.
-OURS_ALONE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+#: Variables that a process started by us must not inherit: systemd would take it for us.
+NOT_INHERITED = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 Send = Callable[[str], object]
 
 
 def find_send() -> Send | None:
-    """systemd-python's sender; None without the extra."""
+    """Return systemd-python's sender; None without the extra."""
     try:
         from systemd import daemon
     except ImportError:
@@ -28,7 +28,7 @@ def find_send() -> Send | None:
 
 
 def watchdog_s(environment: Mapping[str, str]) -> float:
-    """How long systemd waits for a sign of progress from this process; 0 if it does not.
+    """Return how long systemd waits for a sign of progress from this process; 0 if it does not.
 
     sd_watchdog_enabled(3): ``WATCHDOG_PID``, if it is set, must be ours.
     """
@@ -41,15 +41,15 @@ def watchdog_s(environment: Mapping[str, str]) -> float:
 
 
 def for_children(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process that we start: it has no word with systemd."""
-    return {key: value for key, value in environment.items() if key not in OURS_ALONE}
+    """Return the environment for a process that we start, without systemd's variables."""
+    return {key: value for key, value in environment.items() if key not in NOT_INHERITED}
 
 
 class Notifier:
-    """Speaks the notify protocol; silently nothing if not started by systemd."""
+    """Implements the notify protocol; does nothing if systemd has not started us."""
 
     def __init__(self, send: Send | None, *, is_expected: bool) -> None:
-        """``is_expected``: a notify socket was given to us, so somebody listens."""
+        """``is_expected``: systemd gave us a notify socket, so it waits for messages."""
         self.send = send
         self.last_status = ""
         if is_expected and send is None:
@@ -58,45 +58,45 @@ class Notifier:
                 " install cvunet-daemon[systemd], or set Type=exec in the unit"
             )
 
-    def tell(self, *lines: str) -> None:
+    def send_lines(self, *lines: str) -> None:
         """Send assignments in one datagram."""
         if self.send is None:
             return
         try:
             self.send("\n".join(lines))
         except OSError as error:
-            # Whoever listened is gone; that must not end the work.
+            # The receiver has gone; that must not end the work.
             logger.debug("systemd was not told: %s", describe(error))
 
     def ready(self) -> None:
         """The model is warm and the folders are watched; also: a reload has ended."""
-        self.tell("READY=1")
+        self.send_lines("READY=1")
 
     def reloading(self, *, monotonic: float) -> None:
-        """A reload begins; systemd tells old from new READY by the time (CLOCK_MONOTONIC)."""
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={int(monotonic * MICRO)}")
+        """A reload begins; systemd distinguishes two READY by this time (CLOCK_MONOTONIC)."""
+        self.send_lines("RELOADING=1", f"MONOTONIC_USEC={int(monotonic * MICRO)}")
 
     def loading(self, step: str) -> None:
-        """The next step of the start begins: it has time of its own."""
-        self.extend()
+        """The next step of the start begins: its time-out begins anew."""
+        self.extend_timeout()
         self.status(step)
 
-    def extend(self) -> None:
+    def extend_timeout(self) -> None:
         """Starting or stopping goes on: the time-out begins anew."""
-        self.tell(f"EXTEND_TIMEOUT_USEC={int(STEP_S * MICRO)}")
+        self.send_lines(f"EXTEND_TIMEOUT_USEC={int(STEP_S * MICRO)}")
 
-    def progress(self) -> None:
-        """Every part has got on since the last word."""
-        self.tell("WATCHDOG=1")
+    def ping_watchdog(self) -> None:
+        """Every part has made progress since the last ping."""
+        self.send_lines("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`; the same line is sent once."""
+        """Send one line for `systemctl status`; the same line is sent once."""
         # A line break would begin another assignment.
         line = printable(" ".join(text.split()))
         if line != self.last_status:
             self.last_status = line
-            self.tell(f"STATUS={line}")
+            self.send_lines(f"STATUS={line}")
 
     def stopping(self) -> None:
-        """The end has begun."""
-        self.tell("STOPPING=1")
+        """The daemon is stopping."""
+        self.send_lines("STOPPING=1")

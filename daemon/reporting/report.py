@@ -1,4 +1,4 @@
-"""What the daemon tells of itself: a small file for `cvunetd status`, a line for systemd."""
+"""The status report: a small file for `cvunetd status`, a line for systemd."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.disk import files
+from daemon.disk import moves
 from daemon.errors import describe
 from daemon.notices import HookState
 from daemon.reporting.notify import Notifier
@@ -28,19 +28,19 @@ class FolderState:
     path: str
     output_root: str
     unclaimed: int
-    """Files that lie in it and are not ours yet."""
+    """Files in it that were not taken yet."""
     oldest_at: float | None
-    """Since when the first of them has lain there unchanged, UTC seconds."""
+    """Since when the oldest of them has not changed, UTC seconds."""
     queued: int
     running: int
     verdicts: dict[str, int]
-    """What has become of its pictures, in this life."""
+    """The outcomes of its pictures since the start."""
     found_by: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The daemon at one moment. No ages: an idle daemon's must not change, lest they be written."""
+    """The daemon at one moment. It holds no ages: an idle daemon's report must not change."""
 
     device: str
     running: int
@@ -51,7 +51,7 @@ class Snapshot:
     found_by: dict[str, int]
     standby: dict[str, str]
     polled: dict[str, str] = field(default_factory=dict)
-    """Folders that are looked at often instead of being watched, and why."""
+    """Folders that are polled instead of watched, and why."""
     started_at: float = 0.0
     """UTC seconds."""
     is_stopping: bool = False
@@ -59,9 +59,9 @@ class Snapshot:
     """How many pictures may be queued."""
     folders: dict[str, FolderState] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
-    """By device, of those that have their own."""
+    """By device, only devices with memory of their own."""
     load: dict[str, Load] = field(default_factory=dict)
-    """By device: what it has been asked since the start."""
+    """By device: its work since the start."""
     inside: dict[str, int] = field(default_factory=dict)
     """By stage: pictures that are there, or wait before it."""
     stages: dict[str, Histogram] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Snapshot:
 
     @property
     def line(self) -> str:
-        """For people, in one line."""
+        """Return one line for people."""
         text = (
             f"{self.done} done, {self.failed} failed, {self.running} in work,"
             f" {self.queued} queued, {self.settling} settling on {self.device}"
@@ -99,37 +99,37 @@ class Report:
         self.notifier = notifier
         self.post = post
         self.last: Snapshot | None = None
-        self.is_troubled = False
+        self.has_failed = False
         self.next_update = 0.0
 
     def is_due(self, monotonic: float) -> bool:
-        """An update would be told."""
+        """Whether `update` would do something."""
         return monotonic >= self.next_update
 
     def update(self, snapshot: Snapshot, *, monotonic: float) -> None:
-        """Tell systemd and the file. A full disk must not stop the daemon here."""
+        """Tell systemd, and write the file. A full disk must not stop the daemon here."""
         if not self.is_due(monotonic):
             return
         self.post(snapshot, monotonic)
-        if snapshot == self.last and not self.is_troubled:
+        if snapshot == self.last and not self.has_failed:
             return
         self.last, self.next_update = snapshot, monotonic + UPDATE_S
         self.notifier.status(snapshot.line)
         content = asdict(snapshot) | {"pid": os.getpid(), "version": __version__}
         try:
-            files.write_json(self.path, content)
+            moves.write_json(self.path, content)
         except OSError as error:
-            if not self.is_troubled:
+            if not self.has_failed:
                 logger.warning("%s could not be written: %s", self.path, describe(error))
-            self.is_troubled = True
+            self.has_failed = True
             self.overwrite(content)
         else:
-            self.is_troubled = False
+            self.has_failed = False
 
     def overwrite(self, content: dict[str, Any]) -> None:  # Any: JSON
-        """Write over the old text: on a full disk that works, and tells why we stand by.
+        """Write over the old text: on a full disk that works, and says why we are on standby.
 
-        A reader may meet half of it, and then knows as little as without.
+        A reader may get half of it; then it knows as little as without a report.
         """
         try:
             with self.path.open("r+b") as stream:

@@ -3,5 +3,5 @@
 Does not belong here: the deletion of single files (disk).
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["clock_trust", "kept_originals", "retention"]

@@ -1,21 +1,22 @@
-"""Whether the date can be believed: a clock that leaps ahead must not make everything old."""
+"""Whether the date can be trusted: a clock that jumps ahead must not make everything old."""
 
 import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from daemon.disk import files
+from daemon.disk import moves
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
 
 FILE = "clock.json"
-#: Between two lives: a machine may rest over a weekend, and `once` may run daily.
-REST_S = 2 * 86400.0
-#: Within one life, against the monotonic clock.
+#: The longest normal time between two runs: a machine may be off for a weekend, and `once` may run
+#: daily.
+MAX_OFF_S = 2 * 86400.0
+#: The largest normal difference to the monotonic clock within one run.
 LEAP_S = 3600.0
-#: So long a new date has to hold before anything is deleted by it.
+#: How long a new date must last before anything is deleted by it.
 PROOF_S = 20 * 3600.0
 
 
@@ -25,29 +26,29 @@ class Dates:
 
     seen_at: float
     leapt_at: float | None = None
-    """When the clock has last leapt ahead; None if it has proved itself since."""
+    """When the clock last jumped ahead; None if the new date was confirmed since."""
 
 
 class ClockTrust:
-    """Compares the wall clock with the monotonic one, and with what it said in earlier lives."""
+    """Compares the wall clock with the monotonic clock, and with the time of earlier runs."""
 
     def __init__(self, state: Path) -> None:
         self.path = state / FILE
         self.dates: Dates | None = None
         self.last: tuple[float, float] | None = None
 
-    def is_believed(self, now: float, monotonic: float) -> bool:
-        """The date has gone on evenly, or has held for long enough after a leap."""
+    def is_trusted(self, now: float, monotonic: float) -> bool:
+        """Whether the date has advanced evenly, or has lasted long enough after a jump."""
         known = self.dates or self.load()
         leap_s = self.leap_s(now, monotonic)
         leapt_at = None if known is None else known.leapt_at
         if leapt_at is not None and now < leapt_at:
-            leapt_at = None  # put right again
-        # Only time that has passed proves anything: not the next leap.
+            leapt_at = None  # the clock was set back again
+        # Only passed time confirms a date, not the next jump.
         is_proved = leapt_at is not None and now - leapt_at - leap_s >= PROOF_S
-        if leap_s or (self.has_rested(known, now) and not is_proved):
+        if leap_s or (self.was_off_long(known, now) and not is_proved):
             leapt_at = now if is_proved or leapt_at is None else leapt_at + leap_s
-            self.tell(known, now)
+            self.warn(known, now)
         elif is_proved:
             leapt_at = None
         self.last = (now, monotonic)
@@ -56,17 +57,17 @@ class ClockTrust:
         return leapt_at is None
 
     def leap_s(self, now: float, monotonic: float) -> float:
-        """By how much more the date has gone on in this life than time has; 0 if that is little."""
+        """Return how far the date has jumped ahead of the monotonic clock; 0 if it is little."""
         last_now, last_monotonic = self.last or (now, monotonic)
         leap_s = (now - last_now) - (monotonic - last_monotonic)
         return leap_s if leap_s > LEAP_S else 0.0
 
-    def has_rested(self, known: Dates | None, now: float) -> bool:
-        """Between two lives more time has passed than usually does, or nobody knows."""
-        return self.last is None and (known is None or now - known.seen_at > REST_S)
+    def was_off_long(self, known: Dates | None, now: float) -> bool:
+        """Whether more time than usual has passed since the last run, or this is unknown."""
+        return self.last is None and (known is None or now - known.seen_at > MAX_OFF_S)
 
-    def tell(self, known: Dates | None, now: float) -> None:
-        """Nothing is wrong with a first start."""
+    def warn(self, known: Dates | None, now: float) -> None:
+        """Log the jump; a first start is no jump."""
         if known is not None:
             logger.warning(
                 "the date has leapt %.1f days ahead: nothing old is deleted for %g hours, in case"
@@ -76,7 +77,7 @@ class ClockTrust:
             )
 
     def load(self) -> Dates | None:
-        """What was known; None at the very first time."""
+        """Return the stored dates; None at the very first time."""
         try:
             return Dates(**json.loads(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
@@ -84,8 +85,8 @@ class ClockTrust:
             return None
 
     def save(self, dates: Dates) -> None:
-        """Remember; a full disk must not stop deletion, which makes room."""
+        """Store the dates; a full disk must not stop deletion, which makes room."""
         try:
-            files.write_json(self.path, asdict(dates))
+            moves.write_json(self.path, asdict(dates))
         except OSError as error:
             logger.warning("%s could not be written: %s", self.path, describe(error))

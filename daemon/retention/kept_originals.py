@@ -1,4 +1,4 @@
-"""Rows of originals that stay in their hot folders, which go when the original has gone."""
+"""Rows of originals that stay in their hot folders; they are deleted when the original has gone."""
 
 import os
 from collections.abc import Iterator
@@ -7,18 +7,19 @@ from itertools import islice
 from daemon.jobs import HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.retention.retention import Histories
+from daemon.retention.retention import LedgerAccess
 
-#: Looked at in one sweep; the next one goes on. Shares are slow, and the loop must not wait long.
-AT_ONCE = 2000
+#: How many rows one sweep checks; the next one continues. Shares are slow, and the loop must not
+#: wait long.
+BATCH = 2000
 
 
-def histories(ledger: Ledger, folders: dict[str, HotFolder]) -> Histories:
-    """What retention may ask and tell a ledger."""
+def ledger_access(ledger: Ledger, folders: dict[str, HotFolder]) -> LedgerAccess:
+    """Return what retention may ask the ledger, and what it may change there."""
     records = Records(ledger)
-    kept = Kept(ledger, records, folders)
-    return Histories(
-        is_open=records.is_open,
+    kept = KeptOriginals(ledger, records, folders)
+    return LedgerAccess(
+        is_open=records.is_open_drop,
         forget_drop=ledger.forget_drop,
         closed_drops=records.closed_drops,
         gone_originals=kept.gone,
@@ -26,8 +27,8 @@ def histories(ledger: Ledger, folders: dict[str, HotFolder]) -> Histories:
     )
 
 
-class Kept:
-    """Finds and forgets them; as long as an original lies there, its row keeps it from repeats."""
+class KeptOriginals:
+    """Finds and deletes such rows; while an original exists, its row prevents repeats."""
 
     def __init__(self, ledger: Ledger, records: Records, folders: dict[str, HotFolder]) -> None:
         self.ledger = ledger
@@ -36,17 +37,17 @@ class Kept:
         self.position = ""
 
     def gone(self, before: float) -> Iterator[Job]:
-        """All that ended before a time and whose original is gone or has another version."""
+        """Yield jobs that ended before a time and whose original is gone or changed."""
         present = {name for name, folder in self.folders.items() if self.is_present(folder)}
-        for job in self.records.kept(before, after=""):
+        for job in self.records.kept_originals(before, after=""):
             if job.folder in present and has_gone(job):
                 yield job
 
     def forget_gone(self, before: float) -> int:
-        """Forget the next of them, and give space back; how many were forgotten."""
+        """Delete the next such rows, and give space back; return how many."""
         present = {name for name, folder in self.folders.items() if self.is_present(folder)}
-        looked_at = list(islice(self.records.kept(before, after=self.position), AT_ONCE))
-        self.position = looked_at[-1].id if len(looked_at) == AT_ONCE else ""
+        looked_at = list(islice(self.records.kept_originals(before, after=self.position), BATCH))
+        self.position = looked_at[-1].id if len(looked_at) == BATCH else ""
         gone = [job for job in looked_at if job.folder in present and has_gone(job)]
         if gone:
             self.ledger.forget_all(gone)
@@ -54,7 +55,7 @@ class Kept:
         return len(gone)
 
     def is_present(self, folder: HotFolder) -> bool:
-        """The folder is there. One without anything in it proves nothing: a share may be away."""
+        """Whether the folder is there. An empty one does not count: a share may be away."""
         try:
             with os.scandir(folder.path) as found:
                 return next(found, None) is not None
@@ -63,13 +64,13 @@ class Kept:
 
 
 def has_gone(job: Job) -> bool:
-    """The original is certainly not there any more in the version that was taken."""
+    """Whether the original is certainly gone in the version that was taken."""
     try:
         current = Identity.of(job.source.lstat())
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
-        return False  # out of reach; it may be there all the same
+        return False  # unreadable, but it may still exist
     known = job.identity
     return current is None or (current.inode, current.size, current.mtime_ns) != (
         known.inode,

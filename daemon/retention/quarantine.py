@@ -1,4 +1,4 @@
-"""Old pictures in quarantine: which may go, by the time in the reason that lies beside each."""
+"""Old pictures in quarantine: which may be deleted, by the time in their reason files."""
 
 import json
 import logging
@@ -8,72 +8,76 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.disk import deletion, store
+from daemon.disk import deletion, safe_open, store
 from daemon.errors import describe, printable
 
 logger = logging.getLogger(__name__)
 
 REASON_BYTES = 1 << 20
-#: What `delivery.reason_of` writes.
+#: The keys that `rejection.reason_of` writes.
 KEYS = frozenset({"source", "folder", "reason", "attempts", "id", "rejected_at"})
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A picture that was rejected, or only its reason if the picture stayed or has been taken."""
+    """A rejected picture with its reason, or only the reason if the picture is elsewhere."""
 
     root: Path
-    way: deletion.Way
+    parts: safe_open.RelativeParts
     """From the root to the folder that it lies in."""
     names: tuple[str, ...]
-    """In the order in which they go: a reason must not go before its picture."""
+    """In the order of deletion: the picture first, then its reason."""
 
     @property
     def path(self) -> Path:
-        """What people know it by."""
-        return self.root.joinpath(*self.way, self.names[0])
+        """Return the path to show to people."""
+        return self.root.joinpath(*self.parts, self.names[0])
 
 
 def expired(root: Path, *, before: float) -> Iterator[Rejected]:
-    """What was rejected before a time (UTC seconds), by our own reason's word; never by mtime."""
+    """Yield what was rejected before a time (UTC seconds), by our own reason; never by mtime."""
     try:
-        with deletion.opened(root) as top:
-            yield from below(root, top, before=before)
+        with safe_open.folder(root, flags=safe_open.LISTED) as top:
+            yield from expired_below(root, top, before=before)
     except FileNotFoundError:
-        return  # nothing has been rejected yet
+        return  # nothing was rejected yet
 
 
-def below(root: Path, top: int, *, before: float) -> Iterator[Rejected]:
-    """Folder by folder; nothing that is a link, or mounted inside, is entered."""
+def expired_below(root: Path, top: int, *, before: float) -> Iterator[Rejected]:
+    """Search folder by folder; enters no links and no mounts."""
     device = os.fstat(top).st_dev
-    pending: list[deletion.Way] = [()]
+    pending: list[safe_open.RelativeParts] = [()]
     while pending:
-        way = pending.pop()
+        parts = pending.pop()
         try:
-            with deletion.opened_below(top, way) as folder:
+            with safe_open.below(top, parts) as folder:
                 if os.fstat(folder).st_dev != device:
                     continue
                 with os.scandir(folder) as found:
                     entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
-                old = list(old_ones(entries, folder, before=before))
+                old = list(expired_names(entries, folder, before=before))
         except OSError as error:
-            logger.warning("%s: %s", printable(root.joinpath(*way)), describe(error))
+            logger.warning("%s: %s", printable(root.joinpath(*parts)), describe(error))
             continue
-        yield from (Rejected(root, way, names) for names in old)
+        yield from (Rejected(root, parts, names) for names in old)
         pending += sorted(
-            ((*way, name) for name, is_dir in entries.items() if is_dir), reverse=True
+            ((*parts, name) for name, is_dir in entries.items() if is_dir), reverse=True
         )
 
 
-def old_ones(entries: dict[str, bool], folder: int, *, before: float) -> Iterator[tuple[str, ...]]:
-    """Of a folder's entries, those with an old reason. A folder that was rejected stays."""
+def expired_names(
+    entries: dict[str, bool], folder: int, *, before: float
+) -> Iterator[tuple[str, ...]]:
+    """Yield a folder's names with an old reason. A rejected folder stays."""
     reasons = {name: store.reason_file(Path("/", name)).name for name in entries}
     taken = {reason for name, reason in reasons.items() if reason != name}
     for name in sorted(name for name, is_dir in entries.items() if not is_dir):
-        if reasons[name] in entries and reasons[name] != name:  # that of a very long one may be
+        if (
+            reasons[name] in entries and reasons[name] != name
+        ):  # a very long name may be its own reason
             names: tuple[str, ...] = (name, reasons[name])
         elif name in taken or not name.endswith(".json"):
-            continue  # the reason of another, or a file without one
+            continue  # the reason of another file, or a file without a reason
         else:
             names = (name,)
         if is_old(names[-1], folder, before=before):
@@ -81,12 +85,12 @@ def old_ones(entries: dict[str, bool], folder: int, *, before: float) -> Iterato
 
 
 def is_old(reason: str, folder: int, *, before: float) -> bool:
-    """A reason that we have written, long enough ago."""
+    """Whether a file is a reason that we wrote, long enough ago."""
     try:
         text = deletion.read(reason, folder, limit_bytes=REASON_BYTES)
         content = json.loads(text)
     except (OSError, ValueError, RecursionError):
-        return False  # whatever this is, we have not written it
+        return False  # not written by us
     if not isinstance(content, dict) or set(content) != KEYS:
         return False
     rejected_at = content["rejected_at"]
@@ -96,10 +100,10 @@ def is_old(reason: str, folder: int, *, before: float) -> bool:
 
 def remove(rejected: Rejected, *, before: float) -> bool:
     """Delete a picture and its reason, if that is still as old; folders left empty go, too."""
-    with deletion.opened(rejected.root) as top:
-        with deletion.opened_below(top, rejected.way) as folder:
+    with safe_open.folder(rejected.root, flags=safe_open.LISTED) as top:
+        with safe_open.below(top, rejected.parts) as folder:
             if not is_old(rejected.names[-1], folder, before=before):
                 return False
             deletion.remove_files(rejected.names, folder)
-        deletion.prune(top, rejected.way)
+        deletion.prune(top, rejected.parts)
     return True

@@ -1,6 +1,6 @@
-"""Deletes our own closed drops once they are old enough, and nothing else, ever.
+"""Deletes only our own closed drops, once they are old enough.
 
-What is old in quarantine and in the ledger goes by the same measure.
+Old pictures in quarantine and old rows in the ledger are deleted by the same rule.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from daemon.disk import deletion, store
+from daemon.disk import deletion, safe_open, store
 from daemon.errors import describe, printable
 from daemon.jobs import HotFolder, Job
 from daemon.retention import quarantine
@@ -22,8 +22,8 @@ MANIFEST_BYTES = 1 << 30
 DAY_S = 86400.0
 
 
-def stamp(name: str) -> datetime | None:
-    """The local time in a drop's name; None if it is no drop's name."""
+def drop_time(name: str) -> datetime | None:
+    """Return the local time in a drop's name; None if it is no drop's name."""
     match = store.DROP_NAME.fullmatch(name)
     if match is None:
         return None
@@ -34,7 +34,7 @@ def stamp(name: str) -> datetime | None:
 
 
 def closing_time(drop: int) -> datetime | None:
-    """When an open folder's drop was closed, in local time; None if it is not certainly ours."""
+    """Return when an open folder's drop was closed, local time; None if not certainly ours."""
     try:
         deletion.read(store.MARKER, drop, limit_bytes=MANIFEST_BYTES)
         content = json.loads(deletion.read(store.MANIFEST, drop, limit_bytes=MANIFEST_BYTES))
@@ -42,15 +42,15 @@ def closing_time(drop: int) -> datetime | None:
             return None
         return datetime.fromisoformat(content["closed_at"]).astimezone().replace(tzinfo=None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None  # whatever this is, we have not written it
+        return None  # not written by us
 
 
 def is_expired(name: str, drop: int, *, keep_days: float, local_now: datetime) -> bool:
-    """A drop may go: by the time in its name, our mark and our manifest; never by mtime.
+    """Whether a drop may be deleted: by its name, our mark and our manifest; never by mtime.
 
-    Both times must be old: a clock that was wrong when a drop was opened is put right later.
+    Both times must be old: a clock that was wrong when a drop was opened may be corrected later.
     """
-    limit, opened = timedelta(days=keep_days), stamp(name)
+    limit, opened = timedelta(days=keep_days), drop_time(name)
     if opened is None or local_now - opened < limit:
         return False
     closed = closing_time(drop)
@@ -58,24 +58,24 @@ def is_expired(name: str, drop: int, *, keep_days: float, local_now: datetime) -
 
 
 def expired(roots: Iterable[Path], *, keep_days: float, local_now: datetime) -> Iterator[Path]:
-    """Drops that may go. A root or a drop that is a link is none of ours."""
+    """Yield drops that may be deleted. Roots and drops that are links are skipped."""
     for root in sorted(set(roots)):
         try:
             yield from expired_in(root, keep_days=keep_days, local_now=local_now)
         except FileNotFoundError:
-            continue  # nothing has come out yet
+            continue  # there are no results yet
         except OSError as error:
             logger.error("%s: no old drops could be looked for: %s", root, describe(error))
 
 
 def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator[Path]:
     """Drops of one root that may go."""
-    with deletion.opened(root) as top:
+    with safe_open.folder(root, flags=safe_open.LISTED) as top:
         # Most of what lies there is told by its name to be young, and is not opened.
-        names = [name for name in deletion.names(top) if stamp(name) is not None]
+        names = [name for name in deletion.names(top) if drop_time(name) is not None]
         for name in names:
             try:
-                with deletion.opened_below(top, (name,)) as drop:
+                with safe_open.below(top, (name,)) as drop:
                     is_old = is_expired(name, drop, keep_days=keep_days, local_now=local_now)
             except OSError as error:
                 logger.debug("%s is no drop: %s", printable(root / name), describe(error))
@@ -85,18 +85,18 @@ def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator
 
 
 @dataclass(frozen=True, slots=True)
-class Histories:
-    """What retention may ask and tell the ledger."""
+class LedgerAccess:
+    """What retention may ask the ledger, and what it may change there."""
 
     is_open: Callable[[Path], bool]
-    """A drop that is still being filled."""
+    """Whether a drop is still being filled."""
     forget_drop: Callable[[Path], None]
     closed_drops: Callable[[float], Iterable[Path]]
-    """Drops with rows that may go, closed before a time."""
+    """Drops closed before a time with rows that may be deleted."""
     gone_originals: Callable[[float], Iterable[Job]]
-    """Originals that were kept and are gone, of jobs that ended before a time."""
+    """Kept originals that are gone, of jobs that ended before a time."""
     forget_gone: Callable[[float], int]
-    """Forget them, and give space back; how many."""
+    """Delete their rows, and give space back; returns how many."""
 
 
 class Retention:
@@ -109,63 +109,63 @@ class Retention:
         rejected: Path,
         keep_days: float,
         sweep_s: float,
-        histories: Histories,
-        is_believed: Callable[[float, float], bool],
+        ledger_access: LedgerAccess,
+        is_trusted: Callable[[float, float], bool],
     ) -> None:
-        """``is_believed`` tells whether a date, seen at a monotonic time, can be true."""
+        """``is_trusted`` says whether a date, seen at a monotonic time, can be true."""
         self.roots = frozenset(folder.output_root for folder in folders)
         self.rejected = rejected
         self.keep_days = keep_days
         self.sweep_s = sweep_s
-        self.histories = histories
-        self.is_believed = is_believed
+        self.ledger_access = ledger_access
+        self.is_trusted = is_trusted
         self.next_sweep = 0.0
         self.on_step: Callable[[], object] = lambda: None
-        """Called after each deletion: it gets on."""
+        """Called after each deletion, as a sign of progress."""
 
     def change(self, folders: Iterable[HotFolder], *, keep_days: float, sweep_s: float) -> None:
-        """Other folders or rules from now on; they count at once."""
+        """Use other folders or rules from now on; they apply at once."""
         self.roots = frozenset(folder.output_root for folder in folders)
         if (keep_days, sweep_s) != (self.keep_days, self.sweep_s):
             self.keep_days, self.sweep_s, self.next_sweep = keep_days, sweep_s, 0.0
 
     def sweep(self, *, monotonic: float, now: float, local_now: datetime) -> None:
-        """Delete what has expired, if it is time to look. `local_now` is naive local time."""
+        """Delete what has expired, if a sweep is due. `local_now` is naive local time."""
         if monotonic < self.next_sweep:
             return
         self.next_sweep = monotonic + self.sweep_s
-        if self.is_believed(now, monotonic):
-            for deed in self.clean(now=now, local_now=local_now):
-                logger.info("%s; keep_days is %g", deed, self.keep_days)
+        if self.is_trusted(now, monotonic):
+            for message in self.clean(now=now, local_now=local_now):
+                logger.info("%s; keep_days is %g", message, self.keep_days)
                 self.on_step()
 
     def clean(self, *, now: float, local_now: datetime) -> Iterator[str]:
-        """Delete what has expired; one line for each deed."""
+        """Delete what has expired; yields one line for each deletion."""
         before = now - self.keep_days * DAY_S
         for drop in self.old_drops(local_now):
-            if self.has_removed_drop(drop, local_now):
+            if self.try_remove_drop(drop, local_now):
                 yield f"deleted {printable(drop)}"
-                self.histories.forget_drop(drop)
+                self.ledger_access.forget_drop(drop)
         for rejected in self.old_rejected(before):
-            if self.has_removed_rejected(rejected, before):
+            if self.try_remove_rejected(rejected, before):
                 yield f"deleted {printable(rejected.path)}"
         for drop in self.known_drops(before, local_now):
             finish_deletion(drop)
         for drop in self.gone_drops(before, local_now):
-            self.histories.forget_drop(drop)
+            self.ledger_access.forget_drop(drop)
             yield f"forgot the pictures of {printable(drop)}, which is gone"
-        forgotten = self.histories.forget_gone(before)
+        forgotten = self.ledger_access.forget_gone(before)
         if forgotten:
             yield f"forgot {forgotten} kept originals that are gone"
 
     def old_drops(self, local_now: datetime) -> Iterator[Path]:
-        """Drops that have expired and are not open."""
+        """Yield drops that have expired and are not open."""
         for drop in list(expired(self.roots, keep_days=self.keep_days, local_now=local_now)):
-            if not self.histories.is_open(drop):
+            if not self.ledger_access.is_open(drop):
                 yield drop
 
-    def has_removed_drop(self, drop: Path, local_now: datetime) -> bool:
-        """Delete one drop; a failure is told and tried again at the next sweep."""
+    def try_remove_drop(self, drop: Path, local_now: datetime) -> bool:
+        """Delete one drop; a failure is logged, and the next sweep tries again."""
 
         def is_still_expired(folder: int) -> bool:
             return is_expired(drop.name, folder, keep_days=self.keep_days, local_now=local_now)
@@ -177,7 +177,7 @@ class Retention:
             return False
 
     def old_rejected(self, before: float) -> list[quarantine.Rejected]:
-        """Pictures in quarantine that have expired."""
+        """Return pictures in quarantine that have expired."""
         try:
             return list(quarantine.expired(self.rejected, before=before))
         except OSError as error:
@@ -186,7 +186,7 @@ class Retention:
             )
             return []
 
-    def has_removed_rejected(self, rejected: quarantine.Rejected, before: float) -> bool:
+    def try_remove_rejected(self, rejected: quarantine.Rejected, before: float) -> bool:
         """Delete one rejected picture with its reason."""
         try:
             return quarantine.remove(rejected, before=before)
@@ -195,14 +195,14 @@ class Retention:
             return False
 
     def gone_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
-        """Drops whose folder is gone."""
+        """Yield drops whose folder is gone."""
         yield from (d for d in self.known_drops(before, local_now) if not os.path.lexists(d))
 
     def known_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
-        """Drops that the ledger still knows, old by their closing and by their name."""
+        """Yield drops that are still in the ledger, old by closing time and by name."""
         limit = timedelta(days=self.keep_days)
-        for drop in self.histories.closed_drops(before):
-            opened = stamp(drop.name)
+        for drop in self.ledger_access.closed_drops(before):
+            opened = drop_time(drop.name)
             if opened is not None and local_now - opened >= limit:
                 yield drop
 
@@ -210,7 +210,7 @@ class Retention:
 def finish_deletion(drop: Path) -> None:
     """Remove what a deletion that was interrupted at its very end has left."""
     try:
-        store.remove_remains(drop)
+        store.remove_empty_drop(drop)
     except FileNotFoundError:
         return
     except OSError as error:

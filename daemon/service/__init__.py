@@ -1,8 +1,8 @@
-"""The loop, the order of its steps, and the assembly of all parts.
+"""The service loop, the order of its steps, and the assembly of all parts.
 
-Does not belong here: how a step does its work. `assembly` and `lifecycle_parts`
-name the concrete classes.
+Does not belong here: how a step does its work. `assembly` and `lifecycle_parts` name the concrete
+classes.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["assembly", "local_engine", "monitors", "owned_folders", "service", "supervision"]

@@ -1,7 +1,7 @@
-"""Puts a service together: the only place that names concrete classes.
+"""Builds a service from its parts: the only place that names concrete classes.
 
-Read it as a table of contents, a package at a time. Each part is made once, when the first other
-part asks for it, and is given only what it uses. `lifecycle_parts` goes on from here.
+Read it like a table of contents, a package at a time. Each part is made once, when another part
+first needs it, and gets only what it uses. `lifecycle_parts` continues from here.
 """
 
 from functools import cached_property
@@ -17,7 +17,7 @@ from daemon.lifecycle.drops import Drops, FixedDrop, TimedDrops
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.reporting.report import Report
 from daemon.retention.clock_trust import ClockTrust
-from daemon.retention.kept_originals import histories
+from daemon.retention.kept_originals import ledger_access
 from daemon.retention.retention import Retention
 from daemon.service.folder_changes import FolderChanges
 from daemon.service.lifecycle_parts import LifecycleParts
@@ -43,9 +43,9 @@ def assemble(
     is_watching: bool,
     supervision: Supervision | None = None,
 ) -> Service:
-    """A service on hot folders, with time-stamped drops and retention.
+    """Return a service on hot folders, with time-stamped drops and retention.
 
-    ``is_watching``: events are listened to; else folders are only looked through.
+    ``is_watching``: use events; else folders are only swept.
     """
     return Assembly(
         config,
@@ -61,7 +61,7 @@ def assemble(
 def assemble_batch(
     config: Config, owned: OwnedFolders, out: Path, engine: Engine, *, inbox: Inbox, clocks: Clocks
 ) -> Service:
-    """A service that fills one folder from another and keeps all originals."""
+    """Return a service that fills one folder from another and keeps all originals."""
     return Assembly(config, owned, engine, inbox=inbox, clocks=clocks, batch_folder=out).service
 
 
@@ -163,8 +163,8 @@ class Assembly:
             rejected=self.owned.quarantine,
             keep_days=self.config.retention.keep_days,
             sweep_s=self.config.retention.sweep_s,
-            histories=histories(self.ledger, self.folders.by_name),
-            is_believed=ClockTrust(self.owned.state).is_believed,
+            ledger_access=ledger_access(self.ledger, self.folders.by_name),
+            is_trusted=ClockTrust(self.owned.state).is_trusted,
         )
 
     # --- reporting ----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Which hot folders are served, and how that changes while pictures are in work.
+"""Adds, changes and removes hot folders while pictures are in work.
 
-A folder that goes takes nothing in any more, but what was taken from it is done first: only then
-is its lock let go. Until then no other folder gets its name or any of its places.
+A removed folder takes in nothing more, but its open jobs are finished first; then its lock is
+released. Until then no other folder gets its name or any of its places.
 """
 
 import logging
@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 def lock_of(folder: HotFolder) -> Lock:
-    """The lock of a hot folder that we write to; not taken yet."""
+    """Return the lock of a hot folder that we write to; not taken yet."""
     return Lock(folder.path / store.CLAIMS / locks.FILE)
 
 
 class FolderChanges:
-    """Lets folders come, change and go."""
+    """Adds, changes and removes hot folders."""
 
     def __init__(
         self,
@@ -52,31 +52,31 @@ class FolderChanges:
         self.recovery = recovery
         self.joining: dict[str, HotFolder] = {}
         self.is_changed = False
-        """The queue has to be read again: folders have come, or have another priority."""
+        """The queue must be read again: folders were added, or have another priority."""
 
     @property
     def paths(self) -> set[Path]:
-        """Hot folders that work already."""
+        """Return hot folders that work already."""
         return {folder.path for folder in self.folders}
 
-    def own(self, wanted: Iterable[HotFolder]) -> None:
-        """Take the locks that folders will need; `InstallError` if not all are to be had."""
+    def take_locks(self, wanted: Iterable[HotFolder]) -> None:
+        """Take the locks that new folders need; `InstallError` if one cannot be taken."""
         held = self.standby.locks
-        known = {lock.path for lock in held.values()}
+        held_paths = {lock.path for lock in held.values()}
         pairs = [(folder, lock_of(folder)) for folder in wanted if folder.originals != "keep"]
-        fresh = [(folder, lock) for folder, lock in pairs if lock.path not in known]
-        locks.take_all((lock, f"hot folder {folder.path}") for folder, lock in fresh)
-        # By path, so that a folder may come while another of its name has not gone yet.
-        held.update({str(lock.path): lock for _, lock in fresh})
+        new = [(folder, lock) for folder, lock in pairs if lock.path not in held_paths]
+        locks.take_all((lock, f"hot folder {folder.path}") for folder, lock in new)
+        # By path, so that a folder can be added before another one of its name is removed.
+        held.update({str(lock.path): lock for _, lock in new})
 
     def change(self, wanted: Iterable[HotFolder]) -> set[str]:
-        """Serve these folders; names of those that are to be looked at at once."""
+        """Serve these folders; return names of folders to sweep at once."""
         successors = {folder.name: folder for folder in wanted}
         changed = set()
         for folder in self.folders:
             successor = successors.get(folder.name)
             if successor is None or successor.path != folder.path:
-                self.close(folder)
+                self.start_leaving(folder)
                 continue
             del successors[folder.name]
             if folder.name in self.folders.leaving or folder != successor:
@@ -87,14 +87,14 @@ class FolderChanges:
         return changed
 
     def release_unused(self) -> None:
-        """Locks of folders that were to come, but are not wanted any more."""
+        """Release the locks of folders that were to be added, but are not wanted any more."""
         held = self.standby.locks
         coming = {str(lock_of(folder).path) for folder in self.joining.values()}
-        for key in [key for key in held if "/" in key and key not in coming]:  # names have none
+        for key in [key for key in held if "/" in key and key not in coming]:  # names have no slash
             held.pop(key).release()
 
-    def close(self, folder: HotFolder) -> None:
-        """Take nothing in any more."""
+    def start_leaving(self, folder: HotFolder) -> None:
+        """Take in nothing more from this folder."""
         if folder.name not in self.folders.leaving:
             self.folders.leaving.add(folder.name)
             self.forget(folder)
@@ -102,7 +102,7 @@ class FolderChanges:
             logger.info(text, folder.name, printable(folder.path))
 
     def replace(self, folder: HotFolder, successor: HotFolder) -> None:
-        """The same folder with other settings; what is in work keeps those it was begun with."""
+        """Give the folder other settings; jobs in work keep the settings that they started with."""
         self.folders.leaving.discard(folder.name)
         self.folders.by_name[folder.name] = successor
         self.forget(folder)
@@ -111,29 +111,29 @@ class FolderChanges:
         logger.info("folder %s has other settings", folder.name)
 
     def forget(self, folder: HotFolder) -> None:
-        """Its watch and what settles in it: the next sweep finds all of that again."""
+        """Forget its watch and its settling files: the next sweep finds them again."""
         self.watch_health.forget(folder)
         self.intake.forget(folder.name)
 
-    def settle(self, *, now: float) -> set[str]:
-        """Let go of folders that are through, let in those that wait for that; names of these."""
+    def finish_changes(self, *, now: float) -> set[str]:
+        """Remove folders without open jobs, and add waiting ones; return the added names."""
         for name in sorted(self.folders.leaving):
             if not self.records.has_open_jobs_of(name):
                 self.release(self.folders[name])
         leaving = [self.folders[name] for name in self.folders.leaving]
         joined = set()
         for folder in list(self.joining.values()):
-            if not any(is_in_the_way(other, folder) for other in leaving):
+            if not any(conflicts(other, folder) for other in leaving):
                 self.join(folder, now=now)
                 joined.add(folder.name)
         if self.is_changed:
             self.dispatcher.forget_waiting()
-            self.recovery.requeue(now=now)
+            self.recovery.fill_queue(now=now)
             self.is_changed = False
         return joined
 
     def release(self, folder: HotFolder) -> None:
-        """Nothing of it is open: another may have the folder, or the name."""
+        """Remove a folder without open jobs: another may have its place, or its name."""
         del self.folders.by_name[folder.name]
         self.folders.leaving.discard(folder.name)
         standby = self.standby
@@ -146,25 +146,25 @@ class FolderChanges:
         logger.info("folder %s (%s) is not served any more", folder.name, printable(folder.path))
 
     def join(self, folder: HotFolder, *, now: float) -> None:
-        """Serve a folder from now on; first what an earlier life has left there."""
+        """Serve a folder from now on; first recover what an earlier process has left there."""
         del self.joining[folder.name]
         self.folders.by_name[folder.name] = folder
         self.assign_lock(folder)
-        self.standby.confirm(folder, "it was just added")
+        self.standby.enter_if_failing(folder, "it was just added")
         self.recovery.join(folder, now=now)
         self.is_changed = True
         logger.info("folder %s (%s) is served from now on", folder.name, printable(folder.path))
 
     def assign_lock(self, folder: HotFolder) -> None:
-        """The lock that was taken for a path is the folder's."""
+        """Give the lock that was taken for the path to the folder's name."""
         held = self.standby.locks
         lock = held.pop(str(lock_of(folder).path), None)
         if lock is not None:
             held[folder.name] = lock
 
 
-def is_in_the_way(leaving: HotFolder, joining: HotFolder) -> bool:
-    """They share the name, or a place: results of one would be taken for pictures of the other."""
+def conflicts(leaving: HotFolder, joining: HotFolder) -> bool:
+    """Whether they share a name or a place: results of one would be pictures of the other."""
     pairs = (
         (leaving.path, joining.path),
         (leaving.path, joining.output_root),

@@ -1,4 +1,4 @@
-"""The parts of `daemon.lifecycle`, put together; each is given only what it uses."""
+"""Builds the parts of `daemon.lifecycle`; each gets only what it uses."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,9 +6,11 @@ from functools import cached_property
 
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
+from daemon.ledger.claim_folders import ClaimFolders
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.completion import Completion
@@ -38,9 +40,9 @@ MEGA = 1_000_000
 
 
 class LifecycleParts:
-    """A table of contents: each part is made once, when it is first asked for."""
+    """A table of contents: each part is made once, when it is first needed."""
 
-    def __init__(  # noqa: PLR0913  # all that comes from other packages
+    def __init__(  # noqa: PLR0913  # everything that comes from other packages
         self,
         config: Config,
         owned: OwnedFolders,
@@ -73,6 +75,10 @@ class LifecycleParts:
         return JobQueue(self.config.worker.queue_size)
 
     @cached_property
+    def claims(self) -> ClaimGuard:
+        return ClaimGuard(ClaimFolders(self.ledger), self.records)
+
+    @cached_property
     def standby(self) -> Standby:
         return Standby(
             min_free_mb=self.config.retention.min_free_mb,
@@ -80,6 +86,7 @@ class LifecycleParts:
             quarantine=self.owned.quarantine,
             check_ledger=self.state_folder.check,
             look_at_ledger=self.state_folder.look,
+            check_claims=self.claims.check,
             locks=self.owned.locks,
         )
 
@@ -118,6 +125,7 @@ class LifecycleParts:
             queue=self.queue,
             standby=self.standby,
             placement=self.placement,
+            claims=self.claims,
         )
 
     @cached_property

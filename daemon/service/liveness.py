@@ -1,4 +1,4 @@
-"""What WATCHDOG=1 stands for: not that a thread still turns, but that every part gets on."""
+"""Checks behind WATCHDOG=1: not only the loop runs, but every part makes progress."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,18 @@ from daemon.worker.engines import Engine
 
 logger = logging.getLogger(__name__)
 
-#: A sign is due in half the time that systemd waits for it, as sd_watchdog_enabled(3) advises.
-SHARE = 0.5
-#: Without a watchdog, for `/healthz` and `cvunetd status`: as for one of two minutes.
-UNWATCHED_S = 120.0
-#: While something is stalled, it is looked again so soon.
-AGAIN_S = 1.0
-#: A sweep may come so much later than it was due: the loop has other things to do.
-LATE_S = 60.0
+#: A ping is due in half the time that systemd waits for it, as sd_watchdog_enabled(3) advises.
+WATCHDOG_SHARE = 0.5
+#: The interval without a watchdog, for `/healthz` and `cvunetd status`: as for one of two minutes.
+DEFAULT_WATCHDOG_S = 120.0
+#: How often we check again while something is stalled.
+STALLED_CHECK_S = 1.0
+#: How late a sweep may be: the loop has other things to do.
+MAX_LATE_S = 60.0
 
 
 class Liveness:
-    """Asked by the service's loop itself, so that a loop that hangs gives no sign either."""
+    """Checked in the service's loop, so that a hanging loop sends no ping either."""
 
     def __init__(
         self,
@@ -38,78 +38,78 @@ class Liveness:
         standby: Standby,
         ledger_outage: LedgerOutage,
     ) -> None:
-        """``watchdog_s``: how long systemd waits for a sign; 0 if it does not wait."""
+        """``watchdog_s``: how long systemd waits for a ping; 0 if it does not wait."""
         self.notifier = notifier
         self.engine = engine
         self.folders = folders
         self.ledger = ledger
         self.standby = standby
         self.ledger_outage = ledger_outage
-        self.is_watched = watchdog_s > 0
-        self.interval_s = (watchdog_s or UNWATCHED_S) * SHARE
+        self.has_watchdog = watchdog_s > 0
+        self.interval_s = (watchdog_s or DEFAULT_WATCHDOG_S) * WATCHDOG_SHARE
         self.next_sign = 0.0
         self.progress_at = 0.0
         self.asked_at: float | None = None
         self.lenient_until = 0.0
         """All of us was stopped: until then nobody is said to hang."""
         self.reasons: tuple[str, ...] = ()
-        """What made no progress when last looked, for people."""
+        """What made no progress at the last check, for people."""
 
     def note_progress(self, *, monotonic: float) -> None:
-        """A sweep gets on: it has begun, or has seen some more files; or a deletion has."""
+        """Note that a sweep has begun or has checked more files, or that a deletion is done."""
         self.progress_at = monotonic
 
     def check(self, due: Mapping[str, float], *, monotonic: float) -> None:
-        """Give a sign if one is due and nothing is stalled; tell what is, each time it changes.
+        """Ping systemd if a ping is due and nothing is stalled; log each change.
 
-        Where nobody waits for signs, the same is looked at and told.
+        Without a watchdog the same is checked and logged.
 
-        ``due``: when each folder is to be looked at next.
+        ``due``: when each folder is to be swept next.
         """
         self.notice_pause(monotonic)
         if monotonic < self.next_sign:
             return
         reasons = tuple(self.stalled(due, monotonic=monotonic))
-        self.tell(reasons)
+        self.log_changes(reasons)
         self.reasons = reasons
         if reasons:
-            self.next_sign = monotonic + AGAIN_S
+            self.next_sign = monotonic + STALLED_CHECK_S
             return
         self.next_sign = monotonic + self.interval_s
-        if self.is_watched:
-            self.notifier.progress()
+        if self.has_watchdog:
+            self.notifier.ping_watchdog()
 
     def notice_pause(self, monotonic: float) -> None:
         """Forgive, once, what did not get on while the whole process was stopped (SIGSTOP).
 
         It looks like a call that held up the loop. Each part has its time anew in both cases,
-        but not again before it was asked in vain.
+        but not again before it was checked in vain.
         """
         before, self.asked_at = self.asked_at, monotonic
-        is_pause = before is not None and monotonic - before > self.interval_s * SHARE
+        is_pause = before is not None and monotonic - before > self.interval_s * WATCHDOG_SHARE
         if is_pause and monotonic > self.lenient_until + self.interval_s:
             self.lenient_until = monotonic + self.interval_s
 
-    def tell(self, reasons: tuple[str, ...]) -> None:
+    def log_changes(self, reasons: tuple[str, ...]) -> None:
         """Log what has changed."""
         if reasons and reasons != self.reasons:
             why = "; ".join(reasons)
-            told = ", and so no sign of life for systemd" if self.is_watched else ""
+            suffix = ", and so no sign of life for systemd" if self.has_watchdog else ""
             extra = {"MESSAGE_ID": event_ids.STALLED, "ERROR": why}
-            logger.error("no progress%s: %s", told, why, extra=extra)
+            logger.error("no progress%s: %s", suffix, why, extra=extra)
         elif self.reasons and not reasons:
             logger.warning("everything gets on again")
 
     def stalled(self, due: Mapping[str, float], *, monotonic: float) -> Iterator[str]:
-        """What makes no progress. That the loop does is proved by its asking."""
+        """Yield what makes no progress. The loop itself runs, because it calls this."""
         if monotonic < self.lenient_until:
             return
         yield from self.engine.stalled(monotonic, patience_s=self.interval_s)
         if self.ledger_outage.is_on or self.standby.ledger_trouble:
-            return  # told, and tried again; until it has passed no folder is looked at
+            return  # logged already, and tried again; until it ends, no folder is swept
         with self.ledger_outage.guarding():
-            self.ledger.answer()
-        late_s = max(self.interval_s, LATE_S)
+            self.ledger.check_readable()
+        late_s = max(self.interval_s, MAX_LATE_S)
         for folder in self.folders.open:
             if monotonic - max(due.get(folder.name, inf), self.progress_at) > late_s:
                 yield f"folder {folder.name} should have been looked at"

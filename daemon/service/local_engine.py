@@ -1,4 +1,4 @@
-"""The engine in this process, as the configuration wants it."""
+"""The engine in this process, set up from the configuration."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ MEGA = 1_000_000
 
 
 def engine_settings(config: Config, base: Path) -> EngineSettings:
-    """The engine's share of the configuration."""
+    """Return the engine's part of the configuration."""
     return EngineSettings(
         weights=hot_folders.find_weights(config, base),
         devices=config.model.devices,
@@ -30,5 +30,5 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
 def open_local(
     config: Config, base: Path, *, on_step: Callable[[str], object] = lambda step: None
 ) -> Engine:
-    """The engine in this process, warm; ``on_step`` is told of each step before it begins."""
+    """Return the warm engine in this process; ``on_step`` is called before each step."""
     return open_engine(engine_settings(config, base), on_step)

@@ -1,4 +1,4 @@
-"""Pages for monitors, if the configuration says where they are served."""
+"""Serves the pages for monitors, if the configuration has an address for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from daemon.service.owned_folders import OwnedFolders
 
 
 @contextmanager
-def answering_monitors(
+def serving_monitors(
     config: Config, base: Path, owned: OwnedFolders, latest_snapshot: LatestSnapshot
 ) -> Iterator[None]:
-    """Tell monitors what stands on the bulletin, if the configuration says where."""
+    """Serve the latest snapshot to monitors, if the configuration has an address."""
     address = config.metrics.address
     if address is None:
         yield
@@ -40,7 +40,7 @@ def answering_monitors(
 
 
 def resolved(address: Address, base: Path) -> Address:
-    """A socket's path starts where all paths of the configuration do."""
+    """Return the address; a socket's relative path starts at the configuration's folder."""
     if isinstance(address, SocketFile):
         return SocketFile(hot_folders.resolve(base, address.path))
     return address

@@ -21,17 +21,17 @@ class OwnedFolders:
     state: Path
     quarantine: Path
     locks: dict[str, Lock] = field(default_factory=dict)
-    """Of hot folders that we own, by their names."""
+    """Locks of the hot folders that we own, by their names."""
     state_lock: Lock | None = None
 
     @property
     def by_name(self) -> dict[str, HotFolder]:
-        """The folders by their names."""
+        """Return the folders by their names."""
         return {folder.name: folder for folder in self.folders}
 
 
 def owned_folders(config: Config, base: Path) -> OwnedFolders:
-    """What the configuration says, checked; `InstallError` has a line for each fault."""
+    """Return the configured folders, checked; `InstallError` has a line for each fault."""
     return OwnedFolders(
         folders=hot_folders.hot_folders(config, base),
         state=hot_folders.resolve(base, config.state_dir),
@@ -49,7 +49,7 @@ def locked(place: OwnedFolders) -> Iterator[OwnedFolders]:
 
 
 def lock_all(place: OwnedFolders) -> tuple[Lock, dict[str, Lock]]:
-    """Take the locks of state and hot folders; `InstallError` names one that another holds."""
+    """Take the locks of state and hot folders; `InstallError` names one in use."""
     state = Lock(place.state / locks.FILE)
     hot = {folder.name: lock_of(folder) for folder in place.folders if folder.originals != "keep"}
     wanted = [(state, f"state folder {place.state}")]

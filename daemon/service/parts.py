@@ -1,4 +1,4 @@
-"""What the service sequences."""
+"""The parts that the service calls."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ from daemon.worker.engines import Engine
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The service's collaborators, finished."""
+    """All parts, ready to use."""
 
     folders: FolderRegistry
     ledger: Ledger

@@ -1,4 +1,4 @@
-"""A new configuration in place of the old one: whole, or not at all."""
+"""Replaces the configuration at SIGHUP: completely, or not at all."""
 
 import logging
 from collections.abc import Callable, Container
@@ -19,7 +19,7 @@ Reread = Callable[[Container[Path]], Settings]
 
 
 class Reconfiguration:
-    """Does what SIGHUP asks for."""
+    """Handles SIGHUP."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Reconfiguration:
         retention: Retention | None,
         reread: Reread | None,
     ) -> None:
-        """``reread`` reads and checks the file; it is given the hot folders that work already."""
+        """``reread`` reads and checks the file; it gets the hot folders that work already."""
         self.standby = standby
         self.folder_changes = folder_changes
         self.retention = retention
@@ -38,12 +38,12 @@ class Reconfiguration:
         self.reread = reread
 
     def run(self) -> set[str]:
-        """Names of folders that are to be looked at at once; none if the new file is refused."""
+        """Return names of folders to sweep at once; none if the new file is refused."""
         if self.reread is None:
             return set()
         try:
             settings = self.reread(self.folder_changes.paths)
-            self.folder_changes.own(settings.folders)
+            self.folder_changes.take_locks(settings.folders)
         except (InstallError, MachineError) as error:
             for line in str(error).splitlines():
                 text = "the new configuration is refused, the old one stays: %s"
@@ -60,7 +60,7 @@ class Reconfiguration:
         return changed
 
     def apply(self, settings: Settings) -> set[str]:
-        """Nothing in here can fail."""
+        """Apply the new settings; no step can fail."""
         set_level(settings.log_level)
         self.standby.min_free_mb = settings.min_free_mb
         if self.retention is not None:

@@ -1,4 +1,4 @@
-"""The daemon's life: one thread, one inbox, one loop."""
+"""The service: one thread, one inbox, one loop."""
 
 import logging
 import queue
@@ -11,17 +11,17 @@ from datetime import datetime
 from daemon import event_ids
 from daemon.errors import printable
 from daemon.hooks.delivery import DRAIN_S as DRAIN_HOOKS_S
-from daemon.hooks.delivery import PATIENT_DRAIN_S
+from daemon.hooks.delivery import ONCE_DRAIN_S
 from daemon.jobs import Hint, HotFolder, Outcome
-from daemon.messages import Ended, Message, Reload, Seen, Stop, WatchTrouble
-from daemon.notices import Told
+from daemon.messages import EventsLost, FileEvent, JobEnded, Message, Reload, Stop
+from daemon.notices import Answered
 from daemon.reporting.report import Snapshot
 from daemon.service.parts import Parts
 from daemon.service.snapshot_maker import SnapshotMaker
 
 logger = logging.getLogger(__name__)
 
-TICK_S = 1.0  # the loop never sleeps longer
+TICK_S = 1.0  # the longest wait of the loop
 MESSAGES_PER_TICK = 1000
 DRAIN_S = 90.0
 ADOPTION_S = 10.0
@@ -31,7 +31,7 @@ Inbox = queue.SimpleQueue[Message]
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """All time that the service knows; tests step it."""
+    """All clocks of the service; tests step them."""
 
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -39,10 +39,10 @@ class Clocks:
 
 
 class Service:
-    """Sequences the parts; every public step takes its time from the clocks it was given."""
+    """Sequences the parts; every public step takes its time from the given clocks."""
 
     def __init__(self, parts: Parts, inbox: Inbox, *, clocks: Clocks) -> None:
-        """``inbox`` is where watches, the engine and signals put their messages."""
+        """``inbox`` gets the messages of watches, the engine and signals."""
         self.parts = parts
         self.inbox = inbox
         self.clocks = clocks
@@ -50,8 +50,8 @@ class Service:
         self.snapshot_maker = SnapshotMaker(parts, started_at=clocks.now())
         self.stop: Stop | None = None
         self.next_adoption = 0.0
-        self.ended: list[tuple[str, Outcome]] = []
-        """Jobs that have come back since the last delivery."""
+        self.ended_jobs: list[tuple[str, Outcome]] = []
+        """Jobs that have ended since the last delivery."""
         self.on_done: Callable[[], object] = lambda: None
         parts.intake.on_step = self.note_progress
         if parts.retention is not None:
@@ -60,27 +60,27 @@ class Service:
     # --- the loop -------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serve until told to stop; what is in the model ends, the rest is for next time."""
+        """Serve until told to stop; finish what is in the engine, leave the rest for later."""
         self.startup()
         while self.stop is None:
             self.tick(self.wait_s())
         self.shutdown()
 
     def run_once(self, *, is_patient: bool) -> None:
-        """Process what the folders hold now, then end; a patient one also waits for retries."""
+        """Process what the folders hold now, then end; a patient run also waits for retries."""
         self.startup()
         while self.stop is None and self.has_work(is_patient=is_patient):
             self.tick(self.wait_s())
         self.shutdown()
 
-    def undone(self) -> int:
-        """How many pictures failed in this life, or were kept from being done by trouble."""
-        resting = sum(map(len, self.parts.dispatcher.resting.values()))
+    def count_unfinished(self) -> int:
+        """Return how many pictures failed, or could not be done because of a problem."""
+        resting = sum(map(len, self.parts.dispatcher.on_standby.values()))
         stopped = len(self.parts.queue) if self.stop is not None else 0
         return self.parts.counters.failed + resting + stopped + len(self.parts.standby.reasons)
 
     def startup(self) -> None:
-        """Recover, watch, then look: in this order nothing slips through."""
+        """Recover, watch, then sweep: in this order no file is missed."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
         folders = list(self.parts.folders)
         self.parts.standby.check(folders, monotonic=monotonic, is_thorough=True)
@@ -101,17 +101,17 @@ class Service:
         self.parts.notifier.ready()
 
     def tick(self, wait_s: float) -> None:
-        """One turn: messages, then everything that is due."""
+        """Run the loop once: messages, then everything that is due."""
         with self.parts.ledger_outage.guarding():
             self.receive(wait_s)
-            self.work()
-        self.tell_hooks()
+            self.run_due()
+        self.deliver_hooks()
         self.check_liveness()
         if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
             self.parts.report.update(self.snapshot(), monotonic=monotonic)
 
-    def work(self) -> None:
-        """Everything that is due; nothing while the ledger cannot be written."""
+    def run_due(self) -> None:
+        """Do everything that is due; nothing while the ledger cannot be written."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
         folders = list(self.parts.folders)
         resumed = self.parts.standby.check(folders, monotonic=monotonic)
@@ -123,7 +123,7 @@ class Service:
             self.parts.recovery.resume(folder, now=now)
             self.parts.dispatcher.resume(folder)
             self.next_sweep[folder.name] = 0.0
-        for name in self.parts.folder_changes.settle(now=now):
+        for name in self.parts.folder_changes.finish_changes(now=now):
             self.next_sweep[name] = 0.0
         self.parts.sweeps.run_due(monotonic=monotonic, now=now, is_idle=self.inbox.empty())
         self.parts.queue.promote(now)
@@ -144,8 +144,8 @@ class Service:
                 self.parts.recovery.resume(folder, now=now)
 
     def receive(self, wait_s: float) -> None:
-        """Wait for a message, then take what else is there; outcomes are acted on together."""
-        wait_s = 0.0 if self.ended else wait_s  # some were left by trouble
+        """Wait for a message, then take all others; outcomes are handled together."""
+        wait_s = 0.0 if self.ended_jobs else wait_s  # some are left after an error
         with suppress(queue.Empty):
             self.handle(self.inbox.get(timeout=wait_s) if wait_s > 0 else self.inbox.get_nowait())
             for _ in range(MESSAGES_PER_TICK):
@@ -155,83 +155,83 @@ class Service:
     def handle(self, message: Message) -> None:
         """Act on one message."""
         match message:
-            case Seen():
+            case FileEvent():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
-                self.parts.watch_health.hear(message.folder)
-                self.parts.intake.see(message, monotonic=monotonic, now=now)
-            case Ended(job_id, outcome):
-                self.ended.append((job_id, outcome))
-            case Told():
-                self.parts.hook_delivery.hear(message)
+                self.parts.watch_health.note_event(message.folder)
+                self.parts.intake.handle_event(message, monotonic=monotonic, now=now)
+            case JobEnded(job_id, outcome):
+                self.ended_jobs.append((job_id, outcome))
+            case Answered():
+                self.parts.hook_delivery.note_reply(message)
             case Stop():
                 logger.info("signal %s: stopping", message.signal)
                 self.stop = message
             case Reload():
-                self.deliver()  # by the settings that they were begun with
+                self.deliver()  # with the settings that they started with
                 self.reload()
-            case WatchTrouble(name, reason):
-                if self.next_sweep.get(name):  # one overflow is told several times
+            case EventsLost(name, reason):
+                if self.next_sweep.get(name):  # one overflow is reported several times
                     logger.warning("folder %s: %s; looking at all of it", name, reason)
                 self.next_sweep[name] = 0.0
-                self.parts.watch_health.excuse(name)
+                self.parts.watch_health.note_lost_events(name)
 
     def reload(self) -> None:
-        """Another configuration from now on, if there is nothing wrong with it."""
+        """Use another configuration from now on, if it has no fault."""
         self.parts.notifier.reloading(monotonic=self.clocks.monotonic())
         for name in self.parts.reconfiguration.run():
             self.next_sweep[name] = 0.0
         self.parts.notifier.ready()
 
     def wait_s(self) -> float:
-        """How long nothing is due; while the ledger is in trouble nothing is begun."""
+        """Return how long nothing is due; while the ledger fails nothing is started."""
         if self.parts.standby.ledger_trouble:
             return TICK_S
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
         waits = [TICK_S, self.parts.liveness.next_sign - monotonic]
-        if self.parts.queue.room and (due := self.parts.intake.settle.next_due()) is not None:
+        if self.parts.queue.room and (due := self.parts.intake.settling.next_due()) is not None:
             waits.append(due - monotonic)
         if (later := self.parts.queue.next_due()) is not None:
             waits.append(later - now)
         return max(min(waits), 0.0)
 
     def has_work(self, *, is_patient: bool) -> bool:
-        """Something is in the engine, could be, or settles; resting jobs do not count."""
+        """Whether jobs are in the engine or can start, or files settle; standby does not count."""
         if self.parts.ledger_outage.is_on:
             return bool(self.parts.dispatcher.running)
         is_waiting = is_patient and self.parts.queue.next_due() is not None
-        is_settling = self.parts.intake.settle.holds_content()
+        is_settling = self.parts.intake.settling.has_content()
         return self.parts.dispatcher.is_busy or is_settling or is_waiting
 
     def deliver(self) -> None:
-        """Act on the jobs that have come back."""
+        """Act on the jobs that have ended."""
         running, counters = self.parts.dispatcher.running, self.parts.counters
-        ended = [(running.pop(job_id), outcome) for job_id, outcome in self.ended]
-        self.ended.clear()
+        ended = [(running.pop(job_id), outcome) for job_id, outcome in self.ended_jobs]
+        self.ended_jobs.clear()
         done = counters.done
         self.parts.ledger_outage.deliver(ended, now=self.clocks.now())
         for _ in range(counters.done - done):
             self.on_done()
 
-    def tell_hooks(self) -> None:
-        """What has been committed is told; nothing while the ledger cannot be written."""
+    def deliver_hooks(self) -> None:
+        """Send committed notices; nothing while the ledger cannot be written."""
         if not self.parts.ledger_outage.is_on:
             with self.parts.ledger_outage.guarding():
                 monotonic, now = self.clocks.monotonic(), self.clocks.now()
-                self.parts.hook_delivery.turn(monotonic=monotonic, now=now)
+                self.parts.hook_delivery.run_once(monotonic=monotonic, now=now)
 
     def check_liveness(self) -> None:
-        """A sign of life for systemd, if it is time for one and everything gets on."""
+        """Ping systemd, if a ping is due and everything makes progress."""
         self.parts.liveness.check(self.next_sweep, monotonic=self.clocks.monotonic())
 
     def note_progress(self) -> None:
-        """In the middle of a sweep or a deletion, which may be long: until its end none is due."""
+        """Report progress in the middle of a long sweep or deletion."""
         self.parts.liveness.note_progress(monotonic=self.clocks.monotonic())
         self.check_liveness()
 
     # --- upkeep ---------------------------------------------------------------------------
 
     def upkeep(self, *, monotonic: float, now: float) -> None:
-        """What is due by time."""
+        """Do what is due by time."""
         self.parts.completion.finish_unarchived(monotonic=monotonic, now=now)
         self.parts.drops.upkeep(now=now, is_away=self.is_away)
         if self.parts.retention is not None:
@@ -239,21 +239,21 @@ class Service:
             self.parts.retention.sweep(monotonic=monotonic, now=now, local_now=local_now)
 
     def is_away(self, name: str) -> bool:
-        """The disks of a folder are not there; one that is not configured any more has none."""
+        """Whether the disks of a folder are away; False for a folder that was removed."""
         folder = self.parts.folders.get(name)
         return folder is not None and self.parts.standby.is_away(folder)
 
     def snapshot(self) -> Snapshot:
-        """The moment, for status."""
+        """Return the current state, for status."""
         return self.snapshot_maker.make(is_stopping=self.stop is not None)
 
     def sweep(self, folder: HotFolder, hint: Hint) -> None:
-        """Look at a whole folder, and at its watch."""
+        """Sweep a whole folder, and check its watch."""
         monotonic, now = self.clocks.monotonic(), self.clocks.now()
         self.parts.sweeps.sweep(folder, hint, monotonic=monotonic, now=now)
 
     def shutdown(self) -> None:
-        """Stop looking, end what is in the model, leave the rest to the ledger."""
+        """Stop sweeping, finish what is in the engine, leave the rest to the ledger."""
         self.parts.notifier.stopping()
         self.parts.notifier.status(f"stopping; {self.snapshot().line}")
         self.parts.watch_health.stop()
@@ -265,21 +265,21 @@ class Service:
             if self.parts.ledger_outage.is_on:
                 self.parts.ledger_outage.end(now=now)
             self.parts.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
-        limit_s = DRAIN_HOOKS_S if self.stop is not None else PATIENT_DRAIN_S
+        limit_s = DRAIN_HOOKS_S if self.stop is not None else ONCE_DRAIN_S
         self.parts.hook_delivery.drain(self.receive, clocks=self.clocks, limit_s=limit_s)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         text = "stopped; %s pictures wait for the next start"
         logger.info(text, len(self.parts.queue), extra={"MESSAGE_ID": event_ids.STOPPED})
 
     def drain(self) -> None:
-        """End what is in the model; the time for it begins anew with each picture that ends."""
+        """Finish what is in the engine; the time-out begins anew with each picture."""
         running, left = self.parts.dispatcher.running, -1
         deadline = self.clocks.monotonic()
         while running and (len(running) != left or self.clocks.monotonic() < deadline):
             if len(running) != left:
                 left, deadline = len(running), self.clocks.monotonic() + DRAIN_S
-                self.parts.notifier.extend()
+                self.parts.notifier.extend_timeout()
             with self.parts.ledger_outage.guarding():
                 self.receive(TICK_S)
-            # No folder is looked at any more.
+            # No folder is swept any more.
             self.parts.liveness.check({}, monotonic=self.clocks.monotonic())

@@ -1,4 +1,4 @@
-"""The look over all parts of the service that becomes a snapshot."""
+"""Makes a snapshot of all parts of the service."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from daemon.service.parts import Parts
 
 
 class SnapshotMaker:
-    """Reads, and changes nothing."""
+    """Reads all parts, and changes nothing."""
 
     def __init__(self, parts: Parts, *, started_at: float) -> None:
         """``started_at`` in UTC seconds."""
@@ -15,13 +15,13 @@ class SnapshotMaker:
         self.started_at = started_at
 
     def make(self, *, is_stopping: bool) -> Snapshot:
-        """The daemon at this moment."""
+        """Return the current state."""
         counters = self.parts.counters
         return Snapshot(
             device=self.parts.engine.device,
             running=len(self.parts.dispatcher.running),
             queued=len(self.parts.queue),
-            settling=len(self.parts.intake.settle),
+            settling=len(self.parts.intake.settling),
             done=counters.done,
             failed=counters.failed,
             found_by=dict(self.parts.intake.found_by),
@@ -41,7 +41,7 @@ class SnapshotMaker:
         )
 
     def folders(self) -> dict[str, FolderState]:
-        """Each hot folder by its name."""
+        """Return each hot folder by its name."""
         queued = Counter(job.folder for job in self.parts.queue.jobs())
         running = Counter(job.folder for job in self.parts.dispatcher.running.values())
         return {
@@ -50,7 +50,7 @@ class SnapshotMaker:
                 output_root=str(folder.output_root),
                 unclaimed=self.parts.intake.backlog.count(name),
                 oldest_at=self.parts.intake.backlog.oldest_at(name),
-                queued=queued[name] + len(self.parts.dispatcher.resting.get(name, ())),
+                queued=queued[name] + len(self.parts.dispatcher.on_standby.get(name, ())),
                 running=running[name],
                 verdicts=self.parts.counters.of(name),
                 found_by=self.parts.intake.found_in(name),

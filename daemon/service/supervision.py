@@ -1,4 +1,4 @@
-"""Who started the daemon and wants to hear of it: systemd, monitors, hooks."""
+"""Receivers of the daemon's state and events: systemd, monitors, hooks."""
 
 from dataclasses import dataclass, field
 
@@ -11,16 +11,16 @@ from daemon.service.reconfiguration import Reread
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """Who started us and wants to hear of us; as it stands, nobody."""
+    """All receivers of the daemon's state and events; by default none."""
 
     notifier: Notifier = field(default_factory=lambda: Notifier(None, is_expected=False))
     watchdog_s: float = 0.0
-    """How long systemd waits for a sign of progress; 0 if it does not."""
+    """How long systemd waits for a ping; 0 if it does not wait."""
     reread: Reread | None = None
     """Reads the configuration again."""
     latest_snapshot: LatestSnapshot = field(default_factory=LatestSnapshot)
-    """What monitors are told."""
+    """The snapshot for monitors."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     """Hooks."""
     open_sender: OpenSender = no_sender
-    """Who brings notices to a hook."""
+    """Returns the sender for a hook."""

@@ -1,4 +1,4 @@
-"""When each hot folder is looked at: every minute, more often if it is polled, or at once."""
+"""When each hot folder is swept: every minute, more often if it is polled, or at once."""
 
 from daemon.errors import describe
 from daemon.jobs import Hint, HotFolder
@@ -12,7 +12,7 @@ SWEEP_S = 60.0
 
 
 class Sweeps:
-    """Looks at folders and at their watches."""
+    """Sweeps folders and checks their watches."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class Sweeps:
         """By folder, on the monotonic clock; a folder that is not in here is due."""
 
     def run_due(self, *, monotonic: float, now: float, is_idle: bool) -> None:
-        """Look at all folders that are due, and at those whose events have ceased to come.
+        """Sweep all folders that are due, and those whose events no longer come.
 
-        ``is_idle``: no message waits, so that an event that has not come is not just late.
+        ``is_idle``: no message waits, so an event that has not come is not just late.
         """
         folders = self.folders.open
         awake = [folder for folder in folders if not self.standby.has(folder.name)]
@@ -45,20 +45,20 @@ class Sweeps:
                 self.sweep(folder, Hint.SWEEP, monotonic=monotonic, now=now)
 
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
-        """Look at a whole folder, and at its watch."""
+        """Sweep a whole folder, and check its watch."""
         self.liveness.note_progress(monotonic=monotonic)
-        self.watch(folder, monotonic=monotonic)
+        self.update_watch(folder, monotonic=monotonic)
         is_polled = self.watch_health.is_polled(folder)
         self.due[folder.name] = monotonic + (POLL_S if is_polled else SWEEP_S)
         self.intake.sweep(folder, hint, monotonic=monotonic, now=now)
 
-    def watch(self, folder: HotFolder, *, monotonic: float) -> None:
-        """Set the folder's watch, or set it again if it has gone deaf."""
+    def update_watch(self, folder: HotFolder, *, monotonic: float) -> None:
+        """Set the folder's watch, or renew it if it is broken."""
         if self.standby.has(folder.name):
             return
         hinted, missed = self.intake.hinted[folder.name], self.intake.missed[folder.name]
         try:
-            self.watch_health.weigh(folder, hinted=hinted, missed=missed)
-            self.watch_health.attend(folder, monotonic=monotonic)
+            self.watch_health.compare_with_sweeps(folder, hinted=hinted, missed=missed)
+            self.watch_health.update_watch(folder, monotonic=monotonic)
         except OSError as error:
             self.standby.enter(folder, describe(error))

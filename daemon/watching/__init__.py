@@ -1,8 +1,8 @@
-"""What lies in hot folders: events, sweeps, when a file is whole, whether events can be relied on.
+"""Events and sweeps of hot folders, when a file is complete, and whether events can be relied on.
 
 Does not belong here: taking a file (lifecycle) or moving it (disk). Only this package imports
 watchdog.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["backlog", "inotify_limits", "scan", "settle", "sight", "watch", "watch_health"]

@@ -1,4 +1,4 @@
-"""Pictures that lie in hot folders and are not ours yet: how many, and since when."""
+"""Pictures in hot folders that were not taken yet: how many, and how old the oldest is."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +8,20 @@ from daemon.jobs import Identity
 
 @dataclass(frozen=True, slots=True)
 class SeenVersion:
-    """One version of a file, as it was last looked at."""
+    """One version of a file, as it was last checked."""
 
     identity: Identity
     since: float
-    """UTC seconds."""
-    looked_at: float
-    """On the monotonic clock."""
+    """Since when the file has not changed, UTC seconds."""
+    checked_at: float
+    """When it was last checked, on the monotonic clock."""
 
 
 class Backlog:
-    """What was seen and not taken, by folder: told to operators, nothing is decided by it."""
+    """Files that were seen and not taken, by folder.
+
+    Only reports use it; no decision depends on it.
+    """
 
     def __init__(self) -> None:
         self.folders: dict[str, dict[Path, SeenVersion]] = {}
@@ -26,41 +29,41 @@ class Backlog:
     def note(
         self, folder: str, path: Path, identity: Identity, *, monotonic: float, now: float
     ) -> None:
-        """A file is there. One that changes begins anew: it is still being written."""
-        lying = self.folders.setdefault(folder, {})
-        known = lying.get(path)
+        """Note that a file is there. A changed file starts anew: it is still being written."""
+        files = self.folders.setdefault(folder, {})
+        known = files.get(path)
         if known is None:
             since = changed_at(path, now)
         else:
             since = known.since if known.identity == identity else now
-        lying[path] = SeenVersion(identity, since, monotonic)
+        files[path] = SeenVersion(identity, since, monotonic)
 
     def forget(self, folder: str, path: Path) -> None:
-        """It has been taken, or there is nothing to take."""
+        """Remove a file: it was taken, or there is nothing to take."""
         self.folders.get(folder, {}).pop(path, None)
 
     def forget_folder(self, folder: str) -> None:
-        """It goes, or is looked at anew."""
+        """Remove all files of a folder that is no longer served, or will be scanned anew."""
         self.folders.pop(folder, None)
 
     def end_sweep(self, folder: str, *, monotonic: float) -> None:
-        """All that is there was noted at this moment or later: forget the rest."""
-        lying = self.folders.get(folder, {})
+        """Forget the files that the sweep did not find: those not noted since its start."""
+        files = self.folders.get(folder, {})
         self.folders[folder] = {
-            path: one for path, one in lying.items() if one.looked_at >= monotonic
+            path: seen for path, seen in files.items() if seen.checked_at >= monotonic
         }
 
     def count(self, folder: str) -> int:
-        """How many lie in a folder."""
+        """Return how many files wait in a folder."""
         return len(self.folders.get(folder, {}))
 
     def oldest_at(self, folder: str) -> float | None:
-        """Since when the oldest has lain there unchanged, UTC seconds; None if nothing does."""
-        return min((one.since for one in self.folders.get(folder, {}).values()), default=None)
+        """Return since when the oldest file has not changed, UTC seconds; None without files."""
+        return min((seen.since for seen in self.folders.get(folder, {}).values()), default=None)
 
 
 def changed_at(path: Path, now: float) -> float:
-    """When a file was put where it is or last changed, so that a restart makes nothing younger."""
+    """Return when a file was put there or last changed, so that a restart resets no age."""
     try:
         return min(path.lstat().st_ctime, now)
     except OSError:

@@ -1,25 +1,25 @@
-"""Proof that events arrive: a file of ours is touched, and its event must come."""
+"""Proof that events arrive: a file of our own is touched, and its event must come."""
 
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.disk import files, modes, store
+from daemon.disk import safe_open, store
 from daemon.errors import describe
 from daemon.jobs import HotFolder
 
 logger = logging.getLogger(__name__)
 
 NAME = "canary"
-#: Time for an event on a busy machine; a healthy one needs half a second.
-PATIENCE_S = 10.0
-SONGS = 2  # one event may be lost, for instance with a folder that was made that moment
+#: How long an event may take on a busy machine; a healthy one needs half a second.
+EVENT_TIMEOUT_S = 10.0
+MAX_TOUCHES = 2  # one event may get lost, for instance in a folder that was just made
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryTouch:
-    """A touch whose event is waited for."""
+    """A touch whose event has not come yet."""
 
     number: int
     overdue_at: float
@@ -27,72 +27,73 @@ class CanaryTouch:
 
 
 class Canary:
-    """Sings in each hot folder that we may write to, and knows where nobody heard it.
+    """Touches a file in each hot folder that we may write to, and knows which events did not come.
 
-    It sings by opening its file for writing and closing it again: an event, but no write, for an
-    idle daemon lets its disk sleep.
+    A touch opens the file for writing and closes it again. That causes an event but no write, so
+    the disk of an idle daemon can sleep.
     """
 
     def __init__(self) -> None:
-        self.songs: dict[str, CanaryTouch] = {}
+        self.touches: dict[str, CanaryTouch] = {}
 
-    def sing(self, folder: HotFolder, *, monotonic: float) -> bool:
-        """Touch the file, unless an event is waited for already; False where we cannot."""
-        return folder.name in self.songs or self.touch(folder, 1, monotonic=monotonic)
+    def touch(self, folder: HotFolder, *, monotonic: float) -> bool:
+        """Touch the file, unless an event is already awaited; False if it cannot be touched."""
+        return folder.name in self.touches or self.touch_file(folder, 1, monotonic=monotonic)
 
-    def sing_again(self, folder: HotFolder, *, monotonic: float) -> bool:
-        """Touch the file once more; False if it was touched often enough, and nobody heard."""
-        number = self.songs[folder.name].number + 1
-        if number > SONGS:
+    def touch_again(self, folder: HotFolder, *, monotonic: float) -> bool:
+        """Touch the file once more; False if all touches brought no event."""
+        number = self.touches[folder.name].number + 1
+        if number > MAX_TOUCHES:
             self.forget(folder.name)
             return False
-        self.touch(folder, number, monotonic=monotonic)
+        self.touch_file(folder, number, monotonic=monotonic)
         return True
 
-    def touch(self, folder: HotFolder, number: int, *, monotonic: float) -> bool:
-        """Touch the file and begin to wait for its event."""
-        path = perch(folder)
-        if path is None or not is_touched(path):
+    def touch_file(self, folder: HotFolder, number: int, *, monotonic: float) -> bool:
+        """Touch the file and start to wait for its event."""
+        path = file_path(folder)
+        if path is None or not try_touch(path):
             self.forget(folder.name)
             return False
-        self.songs[folder.name] = CanaryTouch(number, monotonic + PATIENCE_S)
+        self.touches[folder.name] = CanaryTouch(number, monotonic + EVENT_TIMEOUT_S)
         return True
 
-    def hear(self, name: str) -> bool:
-        """An event of this folder has come; True if one was waited for."""
-        return self.songs.pop(name, None) is not None
+    def note_event(self, name: str) -> bool:
+        """Note that an event of this folder has come; True if one was awaited."""
+        return self.touches.pop(name, None) is not None
 
     def is_overdue(self, name: str, *, monotonic: float) -> bool:
-        """A song should have been heard by now."""
-        song = self.songs.get(name)
-        return song is not None and monotonic >= song.overdue_at
+        """Whether the event of the last touch should have come by now."""
+        touch = self.touches.get(name)
+        return touch is not None and monotonic >= touch.overdue_at
 
     def forget(self, name: str) -> None:
-        """Nobody can hear it: its folder or its watch has gone."""
-        self.songs.pop(name, None)
+        """Stop waiting for an event: the folder or its watch has gone."""
+        self.touches.pop(name, None)
 
 
-def perch(folder: HotFolder) -> Path | None:
-    """Where the canary sings: among our own files; None in a folder that we do not write to."""
+def file_path(folder: HotFolder) -> Path | None:
+    """Return the path of the canary's file; None for a folder that we do not write to."""
     return None if folder.originals == "keep" else folder.path / store.CLAIMS / NAME
 
 
 def prepare(folder: HotFolder) -> None:
-    """Make the canary's place before a watch is set, so that the watch covers it."""
-    path = perch(folder)
+    """Make the canary's folder and file before a watch is set, so that the watch covers them."""
+    path = file_path(folder)
     try:
         if path is not None:
-            files.make_folders(path.parent)
-            is_touched(path)
+            safe_open.make_claims(folder.path)
+            try_touch(path)
     except OSError as error:
         logger.debug("%s cannot be made: %s", path, describe(error))
 
 
-def is_touched(path: Path) -> bool:
-    """Open for writing, write nothing, close; no link is followed. False if that cannot be."""
+def try_touch(path: Path) -> bool:
+    """Open for writing, write nothing, close; follows no link. Returns False if that fails."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        os.close(os.open(path, flags, modes.FILE))
+        with safe_open.parent(path) as folder:
+            os.close(os.open(path.name, flags, 0o600, dir_fd=folder))
     except OSError as error:
         logger.debug("%s cannot be touched: %s", path, describe(error))
         return False

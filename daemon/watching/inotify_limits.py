@@ -1,29 +1,30 @@
-"""What the kernel allows of watching, and how a person allows more."""
+"""The kernel's limits on inotify, and the command that raises them."""
 
 import errno
 from dataclasses import dataclass
 from pathlib import Path
 
 SETTINGS = Path("/proc/sys")
-#: The system's limit and that of a user namespace, as in a container: the lower one counts.
+#: The limit of the system and that of a user namespace, as in a container: the lower one applies.
 WATCHES = ("fs.inotify.max_user_watches", "user.max_inotify_watches")
 INSTANCES = ("fs.inotify.max_user_instances", "user.max_inotify_instances")
-#: What desktop programs that watch whole trees ask for; each watch in use costs the kernel 1 KB.
-ENOUGH_WATCHES = 524_288
-ENOUGH_INSTANCES = 1024
+#: What desktop programs that watch whole trees ask for; each watch in use takes 1 KB of kernel
+#: memory.
+RECOMMENDED_WATCHES = 524_288
+RECOMMENDED_INSTANCES = 1024
 QUEUED_EVENTS = "fs.inotify.max_queued_events"
 PROCESSES = Path("/proc")
 INSTANCE = Path("anon_inode:inotify")
 UNKNOWN = -1
 
 
-def values() -> tuple[int, ...]:
-    """All limits as they are now: whether somebody has changed one."""
+def current_values() -> tuple[int, ...]:
+    """Return all limits as they are now, to see whether somebody has changed one."""
     return tuple(read(name) for name in (*WATCHES, *INSTANCES))
 
 
 def read(name: str) -> int:
-    """One limit; `UNKNOWN` where the kernel has no such setting or hides it."""
+    """Return one limit; `UNKNOWN` where the kernel has no such setting or hides it."""
     try:
         return int((SETTINGS / name.replace(".", "/")).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -31,48 +32,48 @@ def read(name: str) -> int:
 
 
 def advice(number: int | None, *, needed: int) -> str:
-    """The command that helps against an error number; empty if more watches would not.
+    """Return the command that helps against an error number; empty if more watches do not help.
 
-    ``needed``: how many watches we want. What other programs hold, at most all that is allowed
-    now, comes on top of it.
+    ``needed``: how many watches we want. Other programs may hold as many as are allowed now; the
+    advice adds both.
     """
     if number == errno.ENOSPC:
-        return command(WATCHES, needed=needed, enough=ENOUGH_WATCHES)
+        return command(WATCHES, needed=needed, recommended=RECOMMENDED_WATCHES)
     if number == errno.EMFILE:
-        return command(INSTANCES, needed=1, enough=ENOUGH_INSTANCES)
+        return command(INSTANCES, needed=1, recommended=RECOMMENDED_INSTANCES)
     return ""
 
 
-def command(names: tuple[str, ...], *, needed: int, enough: int) -> str:
-    """A line to type, with a number that certainly suffices."""
-    name, number = setting(names, needed=needed, enough=enough)
+def command(names: tuple[str, ...], *, needed: int, recommended: int) -> str:
+    """Return a command line that sets a sufficient limit."""
+    name, number = setting(names, needed=needed, recommended=recommended)
     return f"sysctl -w {name}={number} (and into /etc/sysctl.d/, to last)"
 
 
-def setting(names: tuple[str, ...], *, needed: int, enough: int) -> tuple[str, int]:
-    """The limit that counts, and a number that certainly suffices."""
+def setting(names: tuple[str, ...], *, needed: int, recommended: int) -> tuple[str, int]:
+    """Return the name of the limit that applies, and a sufficient number for it."""
     known = [(value, name) for name in names if (value := read(name)) != UNKNOWN]
-    allowed, name = min(known, default=(enough, names[0]))  # of equals the system's
-    return name, max(enough, 1 << (allowed + needed).bit_length())
+    limit, name = min(known, default=(recommended, names[0]))  # of two equal limits, the system's
+    return name, max(recommended, 1 << (limit + needed).bit_length())
 
 
-def allowed(names: tuple[str, ...]) -> int:
-    """What counts of several limits; `UNKNOWN` where none is told."""
+def effective_limit(names: tuple[str, ...]) -> int:
+    """Return the lowest of several limits; `UNKNOWN` if none can be read."""
     return min((value for name in names if (value := read(name)) != UNKNOWN), default=UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """What the processes of one user hold; limits are per user."""
+class Usage:
+    """What the processes of one user hold; the limits are per user."""
 
     watches: int
     instances: int
     is_partial: bool
-    """Some process could not be looked into."""
+    """Some process could not be inspected."""
 
 
-def in_use(user: int) -> Use:
-    """Count by what the kernel tells of every open instance."""
+def usage_of(user: int) -> Usage:
+    """Count all open inotify instances of a user, and their watches, from ``/proc``."""
     watches = instances = 0
     is_partial = False
     for process in PROCESSES.glob("[0-9]*"):
@@ -88,15 +89,15 @@ def in_use(user: int) -> Use:
         held = [count for count in counts if count is not None]
         instances += len(held)
         watches += sum(held)
-    return Use(watches, instances, is_partial)
+    return Usage(watches, instances, is_partial)
 
 
 def watches_of(descriptor: Path) -> int | None:
-    """How many watches an open file of a process holds; None if it is no instance of inotify."""
+    """Return how many watches an open file holds; None if it is no inotify instance."""
     try:
         if descriptor.readlink() != INSTANCE:
             return None
-        told = descriptor.parents[1] / "fdinfo" / descriptor.name
-        return told.read_text(encoding="ascii").count("inotify wd:")
+        fdinfo = descriptor.parents[1] / "fdinfo" / descriptor.name
+        return fdinfo.read_text(encoding="ascii").count("inotify wd:")
     except FileNotFoundError:
-        return None  # closed again, as the one that we list them by is
+        return None  # closed again, such as the descriptor that lists the folder

@@ -1,4 +1,4 @@
-"""What lies in a folder: the truth that events only hint at."""
+"""What is in a folder: the truth, while events are only hints."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.disk import mounts
 
-#: Names that other programs use for what is not, or not yet, a picture. Compared in lower case.
+#: Names of temporary, unfinished or desktop files that are no pictures. Compared in lower case.
 IGNORED_NAMES = (
     ".*",
     "*~",
@@ -33,13 +33,13 @@ IGNORED_NAMES = (
     "lost+found",
     "__macosx",
 )
-#: File systems whose changes made elsewhere reach no inotify watch.
-SILENT_FILE_SYSTEMS = (
+#: File systems on which changes by other machines cause no inotify event here.
+REMOTE_FILE_SYSTEMS = (
     *("nfs", "cifs", "smb", "ncpfs", "fuse", "9p", "virtiofs", "afs", "coda"),
     *("ceph", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs", "gfs2", "ocfs2"),
     *("vboxsf", "vmhgfs", "prl_fs", "drvfs"),  # folders that a virtual machine's host shares
 )
-LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, events arrive
+LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, so events arrive
 
 OnClosed = Callable[[Path, OSError], object]
 
@@ -49,13 +49,13 @@ def in_silence(folder: Path, error: OSError) -> None:
 
 
 def is_ignored(name: str) -> bool:
-    """A hidden, temporary or desktop-litter name."""
+    """Whether a name is hidden, temporary or made by a desktop program."""
     lower = name.lower()
     return any(fnmatchcase(lower, pattern) for pattern in IGNORED_NAMES)
 
 
 def has_ignored_part(relative: Path) -> bool:
-    """Some part of a path below a hot folder is ignored."""
+    """Whether some part of a path below a hot folder is ignored."""
     return any(is_ignored(part) for part in relative.parts)
 
 
@@ -66,13 +66,12 @@ def pictures(
     skipped: frozenset[Path] = frozenset(),
     on_closed: OnClosed = in_silence,
 ) -> Iterator[Path]:
-    """All regular files that may be pictures; links are not followed, pipes not opened.
+    """Yield all regular files that may be pictures; follows no links, opens no pipes.
 
-    ``skipped`` folders are not entered. A sub-folder that cannot be read is passed over, and
-    ``on_closed`` is told; `OSError` tells that the top folder itself cannot be read.
+    ``skipped`` folders are not entered. A sub-folder that cannot be read is skipped, and
+    ``on_closed`` is told; `OSError` means that the top folder itself cannot be read.
     """
-    # A list, for a tree may be deeper than Python lets functions call themselves.
-    pending = [folder]
+    pending = [folder]  # a list instead of recursion: a tree may be deeper than Python's limit
     while pending:
         top = pending.pop()
         try:
@@ -89,7 +88,7 @@ def pictures(
 
 
 def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """All folders that `pictures` looks into; one that may not be read is left out, as there."""
+    """Yield all folders that `pictures` looks into; skips unreadable ones in the same way."""
     pending = [top]
     while pending:
         folder = pending.pop()
@@ -107,7 +106,7 @@ def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset())
 
 
 def entries(folder: Path) -> "list[os.DirEntry[str]]":
-    """What lies in a folder and is not ignored, by name; links are left out."""
+    """Return the entries of a folder that are not ignored, by name; links are left out."""
     with os.scandir(folder) as found:
         wanted = [entry for entry in found if not is_ignored(entry.name)]
     return sorted((e for e in wanted if not e.is_symlink()), key=lambda entry: entry.name)
@@ -130,7 +129,7 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def file_system(path: Path, table: str) -> str:
-    """The type of the file system that holds a path, from the text of ``/proc/self/mountinfo``."""
+    """Return the type of a path's file system, from the text of ``/proc/self/mountinfo``."""
     best, kind = -1, "unknown"
     for point, mounted in mounts.points(table):
         # Of mounts on one point the last is on top.
@@ -139,6 +138,6 @@ def file_system(path: Path, table: str) -> str:
     return kind
 
 
-def is_silent(kind: str) -> bool:
-    """Events of other machines' changes do not arrive on this type of file system."""
-    return kind not in LOCAL_FUSE and kind.startswith(SILENT_FILE_SYSTEMS)
+def is_remote(kind: str) -> bool:
+    """Whether other machines can change files on this type of file system without an event here."""
+    return kind not in LOCAL_FUSE and kind.startswith(REMOTE_FILE_SYSTEMS)

@@ -4,10 +4,10 @@ import errno
 import logging
 from pathlib import Path
 
-from daemon.disk import tree
-from daemon.errors import explain, printable
+from daemon.disk import files, tree
+from daemon.errors import UntrustedPath, explain, printable
 from daemon.jobs import Hint, HotFolder, Identity
-from daemon.messages import Seen
+from daemon.messages import FileEvent
 from daemon.watching import scan
 
 logger = logging.getLogger(__name__)
@@ -25,28 +25,30 @@ class Sight:
         self.met: set[Path] = set()
         """Those that the sweep which is going on has met."""
 
-    def look(self, path: Path) -> Identity | None:
-        """A file's version; None if it is gone, no regular file, or out of our reach for now."""
+    def read_identity(self, path: Path) -> Identity | None:
+        """Return a file's version; None if it is gone, not regular, or unreadable for now."""
         try:
-            return Identity.of(path.lstat())
+            return Identity.of(files.status_of(path))
+        except UntrustedPath:
+            return None  # behind a link there is nothing of ours
         except OSError as error:
             self.note(path.parent, error)
             return None
 
-    def concerns(self, seen: Seen, folder: HotFolder) -> bool:
-        """A hint tells of what may be a picture in the folder."""
-        if not seen.path.is_relative_to(folder.path):
+    def is_relevant(self, event: FileEvent, folder: HotFolder) -> bool:
+        """Whether an event is about a possible picture in the folder."""
+        if not event.path.is_relative_to(folder.path):
             return False  # renamed out of the folder
-        relative = seen.path.relative_to(folder.path)
+        relative = event.path.relative_to(folder.path)
         if scan.has_ignored_part(relative):
             return False
-        if not folder.recursive and (seen.hint is Hint.FOLDER or seen.path.parent != folder.path):
+        if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):
             return False
         try:
-            # An event is older than what has the name now: a link that is no folder of ours.
+            # The name may lead to something newer than the event, such as a link.
             return not tree.leads_over_link(folder.path, relative)
         except OSError as error:
-            self.note(seen.path.parent, error)
+            self.note(event.path.parent, error)
             return False
 
     def note(self, folder: Path, error: OSError) -> None:
@@ -72,8 +74,8 @@ class Sight:
                 logger.info("%s can be looked into again", printable(folder))
 
 
-def came_after(path: Path, moment: float | None) -> bool:
-    """A file was made, renamed or changed after a moment, UTC seconds; False if there is none."""
+def changed_after(path: Path, moment: float | None) -> bool:
+    """Whether a file was made, renamed or changed after a moment, UTC seconds; False for None."""
     try:
         return moment is not None and path.lstat().st_ctime > moment
     except OSError:

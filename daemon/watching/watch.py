@@ -1,4 +1,4 @@
-"""Hints that something happened in a hot folder. Nothing relies on them."""
+"""inotify events of hot folders. They are only hints: no picture depends on them."""
 
 import errno
 import logging
@@ -22,12 +22,12 @@ from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 
 from daemon.disk import files
 from daemon.jobs import Hint, HotFolder
-from daemon.messages import Message, Seen, WatchTrouble
+from daemon.messages import EventsLost, FileEvent, Message
 from daemon.watching import canary, scan
 
 logger = logging.getLogger(__name__)
 
-#: Never `opened` and `closed_no_write`: our own reading would call us again, for ever.
+#: Never `opened` and `closed_no_write`: our own reading would trigger us again, endlessly.
 EVENTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileClosedEvent,
@@ -44,49 +44,49 @@ HINTS = {
 }
 STOP_S = 5.0
 WATCHDOG_LOGGER = "watchdog.observers"
-#: An emitter that is being stopped sometimes complains that it is. No event is lost by that.
-COMPLAINT = "called when the thread is inactive"
+#: An emitter that is being stopped sometimes logs this. No event gets lost.
+HARMLESS_WARNING = "called when the thread is inactive"
 NO_WATCH = -1
 
 Put = Callable[[Message], None]
 
 
-class Handler(FileSystemEventHandler):
-    """Turns events into messages. It runs in watchdog's dispatch thread, which holds a lock."""
+class EventHandler(FileSystemEventHandler):
+    """Turns events into messages. Runs in watchdog's dispatch thread, which holds a lock."""
 
     def __init__(self, folder: str, put: Put) -> None:
         self.folder = folder
         self.put = put
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Put a message and nothing else: an exception here would end all watching."""
+        """Put a message and do nothing else: an exception here would end all watching."""
         try:
             hint = HINTS.get(type(event))
             is_moved = isinstance(event, FileSystemMovedEvent)
-            # What is renamed out of the folder has no new path and is nothing to look at.
+            # A file that was renamed out of the folder has no new path: there is nothing to do.
             path = event.dest_path if is_moved else event.src_path
             if hint is not None and path:
-                self.put(Seen(self.folder, Path(os.fsdecode(path)), hint))
+                self.put(FileEvent(self.folder, Path(os.fsdecode(path)), hint))
         except Exception:
             logger.exception("an event of folder %s was not understood: %r", self.folder, event)
 
 
 class OverflowListener(logging.Handler):
-    """watchdog tells of lost events by its log alone; this turns such a line into messages."""
+    """Turns watchdog's log lines about lost events into messages; there is no other sign."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         super().__init__(level=logging.WARNING)
         self.report = report
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Any warning of watchdog means that events may be missing."""
+        """Report any warning of watchdog: events may be missing."""
         message = record.getMessage()
-        if COMPLAINT not in message:
+        if HARMLESS_WARNING not in message:
             self.report(message)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedFolder:
     """A folder that is being watched, as it was when the watch was set."""
 
     watches: list[ObservedWatch]
@@ -95,20 +95,20 @@ class Watched:
 
 
 class Watcher:
-    """Keeps inotify watches on hot folders and notices when they go deaf."""
+    """Keeps inotify watches on hot folders and notices when they stop working."""
 
     def __init__(self, put: Put) -> None:
         """``put`` takes messages from any thread and never blocks."""
         self.put = put
-        self.observer: InotifyObserver | None = None  # made when needed: that alone may fail
-        self.watched: dict[str, Watched] = {}
-        self.listener = OverflowListener(self.report_all)
+        self.observer: InotifyObserver | None = None  # made when needed: making it may fail
+        self.watched: dict[str, WatchedFolder] = {}
+        self.listener = OverflowListener(self.report_lost_events)
 
     def start(self) -> None:
-        """Begin to listen for what watchdog only logs."""
+        """Start to listen to watchdog's log."""
         watchdog_logger = logging.getLogger(WATCHDOG_LOGGER)
         watchdog_logger.addHandler(self.listener)
-        # Whatever a user wants to read: a lost event is told by a warning and by nothing else.
+        # Independent of our own log level: a warning is the only sign of a lost event.
         watchdog_logger.setLevel(logging.WARNING)
 
     def stop(self) -> None:
@@ -119,28 +119,28 @@ class Watcher:
         self.reset()
 
     def reset(self) -> None:
-        """Throw all watches away with the threads behind them; each folder has to be added anew."""
+        """Remove all watches and their threads; each folder has to be added again."""
         observer, self.observer = self.observer, None
         self.watched.clear()
         if observer is not None:
-            observer.stop()  # also one that has died: it holds threads and a descriptor
+            observer.stop()  # also a dead one: it holds threads and a descriptor
             observer.join(STOP_S)
 
     def add(self, folder: HotFolder) -> None:
         """Watch a folder; `OSError` if there are no watches left or the folder is gone."""
-        observer = self.living_observer()
+        observer = self.running_observer()
         status = folder.path.stat()
         canary.prepare(folder)
         watches: list[ObservedWatch] = []
-        self.watched[folder.name] = Watched(watches, status.st_dev, status.st_ino)
-        handler = Handler(folder.name, self.put)
+        self.watched[folder.name] = WatchedFolder(watches, status.st_dev, status.st_ino)
+        handler = EventHandler(folder.name, self.put)
         try:
-            for place in places(folder):
+            for place in folders_to_watch(folder):
                 is_deep = folder.recursive and place == folder.path
                 watches.append(
                     observer.schedule(handler, str(place), recursive=is_deep, event_filter=EVENTS)
                 )
-        except RecursionError as error:  # watchdog walks through the tree by calling itself
+        except RecursionError as error:  # watchdog walks through the tree recursively
             self.remove(folder)
             text = "its folders lie too deep in each other to be watched"
             raise OSError(errno.ENAMETOOLONG, text, str(folder.path)) from error
@@ -148,19 +148,19 @@ class Watcher:
             self.remove(folder)
             raise
 
-    def living_observer(self) -> InotifyObserver:
-        """The observer; a new one if there is none or it has died, for it cannot start twice."""
-        if self.observer is not None and not is_living(self.observer):
+    def running_observer(self) -> InotifyObserver:
+        """Return the observer; a new one if there is none or it has died: it cannot start twice."""
+        if self.observer is not None and not is_running(self.observer):
             logger.warning("watching has broken down and begins anew")
             self.reset()
         if self.observer is None:
-            # Full events tell a rename into the folder from a file that is only being created.
+            # Full events distinguish a rename into the folder from the creation of a file.
             self.observer = InotifyObserver(generate_full_events=True)
             self.observer.start()
         return self.observer
 
     def remove(self, folder: HotFolder) -> None:
-        """Stop watching a folder, also one that has gone."""
+        """Stop watching a folder, even if the folder has gone."""
         watched = self.watched.pop(folder.name, None)
         if watched is None or self.observer is None:
             return
@@ -169,8 +169,8 @@ class Watcher:
             if watch in known:
                 self.observer.unschedule(watch)
 
-    def is_deaf(self, folder: HotFolder) -> bool:
-        """The watch is on another folder than has this path now, or it or its thread has gone."""
+    def is_broken(self, folder: HotFolder) -> bool:
+        """Whether the path now leads to another folder, or the watch or its thread has gone."""
         watched = self.watched.get(folder.name)
         if watched is None or self.observer is None or not self.observer.is_alive():
             return True
@@ -179,62 +179,66 @@ class Watcher:
         return (
             (status.st_dev, status.st_ino) != (watched.device, watched.inode)
             or not alive.issuperset(watched.watches)
-            # A file system that is mounted anew may look the same in all the numbers above.
-            or not any(holds(paths, folder.path) for paths in self.held(watched))
-            # Where a canary sings, it tells.
-            or (canary.perch(folder) is None and not is_living(self.observer))
+            # A file system that was mounted again may have the same device and inode numbers.
+            or not any(has_watch(paths, folder.path) for paths in self.watched_paths(watched))
+            # Where there is a canary, it tells whether events arrive.
+            or (canary.file_path(folder) is None and not is_running(self.observer))
         )
 
     @property
     def is_busy(self) -> bool:
-        """Events have come that are not messages yet."""
+        """Whether some events have not become messages yet."""
         return self.observer is not None and not self.observer.event_queue.empty()
 
-    def missing(self, folder: HotFolder) -> set[Path]:
-        """Folders below, and the top itself, that should have a watch and have none.
+    def unwatched_folders(self, folder: HotFolder) -> set[Path]:
+        """Return the folders, including the top itself, that should have a watch and have none.
 
-        watchdog says nothing of a sub-folder for which the kernel had no watch left.
+        watchdog does not report a sub-folder for which the kernel had no watch left.
         """
         below = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
-        wanted = {*below, *own_places(folder)}
+        wanted = {*below, *own_folders(folder)}
         watched = self.watched.get(folder.name)
-        held = self.held(watched) if watched is not None else []
-        return {path for path in wanted if not any(holds(paths, path) for paths in held)}
+        held = self.watched_paths(watched) if watched is not None else []
+        return {path for path in wanted if not any(has_watch(paths, path) for paths in held)}
 
-    def held(self, watched: Watched) -> list[Mapping[bytes, int]]:
-        """What has a watch of the kernel's; watchdog tells it by private names alone."""
+    def watched_paths(self, watched: WatchedFolder) -> list[Mapping[bytes, int]]:
+        """Return the paths with a kernel watch; watchdog has only private names for them."""
         emitters = set(self.observer.emitters) if self.observer is not None else set()
         groups = [
             emitter._inotify
             for emitter in emitters
             if isinstance(emitter, InotifyEmitter) and emitter.watch in watched.watches
         ]
-        # Copied in one step: the library's thread changes them.
+        # Copied in one step, because the library's thread changes them.
         return [group._active_callbacks_by_path.copy() for group in groups if group is not None]
 
-    def report_all(self, reason: str) -> None:
-        """Every folder may have lost events."""
+    def report_lost_events(self, reason: str) -> None:
+        """Report that every watched folder may have lost events."""
         for name in list(self.watched):
-            self.put(WatchTrouble(name, reason))
+            self.put(EventsLost(name, reason))
 
 
-def is_living(observer: InotifyObserver) -> bool:
-    """Both its threads run; it shows but one of them, and the reader may die unnoticed."""
+def is_running(observer: InotifyObserver) -> bool:
+    """Whether both threads of an observer run; its own method checks only one of them."""
     return observer.is_alive() and observer._inotify_fd.is_alive()
 
 
-def holds(paths: Mapping[bytes, int], path: Path) -> bool:
-    """A path has a watch; one that may not be read is listed without."""
+def has_watch(paths: Mapping[bytes, int], path: Path) -> bool:
+    """Whether a path has a watch; an unreadable path is listed without one."""
     return paths.get(os.fsencode(path), NO_WATCH) != NO_WATCH
 
 
-def own_places(folder: HotFolder) -> list[Path]:
-    """The folder itself and, if there is one, the canary's."""
-    perch = canary.perch(folder)
-    has_perch = perch is not None and files.is_folder(perch.parent)
-    return [folder.path, perch.parent] if perch is not None and has_perch else [folder.path]
+def own_folders(folder: HotFolder) -> list[Path]:
+    """Return the folder itself and, if it exists, the folder of the canary."""
+    canary_file = canary.file_path(folder)
+    has_canary_folder = canary_file is not None and files.is_folder(canary_file.parent)
+    return (
+        [folder.path, canary_file.parent]
+        if canary_file is not None and has_canary_folder
+        else [folder.path]
+    )
 
 
-def places(folder: HotFolder) -> list[Path]:
-    """Where watches are set: a recursive one covers the canary's folder."""
-    return [folder.path] if folder.recursive else own_places(folder)
+def folders_to_watch(folder: HotFolder) -> list[Path]:
+    """Return where watches are set; a recursive one covers the canary's folder."""
+    return [folder.path] if folder.recursive else own_folders(folder)

@@ -1,4 +1,4 @@
-"""How each hot folder is heard: by events or, where they do not come, by looking often; and why."""
+"""How each hot folder is observed: by events or, if they do not arrive, by polling; and why."""
 
 import errno
 import logging
@@ -16,57 +16,58 @@ from daemon.watching.watch import Watcher
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 5.0  # the sweep of folders whose events do not arrive
+POLL_S = 5.0  # how often a polled folder is swept
 CHECK_S = 5.0
-#: Setting the watches of a large tree takes some time, and leaves other programs none meanwhile.
+#: Setting the watches of a large tree takes time, and leaves other programs none meanwhile.
 RETRY_S = 300.0
-#: So many pictures without an event are no accident; so many events without such a picture neither.
-MANY = 10
+#: So many pictures without an event are no accident; nor are so many events without such a picture.
+MIN_EVIDENCE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
-    """Why a folder is looked at often, and when a watch is tried again."""
+class PolledFolder:
+    """Why a folder is polled, and when a watch is tried again."""
 
     reason: str
     retry_at: float
     """On the monotonic clock."""
-    limits: tuple[int, ...] = field(default_factory=limits.values)
-    """What the kernel allowed then: with other limits a watch is tried at once."""
+    limits: tuple[int, ...] = field(default_factory=limits.current_values)
+    """The kernel's limits at that time: as soon as they differ, a watch is tried again."""
 
 
 class WatchHealth:
-    """Decides folder by folder whether events are relied upon."""
+    """Decides for each folder whether its events are relied on."""
 
     def __init__(self, watcher: Watcher | None) -> None:
-        """No watcher where there is only one look: `once` and `batch`."""
+        """``watcher`` is None where folders are only swept: `once` and `batch`."""
         self.watcher = watcher
         self.canary = Canary()
-        self.polled: dict[str, Polled] = {}
-        self.unheeded: set[str] = set()
-        """Polled folders whose watch works, but does not tell of other machines' pictures."""
-        self.weighed: dict[str, tuple[int, int]] = {}
-        self.vouched: set[str] = set()
-        """Folders with an event, or a new watch, just before the sweep that is weighed next."""
-        self.excused: set[str] = set()
-        """Folders whose next sweep finds what the kernel has told us that it did not tell."""
+        self.polled: dict[str, PolledFolder] = {}
+        self.untrusted: set[str] = set()
+        """Polled folders whose watch works, but does not report the files of other machines."""
+        self.last_totals: dict[str, tuple[int, int]] = {}
+        """By folder: totals of hinted and missed pictures at the last comparison."""
+        self.proven: set[str] = set()
+        """Folders that had an event, or got a new watch, just before the next comparison."""
+        self.with_lost_events: set[str] = set()
+        """Folders whose next sweep may find what lost events did not report."""
         self.next_check = 0.0
 
     def start(self) -> None:
-        """Begin; folders are watched when they are attended to."""
+        """Start the watcher; folders get their watches in `update_watch`."""
         if self.watcher is not None:
             self.watcher.start()
 
     def forget(self, folder: HotFolder) -> None:
-        """Let go of a folder that goes or has other settings; a sweep begins with it anew."""
+        """Forget a folder that is removed or has other settings; the next sweep starts anew."""
         if self.watcher is not None:
             self.watcher.remove(folder)
         self.canary.forget(folder.name)
         self.polled.pop(folder.name, None)
-        self.weighed.pop(folder.name, None)
-        self.unheeded.discard(folder.name)
-        self.vouched.discard(folder.name)
-        self.excused.discard(folder.name)
+        self.last_totals.pop(folder.name, None)
+        self.untrusted.discard(folder.name)
+        self.proven.discard(folder.name)
+        self.with_lost_events.discard(folder.name)
 
     def stop(self) -> None:
         """End all watches."""
@@ -75,94 +76,96 @@ class WatchHealth:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why folders are polled, by name."""
+        """Return why folders are polled, by name."""
         return {name: polled.reason for name, polled in self.polled.items()}
 
     def is_polled(self, folder: HotFolder) -> bool:
-        """Events of this folder are not relied upon."""
+        """Whether events of this folder are not relied on."""
         return folder.name in self.polled
 
     # --- at each sweep ----------------------------------------------------------------------
 
-    def attend(self, folder: HotFolder, *, monotonic: float) -> None:
-        """Set or mend a folder's watch; `OSError` tells that the folder itself is in trouble."""
+    def update_watch(self, folder: HotFolder, *, monotonic: float) -> None:
+        """Set or renew a folder's watch; `OSError` means that the folder itself has a problem."""
         if self.watcher is None:
             return
-        silence = silence_of(folder)
-        if silence:
+        reason = why_polled(folder)
+        if reason:
             self.watcher.remove(folder)
             self.canary.forget(folder.name)
-            self.poll(folder, Polled(silence, monotonic), level=logging.INFO)
-        elif self.is_time(folder, monotonic=monotonic):
-            self.listen(folder, self.watcher, monotonic=monotonic)
+            self.start_polling(folder, PolledFolder(reason, monotonic), level=logging.INFO)
+        elif self.should_watch(folder, monotonic=monotonic):
+            self.ensure_watched(folder, self.watcher, monotonic=monotonic)
 
-    def is_time(self, folder: HotFolder, *, monotonic: float) -> bool:
-        """The folder is watched, or may be again: its time has come or the limits are others."""
+    def should_watch(self, folder: HotFolder, *, monotonic: float) -> bool:
+        """Whether a folder is watched, or a watch is due again: by time or by changed limits."""
         polled = self.polled.get(folder.name)
-        if polled is None or folder.name in self.unheeded or monotonic >= polled.retry_at:
+        if polled is None or folder.name in self.untrusted or monotonic >= polled.retry_at:
             return True
-        return polled.limits != limits.values()
+        return polled.limits != limits.current_values()
 
-    def listen(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> None:
-        """Make sure of all the watches that a folder needs, then let the canary prove them."""
+    def ensure_watched(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> None:
+        """Make sure that a folder has all its watches, then let the canary prove them."""
         try:
-            if watcher.is_deaf(folder):
-                self.renew(folder, watcher)
-            missing = watcher.missing(folder)
-            if missing:  # a folder may have come while we looked, or its mode have been mended
-                self.renew(folder, watcher)
-                missing &= watcher.missing(folder)
+            if watcher.is_broken(folder):
+                self.renew_watch(folder, watcher)
+            missing = watcher.unwatched_folders(folder)
+            if missing:  # a folder may have been added or made readable meanwhile
+                self.renew_watch(folder, watcher)
+                missing &= watcher.unwatched_folders(folder)
             if missing:
                 raise OSError(errno.ENOSPC, f"{len(missing)} folders in it got no inotify watch")
         except OSError as error:
             if not files.is_folder(folder.path):
                 raise
-            self.give_up(folder, watcher, error, monotonic=monotonic)
+            self.stop_watching(folder, watcher, error, monotonic=monotonic)
             return
-        if self.canary.sing(folder, monotonic=monotonic):
-            self.put_off(folder, monotonic=monotonic)
-        elif folder.name not in self.unheeded:
-            self.trust(folder.name)
+        if self.canary.touch(folder, monotonic=monotonic):
+            self.try_later(folder, monotonic=monotonic)
+        elif folder.name not in self.untrusted:
+            self.trust_events(folder.name)
 
-    def put_off(self, folder: HotFolder, *, monotonic: float) -> None:
-        """A watch is on trial; should the canary not be heard, it gets another in a while."""
+    def try_later(self, folder: HotFolder, *, monotonic: float) -> None:
+        """Postpone the next new watch: this one is on trial until the canary's event comes."""
         polled = self.polled.get(folder.name)
         if polled is not None:
             retry_at = monotonic + RETRY_S
-            self.polled[folder.name] = replace(polled, retry_at=retry_at, limits=limits.values())
+            self.polled[folder.name] = replace(
+                polled, retry_at=retry_at, limits=limits.current_values()
+            )
 
-    def renew(self, folder: HotFolder, watcher: Watcher) -> None:
-        """Watch a folder anew; what the next sweep finds there came before."""
+    def renew_watch(self, folder: HotFolder, watcher: Watcher) -> None:
+        """Set a folder's watch anew; what the next sweep finds may have come before it."""
         self.canary.forget(folder.name)
-        self.vouched.add(folder.name)
-        if folder.name in self.unheeded:
-            self.trust(folder.name)  # it may be another folder by now
+        self.proven.add(folder.name)
+        if folder.name in self.untrusted:
+            self.trust_events(folder.name)  # the path may lead to another folder by now
         watcher.remove(folder)
         watcher.add(folder)
 
-    def give_up(
+    def stop_watching(
         self, folder: HotFolder, watcher: Watcher, error: OSError, *, monotonic: float
     ) -> None:
-        """Poll a folder that cannot be watched, and leave its watches to others."""
+        """Poll a folder that cannot be watched, and leave its watches to other programs."""
         watcher.remove(folder)
         self.canary.forget(folder.name)
         text = explain(error)
         needed = sum(1 for _ in scan.folders(folder.path, is_deep=folder.recursive))
         advice = limits.advice(error.errno, needed=needed)
         reason = f"{text}; allow more: {advice}" if advice else text
-        self.poll(folder, Polled(reason, monotonic + RETRY_S))
+        self.start_polling(folder, PolledFolder(reason, monotonic + RETRY_S))
 
     # --- between sweeps ---------------------------------------------------------------------
 
-    def hear(self, name: str) -> None:
-        """An event of a folder has come, whatever it tells: the folder's watch works."""
-        if self.canary.hear(name) and name not in self.unheeded:
-            self.trust(name)
+    def note_event(self, name: str) -> None:
+        """Note that an event of a folder has come: its watch works."""
+        if self.canary.note_event(name) and name not in self.untrusted:
+            self.trust_events(name)
 
     def check(self, folders: Iterable[HotFolder], *, monotonic: float, is_idle: bool) -> list[str]:
-        """Names of folders to be looked at now: their watch broke, or the canary was not heard.
+        """Return folders to sweep now: their watch broke, or the canary's event did not come.
 
-        ``is_idle``: no message waits, so that an event that has not come is not just late.
+        ``is_idle``: no message waits, so an event that has not come is not just late.
         """
         if self.watcher is None or monotonic < self.next_check:
             return []
@@ -170,83 +173,87 @@ class WatchHealth:
         return [
             folder.name
             for folder in folders
-            if self.is_broken(folder, self.watcher)
-            or (is_idle and self.is_unheard(folder, self.watcher, monotonic=monotonic))
+            if self.has_broken_watch(folder, self.watcher)
+            or (is_idle and self.has_canary_failed(folder, self.watcher, monotonic=monotonic))
         ]
 
-    def is_broken(self, folder: HotFolder, watcher: Watcher) -> bool:
-        """A folder that is watched has become another, or its watch has gone."""
-        if folder.name in self.polled and folder.name not in self.unheeded:
+    def has_broken_watch(self, folder: HotFolder, watcher: Watcher) -> bool:
+        """Whether the watch of a folder has gone, or the path leads to another folder."""
+        if folder.name in self.polled and folder.name not in self.untrusted:
             return False
         try:
-            return watcher.is_deaf(folder)
+            return watcher.is_broken(folder)
         except OSError:
-            return True  # the sweep will say why
+            return True  # the sweep will report why
 
-    def is_unheard(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> bool:
-        """The canary sang in vain, twice; then the folder is polled from now on."""
+    def has_canary_failed(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> bool:
+        """Whether no event came of two touches; then the folder is polled from now on."""
         if watcher.is_busy or not self.canary.is_overdue(folder.name, monotonic=monotonic):
             return False
-        if self.canary.sing_again(folder, monotonic=monotonic):
+        if self.canary.touch_again(folder, monotonic=monotonic):
             return False
-        if folder.name in self.polled and folder.name not in self.unheeded:
-            return False  # known; tried again in its time
-        self.poll(folder, Polled("no event came of a file that we touched there", monotonic))
-        # Most likely a thread of the library has died: all watches begin anew, once.
+        if folder.name in self.polled and folder.name not in self.untrusted:
+            return False  # known; tried again when it is due
+        self.start_polling(
+            folder, PolledFolder("no event came of a file that we touched there", monotonic)
+        )
+        # Most likely a thread of the library has died: all watches are set anew, once.
         watcher.reset()
         return True
 
-    # --- by what was found ------------------------------------------------------------------
+    # --- after a sweep -----------------------------------------------------------------------
 
-    def excuse(self, name: str) -> None:
-        """Events were lost on the way, which is known: what is found now is nobody's silence."""
-        self.excused.add(name)
+    def note_lost_events(self, name: str) -> None:
+        """Note that events were lost: what the next sweep finds is no sign of a broken watch."""
+        self.with_lost_events.add(name)
 
-    def weigh(self, folder: HotFolder, *, hinted: int, missed: int) -> None:
-        """Compare what events told of with what came and was found by sweeps alone; both totals."""
+    def compare_with_sweeps(self, folder: HotFolder, *, hinted: int, missed: int) -> None:
+        """Compare the totals of pictures that events reported and that only sweeps found."""
         name = folder.name
-        before = self.weighed.setdefault(name, (hinted, missed))
-        told, alone = hinted - before[0], missed - before[1]
-        if name in self.unheeded:
-            if told >= MANY and not alone:
-                self.trust(name)
-            is_weighed = bool(alone)
+        last = self.last_totals.setdefault(name, (hinted, missed))
+        new_hinted, new_missed = hinted - last[0], missed - last[1]
+        if name in self.untrusted:
+            if new_hinted >= MIN_EVIDENCE and not new_missed:
+                self.trust_events(name)
+            is_decided = bool(new_missed)
         else:
-            is_weighed = bool(told) or name in self.polled or name in self.vouched
-            if alone >= MANY and not is_weighed and self.watcher is not None:
-                text = f"events do not arrive: {alone} pictures came without one"
-                self.poll(folder, Polled(text, inf))
-                self.unheeded.add(name)
-            is_vouched = bool(told) or name in self.excused
-            self.vouched = self.vouched | {name} if is_vouched else self.vouched - {name}
-        self.excused.discard(name)
-        if is_weighed:
-            self.weighed[name] = hinted, missed
+            is_decided = bool(new_hinted) or name in self.polled or name in self.proven
+            if new_missed >= MIN_EVIDENCE and not is_decided and self.watcher is not None:
+                text = f"events do not arrive: {new_missed} pictures came without one"
+                self.start_polling(folder, PolledFolder(text, inf))
+                self.untrusted.add(name)
+            is_proven = bool(new_hinted) or name in self.with_lost_events
+            self.proven = self.proven | {name} if is_proven else self.proven - {name}
+        self.with_lost_events.discard(name)
+        if is_decided:
+            self.last_totals[name] = hinted, missed
 
-    # --- telling ----------------------------------------------------------------------------
+    # --- logging ----------------------------------------------------------------------------
 
-    def poll(self, folder: HotFolder, polled: Polled, *, level: int = logging.WARNING) -> None:
-        """Begin to look often, and say so once."""
+    def start_polling(
+        self, folder: HotFolder, polled: PolledFolder, *, level: int = logging.WARNING
+    ) -> None:
+        """Poll a folder from now on, and log it once."""
         if folder.name not in self.polled:
             text = "folder %s (%s) is polled every %g s: %s"
             place = printable(folder.path)
             fields = {"HOT_FOLDER": folder.name, "ERROR": polled.reason}
             logger.log(level, text, folder.name, place, POLL_S, polled.reason, extra=fields)
         self.polled[folder.name] = polled
-        self.unheeded.discard(folder.name)
+        self.untrusted.discard(folder.name)
 
-    def trust(self, name: str) -> None:
-        """Rely on events from now on, and say so if that is news."""
-        self.unheeded.discard(name)
+    def trust_events(self, name: str) -> None:
+        """Rely on events from now on, and log it if that is a change."""
+        self.untrusted.discard(name)
         if self.polled.pop(name, None) is not None:
             logger.warning("folder %s is watched again: events arrive", name)
 
 
-def silence_of(folder: HotFolder) -> str:
-    """Why events of this folder are not even tried; empty if they are."""
+def why_polled(folder: HotFolder) -> str:
+    """Return why a folder is never watched; empty if a watch is tried."""
     if folder.watch == "polling":
         return "set so (folders[].watch)"
     kind = scan.file_system(folder.path, mounts.read())
-    if folder.watch == "auto" and scan.is_silent(kind):
+    if folder.watch == "auto" and scan.is_remote(kind):
         return f"{kind} tells nothing of what other machines write"
     return ""

@@ -1,7 +1,8 @@
 """Pixels: decode pool, batcher, warm model, finish pool, and the engines that run them.
 
-The only package that imports cvunet. Only paths cross its border. Does not belong here: job states.
+The only package that imports cvunet. Other packages give it paths and get paths, never pixels. Does
+not belong here: job states.
 """
 
-#: What other packages may import; all else is private to this one.
+#: What other packages may import; everything else is private to this one.
 __all__ = ["engines", "finishing", "gauges", "predictors"]

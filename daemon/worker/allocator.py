@@ -1,4 +1,4 @@
-"""The C library's allocator: it keeps the blocks that pictures come and go in, up to a bound."""
+"""glibc's memory allocator (malloc): keeps the blocks of pictures for the next ones."""
 
 import ctypes
 import logging
@@ -10,12 +10,12 @@ logger = logging.getLogger(__name__)
 
 # Numbers of mallopt(3), from glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-#: Blocks up to this size are kept when they are freed: the most that glibc takes.
-KEPT_BYTES = 32 * 1024 * 1024
-#: So much may lie free at the end of the heap.
-SPARE_BYTES = 128 * 1024 * 1024
-#: Heaps. More threads than heaps share them; each heap keeps blocks of its own.
-HEAPS = 4
+#: Blocks up to this size are kept when they are freed: the largest value that glibc accepts.
+MMAP_THRESHOLD_BYTES = 32 * 1024 * 1024
+#: So much may be free at the end of the heap before glibc gives it back.
+TRIM_THRESHOLD_BYTES = 128 * 1024 * 1024
+#: The number of heaps (arenas). More threads than heaps share them; each heap keeps its own blocks.
+MAX_ARENAS = 4
 #: Fields of `struct mallinfo2`, from glibc's malloc.h.
 MALLINFO2 = (
     "arena",
@@ -33,79 +33,83 @@ STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def keep_blocks() -> bool:
-    """Keep what pictures leave free for the next ones; False where the C library is not glibc.
+def configure_allocator() -> bool:
+    """Keep the freed blocks of pictures for the next ones; False if this is not glibc.
 
-    As it comes, glibc gives every block of a picture back to the system and takes it again, page by
-    page and zeroed: a third of the time that a picture of two megapixels takes to be finished.
+    By default glibc gives every block of a picture back to the system and takes it again, page by
+    page and zeroed: that is a third of the time that finishing a picture of two megapixels takes.
     """
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         logger.debug("the C library is not glibc: its allocator stays as it is")
         return False
     settings = (
-        (M_MMAP_THRESHOLD, KEPT_BYTES),
-        (M_TRIM_THRESHOLD, SPARE_BYTES),
-        (M_ARENA_MAX, HEAPS),
+        (M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES),
+        (M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES),
+        (M_ARENA_MAX, MAX_ARENAS),
     )
     return all(library.mallopt(setting, value) == 1 for setting, value in settings)
 
 
-class Blocks(ctypes.Structure):
+class HeapUsage(ctypes.Structure):
     """`struct mallinfo2`: of all heaps together, most of it in bytes."""
 
     hblkhd: int
-    """In blocks that were taken from the system one by one; all of them are in use."""
+    """Bytes in blocks that were taken from the system one by one; all of them are in use."""
     uordblks: int
-    """In use in heaps."""
+    """Bytes in use in heaps."""
 
     _fields_ = tuple((name, ctypes.c_size_t) for name in MALLINFO2)
 
 
 class FreeMemory:
-    """What lies free and still takes room, given back once it is more than it may be.
+    """Free memory that the process still holds; it is given back when it exceeds a bound.
 
-    A heap shrinks by itself only at its end. Blocks that are free in its middle stay, and with
-    every unhappy order of sizes there are more of them: what is held creeps up for hours.
+    A heap shrinks by itself only at its end. Free blocks in its middle stay, and each unlucky order
+    of sizes adds some: the memory held grows slowly for hours.
     """
 
     def __init__(self) -> None:
-        """What is held now, freshly given back, counts as nothing."""
+        """Give free memory back; what is held after that is the baseline."""
         library = ctypes.CDLL(None)
-        self.is_known = hasattr(library, "mallinfo2") and STATM.exists()  # glibc 2.33
+        self.is_supported = hasattr(library, "mallinfo2") and STATM.exists()  # glibc 2.33
         self.lock = threading.Lock()
-        self.floor = 0
-        if self.is_known:
-            library.mallinfo2.restype = Blocks
+        self.baseline_bytes = 0
+        if self.is_supported:
+            library.mallinfo2.restype = HeapUsage
             self.library = library
-            self.give_back()
+            self.trim()
 
-    def bound(self, free_bytes: int) -> bool:
-        """Give all of it back if more than ``free_bytes`` lies free; True if that was so.
+    def trim_above(self, free_bytes: int) -> bool:
+        """Give all free memory back if it exceeds ``free_bytes``; True if it did.
 
-        Never where the C library cannot tell. Any thread; ten milliseconds for half a gigabyte.
+        Never if the C library cannot tell. May be called in any thread; takes ten milliseconds for
+        half a gigabyte.
         """
-        if not self.is_known:
+        if not self.is_supported:
             return False
         try:
             with self.lock:
-                if self.held() - self.floor <= free_bytes:
+                if self.held_bytes() - self.baseline_bytes <= free_bytes:
                     return False
-                self.give_back()
+                self.trim()
                 return True
-        except OSError as error:  # out of files, say; the next picture asks again
+        except OSError as error:  # for instance too many open files; the next picture tries again
             logger.warning("what lies free in memory cannot be told: %s", error)
             return False
 
-    def give_back(self) -> None:
-        """All pages that lie free. What is held even then is no block of a picture: the least."""
+    def trim(self) -> None:
+        """Give back all free pages.
+
+        What is held after that is no block of a picture: the baseline.
+        """
         self.library.malloc_trim(0)
-        self.floor = self.held()
+        self.baseline_bytes = self.held_bytes()
 
-    def held(self) -> int:
-        """Bytes in RAM that are ours alone and not in use by C; Python's own heap counts, too.
+    def held_bytes(self) -> int:
+        """Return the bytes in RAM that are private and not in use by C; includes Python's own heap.
 
-        The library's own count of what is free would not do: it includes what was given back.
+        The library's own count of free bytes is no use: it includes what was given back.
         """
         blocks = self.library.mallinfo2()
         _, resident, shared, *_ = map(int, STATM.read_text(encoding="ascii").split())

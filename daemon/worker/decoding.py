@@ -1,4 +1,4 @@
-"""From a file to a picture in memory: looked at before it is decoded, to know what it will cost."""
+"""From a file to a picture in memory: inspected first, to know how much memory it takes."""
 
 import os
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import BinaryIO
 from cvunet.pictures import encoding, reading
 from daemon.disk.checksums import hashed
 from daemon.jobs import Identity, Task
-from daemon.worker.predictors import translated
+from daemon.worker.predictors import translated_errors
 
-#: Bytes that a picture takes on its way at most, for each pixel and for each byte of a decoded
-#: pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16 (finishing).
+#: The most bytes that a picture takes in the pipeline, for each pixel and for each byte of a
+#: decoded pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16
+#: (finishing).
 PIXEL_BYTES, SAMPLE_BYTES = 4, 5
 
 
@@ -21,25 +22,25 @@ class FileFacts:
     identity: Identity
     pixels: int
     cost: int
-    """Bytes of memory that it will take until its result is written."""
+    """Bytes of memory that it takes until its result is written."""
 
 
-def look(stream: BinaryIO, task: Task) -> FileFacts:
-    """Read the head. `PictureError` if it is no picture, or too large."""
+def inspect(stream: BinaryIO, task: Task) -> FileFacts:
+    """Read the file's header. `PictureError` if it is no picture, or too large."""
     identity = Identity.of(os.fstat(stream.fileno()))
     assert identity is not None  # a regular file: nothing else is opened
-    with translated():
-        outline = reading.outline(stream, max_pixels=task.max_pixels)
-    pixels = outline.width * outline.height
-    finishing = PIXEL_BYTES + SAMPLE_BYTES * outline.bytes_per_pixel(depth_of(task))
-    each = max(finishing, outline.decoding_bytes_per_pixel)
+    with translated_errors():
+        info = reading.read_info(stream, max_pixels=task.max_pixels)
+    pixels = info.width * info.height
+    finishing_bytes = PIXEL_BYTES + SAMPLE_BYTES * info.bytes_per_pixel(depth_of(task))
+    per_pixel = max(finishing_bytes, info.decoding_bytes_per_pixel)
     canvas = task.rendering.framing.canvas_pixels
-    return FileFacts(identity, pixels, each * max(pixels, canvas))
+    return FileFacts(identity, pixels, per_pixel * max(pixels, canvas))
 
 
 def decode(stream: BinaryIO, task: Task) -> tuple[reading.Picture, str]:
-    """The picture, and the SHA-256 of the file. `PictureError` if it is damaged."""
-    with translated():
+    """Return the picture and the file's SHA-256. `PictureError` if it is damaged."""
+    with translated_errors():
         source, sha256 = hashed(stream)
         picture = reading.read(
             source,
@@ -51,5 +52,5 @@ def decode(stream: BinaryIO, task: Task) -> tuple[reading.Picture, str]:
 
 
 def depth_of(task: Task) -> reading.Depth:
-    """What the result can hold of the original's depth."""
-    return encoding.fitting(task.rendering.depth, task.rendering.format)
+    """Return the bit depth to decode: what the result can hold of the original's depth."""
+    return encoding.depth_for_format(task.rendering.depth, task.rendering.format)

@@ -1,4 +1,4 @@
-"""Measures of the pipeline: how much is inside, bounds on it, time and memory spent."""
+"""Measurements of the pipeline and its bounds: pictures inside, time and memory spent."""
 
 import threading
 import time
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
-#: In the order in which a picture goes through them.
+#: In the order in which a picture passes them.
 STAGES = ("decode", "network", "judge", "finish", "encode")
-#: A batch may take so many times as long as the slowest before it, picture for picture.
+#: A batch is overdue after so many times the slowest time per picture so far.
 SLACK = 5.0
 
 
@@ -20,80 +20,80 @@ class Limits:
 
     max_batch: int
     max_wait_s: float
-    """How long a picture waits for company while others are being decoded."""
+    """How long a picture waits for a fuller batch while others are being decoded."""
     decoders: int
     finishers: int
     memory_bytes: int
-    """Of all pictures that are decoded and not finished yet."""
+    """Memory of all pictures that are decoded and not finished yet."""
 
 
-#: Told how many bytes may lie free, used before and kept for the next pictures.
-BoundFree = Callable[[int], object]
-#: What lies free may take this part of the limit. With 0.3 to 24 megapixels it is given back every
-#: 17 pictures or so then; each time the next ones take it again, page by page.
+#: Called with the number of bytes that may stay free; frees what exceeds it.
+LimitFreeMemory = Callable[[int], object]
+#: Free memory may take this share of the limit. With pictures of 0.3 to 24 megapixels it is given
+#: back about every 17 pictures; each time the next ones take it again, page by page.
 FREE_SHARE = 1 / 8
-#: Pictures that take more than this part of the limit find nothing lying free beside them.
+#: For a picture that takes more than this share of the limit, all free memory is given back first.
 LARGE_SHARE = 1 / 2
 
 
-def unbounded(free_bytes: int) -> None:
-    """For those who do not care what lies free."""
+def no_limit(free_bytes: int) -> None:
+    """Do nothing: free memory has no limit."""
 
 
-class Budget:
-    """Pictures wait here, before they are decoded, until there is room for them."""
+class MemoryBudget:
+    """Pictures wait here before they are decoded, until there is enough memory for them."""
 
-    def __init__(self, limit: int, bound_free: BoundFree = unbounded) -> None:
+    def __init__(self, limit: int, limit_free: LimitFreeMemory = no_limit) -> None:
         """``limit`` in bytes. A picture larger than that is let in alone."""
         self.limit = limit
-        self.bound_free = bound_free
-        self.taken = 0
+        self.limit_free = limit_free
+        self.used = 0
         self.changed = threading.Condition()
 
-    def take(self, cost: int) -> int:
-        """Wait for room; the bytes to give back later."""
+    def acquire(self, cost: int) -> int:
+        """Wait for enough memory; returns the bytes to release later."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.taken or self.taken + cost <= self.limit)
-            self.taken += cost
+            self.changed.wait_for(lambda: not self.used or self.used + cost <= self.limit)
+            self.used += cost
         if cost > self.limit * LARGE_SHARE:
-            self.bound_free(0)
+            self.limit_free(0)
         return cost
 
-    def give(self, cost: int) -> None:
-        """Make room, of pixels that are gone by now."""
+    def release(self, cost: int) -> None:
+        """Release the bytes of pixels that are gone by now."""
         if cost:
             with self.changed:
-                self.taken -= cost
+                self.used -= cost
                 self.changed.notify_all()
-            self.bound_free(int(self.limit * FREE_SHARE))
+            self.limit_free(int(self.limit * FREE_SHARE))
 
 
 class Counter:
-    """A number that threads add to."""
+    """A number that several threads change."""
 
     def __init__(self) -> None:
         self.value = 0
         self.lock = threading.Lock()
 
     def add(self, amount: int) -> None:
-        """Change the number."""
+        """Add an amount, which may be negative."""
         with self.lock:
             self.value += amount
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a device has been asked since the start."""
+    """How much work a device has done since the start."""
 
     threads: int = 0
-    """So many ask it."""
+    """How many threads use it."""
     busy_s: float = 0.0
-    """Of all of them together."""
+    """Time spent, of all threads together."""
     batches: int = 0
     pictures: int = 0
 
     def __add__(self, other: "Load") -> "Load":
-        """Of both together."""
+        """Return the sum of both."""
         return Load(
             self.threads + other.threads,
             round(self.busy_s + other.busy_s, 4),
@@ -102,29 +102,29 @@ class Load:
         )
 
 
-class Pulse:
-    """Tells how long one thread has been in one piece of work, and how long that may be."""
+class BusyClock:
+    """Measures how long one thread has worked on its current batch, and how long that may take."""
 
     def __init__(self) -> None:
         self.slowest_s = 0.0
-        """Per picture, of all pieces so far; the warm-up's are the first."""
+        """The longest time per picture so far, beginning with the warm-up."""
         self.current: tuple[float, float] | None = None
-        """When the piece in work began and what it may take: one value, so that both agree."""
+        """When the current batch began and what it may take: one value, so that both agree."""
         self.names: tuple[str, ...] = ()
         self.load = Load(threads=1)
 
-    def count(self, pictures: int, seconds: float) -> None:
-        """A batch has been answered; by the thread itself alone."""
+    def count_batch(self, pictures: int, seconds: float) -> None:
+        """Count a finished batch; called only by the thread itself."""
         self.load += Load(busy_s=seconds, batches=1, pictures=pictures)
 
     @property
-    def subjects(self) -> str:
-        """What the piece in work is about, to be set behind its name."""
+    def label(self) -> str:
+        """Return the names of the pictures in work, to append to the thread's name."""
         return f": {', '.join(self.names)}" if self.names else ""
 
     @contextmanager
     def busy(self, pictures: int, names: Iterable[str] = ()) -> Iterator[None]:
-        """A piece of work: the more there is in it, the longer it may take."""
+        """Measure a batch: the more pictures are in it, the longer it may take."""
         began = time.monotonic()
         self.names = tuple(names)
         self.current = began, SLACK * self.slowest_s * pictures
@@ -135,7 +135,7 @@ class Pulse:
             self.current = None
 
     def is_overdue(self, monotonic: float, *, patience_s: float) -> bool:
-        """The piece in work takes longer than it may, and than ``patience_s`` in any case."""
+        """Whether the current batch takes longer than it may, and longer than ``patience_s``."""
         current = self.current
         if current is None:
             return False
@@ -143,12 +143,12 @@ class Pulse:
         return monotonic - began > max(allowed_s, patience_s)
 
 
-def stage_of(seconds: dict[str, float]) -> str:
-    """The first stage that has not ended yet."""
+def current_stage(seconds: dict[str, float]) -> str:
+    """Return the first stage that has not ended yet."""
     return next(stage for stage in chain(STAGES, ("",)) if stage not in seconds)
 
 
-#: Upper bounds in seconds: from a thumbnail's decoding to a picture that waited an hour.
+#: Upper bounds in seconds: from the decoding of a thumbnail to a picture that waited an hour.
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 
 
@@ -157,12 +157,12 @@ class Histogram:
     """How often something took how long, at one moment."""
 
     counts: tuple[int, ...]
-    """One for each of `BUCKETS_S`, and one for what took longer; none counts for two."""
+    """One for each of `BUCKETS_S`, and one for longer times; not cumulative."""
     sum_s: float
 
     @property
     def total(self) -> int:
-        """How often it was measured."""
+        """Return how many times were measured."""
         return sum(self.counts)
 
 
@@ -174,19 +174,19 @@ class Timings:
         self.sum_s = 0.0
 
     def add(self, seconds: float) -> None:
-        """Measure once more; a clock that was set back gives no time less than none."""
+        """Add a measured time; if the clock was set back, it counts as 0."""
         self.counts[bisect_left(BUCKETS_S, seconds)] += 1
         self.sum_s += max(seconds, 0.0)
 
     @property
     def histogram(self) -> Histogram:
-        """As it is now."""
+        """Return the histogram as it is now."""
         return Histogram(tuple(self.counts), round(self.sum_s, 4))
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a device has, and what of it is ours."""
+    """The memory that a device has, and how much of it we use."""
 
     used_bytes: int
     total_bytes: int
@@ -194,7 +194,7 @@ class Memory:
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Write a block's wall time down under its stage."""
+    """Record a block's wall time under its stage."""
     began = time.perf_counter()
     yield
     seconds[stage] = round(time.perf_counter() - began, 4)

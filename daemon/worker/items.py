@@ -1,4 +1,4 @@
-"""A task on its way through the worker, with all that its stages know of it."""
+"""A task inside the worker, with everything that the stages know of it."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Item:
     seconds: dict[str, float] = field(default_factory=dict)
     pixels: int = 0
     cost: int = 0
-    """Bytes that the budget has for it."""
+    """Bytes that it has acquired from the memory budget."""
     identity: Identity | None = None
     sha256: str | None = None
     picture: reading.Picture | None = None

@@ -1,4 +1,4 @@
-"""Warm predictors, opened and checked; the library's errors become the daemon's here."""
+"""Loads, checks and warms up the network; turns the library's errors into the daemon's."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -14,20 +14,20 @@ from cvunet.inference import matting
 from cvunet.inference.matting import Predictor
 from cvunet.matte import foreground
 from daemon.errors import DeviceError, InstallError, PictureError, describe
-from daemon.worker.batcher import Allowance, warm_sizes
-from daemon.worker.gauges import Load, Pulse
+from daemon.worker.batcher import BatchLimit, warm_sizes
+from daemon.worker.gauges import BusyClock, Load
 
 logger = logging.getLogger(__name__)
 
-#: So many in a row, each alone in its batch, and the device counts as dead.
-MOST_MISSES = 3
-#: Of the time that a picture takes on one core; the rest is decoding and finishing.
+#: After so many failures in a row, each of a picture alone in its batch, the device counts as dead.
+MAX_FAILURES = 3
+#: The network's share of a picture's time on one core; the rest is decoding and finishing.
 NETWORK_SHARE = 0.3
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn the library's errors into the daemon's at the border."""
+def translated_errors() -> Iterator[None]:
+    """Turn the library's errors into the daemon's."""
     try:
         yield
     except cvunet_errors.ImageError as error:
@@ -38,8 +38,10 @@ def translated() -> Iterator[None]:
         raise InstallError(str(error)) from error
 
 
-def open_predictor(file: Path, device: str, **options: Unpack[matting.Options]) -> Predictor:
-    """The model on a device; `InstallError` if weights or device are missing."""
+def open_predictor(
+    file: Path, device: str, **options: Unpack[matting.PredictorOptions]
+) -> Predictor:
+    """Load the model on a device; `InstallError` if weights or device are missing."""
     try:
         return matting.open_predictor(file, device=device, **options)
     except cvunet_errors.CvunetError as error:
@@ -52,110 +54,115 @@ def open_predictors(
     *,
     cores: int,
     on_step: Callable[[str], object],
-    **options: Unpack[matting.Options],
+    **options: Unpack[matting.PredictorOptions],
 ) -> list[Predictor]:
-    """One for each model thread: several of one on the CPU, to share the ``cores``; see above."""
+    """Return a predictor for each model thread.
+
+    A CPU gets several threads, to share the ``cores``.
+    """
     predictors: list[Predictor] = []
     for device in devices:
         on_step(f"loading the model for device {device}")
         predictor = open_predictor(file, device, **options)
         count = 1
         if predictor.device.type == "cpu":
-            matting.use_one_core()
+            matting.use_one_thread()
             count = max(1, round(cores * NETWORK_SHARE))
-        predictors += [predictor] * count  # one and the same, for networks have no state
+        predictors += [predictor] * count  # the same object: networks have no state
     return predictors
 
 
 @dataclass(slots=True)
 class ModelThread:
-    """A model thread's place: its predictor, how much that stands, how it gets on."""
+    """The state of a model thread: its predictor, its batch limit, its failures."""
 
     predictor: Predictor
-    allowance: Allowance
-    pulse: Pulse = field(default_factory=Pulse)
-    misses: int = 0
-    """Pictures that failed alone and for the device's sake, one after another."""
+    batch_limit: BatchLimit
+    busy_clock: BusyClock = field(default_factory=BusyClock)
+    failures: int = 0
+    """Failures in a row of single pictures that were the device's fault."""
 
     @property
     def device(self) -> str:
-        """By name."""
+        """Return the device's name."""
         return str(self.predictor.device)
 
-    def passed(self, pictures: int) -> None:
-        """So many were answered."""
-        self.misses = 0
-        self.allowance.passed(pictures)
+    def note_success(self, pictures: int) -> None:
+        """Note that a batch was computed."""
+        self.failures = 0
+        self.batch_limit.note_success(pictures)
 
-    def judged(self, problem: Exception, pictures: int) -> Exception:
-        """What a batch's failure means; a device that fails again and again counts as dead.
+    def explain_failure(self, problem: Exception, pictures: int) -> Exception:
+        """Return what a batch's failure means; after several in a row the device counts as dead.
 
-        All pictures are of one size for the network: what one of them wants of a device the next
-        wants, too, and neither is to blame.
+        All pictures have one size for the network: what one of them needs from a device, the next
+        one needs, too, so the picture is not to blame.
         """
         if isinstance(problem, DeviceMemoryError):
-            self.allowance.lower(pictures)
+            self.batch_limit.lower(pictures)
         if pictures > 1 or not isinstance(problem, DeviceMemoryError | RuntimeError):
             return problem
-        self.misses += 1
-        if self.misses < MOST_MISSES:
+        self.failures += 1
+        if self.failures < MAX_FAILURES:
             return problem
         return DeviceError(f"{self.device} fails picture after picture ({describe(problem)})")
 
 
 def loads(model_threads: Sequence[ModelThread]) -> dict[str, Load]:
-    """What each device has been asked, of all its threads."""
+    """Return the load of each device, of all its threads."""
     found: dict[str, Load] = {}
-    for station in model_threads:
-        found[station.device] = found.get(station.device, Load()) + station.pulse.load
+    for model_thread in model_threads:
+        found[model_thread.device] = (
+            found.get(model_thread.device, Load()) + model_thread.busy_clock.load
+        )
     return found
 
 
 def warm(model_threads: Sequence[ModelThread], on_step: Callable[[str], object]) -> None:
     """Run every batch size once with each predictor, so that the first picture is not slow.
 
-    The largest first, for smaller ones fit into what it has taken. One that finds too little
-    memory is not asked for until much has gone well. `DeviceError` if there is none for a single
+    The largest size comes first, because smaller ones fit into its memory. A size with too little
+    memory is not used until much has gone well. `DeviceError` if there is no memory for a single
     picture, or if the device has died.
     """
     warmed: list[Predictor] = []
-    for station in model_threads:
-        if station.predictor in warmed:
+    for model_thread in model_threads:
+        if model_thread.predictor in warmed:
             continue
-        warmed.append(station.predictor)
-        for size in reversed(warm_sizes(station.allowance.most)):
-            on_step(f"warming up {station.device} for batches of {size}")
-            warm_size(station, size)
+        warmed.append(model_thread.predictor)
+        for size in reversed(warm_sizes(model_thread.batch_limit.maximum)):
+            on_step(f"warming up {model_thread.device} for batches of {size}")
+            warm_size(model_thread, size)
 
 
-def warm_size(station: ModelThread, size: int) -> None:
-    """One of them."""
+def warm_size(model_thread: ModelThread, size: int) -> None:
+    """Warm up one batch size."""
     try:
-        with translated(), station.pulse.busy(size):
-            station.predictor.warm([size])
+        with translated_errors(), model_thread.busy_clock.busy(size):
+            model_thread.predictor.warm([size])
     except DeviceMemoryError as error:
         problem = str(error)
     else:
         return
     if size == 1:
-        raise DeviceError(f"{station.device} has no memory for a single picture: {problem}")
-    station.allowance.lower(size)
+        raise DeviceError(f"{model_thread.device} has no memory for a single picture: {problem}")
+    model_thread.batch_limit.lower(size)
     logger.warning("batches of %s are too large for now: %s", size, problem)
 
 
 def check_weights(path: Path) -> None:
-    """`InstallError` if the weights are missing, altered or of another network."""
-    with translated():
+    """Raise `InstallError` if the weights are missing, altered or of another network."""
+    with translated_errors():
         weights.load(path)
 
 
 def found_devices(names: Sequence[str]) -> list[str]:
-    """What devices are called here; `DeviceError` if one is not there."""
-    with translated():
+    """Return the devices' real names; `DeviceError` if one is not there."""
+    with translated_errors():
         return [str(matting.choose_device(name)) for name in names]
 
 
 def check_colours(estimator: foreground.Estimator) -> None:
     """Load what the estimation of colours needs; `InstallError` if the extra is missing."""
-    with translated():
-        foreground.prepare(estimator)
+    with translated_errors():
+        foreground.load_estimator(estimator)

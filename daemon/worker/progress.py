@@ -1,4 +1,4 @@
-"""Which picture is at which stage since when: what never comes to an end shows here."""
+"""Which picture is at which stage since when, to find what never ends."""
 
 import threading
 import time
@@ -12,74 +12,74 @@ from daemon.jobs import Task
 from daemon.worker.gauges import timed
 
 MILLION = 1_000_000
-#: A stage may take so much longer for each megapixel, or for each megabyte read: ten times what
-#: the slowest format needs on a small board, or 100 kB/s. It is not learnt from the pictures
-#: before: a disk that hung once must not excuse the next time.
+#: Extra time of a stage for each megapixel, or for each megabyte read: ten times what the slowest
+#: format needs on a small board, or 100 kB/s. It is not learnt from earlier pictures: a disk that
+#: hung once must not excuse the next time.
 GRACE_S = 10.0
 
 
-class Subject(Protocol):
-    """What goes through the stages."""
+class StagedItem(Protocol):
+    """What passes through the stages."""
 
     task: Task
     seconds: dict[str, float]
-    """By stage, of those that have ended."""
+    """Times of the stages that have ended."""
     pixels: int
-    """0 as long as nobody knows."""
+    """0 as long as it is unknown."""
 
 
-class Piece:
-    """One picture at one stage, on the clock."""
+class StageRun:
+    """One picture at one stage, with its time."""
 
     def __init__(self, stage: str, source: Path, *, pixels: int) -> None:
         self.stage = stage
         self.source = source
         self.size = pixels / MILLION
-        self.began: float | None = time.monotonic()
+        self.started_at: float | None = time.monotonic()
         """None while it waits for others."""
 
-    def grow(self, amount: int) -> None:
-        """It has so many pixels or bytes, as has turned out: its time grows with them."""
+    def note_size(self, amount: int) -> None:
+        """Note the size in pixels or bytes as soon as it is known: a larger one may take longer."""
         self.size = max(self.size, amount / MILLION)
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """For others, who are on clocks of their own; then its time begins anew."""
-        self.began = None
+    def paused(self) -> Iterator[None]:
+        """Wait for others, which have clocks of their own; then the time starts anew."""
+        self.started_at = None
         yield
-        self.began = time.monotonic()
+        self.started_at = time.monotonic()
 
     def is_overdue(self, monotonic: float, *, patience_s: float) -> bool:
-        """It takes longer than ``patience_s`` and what its size adds to that."""
-        began = self.began
-        return began is not None and monotonic - began > patience_s + GRACE_S * self.size
+        """Whether it takes longer than ``patience_s`` plus the time for its size."""
+        started_at = self.started_at
+        return started_at is not None and monotonic - started_at > patience_s + GRACE_S * self.size
 
 
 class Progress:
-    """The pieces in work; begun and ended in any thread."""
+    """The stages that are running; entered and left in any thread."""
 
     def __init__(self) -> None:
-        self.pieces: dict[int, Piece] = {}
+        self.runs: dict[int, StageRun] = {}
         self.lock = threading.Lock()
 
     @contextmanager
-    def stage(self, subject: Subject, stage: str) -> Iterator[Piece]:
-        """A stage of one picture: its time is written down, and watched until it ends."""
-        pixels = max(subject.pixels, subject.task.rendering.framing.canvas_pixels)
-        piece = Piece(stage, subject.task.source, pixels=pixels)
+    def stage(self, item: StagedItem, stage: str) -> Iterator[StageRun]:
+        """Run a stage of one picture: record its time, and watch it until it ends."""
+        pixels = max(item.pixels, item.task.rendering.framing.canvas_pixels)
+        run = StageRun(stage, item.task.source, pixels=pixels)
         with self.lock:
-            self.pieces[id(piece)] = piece
+            self.runs[id(run)] = run
         try:
-            with timed(subject.seconds, stage):
-                yield piece
+            with timed(item.seconds, stage):
+                yield run
         finally:
             with self.lock:
-                del self.pieces[id(piece)]
+                del self.runs[id(run)]
 
     def overdue(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
-        """What does not come to an end, for people."""
+        """Yield a description of each stage that does not end."""
         with self.lock:
-            pieces = list(self.pieces.values())
-        for piece in pieces:
-            if piece.is_overdue(monotonic, patience_s=patience_s):
-                yield f"{piece.stage} of {printable(piece.source)} does not end"
+            runs = list(self.runs.values())
+        for run in runs:
+            if run.is_overdue(monotonic, patience_s=patience_s):
+                yield f"{run.stage} of {printable(run.source)} does not end"

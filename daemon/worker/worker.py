@@ -17,21 +17,21 @@ from daemon.disk.files import open_regular
 from daemon.errors import Blame, DeviceError, blame, describe, printable
 from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
 from daemon.worker import decoding, finishing
-from daemon.worker.batcher import Allowance, Batcher
+from daemon.worker.batcher import Batcher, BatchLimit
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
-    BoundFree,
-    Budget,
     Counter,
+    LimitFreeMemory,
     Limits,
     Load,
     Memory,
-    stage_of,
-    unbounded,
+    MemoryBudget,
+    current_stage,
+    no_limit,
 )
 from daemon.worker.items import Item
-from daemon.worker.predictors import ModelThread, loads, translated, warm
-from daemon.worker.progress import Piece, Progress
+from daemon.worker.predictors import ModelThread, loads, translated_errors, warm
+from daemon.worker.progress import Progress, StageRun
 
 logger = logging.getLogger(__name__)
 
@@ -45,133 +45,138 @@ class Worker:
         limits: Limits,
         finishing: Finishing | None = None,
         *,
-        bound_free: BoundFree = unbounded,
+        limit_free: LimitFreeMemory = no_limit,
     ) -> None:
-        cv2.setNumThreads(1)  # the pools are the parallelism; OpenCV's own would fight them
+        cv2.setNumThreads(
+            1
+        )  # the pools work in parallel; OpenCV's own threads would compete with them
         # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
         is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
         self.max_batch = 1 if is_cpu_only else limits.max_batch
-        self.model_threads = [ModelThread(one, Allowance(self.max_batch)) for one in predictors]
+        self.model_threads = [ModelThread(one, BatchLimit(self.max_batch)) for one in predictors]
         self.limits = limits
         self.finishing = finishing or Finishing()
-        self.budget = Budget(limits.memory_bytes, bound_free)
+        self.budget = MemoryBudget(limits.memory_bytes, limit_free)
         self.is_draining = threading.Event()
-        self.upstream = Counter()
+        self.decoding_count = Counter()
         self.progress = Progress()
-        self.downstream = Counter()
+        self.finishing_count = Counter()
         self.batcher: Batcher[Item] = Batcher(
-            limits.max_wait_s, is_more_coming=lambda: self.upstream.value > 0
+            limits.max_wait_s, is_more_coming=lambda: self.decoding_count.value > 0
         )
         self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
         self.finishers = ThreadPoolExecutor(limits.finishers, "finish")
-        self.models = [
+        self.threads = [
             threading.Thread(
-                target=self.serve, args=(one,), name=f"model-{one.device}", daemon=True
+                target=self.run_model_thread, args=(one,), name=f"model-{one.device}", daemon=True
             )
             for one in self.model_threads
         ]
-        for thread in self.models:
+        for thread in self.threads:
             thread.start()
 
     @property
     def device(self) -> str:
-        """The devices by name."""
-        return ", ".join(dict.fromkeys(station.device for station in self.model_threads))
+        """Return the devices' names."""
+        return ", ".join(dict.fromkeys(model_thread.device for model_thread in self.model_threads))
 
     @property
     def depth(self) -> int:
-        """Enough to decode the next batches while each device computes one."""
+        """Return how many tasks keep it busy: devices compute while others are decoded."""
         return 2 * self.max_batch * len(self.model_threads) + self.limits.decoders
 
     @property
     def memory(self) -> dict[str, Memory]:
-        """Of each device that has its own."""
-        held = ((station.device, station.predictor.memory()) for station in self.model_threads)
-        return {device: Memory(*sizes) for device, sizes in held if sizes is not None}
+        """Return the memory of each device that has its own."""
+        sizes_by_device = (
+            (model_thread.device, model_thread.predictor.memory())
+            for model_thread in self.model_threads
+        )
+        return {device: Memory(*sizes) for device, sizes in sizes_by_device if sizes is not None}
 
     @property
     def load(self) -> dict[str, Load]:
-        """Of each device, since the start."""
+        """Return the load of each device since the start."""
         return loads(self.model_threads)
 
     @property
     def inside(self) -> dict[str, int]:
-        """Pictures at each stage, or waiting before it."""
+        """Return how many pictures are at each stage, or wait before it."""
         return {
-            "decode": self.upstream.value,
+            "decode": self.decoding_count.value,
             "network": len(self.batcher),
-            "finish": self.downstream.value,
+            "finish": self.finishing_count.value,
         }
 
     def warm(self, on_step: Callable[[str], object]) -> None:
-        """Run every batch size, so that the first picture is not the slow one."""
+        """Run every batch size, so that the first picture is not slow."""
         warm(self.model_threads, on_step)
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
-        """Which model threads have ended, and what takes longer than it may at some stage."""
-        for thread, station in zip(self.models, self.model_threads, strict=True):
-            pulse = station.pulse
+        """Yield model threads that have ended, and stages that take longer than they may."""
+        for thread, model_thread in zip(self.threads, self.model_threads, strict=True):
+            busy_clock = model_thread.busy_clock
             if not thread.is_alive():
                 yield f"thread {thread.name} has ended"
-            elif pulse.is_overdue(monotonic, patience_s=patience_s):
-                yield f"thread {thread.name} does not come back from a batch{pulse.subjects}"
+            elif busy_clock.is_overdue(monotonic, patience_s=patience_s):
+                yield f"thread {thread.name} does not come back from a batch{busy_clock.label}"
         yield from self.progress.overdue(monotonic, patience_s=patience_s)
 
     def submit(self, task: Task) -> "Future[Outcome]":
-        """Begin a task; its future always gets an outcome."""
+        """Start a task; its future always gets an outcome."""
         item = Item(task, Future())
-        self.upstream.add(1)
+        self.decoding_count.add(1)
         self.decoders.submit(self.decode, item)
         return item.future
 
     def drain(self) -> None:
-        """What has not been decoded yet is given back."""
+        """Return tasks that were not decoded yet as cancelled."""
         self.is_draining.set()
 
     def close(self) -> None:
         """Finish what is inside, then end all threads."""
         self.decoders.shutdown(wait=True)
-        for _ in self.models:
-            self.batcher.end()
-        for thread in self.models:
+        for _ in self.threads:
+            self.batcher.end_one_thread()
+        for thread in self.threads:
             thread.join()
         self.finishers.shutdown(wait=True)
 
     # --- stage 1: decode -----------------------------------------------------------------
 
     def decode(self, item: Item) -> None:
-        """File to pixels and the network's input."""
+        """Turn a file into pixels and the network's input."""
         try:
             if self.is_draining.is_set():
-                self.end(item, Cancelled())
+                self.complete(item, Cancelled())
                 return
-            with self.progress.stage(item, "decode") as piece:
-                self.read(item, piece)
+            with self.progress.stage(item, "decode") as run:
+                self.read(item, run)
             self.batcher.put(item)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         finally:
-            self.upstream.add(-1)
+            self.decoding_count.add(-1)
 
-    def read(self, item: Item, piece: Piece) -> None:
-        """Open once, look at what was opened, decode from that when there is room for it."""
+    def read(self, item: Item, run: StageRun) -> None:
+        """Open the file once, inspect it, and decode it when there is enough memory."""
         with open_regular(item.task.source) as stream:
-            outlook = decoding.look(stream, item.task)
-            item.identity, item.pixels = outlook.identity, outlook.pixels
-            piece.grow(max(outlook.identity.size, outlook.pixels))
-            with piece.waiting():
-                item.cost = self.budget.take(outlook.cost)
+            facts = decoding.inspect(stream, item.task)
+            item.identity, item.pixels = facts.identity, facts.pixels
+            run.note_size(max(facts.identity.size, facts.pixels))
+            with run.paused():
+                item.cost = self.budget.acquire(facts.cost)
             item.picture, item.sha256 = decoding.decode(stream, item.task)
-            with translated():
+            with translated_errors():
                 item.small = self.model_threads[0].predictor.prepare(item.picture)
 
     # --- stage 2: the network ------------------------------------------------------------
 
-    def serve(self, station: ModelThread) -> None:
-        """A model thread: batches until it is told to end."""
-        while batch := self.batcher.take(station.allowance.size):
+    def run_model_thread(self, model_thread: ModelThread) -> None:
+        """Run a model thread: compute batches until it is told to end."""
+        while batch := self.batcher.take(model_thread.batch_limit.size):
             try:
-                self.run_batch(station, batch)
+                self.run_batch(model_thread, batch)
             except BaseException as error:  # noqa: BLE001  # the thread must outlive everything
                 for item in batch:
                     if not item.future.done():
@@ -179,33 +184,33 @@ class Worker:
             # A thread waiting for work must not keep the last batch's pixels alive.
             del batch
 
-    def run_batch(self, station: ModelThread, batch: list[Item]) -> None:
-        """One batch through the network, then each picture to the finish pool."""
+    def run_batch(self, model_thread: ModelThread, batch: list[Item]) -> None:
+        """Compute one batch, then give each picture to the finish pool."""
         began = time.perf_counter()
-        self.predict(station, batch)
+        self.predict(model_thread, batch)
         seconds = time.perf_counter() - began
-        station.pulse.count(len(batch), seconds)
+        model_thread.busy_clock.count_batch(len(batch), seconds)
         for item in batch:
             item.seconds["network"] = round(seconds / len(batch), 4)
             if not item.future.done():
-                self.downstream.add(1)
+                self.finishing_count.add(1)
                 self.finishers.submit(self.finish, item)
 
-    def predict(self, station: ModelThread, batch: list[Item]) -> None:
-        """Fill in the alphas. A batch that fails is halved, so that one picture fails alone."""
+    def predict(self, model_thread: ModelThread, batch: list[Item]) -> None:
+        """Compute the alphas. A batch that fails is halved, so that one bad picture fails alone."""
         try:
             names = [printable(item.task.source) for item in batch]
-            with translated(), station.pulse.busy(len(batch), names):
+            with translated_errors(), model_thread.busy_clock.busy(len(batch), names):
                 smalls = [item.small for item in batch if item.small is not None]
-                alphas = station.predictor.predict(smalls)
+                alphas = model_thread.predictor.predict(smalls)
         except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
             problem = error  # outside the handler, so that its frames do not keep tensors alive
         else:
             for item, alpha in zip(batch, alphas, strict=True):
                 item.alpha = alpha
-            station.passed(len(batch))
+            model_thread.note_success(len(batch))
             return
-        problem = station.judged(problem, len(batch))
+        problem = model_thread.explain_failure(problem, len(batch))
         if len(batch) == 1 or isinstance(problem, DeviceError):
             for item in batch:
                 self.fail(item, problem)
@@ -213,73 +218,73 @@ class Worker:
         logger.warning("a batch of %s failed and is halved: %s", len(batch), describe(problem))
         middle = len(batch) // 2
         for part in (batch[:middle], batch[middle:]):
-            self.predict(station, part)
+            self.predict(model_thread, part)
 
     # --- stage 3: finish -----------------------------------------------------------------
 
     def finish(self, item: Item) -> None:
-        """Alpha to a durable file under the part's name."""
+        """Turn alpha into a durable file under the part's name."""
         try:
-            done = self.cut(item)
+            done = self.finish_picture(item)
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         else:
-            self.end(item, done)
+            self.complete(item, done)
         finally:
-            self.downstream.add(-1)
+            self.finishing_count.add(-1)
 
-    def cut(self, item: Item) -> Done:
-        """The stage's work; its pixels, but for the item's, go when this returns."""
+    def finish_picture(self, item: Item) -> Done:
+        """Do the stage's work; its pixels are freed on return, except the item's."""
         picture, alpha, identity = item.picture, item.alpha, item.identity
         assert picture is not None
         assert alpha is not None
         assert identity is not None
         with self.progress.stage(item, "judge"):
-            verdict = finishing.judge(alpha)
-        with self.progress.stage(item, "finish"), translated():
+            confidence = finishing.assess(alpha)
+        with self.progress.stage(item, "finish"), translated_errors():
             result, mask = self.finishing.compose(
                 picture, alpha, item.task.rendering, prepared=item.small
             )
-        with self.progress.stage(item, "encode"), translated():
+        with self.progress.stage(item, "encode"), translated_errors():
             finishing.write(item.task, picture, result, mask)
-        return self.report(item, identity, picture, verdict, result.shape)
+        return self.done_outcome(item, identity, picture, confidence, result.shape)
 
-    def report(
+    def done_outcome(
         self,
         item: Item,
         identity: Identity,
         picture: reading.Picture,
-        verdict: Confidence,
+        confidence: Confidence,
         shape: tuple[int, ...],
     ) -> Done:
-        """All that the manifest tells of a result."""
+        """Return everything that the manifest says about a result."""
         height, width = picture.rgb.shape[:2]
         return Done(
             identity,
             width,
             height,
             dict(item.seconds),
-            (*picture.warnings, *(verdict.reasons if verdict.is_blank else ())),
+            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ())),
             result_size=(shape[1], shape[0]),
             sha256=item.sha256,
             weights=self.finishing.weights,
             settings=self.finishing.settings(item.task.rendering),
-            confidence=verdict,
+            confidence=confidence,
         )
 
     # --- the end of a task ---------------------------------------------------------------
 
     def fail(self, item: Item, error: BaseException) -> None:
-        """Every exception becomes an outcome; the service decides what follows from it."""
+        """Turn an exception into an outcome; the service decides what follows."""
         whose = blame(error)
         if whose is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
             logger.warning(text, source, exc_info=error, extra={"JOB": item.task.job_id})
-        self.end(item, Failed(whose, describe(error), stage_of(item.seconds)))
+        self.complete(item, Failed(whose, describe(error), current_stage(item.seconds)))
 
-    def end(self, item: Item, outcome: Outcome) -> None:
-        """Free the memory, then tell."""
+    def complete(self, item: Item, outcome: Outcome) -> None:
+        """Free the memory, then set the outcome."""
         item.picture = item.small = item.alpha = None
-        self.budget.give(item.cost)
+        self.budget.release(item.cost)
         item.cost = 0
         item.future.set_result(outcome)

@@ -42,7 +42,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def use(monkeypatch: pytest.MonkeyPatch, watches: int) -> None:
     """So many are used."""
     monkeypatch.setattr(
-        inotify_limits, "in_use", lambda user: inotify_limits.Use(watches, 3, is_partial=False)
+        inotify_limits, "usage_of", lambda user: inotify_limits.Usage(watches, 3, is_partial=False)
     )
 
 
@@ -86,12 +86,12 @@ def test_use_is_counted(base: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(inotify_limits, "PROCESSES", base / "processes")
     for number in range(5):
         (base / f"hot/{number}").mkdir()
-    before = inotify_limits.in_use(os.geteuid())
+    before = inotify_limits.usage_of(os.geteuid())
     observer = InotifyObserver()
     observer.schedule(FileSystemEventHandler(), str(base / "hot"), recursive=True)
     observer.start()
     try:
-        after = inotify_limits.in_use(os.geteuid())
+        after = inotify_limits.usage_of(os.geteuid())
     finally:
         observer.stop()
         observer.join()

@@ -68,7 +68,7 @@ class Bench:
 
     def status(self) -> Status:
         """What a program sees."""
-        return status.gather(self.config, now=NOW)
+        return status.collect(self.config, now=NOW)
 
 
 @pytest.fixture

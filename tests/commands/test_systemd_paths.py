@@ -52,7 +52,7 @@ TABLE = """22 1 8:1 / / rw - ext4 /dev/sda1 rw
 )
 def test_share_is_named_by_its_mount_point(place: str, named: str):
     """A mount on top of it would hold the share that is unmounted below."""
-    assert systemd_paths.whole_share(Path(place), TABLE) == Path(named)
+    assert systemd_paths.share_mount(Path(place), TABLE) == Path(named)
 
 
 def test_homes_are_bound(tmp_path: Path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import files
+from daemon.disk import moves
 from tests.samples import names_in
 
 
@@ -16,10 +16,13 @@ def refuse_links(
     """Make the operating system refuse hard links, or those from one folder to another."""
     real = os.link
 
-    def link(source: Path, destination: Path, *, follow_symlinks: bool = True) -> None:
-        if not only_across or source.parent != destination.parent:
+    def link(
+        source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int, follow_symlinks: bool
+    ) -> None:
+        folders = {"src_dir_fd": src_dir_fd, "dst_dir_fd": dst_dir_fd}
+        if not only_across or not os.path.samestat(os.fstat(src_dir_fd), os.fstat(dst_dir_fd)):
             raise OSError(number, os.strerror(number))
-        real(source, destination, follow_symlinks=follow_symlinks)
+        real(source, destination, follow_symlinks=follow_symlinks, **folders)
 
     monkeypatch.setattr(os, "link", link)
 
@@ -49,7 +52,7 @@ def test_name_is_settled(
     """Also where there are no hard links: FAT, some shares, files of other owners."""
     if number is not None:
         refuse_links(monkeypatch, number)
-    files.settle_name(source, destination)
+    moves.rename_no_replace(source, destination)
 
     assert destination.read_bytes() == b"mine"
     assert not source.exists()
@@ -73,7 +76,7 @@ def test_taken_name_is_not_overwritten(
         refuse_links(monkeypatch, number)
 
     with pytest.raises(FileExistsError):
-        files.settle_name(source, destination)
+        moves.rename_no_replace(source, destination)
     assert source.read_bytes() == b"mine"
     assert is_link is destination.is_symlink()
     assert is_link or destination.read_bytes() == b"theirs"
@@ -83,7 +86,7 @@ def test_link_is_moved_not_followed(source: Path, destination: Path):
     """What it points to stays where it is."""
     link = source.with_name("link")
     link.symlink_to("a")
-    files.settle_name(link, destination)
+    moves.rename_no_replace(link, destination)
 
     assert destination.readlink() == Path("a")
     assert source.read_bytes() == b"mine"
@@ -96,7 +99,7 @@ def test_other_errors_come_through(
     refuse_links(monkeypatch, errno.ENOSPC)
 
     with pytest.raises(OSError, match="No space left"):
-        files.settle_name(source, destination)
+        moves.rename_no_replace(source, destination)
     assert source.exists()
 
 
@@ -106,7 +109,7 @@ def test_move_to_another_file_system(
     """Content and time arrive, the source goes, nothing else stays."""
     os.utime(source, ns=(1_000_000_000, 2_000_000_000))
     refuse_links(monkeypatch, errno.EXDEV, only_across=True)
-    files.move(source, destination)
+    moves.move(source, destination)
 
     assert (destination.read_bytes(), destination.stat().st_mtime_ns) == (b"mine", 2_000_000_000)
     assert (names_in(source.parent), names_in(destination.parent)) == ([], ["b"])
@@ -120,7 +123,7 @@ def test_move_to_another_file_system_does_not_overwrite(
     refuse_links(monkeypatch, errno.EXDEV, only_across=True)
 
     with pytest.raises(FileExistsError):
-        files.move(source, destination)
+        moves.move(source, destination)
     assert (source.read_bytes(), destination.read_bytes()) == (b"mine", b"theirs")
     assert names_in(destination.parent) == ["b"]
 
@@ -132,7 +135,7 @@ def test_link_moved_to_another_file_system_stays_a_link(
     link = source.with_name("link")
     link.symlink_to("a")
     refuse_links(monkeypatch, errno.EXDEV, only_across=True)
-    files.move(link, destination)
+    moves.move(link, destination)
 
     assert destination.is_symlink()
     assert not link.is_symlink()
@@ -145,7 +148,7 @@ def test_pipe_moved_to_another_file_system_does_not_block(
     source.unlink()
     os.mkfifo(source)
     refuse_links(monkeypatch, errno.EXDEV, only_across=True)
-    files.move(source, destination)
+    moves.move(source, destination)
 
     assert destination.is_fifo()
     assert not source.exists()
@@ -154,7 +157,7 @@ def test_pipe_moved_to_another_file_system_does_not_block(
 def test_move_within_a_file_system_keeps_the_inode(source: Path, destination: Path):
     """Nothing is copied."""
     expected = source.stat().st_ino
-    files.move(source, destination)
+    moves.move(source, destination)
 
     assert expected == destination.stat().st_ino
 
@@ -178,7 +181,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_move_is_durable(source: Path, destination: Path, synced: list[str]):
     """First where it has come, then where it has gone: in between both names are well."""
-    files.move(source, destination)
+    moves.move(source, destination)
 
     assert synced == ["to", "from"]
 
@@ -188,7 +191,7 @@ def test_copy_is_durable_before_its_source_goes(
 ):
     """Content, then name."""
     refuse_links(monkeypatch, errno.EXDEV, only_across=True)
-    files.move(source, destination)
+    moves.move(source, destination)
 
     assert synced == [f".cvunetd-{os.getpid()}.part", "to", "from"]
 
@@ -203,7 +206,7 @@ def test_copy_survives_a_file_system_without_modes(
 
     refuse_links(monkeypatch, errno.EXDEV, only_across=True)
     monkeypatch.setattr(os, "utime", refuse)
-    files.move(source, destination)
+    moves.move(source, destination)
 
     assert destination.read_bytes() == b"mine"
     assert not source.exists()
@@ -217,6 +220,6 @@ def test_copy_does_not_write_through_what_a_crash_left(
     theirs.write_bytes(b"theirs")
     destination.with_name(f".cvunetd-{os.getpid()}.part").symlink_to(theirs)
     refuse_links(monkeypatch, errno.EXDEV, only_across=True)
-    files.move(source, destination)
+    moves.move(source, destination)
 
     assert (theirs.read_bytes(), destination.read_bytes()) == (b"theirs", b"mine")

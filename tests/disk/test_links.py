@@ -8,7 +8,7 @@ from daemon.disk import free_space, store
 from daemon.errors import InstallError, MachineError
 from daemon.jobs import Hint
 from daemon.lifecycle.standby import RECHECK_S
-from daemon.messages import Seen
+from daemon.messages import FileEvent
 from daemon.service.owned_folders import OwnedFolders, locked
 from tests.samples import make_folder
 from tests.service.service_kit import Kit
@@ -107,7 +107,7 @@ def test_event_of_a_folder_that_is_a_link_now(
     """Kept originals are read where they lie, so that nothing else would stop at the link."""
     kit = Kit(tmp_path, folder={"originals": "keep"})
     (kit.hot / "sub").symlink_to(theirs / "2019")
-    kit.inbox.put(Seen("hot", kit.hot / name, hint))
+    kit.inbox.put(FileEvent("hot", kit.hot / name, hint))
     kit.pass_time(5)
 
     assert kit.records.counts() == {}
@@ -118,8 +118,8 @@ def test_folder_swapped_while_its_picture_settles(tmp_path: Path, theirs: Path) 
     kit = Kit(tmp_path, folder={"originals": "keep"})
     kit.drop("sub/a.jpg", SECRET.encode())
     kit.service.tick(0)
-    settle = kit.service.parts.intake.settle
-    settle.look = lambda path: settle.entries[path].identity
+    settle = kit.service.parts.intake.settling
+    settle.read_identity = lambda path: settle.files[path].identity
     (kit.hot / "sub").rename(tmp_path / "away")
     (kit.hot / "sub").symlink_to(theirs / "2019")
     kit.pass_time(5)

@@ -113,7 +113,7 @@ def test_a_folder_too_deep_to_be_watched_is_polled(base: Path) -> None:
     make_deep(folder.path)
     watcher = Watcher(lambda message: None)
     watch_health = WatchHealth(watcher)
-    watch_health.attend(folder, monotonic=0.0)
+    watch_health.update_watch(folder, monotonic=0.0)
     watch_health.stop()
 
     assert "too deep" in watch_health.reasons["hot"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import store
+from daemon.errors import UntrustedPath
 from daemon.lifecycle.naming import new_id
 from tests.samples import NOW, make_job, names_in
 
@@ -144,7 +145,7 @@ def test_link_to_a_drop_is_not_followed(tmp_path: Path):
     link = tmp_path / "outputs_20261122101500"
     link.symlink_to(theirs)
 
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(UntrustedPath):
         store.remove_drop(link)
     assert (theirs / "photo.jpg").exists()
 

@@ -43,7 +43,7 @@ def test_many_wait_side_by_side(tmp_path: Path, synced: list[tuple[str, str]]):
     later = Syncs()
     for number in range(FEW + 1):
         (tmp_path / f"{number}").write_text("x")
-        later.add(tmp_path / f"{number}")
+        later.add_file(tmp_path / f"{number}")
     later.flush()
 
     assert sorted(int(name) for name, _ in synced) == list(range(FEW + 1))
@@ -68,7 +68,7 @@ def test_trouble_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count:
     later = Syncs()
     for number in range(count):
         (tmp_path / f"{number}").write_text("x")
-        later.add(tmp_path / f"{number}")
+        later.add_file(tmp_path / f"{number}")
 
     with pytest.raises(OSError, match="ill"):
         later.flush()
@@ -82,4 +82,4 @@ def test_a_share_that_cannot_sync_folders_is_well(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", fsync)
 
-    syncs.sync(tmp_path)
+    syncs.sync_folder(tmp_path)

@@ -42,7 +42,7 @@ class Ear:
         self.heard.append(notice)
         return self.answers(notice)
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Nothing is held open."""
 
     def abort(self) -> None:

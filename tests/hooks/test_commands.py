@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from daemon.hooks.commands import OUTPUT_BYTES, CommandSender
-from daemon.notices import Accepted, Command, Hook, Interrupted, Refused, Reply, Troubled
+from daemon.notices import (
+    Accepted,
+    Command,
+    Hook,
+    Interrupted,
+    PermanentFailure,
+    Reply,
+    TemporaryFailure,
+)
 from daemon.reporting.notify import for_children
 from tests.hooks.hooks_kit import notice, script
 from tests.system.daemon_process import wait_for
@@ -103,8 +111,8 @@ def test_large_payload_arrives_while_the_program_talks(tmp_path: Path):
     ("status", "expected"),
     [
         (0, Accepted()),
-        (1, Refused("exit status 1: out err")),
-        (75, Troubled("exit status 75, try again later: out err")),
+        (1, PermanentFailure("exit status 1: out err")),
+        (75, TemporaryFailure("exit status 75, try again later: out err")),
     ],
 )
 def test_exit_status(tmp_path: Path, status: int, expected: Reply):
@@ -120,7 +128,7 @@ def test_death_by_a_signal_is_tried_again(tmp_path: Path):
 
     reply = sender(program).send(notice())
 
-    assert Troubled("ended by a signal (Killed)", attempts_at_most=3) == reply
+    assert TemporaryFailure("ended by a signal (Killed)", max_attempts=3) == reply
 
 
 def test_output_is_bounded(tmp_path: Path):
@@ -131,7 +139,7 @@ def test_output_is_bounded(tmp_path: Path):
 
     reply = sender(program).send(notice())
 
-    assert isinstance(reply, Refused)
+    assert isinstance(reply, PermanentFailure)
     assert reply.reason.endswith("last \\x1b[31m words")
     assert len(reply.reason) < OUTPUT_BYTES
 
@@ -146,7 +154,7 @@ def test_late_program_is_ended_with_its_children(tmp_path: Path):
 
     reply = sender(program, timeout_s=0.5).send(notice())
 
-    assert Troubled("not through after 0.5 s, ended: bye", attempts_at_most=3) == reply
+    assert TemporaryFailure("not through after 0.5 s, ended: bye", max_attempts=3) == reply
     assert has_gone(tmp_path / "child")
     assert has_gone(tmp_path / "pid")
 
@@ -162,7 +170,7 @@ def test_deaf_program_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     reply = sender(program, timeout_s=0.3).send(notice())
 
-    assert isinstance(reply, Troubled)
+    assert isinstance(reply, TemporaryFailure)
     assert time.monotonic() - before < 10
     assert has_gone(tmp_path / "child")
 
@@ -195,8 +203,8 @@ def test_program_that_has_gone_is_waited_for(tmp_path: Path):
     """An upgrade may be putting it there just now."""
     reply = sender(tmp_path / "gone").send(notice())
 
-    assert isinstance(reply, Troubled)
-    assert reply.attempts_at_most is None
+    assert isinstance(reply, TemporaryFailure)
+    assert reply.max_attempts is None
     assert "gone cannot be started: FileNotFoundError" in reply.reason
 
 

@@ -1,4 +1,4 @@
-"""Outbox and couriers in sequence, with clocks to step and listeners that need no process."""
+"""Outbox and sending threads, with clocks to step and listeners that need no process."""
 
 import itertools
 import logging
@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from daemon import event_ids
-from daemon.hooks.delivery import BAG, LONGEST_S, PATIENCE_S, HookDelivery
+from daemon.hooks.delivery import BATCH, LONGEST_WAIT_S, MAX_RETRY_AFTER_S, HookDelivery
 from daemon.hooks.outbox import Outbox
 from daemon.hooks.sending_thread import SendingThread
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.notices import (
     Accepted,
+    Answered,
     Command,
     Hook,
     Interrupted,
     Notice,
-    Refused,
+    PermanentFailure,
     Reply,
     Subscriptions,
-    Told,
-    Troubled,
+    TemporaryFailure,
 )
 from tests.hooks.hooks_kit import Ears
 from tests.samples import NOW
@@ -42,7 +42,7 @@ class Bench:
     hooks: tuple[Hook, ...] = (HOOK,)
     seconds: float = 0.0
     ears: Ears = field(default_factory=Ears)
-    put: list[Told] = field(default_factory=list)
+    put: list[Answered] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.base / "ledger.db")
@@ -58,11 +58,11 @@ class Bench:
 
     def turn(self) -> None:
         """Once; then everything that was begun is told, but not heard yet."""
-        self.hook_delivery.turn(monotonic=100 + self.seconds, now=NOW + self.seconds)
+        self.hook_delivery.run_once(monotonic=100 + self.seconds, now=NOW + self.seconds)
         for channel in self.hook_delivery.channels.values():
             channel.sending_thread.join(10)
         for told in self.put:
-            self.hook_delivery.hear(told)
+            self.hook_delivery.note_reply(told)
         self.put.clear()
 
     def wait(self, seconds: float, *, step_s: float = 1.0) -> None:
@@ -154,7 +154,7 @@ def test_slow_hook_holds_up_nobody(two: Bench):
 
     two.ears(HOOK).answers = wait
     two.happen(1)
-    two.hook_delivery.turn(monotonic=100.0, now=NOW)
+    two.hook_delivery.run_once(monotonic=100.0, now=NOW)
     two.hook_delivery.channels[OTHER.key].sending_thread.join(10)
 
     assert two.heard(OTHER.key) == ["done-1"]
@@ -169,7 +169,7 @@ def test_bag_is_bounded(bench: Bench):
     bench.happen(*range(100))
     bench.turn()
 
-    assert len(bench.heard()) == BAG
+    assert len(bench.heard()) == BATCH
     bench.wait(5)
     assert len(bench.heard()) == 100
 
@@ -179,7 +179,7 @@ def test_bag_is_bounded(bench: Bench):
 
 def test_trouble_is_tried_again_later_and_later(bench: Bench):
     """Twice as late each time, up to a limit."""
-    bench.answer(Troubled("down"))
+    bench.answer(TemporaryFailure("down"))
     bench.happen(1)
     times: list[float] = []
     for _ in range(2000):
@@ -190,13 +190,13 @@ def test_trouble_is_tried_again_later_and_later(bench: Bench):
 
     waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert [round(wait) for wait in waits[:6]] == [1, 2, 4, 8, 16, 32]
-    assert max(waits) <= LONGEST_S + 2
+    assert max(waits) <= LONGEST_WAIT_S + 2
     assert bench.hook_delivery.states[HOOK.key].retried == len(times)
 
 
 def test_all_that_waits_follows_the_first_success(bench: Bench):
     """Nobody has to wait for back-offs that were for a listener who was away."""
-    bench.answer(Troubled("down"), Accepted())
+    bench.answer(TemporaryFailure("down"), Accepted())
     bench.happen(*range(10))
     bench.wait(3)
 
@@ -205,7 +205,7 @@ def test_all_that_waits_follows_the_first_success(bench: Bench):
 
 def test_trouble_ends_the_errand(bench: Bench):
     """A listener that is down is not asked for each notice."""
-    bench.answer(Troubled("down"))
+    bench.answer(TemporaryFailure("down"))
     bench.happen(*range(10))
     bench.turn()
 
@@ -216,7 +216,7 @@ def test_poisonous_notice_lets_others_by(bench: Bench):
     """One that its listener always stumbles over."""
     ear = bench.ears(HOOK)
     ear.answers = lambda notice: (
-        Troubled("answer 500") if notice.event_id == "done-0" else Accepted()
+        TemporaryFailure("answer 500") if notice.event_id == "done-0" else Accepted()
     )
     for number in range(60):
         bench.happen(number)
@@ -229,13 +229,17 @@ def test_poisonous_notice_lets_others_by(bench: Bench):
 
 def test_listener_says_when(bench: Bench):
     """Retry-After, up to an hour."""
-    bench.answer(Troubled("busy", after_s=60.0), Troubled("busy", after_s=1e9), Accepted())
+    bench.answer(
+        TemporaryFailure("busy", retry_after_s=60.0),
+        TemporaryFailure("busy", retry_after_s=1e9),
+        Accepted(),
+    )
     bench.happen(1)
     bench.wait(59)
     early = len(bench.heard())
     bench.wait(3)
     then = len(bench.heard())
-    bench.wait(PATIENCE_S - 10)
+    bench.wait(MAX_RETRY_AFTER_S - 10)
     patient = len(bench.heard())
     bench.wait(20)
 
@@ -244,7 +248,7 @@ def test_listener_says_when(bench: Bench):
 
 def test_refused_is_given_up_at_once(bench: Bench, caplog: pytest.LogCaptureFixture):
     """With a line that alerts can look for."""
-    bench.answer(Refused("answer 404"))
+    bench.answer(PermanentFailure("answer 404"))
     bench.happen(1)
     bench.wait(1)
 
@@ -260,7 +264,7 @@ def test_refused_is_given_up_at_once(bench: Bench, caplog: pytest.LogCaptureFixt
 
 def test_given_up_after_a_day(bench: Bench, caplog: pytest.LogCaptureFixture):
     """Nothing waits for ever."""
-    bench.answer(Troubled("down"))
+    bench.answer(TemporaryFailure("down"))
     bench.happen(1)
     bench.wait(86_000, step_s=100)
     before = bench.waiting()
@@ -275,7 +279,7 @@ def test_old_notice_gets_its_attempts(bench: Bench):
     """The daemon was down for a week, or the clock has leapt: that is not the listener's fault."""
     bench.happen(1)
     bench.seconds = 7 * 86_400.0
-    bench.answer(*[Troubled("down")] * 4, Accepted())
+    bench.answer(*[TemporaryFailure("down")] * 4, Accepted())
     bench.wait(60)
 
     assert bench.hook_delivery.states[HOOK.key].delivered == 1
@@ -283,7 +287,7 @@ def test_old_notice_gets_its_attempts(bench: Bench):
 
 def test_attempts_at_most(bench: Bench):
     """What hangs is a fault of the notice as likely."""
-    bench.answer(Troubled("hung", attempts_at_most=3))
+    bench.answer(TemporaryFailure("hung", max_attempts=3))
     bench.happen(1)
     bench.wait(60)
 
@@ -317,7 +321,7 @@ def test_no_more_threads(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     bench.happen(1)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        bench.hook_delivery.turn(monotonic=100.0, now=NOW)
+        bench.hook_delivery.run_once(monotonic=100.0, now=NOW)
     bench.wait(3)
 
     assert bench.heard() == ["done-1"]
@@ -329,7 +333,7 @@ def test_no_more_threads(bench: Bench, monkeypatch: pytest.MonkeyPatch):
 def test_too_many_waiting(bench: Bench, caplog: pytest.LogCaptureFixture):
     """The oldest go, counted and told."""
     bench.hook_delivery.change(Subscriptions((HOOK,), max_waiting=3))
-    bench.answer(Troubled("down"))
+    bench.answer(TemporaryFailure("down"))
     bench.happen(*range(10))
     bench.turn()
     bench.answer(Accepted())
@@ -345,8 +349,8 @@ def test_too_many_waiting(bench: Bench, caplog: pytest.LogCaptureFixture):
 
 def test_hook_that_is_gone(two: Bench, caplog: pytest.LogCaptureFixture):
     """Its notices are dropped with a word; the other's stay."""
-    two.answer(Troubled("down"), key=HOOK.key)
-    two.answer(Troubled("down"), key=OTHER.key)
+    two.answer(TemporaryFailure("down"), key=HOOK.key)
+    two.answer(TemporaryFailure("down"), key=OTHER.key)
     two.happen(1, 2)
     two.wait(1)
     two.hook_delivery.change(Subscriptions((OTHER,)))
@@ -360,7 +364,7 @@ def test_hook_that_is_gone(two: Bench, caplog: pytest.LogCaptureFixture):
 
 def test_hook_with_another_target_gets_what_waits(bench: Bench):
     """The address has been mended: by its name it is the same hook."""
-    bench.answer(Troubled("down"))
+    bench.answer(TemporaryFailure("down"))
     bench.happen(1)
     bench.turn()
     bench.hooks = (Hook("on_done", "ear", Command(("/bin/other",))),)
@@ -382,7 +386,7 @@ def test_changed_hook_waits_for_what_was_begun(bench: Bench):
 
     bench.ears(HOOK).answers = wait
     bench.happen(1)
-    bench.hook_delivery.turn(monotonic=100.0, now=NOW)
+    bench.hook_delivery.run_once(monotonic=100.0, now=NOW)
     old = bench.hook_delivery.channels[HOOK.key].sending_thread
     bench.hooks = (Hook("on_done", "ear", Command(("/bin/other",))),)
     bench.hook_delivery.change(Subscriptions(bench.hooks))
@@ -398,7 +402,7 @@ def test_changed_hook_waits_for_what_was_begun(bench: Bench):
 
 def test_unchanged_hook_goes_on(bench: Bench):
     """Its back-off and its counts, too."""
-    bench.answer(Troubled("down"))
+    bench.answer(TemporaryFailure("down"))
     bench.happen(1)
     bench.turn()
     sending_thread = bench.hook_delivery.channels[HOOK.key].sending_thread
@@ -437,7 +441,7 @@ def receive(bench: Bench, seconds: float) -> None:
     for channel in bench.hook_delivery.channels.values():
         channel.sending_thread.join(seconds)
     for told in bench.put:
-        bench.hook_delivery.hear(told)
+        bench.hook_delivery.note_reply(told)
     bench.put.clear()
 
 
@@ -473,7 +477,7 @@ def test_stop_interrupts_and_keeps_the_rest(bench: Bench, caplog: pytest.LogCapt
 
 def test_stop_does_not_wait_for_back_offs(bench: Bench):
     """What is down will be down in five seconds, too."""
-    bench.answer(Troubled("down"))
+    bench.answer(TemporaryFailure("down"))
     bench.happen(1)
     bench.turn()
     before = bench.seconds
@@ -482,19 +486,19 @@ def test_stop_does_not_wait_for_back_offs(bench: Bench):
     assert bench.seconds - before < 1.0
 
 
-def test_courier_that_was_stopped_begins_nothing(bench: Bench):
+def test_stopped_sending_thread_begins_nothing(bench: Bench):
     """Between two notices of its bag."""
     ear = bench.ears(HOOK)
-    told: list[Told] = []
+    told: list[Answered] = []
     sending_thread = SendingThread(HOOK, ear, told.append)
 
     def stop(notice: Notice) -> Reply:
-        sending_thread.retire()
+        sending_thread.stop_after_current()
         return Accepted()
 
     ear.answers = stop
     bench.happen(1, 2)
-    sending_thread.go(bench.outbox.waiting(HOOK, 2))
+    sending_thread.start(bench.outbox.waiting(HOOK, 2))
     sending_thread.join(10)
 
     assert bench.heard() == ["done-1"]

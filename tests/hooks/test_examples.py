@@ -16,7 +16,15 @@ import pytest
 
 from daemon.hooks.commands import CommandSender
 from daemon.hooks.signature import read_key
-from daemon.notices import Accepted, Command, Hook, Refused, Reply, Troubled, Webhook
+from daemon.notices import (
+    Accepted,
+    Command,
+    Hook,
+    PermanentFailure,
+    Reply,
+    TemporaryFailure,
+    Webhook,
+)
 from tests.hooks.hooks_kit import notice
 
 GUIDE = Path(__file__).parents[2] / "docs" / "hooks.md"
@@ -58,7 +66,7 @@ def test_command_waits_for_its_share(tmp_path: Path, told: CommandSender):
     (tmp_path / "share").mkdir()
     replies = [told.send(notice(payload=event(result))) for _ in range(2)]
 
-    assert isinstance(away, Troubled)
+    assert isinstance(away, TemporaryFailure)
     assert [Accepted()] * 2 == replies
     assert [path.read_bytes() for path in (tmp_path / "share").iterdir()] == [b"png"]
 
@@ -69,7 +77,7 @@ def test_command_gives_up_what_has_gone(tmp_path: Path, told: CommandSender):
 
     reply = told.send(notice(payload=event(tmp_path / "gone.png")))
 
-    assert isinstance(reply, Refused)
+    assert isinstance(reply, PermanentFailure)
     assert "gone: " in reply.reason
 
 
@@ -122,7 +130,7 @@ def test_receiver_refuses_what_is_not(receiver: tuple[ModuleType, int], key: byt
     """Another key, or none."""
     reply = post(receiver[1], key, '{"event": "done"}')
 
-    assert isinstance(reply, Refused)
+    assert isinstance(reply, PermanentFailure)
     assert reply.reason.startswith("answer 401")
 
 
@@ -147,4 +155,4 @@ def post(port: int, key: bytes | None, payload: str) -> Reply:
     try:
         return sender.send(notice(payload=payload))
     finally:
-        sender.rest()
+        sender.release()

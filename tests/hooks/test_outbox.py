@@ -13,7 +13,7 @@ from daemon.errors import Blame, LedgerError
 from daemon.jobs import Done, Failed, Outcome, Task
 from daemon.ledger.database import Database
 from daemon.messages import Stop
-from daemon.notices import Troubled
+from daemon.notices import TemporaryFailure
 from tests.hooks.hooks_kit import Ears, join
 from tests.service.service_kit import Kit, copy_out, fail_with
 
@@ -163,7 +163,7 @@ def test_events_bring_their_notices_along(tmp_path: Path, monkeypatch: pytest.Mo
 
 def deafen(kit: Kit) -> None:
     """Nobody is told anything in this life."""
-    kit.service.parts.hook_delivery.turn = lambda **times: None  # type: ignore[method-assign]
+    kit.service.parts.hook_delivery.run_once = lambda **times: None  # type: ignore[method-assign]
 
 
 # --- whatever happens ----------------------------------------------------------------------
@@ -186,9 +186,9 @@ def test_death_between_telling_and_forgetting(tmp_path: Path, ears: Ears):
     """Told twice, under one id."""
     service = kit(tmp_path, ears)
     service.drop("a.jpg")
-    service.service.parts.hook_delivery.settle = lambda **times: None  # type: ignore[method-assign]
+    service.service.parts.hook_delivery.close_answered = lambda **times: None  # type: ignore[method-assign]
     service.pass_time(3)
-    join_couriers(service)
+    join_sending_threads(service)
     service.restart()
     serve(service, 1)
 
@@ -196,7 +196,7 @@ def test_death_between_telling_and_forgetting(tmp_path: Path, ears: Ears):
     assert first == second
 
 
-def join_couriers(kit: Kit) -> None:
+def join_sending_threads(kit: Kit) -> None:
     """Wait for the threads; nobody hears of them."""
     for channel in kit.service.parts.hook_delivery.channels.values():
         channel.sending_thread.join(10)
@@ -212,10 +212,10 @@ def test_ledger_in_trouble(tmp_path: Path, ears: Ears, monkeypatch: pytest.Monke
         raise LedgerError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "settle", fail)
+        patch.setattr(outbox, "record_answers", fail)
         service.service.parts.standby.check_ledger = fail
         service.pass_time(3)
-        join_couriers(service)
+        join_sending_threads(service)
         service.pass_time(1)
         assert service.service.parts.ledger_outage.is_on
         assert outbox.counts() == {"on_done:true": 1}
@@ -229,7 +229,7 @@ def test_ledger_in_trouble(tmp_path: Path, ears: Ears, monkeypatch: pytest.Monke
 def test_listener_in_trouble_harms_no_picture(tmp_path: Path, ears: Ears):
     """Its notices wait, pictures come out."""
     service = kit(tmp_path, ears)
-    ears.by_key["on_done:true"].answers = lambda notice: Troubled("down")
+    ears.by_key["on_done:true"].answers = lambda notice: TemporaryFailure("down")
     for number in range(20):
         service.drop(f"{number}.jpg")
     serve(service)

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from daemon.hooks.signature import sign
-from daemon.notices import Accepted, Hook, Interrupted, Refused, Reply, Troubled, Webhook
+from daemon.notices import (
+    Accepted,
+    Hook,
+    Interrupted,
+    PermanentFailure,
+    Reply,
+    TemporaryFailure,
+    Webhook,
+)
 from tests.hooks.hooks_kit import Answer, Receiver, notice, resolver
 from tests.samples import NOW
 
@@ -73,7 +81,7 @@ def opened(ca_file: Path) -> Iterator[Open]:
 
     yield make
     for sender in made:
-        sender.rest()
+        sender.release()
 
 
 def test_event_is_posted(receiver: Receiver, opened: Open):
@@ -115,7 +123,7 @@ def test_refused_for_good(receiver: Receiver, opened: Open, status: int):
     """With what the server says."""
     receiver.answer = lambda request: Answer(status, body=b"no \x1b such\nhook")
 
-    expected = Refused(f"answer {status}: no \\x1b such hook")
+    expected = PermanentFailure(f"answer {status}: no \\x1b such hook")
     assert expected == opened(receiver.url()).send(notice())
 
 
@@ -124,7 +132,7 @@ def test_passing_trouble(receiver: Receiver, opened: Open, status: int):
     """Again later."""
     receiver.answer = lambda request: Answer(status)
 
-    assert Troubled(f"answer {status}") == opened(receiver.url()).send(notice())
+    assert TemporaryFailure(f"answer {status}") == opened(receiver.url()).send(notice())
 
 
 @pytest.mark.parametrize(
@@ -143,7 +151,9 @@ def test_delay_that_a_server_asks_for(
     """As seconds, or as a date."""
     receiver.answer = lambda request: Answer(503, {"Retry-After": header})
 
-    assert Troubled("answer 503", after_s=after_s) == opened(receiver.url()).send(notice())
+    assert TemporaryFailure("answer 503", retry_after_s=after_s) == opened(receiver.url()).send(
+        notice()
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -153,7 +163,7 @@ def test_redirect_is_not_followed(receiver: Receiver, opened: Open, status: int)
 
     reply = opened(receiver.url()).send(notice())
 
-    assert isinstance(reply, Refused)
+    assert isinstance(reply, PermanentFailure)
     assert "redirects are not followed" in reply.reason
     assert len(receiver.requests) == 1
 
@@ -173,7 +183,7 @@ def test_notices_share_a_connection(receiver: Receiver, opened: Open):
     sender = opened(receiver.url())
     for number in (1, 2, 3):
         sender.send(notice(number))
-    sender.rest()
+    sender.release()
     sender.send(notice(4))
 
     peers = [request.peer for request in receiver.requests]
@@ -212,13 +222,13 @@ def test_silent_server_is_left(receiver: Receiver, opened: Open):
     reply = opened(receiver.url(), timeout_s=0.3).send(notice())
     awake.set()
 
-    assert Troubled("localhost: no answer after 0.3 s") == reply
+    assert TemporaryFailure("localhost: no answer after 0.3 s") == reply
 
 
 @pytest.mark.parametrize(
     ("beginning", "expected"),
     [
-        (b"HTTP/1.1 2", Troubled("127.0.0.1: no answer after 0.5 s")),
+        (b"HTTP/1.1 2", TemporaryFailure("127.0.0.1: no answer after 0.5 s")),
         (b"HTTP/1.1 200 OK\r\nX-Slow: ", Accepted()),
     ],
 )
@@ -280,7 +290,7 @@ def test_nobody_listens(opened: Open):
         port = listener.getsockname()[1]
     reply = opened(f"https://localhost:{port}/hooks/token").send(notice())
 
-    assert isinstance(reply, Troubled)
+    assert isinstance(reply, TemporaryFailure)
     assert "localhost" in reply.reason
     assert "refused" in reply.reason
     assert "token" not in reply.reason
@@ -303,7 +313,7 @@ def test_unknown_name_is_passing(opened: Open):
 
     reply = opened("https://example.com/", resolve=resolve).send(notice())
 
-    assert isinstance(reply, Troubled)
+    assert isinstance(reply, TemporaryFailure)
     assert "Temporary failure in name resolution" in reply.reason
 
 
@@ -317,7 +327,7 @@ def test_name_server_that_takes_too_long(receiver: Receiver, opened: Open):
 
     reply = opened(receiver.url(), resolve=resolve, timeout_s=0.3).send(notice())
 
-    assert Troubled("localhost: no answer after 0.3 s") == reply
+    assert TemporaryFailure("localhost: no answer after 0.3 s") == reply
     assert receiver.requests == []
 
 
@@ -328,7 +338,7 @@ def test_private_address_is_refused(receiver: Receiver, opened: Open):
     """Nothing is connected to."""
     reply = opened(receiver.url(), allow_private=False).send(notice())
 
-    assert isinstance(reply, Troubled)
+    assert isinstance(reply, TemporaryFailure)
     assert "localhost is the private address" in reply.reason
     assert receiver.requests == []
 
@@ -354,11 +364,11 @@ def test_rebound_name_is_refused(receiver: Receiver, opened: Open):
     answers = resolver("127.0.0.1", "169.254.169.254")
     sender = opened(receiver.url(), resolve=answers)
     first = sender.send(notice(1))
-    sender.rest()
+    sender.release()
     second = sender.send(notice(2))
 
     assert Accepted() == first
-    assert isinstance(second, Troubled)
+    assert isinstance(second, TemporaryFailure)
     assert "169.254.169.254: such addresses are never used" in second.reason
     assert len(receiver.requests) == 1
 
@@ -368,7 +378,7 @@ def test_certificate_has_to_be_of_the_name(authority: Any, opened: Open):
     with Receiver(context(authority, "other.example", "127.0.0.1")).serving() as receiver:
         reply = opened(receiver.url("localhost")).send(notice())
 
-    assert isinstance(reply, Troubled)
+    assert isinstance(reply, TemporaryFailure)
     assert "certificate" in reply.reason
     assert receiver.requests == []
 
@@ -385,7 +395,7 @@ def test_authority_has_to_be_trusted(receiver: Receiver, opened: Open):
     """By the system, unless ca_file says otherwise."""
     reply = opened(receiver.url(), ca_file=None).send(notice())
 
-    assert isinstance(reply, Troubled)
+    assert isinstance(reply, TemporaryFailure)
     assert "certificate" in reply.reason
     assert receiver.requests == []
 
@@ -404,7 +414,7 @@ def test_plain_http_to_the_world(opened: Open):
 
     reply = sender.send(notice())
 
-    assert isinstance(reply, Troubled)
+    assert isinstance(reply, TemporaryFailure)
     assert "only https goes there" in reply.reason
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cvunet.errors import CvunetError
-from cvunet.inference.cuda_graphs import Recorded
+from cvunet.inference.cuda_graphs import CapturedPass
 from cvunet.inference.matting import Predictor
 
 SIDE = 64
@@ -69,20 +69,23 @@ def plain(*levels: int) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]
 def hungry() -> dict[str, object]:
     """Too little memory in the midst of a recording."""
     made = predictor(Hungry())
-    assert made.passes is not None
+    assert made.batch_runner is not None
     error: CvunetError | None = None
     try:
         made.warm([5])
     except CvunetError as problem:
         error = problem
-    answers = len(made.predict(plain(0, 255)))
+    outputs = len(made.predict(plain(0, 255)))
     made.warm([1])
-    ready = made.passes.ready
+    ready = made.batch_runner.captured
     return {
         "error": str(error),
         "kind": type(error).__name__,
-        "answers": answers,
-        "recorded": {str(size): isinstance(look, Recorded) for size, look in ready.items()},
+        "answers": outputs,
+        "recorded": {
+            str(size): isinstance(forward_pass, CapturedPass)
+            for size, forward_pass in ready.items()
+        },
     }
 
 
@@ -91,12 +94,12 @@ def waiting() -> dict[str, object]:
     names = Names()
     logging.getLogger().addHandler(names)
     made = predictor(Waiting())
-    assert made.passes is not None
-    answers = [float(alpha[0, 0]) for alpha in made.predict(plain(0, 255, 0))]
+    assert made.batch_runner is not None
+    outputs = [float(alpha[0, 0]) for alpha in made.predict(plain(0, 255, 0))]
     return {
-        "is_recording": made.passes.recorder is not None,
+        "is_recording": made.batch_runner.recorder is not None,
         "warnings": names.names,
-        "answers": answers,
+        "answers": outputs,
     }
 
 

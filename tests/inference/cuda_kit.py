@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cvunet.inference.batch_runner import BatchRunner
 from cvunet.inference.matting import Precision, Predictor
-from cvunet.inference.passes import Passes
 from cvunet.network.network import CVUNet, NetworkConfig
 
 Bytes = NDArray[np.uint8]
@@ -69,18 +69,18 @@ def pictures(count: int, seed: int = 0) -> list[Bytes]:
     return list((patches + fine).astype(np.uint8))
 
 
-def passes_of(made: Predictor) -> Passes:
-    """Its passes."""
-    assert made.passes is not None
-    return made.passes
+def runner_of(made: Predictor) -> BatchRunner:
+    """Its runner of batches."""
+    assert made.batch_runner is not None
+    return made.batch_runner
 
 
 def step_by_step(made: Predictor, batch: Sequence[Bytes]) -> Alphas:
     """The same network's answers to one picture after another, without graphs."""
-    plain = passes_of(made)
+    plain = runner_of(made)
     with torch.inference_mode():
         return [
-            plain.look(torch.from_numpy(one[None]).to(device()))[0][0].cpu().numpy()
+            plain.forward_pass(torch.from_numpy(one[None]).to(device()))[0][0].cpu().numpy()
             for one in batch
         ]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from cvunet.errors import CvunetError
-from cvunet.inference.cuda_graphs import Recorded
-from cvunet.inference.matting import Precision, Predictor, use_exact_floats
+from cvunet.inference.cuda_graphs import CapturedPass
+from cvunet.inference.matting import Precision, Predictor, disable_tf32
 from tests.inference.cuda_kit import (
     SIDE,
     SIZES,
@@ -16,9 +16,9 @@ from tests.inference.cuda_kit import (
     Overflowing,
     device,
     network,
-    passes_of,
     pictures,
     predictor,
+    runner_of,
     step_by_step,
     white_among,
     worst,
@@ -29,11 +29,11 @@ pytestmark = [pytest.mark.cuda, pytest.mark.timeout(300)]
 
 def test_every_size_is_a_graph():
     """Nothing fell back to launching step by step."""
-    passes = passes_of(predictor())
+    runner = runner_of(predictor())
 
-    assert passes.recorder is not None
-    assert sorted(passes.ready) == sorted(SIZES)
-    assert all(isinstance(one, Recorded) for one in passes.ready.values())
+    assert runner.recorder is not None
+    assert sorted(runner.captured) == sorted(SIZES)
+    assert all(isinstance(one, CapturedPass) for one in runner.captured.values())
 
 
 def test_pictures_differ():
@@ -49,7 +49,7 @@ def test_pictures_differ():
 @pytest.mark.parametrize("precision", ["float16", "bfloat16", "float32"])
 def test_graph_answers_as_steps_do(precision: Precision, is_mirrored: bool):
     """Every size, full and padded, and batches of several passes."""
-    use_exact_floats()
+    disable_tf32()
     made = predictor(precision=precision, is_mirrored=is_mirrored)
     # bfloat16 has 8 bits: sums of another order differ by one of them.
     tolerance = {"bfloat16": 2e-2, "float16": 2 * TOLERANCE, "float32": TOLERANCE}[precision]
@@ -68,7 +68,7 @@ def test_graph_answers_as_the_same_size_does_step_by_step():
         batch = pictures(size, seed=size)
         with torch.inference_mode():
             sent = torch.from_numpy(np.stack(batch)).to(device())
-            expected = list(passes_of(made).look(sent)[0].cpu().numpy())
+            expected = list(runner_of(made).forward_pass(sent)[0].cpu().numpy())
 
         assert worst(made.predict(batch), expected) <= TOLERANCE
 
@@ -86,7 +86,7 @@ def test_float16_is_close_to_the_cpu():
 
 def test_float32_is_close_to_the_cpu():
     """Without TF32."""
-    use_exact_floats()
+    disable_tf32()
     batch = pictures(3)
     exact = Predictor(
         network(), device=torch.device("cpu"), precision="float32", input_size=SIDE
@@ -102,8 +102,8 @@ def test_sizes_in_turns_do_not_mix():
     expected = [step_by_step(made, batch) for batch in batches]
     found = [made.predict(batch) for _ in range(3) for batch in batches]
 
-    for number, answers in enumerate(found):
-        assert worst(answers, expected[number % len(batches)]) <= 2 * TOLERANCE
+    for number, outputs in enumerate(found):
+        assert worst(outputs, expected[number % len(batches)]) <= 2 * TOLERANCE
 
 
 def test_one_long_batch_overlaps_and_stays_in_order():

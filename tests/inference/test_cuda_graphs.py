@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cvunet.inference.cuda_graphs import WARM_UPS, Recorder
+from cvunet.inference.cuda_graphs import WARM_UPS, GraphRecorder
 from cvunet.inference.transfers import Streams
-from tests.inference.passes_kit import CPU, SIDE, brightness
+from tests.inference.batch_runner_kit import CPU, SIDE, brightness
 
 SHAPE = (2, SIDE, SIDE, 3)
 
@@ -39,14 +39,14 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Any]:  # Any: a line for each
 def test_pass_is_warmed_and_recorded_in_one_stream(steps: list[Any]):
     """In inference mode, but for the recording's own begin and end."""
     streams = Streams(CPU)
-    recorder = Recorder(streams)
+    recorder = GraphRecorder(streams)
 
-    def look(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_pass(pixels: Tensor) -> tuple[Tensor, Tensor]:
         stream = streams.module.current_stream() is streams.compute
         steps.append((tuple(pixels.shape), stream, torch.is_inference_mode_enabled()))
         return brightness(pixels)
 
-    recorder.record(look, SHAPE)
+    recorder.record(forward_pass, SHAPE)
     options = {
         "pool": recorder.pool,
         "stream": streams.compute,
@@ -59,21 +59,23 @@ def test_pass_is_warmed_and_recorded_in_one_stream(steps: list[Any]):
 
 def test_replay_reads_the_recorded_memory(steps: list[Any]):
     """New pictures are copied to where the graph looks for them."""
-    recorded: Any = Recorder(Streams(CPU)).record(brightness, SHAPE)  # Any: not just a Look
+    recorded: Any = GraphRecorder(Streams(CPU)).record(
+        brightness, SHAPE
+    )  # Any: not just a ForwardPass
     steps.clear()
-    answer = recorded(torch.full(SHAPE, 7, dtype=torch.uint8))
+    outputs = recorded(torch.full(SHAPE, 7, dtype=torch.uint8))
 
     assert steps == ["replay"]
     assert int(recorded.pixels.min()) == 7
-    assert answer is recorded.answer
+    assert outputs is recorded.outputs
 
 
 def test_graphs_share_a_pool_until_some_are_dropped(steps: list[Any]):
     """The pool of dropped ones must not be entered again."""
-    recorder = Recorder(Streams(CPU))
+    recorder = GraphRecorder(Streams(CPU))
     for _ in range(2):
         recorder.record(brightness, SHAPE)
-    recorder.renew()
+    recorder.reset_pool()
     recorder.record(brightness, SHAPE)
     pools = [step[2]["pool"] for step in steps if step[0] == "begin"]
 

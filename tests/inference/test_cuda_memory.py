@@ -15,9 +15,9 @@ from tests.inference.cuda_kit import (
     MEGA,
     Overflowing,
     device,
-    passes_of,
     pictures,
     predictor,
+    runner_of,
     white_among,
 )
 
@@ -50,8 +50,8 @@ def test_want_of_memory_is_told_and_survived():
     held = torch.cuda.memory_reserved(device())
     with pytest.raises(DeviceMemoryError, match=r"lower worker\.max_batch"):
         made.warm([5])
-    passes_of(made).sizes = ()
-    passes_of(made).ready.clear()
+    runner_of(made).sizes = ()
+    runner_of(made).captured.clear()
     with pytest.raises(DeviceMemoryError, match=r"lower worker\.max_batch"):
         made.predict(batch)
 
@@ -112,13 +112,13 @@ def test_pinned_buffers_are_kept():
     made = predictor()
     batch = pictures(20)
     made.predict(batch)
-    kept = [slot.pixels.here.data_ptr() for slot in passes_of(made).slots]
+    kept = [buffers.pixels.on_host.data_ptr() for buffers in runner_of(made).buffers]
     for count in (1, 8, 20):
         made.predict(batch[:count])
 
-    assert [slot.pixels.here.data_ptr() for slot in passes_of(made).slots] == kept
-    assert all(slot.pixels.here.is_pinned() for slot in passes_of(made).slots)
-    assert all(slot.alphas.here.is_pinned() for slot in passes_of(made).slots)
+    assert [buffers.pixels.on_host.data_ptr() for buffers in runner_of(made).buffers] == kept
+    assert all(buffers.pixels.on_host.is_pinned() for buffers in runner_of(made).buffers)
+    assert all(buffers.alphas.on_host.is_pinned() for buffers in runner_of(made).buffers)
 
 
 def fault(name: str) -> dict[str, object]:
@@ -146,5 +146,5 @@ def test_what_cannot_be_recorded_runs_all_the_same():
     found = fault("waiting")
 
     assert found["is_recording"] is False
-    assert found["warnings"] == ["cvunet.inference.passes"]
+    assert found["warnings"] == ["cvunet.inference.batch_runner"]
     assert found["answers"] == pytest.approx([0.2689, 0.7311, 0.2689], abs=1e-3)

@@ -313,7 +313,7 @@ def test_exact_floats_are_real_ones():
     conv = getattr(torch.backends.cudnn, "conv", None)
     before = conv.fp32_precision if conv else torch.backends.cudnn.allow_tf32
     try:
-        matting.use_exact_floats()
+        matting.disable_tf32()
         exact = conv.fp32_precision == "ieee" if conv else not torch.backends.cudnn.allow_tf32
     finally:
         if conv:
@@ -343,7 +343,7 @@ def test_float32_is_asked_of_a_card_alone(
     """Whoever wants less, or has a CPU, changes nothing in the process."""
     asked: list[bool] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(matting, "use_exact_floats", lambda: asked.append(True))
+    monkeypatch.setattr(matting, "disable_tf32", lambda: asked.append(True))
     monkeypatch.setattr(matting, "Predictor", lambda *_, **__: None)
     matting.open_predictor(weights_path, device=name, precision=precision, input_size=SIZE)
 

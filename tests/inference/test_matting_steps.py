@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cvunet.inference import matting
-from cvunet.inference.matting import Finish, Predictor
+from cvunet.inference.matting import FinishSettings, Predictor
 from cvunet.pictures.reading import Picture
 
 Bytes = NDArray[np.uint8]
@@ -63,7 +63,7 @@ def half_alpha() -> NDArray[np.float32]:
 @pytest.mark.parametrize("name", ["bilateral", "guided", "none"])
 def test_cutout_is_empty_and_solid(name: str):
     """Away from the edge the background is exactly nothing and the subject exactly itself."""
-    settings = Finish(filter=name)  # type: ignore[arg-type]
+    settings = FinishSettings(filter=name)  # type: ignore[arg-type]
 
     rgba = matting.finish(ramp(), half_alpha(), settings=settings)
 
@@ -74,16 +74,16 @@ def test_cutout_is_empty_and_solid(name: str):
 
 def test_alpha_alone():
     """The matte as grey picture, the same as the cut-out's fourth channel."""
-    cutout = matting.finish(ramp(), half_alpha(), settings=Finish())
+    cutout = matting.finish(ramp(), half_alpha(), settings=FinishSettings())
 
-    alpha = matting.finish(ramp(), half_alpha(), settings=Finish(content="alpha"))
+    alpha = matting.finish(ramp(), half_alpha(), settings=FinishSettings(content="alpha"))
 
     assert np.array_equal(alpha, cutout[..., 3])
 
 
 def test_background_colour_flattens():
     """Three channels, the colour where nothing is."""
-    flat = matting.finish(ramp(), half_alpha(), settings=Finish(background=(1, 2, 3)))
+    flat = matting.finish(ramp(), half_alpha(), settings=FinishSettings(background=(1, 2, 3)))
 
     assert flat.shape == (100, 200, 3)
     assert flat[50, 10].tolist() == [1, 2, 3]
@@ -97,7 +97,7 @@ def test_decontamination_can_be_switched_off(decontaminate: bool):
     rgb[:, :100] = (0, 0, 255)
 
     # The guided kernel would find the hard edge of this photo, and no band would be left.
-    settings = Finish(kernel="bilinear", decontaminate=decontaminate)
+    settings = FinishSettings(kernel="bilinear", decontaminate=decontaminate)
 
     rgba = matting.finish(picture_of(rgb), half_alpha(), settings=settings)
 
@@ -110,7 +110,7 @@ def test_source_alpha_is_kept(content: str):
     """The subject is no more opaque than the source was."""
     source = picture_of(ramp().rgb, np.full((100, 200), 100, np.uint8))
 
-    pixels = matting.finish(source, half_alpha(), settings=Finish(content=content))  # type: ignore[arg-type]
+    pixels = matting.finish(source, half_alpha(), settings=FinishSettings(content=content))  # type: ignore[arg-type]
 
     alpha = pixels[..., 3] if content == "cutout" else pixels
     assert (int(alpha[50, 10]), int(alpha[50, 190])) == (0, 100)
@@ -118,6 +118,6 @@ def test_source_alpha_is_kept(content: str):
 
 def test_finish_takes_pictures_smaller_than_the_network():
     """A thumbnail, down to a single pixel."""
-    rgba = matting.finish(ramp(1, 1), np.ones((SIZE, SIZE), np.float32), settings=Finish())
+    rgba = matting.finish(ramp(1, 1), np.ones((SIZE, SIZE), np.float32), settings=FinishSettings())
 
     assert rgba.tolist() == [[[200, 100, 50, 255]]]

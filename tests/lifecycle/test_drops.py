@@ -251,4 +251,4 @@ def test_closed_drops_take_no_memory(bench: Bench):
     manifests = bench.drops.manifests
 
     expected: tuple[set[int], set[int], dict[int, float]] = (set(), set(), {})
-    assert expected == (manifests.dirty, manifests.troubled, manifests.next_write)
+    assert expected == (manifests.dirty, manifests.failed, manifests.next_write)

@@ -82,7 +82,7 @@ def test_once_ends_and_tells_that_something_is_undone(tmp_path: Path, faults: Fa
     kit.service.tick = stepping  # type: ignore[method-assign]  # as above
     kit.service.run_once(is_patient=False)
 
-    assert kit.service.undone() > 0
+    assert kit.service.count_unfinished() > 0
 
 
 def test_stop_with_outcomes_held_ends_well(tmp_path: Path, faults: Faults) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.ledger.ledger import Drop
-from daemon.lifecycle.naming import SUFFIXES, Names, names, new_id
+from daemon.lifecycle.naming import SUFFIXES, Names, free_names, new_id
 from tests.samples import NOW, RENDERING, make_folder
 
 DAY = date(2027, 1, 15)
@@ -23,7 +23,7 @@ def named(
     drop = Drop(1, "hot", tmp_path, NOW, NOW)
     folder = make_folder(tmp_path, **changes)
     is_taken = (taken or set()).__contains__
-    return names(folder, drop, Path(relative), "42", day=DAY, is_taken=is_taken)
+    return free_names(folder, drop, Path(relative), "42", day=DAY, is_taken=is_taken)
 
 
 def target(tmp_path: Path, relative: str | Path, **changes: Any) -> str:  # Any: see above

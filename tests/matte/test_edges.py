@@ -12,7 +12,7 @@ from benchmarks import mattes
 from benchmarks.mattes import Sample
 from cvunet import scores
 from cvunet.inference import matting
-from cvunet.inference.matting import Finish
+from cvunet.inference.matting import FinishSettings
 from cvunet.matte import foreground, multilevel, postprocess
 from cvunet.matte.soft_band import soft_band
 from daemon.config import schema
@@ -32,8 +32,8 @@ def test_default_keeps_a_true_matte(sample: Sample):
     small = cv2.resize(truth, (512, 512), interpolation=cv2.INTER_AREA).astype(np.float32)
     plain = postprocess.upsample(small, width=1600, height=1600, is_cubic=False)
 
-    large = postprocess.enlarge(small, rgb, kernel=Finish().kernel)
-    alpha = matting.refine(large, rgb, settings=Finish())
+    large = postprocess.enlarge(small, rgb, kernel=FinishSettings().kernel)
+    alpha = matting.filter_edges(large, rgb, settings=FinishSettings())
 
     assert scores.gradient_error(alpha, truth) <= 0.40 * scores.gradient_error(plain, truth)
     assert scores.soft_band_error(alpha, truth) <= 0.70 * scores.soft_band_error(plain, truth)
@@ -87,7 +87,7 @@ def test_absent_extra_stops_the_start():
 @pytest.mark.usefixtures("without_pymatting")
 def test_fast_colours_need_no_extra():
     """Nothing is loaded for them."""
-    foreground.prepare("fast")
+    foreground.load_estimator("fast")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def least_squares(
 ) -> tuple[Colours, Colours]:
     """Each pixel's two colours by solving for them, without the closed form."""
     rows = [np.concatenate([weight, 1 - weight], axis=2)]
-    root = np.sqrt(foreground.TRUST)
+    root = np.sqrt(foreground.REGULARISATION)
     rows += [np.broadcast_to(np.array(unit) * root, rows[0].shape) for unit in ([1, 0], [0, 1])]
     matrix = np.stack(rows, axis=2)
     wanted = np.stack([image, front * root, back * root], axis=2)
@@ -133,7 +133,7 @@ def test_nothing_hides_under_transparency(colours: foreground.Estimator | None):
     """All four channels are 0 where the 8 bit alpha is 0."""
     photo, _, alpha = scene(100, 120)
 
-    rgba = foreground.cutout(photo, alpha, colours=colours)
+    rgba = foreground.compose_rgba(photo, alpha, colours=colours)
 
     assert not rgba[rgba[..., 3] == 0].any()
 
@@ -145,11 +145,11 @@ def test_bleeding_takes_the_nearest_colour():
     alpha = np.zeros((5, 9), np.float32)
     alpha[:, 1], alpha[:, 7] = 1, 0.5
 
-    rgba = foreground.cutout(photo, alpha, colours=None, bleed=True)
+    rgba = foreground.compose_rgba(photo, alpha, colours=None, bleed=True)
 
     assert rgba[2, [0, 1, 3], :3].tolist() == [[10, 20, 30]] * 3
     assert rgba[2, [5, 7, 8], :3].tolist() == [[70, 80, 90]] * 3
-    assert np.array_equal(foreground.opacity(alpha), rgba[..., 3])
+    assert np.array_equal(foreground.alpha_levels(alpha), rgba[..., 3])
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -157,7 +157,7 @@ def test_bleeding_of_one_plateau(value: float):
     """Nothing to bleed from, or into: the colours stay."""
     photo, _, _ = scene(30, 40)
 
-    rgba = foreground.cutout(photo, np.full((30, 40), value, np.float32), bleed=True)
+    rgba = foreground.compose_rgba(photo, np.full((30, 40), value, np.float32), bleed=True)
 
     assert np.array_equal(photo, rgba[..., :3])
 
@@ -178,7 +178,7 @@ def test_alpha_is_rounded():
     photo = np.full((1, 3, 3), 9, np.uint8)
     alpha = np.array([[0.4 / 255, 0.6 / 255, 1.0]], np.float32)
 
-    rgba = foreground.cutout(photo, alpha, colours=None)
+    rgba = foreground.compose_rgba(photo, alpha, colours=None)
 
     assert rgba[0].tolist() == [[0, 0, 0, 0], [9, 9, 9, 1], [9, 9, 9, 255]]
 
@@ -189,7 +189,7 @@ def test_source_alpha_multiplies():
     source = np.zeros((100, 120), np.uint8)
     source[:, 60:] = 128
 
-    rgba = foreground.cutout(photo, alpha, colours="fast", source_alpha=source)
+    rgba = foreground.compose_rgba(photo, alpha, colours="fast", source_alpha=source)
 
     seen = rgba[..., 3] > 0
     assert (int(rgba[50, 40, 3]), int(rgba[50, 70, 3])) == (0, 128)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cvunet.errors import ImageError
-from cvunet.matte.framing import PLACES, Framing, cover, frame, subject_box
+from cvunet.matte.framing import ALIGNMENTS, Framing, cover, frame, subject_box
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 WIDTH, HEIGHT = 60, 40
@@ -192,7 +192,7 @@ def test_haze_at_the_edge_cuts_nothing_off():
 
 def test_all_places_are_known():
     """The configuration offers nine; a wrong one would raise at the first picture."""
-    assert len(PLACES) == 9
+    assert len(ALIGNMENTS) == 9
 
 
 # --- the canvas --------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ def test_averaging_does_not_alias(width: int, height: int):
     """A board of single pixels becomes even grey, halved or not."""
     board = (np.indices((height, width)).sum(0) % 2 * 255).astype(np.uint8)
 
-    small = guided_filter.averaged(board, (60, 50))
+    small = guided_filter.downscale(board, (60, 50))
 
     assert small.shape == (50, 60)
     assert small.mean() == pytest.approx(127.5, abs=1.5)

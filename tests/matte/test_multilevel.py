@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks import mattes
 from cvunet.errors import EstimatorError
-from cvunet.matte import guided_filter, multilevel
+from cvunet.matte import multilevel
 from cvunet.matte.soft_band import soft_band
 from cvunet.pictures import bit_depth
 from cvunet.pictures.bit_depth import Bits
@@ -124,7 +124,7 @@ def test_the_real_library_takes_the_background_out(bits: Bits):
 
     def error(samples: bit_depth.Samples) -> float:
         exact = sample.colours[soft].astype(float)
-        return float(np.abs(guided_filter.unit(samples)[soft] * 255 - exact).mean())
+        return float(np.abs(bit_depth.to_float(samples)[soft] * 255 - exact).mean())
 
     assert colours.dtype == photo.dtype
     assert error(colours) <= error(photo) / 2

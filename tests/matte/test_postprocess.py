@@ -115,7 +115,7 @@ def test_haze_becomes_nothing():
     """The last levels at both ends snap to the plateaus; all between the knees stays."""
     alpha = np.array([[0.0, 0.019, 0.25, 0.5, 0.875, 0.981, 1.0]], np.float32)
 
-    cleared = postprocess.sharpen_plateaus(alpha)
+    cleared = postprocess.remove_haze(alpha)
 
     assert cleared.tolist() == [[0.0, 0.0, 0.25, 0.5, 0.875, 1.0, 1.0]]
 
@@ -124,7 +124,7 @@ def test_stretch_is_steady():
     """No step where the stretch begins."""
     alpha = np.linspace(0, 1, 1001, dtype=np.float32)[None]
 
-    steps = np.diff(postprocess.sharpen_plateaus(alpha)[0])
+    steps = np.diff(postprocess.remove_haze(alpha)[0])
 
     assert steps.min() >= 0
     assert steps.max() < 0.0013

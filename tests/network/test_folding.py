@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cvunet.network.folding import folded
+from cvunet.network.folding import fold_for_inference
 from cvunet.network.network import CVUNet, NetworkConfig
 
 SMALL = NetworkConfig(
@@ -38,7 +38,7 @@ def test_folded_is_the_same_function(model: CVUNet):
     image = torch.rand(2, 3, 128, 128) * 2 - 1
     before = copy.deepcopy(model.state_dict())
 
-    expected, answer = model(image), folded(model, torch.float32)(image)
+    expected, answer = model(image), fold_for_inference(model, torch.float32)(image)
 
     assert torch.allclose(answer, expected, atol=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -46,7 +46,7 @@ def test_folded_is_the_same_function(model: CVUNet):
 
 def test_norms_behind_convolutions_are_gone(model: CVUNet):
     """Only those of the encoder's maps, which follow no convolution, are left."""
-    norms = [part for part in folded(model, torch.float32).modules()
+    norms = [part for part in fold_for_inference(model, torch.float32).modules()
              if isinstance(part, nn.BatchNorm2d)]  # fmt: skip
 
     assert len(norms) == len(model.norms)
@@ -57,7 +57,7 @@ def test_weights_are_cast_once(model: CVUNet):
     """All of them; the answer is near that in float32."""
     image = torch.rand(1, 3, 128, 128) * 2 - 1
 
-    ready = folded(model, torch.bfloat16)
+    ready = fold_for_inference(model, torch.bfloat16)
 
     assert {value.dtype for value in ready.parameters()} == {torch.bfloat16}
     difference = ready(image.bfloat16()).float().sigmoid() - model(image).sigmoid()

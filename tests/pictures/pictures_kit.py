@@ -71,12 +71,15 @@ def cut(
     format: encoding.Format = "png",
     depth: reading.Depth = "auto",
     policy: Policy = "strip",
-    settings: matting.Finish = matting.Finish(filter="none"),  # noqa: B008 - frozen
+    settings: matting.FinishSettings = matting.FinishSettings(filter="none"),  # noqa: B008 - frozen
     alpha: NDArray[np.float32] | None = None,
 ) -> tuple[bytes, reading.Picture]:
     """The result's file for an original's, by an alpha of 1 unless given; and what was read."""
     picture = reading.read(
-        io.BytesIO(data), max_pixels=LIMIT, depth=encoding.fitting(depth, format), policy=policy
+        io.BytesIO(data),
+        max_pixels=LIMIT,
+        depth=encoding.depth_for_format(depth, format),
+        policy=policy,
     )
     alpha = np.ones((64, 64), np.float32) if alpha is None else alpha
     pixels = matting.finish(picture, alpha, settings=settings)

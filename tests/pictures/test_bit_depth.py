@@ -151,7 +151,9 @@ def test_opaque_pixels_keep_all_bits_and_soft_ones_get_new_colours():
     photo = front * alpha[..., None] + back * (1 - alpha[..., None]) + y[..., None]
     original = photo.astype(np.uint16)
 
-    result, _ = kit.cut(kit.deep_png(original), alpha=alpha, settings=matting.Finish(filter="none"))
+    result, _ = kit.cut(
+        kit.deep_png(original), alpha=alpha, settings=matting.FinishSettings(filter="none")
+    )
 
     rgba = pixels_of(result)
     opaque, soft = rgba[..., 3] == 65535, (rgba[..., 3] > 6000) & (rgba[..., 3] < 65535)
@@ -166,7 +168,9 @@ def test_background_colour_at_16_bits():
     alpha = np.zeros((64, 64), np.float32)
 
     result, _ = kit.cut(
-        kit.deep_png(noise()), alpha=alpha, settings=matting.Finish(background=(255, 128, 1))
+        kit.deep_png(noise()),
+        alpha=alpha,
+        settings=matting.FinishSettings(background=(255, 128, 1)),
     )
 
     assert pixels_of(result)[3, 3].tolist() == [65535, 128 * 257, 257]
@@ -177,7 +181,7 @@ def test_mask_of_a_deep_picture():
     alpha = np.full((64, 64), 0.5, np.float32)
 
     result, _ = kit.cut(
-        kit.deep_png(noise()), alpha=alpha, settings=matting.Finish(content="alpha")
+        kit.deep_png(noise()), alpha=alpha, settings=matting.FinishSettings(content="alpha")
     )
 
     assert pixels_of(result)[5, 5] == pytest.approx(32768, abs=2)

@@ -28,7 +28,7 @@ MEASURE = """
 import io, json, resource, sys, time
 from cvunet.pictures import reading
 def read(stream):
-    reading.outline(stream, max_pixels=10**8)
+    reading.read_info(stream, max_pixels=10**8)
     stream.seek(0)
     return reading.read(stream, max_pixels=10**8)
 def peak_mb():
@@ -198,7 +198,7 @@ def test_what_lies_behind_a_picture_is_not_held(tmp_path: Path):
 @pytest.mark.parametrize("piece_bytes", [1, 2, 3, 5, 64])
 def test_passes_are_counted_across_pieces(monkeypatch: pytest.MonkeyPatch, piece_bytes: int):
     """A marker may lie on a border, a segment over several."""
-    monkeypatch.setattr(bombs, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(bombs, "CHUNK_BYTES", piece_bytes)
     many, few = (io.BytesIO(jpeg_of_passes(number)) for number in (120, 60))
     bombs.check(few)
 
@@ -240,7 +240,7 @@ def test_head_of_noise_is_only_damaged():
 
 def test_large_profile_is_ignored_with_a_warning():
     """Colours that are a little off are better than none."""
-    profile = bytes(bombs.METADATA_BYTES + 1)
+    profile = bytes(bombs.MAX_METADATA_BYTES + 1)
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "TIFF", icc_profile=profile)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from cvunet.pictures import colour_spaces, profiles, reading
-from cvunet.pictures.bit_depth import to_bytes
+from cvunet.pictures.bit_depth import to_8_bits
 from cvunet.pictures.headers import CodePoints
 from tests.pictures import pictures_kit as kit
 from tests.pictures.test_colours import chart, cube
@@ -62,7 +62,7 @@ def read(data: bytes) -> reading.Picture:
 
 def seen(picture: reading.Picture) -> Floats:
     """The picture in sRGB, as the network and a viewer of the result get it."""
-    return profiles.to_srgb(to_bytes(picture.rgb), picture.profile).astype(float)
+    return profiles.to_srgb(to_8_bits(picture.rgb), picture.profile).astype(float)
 
 
 SPACES = {
@@ -226,6 +226,6 @@ def test_every_number_makes_a_profile():
     white = np.full((1, 1, 3), 255, np.uint8)
     for primaries in colour_spaces.PRIMARIES:
         for transfer in (4, 5, 8, 13, 16, 18):
-            profile = colour_spaces.by_numbers(CodePoints(primaries, transfer))
+            profile = colour_spaces.profile_from_code_points(CodePoints(primaries, transfer))
 
             assert profiles.to_srgb(white, profile).min() >= 254

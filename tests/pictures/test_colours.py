@@ -73,7 +73,7 @@ def test_wide_gamut_colours_stay(name: str, kind: encoding.Format):
     original = kit.file_of(
         Image.fromarray(chart(colours)), "PNG", icc_profile=kit.rgb_profile(matrix, curve)
     )
-    settings = matting.Finish(background=(255, 255, 255) if kind == "jpeg" else None)
+    settings = matting.FinishSettings(background=(255, 255, 255) if kind == "jpeg" else None)
 
     result, _ = kit.cut(original, format=kind, settings=settings)
 

@@ -104,7 +104,7 @@ def test_size_is_checked_before_decoding():
 
 def test_limit_beyond_pillows_own():
     """Pictures that Pillow itself would call a bomb pass if the caller allows them."""
-    found = reading.outline(io.BytesIO(declared_png(20000, 20000)), max_pixels=500_000_000)
+    found = reading.read_info(io.BytesIO(declared_png(20000, 20000)), max_pixels=500_000_000)
     size = found.width, found.height
 
     assert size == (20000, 20000)
@@ -117,7 +117,7 @@ def test_probe_reads_the_header():
 
     photo().save(buffer := io.BytesIO(), "JPEG", exif=exif)
 
-    found = reading.outline(buffer, max_pixels=LIMIT)
+    found = reading.read_info(buffer, max_pixels=LIMIT)
     size = found.width, found.height
 
     assert size == (96, 64)
@@ -146,7 +146,7 @@ def test_want_of_memory_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatc
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(reading, "_planes", fail)
+    monkeypatch.setattr(reading, "_decode_planes", fail)
 
     with pytest.raises(MemoryError):
         reading.read(io.BytesIO(file_of(photo(), "PNG")), max_pixels=LIMIT)

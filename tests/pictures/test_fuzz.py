@@ -86,15 +86,15 @@ def test_changed_bytes_give_a_picture_or_our_error(name: str):
         stream = io.BytesIO(changed(whole, rng))
         depth = rng.choice(depths)
         try:
-            outline = reading.outline(stream, max_pixels=kit.LIMIT)
+            info = reading.read_info(stream, max_pixels=kit.LIMIT)
             picture = reading.read(stream, max_pixels=kit.LIMIT, depth=depth, policy="keep")
         except ImageError:
             refused += 1
             continue
         height, width = picture.rgb.shape[:2]
         held = picture.rgb.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
-        assert {height, width} == {outline.height, outline.width}
-        assert held <= outline.bytes_per_pixel(depth) * height * width
+        assert {height, width} == {info.height, info.width}
+        assert held <= info.bytes_per_pixel(depth) * height * width
         assert max(profiles.colour_from_srgb((9, 99, 9), picture.profile)) <= 255
 
     assert refused < TRIES, "nothing was read at all: the changes are too rough to tell anything"

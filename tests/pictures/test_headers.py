@@ -11,7 +11,7 @@ from PIL import Image
 
 from cvunet.errors import ImageError
 from cvunet.pictures import headers, reading
-from cvunet.pictures.bit_depth import to_bytes
+from cvunet.pictures.bit_depth import to_8_bits
 from cvunet.pictures.headers import CodePoints
 from tests.pictures import pictures_kit as kit
 
@@ -54,7 +54,7 @@ def box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", 8 + len(content)) + kind + content
 
 
-def head(data: bytes, kind: str) -> headers.Head:
+def head(data: bytes, kind: str) -> headers.Header:
     return headers.read(io.BytesIO(data), kind)
 
 
@@ -98,7 +98,7 @@ def test_boxes_that_claim_the_earth_are_passed_over():
     """Of 64 bit sizes, of size 0, beyond the end of the file, within themselves."""
     for size in (b"\0\0\0\1" + b"meta" + b"\xff" * 8, b"\0\0\0\0meta", b"\x7f\xff\xff\xffmeta",
                  b"\0\0\0\3meta"):  # fmt: skip
-        assert head(size + bytes(64), "AVIF") == headers.NOTHING
+        assert head(size + bytes(64), "AVIF") == headers.EMPTY
 
 
 @pytest.mark.parametrize("bits", [10, 12])
@@ -158,7 +158,7 @@ def test_ppm_of_an_unusual_white_is_told():
     exact = deep().astype(float) / 257
     if picture.rgb.dtype == np.uint8:
         assert "upper 8 bits" in " ".join(picture.warnings)
-    assert np.abs(to_bytes(picture.rgb) - exact).max() <= 1.5
+    assert np.abs(to_8_bits(picture.rgb) - exact).max() <= 1.5
 
 
 def test_grey_jpeg_2000_of_16_bits():
@@ -229,13 +229,13 @@ def test_outline_foretells_what_a_picture_holds(
     data: bytes, channels: int, bits: int, sizes: tuple[int, int, int]
 ):
     """Bytes of a pixel in the depths auto, 8 and 16, without decoding it."""
-    outline = reading.outline(io.BytesIO(data), max_pixels=kit.LIMIT)
+    info = reading.read_info(io.BytesIO(data), max_pixels=kit.LIMIT)
 
-    assert outline == reading.Outline(6, 4, channels, bits)
+    assert info == reading.PictureInfo(6, 4, channels, bits)
     depths: tuple[reading.Depth, ...] = ("auto", 8, 16)
-    assert tuple(outline.bytes_per_pixel(depth) for depth in depths) == sizes
-    assert outline.decoding_bytes_per_pixel == (4 * channels if bits == 8 else 8 * channels + 8)
+    assert tuple(info.bytes_per_pixel(depth) for depth in depths) == sizes
+    assert info.decoding_bytes_per_pixel == (4 * channels if bits == 8 else 8 * channels + 8)
     for depth in depths:
         picture = reading.read(io.BytesIO(data), max_pixels=kit.LIMIT, depth=depth)
         alpha = 0 if picture.alpha is None else picture.alpha.nbytes
-        assert picture.rgb.nbytes + alpha <= outline.bytes_per_pixel(depth) * 6 * 4
+        assert picture.rgb.nbytes + alpha <= info.bytes_per_pixel(depth) * 6 * 4

@@ -167,7 +167,7 @@ def test_structure_of_a_tiff_is_not_taken_for_metadata():
     """A TIFF's tags of strips and bits describe that file, not the result."""
     image = result(photo("TIFF", exif=exif().tobytes()), "keep")
 
-    assert set(image.getexif()) <= {*metadata.DESCRIPTIVE, 0x8769, 0x8825}
+    assert set(image.getexif()) <= {*metadata.DESCRIPTIVE_TAGS, 0x8769, 0x8825}
 
 
 def test_deep_tiff_carries_metadata_and_profile():

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from cvunet.inference import matting
 from cvunet.pictures import profiles, reading
-from cvunet.pictures.bit_depth import to_bytes
+from cvunet.pictures.bit_depth import to_8_bits
 from tests.pictures import pictures_kit as kit
 
 LIMIT = 10**6
@@ -29,7 +29,7 @@ def file_of(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def seen(picture: reading.Picture, y: int = 4, x: int = 4) -> list[int]:
     """A pixel's colour in sRGB."""
-    levels: list[int] = profiles.to_srgb(to_bytes(picture.rgb), picture.profile)[y, x].tolist()
+    levels: list[int] = profiles.to_srgb(to_8_bits(picture.rgb), picture.profile)[y, x].tolist()
     return levels
 
 
@@ -114,7 +114,7 @@ def test_the_profile_made_of_a_grey_one_says_what_littlecms_says(version: bytes)
     assert picture.profile is not None
     made = ImageCms.ImageCmsProfile(io.BytesIO(picture.profile))
     assert made.profile.profile_description == "Grey as RGB"
-    difference = profiles.to_srgb(to_bytes(picture.rgb), picture.profile).astype(int) - expected
+    difference = profiles.to_srgb(to_8_bits(picture.rgb), picture.profile).astype(int) - expected
     assert np.abs(difference).max() <= 1
 
 
@@ -223,7 +223,7 @@ def test_a_profile_that_leads_one_way_is_used_up(mode: str):
 
     result, picture = kit.cut(
         kit.file_of(image, "PNG", icc_profile=one_way_profile()),
-        settings=matting.Finish(background=(255, 255, 255)),
+        settings=matting.FinishSettings(background=(255, 255, 255)),
     )
 
     assert picture.profile is None

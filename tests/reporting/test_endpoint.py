@@ -15,7 +15,7 @@ import pytest
 from daemon.config.addresses import Address, Loopback, SocketFile
 from daemon.errors import InstallError
 from daemon.reporting import endpoint
-from daemon.reporting.endpoint import Answer, Callers, Endpoint, Page
+from daemon.reporting.endpoint import Callers, Endpoint, Page, Response
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -29,12 +29,12 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def hello(accept: str) -> Answer:
+def hello(accept: str) -> Response:
     """A page."""
-    return Answer(HTTPStatus.OK, f"hello {accept}".encode(), "text/x-hello")
+    return Response(HTTPStatus.OK, f"hello {accept}".encode(), "text/x-hello")
 
 
-def stumble(accept: str) -> Answer:
+def stumble(accept: str) -> Response:
     """A page with a fault of ours."""
     raise RuntimeError("our fault")
 
@@ -171,7 +171,7 @@ def test_a_client_that_says_a_little_now_and_then_is_left(
     at_port: Loopback, monkeypatch: pytest.MonkeyPatch
 ):
     """What counts is how long it takes in all."""
-    monkeypatch.setattr(endpoint, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(endpoint, "REQUEST_TIMEOUT_S", 0.5)
     [slow] = connected(at_port, 1)
     slow.settimeout(0.05)
     is_left = False

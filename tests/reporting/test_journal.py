@@ -37,7 +37,9 @@ def test_journal_gets_our_fields_alone():
     def send(message: str, **fields: object) -> None:
         sent.append((message, fields))
 
-    handler = JournalHandler(sender_function=journal.sender(send), SYSLOG_IDENTIFIER="cvunetd")
+    handler = JournalHandler(
+        sender_function=journal.field_sender(send), SYSLOG_IDENTIFIER="cvunetd"
+    )
     handler.handle(record("done %s", "\udcff", JOB="7", DURATION_MS="12", MESSAGE_ID="abc"))
 
     [(message, fields)] = sent
@@ -54,7 +56,9 @@ def test_prefix_has_the_level_on_every_line():
     assert formatter.format(record("a\nb", level=logging.ERROR)) == "<3>a\n<3>b"
 
 
-def passed(repeats: journal.Repeats, times: int, *, at: float = 0.0, **fields: object) -> list[str]:
+def passed(
+    repeats: journal.RepeatFilter, times: int, *, at: float = 0.0, **fields: object
+) -> list[str]:
     """Which of so many equal complaints pass."""
     lines = [record("bad %s", number, level=logging.WARNING, **fields) for number in range(times)]
     for line in lines:
@@ -64,7 +68,7 @@ def passed(repeats: journal.Repeats, times: int, *, at: float = 0.0, **fields: o
 
 def test_repeated_complaint_is_counted():
     """Ten pass; the next window's first one tells of the rest."""
-    repeats = journal.Repeats()
+    repeats = journal.RepeatFilter()
     first, second = passed(repeats, 25), passed(repeats, 1, at=61.0)
 
     assert len(first) == journal.BURST == 10
@@ -73,7 +77,7 @@ def test_repeated_complaint_is_counted():
 
 def test_complaints_of_folders_are_told_apart():
     """Each has its own allowance; what has a message id always passes."""
-    repeats = journal.Repeats()
+    repeats = journal.RepeatFilter()
 
     assert len(passed(repeats, 20, HOT_FOLDER="a")) == 10
     assert len(passed(repeats, 20, HOT_FOLDER="b")) == 10

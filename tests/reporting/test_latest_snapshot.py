@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from daemon.reporting.latest_snapshot import SILENCE_S, LatestSnapshot
+from daemon.reporting.latest_snapshot import MAX_SILENCE_S, LatestSnapshot
 from daemon.reporting.report import FolderState, Snapshot
 
 FOLDER = FolderState("/hot", "/out", 0, None, 0, 0, {}, {})
@@ -29,7 +29,9 @@ def latest_snapshot() -> LatestSnapshot:
 
 def answers(latest_snapshot: LatestSnapshot, monotonic: float) -> tuple[bool, bool]:
     """Alive and ready."""
-    return latest_snapshot.liveness(monotonic).is_well, latest_snapshot.readiness(monotonic).is_well
+    return latest_snapshot.liveness(monotonic).is_healthy, latest_snapshot.readiness(
+        monotonic
+    ).is_healthy
 
 
 def test_model_that_loads(latest_snapshot: LatestSnapshot):
@@ -51,9 +53,9 @@ def test_service_that_hangs(latest_snapshot: LatestSnapshot):
     """Neither; only a restart helps."""
     latest_snapshot.post(SNAPSHOT, 100.0)
 
-    assert answers(latest_snapshot, 100.0 + SILENCE_S) == (True, True)
-    assert answers(latest_snapshot, 101.0 + SILENCE_S) == (False, False)
-    assert "has not turned for 121 s" in latest_snapshot.liveness(101.0 + SILENCE_S).text
+    assert answers(latest_snapshot, 100.0 + MAX_SILENCE_S) == (True, True)
+    assert answers(latest_snapshot, 101.0 + MAX_SILENCE_S) == (False, False)
+    assert "has not turned for 121 s" in latest_snapshot.liveness(101.0 + MAX_SILENCE_S).text
 
 
 def test_part_that_hangs(latest_snapshot: LatestSnapshot):
@@ -88,7 +90,7 @@ def test_daemon_that_stops(latest_snapshot: LatestSnapshot):
     """Alive for as long as it drains, without a word from its loop; not ready."""
     latest_snapshot.post(dataclasses.replace(SNAPSHOT, is_stopping=True), 100.0)
 
-    assert answers(latest_snapshot, 100.0 + 2 * SILENCE_S) == (True, False)
+    assert answers(latest_snapshot, 100.0 + 2 * MAX_SILENCE_S) == (True, False)
 
 
 def test_last_word_has_no_time(latest_snapshot: LatestSnapshot):
@@ -110,4 +112,4 @@ def test_a_stopped_process_is_not_called_silent():
         latest.note_turn(900.0 + tick * 0.2)
     later = latest.liveness(900.0 + 130.0)
 
-    assert (just_after.is_well, later.is_well) == (True, False)
+    assert (just_after.is_healthy, later.is_healthy) == (True, False)

@@ -89,7 +89,7 @@ def test_status_can_be_encoded(line: Line):
 
 def test_assignments_share_a_datagram(line: Line):
     """One on each line."""
-    Notifier(line.send, is_expected=True).tell("A=1", "B=2")
+    Notifier(line.send, is_expected=True).send_lines("A=1", "B=2")
 
     assert line.heard == ["A=1\nB=2"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon import __version__
-from daemon.disk import files
+from daemon.disk import moves
 from daemon.reporting.notify import Notifier
 from daemon.reporting.report import Report, Snapshot
 from tests.samples import names_in
@@ -121,7 +121,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, content: object) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(files, "write_json", refuse)
+    monkeypatch.setattr(moves, "write_json", refuse)
 
 
 def test_full_disk_does_not_hide_why_we_stand_by(report: Report, monkeypatch: pytest.MonkeyPatch):

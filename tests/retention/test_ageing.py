@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import quarantine_names, store
-from daemon.errors import Blame
+from daemon.errors import Blame, UntrustedPath
 from daemon.jobs import Failed, Outcome, State, Task
 from daemon.retention import quarantine
 from tests.service.service_kit import START, Kit, copy_out
@@ -156,7 +156,7 @@ def test_quarantine_that_is_a_link_is_none_of_ours(tmp_path: Path):
     put(tmp_path / "theirs", "cat.jpg")
     (tmp_path / "failed").symlink_to("theirs")
 
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(UntrustedPath):
         found(tmp_path / "failed")
 
 

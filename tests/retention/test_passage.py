@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import deletion, store
-from daemon.retention.retention import stamp
+from daemon.disk import safe_open, store
+from daemon.errors import UntrustedPath
+from daemon.retention.retention import drop_time
 from tests.retention.test_retention import found, make_drop
 
 NOBODY = 65_534
@@ -27,7 +28,7 @@ def root() -> Iterator[Path]:
         outputs.mkdir(parents=True)
         Path(folder).chmod(0o711)
         home.chmod(0o311)
-        stamp("outputs_20261122101500")  # loads what that other user may not read
+        drop_time("outputs_20261122101500")  # loads what that other user may not read
         if is_root:
             os.chown(outputs, NOBODY, -1)
             os.seteuid(NOBODY)
@@ -54,5 +55,5 @@ def test_link_on_the_way_is_no_folder_all_the_same(tmp_path: Path):
     (tmp_path / "real" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
-    with pytest.raises(NotADirectoryError), deletion.opened(tmp_path / "link" / "inner"):
+    with pytest.raises(UntrustedPath), safe_open.folder(tmp_path / "link" / "inner"):
         pass

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daemon.disk import store
-from daemon.retention.retention import Histories, Retention, expired, stamp
+from daemon.retention.retention import LedgerAccess, Retention, drop_time, expired
 from tests.samples import make_folder
 
 MADE = datetime(2026, 11, 22, 10, 15)  # noqa: DTZ001  # names are local time
@@ -187,14 +187,14 @@ def test_clock_that_jumps_back_deletes_nothing(tmp_path: Path):
 
 def test_stamp_of_a_name():
     """The time in it, or none."""
-    assert stamp("outputs_20261122101500_2") == MADE
-    assert stamp("outputs_20261131101500") is None
+    assert drop_time("outputs_20261122101500_2") == MADE
+    assert drop_time("outputs_20261131101500") is None
 
 
 # --- sweeps ------------------------------------------------------------------------------------
 
 
-def histories(removed: list[Path], **changes: Any) -> Histories:  # Any: fields of Histories
+def histories(removed: list[Path], **changes: Any) -> LedgerAccess:  # Any: fields of Histories
     """A ledger that knows nothing and notes which drops it was to forget."""
     asked: dict[str, Any] = {
         "is_open": lambda drop: False,
@@ -203,7 +203,7 @@ def histories(removed: list[Path], **changes: Any) -> Histories:  # Any: fields 
         "gone_originals": lambda before: (),
         "forget_gone": lambda before: 0,
     }
-    return Histories(**asked | changes)
+    return LedgerAccess(**asked | changes)
 
 
 def sweeper(
@@ -220,8 +220,8 @@ def sweeper(
         rejected=root / "failed",
         keep_days=7.0,
         sweep_s=sweep_s,
-        histories=histories([] if removed is None else removed, **changes),
-        is_believed=lambda now, monotonic: is_believed,
+        ledger_access=histories([] if removed is None else removed, **changes),
+        is_trusted=lambda now, monotonic: is_believed,
     )
 
 

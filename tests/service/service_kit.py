@@ -14,7 +14,7 @@ from daemon.hooks.delivery import OpenSender
 from daemon.hooks.loader import HookLoader
 from daemon.jobs import Done, Failed, Hint, Outcome, Task
 from daemon.ledger.records import Records
-from daemon.messages import Seen
+from daemon.messages import FileEvent
 from daemon.service.assembly import assemble
 from daemon.service.owned_folders import OwnedFolders
 from daemon.service.service import Clocks, Inbox, Service
@@ -115,7 +115,7 @@ class Kit:
         path = self.hot / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        self.inbox.put(Seen("hot", path, Hint.MOVED))
+        self.inbox.put(FileEvent("hot", path, Hint.MOVED))
         return path
 
     def pass_time(self, seconds: float, *, step_s: float = 0.5) -> None:

@@ -265,7 +265,8 @@ def test_rejected_pictures_of_one_tick_share_their_waits_for_the_disk(
     kit.pass_time(5)
     commits(faults)
     synced: list[Path] = []
-    monkeypatch.setattr(syncs, "sync", synced.append)
+    monkeypatch.setattr(syncs, "sync_folder", synced.append)
+    monkeypatch.setattr(syncs, "sync_file", synced.append)
     kit.engine.run_held()
     kit.service.tick(0)
 

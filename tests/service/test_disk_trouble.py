@@ -11,7 +11,7 @@ import pytest
 
 from daemon.commands import status, status_text
 from daemon.commands.status import Status
-from daemon.disk import files, store
+from daemon.disk import files, moves, store
 from daemon.disk.lock import Lock
 from daemon.errors import Blame, InstallError, MachineError, blame, describe
 from daemon.jobs import Failed, Outcome, State, Task
@@ -80,7 +80,9 @@ def told(kit: Kit) -> list[str]:
     """What `cvunetd status` says of folders that stand by, as while the daemon runs."""
     report = status.read_report(kit.base / "state/status.json")
     folders = [status.folder_status(make_folder(kit.base), report, {})]
-    return list(status_text.states(Status(pid=1, report=report, folders=folders, disks=[])))
+    return list(
+        status_text.folder_problems(Status(pid=1, report=report, folders=folders, disks=[]))
+    )
 
 
 def check_well(kit: Kit, *, pictures: int = 1) -> None:
@@ -209,11 +211,12 @@ def test_a_full_quarantine_disk(tmp_path: Path, mount: Mount) -> None:
     assert (job.attempts, job.reason) == (1, "cannot be decoded")
 
 
-@pytest.mark.parametrize("step", ["settle_name", "make_folders", "write_json"])
+@pytest.mark.parametrize("step", ["rename_no_replace", "make_folders", "write_json"])
 def test_a_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """What the system says of an exhausted one is played, at each thing that takes room."""
     is_full = [True]
-    real = getattr(files, step)
+    home = files if step == "make_folders" else moves
+    real = getattr(home, step)
 
     def refuse(path: Path, *others: Any) -> None:  # Any: a step's arguments
         if is_full[0] and "outputs" in str((path, *others)):
@@ -221,7 +224,7 @@ def test_a_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> 
         real(path, *others)
 
     monkeypatch.setattr(store, step, refuse)
-    monkeypatch.setattr(files, step, refuse)
+    monkeypatch.setattr(home, step, refuse)
     kit = Kit(tmp_path, work=work)
     kit.drop("cat.jpg", PICTURE)
     kit.pass_time(90, step_s=2)
@@ -289,8 +292,10 @@ def test_status_tells_of_a_state_folder_that_is_read_only(tmp_path: Path, mount:
     state = mount(tmp_path / "state", "size=64k")
 
     def told() -> list[str]:
-        disk = status.ask("state", state, needed_mb=0)
-        return list(status_text.states(Status(pid=None, report={}, folders=[], disks=[disk])))
+        disk = status.disk_status("state", state, needed_mb=0)
+        return list(
+            status_text.folder_problems(Status(pid=None, report={}, folders=[], disks=[disk]))
+        )
 
     before = told()
     subprocess.run(["mount", "-o", "remount,ro", state], check=True)

@@ -10,8 +10,8 @@ import pytest
 
 from daemon.reporting import notify
 from daemon.reporting.notify import Notifier
-from daemon.service.liveness import UNWATCHED_S, Liveness
-from daemon.worker.gauges import SLACK, Pulse, stage_of
+from daemon.service.liveness import DEFAULT_WATCHDOG_S, Liveness
+from daemon.worker.gauges import SLACK, BusyClock, current_stage
 from tests.service.service_kit import Kit
 
 WATCHDOG_S = 20.0
@@ -54,10 +54,10 @@ def test_signs_come_in_half_the_time(kit: Kit, heard: list[str]):
 
 def test_hung_model_keeps_signs_out(kit: Kit, heard: list[str], caplog: pytest.LogCaptureFixture):
     """Told once; signs come again when it gets on."""
-    kit.engine.troubles.append("thread model-cpu does not come back from a batch")
+    kit.engine.stalled_parts.append("thread model-cpu does not come back from a batch")
     kit.pass_time(61.0)
     silent = signs(heard)
-    kit.engine.troubles.clear()
+    kit.engine.stalled_parts.clear()
     kit.pass_time(1.0)
 
     assert (silent, signs(heard)) == (0, 1)
@@ -142,10 +142,10 @@ def test_without_watchdog_a_hang_is_noticed_all_the_same(
 ):
     """For `/healthz`, `cvunetd status` and the log; until it ends it is looked every second."""
     kit = Kit(tmp_path)
-    kit.engine.troubles.append("decode of cat.jpg does not end")
-    kit.pass_time(UNWATCHED_S)
+    kit.engine.stalled_parts.append("decode of cat.jpg does not end")
+    kit.pass_time(DEFAULT_WATCHDOG_S)
     during = json.loads((tmp_path / "state/status.json").read_text())["stalled"]
-    kit.engine.troubles.clear()
+    kit.engine.stalled_parts.clear()
     kit.pass_time(4.0)
     after = json.loads((tmp_path / "state/status.json").read_text())["stalled"]
 
@@ -157,8 +157,8 @@ def test_without_watchdog_a_hang_is_noticed_all_the_same(
 def test_hang_does_not_keep_the_loop_busy(tmp_path: Path):
     """It waits between two looks."""
     kit = Kit(tmp_path)
-    kit.engine.troubles.append("thread model-cpu has ended")
-    kit.pass_time(UNWATCHED_S)
+    kit.engine.stalled_parts.append("thread model-cpu has ended")
+    kit.pass_time(DEFAULT_WATCHDOG_S)
 
     assert kit.service.wait_s() > 0.4
 
@@ -189,8 +189,8 @@ def test_protocol_of_a_reload(heard: list[str]):
     """With the time by which systemd tells one READY from another."""
     notifier = Notifier(heard.append, is_expected=True)
     notifier.reloading(monotonic=12.5)
-    notifier.extend()
-    notifier.progress()
+    notifier.extend_timeout()
+    notifier.ping_watchdog()
 
     assert heard == [
         "RELOADING=1\nMONOTONIC_USEC=12500000",
@@ -202,7 +202,7 @@ def test_protocol_of_a_reload(heard: list[str]):
 # --- how long a batch may take -----------------------------------------------------------------
 
 
-def busy_for_ever(pulse: Pulse, pictures: int) -> Iterator[None]:
+def busy_for_ever(pulse: BusyClock, pictures: int) -> Iterator[None]:
     """A thread in a batch, until it is let go."""
     begun, end = Event(), Event()
 
@@ -222,7 +222,7 @@ def busy_for_ever(pulse: Pulse, pictures: int) -> Iterator[None]:
 @pytest.mark.parametrize(("waited_s", "is_overdue"), [(7.9, False), (9.0, False), (81.0, True)])
 def test_long_batch_extends_its_time(waited_s: float, is_overdue: bool):
     """Eight pictures, of which one took two seconds at most, may take eighty."""
-    pulse = Pulse()
+    pulse = BusyClock()
     pulse.slowest_s = 2.0
     assert SLACK == 5.0
     working = busy_for_ever(pulse, 8)
@@ -235,7 +235,7 @@ def test_long_batch_extends_its_time(waited_s: float, is_overdue: bool):
 
 def test_idle_thread_is_never_overdue():
     """Nothing is in work."""
-    assert not Pulse().is_overdue(1e9, patience_s=1.0)
+    assert not BusyClock().is_overdue(1e9, patience_s=1.0)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_idle_thread_is_never_overdue():
 )
 def test_stage_that_failed(seconds: dict[str, float], stage: str):
     """The first that has not ended."""
-    assert stage_of(seconds) == stage
+    assert current_stage(seconds) == stage
 
 
 # --- a process that was stopped as a whole -------------------------------------------------------
@@ -259,9 +259,9 @@ def test_a_stopped_process_raises_no_alarm(kit: Kit, heard: list[str]):
     """After SIGSTOP and SIGCONT a batch looks as if it did not come back: it has its time anew."""
     kit.pass_time(5.0)
     kit.time.seconds += 600
-    kit.engine.troubles.append("thread model-cpu does not come back from a batch")
+    kit.engine.stalled_parts.append("thread model-cpu does not come back from a batch")
     kit.service.tick(0)
-    kit.engine.troubles.clear()  # it comes back a moment later
+    kit.engine.stalled_parts.clear()  # it comes back a moment later
     kit.pass_time(5.0)
 
     assert kit.service.parts.liveness.reasons == ()
@@ -270,7 +270,7 @@ def test_a_stopped_process_raises_no_alarm(kit: Kit, heard: list[str]):
 
 def test_a_hang_that_outlives_the_pause_is_told(kit: Kit):
     """One pause does not excuse it for ever, nor does one pause after the other."""
-    kit.engine.troubles.append("thread model-cpu does not come back from a batch")
+    kit.engine.stalled_parts.append("thread model-cpu does not come back from a batch")
     told = []
     for _ in range(4):
         kit.time.seconds += 6

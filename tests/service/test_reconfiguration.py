@@ -11,7 +11,7 @@ from daemon.commands.config_reader import ConfigReader
 from daemon.config import schema as configuration
 from daemon.disk.lock import Lock, owner
 from daemon.jobs import Hint
-from daemon.messages import Reload, Seen
+from daemon.messages import FileEvent, Reload
 from tests.service.service_kit import Kit
 
 
@@ -42,7 +42,7 @@ class World:
         """A picture in some folder, and word of it."""
         path = self.base / folder / name
         path.write_bytes(b"picture")
-        self.kit.inbox.put(Seen(folder, path, Hint.MOVED))
+        self.kit.inbox.put(FileEvent(folder, path, Hint.MOVED))
 
     def lock_owner(self, folder: str) -> int | None:
         """Who owns a hot folder."""

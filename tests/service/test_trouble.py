@@ -13,7 +13,7 @@ from daemon.disk import files, store
 from daemon.errors import Blame
 from daemon.jobs import Failed, Hint, Outcome, State, Task
 from daemon.lifecycle.standby import Standby
-from daemon.messages import Seen
+from daemon.messages import FileEvent
 from tests.service.service_kit import START, Kit, copy_out, fail_with
 
 BAD = Failed(Blame.FILE, "cannot be decoded")
@@ -237,7 +237,7 @@ def test_an_old_empty_file_is_not_waited_for(tmp_path: Path) -> None:
     path = kit.hot / "empty.jpg"
     path.touch()
     os.utime(path, (START - 9999, START - 9999))
-    kit.inbox.put(Seen("hot", path, Hint.CREATED))
+    kit.inbox.put(FileEvent("hot", path, Hint.CREATED))
     kit.pass_time(5)
 
     assert (tmp_path / "failed/hot/empty.jpg").exists()

@@ -43,8 +43,9 @@ WATCHED = (
     "daemon.disk.free_space",
     "daemon.disk.deletion",
     "daemon.disk.files",
-    "daemon.disk.modes",
     "daemon.disk.syncs",
+    "daemon.disk.moves",
+    "daemon.disk.safe_open",
     "daemon.ledger.ledger",
     "daemon.ledger.database",
 )
@@ -199,7 +200,8 @@ class Reaper:
 def absolute(path: Any, folder: int | None) -> Path:
     """A path, also one that is relative to a descriptor."""
     top = Path() if folder is None else Path(f"/proc/self/fd/{folder}").readlink()
-    return top / os.fsdecode(path)
+    whole = top / os.fsdecode(path)
+    return whole.readlink() if whole.is_relative_to("/proc/self/fd") else whole
 
 
 def functions_on_stack() -> tuple[str, ...]:

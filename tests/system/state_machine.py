@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from daemon.disk import files
 from daemon.errors import Blame
 from daemon.jobs import MAX_ATTEMPTS, Done, Failed, Hint, Job, Outcome, State, Task
-from daemon.messages import Seen
+from daemon.messages import FileEvent
 from daemon.service.service import Clocks
 from tests.service.service_kit import START, Kit, Time
 from tests.system.crash_kit import LITTER, folder_in_memory
@@ -123,7 +123,7 @@ class Machine(RuleBasedStateMachine):
         path.write_text(content)
         self.whole.add(content)
         if is_told:
-            self.kit.inbox.put(Seen("hot", path, Hint.CLOSED))
+            self.kit.inbox.put(FileEvent("hot", path, Hint.CLOSED))
 
     @precondition(is_there)
     @rule(name=st.sampled_from(NAMES))
@@ -138,7 +138,7 @@ class Machine(RuleBasedStateMachine):
         stream.write(content[:4].encode())
         stream.flush()
         self.writers[content] = stream
-        self.kit.inbox.put(Seen("hot", path, Hint.CREATED))
+        self.kit.inbox.put(FileEvent("hot", path, Hint.CREATED))
 
     @precondition(lambda self: self.writers)
     @rule(data=st.data())
@@ -161,7 +161,7 @@ class Machine(RuleBasedStateMachine):
             return
         self.destroy(target)
         path.rename(target)
-        self.kit.inbox.put(Seen("hot", target, Hint.MOVED))
+        self.kit.inbox.put(FileEvent("hot", target, Hint.MOVED))
 
     @precondition(is_there)
     @rule(name=st.sampled_from(NAMES))

@@ -190,7 +190,7 @@ def test_installed_unit_is_sound(installed: Machine) -> None:
     assert (verified.returncode, "cvunetd" in verified.stdout) == (0, False), verified.stdout
     assert checked.returncode == 0, checked.stdout
     assert "hot: /srv/cvunetd/hot -> /srv/cvunetd/outputs" in checked.stdout
-    assert "2770" in installed.run("stat", "--format=%a", f"{PLACE}/hot")
+    assert "3770" in installed.run("stat", "--format=%a", f"{PLACE}/hot")
 
 
 def test_program_is_at_hand(installed: Machine) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
-from daemon.messages import Message, WatchTrouble
+from daemon.messages import EventsLost, Message
 from daemon.watching.watch import Watcher
 from tests.service.service_kit import copy_out
 from tests.watching.watch_kit import Live
@@ -83,14 +83,14 @@ def test_overflow_is_heard_whatever_is_logged() -> None:
     level = root.level
     root.setLevel(logging.ERROR)
     watcher.start()
-    watcher.listener.report = lambda text: heard.append(WatchTrouble("hot", text))
+    watcher.listener.report = lambda text: heard.append(EventsLost("hot", text))
     try:
         logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed")
     finally:
         watcher.stop()
         root.setLevel(level)
 
-    assert heard == [WatchTrouble("hot", "Inotify queue overflowed")]
+    assert heard == [EventsLost("hot", "Inotify queue overflowed")]
 
 
 # --- a library's dead thread ---------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_overflow_is_heard_whatever_is_logged() -> None:
 
 def watch_of(live: Live, path: Path) -> int | None:
     """The kernel's number for a watch, as watchdog knows it."""
-    held = live.watcher.held(live.watcher.watched["hot"])
+    held = live.watcher.watched_paths(live.watcher.watched["hot"])
     return held[0].get(os.fsencode(path))
 
 
@@ -130,7 +130,7 @@ def test_canary_finds_that_nothing_is_heard(
     live = make()
     live.pause(1)  # the first song is heard
     deafen(live)
-    assert not live.watcher.is_deaf(live.hot_folder)
+    assert not live.watcher.is_broken(live.hot_folder)
     (live.hot / "missed.jpg").write_bytes(b"missed")
     live.pause(2)
     assert live.found_by == {}
@@ -164,14 +164,14 @@ def test_canary_is_heard_and_leaves_no_trace(make: MakeLive, is_recursive: bool)
     """Its event settles no file, wakes nobody for long, and writes nothing."""
     live = make(folder={"recursive": is_recursive})
     canary = live.hot / ".cvunetd" / "canary"
-    was_heard = live.until(lambda: not live.service.parts.watch_health.canary.songs)
+    was_heard = live.until(lambda: not live.service.parts.watch_health.canary.touches)
     written = canary.stat().st_ctime_ns
     live.skip(60)
-    was_heard_again = live.until(lambda: not live.service.parts.watch_health.canary.songs)
+    was_heard_again = live.until(lambda: not live.service.parts.watch_health.canary.touches)
 
     assert (was_heard, was_heard_again) == (True, True)
     assert (canary.stat().st_ctime_ns, canary.stat().st_size) == (written, 0)
-    assert len(live.service.parts.intake.settle) == 0
+    assert len(live.service.parts.intake.settling) == 0
     assert live.service.parts.intake.hinted == {}
     assert live.polled == {}
     assert live.service.wait_s() > 0.5
@@ -184,7 +184,7 @@ def test_our_own_folder_is_deleted(make: MakeLive) -> None:
     shutil.rmtree(live.hot / ".cvunetd")
     for seconds in (60, 11, 11, 6):
         live.skip(seconds)
-        assert live.until(lambda: not live.service.parts.watch_health.canary.songs)
+        assert live.until(lambda: not live.service.parts.watch_health.canary.touches)
 
     assert live.polled == {}
     assert hears(live)

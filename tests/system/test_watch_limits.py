@@ -104,5 +104,5 @@ def test_hidden_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox without `/proc/sys` still gets an answer."""
     monkeypatch.setattr(inotify_limits, "SETTINGS", tmp_path)
 
-    assert inotify_limits.values() == (-1, -1, -1, -1)
+    assert inotify_limits.current_values() == (-1, -1, -1, -1)
     assert "fs.inotify.max_user_watches=1048576" in inotify_limits.advice(errno.ENOSPC, needed=1)

@@ -18,6 +18,7 @@ from tests.torture.burst import burst
 from tests.torture.floods import floods
 from tests.torture.kills import kills
 from tests.torture.mounts import mounts
+from tests.torture.neighbours import neighbours
 from tests.torture.steps import random_lives, steps
 from tests.torture.tally import Row, table
 from tests.torture.ways_in import ways_in
@@ -38,12 +39,21 @@ class Length:
     rejected: int = 30_000
     seconds: int = 2
     examples: int = 400
+    stride: int = 1
     seed: int = 0
 
 
 WHOLE = Length()
 QUICK = Length(
-    files=120, burst=1500, kills=6, photos=48, waiting=600, rejected=3000, seconds=0, examples=40
+    files=120,
+    burst=1500,
+    kills=6,
+    photos=48,
+    waiting=600,
+    rejected=3000,
+    seconds=0,
+    examples=40,
+    stride=20,
 )
 
 Case = Callable[[Path, Length], list[Row]]
@@ -55,6 +65,7 @@ CASES: dict[str, Case] = {
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),
     "floods": lambda base, length: floods(base, waiting=length.waiting, rejected=length.rejected),
+    "neighbours": lambda base, length: neighbours(base, stride=length.stride),
     "burst": lambda base, length: burst(base, files=length.burst),
     "mounts": lambda base, length: mounts(base),
     "machine": lambda base, length: random_lives(examples=length.examples, seed=length.seed),

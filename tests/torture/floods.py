@@ -161,7 +161,7 @@ def decode(task: Task) -> Outcome:
     """What the worker does with a file before the network: here it ends."""
     try:
         with files.open_regular(task.source) as stream:
-            facts = decoding.look(stream, task)
+            facts = decoding.inspect(stream, task)
             decoding.decode(stream, task)
     except PictureError as error:
         return Failed(Blame.FILE, describe(error), "decode")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from daemon.jobs import HotFolder
-from daemon.watching.canary import PATIENCE_S, Canary, perch, prepare
+from daemon.watching.canary import EVENT_TIMEOUT_S, Canary, file_path, prepare
 from tests.samples import make_folder, names_in
 
 
@@ -21,23 +21,23 @@ def folder(tmp_path: Path) -> HotFolder:
 def test_song_that_is_heard(folder: HotFolder):
     """Nothing is overdue then, and hearing more means nothing."""
     canary = Canary()
-    sang = canary.sing(folder, monotonic=100.0)
+    sang = canary.touch(folder, monotonic=100.0)
 
-    assert (sang, canary.hear("hot"), canary.hear("hot")) == (True, True, False)
+    assert (sang, canary.note_event("hot"), canary.note_event("hot")) == (True, True, False)
     assert not canary.is_overdue("hot", monotonic=1000.0)
 
 
 def test_song_that_nobody_hears(folder: HotFolder):
     """It sings once more before it gives up."""
     canary = Canary()
-    canary.sing(folder, monotonic=100.0)
-    early = canary.is_overdue("hot", monotonic=100.0 + PATIENCE_S - 0.1)
-    late = canary.is_overdue("hot", monotonic=100.0 + PATIENCE_S)
-    again = canary.sing_again(folder, monotonic=200.0)
-    late_again = canary.is_overdue("hot", monotonic=200.0 + PATIENCE_S)
+    canary.touch(folder, monotonic=100.0)
+    early = canary.is_overdue("hot", monotonic=100.0 + EVENT_TIMEOUT_S - 0.1)
+    late = canary.is_overdue("hot", monotonic=100.0 + EVENT_TIMEOUT_S)
+    again = canary.touch_again(folder, monotonic=200.0)
+    late_again = canary.is_overdue("hot", monotonic=200.0 + EVENT_TIMEOUT_S)
 
     assert (early, late, again, late_again) == (False, True, True, True)
-    assert not canary.sing_again(folder, monotonic=300.0)
+    assert not canary.touch_again(folder, monotonic=300.0)
     assert not canary.is_overdue("hot", monotonic=1000.0)
 
 
@@ -45,9 +45,9 @@ def test_song_that_is_waited_for_goes_on(folder: HotFolder):
     """Frequent sweeps must not put off for ever what is overdue."""
     canary = Canary()
     for monotonic in (100.0, 105.0, 109.0):
-        canary.sing(folder, monotonic=monotonic)
+        canary.touch(folder, monotonic=monotonic)
 
-    assert canary.is_overdue("hot", monotonic=100.0 + PATIENCE_S)
+    assert canary.is_overdue("hot", monotonic=100.0 + EVENT_TIMEOUT_S)
 
 
 def test_folder_that_we_do_not_write_to(tmp_path: Path):
@@ -57,8 +57,8 @@ def test_folder_that_we_do_not_write_to(tmp_path: Path):
     prepare(folder)
     canary = Canary()
 
-    assert perch(folder) is None
-    assert not canary.sing(folder, monotonic=100.0)
+    assert file_path(folder) is None
+    assert not canary.touch(folder, monotonic=100.0)
     assert names_in(folder.path) == []
     assert not canary.is_overdue("hot", monotonic=1000.0)
 
@@ -68,16 +68,16 @@ def test_folder_that_has_gone(tmp_path: Path):
     folder = make_folder(tmp_path)
     canary = Canary()
 
-    assert not canary.sing(folder, monotonic=100.0)
+    assert not canary.touch(folder, monotonic=100.0)
     assert not canary.is_overdue("hot", monotonic=1000.0)
 
 
 def test_link_is_not_followed(tmp_path: Path, folder: HotFolder):
     """Whoever may write to the folder must not make us touch another file."""
-    place = perch(folder)
+    place = file_path(folder)
     assert place is not None
     place.unlink()
     place.symlink_to(tmp_path / "made")
 
-    assert not Canary().sing(folder, monotonic=100.0)
+    assert not Canary().touch(folder, monotonic=100.0)
     assert not (tmp_path / "made").exists()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from daemon.disk import deletion, files, store
+from daemon.disk import files, safe_open, store
 from daemon.disk.syncs import Syncs
-from daemon.errors import Blame, PictureError, blame, describe
+from daemon.errors import Blame, PictureError, UntrustedPath, blame, describe
 from daemon.jobs import Done, Failed, Hint, Outcome, Task
-from daemon.messages import Seen
+from daemon.messages import FileEvent
 from tests.service.service_kit import Kit, copy_out
 
 SECRET = b"nobody may read this"
@@ -102,7 +102,7 @@ def test_intruder_is_never_taken(
     """Neither seen by an event nor by a sweep."""
     kit = begin(tmp_path)
     make(kit.hot / "a.jpg")
-    kit.inbox.put(Seen("hot", kit.hot / "a.jpg", Hint.MOVED))
+    kit.inbox.put(FileEvent("hot", kit.hot / "a.jpg", Hint.MOVED))
     kit.pass_time(70, step_s=2)
 
     assert kit.hot / "a.jpg" not in opened
@@ -116,7 +116,7 @@ def test_device_is_never_taken(tmp_path: Path, opened: list[Path]) -> None:
     """Reading this one would not end."""
     kit = begin(tmp_path)
     device(kit.hot / "a.jpg")
-    kit.inbox.put(Seen("hot", kit.hot / "a.jpg", Hint.MOVED))
+    kit.inbox.put(FileEvent("hot", kit.hot / "a.jpg", Hint.MOVED))
     kit.pass_time(70, step_s=2)
 
     assert Path("/dev/zero") not in opened
@@ -191,10 +191,13 @@ def refuse_links_across(monkeypatch: pytest.MonkeyPatch) -> None:
     """Quarantine lies on another file system."""
     real = os.link
 
-    def link(source: Path, destination: Path, *, follow_symlinks: bool = True) -> None:
-        if source.parent != destination.parent:
+    def link(
+        source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int, follow_symlinks: bool
+    ) -> None:
+        folders = {"src_dir_fd": src_dir_fd, "dst_dir_fd": dst_dir_fd}
+        if not os.path.samestat(os.fstat(src_dir_fd), os.fstat(dst_dir_fd)):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        real(source, destination, follow_symlinks=follow_symlinks)
+        real(source, destination, follow_symlinks=follow_symlinks, **folders)
 
     monkeypatch.setattr(os, "link", link)
 
@@ -207,8 +210,8 @@ def test_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path, opened: list[Pa
     (theirs / "a.jpg").write_bytes(SECRET)
     kit.drop("sub/a.jpg")
     kit.service.tick(0)
-    kit.service.parts.intake.settle.look = lambda path: (
-        kit.service.parts.intake.settle.entries[path].identity
+    kit.service.parts.intake.settling.read_identity = lambda path: (
+        kit.service.parts.intake.settling.files[path].identity
     )
     (kit.hot / "sub").rename(tmp_path / "away")
     (kit.hot / "sub").symlink_to(theirs)
@@ -312,11 +315,14 @@ def test_twins_on_a_disk_that_knows_no_case(
     kit.pass_time(3)
     real = os.link
 
-    def link(source: Path, destination: Path, *, follow_symlinks: bool = True) -> None:
-        taken = {path.name.lower() for path in destination.parent.iterdir()}
-        if destination.name.lower() in taken:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(destination))
-        real(source, destination, follow_symlinks=follow_symlinks)
+    def link(
+        source: str, destination: str, *, src_dir_fd: int, dst_dir_fd: int, follow_symlinks: bool
+    ) -> None:
+        folders = {"src_dir_fd": src_dir_fd, "dst_dir_fd": dst_dir_fd}
+        there = Path(f"/proc/self/fd/{dst_dir_fd}").readlink()
+        if destination.lower() in {path.name.lower() for path in there.iterdir()}:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination)
+        real(source, destination, follow_symlinks=follow_symlinks, **folders)
 
     def exists(path: Path) -> bool:
         return path.parent.is_dir() and path.name.lower() in {
@@ -355,7 +361,7 @@ def test_way_through_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real")
 
-    with deletion.opened(tmp_path / "real" / "inner"):
+    with safe_open.folder(tmp_path / "real" / "inner"):
         pass
-    with pytest.raises(NotADirectoryError), deletion.opened(tmp_path / "link" / "inner"):
+    with pytest.raises(UntrustedPath), safe_open.folder(tmp_path / "link" / "inner"):
         pass

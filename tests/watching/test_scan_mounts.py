@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.watching.scan import file_system, is_silent
+from daemon.watching.scan import file_system, is_remote
 
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 23 22 0:21 / /proc rw,nosuid - proc proc rw
@@ -68,13 +68,13 @@ def test_no_mounts_at_all():
 )
 def test_silent_file_system(kind: str):
     """What other machines change there reaches no watch."""
-    assert is_silent(kind)
+    assert is_remote(kind)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "fuseblk", "unknown"])
 def test_local_file_system(kind: str):
     """Events arrive; fuseblk is a local NTFS or exFAT disk."""
-    assert not is_silent(kind)
+    assert not is_remote(kind)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_share_as_the_kernel_tells_it(mount: str, kind: str):
     )
 
     assert file_system(Path("/srv/hot/in"), mounts) == kind
-    assert is_silent(kind)
+    assert is_remote(kind)

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.disk import files
 from daemon.jobs import Hint
-from daemon.watching.settle import Settle
+from daemon.watching.settle import SettleTracker
 
 SETTLE_S = 2.0
 EMPTY_S = 120.0
@@ -18,7 +18,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.settle = Settle(files.identity)
+        self.settle = SettleTracker(files.identity)
 
     def see(
         self,
@@ -38,7 +38,7 @@ class Bench:
 
     def ready(self, now: float, *, limit: int = 100) -> list[str]:
         """The names of files that are whole now."""
-        return [settled.path.name for settled in self.settle.ready(now, limit=limit)]
+        return [settled.path.name for settled in self.settle.take_settled(now, limit=limit)]
 
 
 @pytest.fixture
@@ -217,10 +217,10 @@ def test_placeholder_filled_without_a_hint(bench: Bench):
 def test_content_is_told_from_placeholders(bench: Bench):
     """`once` waits for content, not for a placeholder."""
     bench.see("empty", Hint.CREATED, 100.0, content=b"")
-    before = bench.settle.holds_content()
+    before = bench.settle.has_content()
     bench.see("full", Hint.CREATED, 100.0)
 
-    assert (before, bench.settle.holds_content()) == (False, True)
+    assert (before, bench.settle.has_content()) == (False, True)
 
 
 # --- what is no picture any more ---------------------------------------------------------------

@@ -15,28 +15,28 @@ from watchdog.events import (
 )
 
 from daemon.jobs import Hint, HotFolder
-from daemon.messages import Message, Seen
-from daemon.watching.watch import Handler, OverflowListener, Watcher
+from daemon.messages import FileEvent, Message
+from daemon.watching.watch import EventHandler, OverflowListener, Watcher
 from tests.samples import make_folder
 
 
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (FileCreatedEvent("/hot/a"), Seen("hot", Path("/hot/a"), Hint.CREATED)),
-        (FileClosedEvent("/hot/a"), Seen("hot", Path("/hot/a"), Hint.CLOSED)),
-        (FileMovedEvent("/hot/a", "/hot/b"), Seen("hot", Path("/hot/b"), Hint.MOVED)),
-        (FileMovedEvent("", "/hot/b"), Seen("hot", Path("/hot/b"), Hint.MOVED)),
-        (DirCreatedEvent("/hot/d"), Seen("hot", Path("/hot/d"), Hint.FOLDER)),
-        (DirMovedEvent("/hot/d", "/hot/e"), Seen("hot", Path("/hot/e"), Hint.FOLDER)),
+        (FileCreatedEvent("/hot/a"), FileEvent("hot", Path("/hot/a"), Hint.CREATED)),
+        (FileClosedEvent("/hot/a"), FileEvent("hot", Path("/hot/a"), Hint.CLOSED)),
+        (FileMovedEvent("/hot/a", "/hot/b"), FileEvent("hot", Path("/hot/b"), Hint.MOVED)),
+        (FileMovedEvent("", "/hot/b"), FileEvent("hot", Path("/hot/b"), Hint.MOVED)),
+        (DirCreatedEvent("/hot/d"), FileEvent("hot", Path("/hot/d"), Hint.FOLDER)),
+        (DirMovedEvent("/hot/d", "/hot/e"), FileEvent("hot", Path("/hot/e"), Hint.FOLDER)),
         (FileMovedEvent("/hot/a", ""), None),  # our own claim, where its folder has no watch
         (DirMovedEvent("/hot/d", ""), None),
     ],
 )
-def test_event_becomes_a_hint(event: FileSystemEvent, expected: Seen | None) -> None:
+def test_event_becomes_a_hint(event: FileSystemEvent, expected: FileEvent | None) -> None:
     """What was renamed counts under its new name; what has left the folder, not at all."""
     told: list[Message] = []
-    Handler("hot", told.append).dispatch(event)
+    EventHandler("hot", told.append).dispatch(event)
 
     assert told == ([] if expected is None else [expected])
 
@@ -61,22 +61,22 @@ def watcher() -> Iterator[Watcher]:
 
 def test_folders_that_have_a_watch(folder: HotFolder, watcher: Watcher) -> None:
     """The library's private names still tell them: none is missing once the folder is watched."""
-    before = watcher.missing(folder)
+    before = watcher.unwatched_folders(folder)
     watcher.add(folder)
 
     assert before == {folder.path, folder.path / "a", folder.path / "a/b"}
-    assert watcher.missing(folder) == set()
-    assert not watcher.is_deaf(folder)
+    assert watcher.unwatched_folders(folder) == set()
+    assert not watcher.is_broken(folder)
 
 
 def test_folder_that_is_watched_no_more(folder: HotFolder, watcher: Watcher) -> None:
     """It may be watched again."""
     watcher.add(folder)
     watcher.remove(folder)
-    deaf = watcher.is_deaf(folder)
+    deaf = watcher.is_broken(folder)
     watcher.add(folder)
 
-    assert (deaf, watcher.is_deaf(folder)) == (True, False)
+    assert (deaf, watcher.is_broken(folder)) == (True, False)
 
 
 def test_complaint_of_a_stopping_thread_is_no_loss() -> None:

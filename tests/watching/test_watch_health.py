@@ -7,7 +7,7 @@ import pytest
 
 from daemon.disk import mounts
 from daemon.watching.watch import Watcher
-from daemon.watching.watch_health import MANY, WatchHealth, silence_of
+from daemon.watching.watch_health import MIN_EVIDENCE, WatchHealth, why_polled
 from tests.samples import make_folder
 from tests.watching.watch_kit import Live
 
@@ -51,7 +51,7 @@ def test_silence(tmp_path: Path, table: Path, watch: str, is_network: bool, expe
     folder = make_folder(tmp_path, watch=watch)
     table.write_text(NETWORK.format(tmp_path) if is_network else LOCAL)
 
-    assert expected == silence_of(folder)
+    assert expected == why_polled(folder)
 
 
 def test_share_is_polled_and_told_once(
@@ -87,10 +87,10 @@ def test_share_is_polled_and_told_once(
 def test_many_pictures_without_an_event(tmp_path: Path, watch_health: WatchHealth) -> None:
     """However slowly they came."""
     folder = make_folder(tmp_path)
-    for missed in range(MANY):
-        watch_health.weigh(folder, hinted=0, missed=missed)
+    for missed in range(MIN_EVIDENCE):
+        watch_health.compare_with_sweeps(folder, hinted=0, missed=missed)
     before = watch_health.is_polled(folder)
-    watch_health.weigh(folder, hinted=0, missed=MANY)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=MIN_EVIDENCE)
 
     assert (before, watch_health.is_polled(folder)) == (False, True)
 
@@ -98,9 +98,9 @@ def test_many_pictures_without_an_event(tmp_path: Path, watch_health: WatchHealt
 def test_one_event_vouches_for_the_watch(tmp_path: Path, watch_health: WatchHealth) -> None:
     """A sweep may come before the messages of a burst have been read."""
     folder = make_folder(tmp_path)
-    watch_health.weigh(folder, hinted=0, missed=0)
-    watch_health.weigh(folder, hinted=1, missed=MANY * 10)
-    watch_health.weigh(folder, hinted=1, missed=MANY * 10 + MANY - 1)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=0)
+    watch_health.compare_with_sweeps(folder, hinted=1, missed=MIN_EVIDENCE * 10)
+    watch_health.compare_with_sweeps(folder, hinted=1, missed=MIN_EVIDENCE * 10 + MIN_EVIDENCE - 1)
 
     assert not watch_health.is_polled(folder)
 
@@ -110,12 +110,16 @@ def test_an_overflow_excuses_what_the_next_sweep_finds(
 ) -> None:
     """The kernel has told that it did not tell; later silence counts again."""
     folder = make_folder(tmp_path)
-    watch_health.weigh(folder, hinted=0, missed=0)
-    watch_health.excuse(folder.name)
-    watch_health.weigh(folder, hinted=0, missed=0)  # the sweep that the overflow brings
-    watch_health.weigh(folder, hinted=0, missed=MANY)  # the next one weighs what that has found
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=0)
+    watch_health.note_lost_events(folder.name)
+    watch_health.compare_with_sweeps(
+        folder, hinted=0, missed=0
+    )  # the sweep that the overflow brings
+    watch_health.compare_with_sweeps(
+        folder, hinted=0, missed=MIN_EVIDENCE
+    )  # the next one weighs what that has found
     excused = watch_health.is_polled(folder)
-    watch_health.weigh(folder, hinted=0, missed=2 * MANY)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=2 * MIN_EVIDENCE)
 
     assert (excused, watch_health.is_polled(folder)) == (False, True)
 
@@ -123,11 +127,11 @@ def test_an_overflow_excuses_what_the_next_sweep_finds(
 def test_many_events_bring_the_watch_back(tmp_path: Path, watch_health: WatchHealth) -> None:
     """But only if no other picture comes without one: a share has local writers, too."""
     folder = make_folder(tmp_path)
-    watch_health.weigh(folder, hinted=0, missed=0)
-    watch_health.weigh(folder, hinted=0, missed=MANY)
-    watch_health.weigh(folder, hinted=MANY, missed=MANY + 1)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=0)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=MIN_EVIDENCE)
+    watch_health.compare_with_sweeps(folder, hinted=MIN_EVIDENCE, missed=MIN_EVIDENCE + 1)
     still = watch_health.is_polled(folder)
-    watch_health.weigh(folder, hinted=2 * MANY, missed=MANY + 1)
+    watch_health.compare_with_sweeps(folder, hinted=2 * MIN_EVIDENCE, missed=MIN_EVIDENCE + 1)
 
     assert (still, watch_health.is_polled(folder)) == (True, False)
 
@@ -137,13 +141,13 @@ def test_canary_does_not_vouch_for_other_machines(
 ) -> None:
     """It is touched on this machine."""
     folder = make_folder(tmp_path)
-    watch_health.attend(folder, monotonic=0.0)
-    watch_health.hear(folder.name)
-    for missed in (0, 0, MANY):
-        watch_health.weigh(folder, hinted=0, missed=missed)
-    watch_health.attend(folder, monotonic=60.0)
-    is_waited_for = "hot" in watch_health.canary.songs
-    watch_health.hear(folder.name)
+    watch_health.update_watch(folder, monotonic=0.0)
+    watch_health.note_event(folder.name)
+    for missed in (0, 0, MIN_EVIDENCE):
+        watch_health.compare_with_sweeps(folder, hinted=0, missed=missed)
+    watch_health.update_watch(folder, monotonic=60.0)
+    is_waited_for = "hot" in watch_health.canary.touches
+    watch_health.note_event(folder.name)
 
     assert is_waited_for
     assert watch_health.is_polled(folder)
@@ -154,10 +158,10 @@ def test_first_sweep_of_a_new_watch_is_no_evidence(
 ) -> None:
     """What it finds came before: a disk was mounted that holds many pictures."""
     folder = make_folder(tmp_path)
-    watch_health.weigh(folder, hinted=0, missed=0)
-    watch_health.attend(folder, monotonic=0.0)
-    watch_health.weigh(folder, hinted=0, missed=MANY * 10)
-    watch_health.weigh(folder, hinted=0, missed=MANY * 11 - 1)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=0)
+    watch_health.update_watch(folder, monotonic=0.0)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=MIN_EVIDENCE * 10)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=MIN_EVIDENCE * 11 - 1)
 
     assert not watch_health.is_polled(folder)
 
@@ -166,9 +170,9 @@ def test_single_look_polls_nothing(tmp_path: Path) -> None:
     """`once` and `batch` watch nothing, so everything they find, they find by looking."""
     watch_health = WatchHealth(None)
     folder = make_folder(tmp_path, watch="polling")
-    watch_health.weigh(folder, hinted=0, missed=0)
-    watch_health.weigh(folder, hinted=0, missed=MANY)
-    watch_health.attend(folder, monotonic=0.0)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=0)
+    watch_health.compare_with_sweeps(folder, hinted=0, missed=MIN_EVIDENCE)
+    watch_health.update_watch(folder, monotonic=0.0)
 
     assert watch_health.reasons == {}
     assert watch_health.check([folder], monotonic=100.0, is_idle=True) == []
@@ -179,17 +183,17 @@ def test_pictures_of_a_rest_are_no_misses(tmp_path: Path) -> None:
     live = Live(tmp_path)
     try:
         live.service.parts.standby.enter(live.hot_folder, "disk full")
-        for number in range(2 * MANY):
+        for number in range(2 * MIN_EVIDENCE):
             (live.hot / f"{number}.jpg").write_bytes(b"%d" % number)
         intake = live.service.parts.intake
-        assert live.until(lambda: intake.hinted["hot"] >= 4 * MANY)  # created and closed
+        assert live.until(lambda: intake.hinted["hot"] >= 4 * MIN_EVIDENCE)  # created and closed
         assert live.found_by == {}
         for seconds in (11, 61, 61):
             live.skip(seconds)
             live.pause(0.5)
 
-        assert live.until(lambda: live.has_done(2 * MANY))
-        assert live.found_by == {"sweep": 2 * MANY}
+        assert live.until(lambda: live.has_done(2 * MIN_EVIDENCE))
+        assert live.found_by == {"sweep": 2 * MIN_EVIDENCE}
         assert live.polled == {}
     finally:
         live.stop()

@@ -73,7 +73,7 @@ def test_moved_within(make: MakeLive) -> None:
         (live.hot / name).mkdir()
     with (live.hot / "a/x.jpg").open("wb", buffering=0) as writer:
         writer.write(b"x")
-        seen = live.until(lambda: len(live.service.parts.intake.settle) == 1)
+        seen = live.until(lambda: len(live.service.parts.intake.settling) == 1)
         (live.hot / "a/x.jpg").rename(live.hot / "b/y.jpg")
     came = live.until(lambda: live.has_done(1))
     live.skip(10)
@@ -99,14 +99,14 @@ def test_moved_out_before_it_has_settled(make: MakeLive) -> None:
     live = make(folder={"settle_s": 8.0})
     with (live.hot / "a.jpg").open("wb", buffering=0) as writer:
         writer.write(b"a")
-        seen = live.until(lambda: len(live.service.parts.intake.settle) == 1)
+        seen = live.until(lambda: len(live.service.parts.intake.settling) == 1)
         (live.hot / "a.jpg").rename(live.elsewhere / "a.jpg")
     live.skip(10)
     live.pause(1)
 
     assert seen
     assert live.service.parts.records.counts() == {}
-    assert len(live.service.parts.intake.settle) == 0
+    assert len(live.service.parts.intake.settling) == 0
 
 
 def test_rewritten_while_it_settles(make: MakeLive) -> None:
@@ -265,7 +265,7 @@ def test_tree_renamed_within(make: MakeLive) -> None:
     plant(live.elsewhere / "tree", folders=4, files=5)
     # Links, for nobody closes them: they wait for the whole of `settle_s`.
     subprocess.run(["cp", "-rl", live.elsewhere / "tree", live.hot], check=True)
-    seen = live.until(lambda: len(live.service.parts.intake.settle) == 20)
+    seen = live.until(lambda: len(live.service.parts.intake.settling) == 20)
     (live.hot / "tree").rename(live.hot / "wood")
     came = live.until(lambda: live.has_done(20))
     (live.hot / "wood/0/0/late.jpg").write_bytes(b"late")

@@ -15,7 +15,7 @@ import resource, sys
 import numpy as np
 from daemon.worker import allocator
 if sys.argv[1] == "kept":
-    assert allocator.keep_blocks()
+    assert allocator.configure_allocator()
 def picture():
     for size in (5, 7, 20, 7, 20, 7):
         yield np.ones(size * 1_000_000, np.uint8)
@@ -35,14 +35,14 @@ import numpy as np
 from daemon.worker import allocator
 def resident():
     return int(allocator.STATM.read_text().split()[1]) * allocator.PAGE_BYTES // 10**6
-assert allocator.keep_blocks()
+assert allocator.configure_allocator()
 free_memory, free_bytes = allocator.FreeMemory(), int(sys.argv[1]) * 10**6
 least = resident()
 for _ in range(3):
     blocks = [np.ones(4_000_000, np.uint8) for _ in range(40)]
     blocks = blocks[::8]
-    before, is_given = resident() - least, free_memory.bound(free_bytes)
-    print(before, resident() - least, is_given, free_memory.bound(free_bytes))
+    before, is_given = resident() - least, free_memory.trim_above(free_bytes)
+    print(before, resident() - least, is_given, free_memory.trim_above(free_bytes))
 """
 IS_KNOWN = hasattr(ctypes.CDLL(None), "mallinfo2")
 
@@ -73,7 +73,7 @@ def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch):
     """musl has no mallopt."""
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
 
-    assert not allocator.keep_blocks()
+    assert not allocator.configure_allocator()
 
 
 @pytest.mark.skipif(not IS_KNOWN, reason="this C library cannot tell what is in use")
@@ -97,7 +97,7 @@ def test_c_libraries_that_cannot_tell_are_left_alone(monkeypatch: pytest.MonkeyP
     """musl, and glibc before 2.33, have no mallinfo2."""
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
 
-    assert not allocator.FreeMemory().bound(0)
+    assert not allocator.FreeMemory().trim_above(0)
 
 
 @pytest.mark.skipif(not IS_KNOWN, reason="this C library cannot tell what is in use")
@@ -108,5 +108,5 @@ def test_a_process_out_of_files_goes_on(
     free_memory = allocator.FreeMemory()
     monkeypatch.setattr(allocator, "STATM", tmp_path / "statm")
 
-    assert not free_memory.bound(0)
+    assert not free_memory.trim_above(0)
     assert "cannot be told" in caplog.text

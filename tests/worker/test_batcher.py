@@ -5,7 +5,7 @@ from threading import Timer
 
 import pytest
 
-from daemon.worker.batcher import CALM_BATCHES, Allowance, Batcher, warm_sizes
+from daemon.worker.batcher import RAISE_AFTER_BATCHES, Batcher, BatchLimit, warm_sizes
 
 WAIT_S = 5.0  # far more than needed: only a failing test waits that long
 
@@ -51,15 +51,15 @@ def test_wait_has_an_end():
 def test_end_comes_behind_everything():
     """And reaches every thread once."""
     batches = batcher("a", "b")
-    batches.end()
-    batches.end()
+    batches.end_one_thread()
+    batches.end_one_thread()
 
     assert [batches.take(8), batches.take(8), batches.take(8)] == [["a", "b"], [], []]
 
 
 def test_want_of_memory_halves():
     """What failed is what counts, also below what is allowed; one picture is always tried."""
-    allowance = Allowance(8)
+    allowance = BatchLimit(8)
     sizes = []
     for failed in (8, 4, 2, 1):
         allowance.lower(failed)
@@ -70,7 +70,7 @@ def test_want_of_memory_halves():
 
 def test_late_failure_of_a_large_batch_allows_no_more():
     """Half of what failed may be more than what is allowed by now."""
-    allowance = Allowance(32)
+    allowance = BatchLimit(32)
     allowance.lower(4)
     allowance.lower(32)
 
@@ -79,12 +79,12 @@ def test_late_failure_of_a_large_batch_allows_no_more():
 
 def test_calm_allows_more_again():
     """Slowly, by full batches only, and never beyond the most."""
-    allowance = Allowance(8)
+    allowance = BatchLimit(8)
     allowance.lower(8)
     sizes = []
     for pictures in (3, 4, 4, 8, 8, 8):
-        for _ in range(CALM_BATCHES // 2):
-            allowance.passed(pictures)
+        for _ in range(RAISE_AFTER_BATCHES // 2):
+            allowance.note_success(pictures)
         sizes.append(allowance.size)
 
     assert sizes == [4, 4, 8, 8, 8, 8]
@@ -92,13 +92,13 @@ def test_calm_allows_more_again():
 
 def test_failure_ends_calm():
     """It begins anew."""
-    allowance = Allowance(8)
+    allowance = BatchLimit(8)
     allowance.lower(8)
-    for _ in range(CALM_BATCHES - 1):
-        allowance.passed(4)
+    for _ in range(RAISE_AFTER_BATCHES - 1):
+        allowance.note_success(4)
     allowance.lower(4)
-    for _ in range(CALM_BATCHES - 1):
-        allowance.passed(2)
+    for _ in range(RAISE_AFTER_BATCHES - 1):
+        allowance.note_success(2)
 
     assert allowance.size == 2
 

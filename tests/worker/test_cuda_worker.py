@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cvunet.inference.cuda_graphs import Recorded
+from cvunet.inference.cuda_graphs import CapturedPass
 from cvunet.inference.matting import Predictor
 from cvunet.network.network import CVUNet, NetworkConfig
 from daemon.jobs import Done, Task
@@ -48,8 +48,8 @@ def test_pictures_come_out_in_batches(tmp_path: Path):
 
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert [step.rpartition(" ")[2] for step in steps] == ["8", "4", "2", "1"]
-    assert predictor.passes is not None
-    assert all(isinstance(one, Recorded) for one in predictor.passes.ready.values())
+    assert predictor.batch_runner is not None
+    assert all(isinstance(one, CapturedPass) for one in predictor.batch_runner.captured.values())
     load = worker.load["cuda:0"]
     assert load.pictures == COUNT
     assert load.batches < COUNT

@@ -31,7 +31,7 @@ def task_of(source: Path, **rendering: object) -> Task:
 def cost(source: Path, **rendering: object) -> float:
     """Bytes for each pixel."""
     with source.open("rb") as stream:
-        outlook = decoding.look(stream, task_of(source, **rendering))
+        outlook = decoding.inspect(stream, task_of(source, **rendering))
     assert outlook.pixels == SIDE * SIDE
     assert outlook.identity.size == source.stat().st_size
     return outlook.cost / outlook.pixels
@@ -68,7 +68,7 @@ def test_what_is_no_picture_is_told_before_it_costs(tmp_path: Path):
     source.write_bytes(b"no picture at all")
 
     with source.open("rb") as stream, pytest.raises(PictureError):
-        decoding.look(stream, task_of(source))
+        decoding.inspect(stream, task_of(source))
 
 
 def test_picture_and_hash_are_of_the_same_bytes(tmp_path: Path):

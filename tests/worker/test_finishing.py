@@ -15,7 +15,13 @@ from cvunet.pictures.reading import Picture
 from daemon.disk import checksums
 from daemon.errors import InstallError, MachineError
 from daemon.jobs import Framing, Rendering, Task
-from daemon.worker.finishing import Backdrops, Finishing, check_backgrounds, finish_settings, write
+from daemon.worker.finishing import (
+    Backgrounds,
+    Finishing,
+    check_backgrounds,
+    finish_settings,
+    write,
+)
 from tests.samples import RENDERING
 
 SIZE = 64
@@ -82,7 +88,7 @@ def test_one_file_needs_no_mask(content: Any):
 def test_background_picture_shows_behind_the_subject(background: Path):
     """It covers the canvas, also where that is larger than the photo."""
     framing = Framing(canvas=(90, 60), aspect=1.5)
-    finishing = Finishing(backdrops=Backdrops([background]))
+    finishing = Finishing(backgrounds=Backgrounds([background]))
     result, _ = finishing.compose(
         picture(), left_half(), rendering(background=background, framing=framing)
     )
@@ -102,7 +108,7 @@ def test_background_follows_the_photo(background: Path, kind: str):
         format="PNG",
         profile=profiles.adobe_rgb(),
     )
-    finishing = Finishing(backdrops=Backdrops([background]))
+    finishing = Finishing(backgrounds=Backgrounds([background]))
     behind = background if kind == "picture" else (255, 0, 0)
     result, _ = finishing.compose(deep, left_half(), rendering(background=behind))
 
@@ -150,11 +156,11 @@ def test_settings_hash_tells_settings_apart():
 def test_settings_hash_knows_the_background_by_its_content(background: Path):
     """Another picture under the same name gives other pixels."""
     wanted = rendering(background=background)
-    before = Finishing(backdrops=Backdrops([background])).settings(wanted)
-    same = Finishing(backdrops=Backdrops([background])).settings(wanted)
+    before = Finishing(backgrounds=Backgrounds([background])).settings(wanted)
+    same = Finishing(backgrounds=Backgrounds([background])).settings(wanted)
     Image.new("RGB", (30, 90), (0, 255, 0)).save(background)
 
-    assert before == same != Finishing(backdrops=Backdrops([background])).settings(wanted)
+    assert before == same != Finishing(backgrounds=Backgrounds([background])).settings(wanted)
 
 
 @pytest.mark.parametrize("limit", [10**6, 10])

@@ -3,18 +3,18 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 
-from daemon.worker.gauges import BUCKETS_S, Budget, Counter, Timings, timed
+from daemon.worker.gauges import BUCKETS_S, Counter, MemoryBudget, Timings, timed
 
 WAIT_S = 5.0  # far more than needed: only a failing test waits that long
 BRIEF_S = 0.05
 
 
-def taking(budget: Budget, cost: int) -> tuple[Thread, Event]:
+def taking(budget: MemoryBudget, cost: int) -> tuple[Thread, Event]:
     """A thread that takes from a budget, and the sign that it has got in."""
     inside = Event()
 
     def take() -> None:
-        budget.take(cost)
+        budget.acquire(cost)
         inside.set()
 
     thread = Thread(target=take)
@@ -24,17 +24,17 @@ def taking(budget: Budget, cost: int) -> tuple[Thread, Event]:
 
 def test_room_is_taken_at_once():
     """Up to the limit, and the answer is what to give back."""
-    budget = Budget(100)
+    budget = MemoryBudget(100)
 
-    assert (budget.take(60), budget.take(40), budget.taken) == (60, 40, 100)
+    assert (budget.acquire(60), budget.acquire(40), budget.used) == (60, 40, 100)
 
 
 def test_what_lies_free_is_bounded_behind_each_picture():
     """By an eighth of the limit; one that cost nothing leaves nothing."""
     told: list[int] = []
-    budget = Budget(800, told.append)
-    budget.give(budget.take(300))
-    budget.give(0)
+    budget = MemoryBudget(800, told.append)
+    budget.release(budget.acquire(300))
+    budget.release(0)
 
     assert told == [100]
 
@@ -42,63 +42,63 @@ def test_what_lies_free_is_bounded_behind_each_picture():
 def test_nothing_lies_free_beside_a_large_picture():
     """More than half of the limit: both together could be more than all of it."""
     told: list[int] = []
-    budget = Budget(800, told.append)
-    budget.take(401)
+    budget = MemoryBudget(800, told.append)
+    budget.acquire(401)
 
     assert told == [0]
 
 
 def test_full_budget_lets_nobody_in():
     """Not even a small picture, until there is room."""
-    budget = Budget(100)
-    budget.take(100)
+    budget = MemoryBudget(100)
+    budget.acquire(100)
     thread, inside = taking(budget, 1)
     was_inside = inside.wait(BRIEF_S)
-    budget.give(100)
+    budget.release(100)
     thread.join(WAIT_S)
 
     assert (was_inside, inside.is_set()) == (False, True)
-    assert budget.taken == 1
+    assert budget.used == 1
 
 
 def test_given_room_lets_all_in_that_fit():
     """Two that wait are both woken."""
-    budget = Budget(100)
-    budget.take(100)
+    budget = MemoryBudget(100)
+    budget.acquire(100)
     waiting = [taking(budget, 50) for _ in range(2)]
-    budget.give(100)
+    budget.release(100)
     for thread, _ in waiting:
         thread.join(WAIT_S)
 
-    assert budget.taken == 100
+    assert budget.used == 100
     assert all(inside.is_set() for _, inside in waiting)
 
 
 def test_too_large_picture_is_let_in_alone():
     """Else it would wait for ever."""
-    budget = Budget(100)
+    budget = MemoryBudget(100)
 
-    assert budget.take(500) == 500
+    assert budget.acquire(500) == 500
 
 
 def test_too_large_picture_waits_until_it_is_alone():
     """Not beside others."""
-    budget = Budget(100)
-    budget.take(1)
+    budget = MemoryBudget(100)
+    budget.acquire(1)
     thread, inside = taking(budget, 500)
     was_inside = inside.wait(BRIEF_S)
-    budget.give(1)
+    budget.release(1)
     thread.join(WAIT_S)
 
-    assert (was_inside, budget.taken) == (False, 500)
+    assert (was_inside, budget.used) == (False, 500)
 
 
 def test_nothing_to_give_back():
     """A picture that was never let in."""
-    budget = Budget(100)
-    budget.give(0)
+    budget = MemoryBudget(100)
+    budget.release(0)
 
-    assert budget.taken == 0
+    assert budget.used == 0
 
 
 def test_time_of_a_stage_is_written_down():

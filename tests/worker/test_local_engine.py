@@ -12,9 +12,11 @@ from daemon.worker.engines.local import EngineSettings, open_engine
 def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The budget of pictures in work gives back what lies free, or memory creeps up for hours."""
     looks: list[int] = []
-    monkeypatch.setattr(allocator, "keep_blocks", lambda: True)  # this process outlives the test
     monkeypatch.setattr(
-        allocator.FreeMemory, "bound", lambda self, free_bytes: looks.append(free_bytes)
+        allocator, "configure_allocator", lambda: True
+    )  # this process outlives the test
+    monkeypatch.setattr(
+        allocator.FreeMemory, "trim_above", lambda self, free_bytes: looks.append(free_bytes)
     )
     monkeypatch.setattr(local, "open_predictors", lambda *_, **__: [])
     weights = tmp_path / "weights"
@@ -31,7 +33,7 @@ def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tm
         colours="fast",
     )
     worker = open_engine(settings, lambda step: None)
-    worker.budget.give(worker.budget.take(100))
+    worker.budget.release(worker.budget.acquire(100))
     worker.close()
 
     assert looks == [10**9]

@@ -11,10 +11,10 @@ from cvunet import errors as cvunet_errors
 from cvunet.errors import CvunetError, DeviceMemoryError
 from daemon.errors import Blame, DeviceError, blame
 from daemon.jobs import Failed
-from daemon.worker.batcher import Allowance
-from daemon.worker.engines.local import pools
+from daemon.worker.batcher import BatchLimit
+from daemon.worker.engines.local import pool_sizes
 from daemon.worker.gauges import Limits
-from daemon.worker.predictors import MOST_MISSES, ModelThread, warm
+from daemon.worker.predictors import MAX_FAILURES, ModelThread, warm
 from daemon.worker.worker import Worker
 from tests.worker.test_worker_batch import Choosy, task
 
@@ -38,15 +38,15 @@ class Card:
             raise self.error("too little memory for this batch")
 
 
-def station(card: Card, most: int) -> ModelThread:
-    anything: Any = card  # Any: only what a station asks of a predictor
-    return ModelThread(anything, Allowance(most))
+def model_thread(card: Card, most: int) -> ModelThread:
+    anything: Any = card  # Any: only what a model thread asks of a predictor
+    return ModelThread(anything, BatchLimit(most))
 
 
 def test_largest_batch_is_warmed_first():
     """Each size once for each predictor, told before it begins."""
     card, told = Card(8), list[str]()
-    warm([station(card, 8), station(card, 8)], told.append)
+    warm([model_thread(card, 8), model_thread(card, 8)], told.append)
 
     assert card.warmed == [8, 4, 2, 1]
     assert [step.rpartition(" ")[2] for step in told] == ["8", "4", "2", "1"]
@@ -55,12 +55,12 @@ def test_largest_batch_is_warmed_first():
 def test_batch_too_large_for_the_card_is_told_and_left(caplog: pytest.LogCaptureFixture):
     """The start goes on; what fits is where batches begin."""
     card = Card(2)
-    place = station(card, 8)
+    place = model_thread(card, 8)
     with caplog.at_level(logging.WARNING):
         warm([place], lambda step: None)
 
     assert card.warmed == [8, 4, 2, 1]
-    assert (place.allowance.size, place.allowance.most) == (2, 8)
+    assert (place.batch_limit.size, place.batch_limit.maximum) == (2, 8)
     assert [record.args for record in caplog.records if record.args] == [
         (8, "too little memory for this batch"),
         (4, "too little memory for this batch"),
@@ -70,44 +70,44 @@ def test_batch_too_large_for_the_card_is_told_and_left(caplog: pytest.LogCapture
 def test_card_without_room_for_one_picture_ends_the_start():
     """Another process has it: a restart may help, a rejected picture does not."""
     with pytest.raises(DeviceError, match="no memory for a single picture"):
-        warm([station(Card(0), 4)], lambda step: None)
+        warm([model_thread(Card(0), 4)], lambda step: None)
 
 
 def test_card_that_dies_in_the_warm_up_ends_the_start():
     """As it would in the midst of work."""
     with pytest.raises(DeviceError, match="too little"):
-        warm([station(Card(0, cvunet_errors.DeviceError), 4)], lambda step: None)
+        warm([model_thread(Card(0, cvunet_errors.DeviceError), 4)], lambda step: None)
 
 
 def test_failure_after_failure_is_the_devices():
     """Of single pictures, without one that passes in between."""
-    place = station(Card(8), 8)
+    place = model_thread(Card(8), 8)
     problems: list[Exception] = [DeviceMemoryError("out of memory"), RuntimeError("no algorithm")]
-    judged = [place.judged(problems[index % 2], 1) for index in range(MOST_MISSES)]
+    judged = [place.explain_failure(problems[index % 2], 1) for index in range(MAX_FAILURES)]
 
-    assert judged[:-1] == [problems[index % 2] for index in range(MOST_MISSES - 1)]
+    assert judged[:-1] == [problems[index % 2] for index in range(MAX_FAILURES - 1)]
     assert blame(judged[-1]) is Blame.DEVICE
     assert "fails picture after picture" in str(judged[-1])
 
 
 def test_answer_in_between_excuses_the_device():
     """Nor do larger batches count, which are halved."""
-    place = station(Card(8), 8)
-    for _ in range(3 * MOST_MISSES):
-        assert isinstance(place.judged(RuntimeError("no algorithm"), 2), RuntimeError)
-        assert isinstance(place.judged(RuntimeError("no algorithm"), 1), RuntimeError)
-        place.passed(1)
+    place = model_thread(Card(8), 8)
+    for _ in range(3 * MAX_FAILURES):
+        assert isinstance(place.explain_failure(RuntimeError("no algorithm"), 2), RuntimeError)
+        assert isinstance(place.explain_failure(RuntimeError("no algorithm"), 1), RuntimeError)
+        place.note_success(1)
 
-    assert place.misses == 0
+    assert place.failures == 0
 
 
 def test_pictures_own_failures_are_not_the_devices():
     """Whatever is wrong with them, the device has answered."""
-    place = station(Card(8), 8)
-    for _ in range(3 * MOST_MISSES):
-        assert isinstance(place.judged(CvunetError("not a number"), 1), CvunetError)
+    place = model_thread(Card(8), 8)
+    for _ in range(3 * MAX_FAILURES):
+        assert isinstance(place.explain_failure(CvunetError("not a number"), 1), CvunetError)
 
-    assert place.misses == 0
+    assert place.failures == 0
 
 
 class Full(Choosy):
@@ -123,12 +123,12 @@ def test_full_card_rejects_no_pictures_for_long(task: Any):
     card: Any = Full()
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
     worker = Worker([card], limits)
-    outcomes = [worker.submit(task(level)).result(30) for level in range(1, MOST_MISSES + 2)]
+    outcomes = [worker.submit(task(level)).result(30) for level in range(1, MAX_FAILURES + 2)]
     worker.close()
 
     assert all(isinstance(outcome, Failed) for outcome in outcomes)
     blames = [outcome.blame for outcome in outcomes if isinstance(outcome, Failed)]
-    assert blames == [Blame.UNKNOWN] * (MOST_MISSES - 1) + [Blame.DEVICE] * 2
+    assert blames == [Blame.UNKNOWN] * (MAX_FAILURES - 1) + [Blame.DEVICE] * 2
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_full_card_rejects_no_pictures_for_long(task: Any):
 )
 def test_cores_are_shared_between_pools(cores: int, has_cards: bool, expected: tuple[int, int]):
     """Without the network on them most of their time is finishing."""
-    assert pools(cores, has_cards=has_cards) == expected
+    assert pool_sizes(cores, has_gpus=has_cards) == expected

@@ -15,7 +15,7 @@ from daemon.jobs import Done, Framing, Task
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.items import Item
-from daemon.worker.progress import GRACE_S, Piece, Progress
+from daemon.worker.progress import GRACE_S, Progress, StageRun
 from daemon.worker.worker import Worker
 from tests.samples import RENDERING
 from tests.worker.test_worker_batch import Choosy
@@ -118,7 +118,7 @@ def test_hung_stage_is_told_by_picture(tmp_path: Path, gate: Gate, where: str, t
     assert late.endswith(told.format(hung.source))
     assert isinstance(outcome, Done)
     assert list(hanging.stalled(1e9, patience_s=PATIENCE_S)) == [
-        f"thread {hanging.models[0].name} has ended"
+        f"thread {hanging.threads[0].name} has ended"
     ]
 
 
@@ -128,9 +128,9 @@ def test_waiting_for_room_is_no_hang(tmp_path: Path, gate: Gate):
     futures = [hanging.submit(task(tmp_path, "first.png"))]
     assert gate.reached.wait(WAIT_S)
     futures.append(hanging.submit(task(tmp_path, "second.png")))
-    pieces = hanging.progress.pieces
+    pieces = hanging.progress.runs
     deadline = time.monotonic() + WAIT_S
-    while sorted(str(piece.began is None) for piece in pieces.values()) != ["False", "True"]:
+    while sorted(str(piece.started_at is None) for piece in pieces.values()) != ["False", "True"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     told = list(hanging.stalled(time.monotonic() + 1e6, patience_s=PATIENCE_S))
@@ -156,10 +156,10 @@ def test_large_picture_extends_its_time(
     amounts: tuple[int, ...], waited_s: float, is_overdue: bool
 ):
     """By its pixels, or by the bytes that have to be read, whichever are more."""
-    piece = Piece("decode", Path("cat.tif"), pixels=0)
-    piece.began = 100.0
+    piece = StageRun("decode", Path("cat.tif"), pixels=0)
+    piece.started_at = 100.0
     for amount in amounts:
-        piece.grow(amount)
+        piece.note_size(amount)
 
     assert piece.is_overdue(100.0 + waited_s, patience_s=PATIENCE_S) is is_overdue
 

@@ -112,7 +112,7 @@ def test_pixels_are_gone_when_their_room_is_given_back(task: Any):
         left.append([one for one in predictor.seen if one() is not None])
 
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits, bound_free=look)
+    worker = Worker([predictor], limits, limit_free=look)
     outcomes = [worker.submit(task(level)).result(30) for level in (1, 2)]
     worker.close()
 
@@ -167,7 +167,7 @@ def test_want_of_memory_is_remembered(task: Any):
     assert all(isinstance(outcome, Done) for outcome in outcomes)
     assert max(card.batches[:tried]) > 2
     assert max(card.batches[tried:]) <= 2
-    assert worker.model_threads[0].allowance.size <= 2
+    assert worker.model_threads[0].batch_limit.size <= 2
 
 
 def test_load_and_places_are_counted(task: Any):

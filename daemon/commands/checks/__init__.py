@@ -1,7 +1,7 @@
-"""What `cvunetd doctor` looks at: each checkup reads, changes nothing and never raises."""
+"""The checks of `cvunetd doctor`: each one reads, changes nothing and never raises."""
 
 from collections.abc import Callable, Iterator
 
-from daemon.commands.findings import Finding, Scene
+from daemon.commands.findings import CheckContext, Finding
 
-Checkup = Callable[[Scene], Iterator[Finding]]
+Checkup = Callable[[CheckContext], Iterator[Finding]]

@@ -1,4 +1,4 @@
-"""Hooks: may their programs be run, have they their keys, does the unit let them out?"""
+"""Checks of hooks: whether programs may be run, keys are there, and the unit has a network."""
 
 import os
 import shlex
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.commands.checks import service
 from daemon.commands.checks.permissions import may
-from daemon.commands.findings import Finding, Person, Scene, failed, passed, skipped, warned
+from daemon.commands.findings import CheckContext, Finding, User, failed, passed, skipped, warned
 from daemon.config.folders import resolve
 from daemon.config.hook_schema import HookEntry
 from daemon.errors import InstallError
@@ -20,55 +20,57 @@ DROP_IN = "/etc/systemd/system/cvunetd.service.d/hooks.conf"
 INSTALLED = "share/cvunetd/packaging/hooks.conf"
 
 
-def hooks(scene: Scene) -> Iterator[Finding]:
-    """Each hook, then what they share; nobody is told anything."""
-    found = list(entries(scene.config.hooks))
+def hooks(context: CheckContext) -> Iterator[Finding]:
+    """Check each hook, then what they share; sends no notice."""
+    found = list(entries(context.config.hooks))
     if not found:
         yield skipped("hooks", "none is configured")
         return
     for place, event, entry in found:
-        yield from of_entry(scene, place, event, entry)
+        yield from check_entry(context, place, event, entry)
     if any(entry.url is not None for _, _, entry in found):
         yield certificates()
         yield from network()
 
 
-def of_entry(scene: Scene, place: str, event: str, entry: HookEntry) -> Iterator[Finding]:
-    """As the start would see it, but for the daemon's user."""
-    edit = f"${{EDITOR:-vi}} {shlex.quote(str(scene.config_path))}"
-    base = scene.config_path.resolve().parent
+def check_entry(
+    context: CheckContext, place: str, event: str, entry: HookEntry
+) -> Iterator[Finding]:
+    """Check one hook as the start would, but as the daemon's user."""
+    edit = f"${{EDITOR:-vi}} {shlex.quote(str(context.config_path))}"
+    base = context.config_path.resolve().parent
     try:
-        hook = HookLoader(base, os.environ, is_trial=True).hook(event, entry)
+        hook = HookLoader(base, os.environ, is_check=True).hook(event, entry)
     except InstallError as error:
-        yield failed("hooks", f"{place}: {error}", mending(entry) or edit)
+        yield failed("hooks", f"{place}: {error}", install_command(entry) or edit)
         return
     if isinstance(hook.target, Command):
-        yield runnable(scene.person, place, Path(hook.target.argv[0]))
+        yield check_runnable(context.user, place, Path(hook.target.argv[0]))
         return
     yield passed("hooks", f"{place}: {hook.name}")
     if entry.secret_file is not None:
-        yield from exposed(resolve(base, entry.secret_file))
+        yield from check_key_mode(resolve(base, entry.secret_file))
     if entry.secret is not None:
-        yield from credential(entry.secret)
+        yield from check_credential(entry.secret)
 
 
-def runnable(person: Person, place: str, program: Path) -> Finding:
-    """By the daemon's user, who has to reach it first."""
-    closed = next((one for one in reversed(program.parents) if not may(person, one, "x")), None)
+def check_runnable(user: User, place: str, program: Path) -> Finding:
+    """Check whether the daemon's user can reach and run a program."""
+    closed = next((one for one in reversed(program.parents) if not may(user, one, "x")), None)
     if closed is not None:
-        text = f"{place}: {program} cannot be reached: {closed} is closed to {person.name}"
+        text = f"{place}: {program} cannot be reached: {closed} is closed to {user.name}"
         return failed("hooks", text, f"chmod o+x {shlex.quote(str(closed))}")
-    if not may(person, program, "x"):
-        text = f"{place}: {program} may not be run by {person.name}"
+    if not may(user, program, "x"):
+        text = f"{place}: {program} may not be run by {user.name}"
         return failed("hooks", text, f"chmod a+rx {shlex.quote(str(program))}")
     if program.stat().st_mode & stat.S_IWOTH:
         text = f"{place}: {program} may be changed by everybody"
         return failed("hooks", text, f"chmod o-w {shlex.quote(str(program))}")
-    return passed("hooks", f"{place}: {program} may be run by {person.name}")
+    return passed("hooks", f"{place}: {program} may be run by {user.name}")
 
 
-def mending(entry: HookEntry) -> str:
-    """The command that installs what is missing."""
+def install_command(entry: HookEntry) -> str:
+    """Return the command that installs what is missing; empty if nothing is."""
     try:
         if entry.url is not None:
             check_library()
@@ -77,21 +79,21 @@ def mending(entry: HookEntry) -> str:
     return ""
 
 
-def exposed(path: Path) -> Iterator[Finding]:
-    """A key that everybody may read proves nothing."""
+def check_key_mode(path: Path) -> Iterator[Finding]:
+    """Warn if everybody may read a key."""
     if path.stat().st_mode & stat.S_IROTH:
         text = f"{path}, a key, may be read by everybody"
         yield warned("hooks", text, f"chmod o-rwx {shlex.quote(str(path))}")
 
 
-def credential(name: str) -> Iterator[Finding]:
-    """The installed unit loads it."""
+def check_credential(name: str) -> Iterator[Finding]:
+    """Check whether the installed unit loads a credential."""
     path = service.unit_file()
     if path is None:
         return
-    text = service.whole(path)
+    text = service.unit_text(path)
     keys = ("LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted")
-    loaded = [word.partition(":")[0] for key in keys for word in service.values(text, key)]
+    loaded = [word.partition(":")[0] for key in keys for word in service.unit_values(text, key)]
     if name not in loaded:
         line = f"LoadCredential={name}:/etc/cvunetd/{name}.key"
         mend = f"add {line} to {DROP_IN}, then systemctl daemon-reload"
@@ -99,7 +101,7 @@ def credential(name: str) -> Iterator[Finding]:
 
 
 def certificates() -> Finding:
-    """What tells a server from somebody who claims to be it."""
+    """Check whether the system's certificates are there."""
     import ssl  # the others do not need it
 
     paths = ssl.get_default_verify_paths()
@@ -111,13 +113,13 @@ def certificates() -> Finding:
 
 
 def network() -> Iterator[Finding]:
-    """The unit has none by itself."""
+    """Check whether the unit has a network; by default it has none."""
     path = service.unit_file()
     if path is None:
         return
-    text = service.whole(path)
-    is_alone = service.values(text, "PrivateNetwork")[-1:] == ["yes"]
-    families = service.values(text, "RestrictAddressFamilies")
+    text = service.unit_text(path)
+    is_alone = service.unit_values(text, "PrivateNetwork")[-1:] == ["yes"]
+    families = service.unit_values(text, "RestrictAddressFamilies")
     if is_alone or (families and "AF_INET" not in families):
         mend = (
             f"install -m 0644 {Path(sys.prefix, INSTALLED)} {DROP_IN}"

@@ -1,4 +1,4 @@
-"""The machine: inotify limits, the GPU and its driver, weights, the clock."""
+"""Checks of the machine: inotify limits, the GPU and its driver, weights, the clock."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.commands.findings import Finding, Scene, failed, passed, skipped, warned
+from daemon.commands.findings import CheckContext, Finding, failed, passed, skipped, warned
 from daemon.config import folders as hot_folders
 from daemon.config.schema import Config
 from daemon.errors import DaemonError, describe
@@ -18,141 +18,150 @@ DEVICES = Path("/dev")
 DRIVER = Path("/proc/driver/nvidia/version")
 PCI = Path("/sys/bus/pci/devices")
 NVIDIA = "0x10de"
-#: Always one of each; cards come on top.
+#: Always one of each; the nodes of the cards are added.
 NODES = ("nvidiactl", "nvidia-uvm")
 MAKE_NODES = "nvidia-modprobe -c 0 -u && systemctl enable --now nvidia-persistenced"
-QUEUED = 16_384
-NEARLY = 0.8
-OLDEST = 1_750_000_000.0  # UTC seconds; this program is younger
+MIN_QUEUED_EVENTS = 16_384
+NEAR_LIMIT = 0.8
+EARLIEST_DATE = (
+    1_750_000_000.0  # UTC seconds; an earlier date is wrong, because this program is younger
+)
 TIMEOUT_S = 10.0
 
 
 # --- inotify ------------------------------------------------------------------------------------
 
 
-def inotify(scene: Scene) -> Iterator[Finding]:
-    """Are there enough watches and instances for this user?"""
-    use = inotify_limits.in_use(scene.person.uid)
-    needed = watches(scene)
-    yield of_limit(
+def inotify(context: CheckContext) -> Iterator[Finding]:
+    """Check whether there are enough watches and instances for this user."""
+    use = inotify_limits.usage_of(context.user.uid)
+    needed = needed_watches(context)
+    yield check_limit(
         "inotify watches",
         inotify_limits.WATCHES,
         use.watches,
         needed,
-        inotify_limits.ENOUGH_WATCHES,
+        inotify_limits.RECOMMENDED_WATCHES,
         use,
     )
-    more = int(scene.pid is None and needed > 0)
-    yield of_limit(
+    more = int(context.pid is None and needed > 0)
+    yield check_limit(
         "inotify instances",
         inotify_limits.INSTANCES,
         use.instances,
         more,
-        inotify_limits.ENOUGH_INSTANCES,
+        inotify_limits.RECOMMENDED_INSTANCES,
         use,
     )
     queued = inotify_limits.read(inotify_limits.QUEUED_EVENTS)
     text = f"{queued} events may wait to be read"
     if queued == inotify_limits.UNKNOWN:
         yield skipped("inotify queue", "the kernel does not tell how many events may wait")
-    elif queued < QUEUED:
-        yield warned("inotify queue", text, persisted(inotify_limits.QUEUED_EVENTS, QUEUED))
+    elif queued < MIN_QUEUED_EVENTS:
+        yield warned(
+            "inotify queue", text, sysctl_command(inotify_limits.QUEUED_EVENTS, MIN_QUEUED_EVENTS)
+        )
     else:
         yield passed("inotify queue", text)
 
 
-def watches(scene: Scene) -> int:
-    """How many watches hot folders want that have none; those that are polled anyway want none."""
+def needed_watches(context: CheckContext) -> int:
+    """Return how many watches hot folders still need; polled ones need none."""
     wanted = 0
-    for folder in scene.folders:
-        is_served = scene.pid is not None and folder.name not in scene.report.get("polled", {})
-        if folder.path.is_dir() and not is_served and not watch_health.silence_of(folder):
+    for folder in context.folders:
+        is_served = context.pid is not None and folder.name not in context.report.get("polled", {})
+        if folder.path.is_dir() and not is_served and not watch_health.why_polled(folder):
             found = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
             wanted += 1 + sum(1 for _ in found)  # one for the canary
     return wanted
 
 
-def of_limit(  # one check, with all that it compares
-    check: str, names: tuple[str, ...], used: int, needed: int, enough: int, use: inotify_limits.Use
+def check_limit(  # one check, with all that it compares
+    check: str,
+    names: tuple[str, ...],
+    used: int,
+    needed: int,
+    recommended: int,
+    use: inotify_limits.Usage,
 ) -> Finding:
-    """One limit against what is used and what is wanted on top."""
-    allowed = inotify_limits.allowed(names)
+    """Compare one limit with what is used and what is needed in addition."""
+    allowed = inotify_limits.effective_limit(names)
     if allowed == inotify_limits.UNKNOWN:
         return skipped(check, "the kernel does not tell its limit")
     more = f", {needed} more needed" if needed else ""
     least = "at least " if use.is_partial else ""
     text = f"{least}{used} of {allowed} are used{more}"
-    name, number = inotify_limits.setting(names, needed=needed, enough=enough)
+    name, number = inotify_limits.setting(names, needed=needed, recommended=recommended)
     if used + needed > allowed:
-        return warned(check, f"{text}: folders are polled", persisted(name, number))
-    if used + needed > NEARLY * allowed:
-        return warned(check, text, persisted(name, number))
+        return warned(check, f"{text}: folders are polled", sysctl_command(name, number))
+    if used + needed > NEAR_LIMIT * allowed:
+        return warned(check, text, sysctl_command(name, number))
     return passed(check, text)
 
 
-def persisted(name: str, number: int) -> str:
-    """A command that sets a limit now and after the next start."""
+def sysctl_command(name: str, number: int) -> str:
+    """Return a command that sets a limit now and after the next start."""
     return f"sysctl -w {name}={number} && echo {name}={number} >> /etc/sysctl.d/90-inotify.conf"
 
 
 # --- weights and devices --------------------------------------------------------------------------
 
 
-def network(scene: Scene) -> Iterator[Finding]:
-    """The weights' hash and content, and the devices that the configuration names."""
-    names = ", ".join(scene.config.model.devices)
+def network(context: CheckContext) -> Iterator[Finding]:
+    """Check the weights' hash and content, and the configured devices."""
+    names = ", ".join(context.config.model.devices)
     try:
         from daemon.worker import predictors
 
-        predictors.check_weights(scene.weights)
+        predictors.check_weights(context.weights)
     except ImportError as error:
         mend = "install cvunet-daemon anew, into an environment of its own"
         yield failed("weights", f"the network cannot be loaded: {describe(error)}", mend)
         return
     except DaemonError as error:
-        yield failed("weights", str(error), other_weights(scene))
+        yield failed("weights", str(error), other_weights(context))
         return
-    yield passed("weights", f"{scene.weights} is as its manifest says")
+    yield passed("weights", f"{context.weights} is as its manifest says")
     try:
-        found = ", ".join(predictors.found_devices(scene.config.model.devices))
+        found = ", ".join(predictors.found_devices(context.config.model.devices))
         yield passed("device", f"{names} is {found} here")
     except DaemonError as error:
-        mend = f"mend what GPU says below, or in {scene.config_path}: model: {{device: auto}}"
+        mend = f"mend what GPU says below, or in {context.config_path}: model: {{device: auto}}"
         yield failed("device", str(error), mend)
 
 
-def other_weights(scene: Scene) -> str:
-    """Those that came with the program, if they are not the faulty ones."""
-    shipped = hot_folders.find_weights(Config(), scene.config_path.parent)
-    if shipped.exists() and shipped != scene.weights:
-        return f"in {scene.config_path}: model: {{weights: {shipped}}}"
+def other_weights(context: CheckContext) -> str:
+    """Return how to use the weights that came with the program, unless they are faulty."""
+    shipped = hot_folders.find_weights(Config(), context.config_path.parent)
+    if shipped.exists() and shipped != context.weights:
+        return f"in {context.config_path}: model: {{weights: {shipped}}}"
     return "install cvunet-daemon anew, or put back models/ of its source tree"
 
 
-def gpu(scene: Scene) -> Iterator[Finding]:
-    """NVIDIA's card, driver and device nodes."""
-    is_wanted = any(name.startswith("cuda") for name in scene.config.model.devices)
+def gpu(context: CheckContext) -> Iterator[Finding]:
+    """Check NVIDIA's card, driver and device nodes."""
+    is_wanted = any(name.startswith("cuda") for name in context.config.model.devices)
     has_card, has_driver = has_nvidia_card(), DRIVER.exists()
-    if scene.config.model.devices == ("cpu",):
+    if context.config.model.devices == ("cpu",):
         yield skipped("GPU", "model.device is cpu")
     elif not has_card and not has_driver:
         text = "this machine has no NVIDIA card"
         if is_wanted:
-            yield failed("GPU", text, f"in {scene.config_path}: model: {{device: auto}}")
+            yield failed("GPU", text, f"in {context.config_path}: model: {{device: auto}}")
         else:
             yield passed("GPU", f"{text}: the CPU does the work")
     elif not has_driver:
-        judge = failed if is_wanted else warned
+        finding = failed if is_wanted else warned
         text = "there is an NVIDIA card, but its driver is not loaded"
-        yield judge("GPU driver", text, "modprobe nvidia, after installing the driver")
+        yield finding("GPU driver", text, "modprobe nvidia, after installing the driver")
     else:
         version = DRIVER.read_text(encoding="utf-8", errors="replace").splitlines()[0]
         yield passed("GPU driver", " ".join(version.split()))
-        yield from nodes(scene)
+        yield from check_device_nodes(context)
 
 
 def has_nvidia_card() -> bool:
-    """Some display controller is NVIDIA's."""
+    """Whether some display controller is NVIDIA's."""
     for device in PCI.glob("*"):
         try:
             vendor = (device / "vendor").read_text(encoding="ascii").strip()
@@ -164,26 +173,26 @@ def has_nvidia_card() -> bool:
     return False
 
 
-def nodes(scene: Scene) -> Iterator[Finding]:
-    """The unit may not load modules: its nodes must be there before the daemon starts."""
+def check_device_nodes(context: CheckContext) -> Iterator[Finding]:
+    """Check the device nodes: the unit may not load modules, so they must exist before."""
     cards = sorted(path.name for path in DEVICES.glob("nvidia[0-9]*"))
     missing = [name for name in NODES if not is_device(DEVICES / name)]
     if missing or not cards:
         text = f"/dev/{missing[0] if missing else 'nvidia0'} is missing"
         yield failed("GPU nodes", text, MAKE_NODES)
         return
-    mine = scene.person.uid == os.geteuid()
+    mine = context.user.uid == os.geteuid()
     closed = [n for n in (*NODES, *cards) if mine and not os.access(DEVICES / n, os.R_OK | os.W_OK)]
     if closed:
-        text = f"/dev/{closed[0]} may not be used by {scene.person.name}"
-        group = f"usermod --append --groups video {scene.person.name}"
+        text = f"/dev/{closed[0]} may not be used by {context.user.name}"
+        group = f"usermod --append --groups video {context.user.name}"
         yield failed("GPU nodes", text, f"{group} (or the group that ls -l /dev/{closed[0]} shows)")
         return
     yield passed("GPU nodes", f"{', '.join(cards)} and their control nodes are there")
 
 
 def is_device(path: Path) -> bool:
-    """A character device is there."""
+    """Whether a character device is there."""
     try:
         return stat.S_ISCHR(path.stat().st_mode)
     except OSError:
@@ -193,10 +202,10 @@ def is_device(path: Path) -> bool:
 # --- the clock ------------------------------------------------------------------------------------
 
 
-def clock(scene: Scene) -> Iterator[Finding]:
-    """Folders are named and deleted by it."""
-    if scene.now < OLDEST:
-        text = f"the date is {datetime.fromtimestamp(scene.now, UTC):%Y-%m-%d}: long past"
+def clock(context: CheckContext) -> Iterator[Finding]:
+    """Check the clock, by which folders are named and deleted."""
+    if context.now < EARLIEST_DATE:
+        text = f"the date is {datetime.fromtimestamp(context.now, UTC):%Y-%m-%d}: long past"
         yield failed("clock", text, "timedatectl set-ntp true")
         return
     program = shutil.which("timedatectl")

@@ -1,4 +1,4 @@
-"""Whether the daemon's user may do what it has to."""
+"""Checks of what the daemon's user may do."""
 
 import os
 import pwd
@@ -7,68 +7,68 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.checks.places import nearest
-from daemon.commands.findings import Finding, Person, Scene, failed, passed, warned
+from daemon.commands.checks.places import nearest_existing
+from daemon.commands.findings import CheckContext, Finding, User, failed, passed, warned
 from daemon.disk import free_space
 
 MODES = {"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}
 
 
-def permissions(scene: Scene) -> Iterator[Finding]:
-    """Hot folders, and the folders that we write."""
+def permissions(context: CheckContext) -> Iterator[Finding]:
+    """Check hot folders, and the folders that we write."""
     me = os.geteuid()
-    if me not in (0, scene.person.uid):
-        config = shlex.quote(str(scene.config_path))
+    if me not in (0, context.user.uid):
+        config = shlex.quote(str(context.config_path))
         yield warned(
             "permissions",
-            f"the state folder belongs to {scene.person.name}: for others little can be told",
-            f"sudo -u {scene.person.name} cvunetd doctor --config {config}",
+            f"the state folder belongs to {context.user.name}: for others little can be told",
+            f"sudo -u {context.user.name} cvunetd doctor --config {config}",
         )
         return
-    for folder in scene.folders:
+    for folder in context.folders:
         is_kept = folder.originals == "keep"
-        yield of_hot_folder(scene.person, folder.name, folder.path, "rx" if is_kept else "rwx")
-    for path in scene.outputs:
-        yield of_our_folder(scene.person, "output", path)
-    yield of_our_folder(scene.person, "quarantine", scene.quarantine)
-    yield of_our_folder(scene.person, "state", scene.state)
+        yield check_hot_folder(context.user, folder.name, folder.path, "rx" if is_kept else "rwx")
+    for path in context.outputs:
+        yield check_own_folder(context.user, "output", path)
+    yield check_own_folder(context.user, "quarantine", context.quarantine)
+    yield check_own_folder(context.user, "state", context.state)
 
 
-def of_hot_folder(person: Person, name: str, path: Path, modes: str) -> Finding:
-    """It has to be there: somebody drops pictures into it."""
+def check_hot_folder(user: User, name: str, path: Path, modes: str) -> Finding:
+    """Check a hot folder, which must exist: somebody drops pictures into it."""
     check = f"permissions of {name}"
     quoted = shlex.quote(str(path))
-    if not os.path.lexists(path) and may(person, nearest(path), "x"):
-        remedy = f"install -d -o {person.name} -g {person.group} -m 2770 {quoted}"
+    if not os.path.lexists(path) and may(user, nearest_existing(path), "x"):
+        remedy = f"install -d -o {user.name} -g {user.group} -m 2770 {quoted}"
         return failed(check, f"{path} does not exist", remedy)
-    return judged(check, person, path, modes)
+    return check_folder(check, user, path, modes)
 
 
-def of_our_folder(person: Person, what: str, path: Path) -> Finding:
-    """We make it where it is missing; what is in it must be ours, too."""
+def check_own_folder(user: User, what: str, path: Path) -> Finding:
+    """Check a folder that we make if it is missing; we must be able to write its files."""
     check = f"permissions of {what}"
     if os.path.lexists(path):
-        foreign = [one for one in ours(path) if not may(person, one, "w")]
-        if foreign and may(person, path, "wx"):
-            text = f"{foreign[0]} is not writable for {person.name}"
-            return failed(check, text, f"chown -R {person.name}: {shlex.quote(str(path))}")
-    return judged(check, person, nearest(path), "rwx")
+        foreign = [one for one in own_files(path) if not may(user, one, "w")]
+        if foreign and may(user, path, "wx"):
+            text = f"{foreign[0]} is not writable for {user.name}"
+            return failed(check, text, f"chown -R {user.name}: {shlex.quote(str(path))}")
+    return check_folder(check, user, nearest_existing(path), "rwx")
 
 
-def ours(path: Path) -> list[Path]:
-    """Files that lie in a folder itself, such as the ledger; none where they cannot be seen."""
+def own_files(path: Path) -> list[Path]:
+    """Return the files directly in a folder, such as the ledger; none if they cannot be listed."""
     try:
         return [one for one in path.iterdir() if one.is_file()]
     except OSError:
         return []
 
 
-def judged(check: str, person: Person, path: Path, modes: str) -> Finding:
-    """May this folder be used so?"""
+def check_folder(check: str, user: User, path: Path, modes: str) -> Finding:
+    """Check whether a folder can be used in this way."""
     words = {"rx": "read", "rwx": "read and written"}[modes]
-    closed = next((above for above in reversed(path.parents) if not may(person, above, "x")), None)
+    closed = next((above for above in reversed(path.parents) if not may(user, above, "x")), None)
     if closed is not None:
-        text = f"{path} cannot be reached: {closed} is closed to {person.name}"
+        text = f"{path} cannot be reached: {closed} is closed to {user.name}"
         return failed(check, text, f"chmod o+x {shlex.quote(str(closed))}")
     quoted = shlex.quote(str(path))
     if not path.is_dir():
@@ -77,32 +77,32 @@ def judged(check: str, person: Person, path: Path, modes: str) -> Finding:
         mount = next(place for place in (path, *path.parents) if place.is_mount())
         text = f"{path} is on a file system that is mounted read-only"
         return failed(check, text, f"mount -o remount,rw {shlex.quote(str(mount))}")
-    if not may(person, path, modes):
-        group = f"chgrp {person.group} {quoted} && chmod g+{modes}s {quoted}"
-        return failed(check, f"{path} may not be {words} by {person.name}", group)
-    return passed(check, f"{path} may be {words} by {person.name}")
+    if not may(user, path, modes):
+        group = f"chgrp {user.group} {quoted} && chmod g+{modes}s {quoted}"
+        return failed(check, f"{path} may not be {words} by {user.name}", group)
+    return passed(check, f"{path} may be {words} by {user.name}")
 
 
-def may(person: Person, path: Path, modes: str) -> bool:
-    """The daemon's user may do that; asked by its own process where we are somebody else."""
-    if person.uid == os.geteuid():
+def may(user: User, path: Path, modes: str) -> bool:
+    """Whether the daemon's user may do that; asked in a process of that user if we are another."""
+    if user.uid == os.geteuid():
         wanted = sum(MODES[mode] for mode in modes)
         return os.access(path, wanted, effective_ids=True)
     tests = " -a ".join(f"-{mode} {shlex.quote(str(path))}" for mode in modes)
     asked = subprocess.run(
         ["/bin/sh", "-c", f"test {tests}"],
-        user=person.uid,
-        group=person.gid,
-        extra_groups=groups(person),
+        user=user.uid,
+        group=user.gid,
+        extra_groups=groups(user),
         cwd="/",
         check=False,
     )
     return asked.returncode == 0
 
 
-def groups(person: Person) -> list[int]:
-    """All groups of a user; of one without a name, its own."""
+def groups(user: User) -> list[int]:
+    """Return all groups of a user; for one without a name, its own group."""
     try:
-        return os.getgrouplist(pwd.getpwuid(person.uid).pw_name, person.gid)
+        return os.getgrouplist(pwd.getpwuid(user.uid).pw_name, user.gid)
     except KeyError:
-        return [person.gid]
+        return [user.gid]

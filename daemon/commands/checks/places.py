@@ -1,41 +1,41 @@
-"""Folders: their file systems, who may use them, whether they overlap, and their room."""
+"""Checks of folders: file systems, overlaps, free space."""
 
 import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.findings import Finding, Scene, failed, passed, warned
+from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
 from daemon.config import folders as hot_folders
 from daemon.disk import free_space, mounts
 from daemon.jobs import HotFolder
 from daemon.watching import scan, watch_health
 
 MEGABYTE = 1024 * 1024
-#: Lost when the machine starts anew.
+#: File systems whose content is lost when the machine restarts.
 VOLATILE = frozenset({"tmpfs", "ramfs"})
 FEW_INODES = 1000
 
 
-def file_systems(scene: Scene) -> Iterator[Finding]:
-    """Which kind each folder lies on, and what follows from that."""
+def file_systems(context: CheckContext) -> Iterator[Finding]:
+    """Check the type of each folder's file system."""
     table = mounts.read()
-    for folder in scene.folders:
-        yield of_hot_folder(folder, table)
-    for path in scene.outputs:
-        yield of_store("output", path, table, "output.root")
-    yield of_state(scene.state, table)
+    for folder in context.folders:
+        yield check_hot_folder(folder, table)
+    for path in context.outputs:
+        yield check_store("output", path, table, "output.root")
+    yield check_state(context.state, table)
 
 
-def of_hot_folder(folder: HotFolder, table: str) -> Finding:
-    """Whether events arrive, and whether a rename reaches the output."""
+def check_hot_folder(folder: HotFolder, table: str) -> Finding:
+    """Check whether events arrive, and whether a rename reaches the output."""
     check = f"file system of {folder.name}"
     kind = scan.file_system(folder.path, table)
-    if scan.is_silent(kind) and folder.watch == "inotify":
+    if scan.is_remote(kind) and folder.watch == "inotify":
         text = f"{folder.path} is on {kind}, which tells nothing of what other machines write"
         return warned(check, text, f"in the configuration, at folder {folder.name}: watch: auto")
-    how = f"polled, {why}" if (why := watch_health.silence_of(folder)) else "watched"
-    here, there = nearest(folder.path), nearest(folder.output_root)
+    how = f"polled, {why}" if (why := watch_health.why_polled(folder)) else "watched"
+    here, there = nearest_existing(folder.path), nearest_existing(folder.output_root)
     if folder.originals == "archive" and here.stat().st_dev != there.stat().st_dev:
         text = (
             f"{folder.path} ({kind}) and {folder.output_root} are on two disks:"
@@ -46,50 +46,50 @@ def of_hot_folder(folder: HotFolder, table: str) -> Finding:
     return passed(check, f"{folder.path} is on {kind}: {how}")
 
 
-def of_store(what: str, path: Path, table: str, key: str) -> Finding:
-    """A place for what should last."""
+def check_store(what: str, path: Path, table: str, key: str) -> Finding:
+    """Check a place for what should last."""
     check = f"file system of {what}"
-    kind = scan.file_system(nearest(path), table)
+    kind = scan.file_system(nearest_existing(path), table)
     if kind in VOLATILE:
         text = f"{path} is on {kind}: all of it is lost when the machine starts anew"
         return warned(check, text, f"in the configuration: {key}: a folder on a disk")
     return passed(check, f"{path} is on {kind}")
 
 
-def of_state(path: Path, table: str) -> Finding:
-    """The ledger needs locks and shared memory that work."""
-    kind = scan.file_system(nearest(path), table)
-    if scan.is_silent(kind):
+def check_state(path: Path, table: str) -> Finding:
+    """Check the state folder: the ledger needs working locks and shared memory."""
+    kind = scan.file_system(nearest_existing(path), table)
+    if scan.is_remote(kind):
         text = f"{path} is on {kind}: SQLite's write-ahead log does not work there"
         return failed(
             "file system of state", text, "in the configuration: state_dir: /var/lib/cvunetd"
         )
-    return of_store("state", path, table, "state_dir")
+    return check_store("state", path, table, "state_dir")
 
 
-def overlaps(scene: Scene) -> Iterator[Finding]:
-    """Paths inside each other, and folders that share a name."""
+def overlaps(context: CheckContext) -> Iterator[Finding]:
+    """Check for paths inside each other, and folders that share a name."""
     faults = [
-        *hot_folders.twins(scene.folders),
-        *hot_folders.overlaps(scene.folders, scene.state, scene.quarantine),
+        *hot_folders.duplicate_names(context.folders),
+        *hot_folders.overlaps(context.folders, context.state, context.quarantine),
     ]
     for fault in faults:
         text, _, mend = fault.partition(": ")
-        yield failed("overlapping paths", text, f"in {scene.config_path}: {mend}")
+        yield failed("overlapping paths", text, f"in {context.config_path}: {mend}")
     if not faults:
         yield passed("overlapping paths", "no folder lies inside another")
 
 
-def room(scene: Scene) -> Iterator[Finding]:
-    """Free space and inodes where we write."""
-    places = [("output", path) for path in scene.outputs]
-    for what, path in (*places, ("state", scene.state), ("quarantine", scene.quarantine)):
-        needed_mb = scene.config.retention.min_free_mb if what != "quarantine" else 0.0
-        yield of_room(what, path, needed_mb)
+def room(context: CheckContext) -> Iterator[Finding]:
+    """Check free space and inodes where we write."""
+    places = [("output", path) for path in context.outputs]
+    for what, path in (*places, ("state", context.state), ("quarantine", context.quarantine)):
+        needed_mb = context.config.retention.min_free_mb if what != "quarantine" else 0.0
+        yield check_room(what, path, needed_mb)
 
 
-def of_room(what: str, path: Path, needed_mb: float) -> Finding:
-    """One place."""
+def check_room(what: str, path: Path, needed_mb: float) -> Finding:
+    """Check one place."""
     check = f"room for {what}"
     free_mb, inodes = free_space.free_bytes(path) / MEGABYTE, free_space.free_inodes(path)
     here = shlex.quote(str(next(one for one in (path, *path.parents) if one.is_mount())))
@@ -108,8 +108,8 @@ def of_room(what: str, path: Path, needed_mb: float) -> Finding:
     return passed(check, text)
 
 
-def nearest(path: Path) -> Path:
-    """A folder that exists: the path itself or one above it."""
+def nearest_existing(path: Path) -> Path:
+    """Return the path itself or the nearest folder above it that exists."""
     while not os.path.lexists(path):
         path = path.parent
     return path

@@ -1,4 +1,4 @@
-"""The daemon as a service: is it alive and well, its unit, its libraries, its monitors."""
+"""Checks of the service: its state, its unit, its libraries, its monitors."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.findings import Finding, Scene, failed, passed, skipped, warned
+from daemon.commands.findings import CheckContext, Finding, failed, passed, skipped, warned
 from daemon.commands.status import from_ledger
 from daemon.ledger import database
 from daemon.ledger import ledger as ledgers
@@ -26,40 +26,40 @@ TIMEOUT_S = 30.0
 WORDS = ("stop", "start")
 
 
-def life(scene: Scene) -> Iterator[Finding]:
-    """What the daemon says of itself."""
-    if scene.pid is None:
+def daemon_state(context: CheckContext) -> Iterator[Finding]:
+    """Check what the daemon reports."""
+    if context.pid is None:
         start = "systemctl start cvunetd" if unit_file() else "cvunetd run"
-        path = "" if unit_file() else f" --config {shlex.quote(str(scene.config_path))}"
+        path = "" if unit_file() else f" --config {shlex.quote(str(context.config_path))}"
         yield warned("daemon", "it is not running", start + path)
         return
-    if not scene.report:
-        yield passed("daemon", f"process {scene.pid} loads its model")
+    if not context.report:
+        yield passed("daemon", f"process {context.pid} loads its model")
         return
-    yield passed("daemon", f"process {scene.pid} serves on {scene.report.get('device')}")
-    restart = "systemctl restart cvunetd" if unit_file() else f"kill {scene.pid}; cvunetd run"
-    for why in scene.report.get("stalled", ()):
+    yield passed("daemon", f"process {context.pid} serves on {context.report.get('device')}")
+    restart = "systemctl restart cvunetd" if unit_file() else f"kill {context.pid}; cvunetd run"
+    for why in context.report.get("stalled", ()):
         yield failed("daemon", f"no progress: {why}", restart)
-    for name, reason in scene.report.get("standby", {}).items():
+    for name, reason in context.report.get("standby", {}).items():
         text = f"{name} stands by: {reason}"
         yield failed("daemon", text, "mend what it says; the folder resumes by itself within 10 s")
-    for name, reason in scene.report.get("polled", {}).items():
-        folder = next((folder for folder in scene.folders if folder.name == name), None)
+    for name, reason in context.report.get("polled", {}).items():
+        folder = next((folder for folder in context.folders if folder.name == name), None)
         if folder is not None and folder.watch != "polling":
             _, _, command = reason.partition("allow more: ")
             yield warned("daemon", f"{name} is polled: {reason}", command or "nothing need be done")
 
 
-def ledger(scene: Scene) -> Iterator[Finding]:
-    """Can it be read? One that is damaged goes, and pictures that were taken are taken up again."""
-    path = scene.state / ledgers.FILE
+def ledger(context: CheckContext) -> Iterator[Finding]:
+    """Check whether the ledger can be read. A damaged one is moved; claimed pictures are redone."""
+    path = context.state / ledgers.FILE
     if not path.exists():
         yield skipped("ledger", f"{path} is not there: nothing was ever done")
         return
     if not os.access(path, os.R_OK):
         yield skipped("ledger", f"{path} may not be read by this user: ask as root")
         return
-    _, trouble = from_ledger(path, now=scene.now)
+    _, trouble = from_ledger(path, now=context.now)
     if not trouble:
         yield passed("ledger", f"{path} can be read")
         return
@@ -67,7 +67,7 @@ def ledger(scene: Scene) -> Iterator[Finding]:
 
 
 def remedy(trouble: str, path: Path) -> str:
-    """A damaged ledger is put aside; any other trouble says what to do, or is the disk's."""
+    """Return how to repair it: a damaged ledger is moved; other errors say it themselves."""
     if database.DAMAGED in trouble:
         stop, start = (f"systemctl {verb} cvunetd" if unit_file() else "true" for verb in WORDS)
         old, files = shlex.quote(str(path.parent / "old")), f"{shlex.quote(str(path))}*"
@@ -76,15 +76,15 @@ def remedy(trouble: str, path: Path) -> str:
     return advice if advice.startswith(("start ", "upgrade")) else "dmesg | tail"
 
 
-def unit(scene: Scene) -> Iterator[Finding]:
-    """The installed unit: how open it is, and whether it may write where we have to."""
+def unit(context: CheckContext) -> Iterator[Finding]:
+    """Check the installed unit: its exposure, and whether it may write where we have to."""
     path = unit_file()
     if path is None:
         yield skipped("unit", f"no {NAME} is installed")
         return
     yield score(path)
-    text = whole(path)
-    yield from writable(scene, text)
+    text = unit_text(path)
+    yield from writable(context, text)
     if "Type=notify" in text and importlib.util.find_spec("systemd") is None:
         yield failed(
             "systemd-python",
@@ -94,32 +94,32 @@ def unit(scene: Scene) -> Iterator[Finding]:
 
 
 def unit_file() -> Path | None:
-    """Where it is installed; None if it is not."""
+    """Return the path of the installed unit; None if there is none."""
     return next((folder / NAME for folder in UNIT_FOLDERS if (folder / NAME).is_file()), None)
 
 
-def user() -> pwd.struct_passwd | None:
-    """Whom the installed unit runs as; None if there is none, or no such user."""
+def unit_user() -> pwd.struct_passwd | None:
+    """Return the user of the installed unit; None if there is no unit or no such user."""
     path = unit_file()
-    names = [] if path is None else values(whole(path), "User")
+    names = [] if path is None else unit_values(unit_text(path), "User")
     try:
         return pwd.getpwnam(names[-1]) if names else None
     except KeyError:
         return None
 
 
-def whole(path: Path) -> str:
-    """A unit and what changes it."""
+def unit_text(path: Path) -> str:
+    """Return the text of a unit and of its drop-ins."""
     return "\n".join(one.read_text(encoding="utf-8") for one in (path, *drop_ins()))
 
 
 def drop_ins() -> list[Path]:
-    """What changes it."""
+    """Return the unit's drop-ins."""
     return sorted(one for folder in UNIT_FOLDERS for one in folder.glob(f"{NAME}.d/*.conf"))
 
 
 def score(path: Path) -> Finding:
-    """By `systemd-analyze security`; 0 is closed, 10 is open."""
+    """Check the unit's exposure by `systemd-analyze security`; 0 is closed, 10 is open."""
     program = shutil.which("systemd-analyze")
     if program is None:
         return skipped("unit's score", "systemd-analyze is not there")
@@ -140,22 +140,22 @@ def score(path: Path) -> Finding:
     return passed("unit's score", text)
 
 
-def writable(scene: Scene, text: str) -> Iterator[Finding]:
-    """Under ProtectSystem=strict all that we write has to be named."""
+def writable(context: CheckContext, text: str) -> Iterator[Finding]:
+    """Check the unit's writable paths: ProtectSystem=strict needs all of them named."""
     if "ProtectSystem=strict" not in text:
         return
-    words = [*values(text, "ReadWritePaths"), *values(text, "BindPaths")]
+    words = [*unit_values(text, "ReadWritePaths"), *unit_values(text, "BindPaths")]
     named = [word.lstrip("+-").replace("%%", "%") for word in words]
     allowed = [Path(word) for word in named]
-    allowed += [Path("/var/lib") / word for word in values(text, "StateDirectory")]
-    hot = [folder.path for folder in scene.folders if folder.originals != "keep"]
-    wanted = [*hot, *scene.outputs, scene.quarantine, scene.state]
+    allowed += [Path("/var/lib") / word for word in unit_values(text, "StateDirectory")]
+    hot = [folder.path for folder in context.folders if folder.originals != "keep"]
+    wanted = [*hot, *context.outputs, context.quarantine, context.state]
     missing = [path for path in wanted if not any(path.is_relative_to(place) for place in allowed)]
     if not missing:
         yield passed("unit's paths", "the unit may write all that it has to")
         return
     folder = f"/etc/systemd/system/{NAME}.d"
-    config = shlex.quote(str(scene.config_path))
+    config = shlex.quote(str(context.config_path))
     mend = (
         f"mkdir -p {folder} && cvunetd systemd-paths --config {config} > {folder}/paths.conf"
         " && systemctl daemon-reload && systemctl restart cvunetd"
@@ -163,8 +163,8 @@ def writable(scene: Scene, text: str) -> Iterator[Finding]:
     yield failed("unit's paths", f"the unit may not write {missing[0]}", mend)
 
 
-def values(text: str, key: str) -> list[str]:
-    """All words of a setting; an empty one resets what stood before."""
+def unit_values(text: str, key: str) -> list[str]:
+    """Return all words of a setting; an empty setting resets earlier ones."""
     words: list[str] = []
     for line in text.splitlines():
         name, is_set, value = line.strip().partition("=")
@@ -173,9 +173,9 @@ def values(text: str, key: str) -> list[str]:
     return words
 
 
-def monitors(scene: Scene) -> Iterator[Finding]:
-    """What the configured address needs."""
-    listen = scene.config.metrics.listen
+def monitors(context: CheckContext) -> Iterator[Finding]:
+    """Check what the configured address needs."""
+    listen = context.config.metrics.listen
     if listen is None:
         yield skipped("metrics", "metrics.listen is null")
     elif importlib.util.find_spec("prometheus_client") is None:

@@ -19,17 +19,17 @@ class DirectEngine:
         self.depth = depth
         self.is_held = is_held
         self.held: list[tuple[Task, Future[Outcome]]] = []
-        self.troubles: list[str] = []
+        self.stalled_parts: list[str] = []
         self.memory: dict[str, Memory] = {}
         self.load: dict[str, Load] = {}
 
     @property
     def inside(self) -> dict[str, int]:
-        """What is kept."""
+        """Return how many tasks are held."""
         return {"held": len(self.held)}
 
     def submit(self, task: Task) -> "Future[Outcome]":
-        """Run a task now, or keep it until `run_held`."""
+        """Run a task now, or hold it until `run_held`."""
         future: Future[Outcome] = Future()
         if self.is_held:
             self.held.append((task, future))
@@ -38,20 +38,20 @@ class DirectEngine:
         return future
 
     def run_held(self) -> None:
-        """Run everything that was kept."""
+        """Run all held tasks."""
         held, self.held = self.held, []
         for task, future in held:
             future.set_result(self.work(task))
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
-        """What a test says."""
-        return self.troubles
+        """Return what a test has set."""
+        return self.stalled_parts
 
     def drain(self) -> None:
-        """Everything that was kept is cancelled."""
+        """Cancel all held tasks."""
         held, self.held = self.held, []
         for _, future in held:
             future.set_result(Cancelled())
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: nothing is open."""

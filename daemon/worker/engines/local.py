@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.worker import allocator
-from daemon.worker.finishing import Backdrops, Finishing
+from daemon.worker.finishing import Backgrounds, Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.predictors import check_colours, open_predictors
 from daemon.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-MOST_THREADS = 16
-#: Where the cores do no network, a picture's finishing takes six times as long as its decoding.
-MOST_FINISHERS = 32
+MAX_THREADS = 16
+#: If a GPU runs the network, finishing a picture takes six times as long as decoding it.
+MAX_FINISHERS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the engine needs to know."""
+    """The engine's settings."""
 
     weights: Path
     devices: tuple[str, ...]
@@ -33,32 +33,32 @@ class EngineSettings:
     max_batch: int
     max_wait_s: float
     memory_bytes: int
-    """Of all pictures in work."""
+    """Memory of all pictures in work."""
     colours: Literal["fast", "refine"]
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def pools(cores: int, *, has_cards: bool) -> tuple[int, int]:
-    """Threads that decode and that finish; ``has_cards``: the network runs elsewhere."""
-    if has_cards:
-        return min(cores, MOST_THREADS) // 4 + 1, min(cores, MOST_FINISHERS)
-    threads = min(cores, MOST_THREADS) // 2 + 1
+def pool_sizes(cores: int, *, has_gpus: bool) -> tuple[int, int]:
+    """Return how many threads decode and finish; ``has_gpus``: no network on the CPU."""
+    if has_gpus:
+        return min(cores, MAX_THREADS) // 4 + 1, min(cores, MAX_FINISHERS)
+    threads = min(cores, MAX_THREADS) // 2 + 1
     return threads, threads
 
 
 def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> Worker:
     """Load the model once for each device and warm it; ready when this returns.
 
-    ``on_step`` is told of each step before it begins. `InstallError` if the weights, a
-    named device, a background or the estimator is missing.
+    ``on_step`` is called before each step. `InstallError` if the weights, a named device, a
+    background or the estimator is missing.
     """
-    allocator.keep_blocks()
+    allocator.configure_allocator()
     check_colours(settings.colours)
     predictors = open_predictors(
         settings.weights,
@@ -76,10 +76,10 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
             "precision": settings.precision,
             "mirror": settings.is_mirrored,
         },
-        backdrops=Backdrops(settings.backgrounds),
+        backgrounds=Backgrounds(settings.backgrounds),
     )
-    has_cards = all(predictor.device.type != "cpu" for predictor in predictors)
-    decoders, finishers = pools(cores(), has_cards=has_cards)
+    has_gpus = all(predictor.device.type != "cpu" for predictor in predictors)
+    decoders, finishers = pool_sizes(cores(), has_gpus=has_gpus)
     limits = Limits(
         max_batch=settings.max_batch,
         max_wait_s=settings.max_wait_s,
@@ -87,7 +87,7 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         finishers=finishers,
         memory_bytes=settings.memory_bytes,
     )
-    worker = Worker(predictors, limits, finishing, bound_free=allocator.FreeMemory().bound)
+    worker = Worker(predictors, limits, finishing, limit_free=allocator.FreeMemory().trim_above)
     worker.warm(on_step)
     logger.info("the model is warm on %s", worker.device)
     return worker

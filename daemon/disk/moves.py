@@ -1,0 +1,156 @@
+"""Moves of files: durable, never over another file, from one file system to another too."""
+
+import errno
+import json
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daemon.disk import safe_open
+from daemon.disk.files import (
+    CHUNK_BYTES,
+    create,
+    exists,
+    is_same_file,
+    open_if_regular,
+    remove,
+)
+from daemon.disk.syncs import Syncs, sync_folder
+
+logger = logging.getLogger(__name__)
+
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
+
+
+def move(source: Path, destination: Path, later: Syncs | None = None) -> None:
+    """Rename; across file systems copy, fsync, rename, unlink.
+
+    ``later`` takes the folders whose names have changed; without it they are synced at once.
+    """
+    try:
+        rename_no_replace(source, destination, later)
+    except OSError as error:
+        if error.errno != errno.EXDEV or is_linked(source, destination):
+            raise
+        copy_across(source, destination)
+    if later is None:
+        sync_folder(source.parent)
+    else:
+        later.add(source.parent)
+
+
+def is_linked(source: Path, destination: Path) -> bool:
+    """The destination is made already: no border is in the way, but something else."""
+    return exists(destination) and is_same_file(source, destination)
+
+
+def rename_no_replace(source: Path, destination: Path, later: Syncs | None = None) -> None:
+    """Rename within a file system, never over another file, and make it durable.
+
+    A hard link fails where the name is taken, which a rename does not; where there are no hard
+    links, the name is looked at first. A crash between the two leaves both names on one inode.
+    """
+    with safe_open.parent(source) as here, safe_open.parent(destination) as there:
+        try:
+            os.link(
+                source.name,
+                destination.name,
+                src_dir_fd=here,
+                dst_dir_fd=there,
+                follow_symlinks=False,
+            )
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            if exists(destination):
+                text = os.strerror(errno.EEXIST)
+                raise FileExistsError(errno.EEXIST, text, destination) from error
+            os.rename(source.name, destination.name, src_dir_fd=here, dst_dir_fd=there)
+        else:
+            os.unlink(source.name, dir_fd=here)
+        if later is None:
+            safe_open.sync(there)
+        else:
+            later.add(destination.parent)
+
+
+def replace(source: Path, destination: Path, later: Syncs | None = None) -> None:
+    """Rename over what has the name, in one step, and make it durable."""
+    with safe_open.parent(source) as here, safe_open.parent(destination) as there:
+        os.replace(source.name, destination.name, src_dir_fd=here, dst_dir_fd=there)
+        if later is None:
+            safe_open.sync(there)
+        else:
+            later.add(destination.parent)
+
+
+def copy_across(source: Path, destination: Path) -> None:
+    """Copy beside the destination, make it durable, rename, then remove the source."""
+    part = destination.with_name(f".cvunetd-{os.getpid()}.part")
+    remove(part)
+    with removed_on_error(part), safe_open.parent(source) as here, safe_open.parent(part) as there:
+        status = os.stat(source.name, dir_fd=here, follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
+            # Not what it points to: that may be a file which only we may read.
+            os.symlink(os.readlink(source.name, dir_fd=here), part.name, dir_fd=there)
+        elif not copy(source, part):
+            # A pipe is its name, it has no content.
+            os.mknod(part.name, status.st_mode, status.st_rdev, dir_fd=there)
+        rename_no_replace(part, destination)
+    remove(source)
+
+
+def copy(source: Path, part: Path) -> bool:
+    """Copy content, mode and times, and make the content durable; False if it is no file."""
+    descriptor = open_if_regular(source)
+    if descriptor is None:
+        return False
+    with os.fdopen(descriptor, "rb") as reader, create(part) as writer:
+        shutil.copyfileobj(reader, writer, CHUNK_BYTES)
+        writer.flush()
+        os.fsync(writer.fileno())
+        try:
+            # By what is open, whatever the names mean by now.
+            shutil.copystat(*(f"/proc/self/fd/{one.fileno()}" for one in (reader, writer)))
+        except OSError as error:
+            # FAT and many shares know no owners and modes; the content is what must not be lost.
+            logger.debug("%s: times and mode not kept: %s", part, error)
+    return True
+
+
+@contextmanager
+def removed_on_error(part: Path) -> Iterator[None]:
+    """An unfinished file does not outlive the failure to finish it."""
+    try:
+        yield
+    except BaseException:
+        remove(part)
+        raise
+
+
+def write_json(
+    path: Path,
+    content: dict[str, Any],  # Any: JSON
+    *,
+    later: Syncs | None = None,
+) -> None:
+    """Write beside, fsync, rename: readers see the old or the new text, never half of it.
+
+    ``later``: what is synced is the file under its name. A power cut before that may tear it.
+    """
+    part = path.with_name(f".cvunetd-{os.getpid()}.part")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    with removed_on_error(part):
+        with create(part) as stream:
+            stream.write(text.encode("utf-8", "backslashreplace"))
+            stream.flush()
+            if later is None:
+                os.fsync(stream.fileno())
+        if later is not None:
+            later.add_file(path)
+        replace(part, path, later)
