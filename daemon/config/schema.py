@@ -20,6 +20,7 @@ from daemon.config.output_schema import (
     Section,
 )
 from daemon.errors import InstallError
+from daemon.errors import explain as in_words
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -173,7 +174,7 @@ def load(named: Path | None) -> tuple[Config, Path]:
         content: Any = yaml.safe_load(text)  # Any: YAML gives whatever the user wrote
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
-        raise InstallError(f"{path}: cannot be read ({error.strerror}); check --config") from error
+        raise InstallError(f"{path}: cannot be read ({in_words(error)}); check --config") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error

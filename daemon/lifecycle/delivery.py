@@ -58,8 +58,20 @@ class Delivery:
                 others.append((job, outcome))
         if together:
             self.complete(together, now=now)
-        for job, outcome in others:
-            self.deliver_alone(job, outcome, now=now)
+        self.settle_all(others, now=now)
+
+    def settle_all(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
+        """Act on failures, which share their commits; all else goes one by one."""
+        failed = [(job, outcome) for job, outcome in ended if is_settled_by_row(outcome)]
+        if failed:
+            with self.rejection.together() as noted:
+                for job, outcome in failed:
+                    self.deliver_alone(job, outcome, now=now)
+            for job, error in self.rejection.put_all(noted, now=now):
+                self.handle_file_error(job, error, now=now)
+        for job, outcome in ended:
+            if not is_settled_by_row(outcome):
+                self.deliver_alone(job, outcome, now=now)
 
     def deliver_alone(self, job: Job, outcome: Outcome, *, now: float) -> None:
         """Act on one outcome."""
@@ -137,3 +149,14 @@ class Delivery:
         """Publish what was made and noted by an earlier process, or before the ledger failed."""
         for failed_job, error in self.completion.publish([(job, None)], now=now):
             self.handle_publication_error(failed_job, error, now=now)
+
+
+def is_settled_by_row(outcome: Outcome) -> bool:
+    """Whether it leads to a change of its row; after a fatal failure the process ends."""
+    match outcome:
+        case Failed():
+            return not outcome.blame.is_fatal
+        case Cancelled():
+            return True
+        case Done():
+            return False

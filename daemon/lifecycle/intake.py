@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.disk import files, store, tree
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger.job_queue import JobQueue
@@ -23,6 +24,7 @@ from daemon.messages import FileEvent
 from daemon.watching import scan
 from daemon.watching.backlog import Backlog
 from daemon.watching.settle import SettledFile, SettleTracker
+from daemon.watching.sight import Sight, changed_after
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ class Intake:
         self.standby = standby
         self.placement = placement
         self.claims = claims
-        self.settling = SettleTracker(read_identity)
+        self.sight = Sight()
+        self.settling = SettleTracker(self.sight.read_identity)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
@@ -64,7 +67,11 @@ class Intake:
         """By folder: pictures that came between two sweeps without an event."""
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
+        self.syncs = Syncs()
+        """What claims have changed and what is not durable yet."""
         self.retry_at: dict[Path, float] = {}
+        self.stranded: set[str] = set()
+        """Folders that may hold claims without rows, although they are not on standby."""
         self.on_step: Callable[[], object] = lambda: None
         """Called now and then during a long sweep, as a sign of progress."""
 
@@ -90,15 +97,13 @@ class Intake:
     def handle_event(self, event: FileEvent, *, monotonic: float, now: float) -> None:
         """Act on a file event."""
         folder = self.folders.get_open(event.folder)
-        if folder is None or not is_relevant(event, folder):
+        if folder is None or not self.sight.is_relevant(event, folder):
             return
         self.hinted[folder.name] += 1
         if self.standby.has(folder.name):
-            if (
-                event.hint is not Hint.FOLDER
-                and (identity := read_identity(event.path)) is not None
-            ):
-                # Nothing is taken now, but the file counts as waiting.
+            is_file = event.hint is not Hint.FOLDER
+            identity = self.sight.read_identity(event.path) if is_file else None
+            if identity is not None:  # nothing is taken now, but the file counts as waiting
                 self.backlog.note(folder.name, event.path, identity, monotonic=monotonic, now=now)
             return
         if event.hint is Hint.FOLDER:
@@ -111,9 +116,11 @@ class Intake:
         if self.standby.has(folder.name):
             return
         self.retry_at = {path: until for path, until in self.retry_at.items() if until > monotonic}
+        self.sight.begin_sweep()
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         if not self.standby.has(folder.name):  # else the sweep is incomplete
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
+            self.sight.end_sweep(folder.path)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -121,20 +128,27 @@ class Intake:
     ) -> None:
         """Track all pictures below ``top``."""
         try:
-            found = scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped)
+            found = scan.pictures(
+                top,
+                recursive=folder.recursive,
+                skipped=folder.skipped,
+                on_closed=self.sight.note,
+            )
             for number, path in enumerate(found):
                 if number % STEP_FILES == 0:
                     self.on_step()
                 self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
-            if top == folder.path or error.errno not in scan.SKIPPED_ERRNOS:
+            if top == folder.path:
                 self.standby.enter(folder, describe(error))
+            else:
+                self.sight.note(top, error)
 
     def track(
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
     ) -> None:
         """Check one file for changes until it is complete."""
-        identity = read_identity(path)
+        identity = self.sight.read_identity(path)
         if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
@@ -161,7 +175,17 @@ class Intake:
         if not ready:
             return 0
         with self.ledger.transaction():  # if it fails, claims without rows are adopted later
-            return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
+            taken = sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
+            self.make_durable()
+        return taken
+
+    def make_durable(self) -> None:
+        """Wait for the disk once, for all claims, before their rows are committed."""
+        try:
+            self.syncs.flush()
+        except OSError as error:
+            # The files are ours already; if a power cut undoes a rename, it is simply found again.
+            logger.warning("claims may not outlive a power cut: %s", describe(error))
 
     def accept(self, settled: SettledFile, *, monotonic: float, now: float) -> bool:
         """Claim one file and add its job; on an error the file stays."""
@@ -172,8 +196,11 @@ class Intake:
             return False  # swept when the folder resumes
         try:
             job = self.claim(folder, settled, now=now)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             job = None  # removed meanwhile; nothing was claimed
+            self.stranded.add(folder.name)  # unless a share has lost its answer to our rename
+            text = "%s has gone before it could be taken: %s"
+            logger.info(text, printable(settled.path), describe(error))
         except OSError as error:
             self.note_claim_error(folder, settled, error, monotonic=monotonic)
             return False
@@ -191,6 +218,7 @@ class Intake:
     ) -> None:
         """Handle a failed claim: the folder goes on standby, or only this file has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
+        self.stranded.add(folder.name)
         whose = blame(error)
         if whose is Blame.MACHINE:
             self.standby.enter(folder, text)
@@ -207,22 +235,27 @@ class Intake:
         if folder.originals == "keep":
             if tree.leads_over_link(folder.path, relative):
                 return None
-            identity = read_identity(settled.path)
+            identity = self.sight.read_identity(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
             return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)
         self.claims.prepare(folder)
-        claimed = store.claim(folder.path, relative, job_id)
+        claimed = store.claim(folder.path, relative, job_id, self.syncs)
         if not files.may_be_regular(claimed):
             # A link, pipe or folder was swapped in at the last moment: not ours to take.
-            store.unclaim(folder.path, relative, job_id)
+            self.put_back(folder, relative, job_id)
             return None
         try:
             return self.add_job(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
             # No drop can be made: put the file back for its owner.
-            store.unclaim(folder.path, relative, job_id)
+            self.put_back(folder, relative, job_id)
             raise
+
+    def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> None:
+        """Undo a claim; what cannot be put back now is adopted in a while."""
+        if not store.unclaim(folder.path, relative, job_id):
+            self.stranded.add(folder.name)
 
     def add_job(  # everything that a row needs
         self,
@@ -237,7 +270,7 @@ class Intake:
         """Reserve names and write the row of a file that is ours already."""
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
-        identity = read_identity(source) or Identity(0, 0, 0, 0)
+        identity = self.sight.read_identity(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,
@@ -255,33 +288,3 @@ class Intake:
         )
         self.ledger.add(job)
         return job
-
-
-def is_relevant(event: FileEvent, folder: HotFolder) -> bool:
-    """Whether an event is about a possible picture in the folder."""
-    if not event.path.is_relative_to(folder.path):
-        return False  # renamed out of the folder
-    relative = event.path.relative_to(folder.path)
-    if scan.has_ignored_part(relative):
-        return False
-    if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):
-        return False
-    # The name may lead to something newer than the event, such as a link.
-    return not tree.leads_over_link(folder.path, relative)
-
-
-def read_identity(path: Path) -> Identity | None:
-    """Return a file's version; None if it is gone, not regular, or unreadable for now."""
-    try:
-        return files.identity(path)
-    except OSError as error:
-        logger.debug("%s cannot be looked at: %s", printable(path), describe(error))
-        return None
-
-
-def changed_after(path: Path, moment: float | None) -> bool:
-    """Whether a file was made, renamed or changed after a moment, UTC seconds; False for None."""
-    try:
-        return moment is not None and path.lstat().st_ctime > moment
-    except OSError:
-        return False  # gone again
