@@ -38,6 +38,7 @@ MOST_TIMES = 3.0
 LEAST_REJECTED = 300.0
 SAMPLES = 3
 #: As many as the engine of this process takes on two cores.
+MAX_FILE_BYTES = 10**9
 DEPTH = 18
 MODULE = "tests.torture.floods"  # `__name__` is another where it is the program
 
@@ -161,12 +162,14 @@ def decode(task: Task) -> Outcome:
     """What the worker does with a file before the network: here it ends."""
     try:
         with files.open_regular(task.source) as stream:
-            facts = decoding.inspect(stream, task)
-            decoding.decode(stream, task)
+            identity = decoding.identify(stream, max_file_bytes=MAX_FILE_BYTES)
+            here = decoding.DecodingHere(stream, task)
+            here.info()
+            here.picture()
     except PictureError as error:
         return Failed(Blame.FILE, describe(error), "decode")
     shutil.copyfile(task.source, task.part)
-    return Done(facts.identity, 0, 0, {}, ())
+    return Done(identity, 0, 0, {}, ())
 
 
 def serve(base: Path) -> None:
