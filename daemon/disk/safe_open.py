@@ -233,20 +233,17 @@ def make_claims(root: Path) -> None:
 
 
 @contextmanager
-def made_claim(
-    root: Path, parts: RelativeParts, later: Callable[[Path], object] | None = None
-) -> Iterator[int]:
+def made_claim(root: Path, parts: RelativeParts, later: Callable[[Path], object]) -> Iterator[int]:
     """A folder below the claims of a hot folder, made if it is missing.
 
-    ``later`` takes the folders that have to be synced; without it they are when this returns.
+    ``later`` takes the folders that have to be synced.
     """
     make_claims(root)
     with ExitStack() as stack:
         descriptor = stack.enter_context(claims(root))
         for depth, name in enumerate(parts):
-            if later is not None:
-                later(root.joinpath(CLAIMS, *parts[:depth]))
-            descriptor = make_below(descriptor, name, is_synced=later is None)
+            later(root.joinpath(CLAIMS, *parts[:depth]))
+            descriptor = make_below(descriptor, name, is_synced=False)
             stack.callback(os.close, descriptor)
         yield descriptor
 

@@ -49,8 +49,11 @@ class Claim:
 # --- the way of an original --------------------------------------------------------------------
 
 
-def claim(root: Path, relative: Path, job_id: str, later: Syncs | None = None) -> Path:
-    """Take a file out of its hot folder by one rename; a second claimant gets an error."""
+def claim(root: Path, relative: Path, job_id: str, later: Syncs) -> Path:
+    """Take a file out of its hot folder by one rename; a second claimant gets an error.
+
+    ``later`` makes it durable. If a power cut undoes it before that, the file is found again.
+    """
     parts = relative.parent.parts
     try:
         with (
@@ -61,22 +64,11 @@ def claim(root: Path, relative: Path, job_id: str, later: Syncs | None = None) -
             ) as place,
         ):
             os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
-            if later is None:
-                note_claim(place, relative)
-            else:
-                later.add(root.joinpath(CLAIMS, job_id, *parts))
+            later.add(root.joinpath(CLAIMS, job_id, *parts))
     except OSError:
         drop_claim(root, job_id)
         raise
     return root / CLAIMS / job_id / relative
-
-
-def note_claim(place: int, relative: Path) -> None:
-    """Make the rename durable. If a power cut undoes it, the file is simply found again."""
-    try:
-        safe_open.sync(place)
-    except OSError as error:
-        logger.warning("%s: %s", relative, describe(error))
 
 
 def unclaim(root: Path, relative: Path, job_id: str) -> bool:

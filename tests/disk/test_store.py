@@ -7,6 +7,7 @@ import pytest
 
 from daemon.disk import free_space, store
 from daemon.disk.store import Claim
+from daemon.disk.syncs import Syncs
 from daemon.errors import MachineError
 from tests.samples import names_in
 
@@ -26,7 +27,7 @@ def hot(tmp_path: Path) -> Path:
 
 def test_claim_takes_the_file_out(hot: Path):
     """Its path below the claim is that below the hot folder."""
-    claimed = store.claim(hot, Path("sub/dog.jpg"), "1")
+    claimed = store.claim(hot, Path("sub/dog.jpg"), "1", Syncs())
 
     assert hot / ".cvunetd" / "1" / "sub" / "dog.jpg" == claimed
     assert claimed.read_bytes() == b"dog"
@@ -37,15 +38,15 @@ def test_claim_is_a_rename(hot: Path):
     """Nothing is copied: a writer that still has it open writes to the claimed file."""
     expected = (hot / "cat.jpg").stat().st_ino
 
-    assert expected == store.claim(hot, Path("cat.jpg"), "1").stat().st_ino
+    assert expected == store.claim(hot, Path("cat.jpg"), "1", Syncs()).stat().st_ino
 
 
 def test_second_claimant_gets_an_error(hot: Path):
     """And leaves nothing behind; the first one keeps the file."""
-    first = store.claim(hot, Path("cat.jpg"), "1")
+    first = store.claim(hot, Path("cat.jpg"), "1", Syncs())
 
     with pytest.raises(FileNotFoundError):
-        store.claim(hot, Path("cat.jpg"), "2")
+        store.claim(hot, Path("cat.jpg"), "2", Syncs())
     assert names_in(hot / ".cvunetd") == ["1"]
     assert first.exists()
 
@@ -59,12 +60,16 @@ def test_claim_counts_though_it_is_not_durable(hot: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "fsync", fsync)
 
-    assert store.claim(hot, Path("cat.jpg"), "1").exists()
+    later = Syncs()
+    claimed = store.claim(hot, Path("cat.jpg"), "1", later)
+    with pytest.raises(OSError, match="Input/output error"):
+        later.flush()
+    assert claimed.exists()
 
 
 def test_claim_is_put_back(hot: Path):
     """As if it had never been taken."""
-    store.claim(hot, Path("sub/dog.jpg"), "1")
+    store.claim(hot, Path("sub/dog.jpg"), "1", Syncs())
     store.unclaim(hot, Path("sub/dog.jpg"), "1")
 
     assert (hot / "sub" / "dog.jpg").read_bytes() == b"dog"
@@ -73,7 +78,7 @@ def test_claim_is_put_back(hot: Path):
 
 def test_claim_is_not_put_back_over_another(hot: Path):
     """A new file has its name by now: the claim stays, and is adopted later."""
-    claimed = store.claim(hot, Path("cat.jpg"), "1")
+    claimed = store.claim(hot, Path("cat.jpg"), "1", Syncs())
     (hot / "cat.jpg").write_bytes(b"new")
     store.unclaim(hot, Path("cat.jpg"), "1")
 
@@ -82,8 +87,8 @@ def test_claim_is_not_put_back_over_another(hot: Path):
 
 def test_claims_are_listed(hot: Path):
     """Everything that recovery has to adopt."""
-    dog = store.claim(hot, Path("sub/dog.jpg"), "2")
-    cat = store.claim(hot, Path("cat.jpg"), "1")
+    dog = store.claim(hot, Path("sub/dog.jpg"), "2", Syncs())
+    cat = store.claim(hot, Path("cat.jpg"), "1", Syncs())
 
     expected = [Claim("1", Path("cat.jpg"), cat), Claim("2", Path("sub/dog.jpg"), dog)]
     assert expected == list(store.claims(hot))
@@ -100,7 +105,7 @@ def test_lock_and_empty_claims_are_no_claims(hot: Path):
 def test_claimed_link_is_listed_not_followed(hot: Path):
     """A link that was swapped in at the last moment must not be lost from sight."""
     (hot / "link.jpg").symlink_to("/etc")
-    claimed = store.claim(hot, Path("link.jpg"), "1")
+    claimed = store.claim(hot, Path("link.jpg"), "1", Syncs())
 
     assert [Claim("1", Path("link.jpg"), claimed)] == list(store.claims(hot))
 
@@ -112,7 +117,7 @@ def test_folder_without_claims(hot: Path):
 
 def test_empty_claim_is_dropped(hot: Path):
     """With the folders that mirrored the picture's."""
-    store.claim(hot, Path("sub/dog.jpg"), "1").unlink()
+    store.claim(hot, Path("sub/dog.jpg"), "1", Syncs()).unlink()
     store.drop_claim(hot, "1")
 
     assert names_in(hot / ".cvunetd") == []
@@ -120,7 +125,7 @@ def test_empty_claim_is_dropped(hot: Path):
 
 def test_dropping_a_claim_leaves_files(hot: Path):
     """Whatever still lies there is somebody's picture."""
-    claimed = store.claim(hot, Path("sub/dog.jpg"), "1")
+    claimed = store.claim(hot, Path("sub/dog.jpg"), "1", Syncs())
     (claimed.parents[1] / "empty").mkdir()
     store.drop_claim(hot, "1")
 
@@ -137,8 +142,8 @@ def test_dropping_a_claim_twice_is_well(hot: Path):
 
 def test_only_empty_claims_are_dropped(hot: Path):
     """Of all that are there."""
-    store.claim(hot, Path("cat.jpg"), "1").unlink()
-    store.claim(hot, Path("sub/dog.jpg"), "2")
+    store.claim(hot, Path("cat.jpg"), "1", Syncs()).unlink()
+    store.claim(hot, Path("sub/dog.jpg"), "2", Syncs())
     (hot / ".cvunetd" / "lock").touch()
     store.drop_empty_claims(hot)
 

@@ -39,12 +39,13 @@ HARMLESS = {
     "ledger.__init__",
     "database.__init__",
     "database.prepare",
+    "database.reopen",
     "database.shrink",
     "database.transaction",
     "files.open_regular",
     "moves.removed_on_error",
     "safe_open.make_claims",
-    "store.remove_if_unchanged_drop",
+    "store.remove_new_drop",
 }
 
 
