@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.service_kit import Kit
+from daemon.errors import blame, describe
+from daemon.jobs import Failed, Outcome, Task
+from tests.service.service_kit import Kit, copy_out
 from tests.system.disk_faults import CALLS, ERRNOS, DiskFaults
 
 #: In each of these seconds of a life all calls of one kind fail: settling, claiming, working …
@@ -36,10 +38,18 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[DiskFaults]:
     faults.end()
 
 
+def work(task: Task) -> Outcome:
+    """As the real worker: what the system says becomes an outcome."""
+    try:
+        return copy_out(task)
+    except OSError as error:
+        return Failed(blame(error), describe(error))
+
+
 def live(base: Path, faults: DiskFaults, call: str, number: int, moment: int) -> tuple[Kit, bool]:
     """A life in which pictures come, and a few seconds of which are bad; did pictures wait?"""
     base.mkdir()
-    kit = Kit(base, settings={"output": {"drop_idle_s": 3600}})
+    kit = Kit(base, work=work, settings={"output": {"drop_idle_s": 3600}})
     kit.drop("cat.jpg", b"cat")
     kit.drop("sub/dog.jpg", b"dog")
     kit.service.next_sweep["hot"] = kit.time.clocks.monotonic() + 2
