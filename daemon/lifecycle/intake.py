@@ -270,7 +270,7 @@ class Intake:
         """Reserve names and write the row of a file that is ours already."""
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
-        identity = self.sight.read_identity(source) or Identity(0, 0, 0, 0)
+        identity = claimed_identity(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,
@@ -288,3 +288,12 @@ class Intake:
         )
         self.ledger.add(job)
         return job
+
+
+def claimed_identity(path: Path) -> Identity | None:
+    """Return the version of a file that is ours; None if it is not regular or unreadable now."""
+    try:
+        return files.identity(path)
+    except OSError as error:
+        logger.warning("%s cannot be looked at: %s", printable(path), describe(error))
+        return None

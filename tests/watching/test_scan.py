@@ -191,8 +191,10 @@ def test_closed_folder_below_is_passed_over(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_broken_folder_below_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A disk's trouble is no folder's absence."""
+    """It stops nothing: what lies beside it is found all the same."""
     (tmp_path / "sub").mkdir()
+    put(tmp_path / "a.jpg")
+    told: list[tuple[Path, str]] = []
     real = os.scandir
 
     def scandir(path: Path):
@@ -202,8 +204,12 @@ def test_broken_folder_below_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "scandir", scandir)
 
-    with pytest.raises(OSError, match="Input/output error"):
-        found(tmp_path)
+    pictures = scan.pictures(
+        tmp_path, recursive=True, on_closed=lambda folder, error: told.append((folder, str(error)))
+    )
+
+    assert list(pictures) == [tmp_path / "a.jpg"]
+    assert told == [(tmp_path / "sub", "[Errno 5] Input/output error")]
 
 
 @pytest.mark.parametrize("kind", [FileNotFoundError, NotADirectoryError])
