@@ -22,9 +22,9 @@ from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent
 from daemon.watching import scan
+from daemon.watching.access_errors import AccessErrors, changed_after
 from daemon.watching.backlog import Backlog
 from daemon.watching.settle import SettledFile, SettleTracker
-from daemon.watching.sight import Sight, changed_after
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class Intake:
         self.standby = standby
         self.placement = placement
         self.claims = claims
-        self.sight = Sight()
-        self.settling = SettleTracker(self.sight.read_identity)
+        self.access_errors = AccessErrors()
+        self.settling = SettleTracker(self.access_errors.read_identity)
         self.backlog = Backlog()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
@@ -97,12 +97,12 @@ class Intake:
     def handle_event(self, event: FileEvent, *, monotonic: float, now: float) -> None:
         """Act on a file event."""
         folder = self.folders.get_open(event.folder)
-        if folder is None or not self.sight.is_relevant(event, folder):
+        if folder is None or not self.access_errors.is_relevant(event, folder):
             return
         self.hinted[folder.name] += 1
         if self.standby.has(folder.name):
             is_file = event.hint is not Hint.FOLDER
-            identity = self.sight.read_identity(event.path) if is_file else None
+            identity = self.access_errors.read_identity(event.path) if is_file else None
             if identity is not None:  # nothing is taken now, but the file counts as waiting
                 self.backlog.note(folder.name, event.path, identity, monotonic=monotonic, now=now)
             return
@@ -116,11 +116,11 @@ class Intake:
         if self.standby.has(folder.name):
             return
         self.retry_at = {path: until for path, until in self.retry_at.items() if until > monotonic}
-        self.sight.begin_sweep()
+        self.access_errors.begin_sweep()
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         if not self.standby.has(folder.name):  # else the sweep is incomplete
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
-            self.sight.end_sweep(folder.path)
+            self.access_errors.end_sweep(folder.path)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -132,7 +132,7 @@ class Intake:
                 top,
                 recursive=folder.recursive,
                 skipped=folder.skipped,
-                on_closed=self.sight.note,
+                on_closed=self.access_errors.note,
             )
             for number, path in enumerate(found):
                 if number % STEP_FILES == 0:
@@ -142,13 +142,13 @@ class Intake:
             if top == folder.path:
                 self.standby.enter(folder, describe(error))
             else:
-                self.sight.note(top, error)
+                self.access_errors.note(top, error)
 
     def track(
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
     ) -> None:
         """Check one file for changes until it is complete."""
-        identity = self.sight.read_identity(path)
+        identity = self.access_errors.read_identity(path)
         if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
@@ -235,7 +235,7 @@ class Intake:
         if folder.originals == "keep":
             if tree.leads_over_link(folder.path, relative):
                 return None
-            identity = self.sight.read_identity(settled.path)
+            identity = self.access_errors.read_identity(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
             return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)

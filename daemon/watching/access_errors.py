@@ -1,4 +1,4 @@
-"""Looks at files and folders that belong to others: nothing that they answer ends anything."""
+"""What cannot be looked at in a hot folder: told once, and tried again by the next sweep."""
 
 import errno
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
-class Sight:
+class AccessErrors:
     """Looks, and tells of what cannot be looked at: each place and reason once."""
 
     def __init__(self) -> None:
