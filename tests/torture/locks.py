@@ -45,5 +45,6 @@ def held(base: Path, name: str) -> Row:
     is_told = str(holder.pid) in refused.stderr
     is_kept = refused.returncode == TRY_AGAIN and is_told and after.returncode == 0
     return Row(
-        f"{name} held by another: exit {refused.returncode}, named: {is_told}", lost=not is_kept
+        f"{name} held by another: exit {refused.returncode}, named: {is_told}",
+        lost=int(not is_kept),
     )
