@@ -20,6 +20,7 @@ from daemon.config.output_schema import (
     Section,
 )
 from daemon.errors import InstallError
+from daemon.name_patterns import NamePatterns
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -36,6 +37,7 @@ class Folder(Section):
     watch: Literal["auto", "inotify", "polling"] = "auto"
     originals: Literal["archive", "keep", "delete"] = "archive"
     priority: int = 0
+    ignore: tuple[str, ...] = ()
     output: OutputOverrides = OutputOverrides()
 
     @field_validator("name")
@@ -44,6 +46,19 @@ class Folder(Section):
         """Check that the name can be a folder's name: rejected pictures go into such a folder."""
         if value is not None and ("/" in value or value.startswith(".") or not value.isprintable()):
             raise ValueError("a folder's name has no slash and does not begin with a dot")
+        return value
+
+    @field_validator("ignore")
+    @classmethod
+    def check_ignore(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Check that each line is a pattern: a comment would match nothing."""
+        for line in value:
+            if line.startswith("#") or not line.strip():
+                raise ValueError(f"{line!r} is a comment in gitignore: write a name, as '\\#name'")
+            try:
+                NamePatterns((line,))
+            except ValueError as error:
+                raise ValueError(f"{line!r} is no pattern of gitignore") from error
         return value
 
 

@@ -22,6 +22,7 @@ from daemon.log_fields import job_fields
 from daemon.messages import FileEvent
 from daemon.watching import scan
 from daemon.watching.backlog import Backlog
+from daemon.watching.ignored_names import SkippedFolders, has_ignored_part, is_left_out
 from daemon.watching.settle import SettledFile, SettleTracker
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Intake:
         if self.standby.has(folder.name):
             if (
                 event.hint is not Hint.FOLDER
+                and not is_left_out(event.path, folder)
                 and (identity := read_identity(event.path)) is not None
             ):
                 # Nothing is taken now, but the file counts as waiting.
@@ -121,7 +123,7 @@ class Intake:
     ) -> None:
         """Track all pictures below ``top``."""
         try:
-            found = scan.pictures(top, recursive=folder.recursive, skipped=folder.skipped)
+            found = scan.pictures(top, recursive=folder.recursive, skipped=SkippedFolders(folder))
             for number, path in enumerate(found):
                 if number % STEP_FILES == 0:
                     self.on_step()
@@ -135,7 +137,7 @@ class Intake:
     ) -> None:
         """Check one file for changes until it is complete."""
         identity = read_identity(path)
-        if identity is None:
+        if identity is None or is_left_out(path, folder):
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
             return
@@ -262,7 +264,7 @@ def is_relevant(event: FileEvent, folder: HotFolder) -> bool:
     if not event.path.is_relative_to(folder.path):
         return False  # renamed out of the folder
     relative = event.path.relative_to(folder.path)
-    if scan.has_ignored_part(relative):
+    if has_ignored_part(relative):
         return False
     if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):
         return False

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.watching.scan import has_ignored_part, is_ignored
+from daemon.watching.ignored_names import has_ignored_part, is_never_taken
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,28 @@ from daemon.watching.scan import has_ignored_part, is_ignored
         "$RECYCLE.BIN",
         "lost+found",
         "__MACOSX",
+        "@Recycle",
+        "RECYCLER",
+        "@tmp",
+        "#snapshot",
+        "~snapshot",
+        ".snapshot",
+        ".zfs",
+        "@Recently-Snapshot",
+        "Network Trash Folder",
+        "System Volume Information",
+        "Temporary Items",
+        ".Trash-1000",
+        ".sync",
+        ".stversions",
+        ".dropbox.cache",
         ".line\nbreak",
         "line\nbreak.tmp",
     ],
 )
 def test_ignored_name(name: str):
     """What other programs use for what is not, or not yet, a picture."""
-    assert is_ignored(name)
+    assert is_never_taken(name)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +72,7 @@ def test_ignored_name(name: str):
 )
 def test_wanted_name(name: str):
     """Whether it is a picture, only decoding tells."""
-    assert not is_ignored(name)
+    assert not is_never_taken(name)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""Names that are never taken: hidden, unfinished, litter of desktops, bins and snapshots.
+
+docs/input.md lists them for people. `folders[].ignore` adds to them.
+"""
+
+import re
+from fnmatch import translate
+from pathlib import Path
+
+from daemon.jobs import HotFolder
+from daemon.name_patterns import compiled
+
+#: Patterns are compared in lower case with the name of a file, and with that of each folder.
+#: Hidden and temporary. `.*` also covers bins and snapshots such as `.Trash-1000`, `.snapshot`,
+#: `.zfs`, `.sync`, `.stversions`, `.dropbox.cache`.
+HIDDEN = (".*", "*~", "~$*", "*.tmp", "*.temp", "*.swp", "*.lock")
+#: Files that a browser, a copy or a download has not finished.
+UNFINISHED = (
+    *("*.part", "*.partial", "*.crdownload", "*.download", "*.filepart"),
+    *("*.!ut", "*.!qb", "*.tacitpart"),
+)
+#: Files that desktops leave in every folder.
+LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini")
+#: Folders of deleted files: of Windows, Synology, QNAP, macOS' file sharing, and fsck.
+BINS = ("$recycle.bin", "recycler", "#recycle", "@recycle", "network trash folder", "lost+found")
+#: Folders of earlier versions: of Synology, QNAP and NetApp.
+SNAPSHOTS = ("#snapshot", "@recently-snapshot", "~snapshot", "system volume information")
+#: Folders in which a NAS or an archiver keeps things about the files.
+SERVICE_FOLDERS = ("@eadir", "@tmp", "temporary items", "__macosx")
+
+NEVER_TAKEN = (*HIDDEN, *UNFINISHED, *LITTER, *BINS, *SNAPSHOTS, *SERVICE_FOLDERS)
+MATCHER = re.compile("|".join(translate(pattern) for pattern in NEVER_TAKEN))
+
+
+def is_never_taken(name: str) -> bool:
+    """Whether a file or folder with this name is hidden, temporary or made by a program."""
+    return MATCHER.match(name.lower()) is not None
+
+
+def has_ignored_part(relative: Path) -> bool:
+    """Whether some part of a path below a hot folder is never taken."""
+    return any(is_never_taken(part) for part in relative.parts)
+
+
+class SkippedFolders:
+    """The folders below a hot folder that its settings leave out; a container of paths."""
+
+    def __init__(self, folder: HotFolder) -> None:
+        self.folder = folder
+        self.patterns = compiled(folder.ignore)
+
+    def __contains__(self, path: object) -> bool:
+        """Whether a folder is left out: a batch's OUT, or a match of `folders[].ignore`."""
+        if not isinstance(path, Path):
+            return False
+        relative = path.relative_to(self.folder.path)
+        return path in self.folder.skipped or self.patterns.has_folder(relative)
+
+
+def is_left_out(path: Path, folder: HotFolder) -> bool:
+    """Whether the folder's settings leave a file alone."""
+    return compiled(folder.ignore).verdict(path.relative_to(folder.path)) is True
