@@ -16,11 +16,27 @@ from daemon.name_patterns import compiled
 HIDDEN = (".*", "*~", "~$*", "*.tmp", "*.temp", "*.swp", "*.lock")
 #: Files that a browser, a copy or a download has not finished.
 UNFINISHED = (
-    *("*.part", "*.partial", "*.crdownload", "*.download", "*.filepart"),
-    *("*.!ut", "*.!qb", "*.tacitpart"),
+    *("*.part", "*.partial", "*.crdownload", "*.download", "*.opdownload", "*.fdmdownload"),
+    *("*.!sync", "*.bts", "*.!ut", "*.!qb", "*.!bt", "*.bc!", "*.ob!", "*.jc!", "*.xltd"),
+    *("*.aria2", "*.gstmp", "*.filepart", "*.dctmp", "*.tacitpart", "*.ytdl", "*.unfinished"),
+    "*.sb-????????-??????",  # a save by macOS
 )
-#: Files that desktops leave in every folder.
-LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini")
+#: What stands for the colon before the name of a stream: itself; Samba's `catia` (U+00F7); and in
+#: the range for private use, Services for Macintosh (U+F022), WSL and Cygwin (U+F03A).
+COLON = "[:\u00f7\uf022\uf03a]"
+#: Streams of NTFS that became files of their own. Zips and syncs also drop or replace the colon.
+STREAMS = (
+    *("*zone.identifier", "*zone.identifier?$data"),
+    *(f"*{COLON}{name}" for name in ("afp_afpinfo", "afp_resource", "smartscreen", "encryptable")),
+    *(f"*{COLON}{name}" for name in ("com.dropbox.*", "com.apple.*", "summaryinformation")),
+    f"*{COLON}$data",
+)
+#: Files that desktops leave in every folder. The icon of macOS ends in a carriage return, which
+#: Windows' file names cannot hold (U+F00D).
+LITTER = (
+    *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),
+    *("icon\r", "icon\uf00d", "desktop db", "desktop df"),
+)
 #: Folders of deleted files: of Windows, Synology, QNAP, macOS' file sharing, and fsck.
 BINS = ("$recycle.bin", "recycler", "#recycle", "@recycle", "network trash folder", "lost+found")
 #: Folders of earlier versions: of Synology, QNAP and NetApp.
@@ -28,7 +44,7 @@ SNAPSHOTS = ("#snapshot", "@recently-snapshot", "~snapshot", "system volume info
 #: Folders in which a NAS or an archiver keeps things about the files.
 SERVICE_FOLDERS = ("@eadir", "@tmp", "temporary items", "__macosx")
 
-NEVER_TAKEN = (*HIDDEN, *UNFINISHED, *LITTER, *BINS, *SNAPSHOTS, *SERVICE_FOLDERS)
+NEVER_TAKEN = (*HIDDEN, *UNFINISHED, *STREAMS, *LITTER, *BINS, *SNAPSHOTS, *SERVICE_FOLDERS)
 MATCHER = re.compile("|".join(translate(pattern) for pattern in NEVER_TAKEN))
 
 
