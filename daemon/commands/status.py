@@ -44,6 +44,8 @@ class FolderStatus:
     """Since when the oldest of them has not changed, UTC seconds."""
     jobs: dict[str, int]
     """Rows of the ledger by state."""
+    ignored: int | None = None
+    """Files in it that are no pictures by their name; None if no daemon reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def folder_status(
         unclaimed=known.get("unclaimed"),
         oldest_at=known.get("oldest_at"),
         jobs=jobs,
+        ignored=known.get("ignored"),
     )
 
 

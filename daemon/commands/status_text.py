@@ -89,6 +89,9 @@ def table(status: Status, now: float) -> Iterator[str]:
         unclaimed = "-" if folder.unclaimed is None else str(folder.unclaimed)
         waiting = f"{unclaimed:>10}{oldest(folder, now):>10}"
         yield f"{folder.name:<{width}}{folder.state:<9}{waiting}{counts}"
+    for folder in status.folders:
+        if folder.ignored:
+            yield f"{folder.name}: {folder.ignored} ignored, no pictures by their name"
 
 
 def oldest(folder: FolderStatus, now: float) -> str:

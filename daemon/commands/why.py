@@ -16,7 +16,7 @@ from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
 from daemon.reporting.report import REPORT
-from daemon.watching.ignored_names import has_ignored_part, is_left_out
+from daemon.watching.ignored_names import has_ignored_part, why_left
 
 NEWEST = 5
 
@@ -102,8 +102,8 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
     report = read_report(state / REPORT)
     if has_ignored_part(relative):
         return "hidden or temporary names, and those of bins, are never taken (docs/input.md)"
-    if is_left_out(path, folder):
-        return "folders[].ignore leaves it out"
+    if reason := why_left(path, folder):
+        return f"{reason}; it is left where it is"
     if files.identity(path) is None:
         return "it is no regular file, or may not be looked at; such are never opened"
     if not folder.recursive and len(relative.parts) > 1:

@@ -79,7 +79,7 @@ class Completion:
             for job, done in finished:
                 try:
                     ready = self.note(job, done, now=now)
-                except (OSError, OriginalChanged) as error:
+                except (OSError, NameTaken, OriginalChanged) as error:
                     failed.append((job, error))
                     continue
                 if ready is not None:

@@ -51,8 +51,11 @@ class Delivery:
         together: list[tuple[Job, Done]] = []
         others: list[tuple[Job, Outcome]] = []
         for job, outcome in ended:
+            # What is no picture gives its names back before results take theirs.
+            if isinstance(outcome, Failed) and outcome.blame is Blame.FILE:
+                self.deliver_alone(job, outcome, now=now)
             # If two replace the same earlier result, the first must be done before the second.
-            if isinstance(outcome, Done) and self.folders[job.folder].clash != "overwrite":
+            elif isinstance(outcome, Done) and self.folders[job.folder].clash != "overwrite":
                 together.append((job, outcome))
             else:
                 others.append((job, outcome))

@@ -17,12 +17,14 @@ from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.requeue import AFTER_OTHERS_S
+from daemon.lifecycle.sightings import changed_after, is_relevant, read_identity
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent
 from daemon.watching import scan
 from daemon.watching.backlog import Backlog
-from daemon.watching.ignored_names import SkippedFolders, has_ignored_part, is_left_out
+from daemon.watching.ignored_names import SkippedFolders, why_left
+from daemon.watching.left_files import LeftFiles
 from daemon.watching.settle import SettledFile, SettleTracker
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class Intake:
         self.claims = claims
         self.settling = SettleTracker(read_identity)
         self.backlog = Backlog()
+        self.left = LeftFiles()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
@@ -73,6 +76,7 @@ class Intake:
         """Forget a folder that is removed or has other settings: the next sweep finds its files."""
         self.settling.forget_folder(name)
         self.backlog.forget_folder(name)
+        self.left.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
 
@@ -97,7 +101,7 @@ class Intake:
         if self.standby.has(folder.name):
             if (
                 event.hint is not Hint.FOLDER
-                and not is_left_out(event.path, folder)
+                and not why_left(event.path, folder)
                 and (identity := read_identity(event.path)) is not None
             ):
                 # Nothing is taken now, but the file counts as waiting.
@@ -116,6 +120,7 @@ class Intake:
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         if not self.standby.has(folder.name):  # else the sweep is incomplete
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
+            self.left.end_sweep(folder.name, monotonic=monotonic)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -137,7 +142,7 @@ class Intake:
     ) -> None:
         """Check one file for changes until it is complete."""
         identity = read_identity(path)
-        if identity is None or is_left_out(path, folder):
+        if identity is None or self.left.leaves(folder, path, monotonic=monotonic):
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
             return
@@ -257,33 +262,3 @@ class Intake:
         )
         self.ledger.add(job)
         return job
-
-
-def is_relevant(event: FileEvent, folder: HotFolder) -> bool:
-    """Whether an event is about a possible picture in the folder."""
-    if not event.path.is_relative_to(folder.path):
-        return False  # renamed out of the folder
-    relative = event.path.relative_to(folder.path)
-    if has_ignored_part(relative):
-        return False
-    if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):
-        return False
-    # The name may lead to something newer than the event, such as a link.
-    return not tree.leads_over_link(folder.path, relative)
-
-
-def read_identity(path: Path) -> Identity | None:
-    """Return a file's version; None if it is gone, not regular, or unreadable for now."""
-    try:
-        return files.identity(path)
-    except OSError as error:
-        logger.debug("%s cannot be looked at: %s", printable(path), describe(error))
-        return None
-
-
-def changed_after(path: Path, moment: float | None) -> bool:
-    """Whether a file was made, renamed or changed after a moment, UTC seconds; False for None."""
-    try:
-        return moment is not None and path.lstat().st_ctime > moment
-    except OSError:
-        return False  # gone again

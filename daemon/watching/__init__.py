@@ -5,4 +5,13 @@ watchdog.
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["backlog", "ignored_names", "inotify_limits", "scan", "settle", "watch", "watch_health"]
+__all__ = [
+    "backlog",
+    "ignored_names",
+    "inotify_limits",
+    "left_files",
+    "scan",
+    "settle",
+    "watch",
+    "watch_health",
+]

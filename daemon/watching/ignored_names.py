@@ -43,6 +43,29 @@ BINS = ("$recycle.bin", "recycler", "#recycle", "@recycle", "network trash folde
 SNAPSHOTS = ("#snapshot", "@recently-snapshot", "~snapshot", "system volume information")
 #: Folders in which a NAS or an archiver keeps things about the files.
 SERVICE_FOLDERS = ("@eadir", "@tmp", "temporary items", "__macosx")
+#: What programs write beside a picture.
+SIDECARS = (
+    ".aae .arp .cof .comask .cop .cos .cot .dop .dr4 .exv .gpx .ini .json .lrf .lrv .nksc .nkx"
+)
+SIDECARS += (
+    " .on1 .pp3 .spd .thm .txt .vrd .xml .xmp .yaml .yml .md5 .sha1 .sha256 .sfv .nfo .log .db"
+)
+VIDEO = (
+    ".3g2 .3gp .avi .flv .insv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .vob .webm .wmv"
+)
+AUDIO = ".aac .aif .aiff .amr .flac .m4a .mid .mp3 .oga .ogg .opus .wav .wma"
+ARCHIVES = ".7z .bz2 .cab .dmg .gz .iso .rar .tar .tbz2 .tgz .txz .xz .zip .zst"
+DOCUMENTS = ".csv .doc .docm .docx .eml .epub .htm .html .ics .key .md .msg .numbers .odp .ods .odt"
+DOCUMENTS += " .pages .pdf .ppt .pptm .pptx .rtf .tsv .vcf .xls .xlsm .xlsx"
+PROGRAMS = (
+    ".apk .bat .cmd .css .deb .dll .exe .jar .js .msi .otf .ps1 .py .rpm .sh .so .ttf .woff .woff2"
+)
+SHORTCUTS = ".desktop .lnk .url .webloc"
+CATALOGUES = ".lrcat .lrprev .cocatalogdb .sqlite .sqlite3"
+#: Endings of files that are left where they are: each is named in the log, and all are counted.
+OTHER_FILES = frozenset(
+    " ".join((SIDECARS, VIDEO, AUDIO, ARCHIVES, DOCUMENTS, PROGRAMS, SHORTCUTS, CATALOGUES)).split()
+)
 
 NEVER_TAKEN = (*HIDDEN, *UNFINISHED, *STREAMS, *LITTER, *BINS, *SNAPSHOTS, *SERVICE_FOLDERS)
 MATCHER = re.compile("|".join(translate(pattern) for pattern in NEVER_TAKEN))
@@ -73,6 +96,12 @@ class SkippedFolders:
         return path in self.folder.skipped or self.patterns.has_folder(relative)
 
 
-def is_left_out(path: Path, folder: HotFolder) -> bool:
-    """Whether the folder's settings leave a file alone."""
-    return compiled(folder.ignore).verdict(path.relative_to(folder.path)) is True
+def why_left(path: Path, folder: HotFolder) -> str:
+    """Return why a file of a hot folder is left where it is; empty if it may be a picture."""
+    verdict = compiled(folder.ignore).verdict(path.relative_to(folder.path))
+    if verdict:
+        return "folders[].ignore names it"
+    suffix = path.suffix.lower()
+    if verdict is None and suffix in OTHER_FILES:
+        return f"{suffix} files are no pictures (docs/input.md)"
+    return ""

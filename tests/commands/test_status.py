@@ -302,6 +302,7 @@ def test_document(bench: Bench):
             "unclaimed": None,
             "oldest_at": None,
             "jobs": {"failed": 1},
+            "ignored": None,
         }
     ]
     assert [failure["picture"] for failure in told["failures"]] == ["b\\udcff.jpg"]

@@ -113,7 +113,7 @@ def test_why_names_the_setting(tmp_path: Path):
     file = configure(tmp_path)
     file.write_text("folders: [{path: hot, ignore: ['*_old.*']}]")
 
-    assert "folders[].ignore leaves it out" in "\n".join(inquiry.lines(file, path))
+    assert "folders[].ignore names it" in "\n".join(inquiry.lines(file, path))
 
 
 @pytest.mark.parametrize("line", ["#recycle", "", "  ", "!", "a\\"])
