@@ -161,12 +161,13 @@ def check_tiff_directory(stream: BinaryIO) -> None:
             raise ImageError(f"it is cut into {values} strips, which no program does: save it anew")
         total += values * TYPE_BYTES.get(kind, 0)
     if total > max(size, MAX_METADATA_BYTES):
-        raise too_much_metadata("more than all of its own", size)
+        advice = "the file is damaged or no TIFF: copy it here again, or export it as JPEG or TIFF"
+        raise too_much_metadata("more than all of its own", size, advice=advice)
 
 
-def too_much_metadata(relation: str, limit_bytes: int) -> ImageError:
+def too_much_metadata(
+    relation: str, limit_bytes: int, *, advice: str = "strip it, or save it anew"
+) -> ImageError:
     """The error for too much metadata, with what to do about it."""
     megabytes = f"{limit_bytes / 1024 / 1024:.3g} MB"
-    return ImageError(
-        f"it claims too much metadata ({relation} {megabytes}): strip it, or save it anew"
-    )
+    return ImageError(f"it claims too much metadata ({relation} {megabytes}): {advice}")

@@ -1,5 +1,6 @@
 """`cvunetd cut`: cuts out single pictures, without hot folder, ledger or drop."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -53,10 +54,16 @@ def cut(
     output = hot_folders.merged_output(config, OutputOverrides())
     rendering = hot_folders.rendering(config, base, output)
     targets = choose_targets(sources, out, rendering)
+    missing = [Result(source, None, why) for source in sources if (why := why_unreadable(source))]
+    if len(missing) == len(sources):
+        return missing  # without loading the model
+    unreadable = {result.source for result in missing}
     engine = open_local(config, base)
     max_pixels = int(config.worker.max_megapixels * MEGA)
     cuts = []
     for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        if source in unreadable:
+            continue
         job_id = new_id(time.time(), serial)
         part = target.parent / f".{job_id}.part"
         alpha_part = (
@@ -69,7 +76,16 @@ def cut(
         cuts.append(Cut(source, part, alpha_part, target, rendering, engine.submit(task)))
     results = list(map(complete, cuts))
     engine.close()
-    return results
+    return missing + results
+
+
+def why_unreadable(source: Path) -> str:
+    """Return why there is no picture under a name that a user has typed; empty if one may be."""
+    if not os.path.lexists(source):
+        return "there is no such file"
+    if not source.exists():
+        return "it is a link that leads nowhere"
+    return "it is a folder: use `cvunetd batch`" if source.is_dir() else ""
 
 
 def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> list[Path]:

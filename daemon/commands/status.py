@@ -87,6 +87,8 @@ class Status:
     """Waiting notices of hooks, by event and name."""
     trouble: str = ""
     """Why the ledger cannot be read."""
+    config: str = ""
+    """The configuration that was looked at; empty if there is none, and the defaults count."""
 
 
 def collect(config_path: Path | None, *, now: float) -> Status:
@@ -109,6 +111,7 @@ def collect(config_path: Path | None, *, now: float) -> Status:
         ],
         disks=list(disk_statuses(config, folders, state)),
         trouble=trouble,
+        config=str(found.absolute()) if (found := configuration.find(config_path)) else "",
         **fields,
     )
 

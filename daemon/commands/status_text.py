@@ -19,6 +19,8 @@ def lines(status: Status, *, now: float) -> Iterator[str]:
         yield f"open drop: {printable(drop['path'])} ({drop['pictures']} pictures)"
     yield from free_space(status)
     yield from hooks(status, now)
+    if status.pid is None:
+        yield f"configuration: {printable(status.config) or 'none found, the defaults count'}"
     if status.trouble:
         yield status.trouble
     for failure in status.failures:

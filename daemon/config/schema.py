@@ -188,14 +188,16 @@ def load(named: Path | None) -> tuple[Config, Path]:
     except OSError as error:
         raise InstallError(f"{path}: cannot be read ({error.strerror}); check --config") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error
     repeated = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
-    if repeated:
-        raise InstallError("\n".join(repeated))
     try:
         config = Config.model_validate({} if content is None else content)
     except ValidationError as error:
-        faults = [(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
-        raise InstallError(explain(path, tree, faults, Config)) from error
+        faults = [
+            (fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()
+        ]
+        raise InstallError("\n".join([*repeated, explain(path, tree, faults, Config)])) from error
+    if repeated:
+        raise InstallError("\n".join(repeated))
     return config, path.resolve().parent
