@@ -25,6 +25,7 @@ from daemon.watching import scan
 from daemon.watching.backlog import Backlog
 from daemon.watching.ignored_names import SkippedFolders, why_left
 from daemon.watching.left_files import LeftFiles
+from daemon.watching.renames import Renames
 from daemon.watching.settle import SettledFile, SettleTracker
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class Intake:
         self.settling = SettleTracker(read_identity)
         self.backlog = Backlog()
         self.left = LeftFiles()
+        self.renames = Renames()
+        self.settling.on_gone = self.backlog.forget
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
@@ -77,6 +80,7 @@ class Intake:
         self.settling.forget_folder(name)
         self.backlog.forget_folder(name)
         self.left.forget_folder(name)
+        self.renames.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
 
@@ -121,6 +125,9 @@ class Intake:
         if not self.standby.has(folder.name):  # else the sweep is incomplete
             self.backlog.end_sweep(folder.name, monotonic=monotonic)
             self.left.end_sweep(folder.name, monotonic=monotonic)
+            seen = (self.backlog.folders, self.left.folders)
+            known = {path for paths in seen for path in paths.get(folder.name, ())}
+            self.renames.end_sweep(folder.name, known)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -142,9 +149,14 @@ class Intake:
     ) -> None:
         """Check one file for changes until it is complete."""
         identity = read_identity(path)
-        if identity is None or self.left.leaves(folder, path, monotonic=monotonic):
+        if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
+            return
+        former = self.renames.note(folder.name, path, identity)
+        if former is not None and read_identity(former) is None:
+            self.forget_path(folder.name, former)
+        if self.left.leaves(folder, path, monotonic=monotonic):
             return
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
         if monotonic < self.retry_at.get(path, 0.0):
@@ -161,6 +173,12 @@ class Intake:
             empty_s=folder.settle_s if is_old else folder.defer_s,
             now=monotonic,
         )
+
+    def forget_path(self, folder: str, path: Path) -> None:
+        """Forget a file's former name, so that it is neither counted nor waited for."""
+        self.backlog.forget(folder, path)
+        self.left.forget(folder, path)
+        self.settling.files.pop(path, None)
 
     def take_in(self, *, monotonic: float, now: float) -> int:
         """Claim complete files, if the queue has room, in one commit; return how many."""

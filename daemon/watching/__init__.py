@@ -10,6 +10,7 @@ __all__ = [
     "ignored_names",
     "inotify_limits",
     "left_files",
+    "renames",
     "scan",
     "settle",
     "watch",

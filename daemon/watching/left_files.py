@@ -34,6 +34,10 @@ class LeftFiles:
         known = self.folders.get(folder, {})
         self.folders[folder] = {path: seen for path, seen in known.items() if seen >= monotonic}
 
+    def forget(self, folder: str, path: Path) -> None:
+        """Forget a file that has another name by now."""
+        self.folders.get(folder, {}).pop(path, None)
+
     def forget_folder(self, folder: str) -> None:
         """Forget a folder that is removed, or has other settings."""
         self.folders.pop(folder, None)

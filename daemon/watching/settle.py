@@ -51,6 +51,8 @@ class SettleTracker:
         self.read_identity = read_identity
         self.files: dict[Path, SettlingFile] = {}
         self.due: list[tuple[float, Path]] = []
+        self.on_gone: Callable[[str, Path], object] = lambda folder, path: None
+        """Called with the folder and path of a file that has gone."""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -103,6 +105,7 @@ class SettleTracker:
             identity = self.read_identity(path)
             if identity is None:
                 del self.files[path]
+                self.on_gone(entry.folder, path)
             elif identity != entry.identity:
                 entry.identity = identity
                 wait_s = entry.wait_s if identity.size else entry.empty_s
