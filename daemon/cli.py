@@ -137,6 +137,8 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
             print_error(f"{printable(result.source)}: {result.reason}")
         else:
             click.echo(printable(result.target))
+            for warning in result.warnings:
+                print_error(f"{printable(result.source)}: warning: {printable(warning)}")
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 

@@ -66,7 +66,9 @@ def outcome(ending: Ending) -> str:
         case State.DONE:
             original = f", original {place(job.archive)}" if job.archive else ""
             what = result(ending)
-            return f"done at {utc(ended_at)} after {attempts}, {what}{original}"
+            notes = "; ".join(map(printable, ending.details.get("warnings", ())))
+            warnings = f"; warnings: {notes}" if notes else ""
+            return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}"
         case State.FAILED:
             where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
