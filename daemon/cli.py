@@ -111,7 +111,7 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
     from daemon.commands import batch as command
 
     failed = command.batch(
-        source, out, config_path, start_logging=journal.start, on_signal=on_signal
+        source, out, config_path, start_logging=journal.start, on_signal=on_signal, tell=click.echo
     )
     return EXIT_SOME_FAILED if failed else 0
 
