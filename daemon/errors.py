@@ -1,6 +1,7 @@
 """The daemon's errors, and the only place that decides what caused a failure."""
 
 import errno
+import os
 from enum import Enum
 from pathlib import Path
 
@@ -125,11 +126,23 @@ def is_temporary(error: OSError) -> bool:
     return is_machines or error.errno == errno.EIO
 
 
+def explain(error: OSError) -> str:
+    """What the operating system says, in words; without the file, which the reader knows."""
+    if error.strerror:
+        return error.strerror
+    number = error.errno or next((one for one in error.args if isinstance(one, int)), None)
+    if number is not None:
+        return os.strerror(number)
+    return " ".join(map(str, error.args)) or "the operating system does not say why"
+
+
 def describe(error: BaseException) -> str:
     """One line for logs and reason files."""
     if isinstance(error, UntrustedPath):
         return printable(f"{error.filename} {error.strerror}")
     text = printable(" ".join(str(error).split()))
+    if isinstance(error, OSError) and not error.strerror:  # it has no words of its own
+        text = explain(error)
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         text += f"; {READ_ONLY_ADVICE}"
     if isinstance(error, DaemonError) and text:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from daemon.errors import Blame
 
 MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # the largest integer of SQLite
+NOBODY = -1
 
 
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
@@ -49,6 +50,8 @@ class Identity:
     inode: int
     size: int
     mtime_ns: int
+    owner: int = field(default=NOBODY, compare=False)
+    """The file's user, by number; not kept in the ledger, and says nothing of the version."""
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Identity | None":
@@ -60,6 +63,7 @@ class Identity:
             to_signed(status.st_ino),
             status.st_size,
             min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
+            status.st_uid,
         )
 
     @property
@@ -173,6 +177,11 @@ class Job:
         if self.alpha is None or self.alpha_part is None:
             return (own,)
         return ((self.alpha_part, self.alpha), own)
+
+
+def with_owner(job: Job, owner: int) -> Job:
+    """A job as it came from the ledger, which does not know whose its original is."""
+    return replace(job, identity=replace(job.identity, owner=owner))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from daemon.errors import (
     PictureError,
     blame,
     describe,
+    explain,
     printable,
 )
 
@@ -155,3 +156,19 @@ def test_description(error: BaseException, expected: str):
 def test_printable(name: bytes, expected: str):
     """Nothing that a terminal obeys, nothing that cannot be encoded."""
     assert expected == printable(Path(os.fsdecode(name)))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError(errno.EIO), "Input/output error"),
+        (OSError(), "the operating system does not say why"),
+        (OSError("odd"), "odd"),
+    ],
+)
+def test_error_of_the_system_without_a_file(error: OSError, text: str):
+    """In words, and never `None`."""
+    assert explain(error) == text
+    assert text in describe(error)
+    assert "None" not in describe(error)

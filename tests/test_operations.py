@@ -33,7 +33,7 @@ SAID = (
     "; a restart helps",
     "come back from a batch",
     " while this picture was in work",
-    "move it away; pictures that are claimed are taken up again",
+    "move it away; nothing is lost: pictures that are claimed are taken up again",
     " is in use by another cvunetd (process ",
     "; allow more: ",
 )

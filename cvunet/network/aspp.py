@@ -24,8 +24,20 @@ def conv_norm_relu(
 class ASPP(nn.Module):
     """One 1x1 branch, one 3x3 branch per dilation rate, one branch of the mean of the whole map."""
 
-    def __init__(self, in_channels: int, out_channels: int, rates: tuple[int, ...] = RATES) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        rates: tuple[int, ...] = RATES,
+        *,
+        is_narrowed: bool = False,
+    ) -> None:
+        """``is_narrowed``: first a 1x1 convolution reduces channels: cheaper 3x3 branches."""
         super().__init__()
+        self.narrow = (
+            conv_norm_relu(in_channels, out_channels, kernel=1) if is_narrowed else nn.Identity()
+        )
+        in_channels = out_channels if is_narrowed else in_channels
         self.point = conv_norm_relu(in_channels, out_channels, kernel=1)
         self.atrous = nn.ModuleList(
             conv_norm_relu(in_channels, out_channels, dilation=rate) for rate in rates
@@ -36,6 +48,7 @@ class ASPP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW to BxC'xHxW."""
+        x = self.narrow(x)
         context = functional.relu(self.context(x.mean((2, 3), keepdim=True))).expand(
             -1, -1, *x.shape[2:]
         )

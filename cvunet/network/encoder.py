@@ -1,11 +1,12 @@
 """MobileNetV3-Large encoder with a width multiplier.
 
 Searching for MobileNetV3, Howard et al. 2019 (arXiv:1905.02244), table 1. BatchNorm is folded into
-the convolutions, as in the released graph that our starting weights come from. Padding is
-TensorFlow's SAME.
+the convolutions, as in the released graph that our starting weights come from. With ``has_norms``
+BatchNorm is a layer of its own. Padding is TensorFlow's SAME.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,14 @@ class SameConv(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding for even inputs: an odd pixel goes to the end."""
 
     def __init__(  # the same numbers as nn.Conv2d
-        self, in_channels: int, out_channels: int, *, kernel: int, stride: int = 1, groups: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        has_norm: bool = False,
     ) -> None:
         """``pad_value`` is 0 except in the stem, where black is -1."""
         before = (kernel - stride) // 2
@@ -70,13 +78,15 @@ class SameConv(nn.Conv2d):
             groups=groups,
         )
         self.pad_value = 0.0
+        self.norm: nn.Module = nn.BatchNorm2d(out_channels) if has_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW to BxC'x(H/stride)x(W/stride)."""
         before, after = self.edges
         if after:
             x = functional.pad(x, (before, after, before, after), value=self.pad_value)
-        return super().forward(x)
+        normed: Tensor = self.norm(super().forward(x))
+        return normed
 
 
 class SqueezeExcite(nn.Module):
@@ -97,19 +107,24 @@ class SqueezeExcite(nn.Module):
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, gate, project; add the input if shapes are equal."""
 
-    def __init__(self, in_channels: int, out_channels: int, spec: BlockSpec) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, spec: BlockSpec, *, has_norms: bool = False
+    ) -> None:
         super().__init__()
         expanded = make_divisible(in_channels * spec.expansion)
+        convolution = partial(SameConv, has_norm=has_norms)
         layers: list[nn.Module] = []
         if spec.expansion > 1:
-            layers += [SameConv(in_channels, expanded, kernel=1), spec.activation()]
+            layers += [convolution(in_channels, expanded, kernel=1), spec.activation()]
         layers += [
-            SameConv(expanded, expanded, kernel=spec.kernel, stride=spec.stride, groups=expanded),
+            convolution(
+                expanded, expanded, kernel=spec.kernel, stride=spec.stride, groups=expanded
+            ),
             spec.activation(),
         ]
         if spec.has_squeeze_excite:
             layers.append(SqueezeExcite(expanded))
-        layers.append(SameConv(expanded, out_channels, kernel=1))
+        layers.append(convolution(expanded, out_channels, kernel=1))
         self.layers = nn.Sequential(*layers)
         self.is_residual = spec.stride == 1 and in_channels == out_channels
 
@@ -122,21 +137,34 @@ class InvertedResidual(nn.Module):
 class MobileNetV3(nn.Module):
     """Five feature maps of a photo, at strides 2, 4, 8, 16 and 32."""
 
-    def __init__(self, width: float = 0.75, specs: tuple[BlockSpec, ...] = LARGE) -> None:
+    def __init__(
+        self,
+        width: float = 0.75,
+        specs: tuple[BlockSpec, ...] = LARGE,
+        *,
+        has_norms: bool = False,
+        expansion_channels: int = 0,
+    ) -> None:
+        """A 1x1 convolution widens the deepest map to ``expansion_channels``; 0: it does not."""
         super().__init__()
         channels = make_divisible(STEM_CHANNELS * width)
-        self.stem = SameConv(3, channels, kernel=3, stride=2)
+        self.stem = SameConv(3, channels, kernel=3, stride=2, has_norm=has_norms)
         self.stem.pad_value = -1.0
         self.blocks = nn.ModuleList()
         self.feature_ends: list[int] = []
         self.out_channels: list[int] = []
         for index, spec in enumerate(specs):
             out_channels = make_divisible(spec.out_channels * width)
-            self.blocks.append(InvertedResidual(channels, out_channels, spec))
+            self.blocks.append(InvertedResidual(channels, out_channels, spec, has_norms=has_norms))
             channels = out_channels
             if index + 1 == len(specs) or specs[index + 1].stride > 1:
                 self.feature_ends.append(index)
                 self.out_channels.append(channels)
+        self.expand: nn.Module = nn.Identity()
+        if expansion_channels:
+            widened = SameConv(channels, expansion_channels, kernel=1, has_norm=has_norms)
+            self.expand = nn.Sequential(widened, nn.Hardswish())
+            self.out_channels[-1] = expansion_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Bx3xHxW in [-1, 1], sides multiples of 32, to the five maps, finest first."""
@@ -146,6 +174,7 @@ class MobileNetV3(nn.Module):
             x = block(x)
             if index in self.feature_ends:
                 features.append(x)
+        features[-1] = self.expand(features[-1])
         return features
 
 

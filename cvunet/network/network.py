@@ -1,4 +1,4 @@
-"""CV-UNet: MobileNetV3 encoder, ASPP, U-Net decoder with CBAM; one alpha logit per pixel."""
+"""CV-UNet: MobileNetV3 encoder, ASPP, attention, U-Net decoder with CBAM; one logit per pixel."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cvunet.network.aspp import ASPP
+from cvunet.network.attention import Attention
 from cvunet.network.decoder import Decoder
 from cvunet.network.encoder import MobileNetV3
 from cvunet.network.refinement import FOLD, Refinement
@@ -25,6 +26,14 @@ class NetworkConfig:
     """Side of the copy that encoder and decoder see, divided by the input's side."""
     refine_channels: int = 0
     """Channels of the refinement at the input's size; 0: none, then the scale must be 1."""
+    has_encoder_norms: bool = False
+    """BatchNorm inside the encoder, not folded into its convolutions."""
+    expansion_channels: int = 0
+    """The encoder's deepest map is widened to this number of channels; 0: it is not widened."""
+    attention_blocks: int = 0
+    """Number of self-attention blocks at stride 32."""
+    is_guided: bool = False
+    """Every decoder stage, not only the first, gets the map of stride 32."""
 
 
 class CVUNet(nn.Module):
@@ -42,13 +51,22 @@ class CVUNet(nn.Module):
         if config.trunk_scale != 1 and not config.refine_channels:
             raise ValueError("a network without refine_channels needs trunk_scale: 1")
         self.trunk_scale = config.trunk_scale
-        self.encoder = MobileNetV3(config.width)
+        self.encoder = MobileNetV3(
+            config.width,
+            has_norms=config.has_encoder_norms,
+            expansion_channels=config.expansion_channels,
+        )
         channels = self.encoder.out_channels
-        # The encoder has no normalisation (see encoder.py): its maps are normalised here.
+        # The encoder may have no normalisation (see encoder.py): its maps are normalised here.
         self.norms = nn.ModuleList(nn.BatchNorm2d(count) for count in channels)
-        self.aspp = ASPP(channels[-1], config.aspp_channels)
+        self.aspp = ASPP(
+            channels[-1], config.aspp_channels, is_narrowed=config.expansion_channels > 0
+        )
+        self.attention = Attention(config.aspp_channels, config.attention_blocks)
         skips = (channels[3], channels[2], channels[1], channels[0] + 3 * FOLD * FOLD)
-        self.decoder = Decoder(config.aspp_channels, skips, config.decoder_channels)
+        self.decoder = Decoder(
+            config.aspp_channels, skips, config.decoder_channels, is_guided=config.is_guided
+        )
         finest = config.decoder_channels[-1]
         self.head = nn.Conv2d(finest, FOLD * FOLD, 3, padding=1)
         self.coarse_head = nn.Conv2d(config.decoder_channels[0], 1, 1)
@@ -73,7 +91,7 @@ class CVUNet(nn.Module):
         maps = [norm(x) for norm, x in zip(self.norms, self.encoder(image), strict=True)]
         finest = torch.cat([maps[0], functional.pixel_unshuffle(image, FOLD)], dim=1)
         decoded: list[Tensor] = self.decoder(
-            self.aspp(maps[4]), [maps[3], maps[2], maps[1], finest]
+            self.attention(self.aspp(maps[4])), [maps[3], maps[2], maps[1], finest]
         )
         return decoded
 

@@ -34,6 +34,9 @@ TYPE_BYTES = {
     **dict.fromkeys((4, 9, 11, 13), 4),
     **dict.fromkeys((5, 10, 12, 16, 17, 18), 8),
 }
+SIDES = (256, 257, 322, 323)  # of the picture, of its tiles
+NUMBERS = {1: "B", 3: "H", 4: "L"}  # of a field's own bytes
+TILE_PIXELS = 4096 * 4096  # of a tile; 512 x 512 is usual
 OFFSET_TAGS = frozenset({273, 324})  # of strips, of tiles
 
 
@@ -145,7 +148,7 @@ def check_tiff_directory(stream: BinaryIO) -> None:
     stream.seek(0)
     head = stream.read(16)
     order, is_big = TIFF_SIGNATURES[head[:4]], b"+" in head[:4]
-    start, count_format, field_format = (8, "Q", "HHQ") if is_big else (4, "H", "HHL")
+    start, count_format = (8, "Q") if is_big else (4, "H")
     (offset,) = struct.unpack_from(order + ("Q" if is_big else "L"), head, start)
     if offset >= size:
         return
@@ -154,15 +157,35 @@ def check_tiff_directory(stream: BinaryIO) -> None:
     (count,) = struct.unpack(order + count_format, stream.read(count_bytes))
     if count > MAX_DIRECTORY_FIELDS:
         raise ImageError(f"its directory has {count} fields: save it anew")
-    fields, total = stream.read(count * field_bytes), 0
+    check_fields(stream.read(count * field_bytes), order, is_big=is_big, file_bytes=size)
+
+
+def check_fields(fields: bytes, order: str, *, is_big: bool, file_bytes: int) -> None:
+    """Strips, tiles, and how many bytes all fields together claim."""
+    field_format, field_bytes, value_bytes = ("HHQ", 20, 8) if is_big else ("HHL", 12, 4)
+    total, sides = 0, {}
     for at in range(0, len(fields) - field_bytes + 1, field_bytes):
         tag, kind, values = struct.unpack_from(order + field_format, fields, at)
         if tag in OFFSET_TAGS and values > MAX_STRIPS:
             raise ImageError(f"it is cut into {values} strips, which no program does: save it anew")
         total += values * TYPE_BYTES.get(kind, 0)
-    if total > max(size, MAX_METADATA_BYTES):
+        if tag in SIDES and kind in NUMBERS:
+            value_at = at + field_bytes - value_bytes
+            (sides[tag],) = struct.unpack_from(order + NUMBERS[kind], fields, value_at)
+    check_tiles(sides)
+    if total > max(file_bytes, MAX_METADATA_BYTES):
         advice = "the file is damaged or no TIFF: copy it here again, or export it as JPEG or TIFF"
-        raise too_much_metadata("more than all of its own", size, advice=advice)
+        raise too_much_metadata("more than all of its own", file_bytes, advice=advice)
+
+
+def check_tiles(sides: dict[int, int]) -> None:
+    """`ImageError` if a tile, which is decoded whole, is far larger than the picture."""
+    width, height, tile_width, tile_height = (sides.get(tag, 0) for tag in SIDES)
+    if tile_width * tile_height > max(4 * width * height, TILE_PIXELS):
+        raise ImageError(
+            f"its tiles have {tile_width}x{tile_height} pixels, the picture {width}x{height}: save"
+            " it anew"
+        )
 
 
 def too_much_metadata(

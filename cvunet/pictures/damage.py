@@ -1,15 +1,14 @@
 """Error messages for files that cannot be decoded: what is wrong, and what to do about it."""
 
 import errno
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from PIL import UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cvunet.errors import CvunetError, ImageError
+from cvunet.pictures import unsupported
 
 SIGNATURES = (  # offset, bytes, name: a damaged picture, or no picture at all?
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -24,7 +23,8 @@ HEIF_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1")
 
 #: Pillow's errors for text and profiles that unpack to more than it allows.
 TOO_LARGE_TEXTS = ("Decompressed data too large", "Too much memory used in text chunks")
-WIDTH, HEIGHT, BITS, PHOTOMETRIC, TILE_SIDES = 256, 257, 258, 262, (322, 323)  # TIFF 6.0
+#: What Pillow says of kinds that it does not know.
+UNSUPPORTED = ("unsupported", "not supported")
 
 
 @contextmanager
@@ -55,8 +55,8 @@ def diagnose(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str
             return "a HEIC picture: install pillow-heif, or convert the picture to JPEG"
         known = ["HEIC"]
     is_unidentified = isinstance(error, UnidentifiedImageError)
-    if known == ["TIFF"] and is_unidentified and (kind := unsupported_tiff(stream)):
-        return f"a TIFF of a kind that cannot be read ({kind}): save it as RGB of 8 or 16 bits"
+    if refusal := unsupported_kind(stream, known, error):
+        return refusal
     if known or not is_unidentified:
         kind = known[0] if known else "picture"
         reason = "its header is broken" if is_unidentified else error
@@ -64,17 +64,19 @@ def diagnose(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str
     return f"not a picture in a known format ({', '.join(readable)}): convert it to JPEG or PNG"
 
 
-def unsupported_tiff(stream: BinaryIO) -> str:
-    """What the directory of a TIFF says about its pixels; empty if it cannot be read either."""
-    stream.seek(0)
-    try:
-        directory = ImageFileDirectory_v2(stream.read(8))
-        stream.seek(directory.next)
-        directory.load(stream)
-        sides, bits = (directory[WIDTH], directory[HEIGHT]), directory.get(BITS, (1,))
-        tile = [directory.get(tag, 1) for tag in TILE_SIDES]
-        if 0 in (*sides, *tile):
-            return "its sides or those of its tiles are 0"
-        return f"bits per sample {bits}, photometric {directory[PHOTOMETRIC]}"
-    except (OSError, KeyError, TypeError, ValueError, SyntaxError, struct.error):
-        return ""
+def unsupported_kind(stream: BinaryIO, known: Sequence[str], error: Exception) -> str:
+    """What a file is that is not damaged but cannot be read; empty for all others."""
+    is_unidentified = isinstance(error, UnidentifiedImageError)
+    if known == ["TIFF"] and is_unidentified and (kind := unsupported.tiff(stream)):
+        packed = " with LZW compression" if unsupported.tiff_packing(stream) else ""
+        return (
+            f"a TIFF of a kind that cannot be read ({kind}): save it as RGB of 8 or 16 bits{packed}"
+        )
+    if known == ["TIFF"] and (packing := unsupported.tiff_packing(stream)):
+        return f"a TIFF with {packing}, which cannot be read: save it with LZW compression"
+    if known == ["JPEG"] and (kind := unsupported.jpeg(stream)):
+        return f"a JPEG of a kind that cannot be read ({kind}): save it as an ordinary JPEG, or PNG"
+    if any(word in str(error).lower() for word in UNSUPPORTED):
+        kind = known[0] if known else "picture"
+        return f"a {kind} of a kind that cannot be read ({error}): save it as PNG"
+    return ""

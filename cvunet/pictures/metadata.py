@@ -7,9 +7,9 @@ numbers, thumbnails and editing histories.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
@@ -220,4 +220,4 @@ def _xmp_properties(credits: Credits) -> Iterable[str]:
         ("xmpRights:WebStatement", "{}", credits.web),
     ):
         if text:
-            yield f"<{name}>{form.format(escape(text))}</{name}>\n"
+            yield f"<{name}>{form.format(escape(text, quote=False))}</{name}>\n"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from cvunet.pictures import bombs, colour_spaces, headers, icc
+from cvunet.pictures import bombs, colour_spaces, headers, icc, profile_sanity
 from cvunet.pictures.headers import Header
 
 Uint8Array = NDArray[np.uint8]
@@ -25,6 +25,8 @@ IGNORED = "that is ignored, and the colours may be wrong"
 
 #: Raised by littlecms and Pillow for broken profiles.
 PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.error)
+#: For a few colours, littlecms need not make a table first, which takes ten milliseconds.
+FEW, MANY = ImageCms.Flags.NOOPTIMIZE, ImageCms.Flags.NONE
 MIN_CONTRAST = 64  # levels of sRGB between black and white; real profiles have far more
 
 ADOBE_GAMMA = 2 + 51 / 256  # Adobe RGB (1998), section 4.3.1.2
@@ -121,6 +123,8 @@ def _use_icc_profile(
     if mode is None or (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and not is_grey):
         raise ValueError(f"it is for {space}, the picture is {image.mode}")
     _check_contrast(profile, mode)
+    if mode in profile_sanity.MODES:
+        profile_sanity.check(mode, lambda colours: _to_lab(colours, profile))
     kept = data if mode == "RGB" else icc.rgb_profile_from_grey(data) if mode == "L" else None
     if kept is not None and _has_inverse(kept):
         return image, kept
@@ -135,7 +139,8 @@ def _has_inverse(profile: bytes) -> bool:
     Profiles of scanners may have one direction only.
     """
     try:
-        colour_from_srgb((128, 128, 128), profile)
+        target = Profile(io.BytesIO(profile))
+        _convert_image(Image.new("RGB", (1, 1)), _srgb_profile(), target, FEW)
     except PROFILE_ERRORS:
         return False
     return True
@@ -147,12 +152,25 @@ def _check_contrast(profile: Profile, mode: str) -> None:
         return
     ends = Image.new(mode, (2, 1))  # no ink or light, and all of it
     ends.putpixel((1, 0), (255,) * len(ends.getbands()))
-    nothing, everything = (
-        np.asarray(_convert_image(ends, profile, _srgb_profile())).astype(int).sum(2)[0] // 3
-    )
+    seen = np.asarray(_convert_image(ends, profile, _srgb_profile(), FEW))
+    nothing, everything = seen.astype(int).sum(2)[0] // 3
     contrast = nothing - everything if mode == "CMYK" else everything - nothing
     if contrast < MIN_CONTRAST:
         raise ValueError("it makes white no lighter than black")
+
+
+def _to_lab(colours: Uint8Array, profile: Profile) -> Uint8Array:
+    """HxW or HxWx3 to CIELAB."""
+    lab = ImageCms.profileToProfile(
+        Image.fromarray(colours),
+        profile,
+        Profile(ImageCms.createProfile("LAB")),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="LAB",
+        flags=FEW,
+    )
+    assert lab is not None
+    return np.asarray(lab)
 
 
 def adobe_rgb() -> bytes:
@@ -198,14 +216,16 @@ def _srgb_profile() -> Profile:
     return Profile(ImageCms.createProfile("sRGB"))
 
 
-def _convert_image(image: Image.Image, source: Profile, target: Profile) -> Image.Image:
+def _convert_image(
+    image: Image.Image, source: Profile, target: Profile, flags: ImageCms.Flags = MANY
+) -> Image.Image:
     converted = ImageCms.profileToProfile(
         image,
         source,
         target,
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
         outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        flags=flags | ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
     assert converted is not None
     return converted

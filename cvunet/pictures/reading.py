@@ -1,5 +1,6 @@
 """Read pictures of many formats: upright RGB in their own colour space and bit depth."""
 
+import io
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -9,12 +10,16 @@ from PIL import ExifTags, Image, ImageFile
 
 from cvunet.errors import ImageError
 from cvunet.pictures import (
+    bitfields,
     bombs,
+    codestreams,
     headers,
     heif,
+    inner_sizes,
     metadata,
     profiles,
     samples,
+    slow_files,
 )
 from cvunet.pictures.bit_depth import Samples, bits_of, max_level, to_8_bits, to_bits
 from cvunet.pictures.damage import translate_decoder_errors
@@ -69,6 +74,8 @@ class PictureInfo:
     """3, or 4 with alpha."""
     bits: int
     """Of a sample in the file; more than 16 for floats and integers."""
+    extra_bytes: int = 0
+    """What its decoder takes beside the pixels, such as a tile larger than the picture."""
 
     def bytes_per_pixel(self, depth: Depth) -> int:
         """At most so many bytes of each pixel are in a `Picture` that is read in this depth."""
@@ -83,15 +90,21 @@ class PictureInfo:
         """
         return self.channels * 4 if self.bits <= 8 else self.channels * 8 + 8
 
+    def decoding_bytes(self, depth: Depth) -> int:
+        """What `read` takes at its height, and a copy of what it gives."""
+        each = self.decoding_bytes_per_pixel + self.bytes_per_pixel(depth)
+        return self.width * self.height * each + self.extra_bytes
+
 
 def read_info(source: BinaryIO, *, max_pixels: int) -> PictureInfo:
     """Read the header only, without decoding the picture; errors as in `read`."""
     with (
-        translate_decoder_errors(source, _readable()),
-        _open(source, max_pixels=max_pixels) as image,
+        translate_decoder_errors(source, readable_formats()),
+        _open_header(source, max_pixels) as image,
     ):
         bits = samples.bits_in_file(image, headers.read(source, image.format))
-        return PictureInfo(*image.size, 4 if image.has_transparency_data else 3, bits)
+        channels = 4 if image.has_transparency_data else 3
+        return PictureInfo(*image.size, channels, bits, samples.tile_bytes(image))
 
 
 def read(
@@ -104,11 +117,11 @@ def read(
     damaged, or has more than ``max_pixels`` (this is found before decoding). Disk errors stay
     `OSError`, lack of memory stays `MemoryError`.
     """
+    warnings: list[str] = []
     with (
-        translate_decoder_errors(stream, _readable()),
-        _open(stream, max_pixels=max_pixels) as image,
+        translate_decoder_errors(stream, readable_formats()),
+        _open(stream, max_pixels, warnings) as image,
     ):
-        warnings: list[str] = []
         # MPO is a phone's JPEG with a preview or a gain map after it: no loss.
         if getattr(image, "is_animated", False) and image.format != "MPO":
             warnings.append("has several frames or pages; only the first is used")
@@ -128,15 +141,40 @@ def read(
         )
 
 
-def _readable() -> tuple[str, ...]:
+def readable_formats() -> tuple[str, ...]:
     """Formats to try; also HEIC if the optional pillow-heif is installed."""
     return (*READABLE, "HEIF") if heif.register() else READABLE
 
 
-def _open(stream: BinaryIO, *, max_pixels: int) -> ImageFile.ImageFile:
-    bombs.check(stream)
-    image = Image.open(stream, formats=_readable())
+def _open_header(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+    """An image that is not to be loaded."""
+    _check_bombs(stream)
+    layout = bitfields.unusual(stream)
+    head = stream if layout is None else io.BytesIO(bitfields.head_of(layout))
+    return _identified(head, max_pixels)
+
+
+def _open(stream: BinaryIO, max_pixels: int, warnings: list[str]) -> ImageFile.ImageFile:
+    _check_bombs(stream)
+    layout = bitfields.unusual(stream)
+    if layout is None:
+        return _identified(stream, max_pixels)
+    _check_size(layout.width, abs(layout.height), max_pixels=max_pixels)
+    if layout.depth > 8:
+        warnings.append(f"its colours have {layout.depth} bits: only their upper 8 are used")
+    return _identified(bitfields.rewritten(stream, layout), max_pixels)
+
+
+def _check_bombs(stream: BinaryIO) -> None:
+    for guard in (bombs, slow_files, codestreams):
+        guard.check(stream)
+
+
+def _identified(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+    image = Image.open(stream, formats=readable_formats())
     _check_size(*image.size, max_pixels=max_pixels)
+    if image.format in inner_sizes.FORMATS:
+        inner_sizes.check(stream, image.size)
     return image
 
 
@@ -175,9 +213,9 @@ def _decode_planes(
     """Colours, alpha and profile, with all bits of the file, before the picture is turned."""
     header = headers.read(stream, image.format)
     deep: Samples | None = samples.read_deep_colours(stream, image, header, warnings)
-    alpha: Samples | None = samples.read_alpha(image)
+    plain: Image.Image = image.convert("LA") if image.mode == "La" else image
+    alpha: Samples | None = samples.read_alpha(plain)
     image.info.pop("transparency", None)  # Pillow warns if a conversion drops it
-    plain: Image.Image = image
     if samples.is_deep_grey(image):
         grey = samples.read_grey(image)
         plain = Image.fromarray(to_8_bits(grey))

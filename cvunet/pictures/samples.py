@@ -17,6 +17,7 @@ from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.pictures.headers import Header
 
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_EXTRA, TIFF_SAMPLE_FORMAT = 258, 262, 338, 339  # TIFF 6.0
+TIFF_TILE_SIDES, RGBA_BYTES = (322, 323), 4
 TIFF_RGB, TIFF_UNSIGNED, TIFF_PREMULTIPLIED = 2, 1, 1
 RGB_ORDER = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 FORMATS_16_BIT = ("PNG", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
@@ -76,6 +77,14 @@ def bits_in_file(image: Image.Image, header: Header) -> int:
     tags = getattr(image, "tag_v2", {})
     found = header.bits or int(image.info.get("bit_depth", 0)) or max(tags.get(TIFF_BITS, (0,)))
     return found or (16 if image.mode.startswith("I;16") else 8)
+
+
+def tile_bytes(image: Image.Image) -> int:
+    """What one tile of a TIFF takes in its decoder; 0 if there are none."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = (int(tags.get(tag, 0)) for tag in TIFF_TILE_SIDES)
+    bits = sum(map(int, tags.get(TIFF_BITS, (8,))))
+    return width * height * max(RGBA_BYTES, bits // 8)
 
 
 def read_deep_colours(

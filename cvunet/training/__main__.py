@@ -3,17 +3,21 @@
 import argparse
 import dataclasses
 import logging
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from cvunet.errors import CvunetError
 from cvunet.network.network import CVUNet
-from cvunet.training import backbone, origin, recipe, samples
-from cvunet.training.loop import Trainer
+from cvunet.training import backbone, normalise, origin, recipe, samples, validation
+from cvunet.training.loop import Stopped, Trainer
 
 DRY_RUN_STEPS = 10
+CALIBRATION_PHOTOS = 400
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -42,9 +46,28 @@ def start(chosen: recipe.Recipe, data: Path) -> CVUNet:
     model = CVUNet(chosen.network)
     if chosen.start is None:
         backbone.load(model.encoder, data / backbone.FILE)
+    elif chosen.start.is_partial:
+        grow(model, chosen.start, data)
     else:
         backbone.take_over(model, Path(chosen.start.file), sha256=chosen.start.sha256)
     return model
+
+
+def grow(model: CVUNet, begin: recipe.Start, data: Path) -> None:
+    """Load weights that fit into a larger network; calibrate its norms on training photos."""
+    rest = backbone.take_what_fits(model, Path(begin.file), sha256=begin.sha256)
+    logging.getLogger(__name__).info("%s tensors start untrained", len(rest))
+    backbone.load_expansion(model.encoder, data / backbone.FILE)
+    sources = samples.open_sources(data, "train")
+    normalise.calibrate(model.encoder, validation.images(sources, CALIBRATION_PHOTOS))
+
+
+def asked_to_stop() -> Callable[[], bool]:
+    """A function that tells whether SIGTERM or SIGINT has come since this call."""
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    return asked.is_set
 
 
 def train(options: argparse.Namespace) -> None:
@@ -65,14 +88,16 @@ def train(options: argparse.Namespace) -> None:
         device=torch.device(options.device),
         loaders=options.loaders,
     )
-    trainer.run()
+    trainer.run(is_stopped=asked_to_stop())
 
 
 def main() -> int:
-    """Exit status: 0 trained, 1 could not."""
+    """Exit status: 0 trained or stopped by a signal, 1 could not."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         train(parse(sys.argv[1:]))
+    except Stopped:
+        return 0
     except CvunetError as error:
         logging.getLogger(__name__).error("%s", error)
         return 1

@@ -10,6 +10,8 @@ from cvunet.training.shards import Pixels
 FloatPixels = NDArray[np.float32]
 KEEP_SUBJECT = 0.6  # a crop that loses more of the subject than this leaves is drawn again
 FILLED = 0.5, 0.9  # how much of a zoomed window is subject
+LEFT_IN = 0.2, 0.9  # share of a subject that leaves the frame and stays inside
+FILLS = 0.08, 0.92  # share of the frame that this part fills
 
 
 def chance(rng: Generator, probability: float) -> bool:
@@ -57,6 +59,32 @@ def draw_zoom(rng: Generator, alpha: Pixels) -> tuple[slice, slice]:
         left = int(np.clip(centre[1] - columns // 2, 0, width - columns))
         window = slice(top, top + rows), slice(left, left + columns)
         if FILLED[0] <= alpha[window].mean() / 255 <= FILLED[1]:
+            return window
+    return draw_crop(rng, alpha)
+
+
+def draw_leaving(rng: Generator, alpha: Pixels) -> tuple[slice, slice]:
+    """Rows and columns of a window whose edge runs through the subject: half bodies, close-ups.
+
+    Most pictures of people cut off the lower body. A subject for which there is no such window is
+    cropped as any other.
+    """
+    height, width = alpha.shape
+    places = np.argwhere(alpha >= 128)
+    subject = float(alpha.sum())
+    for _ in range(8 if len(places) else 0):
+        side, aspect = rng.uniform(0.4, 0.9), np.exp(rng.uniform(-0.25, 0.25))
+        rows = min(height, max(64, round(height * side * aspect)))
+        columns = min(width, max(64, round(width * side / aspect)))
+        row, column = places[rng.integers(len(places))]
+        if chance(rng, 0.5):  # the upper part of the subject, cut below
+            row = places[0, 0] + rows * rng.uniform(0.1, 0.45)
+        top = int(np.clip(row - rows // 2, 0, height - rows))
+        left = int(np.clip(column - columns // 2, 0, width - columns))
+        window = slice(top, top + rows), slice(left, left + columns)
+        part = alpha[window]
+        kept = float(part.sum()) / subject
+        if LEFT_IN[0] <= kept <= LEFT_IN[1] and FILLS[0] <= part.mean() / 255 <= FILLS[1]:
             return window
     return draw_crop(rng, alpha)
 

@@ -1,13 +1,15 @@
 """Foregrounds with true alpha laid over backgrounds (Deep Image Matting, Xu et al. 2017)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from cvunet.training import augment
-from cvunet.training import strands as hair
+from cvunet.training import augment, placing
+from cvunet.training import contrast as low
+from cvunet.training import negatives as distraction
 from cvunet.training.augment import FloatPixels, chance
 from cvunet.training.shards import Pixels
 
@@ -115,17 +117,30 @@ class Composite:
     """SxS: mean over the channels of |F - B|, 0 where there is no foreground."""
 
 
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Chances that a composite is made harder; for 0 no random number is drawn."""
+
+    blurs: float = 0.0
+    """That a foreground is made no sharper than the background."""
+    leaves: float = 0.0
+    """That the first foreground leaves the frame."""
+    lowers: float = 0.0
+    """That the background takes the first foreground's colours."""
+
+
+PLAIN = Chances()
+
+
 def compose(
     rng: Generator,
     foregrounds: list[Pixels],
     background: Pixels,
     *,
-    strands: float = 0.0,
-    blurs: float = 0.0,
+    chances: Chances = PLAIN,
+    negatives: Sequence[FloatPixels] = (),
 ) -> Composite:
-    """Lay foregrounds over a square background SxSx3.
-
-    ``strands`` of them grow hair, ``blurs`` of them are made no sharper than the background.
+    """Lay foregrounds over a square background SxSx3 with ``negatives`` SxSx4 in it.
 
     C = alpha F + (1 - alpha) B, on premultiplied colours (Porter and Duff 1984).
     """
@@ -133,22 +148,41 @@ def compose(
     ground = to_unit(background)
     alpha: FloatPixels = np.zeros((size, size), np.float32)
     front: FloatPixels = np.zeros((size, size, 3), np.float32)
-    for rgba in foregrounds:
-        layer = place(rng, rgba, size)
-        if chance(rng, strands):
-            layer = hair.grow(rng, layer)
+    for index, rgba in enumerate(foregrounds):
+        layer = lay(rng, rgba, size, chances=chances, is_main=bool(negatives))
+        rng.random()  # was for hair; without it the validation's composites would change
         layer = match_light(rng, layer, ground)
-        if chance(rng, blurs):
+        if index == 0:
+            if chances.lowers and chance(rng, chances.lowers):
+                layer, ground = low.lower(rng, layer, ground)
+            ground = with_negatives(ground, negatives)
+        if chance(rng, chances.blurs):
             layer = match_blur(rng, layer, ground)
         if chance(rng, 0.35):
             light = shadow(rng, layer[..., 3])
             ground, front = ground * light, front * light
         front = layer[..., :3] + (1 - layer[..., 3:]) * front
         alpha = layer[..., 3] + (1 - layer[..., 3]) * alpha
-    return laid(front, alpha, ground)
+    return laid(front, alpha, ground if foregrounds else with_negatives(ground, negatives))
 
 
-def change_ground(rng: Generator, rgb: Pixels, mask: Pixels, background: Pixels) -> Composite:
+def with_negatives(ground: FloatPixels, negatives: Sequence[FloatPixels]) -> FloatPixels:
+    """The ground SxSx3 with the negatives laid over it."""
+    for negative in negatives:
+        ground = distraction.behind(ground, negative)
+    return ground
+
+
+def lay(rng: Generator, rgba: Pixels, size: int, *, chances: Chances, is_main: bool) -> FloatPixels:
+    """Place a foreground; with ``is_main`` it is larger than the negatives."""
+    if chances.leaves and chance(rng, chances.leaves):
+        return placing.leaving(rng, rgba, size)
+    return placing.large(rng, rgba, size) if is_main else place(rng, rgba, size)
+
+
+def change_ground(
+    rng: Generator, rgb: Pixels, mask: Pixels, background: Pixels, *, lowers: float = 0.0
+) -> Composite:
     """The subject of a photo SxSx3 where it stands, before another background SxSx3.
 
     Copy-paste (Ghiasi et al. 2021, arXiv:2012.07177). A hard mask SxS is a pixel too wide here and
@@ -159,7 +193,9 @@ def change_ground(rng: Generator, rgb: Pixels, mask: Pixels, background: Pixels)
     colours = to_unit(rgb) * alpha[..., None]
     ground = to_unit(background)
     layer = match_light(rng, np.concatenate([colours, alpha[..., None]], axis=2), ground)
-    return laid(layer[..., :3], alpha, ground)
+    if lowers and chance(rng, lowers):
+        layer, ground = low.lower(rng, layer, ground)
+    return laid(layer[..., :3], layer[..., 3], ground)
 
 
 def laid(front: FloatPixels, alpha: FloatPixels, ground: FloatPixels) -> Composite:

@@ -18,7 +18,7 @@ import torch
 from cvunet import weights
 from cvunet.errors import CvunetError, TrainingError
 from cvunet.network.network import CVUNet, NetworkConfig
-from cvunet.training.loop import CHECKPOINT
+from cvunet.training.checkpoints import CHECKPOINT
 
 MANIFEST = "manifest.yaml"
 

@@ -1,10 +1,10 @@
-"""The training loop: phases, schedule, averaged weights, checkpoints, log."""
+"""The training loop: phases, steps, checkpoints, validations, log."""
 
-import csv
 import dataclasses
 import logging
 import math
-from copy import deepcopy
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,18 @@ from tqdm import tqdm
 
 from cvunet.errors import TrainingError
 from cvunet.network.network import CVUNet
-from cvunet.training import layout, precision, validation
+from cvunet.training import checkpoints, layout, optimisers, precision, schedule, validation
+from cvunet.training.average import Average
+from cvunet.training.checkpoints import CHECKPOINT
 from cvunet.training.clock import Clock
 from cvunet.training.losses import Target, matting_loss
 from cvunet.training.origin import Origin
 from cvunet.training.recipe import Phase, Recipe
-from cvunet.training.samples import Sample, SampleStream, Sources
+from cvunet.training.samples import Sample, Sources
+from cvunet.training.stream import SampleStream
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.pt"
 LOG_COLUMNS = (
     "step",
     "size",
@@ -37,31 +39,28 @@ LOG_COLUMNS = (
     "busy",
     "seconds",
 )
-GRADIENT_NORM = 1.0
+PROGRESS_COLUMNS = ("step", "samples", "rate", "loss", "gradient_norm", "samples_per_s", "seconds")
 VALIDATION_PHOTOS = 100
 SHEET_PHOTOS = 24
+CHECKPOINT_EVERY_S = 480.0
 
 
-def learning_rate(phase: Phase, step: int, *, warmup: float) -> float:
-    """Half a cosine from the phase's start to its end, times the warm-up factor in [0, 1]."""
-    fall = 0.5 * (1 + math.cos(math.pi * step / max(phase.steps, 1)))
-    return warmup * (phase.rate_end + (phase.rate_start - phase.rate_end) * fall)
+class Stopped(Exception):
+    """The run was asked to stop; its checkpoint is written."""
 
 
-class Average:
-    """Exponential moving average of a model's weights; buffers are copied."""
+def never() -> bool:
+    """The run is never asked to stop."""
+    return False
 
-    def __init__(self, model: CVUNet) -> None:
-        self.model = deepcopy(model).eval()
 
-    @torch.no_grad()
-    def update(self, model: CVUNet, step: int, *, decay: float) -> None:
-        """Young averages follow faster, so that the start is forgotten."""
-        decay = min(decay, (1 + step) / (10 + step))
-        for mean, new in zip(self.model.parameters(), model.parameters(), strict=True):
-            mean.lerp_(new, 1 - decay)
-        for kept, fresh in zip(self.model.buffers(), model.buffers(), strict=True):
-            kept.copy_(fresh)
+@dataclasses.dataclass(slots=True)
+class Recent:
+    """The steps since the last line of progress."""
+
+    losses: list[float] = dataclasses.field(default_factory=list)
+    norms: list[float] = dataclasses.field(default_factory=list)
+    samples: int = 0
 
 
 class Trainer:
@@ -89,45 +88,50 @@ class Trainer:
         self.folder = folder
         self.model = layout.arrange(model, device)
         self.average = Average(self.model)
-        self.optimiser = self.build_optimiser()
+        self.optimiser = optimisers.build(
+            self.model,
+            kind=recipe.optimiser,
+            ratios={
+                "encoder": recipe.backbone_rate_ratio,
+                "refine": recipe.refine_rate_ratio,
+            },
+            weight_decay=recipe.weight_decay,
+        )
+        self.is_stopped: Callable[[], bool] = never
+        self.checkpoint_every_s = CHECKPOINT_EVERY_S
+        self.recent = Recent()
+        self.saved_s = time.monotonic()
         self.step = 0
         self.seconds = 0.0
         self.figures: dict[str, str] = {}
         """The log's newest row."""
         self.resume()
 
-    def build_optimiser(self) -> torch.optim.Optimizer:
-        """AdamW; the encoder, already trained and unnormalised, learns slowly."""
-        encoder = list(self.model.encoder.parameters())
-        known = {id(parameter) for parameter in encoder}
-        rest = [p for p in self.model.parameters() if id(p) not in known]
-        groups = [
-            {"params": rest, "ratio": 1.0},
-            {"params": encoder, "ratio": self.recipe.backbone_rate_ratio},
-        ]
-        return torch.optim.AdamW(groups, lr=0.0, weight_decay=self.recipe.weight_decay)
-
     def resume(self) -> None:
-        """Take up the folder's checkpoint, if there is one; another recipe's is refused."""
-        path = self.folder / CHECKPOINT
-        if not path.exists():
+        """Load the folder's checkpoint, if there is one; that of another recipe is refused."""
+        state = checkpoints.read(self.folder, expected=self.recipe, device=self.device)
+        if state is None:
             return
-        state = torch.load(path, weights_only=True, map_location=self.device)
-        ours, theirs = recipe_fields(self.recipe), state["recipe"]
-        differing = sorted(key for key in ours if ours[key] != theirs.get(key))
-        # The schedule may be lengthened or cut short in the middle; what it trains may not change.
-        if set(differing) - {"phases", "validate_every"}:
-            raise TrainingError(
-                f"{path}: made by another recipe; differing: {', '.join(differing)}"
-            )
+        if state["origin"]["data"] != self.origin.data:
+            logger.warning("the shards differ from those that this run started with")
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds = state["step"], state["seconds"]
-        logger.info("resumed %s at step %s", path, self.step)
+        self.figures = state["figures"]
+        logger.info("resumed %s at step %s", self.folder / CHECKPOINT, self.step)
 
-    def run(self) -> None:
-        """Train what is left of every phase."""
+    def run(
+        self,
+        *,
+        is_stopped: Callable[[], bool] = never,
+        checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    ) -> None:
+        """Train the rest of every phase; `Stopped` if ``is_stopped`` says so before the end.
+
+        ``is_stopped`` is called after each step. Before `Stopped` a checkpoint is written.
+        """
+        self.is_stopped, self.checkpoint_every_s = is_stopped, checkpoint_every_s
         self.folder.mkdir(parents=True, exist_ok=True)
         first_step, first_sample = 0, 0
         with tqdm(total=self.recipe.total_steps, initial=self.step, unit="step") as bar:
@@ -148,6 +152,7 @@ class Trainer:
             phase,
             first=first_sample,
             count=(phase.steps - done) * phase.batch,
+            phase_first=first_sample - done * phase.batch,
         )
         loader = DataLoader(
             stream,
@@ -159,18 +164,27 @@ class Trainer:
         losses: list[float] = []
         clock = Clock()
         for position, batch in enumerate(clock.watch(loader), start=done):
-            warmup = min(1.0, (self.step + 1) / max(self.recipe.warmup_steps, 1))
-            rate = learning_rate(phase, position, warmup=warmup)
+            rate = schedule.rate_at(self.recipe, phase, step=self.step, position=position)
             losses.append(self.train_step(batch, rate, is_trunk_only=phase.is_trunk_only))
-            self.average.update(self.model, self.step, decay=self.decay(phase))
+            decay = schedule.decay_at(self.recipe, phase)
+            self.average.update(self.model, self.step, decay=decay)
             bar.update()
             bar.set_postfix(size=phase.size, loss=f"{sum(losses[-50:]) / len(losses[-50:]):.3f}")
             if self.step % self.recipe.validate_every == 0 or position + 1 == phase.steps:
                 clock.stop()
-                self.seconds += clock.seconds
                 self.checkpoint(phase, rate, sum(losses) / len(losses), clock)
                 losses = []
                 clock.restart()
+            self.save_if_due(rate)
+
+    def save_if_due(self, rate: float) -> None:
+        """Write a checkpoint every few minutes, and before the run stops."""
+        is_last = self.is_stopped()
+        if is_last or time.monotonic() - self.saved_s >= self.checkpoint_every_s:
+            self.save(rate)
+        if is_last:
+            logger.info("stopped at step %s", self.step)
+            raise Stopped
 
     def train_step(self, batch: Sample, rate: float, *, is_trunk_only: bool = False) -> float:
         """One optimiser step; the batch's loss. `TrainingError` if it is not a number."""
@@ -191,14 +205,13 @@ class Trainer:
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
         self.step += 1
+        self.recent.losses.append(value)
+        self.recent.norms.append(float(norm))
+        self.recent.samples += len(image)
         return value
-
-    def decay(self, phase: Phase) -> float:
-        """The average reaches back over a tenth of a phase at most: a short one must not lag."""
-        return min(self.recipe.ema_decay, 1 - 10 / max(phase.steps, 11))
 
     def to_device(self, batch: Sample) -> tuple[Tensor, Target]:
         """Image in [-1, 1] and what it should give; bytes travel, not floats."""
@@ -224,15 +237,19 @@ class Trainer:
         sheet = self.salient[: SHEET_PHOTOS // 2] + self.people[: SHEET_PHOTOS // 2]
         validation.write_sheet(self.folder / f"sheet-{self.step:06}.png", model, sheet, **settings)
         speed = clock.batches * phase.batch / clock.seconds
-        values = (loss, salient.mae, salient.iou, people.iou, speed, clock.busy, self.seconds)
+        seconds = self.seconds + time.monotonic() - self.saved_s
+        values = (loss, salient.mae, salient.iou, people.iou, speed, clock.busy, seconds)
         row = [str(self.step), str(phase.size), f"{rate:.2e}", *(f"{v:.4f}" for v in values)]
         self.figures = dict(zip(LOG_COLUMNS, row, strict=True))
-        self.save()
-        self.append_log(row)
+        self.save(rate)
+        checkpoints.append(self.folder / "log.csv", LOG_COLUMNS, row)
         logger.info("%s", self.figures)
 
-    def save(self) -> None:
-        """Write the checkpoint beside its place, then rename it there."""
+    def save(self, rate: float) -> None:
+        """Write the checkpoint, the averaged weights in half precision and a line of progress."""
+        now = time.monotonic()
+        passed, self.saved_s = max(now - self.saved_s, 1e-6), now
+        self.seconds += passed
         state = {
             "recipe": recipe_fields(self.recipe),
             "origin": dataclasses.asdict(self.origin),
@@ -243,19 +260,35 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
         }
-        part = self.folder / f"{CHECKPOINT}.part"
-        torch.save(state, part)
-        part.replace(self.folder / CHECKPOINT)
+        checkpoints.write(self.folder, state)
+        checkpoints.write_average(
+            self.folder,
+            self.average.model,
+            config=self.recipe.network,
+            provenance={"recipe": self.recipe.name, "step": self.step},
+        )
+        recent, self.recent = self.recent, Recent()
+        if not recent.losses:
+            return
+        count = len(recent.losses)
+        loss, norm = sum(recent.losses) / count, sum(recent.norms) / count
+        row = [
+            str(self.step),
+            str(self.samples),
+            f"{rate:.3e}",
+            *(f"{v:.4f}" for v in (loss, norm, recent.samples / passed)),
+            f"{self.seconds:.0f}",
+        ]
+        checkpoints.append(self.folder / "progress.csv", PROGRESS_COLUMNS, row)
 
-    def append_log(self, row: list[str]) -> None:
-        """One line of ``log.csv``."""
-        path = self.folder / "log.csv"
-        is_new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            if is_new:
-                writer.writerow(LOG_COLUMNS)
-            writer.writerow(row)
+    @property
+    def samples(self) -> int:
+        """Pictures that the run has seen."""
+        total, left = 0, self.step
+        for phase in self.recipe.phases:
+            done = min(left, phase.steps)
+            total, left = total + done * phase.batch, left - done
+        return total
 
 
 def recipe_fields(recipe: Recipe) -> dict[str, Any]:  # Any: the recipe's own values

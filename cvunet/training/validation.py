@@ -8,13 +8,15 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cvunet import scores
 from cvunet.network.network import CVUNet
 from cvunet.training import augment, composites, precision
-from cvunet.training.samples import Photo, load_photo
+from cvunet.training.samples import Photo, Sources, load_photo
 from cvunet.training.shards import Pixels
 
+STATISTICS_PX = 288
 SHEET_COLUMNS = 8
 SHEET_CELL_PX = 160
 LOUD = (255, 0, 255)
@@ -41,6 +43,14 @@ def squared(photos: list[Photo], size: int) -> Iterator[tuple[Pixels, Pixels]]:
             augment.resize(rgb, width=size, height=size),
             augment.resize(alpha, width=size, height=size),
         )
+
+
+def images(sources: Sources, count: int) -> Iterator[Tensor]:
+    """Photos 1x3xSxS in [-1, 1], three of four salient ones, to measure statistics on."""
+    people = count // 4
+    photos = spread(sources.salient, count - people) + spread(sources.people, people)
+    for rgb, _ in squared(photos, STATISTICS_PX):
+        yield torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 @torch.inference_mode()

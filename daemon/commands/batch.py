@@ -103,7 +103,7 @@ def summary(service: Service, folder: HotFolder) -> str:
     done = [one.job for one in endings if one.job.state is State.DONE]
     doubtful = sum(job.review is not None for job in done)
     rejected = len(endings) - len(done)
-    ignored = service.parts.intake.left.count(folder.name)
+    ignored = service.parts.intake.inventory.left.count(folder.name)
     reviews = f" (also in {printable(out / store.REVIEW)})" if doubtful else ""
     reasons = out / BATCH_STATE / "failed" / folder.name
     where = f" (reasons in {printable(reasons)})" if rejected else ""

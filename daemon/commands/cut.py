@@ -11,7 +11,7 @@ from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.output_schema import OutputOverrides
 from daemon.disk import files, publication, store
-from daemon.errors import InstallError, UsageError, describe
+from daemon.errors import InstallError, UsageError, describe, explain
 from daemon.jobs import Done, Failed, Outcome, Rendering, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.service.local_engine import MEGA, open_local
@@ -108,7 +108,7 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
         files.make_folders(folder)
     except OSError as error:
         raise InstallError(
-            f"{folder} cannot be made: {error.strerror}; choose another -o"
+            f"{folder} cannot be made: {explain(error)}; choose another -o"
         ) from error
     names = [out.name] if is_file else [source.stem + suffix for source in sources]
     return [folder / name for name in names]

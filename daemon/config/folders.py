@@ -11,7 +11,14 @@ from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.presets import PRESETS
 from daemon.config.schema import Config, Folder, Model
 from daemon.disk import store
-from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_temporary
+from daemon.errors import (
+    READ_ONLY_ADVICE,
+    InstallError,
+    MachineError,
+    describe,
+    explain,
+    is_temporary,
+)
 from daemon.jobs import Framing, HotFolder, Rendering
 
 WHITE = (255, 255, 255)
@@ -220,7 +227,7 @@ def fault_of(folder: HotFolder) -> str:
         if is_temporary(error):  # systemd will try again
             raise MachineError(f"folder {folder.path}: {describe(error)}") from error
         return (
-            f"folder {folder.path} cannot be entered ({error.strerror}): mend the modes of the"
+            f"folder {folder.path} cannot be entered ({explain(error)}): mend the modes of the"
             " folders above; under systemd `cvunetd systemd-paths` prints what ProtectHome= hides"
         )
     return (

@@ -20,6 +20,7 @@ from daemon.config.output_schema import (
     Section,
 )
 from daemon.errors import InstallError
+from daemon.errors import explain as in_words
 from daemon.name_patterns import NamePatterns
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
@@ -94,6 +95,8 @@ class WorkerSettings(Section):
     max_wait_ms: NotNegative = 20.0
     queue_size: Count = 64
     max_megapixels: Positive = 100.0
+    max_file_mb: Positive = 2000.0
+    max_decode_s: Positive = 120.0
     memory_mb: Count = 2500
 
 
@@ -186,7 +189,7 @@ def load(named: Path | None) -> tuple[Config, Path]:
         content: Any = yaml.safe_load(text)  # Any: YAML gives whatever the user wrote
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
-        raise InstallError(f"{path}: cannot be read ({error.strerror}); check --config") from error
+        raise InstallError(f"{path}: cannot be read ({in_words(error)}); check --config") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error

@@ -13,7 +13,9 @@ __all__ = [
     "mounts",
     "moves",
     "publication",
+    "quarantine_names",
     "safe_open",
     "store",
+    "syncs",
     "tree",
 ]

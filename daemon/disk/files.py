@@ -8,16 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.disk import safe_open
-from daemon.errors import PictureError, UntrustedPath
+from daemon.disk import modes, safe_open
+from daemon.errors import PictureError, UntrustedPath, explain
 from daemon.jobs import Identity
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
+NO_SUCH_NAME = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 #: Errors that mean: under this name there is nothing that we could open.
-OUT_OF_REACH = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP}
-)
+OUT_OF_REACH = NO_SUCH_NAME | {errno.EACCES, errno.EPERM}
 VERSION_DIGITS = 12  # room that a version and a suffix need in a name
 #: The file's own trouble, not the folder's: no permission, a link, a device without a driver.
 UNREADABLE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO})
@@ -34,7 +33,7 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         if error.errno in UNREADABLE:
             raise PictureError(
-                f"may not be read: {error.strerror}; mend its mode, then retry"
+                f"may not be read: {explain(error)}; mend its mode, then retry"
             ) from error
         raise
     if descriptor is None:
@@ -73,7 +72,7 @@ def create_in(folder: int, path: Path) -> BinaryIO:
     """The same, in the open folder that holds the path."""
 
     def opener(_: str, flags: int) -> int:
-        return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
+        return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, modes.FILE, dir_fd=folder)
 
     return path_open(path, opener)
 
@@ -93,12 +92,6 @@ def status_of(path: Path) -> os.stat_result:
     """What the system says of a file; links are not followed, neither at its end nor before."""
     with safe_open.parent(path) as folder:
         return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
-
-
-def sync_folder(path: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
-    with safe_open.folder(path) as folder:
-        safe_open.sync(folder)
 
 
 def make_folders(path: Path) -> None:
@@ -124,13 +117,15 @@ def make_folders(path: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Something has this name; links are not followed, dangling ones count."""
+    """Something has this name, also a dangling link; `OSError` where that cannot be told."""
     try:
         status_of(path)
     except UntrustedPath:
         raise
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in NO_SUCH_NAME:
+            return False
+        raise
     return True
 
 

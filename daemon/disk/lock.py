@@ -3,17 +3,30 @@
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from daemon.disk import files, safe_open
-from daemon.errors import READ_ONLY_ADVICE, InstallError, MachineError, describe, is_temporary
+from daemon.disk import files, lock_table, safe_open
+from daemon.disk.lock_table import name_of
+from daemon.errors import (
+    READ_ONLY_ADVICE,
+    DaemonError,
+    InstallError,
+    MachineError,
+    describe,
+    explain,
+    is_temporary,
+)
 
 #: `owner` holds a lock for an instant to see whether it is free; that must not stop a start.
 PROBE_S = 0.1
 
 FILE = "lock"
+#: Nobody else may open it, and so nobody else can hold it.
+MODE = 0o600
 
 
 class Lock:
@@ -25,21 +38,27 @@ class Lock:
         self.descriptor: int | None = None
 
     def take(self, what: str) -> None:
-        """Own ``what``; `InstallError` names the process that owns it already."""
+        """Own ``what``; `InstallError` names the daemon that owns it already.
+
+        `MachineError`: another process holds the lock, and may release it.
+        """
         self.what = what
         files.make_folders(self.path.parent)
         # What a link leads to would be written over.
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with safe_open.parent(self.path) as folder:
-            descriptor = os.open(self.path.name, flags, 0o644, dir_fd=folder)
-        if not try_lock(descriptor, PROBE_S):
-            holder = read_process_id(descriptor) or "unknown"
-            os.close(descriptor)
-            raise InstallError(
-                f"{what} is in use by another cvunetd (process {holder}): stop that one first"
-            )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            descriptor = os.open(self.path.name, flags, MODE, dir_fd=folder)
+            try:
+                check_ours(descriptor, folder, self.path)
+                # Before we try: of an earlier version it may be one that anybody can open.
+                tighten(descriptor)
+                if not try_lock(descriptor, PROBE_S):
+                    raise refusal(what, self.path, descriptor)
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+            except BaseException:
+                os.close(descriptor)
+                raise
         self.descriptor = descriptor
 
     def is_in_place(self) -> bool:
@@ -73,16 +92,46 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
         for lock, what in wanted:
             lock.take(what)
             taken.append(lock)
-    except (OSError, InstallError) as error:
+    except (OSError, DaemonError) as error:
         for lock in taken:
             lock.release()
-        if isinstance(error, InstallError):
+        if isinstance(error, DaemonError):
             raise
         if is_temporary(error):  # systemd will try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
         advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
-        text = f"{error.filename} cannot be written: {error.strerror}{advice}"
-        raise InstallError(text) from error
+        place = error.filename or "a lock"
+        raise InstallError(f"{place} cannot be written: {explain(error)}{advice}") from error
+
+
+def tighten(descriptor: int) -> None:
+    """Close a lock to all others; some shares know no modes."""
+    with suppress(OSError):
+        os.fchmod(descriptor, MODE)
+
+
+def check_ours(descriptor: int, folder: int, path: Path) -> None:
+    """`InstallError` for a file that another user could have put there, and could hold."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise InstallError(f"{path} is no file of its own (a link or a device): remove it")
+    user = status.st_uid
+    if user not in (os.geteuid(), safe_open.owner_of_new_file(folder, user)):
+        raise InstallError(
+            f"{path} belongs to user {user}: run cvunetd as that user, or remove the"
+            " file while no cvunetd runs"
+        )
+
+
+def refusal(what: str, path: Path, descriptor: int) -> DaemonError:
+    """Why a lock cannot be had: by the kernel's table, for the file may say anything."""
+    holder = lock_table.holder(os.fstat(descriptor))
+    if holder is not None and holder == read_process_id(descriptor):
+        return InstallError(
+            f"{what} is in use by another cvunetd (process {holder}): stop that one first"
+        )
+    who = "a process that is not seen from here" if holder is None else name_of(holder)
+    return MachineError(f"{what} cannot be had: its lock {path} is held by {who}: end that process")
 
 
 def try_lock(descriptor: int, pause_s: float) -> bool:
@@ -104,17 +153,26 @@ def read_process_id(descriptor: int) -> int:
 
 
 def owner(path: Path) -> int | None:
-    """Return the process that holds a lock; None if nobody does."""
+    """Return the process that holds a lock; None if nobody does, 0 if it cannot be told which."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except PermissionError as error:
-        raise InstallError(f"{path} may not be read by this user; ask as the daemon's") from error
+        return holder_of_closed(path, error)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return read_process_id(descriptor)
+        holder = lock_table.holder(os.fstat(descriptor))
+        return read_process_id(descriptor) if holder is None else holder
     finally:
         os.close(descriptor)
     return None
+
+
+def holder_of_closed(path: Path, refused: PermissionError) -> int | None:
+    """Who holds a lock that we may not open; its folder must be open to us."""
+    try:
+        return lock_table.holder(path.stat())
+    except OSError:
+        raise InstallError(f"{path} may not be read by this user; ask as the daemon's") from refused

@@ -16,28 +16,40 @@ from daemon.disk.files import (
     CHUNK_BYTES,
     create,
     exists,
+    is_same_file,
     open_if_regular,
     remove,
-    sync_folder,
 )
+from daemon.disk.syncs import Syncs, sync_folder
 
 logger = logging.getLogger(__name__)
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 
 
-def move(source: Path, destination: Path) -> None:
-    """Rename; across file systems copy, fsync, rename, unlink."""
+def move(source: Path, destination: Path, later: Syncs | None = None) -> None:
+    """Rename; across file systems copy, fsync, rename, unlink.
+
+    ``later`` takes the folders whose names have changed; without it they are synced at once.
+    """
     try:
-        rename_no_replace(source, destination)
+        rename_no_replace(source, destination, later)
     except OSError as error:
-        if error.errno != errno.EXDEV:
+        if error.errno != errno.EXDEV or is_linked(source, destination):
             raise
         copy_across(source, destination)
-    sync_folder(source.parent)
+    if later is None:
+        sync_folder(source.parent)
+    else:
+        later.add(source.parent)
 
 
-def rename_no_replace(source: Path, destination: Path) -> None:
+def is_linked(source: Path, destination: Path) -> bool:
+    """The destination is made already: no border is in the way, but something else."""
+    return exists(destination) and is_same_file(source, destination)
+
+
+def rename_no_replace(source: Path, destination: Path, later: Syncs | None = None) -> None:
     """Rename within a file system, never over another file, and make it durable.
 
     A hard link fails where the name is taken, which a rename does not; where there are no hard
@@ -61,14 +73,20 @@ def rename_no_replace(source: Path, destination: Path) -> None:
             os.rename(source.name, destination.name, src_dir_fd=here, dst_dir_fd=there)
         else:
             os.unlink(source.name, dir_fd=here)
-        safe_open.sync(there)
+        if later is None:
+            safe_open.sync(there)
+        else:
+            later.add(destination.parent)
 
 
-def replace(source: Path, destination: Path) -> None:
+def replace(source: Path, destination: Path, later: Syncs | None = None) -> None:
     """Rename over what has the name, in one step, and make it durable."""
     with safe_open.parent(source) as here, safe_open.parent(destination) as there:
         os.replace(source.name, destination.name, src_dir_fd=here, dst_dir_fd=there)
-        safe_open.sync(there)
+        if later is None:
+            safe_open.sync(there)
+        else:
+            later.add(destination.parent)
 
 
 def copy_across(source: Path, destination: Path) -> None:
@@ -115,13 +133,24 @@ def removed_on_error(part: Path) -> Iterator[None]:
         raise
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:  # Any: JSON
-    """Write beside, fsync, rename: readers see the old or the new text, never half of it."""
+def write_json(
+    path: Path,
+    content: dict[str, Any],  # Any: JSON
+    *,
+    later: Syncs | None = None,
+) -> None:
+    """Write beside, fsync, rename: readers see the old or the new text, never half of it.
+
+    ``later``: what is synced is the file under its name. A power cut before that may tear it.
+    """
     part = path.with_name(f".cvunetd-{os.getpid()}.part")
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     with removed_on_error(part):
         with create(part) as stream:
             stream.write(text.encode("utf-8", "backslashreplace"))
             stream.flush()
-            os.fsync(stream.fileno())
-        replace(part, path)
+            if later is None:
+                os.fsync(stream.fileno())
+        if later is not None:
+            later.add_file(path)
+        replace(part, path, later)

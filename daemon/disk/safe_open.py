@@ -11,12 +11,13 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from daemon.disk import modes
 from daemon.errors import UntrustedPath
 
 #: The folder in each hot folder that holds what we have taken: ours alone, mode 0700.
@@ -43,8 +44,6 @@ RESOLVE_BENEATH = 0x08
 #: No such call, or a sandbox that does not know it yet.
 NO_OPENAT2 = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG})
 PATH_MAX = 4000
-
-
 #: Some network file systems cannot sync a folder, and have no need to: renames wait for the server.
 NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF})
 
@@ -213,14 +212,15 @@ def open_step_by_step(top: int | None, parts: RelativeParts, flags: int) -> int:
         os.close(current)
 
 
-def make_below(top: int, name: str) -> int:
-    """A folder in an open one, made if it is missing, and durable there; claims are ours alone."""
+def make_below(top: int, name: str, *, is_synced: bool = True) -> int:
+    """A folder in an open one, made if it is missing, and durable; claims are ours alone."""
     try:
         return open_below(top, (name,), PASSED)
     except FileNotFoundError:
         with suppress(FileExistsError):
-            os.mkdir(name, PRIVATE if name == CLAIMS else 0o777, dir_fd=top)
-            sync(top)
+            os.mkdir(name, PRIVATE if name == CLAIMS else modes.FOLDER, dir_fd=top)
+            if is_synced:
+                sync(top)
     return open_below(top, (name,), PASSED)
 
 
@@ -233,13 +233,20 @@ def make_claims(root: Path) -> None:
 
 
 @contextmanager
-def made_claim(root: Path, parts: RelativeParts) -> Iterator[int]:
-    """A folder below the claims of a hot folder, made if it is missing."""
+def made_claim(
+    root: Path, parts: RelativeParts, later: Callable[[Path], object] | None = None
+) -> Iterator[int]:
+    """A folder below the claims of a hot folder, made if it is missing.
+
+    ``later`` takes the folders that have to be synced; without it they are when this returns.
+    """
     make_claims(root)
     with ExitStack() as stack:
         descriptor = stack.enter_context(claims(root))
-        for name in parts:
-            descriptor = make_below(descriptor, name)
+        for depth, name in enumerate(parts):
+            if later is not None:
+                later(root.joinpath(CLAIMS, *parts[:depth]))
+            descriptor = make_below(descriptor, name, is_synced=later is None)
             stack.callback(os.close, descriptor)
         yield descriptor
 

@@ -9,13 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import deletion, safe_open, tree
+from daemon.disk import deletion, modes, safe_open, tree
 from daemon.disk.files import (
     NAME_MAX_BYTES,
     create_in,
     exists,
-    free_folder,
-    free_name,
     identity,
     is_folder,
     is_same_content,
@@ -25,6 +23,7 @@ from daemon.disk.files import (
     remove_if_empty,
 )
 from daemon.disk.moves import move, rename_no_replace, write_json
+from daemon.disk.syncs import Syncs
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
@@ -50,17 +49,22 @@ class Claim:
 # --- the way of an original --------------------------------------------------------------------
 
 
-def claim(root: Path, relative: Path, job_id: str) -> Path:
+def claim(root: Path, relative: Path, job_id: str, later: Syncs | None = None) -> Path:
     """Take a file out of its hot folder by one rename; a second claimant gets an error."""
     parts = relative.parent.parts
     try:
         with (
             safe_open.folder(root) as top,
             safe_open.sub_folder(top, parts) as source,
-            safe_open.made_claim(root, (job_id, *parts)) as place,
+            safe_open.made_claim(
+                root, (job_id, *parts), None if later is None else later.add
+            ) as place,
         ):
             os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
-            note_claim(place, relative)
+            if later is None:
+                note_claim(place, relative)
+            else:
+                later.add(root.joinpath(CLAIMS, job_id, *parts))
     except OSError:
         drop_claim(root, job_id)
         raise
@@ -75,17 +79,22 @@ def note_claim(place: int, relative: Path) -> None:
         logger.warning("%s: %s", relative, describe(error))
 
 
-def unclaim(root: Path, relative: Path, job_id: str) -> None:
-    """Put a claimed file back; if another file has its name by now, it is adopted later."""
+def unclaim(root: Path, relative: Path, job_id: str) -> bool:
+    """Put a claimed file back; if another file has its name by now, it is adopted later.
+
+    False if it could not be put back, or not all of its claim be removed.
+    """
     claimed = root / CLAIMS / job_id / relative
     try:
         if is_unclaimed(root, Claim(job_id, relative, claimed)):
             remove(claimed)
         else:
             rename_no_replace(claimed, root / relative)
+        drop_claim(root, job_id)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
-    drop_claim(root, job_id)
+        return False
+    return True
 
 
 def is_unclaimed(root: Path, claim: Claim) -> bool:
@@ -115,7 +124,7 @@ def drop_empty_claims(root: Path) -> None:
         drop_claim(root, folder.name)
 
 
-def archive(source: Path, destination: Path) -> None:
+def archive(source: Path, destination: Path, later: Syncs | None = None) -> None:
     """Move an original beside its result; overwrites nothing.
 
     May be called again after a crash: what was moved or copied already is not done twice.
@@ -124,7 +133,7 @@ def archive(source: Path, destination: Path) -> None:
         discard(source)
         return
     make_folders(destination.parent)
-    move(source, destination)
+    move(source, destination, later)
 
 
 def discard(source: Path) -> None:
@@ -151,18 +160,20 @@ def remove_part(part: Path) -> None:
     remove(part)
 
 
-def reject(
-    source: Path,
+def explain(
     quarantine: Path,
     reason: dict[str, Any],  # Any: JSON
-    *,
-    is_kept: bool,
+    later: Syncs | None = None,
 ) -> None:
-    """Put an original into quarantine with its reason beside it; the reason is written first."""
+    """Write why a picture is rejected, before it goes to that place in quarantine."""
     make_folders(quarantine.parent)
-    write_json(reason_file(quarantine), reason)
-    if not is_kept and exists(source):
-        archive(source, quarantine)
+    write_json(reason_file(quarantine), reason, later=later)
+
+
+def reject(source: Path, quarantine: Path, later: Syncs | None = None) -> None:
+    """Put an original into quarantine, where its reason is already; may be called again."""
+    if exists(source):
+        archive(source, quarantine, later)
 
 
 def restore(quarantined: Path, place: Path) -> None:
@@ -185,16 +196,6 @@ def reason_file(quarantine: Path) -> Path:
     return quarantine.with_name(f"{os.fsdecode(name)}.json")
 
 
-def free_quarantine(root: Path, relative: Path) -> Path:
-    """Return a free place whose reason's place is free, too: a reason is called cat.jpg.json."""
-    folder = free_folder(root, relative.parent, lambda path: False)
-
-    def is_taken(place: Path) -> bool:  # a very long cat.json would have itself as its reason
-        return reason_file(place) == place or exists(reason_file(place))
-
-    return free_name(folder / relative.name, is_taken)
-
-
 # --- drops -----------------------------------------------------------------------------------
 
 
@@ -212,7 +213,7 @@ def open_drop(
             if is_taken(drop):
                 continue
             try:
-                os.mkdir(drop.name, dir_fd=top)
+                os.mkdir(drop.name, modes.FOLDER, dir_fd=top)
             except FileExistsError:
                 continue
             try:
@@ -260,9 +261,8 @@ def remove_drop(
 ) -> bool:
     """Delete a drop with everything in it; links are removed, never followed.
 
-    Both functions get the open folder, which is the one that is deleted, even if its path changes.
-    ``select`` returns which files stay, with their folders. Mark and manifest are deleted last:
-    what a failure leaves is still recognised as ours.
+    Both functions get the open folder, which is the one that is deleted; ``select`` returns which
+    files stay. Mark and manifest are deleted last: what a failure leaves is still known as ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
     with safe_open.folder(drop.parent) as root:

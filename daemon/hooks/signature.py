@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping
 from pathlib import Path
 
-from daemon.errors import InstallError
+from daemon.errors import InstallError, explain
 
 CREDENTIALS = "CREDENTIALS_DIRECTORY"  # set by systemd for LoadCredential=
 ENCODED = "whsec_"
@@ -36,7 +36,7 @@ def read_key(path: Path) -> bytes:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_BYTES + 1)
     except OSError as error:
-        raise InstallError(f"{path} cannot be read: {error.strerror}") from error
+        raise InstallError(f"{path} cannot be read: {explain(error)}") from error
     key = content.strip()
     if key.startswith(ENCODED.encode()):
         try:

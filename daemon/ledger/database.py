@@ -1,21 +1,40 @@
 """One SQLite file: opened with care, transactions, SQLite's errors turned into ours."""
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from daemon.errors import InstallError, LedgerError
 
 BUSY_S = 10.0
+#: The daemon's group may ask; nobody else.
+MODE = 0o640
 JOURNAL_BYTES = 16 * 1024 * 1024
 #: Pages that one clean-up gives back to the disk; the next one continues.
 SHRINK_PAGES = 1000
 PRIMARY_CODE = 0xFF  # the other bits of a code say which system call failed
-DAMAGED = "move it away; pictures that are claimed are taken up again"
-#: What a person can do about a file that is damaged.
-ADVICE = {sqlite3.SQLITE_NOTADB: DAMAGED, sqlite3.SQLITE_CORRUPT: DAMAGED}
+DAMAGED = "move it away; nothing is lost: pictures that are claimed are taken up again"
+#: What a person can do about a file that is wrong. Our statements are right: one that SQLite does
+#: not understand met a damaged schema.
+ADVICE = dict.fromkeys(
+    (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_INTERNAL,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_TOOBIG,
+    ),
+    DAMAGED,
+)
+#: What Python says of text that is none; it has no code.
+NO_TEXT = "Could not decode"
 #: And about one that cannot be opened.
 OPENING = ADVICE | {
     sqlite3.SQLITE_CANTOPEN: "check that it may be read and written by this user",
@@ -50,7 +69,11 @@ def translated_errors(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterato
             raise InstallError(f"{path}: {error}: {advice[code]}") from error
         if code in PASSING:
             raise LedgerError(f"{path}: {error}") from error
+        if str(error).startswith(NO_TEXT):
+            raise InstallError(f"{path}: {error}: {DAMAGED}") from error
         raise
+    except UnicodeDecodeError as error:  # the very message of SQLite holds damaged text
+        raise InstallError(f"{path}: its schema is no text: {DAMAGED}") from error
 
 
 def connect(path: Path, *, is_read_only: bool) -> Connection:
@@ -64,6 +87,28 @@ def connect(path: Path, *, is_read_only: bool) -> Connection:
     return db
 
 
+def make_private(path: Path) -> None:
+    """Make the file before SQLite does, or close it to others; its journals get the same mode.
+
+    What is in the way is told when it is opened.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & MODE)
+        finally:
+            os.close(descriptor)
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None if nothing is there, or it is out of reach."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class Database:
     """One file, one owner."""
 
@@ -71,13 +116,37 @@ class Database:
         """Open or create; `InstallError` if the file is damaged or cannot be opened."""
         self.path = path
         self.is_begun = False
-        with translated_errors(path, OPENING):
-            self.db = connect(path, is_read_only=is_read_only)
+        self.open_file(is_read_only=is_read_only)
+
+    def open_file(self, *, is_read_only: bool) -> None:
+        """Open what has the path now."""
+        if not is_read_only:
+            make_private(self.path)
+        with translated_errors(self.path, OPENING):
+            self.db = connect(self.path, is_read_only=is_read_only)
+            self.inode = inode_of(self.path)
             try:
                 self.prepare(is_read_only=is_read_only)
             except BaseException:
                 self.close()
                 raise
+
+    def reopen(self) -> None:
+        """Let go of a file that was deleted or replaced, and make or open what has its path."""
+        self.close()
+        self.open_file(is_read_only=False)
+
+    def is_in_place(self) -> bool:
+        """The file that we have open still has its path."""
+        return inode_of(self.path) == self.inode
+
+    def check_in_place(self) -> None:
+        """`LedgerError` if it has not: what we would write, nobody would find again."""
+        if not self.is_in_place():
+            raise LedgerError(
+                f"{self.path} was deleted or replaced under the running daemon: put it back, or"
+                " make its folder anew"
+            )
 
     def prepare(self, *, is_read_only: bool) -> None:
         """Set the file's options, before its first use."""
@@ -109,6 +178,7 @@ class Database:
             with translated_errors(self.path):
                 yield self.db
             return
+        self.check_in_place()
         with translated_errors(self.path):
             self.roll_back()  # left over if an earlier error prevented the rollback
             self.is_begun = True

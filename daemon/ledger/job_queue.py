@@ -1,80 +1,118 @@
-"""Queued jobs in the order in which they start: by time, then folder priority, then age."""
+"""Queued jobs in the order in which they start: by time, priority, turns, then age and size."""
 
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from daemon.jobs import Job
+from daemon.jobs import Identity, Job
+from daemon.turns import Turns
+
+#: Files up to this size are not expected to be slow.
+QUICK_BYTES = 4_000_000
+#: A larger file starts as if it had come so much later for each further megabyte …
+HANDICAP_S_PER_MB = 2.0
+#: … but never more than this: pictures that come later than that cannot overtake it.
+HANDICAP_S = 120.0
+MEGA = 1_000_000
 
 
 @dataclass(order=True, frozen=True, slots=True)
-class QueueEntry:
-    """A job in the queue, in its order."""
+class Delayed:
+    """A job that may not start yet."""
 
-    priority: int
-    added_at: float
+    due_at: float
     job_id: str
+    priority: int = field(compare=False)
     job: Job = field(compare=False)
 
 
 class JobQueue:
-    """Limited by count: other pictures stay in the hot folder, which is the real queue."""
+    """Bounded by count: what does not fit stays in the hot folder, which is the real queue.
+
+    A higher priority starts first. Within a priority hot folders take turns, and within a folder
+    the owners of the originals do, so that nobody waits for a flood of somebody else's.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.waiting: list[QueueEntry] = []
-        self.delayed: list[tuple[float, QueueEntry]] = []
-        self.last_now = 0.0
+        self.lines: dict[int, Turns[Job]] = {}
+        """Jobs that could start now, by priority."""
+        self.delayed: list[Delayed] = []
+        self.now = 0.0
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.delayed)
+        return self.count_waiting() + len(self.delayed)
+
+    def count_waiting(self) -> int:
+        """How many could start now."""
+        return sum(map(len, self.lines.values()))
 
     @property
     def room(self) -> int:
-        """Return how many more jobs may be taken in.
-
-        Delayed jobs do not count, because they must not block others.
-        """
-        return max(self.size - len(self.waiting), 0)
+        """How many more jobs may be taken in; delayed ones take no room, lest they block others."""
+        return max(self.size - self.count_waiting(), 0)
 
     def put(self, job: Job, *, priority: int, not_before: float = 0.0) -> None:
-        """Add a job; a higher priority starts earlier. Recovered jobs may exceed the limit."""
-        entry = QueueEntry(-priority, job.added_at, job.id, job)
+        """Add a job; a higher priority starts earlier. Recovered jobs may overfill the queue."""
         if not_before > 0:
-            heapq.heappush(self.delayed, (not_before, entry))
+            heapq.heappush(self.delayed, Delayed(not_before, job.id, priority, job))
             return
-        heapq.heappush(self.waiting, entry)
+        line = self.lines.setdefault(priority, Turns())
+        rank = (job.added_at + handicap_s(job.identity), job.id)
+        line.put(job, folder=job.folder, owner=job.identity.owner, rank=rank)
 
     def clear(self) -> None:
         """Empty the queue, to fill it again from the ledger."""
-        self.waiting.clear()
+        self.lines.clear()
         self.delayed.clear()
 
     def take(self, now: float) -> Job | None:
         """Remove and return the next job that may start."""
         self.promote(now)
-        return heapq.heappop(self.waiting).job if self.waiting else None
+        if not self.lines:
+            return None
+        highest = max(self.lines)
+        job = self.lines[highest].take()
+        if not self.lines[highest]:
+            del self.lines[highest]
+        return job
 
     def promote(self, now: float) -> None:
         """Move delayed jobs that are due to the waiting ones.
 
         If the clock was set back, all wait for as long as they would have waited otherwise.
         """
-        if now < self.last_now:
-            self.delayed = [(due - (self.last_now - now), entry) for due, entry in self.delayed]
-        self.last_now = now
-        while self.delayed and self.delayed[0][0] <= now:
-            heapq.heappush(self.waiting, heapq.heappop(self.delayed)[1])
+        if now < self.now:
+            back_s = self.now - now
+            self.delayed = [
+                Delayed(one.due_at - back_s, one.job_id, one.priority, one.job)
+                for one in self.delayed
+            ]
+        self.now = now
+        while self.delayed and self.delayed[0].due_at <= now:
+            one = heapq.heappop(self.delayed)
+            self.put(one.job, priority=one.priority)
 
     def next_due(self) -> float | None:
-        """Return when the next delayed job may start."""
-        return self.delayed[0][0] if self.delayed else None
+        """When the next delayed job may start."""
+        return self.delayed[0].due_at if self.delayed else None
 
     def jobs(self) -> Iterator[Job]:
         """Yield all jobs, in no order."""
         yield from self.waiting_jobs()
-        yield from (entry.job for _, entry in self.delayed)
+        yield from (one.job for one in self.delayed)
 
     def waiting_jobs(self) -> Iterator[Job]:
-        """Return jobs that could start now, in no order."""
-        return (entry.job for entry in self.waiting)
+        """Jobs that could start now, in no order."""
+        for line in self.lines.values():
+            yield from line
+
+
+def handicap_s(identity: Identity) -> float:
+    """How much later than it came a picture starts, because it is expected to be slow.
+
+    Its size is all that is known before it is opened. What came more than `HANDICAP_S` after a
+    large picture never overtakes it: that is how it ages, and why it cannot starve.
+    """
+    beyond_mb = max(identity.size - QUICK_BYTES, 0) / MEGA
+    return min(beyond_mb * HANDICAP_S_PER_MB, HANDICAP_S)

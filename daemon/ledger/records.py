@@ -3,13 +3,26 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.errors import InstallError, describe
 from daemon.jobs import Identity, Job, State
-from daemon.ledger.database import Row
+from daemon.ledger.database import DAMAGED, Row
 from daemon.ledger.ledger import Drop, Ending, Ledger, as_bytes, as_path
 
 
+@contextmanager
+def understood() -> Iterator[None]:
+    """`InstallError` for a row that we cannot have written."""
+    try:
+        yield
+    except (AssertionError, IndexError, KeyError, TypeError, ValueError) as error:
+        text = f"the ledger is damaged ({describe(error)}): {DAMAGED}"
+        raise InstallError(text) from error
+
+
+@understood()
 def job_of(row: Row) -> Job:
     """Return a row of ``jobs`` as a value."""
     relative, source, target = (
@@ -43,6 +56,7 @@ def job_of(row: Row) -> Job:
     )
 
 
+@understood()
 def drop_of(row: Row) -> Drop:
     """Return a row of ``drops`` as a value."""
     path = as_path(row["path"])
@@ -250,6 +264,7 @@ class Records:
         return counts
 
 
+@understood()
 def ending_of(row: Row) -> Ending:
     """Return an ended row as a value."""
     details = json.loads(row["details"])

@@ -28,4 +28,5 @@ __all__ = [
     "requeue",
     "results",
     "standby",
+    "state_folder",
 ]

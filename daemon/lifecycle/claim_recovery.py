@@ -35,7 +35,11 @@ class ClaimRecovery:
         self.originals = originals
 
     def adopt(self, folder: HotFolder, *, now: float) -> None:
-        """Recover every claimed file without a matching row; also when a folder resumes."""
+        """Recover every claimed file without a matching row; also when a folder resumes.
+
+        If that fails, it is done again in a while.
+        """
+        self.intake.stranded.discard(folder.name)
         try:
             claims = list(store.claims(folder.path))
             for claim in claims:
@@ -43,6 +47,7 @@ class ClaimRecovery:
             store.drop_empty_claims(folder.path)
         except OSError as error:
             logger.warning("claims of folder %s: %s", folder.name, describe(error))
+            self.intake.stranded.add(folder.name)
 
     def recover(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """Recover one file that was taken out of a hot folder."""

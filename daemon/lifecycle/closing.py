@@ -32,10 +32,14 @@ class Closing:
         for job, done in finished:
             self.counters.count_done(job, done, now=now)
 
-    def fail(self, job: Job, *, now: float) -> None:
-        """Close a job that is rejected for good; its row holds the reason."""
+    def fail(self, jobs: Sequence[Job], *, now: float) -> None:
+        """Close jobs that are rejected for good, in one commit; each row holds its reason."""
+        if not jobs:
+            return
         with self.ledger.transaction():
-            self.ledger.fail(job, reason=job.reason, now=now)
-            self.outbox.job_ended(job.id)
-        self.drops.touch(job.drop)
-        self.counters.count(job, Verdict.FAILED)
+            for job in jobs:
+                self.ledger.fail(job, reason=job.reason, now=now)
+                self.outbox.job_ended(job.id)
+        for job in jobs:
+            self.drops.touch(job.drop)
+            self.counters.count(job, Verdict.FAILED)

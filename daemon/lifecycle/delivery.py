@@ -50,19 +50,32 @@ class Delivery:
         """Act on outcomes. `DeviceError` and `InstallError` mean that the process must end."""
         together: list[tuple[Job, Done]] = []
         others: list[tuple[Job, Outcome]] = []
+        # What is no picture gives its names back before results take theirs.
+        self.settle_all([one for one in ended if is_no_picture(one[1])], now=now)
         for job, outcome in ended:
-            # What is no picture gives its names back before results take theirs.
-            if isinstance(outcome, Failed) and outcome.blame is Blame.FILE:
-                self.deliver_alone(job, outcome, now=now)
+            if is_no_picture(outcome):
+                continue
             # If two replace the same earlier result, the first must be done before the second.
-            elif isinstance(outcome, Done) and self.folders[job.folder].clash != "overwrite":
+            if isinstance(outcome, Done) and self.folders[job.folder].clash != "overwrite":
                 together.append((job, outcome))
             else:
                 others.append((job, outcome))
         if together:
             self.complete(together, now=now)
-        for job, outcome in others:
-            self.deliver_alone(job, outcome, now=now)
+        self.settle_all(others, now=now)
+
+    def settle_all(self, ended: Sequence[tuple[Job, Outcome]], *, now: float) -> None:
+        """Act on failures, which share their commits; all else goes one by one."""
+        failed = [(job, outcome) for job, outcome in ended if is_settled_by_row(outcome)]
+        if failed:
+            with self.rejection.together() as noted:
+                for job, outcome in failed:
+                    self.deliver_alone(job, outcome, now=now)
+            for job, error in self.rejection.put_all(noted, now=now):
+                self.handle_file_error(job, error, now=now)
+        for job, outcome in ended:
+            if not is_settled_by_row(outcome):
+                self.deliver_alone(job, outcome, now=now)
 
     def deliver_alone(self, job: Job, outcome: Outcome, *, now: float) -> None:
         """Act on one outcome."""
@@ -129,7 +142,7 @@ class Delivery:
                 self.completion.finish(job, now=now)
             elif job.quarantine is not None and not files.exists(job.source):
                 self.rejection.put_in_quarantine(job, now=now)
-            elif isinstance(outcome, Done) and self.results.is_complete(job):
+            if isinstance(outcome, Done) and self.results.is_complete(job):
                 self.publish(job, now=now)
             else:
                 self.deliver_alone(job, outcome, now=now)
@@ -140,3 +153,19 @@ class Delivery:
         """Publish what was made and noted by an earlier process, or before the ledger failed."""
         for failed_job, error in self.completion.publish([(job, None)], now=now):
             self.handle_publication_error(failed_job, error, now=now)
+
+
+def is_no_picture(outcome: Outcome) -> bool:
+    """Whether the file itself is to blame."""
+    return isinstance(outcome, Failed) and outcome.blame is Blame.FILE
+
+
+def is_settled_by_row(outcome: Outcome) -> bool:
+    """Whether it leads to a change of its row; after a fatal failure the process ends."""
+    match outcome:
+        case Failed():
+            return not outcome.blame.is_fatal
+        case Cancelled():
+            return True
+        case Done():
+            return False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.disk import files, store, tree
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger.job_queue import JobQueue
@@ -17,15 +18,14 @@ from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.requeue import AFTER_OTHERS_S
-from daemon.lifecycle.sightings import changed_after, is_relevant, read_identity
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent
 from daemon.watching import scan
+from daemon.watching.access_errors import AccessErrors, changed_after
 from daemon.watching.backlog import Backlog
 from daemon.watching.ignored_names import SkippedFolders, why_left
-from daemon.watching.left_files import LeftFiles
-from daemon.watching.renames import Renames
+from daemon.watching.inventory import Inventory
 from daemon.watching.settle import SettledFile, SettleTracker
 
 logger = logging.getLogger(__name__)
@@ -58,11 +58,9 @@ class Intake:
         self.standby = standby
         self.placement = placement
         self.claims = claims
-        self.settling = SettleTracker(read_identity)
-        self.backlog = Backlog()
-        self.left = LeftFiles()
-        self.renames = Renames()
-        self.settling.on_gone = self.backlog.forget
+        self.access_errors = AccessErrors()
+        self.inventory = Inventory(self.access_errors.read_identity)
+        self.settling = SettleTracker(self.inventory.read_identity, on_gone=self.inventory.forget)
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
@@ -71,18 +69,25 @@ class Intake:
         """By folder: pictures that came between two sweeps without an event."""
         self.swept_at: dict[str, float] = {}
         self.serials = itertools.count()
+        self.syncs = Syncs()
+        """What claims have changed and what is not durable yet."""
         self.retry_at: dict[Path, float] = {}
+        self.stranded: set[str] = set()
+        """Folders that may hold claims without rows, although they are not on standby."""
         self.on_step: Callable[[], object] = lambda: None
         """Called now and then during a long sweep, as a sign of progress."""
 
     def forget(self, name: str) -> None:
         """Forget a folder that is removed or has other settings: the next sweep finds its files."""
         self.settling.forget_folder(name)
-        self.backlog.forget_folder(name)
-        self.left.forget_folder(name)
-        self.renames.forget_folder(name)
+        self.inventory.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
+
+    @property
+    def backlog(self) -> Backlog:
+        """Return what waits to be taken."""
+        return self.inventory.backlog
 
     @property
     def found_by(self) -> Counter[str]:
@@ -99,16 +104,13 @@ class Intake:
     def handle_event(self, event: FileEvent, *, monotonic: float, now: float) -> None:
         """Act on a file event."""
         folder = self.folders.get_open(event.folder)
-        if folder is None or not is_relevant(event, folder):
+        if folder is None or not self.access_errors.is_relevant(event, folder):
             return
         self.hinted[folder.name] += 1
         if self.standby.has(folder.name):
-            if (
-                event.hint is not Hint.FOLDER
-                and not why_left(event.path, folder)
-                and (identity := read_identity(event.path)) is not None
-            ):
-                # Nothing is taken now, but the file counts as waiting.
+            is_file = event.hint is not Hint.FOLDER  # not taken now, but it counts as waiting
+            identity = self.access_errors.read_identity(event.path) if is_file else None
+            if identity is not None and not why_left(event.path, folder):
                 self.backlog.note(folder.name, event.path, identity, monotonic=monotonic, now=now)
             return
         if event.hint is Hint.FOLDER:
@@ -121,13 +123,11 @@ class Intake:
         if self.standby.has(folder.name):
             return
         self.retry_at = {path: until for path, until in self.retry_at.items() if until > monotonic}
+        self.access_errors.begin_sweep()
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         if not self.standby.has(folder.name):  # else the sweep is incomplete
-            self.backlog.end_sweep(folder.name, monotonic=monotonic)
-            self.left.end_sweep(folder.name, monotonic=monotonic)
-            seen = (self.backlog.folders, self.left.folders)
-            known = {path for paths in seen for path in paths.get(folder.name, ())}
-            self.renames.end_sweep(folder.name, known)
+            self.inventory.end_sweep(folder.name, monotonic=monotonic)
+            self.access_errors.end_sweep(folder.path)
         self.swept_at[folder.name] = now
 
     def scan(
@@ -135,28 +135,33 @@ class Intake:
     ) -> None:
         """Track all pictures below ``top``."""
         try:
-            found = scan.pictures(top, recursive=folder.recursive, skipped=SkippedFolders(folder))
+            found = scan.pictures(
+                top,
+                recursive=folder.recursive,
+                skipped=SkippedFolders(folder),
+                on_closed=self.access_errors.note,
+            )
             for number, path in enumerate(found):
                 if number % STEP_FILES == 0:
                     self.on_step()
                 self.track(folder, path, hint, monotonic=monotonic, now=now)
         except OSError as error:
-            if top == folder.path or error.errno not in scan.SKIPPED_ERRNOS:
+            if top == folder.path:
                 self.standby.enter(folder, describe(error))
+            else:
+                self.access_errors.note(top, error)
 
     def track(
         self, folder: HotFolder, path: Path, hint: Hint, *, monotonic: float, now: float
     ) -> None:
         """Check one file for changes until it is complete."""
-        identity = read_identity(path)
+        identity = self.access_errors.read_identity(path)
         if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
             return
-        former = self.renames.note(folder.name, path, identity)
-        if former is not None and read_identity(former) is None:
-            self.forget_path(folder.name, former)
-        if self.left.leaves(folder, path, monotonic=monotonic):
+        self.inventory.note_name(folder.name, path, identity)
+        if self.inventory.left.leaves(folder, path, monotonic=monotonic):
             return
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
         if monotonic < self.retry_at.get(path, 0.0):
@@ -174,19 +179,23 @@ class Intake:
             now=monotonic,
         )
 
-    def forget_path(self, folder: str, path: Path) -> None:
-        """Forget a file's former name, so that it is neither counted nor waited for."""
-        self.backlog.forget(folder, path)
-        self.left.forget(folder, path)
-        self.settling.files.pop(path, None)
-
     def take_in(self, *, monotonic: float, now: float) -> int:
         """Claim complete files, if the queue has room, in one commit; return how many."""
         ready = list(self.settling.take_settled(monotonic, limit=self.queue.room))
         if not ready:
             return 0
         with self.ledger.transaction():  # if it fails, claims without rows are adopted later
-            return sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
+            taken = sum(self.accept(settled, monotonic=monotonic, now=now) for settled in ready)
+            self.make_durable()
+        return taken
+
+    def make_durable(self) -> None:
+        """Wait for the disk once, for all claims, before their rows are committed."""
+        try:
+            self.syncs.flush()
+        except OSError as error:
+            # The files are ours already; if a power cut undoes a rename, it is simply found again.
+            logger.warning("claims may not outlive a power cut: %s", describe(error))
 
     def accept(self, settled: SettledFile, *, monotonic: float, now: float) -> bool:
         """Claim one file and add its job; on an error the file stays."""
@@ -197,8 +206,11 @@ class Intake:
             return False  # swept when the folder resumes
         try:
             job = self.claim(folder, settled, now=now)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             job = None  # removed meanwhile; nothing was claimed
+            self.stranded.add(folder.name)  # unless a share has lost its answer to our rename
+            text = "%s has gone before it could be taken: %s"
+            logger.info(text, printable(settled.path), describe(error))
         except OSError as error:
             self.note_claim_error(folder, settled, error, monotonic=monotonic)
             return False
@@ -216,6 +228,7 @@ class Intake:
     ) -> None:
         """Handle a failed claim: the folder goes on standby, or only this file has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
+        self.stranded.add(folder.name)
         whose = blame(error)
         if whose is Blame.MACHINE:
             self.standby.enter(folder, text)
@@ -232,22 +245,27 @@ class Intake:
         if folder.originals == "keep":
             if tree.leads_over_link(folder.path, relative):
                 return None
-            identity = read_identity(settled.path)
+            identity = self.access_errors.read_identity(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
             return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)
         self.claims.prepare(folder)
-        claimed = store.claim(folder.path, relative, job_id)
+        claimed = store.claim(folder.path, relative, job_id, self.syncs)
         if not files.may_be_regular(claimed):
             # A link, pipe or folder was swapped in at the last moment: not ours to take.
-            store.unclaim(folder.path, relative, job_id)
+            self.put_back(folder, relative, job_id)
             return None
         try:
             return self.add_job(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
             # No drop can be made: put the file back for its owner.
-            store.unclaim(folder.path, relative, job_id)
+            self.put_back(folder, relative, job_id)
             raise
+
+    def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> None:
+        """Undo a claim; what cannot be put back now is adopted in a while."""
+        if not store.unclaim(folder.path, relative, job_id):
+            self.stranded.add(folder.name)
 
     def add_job(  # everything that a row needs
         self,
@@ -262,7 +280,7 @@ class Intake:
         """Reserve names and write the row of a file that is ours already."""
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
-        identity = read_identity(source) or Identity(0, 0, 0, 0)
+        identity = self.access_errors.read_identity(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,

@@ -59,6 +59,11 @@ class LedgerOutage:
         self.is_on = True
         self.standby.enter_all(list(self.folders), describe(error))
 
+    def begin_anew(self) -> None:
+        """The ledger is another one: what it says and what the disk says is all that counts."""
+        self.held.clear()
+        self.is_on, self.is_recovered = True, False
+
     def recover(self, *, now: float) -> None:
         """Recover what an earlier process left; if the ledger fails, `end` does it."""
         self.recovery.run(now=now)

@@ -2,8 +2,9 @@
 
 import logging
 
+from daemon.disk import files
 from daemon.errors import printable
-from daemon.jobs import HotFolder, State
+from daemon.jobs import NOBODY, HotFolder, Job, State, with_owner
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
@@ -91,4 +92,14 @@ class Recovery:
                 continue
             # Longer than the longest delay: the clock was wrong when it was written.
             delay = min(not_before, now + HELD_S) if not_before > now else 0.0
+            job = with_owner(job, owner_of(job))
             self.queue.put(job, priority=folder.priority, not_before=delay)
+
+
+def owner_of(job: Job) -> int:
+    """The user whose original it is, which the ledger does not know."""
+    try:
+        found = files.identity(job.source)
+    except OSError:
+        return NOBODY
+    return NOBODY if found is None else found.owner

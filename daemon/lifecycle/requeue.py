@@ -1,6 +1,6 @@
 """Puts jobs back into the queue: for another attempt, or with the attempt refunded."""
 
-from daemon.jobs import Job, State
+from daemon.jobs import Job, State, with_owner
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
@@ -37,4 +37,5 @@ class Requeue:
         assert fresh is not None
         assert (fresh.state, fresh.attempts) == (State.QUEUED, attempts)
         priority = self.folders[job.folder].priority
+        fresh = with_owner(fresh, job.identity.owner)
         self.queue.put(fresh, priority=priority, not_before=not_before)

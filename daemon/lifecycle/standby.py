@@ -29,9 +29,12 @@ class Standby:
         quarantine: Path,
         check_ledger: Callable[[], None],
         check_claims: Callable[[HotFolder], None],
+        look_at_ledger: Callable[[], None] = lambda: None,
         locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
+
+        ``look_at_ledger`` does so if it has been taken away, and writes nothing.
 
         ``check_claims`` raises `UntrustedPath` if a claim folder is not the one that we made.
 
@@ -41,12 +44,15 @@ class Standby:
         self.state = state
         self.quarantine = quarantine
         self.check_ledger = check_ledger
+        self.look_at_ledger = look_at_ledger
         self.check_claims = check_claims
         self.locks = locks
         self.ledger_trouble = ""
         self.reasons: dict[str, str] = {}
         self.mounts: dict[Path, Path] = {}
         """The mount point of each place, as far as we know."""
+        self.inodes: dict[Path, tuple[int, int]] = {}
+        """Device and inode of those places: as long as they are the same, so is the mount."""
         self.next_check = 0.0
 
     def enter(self, folder: HotFolder, reason: str) -> None:
@@ -74,6 +80,7 @@ class Standby:
         """Forget a folder that is no longer served."""
         self.reasons.pop(folder.name, None)
         self.mounts.pop(folder.path, None)
+        self.inodes.pop(folder.path, None)
 
     def has(self, name: str) -> bool:
         """Whether the folder is on standby."""
@@ -89,8 +96,8 @@ class Standby:
         if monotonic < self.next_check:
             return []
         self.next_check = monotonic + RECHECK_S
-        if is_thorough or self.ledger_trouble:
-            self.ledger_trouble = self.ledger_error()
+        is_asked = is_thorough or bool(self.ledger_trouble)
+        self.ledger_trouble = self.ledger_error(is_thorough=is_asked)
         resumed = []
         for folder in folders:
             # Probes write; for a working folder its results are proof enough.
@@ -104,10 +111,15 @@ class Standby:
                 resumed.append(folder)
         return resumed
 
-    def ledger_error(self) -> str:
+    def ledger_error(self, *, is_thorough: bool) -> str:
         """Return why the ledger cannot be written; empty if it can."""
         try:
-            self.check_ledger()
+            if lost := self.missing_mount(self.state):
+                return lost
+            if is_thorough:
+                self.check_ledger()
+            else:
+                self.look_at_ledger()
         except LedgerError as error:
             return describe(error)
         return ""
@@ -136,6 +148,8 @@ class Standby:
 
     def missing_mount(self, place: Path) -> str:
         """Return which mount of a place has gone; mounts made after our start count, too."""
+        if (found := inode_of(place)) is not None and found == self.inodes.get(place):
+            return ""  # the folder whose mount we know
         known = self.mounts.get(place, Path("/"))
         mount = mount_of(place)
         if len(mount.parts) < len(known.parts):
@@ -145,6 +159,8 @@ class Standby:
         if len(mount.parts) < len(known.parts):
             return f"{known} is not mounted any more"
         self.mounts[place] = mount
+        if found is not None:
+            self.inodes[place] = found
         return ""
 
     def is_away(self, folder: HotFolder) -> bool:
@@ -152,11 +168,14 @@ class Standby:
 
         What is left of a disk is an empty folder, into which everything could be written.
         """
-        reason = (
-            self.absence(folder)
-            or self.missing_mount(folder.output_root)
-            or self.missing_mount(self.quarantine)
-        )
+        try:
+            reason = (
+                self.absence(folder)
+                or self.missing_mount(folder.output_root)
+                or self.missing_mount(self.quarantine)
+            )
+        except OSError as error:  # a folder above is closed to us
+            reason = describe(error)
         if reason:
             self.enter(folder, reason)
         return bool(reason)
@@ -175,7 +194,7 @@ class Standby:
         try:
             if lock is not None and not lock.is_in_place():
                 lock.renew()
-        except InstallError as error:
+        except (InstallError, MachineError) as error:
             return str(error)
         return ""
 
@@ -209,3 +228,12 @@ class Standby:
 def mount_of(path: Path) -> Path:
     """Return the mount point of the file system that holds a path."""
     return next(place for place in (path, *path.parents) if place.is_mount())
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None if nothing is there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -8,7 +8,9 @@ import socketserver
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -18,13 +20,16 @@ from urllib.parse import urlsplit
 
 from daemon import __version__
 from daemon.config.addresses import Address, Loopback, SocketFile
-from daemon.errors import InstallError
+from daemon.errors import InstallError, explain
 
 logger = logging.getLogger(__name__)
 
-#: A connection without a request is closed after this.
+#: So long a monitor may take in all to ask and to be answered.
 REQUEST_TIMEOUT_S = 10.0
+#: If more ask at once, the one that has said nothing for longest is hung up on.
 MAX_REQUESTS = 8
+#: Threads that are hung up on may still be making a page; beyond this many nobody is let in.
+MAX_THREADS = 2 * MAX_REQUESTS
 SOCKET_MODE = 0o660  # the daemon's group may ask
 
 
@@ -42,20 +47,81 @@ ClientAddress = Any  # of the library: a pair for a port, text for a socket file
 
 #: From the client's Accept header to a page.
 Page = Callable[[str], Response]
+OnTurn = Callable[[float], object]
+
+
+@dataclass(slots=True)
+class Caller:
+    """Somebody who is connected."""
+
+    since: float
+    """On the monotonic clock."""
+    is_heard: bool = False
+    """The question has come."""
+
+
+class Callers:
+    """Who is connected; asked by several threads."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting: dict[Request, Caller] = {}
+        """In the order in which they came."""
+
+    def add(self, request: Request, monotonic: float) -> bool:
+        """One more; True if another had to be hung up on for it, a silent one if there is one."""
+        with self.lock:
+            is_full = len(self.waiting) >= MAX_REQUESTS
+            if is_full:
+                silent = (one for one, caller in self.waiting.items() if not caller.is_heard)
+                self.hang_up(next(silent, next(iter(self.waiting))))
+            self.waiting[request] = Caller(monotonic)
+            return is_full
+
+    def hear(self, request: Request) -> None:
+        """It has asked, and will be through in a moment."""
+        with self.lock:
+            if request in self.waiting:
+                self.waiting[request].is_heard = True
+
+    def remove(self, request: Request) -> None:
+        """It is answered, or gone."""
+        with self.lock:
+            self.waiting.pop(request, None)
+
+    def leave_slow(self, monotonic: float) -> None:
+        """Hang up on those that have taken too long, however often they say a little."""
+        with self.lock:
+            late = [
+                one
+                for one, caller in self.waiting.items()
+                if monotonic - caller.since > REQUEST_TIMEOUT_S
+            ]
+            for request in late:
+                self.hang_up(request)
+
+    def hang_up(self, request: Request) -> None:
+        """Its thread wakes and ends."""
+        del self.waiting[request]
+        assert isinstance(request, socket.socket)
+        with suppress(OSError):  # it has hung up itself
+            request.shutdown(socket.SHUT_RDWR)
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A thread for each request, up to a limit: further connections are closed."""
+    """A thread for each request, but not for any number, and not for long."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 16
     allow_reuse_address = True  # after a crash a port is held for a minute otherwise
 
-    def __init__(self, address: Address, pages: Mapping[str, Page]) -> None:
+    def __init__(self, address: Address, pages: Mapping[str, Page], on_turn: OnTurn) -> None:
         """Listens when this returns; `OSError` if it cannot."""
         self.pages = pages
-        self.free_slots = threading.BoundedSemaphore(MAX_REQUESTS)
+        self.on_turn = on_turn
+        self.free_slots = threading.BoundedSemaphore(MAX_THREADS)
+        self.callers = Callers()
         self.file: Path | None = None
         if isinstance(address, Loopback):
             self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
@@ -72,17 +138,27 @@ class Server(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: Request, client_address: ClientAddress) -> None:
         """Start to answer, if a slot is free."""
+        self.on_turn(time.monotonic())
         if not self.free_slots.acquire(blocking=False):
             logger.warning("more than %s monitors ask at once: one is turned away", MAX_REQUESTS)
             self.shutdown_request(request)
             return
+        if self.callers.add(request, time.monotonic()):
+            logger.warning("more than %s monitors ask at once: a slow one is left", MAX_REQUESTS)
         super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Called by the library several times a second."""
+        monotonic = time.monotonic()
+        self.on_turn(monotonic)
+        self.callers.leave_slow(monotonic)
 
     def process_request_thread(self, request: Request, client_address: ClientAddress) -> None:
         """Answer, and free the slot."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.callers.remove(request)
             self.free_slots.release()
 
     def handle_error(self, request: Request, client_address: ClientAddress) -> None:
@@ -106,6 +182,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # the library's name
         """Send a page."""
+        self.server.callers.hear(self.connection)
         answer = self.answer()
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
@@ -137,10 +214,15 @@ class Handler(BaseHTTPRequestHandler):
 class Endpoint:
     """The pages at their address, from `start` to `stop`."""
 
-    def __init__(self, address: Address, pages: Mapping[str, Page]) -> None:
-        """`InstallError` if we cannot listen at the address."""
+    def __init__(
+        self,
+        address: Address,
+        pages: Mapping[str, Page],
+        on_turn: OnTurn = lambda monotonic: None,
+    ) -> None:
+        """`InstallError` if we cannot listen at the address. ``on_turn`` is called often."""
         try:
-            self.server = Server(address, pages)
+            self.server = Server(address, pages, on_turn)
         except OSError as error:
             raise InstallError(bind_error(address, error)) from error
         self.thread = threading.Thread(
@@ -168,7 +250,7 @@ def bind_error(address: Address, error: OSError) -> str:
         remedy = "under systemd see packaging/systemd/metrics.conf"
     if error.errno == errno.EADDRINUSE:
         remedy = "another program listens there: choose another"
-    return f"metrics.listen: {place} cannot be had ({error.strerror or error}): {remedy}"
+    return f"metrics.listen: {place} cannot be had ({explain(error)}): {remedy}"
 
 
 def remove_stale_socket(path: Path) -> None:

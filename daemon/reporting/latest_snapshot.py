@@ -6,6 +6,8 @@ from daemon.reporting.report import Snapshot
 
 #: The service posts every second; copying a large original may delay it for longer.
 MAX_SILENCE_S = 120.0
+#: Longer than any thread waits for the others, on a machine that is very busy.
+PAUSE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,20 @@ class LatestSnapshot:
 
     def __init__(self) -> None:
         self.posted: tuple[Snapshot, float] | None = None
+        self.turned_at: float | None = None
+        self.awake_since = 0.0
 
     def post(self, snapshot: Snapshot, monotonic: float) -> None:
         """Replace the last snapshot."""
         self.posted = snapshot, monotonic
+
+    def note_turn(self, monotonic: float) -> None:
+        """A thread that turns several times a second says so: after a longer pause than that the
+        whole process was stopped, and the service's silence begins anew.
+        """
+        before, self.turned_at = self.turned_at, monotonic
+        if before is not None and monotonic - before > PAUSE_S:
+            self.awake_since = monotonic
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -33,7 +45,9 @@ class LatestSnapshot:
 
     def silence_s(self, monotonic: float) -> float:
         """Return how long ago the service last posted; 0 while the model loads."""
-        return 0.0 if self.posted is None else max(monotonic - self.posted[1], 0.0)
+        if self.posted is None:
+            return 0.0
+        return max(monotonic - max(self.posted[1], self.awake_since), 0.0)
 
     def liveness(self, monotonic: float) -> Health:
         """Whether the service works; if not, only a restart helps."""

@@ -31,6 +31,7 @@ from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.requeue import Requeue
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
+from daemon.lifecycle.state_folder import StateFolder
 from daemon.messages import Message
 from daemon.service.owned_folders import OwnedFolders
 from daemon.worker.engines import Engine
@@ -83,9 +84,20 @@ class LifecycleParts:
             min_free_mb=self.config.retention.min_free_mb,
             state=self.owned.state,
             quarantine=self.owned.quarantine,
-            check_ledger=self.ledger.check_writable,
+            check_ledger=self.state_folder.check,
+            look_at_ledger=self.state_folder.look,
             check_claims=self.claims.check,
             locks=self.owned.locks,
+        )
+
+    @cached_property
+    def state_folder(self) -> StateFolder:
+        return StateFolder(
+            self.owned.state,
+            ledger=self.ledger,
+            lock=self.owned.state_lock,
+            in_work=lambda: len(self.dispatcher.running),
+            on_anew=lambda: self.ledger_outage.begin_anew(),
         )
 
     @cached_property

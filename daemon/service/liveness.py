@@ -49,6 +49,9 @@ class Liveness:
         self.interval_s = (watchdog_s or DEFAULT_WATCHDOG_S) * WATCHDOG_SHARE
         self.next_sign = 0.0
         self.progress_at = 0.0
+        self.asked_at: float | None = None
+        self.lenient_until = 0.0
+        """All of us was stopped: until then nobody is said to hang."""
         self.reasons: tuple[str, ...] = ()
         """What made no progress at the last check, for people."""
 
@@ -63,6 +66,7 @@ class Liveness:
 
         ``due``: when each folder is to be swept next.
         """
+        self.notice_pause(monotonic)
         if monotonic < self.next_sign:
             return
         reasons = tuple(self.stalled(due, monotonic=monotonic))
@@ -74,6 +78,17 @@ class Liveness:
         self.next_sign = monotonic + self.interval_s
         if self.has_watchdog:
             self.notifier.ping_watchdog()
+
+    def notice_pause(self, monotonic: float) -> None:
+        """Forgive, once, what did not get on while the whole process was stopped (SIGSTOP).
+
+        It looks like a call that held up the loop. Each part has its time anew in both cases,
+        but not again before it was checked in vain.
+        """
+        before, self.asked_at = self.asked_at, monotonic
+        is_pause = before is not None and monotonic - before > self.interval_s * WATCHDOG_SHARE
+        if is_pause and monotonic > self.lenient_until + self.interval_s:
+            self.lenient_until = monotonic + self.interval_s
 
     def log_changes(self, reasons: tuple[str, ...]) -> None:
         """Log what has changed."""
@@ -87,6 +102,8 @@ class Liveness:
 
     def stalled(self, due: Mapping[str, float], *, monotonic: float) -> Iterator[str]:
         """Yield what makes no progress. The loop itself runs, because it calls this."""
+        if monotonic < self.lenient_until:
+            return
         yield from self.engine.stalled(monotonic, patience_s=self.interval_s)
         if self.ledger_outage.is_on or self.standby.ledger_trouble:
             return  # logged already, and tried again; until it ends, no folder is swept

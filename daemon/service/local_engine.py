@@ -24,6 +24,8 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         memory_bytes=config.worker.memory_mb * MEGA,
         backgrounds=hot_folders.backgrounds(config, base),
         colours=config.postprocess.needed_colours,
+        max_file_bytes=int(config.worker.max_file_mb * MEGA),
+        max_decode_s=config.worker.max_decode_s,
     )
 
 

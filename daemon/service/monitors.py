@@ -31,7 +31,7 @@ def serving_monitors(
         ) from error
     places = {"state": owned.state, "quarantine": owned.quarantine}
     pages = metrics.pages(latest_snapshot, places=places)
-    endpoint = Endpoint(resolved(address, base), pages)
+    endpoint = Endpoint(resolved(address, base), pages, latest_snapshot.note_turn)
     endpoint.start()
     try:
         yield

@@ -22,6 +22,7 @@ class OwnedFolders:
     quarantine: Path
     locks: dict[str, Lock] = field(default_factory=dict)
     """Locks of the hot folders that we own, by their names."""
+    state_lock: Lock | None = None
 
     @property
     def by_name(self) -> dict[str, HotFolder]:
@@ -42,7 +43,7 @@ def owned_folders(config: Config, base: Path) -> OwnedFolders:
 def locked(place: OwnedFolders) -> Iterator[OwnedFolders]:
     """Own the state folder and every hot folder that we may write to."""
     state, hot = lock_all(place)
-    yield replace(place, locks=hot)
+    yield replace(place, locks=hot, state_lock=state)
     for lock in (state, *hot.values()):
         lock.release()
 

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0  # the longest wait of the loop
 MESSAGES_PER_TICK = 1000
 DRAIN_S = 90.0
+ADOPTION_S = 10.0
 
 Inbox = queue.SimpleQueue[Message]
 
@@ -48,6 +49,7 @@ class Service:
         self.next_sweep = parts.sweeps.due
         self.snapshot_maker = SnapshotMaker(parts, started_at=clocks.now())
         self.stop: Stop | None = None
+        self.next_adoption = 0.0
         self.ended_jobs: list[tuple[str, Outcome]] = []
         """Jobs that have ended since the last delivery."""
         self.on_end: Callable[[], object] = lambda: None
@@ -129,7 +131,18 @@ class Service:
         if self.stop is None:
             self.parts.intake.take_in(monotonic=monotonic, now=now)
             self.parts.dispatcher.dispatch(now=now)
+        self.adopt_stranded(monotonic=monotonic, now=now)
         self.upkeep(monotonic=monotonic, now=now)
+
+    def adopt_stranded(self, *, monotonic: float, now: float) -> None:
+        """Claimed files that could be neither entered nor put back are looked after."""
+        if monotonic < self.next_adoption:
+            return
+        self.next_adoption = monotonic + ADOPTION_S
+        for name in sorted(self.parts.intake.stranded):
+            folder = self.parts.folders.get_open(name)
+            if folder is not None and not self.parts.standby.has(name):
+                self.parts.recovery.resume(folder, now=now)
 
     def receive(self, wait_s: float) -> None:
         """Wait for a message, then take all others; outcomes are handled together."""

@@ -6,11 +6,11 @@ watchdog.
 
 #: What other packages may import; everything else is private to this one.
 __all__ = [
+    "access_errors",
     "backlog",
     "ignored_names",
     "inotify_limits",
-    "left_files",
-    "renames",
+    "inventory",
     "scan",
     "settle",
     "watch",

@@ -1,8 +1,7 @@
 """What is in a folder: the truth, while events are only hints."""
 
-import errno
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from daemon.disk import mounts
@@ -15,19 +14,25 @@ REMOTE_FILE_SYSTEMS = (
     *("vboxsf", "vmhgfs", "prl_fs", "drvfs"),  # folders that a virtual machine's host shares
 )
 LOCAL_FUSE = frozenset({"fuseblk"})  # NTFS and exFAT disks: local, so events arrive
-#: Errors of a sub-folder that is gone, unreadable or too deep: it is skipped until the next sweep.
-SKIPPED_ERRNOS = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
-)
+
+OnClosed = Callable[[Path, OSError], object]
+
+
+def in_silence(folder: Path, error: OSError) -> None:
+    """Nobody wants to hear of a sub-folder that cannot be looked into."""
 
 
 def pictures(
-    folder: Path, *, recursive: bool, skipped: Container[Path] = frozenset()
+    folder: Path,
+    *,
+    recursive: bool,
+    skipped: Container[Path] = frozenset(),
+    on_closed: OnClosed = in_silence,
 ) -> Iterator[Path]:
     """Yield all regular files that may be pictures; follows no links, opens no pipes.
 
-    ``skipped`` folders are not entered. A sub-folder that vanishes or cannot be read meanwhile is
-    skipped; `OSError` means that the top folder itself cannot be read.
+    ``skipped`` folders are not entered. A sub-folder that cannot be read is skipped, and
+    ``on_closed`` is told; `OSError` means that the top folder itself cannot be read.
     """
     pending = [folder]  # a list instead of recursion: a tree may be deeper than Python's limit
     while pending:
@@ -35,12 +40,13 @@ def pictures(
         try:
             listing = entries(top)
         except OSError as error:
-            if top == folder or error.errno not in SKIPPED_ERRNOS:
+            if top == folder:
                 raise
+            on_closed(top, error)
             continue
-        yield from (Path(entry.path) for entry in listing if entry.is_file(follow_symlinks=False))
+        yield from (Path(entry.path) for entry in listing if is_file(entry))
         if recursive:
-            below = [Path(e.path) for e in listing if e.is_dir(follow_symlinks=False)]
+            below = [Path(entry.path) for entry in listing if is_folder(entry)]
             pending += [path for path in reversed(below) if path not in skipped]
 
 
@@ -51,9 +57,9 @@ def folders(top: Path, *, is_deep: bool, skipped: Container[Path] = frozenset())
         folder = pending.pop()
         try:
             with os.scandir(folder) as found:
-                below = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            if folder == top or error.errno not in SKIPPED_ERRNOS:
+                below = [entry for entry in found if is_folder(entry)]
+        except OSError:
+            if folder == top:
                 raise
             continue
         yield folder
@@ -67,6 +73,22 @@ def entries(folder: Path) -> "list[os.DirEntry[str]]":
     with os.scandir(folder) as found:
         wanted = [entry for entry in found if not is_never_taken(entry.name)]
     return sorted((e for e in wanted if not e.is_symlink()), key=lambda entry: entry.name)
+
+
+def is_file(entry: "os.DirEntry[str]") -> bool:
+    """A regular file; where the listing does not tell, it is asked, which may fail."""
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False  # the next sweep asks again
+
+
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """A folder and no link to one; likewise."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def file_system(path: Path, table: str) -> str:

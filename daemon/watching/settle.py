@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.jobs import Hint, Identity
+from daemon.turns import Turns
 
 #: After a close or a rename into place the writer has most likely finished.
 SHORT_SETTLE_S = 0.5
 
 ReadIdentity = Callable[[Path], Identity | None]
+OnGone = Callable[[str, Path], object]
 
 
 @dataclass(slots=True)
@@ -46,13 +48,19 @@ class SettledFile:
 class SettleTracker:
     """The table of files that are being checked for changes."""
 
-    def __init__(self, read_identity: ReadIdentity) -> None:
-        """``read_identity`` gives a file's identity; None if it is gone or no regular file."""
+    def __init__(
+        self, read_identity: ReadIdentity, *, on_gone: OnGone = lambda folder, path: None
+    ) -> None:
+        """``on_gone`` gets folder and path of a file that went before it was complete.
+
+        ``read_identity`` gives a file's identity; None if it is gone or no regular file.
+        """
         self.read_identity = read_identity
         self.files: dict[Path, SettlingFile] = {}
         self.due: list[tuple[float, Path]] = []
-        self.on_gone: Callable[[str, Path], object] = lambda folder, path: None
-        """Called with the folder and path of a file that has gone."""
+        self.whole: Turns[tuple[float, Path]] = Turns()
+        """Files whose time has come and for which there was no room yet."""
+        self.on_gone = on_gone
 
     def __len__(self) -> int:
         return len(self.files)
@@ -95,10 +103,14 @@ class SettleTracker:
         heapq.heappush(self.due, (due_at, path))
 
     def take_settled(self, now: float, *, limit: int) -> list[SettledFile]:
-        """Remove and return up to ``limit`` files that are complete by now."""
+        """Remove and return up to ``limit`` files that are complete by now.
+
+        Hot folders take turns, and within a folder the owners of the files.
+        """
+        self.line_up(now)
         settled: list[SettledFile] = []
-        while self.due and self.due[0][0] <= now and len(settled) < limit:
-            due_at, path = heapq.heappop(self.due)
+        while len(settled) < limit and (place := self.whole.take()) is not None:
+            due_at, path = place
             entry = self.files.get(path)
             if entry is None or entry.due_at != due_at:
                 continue
@@ -115,8 +127,19 @@ class SettleTracker:
                 settled.append(SettledFile(entry.folder, path, identity, entry.hint))
         return settled
 
+    def line_up(self, now: float) -> None:
+        """Put files whose time has come into their folder's and their owner's line."""
+        while self.due and self.due[0][0] <= now:
+            place = heapq.heappop(self.due)
+            entry = self.files.get(place[1])
+            if entry is not None and entry.due_at == place[0]:
+                owner = entry.identity.owner
+                self.whole.put(place, folder=entry.folder, owner=owner, rank=place)
+
     def next_due(self) -> float | None:
-        """Return when the next file is due; None without files."""
+        """Return when the next file is due, a past moment if one is already; None without files."""
+        if self.whole:
+            return next(iter(self.whole))[0]
         return self.due[0][0] if self.due else None
 
     def has_content(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from daemon.disk import files, mounts
-from daemon.errors import describe, printable
+from daemon.errors import explain, printable
 from daemon.jobs import HotFolder
 from daemon.watching import inotify_limits as limits
 from daemon.watching import scan
@@ -149,7 +149,7 @@ class WatchHealth:
         """Poll a folder that cannot be watched, and leave its watches to other programs."""
         watcher.remove(folder)
         self.canary.forget(folder.name)
-        text = error.strerror or describe(error)
+        text = explain(error)
         needed = sum(1 for _ in scan.folders(folder.path, is_deep=folder.recursive))
         advice = limits.advice(error.errno, needed=needed)
         reason = f"{text}; allow more: {advice}" if advice else text

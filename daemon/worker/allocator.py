@@ -33,7 +33,9 @@ STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def configure_allocator() -> bool:
+def configure_allocator(
+    *, arenas: int = MAX_ARENAS, trim_threshold_bytes: int = TRIM_THRESHOLD_BYTES
+) -> bool:
     """Keep the freed blocks of pictures for the next ones; False if this is not glibc.
 
     By default glibc gives every block of a picture back to the system and takes it again, page by
@@ -45,10 +47,17 @@ def configure_allocator() -> bool:
         return False
     settings = (
         (M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES),
-        (M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES),
-        (M_ARENA_MAX, MAX_ARENAS),
+        (M_TRIM_THRESHOLD, trim_threshold_bytes),
+        (M_ARENA_MAX, arenas),
     )
     return all(library.mallopt(setting, value) == 1 for setting, value in settings)
+
+
+def trim() -> None:
+    """Give all free pages back to the system."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
 
 
 class HeapUsage(ctypes.Structure):

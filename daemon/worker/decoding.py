@@ -1,11 +1,15 @@
 """From a file to a picture in memory: inspected first, to know how much memory it takes."""
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from cvunet.pictures import encoding, reading
+from cvunet.pictures.reading import Picture, PictureInfo
 from daemon.disk.checksums import hashed
+from daemon.errors import PictureError
 from daemon.jobs import Identity, Task
 from daemon.worker.predictors import translated_errors
 
@@ -13,6 +17,39 @@ from daemon.worker.predictors import translated_errors
 #: decoded pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16
 #: (finishing).
 PIXEL_BYTES, SAMPLE_BYTES = 4, 5
+BLOCK_BYTES = 512  # of `st_blocks`
+MEGA = 1_000_000
+
+
+class Abandoned(Exception):
+    """The decoder was told to drain before it was through with a picture."""
+
+
+class Decoding(Protocol):
+    """One open file that is being decoded."""
+
+    def info(self) -> PictureInfo:
+        """What its head says; `PictureError` if it is no picture, or too large."""
+
+    def picture(self) -> tuple[Picture, str]:
+        """The picture, and the SHA-256 of the file. `PictureError` if it is damaged."""
+
+
+class Decoder(Protocol):
+    """Decodes files, here or in other processes. Any thread."""
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """No decoding takes for ever, so nobody needs to watch it."""
+
+    def opened(self, stream: BinaryIO, task: Task) -> AbstractContextManager[Decoding]:
+        """Decode one file. `Abandoned` if it was told to drain meanwhile."""
+
+    def drain(self) -> None:
+        """What does not end soon is abandoned."""
+
+    def close(self) -> None:
+        """Let go of everything; nothing is being decoded any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +62,73 @@ class FileFacts:
     """Bytes of memory that it takes until its result is written."""
 
 
-def inspect(stream: BinaryIO, task: Task) -> FileFacts:
-    """Read the file's header. `PictureError` if it is no picture, or too large."""
-    identity = Identity.of(os.fstat(stream.fileno()))
+class DecodingHere:
+    """A file decoded in this process and thread."""
+
+    def __init__(self, stream: BinaryIO, task: Task) -> None:
+        self.stream = stream
+        self.task = task
+
+    def info(self) -> PictureInfo:
+        """What its head says."""
+        with translated_errors():
+            return reading.read_info(self.stream, max_pixels=self.task.max_pixels)
+
+    def picture(self) -> tuple[Picture, str]:
+        """The picture, and the SHA-256 of the file."""
+        with translated_errors():
+            source, sha256 = hashed(self.stream)
+            picture = reading.read(
+                source,
+                max_pixels=self.task.max_pixels,
+                depth=depth_of(self.task),
+                policy=self.task.rendering.metadata,
+            )
+        return picture, sha256
+
+
+class DecoderHere:
+    """Decodes in the caller's thread, for tests: a bomb would take the whole process with it."""
+
+    ends_by_itself = False
+
+    @contextmanager
+    def opened(self, stream: BinaryIO, task: Task) -> Iterator[DecodingHere]:
+        """Nothing has to be opened."""
+        yield DecodingHere(stream, task)
+
+    def drain(self) -> None:
+        """A thread cannot be ended."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def identify(stream: BinaryIO, *, max_file_bytes: int) -> Identity:
+    """Which version of the file was opened. `PictureError` for one that is too large to read.
+
+    By its length, holes included, and by what it takes on its disk.
+    """
+    status = os.fstat(stream.fileno())
+    identity = Identity.of(status)
     assert identity is not None  # a regular file: nothing else is opened
-    with translated_errors():
-        info = reading.read_info(stream, max_pixels=task.max_pixels)
-    pixels = info.width * info.height
-    finishing_bytes = PIXEL_BYTES + SAMPLE_BYTES * info.bytes_per_pixel(depth_of(task))
-    per_pixel = max(finishing_bytes, info.decoding_bytes_per_pixel)
-    canvas = task.rendering.framing.canvas_pixels
-    return FileFacts(identity, pixels, per_pixel * max(pixels, canvas))
-
-
-def decode(stream: BinaryIO, task: Task) -> tuple[reading.Picture, str]:
-    """Return the picture and the file's SHA-256. `PictureError` if it is damaged."""
-    with translated_errors():
-        source, sha256 = hashed(stream)
-        picture = reading.read(
-            source,
-            max_pixels=task.max_pixels,
-            depth=depth_of(task),
-            policy=task.rendering.metadata,
+    size = max(status.st_size, status.st_blocks * BLOCK_BYTES)
+    if size > max_file_bytes:
+        raise PictureError(
+            f"the file has {size / MEGA:,.0f} MB; the limit is {max_file_bytes / MEGA:,.0f}"
+            " (worker.max_file_mb): make it smaller or raise the limit"
         )
-    return picture, sha256
+    return identity
+
+
+def inspect(decoding: Decoding, identity: Identity, task: Task) -> FileFacts:
+    """What a file will cost, by its head. `PictureError` if it is no picture, or too large."""
+    info = decoding.info()
+    pixels = info.width * info.height
+    finishing = PIXEL_BYTES + SAMPLE_BYTES * info.bytes_per_pixel(depth_of(task))
+    canvas = task.rendering.framing.canvas_pixels
+    decoding_bytes = info.decoding_bytes(depth_of(task))
+    return FileFacts(identity, pixels, max(finishing * max(pixels, canvas), decoding_bytes))
 
 
 def depth_of(task: Task) -> reading.Depth:

@@ -19,7 +19,8 @@ from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
-from daemon.jobs import Confidence, Rendering, Task
+from daemon.jobs import Confidence, Done, Identity, Rendering, Task
+from daemon.worker.items import Item
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
@@ -106,6 +107,30 @@ class Finishing:
         if isinstance(background, Path):
             return profiles.from_srgb(self.backgrounds.fit(background, pixels), profile)
         return profiles.colour_from_srgb(background, profile)
+
+    def done_outcome(
+        self,
+        item: Item,
+        identity: Identity,
+        picture: reading.Picture,
+        confidence: Confidence,
+        *,
+        shape: tuple[int, ...],
+    ) -> Done:
+        """Return everything that the manifest says about a result."""
+        height, width = picture.rgb.shape[:2]
+        return Done(
+            identity,
+            width,
+            height,
+            dict(item.seconds),
+            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ())),
+            result_size=(shape[1], shape[0]),
+            sha256=item.sha256,
+            weights=self.weights,
+            settings=self.settings(item.task.rendering),
+            confidence=confidence,
+        )
 
 
 def check_backgrounds(files: Iterable[Path]) -> None:

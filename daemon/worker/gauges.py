@@ -25,6 +25,8 @@ class Limits:
     finishers: int
     memory_bytes: int
     """Memory of all pictures that are decoded and not finished yet."""
+    max_file_bytes: int = 2_000_000_000
+    """Of one file."""
 
 
 #: Called with the number of bytes that may stay free; frees what exceeds it.

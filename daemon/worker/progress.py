@@ -45,9 +45,11 @@ class StageRun:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Wait for others, which have clocks of their own; then the time starts anew."""
+        was_running = self.started_at is not None
         self.started_at = None
         yield
-        self.started_at = time.monotonic()
+        if was_running:
+            self.started_at = time.monotonic()
 
     def is_overdue(self, monotonic: float, *, patience_s: float) -> bool:
         """Whether it takes longer than ``patience_s`` plus the time for its size."""

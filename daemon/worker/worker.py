@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import BinaryIO
 
 import cv2
 
 from cvunet.inference.matting import Predictor
-from cvunet.pictures import reading
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, DeviceError, blame, describe, printable
-from daemon.jobs import Cancelled, Confidence, Done, Failed, Identity, Outcome, Task
+from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
 from daemon.worker import decoding, finishing
 from daemon.worker.batcher import Batcher, BatchLimit
+from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
     Counter,
@@ -46,7 +48,9 @@ class Worker:
         finishing: Finishing | None = None,
         *,
         limit_free: LimitFreeMemory = no_limit,
+        decoder: Decoder | None = None,
     ) -> None:
+        """``decoder``: without one, files are decoded in this process, as tests do it."""
         cv2.setNumThreads(
             1
         )  # the pools work in parallel; OpenCV's own threads would compete with them
@@ -57,6 +61,7 @@ class Worker:
         self.limits = limits
         self.finishing = finishing or Finishing()
         self.budget = MemoryBudget(limits.memory_bytes, limit_free)
+        self.decoder = decoder or DecoderHere()
         self.is_draining = threading.Event()
         self.decoding_count = Counter()
         self.progress = Progress()
@@ -132,10 +137,12 @@ class Worker:
     def drain(self) -> None:
         """Return tasks that were not decoded yet as cancelled."""
         self.is_draining.set()
+        self.decoder.drain()
 
     def close(self) -> None:
         """Finish what is inside, then end all threads."""
         self.decoders.shutdown(wait=True)
+        self.decoder.close()
         for _ in self.threads:
             self.batcher.end_one_thread()
         for thread in self.threads:
@@ -153,6 +160,8 @@ class Worker:
             with self.progress.stage(item, "decode") as run:
                 self.read(item, run)
             self.batcher.put(item)
+        except Abandoned:
+            self.complete(item, Cancelled())
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         finally:
@@ -161,14 +170,25 @@ class Worker:
     def read(self, item: Item, run: StageRun) -> None:
         """Open the file once, inspect it, and decode it when there is enough memory."""
         with open_regular(item.task.source) as stream:
-            facts = decoding.inspect(stream, item.task)
-            item.identity, item.pixels = facts.identity, facts.pixels
-            run.note_size(max(facts.identity.size, facts.pixels))
+            limit = self.limits.max_file_bytes
+            item.identity = decoding.identify(stream, max_file_bytes=limit)
+            with run.paused() if self.decoder.ends_by_itself else nullcontext():
+                self.decode_pixels(stream, item, item.identity, run)
+        assert item.picture is not None
+        with translated_errors():
+            item.small = self.model_threads[0].predictor.prepare(item.picture)
+
+    def decode_pixels(
+        self, stream: BinaryIO, item: Item, identity: Identity, run: StageRun
+    ) -> None:
+        """Fill in the picture and what is known of it."""
+        with self.decoder.opened(stream, item.task) as opened:
+            facts = decoding.inspect(opened, identity, item.task)
+            item.pixels = facts.pixels
+            run.note_size(max(identity.size, facts.pixels))
             with run.paused():
                 item.cost = self.budget.acquire(facts.cost)
-            item.picture, item.sha256 = decoding.decode(stream, item.task)
-            with translated_errors():
-                item.small = self.model_threads[0].predictor.prepare(item.picture)
+            item.picture, item.sha256 = opened.picture()
 
     # --- stage 2: the network ------------------------------------------------------------
 
@@ -247,30 +267,7 @@ class Worker:
             )
         with self.progress.stage(item, "encode"), translated_errors():
             finishing.write(item.task, picture, result, mask)
-        return self.done_outcome(item, identity, picture, confidence, result.shape)
-
-    def done_outcome(
-        self,
-        item: Item,
-        identity: Identity,
-        picture: reading.Picture,
-        confidence: Confidence,
-        shape: tuple[int, ...],
-    ) -> Done:
-        """Return everything that the manifest says about a result."""
-        height, width = picture.rgb.shape[:2]
-        return Done(
-            identity,
-            width,
-            height,
-            dict(item.seconds),
-            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ())),
-            result_size=(shape[1], shape[0]),
-            sha256=item.sha256,
-            weights=self.finishing.weights,
-            settings=self.finishing.settings(item.task.rendering),
-            confidence=confidence,
-        )
+        return self.finishing.done_outcome(item, identity, picture, confidence, shape=result.shape)
 
     # --- the end of a task ---------------------------------------------------------------
 

@@ -21,7 +21,7 @@ output: {root: outputs, drop_idle_s: 30, drop_max_files: 1000, format: png, cont
          name: "{stem}", clash: version, review: {below: 0.5}}
 model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false}
 worker: {engine: local, max_batch: 8, max_wait_ms: 20, queue_size: 64,
-         max_megapixels: 100, memory_mb: 2500}
+         max_megapixels: 100, max_file_mb: 2000, max_decode_s: 120, memory_mb: 2500}
 postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05, sigma_space: 1.5,
               decontaminate: true, colours: fast}
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import files, moves
+from daemon.disk import files, moves, syncs
 from daemon.errors import PictureError
 from daemon.jobs import Identity
 from tests.samples import names_in
@@ -220,7 +220,7 @@ def test_failing_sync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     before = open_count()
 
     with pytest.raises(OSError, match="Input/output error"):
-        files.sync_folder(tmp_path)
+        syncs.sync_folder(tmp_path)
     assert before == open_count()
 
 

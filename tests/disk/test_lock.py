@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import lock as locks
-from daemon.disk import store
+from daemon.disk import lock_table, safe_open, store
 from daemon.disk.lock import Lock, owner
-from daemon.errors import InstallError
+from daemon.errors import InstallError, MachineError
 from tests.service.service_kit import Kit
 
 
@@ -47,8 +48,23 @@ def test_lock_that_never_was_has_no_owner(tmp_path: Path):
     assert not (tmp_path / "lock").exists()
 
 
-def test_lock_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`status` of another user: a line, no traceback. Root may read all: the answer is played."""
+def test_lock_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`status` of another user: the kernel's table tells it all the same."""
+    lock = Lock(tmp_path / "lock")
+    lock.take("x")
+
+    def refuse(*args: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    held = owner(lock.path)
+    lock.release()
+
+    assert (held, owner(lock.path)) == (os.getpid(), None)
+
+
+def test_lock_in_a_closed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A line, no traceback."""
 
     def refuse(*args: object) -> int:
         raise PermissionError(13, "Permission denied")
@@ -121,15 +137,17 @@ def test_other_process_is_kept_out(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", ["", "abc", "\xff\n"])
-def test_id_that_is_not_written_yet(tmp_path: Path, content: str):
-    """Between lock and write an owner has no number, but is there."""
+def test_id_that_is_not_written_yet(tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch):
+    """Between lock and write the kernel's table tells it; where there is none, it is not known."""
     lock = Lock(tmp_path / "lock")
     lock.take("x")
     lock.path.write_text(content)
     found = owner(lock.path)
+    monkeypatch.setattr(lock_table, "TABLE", tmp_path / "no table")
+    untold = owner(lock.path)
     lock.release()
 
-    assert found == 0
+    assert (found, untold) == (os.getpid(), 0)
 
 
 def test_look_at_the_owner_does_not_stop_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -175,6 +193,120 @@ def test_a_lock_follows_a_folder_that_was_made_anew(tmp_path: Path):
     assert (before, held, away, lock.is_in_place()) == (False, True, False, True)
     assert owner(folder / "lock") == os.getpid()
     assert owner(tmp_path / "away" / "lock") is None
+    lock.release()
+
+
+# --- what others may do to it -------------------------------------------------------------------
+
+
+def mode_of(path: Path) -> int:
+    """The permissions."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_nobody_else_may_open_it(tmp_path: Path):
+    """Who cannot open it cannot hold it; a lock of an earlier version is closed, too."""
+    fresh, old = Lock(tmp_path / "fresh"), Lock(tmp_path / "old")
+    old.path.touch(0o644)
+    for lock in (fresh, old):
+        lock.take("x")
+        lock.release()
+
+    assert (mode_of(fresh.path), mode_of(old.path)) == (0o600, 0o600)
+
+
+@pytest.mark.parametrize("operation", [fcntl.LOCK_SH, fcntl.LOCK_EX])
+def test_a_neighbour_who_holds_it_is_named(tmp_path: Path, operation: int):
+    """It may pass, so systemd shall try again; the number in the file is an old daemon's."""
+    lock = Lock(tmp_path / "lock")
+    lock.path.write_text("4321\n")
+    lock.path.chmod(0o644)
+    code = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, int(sys.argv[2]));"
+    code += "print(flush=True); sys.stdin.read()"
+    arguments = [sys.executable, "-c", code, str(lock.path), str(int(operation))]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as neighbour:
+        assert neighbour.stdout is not None
+        neighbour.stdout.readline()
+        with pytest.raises(MachineError, match=rf"held by process {neighbour.pid}, .*: end that"):
+            locks.take_all([(lock, "state folder x")])
+        tightened = mode_of(lock.path)
+        neighbour.communicate()
+    lock.take("state folder x")
+    lock.release()
+
+    assert tightened == 0o600
+
+
+def test_a_holder_that_is_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In another container: nobody is named wrongly."""
+    first, second = Lock(tmp_path / "lock"), Lock(tmp_path / "lock")
+    first.take("x")
+    monkeypatch.setattr(lock_table, "TABLE", tmp_path / "no table")
+
+    with pytest.raises(MachineError, match="held by a process that is not seen from here"):
+        second.take("x")
+    first.release()
+
+
+def test_waiting_for_a_lock_is_not_holding_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Waiters stand in the table, too, with an arrow."""
+    path = tmp_path / "lock"
+    path.touch()
+    status = path.stat()
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    table = tmp_path / "table"
+    table.write_text(
+        f"1: POSIX  ADVISORY  WRITE 11 {place} 0 EOF\n"
+        "2: FLOCK  ADVISORY  WRITE 12 00:01:7 0 EOF\n"
+        f"3: -> FLOCK  ADVISORY  WRITE 13 {place} 0 EOF\n"
+        f"3: FLOCK  ADVISORY  READ 14 {place} 0 EOF\n"
+    )
+    monkeypatch.setattr(lock_table, "TABLE", table)
+
+    assert lock_table.holder(status) == 14
+
+
+def test_a_second_name_is_refused(tmp_path: Path):
+    """What we write into it would be written elsewhere, and who has that could hold it."""
+    lock = Lock(tmp_path / "lock")
+    (tmp_path / "theirs").write_text("precious")
+    lock.path.hardlink_to(tmp_path / "theirs")
+
+    with pytest.raises(InstallError, match=r"lock is no file of its own .*: remove it"):
+        lock.take("x")
+    assert (tmp_path / "theirs").read_text() == "precious"
+
+
+def test_a_link_and_a_pipe_are_refused(tmp_path: Path):
+    """Neither followed nor waited for."""
+    (tmp_path / "link").symlink_to("theirs")
+    os.mkfifo(tmp_path / "pipe")
+
+    for name in ("link", "pipe"):
+        with pytest.raises(InstallError):
+            locks.take_all([(Lock(tmp_path / name), "x")])
+    assert not (tmp_path / "theirs").exists()
+
+
+@pytest.mark.root
+def test_somebody_elses_file_is_refused(tmp_path: Path):
+    """He could have made it before our first start, and open it again at any time."""
+    lock = Lock(tmp_path / "lock")
+    lock.path.touch(0o600)
+    os.chown(lock.path, 65_534, 65_534)
+
+    with pytest.raises(InstallError, match="lock belongs to user 65534: run cvunetd as that user"):
+        lock.take("x")
+
+
+@pytest.mark.root
+def test_a_share_that_gives_all_files_to_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What we make there belongs to him, and so does our lock."""
+    monkeypatch.setattr(safe_open, "owner_of_new_file", lambda folder, wanted: 65_534)
+    lock = Lock(tmp_path / "lock")
+    lock.path.touch(0o600)
+    os.chown(lock.path, 65_534, 65_534)
+    lock.take("x")
     lock.release()
 
 

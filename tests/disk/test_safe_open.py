@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import files, safe_open
+from daemon.disk import files, safe_open, syncs
 from daemon.errors import Blame, UntrustedPath, blame, describe
 
 JOB_ID = "01a3185c53e800007cdc01"
@@ -86,7 +86,7 @@ CALLS: dict[str, Callable[[Path], object]] = {
     "remove": files.remove,
     "create": files.create,
     "make folders": lambda path: files.make_folders(path.parent / "new"),
-    "sync": lambda path: files.sync_folder(path.parent),
+    "sync": lambda path: syncs.sync_folder(path.parent),
 }
 
 

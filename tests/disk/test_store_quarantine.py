@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import store
+from daemon.disk import quarantine_names, store
 from tests.samples import names_in
 
 
@@ -22,7 +22,8 @@ def hot(tmp_path: Path) -> Path:
 def test_reject_moves_and_tells_why(hot: Path, tmp_path: Path):
     """The reason stands beside the picture."""
     place = tmp_path / "failed" / "hot" / "cat.jpg"
-    store.reject(hot / "cat.jpg", place, {"reason": "no picture"}, is_kept=False)
+    store.explain(place, {"reason": "no picture"})
+    store.reject(hot / "cat.jpg", place)
 
     assert json.loads((place.parent / "cat.jpg.json").read_text()) == {"reason": "no picture"}
     assert place.read_bytes() == b"cat"
@@ -30,12 +31,13 @@ def test_reject_moves_and_tells_why(hot: Path, tmp_path: Path):
 
 
 def test_reason_comes_first(hot: Path, tmp_path: Path):
-    """A picture never lies in quarantine without one: here the move fails."""
+    """It is there before the picture is moved: here the move fails."""
     place = tmp_path / "cat.jpg"
     place.write_bytes(b"theirs")
 
+    store.explain(place, {"reason": "no picture"})
     with pytest.raises(FileExistsError):
-        store.reject(hot / "cat.jpg", place, {"reason": "no picture"}, is_kept=False)
+        store.reject(hot / "cat.jpg", place)
     assert store.reason_file(place).exists()
     assert (hot / "cat.jpg").exists()
 
@@ -43,7 +45,7 @@ def test_reason_comes_first(hot: Path, tmp_path: Path):
 def test_kept_original_stays(hot: Path, tmp_path: Path):
     """Only the reason goes to quarantine."""
     place = tmp_path / "failed" / "cat.jpg"
-    store.reject(hot / "cat.jpg", place, {"reason": "no picture"}, is_kept=True)
+    store.explain(place, {"reason": "no picture"})
 
     assert names_in(place.parent) == ["cat.jpg.json"]
     assert (hot / "cat.jpg").exists()
@@ -52,8 +54,9 @@ def test_kept_original_stays(hot: Path, tmp_path: Path):
 def test_reject_after_a_crash(hot: Path, tmp_path: Path):
     """The picture has been moved already; the reason is written again."""
     place = tmp_path / "cat.jpg"
-    store.reject(hot / "cat.jpg", place, {"reason": "first"}, is_kept=False)
-    store.reject(hot / "cat.jpg", place, {"reason": "again"}, is_kept=False)
+    for reason in ("first", "again"):
+        store.explain(place, {"reason": reason})
+        store.reject(hot / "cat.jpg", place)
 
     assert json.loads(store.reason_file(place).read_text()) == {"reason": "again"}
     assert place.read_bytes() == b"cat"
@@ -80,14 +83,14 @@ def test_quarantine_mirrors_folders(tmp_path: Path):
     """As the hot folder had them."""
     expected = tmp_path / "sub" / "cat.jpg"
 
-    assert expected == store.free_quarantine(tmp_path, Path("sub/cat.jpg"))
+    assert expected == quarantine_names.free_quarantine(tmp_path, Path("sub/cat.jpg"))
 
 
 def test_quarantine_spares_what_looks_like_a_reason(tmp_path: Path):
     """cat.jpg.json may be a rejected sidecar: cat.jpg's reason must not replace it."""
     (tmp_path / "cat.jpg.json").write_bytes(b"theirs")
 
-    assert tmp_path / "cat_2.jpg" == store.free_quarantine(tmp_path, Path("cat.jpg"))
+    assert tmp_path / "cat_2.jpg" == quarantine_names.free_quarantine(tmp_path, Path("cat.jpg"))
 
 
 def test_quarantine_avoids_a_file_where_a_folder_should_be(tmp_path: Path):
@@ -95,4 +98,4 @@ def test_quarantine_avoids_a_file_where_a_folder_should_be(tmp_path: Path):
     (tmp_path / "cat.jpg").write_bytes(b"rejected")
 
     expected = tmp_path / "cat_2.jpg" / "a.jpg"
-    assert expected == store.free_quarantine(tmp_path, Path("cat.jpg/a.jpg"))
+    assert expected == quarantine_names.free_quarantine(tmp_path, Path("cat.jpg/a.jpg"))

@@ -1,7 +1,9 @@
 """The ledger as a file: names that are reserved, drops, versions, damage."""
 
 import os
+import random
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InstallError, LedgerError
-from daemon.jobs import Identity
+from daemon.jobs import Identity, State
 from daemon.ledger.ledger import SCRIPTS, Drop, Ledger
 from daemon.ledger.records import Records
 from tests.samples import NOW, make_job
@@ -293,3 +295,88 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path):
     assert (job.target, job.alpha, job.review, job.stamps) == (Path("/out/a.png"), None, None, ())
     with closing(Ledger(path, is_read_only=True)) as ledger:
         assert Records(ledger).job("1") == job
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+
+def use(path: Path) -> None:
+    """A start, and a little of a life; `InstallError` or `LedgerError` if the file is damaged."""
+    ledger = Ledger(path)
+    try:
+        records = Records(ledger)
+        drop = (
+            records.open_drops()[0] if records.open_drops() else ledger.open_drop("x", DROP, now=1)
+        )
+        for state in State:
+            records.in_state(state)
+        records.endings(drop)
+        records.counts()
+        records.is_reserved(DROP / "x")
+        records.knows_version(Identity(1, 2, 3, 4), DROP)
+        ledger.add(make_job("fresh", drop=drop.id, target=DROP / "fresh", archive=None))
+        ledger.fail(ledger.start(make_job("fresh")), reason="x", now=NOW)
+        ledger.check_writable()
+    finally:
+        ledger.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damage_anywhere_is_told_and_no_traceback(tmp_path: Path, seed: int):
+    """Also in the text of the schema: a person is told to move the file away."""
+    whole = Ledger(tmp_path / "whole.db")
+    whole.open_drop("hot", DROP, now=NOW)
+    for number in range(20):
+        whole.add(make_job(f"{number}", source=Path(f"/hot/{number}")))
+        whole.finish(whole.start(make_job(f"{number}")), now=NOW)
+    whole.close()
+    content, chance = (tmp_path / "whole.db").read_bytes(), random.Random(seed)
+    told = Counter[str]()
+    for number in range(150):
+        path = tmp_path / f"{number}.db"
+        place = chance.randrange(16, 8192 if number % 2 else len(content) - 8)
+        damaged = bytearray(content)
+        damaged[place : place + 8] = chance.randbytes(8) if number % 3 else b"xxxxxxxx"
+        path.write_bytes(damaged)
+        try:
+            use(path)
+        except (InstallError, LedgerError) as error:
+            told[type(error).__name__] += 1
+
+    assert told["InstallError"] > 20
+
+
+def test_damaged_schema_says_what_to_do(tmp_path: Path):
+    """Another column's name in the text of the schema."""
+    Ledger(tmp_path / "ledger.db").close()
+    content = (tmp_path / "ledger.db").read_bytes()
+    (tmp_path / "ledger.db").write_bytes(content.replace(b"added_at", b"added_xx"))
+
+    with pytest.raises(InstallError, match="move it away; nothing is lost"):
+        use(tmp_path / "ledger.db")
+
+
+def test_row_that_makes_no_sense_says_what_to_do(ledger: Ledger, records: Records):
+    """A state, stamps or details that we cannot have written."""
+    ledger.add(make_job("1"))
+    ledger.db.execute("UPDATE jobs SET stamps = '{'")
+
+    with pytest.raises(InstallError, match=r"ledger is damaged .* move it away; nothing is lost"):
+        records.job("1")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_others_may_not_read_it(tmp_path: Path, umask: int):
+    """Whatever the umask; a file of an earlier version is closed, and the journals with it."""
+    before = os.umask(umask)
+    try:
+        (tmp_path / "old.db").touch(0o644)
+        for name in ("new.db", "old.db"):
+            ledger = Ledger(tmp_path / name)
+            ledger.open_drop("hot", DROP, now=NOW)
+            modes = {path.stat().st_mode & 0o777 for path in tmp_path.glob(f"{name}*")}
+            ledger.close()
+
+            assert modes <= {0o640, 0o600}
+    finally:
+        os.umask(before)

@@ -9,9 +9,21 @@ from cvunet.network.encoder import MobileNetV3, make_divisible
 from cvunet.network.network import CVUNet, NetworkConfig
 
 REFINED = NetworkConfig(trunk_scale=0.625, refine_channels=16)
+GROWN = NetworkConfig(
+    aspp_channels=160,
+    decoder_channels=(160, 96, 48, 32),
+    trunk_scale=0.875,
+    refine_channels=16,
+    has_encoder_norms=True,
+    expansion_channels=480,
+    attention_blocks=2,
+    is_guided=True,
+)
 
 
-@pytest.fixture(scope="module", params=[NetworkConfig(), REFINED], ids=["plain", "refined"])
+@pytest.fixture(
+    scope="module", params=[NetworkConfig(), REFINED, GROWN], ids=["plain", "refined", "grown"]
+)
 def model(request: pytest.FixtureRequest) -> CVUNet:
     torch.manual_seed(0)
     return CVUNet(request.param).eval()
@@ -32,8 +44,9 @@ def multiply_adds(config: NetworkConfig) -> float:
 
 
 def test_a_picture_is_cheap():
-    """At most four thousand million multiply-adds."""
+    """At most four thousand million multiply-adds, also with every option."""
     assert 1e9 < multiply_adds(NetworkConfig()) <= 4e9
+    assert 2.7e9 < multiply_adds(GROWN) <= 4e9
 
 
 def test_a_smaller_trunk_is_cheaper_by_half():
@@ -80,6 +93,35 @@ def test_decoded_maps_have_halving_strides(model: CVUNet):
 
     side = image.shape[-1]
     assert [side // x.shape[-1] for x in maps] == [16, 8, 4, 2]
+
+
+def test_attention_and_guides_change_nothing_before_training():
+    """So training starts from the output of the older weights."""
+    torch.manual_seed(0)
+    plain = CVUNet(NetworkConfig(aspp_channels=32, decoder_channels=(16, 16, 8, 8))).eval()
+    more = CVUNet(
+        NetworkConfig(
+            aspp_channels=32,
+            decoder_channels=(16, 16, 8, 8),
+            attention_blocks=2,
+            is_guided=True,
+        )
+    ).eval()
+    unknown = more.load_state_dict(plain.state_dict(), strict=False)
+    image = torch.rand(1, 3, 64, 96) * 2 - 1
+
+    with torch.inference_mode():
+        expected, actual = plain(image), more(image)
+
+    assert torch.equal(expected, actual)
+    assert all(name.startswith("attention.") or ".guide." in name for name in unknown.missing_keys)
+
+
+def test_a_guide_reaches_every_stage_but_the_first():
+    """The first has the deepest map as its input."""
+    model = CVUNet(GROWN)
+
+    assert [stage.guide is None for stage in model.decoder.stages] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(("side", "expected"), [(512, 320), (416, 256), (64, 32), (32, 32)])

@@ -72,7 +72,7 @@ def test_postscript_is_not_tried():
 
 def test_heic_is_named(monkeypatch: pytest.MonkeyPatch):
     """A phone's HEIC says what is missing."""
-    monkeypatch.setattr(reading, "_readable", lambda: reading.READABLE)
+    monkeypatch.setattr(reading, "readable_formats", lambda: reading.READABLE)
 
     assert "HEIC" in message(b"\0\0\0\x18ftypheic" + bytes(64))
 

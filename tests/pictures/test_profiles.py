@@ -152,7 +152,16 @@ def test_profile_applies_under_transparency():
 
 BLACK_PROFILE = icc(b"RGB ", DISPLAY | dict.fromkeys((b"rXYZ", b"gXYZ", b"bXYZ"), xyz(0, 0, 0)))
 UNFINISHED_PROFILE = icc(b"RGB ", {b"wtpt": xyz(0.9642, 1.0, 0.8249)})
+FALLING = b"curv\0\0\0\0" + struct.pack(">I256H", 256, *(min(n, 300 - n) * 257 for n in range(256)))
+#: Of columns that add up to white, so that only colours come out wrong.
+IMPOSSIBLE = np.array([[5.0, -4.0, -0.0358], [-3.0, 4.5, -0.5], [1.0, 2.0, -2.1751]])
 UNUSABLE = {
+    "impossible primaries": kit.rgb_profile(IMPOSSIBLE, gamma(2.2)),
+    "negative blue": kit.rgb_profile(
+        np.array([[0.6, 0.3, 0.0642], [0.8, 0.9, -0.7], [0.1, 0.1, 0.6249]]), gamma(2.2)
+    ),
+    "greys out of order": icc(b"GRAY", {b"wtpt": xyz(0.9642, 1.0, 0.8249), b"kTRC": FALLING}),
+    "colourful greys": kit.rgb_profile(kit.SRGB * [[1.6], [1.0], [0.3]], gamma(2.2)),
     "text": b"nonsense",
     "empty": b" ",
     "cut": SWAPPED_PROFILE[:200],
@@ -168,10 +177,33 @@ UNUSABLE = {
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_unusable_profile_is_a_warning(name: str):
     """A broken or absurd profile, or one for other colours, is named, ignored and not passed on."""
-    picture = read(file_of(Image.new("RGB", (8, 8), RED), "PNG", icc_profile=UNUSABLE[name]))
+    mode = "L" if name == "greys out of order" else "RGB"
+    image = Image.new("RGB", (8, 8), RED).convert(mode)
+    expected = image.convert("RGB").getpixel((4, 4))
 
-    assert (picture.rgb[4, 4].tolist(), picture.profile) == (list(RED), None)
+    picture = read(file_of(image, "PNG", icc_profile=UNUSABLE[name]))
+
+    assert (tuple(picture.rgb[4, 4].tolist()), picture.profile) == (expected, None)
     assert "colour profile" in " ".join(picture.warnings)
+
+
+WIDE = {
+    "ProPhoto": [[0.7977, 0.1352, 0.0313], [0.2880, 0.7119, 0.0001], [0.0, 0.0, 0.8249]],
+    "ACES": [[0.9908, 0.0122, -0.0388], [0.3619, 0.7226, -0.0845], [-0.0027, 0.0082, 0.8194]],
+    "Display P3": kit.P3.tolist(),
+    "Adobe RGB": kit.ADOBE.tolist(),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("power", [1.0, 1.8, 2.2, 2.8])
+def test_wide_space_is_not_taken_for_an_impossible_one(name: str, power: float):
+    """Some primaries of such spaces are colours that no eye can see."""
+    profile = kit.rgb_profile(np.array(WIDE[name]), gamma(power))
+
+    picture = read(file_of(Image.new("RGB", (8, 8), RED), "PNG", icc_profile=profile))
+
+    assert (picture.profile, picture.warnings) == (profile, ())
 
 
 def test_cmyk_without_a_profile_is_a_warning():

@@ -6,6 +6,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from daemon.config.addresses import Address, Loopback, SocketFile
 from daemon.errors import InstallError
 from daemon.reporting import endpoint
-from daemon.reporting.endpoint import Endpoint, Page, Response
+from daemon.reporting.endpoint import Callers, Endpoint, Page, Response
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -146,23 +147,63 @@ def test_requests_are_no_news(at_port: Loopback, caplog: pytest.LogCaptureFixtur
     assert caplog.messages == []
 
 
-def test_silent_clients_are_bounded(at_port: Loopback, monkeypatch: pytest.MonkeyPatch):
-    """They hold as many threads as there may be, others are hung up on, and later there is room."""
-    monkeypatch.setattr(endpoint.Handler, "timeout", 1.0)
-    silent = [
-        socket.create_connection((at_port.host, at_port.port)) for _ in range(endpoint.MAX_REQUESTS)
-    ]
-    with socket.create_connection((at_port.host, at_port.port), timeout=10) as one_more:
-        refused = one_more.recv(1)
+def connected(address: Loopback, count: int) -> list[socket.socket]:
+    """Monitors that have said nothing yet."""
+    return [socket.create_connection((address.host, address.port)) for _ in range(count)]
+
+
+def test_slow_clients_keep_nobody_out(at_port: Loopback):
+    """Eight have begun a question and say no more: each next one is answered all the same."""
+    slow = connected(at_port, 2 * endpoint.MAX_REQUESTS)
+    for client in slow:
+        with suppress(OSError):
+            client.sendall(b"GET /hello HT")
+    answers = {ask(at_port, "/hello")[0] for _ in range(20)}
     threads = threading.active_count()
-    for client in silent:
-        client.settimeout(10)
-        assert client.recv(1) == b""  # left after the time-out
+    for client in slow:
         client.close()
 
-    assert refused == b""
-    assert threads <= endpoint.MAX_REQUESTS + 2
-    assert ask(at_port, "/hello")[0] == 200
+    assert answers == {200}
+    assert threads <= endpoint.MAX_THREADS + 2
+
+
+def test_a_client_that_says_a_little_now_and_then_is_left(
+    at_port: Loopback, monkeypatch: pytest.MonkeyPatch
+):
+    """What counts is how long it takes in all."""
+    monkeypatch.setattr(endpoint, "REQUEST_TIMEOUT_S", 0.5)
+    [slow] = connected(at_port, 1)
+    slow.settimeout(0.05)
+    is_left = False
+    for _ in range(200):
+        with suppress(TimeoutError):
+            try:
+                slow.sendall(b"G")
+                is_left = slow.recv(1) == b""
+            except ConnectionError:
+                is_left = True
+        if is_left:
+            break
+    slow.close()
+
+    assert is_left
+
+
+def test_who_has_asked_is_not_hung_up_on():
+    """A silent one goes first, the oldest; else the oldest of all."""
+    callers, pairs = Callers(), [socket.socketpair() for _ in range(endpoint.MAX_REQUESTS + 2)]
+    ours = [one for one, _ in pairs]
+    for one in ours[: endpoint.MAX_REQUESTS]:
+        callers.add(one, 0.0)
+    callers.hear(ours[0])
+    was_full = [callers.add(one, 1.0) for one in ours[endpoint.MAX_REQUESTS :]]
+    left = [one for one in ours if one not in callers.waiting]
+    for pair in pairs:
+        for one in pair:
+            one.close()
+
+    assert was_full == [True, True]
+    assert left == ours[1:3]
 
 
 def test_socket_file_is_for_the_group(tmp_path: Path):

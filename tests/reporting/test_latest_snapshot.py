@@ -98,3 +98,18 @@ def test_last_word_has_no_time(latest_snapshot: LatestSnapshot):
     latest_snapshot.post(SNAPSHOT, float("inf"))
 
     assert latest_snapshot.silence_s(100.0) == 0.0
+
+
+def test_a_stopped_process_is_not_called_silent():
+    """All threads stood still: the service's silence counts from the moment when they go on."""
+    latest = LatestSnapshot()
+    latest.post(SNAPSHOT, 100.0)
+    latest.note_turn(100.2)
+    latest.note_turn(100.4)
+    latest.note_turn(900.0)
+    just_after = latest.liveness(900.0)
+    for tick in range(700):
+        latest.note_turn(900.0 + tick * 0.2)
+    later = latest.liveness(900.0 + 130.0)
+
+    assert (just_after.is_healthy, later.is_healthy) == (True, False)

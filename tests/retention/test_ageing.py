@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import store
+from daemon.disk import quarantine_names, store
 from daemon.errors import Blame, UntrustedPath
 from daemon.jobs import Failed, Outcome, State, Task
 from daemon.retention import quarantine
@@ -127,7 +127,7 @@ def test_long_name_whose_reason_has_a_shorter_one(tmp_path: Path):
 def test_long_json_file_does_not_share_its_name_with_its_reason(tmp_path: Path):
     """Cut to 255 bytes, the reason would have the rejected file's very name."""
     name = Path("j" * 250 + ".json")
-    place = store.free_quarantine(tmp_path, name)
+    place = quarantine_names.free_quarantine(tmp_path, name)
 
     assert place != store.reason_file(place)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import store
+from daemon.disk import store, syncs
 from daemon.disk.store import MARKER
 from daemon.errors import Blame, DeviceError
 from daemon.jobs import Failed, Outcome, State, Task
 from tests.ledger.ledger_faults import Faults, inject
-from tests.service.service_kit import Kit, copy_out
+from tests.service.service_kit import Kit, copy_out, fail_with
 
 PICTURES = 20
 
@@ -252,3 +252,43 @@ def test_a_drop_whose_row_was_not_committed_holds_no_folders(
 
     assert len(kit.drops()) == 1
     assert kit.records.counts() == {"hot": {"done": 2}}
+
+
+def test_rejected_pictures_of_one_tick_share_their_waits_for_the_disk(
+    tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commits, their places and their ends; each folder is synced once, not once for each."""
+    kit = Kit(tmp_path, is_held=True, work=fail_with(Failed(Blame.FILE, "none", is_final=True)))
+    kit.engine.depth = PICTURES
+    for number in range(PICTURES):
+        kit.drop(f"{number}.jpg")
+    kit.pass_time(5)
+    commits(faults)
+    synced: list[Path] = []
+    monkeypatch.setattr(syncs, "sync_folder", synced.append)
+    monkeypatch.setattr(syncs, "sync_file", synced.append)
+    kit.engine.run_held()
+    kit.service.tick(0)
+
+    assert commits(faults) == 2
+    assert kit.records.counts() == {"hot": {"failed": PICTURES}}
+    assert synced.count(tmp_path / "failed/hot") == 1
+    assert len(synced) == 1 + 2 * PICTURES  # its reason and its claim's folder are its own
+
+
+def test_pictures_of_one_name_are_rejected_together(tmp_path: Path) -> None:
+    """Neither takes the other's place in quarantine, nor that of its reason."""
+    kit = Kit(tmp_path, is_held=True, work=fail_with(Failed(Blame.FILE, "none", is_final=True)))
+    for content, name in enumerate(["cat.jpg", "cat.jpg", "cat.jpg.json", "cat.jpg/a.jpg"]):
+        if name.endswith("a.jpg"):
+            (kit.hot / "cat.jpg").unlink(missing_ok=True)
+        kit.drop(name, str(content).encode())
+        kit.pass_time(2)
+    kit.engine.run_held()
+    kit.pass_time(2)
+
+    quarantined = [path for path in (tmp_path / "failed").rglob("*") if path.is_file()]
+    contents = [path.read_text() for path in quarantined]
+    assert kit.records.counts() == {"hot": {"failed": 4}}
+    assert sorted(text for text in contents if len(text) == 1) == ["0", "1", "2", "3"]
+    assert sum('"reason": "none"' in text for text in contents) == 4

@@ -84,18 +84,19 @@ def test_a_result_is_durable_before_its_row_says_so(tmp_path: Path, reaper: Reap
 
 
 def test_a_rejected_picture_is_never_without_its_reason(tmp_path: Path, reaper: Reaper) -> None:
-    """The place is noted, the reason is durable, then the file goes, then the row ends."""
+    """The place is noted, the reason is there, then the file goes; both are durable when the row
+    ends. Until then the next start would write the reason again.
+    """
     calls = calls_of(reaper, tmp_path)
 
     in_order(
         calls,
         "committed state/ledger.db",
         "open failed/hot/PART",
-        "fsync failed/hot/PART",
         "replace failed/hot/PART failed/hot/bad.jpg.json",
-        "fsync failed/hot",
         "link hot/.cvunetd/ID/bad.jpg failed/hot/bad.jpg",
         "unlink hot/.cvunetd/ID/bad.jpg",
+        "fsync failed/hot/bad.jpg.json",
         "fsync failed/hot",
         "fsync hot/.cvunetd/ID",
         "committed state/ledger.db",

@@ -250,3 +250,31 @@ def test_idle_thread_is_never_overdue():
 def test_stage_that_failed(seconds: dict[str, float], stage: str):
     """The first that has not ended."""
     assert current_stage(seconds) == stage
+
+
+# --- a process that was stopped as a whole -------------------------------------------------------
+
+
+def test_a_stopped_process_raises_no_alarm(kit: Kit, heard: list[str]):
+    """After SIGSTOP and SIGCONT a batch looks as if it did not come back: it has its time anew."""
+    kit.pass_time(5.0)
+    kit.time.seconds += 600
+    kit.engine.stalled_parts.append("thread model-cpu does not come back from a batch")
+    kit.service.tick(0)
+    kit.engine.stalled_parts.clear()  # it comes back a moment later
+    kit.pass_time(5.0)
+
+    assert kit.service.parts.liveness.reasons == ()
+    assert signs(heard) == 2
+
+
+def test_a_hang_that_outlives_the_pause_is_told(kit: Kit):
+    """One pause does not excuse it for ever, nor does one pause after the other."""
+    kit.engine.stalled_parts.append("thread model-cpu does not come back from a batch")
+    told = []
+    for _ in range(4):
+        kit.time.seconds += 6
+        kit.service.tick(0)
+        told.append(bool(kit.service.parts.liveness.reasons))
+
+    assert any(told)

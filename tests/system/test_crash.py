@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import deletion, files, moves, publication, safe_open, store
+from daemon.disk import deletion, files, moves, publication, safe_open, store, syncs
 from daemon.ledger import database, ledger
 from tests.system.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
 from tests.system.crash_scenarios import SCENARIOS
@@ -103,7 +103,10 @@ def mutating() -> set[str]:
     """Functions of the modules below that change the disk, or call one that does."""
     calls = {
         f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
-        for module in (store, publication, deletion, files, moves, safe_open, ledger, database)
+        for module in (
+            *(store, publication, deletion, files, moves, safe_open, syncs),
+            *(ledger, database),
+        )
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef) and node.name not in CLOSING
     }

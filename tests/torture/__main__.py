@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.system.crash_kit import folder_in_memory
 from tests.torture.burst import burst
+from tests.torture.floods import floods
 from tests.torture.kills import kills
 from tests.torture.mounts import mounts
 from tests.torture.neighbours import neighbours
@@ -34,6 +35,8 @@ class Length:
     burst: int = 20_000
     kills: int = 30
     photos: int = 210
+    waiting: int = 2000
+    rejected: int = 30_000
     seconds: int = 2
     examples: int = 400
     stride: int = 1
@@ -41,7 +44,17 @@ class Length:
 
 
 WHOLE = Length()
-QUICK = Length(files=120, burst=1500, kills=6, photos=48, seconds=0, examples=40, stride=20)
+QUICK = Length(
+    files=120,
+    burst=1500,
+    kills=6,
+    photos=48,
+    waiting=600,
+    rejected=3000,
+    seconds=0,
+    examples=40,
+    stride=20,
+)
 
 Case = Callable[[Path, Length], list[Row]]
 #: Long ones first: they run side by side.
@@ -51,6 +64,7 @@ CASES: dict[str, Case] = {
     ),
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),
+    "floods": lambda base, length: floods(base, waiting=length.waiting, rejected=length.rejected),
     "neighbours": lambda base, length: neighbours(base, stride=length.stride),
     "burst": lambda base, length: burst(base, files=length.burst),
     "mounts": lambda base, length: mounts(base),

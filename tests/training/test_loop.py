@@ -14,10 +14,9 @@ from cvunet.errors import TrainingError
 from cvunet.inference import matting
 from cvunet.network.decoder import DecoderStage
 from cvunet.network.network import CVUNet, NetworkConfig
-from cvunet.training import export, layout, losses, origin, samples
-from cvunet.training.loop import Trainer, learning_rate
+from cvunet.training import export, layout, losses, origin
 from cvunet.training.losses import Target
-from cvunet.training.recipe import Phase, Recipe
+from cvunet.training.recipe import Phase
 from tests.training import training_kit
 
 pytestmark = pytest.mark.timeout(240)
@@ -71,38 +70,10 @@ def test_the_pyramid_sees_blur() -> None:
     assert float(losses.laplacian_loss(blurred, alpha)) > 0
 
 
-def test_the_rate_falls_by_half_a_cosine() -> None:
-    """From start to end, through the middle."""
-    phase = Phase(size=64, steps=100, batch=1, rate_start=1.0, rate_end=0.0)
-
-    rates = [learning_rate(phase, step, warmup=1.0) for step in (0, 50, 100)]
-
-    assert rates == pytest.approx([1.0, 0.5, 0.0])
-
-
-def trainer(base: Path, recipe: Recipe) -> Trainer:
-    """A trainer on tiny shards, its network the same in every test."""
-    data = base / "data"
-    if not data.exists():
-        data.mkdir()
-        training_kit.write_shards(data)
-    torch.manual_seed(0)
-    return Trainer(
-        recipe,
-        CVUNet(recipe.network),
-        sources=samples.open_sources(data, "train"),
-        validation_sources=samples.open_sources(data, "val"),
-        folder=base / "run",
-        origin=origin.find(data),
-        device=torch.device("cpu"),
-        loaders=0,
-    )
-
-
 @pytest.mark.slow
 def test_a_run_leaves_checkpoint_log_and_sheet(tmp_path: Path) -> None:
     """What somebody looks at while it trains."""
-    trainer(tmp_path, training_kit.recipe(steps=2)).run()
+    training_kit.trainer(tmp_path, training_kit.recipe(steps=2)).run()
 
     with (tmp_path / "run/log.csv").open() as stream:
         [row] = csv.DictReader(stream)
@@ -120,11 +91,11 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path: Path) -> Non
     (tmp_path / "halves").mkdir()
     phase = Phase(size=64, steps=2, batch=2, rate_start=1e-3, rate_end=1e-3)
     long = Phase(size=64, steps=4, batch=2, rate_start=1e-3, rate_end=1e-3)
-    whole = trainer(tmp_path / "whole", training_kit.recipe(phases=(long,)))
+    whole = training_kit.trainer(tmp_path / "whole", training_kit.recipe(phases=(long,)))
     whole.run()
-    trainer(tmp_path / "halves", training_kit.recipe(phases=(phase,))).run()
+    training_kit.trainer(tmp_path / "halves", training_kit.recipe(phases=(phase,))).run()
 
-    resumed = trainer(tmp_path / "halves", training_kit.recipe(phases=(long,)))
+    resumed = training_kit.trainer(tmp_path / "halves", training_kit.recipe(phases=(long,)))
     resumed.run()
 
     assert resumed.step == 4
@@ -141,7 +112,7 @@ def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
     alone = Phase(64, 2, batch=2, rate_start=1e-3, rate_end=1e-3, is_trunk_only=True)
     joined = Phase(128, 2, batch=2, rate_start=1e-3, rate_end=1e-3)
 
-    first = trainer(tmp_path, training_kit.recipe(network=network, phases=(alone,)))
+    first = training_kit.trainer(tmp_path, training_kit.recipe(network=network, phases=(alone,)))
     before = deepcopy(first.model)
     first.run()
 
@@ -149,7 +120,9 @@ def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
     assert before.refine is not None
     assert torch.equal(first.model.refine.head.weight, before.refine.head.weight)
     assert not torch.equal(first.model.head.weight, before.head.weight)
-    both = trainer(tmp_path, training_kit.recipe(network=network, phases=(alone, joined)))
+    both = training_kit.trainer(
+        tmp_path, training_kit.recipe(network=network, phases=(alone, joined))
+    )
     both.run()
     assert both.model.refine is not None
     assert not torch.equal(both.model.refine.head.weight, before.refine.head.weight)
@@ -157,7 +130,7 @@ def test_a_trunk_learns_alone_in_its_phases(tmp_path: Path) -> None:
 
 def test_a_run_knows_what_it_was_made_from(tmp_path: Path) -> None:
     """The checkpoint holds recipe, code, data and figures."""
-    made = trainer(tmp_path, training_kit.recipe())
+    made = training_kit.trainer(tmp_path, training_kit.recipe())
     made.run()
 
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
@@ -179,15 +152,15 @@ def test_code_in_no_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
     """The differing keys are named."""
-    trainer(tmp_path, training_kit.recipe()).run()
+    training_kit.trainer(tmp_path, training_kit.recipe()).run()
 
     with pytest.raises(TrainingError, match="seed"):
-        trainer(tmp_path, training_kit.recipe(seed=8))
+        training_kit.trainer(tmp_path, training_kit.recipe(seed=8))
 
 
 def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
     """With the step and the last good checkpoint."""
-    broken = trainer(tmp_path, training_kit.recipe())
+    broken = training_kit.trainer(tmp_path, training_kit.recipe())
     with torch.no_grad():
         next(broken.model.parameters()).fill_(float("nan"))
 
@@ -197,7 +170,7 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
 
 def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
     """Checkpoint to weights file to predictor, with provenance and an entry in the manifest."""
-    trainer(tmp_path, training_kit.recipe()).run()
+    training_kit.trainer(tmp_path, training_kit.recipe()).run()
     file = tmp_path / "own.pth"
 
     digest = export.export(tmp_path / "run", file)
@@ -215,7 +188,7 @@ def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
 def test_an_export_may_lie_between_start_and_end(tmp_path: Path) -> None:
     """The mean of each number, run at another scale; what it was taken with is on record."""
     network = dataclasses.replace(training_kit.recipe().network, refine_channels=4)
-    made = trainer(tmp_path, training_kit.recipe(network=network))
+    made = training_kit.trainer(tmp_path, training_kit.recipe(network=network))
     made.run()
     start, end, middle = (tmp_path / f"{name}.pth" for name in ("start", "end", "middle"))
     config = made.recipe.network
@@ -236,7 +209,7 @@ def test_an_export_may_lie_between_start_and_end(tmp_path: Path) -> None:
 
 def test_the_run_may_have_any_share_in_the_mean(tmp_path: Path) -> None:
     """A quarter of the way from the start, and that is on record."""
-    made = trainer(tmp_path, training_kit.recipe())
+    made = training_kit.trainer(tmp_path, training_kit.recipe())
     made.run()
     start, end, near = (tmp_path / f"{name}.pth" for name in ("start", "end", "near"))
     with torch.no_grad():
@@ -256,7 +229,7 @@ def test_the_run_may_have_any_share_in_the_mean(tmp_path: Path) -> None:
 
 def test_the_mean_is_of_one_kind_of_network(tmp_path: Path) -> None:
     """Another width is refused, with a line that says so."""
-    made = trainer(tmp_path, training_kit.recipe())
+    made = training_kit.trainer(tmp_path, training_kit.recipe())
     made.run()
     other = dataclasses.replace(made.recipe.network, aspp_channels=24)
     file = tmp_path / "other.pth"

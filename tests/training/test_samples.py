@@ -13,7 +13,7 @@ from cvunet.errors import DocumentError, TrainingError
 from cvunet.training import augment, composites, recipe, samples, shards
 from cvunet.training.augment import FloatPixels
 from cvunet.training.recipe import Augmentation, Mixture
-from cvunet.training.samples import SampleStream
+from cvunet.training.stream import SampleStream
 from tests.training import training_kit
 
 

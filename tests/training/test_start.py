@@ -1,8 +1,10 @@
 """What a recipe starts from, and the precision it trains in."""
 
+import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,6 +46,34 @@ def test_a_refined_network_goes_on_from_its_trunks_weights(released: Path) -> No
         torch.testing.assert_close(model.state_dict()[name], tensor)
     assert model.refine is not None
     assert float(model.refine.head.weight.detach().abs().max()) == 0
+
+
+def test_a_network_that_has_grown_takes_what_fits(released: Path) -> None:
+    """By name and shape; its encoder gives the same output, its refinement is new."""
+    training_kit.write_shards(released.parent)
+    (released.parent / "backbone").mkdir()
+    arrays = {
+        "extern1/Conv2D_weights": np.full((24, 56, 1, 1), 0.5, np.float32),
+        "extern1/Conv2D_bn_offset": np.zeros(24, np.float32),
+    }
+    np.savez(released.parent / backbone.FILE, **arrays)  # type: ignore[arg-type]  # its stub
+    grown = dataclasses.replace(
+        REFINED, aspp_channels=32, has_encoder_norms=True, expansion_channels=24
+    )
+    begin = Start(str(released), shards.sha256(released), is_partial=True)
+
+    model = program.start(training_kit.recipe(network=grown, start=begin), released.parent)
+
+    old = weights.load(released)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    model.eval()
+    with torch.inference_mode():
+        ours, theirs = model.encoder(image), old.encoder(image)
+    for one, other in zip(ours[:4], theirs[:4], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
+    assert ours[4].shape[1] == 24
+    kept = "decoder.stages.2.join.0.weight"
+    assert torch.equal(model.state_dict()[kept], old.state_dict()[kept])
 
 
 def test_another_file_than_the_recipes_is_refused(released: Path) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 
 from cvunet.training import strands
 from cvunet.training.augment import FloatPixels
+from cvunet.training.shards import Pixels
 
 SIDE_PX = 128
 
@@ -55,3 +56,25 @@ def test_the_same_seed_grows_the_same_hair() -> None:
     first, second = (strands.grow(np.random.default_rng(5), red_disc()) for _ in range(2))
 
     np.testing.assert_array_equal(first, second)
+
+
+def test_hair_grows_from_the_head_alone() -> None:
+    """For a standing person nothing changes below the head."""
+    person: Pixels = np.zeros((300, 100, 4), np.uint8)
+    person[10:290, 30:70] = (200, 20, 20, 255)
+    head_px = round(strands.HEAD_SHARE * 280)
+
+    grown = strands.crown(np.random.default_rng(0), person)
+
+    plain = np.pad(person, ((head_px, 0), (head_px, head_px), (0, 0)))
+    changed = np.argwhere(grown[..., 3] != plain[..., 3])
+    assert len(changed) > 20
+    assert changed[:, 0].max() < 10 + 3 * head_px
+    assert np.array_equal(grown[plain[..., 3] == 255], plain[plain[..., 3] == 255])
+
+
+def test_nobody_has_no_hair() -> None:
+    """An empty cut-out stays as it is."""
+    empty = np.zeros((20, 20, 4), np.uint8)
+
+    assert strands.crown(np.random.default_rng(0), empty) is empty

@@ -7,9 +7,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from cvunet.network.network import NetworkConfig
+from cvunet.network.network import CVUNet, NetworkConfig
+from cvunet.training import origin, samples
+from cvunet.training.loop import Trainer
 from cvunet.training.recipe import Augmentation, Mixture, Phase, Recipe
 
 SIDE_PX = 48
@@ -28,6 +31,14 @@ def disc(radius_px: int) -> NDArray[np.uint8]:
     mask = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
     cv2.circle(mask, (SIDE_PX // 2, SIDE_PX // 2), radius_px, 255, -1)
     return mask
+
+
+def cutout() -> NDArray[np.uint8]:
+    """Something like a person, HxWx4: a red head on a green body."""
+    rgba: NDArray[np.uint8] = np.zeros((200, 80, 4), np.uint8)
+    cv2.rectangle(rgba, (10, 40), (70, 199), (0, 160, 0, 255), -1)
+    cv2.circle(rgba, (40, 20), 18, (200, 0, 0, 255), -1)
+    return rgba
 
 
 def photo(mask: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -83,3 +94,22 @@ def recipe(*, steps: int = 2, **changes: Any) -> Recipe:
         "validate_every": 2,
     }
     return Recipe(**(settings | changes))
+
+
+def trainer(base: Path, recipe: Recipe) -> Trainer:
+    """A trainer on tiny shards, its network the same in every test."""
+    data = base / "data"
+    if not data.exists():
+        data.mkdir()
+        write_shards(data)
+    torch.manual_seed(0)
+    return Trainer(
+        recipe,
+        CVUNet(recipe.network),
+        sources=samples.open_sources(data, "train"),
+        validation_sources=samples.open_sources(data, "val"),
+        folder=base / "run",
+        origin=origin.find(data),
+        device=torch.device("cpu"),
+        loaders=0,
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from daemon.disk import files, safe_open, store
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, PictureError, UntrustedPath, blame, describe
 from daemon.jobs import Done, Failed, Hint, Outcome, Task
 from daemon.messages import FileEvent
@@ -143,10 +144,10 @@ def test_intruder_swapped_in_before_the_claim_is_put_back(
     kit = begin(tmp_path)
     picture, real = kit.drop("a.jpg"), store.claim
 
-    def swap(root: Path, relative: Path, job_id: str) -> Path:
+    def swap(root: Path, relative: Path, job_id: str, later: Syncs) -> Path:
         picture.unlink()
         make(picture)
-        return real(root, relative, job_id)
+        return real(root, relative, job_id, later)
 
     monkeypatch.setattr(store, "claim", swap)
     kit.pass_time(5)

@@ -136,3 +136,14 @@ def test_forgetting_a_folder_leaves_the_others(settle: SettleTracker):
     settle.forget_folder("one")
 
     assert names(settle.take_settled(102.0, limit=9)) == ["b"]
+
+
+def test_folders_take_turns_where_there_is_little_room(settle: SettleTracker):
+    """A picture that comes last is not behind a flood of another folder."""
+    for number in range(5):
+        see(settle, f"flood{number}", 100.0, folder="one")
+    see(settle, "small", 101.0, folder="two")
+
+    assert names(settle.take_settled(103.0, limit=2)) == ["flood0", "small"]
+    assert settle.next_due() == 102.0
+    assert names(settle.take_settled(103.0, limit=9)) == ["flood1", "flood2", "flood3", "flood4"]

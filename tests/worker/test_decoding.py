@@ -1,7 +1,9 @@
 """What a picture will cost is known before it is decoded."""
 
 import dataclasses
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -28,23 +30,29 @@ def task_of(source: Path, **rendering: object) -> Task:
     return Task("1", source, source.with_suffix(".part"), wanted, 10**8)
 
 
+def looked_at(stream: BinaryIO, task: Task) -> decoding.FileFacts:
+    """What is known of an open file."""
+    identity = decoding.identify(stream, max_file_bytes=10**9)
+    return decoding.inspect(decoding.DecodingHere(stream, task), identity, task)
+
+
 def cost(source: Path, **rendering: object) -> float:
     """Bytes for each pixel."""
     with source.open("rb") as stream:
-        outlook = decoding.inspect(stream, task_of(source, **rendering))
+        outlook = looked_at(stream, task_of(source, **rendering))
     assert outlook.pixels == SIDE * SIDE
     assert outlook.identity.size == source.stat().st_size
     return outlook.cost / outlook.pixels
 
 
 def test_depth_and_alpha_cost(tmp_path: Path):
-    """As much as was measured, for results that keep the depth."""
+    """As much as was measured, for results that keep the depth; the deep one to be decoded."""
     plain, clear = (written(tmp_path / f"{n}.png", np.uint8, n) for n in (3, 4))
     deep = written(tmp_path / "deep.png", np.uint16, 3)
 
     costs = [cost(each, depth="auto", format="png") for each in (plain, clear, deep)]
 
-    assert costs == [19, 24, 34]
+    assert costs == [19, 24, 38]
 
 
 def test_deep_file_for_a_shallow_result_still_has_to_be_read(tmp_path: Path):
@@ -68,7 +76,7 @@ def test_what_is_no_picture_is_told_before_it_costs(tmp_path: Path):
     source.write_bytes(b"no picture at all")
 
     with source.open("rb") as stream, pytest.raises(PictureError):
-        decoding.inspect(stream, task_of(source))
+        looked_at(stream, task_of(source))
 
 
 def test_picture_and_hash_are_of_the_same_bytes(tmp_path: Path):
@@ -76,8 +84,32 @@ def test_picture_and_hash_are_of_the_same_bytes(tmp_path: Path):
     source = written(tmp_path / "a.png", np.uint8, 3)
 
     with source.open("rb") as stream:
-        picture, sha256 = decoding.decode(stream, task_of(source))
+        picture, sha256 = decoding.DecodingHere(stream, task_of(source)).picture()
 
     expected = np.asarray(cv2.imread(str(source)))[..., ::-1]
     assert np.array_equal(picture.rgb, expected)
     assert len(sha256) == 64
+
+
+def test_sparse_file_is_refused_before_it_is_read(tmp_path: Path):
+    """Two terabytes of nothing, which would be hashed for hours."""
+    source = tmp_path / "a.png"
+    source.write_bytes(b"\x89PNG\r\n\x1a\n")
+    os.truncate(source, 2 * 10**12)
+
+    with (
+        source.open("rb") as stream,
+        pytest.raises(PictureError, match=r"2,000,000 MB.*max_file_mb"),
+    ):
+        decoding.identify(stream, max_file_bytes=2 * 10**9)
+
+
+def test_file_within_the_limit_is_identified(tmp_path: Path):
+    """By its own version."""
+    source = tmp_path / "a.png"
+    source.write_bytes(bytes(100_000))
+
+    with source.open("rb") as stream:
+        identity = decoding.identify(stream, max_file_bytes=200_000)
+
+    assert identity.size == 100_000

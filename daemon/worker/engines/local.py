@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.worker import allocator
+from daemon.worker.children.pool import ChildPool
 from daemon.worker.finishing import Backgrounds, Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.predictors import check_colours, open_predictors
@@ -37,6 +38,8 @@ class EngineSettings:
     colours: Literal["fast", "refine"]
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
+    max_file_bytes: int = 2_000_000_000
+    max_decode_s: float = 120.0
 
 
 def cores() -> int:
@@ -56,10 +59,28 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     """Load the model once for each device and warm it; ready when this returns.
 
     ``on_step`` is called before each step. `InstallError` if the weights, a named device, a
-    background or the estimator is missing.
+    background or the estimator is missing, or if decode children do not start.
     """
     allocator.configure_allocator()
     check_colours(settings.colours)
+    # Before the model, so that they get ready meanwhile, and no process begins beside CUDA.
+    decoders, _ = pool_sizes(cores(), has_gpus=True)
+    children = ChildPool(decoders, max_decode_s=settings.max_decode_s)
+    try:
+        worker = open_worker(settings, children, on_step)
+        worker.warm(on_step)
+        children.check()
+    except BaseException:
+        children.close()
+        raise
+    logger.info("the model is warm on %s", worker.device)
+    return worker
+
+
+def open_worker(
+    settings: EngineSettings, children: ChildPool, on_step: Callable[[str], object]
+) -> Worker:
+    """The model on its devices, and the pools around it; not warm yet."""
     predictors = open_predictors(
         settings.weights,
         settings.devices,
@@ -69,7 +90,30 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         input_size=settings.input_size,
         is_mirrored=settings.is_mirrored,
     )
-    finishing = Finishing(
+    has_gpus = all(predictor.device.type != "cpu" for predictor in predictors)
+    decoders, finishers = pool_sizes(cores(), has_gpus=has_gpus)
+    children.extend(decoders)
+    limits = Limits(
+        max_batch=settings.max_batch,
+        max_wait_s=settings.max_wait_s,
+        decoders=decoders,
+        finishers=finishers,
+        memory_bytes=settings.memory_bytes,
+        max_file_bytes=settings.max_file_bytes,
+    )
+    free_memory = allocator.FreeMemory()
+    return Worker(
+        predictors,
+        limits,
+        finishing_of(settings),
+        limit_free=free_memory.trim_above,
+        decoder=children,
+    )
+
+
+def finishing_of(settings: EngineSettings) -> Finishing:
+    """What is the same for all results."""
+    return Finishing(
         weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
         model={
             "input_size": settings.input_size,
@@ -78,16 +122,3 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
         },
         backgrounds=Backgrounds(settings.backgrounds),
     )
-    has_gpus = all(predictor.device.type != "cpu" for predictor in predictors)
-    decoders, finishers = pool_sizes(cores(), has_gpus=has_gpus)
-    limits = Limits(
-        max_batch=settings.max_batch,
-        max_wait_s=settings.max_wait_s,
-        decoders=decoders,
-        finishers=finishers,
-        memory_bytes=settings.memory_bytes,
-    )
-    worker = Worker(predictors, limits, finishing, limit_free=allocator.FreeMemory().trim_above)
-    worker.warm(on_step)
-    logger.info("the model is warm on %s", worker.device)
-    return worker

@@ -1,0 +1,63 @@
+"""Files that would take minutes although their pictures are small: Pillow reads them in Python.
+
+Told by their heads. Whatever is merely damaged passes here, for the decoder to complain about.
+"""
+
+import io
+import struct
+from typing import BinaryIO
+
+from cvunet.errors import ImageError
+
+PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_CHUNKS = 10_000  # without pixels, or with next to none; a dozen is usual
+PNG_PIXELS = (b"IDAT", b"fdAT")
+SMALL_CHUNK_BYTES = 256  # encoders write some thousand
+PLAIN_PPM = (b"P1", b"P2", b"P3")
+PLAIN_PPM_BYTES = 8_000_000  # twenty seconds
+BMP_RLE = (1, 2)
+BMP_RLE_BYTES = 16_000_000  # eight million runs: ten seconds
+BMP_HEADER_AT, BMP_HEADER_BYTES, BMP_COMPRESSION_AT = 14, 40, 30
+
+
+def check(stream: BinaryIO) -> None:
+    """`ImageError` for a PNG, PPM or BMP that costs more time than it is worth; rewinds it."""
+    stream.seek(0)
+    head = stream.read(BMP_COMPRESSION_AT + 4)
+    size = stream.seek(0, io.SEEK_END)
+    try:
+        if head.startswith(PNG_START):
+            check_chunks(stream)
+        elif head[:2] in PLAIN_PPM and head[2:3].isspace() and size > PLAIN_PPM_BYTES:
+            raise too_slow("a PPM in plain text", size, "save it as binary PPM or as PNG")
+        elif head.startswith(b"BM") and size > BMP_RLE_BYTES:
+            (header_bytes,) = struct.unpack_from("<L", head, BMP_HEADER_AT)
+            (compression,) = struct.unpack_from("<L", head, BMP_COMPRESSION_AT)
+            if header_bytes >= BMP_HEADER_BYTES and compression in BMP_RLE:
+                raise too_slow("a BMP of runs", size, "save it as PNG")
+    except struct.error:
+        pass  # cut short: the decoder tells
+    finally:
+        stream.seek(0)
+
+
+def check_chunks(stream: BinaryIO) -> None:
+    """Count what carries no pixels, in front of them, between them and behind them."""
+    stream.seek(len(PNG_START))
+    useless = 0
+    while len(head := stream.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        if name == b"IEND":
+            return
+        useless += name not in PNG_PIXELS or length < SMALL_CHUNK_BYTES
+        if useless > PNG_CHUNKS:
+            raise ImageError(
+                f"it has more than {PNG_CHUNKS} chunks without pixels, which no program writes:"
+                " save it anew"
+            )
+        stream.seek(length + 4, io.SEEK_CUR)
+
+
+def too_slow(kind: str, size: int, remedy: str) -> ImageError:
+    """What a person can do about it."""
+    return ImageError(f"{kind} of {size / 1e6:.0f} MB, which would take minutes to read: {remedy}")

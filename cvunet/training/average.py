@@ -1,0 +1,25 @@
+"""The averaged weights, which are what ships."""
+
+from copy import deepcopy
+
+import torch
+
+from cvunet.network.network import CVUNet
+
+
+class Average:
+    """Exponential moving average of a model's weights and of its norms' statistics."""
+
+    def __init__(self, model: CVUNet) -> None:
+        self.model = deepcopy(model).eval()
+
+    @torch.no_grad()
+    def update(self, model: CVUNet, step: int, *, decay: float) -> None:
+        """Young averages follow faster, so that the start is forgotten."""
+        decay = min(decay, (1 + step) / (10 + step))
+        means, news = self.model.state_dict(), model.state_dict()
+        for name, mean in means.items():
+            if mean.is_floating_point():
+                mean.lerp_(news[name], 1 - decay)
+            else:
+                mean.copy_(news[name])

@@ -1,0 +1,270 @@
+"""One picture in a decode child, from the daemon's side: what is asked, allowed and believed."""
+
+import errno
+import logging
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from cvunet.pictures.metadata import Metadata
+from cvunet.pictures.reading import Picture, PictureInfo
+from daemon.errors import PictureError, printable
+from daemon.jobs import Task
+from daemon.worker import decoding
+from daemon.worker.children.channel import Message
+from daemon.worker.children.layout import Buffer, end_of
+from daemon.worker.children.process import (
+    DecodeChild,
+    Ended,
+    TookTooLong,
+    name_of_signal,
+    processors,
+)
+
+logger = logging.getLogger(__name__)
+
+MB = 1_000_000
+#: Address space that any picture may take: for libraries, stacks of threads, and metadata.
+SPARE_BYTES = 512 * MB
+THREAD_BYTES = 10 * MB
+#: The estimate by the head, and the file, count so many times.
+SHARE = 2
+#: Profile, EXIF and XMP behind the pixels. The memory is taken only if it is written to.
+METADATA_BYTES = 34 * MB
+#: A child that had less than that left has run out of memory, whatever its decoder says.
+NEAR_BYTES = 48 * MB
+#: A share may be slow: the file has so much time more to be read.
+READ_BYTES_PER_S = 10_000_000
+#: Less of the time on a processor, and it was waiting for something else.
+IDLE_SHARE = 0.05
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
+SHA256 = re.compile(r"[0-9a-f]{64}")
+FORMAT = re.compile(r"[\w ]{1,20}")
+LINES, LINE_LETTERS = 3, 200
+FAILURES = frozenset({"refused", "errno", "unforeseen"})
+DTYPES: dict[int, type[np.unsignedinteger[Any]]] = {1: np.uint8, 2: np.uint16}  # Any: numpy's
+
+
+class ChildsDecoding:
+    """A file that a child decodes; see `decoding.Decoding`."""
+
+    def __init__(
+        self,
+        child: DecodeChild,
+        stream: BinaryIO,
+        task: Task,
+        *,
+        max_decode_s: float,
+        is_abandoned: Callable[[], bool],
+    ) -> None:
+        self.child = child
+        self.stream = stream
+        self.task = task
+        self.max_decode_s = max_decode_s
+        self.is_abandoned = is_abandoned
+        self.is_spoilt = False
+        """The child has to be replaced."""
+        self.found: PictureInfo | None = None
+
+    def info(self) -> PictureInfo:
+        """What the file's head says."""
+        message: Message = {"ask": "head", "max_pixels": self.task.max_pixels}
+        answer = self.ask(
+            message,
+            self.stream.fileno(),
+            memory_bytes=self.spare_bytes,
+            within_s=self.max_decode_s,
+        )
+        with believed():
+            self.found = PictureInfo(**{name: int(value) for name, value in answer.items()})
+            if not 0 < self.found.width * self.found.height <= self.task.max_pixels:
+                raise ValueError("a size that was not asked for")
+        return self.found
+
+    def picture(self) -> tuple[Picture, str]:
+        """The picture, in memory that the child has written, and the SHA-256 of the file."""
+        assert self.found is not None
+        depth = decoding.depth_of(self.task)
+        pixels = self.found.width * self.found.height
+        size = pixels * self.found.bytes_per_pixel(depth) + METADATA_BYTES
+        file_bytes = os.fstat(self.stream.fileno()).st_size
+        needed = self.found.decoding_bytes(depth) + file_bytes
+        buffer = self.child.buffers.take(size)
+        message: Message = {
+            "ask": "pixels",
+            "buffer": buffer.number if buffer.is_kept else None,
+            "max_pixels": self.task.max_pixels,
+            "depth": depth,
+            "policy": self.task.rendering.metadata,
+        }
+        try:
+            answer = self.ask(
+                message,
+                buffer.descriptor,
+                memory_bytes=self.spare_bytes + buffer.size + SHARE * needed,
+                within_s=self.max_decode_s + file_bytes / READ_BYTES_PER_S,
+            )
+            with believed():
+                described = Description.of(answer, pixels=pixels, room=buffer.size)
+        except BaseException:
+            buffer.give()
+            raise
+        return described.picture_in(buffer), described.sha256
+
+    @property
+    def spare_bytes(self) -> int:
+        """Some decoders use all processors, and each thread has a stack."""
+        return SPARE_BYTES + THREAD_BYTES * processors()
+
+    # --- asking --------------------------------------------------------------------------
+
+    def ask(
+        self, message: Message, descriptor: int, *, memory_bytes: int, within_s: float
+    ) -> Message:
+        """The child's answer; the child is spoilt by every failure but a refusal."""
+        child, before = self.child, self.child.peak_bytes()
+        limit = child.allow(memory_bytes, cpu_s=within_s * processors())
+        began, cpu_s = time.monotonic(), child.cpu_s()
+        try:
+            answer = child.ask(
+                message,
+                [descriptor],
+                within_s=within_s,
+                is_abandoned=self.is_abandoned,
+            )
+        except TookTooLong as error:
+            self.is_spoilt = True
+            raise self.late(time.monotonic() - began, child.cpu_s() - cpu_s) from error
+        except decoding.Abandoned:
+            self.is_spoilt = True
+            raise
+        except Ended as error:
+            self.is_spoilt = True
+            raise self.ended(child.wait()) from error
+        is_full = before < limit - NEAR_BYTES <= child.peak_bytes()
+        if answer.get("lacks_memory") or (is_full and FAILURES & answer.keys()):
+            self.is_spoilt = True
+            raise PictureError(
+                f"decoding it needs more than {memory_bytes / MB:.0f} MB, far more than its"
+                f" {self.described} should: save it anew"
+            )
+        return self.judged(answer)
+
+    @property
+    def described(self) -> str:
+        """The picture, by its size as far as that is known."""
+        if self.found is None:
+            return "head"
+        return f"{self.found.width}x{self.found.height} pixels"
+
+    def judged(self, answer: Message) -> Message:
+        """The same answer, if it is none of a failure."""
+        if "refused" in answer:
+            raise PictureError(str(answer["refused"]))
+        if isinstance(number := answer.get("errno"), int):
+            raise OSError(number, str(answer.get("text")))
+        if "unforeseen" in answer:
+            self.is_spoilt = True
+            raise RuntimeError(str(answer["unforeseen"]))
+        return answer
+
+    def late(self, seconds: float, cpu_s: float) -> Exception:
+        """Whose fault it is that no answer came in time."""
+        if cpu_s < IDLE_SHARE * seconds:
+            return OSError(
+                errno.EIO, f"reading it made no progress for {seconds:.0f} s: is its disk there?"
+            )
+        return PictureError(
+            f"decoding it took longer than {self.max_decode_s:g} s (worker.max_decode_s): save it"
+            " anew, or raise the limit"
+        )
+
+    def ended(self, status: int | None) -> Exception:
+        """What a child's end says of the picture."""
+        if status == -signal.SIGXCPU:
+            return self.late(1.0, 1.0)
+        if status is not None and -status in CRASHES:
+            return PictureError(f"its decoder crashed ({name_of_signal(status)}): save it anew")
+        return RuntimeError(
+            f"its decoder was ended ({name_of_signal(status)}): has the machine enough memory?"
+        )
+
+    def tell_output(self) -> None:
+        """What libraries have written while they decoded: one line in the log, with its picture."""
+        lines = [line for line in self.child.said().splitlines() if line.strip()]
+        if not lines:
+            return
+        shown = " | ".join(printable(line[:LINE_LETTERS]) for line in lines[:LINES])
+        more = f" (and {len(lines) - LINES} lines more)" if len(lines) > LINES else ""
+        source = printable(self.task.source.name)
+        text = "the decoder of %s says: %s%s"
+        logger.info(text, source, shown, more, extra={"JOB": self.task.job_id})
+
+
+@contextmanager
+def believed() -> Iterator[None]:
+    """What makes no sense is no picture's fault, but that of who has taken over the child."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RuntimeError(f"its decoder gave an answer that makes no sense: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a child says of the picture that it has written."""
+
+    height: int
+    width: int
+    sample_bytes: int
+    sizes: tuple[int | None, ...]
+    """Of colours, alpha, profile, EXIF and XMP."""
+    warnings: tuple[str, ...]
+    format: str
+    sha256: str
+
+    @classmethod
+    def of(cls, answer: Message, *, pixels: int, room: int) -> "Description":
+        """All of it checked; `ValueError` and others if it is not true."""
+        height, width = map(int, answer["shape"])
+        sample_bytes = int(answer["sample_bytes"])
+        sizes = tuple(None if size is None else int(size) for size in answer["sizes"])
+        sha256, format = str(answer["sha256"]), str(answer["format"])
+        rgb, alpha, *blocks = sizes
+        is_true = (
+            min(height, width) > 0
+            and height * width == pixels
+            and sample_bytes in DTYPES
+            and rgb == 3 * pixels * sample_bytes
+            and alpha in (None, pixels * sample_bytes)
+            and len(blocks) == len(("profile", "exif", "xmp"))
+            and end_of(sizes) <= room
+            and SHA256.fullmatch(sha256)
+            and FORMAT.fullmatch(format)
+        )
+        if not is_true:
+            raise ValueError("other sizes than its head says")
+        warnings = tuple(map(str, answer["warnings"]))
+        return cls(height, width, sample_bytes, sizes, warnings, format, sha256)
+
+    def picture_in(self, buffer: Buffer) -> Picture:
+        """The picture, whose pixels lie in the buffer; the buffer is given back after them."""
+        rgb, alpha, *blocks = buffer.load(self.sizes)
+        assert rgb is not None
+        dtype = DTYPES[self.sample_bytes]
+        profile, exif, xmp = (None if block is None else block.tobytes() for block in blocks)
+        return Picture(
+            rgb=rgb.view(dtype).reshape(self.height, self.width, 3),
+            alpha=None if alpha is None else alpha.view(dtype).reshape(self.height, self.width),
+            warnings=self.warnings,
+            format=self.format,
+            profile=profile,
+            metadata=Metadata(exif or b"", xmp or b""),
+        )

@@ -1,0 +1,85 @@
+"""Waiting for the disk once, for all that several steps have changed."""
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from daemon.disk import syncs
+from daemon.disk.syncs import FEW, Syncs
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What was synced, and in which thread."""
+    calls: list[tuple[str, str]] = []
+
+    def fsync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        calls.append((name, threading.current_thread().name))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return calls
+
+
+def test_each_place_is_synced_once(tmp_path: Path, synced: list[tuple[str, str]]):
+    """Not before `flush`, in order, in this thread; then nothing is left."""
+    later = Syncs()
+    for name in ("b", "a", "b"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        later.add(tmp_path / name)
+    before = list(synced)
+    later.flush()
+    later.flush()
+
+    assert before == []
+    assert synced == [("b", "MainThread"), ("a", "MainThread")]
+
+
+def test_many_wait_side_by_side(tmp_path: Path, synced: list[tuple[str, str]]):
+    """A file system with a journal writes once for all of them."""
+    later = Syncs()
+    for number in range(FEW + 1):
+        (tmp_path / f"{number}").write_text("x")
+        later.add_file(tmp_path / f"{number}")
+    later.flush()
+
+    assert sorted(int(name) for name, _ in synced) == list(range(FEW + 1))
+    assert all(thread.startswith("sync") for _, thread in synced)
+
+
+def test_what_has_gone_needs_no_sync(tmp_path: Path):
+    """A claim that was put back has no folder any more."""
+    later = Syncs()
+    later.add(tmp_path / "gone")
+    later.flush()
+
+
+@pytest.mark.parametrize("count", [1, FEW + 1])
+def test_trouble_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int):
+    """From a thread, too."""
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.EIO, "the disk is ill")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    later = Syncs()
+    for number in range(count):
+        (tmp_path / f"{number}").write_text("x")
+        later.add_file(tmp_path / f"{number}")
+
+    with pytest.raises(OSError, match="ill"):
+        later.flush()
+
+
+def test_a_share_that_cannot_sync_folders_is_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """There renames wait for the server."""
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, "not here")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    syncs.sync_folder(tmp_path)
