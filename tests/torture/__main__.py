@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.system.crash_kit import folder_in_memory
+from tests.torture.bombs import bombs
 from tests.torture.burst import burst
 from tests.torture.floods import floods
 from tests.torture.kills import kills
+from tests.torture.locks import locks
 from tests.torture.mounts import mounts
 from tests.torture.neighbours import neighbours
 from tests.torture.steps import random_lives, steps
@@ -67,6 +69,8 @@ CASES: dict[str, Case] = {
     "floods": lambda base, length: floods(base, waiting=length.waiting, rejected=length.rejected),
     "neighbours": lambda base, length: neighbours(base, stride=length.stride),
     "burst": lambda base, length: burst(base, files=length.burst),
+    "bombs": lambda base, length: bombs(base),
+    "locks": lambda base, length: locks(base),
     "mounts": lambda base, length: mounts(base),
     "machine": lambda base, length: random_lives(examples=length.examples, seed=length.seed),
 }
