@@ -111,7 +111,7 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
     from daemon.commands import batch as command
 
     failed = command.batch(
-        source, out, config_path, start_logging=journal.start, on_signal=on_signal
+        source, out, config_path, start_logging=journal.start, on_signal=on_signal, tell=click.echo
     )
     return EXIT_SOME_FAILED if failed else 0
 
@@ -137,6 +137,8 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
             print_error(f"{printable(result.source)}: {result.reason}")
         else:
             click.echo(printable(result.target))
+            for warning in result.warnings:
+                print_error(f"{printable(result.source)}: warning: {printable(warning)}")
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 

@@ -279,3 +279,5 @@ class HotFolder:
     """Results with a lower score are also put into the review folder."""
     skipped: frozenset[Path] = field(default_factory=frozenset)
     """Folders below that are never entered."""
+    ignore: tuple[str, ...] = ()
+    """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""

@@ -45,7 +45,7 @@ CVUNET = {
 }
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
-VALUES |= {"json_values", "turns", "__init__"}
+VALUES |= {"json_values", "name_patterns", "turns", "__init__"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks"}
@@ -65,6 +65,7 @@ SOLE_IMPORTERS = {
         "daemon/config/output_schema.py",
     },
     "click": {"daemon/cli.py"},
+    "pathspec": {"daemon/name_patterns.py"},
     "PIL": {
         "cvunet/pictures/reading.py",
         "cvunet/pictures/samples.py",

@@ -174,7 +174,8 @@ def check_fields(fields: bytes, order: str, *, is_big: bool, file_bytes: int) ->
             (sides[tag],) = struct.unpack_from(order + NUMBERS[kind], fields, value_at)
     check_tiles(sides)
     if total > max(file_bytes, MAX_METADATA_BYTES):
-        raise too_much_metadata("more than all of its own", file_bytes)
+        advice = "the file is damaged or no TIFF: copy it here again, or export it as JPEG or TIFF"
+        raise too_much_metadata("more than all of its own", file_bytes, advice=advice)
 
 
 def check_tiles(sides: dict[int, int]) -> None:
@@ -187,9 +188,9 @@ def check_tiles(sides: dict[int, int]) -> None:
         )
 
 
-def too_much_metadata(relation: str, limit_bytes: int) -> ImageError:
+def too_much_metadata(
+    relation: str, limit_bytes: int, *, advice: str = "strip it, or save it anew"
+) -> ImageError:
     """The error for too much metadata, with what to do about it."""
     megabytes = f"{limit_bytes / 1024 / 1024:.3g} MB"
-    return ImageError(
-        f"it claims too much metadata ({relation} {megabytes}): strip it, or save it anew"
-    )
+    return ImageError(f"it claims too much metadata ({relation} {megabytes}): {advice}")

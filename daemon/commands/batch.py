@@ -1,23 +1,24 @@
 """`cvunetd batch`: cuts out a tree of pictures into an equal tree, under a progress bar."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from daemon.commands.startup import OnSignal, StartLogging, signal_inbox
+from daemon.commands.startup import OnSignal, StartLogging, open_if_needed, signal_inbox
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config, Folder
-from daemon.disk import files
-from daemon.errors import InstallError
-from daemon.jobs import HotFolder
+from daemon.disk import files, store
+from daemon.errors import InstallError, printable
+from daemon.jobs import HotFolder, State
 from daemon.service.assembly import assemble_batch
-from daemon.service.local_engine import open_local
 from daemon.service.owned_folders import OwnedFolders, locked
 from daemon.service.service import Clocks, Service
 from daemon.watching import scan
+from daemon.watching.ignored_names import why_left
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,9 @@ def batch(
     *,
     start_logging: StartLogging,
     on_signal: OnSignal,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> int:
-    """Return how many pictures failed or could not be done."""
+    """Return how many pictures failed or could not be done; ``tell`` gets the summary."""
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
     folder = batch_folder(config, base, source, out)
@@ -50,12 +52,13 @@ def batch(
     place = OwnedFolders([folder], state=state, quarantine=state / "failed")
     inbox = signal_inbox(on_signal)
     with locked(place) as place:
-        engine = open_local(config, base)
+        engine = open_if_needed(place, config, base)
         service = assemble_batch(
             config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
         )
         forget_changed(service)
         run_with_progress_bar(service, folder)
+        tell(summary(service, folder))
     for reason in service.parts.standby.reasons.values():
         logger.error("stopped: %s; mend that, then start again", reason)
     return service.count_unfinished()
@@ -71,6 +74,8 @@ def forget_changed(service: Service) -> None:
     for drop in parts.records.open_drops():
         for ending in parts.records.endings(drop):
             job = ending.job
+            if job.quarantine is not None:  # the original stayed in IN: this is only its reason
+                files.remove(store.reason_file(job.quarantine))
             if job.reason or not all(files.exists(target) for _, target in job.outputs):
                 parts.results.discard(job)
                 parts.ledger.forget(job)
@@ -78,7 +83,8 @@ def forget_changed(service: Service) -> None:
 
 def run_with_progress_bar(service: Service, folder: HotFolder) -> None:
     """Run a batch under a progress bar with rate and time left."""
-    total = sum(1 for _ in scan.pictures(folder.path, recursive=True, skipped=folder.skipped))
+    found = scan.pictures(folder.path, recursive=True, skipped=folder.skipped)
+    total = sum(1 for path in found if not why_left(path, folder))
     ready = service.parts.records.counts().get(folder.name, {}).get("done", 0)
     with tqdm(total=total, initial=min(ready, total), unit="picture") as bar:
 
@@ -86,5 +92,23 @@ def run_with_progress_bar(service: Service, folder: HotFolder) -> None:
             bar.set_postfix(service.parts.engine.inside, refresh=False)
             bar.update()
 
-        service.on_done = show
+        service.on_end = show
         service.run_once(is_patient=True)
+
+
+def summary(service: Service, folder: HotFolder) -> str:
+    """Return how many files of IN are done, doubtful, rejected, ignored, and where to look."""
+    records, out = service.parts.records, folder.output_root
+    endings = [one for drop in records.open_drops() for one in records.endings(drop)]
+    done = [one.job for one in endings if one.job.state is State.DONE]
+    doubtful = sum(job.review is not None for job in done)
+    rejected = len(endings) - len(done)
+    ignored = service.parts.intake.inventory.left.count(folder.name)
+    reviews = f" (also in {printable(out / store.REVIEW)})" if doubtful else ""
+    reasons = out / BATCH_STATE / "failed" / folder.name
+    where = f" (reasons in {printable(reasons)})" if rejected else ""
+    kinds = " (no pictures by their name)" if ignored else ""
+    return (
+        f"{len(done)} done, {doubtful} of them doubtful{reviews}, {rejected} rejected{where},"
+        f" {ignored} ignored{kinds}"
+    )

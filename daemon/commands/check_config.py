@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.config import folders, schema
-from daemon.errors import printable
+from daemon.errors import InstallError, printable
 from daemon.hooks.loader import HookLoader
 from daemon.worker import finishing, predictors
 
@@ -13,12 +13,37 @@ from daemon.worker import finishing, predictors
 def lines(config_path: Path | None) -> Iterator[str]:
     """Yield what would be used, for people; `InstallError` has a line for each fault."""
     config, base = schema.load(config_path)
-    found = folders.hot_folders(config, base)
-    weights = folders.find_weights(config, base)
-    predictors.check_weights(weights)
-    predictors.check_colours(config.postprocess.needed_colours)
-    finishing.check_backgrounds(folders.backgrounds(config, base))
-    hooks = HookLoader(base, os.environ, is_check=True).subscriptions(config.hooks).hooks
+    faults = Faults()
+    with faults:
+        found = folders.hot_folders(config, base)
+    with faults:
+        weights = folders.find_weights(config, base)
+        predictors.check_weights(weights)
+    with faults:
+        predictors.check_colours(config.postprocess.needed_colours)
+    with faults:
+        finishing.check_backgrounds(folders.backgrounds(config, base))
+    with faults:
+        hooks = HookLoader(base, os.environ, is_check=True).subscriptions(config.hooks).hooks
+    if faults.lines:
+        raise InstallError("\n".join(faults.lines))
     yield from (f"{folder.name}: {folder.path} -> {folder.output_root}" for folder in found)
     yield f"weights: {weights}"
     yield from (f"hook: {printable(hook.key)}" for hook in hooks)
+
+
+class Faults:
+    """Collects what is wrong, so that one run tells everything that must be mended."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __enter__(self) -> None:
+        """Begin a check."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Note a fault, and go on."""
+        if not isinstance(error, InstallError):
+            return False
+        self.lines += [line for line in str(error).splitlines() if line not in self.lines]
+        return True

@@ -102,7 +102,7 @@ WITHOUT_LEDGER = LedgerAccess(
 def planned_deletions(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
     """Yield everything that a real run would delete or forget."""
     before = local_now.timestamp() - places.keep_days * DAY_S
-    yield from (f"would delete {printable(drop)}" for drop in retention.old_drops(local_now))
+    yield from (f"would delete {retention.plan(drop)}" for drop in retention.old_drops(local_now))
     yield from (f"would delete {printable(old.path)}" for old in retention.old_rejected(before))
     for drop in retention.gone_drops(before, local_now):
         yield f"would forget the pictures of {printable(drop)}, which is gone"

@@ -1,5 +1,6 @@
 """`cvunetd cut`: cuts out single pictures, without hot folder, ledger or drop."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -11,7 +12,7 @@ from daemon.config import schema as configuration
 from daemon.config.output_schema import OutputOverrides
 from daemon.disk import files, publication, store
 from daemon.errors import InstallError, UsageError, describe, explain
-from daemon.jobs import Failed, Outcome, Rendering, Stamp, Task
+from daemon.jobs import Done, Failed, Outcome, Rendering, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.service.local_engine import MEGA, open_local
 
@@ -28,6 +29,8 @@ class Cut:
     """The preferred name of the result."""
     rendering: Rendering
     future: "Future[Outcome]"
+    review_below: float = 0.0
+    """Results with a lower confidence are doubtful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Result:
     target: Path | None
     """None if it failed."""
     reason: str = ""
+    warnings: tuple[str, ...] = ()
+    """What a person should know of the result."""
 
 
 def cut(
@@ -53,10 +58,16 @@ def cut(
     output = hot_folders.merged_output(config, OutputOverrides())
     rendering = hot_folders.rendering(config, base, output)
     targets = choose_targets(sources, out, rendering)
+    missing = [Result(source, None, why) for source in sources if (why := why_unreadable(source))]
+    if len(missing) == len(sources):
+        return missing  # without loading the model
+    unreadable = {result.source for result in missing}
     engine = open_local(config, base)
     max_pixels = int(config.worker.max_megapixels * MEGA)
     cuts = []
     for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        if source in unreadable:
+            continue
         job_id = new_id(time.time(), serial)
         part = target.parent / f".{job_id}.part"
         alpha_part = (
@@ -66,10 +77,21 @@ def cut(
         task = Task(
             source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part
         )
-        cuts.append(Cut(source, part, alpha_part, target, rendering, engine.submit(task)))
+        future = engine.submit(task)
+        below = output.review.below
+        cuts.append(Cut(source, part, alpha_part, target, rendering, future, below))
     results = list(map(complete, cuts))
     engine.close()
-    return results
+    return missing + results
+
+
+def why_unreadable(source: Path) -> str:
+    """Return why there is no picture under a name that a user has typed; empty if one may be."""
+    if not os.path.lexists(source):
+        return "there is no such file"
+    if not source.exists():
+        return "it is a link that leads nowhere"
+    return "it is a folder: use `cvunetd batch`" if source.is_dir() else ""
 
 
 def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> list[Path]:
@@ -110,7 +132,19 @@ def complete(cut: Cut) -> Result:
             return Result(cut.source, None, describe(error))
         if found is not None:
             published.append((target, found.stamp))
-    return Result(cut.source, target)
+    return Result(cut.source, target, warnings=remarks(cut, outcome))
+
+
+def remarks(cut: Cut, outcome: Outcome) -> tuple[str, ...]:
+    """Return the warnings about a result, and why it is doubtful, if it is."""
+    if not isinstance(outcome, Done):
+        return ()
+    sure = outcome.confidence
+    if sure is None or sure.score >= cut.review_below:
+        return outcome.warnings
+    reasons = "; ".join(why for why in sure.reasons if why not in outcome.warnings)
+    doubt = f"have a look at it, its confidence is only {sure.score:.2f}"
+    return (*outcome.warnings, f"{doubt} ({reasons})" if reasons else doubt)
 
 
 def free_names(cut: Cut) -> list[tuple[Path, Path]]:

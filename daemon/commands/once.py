@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
-from daemon.commands.startup import OnSignal, StartLogging, prepare, signal_inbox, with_hooks
+from daemon.commands.startup import (
+    OnSignal,
+    StartLogging,
+    open_if_needed,
+    prepare,
+    signal_inbox,
+    with_hooks,
+)
 from daemon.service.assembly import assemble
-from daemon.service.local_engine import open_local
 from daemon.service.owned_folders import locked
 from daemon.service.service import Clocks
 
@@ -15,7 +21,7 @@ def once(config_path: Path | None, *, start_logging: StartLogging, on_signal: On
     inbox = signal_inbox(on_signal)
     supervision = with_hooks(config, base)
     with locked(place) as place:
-        engine = open_local(config, base)
+        engine = open_if_needed(place, config, base)
         service = assemble(
             config,
             place,

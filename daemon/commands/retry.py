@@ -16,9 +16,22 @@ def retry(config_path: Path | None, chosen: Sequence[Path], *, is_all: bool) -> 
     config, base = configuration.load(config_path)
     quarantine = hot_folders.resolve(base, config.quarantine_dir)
     folders = {folder.name: folder for folder in hot_folders.all_folders(config, base)}
-    pictures = quarantined(quarantine) if is_all else [file.resolve() for file in chosen]
+    known = quarantined(quarantine)
+    pictures = known if is_all else [find(file, known) for file in chosen]
     for picture in pictures:
         yield put_back(picture, quarantine, folders)
+
+
+def find(asked: Path, known: Sequence[Path]) -> Path:
+    """Return the quarantined picture that a path or a mere name means."""
+    path = asked.resolve()
+    if path in known or len(asked.parts) != 1:
+        return path
+    named = [picture for picture in known if picture.name == asked.name]
+    if len(named) > 1:
+        places = ", ".join(map(printable, named))
+        raise UsageError(f"{printable(asked)} is the name of several pictures: say which: {places}")
+    return named[0] if named else path
 
 
 def quarantined(quarantine: Path) -> list[Path]:

@@ -44,6 +44,8 @@ class FolderStatus:
     """Since when the oldest of them has not changed, UTC seconds."""
     jobs: dict[str, int]
     """Rows of the ledger by state."""
+    ignored: int | None = None
+    """Files in it that are no pictures by their name; None if no daemon reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Status:
     """Waiting notices of hooks, by event and name."""
     trouble: str = ""
     """Why the ledger cannot be read."""
+    config: str = ""
+    """The configuration that was looked at; empty if there is none, and the defaults count."""
 
 
 def collect(config_path: Path | None, *, now: float) -> Status:
@@ -107,6 +111,7 @@ def collect(config_path: Path | None, *, now: float) -> Status:
         ],
         disks=list(disk_statuses(config, folders, state)),
         trouble=trouble,
+        config=str(found.absolute()) if (found := configuration.find(config_path)) else "",
         **fields,
     )
 
@@ -147,6 +152,7 @@ def folder_status(
         unclaimed=known.get("unclaimed"),
         oldest_at=known.get("oldest_at"),
         jobs=jobs,
+        ignored=known.get("ignored"),
     )
 
 

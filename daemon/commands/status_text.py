@@ -19,6 +19,8 @@ def lines(status: Status, *, now: float) -> Iterator[str]:
         yield f"open drop: {printable(drop['path'])} ({drop['pictures']} pictures)"
     yield from free_space(status)
     yield from hooks(status, now)
+    if status.pid is None:
+        yield f"configuration: {printable(status.config) or 'none found, the defaults count'}"
     if status.trouble:
         yield status.trouble
     for failure in status.failures:
@@ -89,6 +91,9 @@ def table(status: Status, now: float) -> Iterator[str]:
         unclaimed = "-" if folder.unclaimed is None else str(folder.unclaimed)
         waiting = f"{unclaimed:>10}{oldest(folder, now):>10}"
         yield f"{folder.name:<{width}}{folder.state:<9}{waiting}{counts}"
+    for folder in status.folders:
+        if folder.ignored:
+            yield f"{folder.name}: {folder.ignored} ignored, no pictures by their name"
 
 
 def oldest(folder: FolderStatus, now: float) -> str:

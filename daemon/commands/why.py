@@ -16,7 +16,7 @@ from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
 from daemon.reporting.report import REPORT
-from daemon.watching import scan
+from daemon.watching.ignored_names import has_ignored_part, why_left
 
 NEWEST = 5
 
@@ -66,7 +66,9 @@ def outcome(ending: Ending) -> str:
         case State.DONE:
             original = f", original {place(job.archive)}" if job.archive else ""
             what = result(ending)
-            return f"done at {utc(ended_at)} after {attempts}, {what}{original}"
+            notes = "; ".join(map(printable, ending.details.get("warnings", ())))
+            warnings = f"; warnings: {notes}" if notes else ""
+            return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}"
         case State.FAILED:
             where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
@@ -97,19 +99,34 @@ def utc(seconds: float) -> str:
 
 def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
     """Return why a file was not taken yet."""
-    relative = path.relative_to(folder.path)
+    if reason := why_never_taken(path, folder):
+        return reason
     owner = lock.owner(state / lock.FILE)
     report = read_report(state / REPORT)
-    if scan.has_ignored_part(relative):
-        return "its name is hidden or temporary, such are never taken"
-    if files.identity(path) is None:
-        return "it is no regular file, or may not be looked at; such are never opened"
-    if not folder.recursive and len(relative.parts) > 1:
-        return "the folder is not recursive, sub-folders are left alone"
     if owner is None:
         return "the daemon is not running"
     if report.get("pid") == owner and folder.name in report.get("standby", {}):
         return f"the folder stands by: {report['standby'][folder.name]}"
     if folder.originals == "keep":
         return "originals are kept here; above stands what became of it, if it was taken"
+    identity = files.identity(path)
+    if identity is not None and identity.size == 0:
+        return (
+            f"it is empty; if it is still empty {folder.defer_s:g} s after its last change, it is"
+            " rejected: copy it here again"
+        )
     return f"not taken yet; it has to stay unchanged for {folder.settle_s:g} s, in turn with others"
+
+
+def why_never_taken(path: Path, folder: HotFolder) -> str:
+    """Return why a file of a hot folder will never be taken; empty if it will be."""
+    relative = path.relative_to(folder.path)
+    if has_ignored_part(relative):
+        return "hidden or temporary names, and those of bins, are never taken (docs/input.md)"
+    if reason := why_left(path, folder):
+        return f"{reason}; it is left where it is"
+    if files.identity(path) is None:
+        return "it is no regular file, or may not be looked at; such are never opened"
+    if not folder.recursive and len(relative.parts) > 1:
+        return "the folder is not recursive, sub-folders are left alone"
+    return ""

@@ -1,6 +1,7 @@
 """Faults of a configuration, by line: which key, what is wrong, what was probably meant."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,7 +9,9 @@ from pydantic import BaseModel
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 Place = tuple[int | str, ...]
-Fault = tuple[Place, str, str]
+Fault = tuple[Place, str, str, object]
+"""Place, kind, message and the wrong value, as pydantic tells them."""
+QUOTED = re.compile(r"'([^']*)'")
 
 
 def explain(path: Path, tree: Node | None, faults: list[Fault], model: type[BaseModel]) -> str:
@@ -18,13 +21,20 @@ def explain(path: Path, tree: Node | None, faults: list[Fault], model: type[Base
 
 def describe(fault: Fault, model: type[BaseModel]) -> str:
     """Describe a fault without its line."""
-    place, kind, message = fault
+    place, kind, message, value = fault
     key = dotted(place)
     if kind == "extra_forbidden":
         known = known_keys(model, place[:-1])
         near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
         return f"unknown key {key!r}; {hint}"
+    if kind == "literal_error" and isinstance(value, str):
+        options = QUOTED.findall(message)
+        near = difflib.get_close_matches(value, options, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return (
+            f"{key}: {value!r} is none of its values; {hint}known values are {', '.join(options)}"
+        )
     if kind == "missing":
         return f"key {key!r} is missing"
     return f"{key}: {message.removeprefix('Value error, ')}" if key else message

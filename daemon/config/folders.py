@@ -161,6 +161,7 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         rendering=rendering(config, base, output),
         clash=output.clash,
         review_below=output.review.below,
+        ignore=folder.ignore,
     )
 
 

@@ -21,6 +21,7 @@ from daemon.config.output_schema import (
 )
 from daemon.errors import InstallError
 from daemon.errors import explain as in_words
+from daemon.name_patterns import NamePatterns
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -37,6 +38,7 @@ class Folder(Section):
     watch: Literal["auto", "inotify", "polling"] = "auto"
     originals: Literal["archive", "keep", "delete"] = "archive"
     priority: int = 0
+    ignore: tuple[str, ...] = ()
     output: OutputOverrides = OutputOverrides()
 
     @field_validator("name")
@@ -45,6 +47,19 @@ class Folder(Section):
         """Check that the name can be a folder's name: rejected pictures go into such a folder."""
         if value is not None and ("/" in value or value.startswith(".") or not value.isprintable()):
             raise ValueError("a folder's name has no slash and does not begin with a dot")
+        return value
+
+    @field_validator("ignore")
+    @classmethod
+    def check_ignore(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Check that each line is a pattern: a comment would match nothing."""
+        for line in value:
+            if line.startswith("#") or not line.strip():
+                raise ValueError(f"{line!r} is a comment in gitignore: write a name, as '\\#name'")
+            try:
+                NamePatterns((line,))
+            except ValueError as error:
+                raise ValueError(f"{line!r} is no pattern of gitignore") from error
         return value
 
 
@@ -176,14 +191,16 @@ def load(named: Path | None) -> tuple[Config, Path]:
     except OSError as error:
         raise InstallError(f"{path}: cannot be read ({in_words(error)}); check --config") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error
     repeated = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
-    if repeated:
-        raise InstallError("\n".join(repeated))
     try:
         config = Config.model_validate({} if content is None else content)
     except ValidationError as error:
-        faults = [(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
-        raise InstallError(explain(path, tree, faults, Config)) from error
+        faults = [
+            (fault["loc"], fault["type"], fault["msg"], fault["input"]) for fault in error.errors()
+        ]
+        raise InstallError("\n".join([*repeated, explain(path, tree, faults, Config)])) from error
+    if repeated:
+        raise InstallError("\n".join(repeated))
     return config, path.resolve().parent

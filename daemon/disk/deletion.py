@@ -2,12 +2,15 @@
 
 import errno
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from daemon.disk import files, mounts
 from daemon.disk.safe_open import RelativeParts, below
+
+#: Whether a file or link is to stay, by its path below a folder.
+IsKept = Callable[[RelativeParts], bool]
 
 
 def names(folder: int) -> list[str]:
@@ -28,36 +31,58 @@ def read(name: str, folder: int, *, limit_bytes: int) -> bytes:
     return content
 
 
-def clear(top: int, *, kept_names: Collection[str] = ()) -> None:
-    """Delete everything in an open folder, except the kept names at its top.
+def clear(top: int, *, is_kept: IsKept, last: Sequence[str]) -> None:
+    """Delete everything in an open folder, except files and links that are kept.
 
-    Uses a list instead of recursion: a tree may be deeper than Python's limit.
+    The folders that hold them stay, too. ``last``: files at the top to delete in this order, after
+    all others.
+    """
+    visited: list[RelativeParts] = []
+    for parts, folder, found in walk(top):
+        visited.append(parts)
+        for name in found:
+            if not (is_kept((*parts, name)) or (not parts and name in last)):
+                os.unlink(name, dir_fd=folder)
+    for parts in reversed(visited[1:]):  # what is inside comes after what it is in
+        with below(top, parts[:-1]) as parent:
+            remove_if_empty(parts[-1], parent)
+    remove_files(last, top)
+
+
+def files_below(top: int) -> Iterator[RelativeParts]:
+    """Yield the paths of all files and links below an open folder."""
+    for parts, _, found in walk(top):
+        yield from ((*parts, name) for name in found)
+
+
+def walk(top: int) -> Iterator[tuple[RelativeParts, int, list[str]]]:
+    """Yield an open folder and each folder below: its path, descriptor, and files and links in it.
+
+    `OSError` if another file system is mounted inside. Uses a list instead of recursion: a tree may
+    be deeper than Python's limit.
     """
     device = os.fstat(top).st_dev
     pending: list[RelativeParts] = [()]
     while pending:
-        parts = pending[-1]
+        parts = pending.pop()
         with below(top, parts) as folder:
             if os.fstat(folder).st_dev != device:
                 raise OSError(errno.EXDEV, "another file system is mounted inside", "/".join(parts))
-            inner = clear_files(folder, kept_names=() if parts else kept_names)
-        if inner:
-            pending += [(*parts, name) for name in inner]
-            continue
-        pending.pop()
-        if parts:
-            with below(top, parts[:-1]) as parent:
-                os.rmdir(parts[-1], dir_fd=parent)
+            with os.scandir(folder) as found:
+                entries = [(one.name, one.is_dir(follow_symlinks=False)) for one in found]
+            yield parts, folder, [name for name, is_folder in entries if not is_folder]
+        pending += [(*parts, name) for name, is_folder in entries if is_folder]
 
 
-def clear_files(folder: int, *, kept_names: Collection[str]) -> list[str]:
-    """Delete files and links (never a link's target); return the folders that are left."""
-    with os.scandir(folder) as found:
-        entries = list(found)
-    for entry in entries:
-        if entry.name not in kept_names and not entry.is_dir(follow_symlinks=False):
-            os.unlink(entry.name, dir_fd=folder)
-    return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+def remove_if_empty(name: str, parent: int) -> bool:
+    """Remove a folder in an open one; False if something is in it."""
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def remove_files(names: Sequence[str], folder: int) -> None:
@@ -71,11 +96,7 @@ def prune(top: int, parts: RelativeParts) -> None:
     """Remove the folders of a path that are empty now, except the first."""
     for depth in range(len(parts), 1, -1):
         with below(top, parts[: depth - 1]) as parent:
-            try:
-                os.rmdir(parts[depth - 1], dir_fd=parent)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
+            if not remove_if_empty(parts[depth - 1], parent):
                 return
 
 

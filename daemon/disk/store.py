@@ -245,12 +245,16 @@ def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
     write_json(drop / MANIFEST, content)
 
 
-def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder: True) -> bool:
+def remove_drop(
+    drop: Path,
+    *,
+    is_expired: Callable[[int], bool] = lambda folder: True,
+    select: Callable[[int], deletion.IsKept] = lambda folder: lambda parts: False,
+) -> bool:
     """Delete a drop with everything in it; links are removed, never followed.
 
-    ``is_expired`` is called with the open folder, which is the one that is deleted, even if its
-    path changes. Mark and manifest are deleted last: what a failure leaves is still recognised as
-    ours.
+    Both functions get the open folder, which is the one that is deleted; ``select`` returns which
+    files stay. Mark and manifest are deleted last: what a failure leaves is still known as ours.
     """
     assert DROP_NAME.fullmatch(drop.name)
     with safe_open.folder(drop.parent) as root:
@@ -258,9 +262,8 @@ def remove_drop(drop: Path, *, is_expired: Callable[[int], bool] = lambda folder
             if not is_expired(folder):
                 return False
             deletion.check_unmounted(drop)
-            deletion.clear(folder, kept_names=(MARKER, MANIFEST))
-            deletion.remove_files((MANIFEST, MARKER), folder)
-        os.rmdir(drop.name, dir_fd=root)
+            deletion.clear(folder, is_kept=select(folder), last=(MANIFEST, MARKER))
+        deletion.remove_if_empty(drop.name, root)
     return True
 
 

@@ -98,9 +98,21 @@ class Records:
 
     def is_reserved(self, path: Path) -> bool:
         """Whether a job's result or original has this name, or will have it; not a failed job's."""
+        return self.has_name(path, "state <> 'failed'")
+
+    def is_held(self, path: Path) -> bool:
+        """The same, but a job that failed at least once and is to be tried again holds no name."""
+        return self.has_name(path, "state <> 'failed' AND (state <> 'queued' OR reason = '')")
+
+    def is_used(self, path: Path) -> bool:
+        """Whether the result or original of a finished job has this name."""
+        return self.has_name(path, "state = 'done'")
+
+    def has_name(self, path: Path, condition: str) -> bool:
+        """Whether a job that fulfils a condition has this name."""
         # A replaced result has given up its names, but not its original's.
         queries = (
-            f"SELECT 1 FROM jobs WHERE {column} = :path AND state <> 'failed'{unless}"
+            f"SELECT 1 FROM jobs WHERE {column} = :path AND {condition}{unless}"
             for column, unless in (
                 ("target", " AND replaced_by IS NULL"),
                 ("alpha", " AND replaced_by IS NULL"),

@@ -79,7 +79,7 @@ class Completion:
             for job, done in finished:
                 try:
                     ready = self.note(job, done, now=now)
-                except (OSError, OriginalChanged) as error:
+                except (OSError, NameTaken, OriginalChanged) as error:
                     failed.append((job, error))
                     continue
                 if ready is not None:
@@ -149,7 +149,8 @@ class Completion:
         self.closing.finish(closing, now=now)
         for job, done in closing:
             del self.unarchived[job.id]
-            logger.info("done %s", printable(job.target), extra=done_fields(job, done))
+            text = f"{printable(job.target)}{remarks(job, done)}"
+            logger.info("done %s", text, extra=done_fields(job, done))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
@@ -166,6 +167,14 @@ class Completion:
     def finish(self, job: Job, *, now: float) -> None:
         """Finish a result that is published already; somebody may have removed it since."""
         self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
+
+
+def remarks(job: Job, done: Done | None) -> str:
+    """Return what a person should know of a result; after a crash only where it lies for review."""
+    notes = [*(done.warnings if done is not None else ())]
+    if job.review is not None:
+        notes.append(f"for review also {printable(job.review)}")
+    return f" ({'; '.join(map(printable, notes))})" if notes else ""
 
 
 def warn_if_blank(job: Job, done: Done) -> None:

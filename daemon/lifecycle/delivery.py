@@ -50,7 +50,11 @@ class Delivery:
         """Act on outcomes. `DeviceError` and `InstallError` mean that the process must end."""
         together: list[tuple[Job, Done]] = []
         others: list[tuple[Job, Outcome]] = []
+        # What is no picture gives its names back before results take theirs.
+        self.settle_all([one for one in ended if is_no_picture(one[1])], now=now)
         for job, outcome in ended:
+            if is_no_picture(outcome):
+                continue
             # If two replace the same earlier result, the first must be done before the second.
             if isinstance(outcome, Done) and self.folders[job.folder].clash != "overwrite":
                 together.append((job, outcome))
@@ -138,7 +142,7 @@ class Delivery:
                 self.completion.finish(job, now=now)
             elif job.quarantine is not None and not files.exists(job.source):
                 self.rejection.put_in_quarantine(job, now=now)
-            elif isinstance(outcome, Done) and self.results.is_complete(job):
+            if isinstance(outcome, Done) and self.results.is_complete(job):
                 self.publish(job, now=now)
             else:
                 self.deliver_alone(job, outcome, now=now)
@@ -149,6 +153,11 @@ class Delivery:
         """Publish what was made and noted by an earlier process, or before the ledger failed."""
         for failed_job, error in self.completion.publish([(job, None)], now=now):
             self.handle_publication_error(failed_job, error, now=now)
+
+
+def is_no_picture(outcome: Outcome) -> bool:
+    """Whether the file itself is to blame."""
+    return isinstance(outcome, Failed) and outcome.blame is Blame.FILE
 
 
 def is_settled_by_row(outcome: Outcome) -> bool:

@@ -24,6 +24,8 @@ from daemon.messages import FileEvent
 from daemon.watching import scan
 from daemon.watching.access_errors import AccessErrors, changed_after
 from daemon.watching.backlog import Backlog
+from daemon.watching.ignored_names import SkippedFolders, why_left
+from daemon.watching.inventory import Inventory
 from daemon.watching.settle import SettledFile, SettleTracker
 
 logger = logging.getLogger(__name__)
@@ -57,8 +59,8 @@ class Intake:
         self.placement = placement
         self.claims = claims
         self.access_errors = AccessErrors()
-        self.settling = SettleTracker(self.access_errors.read_identity)
-        self.backlog = Backlog()
+        self.inventory = Inventory(self.access_errors.read_identity)
+        self.settling = SettleTracker(self.inventory.read_identity, on_gone=self.inventory.forget)
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
@@ -78,9 +80,14 @@ class Intake:
     def forget(self, name: str) -> None:
         """Forget a folder that is removed or has other settings: the next sweep finds its files."""
         self.settling.forget_folder(name)
-        self.backlog.forget_folder(name)
+        self.inventory.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
+
+    @property
+    def backlog(self) -> Backlog:
+        """Return what waits to be taken."""
+        return self.inventory.backlog
 
     @property
     def found_by(self) -> Counter[str]:
@@ -101,9 +108,9 @@ class Intake:
             return
         self.hinted[folder.name] += 1
         if self.standby.has(folder.name):
-            is_file = event.hint is not Hint.FOLDER
+            is_file = event.hint is not Hint.FOLDER  # not taken now, but it counts as waiting
             identity = self.access_errors.read_identity(event.path) if is_file else None
-            if identity is not None:  # nothing is taken now, but the file counts as waiting
+            if identity is not None and not why_left(event.path, folder):
                 self.backlog.note(folder.name, event.path, identity, monotonic=monotonic, now=now)
             return
         if event.hint is Hint.FOLDER:
@@ -119,7 +126,7 @@ class Intake:
         self.access_errors.begin_sweep()
         self.scan(folder, folder.path, hint, monotonic=monotonic, now=now)
         if not self.standby.has(folder.name):  # else the sweep is incomplete
-            self.backlog.end_sweep(folder.name, monotonic=monotonic)
+            self.inventory.end_sweep(folder.name, monotonic=monotonic)
             self.access_errors.end_sweep(folder.path)
         self.swept_at[folder.name] = now
 
@@ -131,7 +138,7 @@ class Intake:
             found = scan.pictures(
                 top,
                 recursive=folder.recursive,
-                skipped=folder.skipped,
+                skipped=SkippedFolders(folder),
                 on_closed=self.access_errors.note,
             )
             for number, path in enumerate(found):
@@ -152,6 +159,9 @@ class Intake:
         if identity is None:
             return
         if folder.originals == "keep" and self.records.knows_version(identity, path):
+            return
+        self.inventory.note_name(folder.name, path, identity)
+        if self.inventory.left.leaves(folder, path, monotonic=monotonic):
             return
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
         if monotonic < self.retry_at.get(path, 0.0):

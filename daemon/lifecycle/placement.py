@@ -10,7 +10,7 @@ from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.drops import Drops
-from daemon.lifecycle.naming import Names, NameTaken, find_clash, free_names
+from daemon.lifecycle.naming import Names, NameTaken, find_clash, first_choice, free_names
 from daemon.lifecycle.standby import Standby
 
 
@@ -81,7 +81,40 @@ class Placement:
         """Raise `NameTaken` before any work is done, if the folder's policy is to fail."""
         if folder.clash != "fail":
             return
+        self.raise_clash(folder, job, is_taken=self.records.is_used)
+
+    def settle_name(self, folder: HotFolder, job: Job) -> Job:
+        """Give a finished result its first choice, if what had reserved it was no picture.
+
+        `NameTaken` if another picture has the name and the folder's policy is to fail.
+        """
+        drop, day, is_taken = (
+            self.records.drop_of(job),
+            self.day(job.added_at),
+            self.records.is_held,
+        )
+        wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+        if not is_version(job.target, wanted):
+            return job  # it has its first choice, or the folder has another template by now
+        names = free_names(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+        if names.target == wanted:
+            return self.ledger.move(
+                job, drop=job.drop, target=wanted, alpha=names.alpha, archive=job.archive
+            )
+        if folder.clash == "fail":
+            self.raise_clash(folder, job, is_taken=is_taken)
+        return job
+
+    def raise_clash(self, folder: HotFolder, job: Job, *, is_taken: Callable[[Path], bool]) -> None:
+        """Raise `NameTaken` if another file or job has the preferred name."""
         drop, day = self.records.drop_of(job), self.day(job.added_at)
-        taken = find_clash(folder, drop, job, day=day, is_taken=self.records.is_reserved)
+        taken = find_clash(folder, drop, job, day=day, is_taken=is_taken)
         if taken is not None:
             raise NameTaken(taken)
+
+
+def is_version(path: Path, wanted: Path) -> bool:
+    """Whether a path is cat_2.png, cat_3.png … where cat.png was wanted, in the same folder."""
+    number = path.stem.removeprefix(f"{wanted.stem}_")
+    is_beside = (path.parent, path.suffix) == (wanted.parent, wanted.suffix)
+    return is_beside and path.stem != number and number.isdecimal()

@@ -26,6 +26,7 @@ class Results:
 
     def note(self, folder: HotFolder, job: Job, done: Done) -> Job:
         """Write down what was made before any of it gets a name, so that nothing is made twice."""
+        job = self.placement.settle_name(folder, job)
         if folder.clash == "overwrite":
             job = self.take_names_over(job)
         review = None

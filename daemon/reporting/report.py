@@ -36,6 +36,8 @@ class FolderState:
     verdicts: dict[str, int]
     """The outcomes of its pictures since the start."""
     found_by: dict[str, int]
+    ignored: int = 0
+    """Files in it that are no pictures by their name and stay there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from pathlib import Path
 from daemon.disk import deletion, safe_open, store
 from daemon.errors import describe, printable
 from daemon.jobs import HotFolder, Job
-from daemon.retention import quarantine
+from daemon.retention import contents, quarantine
 
 logger = logging.getLogger(__name__)
 
-MANIFEST_BYTES = 1 << 30
 DAY_S = 86400.0
 
 
@@ -36,8 +35,10 @@ def drop_time(name: str) -> datetime | None:
 def closing_time(drop: int) -> datetime | None:
     """Return when an open folder's drop was closed, local time; None if not certainly ours."""
     try:
-        deletion.read(store.MARKER, drop, limit_bytes=MANIFEST_BYTES)
-        content = json.loads(deletion.read(store.MANIFEST, drop, limit_bytes=MANIFEST_BYTES))
+        deletion.read(store.MARKER, drop, limit_bytes=contents.MANIFEST_BYTES)
+        content = json.loads(
+            deletion.read(store.MANIFEST, drop, limit_bytes=contents.MANIFEST_BYTES)
+        )
         if not content["made_by"].startswith("cvunetd "):
             return None
         return datetime.fromisoformat(content["closed_at"]).astimezone().replace(tzinfo=None)
@@ -144,7 +145,7 @@ class Retention:
         before = now - self.keep_days * DAY_S
         for drop in self.old_drops(local_now):
             if self.try_remove_drop(drop, local_now):
-                yield f"deleted {printable(drop)}"
+                yield f"deleted {printable(drop)}{contents.exception(self.left(drop))}"
                 self.ledger_access.forget_drop(drop)
         for rejected in self.old_rejected(before):
             if self.try_remove_rejected(rejected, before):
@@ -171,10 +172,27 @@ class Retention:
             return is_expired(drop.name, folder, keep_days=self.keep_days, local_now=local_now)
 
         try:
-            return store.remove_drop(drop, is_expired=is_still_expired)
-        except OSError as error:
+            return store.remove_drop(
+                drop, is_expired=is_still_expired, select=contents.select_foreign
+            )
+        except (OSError, ValueError) as error:
             logger.error("%s could not be deleted: %s", printable(drop), describe(error))
             return False
+
+    def left(self, drop: Path) -> list[str]:
+        """Return what others have put into a drop that was deleted, and what therefore stays."""
+        try:
+            return contents.files_left(drop)
+        except OSError as error:
+            logger.error("%s cannot be looked at: %s", printable(drop), describe(error))
+            return []
+
+    def plan(self, drop: Path) -> str:
+        """Return what would be deleted of a drop, for people."""
+        try:
+            return f"{printable(drop)}{contents.exception(contents.foreign_files(drop))}"
+        except (OSError, ValueError) as error:
+            return f"{printable(drop)}, which cannot be read: {describe(error)}"
 
     def old_rejected(self, before: float) -> list[quarantine.Rejected]:
         """Return pictures in quarantine that have expired."""

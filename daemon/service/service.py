@@ -52,7 +52,8 @@ class Service:
         self.next_adoption = 0.0
         self.ended_jobs: list[tuple[str, Outcome]] = []
         """Jobs that have ended since the last delivery."""
-        self.on_done: Callable[[], object] = lambda: None
+        self.on_end: Callable[[], object] = lambda: None
+        """Called for each picture that is done or rejected."""
         parts.intake.on_step = self.note_progress
         if parts.retention is not None:
             parts.retention.on_step = self.note_progress
@@ -207,10 +208,10 @@ class Service:
         running, counters = self.parts.dispatcher.running, self.parts.counters
         ended = [(running.pop(job_id), outcome) for job_id, outcome in self.ended_jobs]
         self.ended_jobs.clear()
-        done = counters.done
+        before = counters.done + counters.failed
         self.parts.ledger_outage.deliver(ended, now=self.clocks.now())
-        for _ in range(counters.done - done):
-            self.on_done()
+        for _ in range(counters.done + counters.failed - before):
+            self.on_end()
 
     def deliver_hooks(self) -> None:
         """Send committed notices; nothing while the ledger cannot be written."""

@@ -54,6 +54,7 @@ class SnapshotMaker:
                 running=running[name],
                 verdicts=self.parts.counters.of(name),
                 found_by=self.parts.intake.found_in(name),
+                ignored=self.parts.intake.inventory.left.count(name),
             )
             for name, folder in self.parts.folders.by_name.items()
         }

@@ -5,4 +5,14 @@ watchdog.
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["access_errors", "backlog", "inotify_limits", "scan", "settle", "watch", "watch_health"]
+__all__ = [
+    "access_errors",
+    "backlog",
+    "ignored_names",
+    "inotify_limits",
+    "inventory",
+    "scan",
+    "settle",
+    "watch",
+    "watch_health",
+]

@@ -8,7 +8,7 @@ from daemon.disk import tree
 from daemon.errors import explain, printable
 from daemon.jobs import Hint, HotFolder, Identity
 from daemon.messages import FileEvent
-from daemon.watching import scan
+from daemon.watching.ignored_names import has_ignored_part
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class AccessErrors:
         if not event.path.is_relative_to(folder.path):
             return False  # renamed out of the folder
         relative = event.path.relative_to(folder.path)
-        if scan.has_ignored_part(relative):
+        if has_ignored_part(relative):
             return False
         if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):
             return False

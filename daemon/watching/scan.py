@@ -1,38 +1,12 @@
 """What is in a folder: the truth, while events are only hints."""
 
 import os
-from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from daemon.disk import mounts
+from daemon.watching.ignored_names import is_never_taken
 
-#: Names of temporary, unfinished or desktop files that are no pictures. Compared in lower case.
-IGNORED_NAMES = (
-    ".*",
-    "*~",
-    "~$*",
-    "*.part",
-    "*.partial",
-    "*.crdownload",
-    "*.tmp",
-    "*.temp",
-    "*.download",
-    "*.filepart",
-    "*.!ut",
-    "*.!qb",
-    "*.tacitpart",
-    "*.swp",
-    "*.lock",
-    "thumbs.db",
-    "ehthumbs.db",
-    "desktop.ini",
-    "@eadir",
-    "#recycle",
-    "$recycle.bin",
-    "lost+found",
-    "__macosx",
-)
 #: File systems on which changes by other machines cause no inotify event here.
 REMOTE_FILE_SYSTEMS = (
     *("nfs", "cifs", "smb", "ncpfs", "fuse", "9p", "virtiofs", "afs", "coda"),
@@ -48,22 +22,11 @@ def in_silence(folder: Path, error: OSError) -> None:
     """Nobody wants to hear of a sub-folder that cannot be looked into."""
 
 
-def is_ignored(name: str) -> bool:
-    """Whether a name is hidden, temporary or made by a desktop program."""
-    lower = name.lower()
-    return any(fnmatchcase(lower, pattern) for pattern in IGNORED_NAMES)
-
-
-def has_ignored_part(relative: Path) -> bool:
-    """Whether some part of a path below a hot folder is ignored."""
-    return any(is_ignored(part) for part in relative.parts)
-
-
 def pictures(
     folder: Path,
     *,
     recursive: bool,
-    skipped: frozenset[Path] = frozenset(),
+    skipped: Container[Path] = frozenset(),
     on_closed: OnClosed = in_silence,
 ) -> Iterator[Path]:
     """Yield all regular files that may be pictures; follows no links, opens no pipes.
@@ -87,7 +50,7 @@ def pictures(
             pending += [path for path in reversed(below) if path not in skipped]
 
 
-def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset()) -> Iterator[Path]:
+def folders(top: Path, *, is_deep: bool, skipped: Container[Path] = frozenset()) -> Iterator[Path]:
     """Yield all folders that `pictures` looks into; skips unreadable ones in the same way."""
     pending = [top]
     while pending:
@@ -101,14 +64,14 @@ def folders(top: Path, *, is_deep: bool, skipped: frozenset[Path] = frozenset())
             continue
         yield folder
         if is_deep:
-            wanted = [Path(entry.path) for entry in below if not is_ignored(entry.name)]
+            wanted = [Path(entry.path) for entry in below if not is_never_taken(entry.name)]
             pending += [path for path in wanted if path not in skipped]
 
 
 def entries(folder: Path) -> "list[os.DirEntry[str]]":
     """Return the entries of a folder that are not ignored, by name; links are left out."""
     with os.scandir(folder) as found:
-        wanted = [entry for entry in found if not is_ignored(entry.name)]
+        wanted = [entry for entry in found if not is_never_taken(entry.name)]
     return sorted((e for e in wanted if not e.is_symlink()), key=lambda entry: entry.name)
 
 

@@ -17,6 +17,7 @@ from daemon.turns import Turns
 SHORT_SETTLE_S = 0.5
 
 ReadIdentity = Callable[[Path], Identity | None]
+OnGone = Callable[[str, Path], object]
 
 
 @dataclass(slots=True)
@@ -47,13 +48,19 @@ class SettledFile:
 class SettleTracker:
     """The table of files that are being checked for changes."""
 
-    def __init__(self, read_identity: ReadIdentity) -> None:
-        """``read_identity`` gives a file's identity; None if it is gone or no regular file."""
+    def __init__(
+        self, read_identity: ReadIdentity, *, on_gone: OnGone = lambda folder, path: None
+    ) -> None:
+        """``on_gone`` gets folder and path of a file that went before it was complete.
+
+        ``read_identity`` gives a file's identity; None if it is gone or no regular file.
+        """
         self.read_identity = read_identity
         self.files: dict[Path, SettlingFile] = {}
         self.due: list[tuple[float, Path]] = []
         self.whole: Turns[tuple[float, Path]] = Turns()
         """Files whose time has come and for which there was no room yet."""
+        self.on_gone = on_gone
 
     def __len__(self) -> int:
         return len(self.files)
@@ -110,6 +117,7 @@ class SettleTracker:
             identity = self.read_identity(path)
             if identity is None:
                 del self.files[path]
+                self.on_gone(entry.folder, path)
             elif identity != entry.identity:
                 entry.identity = identity
                 wait_s = entry.wait_s if identity.size else entry.empty_s

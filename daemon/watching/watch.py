@@ -24,6 +24,7 @@ from daemon.disk import files
 from daemon.jobs import Hint, HotFolder
 from daemon.messages import EventsLost, FileEvent, Message
 from daemon.watching import canary, scan
+from daemon.watching.ignored_names import SkippedFolders
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ class Watcher:
 
         watchdog does not report a sub-folder for which the kernel had no watch left.
         """
-        below = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
+        below = scan.folders(folder.path, is_deep=folder.recursive, skipped=SkippedFolders(folder))
         wanted = {*below, *own_folders(folder)}
         watched = self.watched.get(folder.name)
         held = self.watched_paths(watched) if watched is not None else []

@@ -82,7 +82,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_daemon_that_never_ran(bench: Bench):
     """Nothing is there, and nothing is made."""
     assert bench.lines()[0] == "cvunetd is not running"
-    assert all(line.startswith("free in ") for line in bench.lines()[1:])
+    assert all(line.startswith(("free in ", "configuration: ")) for line in bench.lines()[1:])
     assert list(bench.state.iterdir()) == []
 
 
@@ -112,7 +112,7 @@ def test_daemon_that_still_loads(bench: Bench):
     bench.lock.take("x")
 
     assert bench.lines()[0].endswith("on a device that still loads")
-    assert all(line.startswith("free in ") for line in bench.lines()[1:])
+    assert all(line.startswith(("free in ", "configuration: ")) for line in bench.lines()[1:])
 
 
 def test_report_of_a_former_life_is_no_news(bench: Bench):
@@ -123,7 +123,7 @@ def test_report_of_a_former_life_is_no_news(bench: Bench):
     bench.state.joinpath("status.json").write_text(text)
 
     assert bench.lines()[0].endswith("on a device that still loads")
-    assert all(line.startswith("free in ") for line in bench.lines()[1:])
+    assert all(line.startswith(("free in ", "configuration: ")) for line in bench.lines()[1:])
 
 
 def test_report_of_a_dead_daemon_is_no_news(bench: Bench):
@@ -302,6 +302,7 @@ def test_document(bench: Bench):
             "unclaimed": None,
             "oldest_at": None,
             "jobs": {"failed": 1},
+            "ignored": None,
         }
     ]
     assert [failure["picture"] for failure in told["failures"]] == ["b\\udcff.jpg"]

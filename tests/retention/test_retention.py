@@ -17,7 +17,11 @@ from tests.samples import make_folder
 
 MADE = datetime(2026, 11, 22, 10, 15)  # noqa: DTZ001  # names are local time
 LATER = MADE + timedelta(days=8)
-CLOSED = {"made_by": "cvunetd 0.1.0", "closed_at": MADE.astimezone(UTC).isoformat()}
+CLOSED = {
+    "made_by": "cvunetd 0.1.0",
+    "closed_at": MADE.astimezone(UTC).isoformat(),
+    "pictures": [{"result": "cat.png", "original": "originals/cat.jpg", "alpha": None}, {}],
+}
 
 
 def make_drop(root: Path, manifest: object = CLOSED) -> Path:

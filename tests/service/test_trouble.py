@@ -75,7 +75,7 @@ def test_one_pictures_trouble_stops_neither_daemon_nor_neighbours(
 
 def test_a_reason_does_not_overwrite_a_quarantined_original(tmp_path: Path) -> None:
     """`cat.jpg.json` is itself a rejected file; the reason for `cat.jpg` wants its name."""
-    kit = Kit(tmp_path, work=fail_with(BAD))
+    kit = Kit(tmp_path, work=fail_with(BAD), folder={"ignore": ["!*.json"]})
     for name in ("cat.jpg.json", "cat.jpg"):
         os.utime(kit.drop(name, f"content of {name}".encode()), (START - 9999, START - 9999))
         kit.pass_time(4)

@@ -264,7 +264,8 @@ TEMPLATES = ["{stem}", "{stem}.{ext}", "x", "{ext}", "manifest", "{stem:.1}", "{
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_odd_names_stay_in_the_drop_and_overwrite_nothing(tmp_path: Path, template: str) -> None:
     """Every picture comes out, whole, below its drop."""
-    kit = Kit(tmp_path, settings={"output": {"name": template, "drop_idle_s": 600}})
+    settings: dict[str, object] = {"output": {"name": template, "drop_idle_s": 600}}
+    kit = Kit(tmp_path, settings=settings, folder={"ignore": ["!*.json"]})
     before = set(tmp_path.iterdir())
     for name in NAMES:
         kit.drop(name, os.fsencode(name))

@@ -13,6 +13,7 @@ from daemon.config import folders as hot_folders
 from daemon.config.schema import Config
 from daemon.errors import DaemonError, describe
 from daemon.watching import inotify_limits, scan, watch_health
+from daemon.watching.ignored_names import SkippedFolders
 
 DEVICES = Path("/dev")
 DRIVER = Path("/proc/driver/nvidia/version")
@@ -71,7 +72,8 @@ def needed_watches(context: CheckContext) -> int:
     for folder in context.folders:
         is_served = context.pid is not None and folder.name not in context.report.get("polled", {})
         if folder.path.is_dir() and not is_served and not watch_health.why_polled(folder):
-            found = scan.folders(folder.path, is_deep=folder.recursive, skipped=folder.skipped)
+            left_out = SkippedFolders(folder)
+            found = scan.folders(folder.path, is_deep=folder.recursive, skipped=left_out)
             wanted += 1 + sum(1 for _ in found)  # one for the canary
     return wanted
 

@@ -1,0 +1,61 @@
+"""An engine that is opened by its first task, for a run that most likely has none."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+
+from daemon.jobs import Outcome, Task
+from daemon.worker.engines import Engine
+from daemon.worker.gauges import Load, Memory
+
+
+class LazyEngine:
+    """Passes everything on to another engine, once there is a task for it."""
+
+    def __init__(self, open_engine: Callable[[], Engine]) -> None:
+        self.open_engine = open_engine
+        self.engine: Engine | None = None
+
+    @property
+    def device(self) -> str:
+        """Return the name of the device; no model is loaded before the first task."""
+        return "no device, there is nothing to do" if self.engine is None else self.engine.device
+
+    @property
+    def depth(self) -> int:
+        """Return how many tasks keep it busy."""
+        return 1 if self.engine is None else self.engine.depth
+
+    @property
+    def memory(self) -> dict[str, Memory]:
+        """Return the memory of each device."""
+        return {} if self.engine is None else self.engine.memory
+
+    @property
+    def load(self) -> dict[str, Load]:
+        """Return the load of each device."""
+        return {} if self.engine is None else self.engine.load
+
+    @property
+    def inside(self) -> dict[str, int]:
+        """Return how many tasks are at each stage."""
+        return {} if self.engine is None else self.engine.inside
+
+    def submit(self, task: Task) -> "Future[Outcome]":
+        """Start a task; the first one opens the engine."""
+        if self.engine is None:
+            self.engine = self.open_engine()
+        return self.engine.submit(task)
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
+        """Return which parts make no progress."""
+        return () if self.engine is None else self.engine.stalled(monotonic, patience_s=patience_s)
+
+    def drain(self) -> None:
+        """End tasks that have not started."""
+        if self.engine is not None:
+            self.engine.drain()
+
+    def close(self) -> None:
+        """Release everything."""
+        if self.engine is not None:
+            self.engine.close()
