@@ -5,14 +5,17 @@ it. Nothing is taken then: the folder stands by until the claim folder is back.
 """
 
 import errno
+import logging
 import os
 from pathlib import Path
 
 from daemon.disk import files, safe_open, store
-from daemon.errors import UntrustedPath
-from daemon.jobs import HotFolder, Job, State
+from daemon.errors import UntrustedPath, describe, printable
+from daemon.jobs import HotFolder, Identity, Job, State
 from daemon.ledger.claim_folders import ClaimFolder, ClaimFolders
 from daemon.ledger.records import Records
+
+logger = logging.getLogger(__name__)
 
 
 class ClaimGuard:
@@ -85,3 +88,12 @@ def advice(noted: ClaimFolder, missed: list[Job]) -> str:
         f" that one away. Find it (find DIR -inum {noted.inode}), remove what is in its place, and"
         " move it back"
     )
+
+
+def claimed_identity(path: Path) -> Identity | None:
+    """Return the version of a file that is ours; None if it is not regular or unreadable now."""
+    try:
+        return files.identity(path)
+    except OSError as error:
+        logger.warning("%s cannot be looked at: %s", printable(path), describe(error))
+        return None

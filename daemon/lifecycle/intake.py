@@ -13,7 +13,7 @@ from daemon.jobs import Hint, HotFolder, Identity, Job
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.claim_guard import ClaimGuard
+from daemon.lifecycle.claim_guard import ClaimGuard, claimed_identity
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
@@ -298,12 +298,3 @@ class Intake:
         )
         self.ledger.add(job)
         return job
-
-
-def claimed_identity(path: Path) -> Identity | None:
-    """Return the version of a file that is ours; None if it is not regular or unreadable now."""
-    try:
-        return files.identity(path)
-    except OSError as error:
-        logger.warning("%s cannot be looked at: %s", printable(path), describe(error))
-        return None
