@@ -505,10 +505,10 @@ def test_upgrade_in_place(serving: Machine) -> None:
     """Another version, in a new process, with everything as it was."""
     before, pid = configuration(serving), serving.pid()
     source = serving.path(SOURCE)
-    for name in ("setup.cfg", "daemon/__init__.py"):
-        text = (source / name).read_text(encoding="utf-8")
-        assert "0.1.0" in text
-        (source / name).write_text(text.replace("0.1.0", "0.1.999"), encoding="utf-8")
+    place = source / "daemon/__init__.py"
+    text = place.read_text(encoding="utf-8")
+    assert __version__ in text
+    place.write_text(text.replace(__version__, "0.1.999"), encoding="utf-8")
     shutil.rmtree(serving.path(WHEELS))
     systemd_machine.build_wheel(source, serving.path(WHEELS))
     told = install(serving, "--cpu")
