@@ -142,7 +142,7 @@ class Delivery:
                 self.completion.finish(job, now=now)
             elif job.quarantine is not None and not files.exists(job.source):
                 self.rejection.put_in_quarantine(job, now=now)
-            if isinstance(outcome, Done) and self.results.is_complete(job):
+            elif isinstance(outcome, Done) and self.results.is_complete(job):
                 self.publish(job, now=now)
             else:
                 self.deliver_alone(job, outcome, now=now)

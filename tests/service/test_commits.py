@@ -279,7 +279,12 @@ def test_rejected_pictures_of_one_tick_share_their_waits_for_the_disk(
 
 def test_pictures_of_one_name_are_rejected_together(tmp_path: Path) -> None:
     """Neither takes the other's place in quarantine, nor that of its reason."""
-    kit = Kit(tmp_path, is_held=True, work=fail_with(Failed(Blame.FILE, "none", is_final=True)))
+    kit = Kit(
+        tmp_path,
+        is_held=True,
+        work=fail_with(Failed(Blame.FILE, "none", is_final=True)),
+        folder={"ignore": ["!*.json"]},
+    )
     for content, name in enumerate(["cat.jpg", "cat.jpg", "cat.jpg.json", "cat.jpg/a.jpg"]):
         if name.endswith("a.jpg"):
             (kit.hot / "cat.jpg").unlink(missing_ok=True)
