@@ -10,6 +10,8 @@ from typing import Any
 
 MESSAGE_BYTES = 128 * 1024
 DESCRIPTORS = 2
+#: How a child ends that has no memory left, not even to say so.
+NO_MEMORY = 77
 
 Message = dict[str, Any]  # Any: JSON
 

@@ -30,6 +30,14 @@ def main(descriptor: int, parent: int, root: str) -> None:
     end = socket.socket(fileno=descriptor)
     server = Server()  # imports the decoders
     channel.send(end, {"confined_by": confinement.confine(Path(root))})
+    try:
+        serve(end, server)
+    except MemoryError:  # not even enough to say so
+        os._exit(channel.NO_MEMORY)
+
+
+def serve(end: socket.socket, server: "Server") -> None:
+    """Answer one question after the other."""
     while True:
         message, descriptors = channel.receive_with_descriptors(end)
         if not message:

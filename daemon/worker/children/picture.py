@@ -18,6 +18,7 @@ from cvunet.pictures.reading import Picture, PictureInfo
 from daemon.errors import PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
+from daemon.worker.children import channel
 from daemon.worker.children.channel import Message
 from daemon.worker.children.layout import Buffer, end_of
 from daemon.worker.children.process import (
@@ -147,14 +148,11 @@ class ChildsDecoding:
             raise
         except Ended as error:
             self.is_spoilt = True
-            raise self.ended(child.wait()) from error
+            raise self.ended(child.wait(), memory_bytes) from error
         is_full = before < limit - NEAR_BYTES <= child.peak_bytes()
         if answer.get("lacks_memory") or (is_full and FAILURES & answer.keys()):
             self.is_spoilt = True
-            raise PictureError(
-                f"decoding it needs more than {memory_bytes / MB:.0f} MB, far more than its"
-                f" {self.described} should: save it anew"
-            )
+            raise self.too_large(memory_bytes)
         return self.judged(answer)
 
     @property
@@ -186,8 +184,17 @@ class ChildsDecoding:
             " anew, or raise the limit"
         )
 
-    def ended(self, status: int | None) -> Exception:
+    def too_large(self, memory_bytes: int) -> PictureError:
+        """It takes more memory than its head lets expect."""
+        return PictureError(
+            f"decoding it needs more than {memory_bytes / MB:.0f} MB, far more than its"
+            f" {self.described} should: save it anew"
+        )
+
+    def ended(self, status: int | None, memory_bytes: int) -> Exception:
         """What a child's end says of the picture."""
+        if status == channel.NO_MEMORY:
+            return self.too_large(memory_bytes)
         if status == -signal.SIGXCPU:
             return self.late(1.0, 1.0)
         if status is not None and -status in CRASHES:
