@@ -149,6 +149,8 @@ def first_link(path: Path) -> Path:
 
 def claim_place(parts: RelativeParts) -> int | None:
     """Where in a path the claims of a hot folder are; None if it does not lead into one."""
+    if CLAIMS not in parts:
+        return None
     pairs = pairwise(parts)
     places = [n for n, (one, two) in enumerate(pairs) if one == CLAIMS and JOB_ID.fullmatch(two)]
     return places[-1] if places else None
@@ -158,7 +160,7 @@ def open_below(
     top: int | None, parts: RelativeParts, flags: int, *, is_one_mount: bool = False
 ) -> int:
     """The last folder of a path, each step without following a link."""
-    text = str(Path(*parts))
+    text = "/".join(parts) or "."  # a path costs more than the call of the kernel's
     if len(os.fsencode(text)) < PATH_MAX:
         resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
         resolve |= 0 if top is None else RESOLVE_BENEATH
