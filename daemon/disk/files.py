@@ -74,12 +74,7 @@ def create_in(folder: int, path: Path) -> BinaryIO:
     def opener(_: str, flags: int) -> int:
         return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, modes.FILE, dir_fd=folder)
 
-    return path_open(path, opener)
-
-
-def path_open(path: Path, opener: Callable[[str, int], int]) -> BinaryIO:
-    """`open` names the path in its errors."""
-    return open(path, "wb", opener=opener)
+    return open(path, "wb", opener=opener)  # the path is named in its errors
 
 
 def remove(path: Path) -> None:

@@ -115,10 +115,9 @@ def check_ours(descriptor: int, folder: int, path: Path) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         raise InstallError(f"{path} is no file of its own (a link or a device): remove it")
-    user = status.st_uid
-    if user not in (os.geteuid(), safe_open.owner_of_new_file(folder, user)):
+    if not safe_open.is_ours(status.st_uid, folder):
         raise InstallError(
-            f"{path} belongs to user {user}: run cvunetd as that user, or remove the"
+            f"{path} belongs to user {status.st_uid}: run cvunetd as that user, or remove the"
             " file while no cvunetd runs"
         )
 

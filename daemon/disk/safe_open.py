@@ -236,13 +236,13 @@ def make_claims(root: Path) -> None:
 
 @contextmanager
 def made_claim(root: Path, parts: RelativeParts, later: Callable[[Path], object]) -> Iterator[int]:
-    """A folder below the claims of a hot folder, made if it is missing.
-
-    ``later`` takes the folders that have to be synced.
-    """
-    make_claims(root)
+    """A folder below the claims, made if it is missing; ``later`` takes what has to be synced."""
     with ExitStack() as stack:
-        descriptor = stack.enter_context(claims(root))
+        try:
+            descriptor = stack.enter_context(claims(root))
+        except FileNotFoundError:
+            make_claims(root)
+            descriptor = stack.enter_context(claims(root))
         for depth, name in enumerate(parts):
             later(root.joinpath(CLAIMS, *parts[:depth]))
             descriptor = make_below(descriptor, name, is_synced=False)
@@ -268,7 +268,7 @@ def check_ours(descriptor: int, path: Path) -> None:
     Earlier versions made it with other modes. A file system without modes keeps its own.
     """
     status = os.fstat(descriptor)
-    if status.st_uid not in (os.geteuid(), owner_of_new_file(descriptor, status.st_uid)):
+    if not is_ours(status.st_uid, descriptor):
         raise UntrustedPath(
             errno.EPERM,
             f"belongs to user {status.st_uid} and not to the daemon's user: move it away",
@@ -279,10 +279,13 @@ def check_ours(descriptor: int, path: Path) -> None:
             Path(f"/proc/self/fd/{descriptor}").chmod(PRIVATE)
 
 
-def owner_of_new_file(descriptor: int, wanted: int) -> int:
-    """Whose a file is that we make in a folder: servers may map our user to another one."""
-    if wanted == os.geteuid():
-        return wanted
+def is_ours(user: int, folder: int) -> bool:
+    """What is in an open folder belongs to us: servers may map our user to another one."""
+    return user == os.geteuid() or user == owner_of_new_file(folder)
+
+
+def owner_of_new_file(descriptor: int) -> int:
+    """Whose a file is that we make in a folder; ourselves where none can be made."""
     try:
         made = os.open(
             PROBE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=descriptor

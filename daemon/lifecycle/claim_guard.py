@@ -25,27 +25,27 @@ class ClaimGuard:
         self.table = table
         self.records = records
 
-    def check(self, folder: HotFolder) -> None:
-        """`UntrustedPath` unless pictures can be claimed safely.
+    def check(self, folder: HotFolder) -> ClaimFolder | None:
+        """The claim folder that there is; `UntrustedPath` unless it can be used safely.
 
         A claim folder that we have not seen before is noted if it is ours and no picture is missed.
         """
         if folder.originals == "keep":
-            return
+            return None
         found, noted = current(folder.path), self.table.of(folder.path)
         if found == noted:
-            return
+            return found
         if noted is not None and noted.root_inode == root_inode(folder.path):
             missed = [job for job in self.claimed(folder) if not files.exists(job.source)]
             if missed:
                 raise UntrustedPath(errno.ESTALE, advice(noted, missed), str(place_of(folder)))
         if found is not None:
             self.table.note(folder.path, found)
+        return found
 
     def prepare(self, folder: HotFolder) -> None:
         """The same, and the claim folder is made and noted if there is none."""
-        self.check(folder)
-        if folder.originals != "keep" and current(folder.path) is None:
+        if self.check(folder) is None and folder.originals != "keep":
             safe_open.make_claims(folder.path)
             self.check(folder)
 

@@ -28,7 +28,7 @@ class Standby:
         state: Path,
         quarantine: Path,
         check_ledger: Callable[[], None],
-        check_claims: Callable[[HotFolder], None],
+        check_claims: Callable[[HotFolder], object],
         look_at_ledger: Callable[[], None] = lambda: None,
         locks: dict[str, Lock],
     ) -> None:
