@@ -100,10 +100,6 @@ class Records:
         """Whether a job's result or original has this name, or will have it; not a failed job's."""
         return self.has_name(path, "state <> 'failed'")
 
-    def is_held(self, path: Path) -> bool:
-        """The same, but a job that failed at least once and is to be tried again holds no name."""
-        return self.has_name(path, "state <> 'failed' AND (state <> 'queued' OR reason = '')")
-
     def is_used(self, path: Path) -> bool:
         """Whether the result or original of a finished job has this name."""
         return self.has_name(path, "state = 'done'")

@@ -8,9 +8,9 @@ from daemon import event_ids
 from daemon.disk import files
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError, describe, printable
 from daemon.jobs import MAX_ATTEMPTS, Failed, HotFolder, Job
-from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.counters import Counters, Verdict
+from daemon.lifecycle.deferral import Deferral
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.requeue import AFTER_OTHERS_S, Requeue
@@ -21,8 +21,6 @@ from daemon.log_fields import failed_fields, job_fields
 logger = logging.getLogger(__name__)
 
 RETRY_S = 5.0  # doubled with each attempt
-#: A picture that cannot be decoded yet is tried this many times before it is old enough.
-DEFERRALS = 12
 
 
 class Failures:
@@ -32,8 +30,8 @@ class Failures:
         self,
         folders: FolderRegistry,
         *,
-        ledger: Ledger,
         standby: Standby,
+        deferral: Deferral,
         results: Results,
         completion: Completion,
         requeue: Requeue,
@@ -41,8 +39,8 @@ class Failures:
         counters: Counters,
     ) -> None:
         self.folders = folders
-        self.ledger = ledger
         self.standby = standby
+        self.deferral = deferral
         self.results = results
         self.completion = completion
         self.requeue = requeue
@@ -105,15 +103,8 @@ class Failures:
             if renewed is None:
                 return
             job = renewed
-        if job.changed_at > now:  # the clock was set back: its age starts anew
-            job = self.ledger.note_version(job, job.identity, now=now)
-        if current is not None and is_young(job, folder.defer_s, now):
-            wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
-            logger.info("deferred %s: %s", printable(job.relative), reason, extra=job_fields(job))
-            self.counters.count(job, Verdict.DEFERRED)
-            self.requeue.release(job, reason=reason, not_before=now + wait_s)
-            return
-        self.rejection.reject(job, reason, now=now, stage=failed.stage)
+        if current is None or not self.deferral.defer(folder, job, reason, now=now):
+            self.rejection.reject(job, reason, now=now, stage=failed.stage)
 
     def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
         """Try again after an unexpected error; reject after three attempts."""
@@ -127,14 +118,3 @@ class Failures:
         self.counters.count(job, Verdict.RETRIED)
         fields = failed_fields(job, reason, failed.stage, event=event_ids.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
-
-
-def is_young(job: Job, defer_s: float, now: float) -> bool:
-    """Whether the original may still be being written.
-
-    Counted from the last change that we saw. A modification time long before the picture came (a
-    move, a copy that keeps times) proves that it is older than that.
-    """
-    if job.identity.mtime_ns / 1e9 <= job.added_at - defer_s and job.changed_at <= job.added_at:
-        return False
-    return now - job.changed_at < defer_s

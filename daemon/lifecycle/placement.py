@@ -83,15 +83,27 @@ class Placement:
             return
         self.raise_clash(folder, job, is_taken=self.records.is_used)
 
+    def step_aside(self, folder: HotFolder, job: Job) -> Job:
+        """Let others have the first choice of a job that may turn out to be no picture.
+
+        `settle_name` gives it back if the job has a result after all and the name is still free.
+        """
+        drop, day = self.records.drop_of(job), self.day(job.added_at)
+        is_taken = self.records.is_reserved
+        wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+        if job.target != wanted:
+            return job
+        return self.rename(folder, job, is_alpha_kept=False)
+
     def settle_name(self, folder: HotFolder, job: Job) -> Job:
-        """Give a finished result its first choice, if what had reserved it was no picture.
+        """Give a finished result its first choice, if what had reserved it has let it go.
 
         `NameTaken` if another picture has the name and the folder's policy is to fail.
         """
         drop, day, is_taken = (
             self.records.drop_of(job),
             self.day(job.added_at),
-            self.records.is_held,
+            self.records.is_reserved,
         )
         wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
         if not is_version(job.target, wanted):

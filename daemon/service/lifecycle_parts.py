@@ -15,6 +15,7 @@ from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.counters import Counters
+from daemon.lifecycle.deferral import Deferral
 from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.dispatcher import Dispatcher
 from daemon.lifecycle.drops import Drops
@@ -183,11 +184,20 @@ class LifecycleParts:
         )
 
     @cached_property
+    def deferral(self) -> Deferral:
+        return Deferral(
+            ledger=self.ledger,
+            placement=self.placement,
+            requeue=self.requeue,
+            counters=self.counters,
+        )
+
+    @cached_property
     def failures(self) -> Failures:
         return Failures(
             self.folders,
-            ledger=self.ledger,
             standby=self.standby,
+            deferral=self.deferral,
             results=self.results,
             completion=self.completion,
             requeue=self.requeue,

@@ -110,7 +110,10 @@ def main() -> int:
         found = list(pool.map(lambda name: run_apart(name, options, length), names))
     rows = [row for rows in found for row in rows]
     print(table(rows))
-    return 0 if all(row.is_clean for row in rows) else 1
+    dirty = [row for row in rows if not row.is_clean]
+    if dirty:  # once more, at the end: logs of CI are cut at their head
+        print(f"\n{len(dirty)} of {len(rows)} rows are not clean:\n{table(dirty)}")
+    return 1 if dirty else 0
 
 
 def run_apart(name: str, options: argparse.Namespace, length: Length) -> list[Row]:
@@ -127,7 +130,8 @@ def run_apart(name: str, options: argparse.Namespace, length: Length) -> list[Ro
     if ended.returncode == 0:
         return [Row(**row) for row in json.loads(ended.stdout.splitlines()[-1])]
     print(ended.stderr, file=sys.stderr)
-    return [Row(f"{name}: broke, see above", lost=1)]
+    reason = (ended.stderr.strip().splitlines() or ["no word"])[-1]
+    return [Row(f"{name}: broke, see above: {reason}", lost=1)]
 
 
 @contextmanager

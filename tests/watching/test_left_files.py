@@ -1,6 +1,8 @@
 """Neighbours of pictures: they stay, are named once, are counted, and take no names."""
 
 import logging
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from daemon.messages import FileEvent
 from daemon.watching.ignored_names import why_left
 from tests.commands.test_why import configure
 from tests.samples import make_folder
-from tests.service.service_kit import Kit, copy_out
+from tests.service.service_kit import START, Kit, copy_out
 
 ENDINGS = "xmp aae cos pp3 dop thm json txt xml mp4 MOV wav zip 7z pdf DOCX xlsx csv lnk exe lrcat"
 
@@ -22,6 +24,16 @@ def no_picture(task: Task) -> Outcome:
     if task.source.read_bytes() == b"noise":
         return Failed(Blame.FILE, "no picture", is_final=True)
     return copy_out(task)
+
+
+def fails_at_first(failed: Failed) -> Callable[[Task], Outcome]:
+    """A worker that fails with its first task."""
+    outcomes: list[Outcome] = [failed]
+
+    def work(task: Task) -> Outcome:
+        return outcomes.pop() if outcomes else copy_out(task)
+
+    return work
 
 
 def ignored(kit: Kit) -> int:
@@ -88,11 +100,38 @@ def test_noise_that_may_be_unfinished_takes_no_name(tmp_path: Path):
         return copy_out(task)
 
     kit = Kit(tmp_path, work=work)
-    kit.drop("cat.dat", b"noise")
+    os.utime(kit.drop("cat.dat", b"noise"), (START, START))
     kit.drop("cat.jpg")
     kit.pass_time(5)
 
     assert kit.results() == ["cat.png", "originals/cat.jpg"]
+    assert len(kit.records.in_state(State.QUEUED)) == 1
+
+
+def test_an_unfinished_picture_gets_its_name_back(tmp_path: Path):
+    """While it could not be read, its name was free to others; nobody took it."""
+    kit = Kit(tmp_path, work=fails_at_first(Failed(Blame.FILE, "cut short")))
+    os.utime(kit.drop("cat.jpg"), (START, START))
+    kit.pass_time(5)
+    [waiting] = kit.records.in_state(State.QUEUED)
+    kit.pass_time(60)
+
+    assert waiting.target.name == "cat_2.png"
+    assert kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+@pytest.mark.parametrize("blame", [Blame.UNKNOWN, Blame.UNSURE])
+def test_a_picture_that_is_tried_again_keeps_its_name(tmp_path: Path, blame: Blame):
+    """The next one of its name takes another, however early it is done."""
+    kit = Kit(tmp_path, work=fails_at_first(Failed(blame, "out of memory")))
+    kit.drop("cat.jpg")
+    kit.pass_time(3)
+    kit.drop("cat.webp", b"another")
+    kit.pass_time(60)
+
+    assert kit.results() == ["cat.png", "cat_2.png", "originals/cat.jpg", "originals/cat.webp"]
+    [drop] = kit.drops()
+    assert (drop / "cat_2.png").read_bytes() == b"another"
 
 
 def test_two_pictures_still_meet(tmp_path: Path):
