@@ -11,6 +11,7 @@ __all__ = [
     "closing",
     "completion",
     "counters",
+    "deferral",
     "delivery",
     "dispatcher",
     "drops",
