@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         OptionError,
         WeightsError,
     )
-    from cvunet.inference.matting import Predictor
+    from cvunet.inference.predictor import Predictor
     from cvunet.matte.confidence import Confidence
     from cvunet.pictures.reading import Picture
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from cvunet import files, weights
 from cvunet.errors import FileError, ImageError, OptionError
-from cvunet.inference import matting
-from cvunet.inference.matting import Precision, Predictor
+from cvunet.inference import matting, torch_predictor
+from cvunet.inference.predictor import Precision, Predictor
 from cvunet.matte import confidence as matte_confidence
 from cvunet.matte import foreground, framing
 from cvunet.matte.confidence import Confidence
@@ -69,10 +69,10 @@ def open_predictor(
     `WeightsError` if the file is missing, altered or not of this network. `DeviceError` if the
     device is absent. `OptionError` for any other value that cannot be used.
     """
-    if precision != "auto" and precision not in matting.DTYPES:
-        known = ", ".join(("auto", *matting.DTYPES))
+    if precision != "auto" and precision not in torch_predictor.DTYPES:
+        known = ", ".join(("auto", *torch_predictor.DTYPES))
         raise OptionError(f"precision is {precision!r}: choose one of {known}")
-    return matting.open_predictor(
+    return torch_predictor.open_predictor(
         weights.installed() if weights_file is None else Path(weights_file),
         device=device,
         precision=precision,

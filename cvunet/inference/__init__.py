@@ -4,4 +4,4 @@ Not here: reading and writing pictures (pictures), edges and colours (matte).
 """
 
 #: What other packages may import. All other modules are private to this package.
-__all__ = ["matting"]
+__all__ = ["matting", "predictor", "torch_predictor"]

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from cvunet import scores
 from cvunet.errors import CvunetError, TrainingError
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 from cvunet.training import bars, cases, composites, samples, worst
 from cvunet.training.cases import Case
 from cvunet.training.contestants import Alpha, Contestant, Folder, Ours, U2Net
@@ -125,7 +125,7 @@ def choose(options: argparse.Namespace) -> list[Case]:
 
 def enter(options: argparse.Namespace) -> list[Contestant]:
     """All contestants asked for, ours first."""
-    predictor = matting.open_predictor(
+    predictor = torch_predictor.open_predictor(
         options.weights,
         device=options.device,
         precision="auto",

@@ -10,8 +10,8 @@ from typing import Unpack
 from cvunet import errors as cvunet_errors
 from cvunet import weights
 from cvunet.errors import DeviceMemoryError
-from cvunet.inference import matting
-from cvunet.inference.matting import Predictor
+from cvunet.inference import torch_predictor
+from cvunet.inference.predictor import Predictor
 from cvunet.matte import foreground
 from daemon.errors import DeviceError, InstallError, PictureError, describe
 from daemon.worker.batcher import BatchLimit, warm_sizes
@@ -39,11 +39,11 @@ def translated_errors() -> Iterator[None]:
 
 
 def open_predictor(
-    file: Path, device: str, **options: Unpack[matting.PredictorOptions]
+    file: Path, device: str, **options: Unpack[torch_predictor.PredictorOptions]
 ) -> Predictor:
     """Load the model on a device; `InstallError` if weights or device are missing."""
     try:
-        return matting.open_predictor(file, device=device, **options)
+        return torch_predictor.open_predictor(file, device=device, **options)
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
 
@@ -54,7 +54,7 @@ def open_predictors(
     *,
     cores: int,
     on_step: Callable[[str], object],
-    **options: Unpack[matting.PredictorOptions],
+    **options: Unpack[torch_predictor.PredictorOptions],
 ) -> list[Predictor]:
     """Return a predictor for each model thread.
 
@@ -66,7 +66,7 @@ def open_predictors(
         predictor = open_predictor(file, device, **options)
         count = 1
         if predictor.device.type == "cpu":
-            matting.use_one_thread()
+            torch_predictor.use_one_thread()
             count = max(1, round(cores * NETWORK_SHARE))
         predictors += [predictor] * count  # the same object: networks have no state
     return predictors
@@ -159,7 +159,7 @@ def check_weights(path: Path) -> None:
 def found_devices(names: Sequence[str]) -> list[str]:
     """Return the devices' real names; `DeviceError` if one is not there."""
     with translated_errors():
-        return [str(matting.choose_device(name)) for name in names]
+        return [str(torch_predictor.choose_device(name)) for name in names]
 
 
 def check_colours(estimator: foreground.Estimator) -> None:

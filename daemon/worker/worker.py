@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import cv2
 
-from cvunet.inference.matting import Predictor
+from cvunet.inference.predictor import Predictor
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, DeviceError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task

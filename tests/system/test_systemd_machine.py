@@ -50,13 +50,13 @@ STEPS = ("loading the model", "warming up", "looking at folder")
 HANGING = """
 import sys, time
 from pathlib import Path
-from cvunet.inference.matting import Predictor
-answer = Predictor.predict
+from cvunet.inference.torch_predictor import TorchPredictor
+answer = TorchPredictor.predict
 def predict(self, batch):
     while Path("/srv/cvunetd/hang").exists():
         time.sleep(0.1)
     return answer(self, batch)
-Predictor.predict = predict
+TorchPredictor.predict = predict
 from daemon.cli import main
 main()
 """

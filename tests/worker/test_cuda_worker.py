@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from cvunet.inference.cuda_graphs import CapturedPass
-from cvunet.inference.matting import Predictor
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.network.network import CVUNet, NetworkConfig
 from daemon.jobs import Done, Task
 from daemon.worker.gauges import Limits
@@ -35,7 +35,7 @@ def tasks(folder: Path) -> list[Task]:
 def test_pictures_come_out_in_batches(tmp_path: Path):
     """All of them, by recorded passes, in fewer batches than there are pictures."""
     torch.manual_seed(0)
-    predictor = Predictor(
+    predictor = TorchPredictor(
         CVUNet(NETWORK), device=torch.device("cuda:0"), precision="auto", input_size=256
     )
     limits = Limits(max_batch=8, max_wait_s=0.02, decoders=4, finishers=4, memory_bytes=10**9)
