@@ -34,12 +34,14 @@ DAEMON = {
 }
 CVUNET = {
     "__init__": {"cutout", "inference", "matte", "pictures", "SHARED"},
-    "cutout": {"inference", "matte", "pictures", "weights", "SHARED"},
+    "cutout": {"inference", "matte", "pictures", "models", "SHARED"},
     "training": {"inference", "matte", "pictures", "weights", "network", "SHARED"},
-    "inference": {"matte", "pictures", "weights", "network", "SHARED"},
+    "export": {"inference", "weights", "network", "models", "SHARED"},
+    "inference": {"matte", "pictures", "weights", "network", "models", "SHARED"},
     "matte": {"pictures", "SHARED"},
     "pictures": {"SHARED"},
-    "weights": {"network", "SHARED"},
+    "weights": {"network", "models", "SHARED"},
+    "models": {"SHARED"},
     "network": set(),
     "SHARED": set(),
 }
@@ -77,6 +79,7 @@ SOLE_IMPORTERS = {
     },
     "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},
     "isal": {"cvunet/pictures/deflate.py"},
+    "onnxruntime": {"cvunet/inference/onnx_session.py"},
     "tqdm": {"daemon/commands/batch.py"},
     "prometheus_client": {"daemon/reporting/metrics.py"},
     "urllib3": {"daemon/hooks/webhooks.py"},

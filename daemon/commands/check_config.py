@@ -7,7 +7,9 @@ from pathlib import Path
 from daemon.config import folders, schema
 from daemon.errors import InstallError, printable
 from daemon.hooks.loader import HookLoader
+from daemon.service.local_engine import engine_settings
 from daemon.worker import finishing, predictors
+from daemon.worker.engines.local import model_options
 
 
 def lines(config_path: Path | None) -> Iterator[str]:
@@ -18,7 +20,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
         found = folders.hot_folders(config, base)
     with faults:
         weights = folders.find_weights(config, base)
-        predictors.check_weights(weights)
+        predictors.check_model(model_options(engine_settings(config, base)))
     with faults:
         predictors.check_colours(config.postprocess.needed_colours)
     with faults:

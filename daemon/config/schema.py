@@ -71,6 +71,7 @@ class Model(Section):
     input_size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 512
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     mirror: bool = False
+    runtime: Literal["auto", "torch", "onnxruntime"] = "auto"
 
     @property
     def devices(self) -> tuple[str, ...]:

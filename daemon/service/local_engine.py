@@ -19,6 +19,8 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         precision=config.model.precision,
         input_size=config.model.input_size,
         is_mirrored=config.model.mirror,
+        runtime=config.model.runtime,
+        export_folders=(hot_folders.resolve(base, config.state_dir),),
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
         memory_bytes=config.worker.memory_mb * MEGA,

@@ -3,15 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Unpack
+from dataclasses import dataclass, field, replace
 
 from cvunet import errors as cvunet_errors
-from cvunet import weights
 from cvunet.errors import DeviceMemoryError
-from cvunet.inference import torch_predictor
+from cvunet.inference import runtimes
 from cvunet.inference.predictor import Predictor
+from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import foreground
 from daemon.errors import DeviceError, InstallError, PictureError, describe
 from daemon.worker.batcher import BatchLimit, warm_sizes
@@ -25,6 +23,16 @@ MAX_FAILURES = 3
 NETWORK_SHARE = 0.3
 
 
+#: What a person has to install or mend.
+INSTALLATION = (
+    cvunet_errors.WeightsError,
+    cvunet_errors.EstimatorError,
+    cvunet_errors.RuntimeMissing,
+    cvunet_errors.ExportError,
+    cvunet_errors.OptionError,
+)
+
+
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn the library's errors into the daemon's."""
@@ -34,39 +42,37 @@ def translated_errors() -> Iterator[None]:
         raise PictureError(str(error)) from error
     except cvunet_errors.DeviceError as error:
         raise DeviceError(str(error)) from error
-    except (cvunet_errors.WeightsError, cvunet_errors.EstimatorError) as error:
+    except INSTALLATION as error:
         raise InstallError(str(error)) from error
 
 
 def open_predictor(
-    file: Path, device: str, **options: Unpack[torch_predictor.PredictorOptions]
+    options: ModelOptions, on_step: Callable[[str], object] = lambda step: None
 ) -> Predictor:
-    """Load the model on a device; `InstallError` if weights or device are missing."""
+    """Load a model on its device; `InstallError` if file, runtime or device are missing."""
     try:
-        return torch_predictor.open_predictor(file, device=device, **options)
+        return runtimes.open_predictor(options, on_step)
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
 
 
 def open_predictors(
-    file: Path,
+    model: ModelOptions,
     devices: Sequence[str],
     *,
     cores: int,
     on_step: Callable[[str], object],
-    **options: Unpack[torch_predictor.PredictorOptions],
 ) -> list[Predictor]:
     """Return a predictor for each model thread.
 
-    A CPU gets several threads, to share the ``cores``.
+    A CPU gets several threads, to share the ``cores``, with one thread for each pass.
     """
     predictors: list[Predictor] = []
     for device in devices:
         on_step(f"loading the model for device {device}")
-        predictor = open_predictor(file, device, **options)
+        predictor = open_predictor(replace(model, device=device, threads=1), on_step)
         count = 1
         if predictor.device.type == "cpu":
-            torch_predictor.use_one_thread()
             count = max(1, round(cores * NETWORK_SHARE))
         predictors += [predictor] * count  # the same object: networks have no state
     return predictors
@@ -150,16 +156,16 @@ def warm_size(model_thread: ModelThread, size: int) -> None:
     logger.warning("batches of %s are too large for now: %s", size, problem)
 
 
-def check_weights(path: Path) -> None:
-    """Raise `InstallError` if the weights are missing, altered or of another network."""
+def check_model(model: ModelOptions) -> None:
+    """Raise `InstallError` if a model's file is missing, altered or of another network."""
     with translated_errors():
-        weights.load(path)
+        runtimes.check_file(model)
 
 
-def found_devices(names: Sequence[str]) -> list[str]:
+def found_devices(model: ModelOptions, names: Sequence[str]) -> list[str]:
     """Return the devices' real names; `DeviceError` if one is not there."""
     with translated_errors():
-        return [str(torch_predictor.choose_device(name)) for name in names]
+        return [runtimes.find_device(replace(model, device=name)) for name in names]
 
 
 def check_colours(estimator: foreground.Estimator) -> None:

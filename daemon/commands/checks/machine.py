@@ -115,7 +115,11 @@ def network(context: CheckContext) -> Iterator[Finding]:
     try:
         from daemon.worker import predictors
 
-        predictors.check_weights(context.weights)
+        configured = context.config.model
+        model = predictors.ModelOptions(
+            file=context.weights, runtime=configured.runtime, precision=configured.precision
+        )
+        predictors.check_model(model)
     except ImportError as error:
         mend = "install cvunet-daemon anew, into an environment of its own"
         yield failed("weights", f"the network cannot be loaded: {describe(error)}", mend)
@@ -125,7 +129,7 @@ def network(context: CheckContext) -> Iterator[Finding]:
         return
     yield passed("weights", f"{context.weights} is as its manifest says")
     try:
-        found = ", ".join(predictors.found_devices(context.config.model.devices))
+        found = ", ".join(predictors.found_devices(model, configured.devices))
         yield passed("device", f"{names} is {found} here")
     except DaemonError as error:
         mend = f"mend what GPU says below, or in {context.config_path}: model: {{device: auto}}"

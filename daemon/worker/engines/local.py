@@ -12,7 +12,7 @@ from daemon.worker import allocator
 from daemon.worker.children.pool import ChildPool
 from daemon.worker.finishing import Backgrounds, Finishing
 from daemon.worker.gauges import Limits
-from daemon.worker.predictors import check_colours, open_predictors
+from daemon.worker.predictors import ModelOptions, check_colours, open_predictors
 from daemon.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ class EngineSettings:
     memory_bytes: int
     """Memory of all pictures in work."""
     colours: Literal["fast", "refine"]
+    runtime: Literal["auto", "torch", "onnxruntime"] = "auto"
+    export_folders: tuple[Path, ...] = ()
+    """Where the export of the weights is kept if their own folder cannot be written."""
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
     max_file_bytes: int = 2_000_000_000
@@ -82,13 +85,7 @@ def open_worker(
 ) -> Worker:
     """The model on its devices, and the pools around it; not warm yet."""
     predictors = open_predictors(
-        settings.weights,
-        settings.devices,
-        cores=cores(),
-        on_step=on_step,
-        precision=settings.precision,
-        input_size=settings.input_size,
-        is_mirrored=settings.is_mirrored,
+        model_options(settings), settings.devices, cores=cores(), on_step=on_step
     )
     has_gpus = all(predictor.device.type != "cpu" for predictor in predictors)
     decoders, finishers = pool_sizes(cores(), has_gpus=has_gpus)
@@ -108,6 +105,18 @@ def open_worker(
         finishing_of(settings),
         limit_free=free_memory.trim_above,
         decoder=children,
+    )
+
+
+def model_options(settings: EngineSettings) -> ModelOptions:
+    """The model's part of the settings."""
+    return ModelOptions(
+        file=settings.weights,
+        runtime=settings.runtime,
+        precision=settings.precision,
+        input_size=settings.input_size,
+        is_mirrored=settings.is_mirrored,
+        export_folders=settings.export_folders,
     )
 
 
