@@ -23,6 +23,7 @@ from cvunet.errors import CvunetError
 from cvunet.inference import torch_predictor
 from cvunet.inference.torch_predictor import TorchPredictor
 from daemon.errors import DaemonError
+from daemon.settings import ModelSettings
 from daemon.worker.engines.local import EngineSettings, open_engine
 from daemon.worker.worker import Worker
 
@@ -223,7 +224,7 @@ def whole(report: Report, device: torch.device, scale: Scale, runs: int) -> floa
     width, height = FRAME
     report.add(
         f"{scale.photos} {photos.kind()} of {width}x{height}, JPEG to PNG, batches of up to "
-        f"{worker.max_batch}",
+        f"{worker.limits.max_batch}",
         table(("what", "figure"), rows),
     )
     report.add("Where the time goes, median run", stages(median))
@@ -233,11 +234,9 @@ def whole(report: Report, device: torch.device, scale: Scale, runs: int) -> floa
 def open_worker(device: torch.device) -> Worker:
     """With the shipped weights and settings, warm."""
     settings = EngineSettings(
-        weights=WEIGHTS,
-        devices=(str(device),),
-        precision="auto",
-        input_size=INPUT_PX,
-        is_mirrored=False,
+        models=(
+            ModelSettings(name="cvunet", file=WEIGHTS, devices=(str(device),), input_size=INPUT_PX),
+        ),
         max_batch=MAX_BATCH,
         max_wait_s=MAX_WAIT_S,
         memory_bytes=MEMORY_BYTES,

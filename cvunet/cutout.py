@@ -13,18 +13,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import files, weights
+from cvunet import files
 from cvunet.errors import FileError, ImageError, OptionError
-from cvunet.inference import matting, torch_predictor
+from cvunet.inference import matting, runtimes
 from cvunet.inference.predictor import Precision, Predictor
+from cvunet.inference.runtimes import ModelOptions, Runtime
 from cvunet.matte import confidence as matte_confidence
 from cvunet.matte import foreground, framing
 from cvunet.matte.confidence import Confidence
+from cvunet.models import manifest
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.pictures.encoding import Format
@@ -56,6 +58,7 @@ def open_predictor(
     precision: Precision = "auto",
     mirror: bool = False,
     input_size: int = 512,
+    runtime: Runtime = "auto",
 ) -> Predictor:
     """Load a network onto a device. It takes about a second; keep the predictor and use it again.
 
@@ -64,20 +67,30 @@ def open_predictor(
     ``device``: "auto" (the first GPU if there is one, else the CPU), "cpu", "cuda" or "cuda:N".
     ``precision``: "auto", "float32", "bfloat16" or "float16". ``mirror``: also process the
     mirrored picture and average; finer edges, twice the computing. ``input_size``: side in pixels
-    of the square that the network sees, a multiple of 32.
+    of the square that the network sees, a multiple of 32. ``runtime``: "auto" (on a CPU onnxruntime
+    if it is installed, else torch), "torch" or "onnxruntime". For onnxruntime the weights are
+    exported once, beside the file; if that folder is read-only, "auto" warns and takes torch.
 
     `WeightsError` if the file is missing, altered or not of this network. `DeviceError` if the
-    device is absent. `OptionError` for any other value that cannot be used.
+    device is absent. `RuntimeMissing` if the runtime is not installed. `OptionError` for any other
+    value that cannot be used.
     """
-    if precision != "auto" and precision not in torch_predictor.DTYPES:
-        known = ", ".join(("auto", *torch_predictor.DTYPES))
-        raise OptionError(f"precision is {precision!r}: choose one of {known}")
-    return torch_predictor.open_predictor(
-        weights.installed() if weights_file is None else Path(weights_file),
-        device=device,
-        precision=precision,
-        input_size=input_size,
-        is_mirrored=mirror,
+    for name, value, known in (
+        ("precision", precision, get_args(Precision)),
+        ("runtime", runtime, get_args(Runtime)),
+    ):
+        if value not in known:
+            raise OptionError(f"{name} is {value!r}: choose one of {', '.join(known)}")
+    file = manifest.installed() if weights_file is None else Path(weights_file)
+    return runtimes.open_predictor(
+        ModelOptions(
+            file=file,
+            device=device,
+            runtime=runtime,
+            precision=precision,
+            input_size=input_size,
+            is_mirrored=mirror,
+        )
     )
 
 

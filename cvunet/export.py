@@ -120,7 +120,7 @@ def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
         torch.onnx.export(
             network,
             (torch.zeros(1, 3, input_size, input_size),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the old exporter takes a stream too
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],

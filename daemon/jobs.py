@@ -195,6 +195,8 @@ class Task:
     max_pixels: int
     alpha_part: Path | None = None
     """Where the mask goes; None unless the content is both."""
+    model: str = ""
+    """Which model cuts it out; empty: the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,3 +283,5 @@ class HotFolder:
     """Folders below that are never entered."""
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
+    model: str = ""
+    """Which model cuts its pictures out; empty: the first one."""

@@ -8,7 +8,6 @@ __all__ = [
     "exports",
     "matting",
     "onnx_predictor",
-    "onnx_session",
     "predictor",
     "runtimes",
     "torch_predictor",

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import cvunet
 from cvunet import files, yaml_files
 from cvunet.errors import ExportError, WeightsError
 from cvunet.models import description as descriptions
@@ -27,7 +26,7 @@ VERSION = 1
 HASH_LETTERS = 12
 #: Loading torch, exporting and comparing take 5 s on an idle core.
 TIMEOUT_S = 300.0
-ROOT = Path(cvunet.__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import logging, sys
 sys.path.insert(0, sys.argv[1])

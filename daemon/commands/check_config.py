@@ -4,12 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.config import folders, schema
+from daemon.config import folders, models, schema
 from daemon.errors import InstallError, printable
 from daemon.hooks.loader import HookLoader
-from daemon.service.local_engine import engine_settings
 from daemon.worker import finishing, predictors
-from daemon.worker.engines.local import model_options
 
 
 def lines(config_path: Path | None) -> Iterator[str]:
@@ -19,8 +17,10 @@ def lines(config_path: Path | None) -> Iterator[str]:
     with faults:
         found = folders.hot_folders(config, base)
     with faults:
-        weights = folders.find_weights(config, base)
-        predictors.check_model(model_options(engine_settings(config, base)))
+        served = models.model_settings(config, base)
+        for model in served:
+            with faults:
+                predictors.check_model(model)
     with faults:
         predictors.check_colours(config.postprocess.needed_colours)
     with faults:
@@ -30,7 +30,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
     if faults.lines:
         raise InstallError("\n".join(faults.lines))
     yield from (f"{folder.name}: {folder.path} -> {folder.output_root}" for folder in found)
-    yield f"weights: {weights}"
+    yield from (f"model {model.name}: {model.file}" for model in served)
     yield from (f"hook: {printable(hook.key)}" for hook in hooks)
 
 

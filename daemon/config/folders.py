@@ -2,14 +2,14 @@
 
 import os
 import stat
-import sys
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from daemon.config.model_schema import DEFAULT_NAME
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.presets import PRESETS
-from daemon.config.schema import Config, Folder, Model
+from daemon.config.schema import Config, Folder
 from daemon.disk import store
 from daemon.errors import (
     READ_ONLY_ADVICE,
@@ -31,17 +31,6 @@ def resolve(base: Path, path: Path) -> Path:
         return (base / path.expanduser()).resolve()
     except (RuntimeError, ValueError) as error:  # no such user, links in a circle, a null character
         raise InstallError(f"path {str(path)!r} leads nowhere: {error}") from error
-
-
-def find_weights(config: Config, base: Path) -> Path:
-    """Return the weights file: as written, or the one that was installed with the program."""
-    named = resolve(base, config.model.weights)
-    if config.model.weights != Model().weights or named.exists():
-        return named
-    source_tree = Path(__file__).resolve().parents[2]
-    installed = Path(sys.prefix) / "share" / "cvunetd"
-    places = (root / config.model.weights for root in (source_tree, installed))
-    return next((place for place in places if place.exists()), named)
 
 
 def rendering(config: Config, base: Path, output: Output) -> Rendering:
@@ -162,7 +151,13 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         clash=output.clash,
         review_below=output.review.below,
         ignore=folder.ignore,
+        model=folder.model or model_names(config)[0],
     )
+
+
+def model_names(config: Config) -> list[str]:
+    """Return the names that `folders[].model` may have; the first is the default."""
+    return list(config.models) or [DEFAULT_NAME]
 
 
 def all_folders(config: Config, base: Path) -> list[HotFolder]:
@@ -181,6 +176,7 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
+        *unknown_models(folders, model_names(config)),
         *duplicate_names(folders),
         *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
     ]
@@ -208,6 +204,15 @@ def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
         f"background {path} is no file: mend output.background"
         for path in sorted(path for path in backgrounds if isinstance(path, Path))
         if not path.is_file()
+    ]
+
+
+def unknown_models(folders: list[HotFolder], known: list[str]) -> list[str]:
+    """Return faults of folders whose model is not there."""
+    return [
+        f"folder {folder.name}: model {folder.model!r} is none of models: {', '.join(known)}"
+        for folder in folders
+        if folder.model not in known
     ]
 
 

@@ -131,9 +131,15 @@ class Dispatcher:
 
     def task(self, job: Job) -> Task:
         """Return what the worker needs to know."""
-        rendering = self.folders[job.folder].rendering
+        folder = self.folders[job.folder]
         return Task(
-            job.id, job.source, job.part, rendering, self.max_pixels, alpha_part=job.alpha_part
+            job.id,
+            job.source,
+            job.part,
+            folder.rendering,
+            self.max_pixels,
+            alpha_part=job.alpha_part,
+            model=folder.model,
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from cvunet import errors as cvunet_errors
 from cvunet.errors import DeviceMemoryError
@@ -11,7 +12,9 @@ from cvunet.inference import runtimes
 from cvunet.inference.predictor import Predictor
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import foreground
+from cvunet.models import description
 from daemon.errors import DeviceError, InstallError, PictureError, describe
+from daemon.settings import ModelSettings
 from daemon.worker.batcher import BatchLimit, warm_sizes
 from daemon.worker.gauges import BusyClock, Load
 
@@ -156,16 +159,35 @@ def warm_size(model_thread: ModelThread, size: int) -> None:
     logger.warning("batches of %s are too large for now: %s", size, problem)
 
 
-def check_model(model: ModelOptions) -> None:
+def options_of(model: ModelSettings, export_folders: tuple[Path, ...] = ()) -> ModelOptions:
+    """Return the library's part of a model's settings."""
+    return ModelOptions(
+        file=model.file,
+        runtime=model.runtime,
+        precision=model.precision,
+        input_size=model.input_size,
+        is_mirrored=model.is_mirrored,
+        export_folders=export_folders,
+    )
+
+
+def check_model(model: ModelSettings) -> None:
     """Raise `InstallError` if a model's file is missing, altered or of another network."""
     with translated_errors():
-        runtimes.check_file(model)
+        runtimes.check_file(options_of(model))
 
 
-def found_devices(model: ModelOptions, names: Sequence[str]) -> list[str]:
+def found_devices(model: ModelSettings) -> list[str]:
     """Return the devices' real names; `DeviceError` if one is not there."""
+    options = options_of(model)
     with translated_errors():
-        return [runtimes.find_device(replace(model, device=name)) for name in names]
+        return [runtimes.find_device(replace(options, device=name)) for name in model.devices]
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a model's file."""
+    with translated_errors():
+        return description.sha256_of(file)
 
 
 def check_colours(estimator: foreground.Estimator) -> None:

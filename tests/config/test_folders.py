@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from daemon.config import folders
-from daemon.config.folders import find_weights, hot_folders, parse_background, resolve
+from daemon.config import folders, models
+from daemon.config.folders import hot_folders, parse_background, resolve
+from daemon.config.models import find_weights
 from daemon.config.output_schema import Output
 from daemon.config.schema import Config, Folder
 from daemon.errors import InstallError, MachineError
@@ -185,8 +186,8 @@ def test_path_that_leads_nowhere(tmp_path: Path, path: str):
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A base, a source tree and an installation in which weights may lie."""
-    file = tmp_path / "source" / "daemon" / "config" / "folders.py"
-    monkeypatch.setattr(folders, "__file__", str(file))
+    file = tmp_path / "source" / "daemon" / "config" / "models.py"
+    monkeypatch.setattr(models, "__file__", str(file))
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     return tmp_path
 

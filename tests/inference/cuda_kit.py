@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cvunet.inference.batch_runner import BatchRunner
-from cvunet.inference.torch_predictor import Precision, TorchPredictor
+from cvunet.inference.predictor import Precision
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.network.network import CVUNet, NetworkConfig
 
 Bytes = NDArray[np.uint8]

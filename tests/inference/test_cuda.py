@@ -8,7 +8,8 @@ import torch
 
 from cvunet.errors import CvunetError
 from cvunet.inference.cuda_graphs import CapturedPass
-from cvunet.inference.torch_predictor import Precision, TorchPredictor, disable_tf32
+from cvunet.inference.predictor import Precision
+from cvunet.inference.torch_predictor import TorchPredictor, disable_tf32
 from tests.inference.cuda_kit import (
     SIDE,
     SIZES,

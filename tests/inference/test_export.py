@@ -1,5 +1,7 @@
 """Our weights in onnxruntime: the same alphas, made once, kept by hash."""
 
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ import torch
 
 from cvunet import export, weights
 from cvunet.errors import ExportError, OptionError, RuntimeMissing, WeightsError
-from cvunet.inference import exports, onnx_predictor, runtimes, torch_predictor
+from cvunet.inference import exports, onnx_predictor, onnx_session, runtimes, torch_predictor
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.models import description as descriptions
 from cvunet.network.network import CVUNet, NetworkConfig
@@ -113,7 +115,7 @@ def test_export_goes_elsewhere_where_the_weights_cannot_be_written(
     """The program's own folder is read-only for a service."""
     state = tmp_path / "state"
     state.mkdir()
-    monkeypatch.setattr(exports.os, "access", lambda path, mode: Path(path) == state)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) == state)
 
     assert exports.first_writable((own_weights.parent, state)) == state
     with pytest.raises(ExportError, match="no folder"):
@@ -134,7 +136,7 @@ def test_without_torch_the_message_says_how_to_get_an_export(
     own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """It is made by torch alone."""
-    monkeypatch.setattr(exports.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExportError, match="install torch once"):
         exports.find_or_make(own_weights, (own_weights.parent,), input_size=SIDE)
 
@@ -195,7 +197,7 @@ def test_auto_takes_the_faster_runtime(
 
 def test_missing_runtimes_say_what_to_install(monkeypatch: pytest.MonkeyPatch):
     """One that is named and absent ends the start; without both nothing runs."""
-    monkeypatch.setattr(runtimes.onnx_session, "is_installed", lambda: False)
+    monkeypatch.setattr(onnx_session, "is_installed", lambda: False)
     assert runtimes.choose_runtime(options(device="cpu")) == "torch"
     with pytest.raises(RuntimeMissing, match=r"cvunet-daemon\[onnx\]"):
         runtimes.choose_runtime(options(runtime="onnxruntime"))

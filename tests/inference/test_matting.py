@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cvunet import weights
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, WeightsError
 from cvunet.inference import torch_predictor
+from cvunet.inference.predictor import Precision
 from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.network.network import CVUNet, NetworkConfig
 
@@ -68,9 +69,7 @@ class Overflowing(nn.Module):
         return torch.zeros_like(image[:, :1])
 
 
-def predictor_of(
-    model: nn.Module, precision: torch_predictor.Precision = "float32"
-) -> TorchPredictor:
+def predictor_of(model: nn.Module, precision: Precision = "float32") -> TorchPredictor:
     return TorchPredictor(model, device=CPU, precision=precision, input_size=SIZE)
 
 
@@ -339,7 +338,7 @@ def test_float32_is_asked_of_a_card_alone(
     weights_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    precision: torch_predictor.Precision,
+    precision: Precision,
     expected: list[bool],
 ):
     """Whoever wants less, or has a CPU, changes nothing in the process."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.settings import ModelSettings
 from daemon.worker import allocator
 from daemon.worker.engines import local
 from daemon.worker.engines.local import EngineSettings, open_engine
@@ -22,11 +23,7 @@ def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tm
     weights = tmp_path / "weights"
     weights.write_bytes(b"of no network")
     settings = EngineSettings(
-        weights=weights,
-        devices=("cpu",),
-        precision="float32",
-        input_size=512,
-        is_mirrored=False,
+        models=(ModelSettings(name="cvunet", file=weights, devices=("cpu",), precision="float32"),),
         max_batch=1,
         max_wait_s=0.0,
         memory_bytes=8 * 10**9,
