@@ -81,10 +81,9 @@ def open_predictor(
     ):
         if value not in known:
             raise OptionError(f"{name} is {value!r}: choose one of {', '.join(known)}")
-    file = manifest.installed() if weights_file is None else Path(weights_file)
     return runtimes.open_predictor(
         ModelOptions(
-            file=file,
+            file=manifest.installed() if weights_file is None else Path(weights_file),
             device=device,
             runtime=runtime,
             precision=precision,

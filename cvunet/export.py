@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from cvunet import weights
 from cvunet.errors import CvunetError, ExportError
-from cvunet.inference import exports, onnx_predictor
+from cvunet.inference import exports, onnx_predictor, samples
 from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.models.description import Description
 from cvunet.network import folding
@@ -132,18 +132,8 @@ def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
 
 def test_pictures(side: int) -> Iterator[NDArray[np.uint8]]:
     """Noise, and pictures with smooth shapes and edges as photos have them, SxSx3."""
-    source = np.random.default_rng(0)
-    for _ in range(RANDOM_PICTURES):
-        yield source.integers(0, 256, (side, side, 3), dtype=np.uint8)
-    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) / side
-    for number in range(SMOOTH_PICTURES):
-        background = np.dstack([rows * 200, columns * 180, (rows + columns) * 90 + 20 * number])
-        distance = np.hypot(rows - 0.5, (columns - 0.4 - 0.1 * number) * 1.3)
-        subject = np.clip((0.28 - distance) * 60, 0, 1)[..., None]
-        colour = np.array([210.0 - 90 * number, 120, 60 + 120 * number], np.float32)
-        noise = source.normal(0, 3, (side, side, 3))
-        pixels = background * (1 - subject) + colour * subject + noise
-        yield pixels.clip(0, 255).astype(np.uint8)
+    yield from samples.noise(side, RANDOM_PICTURES)
+    yield from (samples.shape(side, side, number) for number in range(SMOOTH_PICTURES))
 
 
 def compare(model: CVUNet, path: Path, description: Description) -> float:

@@ -2,19 +2,18 @@
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn, ParamSpec
 
 import click
 
 from daemon import __version__
+from daemon.commands.signals import on_signal
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
@@ -217,6 +216,46 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
     return 0
 
 
+@main.group()
+def models() -> None:
+    """List, add and check models. Nothing is ever downloaded."""
+
+
+@models.command("list")
+@config_option
+@exit_status
+def models_list(config_path: Path | None) -> int:
+    """List the configured models, and the families that `add` recognises."""
+    from daemon.commands import models as command
+
+    print_lines(command.list_lines(config_path))
+    return 0
+
+
+@models.command("add")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--family", metavar="NAME", help="What the model is, if FILE does not say.")
+@exit_status
+def models_add(file: Path, family: str | None) -> int:
+    """Describe an ONNX FILE that you have; writes its .yaml beside it."""
+    from daemon.commands import models as command
+
+    print_lines(command.add_lines(file, family=family))
+    return 0
+
+
+@models.command("check")
+@click.argument("name")
+@config_option
+@exit_status
+def models_check(name: str, config_path: Path | None) -> int:
+    """Run model NAME on a built-in picture; print seconds, memory, size, device."""
+    from daemon.commands import models as command
+
+    print_lines(command.check_lines(config_path, name))
+    return 0
+
+
 @main.command("systemd-paths")
 @config_option
 @exit_status
@@ -256,26 +295,3 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_error(line: str) -> None:
     """Print an error that ends a command, for a terminal or the journal."""
     click.echo(f"{'<3>' if journal.is_journal() else ''}cvunetd: {line}", err=True)
-
-
-def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
-    """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
-
-    SIGHUP calls ``reload``, if there is something to reload.
-    """
-    seen: list[int] = []
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            if reload is not None:
-                reload()
-            return
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        stop(number)
-
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)
-    if reload is not None:
-        signal.signal(signal.SIGHUP, handler)

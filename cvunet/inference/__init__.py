@@ -7,8 +7,10 @@ Not here: reading and writing pictures (pictures), edges and colours (matte).
 __all__ = [
     "exports",
     "matting",
+    "model_files",
     "onnx_predictor",
     "predictor",
     "runtimes",
+    "samples",
     "torch_predictor",
 ]

@@ -40,6 +40,8 @@ class OnnxDevice:
 class OnnxPredictor:
     """See `predictor.Predictor`."""
 
+    runtime = "onnxruntime"
+
     def __init__(
         self, session: Session, description: Description, *, device: str, is_mirrored: bool = False
     ) -> None:

@@ -33,6 +33,11 @@ class Predictor(Protocol):
         """The device that computes."""
         ...
 
+    @property
+    def runtime(self) -> str:
+        """ "torch" or "onnxruntime"."""
+        ...
+
     def prepare(self, picture: Picture) -> Uint8Array:
         """The small picture HxWx3 in sRGB that the network sees."""
         ...

@@ -36,6 +36,8 @@ class TorchPredictor:
     All methods may be called from several threads. On a GPU passes run one after another.
     """
 
+    runtime = "torch"
+
     def __init__(
         self,
         model: nn.Module,

@@ -4,4 +4,4 @@ Not here: running a model (inference), and the weights of CV-UNet as torch reads
 """
 
 #: What other packages may import. All other modules are private to this package.
-__all__ = ["description", "manifest"]
+__all__ = ["description", "families", "manifest"]

@@ -93,7 +93,10 @@ def test_unknown_model_of_a_folder_is_told(tmp_path: Path, models: dict[str, str
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("models: {a: {file: x, devic: cpu}}", "1: unknown key 'models.a.devic'; did you mean 'device'?"),
+        (
+            "models: {a: {file: x, devic: cpu}}",
+            "1: unknown key 'models.a.devic'; did you mean 'device'?",
+        ),
         ("models:\n  a: {file: x, device: gpu}", "2: models.a.device: a device is auto"),
         ("models:\n  a: {file: x, runtime: onnx}", "2: models.a.runtime: 'onnx' is none of"),
         ("models:\n  a: {}", "2: key 'models.a.file' is missing"),
