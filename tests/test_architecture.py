@@ -76,6 +76,7 @@ SOLE_IMPORTERS = {
         "cvunet/pictures/metadata.py",
         "cvunet/pictures/encoding.py",
         "cvunet/pictures/damage.py",
+        "cvunet/pictures/resample.py",
         "cvunet/pictures/unsupported.py",
     },
     "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},

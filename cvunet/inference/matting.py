@@ -10,7 +10,7 @@ import numpy as np
 
 from cvunet.inference.predictor import Alpha
 from cvunet.matte import foreground, postprocess
-from cvunet.pictures import profiles
+from cvunet.pictures import profiles, resample
 from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of, to_8_bits
 from cvunet.pictures.reading import Picture
 
@@ -38,14 +38,20 @@ class FinishSettings:
     background: tuple[int, int, int] | None = None
 
 
-def prepare(picture: Picture, *, width: int, height: int) -> Uint8Array:
+def prepare(
+    picture: Picture, *, width: int, height: int, resize: Literal["area", "lanczos"] = "area"
+) -> Uint8Array:
     """The picture HxWx3 in sRGB at the network's size. Any thread.
 
     A transparent picture is put on grey. Colours are converted after the resizing, when there are
     fewer pixels.
     """
-    small = postprocess.shrink(flatten_on_grey(picture), width=width, height=height)
-    return profiles.to_srgb(to_8_bits(small), picture.profile)
+    rgb = flatten_on_grey(picture)
+    if resize == "lanczos":
+        small = resample.lanczos(to_8_bits(rgb), width=width, height=height)
+    else:
+        small = to_8_bits(postprocess.shrink(rgb, width=width, height=height))
+    return profiles.to_srgb(small, picture.profile)
 
 
 def finish(

@@ -57,7 +57,7 @@ class OnnxPredictor:
         """The picture HxWx3 in sRGB, without the margins of a letterbox. Any thread."""
         rows, columns = picture.rgb.shape[:2]
         width, height = self.description.sides(columns, rows)
-        return matting.prepare(picture, width=width, height=height)
+        return matting.prepare(picture, width=width, height=height, resize=self.description.resize)
 
     def predict(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
         """See `Predictor.predict`. One pass for all if the model takes batches and sizes agree."""

@@ -13,6 +13,7 @@ from cvunet.models import manifest
 
 Fit = Literal["squeeze", "letterbox", "shorter"]
 Scale = Literal["255", "max"]
+Resize = Literal["area", "lanczos"]
 Answer = Literal["logits", "probabilities", "min-max"]
 
 CHUNK_BYTES = 1 << 20
@@ -40,6 +41,8 @@ class Description:
     fit: Fit = "squeeze"
     """squeeze (each axis by itself) | letterbox (whole, with margins) | shorter (no margins: the
     shorter side is ``height``, the other a multiple of 32)."""
+    resize: Resize = "area"
+    """How pictures are made smaller: area | lanczos (as rembg does; networks notice)."""
     layout: Literal["nchw", "nhwc"] = "nchw"
     output: str = ""
     """The answer's name among several outputs; empty: the first."""
@@ -97,6 +100,7 @@ class Description:
 CHOICES: dict[str, tuple[str, ...]] = {
     "answer": ("logits", "probabilities", "min-max"),
     "scale": ("255", "max"),
+    "resize": ("area", "lanczos"),
     "fit": ("squeeze", "letterbox", "shorter"),
     "layout": ("nchw", "nhwc"),
     "runtime": ("onnxruntime",),

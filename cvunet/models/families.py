@@ -192,6 +192,7 @@ def describe(path: Path, family: Family, signature: Signature, *, sha256: str) -
         answer=family.answer,
         scale=family.scale,
         fit=family.fit,
+        resize="area" if family.fit == "shorter" else "lanczos",
         family=family.name,
         licence=family.licence,
         source=family.source,
