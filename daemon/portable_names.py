@@ -24,9 +24,9 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
 
 
-def name_key(path: Path) -> bytes:
+def name_key(path: bytes) -> bytes:
     """Return what two paths have in common that SMB or macOS take for one."""
-    return os.fsencode(folded(str(path)))
+    return path.lower() if path.isascii() else os.fsencode(folded(os.fsdecode(path)))
 
 
 def portable(name: str) -> str:

@@ -27,7 +27,7 @@ NAMES = st.binary(min_size=1, max_size=40).filter(lambda name: not set(name) & s
 def test_one_name_in_two_spellings(one: str, other: str):
     """Case, and composed or decomposed letters."""
     assert folded(one) == folded(other)
-    assert name_key(Path("/out", one)) == name_key(Path("/out", other))
+    assert name_key(os.fsencode(one)) == name_key(os.fsencode(other))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_one_name_in_two_spellings(one: str, other: str):
 )
 def test_two_names(one: str, other: str):
     """Accents and widths make other names, and so do bytes that are no text."""
-    assert name_key(Path(one)) != name_key(Path(other))
+    assert name_key(os.fsencode(one)) != name_key(os.fsencode(other))
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,14 @@ def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> P
     def is_blocked(place: Path) -> bool:
         if is_taken(place):
             return True
-        return not is_folder(place) and (exists(place) or has_other_spelling(place))
+        try:
+            return not stat.S_ISDIR(status_of(place).st_mode)
+        except UntrustedPath:
+            raise
+        except OSError as error:
+            if error.errno not in NO_SUCH_NAME:
+                raise
+        return has_other_spelling(place)
 
     for part in folders.parts:
         version = 1

@@ -13,7 +13,7 @@ NAMED = ("target", "alpha", "review", "archive")
 
 def key_of(stored: bytes | None) -> bytes | None:
     """Return the key of a stored path; in SQL ``name_key``, for the upgrade."""
-    return None if stored is None else name_key(Path(os.fsdecode(stored)))
+    return None if stored is None else name_key(stored)
 
 
 def with_keys(columns: dict[str, Any]) -> dict[str, Any]:  # Any: column values
@@ -59,12 +59,13 @@ class NamesInUse:
 
     def find(self, query: str, path: Path) -> Path | None:
         """Return the first path that a query finds."""
-        key = name_key(path)
+        stored = os.fsencode(path)
+        key = name_key(stored)
         values = {
             "key": key,
             "first": key + b"/",
             "last": key + b"0",  # the byte after the slash
-            "path": os.fsencode(path) + b"/",
+            "path": stored + b"/",
         }
         row = self.ledger.first(query, values)
         return None if row is None else Path(os.fsdecode(row[0]))

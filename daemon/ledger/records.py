@@ -132,12 +132,12 @@ class Records:
         return any(drop.path == path for drop in self.open_drops())
 
     def closed_drops(self, before: float) -> list[Path]:
-        """Return drops closed before a time (UTC seconds) whose rows may be removed.
+        """Return drops opened and closed before a time (UTC seconds) whose rows may be removed.
 
         The rows of kept originals stay.
         """
         rows = self.ledger.rows(
-            "SELECT path FROM drops WHERE closed_at < ? AND ("
+            "SELECT path FROM drops WHERE closed_at < ?1 AND opened_at < ?1 AND ("
             " EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
             "  AND state IN ('done', 'failed'))"
             " OR NOT EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id)) ORDER BY id",

@@ -26,7 +26,7 @@ CLOSED = {
 
 def make_drop(root: Path, manifest: object = CLOSED) -> Path:
     """A drop with one result; a manifest that is not None is written as it is."""
-    drop = store.open_drop(root, local_time=MADE)
+    drop = store.open_drop(root, f"outputs_{MADE:%Y%m%d%H%M%S}")
     (drop / "cat.png").touch()
     if manifest is not None:
         text = manifest if isinstance(manifest, str) else json.dumps(manifest)
