@@ -42,14 +42,11 @@ def filled(template: str, samples: Mapping[str, object], *, what: str) -> str:
     known = f"{what} is made of text and these fields: {' '.join(f'{{{one}}}' for one in samples)}"
     try:
         used = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
-    except ValueError as error:
-        raise ValueError(known) from error
-    for field in used:  # also {ext[0]}: it fails if there is no suffix
-        if field not in samples:
-            near = difflib.get_close_matches(field, samples, n=1, cutoff=0.4)
-            hint = f"did you mean {{{near[0]}}}? " if near else ""
-            raise ValueError(f"unknown field {{{field}}}; {hint}{known}")
-    try:
+        for field in used:  # also {ext[0]}: it fails if there is no suffix
+            if field not in samples:
+                near = difflib.get_close_matches(field, samples, n=1, cutoff=0.4)
+                known += f"; did you mean {{{near[0]}}}?" if near else ""
+                raise ValueError(f"unknown field {field}")
         return template.format(**samples)
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ValueError(known) from error
@@ -176,7 +173,9 @@ class OutputOverrides(Section):
         time = "0" * 14
         sample = filled(value, {"time": time, "folder": "x"}, what="a drop's name")
         if time not in sample:
-            raise ValueError("a drop's name holds {time}, as it is: the time tells drops apart")
+            raise ValueError(
+                "a drop's name holds {time}, without a format: the time tells drops apart"
+            )
         if "/" in sample or "\0" in sample or sample.startswith("."):
             raise ValueError("a drop's name has no slash and does not begin with a dot")
         return value

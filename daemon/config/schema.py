@@ -54,7 +54,9 @@ class Folder(Section):
     def check_prune(self) -> "Folder":
         """Check that something can be emptied: kept originals stay in their sub-folders."""
         if self.prune and self.originals == "keep":
-            raise ValueError("prune: true removes emptied sub-folders; with originals: keep none is")
+            raise ValueError(
+                "prune: true removes emptied sub-folders; with originals: keep none is"
+            )
         return self
 
     @field_validator("ignore")

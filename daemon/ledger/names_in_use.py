@@ -32,7 +32,9 @@ class NamesInUse:
         alive = f"state <> 'failed' AND {condition}"
         # A replaced result has given up its names, but not its original's.
         where = dict.fromkeys(NAMED, f"{alive} AND replaced_by IS NULL") | {"archive": alive}
-        same = (f"SELECT {name} FROM jobs WHERE {name}_key = :key AND {where[name]}" for name in NAMED)
+        same = (
+            f"SELECT {name} FROM jobs WHERE {name}_key = :key AND {where[name]}" for name in NAMED
+        )
         # A mask lies beside its result.
         below = {
             name: f"SELECT {name} AS path FROM jobs WHERE {name}_key > :first"

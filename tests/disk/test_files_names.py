@@ -117,4 +117,9 @@ def test_free_folder_avoids_other_spellings(tmp_path: Path):
     def free(name: str) -> str:
         return files.free_folder(tmp_path, Path(name), lambda path: False).name
 
-    assert [free(name) for name in ("Sub", "sub", "FILE", "new")] == ["Sub", "sub_2", "FILE_2", "new"]
+    assert [free(name) for name in ("Sub", "sub", "FILE", "new")] == [
+        "Sub",
+        "sub_2",
+        "FILE_2",
+        "new",
+    ]

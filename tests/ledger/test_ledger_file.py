@@ -313,7 +313,11 @@ def test_names_of_the_fourth_version_get_keys(tmp_path: Path):
                 " changed_at) VALUES (?, 'hot', ?, x'61', x'61', CAST(? AS BLOB),"
                 " CAST(? AS BLOB), CAST(? AS BLOB), CAST(? AS BLOB), 1, 1, 2, 3, 4, 0, 'event', 0,"
                 " 0)",
-                (str(number), state, *(f"/out/{place}{name}.png" for place in ("", "a_", "r/", "o/"))),
+                (
+                    str(number),
+                    state,
+                    *(f"/out/{place}{name}.png" for place in ("", "a_", "r/", "o/")),
+                ),
             )
         db.commit()
 

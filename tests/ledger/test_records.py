@@ -120,7 +120,9 @@ def test_name_of_a_failed_job_is_free(bench: Bench, name: str):
     assert not bench.records.is_reserved(DROP / name)
 
 
-@pytest.mark.parametrize("name", ["ONE.PNG", "one_ALPHA.png", "Review/One.png", "Originals/one.JPG"])
+@pytest.mark.parametrize(
+    "name", ["ONE.PNG", "one_ALPHA.png", "Review/One.png", "Originals/one.JPG"]
+)
 def test_name_in_another_spelling(bench: Bench, name: str):
     """SMB and macOS take it for the same; what holds it is named in its own spelling."""
     places = {"target": "One.png", "alpha": "One_alpha.png", "archive": "originals/One.jpg"}

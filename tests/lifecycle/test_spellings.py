@@ -143,7 +143,21 @@ def test_fail_names_what_is_in_the_way(tmp_path: Path):
 
 
 SPELLINGS = st.sampled_from(
-    ["Cat", "cat", "CAT", NFC, NFD, NFD.upper(), "a:b", "A?b", "nul", "NUL_", "review", "x. ", "X__"]
+    [
+        "Cat",
+        "cat",
+        "CAT",
+        NFC,
+        NFD,
+        NFD.upper(),
+        "a:b",
+        "A?b",
+        "nul",
+        "NUL_",
+        "review",
+        "x. ",
+        "X__",
+    ]
 )
 
 
