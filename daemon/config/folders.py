@@ -2,11 +2,11 @@
 
 import os
 import stat
-import sys
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from daemon.config import shipped_files
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.presets import PRESETS
 from daemon.config.schema import Config, Folder, Model
@@ -38,10 +38,7 @@ def find_weights(config: Config, base: Path) -> Path:
     named = resolve(base, config.model.weights)
     if config.model.weights != Model().weights or named.exists():
         return named
-    source_tree = Path(__file__).resolve().parents[2]
-    installed = Path(sys.prefix) / "share" / "cvunetd"
-    places = (root / config.model.weights for root in (source_tree, installed))
-    return next((place for place in places if place.exists()), named)
+    return shipped_files.find(config.model.weights) or named
 
 
 def rendering(config: Config, base: Path, output: Output) -> Rendering:

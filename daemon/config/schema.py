@@ -199,7 +199,9 @@ def load(named: Path | None) -> tuple[Config, Path]:
         content: Any = yaml.safe_load(text)  # Any: YAML gives whatever the user wrote
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
-        raise InstallError(f"{path}: cannot be read ({in_words(error)}); check --config") from error
+        hint = ", or make one: `cvunetd init`" if isinstance(error, FileNotFoundError) else ""
+        text = f"{path}: cannot be read ({in_words(error)}); check --config{hint}"
+        raise InstallError(text) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from daemon.disk import files, mounts
-from daemon.disk.safe_open import PASSED, RelativeParts, below, folder
+from daemon.disk import files, mounts, safe_open
+from daemon.disk.safe_open import PASSED, RelativeParts, below
 
 #: Whether a file or link is to stay, by its path below a folder.
 IsKept = Callable[[RelativeParts], bool]
@@ -93,7 +93,10 @@ def remove_emptied(root: Path, parts: RelativeParts, *, before_ns: int) -> bool:
     `OSError` if it cannot be reached without a link, or may not be removed.
     """
     assert parts, "the root itself stays"
-    with folder(root) as top, below(top, parts[:-1], flags=PASSED, is_one_mount=True) as parent:
+    with (
+        safe_open.folder(root) as top,
+        below(top, parts[:-1], flags=PASSED, is_one_mount=True) as parent,
+    ):
         status = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             return False

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.jobs import Confidence, Done, Failed, Outcome, Task
 from daemon.errors import Blame
+from daemon.jobs import Confidence, Done, Failed, Outcome, Task
 from daemon.portable_names import folded, portable
 from tests.service.service_kit import Kit, copy_out
 
