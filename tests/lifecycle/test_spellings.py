@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daemon.disk import quarantine_names
 from daemon.errors import Blame
 from daemon.jobs import Confidence, Done, Failed, Outcome, Task
 from daemon.portable_names import folded, portable
@@ -190,3 +191,47 @@ def test_no_two_names_are_one(tmp_path_factory: pytest.TempPathFactory, names: l
     for path in shown:
         parts = path.relative_to(drop).parts
         assert tuple(map(portable, parts)) == parts
+
+
+@pytest.mark.parametrize("is_at_once", [False, True])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_quarantine(tmp_path: Path, is_at_once: bool, is_restarted: bool):
+    """Rejected pictures and their reasons are told apart as well; names that are gone are free."""
+
+    def reject(task: Task) -> Outcome:
+        return Failed(Blame.FILE, "text", is_final=True)
+
+    kit = Kit(tmp_path, work=reject)
+    for name in ("CAT.JPG", "cat.jpg", "Sub/a.jpg", "sub/a.jpg", f"{NFC}.jpg", f"{NFD}.jpg"):
+        kit.drop(name)
+        if not is_at_once:
+            kit.pass_time(4)
+            if is_restarted:
+                kit.restart()
+    kit.pass_time(10)
+    failed = tmp_path / "failed/hot"
+    assert twins(failed) == []
+    assert len([path for path in failed.rglob("*") if path.suffix.lower() == ".jpg"]) == 6
+
+    for path in (failed / "CAT.JPG", failed / "CAT.JPG.json"):
+        path.unlink()
+    kit.drop("Cat.jpg")
+    kit.pass_time(10)
+    assert twins(failed) == []
+    assert (failed / "CAT.JPG").exists() is False
+
+
+def test_quarantine_remembers_so_many_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Then it lists them anew: the daemon runs for months."""
+    monkeypatch.setattr(quarantine_names, "MAX_NAMES", 10)
+    spellings = quarantine_names.Spellings()
+    for number in range(100):
+        place = quarantine_names.free_quarantine(
+            tmp_path, Path(f"{number}/CAT.jpg"), spellings=spellings
+        )
+        place.parent.mkdir()
+        place.touch()
+
+    assert sum(map(len, spellings.folders.values())) <= 14
+    place = quarantine_names.free_quarantine(tmp_path, Path("5/cat.jpg"), spellings=spellings)
+    assert place == tmp_path / "5/cat_2.jpg"

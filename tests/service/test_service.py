@@ -430,3 +430,17 @@ def test_a_higher_priority_goes_first(tmp_path: Path) -> None:
     kit.pass_time(4)
 
     assert [name[0] for name in order] == ["s", "s", "s", "l", "l", "l"]
+
+
+def test_ready_line_says_where_and_how(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where to drop, where results come, how to stop."""
+    caplog.set_level("INFO")
+    kit = Kit(tmp_path)
+    kit.service.stop_hint = "; stop with Ctrl-C"
+    caplog.clear()
+    kit.service.startup()
+
+    [line] = [one.getMessage() for one in caplog.records if "watching" in one.getMessage()]
+    assert line.startswith(f"watching {tmp_path}/hot on ")
+    end = f": drop pictures there; results come into {tmp_path}/outputs; stop with Ctrl-C"
+    assert line.endswith(end)
