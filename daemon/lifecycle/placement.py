@@ -127,9 +127,9 @@ class Placement:
     def raise_clash(self, folder: HotFolder, job: Job, *, taken: TakenNames) -> None:
         """Raise `NameTaken` if another file or job has the preferred name."""
         drop, day = self.records.drop_of(job), self.day(job.added_at)
-        taken = find_clash(folder, drop, job, day=day, taken=taken)
-        if taken is not None:
-            raise NameTaken(taken)
+        holder = find_clash(folder, drop, job, day=day, taken=taken)
+        if holder is not None:
+            raise NameTaken(holder)
 
 
 def is_version(path: Path, wanted: Path) -> bool:
