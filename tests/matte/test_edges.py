@@ -80,7 +80,7 @@ def test_absent_extra_stops_the_start():
         colours="refine",
     )
 
-    with pytest.raises(InstallError, match="refine .* need pymatting"):
+    with pytest.raises(InstallError, match=r"refine .* need pymatting"):
         open_engine(settings, lambda step: None)
 
 
