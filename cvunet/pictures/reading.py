@@ -1,6 +1,8 @@
 """Read pictures of many formats: upright RGB in their own colour space and bit depth."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -17,11 +19,13 @@ from cvunet.pictures import (
     heif,
     inner_sizes,
     metadata,
+    previews,
     profiles,
+    raw_files,
     samples,
     slow_files,
 )
-from cvunet.pictures.bit_depth import Samples, bits_of, max_level, to_8_bits, to_bits
+from cvunet.pictures.bit_depth import Samples, bits_of, to_8_bits, to_bits
 from cvunet.pictures.damage import translate_decoder_errors
 from cvunet.pictures.metadata import NO_METADATA, Metadata, Policy
 
@@ -99,16 +103,16 @@ class PictureInfo:
 def read_info(source: BinaryIO, *, max_pixels: int) -> PictureInfo:
     """Read the header only, without decoding the picture; errors as in `read`."""
     with (
-        translate_decoder_errors(source, readable_formats()),
-        _open_header(source, max_pixels) as image,
+        _checked(source, []) as stream,
+        _open_header(stream, max_pixels) as image,
     ):
-        bits = samples.bits_in_file(image, headers.read(source, image.format))
+        bits = samples.bits_in_file(image, headers.read(stream, image.format))
         channels = 4 if image.has_transparency_data else 3
         return PictureInfo(*image.size, channels, bits, samples.tile_bytes(image))
 
 
 def read(
-    stream: BinaryIO, *, max_pixels: int, depth: Depth = 8, policy: Policy = "strip"
+    source: BinaryIO, *, max_pixels: int, depth: Depth = 8, policy: Policy = "strip"
 ) -> Picture:
     """Decode the picture in an open seekable file, to its last byte.
 
@@ -119,7 +123,7 @@ def read(
     """
     warnings: list[str] = []
     with (
-        translate_decoder_errors(stream, readable_formats()),
+        _checked(source, warnings) as stream,
         _open(stream, max_pixels, warnings) as image,
     ):
         # MPO is a phone's JPEG with a preview or a gain map after it: no loss.
@@ -146,16 +150,31 @@ def readable_formats() -> tuple[str, ...]:
     return (*READABLE, "HEIF") if heif.register() else READABLE
 
 
+@contextmanager
+def _checked(stream: BinaryIO, warnings: list[str]) -> Iterator[BinaryIO]:
+    """The file, with its full picture as the first one; what decoders raise becomes `ImageError`.
+
+    `ImageError` for a bomb and for a raw file.
+    """
+    formats = readable_formats()
+    with translate_decoder_errors(stream, formats):
+        _check_bombs(stream)
+        raw_files.check(stream)
+        shown = previews.skipped(stream, warnings)
+        if shown is not stream:
+            bombs.check(shown)
+        with translate_decoder_errors(shown, formats):
+            yield shown
+
+
 def _open_header(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     """An image that is not to be loaded."""
-    _check_bombs(stream)
     layout = bitfields.unusual(stream)
     head = stream if layout is None else io.BytesIO(bitfields.head_of(layout))
     return _identified(head, max_pixels)
 
 
 def _open(stream: BinaryIO, max_pixels: int, warnings: list[str]) -> ImageFile.ImageFile:
-    _check_bombs(stream)
     layout = bitfields.unusual(stream)
     if layout is None:
         return _identified(stream, max_pixels)
@@ -227,8 +246,7 @@ def _decode_planes(
     is_converted = settled is not plain
     if deep is None or is_converted:
         deep = np.asarray(settled if settled.mode == "RGB" else settled.convert("RGB"))
-    is_opaque = alpha is None or alpha.min() == max_level(alpha)
-    return deep, None if is_opaque else alpha, profile
+    return deep, samples.used_alpha(deep, alpha, warnings), profile
 
 
 def _turn_upright(pixels: Samples, orientation: int) -> Samples:
