@@ -22,12 +22,14 @@ from cvunet.pictures import (
     previews,
     profiles,
     raw_files,
+    resolution,
     samples,
     slow_files,
 )
 from cvunet.pictures.bit_depth import Samples, bits_of, to_8_bits, to_bits
 from cvunet.pictures.damage import translate_decoder_errors
 from cvunet.pictures.metadata import NO_METADATA, Metadata, Policy
+from cvunet.pictures.resolution import Resolution
 
 Depth = Literal["auto", 8, 16]
 
@@ -57,7 +59,8 @@ class Picture:
 
     ``alpha`` HxW of the same type, None if all pixels are opaque. ``warnings`` say what was ignored
     in the file. ``format`` is Pillow's name of the file's format. ``profile`` is the ICC profile of
-    ``rgb``, None for sRGB. ``metadata`` is what the result may repeat.
+    ``rgb``, None for sRGB. ``metadata`` is what the result may repeat. ``resolution`` is what the
+    file says of the picture's size on paper, None if that is nothing.
     """
 
     rgb: Samples
@@ -66,6 +69,7 @@ class Picture:
     format: str
     profile: bytes | None = None
     metadata: Metadata = NO_METADATA
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ def read(
             format=image.format or "unknown",
             profile=profile,
             metadata=kept,
+            resolution=_resolution(image, exif, orientation),
         )
 
 
@@ -247,6 +252,16 @@ def _decode_planes(
     if deep is None or is_converted:
         deep = np.asarray(settled if settled.mode == "RGB" else settled.convert("RGB"))
     return deep, samples.used_alpha(deep, alpha, warnings), profile
+
+
+def _resolution(
+    image: ImageFile.ImageFile, exif: Image.Exif, orientation: int
+) -> Resolution | None:
+    """Of the upright picture."""
+    tags = getattr(image, "tag_v2", {})
+    found = resolution.of_file(image.info, tags, exif, image.format)
+    is_turned = TRANSPOSE in ORIENTATIONS.get(orientation, ())
+    return found.turned() if found and is_turned else found
 
 
 def _turn_upright(pixels: Samples, orientation: int) -> Samples:
