@@ -127,6 +127,7 @@ class Server:
             "warnings": [text[:WARNING_LETTERS] for text in picture.warnings[:WARNINGS]],
             "format": picture.format,
             "resolution": picture.resolution and astuple(picture.resolution),
+            "is_unfinished": picture.is_unfinished,
             "sha256": sha256,
         }
 

@@ -40,6 +40,7 @@ class Description:
     warnings: tuple[str, ...]
     format: str
     resolution: Resolution | None
+    is_unfinished: bool
     sha256: str
 
     @classmethod
@@ -65,7 +66,17 @@ class Description:
             raise ValueError("other sizes than its head says")
         warnings = tuple(map(str, answer["warnings"]))
         resolution = believed_resolution(answer["resolution"])
-        return cls(height, width, sample_bytes, sizes, warnings, format, resolution, sha256)
+        return cls(
+            height=height,
+            width=width,
+            sample_bytes=sample_bytes,
+            sizes=sizes,
+            warnings=warnings,
+            format=format,
+            resolution=resolution,
+            is_unfinished=bool(answer["is_unfinished"]),
+            sha256=sha256,
+        )
 
     def picture_in(self, buffer: Buffer) -> Picture:
         """The picture, whose pixels lie in the buffer; the buffer is given back after them."""
@@ -81,6 +92,7 @@ class Description:
             profile=profile,
             metadata=Metadata(exif or b"", xmp or b""),
             resolution=self.resolution,
+            is_unfinished=self.is_unfinished,
         )
 
 
