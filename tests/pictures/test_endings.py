@@ -20,7 +20,7 @@ UNFINISHED = (reading.UNFINISHED,)
 CHANCE = np.random.default_rng(4)
 #: Like a photo: smooth areas, edges, noise. Not a multiple of 16 on any side.
 SMOOTH = cv2.resize(CHANCE.integers(0, 256, (9, 12, 3), dtype=np.uint8), (333, 251))
-PHOTO = Image.fromarray(cv2.add(SMOOTH, CHANCE.integers(0, 12, SMOOTH.shape, dtype=np.uint8)))
+PHOTO = Image.fromarray(SMOOTH | CHANCE.integers(0, 12, SMOOTH.shape, dtype=np.uint8))
 FLAT = Image.new("RGB", (333, 251), (200, 10, 60))
 
 JPEGS = {
