@@ -19,6 +19,7 @@ MOST_BYTES = 1 << 28
 PADS = tuple(bytes([level]) * 64 for level in (0x00, 0x55, 0xAA, 0xC3))
 
 JPEG, EOI, RESTARTS, ZERO_PIXELS = b"\xff\xd8\xff", b"\xff\xd9", 8, 3
+FILL = 0xFF  # may stand in front of any marker
 PROGRESSIVE = frozenset({0xC2, 0xCA})
 COEFFICIENTS = 64
 PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
@@ -125,8 +126,7 @@ def without_reserve(content: bytes) -> bytes:
 def next_restart(content: bytes, start: int) -> int:
     """The number of the restart marker that has to come next in the pass that starts there."""
     found = [content.rfind(bytes((0xFF, 0xD0 + number)), start) for number in range(RESTARTS)]
-    last = max(found)
-    return 0 if last < 0 else (found.index(last) + 1) % RESTARTS
+    return 0 if max(found) < 0 else (found.index(max(found)) + 1) % RESTARTS
 
 
 def first_scan(content: bytes) -> int:
@@ -134,8 +134,10 @@ def first_scan(content: bytes) -> int:
     at = 2
     while content[at] == 0xFF:
         marker = content[at + 1]
-        (length,) = struct.unpack_from(">H", content, at + 2)
-        at += 2 + length
+        if marker == FILL:
+            at += 1
+            continue
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         if marker == bombs.SOS:
             return at
     raise IndexError("no pass")
@@ -168,6 +170,9 @@ def segments(content: bytes, start: int) -> Iterator[tuple[int, bytes]]:
             if found is None or found.end() + 2 > len(content):
                 return
             at = found.start()
+        if content[at + 1] == FILL:
+            at += 1
+            continue
         (length,) = struct.unpack_from(">H", content, at + 2)
         yield content[at + 1], content[at + 4 : at + 2 + length]
         at += 2 + length

@@ -20,7 +20,8 @@ UNFINISHED = (reading.UNFINISHED,)
 CHANCE = np.random.default_rng(4)
 #: Like a photo: smooth areas, edges, noise. Not a multiple of 16 on any side.
 SMOOTH = cv2.resize(CHANCE.integers(0, 256, (9, 12, 3), dtype=np.uint8), (333, 251))
-PHOTO = Image.fromarray(SMOOTH | CHANCE.integers(0, 12, SMOOTH.shape, dtype=np.uint8))
+NOISE = CHANCE.integers(0, 12, (251, 333, 3), dtype=np.uint8)
+PHOTO = Image.fromarray(SMOOTH.astype(np.uint8) | NOISE)
 FLAT = Image.new("RGB", (333, 251), (200, 10, 60))
 
 JPEGS = {
@@ -108,6 +109,15 @@ def test_jpeg_with_its_end_is_decoded_once(behind: bytes):
     data = JPEGS["baseline"] + behind
     assert endings.find(io.BytesIO(data)) is None
     assert not read(data).is_unfinished
+
+
+def test_fill_bytes_in_front_of_markers():
+    """Any number of them is allowed (ISO/IEC 10918-1, B.1.1.2)."""
+    data = JPEGS["progressive"]
+    filled = data.replace(b"\xff\xdb", b"\xff\xff\xff\xdb").replace(b"\xff\xda", b"\xff\xff\xda")
+
+    check_unfinished(filled[:-2], data)
+    assert endings.find(io.BytesIO(filled + b"junk")) is None
 
 
 def test_pixels_of_a_pass_that_never_came():
