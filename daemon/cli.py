@@ -28,8 +28,8 @@ from daemon.errors import (
 from daemon.reporting import journal
 
 logger = logging.getLogger(__name__)
-
 P = ParamSpec("P")
+PATH = click.Path(path_type=Path)
 
 config_option = click.option(
     "--config",
@@ -78,6 +78,16 @@ def main() -> None:
 
 
 @main.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+@exit_status
+def init(folder: Path) -> int:
+    """Write a commented config.yaml into FOLDER (else here), and make the folders that it names."""
+    from daemon.commands import init as command
+
+    return print_lines(command.init(folder))
+
+
+@main.command()
 @config_option
 @exit_status
 def run(config_path: Path | None) -> int:
@@ -116,13 +126,9 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Output folder; for a single picture also a file.",
+    "-o", "--out", required=True, type=PATH, help="Output folder; for a single picture also a file."
 )
 @config_option
 @exit_status
@@ -155,8 +161,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
 
     now = time.time()
     found = command.collect(config_path, now=now)
-    print_lines([command.document(found)] if is_json else status_text.lines(found, now=now))
-    return 0
+    return print_lines([command.document(found)] if is_json else status_text.lines(found, now=now))
 
 
 @main.command()
@@ -173,19 +178,18 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @config_option
 @exit_status
 def why(file: Path, config_path: Path | None) -> int:
     """Say what happened to a picture, or why nothing did; FILE is any of its paths, or its name."""
     from daemon.commands import why as command
 
-    print_lines(command.lines(config_path, file))
-    return 0
+    return print_lines(command.lines(config_path, file))
 
 
 @main.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=PATH)
 @click.option("--all", "is_all", is_flag=True, help="All pictures in quarantine.")
 @config_option
 @exit_status
@@ -228,20 +232,18 @@ def models_list(config_path: Path | None) -> int:
     """List the configured models, and the families that `add` recognises."""
     from daemon.commands import models as command
 
-    print_lines(command.list_lines(config_path))
-    return 0
+    return print_lines(command.list_lines(config_path))
 
 
 @models.command("add")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--family", metavar="NAME", help="What the model is, if FILE does not say.")
 @exit_status
 def models_add(file: Path, family: str | None) -> int:
     """Describe an ONNX FILE that you have; writes its .yaml beside it."""
     from daemon.commands import models as command
 
-    print_lines(command.add_lines(file, family=family))
-    return 0
+    return print_lines(command.add_lines(file, family=family))
 
 
 @models.command("check")
@@ -252,8 +254,7 @@ def models_check(name: str, config_path: Path | None) -> int:
     """Run model NAME on a built-in picture; print seconds, memory, size, device."""
     from daemon.commands import models as command
 
-    print_lines(command.check_lines(config_path, name))
-    return 0
+    return print_lines(command.check_lines(config_path, name))
 
 
 @main.command("systemd-paths")
@@ -263,8 +264,7 @@ def systemd_paths(config_path: Path | None) -> int:
     """Print the systemd drop-in that lets the service reach all configured folders."""
     from daemon.commands import systemd_paths as command
 
-    print_lines(command.lines(config_path))
-    return 0
+    return print_lines(command.lines(config_path))
 
 
 @main.command("check-config")
@@ -274,15 +274,11 @@ def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; print one line per fault."""
     from daemon.commands import check_config as command
 
-    print_lines(command.lines(config_path))
-    return 0
+    return print_lines(command.lines(config_path))
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines until the reader closes the pipe: `cvunetd status
-
-    head` is no error.
-    """
+def print_lines(lines: Iterable[str]) -> int:
+    """Print lines until the reader closes the pipe: `cvunetd status | head` is no error."""
     try:
         for line in lines:
             click.echo(line)
@@ -290,6 +286,7 @@ def print_lines(lines: Iterable[str]) -> None:
     except BrokenPipeError:
         # Python must not fail again when it flushes its buffer at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def print_error(line: str) -> None:

@@ -197,6 +197,8 @@ class Task:
     """Where the mask goes; None unless the content is both."""
     model: str = ""
     """Which model cuts it out; empty: the first one."""
+    is_old: bool = True
+    """The original has not changed for `defer_s`. A younger one may still be being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,8 @@ class Failed:
     """The stage of the pipeline that failed; empty if it failed outside."""
     is_final: bool = False
     """Waiting until the picture is older cannot help."""
+    is_unfinished: bool = False
+    """The picture is taken as it is once it is older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,3 +289,7 @@ class HotFolder:
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
     model: str = ""
     """Which model cuts its pictures out; empty: the first one."""
+    drop_name: str = "outputs_{time}"
+    """Template of its output folders' names."""
+    prune: bool = False
+    """Whether emptied sub-folders are removed."""

@@ -12,4 +12,5 @@ __all__ = [
     "models",
     "output_schema",
     "schema",
+    "shipped_files",
 ]

@@ -10,7 +10,7 @@ from daemon.config.model_schema import DEFAULT_NAME
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.presets import PRESETS
 from daemon.config.schema import Config, Folder
-from daemon.disk import store
+from daemon.disk import drop_names, store
 from daemon.errors import (
     READ_ONLY_ADVICE,
     InstallError,
@@ -152,6 +152,19 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         review_below=output.review.below,
         ignore=folder.ignore,
         model=folder.model or model_names(config)[0],
+        drop_name=checked_drop_name(output.drop_name, folder.name or path.name),
+        prune=folder.prune,
+    )
+
+
+def checked_drop_name(template: str, folder: str) -> str:
+    """Return the template of a folder's drops; `InstallError` if their names would be too long."""
+    name = drop_names.drop_name(template, time="0" * 14, folder=folder)
+    if len(os.fsencode(name)) <= drop_names.MAX_BYTES and not name.startswith("."):
+        return template
+    raise InstallError(
+        f"output.drop_name {template!r} makes {name!r} of folder {folder!r}: a drop's name has at"
+        f" most {drop_names.MAX_BYTES} bytes and does not begin with a dot"
     )
 
 

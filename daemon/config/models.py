@@ -1,8 +1,8 @@
 """The models that are served: those of `models:`, or the one of `model.weights`."""
 
-import sys
 from pathlib import Path
 
+from daemon.config import shipped_files
 from daemon.config.folders import resolve
 from daemon.config.model_schema import DEFAULT_NAME, Model, NamedModel
 from daemon.config.schema import Config
@@ -20,10 +20,7 @@ def find_file(file: Path, base: Path) -> Path:
     named = resolve(base, file)
     if file != Model().weights or named.exists():
         return named
-    source_tree = Path(__file__).resolve().parents[2]
-    installed = Path(sys.prefix) / "share" / "cvunetd"
-    places = (root / file for root in (source_tree, installed))
-    return next((place for place in places if place.exists()), named)
+    return shipped_files.find(file) or named
 
 
 def model_settings(config: Config, base: Path) -> tuple[ModelSettings, ...]:

@@ -3,12 +3,13 @@
 import errno
 import os
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.config import folders, models
+from daemon.config import folders, shipped_files
 from daemon.config.folders import hot_folders, parse_background, resolve
 from daemon.config.models import find_weights
 from daemon.config.output_schema import Output
@@ -186,8 +187,9 @@ def test_path_that_leads_nowhere(tmp_path: Path, path: str):
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A base, a source tree and an installation in which weights may lie."""
-    file = tmp_path / "source" / "daemon" / "config" / "models.py"
-    monkeypatch.setattr(models, "__file__", str(file))
+    file = tmp_path / "source" / "daemon" / "config" / "shipped_files.py"
+    monkeypatch.setattr(shipped_files, "__file__", str(file))
+    monkeypatch.setattr(sysconfig, "get_path", lambda *names: str(tmp_path / "other"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     return tmp_path
 

@@ -38,7 +38,7 @@ def rembg_mask(answer: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
 
 def compare(path: Path, photos: dict[str, Image.Image]) -> dict[str, tuple[float, float]]:
     """By photo, the largest difference of the answers and the mean one of masks, in levels."""
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
 
     theirs: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     ours = runtimes.open_predictor(ModelOptions(file=path, device="cpu", threads=1))
