@@ -71,12 +71,12 @@ def check(
     """Load a model as the daemon does, and run it on the built-in picture."""
     facts = facts_of(model)
     host_memory.check_fits(model.file, host_memory.available_bytes())
-    before = host_memory.resident_bytes()
+    before = host_memory.own_bytes()
     options = options_of(model, export_folders)
     predictor = open_predictor(replace(options, device=model.devices[0], threads=1), on_step)
     try:
         trial = model_files.attempt(predictor)
     except cvunet_errors.CvunetError as error:
         raise InstallError(f"{model.file}: {error}") from error
-    grown = host_memory.resident_bytes() - before
+    grown = host_memory.own_bytes() - before
     return Checked(facts, str(predictor.device), predictor.runtime, grown, trial)

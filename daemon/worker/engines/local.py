@@ -67,12 +67,14 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     # Before the models, so that they get ready meanwhile, and no process begins beside CUDA.
     decoders, _ = pool_sizes(cores(), has_gpus=True)
     children = ChildPool(decoders, max_decode_s=settings.max_decode_s)
-    before = host_memory.resident_bytes()
+    before = host_memory.own_bytes()
     try:
         worker = open_worker(settings, children, on_step)
         worker.warm(on_step)
-        taken = host_memory.resident_bytes() - before
-        worker.budget.limit = host_memory.left_for_pictures(settings.memory_bytes, taken)
+        # What CUDA takes of the host comes on top, as config.yaml says: it is not the models'.
+        if all(one.predictor.device.type == "cpu" for one in worker.model_threads):
+            taken = host_memory.own_bytes() - before
+            worker.budget.limit = host_memory.left_for_pictures(settings.memory_bytes, taken)
         children.check()
     except BaseException:
         children.close()
