@@ -76,6 +76,14 @@ def _check(path: Path, data: bytes) -> None:
         raise WeightsError(f"{path}: SHA-256 is {found}, expected {expected}: {remedy}")
 
 
+def weights_entry(path: Path) -> dict[str, Any]:  # Any: YAML values
+    """What the manifest says of a weights file besides its hash; empty if it says nothing."""
+    manifest_path = path.with_name(MANIFEST)
+    entries = yaml_files.read(manifest_path).get("weights") if manifest_path.exists() else None
+    entry = entries.get(path.name) if isinstance(entries, dict) else None
+    return entry if isinstance(entry, dict) else {}
+
+
 def find_entry(path: Path) -> dict[str, Any] | None:  # Any: YAML values, checked by the caller
     """What is written of a model's file: `NAME.yaml` beside it, else its line in `manifest.yaml`.
 

@@ -57,7 +57,9 @@ def facts_of(model: ModelSettings) -> Facts:
         if model.file.suffix == ".onnx":
             return facts_of_description(descriptions.read(model.file))
         size = len(manifest.read_checked(model.file))
-    return Facts("cvunet", "Apache-2.0 (the shipped weights)", "python -m cvunet.training", size)
+        entry = manifest.weights_entry(model.file)
+    licence, source = (str(entry.get(key, "unknown")) for key in ("licence", "source"))
+    return Facts("cvunet", licence, source, size)
 
 
 def facts_of_description(described: descriptions.Description) -> Facts:
