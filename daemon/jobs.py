@@ -195,6 +195,8 @@ class Task:
     max_pixels: int
     alpha_part: Path | None = None
     """Where the mask goes; None unless the content is both."""
+    is_old: bool = True
+    """The original has not changed for `defer_s`. A younger one may still be being written."""
 
 
 @dataclass(frozen=True, slots=True)
