@@ -8,6 +8,7 @@ Does not belong here: the order of the steps (service), pixels (worker), system 
 __all__ = [
     "claim_guard",
     "claim_recovery",
+    "claiming",
     "closing",
     "completion",
     "counters",

@@ -139,7 +139,7 @@ class Service:
         if monotonic < self.next_adoption:
             return
         self.next_adoption = monotonic + ADOPTION_S
-        for name in sorted(self.parts.intake.stranded):
+        for name in sorted(self.parts.intake.claiming.stranded):
             folder = self.parts.folders.get_open(name)
             if folder is not None and not self.parts.standby.has(name):
                 self.parts.recovery.resume(folder, now=now)
