@@ -16,6 +16,7 @@ from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
 from daemon.reporting.report import REPORT
+from daemon.watching import writers
 from daemon.watching.ignored_names import has_ignored_part, why_left
 
 NEWEST = 5
@@ -109,6 +110,8 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
         return f"the folder stands by: {report['standby'][folder.name]}"
     if folder.originals == "keep":
         return "originals are kept here; above stands what became of it, if it was taken"
+    if text := open_for_writing(path, folder):
+        return text
     identity = files.identity(path)
     if identity is not None and identity.size == 0:
         return (
@@ -116,6 +119,18 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
             " rejected: copy it here again"
         )
     return f"not taken yet; it has to stay unchanged for {folder.settle_s:g} s, in turn with others"
+
+
+def open_for_writing(path: Path, folder: HotFolder) -> str:
+    """Return which program has a file open for writing; empty if none has, or nobody can tell."""
+    found = list(writers.holders(path))
+    if not found and not writers.has_writer(path):
+        return ""
+    who = f" ({'; '.join(found)})" if found else ""
+    return (
+        f"{writers.STILL_OPEN}{who}; it is taken when that program closes it, or with a warning"
+        f" when it has not changed for {folder.defer_s:g} s"
+    )
 
 
 def why_never_taken(path: Path, folder: HotFolder) -> str:

@@ -11,6 +11,7 @@ from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.claiming import Claiming
+from daemon.lifecycle.deferral import DEFERRALS
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.requeue import AFTER_OTHERS_S
 from daemon.lifecycle.standby import Standby
@@ -22,6 +23,7 @@ from daemon.watching.backlog import Backlog
 from daemon.watching.ignored_names import SkippedFolders, why_left
 from daemon.watching.inventory import Inventory
 from daemon.watching.settle import SettledFile, SettleTracker
+from daemon.watching.writers import Writers
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ class Intake:
         self.claiming = claiming
         self.access_errors = claiming.access_errors
         self.inventory = Inventory(self.access_errors.read_identity)
-        self.settling = SettleTracker(self.inventory.read_identity, on_gone=self.inventory.forget)
+        self.settling = SettleTracker(self.inventory.read_identity, on_gone=self.forget_file)
+        self.writers = Writers()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
@@ -71,6 +74,11 @@ class Intake:
         self.inventory.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
+
+    def forget_file(self, name: str, path: Path) -> None:
+        """Forget a file that has gone."""
+        self.inventory.forget(name, path)
+        self.writers.forget(path)
 
     @property
     def backlog(self) -> Backlog:
@@ -193,6 +201,8 @@ class Intake:
         if self.standby.has(folder.name) or self.standby.is_away(folder):
             return False  # swept when the folder resumes
         self.retry_at.pop(settled.path, None)
+        if self.leaves_to_writer(folder, settled, monotonic=monotonic, now=now):
+            return False
         try:
             job = self.claiming.claim(folder, settled, now=now)
         except FileNotFoundError as error:
@@ -212,6 +222,18 @@ class Intake:
         where = "keeps" if folder.originals == "keep" else "claimed"
         logger.info("%s %s", where, printable(settled.path), extra=job_fields(job))
         return True
+
+    def leaves_to_writer(
+        self, folder: HotFolder, settled: SettledFile, *, monotonic: float, now: float
+    ) -> bool:
+        """Whether a program has the file open for writing; then it is asked again later."""
+        is_held = self.writers.holds(
+            settled.path, settled.identity, defer_s=folder.defer_s, monotonic=monotonic, now=now
+        )
+        if is_held:
+            wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
+            self.settling.hold(settled, until=monotonic + wait_s)
+        return is_held
 
     def note_claim_error(
         self, folder: HotFolder, settled: SettledFile, error: OSError, *, monotonic: float

@@ -15,4 +15,5 @@ __all__ = [
     "settle",
     "watch",
     "watch_health",
+    "writers",
 ]
