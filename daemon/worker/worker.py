@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import BinaryIO
 
 import cv2
 
 from cvunet.inference.matting import Predictor
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, DeviceError, blame, describe, printable
+from daemon.errors import Blame, DeviceError, PictureError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
-from daemon.worker import decoding, finishing
+from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.batcher import Batcher, BatchLimit
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
@@ -172,9 +173,14 @@ class Worker:
         with open_regular(item.task.source) as stream:
             limit = self.limits.max_file_bytes
             item.identity = decoding.identify(stream, max_file_bytes=limit)
+            doubt = unfinished.doubt(stream)
+            if doubt and not item.task.is_old:
+                raise PictureError(doubt)
             with run.paused() if self.decoder.ends_by_itself else nullcontext():
                 self.decode_pixels(stream, item, item.identity, run)
         assert item.picture is not None
+        if doubt:  # old enough to be taken as it is
+            item.picture = replace(item.picture, warnings=(*item.picture.warnings, doubt))
         with translated_errors():
             item.small = self.model_threads[0].predictor.prepare(item.picture)
 
