@@ -47,6 +47,10 @@ class PictureError(DaemonError):
     """The picture cannot be cut out; another attempt cannot help."""
 
 
+class NoPictureError(PictureError):
+    """No picture at all, whatever may still be added to the file."""
+
+
 class DeviceError(DaemonError):
     """The device is gone or its context is poisoned; this process cannot repair it."""
 

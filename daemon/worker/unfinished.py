@@ -8,6 +8,9 @@ PNG, GIF and JPEG 2000 are refused by their decoders.
 import os
 from typing import BinaryIO
 
+from daemon.errors import PictureError
+from daemon.jobs import Task
+
 #: Offset and bytes at the beginning of a file. Pixels themselves: they may really be black.
 PLAIN = (
     *((0, kind) for kind in (b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
@@ -24,6 +27,14 @@ HEAD_BYTES = 16
 CHUNK_BYTES = 1 << 20
 #: More need not be counted.
 MOST_ZEROS = 1 << 26
+
+
+def check(stream: BinaryIO, task: Task) -> str:
+    """Why an old file may lack its end, as a warning; `PictureError` if a young one may."""
+    warning = doubt(stream)
+    if warning and not task.is_old:
+        raise PictureError(warning)
+    return warning
 
 
 def doubt(stream: BinaryIO) -> str:

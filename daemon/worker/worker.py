@@ -16,8 +16,14 @@ import cv2
 
 from cvunet.inference.matting import Predictor
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, DeviceError, PictureError, blame, describe, printable
-from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
+from daemon.errors import (
+    Blame,
+    DeviceError,
+    blame,
+    describe,
+    printable,
+)
+from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.batcher import Batcher, BatchLimit
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
@@ -32,7 +38,7 @@ from daemon.worker.gauges import (
     current_stage,
     no_limit,
 )
-from daemon.worker.items import Item
+from daemon.worker.items import Item, failure
 from daemon.worker.predictors import ModelThread, loads, translated_errors, warm
 from daemon.worker.progress import Progress, StageRun
 
@@ -173,9 +179,7 @@ class Worker:
         with open_regular(item.task.source) as stream:
             limit = self.limits.max_file_bytes
             item.identity = decoding.identify(stream, max_file_bytes=limit)
-            doubt = unfinished.doubt(stream)
-            if doubt and not item.task.is_old:
-                raise PictureError(doubt)
+            doubt = unfinished.check(stream, item.task)
             with run.paused() if self.decoder.ends_by_itself else nullcontext():
                 self.decode_pixels(stream, item, item.identity, run)
         assert item.picture is not None
@@ -283,7 +287,7 @@ class Worker:
         if whose is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
             logger.warning(text, source, exc_info=error, extra={"JOB": item.task.job_id})
-        self.complete(item, Failed(whose, describe(error), current_stage(item.seconds)))
+        self.complete(item, failure(error, current_stage(item.seconds)))
 
     def complete(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then set the outcome."""
