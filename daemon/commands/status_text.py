@@ -71,12 +71,23 @@ def folder_problems(status: Status) -> Iterator[str]:
     for folder in status.folders:
         if folder.state in verbs:
             yield f"  folder {folder.name} {verbs[folder.state]}: {printable(folder.reason)}"
+        yield from refused(folder)
     for disk in status.disks:
         if disk.place == "state" and disk.is_read_only:
             yield (
                 f"  state folder {disk.path} is read-only:"
                 " nothing is taken in until it can be written"
             )
+
+
+def refused(folder: FolderStatus) -> Iterator[str]:
+    """Yield that files cannot be taken, with one of them and what mends it."""
+    if not folder.refused or not folder.refusals:
+        return
+    first = {key: printable(text) for key, text in folder.refusals[0].items()}
+    yield f"  folder {folder.name}: {folder.refused} cannot be taken, such as {first['path']}:"
+    yield f"    {first['reason']}"
+    yield f"    -> {first['mend']}"
 
 
 def table(status: Status, now: float) -> Iterator[str]:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from daemon.commands.checks.permissions import asker_for
+from daemon.commands.doctor import owner
 from daemon.commands.status import read_report
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
@@ -16,7 +19,7 @@ from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
 from daemon.reporting.report import REPORT
-from daemon.watching import writers
+from daemon.watching import refusals, writers
 from daemon.watching.ignored_names import has_ignored_part, why_left
 
 NEWEST = 5
@@ -108,6 +111,8 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
         return "the daemon is not running"
     if report.get("pid") == owner and folder.name in report.get("standby", {}):
         return f"the folder stands by: {report['standby'][folder.name]}"
+    if text := refused(path, folder, state, report):
+        return f"it cannot be taken: {text}"
     if folder.originals == "keep":
         return "originals are kept here; above stands what became of it, if it was taken"
     if text := open_for_writing(path, folder):
@@ -119,6 +124,21 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
             " rejected: copy it here again"
         )
     return f"not taken yet; it has to stay unchanged for {folder.settle_s:g} s, in turn with others"
+
+
+def refused(
+    path: Path,
+    folder: HotFolder,
+    state: Path,
+    report: dict[str, Any],  # Any: JSON
+) -> str:
+    """Return why a file cannot be taken, and what mends it; empty if it can."""
+    found = refusals.find(folder, path, asker_for(owner(state)))
+    if found is not None:
+        return printable(found.text)
+    known = report.get("folders", {}).get(folder.name, {}).get("refusals", [])
+    told = (one for one in known if one["path"] == str(path))
+    return next((printable(f"{one['reason']} -> {one['mend']}") for one in told), "")
 
 
 def open_for_writing(path: Path, folder: HotFolder) -> str:

@@ -17,7 +17,7 @@ from daemon.lifecycle.requeue import AFTER_OTHERS_S
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent
-from daemon.watching import scan
+from daemon.watching import refusals, scan
 from daemon.watching.access_errors import changed_after
 from daemon.watching.backlog import Backlog
 from daemon.watching.ignored_names import SkippedFolders, why_left
@@ -214,7 +214,7 @@ class Intake:
         except OSError as error:
             self.note_claim_error(folder, settled, error, monotonic=monotonic)
             return False
-        self.backlog.forget(folder.name, settled.path)
+        self.inventory.note_taken(folder.name, settled.path)
         if job is None:
             return False
         self.found[folder.name, job.found_by] += 1
@@ -246,5 +246,16 @@ class Intake:
             self.standby.enter(folder, text)
             self.retry_at[settled.path] = monotonic + AFTER_OTHERS_S
         elif whose is Blame.UNKNOWN or not self.standby.enter_if_failing(folder, text):
-            logger.error("%s; it stays where it is and is tried again later", text)
+            self.refuse(folder, settled.path, error)
             self.retry_at[settled.path] = monotonic + FILE_RETRY_S
+
+    def refuse(self, folder: HotFolder, path: Path, error: OSError) -> None:
+        """Note why one file cannot be taken, and tell it once for all files beside it."""
+        known = refusals.find(folder, path, refusals.ourselves())
+        refusal = known or refusals.unexplained(error)
+        is_new = self.inventory.refused.note(folder.name, path, refusal)
+        text = "%s cannot be taken: %s; it stays where it is and is tried again in %.0f min"
+        level = logging.ERROR if is_new else logging.DEBUG
+        fields = {"HOT_FOLDER": folder.name, "SOURCE": printable(path), "ERROR": refusal.reason}
+        minutes = FILE_RETRY_S / 60
+        logger.log(level, text, printable(path), refusal.text, minutes, extra=fields)

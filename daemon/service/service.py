@@ -78,7 +78,9 @@ class Service:
         """Return how many pictures failed, or could not be done because of a problem."""
         resting = sum(map(len, self.parts.dispatcher.on_standby.values()))
         stopped = len(self.parts.queue) if self.stop is not None else 0
-        return self.parts.counters.failed + resting + stopped + len(self.parts.standby.reasons)
+        refused = sum(state.refused for state in self.snapshot_maker.folders().values())
+        waiting = resting + stopped + refused
+        return self.parts.counters.failed + waiting + len(self.parts.standby.reasons)
 
     def startup(self) -> None:
         """Recover, watch, then sweep: in this order no file is missed."""

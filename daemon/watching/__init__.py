@@ -11,6 +11,7 @@ __all__ = [
     "ignored_names",
     "inotify_limits",
     "inventory",
+    "refusals",
     "scan",
     "settle",
     "watch",
