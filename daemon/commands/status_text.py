@@ -105,6 +105,8 @@ def table(status: Status, now: float) -> Iterator[str]:
     for folder in status.folders:
         if folder.ignored:
             yield f"{folder.name}: {folder.ignored} ignored, no pictures by their name"
+        if folder.changed:
+            yield f"{folder.name}: {folder.changed} changed after they were cut out: see the log"
 
 
 def oldest(folder: FolderStatus, now: float) -> str:

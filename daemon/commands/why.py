@@ -18,11 +18,13 @@ from daemon.jobs import HotFolder, State
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import late_changes
 from daemon.reporting.report import REPORT
 from daemon.watching import refusals, writers
 from daemon.watching.ignored_names import has_ignored_part, why_left
 
 NEWEST = 5
+CHANGED = "its original changed after it was cut out: put the original into the hot folder again"
 
 
 def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
@@ -72,7 +74,8 @@ def outcome(ending: Ending) -> str:
             what = result(ending)
             notes = "; ".join(map(printable, ending.details.get("warnings", ())))
             warnings = f"; warnings: {notes}" if notes else ""
-            return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}"
+            changed = f"; {CHANGED}" if late_changes.has_changed_after(job) else ""
+            return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}{changed}"
         case State.FAILED:
             where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"

@@ -20,6 +20,7 @@ __all__ = [
     "folder_registry",
     "intake",
     "job_recovery",
+    "late_changes",
     "ledger_outage",
     "leftovers",
     "naming",

@@ -48,6 +48,8 @@ class FolderState:
     found_by: dict[str, int]
     ignored: int = 0
     """Files in it that are no pictures by their name and stay there."""
+    changed: int = 0
+    """Originals that were written to after they were cut out, since the start."""
     refused: int = 0
     """Files that cannot be taken though the folder works, and sub-folders that are closed to us."""
     refusals: list[RefusedFile] = field(default_factory=list)

@@ -303,6 +303,7 @@ def test_document(bench: Bench):
             "oldest_at": None,
             "jobs": {"failed": 1},
             "ignored": None,
+            "changed": None,
             "refused": None,
             "refusals": [],
         }
