@@ -160,7 +160,9 @@ def of_file(path: Path, asker: Asker) -> Iterator[Refusal]:
 def locked(path: Path) -> str:
     """Return which attribute forbids a rename; empty if none does, or it cannot be told."""
     try:
-        descriptor = files.open_if_regular(path) if not path.is_dir() else opened(path)
+        descriptor = (
+            files.open_if_regular(path, os.O_NONBLOCK) if not path.is_dir() else opened(path)
+        )
     except OSError as error:
         logger.debug("%s: its attributes are not known: %s", printable(path), describe(error))
         return ""

@@ -32,7 +32,9 @@ def has_writer(path: Path) -> bool:
     files of other users without CAP_LEASE. Follows no link, waits for no pipe.
     """
     try:
-        descriptor = files.open_if_regular(path)
+        descriptor = files.open_if_regular(path, os.O_NONBLOCK)
+    except BlockingIOError:
+        return True  # a program has it open with a lease of its own, as Samba does for its clients
     except OSError as error:
         logger.debug("%s: its writers are not known: %s", printable(path), describe(error))
         return False

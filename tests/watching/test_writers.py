@@ -177,6 +177,33 @@ def test_the_signal_of_a_broken_lease_is_one_that_is_ignored(file: Path):
     assert asking.returncode == 0
 
 
+LEASED = """
+import fcntl, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+kept = open(sys.argv[1], "r+b")
+fcntl.fcntl(kept, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lease_of_its_writer_does_not_stop_the_loop(file: Path):
+    """Samba has them; anybody may have one on his own file, and an open would wait for 45 s."""
+    command = [sys.executable, "-c", LEASED, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        other.stdout.readline()
+        began = time.monotonic()
+        found = has_writer(file)
+        took_s = time.monotonic() - began
+        other.stdin.close()
+        other.wait()
+
+    assert found
+    assert took_s < 10.0
+
+
 def test_the_program_is_named(file: Path):
     """With its number, for `cvunetd why`."""
     with opened_elsewhere(file, "ab") as number:
