@@ -71,6 +71,7 @@ class Intake:
     def forget(self, name: str) -> None:
         """Forget a folder that is removed or has other settings: the next sweep finds its files."""
         self.settling.forget_folder(name)
+        self.writers.keep_only(self.settling.files)
         self.inventory.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)

@@ -7,7 +7,7 @@ matter.
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.jobs import Hint, Identity
@@ -45,8 +45,8 @@ class SettledFile:
     identity: Identity
     hint: Hint
     """How we first found it."""
-    wait_s: float = 0.0
-    empty_s: float = 0.0
+    wait_s: float = field(default=0.0, compare=False)
+    empty_s: float = field(default=0.0, compare=False)
     """What it would have to wait again after a change."""
 
 

@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,11 +123,13 @@ class Writers:
             return False
         known = self.held.get(path)
         if known is None or known.identity != identity:
-            known = self.held[path] = Writing(identity, monotonic)
-            logger.info("%s waits: %s", printable(path), STILL_OPEN)
+            known = Writing(identity, monotonic)
         # The time of the last change outlives a restart; our own clock is never set.
         unchanged_s = max(monotonic - known.since, now - changed_at(path, now))
         if unchanged_s < defer_s:
+            if path not in self.held:
+                logger.info("%s waits: %s", printable(path), STILL_OPEN)
+            self.held[path] = known
             return True
         text = "%s is taken although %s: it has not changed for %.0f s (defer_s)"
         logger.warning(text, printable(path), STILL_OPEN, unchanged_s)
@@ -138,9 +140,9 @@ class Writers:
         """Forget a file that is taken, gone or closed."""
         self.held.pop(path, None)
 
-    def forget_below(self, top: Path) -> None:
-        """Forget the files of a hot folder that is removed, or has other settings."""
-        self.held = {path: one for path, one in self.held.items() if not path.is_relative_to(top)}
+    def keep_only(self, present: Container[Path]) -> None:
+        """Forget files that are not looked at any more."""
+        self.held = {path: one for path, one in self.held.items() if path in present}
 
 
 def changed_at(path: Path, now: float) -> float:

@@ -96,7 +96,7 @@ def test_hard_linked(make: MakeLive) -> None:
 
 def test_moved_out_before_it_has_settled(make: MakeLive) -> None:
     """Its owner thought better of it: nothing is left of it, not even a failure."""
-    live = make(folder={"settle_s": 8.0})
+    live = make(folder={"settle_s": 8.0, "defer_s": 15.0})  # so long an open file is held back
     with (live.hot / "a.jpg").open("wb", buffering=0) as writer:
         writer.write(b"a")
         seen = live.until(lambda: len(live.service.parts.intake.settling) == 1)

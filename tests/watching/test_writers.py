@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.jobs import Identity
-from daemon.watching import writers
+from daemon.watching import scan
 from daemon.watching.writers import Writers, has_writer, holders
 from tests.watching.watch_kit import Live
 
@@ -109,7 +109,7 @@ def test_a_missing_file_has_no_writer(tmp_path: Path):
 
 def test_remote_file_systems_are_not_believed(file: Path, monkeypatch: pytest.MonkeyPatch):
     """NFS and CIFS refuse leases for reasons of their own."""
-    monkeypatch.setattr(writers.scan, "file_system", lambda path, table: "cifs")
+    monkeypatch.setattr(scan, "file_system", lambda path, table: "cifs")
     with file.open("ab"):
         assert not has_writer(file)
 

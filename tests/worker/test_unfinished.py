@@ -20,7 +20,7 @@ from tests.samples import RENDERING
 from tests.worker.test_bad_input import Whole
 
 NOISE = Image.fromarray(np.random.default_rng(1).integers(1, 256, (240, 320, 3), dtype=np.uint8))
-UNPROVEN = {
+UNPROVEN: dict[str, tuple[Image.Image, dict[str, Any]]] = {  # Any: options of Pillow's
     "BMP": (NOISE, {}),
     "PPM": (NOISE, {}),
     "PPM of grey": (NOISE.convert("L"), {}),
