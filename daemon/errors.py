@@ -51,6 +51,10 @@ class NoPictureError(PictureError):
     """No picture at all, whatever may still be added to the file."""
 
 
+class UnfinishedError(PictureError):
+    """A young file lacks its end: once it is older, it is taken as it is."""
+
+
 class DeviceError(DaemonError):
     """The device is gone or its context is poisoned; this process cannot repair it."""
 

@@ -248,6 +248,8 @@ class Failed:
     """The stage of the pipeline that failed; empty if it failed outside."""
     is_final: bool = False
     """Waiting until the picture is older cannot help."""
+    is_unfinished: bool = False
+    """The picture is taken as it is once it is older."""
 
 
 @dataclass(frozen=True, slots=True)

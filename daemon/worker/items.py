@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.pictures import reading
-from daemon.errors import NoPictureError, blame, describe
+from daemon.errors import NoPictureError, UnfinishedError, blame, describe
 from daemon.jobs import Failed, Identity, Outcome, Task
 
 
@@ -30,5 +30,10 @@ class Item:
 
 def failure(error: BaseException, stage: str) -> Failed:
     """Return what became of a task whose stage has raised an error."""
-    is_final = isinstance(error, NoPictureError)
-    return Failed(blame(error), describe(error), stage, is_final=is_final)
+    return Failed(
+        blame(error),
+        describe(error),
+        stage,
+        is_final=isinstance(error, NoPictureError),
+        is_unfinished=isinstance(error, UnfinishedError),
+    )

@@ -2,13 +2,13 @@
 
 SMB clients, and programs that call fallocate(2), set the full size first. What is not written yet
 reads as zeros. These formats have no checksum, so the decoder makes a black or smeared part of it.
-PNG, GIF and JPEG 2000 are refused by their decoders.
+JPEG, PNG, GIF and JPEG 2000 are refused when they are read.
 """
 
 import os
 from typing import BinaryIO
 
-from daemon.errors import PictureError
+from daemon.errors import UnfinishedError
 from daemon.jobs import Task
 
 #: Offset and bytes at the beginning of a file. Pixels themselves: they may really be black.
@@ -17,11 +17,8 @@ PLAIN = (
     *((0, b"P%d" % number) for number in range(1, 7)),
 )
 PLAIN_ZEROS = 4096
-#: Coded pixels: WebP, AVIF, HEIC and JPEG. They end in hardly any zeros.
-JPEG = b"\xff\xd8\xff"
-CODED = ((8, b"WEBP"), (4, b"ftyp"), (0, JPEG))
-#: Cameras pad a whole JPEG with zeros, behind this.
-JPEG_END = b"\xff\xd9"
+#: Coded pixels: WebP, AVIF and HEIC. They end in hardly any zeros.
+CODED = ((8, b"WEBP"), (4, b"ftyp"))
 CODED_ZEROS = 256
 HEAD_BYTES = 16
 CHUNK_BYTES = 1 << 20
@@ -30,10 +27,10 @@ MOST_ZEROS = 1 << 26
 
 
 def check(stream: BinaryIO, task: Task) -> str:
-    """Why an old file may lack its end, as a warning; `PictureError` if a young one may."""
+    """Why an old file may lack its end, as a warning; `UnfinishedError` if a young one may."""
     warning = doubt(stream)
     if warning and not task.is_old:
-        raise PictureError(warning)
+        raise UnfinishedError(warning)
     return warning
 
 
@@ -45,7 +42,7 @@ def doubt(stream: BinaryIO) -> str:
     if not needed:
         return ""
     zeros = zeros_at_end(descriptor)
-    if zeros < needed or (head.startswith(JPEG) and is_ended(descriptor, zeros)):
+    if zeros < needed:
         return ""
     count = f"more than {zeros}" if zeros >= MOST_ZEROS else str(zeros)
     return f"ends in {count} bytes of zeros: perhaps it is still being written"
@@ -57,12 +54,6 @@ def zeros_needed(head: bytes) -> int:
         if any(head[at:].startswith(kind) for at, kind in kinds):
             return needed
     return 0
-
-
-def is_ended(descriptor: int, zeros: int) -> bool:
-    """Whether a JPEG says that it ends where its zeros begin."""
-    at = os.fstat(descriptor).st_size - zeros - len(JPEG_END)
-    return os.pread(descriptor, len(JPEG_END), max(at, 0)) == JPEG_END
 
 
 def zeros_at_end(descriptor: int) -> int:

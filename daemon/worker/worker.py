@@ -15,14 +15,9 @@ from typing import BinaryIO
 import cv2
 
 from cvunet.inference.matting import Predictor
+from cvunet.pictures.reading import UNFINISHED
 from daemon.disk.files import open_regular
-from daemon.errors import (
-    Blame,
-    DeviceError,
-    blame,
-    describe,
-    printable,
-)
+from daemon.errors import Blame, DeviceError, UnfinishedError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.batcher import Batcher, BatchLimit
@@ -185,6 +180,8 @@ class Worker:
         assert item.picture is not None
         if doubt:  # old enough to be taken as it is
             item.picture = replace(item.picture, warnings=(*item.picture.warnings, doubt))
+        if item.picture.is_unfinished and not item.task.is_old:
+            raise UnfinishedError(f"{UNFINISHED}: perhaps it is still being written")
         with translated_errors():
             item.small = self.model_threads[0].predictor.prepare(item.picture)
 
