@@ -16,6 +16,7 @@ __all__ = [
     "delivery",
     "dispatcher",
     "drops",
+    "emptied_folders",
     "failures",
     "folder_registry",
     "intake",
