@@ -1,7 +1,8 @@
 """Whether a program has a file open for writing: such a file is not whole, however long it rests.
 
 The kernel is asked by a read lease (fcntl(2)), which it grants only if nobody has the file open for
-writing. For files of other users that needs CAP_LEASE, which the unit has.
+writing. For files of other users that needs CAP_LEASE
+(`packaging/systemd/writers.conf`).
 """
 
 import errno
