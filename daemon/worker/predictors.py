@@ -13,7 +13,7 @@ from cvunet.inference.predictor import Predictor
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import foreground
 from cvunet.models import description
-from daemon.errors import DeviceError, InstallError, PictureError, describe
+from daemon.errors import DeviceError, InstallError, NoPictureError, PictureError, describe
 from daemon.settings import ModelSettings
 from daemon.worker.batcher import BatchLimit, warm_sizes
 from daemon.worker.gauges import BusyClock, Load
@@ -41,6 +41,8 @@ def translated_errors() -> Iterator[None]:
     """Turn the library's errors into the daemon's."""
     try:
         yield
+    except cvunet_errors.UnreadableKindError as error:
+        raise NoPictureError(str(error)) from error
     except cvunet_errors.ImageError as error:
         raise PictureError(str(error)) from error
     except cvunet_errors.DeviceError as error:
