@@ -100,6 +100,18 @@ class Framing:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustments:
+    """What is changed in a matte; see `cvunet.matte.adjustments`. The defaults change nothing."""
+
+    low: float = 0.0
+    high: float = 1.0
+    shift_px: float = 0.0
+    feather_px: float = 0.0
+    fill_holes: float = 0.0
+    keep: Literal["all", "largest"] = "all"
+
+
+@dataclass(frozen=True, slots=True)
 class Rendering:
     """How a result is made from a picture; the worker gets it."""
 
@@ -119,6 +131,7 @@ class Rendering:
     decontaminate: bool
     colours: Literal["fast", "refine"]
     bleed: bool
+    adjustments: Adjustments = Adjustments()
 
     @property
     def alpha_format(self) -> Format:

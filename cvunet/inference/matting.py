@@ -251,7 +251,9 @@ def finish(
     this picture; it saves computing it again. Any thread.
     """
     guide, adjustments = flatten_on_grey(picture), settings.adjustments
-    small = prepared if is_opaque_srgb(picture) else None
+    is_opaque_srgb = picture.alpha is None and picture.profile is None
+    # Then, with 8 bits, the network's input has the colours of the picture.
+    small = prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
     corrected = pieces.correct_small(alpha, adjustments)
     matte = filter_edges(
         postprocess.enlarge(corrected, guide, kernel=settings.kernel, small_rgb=small),
@@ -275,11 +277,6 @@ def finish(
         return rgba
     background = profiles.colour_from_srgb(settings.background, picture.profile)
     return foreground.flatten(rgba, background)
-
-
-def is_opaque_srgb(picture: Picture) -> bool:
-    """Opaque sRGB of 8 bits: the network's input has the colours of the picture."""
-    return picture.alpha is None and picture.profile is None and bits_of(picture.rgb) == 8
 
 
 def flatten_on_grey(picture: Picture) -> Samples:

@@ -135,8 +135,8 @@ def _extreme_in_disc(values: Alpha, radius: float, *, is_largest: bool) -> Alpha
     search = cv2.dilate if is_largest else cv2.erode
     reach = np.arange(-margin, margin + 1)
     disc = (reach[:, None] ** 2 + reach[None, :] ** 2 <= radius**2).astype(np.uint8)
-    best = search(values, disc)[margin : margin + rows, margin : margin + columns]
-    best = best.astype(np.float32, copy=True)
+    found = search(values, disc)[margin : margin + rows, margin : margin + columns]
+    best: Alpha = found.astype(np.float32, copy=True)
     points = max(MIN_RING_POINTS, 8 * math.ceil(RING_POINTS_PER_PX * radius / 8))
     for number in range(points):
         angle = 2 * math.pi * number / points

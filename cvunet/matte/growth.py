@@ -1,8 +1,8 @@
 """Colours for pixels that an adjustment brings into the subject: the photo shows background there.
 
-Colours were estimated with the alpha as it was. Where that was 0 there is no estimate. An adjustment
-may make such a pixel visible, even opaque. It gets the colours of the nearest pixel that the estimate
-knows.
+Colours were estimated with the alpha as it was. Where that was 0 there is no estimate. An
+adjustment may make such a pixel visible, even opaque. It gets the colours of the nearest pixel
+that has an alpha of its own.
 """
 
 import cv2
