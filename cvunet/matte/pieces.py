@@ -20,6 +20,9 @@ Labels = NDArray[np.int32]
 Connectivity = int  # 8 for the subject; 4 for holes: one that touches another at a corner is closed
 
 SOLID = 0.5
+#: Alphas from this one on connect pieces. A fainter seam can be cut: no edge is seen there. A seam
+#: that is less faint is where the network was unsure, and a cut there is ragged.
+CONNECTED = 0.1
 STRIP_PIXELS = 1 << 20
 
 
@@ -42,11 +45,11 @@ def correct_full(alpha: Alpha, adjustments: Adjustments) -> Alpha:
 
 
 def _keep_small(alpha: Alpha) -> Alpha:
-    """Only the largest region of at least 0.5, with all that hangs on it."""
-    labels, areas = _regions(alpha >= SOLID, connectivity=8)
+    """Only the largest piece, and what is connected with it by alphas of at least 0.1."""
+    labels, areas = _regions(alpha >= CONNECTED, connectivity=8)
     result = alpha.copy()
     if len(areas) > 2:
-        crumbs = (labels > 0) & (labels != 1 + int(np.argmax(areas[1:])))
+        crumbs = (labels > 0) & (labels != _largest(alpha, labels, areas))
         result[_slopes(alpha, crumbs, connectivity=8)] = 0
     drop_detached(result)
     return result
@@ -90,10 +93,8 @@ def drop_detached(alpha: Alpha) -> None:
     labels, areas = _regions(alpha > 0, connectivity=8)
     if len(areas) <= 2:
         return
-    solid = _count(labels, alpha >= SOLID, len(areas))
-    sizes = solid if solid[1:].any() else areas
     is_dropped = np.ones(len(areas), np.bool_)
-    is_dropped[[0, 1 + int(np.argmax(sizes[1:]))]] = False
+    is_dropped[[0, _largest(alpha, labels, areas)]] = False
     _set(alpha, labels, is_dropped, 0)
 
 
@@ -117,6 +118,20 @@ def _regions(mask: Mask, *, connectivity: Connectivity) -> tuple[Labels, NDArray
         mask.view(np.uint8), connectivity=connectivity, ltype=cv2.CV_32S
     )
     return labels.astype(np.int32, copy=False), stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+
+
+def _largest(alpha: Alpha, labels: Labels, areas: NDArray[np.int64]) -> int:
+    """The label with the most pixels of at least 0.5; if none has such pixels, with the most.
+
+    Of equals the one that comes first from the top: OpenCV promises no order of its labels.
+    """
+    solid = _count(labels, alpha >= SOLID, len(areas))
+    sizes = solid if solid[1:].any() else areas.copy()
+    sizes[0] = -1
+    is_largest = sizes == sizes.max()
+    if is_largest.sum() == 1:
+        return int(np.argmax(is_largest))
+    return next(int(found[0]) for line in labels if (found := line[is_largest[line]]).size)
 
 
 def _on_border(labels: Labels, count: int) -> Mask:
