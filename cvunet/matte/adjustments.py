@@ -4,6 +4,7 @@ The edge is adjusted after the colours were estimated (docs/postprocess.md): an 
 changed on purpose no longer says how the photo mixed its colours. Alphas are HxW float32 in [0, 1].
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ Keep = Literal["all", "largest"]
 #: the time grows with it.
 MAX_PX = 50.0
 STEP_PX = 4.0  # a wider shift is made in steps: the cost of one grows with the square of its radius
-RING_POINTS_PER_PX = 16  # of the radius of a step's disc, on its rim: 0.4 px from one to the next
-MIN_RING_POINTS = 16
+RIM_POINTS_PER_PX = 8  # of the radius of a step's disc
+MIN_RIM_POINTS = 16
 #: A hard edge fades from 0.98 to 0.02 over the feather's width on each side.
 SIGMAS = 2.0
 #: The Gaussian ends here: 0.13 % of its weight lies beyond on each side.
@@ -137,10 +138,7 @@ def _extreme_in_disc(values: Alpha, radius: float, *, is_largest: bool) -> Alpha
     disc = (reach[:, None] ** 2 + reach[None, :] ** 2 <= radius**2).astype(np.uint8)
     found = search(values, disc)[margin : margin + rows, margin : margin + columns]
     best: Alpha = found.astype(np.float32, copy=True)
-    points = max(MIN_RING_POINTS, 8 * math.ceil(RING_POINTS_PER_PX * radius / 8))
-    for number in range(points):
-        angle = 2 * math.pi * number / points
-        down, across = radius * math.sin(angle), radius * math.cos(angle)
+    for down, across in _rim(radius):
         top, left = math.floor(down), math.floor(across)
         weights = np.outer((top + 1 - down, down - top), (left + 1 - across, across - left))
         first, start = margin + top, margin + left
@@ -150,6 +148,21 @@ def _extreme_in_disc(values: Alpha, radius: float, *, is_largest: bool) -> Alpha
         )
         nearer(best, between[:rows, :columns], out=best)
     return best
+
+
+@functools.cache
+def _rim(radius: float) -> tuple[tuple[float, float], ...]:
+    """Points (down, across) of a circle: evenly spaced, and where it crosses a line of pixels.
+
+    Linear interpolation has kinks on these lines: an extreme on the rim is often just there.
+    """
+    count = max(MIN_RIM_POINTS, 8 * math.ceil(RIM_POINTS_PER_PX * radius / 8))
+    angles = {2 * math.pi * number / count for number in range(count)}
+    for line in range(-math.floor(radius), math.floor(radius) + 1):
+        angle = math.acos(line / radius)
+        quarter = math.pi / 2
+        angles |= {angle, 2 * math.pi - angle, quarter - angle, angle + quarter}
+    return tuple((radius * math.sin(angle), radius * math.cos(angle)) for angle in sorted(angles))
 
 
 def feather(alpha: Alpha, *, feather_px: float) -> Alpha:

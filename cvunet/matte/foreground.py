@@ -172,13 +172,14 @@ def compose_rgba(
     band gets the nearest estimated colours. `EstimatorError` as `multilevel.load`. ``small_rgb`` as
     in `estimate`.
     """
+    # First, while there is only one copy of the picture in memory: this needs some of its own.
+    visible = alpha_levels(
+        adjust_edge(alpha, adjustments), source_alpha, bits=bit_depth.bits_of(rgb)
+    )
     if colours == "fast":
         own = estimate(rgb, alpha, small_rgb=small_rgb)
     else:
         own = rgb if colours is None else multilevel.estimate(rgb, alpha)
-    shown = adjust_edge(alpha, adjustments)
-    visible = alpha_levels(shown, source_alpha, bits=bit_depth.bits_of(rgb))
-    del shown  # before the next copy of the picture is made
     if colours is not None and adjustments.reach_px:
         growth.extend(own, alpha, visible, reach_px=adjustments.reach_px, source_alpha=source_alpha)
     rgba = cv2.cvtColor(own, cv2.COLOR_RGB2RGBA).astype(rgb.dtype, copy=False)

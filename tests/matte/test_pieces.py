@@ -20,7 +20,7 @@ LARGEST = Adjustments(keep="largest")
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 levels = st.sampled_from([0.0, 0.05, 0.2, 0.4, 0.5, 0.7, 0.95, 1.0])
 alphas = arrays.arrays(np.float32, sizes, elements=levels)
-many = settings(max_examples=300, deadline=None)
+many = settings(max_examples=100, deadline=None)
 
 
 def regions(mask: NDArray[np.bool_], steps: tuple[Place, ...]) -> list[set[Place]]:
