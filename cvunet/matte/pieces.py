@@ -31,27 +31,30 @@ def correct_small(alpha: Alpha, adjustments: Adjustments) -> Alpha:
     if adjustments.fill_holes:
         alpha = _fill_small(alpha, adjustments.fill_holes)
     if adjustments.keep == "largest":
-        alpha = _keep_small(alpha)
+        alpha = _keep_small(alpha, adjustments.low)
     return alpha
 
 
 def correct_full(alpha: Alpha, adjustments: Adjustments) -> Alpha:
     """The alpha at the photo's size, changed in place: it has hundreds of megabytes."""
     if adjustments.fill_holes:
-        fill_closed(alpha, adjustments.fill_holes)
+        fill_closed(alpha, adjustments.fill_holes, high=adjustments.high)
     if adjustments.keep == "largest":
-        drop_detached(alpha)
+        drop_detached(alpha, low=adjustments.low)
     return alpha
 
 
-def _keep_small(alpha: Alpha) -> Alpha:
-    """Only the largest piece, and what is connected with it by alphas of at least 0.1."""
-    labels, areas = _regions(alpha >= CONNECTED, connectivity=8)
+def _keep_small(alpha: Alpha, low: float) -> Alpha:
+    """Only the largest piece, and what is connected with it by alphas of at least 0.1.
+
+    Alphas up to ``low`` connect nothing: they become 0 later.
+    """
+    labels, areas = _regions((alpha >= CONNECTED) & (alpha > low), connectivity=8)
     result = alpha.copy()
     if len(areas) > 2:
         crumbs = (labels > 0) & (labels != _largest(alpha, labels, areas))
         result[_slopes(alpha, crumbs, connectivity=8)] = 0
-    drop_detached(result)
+    drop_detached(result, low=low)
     return result
 
 
@@ -84,13 +87,13 @@ def _slopes(heights: Alpha, start: Mask, *, connectivity: Connectivity) -> Mask:
     return reached
 
 
-def drop_detached(alpha: Alpha) -> None:
-    """Make 0, in place, all that is not connected with the largest piece by alphas above 0.
+def drop_detached(alpha: Alpha, *, low: float = 0.0) -> None:
+    """Make 0, in place, all that is not connected with the largest piece by alphas above ``low``.
 
     The largest piece is the one with the most pixels of at least 0.5; if none has such pixels, the
     one with the most pixels.
     """
-    labels, areas = _regions(alpha > 0, connectivity=8)
+    labels, areas = _regions(alpha > low, connectivity=8)
     if len(areas) <= 2:
         return
     is_dropped = np.ones(len(areas), np.bool_)
@@ -98,13 +101,13 @@ def drop_detached(alpha: Alpha) -> None:
     _set(alpha, labels, is_dropped, 0)
 
 
-def fill_closed(alpha: Alpha, share: float) -> None:
-    """Make 1, in place, each region below 1 that is closed by alphas of 1, if it is small.
+def fill_closed(alpha: Alpha, share: float, *, high: float = 1.0) -> None:
+    """Make 1, in place, each region below ``high`` that is closed by higher alphas, if it is small.
 
     Small: fewer pixels than ``share`` of those of at least 0.5. A region that reaches the border
     of the picture is open.
     """
-    labels, areas = _regions(alpha < 1, connectivity=4)
+    labels, areas = _regions(alpha < high, connectivity=4)
     limit = share * int(np.count_nonzero(alpha >= SOLID))
     is_filled = (areas < limit) & ~_on_border(labels, len(areas))
     is_filled[0] = False

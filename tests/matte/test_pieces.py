@@ -20,6 +20,7 @@ LARGEST = Adjustments(keep="largest")
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 levels = st.sampled_from([0.0, 0.05, 0.2, 0.4, 0.5, 0.7, 0.95, 1.0])
 alphas = arrays.arrays(np.float32, sizes, elements=levels)
+lows = st.sampled_from([0.0, 0.1, 0.45])
 many = settings(max_examples=100, deadline=None)
 
 
@@ -56,20 +57,20 @@ def largest(alpha: Alpha, found: list[set[Place]]) -> set[Place]:
     return found[sizes.index(max(sizes))]
 
 
-def slow_drop(alpha: Alpha) -> Alpha:
-    """Without all that is apart from the largest piece."""
-    found = regions(alpha > 0, ALL)
-    result = np.zeros_like(alpha)
+def slow_drop(alpha: Alpha, low: float) -> Alpha:
+    """Without all that is apart from the largest piece; what is not above low stays."""
+    found = regions(alpha > low, ALL)
+    result = np.where(alpha > low, 0, alpha).astype(np.float32)
     for place in largest(alpha, found) if found else ():
         result[place] = alpha[place]
     return result
 
 
-def slow_fill(alpha: Alpha, share: float) -> Alpha:
+def slow_fill(alpha: Alpha, share: float, high: float) -> Alpha:
     """With closed regions below 1 filled, if they are small."""
     limit = share * int((alpha >= 0.5).sum())
     result = alpha.copy()
-    for region in regions(alpha < 1, CROSS):
+    for region in regions(alpha < high, CROSS):
         if len(region) < limit and not any(is_at_border(place, alpha) for place in region):
             for place in region:
                 result[place] = 1
@@ -96,16 +97,16 @@ def downhill(heights: Alpha, start: set[Place], steps: tuple[Place, ...]) -> set
     return region
 
 
-def slow_keep_small(alpha: Alpha) -> Alpha:
+def slow_keep_small(alpha: Alpha, low: float) -> Alpha:
     """Crumbs go with their slopes; then what is apart."""
-    found = regions(alpha >= np.float32(0.1), ALL)
+    found = regions((alpha >= 0.1) & (alpha > low), ALL)
     result = alpha.copy()
     if len(found) > 1:
         kept = largest(alpha, found)
         crumbs = {place for region in found if region is not kept for place in region}
         for place in downhill(alpha, crumbs, ALL):
             result[place] = 0
-    return slow_drop(result)
+    return slow_drop(result, low)
 
 
 def slow_fill_small(alpha: Alpha, share: float) -> Alpha:
@@ -121,34 +122,34 @@ def slow_fill_small(alpha: Alpha, share: float) -> Alpha:
 
 
 @many
-@given(alphas)
-def test_largest_piece_at_full_size(alpha: Alpha):
-    """As the slow code has it, in place."""
-    expected = slow_drop(alpha)
-    drop_detached(alpha)
+@given(alphas, lows)
+def test_largest_piece_at_full_size(alpha: Alpha, low: float):
+    """As the slow code has it, in place; one piece is left."""
+    expected = slow_drop(alpha, low)
+    drop_detached(alpha, low=low)
 
     assert np.array_equal(expected, alpha)
-    assert len(regions(alpha > 0, ALL)) <= 1
+    assert len(regions(alpha > low, ALL)) <= 1
 
 
 @many
-@given(alphas, st.floats(0, 1))
-def test_holes_at_full_size(alpha: Alpha, share: float):
+@given(alphas, st.floats(0, 1), st.sampled_from([0.4, 0.9, 1.0]))
+def test_holes_at_full_size(alpha: Alpha, share: float, high: float):
     """As the slow code has it, in place."""
-    expected = slow_fill(alpha, share)
-    fill_closed(alpha, share)
+    expected = slow_fill(alpha, share, high)
+    fill_closed(alpha, share, high=high)
 
     assert np.array_equal(expected, alpha)
 
 
 @many
-@given(alphas)
-def test_largest_piece_of_the_networks_alpha(alpha: Alpha):
+@given(alphas, lows)
+def test_largest_piece_of_the_networks_alpha(alpha: Alpha, low: float):
     """As the slow code has it; nothing is raised, and the input stays."""
     before = alpha.copy()
-    result = correct_small(alpha, LARGEST)
+    result = correct_small(alpha, Adjustments(low=low, keep="largest"))
 
-    assert np.array_equal(slow_keep_small(alpha), result)
+    assert np.array_equal(slow_keep_small(alpha, low), result)
     assert (result <= alpha).all()
     assert np.array_equal(before, alpha)
 
@@ -186,6 +187,16 @@ def test_part_that_the_network_is_unsure_of_stays():
     alpha = np.array([[1, 1, 1, 0.6, 0.3, 0.6, 0.9, 0]], np.float32)
 
     assert np.array_equal(alpha, correct_small(alpha, LARGEST))
+
+
+def test_alphas_up_to_low_connect_nothing():
+    """They become 0 later, so the cut is not seen."""
+    alpha = np.array([[1, 1, 1, 0.6, 0.3, 0.6, 0.9, 0]], np.float32)
+
+    expected = np.array([[1, 1, 1, 0.6, 0, 0, 0, 0]], np.float32)
+    assert np.array_equal(
+        expected, correct_small(alpha, Adjustments(low=0.4, keep="largest"))
+    )
 
 
 @pytest.mark.parametrize(("share", "is_filled"), [(0.1, False), (0.13, True)])
