@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.matte import growth, multilevel
+from cvunet.matte import growth, multilevel, pymatting_library
 from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.matte.guided_filter import downscale, downscale_from
 from cvunet.matte.soft_band import soft_band, tiles, upscale_tile
@@ -143,7 +143,7 @@ def _three_channels(alpha: Floats) -> Floats:
 def load_estimator(estimator: Estimator) -> None:
     """Load what an estimator needs; this may take a minute. `EstimatorError` if it is absent."""
     if estimator == "refine":
-        multilevel.load()
+        pymatting_library.load()
 
 
 def alpha_levels(alpha: Floats, source_alpha: Samples | None = None, *, bits: Bits = 8) -> Samples:
@@ -165,12 +165,16 @@ def compose_rgba(
 ) -> Samples:
     """The subject with straight alpha, HxWx4.
 
-    ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
-    the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
-    original's own alpha is applied after the estimate: the colours of the photo were mixed by
-    ``alpha`` alone. So are the ``adjustments`` of its edge; what they make visible beyond the soft
-    band gets the nearest estimated colours. `EstimatorError` as `multilevel.load`. ``small_rgb`` as
-    in `estimate`.
+        ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
+        the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
+        original's own alpha is applied after the estimate: the colours of the photo were mixed by
+    <<<<<<< HEAD
+        ``alpha`` alone. So are the ``adjustments`` of its edge; what they make visible beyond the soft
+        band gets the nearest estimated colours. `EstimatorError` as `multilevel.load`. ``small_rgb`` as
+        in `estimate`.
+    =======
+        ``alpha`` alone. `EstimatorError` as `pymatting_library.load`. ``small_rgb`` as in `estimate`.
+    >>>>>>> main
     """
     # First, while there is only one copy of the picture in memory: this needs some of its own.
     visible = alpha_levels(

@@ -194,9 +194,7 @@ def test_alphas_up_to_low_connect_nothing():
     alpha = np.array([[1, 1, 1, 0.6, 0.3, 0.6, 0.9, 0]], np.float32)
 
     expected = np.array([[1, 1, 1, 0.6, 0, 0, 0, 0]], np.float32)
-    assert np.array_equal(
-        expected, correct_small(alpha, Adjustments(low=0.4, keep="largest"))
-    )
+    assert np.array_equal(expected, correct_small(alpha, Adjustments(low=0.4, keep="largest")))
 
 
 @pytest.mark.parametrize(("share", "is_filled"), [(0.1, False), (0.13, True)])
