@@ -35,7 +35,7 @@ EDGE = {
 EDGE_PHOTO, EDGE_CROP = "astronaut.png", (330, 0, 360)  # enlarged; left, top, side
 PIECES = {
     "chelsea.png": (OFF, Adjustments(fill_holes=0.03)),
-    "coins.png": (Adjustments(low=0.4), Adjustments(low=0.4, keep="largest")),
+    "coins.png": (Adjustments(low=0.5), Adjustments(low=0.5, keep="largest")),
 }
 HEIGHT_PX = 240
 

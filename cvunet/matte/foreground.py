@@ -165,16 +165,12 @@ def compose_rgba(
 ) -> Samples:
     """The subject with straight alpha, HxWx4.
 
-        ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
-        the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
-        original's own alpha is applied after the estimate: the colours of the photo were mixed by
-    <<<<<<< HEAD
-        ``alpha`` alone. So are the ``adjustments`` of its edge; what they make visible beyond the soft
-        band gets the nearest estimated colours. `EstimatorError` as `multilevel.load`. ``small_rgb`` as
-        in `estimate`.
-    =======
-        ``alpha`` alone. `EstimatorError` as `pymatting_library.load`. ``small_rgb`` as in `estimate`.
-    >>>>>>> main
+    ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
+    the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
+    original's own alpha is applied after the estimate: the colours of the photo were mixed by
+    ``alpha`` alone. So are the ``adjustments`` of its edge; what they make visible beyond the soft
+    band gets the nearest estimated colours. `EstimatorError` as `pymatting_library.load`.
+    ``small_rgb`` as in `estimate`.
     """
     # First, while there is only one copy of the picture in memory: this needs some of its own.
     visible = alpha_levels(
