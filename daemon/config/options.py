@@ -24,7 +24,7 @@ KEYS = {
     "fill_holes": ("postprocess", "adjust", "fill_holes"),
     "keep": ("postprocess", "adjust", "keep"),
 }
-TRANSPARENT = "none"
+TRANSPARENT = ("none", "null")  # null as in config.yaml
 
 
 def apply(config: Config, options: Mapping[str, object], *, current: Path) -> Config:
@@ -51,7 +51,7 @@ def apply(config: Config, options: Mapping[str, object], *, current: Path) -> Co
 
 def background(text: str, current: Path) -> str | None:
     """Return a colour as it is, a picture's path from the root, and None for transparency."""
-    if text == TRANSPARENT:
+    if text in TRANSPARENT:
         return None
     return text if text.startswith("#") or "." not in text else str(current / text)
 

@@ -61,6 +61,12 @@ def test_preset_of_the_command_line():
     assert (plain.background, plain.framing.canvas) == (None, (2000, 2000))
 
 
+@pytest.mark.parametrize("text", ["none", "null"])
+def test_background_may_be_transparent(text: str):
+    """As in a folder's own section."""
+    assert rendered({"output": {"background": "#ff0000"}}, background=text).background is None
+
+
 @pytest.mark.parametrize("text", ["sea.jpg", "../sea.jpg"])
 def test_background_starts_from_the_current_folder(text: str):
     """As every path that a person types, and unlike those of the configuration."""
