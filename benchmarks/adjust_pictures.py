@@ -90,7 +90,7 @@ def main() -> None:
     if rest == ["--look"]:
         for name, each in (edges | pieces).items():
             for ground, colour in GROUNDS.items():
-                write(Path(folder) / f"{name}-{ground}.png", each.on(colour), "png")  # type: ignore[arg-type]
+                write(Path(folder) / f"{name}-{ground}.png", each.on(colour), "png")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -108,7 +109,13 @@ def test_adjustments_are_those_of_the_command(
 ):
     """Of the configuration, too; the confidence is that of the alpha before them."""
     model = {"weights": str(file), "device": "cpu", "input_size": SIDE}
-    values = {"low": 0.2, "high": 0.7, "shift_px": 1.5, "feather_px": 2, "keep": "largest"}
+    values: dict[str, Any] = {
+        "low": 0.2,
+        "high": 0.7,
+        "shift_px": 1.5,
+        "feather_px": 2,
+        "keep": "largest",
+    }
     adjustments = Adjustments(**values)
     expected = list(by_command(tmp_path, photos, model=model, postprocess={"adjust": values}))
 

@@ -76,7 +76,7 @@ def test_estimator_of_one_folder_is_loaded(common: Any, own: Any, expected: str)
 
 def test_library_takes_what_the_configuration_allows(tmp_path: Path):
     """The bounds are the same on both sides."""
-    ends = [
+    ends: list[dict[str, Any]] = [  # Any: YAML
         {"low": 0.99, "shift_px": 50, "feather_px": 50, "fill_holes": 1, "keep": "largest"},
         {"high": 0.01, "shift_px": -50},
     ]

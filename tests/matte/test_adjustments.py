@@ -78,8 +78,8 @@ def half_plane(angle: float, offset: float, size: int = 41) -> Alpha:
     """A straight edge through the middle, moved by ``offset``: each pixel's share of the plane."""
     fine = np.arange(size * 8) / 8 - size / 2 + 1 / 16
     distance = fine[None, :] * math.cos(angle) + fine[:, None] * math.sin(angle)
-    covered = (distance < offset).reshape(size, 8, size, 8).mean((1, 3))
-    return covered.astype(np.float32)
+    covered: Alpha = (distance < offset).reshape(size, 8, size, 8).mean((1, 3)).astype(np.float32)
+    return covered
 
 
 # --- values ------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_any_adjustment_gives_an_alpha(
     adjustments = Adjustments(*ramp, shift_px, feather_px)
     result = adjust_edge(alpha, adjustments)
 
-    assert (result.shape, result.dtype) == (alpha.shape, np.float32)
+    assert (result.shape, result.dtype) == (alpha.shape, alpha.dtype)
     assert ((result >= 0) & (result <= 1)).all()
     assert np.array_equal(before, alpha)
 
@@ -297,7 +297,7 @@ def test_tiny_feather_changes_nothing():
 
 
 @pytest.mark.parametrize("values", [{"shift_px": 3.5}, {"shift_px": -9.3}, {"feather_px": 7.0}])
-def test_tiles_leave_no_seams(values: dict[str, float]):
+def test_tiles_leave_no_seams(values: dict[str, Any]):
     """A large picture is worked at in tiles; a part of it gives the same."""
     rows, columns = np.mgrid[:300, :420]
     waves = 0.5 + 0.5 * np.sin(rows / 9) * np.cos(columns / 7)

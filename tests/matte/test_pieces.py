@@ -47,7 +47,8 @@ def regions(mask: NDArray[np.bool_], steps: tuple[Place, ...]) -> list[set[Place
 
 def is_in(place: Place, picture: NDArray[np.generic]) -> bool:
     """Whether there is such a pixel."""
-    return 0 <= place[0] < picture.shape[0] and 0 <= place[1] < picture.shape[1]
+    height, width = picture.shape
+    return bool(0 <= place[0] < height and 0 <= place[1] < width)
 
 
 def largest(alpha: Alpha, found: list[set[Place]]) -> set[Place]:
