@@ -13,4 +13,5 @@ __all__ = [
     "output_schema",
     "overrides",
     "schema",
+    "shipped_files",
 ]
