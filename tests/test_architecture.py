@@ -46,7 +46,7 @@ CVUNET = {
 }
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
-VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__"}
+VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__", "renderings"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks"}
@@ -241,9 +241,10 @@ def test_bottom_imports_nothing(name: str):
     assert GRAPH[name] == set()
 
 
-def test_jobs_import_errors_alone():
-    """A failure's blame travels with its outcome."""
-    assert GRAPH["daemon.jobs"] == {"daemon.errors"}
+def test_jobs_import_two_values():
+    """A failure's blame travels with its outcome, and a task says how its result is made."""
+    assert GRAPH["daemon.jobs"] == {"daemon.errors", "daemon.renderings"}
+    assert GRAPH["daemon.renderings"] == set()
 
 
 def test_nobody_imports_the_top():

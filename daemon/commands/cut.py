@@ -16,9 +16,10 @@ from daemon.config.overrides import merged_output
 from daemon.config.schema import Config
 from daemon.disk import files, publication, store
 from daemon.errors import InstallError, UsageError, describe, explain
-from daemon.jobs import Done, Failed, Outcome, Rendering, Stamp, Task
+from daemon.jobs import Done, Failed, Outcome, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.portable_names import portable
+from daemon.renderings import Rendering
 from daemon.service.local_engine import MEGA, open_local
 
 #: Formats by the suffix of a file. The first of several is meant if nothing else is said.

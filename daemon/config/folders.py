@@ -19,7 +19,8 @@ from daemon.errors import (
     explain,
     is_temporary,
 )
-from daemon.jobs import Adjustments, Framing, HotFolder, Rendering
+from daemon.jobs import HotFolder
+from daemon.renderings import Adjustments, Framing, Rendering
 
 WHITE = (255, 255, 255)
 DEEP_FORMATS = ("png", "tiff")  # as in the library, which is not loaded just to check a file

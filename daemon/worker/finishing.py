@@ -19,7 +19,8 @@ from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
-from daemon.jobs import Adjustments, Confidence, Done, Identity, Rendering, Task
+from daemon.jobs import Confidence, Done, Identity, Task
+from daemon.renderings import Adjustments, Rendering
 from daemon.worker.items import Item
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16

@@ -11,7 +11,7 @@ from daemon.config.overrides import merged_output
 from daemon.config.presets import PRESETS, Preset
 from daemon.config.schema import Config
 from daemon.errors import InstallError
-from daemon.jobs import Framing
+from daemon.renderings import Framing
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,8 @@ import pytest
 from daemon.config.folders import hot_folders, needed_colours
 from daemon.config.schema import Config
 from daemon.errors import InstallError
-from daemon.jobs import Adjustments, HotFolder
+from daemon.jobs import HotFolder
+from daemon.renderings import Adjustments
 from daemon.worker.finishing import finish_settings
 
 

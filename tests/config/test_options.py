@@ -14,7 +14,7 @@ from daemon.config.postprocess_schema import Keep
 from daemon.config.presets import Preset
 from daemon.config.schema import Config
 from daemon.errors import UsageError
-from daemon.jobs import Adjustments, Rendering
+from daemon.renderings import Adjustments, Rendering
 
 HERE = Path("/somewhere")
 

@@ -14,7 +14,8 @@ from cvunet.pictures import profiles
 from cvunet.pictures.reading import Picture
 from daemon.disk import checksums
 from daemon.errors import InstallError, MachineError
-from daemon.jobs import Adjustments, Framing, Rendering, Task
+from daemon.jobs import Task
+from daemon.renderings import Adjustments, Framing, Rendering
 from daemon.worker.finishing import (
     Backgrounds,
     Finishing,
