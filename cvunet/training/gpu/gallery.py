@@ -135,8 +135,11 @@ def fill(
             bad.append(error)
             return None
 
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         decoded = list(pool.map(decode, jobs))
+    finally:  # also when a signal ends the run here: then thousands would still be waiting
+        pool.shutdown(cancel_futures=True)
     for error in bad:
         logger.warning("skipped: %s", error)
     if len(bad) > max(BAD_FREE, BAD_SHARE * len(jobs)):
@@ -157,6 +160,7 @@ def hang(pictures: list[Decoded], device: torch.device) -> Gallery:
         rows = [np.ascontiguousarray(level).view(np.int32).ravel() for level in picture.levels]
         joined = torch.from_numpy(np.concatenate(rows))
         pixels[int(places[0]) : int(places[0]) + len(joined)] = joined.to(device)
+        picture.levels.clear()  # else all pictures would be in memory twice
     return Gallery(
         pixels=pixels,
         starts=torch.from_numpy(starts).to(device),

@@ -22,6 +22,7 @@ class Planner:
     """Plans a recipe's batches from a roster; ``sharp`` gives the first samples of each."""
 
     def __init__(self, recipe: Recipe, every: Roster, sharp: Roster) -> None:
+        self.recipe = recipe
         self.seed = recipe.seed
         self.changes = recipe.augmentation
         self.every = every
