@@ -29,8 +29,8 @@ class Target:
     is_soft: Tensor
     """B bool: only true mattes are compared by their Laplacian pyramids."""
     known: Tensor | None = None
-    """Bx1xHxW: 1 where the alpha is true, 0 where it is not and counts for nothing, as on the rim of
-    a hard mask. `None`: it is true everywhere."""
+    """Bx1xHxW: 1 where the alpha is true, 0 where it counts for nothing, as on the rim of a hard
+    mask. `None`: it is true everywhere."""
 
 
 def boundary_weight(alpha: Tensor) -> Tensor:

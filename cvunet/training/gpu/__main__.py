@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from cvunet.errors import CvunetError, TrainingError
+from cvunet.network.network import CVUNet
 from cvunet.training import recipe as recipes
 from cvunet.training import samples
 from cvunet.training.gpu import roster, staging, starts
@@ -41,6 +42,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, help="folder of an earlier run to go on from")
     parser.add_argument("--rate", type=float, help="highest rate (default: the recipe's)")
     parser.add_argument("--batch", type=int, help="pictures in a step of the first phase")
+    parser.add_argument("--size", type=int, help="side of all samples, a multiple of 32")
     parser.add_argument("--letterings", type=int, default=256, help="pictures of letters to make")
     parser.add_argument("--anyway", action="store_true", help="train without the missing shards")
     return parser.parse_args(arguments)
@@ -78,10 +80,10 @@ def check(options: argparse.Namespace, recipe: recipes.Recipe) -> torch.device:
     return device
 
 
-def reserve_bytes(recipe: recipes.Recipe, batch: int | None) -> int:
+def reserve_bytes(recipe: recipes.Recipe, batch: int | None, size: int | None) -> int:
     """Memory that the largest step takes."""
     scale = 1.0 if batch is None else batch / recipe.phases[0].batch
-    pixels = max(max(p.sizes or (p.size,)) ** 2 * p.batch for p in recipe.phases)
+    pixels = max((size or max(p.sizes or (p.size,))) ** 2 * p.batch for p in recipe.phases)
     return int(pixels * scale * SAMPLE_BYTES_PER_PIXEL)
 
 
@@ -98,11 +100,16 @@ def train(options: argparse.Namespace, *, began_s: float, signals: Signals) -> N
         recipe,
         device=device,
         letterings=options.letterings,
-        reserve_bytes=reserve_bytes(recipe, options.batch),
+        reserve_bytes=reserve_bytes(recipe, options.batch, options.size),
     )
     logger.info("%s pictures after %.1f s", len(every.gallery.sizes), time.monotonic() - began_s)
-    start = starts.BACKBONE if options.resume else options.start
-    model = starts.network(start, recipe, data=options.data, sources=sources, device=device)
+    model = (
+        CVUNet(recipe.network)
+        if options.resume
+        else starts.network(
+            options.start, recipe, data=options.data, sources=sources, device=device
+        )
+    )
     learner = Learner(model, recipe, device)
     number, share = starts.resume(learner, options.resume) if options.resume else (0, 0.0)
     budget = Budget(
@@ -111,6 +118,7 @@ def train(options: argparse.Namespace, *, began_s: float, signals: Signals) -> N
         first_share=share,
         peak_rate=options.rate,
         batch=options.batch,
+        size=options.size,
     )
     logger.info("training begins after %.1f s", time.monotonic() - began_s)
     if budget.share >= 1:

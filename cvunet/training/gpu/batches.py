@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,33 +44,30 @@ def tensors_of(part: Any) -> list[Tensor]:  # Any: a plan, its parts, or numbers
     return []
 
 
-def rebuilt(part: T, tensors: "list[Tensor]") -> T:
+def rebuilt(part: T, tensors: list[Tensor]) -> T:
     """The same plan from other tensors, taken from the front of the list."""
+    made: Any = part  # Any: whatever the part is, the same comes out
     if isinstance(part, Tensor):
-        return cast(T, tensors.pop(0))
-    if isinstance(part, tuple):
-        return cast(T, tuple(rebuilt(each, tensors) for each in part))
-    if dataclasses.is_dataclass(part):
-        fields = [field.name for field in dataclasses.fields(part)]
-        made = [rebuilt(getattr(part, name), tensors) for name in fields]
-        return cast(T, type(part)(*made))  # type: ignore[call-arg]  # is_dataclass hides T
-    return part
+        made = tensors.pop(0)
+    elif isinstance(part, tuple):
+        made = tuple(rebuilt(each, tensors) for each in part)
+    elif dataclasses.is_dataclass(part):
+        names = [field.name for field in dataclasses.fields(part)]
+        kind: Any = type(part)
+        made = kind(*(rebuilt(getattr(part, name), tensors) for name in names))
+    return cast(T, made)
 
 
 def send(plan: Plan, device: torch.device) -> Plan:
     """The plan on the device, by one transfer: some hundred small ones would take longer."""
-    if device.type == "cpu":
-        return plan
     tensors = tensors_of(plan)
-    parts = [tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors]
+    parts = [tensor.contiguous().numpy().tobytes() for tensor in tensors]
     # Each part begins at a multiple of eight bytes, so that it can be read as any type.
-    starts, total = [], 0
-    for part in parts:
-        starts.append(total)
-        total += (len(part) + 7) // 8 * 8
-    parcel = torch.empty(total, dtype=torch.uint8, pin_memory=device.type == "cuda")
-    for start, part in zip(starts, parts, strict=True):
-        parcel[start : start + len(part)] = part
+    padded = [part.ljust((len(part) + 7) // 8 * 8, b"\0") for part in parts]
+    starts = np.cumsum([0, *map(len, padded)])[:-1].tolist()
+    parcel = torch.frombuffer(bytearray(b"".join(padded)), dtype=torch.uint8)
+    if device.type == "cuda":
+        parcel = parcel.pin_memory()
     arrived = parcel.to(device, non_blocking=True)
     return rebuilt(
         plan,
@@ -89,110 +87,101 @@ class Sampler:
 
     @torch.no_grad()
     def make(self, plan: Plan) -> Batch:
-        """The samples of a plan; the plan is sent to the pictures' device."""
-        plan = send(plan, self.gallery.device)
+        """The samples of a plan; the plan is sent to the pictures' device.
+
+        Every step changes the samples that it is about in place: memory's speed is the limit.
+        """
+        if self.gallery.device.type != "cpu":
+            plan = send(plan, self.gallery.device)
         seen = warps.see(self.gallery, plan.base, plan.size)
-        seen = warps.hide(self.gallery, seen, plan.base, plan.hidden)
-        rgb, alpha = seen[:, :3], seen[:, 3:].contiguous()
-        alpha = alpha.index_fill(0, plan.grounds, 0.0)
-        rgb = with_studio(
-            wearing.changed(
-                rgb, plan.ground_light.places, lambda x: wearing.relight(x, plan.ground_light)
-            ),
-            plan.studio,
+        warps.hide(self.gallery, seen, plan.base, plan.hidden)
+        rgb, alpha = seen[:, :3].contiguous(), seen[:, 3:].contiguous()
+        alpha.index_fill_(0, plan.grounds, 0.0)
+        wearing.change(
+            rgb, plan.ground_light.places, lambda x: wearing.relight(x, plan.ground_light)
         )
+        paint_studio(rgb, plan.studio)
         contrast = torch.zeros_like(alpha)
         known = 1 - (layering.rim_of(alpha) & column(~plan.is_soft)).float()
-        rgb = self.with_beside(rgb, alpha, plan)
-        rgb, alpha, contrast = self.with_swaps(rgb, alpha, contrast, plan)
-        rgb, alpha, contrast = self.with_layers(rgb, alpha, contrast, plan)
-        rgb = wearing.wear(rgb.clamp(0, 1), plan.wear, self.bank)
+        self.put_beside(rgb, alpha, plan)
+        self.swap(rgb, alpha, contrast, plan)
+        self.lay(rgb, alpha, contrast, plan)
+        wearing.wear(rgb.clamp_(0, 1), plan.wear, self.bank)
         return Batch(rgb, alpha, contrast, known, plan.is_soft)
 
-    def with_beside(self, rgb: Tensor, alpha: Tensor, plan: Plan) -> Tensor:
+    def put_beside(self, rgb: Tensor, alpha: Tensor, plan: Plan) -> None:
         """Negatives in photos."""
         places = plan.beside.places
-        if not len(places):
-            return rgb
-        layer = layering.negatives(self.gallery, plan.beside, plan.size)
-        return rgb.index_copy(0, places, layering.beside(layer, rgb[places], alpha[places]))
+        if len(places):
+            layer = layering.negatives(self.gallery, plan.beside, plan.size)
+            rgb.index_copy_(0, places, layering.beside(layer, rgb[places], alpha[places]))
 
-    def with_swaps(
-        self, rgb: Tensor, alpha: Tensor, contrast: Tensor, plan: Plan
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Photos whose subjects get another background."""
+    def swap(self, rgb: Tensor, alpha: Tensor, contrast: Tensor, plan: Plan) -> None:
+        """Other backgrounds behind the subjects of some photos."""
         swap = plan.swap
         if not len(swap.places):
-            return rgb, alpha, contrast
+            return
         layer = layering.cut_out(rgb[swap.places], alpha[swap.places])
-        ground = warps.see(self.gallery, swap.scenes, plan.size)[:, :3]
+        ground = warps.see(self.gallery, swap.scenes, plan.size)[:, :3].contiguous()
         ground = wearing.relight(ground, swap.light)
         layer = layering.match_light(layer, ground, swap.matched)
-        layer, ground = layering.lower(layer, ground, swap.low)
-        return (
-            rgb.index_copy(0, swap.places, layering.over(layer, ground)),
-            alpha.index_copy(0, swap.places, layer[:, 3:]),
-            contrast.index_copy(0, swap.places, layering.difference(layer, ground)),
-        )
+        layering.lower(layer, ground, swap.low)
+        rgb.index_copy_(0, swap.places, layering.over(layer, ground))
+        alpha.index_copy_(0, swap.places, layer[:, 3:])
+        contrast.index_copy_(0, swap.places, layering.difference(layer, ground))
 
-    def with_layers(
-        self, rgb: Tensor, alpha: Tensor, contrast: Tensor, plan: Plan
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Cut-outs over grounds, negatives between them; the alpha of grounds is 0 before."""
-        ground = rgb
-        front = torch.zeros(len(rgb), 4, plan.size, plan.size, device=rgb.device)
+    def lay(self, rgb: Tensor, alpha: Tensor, contrast: Tensor, plan: Plan) -> None:
+        """Cut-outs over the grounds of composites, negatives between them."""
         first, second = plan.layers
+        composites, behind = plan.composites, plan.behind.places
+        ground = rgb[composites]
         layer = self.layer(first, ground, plan.size)
-        if len(first.places):
-            layer, lowered = layering.lower(layer, ground[first.places], first.low)
-            ground = ground.index_copy(0, first.places, lowered)
-        if len(plan.behind.places):
-            places = plan.behind.places
+        layering.lower(layer, ground, first.low)
+        rgb.index_copy_(0, composites, ground)
+        if len(behind):
             seen = layering.negatives(self.gallery, plan.behind, plan.size)
-            ground = ground.index_copy(0, places, layering.over(seen, ground[places]))
-        ground, front = laid(layer, first, ground, front)
-        ground, front = laid(self.layer(second, ground, plan.size), second, ground, front)
-        chosen = plan.layers[0].places
-        over, under = front[chosen], ground[chosen]
-        return (
-            ground.index_copy(0, chosen, layering.over(over, under)),
-            alpha.index_copy(0, chosen, over[:, 3:]),
-            contrast.index_copy(0, chosen, layering.difference(over, under)),
-        )
+            rgb.index_copy_(0, behind, layering.over(seen, rgb[behind]))
+        if not len(composites):
+            return
+        ground = rgb[composites]
+        front = torch.zeros_like(layer)
+        stack(layer, first, ground, front)
+        stack(self.layer(second, ground[second.places], plan.size), second, ground, front)
+        rgb.index_copy_(0, composites, layering.over(front, ground))
+        alpha.index_copy_(0, composites, front[:, 3:])
+        contrast.index_copy_(0, composites, layering.difference(front, ground))
 
     def layer(self, plan: Layer, ground: Tensor, size: int) -> Tensor:
-        """Placed cut-outs Nx4xSxS, as bright as their grounds."""
+        """Placed cut-outs Nx4xSxS, about as bright as their grounds Nx3xSxS."""
         seen = warps.see_cutouts(self.gallery, plan.views, size)
-        seen = warps.hide(self.gallery, seen, plan.views, plan.hidden)
-        return layering.match_light(seen, ground[plan.places], plan.matched)
+        warps.hide(self.gallery, seen, plan.views, plan.hidden)
+        return layering.match_light(seen, ground, plan.matched)
 
 
-def laid(
-    layer: Tensor, plan: Layer, ground: Tensor, front: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Grounds and fronts of the whole batch after these layers, with their shadows."""
+def stack(layer: Tensor, plan: Layer, ground: Tensor, front: Tensor) -> None:
+    """Lay the layers, with their shadows, over the composites' grounds and fronts."""
     if not len(plan.places):
-        return ground, front
+        return
     soft = layering.match_blur(
         layer[plan.blurred], ground[plan.places[plan.blurred]], plan.deviation
     )
-    layer = layer.index_copy(0, plan.blurred, soft)
+    layer.index_copy_(0, plan.blurred, soft)
     if len(plan.shaded):
         light = layering.shadow(layer[plan.shaded][:, 3:], plan)
         places = plan.places[plan.shaded]
-        ground = ground.index_copy(0, places, ground[places] * light)
-        dimmed = torch.cat([front[places][:, :3] * light, front[places][:, 3:]], 1)
-        front = front.index_copy(0, places, dimmed)
-    return ground, front.index_copy(0, plan.places, layering.over(layer, front[plan.places]))
+        ground.index_copy_(0, places, ground[places] * light)
+        under = front[places]
+        under[:, :3] *= light
+        front.index_copy_(0, places, under)
+    front.index_copy_(0, plan.places, layering.over(layer, front[plan.places]))
 
 
-def with_studio(rgb: Tensor, plan: Studio) -> Tensor:
-    """The batch, some of whose grounds are plain backdrops."""
+def paint_studio(rgb: Tensor, plan: Studio) -> None:
+    """Plain backdrops as the grounds of some samples."""
     if not len(plan.places):
-        return rgb
+        return
     size = rgb.shape[-1]
     across = torch.arange(size, device=rgb.device, dtype=torch.float32) / size - 0.5
     slope = plan.slope[..., None, None]
     shade = slope[:, 0:1] * across[:, None] + slope[:, 1:2] * across
-    made = (plan.colour[..., None, None] + shade).clamp(0, 1)
-    return rgb.index_copy(0, plan.places, made)
+    rgb.index_copy_(0, plan.places, (plan.colour[..., None, None] + shade).clamp(0, 1))

@@ -42,11 +42,13 @@ class Budget:
         first_share: float = 0.0,
         peak_rate: float | None = None,
         batch: int | None = None,
+        size: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """From now to ``deadline_s`` on the ``clock`` the schedule goes from ``first_share`` to 1.
 
         ``batch`` is the first phase's instead of the recipe's; other phases keep their proportion.
+        ``size`` is the side of all samples instead of the recipe's.
         """
         if recipe.cosine is None:
             raise TrainingError("a run by time needs a recipe with one cosine")
@@ -54,6 +56,7 @@ class Budget:
         self.cosine = recipe.cosine
         self.peak = self.cosine.rate_start if peak_rate is None else peak_rate
         self.scale = 1.0 if batch is None else batch / recipe.phases[0].batch
+        self.size = size
         self.clock = clock
         self.began_s = clock()
         self.deadline_s = deadline_s
@@ -76,7 +79,7 @@ class Budget:
         fall = half_cosine(round(share * STEPS), STEPS)
         rate = self.cosine.rate_end + (self.peak - self.cosine.rate_end) * fall
         return Turn(
-            size=batch_size_px(self.recipe, phase, number),
+            size=self.size or batch_size_px(self.recipe, phase, number),
             count=max(2, round(phase.batch * self.scale)),
             is_trunk_only=phase.is_trunk_only,
             rate=min(1.0, max(warmth, 0.01)) * rate,

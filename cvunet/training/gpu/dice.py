@@ -16,7 +16,7 @@ NOISE_PX = 1024
 """Side of the bank of noise; no sample is larger."""
 
 
-def floats(values: Floats) -> Tensor:
+def floats(values: Floats | NDArray[np.float32]) -> Tensor:
     """As float32."""
     return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 

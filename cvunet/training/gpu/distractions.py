@@ -35,9 +35,7 @@ class Distractions:
         self.roster = roster
         self.size = size
 
-    def draw(
-        self, rng: Generator, places: Numbers, *, is_letters: NDArray[np.bool_]
-    ) -> Negatives:
+    def draw(self, rng: Generator, places: Numbers, *, is_letters: NDArray[np.bool_]) -> Negatives:
         """One for each of the places, of a kind; where ``is_letters`` lettering."""
         count, size = len(places), self.size
         kinds = np.where(is_letters, LETTERING, rng.integers(4, size=count))
@@ -59,9 +57,7 @@ class Distractions:
             softened=dice.whole(np.flatnonzero(is_soft)),
             deviation=dice.floats(size * deviation[is_soft]),
             opacity=dice.floats(np.where(kinds == LETTERING, rng.uniform(0.6, 1.0, count), 1.0)),
-            rim=dice.floats(
-                is_framed * np.maximum(width, height) * rng.uniform(0.01, 0.08, count)
-            ),
+            rim=dice.floats(is_framed * np.maximum(width, height) * rng.uniform(0.01, 0.08, count)),
             rim_colour=dice.floats(rng.random((count, 3))),
         )
 
@@ -103,7 +99,9 @@ def written(rng: Generator, picture_px: NDArray[np.int64], size: int) -> Floats:
     """3x3 of lettering, which fills its own square: shown in that of the sample, moved a little."""
     shift = size * rng.uniform(-0.1, 0.1, 2)
     scale = picture_px / size
-    return np.array([[scale[0], 0, -scale[0] * shift[0]], [0, scale[1], -scale[1] * shift[1]], [0, 0, 1]])
+    return np.array(
+        [[scale[0], 0, -scale[0] * shift[0]], [0, scale[1], -scale[1] * shift[1]], [0, 0, 1]]
+    )
 
 
 def spots_of_people(

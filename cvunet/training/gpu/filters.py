@@ -46,9 +46,7 @@ def gaussian(x: Tensor, deviation: Tensor, *, most: float) -> Tensor:
     if most > FINE_PX:
         small = functional.avg_pool2d(x, 2)
         soft = gaussian(small, deviation / 2, most=most / 2)
-        return functional.interpolate(
-            soft, size=x.shape[2:], mode="bilinear", align_corners=False
-        )
+        return functional.interpolate(soft, size=x.shape[2:], mode="bilinear", align_corners=False)
     reach = min(math.ceil(3 * most), x.shape[-1] - 1, x.shape[-2] - 1)
     weights = bells(deviation, reach)
     return separate(x, weights, reach)

@@ -58,15 +58,12 @@ def shadow(alpha: Tensor, plan: Layer) -> Tensor:
     return 1 - column(plan.darkness) * grown
 
 
-def lower(layer: Tensor, ground: Tensor, plan: Low) -> tuple[Tensor, Tensor]:
-    """Some of the layers and grounds made alike."""
-    if not len(plan.places):
-        return layer, ground
-    made = lowering.lower(layer[plan.places], ground[plan.places], plan)
-    return (
-        layer.index_copy(0, plan.places, made[0]),
-        ground.index_copy(0, plan.places, made[1]),
-    )
+def lower(layer: Tensor, ground: Tensor, plan: Low) -> None:
+    """Make some of the layers and grounds alike, in place."""
+    if len(plan.places):
+        made = lowering.lower(layer[plan.places], ground[plan.places], plan)
+        layer.index_copy_(0, plan.places, made[0])
+        ground.index_copy_(0, plan.places, made[1])
 
 
 def over(layer: Tensor, ground: Tensor) -> Tensor:
@@ -99,15 +96,11 @@ def negatives(gallery: Gallery, plan: Negatives, size: int) -> Tensor:
     rgb = rgb.index_copy(0, plan.stony, torch.minimum(stone.clamp(min=0), alpha[plan.stony]))
     layer = torch.cat([rgb, alpha], 1) * inside
     layer = framed(gallery, layer, plan, at)
-    soft = filters.gaussian(
-        layer[plan.softened], plan.deviation, most=max(MOST_SOFT * size, 1.0)
-    )
+    soft = filters.gaussian(layer[plan.softened], plan.deviation, most=max(MOST_SOFT * size, 1.0))
     return layer.index_copy(0, plan.softened, soft) * column(plan.opacity)
 
 
-def framed(
-    gallery: Gallery, layer: Tensor, plan: Negatives, at: tuple[Tensor, Tensor]
-) -> Tensor:
+def framed(gallery: Gallery, layer: Tensor, plan: Negatives, at: tuple[Tensor, Tensor]) -> Tensor:
     """The layers, a frame around those that have one."""
     x, y = at
     width, height = gallery.sides[plan.views.picture, 0].float().T[..., None, None]
@@ -116,11 +109,6 @@ def framed(
     is_rim = ((beyond > 0) & (beyond < rim))[:, None]
     colour = torch.cat([plan.rim_colour, torch.ones_like(plan.rim_colour[:, :1])], 1)
     return torch.where(is_rim, colour[..., None, None], layer)
-
-
-def opaque_photos(layer: Tensor, is_photo: Tensor) -> Tensor:
-    """Layers whose alpha is a photo's mask get an alpha of 1 instead."""
-    return torch.where(column(is_photo), torch.ones_like(layer), layer)
 
 
 def beside(layer: Tensor, rgb: Tensor, mask: Tensor) -> Tensor:

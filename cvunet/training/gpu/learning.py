@@ -119,7 +119,7 @@ class Learner:
 
     def compute_aside(self, batch: Batch, *, is_trunk_only: bool) -> None:
         """A step on a stream of its own, as CUDA wants it before a recording."""
-        stream = torch.cuda.Stream(self.device)
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]  # torch's own
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             self.compute(batch, is_trunk_only=is_trunk_only)
@@ -185,9 +185,7 @@ def is_good(means: tuple[float, float]) -> bool:
 def autocast(device: torch.device) -> torch.autocast:
     """As `precision.autocast`, but without the cache, which a recorded step must not have."""
     is_fast = matting.choose_precision("auto", device) != torch.float32
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=is_fast, cache_enabled=False
-    )
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_fast, cache_enabled=False)
 
 
 def build_optimiser(model: CVUNet, recipe: Recipe, *, is_recorded: bool) -> torch.optim.AdamW:

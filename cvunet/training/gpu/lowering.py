@@ -63,6 +63,4 @@ def neighbours(colours: Tensor, ring: Tensor, mean: Tensor) -> Tensor:
     deviation = torch.full((len(ring),), NEAR_PX / REACH_SHARE, device=ring.device)
     soft = filters.gaussian(small, deviation, most=NEAR_PX / REACH_SHARE)
     near = (soft[:, :3] + 1e-3 * mean) / (soft[:, 3:] + 1e-3)
-    return functional.interpolate(
-        near, size=ring.shape[2:], mode="bilinear", align_corners=False
-    )
+    return functional.interpolate(near, size=ring.shape[2:], mode="bilinear", align_corners=False)

@@ -40,7 +40,9 @@ def packed(state: dict[str, object]) -> bytes:
 def write(folder: Path, name: str, data: bytes) -> None:
     """Write a file whole; a warning if it is larger than may come back."""
     if len(data) > MOST_BYTES:
-        logger.warning("%s is %.1f MB, more than 16 MiB: it may be left behind", name, len(data) / 1e6)
+        logger.warning(
+            "%s is %.1f MB, more than 16 MiB: it may be left behind", name, len(data) / 1e6
+        )
     files.write_whole(folder / name, data)
 
 

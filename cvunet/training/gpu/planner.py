@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cvunet.training.gpu import dice, distractions, views, windows
 from cvunet.training.gpu.dice import pick, whole
 from cvunet.training.gpu.distractions import choose, spots_of_people
-from cvunet.training.gpu.plans import Layer, Plan, Swap
+from cvunet.training.gpu.plans import Hidden, Layer, Plan, Swap
 from cvunet.training.gpu.roster import Roster
 from cvunet.training.gpu.windows import Floats, Numbers
 from cvunet.training.recipe import Recipe
@@ -59,8 +59,8 @@ class Planner:
             swap=self.swap(rng, swapped, size),
             beside=maker.draw(rng, beside, is_letters=np.zeros(len(beside), bool)),
             behind=maker.draw(rng, behind, is_letters=kinds[behind] == EMPTY),
+            composites=whole(composites),
             layers=self.layers(rng, composites, behind, size=size),
-            laid=whole(np.union1d(grounds, swapped)),
             is_soft=torch.from_numpy(is_soft),
             wear=dice.wear(rng, count, size, self.changes.wear),
         )
@@ -98,7 +98,7 @@ class Planner:
         is_flipped = rng.random(count) < 0.5
         return views.through(base, chosen, size=size, is_flipped=is_flipped, degrees=degrees)
 
-    def hidden(self, rng: Generator, pictures: Numbers, places: Numbers) -> distractions.Hidden:
+    def hidden(self, rng: Generator, pictures: Numbers, places: Numbers) -> Hidden:
         """Boxes on some of the photos."""
         chosen = pick(rng, places, self.changes.hide)
         is_person = self.every.is_person[pictures[chosen]]
@@ -124,8 +124,9 @@ class Planner:
         is_main = np.isin(composites, behind)
         second = rng.random(len(composites)) < 0.15
         none = np.zeros(int(second.sum()), bool)
-        first = self.layer(rng, composites, is_main=is_main, lowers=self.changes.lowers, size=size)
-        return first, self.layer(rng, composites[second], is_main=none, lowers=0.0, size=size)
+        every, lowers = np.arange(len(composites)), self.changes.lowers
+        first = self.layer(rng, every, is_main=is_main, lowers=lowers, size=size)
+        return first, self.layer(rng, every[second], is_main=none, lowers=0.0, size=size)
 
     def layer(
         self,
@@ -175,7 +176,5 @@ class Planner:
         """Where foregrounds lie: leaving the frame, large beside a negative, or anywhere."""
         count = len(number)
         is_leaving = rng.random(count) < self.changes.leaves
-        spots = choose(
-            is_main, views.large(rng, count, size), views.anywhere(rng, count, size)
-        )
+        spots = choose(is_main, views.large(rng, count, size), views.anywhere(rng, count, size))
         return choose(is_leaving, views.leaving(rng, self.every.gallery, number, size), spots)

@@ -87,6 +87,7 @@ class Layer:
     """Cut-outs laid over the ground of composites: `composites.compose`."""
 
     places: Tensor
+    """Among the composites."""
     views: Views
     hidden: Hidden
     """Its places are those in this layer, as are the next parts'."""
@@ -162,9 +163,10 @@ class Plan:
     """In photos."""
     behind: Negatives
     """In composites and empty pictures."""
+    composites: Tensor
+    """Samples with cut-outs; the layers' places are places among these."""
     layers: tuple[Layer, Layer]
-    laid: Tensor
-    """Samples that were put together, not photographed."""
+    """The first has one for each composite, in order."""
     is_soft: Tensor
     """B bool."""
     wear: Wear

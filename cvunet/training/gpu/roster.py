@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -100,7 +101,8 @@ def haired(member: Member, seed: Sequence[int]) -> Pixels:
 def lettered(seed: Sequence[int]) -> Pixels:
     """Letters on nothing, premultiplied, SxSx4."""
     layer = negatives.lettering(np.random.default_rng(seed), LETTERING_PX)
-    return np.clip(layer * 255 + 0.5, 0, 255).astype(np.uint8)
+    made: Pixels = np.clip(layer * 255 + 0.5, 0, 255).astype(np.uint8)
+    return made
 
 
 def photo_entries(photos: list[Photo], kind: str, weights: dict[str, float]) -> list[Entry]:
@@ -180,7 +182,7 @@ def line_up(
     """The roster of decoded entries; with ``sharp`` of the sharp pictures."""
     good = [(entry, int(n)) for entry, n in zip(found, numbers, strict=True) if n >= 0]
     with_hair = np.arange(len(good))
-    for (entry, number), (follower, hairy) in zip(good, good[1:], strict=False):
+    for (entry, number), (follower, hairy) in pairwise(good):
         if entry.kind == "foreground" and follower.kind == "hair":  # its entry comes next
             with_hair[number] = hairy
     chosen = {

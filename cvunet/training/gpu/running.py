@@ -46,13 +46,13 @@ class Pace:
         """A step has been given to the device."""
         is_fed = True
         if self.device.type == "cuda":
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # as are query and others
             event.record()
             self.pending.append(event)
             if len(self.pending) > AHEAD:
                 oldest = self.pending.pop(0)
                 # If that is not done, the device has had work all the time since.
-                is_fed = not oldest.query()
+                is_fed = not oldest.query()  # type: ignore[no-untyped-call]
                 oldest.synchronize()
         now = time.monotonic()
         self.total_s += now - self.began_s

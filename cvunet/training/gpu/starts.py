@@ -1,6 +1,7 @@
 """What a run begins with: a trained encoder, weights, or an earlier run's files."""
 
 import logging
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ STATE, MOMENTS = "state.pt", "moments.pt"
 
 def check(start: str, recipe: Recipe, data: Path) -> None:
     """`TrainingError` if a file that the start needs is missing."""
-    needed = [data / backbone.FILE]
-    if start == "" and recipe.start is not None:
-        needed.append(Path(recipe.start.file))
+    begin, needed = recipe.start, []
+    if start == BACKBONE or (not start and (begin is None or begin.is_partial)):
+        needed.append(data / backbone.FILE)
+    if not start and begin is not None:
+        needed.append(Path(begin.file))
     elif start not in ("", BACKBONE):
         needed.append(Path(start))
     for path in needed:
@@ -90,7 +93,7 @@ def read(path: Path) -> dict[str, Any]:  # Any: tensors and plain values
     """A file of a run; `TrainingError` if it cannot be read."""
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise TrainingError(f"{path}: cannot be read ({error}); begin with --start") from error
     return state
 

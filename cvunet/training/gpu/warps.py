@@ -40,9 +40,11 @@ def gather(
 
     Outside of a picture its border is repeated.
     """
-    sides = gallery.sides[picture, level]
+    # Indices of half the size are computed twice as fast, if the gallery is small enough.
+    whole_number = torch.int32 if len(gallery.pixels) < 2**31 else torch.int64
+    sides = gallery.sides[picture, level].to(whole_number)
     whole = gallery.sides[picture, 0].float()
-    start = gallery.starts[picture, level][:, None, None]
+    start = gallery.starts[picture, level][:, None, None].to(whole_number)
     width, height = (sides[:, axis, None, None] for axis in range(2))
     x, y = places_px
     x = x * (width / whole[:, 0, None, None]) - 0.5
@@ -51,12 +53,11 @@ def gather(
     x, y = x.clamp(-1, 1e5), y.clamp(-1, 1e5)
     left, top = x.floor(), y.floor()
     x_share, y_share = (x - left)[..., None], (y - top)[..., None]
-    columns = [(left.long() + step).clamp(min=0).minimum(width - 1) for step in (0, 1)]
-    rows = [start + (top.long() + step).clamp(min=0).minimum(height - 1) * width for step in (0, 1)]
+    left, top = left.to(whole_number), top.to(whole_number)
+    columns = [(left + step).clamp(min=0).minimum(width - 1) for step in (0, 1)]
+    rows = [start + (top + step).clamp(min=0).minimum(height - 1) * width for step in (0, 1)]
     upper, lower = (
-        torch.lerp(
-            colours(gallery, row + columns[0]), colours(gallery, row + columns[1]), x_share
-        )
+        torch.lerp(colours(gallery, row + columns[0]), colours(gallery, row + columns[1]), x_share)
         for row in rows
     )
     mixed = torch.lerp(upper, lower, y_share).mul_(1 / 255)
@@ -91,14 +92,14 @@ def some(views: Views, index: Tensor) -> Views:
     return Views(views.picture[index], views.matrix[index], views.level[index])
 
 
-def hide(gallery: Gallery, seen: Tensor, views: Views, hidden: Hidden) -> Tensor:
-    """``seen`` NxCxSxS with boxes hidden; 4 channels: premultiplied, else the alpha is of no use.
+def hide(gallery: Gallery, seen: Tensor, views: Views, hidden: Hidden) -> None:
+    """Hide boxes in ``seen`` Nx4xSxS, in place.
 
     What a picture looks like inside a box comes from one of its smaller copies: bilinear for a
     blur, a single place for each square of a mosaic.
     """
     if not len(hidden.places):
-        return seen
+        return
     chosen = some(views, hidden.places)
     x, y = reflected_places(gallery, chosen, places(chosen, seen.shape[-1]))
     top, left, height, width = hidden.box.T[..., None, None]
@@ -108,15 +109,10 @@ def hide(gallery: Gallery, seen: Tensor, views: Views, hidden: Hidden) -> Tensor
     x = torch.where(cell > 0, left + ((x - left) / side).floor() * side + side / 2, x)
     y = torch.where(cell > 0, top + ((y - top) / side).floor() * side + side / 2, y)
     coarse, _ = gather(gallery, chosen.picture, hidden.level, (x, y))
-    before = seen[hidden.places]
-    alpha = before[:, 3:]
+    made = seen[hidden.places]
+    rgb, alpha = made[:, :3], made[:, 3:]
     colour = hidden.colour[..., None, None]
-    barred = before[:, :3] * (1 - alpha) + colour * alpha
-    return placed(seen, hidden.places, is_inside, torch.where(colour < 0, coarse[:, :3], barred))
-
-
-def placed(seen: Tensor, index: Tensor, is_inside: Tensor, made: Tensor) -> Tensor:
-    """The colours of some samples replaced where they are inside."""
-    before = seen[index]
-    rgb = torch.where(is_inside, made, before[:, :3])
-    return seen.index_copy(0, index, torch.cat([rgb, before[:, 3:]], 1))
+    barred = rgb * (1 - alpha) + colour * alpha
+    covered = torch.where(colour < 0, coarse[:, :3], barred)
+    made[:, :3] = torch.where(is_inside, covered, rgb)
+    seen.index_copy_(0, hidden.places, made)

@@ -31,11 +31,10 @@ def grey_of(rgb: Tensor) -> Tensor:
     return red + green + blue
 
 
-def changed(rgb: Tensor, places: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """The batch in which some samples are changed."""
-    if not len(places):
-        return rgb
-    return rgb.index_copy(0, places, change(rgb[places]).clamp(0, 1))
+def change(rgb: Tensor, places: Tensor, by: Callable[[Tensor], Tensor]) -> None:
+    """Change some samples of a batch in place."""
+    if len(places):
+        rgb.index_copy_(0, places, by(rgb[places]).clamp_(0, 1))
 
 
 def relight(rgb: Tensor, light: Light) -> Tensor:
@@ -58,23 +57,19 @@ def noise(bank: Tensor, corners: Tensor, size: int) -> Tensor:
     return bank[:, rows, columns].transpose(0, 1)
 
 
-def wear(rgb: Tensor, plan: Wear, bank: Tensor) -> Tensor:
-    """The batch Bx3xSxS in [0, 1], worn; what would show nothing afterwards stays as it is."""
-    worn = changed(rgb, plan.light.places, lambda x: relight(x, plan.light))
-    worn = changed(worn, plan.saturated, lambda x: saturate(x, plan.saturation))
-    worn = changed(
-        worn,
-        plan.blurred,
-        lambda x: filters.gaussian(x, plan.deviation, most=MOST_BLUR_PX),
-    )
-    worn = changed(worn, plan.moved, lambda x: filters.convolve(x, plan.kernel))
-    worn = changed(worn, plan.dusky, lambda x: x * column(plan.exposure))
-    size = rgb.shape[-1]
-    worn = changed(
-        worn,
+def wear(rgb: Tensor, plan: Wear, bank: Tensor) -> None:
+    """Wear the batch Bx3xSxS in [0, 1], in place; what would show nothing then stays as it is."""
+    before, size = rgb.clone(), rgb.shape[-1]
+    change(rgb, plan.light.places, lambda x: relight(x, plan.light))
+    change(rgb, plan.saturated, lambda x: saturate(x, plan.saturation))
+    change(rgb, plan.blurred, lambda x: filters.gaussian(x, plan.deviation, most=MOST_BLUR_PX))
+    change(rgb, plan.moved, lambda x: filters.convolve(x, plan.kernel))
+    change(rgb, plan.dusky, lambda x: x * column(plan.exposure))
+    change(
+        rgb,
         plan.noisy,
         lambda x: x + noise(bank, plan.noise_corner, size) * column(plan.noise),
     )
-    worn = changed(worn, plan.compressed, lambda x: filters.compress(x, plan.quality))
-    is_faint = worn.flatten(1).std(1) < FAINTEST / 255
-    return torch.where(column(is_faint), rgb, worn)
+    change(rgb, plan.compressed, lambda x: filters.compress(x, plan.quality))
+    is_faint = rgb.flatten(1).std(1) < FAINTEST / 255
+    torch.where(column(is_faint), before, rgb, out=rgb)

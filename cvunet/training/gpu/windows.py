@@ -125,7 +125,9 @@ def draw(rng: Generator, known: Subjects, changes: Augmentation) -> Windows:
 
 def of(known: Subjects, places: Numbers) -> Subjects:
     """Some of them."""
-    return Subjects(known.height[places], known.width[places], known.top[places], known.sums[places])
+    return Subjects(
+        known.height[places], known.width[places], known.top[places], known.sums[places]
+    )
 
 
 def crop(rng: Generator, known: Subjects) -> Windows:
@@ -148,9 +150,7 @@ def tried_share(known: Subjects, tried: Windows) -> Floats:
 
 def filled(known: Subjects, tried: Windows) -> Floats:
     """NxT: how much of each window is subject."""
-    share: Floats = (
-        known.inside(tried) * known.height * known.width / (tried.height * tried.width)
-    )
+    share: Floats = known.inside(tried) * known.height * known.width / (tried.height * tried.width)
     return share
 
 
