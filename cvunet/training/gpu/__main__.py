@@ -43,6 +43,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, help="highest rate (default: the recipe's)")
     parser.add_argument("--batch", type=int, help="pictures in a step of the first phase")
     parser.add_argument("--size", type=int, help="side of all samples, a multiple of 32")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the step; each picture size costs a minute or more before it is faster",
+    )
     parser.add_argument("--letterings", type=int, default=256, help="pictures of letters to make")
     parser.add_argument("--anyway", action="store_true", help="train without the missing shards")
     return parser.parse_args(arguments)
@@ -110,7 +115,7 @@ def train(options: argparse.Namespace, *, began_s: float, signals: Signals) -> N
             options.start, recipe, data=options.data, sources=sources, device=device
         )
     )
-    learner = Learner(model, recipe, device)
+    learner = Learner(model, recipe, device, compiler="inductor" if options.compile else None)
     number, share = starts.resume(learner, options.resume) if options.resume else (0, 0.0)
     budget = Budget(
         recipe,

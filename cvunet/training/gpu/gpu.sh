@@ -15,8 +15,6 @@ out=${OUT:-runs/minutes}
 python=${PYTHON:-python3}
 packages=$PWD/runs/gpu-packages
 export PYTHONPATH="$PWD:$packages${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
-# Fragments would be given back and taken again; samples come in many sizes.
-export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
 
 usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 

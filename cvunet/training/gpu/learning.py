@@ -37,8 +37,20 @@ class Learner:
     to wait for a number.
     """
 
-    def __init__(self, model: CVUNet, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: CVUNet,
+        recipe: Recipe,
+        device: torch.device,
+        *,
+        compiler: str | None = None,
+    ) -> None:
+        """``compiler``: a back end of `torch.compile`, "inductor" for instance; `None`: none."""
         self.device = device
+        self.loss = self.plain_loss
+        self.is_compiled = compiler is not None
+        if compiler is not None:
+            self.loss = torch.compile(self.plain_loss, backend=compiler, dynamic=False)
         self.clip = recipe.clip
         self.decay = recipe.ema_decay
         self.model = layout.arrange(model, device).train()
@@ -127,18 +139,34 @@ class Learner:
 
     def compute(self, batch: Batch, *, is_trunk_only: bool) -> None:
         """Forward, loss, backward, step; nothing comes back to the CPU."""
+        try:
+            loss = self.loss(batch, is_trunk_only=is_trunk_only)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # of which the compiler's errors are
+            if not self.is_compiled:
+                raise
+            self.is_compiled, self.loss = False, self.plain_loss
+            logger.error(
+                "THE STEP CANNOT BE COMPILED, so the run goes on without the compiler: %s", error
+            )
+            self.compute(batch, is_trunk_only=is_trunk_only)
+            return
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.optimiser.step()
+        self.sums.add_(torch.stack([loss.detach(), norm]))
+
+    def plain_loss(self, batch: Batch, *, is_trunk_only: bool) -> Tensor:
+        """Forward and loss."""
         model = self.model
         image = (batch.rgb * 2 - 1).contiguous(memory_format=torch.channels_last)
         forward = model.trunk_supervised if is_trunk_only else model.forward_supervised
         with autocast(self.device):
             logits, coarse = forward(image)
         target = Target(batch.alpha, batch.contrast, batch.is_soft, batch.known)
-        loss = matting_loss(logits.float(), coarse.float(), target)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self.clip)
-        self.optimiser.step()
-        self.sums.add_(torch.stack([loss.detach(), norm]))
+        return matting_loss(logits.float(), coarse.float(), target)
 
     def tensors(self) -> list[Tensor]:
         """All that a step changes: weights, statistics, average, the optimiser's memory."""

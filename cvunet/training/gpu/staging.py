@@ -19,9 +19,8 @@ from cvunet.errors import CvunetError, TrainingError
 logger = logging.getLogger(__name__)
 
 LIST = "pieces.yaml"
-PIECE_MB = 48.0
+PIECE_MB = 50.0
 """Less than 60: the source tree travels in the same call."""
-ALSO = ("backbone/mobilenetv3-large-0.75-coco.npz",)
 CHUNK_BYTES = 1 << 20
 
 
@@ -48,7 +47,8 @@ def piece_name(name: str, first: int) -> str:
 def cut(data: Path, folder: Path, *, most_bytes: int, also: list[Path]) -> list[Path]:
     """Cut the training shards into sub-folders `1`, `2` …, each below ``most_bytes``.
 
-    Each holds the list of all files. ``also`` are further files, such as weights to start from.
+    Each holds the list of all files. ``also`` are further files, such as weights to start from;
+    one that lies in ``data`` keeps its place there, another one lies beside the shards.
     `TrainingError` if there is no shard, or the folder is in use.
     """
     if folder.exists() and any(folder.iterdir()):
@@ -57,8 +57,9 @@ def cut(data: Path, folder: Path, *, most_bytes: int, also: list[Path]) -> list[
     if not shards:
         raise TrainingError(f"{data}: no shard *-train-*.tar")
     named = {path.name: path for path in shards}
-    named |= {name: data / name for name in ALSO if (data / name).exists()}
-    named |= {path.name: path for path in also}
+    for path in also:
+        name = path.relative_to(data).as_posix() if path.is_relative_to(data) else path.name
+        named[name] = path
     listed = [{"name": n, "bytes": p.stat().st_size, "sha256": digest(p)} for n, p in named.items()]
     made: list[Path] = []
     room = 0
