@@ -1,6 +1,5 @@
 """Samples that are made in batches."""
 
-import dataclasses
 from pathlib import Path
 
 import cv2
@@ -10,9 +9,9 @@ import torch
 
 from cvunet.errors import TrainingError
 from cvunet.training import augment, composites, samples
-from cvunet.training.gpu import batches, filters, roster, views, warps, windows
+from cvunet.training.gpu import batches, filters, lowering, roster, views, warps, windows
 from cvunet.training.gpu.gallery import Gallery
-from cvunet.training.gpu.plans import Hidden
+from cvunet.training.gpu.plans import Hidden, Low
 from cvunet.training.recipe import Augmentation, Mixture
 from tests.training import gpu_kit, training_kit
 
@@ -133,21 +132,28 @@ def test_empty_pictures_have_no_subject():
     assert float(made.alpha.max()) == 0
 
 
-def test_low_contrast_is_low():
-    """The background takes the colours of the subject's outline."""
-    plain, lowered = (
-        gpu_kit.batch(
-            count=24,
-            mixture=Mixture(0, 0, 1, 0),
-            augmentation=dataclasses.replace(gpu_kit.NOTHING, lowers=lowers),
-        )
-        for lowers in (0.0, 1.0)
+@pytest.mark.parametrize("is_near", [True, False])
+def test_low_contrast_is_low(is_near: bool):
+    """The background takes the colours of the subject's outline, a little brighter as asked."""
+    alpha = torch.zeros(1, 1, 64, 64)
+    alpha[..., 16:48, 20:44] = 1
+    colour = torch.tensor([0.7, 0.2, 0.4])[None, :, None, None]
+    ground = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.2 + 0.5
+    plan = Low(
+        places=torch.tensor([0]),
+        dark=torch.tensor([2.0]),
+        bright=torch.tensor([-1.0]),
+        is_near=torch.tensor([is_near]),
+        spread=torch.ones(1),
+        sign=torch.ones(1),
+        offset=torch.tensor([0.05]),
+        tint=torch.zeros(1, 3),
     )
+    layer = torch.cat([colour * alpha, alpha], 1)
+    same, painted = lowering.lower(layer, ground, plan)
 
-    def contrast(made: batches.Batch) -> float:
-        return float(made.contrast[made.alpha > 0.5].mean())
-
-    assert contrast(lowered) < 0.6 * contrast(plain)
+    assert torch.allclose(same, layer, atol=1e-6)
+    assert torch.allclose(painted, (colour + 0.05).expand_as(painted), atol=2e-3)
 
 
 def test_leaving_windows_cut_the_subject():

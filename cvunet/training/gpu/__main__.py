@@ -92,6 +92,28 @@ def reserve_bytes(recipe: recipes.Recipe, batch: int | None, size: int | None) -
     return int(pixels * scale * SAMPLE_BYTES_PER_PIXEL)
 
 
+def load(
+    options: argparse.Namespace, recipe: recipes.Recipe, device: torch.device
+) -> tuple[roster.Roster, roster.Roster, Learner]:
+    """All pictures and the sharp ones on the device, and the network before its first step."""
+    sources = samples.open_sources(options.data, "train")
+    rosters = roster.assemble(
+        sources,
+        recipe,
+        device=device,
+        letterings=options.letterings,
+        reserve_bytes=reserve_bytes(recipe, options.batch, options.size),
+    )
+    if options.resume:
+        model = CVUNet(recipe.network)
+    else:
+        model = starts.network(
+            options.start, recipe, data=options.data, sources=sources, device=device
+        )
+    compiler = "inductor" if options.compile else None
+    return *rosters, Learner(model, recipe, device, compiler=compiler)
+
+
 def train(options: argparse.Namespace, *, began_s: float, signals: Signals) -> None:
     """Run the recipe until the minutes since ``began_s`` are over."""
     recipe = recipes.load(options.recipe)
@@ -99,23 +121,7 @@ def train(options: argparse.Namespace, *, began_s: float, signals: Signals) -> N
     torch.manual_seed(recipe.seed)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = False  # samples shall be those that a CPU makes
-    sources = samples.open_sources(options.data, "train")
-    every, sharp = roster.assemble(
-        sources,
-        recipe,
-        device=device,
-        letterings=options.letterings,
-        reserve_bytes=reserve_bytes(recipe, options.batch, options.size),
-    )
-    logger.info("%s pictures after %.1f s", len(every.gallery.sizes), time.monotonic() - began_s)
-    model = (
-        CVUNet(recipe.network)
-        if options.resume
-        else starts.network(
-            options.start, recipe, data=options.data, sources=sources, device=device
-        )
-    )
-    learner = Learner(model, recipe, device, compiler="inductor" if options.compile else None)
+    every, sharp, learner = load(options, recipe, device)
     number, share = starts.resume(learner, options.resume) if options.resume else (0, 0.0)
     budget = Budget(
         recipe,
@@ -125,7 +131,8 @@ def train(options: argparse.Namespace, *, began_s: float, signals: Signals) -> N
         batch=options.batch,
         size=options.size,
     )
-    logger.info("training begins after %.1f s", time.monotonic() - began_s)
+    passed_s, count = time.monotonic() - began_s, len(every.gallery.sizes)
+    logger.info("training begins after %.1f s, on %s pictures", passed_s, count)
     if budget.share >= 1:
         raise TrainingError(f"{options.minutes} minutes were over before training: take more")
     signals.is_training = True

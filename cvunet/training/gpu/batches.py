@@ -166,9 +166,10 @@ def stack(layer: Tensor, plan: Layer, ground: Tensor, front: Tensor) -> None:
         layer[plan.blurred], ground[plan.places[plan.blurred]], plan.deviation
     )
     layer.index_copy_(0, plan.blurred, soft)
-    if len(plan.shaded):
-        light = layering.shadow(layer[plan.shaded][:, 3:], plan)
-        places = plan.places[plan.shaded]
+    shaded = plan.shadow.places
+    if len(shaded):
+        light = layering.shadow(layer[shaded][:, 3:], plan.shadow)
+        places = plan.places[shaded]
         ground.index_copy_(0, places, ground[places] * light)
         under = front[places]
         under[:, :3] *= light

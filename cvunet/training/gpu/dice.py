@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cvunet.training import contrast
-from cvunet.training.gpu.plans import Light, Low, Studio, Wear
+from cvunet.training.gpu.plans import Light, Low, Shadow, Studio, Wear
 from cvunet.training.gpu.windows import Floats, Numbers
 
 MOTION_PX = 7
@@ -119,4 +119,16 @@ def studio(rng: Generator, places: Numbers) -> Studio:
         places=whole(places),
         colour=floats(np.clip(level[:, None] + tint, 0, 255) / 255),
         slope=floats(rng.normal(0, 18, (count, 2)) / 255),
+    )
+
+
+def shadow(rng: Generator, places: Numbers, size: int) -> Shadow:
+    """Of these cut-outs: `composites.shadow`."""
+    count = len(places)
+    shift = rng.uniform(-0.06, 0.06, (count, 2)) + np.array([0, 0.03])
+    return Shadow(
+        places=whole(places),
+        shift=floats(size * shift),
+        softness=floats(size * rng.uniform(0.01, 0.05, count)),
+        darkness=floats(rng.uniform(0.1, 0.6, count)),
     )

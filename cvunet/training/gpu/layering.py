@@ -9,7 +9,7 @@ from torch.nn import functional
 from cvunet.training.composites import RIM
 from cvunet.training.gpu import filters, lowering, warps
 from cvunet.training.gpu.gallery import Gallery
-from cvunet.training.gpu.plans import Layer, Low, Negatives
+from cvunet.training.gpu.plans import Low, Negatives, Shadow
 from cvunet.training.gpu.wearing import column, grey_of
 from cvunet.training.negatives import CLEAR_SHARE, MOST_COVERED
 
@@ -48,7 +48,7 @@ def match_blur(layer: Tensor, ground: Tensor, deviation: Tensor) -> Tensor:
     return torch.where(column(is_sharper), blurred, layer)
 
 
-def shadow(alpha: Tensor, plan: Layer) -> Tensor:
+def shadow(alpha: Tensor, plan: Shadow) -> Tensor:
     """Light left, Nx1xSxS, under the blurred, shifted alphas of the layers that have a shadow."""
     size = alpha.shape[-1]
     moved = filters.shifted(functional.avg_pool2d(alpha, COARSE), plan.shift / size)

@@ -111,9 +111,9 @@ class Learner:
     def record(self, batch: Batch, shape: Shape) -> Recorded | None:
         """Record a step of this shape; `None` where that cannot be done, and all go on without."""
         still = Batch(*(each.clone() for each in fields(batch)))
-        graph = torch.cuda.CUDAGraph()
         self.optimiser.zero_grad(set_to_none=True)
         try:
+            graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=self.pool):
                 self.compute(still, is_trunk_only=shape[2])
         except RuntimeError as error:

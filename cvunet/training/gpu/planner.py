@@ -150,7 +150,6 @@ class Planner:
         number = np.where(is_haired, self.every.with_hair[number], number)
         hidden = pick(rng, every[is_person], self.changes.hide)
         blurred = pick(rng, every, self.changes.blurs)
-        shaded = pick(rng, every, 0.35)
         gallery = self.every.gallery
         return Layer(
             places=whole(places),
@@ -162,12 +161,7 @@ class Planner:
             low=dice.low(rng, pick(rng, every, lowers)),
             blurred=whole(blurred),
             deviation=dice.floats(rng.uniform(0.3, 1.0, len(blurred))),
-            shaded=whole(shaded),
-            shift=dice.floats(
-                size * (rng.uniform(-0.06, 0.06, (len(shaded), 2)) + np.array([0, 0.03]))
-            ),
-            softness=dice.floats(size * rng.uniform(0.01, 0.05, len(shaded))),
-            darkness=dice.floats(rng.uniform(0.1, 0.6, len(shaded))),
+            shadow=dice.shadow(rng, pick(rng, every, 0.35), size),
         )
 
     def spots(

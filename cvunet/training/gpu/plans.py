@@ -83,6 +83,18 @@ class Low:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """Of some cut-outs: `composites.shadow`."""
+
+    places: Tensor
+    shift: Tensor
+    """Nx2: x and y."""
+    softness: Tensor
+    """Standard deviation of its blur."""
+    darkness: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """Cut-outs laid over the ground of composites: `composites.compose`."""
 
@@ -96,11 +108,7 @@ class Layer:
     low: Low
     blurred: Tensor
     deviation: Tensor
-    shaded: Tensor
-    shift: Tensor
-    """Nx2: of the shadow, x and y."""
-    softness: Tensor
-    darkness: Tensor
+    shadow: Shadow
 
 
 @dataclass(frozen=True, slots=True)
