@@ -84,7 +84,6 @@ def on_device(tmp_path_factory: pytest.TempPathFactory) -> tuple[Planner, Sample
 @pytest.mark.parametrize("number", range(4))
 def test_a_gpu_makes_the_samples_of_a_cpu(on_device: tuple[Planner, Sampler], number: int):
     """Up to rounding; a rounded coefficient of JPEG's may fall to the other side here and there."""
-    torch.backends.cudnn.allow_tf32 = False
     planner, sampler = on_device
     there = sampler.make(planner.plan(number, count=16, size=64))
     here = gpu_kit.batch(number, count=16)
@@ -115,3 +114,23 @@ def test_recorded_steps_learn(on_device: tuple[Planner, Sampler]):
 
     assert set(learner.recorded) == {(8, 64, True), (8, 96, False)}
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.cuda
+@pytest.mark.timeout(300)
+def test_the_cpu_never_waits(on_device: tuple[Planner, Sampler]):
+    """Neither for a sample nor for a step: torch raises where a number would come back."""
+    planner, sampler = on_device
+    learner = Learner(CVUNet(gpu_kit.recipe().network), gpu_kit.recipe(), torch.device("cuda"))
+    for number in range(WARM_STEPS + 2):
+        batch = sampler.make(planner.plan(number, count=16, size=64))
+        learner.learn(batch, 1e-3, is_trunk_only=True)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for number in range(10, 20):
+            batch = sampler.make(planner.plan(number, count=16, size=64))
+            learner.learn(batch, 1e-3, is_trunk_only=True)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+    assert learner.step == WARM_STEPS + 12

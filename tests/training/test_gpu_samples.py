@@ -1,5 +1,6 @@
 """Samples that are made in batches."""
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import torch
 from cvunet.errors import TrainingError
 from cvunet.training import augment, composites, samples
 from cvunet.training.gpu import batches, filters, lowering, roster, views, warps, windows
+from cvunet.training.gpu.batches import Sampler
 from cvunet.training.gpu.gallery import Gallery
 from cvunet.training.gpu.plans import Hidden, Low
 from cvunet.training.recipe import Augmentation, Mixture
@@ -100,6 +102,21 @@ def test_a_parcel_holds_the_plan():
     assert len(pairs) > 80
     assert all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
     assert arrived.size == plan.size
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_no_number_comes_back(number: int):
+    """The CPU never waits for the device: a device without numbers can carry out every plan."""
+    gallery = gpu_kit.rosters()[0].gallery
+    bodiless = dataclasses.replace(
+        gallery,
+        **{name: getattr(gallery, name).to("meta") for name in ("pixels", "starts", "sides")},
+    )
+    plan = gpu_kit.planner().plan(number, count=24, size=64)
+    made = Sampler(bodiless, seed=1).make(plan)
+
+    assert made.rgb.device.type == "meta"
+    assert (made.rgb.shape, made.known.shape) == ((24, 3, 64, 64), (24, 1, 64, 64))
 
 
 def test_rims_of_hard_masks_do_not_count():

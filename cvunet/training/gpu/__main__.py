@@ -120,7 +120,6 @@ def train(options: argparse.Namespace, *, began_s: float, signals: Signals) -> N
     device = check(options, recipe)
     torch.manual_seed(recipe.seed)
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = False  # samples shall be those that a CPU makes
     every, sharp, learner = load(options, recipe, device)
     number, share = starts.resume(learner, options.resume) if options.resume else (0, 0.0)
     budget = Budget(

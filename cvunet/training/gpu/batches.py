@@ -87,12 +87,18 @@ class Sampler:
 
     @torch.no_grad()
     def make(self, plan: Plan) -> Batch:
-        """The samples of a plan; the plan is sent to the pictures' device.
-
-        Every step changes the samples that it is about in place: memory's speed is the limit.
-        """
+        """The samples of a plan; the plan is sent to the pictures' device."""
         if self.gallery.device.type != "cpu":
             plan = send(plan, self.gallery.device)
+        # The blurs have another shape each time, and cuDNN would look for the best way each time.
+        with torch.backends.cudnn.flags(enabled=False):
+            return self.carry_out(plan)
+
+    def carry_out(self, plan: Plan) -> Batch:
+        """The samples of a plan that is on the device.
+
+        Each part changes the samples that it is about in place: memory's speed is the limit.
+        """
         seen = warps.see(self.gallery, plan.base, plan.size)
         warps.hide(self.gallery, seen, plan.base, plan.hidden)
         rgb, alpha = seen[:, :3].contiguous(), seen[:, 3:].contiguous()

@@ -1,6 +1,8 @@
 """Blurs, dilations and JPEG's losses for batches in which each picture has its own strength."""
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -96,12 +98,25 @@ def shifted(x: Tensor, shift: Tensor) -> Tensor:
     return functional.grid_sample(x, grid, align_corners=False)
 
 
-def cosines(device: torch.device) -> Tensor:
-    """The 8x8 matrix of JPEG's transform."""
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """JPEG's matrices and tables on a device."""
+
+    cosines: Tensor
+    to_ycc: Tensor
+    to_rgb: Tensor
+    luma: Tensor
+    chroma: Tensor
+
+
+@cache
+def constants(device: torch.device) -> Constants:
+    """Made once: each copy from the CPU would wait for all that the device has to do."""
     order = torch.arange(BLOCK, dtype=torch.float64)
     matrix = torch.cos((2 * order[None] + 1) * order[:, None] * math.pi / (2 * BLOCK)) / 2
     matrix[0] /= math.sqrt(2)
-    return matrix.float().to(device)
+    others = (torch.tensor(each, dtype=torch.float32) for each in (TO_YCC, TO_RGB, LUMA, CHROMA))
+    return Constants(*(each.float().to(device) for each in (matrix, *others)))
 
 
 def quantised(plane: Tensor, table: Tensor) -> Tensor:
@@ -110,7 +125,7 @@ def quantised(plane: Tensor, table: Tensor) -> Tensor:
     ``table``: Nx8x8.
     """
     count, height, width = plane.shape
-    forth = cosines(plane.device)
+    forth = constants(plane.device).cosines
     rows = forth @ plane.reshape(count, height // BLOCK, BLOCK, width)
     blocks = rows.reshape(count, height, width // BLOCK, BLOCK) @ forth.T
     steps = table[:, None, :, None]  # Nx1x8x1x8
@@ -121,10 +136,9 @@ def quantised(plane: Tensor, table: Tensor) -> Tensor:
     return back.reshape(count, height, width)
 
 
-def tables(base: tuple[tuple[int, ...], ...], quality: Tensor) -> Tensor:
-    """Nx8x8 of these qualities, as libjpeg scales them."""
+def scaled(table: Tensor, quality: Tensor) -> Tensor:
+    """Nx8x8: a table for these qualities, as libjpeg scales it."""
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
-    table = torch.tensor(base, device=quality.device, dtype=torch.float32)
     return ((table * scale + 50) / 100).floor().clamp(1, 255)
 
 
@@ -132,13 +146,13 @@ def compress(rgb: Tensor, quality: Tensor) -> Tensor:
     """Nx3xSxS in [0, 1], S a multiple of 16, as JPEG of these qualities (1 to 100) with 4:2:0."""
     if not len(rgb):
         return rgb
-    to_ycc, to_rgb = (torch.tensor(m, device=rgb.device) for m in (TO_YCC, TO_RGB))
-    ycc = torch.einsum("ij,njhw->nihw", to_ycc, rgb * 255)
-    luma = quantised(ycc[:, 0] - 128, tables(LUMA, quality)) + 128
+    known = constants(rgb.device)
+    ycc = torch.einsum("ij,njhw->nihw", known.to_ycc, rgb * 255)
+    luma = quantised(ycc[:, 0] - 128, scaled(known.luma, quality)) + 128
     small = functional.avg_pool2d(ycc[:, 1:], 2)
-    flat = quantised(small.flatten(0, 1), tables(CHROMA, quality).repeat_interleave(2, 0))
+    flat = quantised(small.flatten(0, 1), scaled(known.chroma, quality).repeat_interleave(2, 0))
     chroma = functional.interpolate(
         flat.view_as(small), scale_factor=2.0, mode="bilinear", align_corners=False
     )
     joined = torch.cat([luma[:, None], chroma], 1)
-    return (torch.einsum("ij,njhw->nihw", to_rgb, joined) / 255).clamp(0, 1)
+    return (torch.einsum("ij,njhw->nihw", known.to_rgb, joined) / 255).clamp(0, 1)
