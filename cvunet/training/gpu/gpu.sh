@@ -54,6 +54,8 @@ train() {
     wait "$run" || status=$?
     # A signal ends the wait, not the run, which writes its files first.
     while kill -0 "$run" 2>/dev/null; do wait "$run" && status=0 || status=$?; done
+    # Stopped by a signal before Python could listen: there was nothing to save.
+    [ "$status" -ne 143 ] || status=0
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
     echo "gpu: results are in $out; exit status $status"
     return "$status"
