@@ -11,6 +11,7 @@ from typing import BinaryIO
 from daemon.disk import modes, safe_open
 from daemon.errors import PictureError, UntrustedPath, explain
 from daemon.jobs import Identity
+from daemon.portable_names import folded
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
@@ -41,13 +42,17 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def open_if_regular(path: Path) -> int | None:
-    """Open for reading; None for anything but a regular file, which is looked at but not opened."""
+def open_if_regular(path: Path, flags: int = 0) -> int | None:
+    """Open for reading; None for anything but a regular file, which is looked at but not opened.
+
+    ``flags``: others to open it with. With ``O_NONBLOCK`` a lease that its owner holds on the file
+    raises `BlockingIOError`; without it the call waits, up to 45 s.
+    """
     with safe_open.parent(path) as folder:
-        return open_regular_in(folder, path.name)
+        return open_regular_in(folder, path.name, flags)
 
 
-def open_regular_in(folder: int, name: str) -> int | None:
+def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
     """The same, of a name in an open folder.
 
     Even the opening of a device can do something, and a pipe would wait. What was looked at is
@@ -57,7 +62,7 @@ def open_regular_in(folder: int, name: str) -> int | None:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
-        return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC | flags)
     finally:
         os.close(handle)
 
@@ -179,10 +184,23 @@ def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
 
 
 def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """Return a folder mirrored below ``top``; a part whose name is taken is versioned."""
+    """Return a folder mirrored below ``top``; a part whose name is taken is versioned.
+
+    Also taken are the names of folders that are spelled otherwise. They are looked for in the
+    listing, but only while there is no such folder yet: that is, not for each file.
+    """
 
     def is_blocked(place: Path) -> bool:
-        return is_taken(place) or (exists(place) and not is_folder(place))
+        if is_taken(place):
+            return True
+        try:
+            return not stat.S_ISDIR(status_of(place).st_mode)
+        except UntrustedPath:
+            raise
+        except OSError as error:
+            if error.errno not in NO_SUCH_NAME:
+                raise
+        return has_other_spelling(place)
 
     for part in folders.parts:
         version = 1
@@ -190,6 +208,17 @@ def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> P
             version += 1
         top = place
     return top
+
+
+def has_other_spelling(path: Path) -> bool:
+    """Whether something beside differs from this name only in case or Unicode form."""
+    try:
+        with safe_open.folder(path.parent, flags=safe_open.LISTED) as folder:
+            names = os.listdir(folder)  # noqa: PTH208  # of an open folder
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    key = folded(path.name)
+    return any(folded(name) == key for name in names if name != path.name)
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from daemon.disk import files
 from daemon.errors import Blame, PictureError, blame, describe, printable
@@ -10,12 +11,14 @@ from daemon.jobs import Done, Identity, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.closing import Closing, FinishedJob
+from daemon.lifecycle.deferral import is_young
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.originals import Originals
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import done_fields, job_fields
+from daemon.watching import writers
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +36,21 @@ class OriginalChanged(PictureError):
         self.current = current
 
 
-PublicationError = OSError | NameTaken | OriginalChanged
+class StillOpen(PictureError):
+    """A program has opened a young original for writing: what was read may not be all of it."""
+
+
+PublicationError = OSError | NameTaken | OriginalChanged | StillOpen
 FailedPublication = tuple[Job, PublicationError]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the log tells of a result."""
+
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+    """Wall time of each stage."""
 
 
 class Completion:
@@ -76,10 +92,11 @@ class Completion:
         noted: list[tuple[Job, Done]] = []
         failed: list[FailedPublication] = []
         with self.ledger.transaction():
-            for job, done in finished:
+            for job, made in finished:
                 try:
+                    done = self.warned_of_writer(job, made, now=now)
                     ready = self.note(job, done, now=now)
-                except (OSError, NameTaken, OriginalChanged) as error:
+                except (OSError, NameTaken, OriginalChanged, StillOpen) as error:
                     failed.append((job, error))
                     continue
                 if ready is not None:
@@ -99,6 +116,14 @@ class Completion:
                 return None
             job = renewed
         return self.results.note(self.folders[job.folder], job, done)
+
+    def warned_of_writer(self, job: Job, done: Done, *, now: float) -> Done:
+        """Return it with a warning if the original has a writer; `StillOpen` if it is young."""
+        if not writers.has_writer(job.source):
+            return done
+        if is_young(job, self.folders[job.folder].defer_s, now):
+            raise StillOpen(writers.STILL_OPEN)
+        return replace(done, warnings=(*done.warnings, writers.STILL_OPEN))
 
     def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
         """Write down that the original has changed.
@@ -149,8 +174,16 @@ class Completion:
         self.closing.finish(closing, now=now)
         for job, done in closing:
             del self.unarchived[job.id]
-            text = f"{printable(job.target)}{remarks(job, done)}"
-            logger.info("done %s", text, extra=done_fields(job, done))
+            told = self.told(job, done)
+            text = f"{printable(job.target)}{remarks(job, told.warnings)}"
+            logger.info("done %s", text, extra=done_fields(job, told.seconds))
+
+    def told(self, job: Job, done: Done | None) -> Told:
+        """Return what the log tells of a result; after a crash from the row."""
+        if done is not None:
+            return Told(tuple(done.warnings), done.seconds)
+        details = self.records.ending(job.id).details
+        return Told(tuple(details.get("warnings", ())), details.get("seconds", {}))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
@@ -169,9 +202,9 @@ class Completion:
         self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
 
 
-def remarks(job: Job, done: Done | None) -> str:
-    """Return what a person should know of a result; after a crash only where it lies for review."""
-    notes = [*(done.warnings if done is not None else ())]
+def remarks(job: Job, warnings: Iterable[str]) -> str:
+    """Return what a person should know of a result, in brackets."""
+    notes = [*warnings]
     if job.review is not None:
         notes.append(f"for review also {printable(job.review)}")
     return f" ({'; '.join(map(printable, notes))})" if notes else ""

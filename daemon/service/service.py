@@ -41,8 +41,9 @@ class Clocks:
 class Service:
     """Sequences the parts; every public step takes its time from the given clocks."""
 
-    def __init__(self, parts: Parts, inbox: Inbox, *, clocks: Clocks) -> None:
+    def __init__(self, parts: Parts, inbox: Inbox, *, clocks: Clocks, stop_hint: str = "") -> None:
         """``inbox`` gets the messages of watches, the engine and signals."""
+        self.stop_hint = stop_hint
         self.parts = parts
         self.inbox = inbox
         self.clocks = clocks
@@ -78,7 +79,9 @@ class Service:
         """Return how many pictures failed, or could not be done because of a problem."""
         resting = sum(map(len, self.parts.dispatcher.on_standby.values()))
         stopped = len(self.parts.queue) if self.stop is not None else 0
-        return self.parts.counters.failed + resting + stopped + len(self.parts.standby.reasons)
+        refused = sum(state.refused for state in self.snapshot_maker.folders().values())
+        waiting = resting + stopped + refused
+        return self.parts.counters.failed + waiting + len(self.parts.standby.reasons)
 
     def startup(self) -> None:
         """Recover, watch, then sweep: in this order no file is missed."""
@@ -93,9 +96,11 @@ class Service:
             with self.parts.ledger_outage.guarding():
                 self.sweep(folder, Hint.STARTUP)
         logger.info(
-            "watching %s on %s",
-            ", ".join(printable(folder.path) for folder in self.parts.folders),
+            "watching %s on %s: drop pictures there; results come into %s%s",
+            ", ".join(printable(folder.path) for folder in folders),
             self.parts.engine.device,
+            ", ".join(dict.fromkeys(printable(folder.output_root) for folder in folders)),
+            self.stop_hint,
             extra={"MESSAGE_ID": event_ids.READY},
         )
         self.parts.report.update(self.snapshot(), monotonic=monotonic)
@@ -139,7 +144,7 @@ class Service:
         if monotonic < self.next_adoption:
             return
         self.next_adoption = monotonic + ADOPTION_S
-        for name in sorted(self.parts.intake.stranded):
+        for name in sorted(self.parts.intake.claiming.stranded):
             folder = self.parts.folders.get_open(name)
             if folder is not None and not self.parts.standby.has(name):
                 self.parts.recovery.resume(folder, now=now)
