@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from cvunet.inference.predictor import Alpha
-from cvunet.matte import foreground, postprocess
+from cvunet.matte import foreground, pieces, postprocess
+from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.pictures import profiles, resample
 from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of, to_8_bits
 from cvunet.pictures.reading import Picture
@@ -36,6 +37,7 @@ class FinishSettings:
     bleed: bool = False
     content: Literal["cutout", "alpha"] = "cutout"
     background: tuple[int, int, int] | None = None
+    adjustments: Adjustments = foreground.UNCHANGED
 
 
 def prepare(
@@ -63,15 +65,20 @@ def finish(
     and colour space are those of the picture. ``prepared`` is the output of `Predictor.prepare` for
     this picture; it saves computing it again. Any thread.
     """
-    guide = flatten_on_grey(picture)
-    small = prepared if is_opaque_srgb(picture) else None
+    guide, adjustments = flatten_on_grey(picture), settings.adjustments
+    is_opaque_srgb = picture.alpha is None and picture.profile is None
+    # Then, with 8 bits, the network's input has the colours of the picture.
+    small = prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
+    corrected = pieces.correct_small(alpha, adjustments)
     matte = filter_edges(
-        postprocess.enlarge(alpha, guide, kernel=settings.kernel, small_rgb=small),
+        postprocess.enlarge(corrected, guide, kernel=settings.kernel, small_rgb=small),
         guide,
         settings=settings,
     )
+    matte = pieces.correct_full(matte, adjustments)
     if settings.content == "alpha":
-        return foreground.alpha_levels(matte, picture.alpha, bits=bits_of(picture.rgb))
+        shown = adjust_edge(matte, adjustments)
+        return foreground.alpha_levels(shown, picture.alpha, bits=bits_of(picture.rgb))
     rgba = foreground.compose_rgba(
         picture.rgb,
         matte,
@@ -79,16 +86,12 @@ def finish(
         source_alpha=picture.alpha,
         small_rgb=small,
         bleed=settings.bleed,
+        adjustments=adjustments,
     )
     if settings.background is None:
         return rgba
     background = profiles.colour_from_srgb(settings.background, picture.profile)
     return foreground.flatten(rgba, background)
-
-
-def is_opaque_srgb(picture: Picture) -> bool:
-    """Opaque sRGB of 8 bits: the network's input has the colours of the picture."""
-    return picture.alpha is None and picture.profile is None and bits_of(picture.rgb) == 8
 
 
 def flatten_on_grey(picture: Picture) -> Samples:

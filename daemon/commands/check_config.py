@@ -24,7 +24,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
             with faults:
                 predictors.check_model(model)
     with faults:
-        predictors.check_colours(config.postprocess.needed_colours)
+        predictors.check_colours(folders.needed_colours(config))
     with faults:
         finishing.check_backgrounds(folders.backgrounds(config, base))
     with faults:

@@ -10,7 +10,9 @@ __all__ = [
     "folders",
     "hook_schema",
     "models",
+    "options",
     "output_schema",
+    "overrides",
     "schema",
     "shipped_files",
 ]
