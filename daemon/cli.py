@@ -89,6 +89,28 @@ def run(config_path: Path | None) -> int:
 
 
 @main.command()
+@click.option("--listen", help="Address, such as 127.0.0.1:8080; else that of web.listen.")
+@config_option
+@exit_status
+def web(config_path: Path | None, listen: str | None) -> int:
+    """Serve only the page and the API, for a daemon that runs elsewhere on this machine."""
+    from daemon.commands import web as command
+
+    return command.serve(config_path, listen, start_logging=journal.start, on_signal=on_signal)
+
+
+@main.command("web-key")
+@click.argument("name")
+@exit_status
+def web_key(name: str) -> int:
+    """Make a key for a client of the API: NAME is for the log and for web.keys_file."""
+    from daemon.commands import web as command
+
+    print_lines(command.new_key(name))
+    return 0
+
+
+@main.command()
 @config_option
 @exit_status
 def once(config_path: Path | None) -> int:

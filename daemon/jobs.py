@@ -12,8 +12,6 @@ from daemon.errors import Blame
 MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # the largest integer of SQLite
 NOBODY = -1
-
-
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 
 
@@ -119,11 +117,26 @@ class Rendering:
     decontaminate: bool
     colours: Literal["fast", "refine"]
     bleed: bool
+    max_result_pixels: int | None = None
+    """A larger result is made smaller; None: it stays as large as it is."""
 
     @property
     def alpha_format(self) -> Format:
         """Return the mask's format: lossless beside a JPEG, else that of the result."""
         return "png" if self.format == "jpeg" else self.format
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What came with a picture by HTTP; see `daemon.disk.uploads`."""
+
+    id: str
+    """By which its sender knows the picture, before and after it has a job."""
+    rendering: Rendering | None = None
+    """How the result is made; None: as in its folder."""
+    fault: str = ""
+    """Why its options cannot be understood: the picture is rejected."""
+    sha256: str = ""  # of the bytes that were received
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,8 @@ class Job:
     """Where the result is also put for a person to check; None if it need not be."""
     stamps: tuple[Stamp, ...] = ()
     """The stamps of `outputs`, once their parts are complete on disk; until then empty."""
+    upload: Upload | None = None
+    """None for a picture that was dropped."""
 
     @property
     def part(self) -> Path:
@@ -281,3 +296,4 @@ class HotFolder:
     """Folders below that are never entered."""
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
+    has_uploads: bool = False  # see `daemon.disk.uploads`

@@ -63,6 +63,8 @@ SOLE_IMPORTERS = {
         "daemon/config/faults.py",
         "daemon/config/hook_schema.py",
         "daemon/config/output_schema.py",
+        "daemon/config/options.py",
+        "daemon/config/web_schema.py",
     },
     "click": {"daemon/cli.py"},
     "pathspec": {"daemon/name_patterns.py"},

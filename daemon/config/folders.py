@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from daemon.errors import (
 )
 from daemon.jobs import Framing, HotFolder, Rendering
 
+#: The name of the hot folder that uploads go to.
+UPLOADS = "web"
+UPLOAD_SETTLE_S = 0.01
 WHITE = (255, 255, 255)
 DEEP_FORMATS = ("png", "tiff")  # as in the library, which is not loaded just to check a file
 
@@ -167,7 +171,19 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
 
 def all_folders(config: Config, base: Path) -> list[HotFolder]:
     """Return every folder's values, unchecked: a folder need not exist."""
-    return [hot_folder(config, base, folder) for folder in config.folders]
+    uploads = uploads_folder(config, base)
+    folders = [hot_folder(config, base, folder) for folder in config.folders]
+    return folders if uploads is None else [*folders, uploads]
+
+
+def uploads_folder(config: Config, base: Path) -> HotFolder | None:
+    """Return the hot folder of the page and the API; None if there is none."""
+    if config.web.folder is None:
+        return None
+    # Uploads are whole when they appear: nothing has to settle, and waiting mends nothing.
+    own = Folder(path=config.web.folder, name=UPLOADS, settle_s=UPLOAD_SETTLE_S, defer_s=0)
+    own = own.model_copy(update={"output": config.web.output})
+    return replace(hot_folder(config, base, own), has_uploads=True)
 
 
 def hot_folders(
@@ -196,7 +212,7 @@ def missing(folders: list[HotFolder]) -> list[str]:
 
 def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
     """Return all background pictures."""
-    own = (OutputOverrides(), *(folder.output for folder in config.folders))
+    own = (OutputOverrides(), config.web.output, *(folder.output for folder in config.folders))
     found = (parse_background(base, merged_output(config, each).background) for each in own)
     return tuple(sorted({path for path in found if isinstance(path, Path)}))
 
@@ -215,6 +231,8 @@ def fault_of(folder: HotFolder) -> str:
     """Return what is wrong with a hot folder itself; empty if nothing is."""
     try:
         if not is_dir(folder.path):
+            if folder.has_uploads:  # ours: it is made with its lock
+                return ""
             return f"folder {folder.path} does not exist: make it, or mend folders[].path"
         is_kept, claims = folder.originals == "keep", folder.path / store.CLAIMS
         if not is_kept and claims.is_symlink():

@@ -19,6 +19,7 @@ from daemon.config.output_schema import (
     Positive,
     Section,
 )
+from daemon.config.web_schema import Web
 from daemon.errors import InstallError
 from daemon.errors import explain as in_words
 from daemon.name_patterns import NamePatterns
@@ -166,6 +167,7 @@ class Config(Section):
     quarantine_dir: Path = Path("failed")
     hooks: Hooks = Hooks()
     metrics: Metrics = Metrics()
+    web: Web = Web()
     log: Log = Log()
 
 

@@ -18,4 +18,5 @@ __all__ = [
     "store",
     "syncs",
     "tree",
+    "uploads",
 ]

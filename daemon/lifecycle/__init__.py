@@ -15,6 +15,7 @@ __all__ = [
     "delivery",
     "dispatcher",
     "drops",
+    "enrolment",
     "failures",
     "folder_registry",
     "intake",
@@ -22,6 +23,7 @@ __all__ = [
     "ledger_outage",
     "leftovers",
     "naming",
+    "orders",
     "originals",
     "placement",
     "recovery",
@@ -30,4 +32,5 @@ __all__ = [
     "results",
     "standby",
     "state_folder",
+    "upload_notes",
 ]

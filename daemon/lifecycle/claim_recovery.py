@@ -60,7 +60,7 @@ class ClaimRecovery:
             # Failed, but the file is here: its share was away when the job failed.
             if job is not None:
                 self.ledger.forget(job)
-            fresh = self.intake.add_job(
+            fresh = self.intake.enrolment.add(
                 folder, claim.relative, claim.job_id, claim.path, "startup", now=now
             )
             self.queue.put(fresh, priority=folder.priority)

@@ -98,7 +98,7 @@ class Completion:
             if renewed is None:
                 return None
             job = renewed
-        return self.results.note(self.folders[job.folder], job, done)
+        return self.results.note(self.folders.of(job), job, done)
 
     def renew(self, job: Job, current: Identity, *, now: float) -> Job | None:
         """Write down that the original has changed.
@@ -119,7 +119,7 @@ class Completion:
         began = self.clock()
         for job, done in noted:
             try:
-                published = self.results.publish(self.folders[job.folder], job)
+                published = self.results.publish(self.folders.of(job), job)
             except (OSError, NameTaken) as error:
                 failed.append((job, error))
             else:

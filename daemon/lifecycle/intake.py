@@ -9,14 +9,14 @@ from pathlib import Path
 from daemon.disk import files, store, tree
 from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, blame, describe, printable
-from daemon.jobs import Hint, HotFolder, Identity, Job
+from daemon.jobs import Hint, HotFolder, Job
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.claim_guard import ClaimGuard, claimed_identity
+from daemon.lifecycle.claim_guard import ClaimGuard
+from daemon.lifecycle.enrolment import Enrolment
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import new_id
-from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.requeue import AFTER_OTHERS_S
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
@@ -48,7 +48,7 @@ class Intake:
         records: Records,
         queue: JobQueue,
         standby: Standby,
-        placement: Placement,
+        enrolment: Enrolment,
         claims: ClaimGuard,
     ) -> None:
         self.folders = folders
@@ -56,7 +56,7 @@ class Intake:
         self.records = records
         self.queue = queue
         self.standby = standby
-        self.placement = placement
+        self.enrolment = enrolment
         self.claims = claims
         self.access_errors = AccessErrors()
         self.inventory = Inventory(self.access_errors.read_identity)
@@ -248,7 +248,7 @@ class Intake:
             identity = self.access_errors.read_identity(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
-            return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)
+            return self.enrolment.add(folder, relative, job_id, settled.path, found_by, now=now)
         self.claims.prepare(folder)
         claimed = store.claim(folder.path, relative, job_id, self.syncs)
         if not files.may_be_regular(claimed):
@@ -256,7 +256,7 @@ class Intake:
             self.put_back(folder, relative, job_id)
             return None
         try:
-            return self.add_job(folder, relative, job_id, claimed, found_by, now=now)
+            return self.enrolment.add(folder, relative, job_id, claimed, found_by, now=now)
         except OSError:
             # No drop can be made: put the file back for its owner.
             self.put_back(folder, relative, job_id)
@@ -266,35 +266,3 @@ class Intake:
         """Undo a claim; what cannot be put back now is adopted in a while."""
         if not store.unclaim(folder.path, relative, job_id):
             self.stranded.add(folder.name)
-
-    def add_job(  # everything that a row needs
-        self,
-        folder: HotFolder,
-        relative: Path,
-        job_id: str,
-        source: Path,
-        found_by: str,
-        *,
-        now: float,
-    ) -> Job:
-        """Reserve names and write the row of a file that is ours already."""
-        drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
-        # A link swapped in later has no identity; the worker refuses to open it.
-        identity = claimed_identity(source) or Identity(0, 0, 0, 0)
-        job = Job(
-            id=job_id,
-            folder=folder.name,
-            relative=relative,
-            source=source,
-            target=reserved.target,
-            alpha=reserved.alpha,
-            archive=reserved.archive,
-            drop=drop.id,
-            identity=identity,
-            found_by=found_by,
-            added_at=now,
-            changed_at=now,
-            is_kept=folder.originals == "keep",
-        )
-        self.ledger.add(job)
-        return job

@@ -238,6 +238,8 @@ class Assembly:
             results=self.lifecycle.results,
             completion=self.lifecycle.completion,
             intake=self.lifecycle.intake,
+            upload_notes=self.lifecycle.upload_notes,
+            orders=self.lifecycle.orders,
             recovery=self.lifecycle.recovery,
             dispatcher=self.lifecycle.dispatcher,
             ledger_outage=self.lifecycle.ledger_outage,

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 
+from daemon.config import options
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
 from daemon.ledger.claim_folders import ClaimFolders
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.closing import Closing
@@ -19,12 +21,14 @@ from daemon.lifecycle.deferral import Deferral
 from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.dispatcher import Dispatcher
 from daemon.lifecycle.drops import Drops
+from daemon.lifecycle.enrolment import Enrolment
 from daemon.lifecycle.failures import Failures
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.job_recovery import JobRecovery
 from daemon.lifecycle.ledger_outage import LedgerOutage
 from daemon.lifecycle.leftovers import Leftovers
+from daemon.lifecycle.orders import Orders
 from daemon.lifecycle.originals import Originals
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.recovery import Recovery
@@ -33,6 +37,7 @@ from daemon.lifecycle.requeue import Requeue
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
 from daemon.lifecycle.state_folder import StateFolder
+from daemon.lifecycle.upload_notes import UploadNotes
 from daemon.messages import Message
 from daemon.service.owned_folders import OwnedFolders
 from daemon.worker.engines import Engine
@@ -125,8 +130,29 @@ class LifecycleParts:
             records=self.records,
             queue=self.queue,
             standby=self.standby,
-            placement=self.placement,
+            enrolment=self.enrolment,
             claims=self.claims,
+        )
+
+    @cached_property
+    def enrolment(self) -> Enrolment:
+        return Enrolment(ledger=self.ledger, placement=self.placement, notes=self.upload_notes)
+
+    @cached_property
+    def upload_notes(self) -> UploadNotes:
+        return UploadNotes(
+            Uploads(self.ledger),
+            lambda rendering, asked: options.apply(rendering, options.read(asked)),
+        )
+
+    @cached_property
+    def orders(self) -> Orders:
+        return Orders(
+            self.folders,
+            ledger=self.ledger,
+            outbox=self.outbox,
+            drops=self.drops,
+            quarantine=self.owned.quarantine,
         )
 
     @cached_property
