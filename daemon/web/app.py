@@ -16,6 +16,8 @@ from daemon.web.events import Events
 from daemon.web.gate import Gate, monotonic
 from daemon.web.overview import Overview
 from daemon.web.pictures import KINDS, VERBS, Pictures
+from daemon.web.rembg import Rembg
+from daemon.web.removebg import RemoveBg
 from daemon.web.site import Site
 
 STATIC = Path(__file__).with_name("static")
@@ -35,7 +37,12 @@ def routes(site: Site) -> Iterator[BaseRoute]:
     yield Route(f"{V1}/folders", overview.folders)
     yield Route(f"{V1}/models", overview.models)
     yield Route(f"{V1}/openapi.json", document)
-    yield Route(f"{V1}/cutouts", Cutouts(site, pictures).make, methods=["POST"])
+    cutouts = Cutouts(site, pictures)
+    removebg, rembg = RemoveBg(site, cutouts), Rembg(site, cutouts)
+    yield Route(f"{V1}/cutouts", cutouts.make, methods=["POST"])
+    yield Route("/v1.0/removebg", removebg.remove, methods=["POST"])
+    yield Route("/v1.0/account", removebg.account)
+    yield Route("/api/remove", rembg.remove, methods=["GET", "POST"])
     yield Route(f"{V1}/pictures", pictures.upload, methods=["POST"])
     yield Route(f"{V1}/pictures/{{id}}", pictures.describe)
     yield Route(f"{V1}/pictures/{{id}}", pictures.delete, methods=["DELETE"])

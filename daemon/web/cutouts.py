@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
+from typing import BinaryIO
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from daemon.config.options import Options
 from daemon.jobs import State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
@@ -34,7 +35,12 @@ class Cutouts:
         """Cut a picture out and answer the result."""
         asked = read_options(self.site, request, frozenset({"name"}))
         async with self.place_to_wait():
-            upload_id = await self.receive(request, asked)
+            reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1)
+            async with reception:
+                await reception.receive(request)
+                check_no_fields(reception)
+                await reception.publish()
+                upload_id = reception.pictures[0].id
             ending = await self.result_of(request, upload_id)
         return await self.answer(ending, upload_id)
 
@@ -50,15 +56,6 @@ class Cutouts:
             yield
         finally:
             self.site.waiting_clients -= 1
-
-    async def receive(self, request: Request, asked: Options) -> str:
-        """Take the one picture of a request; return its id."""
-        reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1)
-        async with reception:
-            await reception.receive(request)
-            check_no_fields(reception)
-            await reception.publish()
-            return reception.pictures[0].id
 
     async def result_of(self, request: Request, upload_id: str) -> Ending:
         """Wait for the end of a picture, as long as the client waits."""
@@ -95,18 +92,22 @@ class Cutouts:
 
     async def answer(self, ending: Ending, upload_id: str) -> Response:
         """Return the result, or why there is none."""
-        job = ending.job
-        if job.state is State.FAILED:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "picture_failed", job.reason)
-        self.pictures.check_served(job, job.target)
-        stream, size = await self.site.run(open_file, job.target)
-        headers = file_headers(as_text(job.target).rpartition("/")[2]) | {
+        stream, size = await self.open(ending)
+        headers = file_headers(as_text(Path(ending.job.target.name))) | {
             "Content-Length": str(size),
             "Content-Location": f"/api/v1/pictures/{upload_id}/result",
             "X-Picture-Id": upload_id,
             "X-Confidence": str(ending.details.get("confidence", {}).get("score", "")),
         }
         return StreamingResponse(self.pictures.pieces(stream, size), headers=headers)
+
+    async def open(self, ending: Ending) -> tuple[BinaryIO, int]:
+        """Open the result of a picture that has ended; `Problem` if it has none."""
+        job = ending.job
+        if job.state is State.FAILED:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "picture_failed", job.reason)
+        self.pictures.check_served(job, job.target)
+        return await self.site.run(open_file, job.target)
 
 
 async def disconnected(request: Request) -> None:

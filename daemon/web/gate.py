@@ -134,11 +134,11 @@ class Exchange:
         """Answer with the reason; if an answer has begun already, the connection is broken off."""
         if self.status:
             raise BrokenOff(str(problem)) from problem
-        body, headers = refusal(self.head.path, problem)
+        status, body, headers = refusal(self.head.path, problem)
         if problem.is_closing:
             headers["Connection"] = "close"
         pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        start = {"type": "http.response.start", "status": problem.status.value, "headers": pairs}
+        start = {"type": "http.response.start", "status": status.value, "headers": pairs}
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
         if problem.is_closing:

@@ -1,28 +1,34 @@
 """Refusals: a status, a code for programs and a sentence for people, in the client's own format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
 #: After so many seconds a client that is told to wait may ask again.
 RETRY_AFTER_S = 5
 
 
-@dataclass(frozen=True)
 class Problem(Exception):
     """Why a request is refused."""
 
-    status: HTTPStatus
-    code: str
-    """One word for programs, such as ``file_too_large``."""
-    detail: str
-    """What happened, and what to do."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    is_closing: bool = False
-    """The rest of the request is not read: the connection ends."""
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        is_closing: bool = False,
+    ) -> None:
+        """``code`` is one word for programs, ``detail`` says what happened and what to do.
 
-    def __str__(self) -> str:
-        return f"{self.status.value} {self.code}: {self.detail}"
+        ``is_closing``: the rest of the request is not read, the connection ends.
+        """
+        super().__init__(f"{status.value} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.is_closing = is_closing
 
 
 def bad_request(code: str, detail: str) -> Problem:

@@ -53,7 +53,6 @@ class Reception:
     max_pictures: int
     pictures: list[Picture] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
-    others: dict[str, bytes] = field(default_factory=dict)
 
     async def __aenter__(self) -> "Reception":
         return self
@@ -73,6 +72,19 @@ class Reception:
             async for chunk in chunks(request, self.site.limit_bytes):
                 await self.add(chunk)
         self.check_not_empty()
+
+    async def receive_parts(self, request: Request) -> None:
+        """Receive a form, which may be without a picture."""
+        kind = request.headers.get("content-type", "")
+        if kind.partition(";")[0].strip().lower() != FORM:
+            raise bad_request("invalid_form", "send a multipart form")
+        await self.receive_form(request, FormParser(kind))
+
+    async def receive_chunks(self, name: str, content: Iterator[bytes]) -> None:
+        """Receive one picture from somewhere else than the request's body."""
+        await self.begin(name)
+        while (chunk := await self.site.run(next, content, None)) is not None:
+            await self.add(chunk)
 
     async def receive_form(self, request: Request, parser: FormParser) -> None:
         """Receive all parts."""
