@@ -112,6 +112,11 @@ def apply(rendering: Rendering, options: Options) -> Rendering:
     return result
 
 
+def render(rendering: Rendering, asked: dict[str, Any]) -> Rendering:  # Any: JSON
+    """Check what was asked for, and lay it over a folder's rendering."""
+    return apply(rendering, read(asked))
+
+
 def colour_of(text: str) -> tuple[int, int, int]:
     """Turn ``#rrggbb`` into 0..255."""
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)

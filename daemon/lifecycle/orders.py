@@ -4,18 +4,20 @@ An order is a file, and stays until it is carried out. So each one may be begun 
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from daemon.disk import files, publication, quarantine_names, store, uploads
 from daemon.errors import describe, printable
 from daemon.hooks.outbox import Outbox
-from daemon.jobs import HotFolder, Job, State
+from daemon.jobs import Hint, HotFolder, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.drops import Drops
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.log_fields import job_fields
+from daemon.messages import FileEvent, Message
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,10 @@ class Orders:
         outbox: Outbox,
         drops: Drops,
         quarantine: Path,
+        put: Callable[[Message], object],
     ) -> None:
+        """``put`` takes hints for the intake."""
+        self.put = put
         self.folders = folders
         self.ledger = ledger
         self.records = Uploads(ledger)
@@ -143,7 +148,9 @@ class Orders:
         if job.state is not State.FAILED or job.quarantine is None:
             return
         if files.exists(job.quarantine):
-            store.restore(job.quarantine, folder.path / job.relative)
+            place = folder.path / job.relative
+            store.restore(job.quarantine, place)
+            self.put(FileEvent(folder.name, place, Hint.MOVED))
             files.remove_if_empty(job.quarantine.parent)
 
     def approve(self, job: Job) -> None:

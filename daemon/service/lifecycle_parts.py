@@ -140,10 +140,7 @@ class LifecycleParts:
 
     @cached_property
     def upload_notes(self) -> UploadNotes:
-        return UploadNotes(
-            Uploads(self.ledger),
-            lambda rendering, asked: options.apply(rendering, options.read(asked)),
-        )
+        return UploadNotes(Uploads(self.ledger), options.render)
 
     @cached_property
     def orders(self) -> Orders:
@@ -153,6 +150,7 @@ class LifecycleParts:
             outbox=self.outbox,
             drops=self.drops,
             quarantine=self.owned.quarantine,
+            put=self.put,
         )
 
     @cached_property

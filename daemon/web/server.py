@@ -41,7 +41,8 @@ class WebServer:
         except OSError as error:
             self.root_lock.release()
             raise InstallError(bind_error(address, error)) from error
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the gate says it all
+        for name in ("uvicorn.error", "uvicorn.access"):  # the gate says it all, without names
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self.server = uvicorn.Server(
             uvicorn.Config(
                 application(site, access),
