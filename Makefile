@@ -29,7 +29,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 	@echo 'Variables: PYTHON (python3), VENV (.venv), DATA (../shared/data), ARGS (given to the program)'
 
-run: $(VENV)/.runtime ## Install what is missing, then watch ./hot
+run: $(VENV)/.runtime ## Install what is missing, then watch ./hot and serve http://127.0.0.1:8080
 	@mkdir -p hot
 	$(BIN)/cvunetd run --config config.yaml $(ARGS)
 
@@ -115,7 +115,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.runtime: $(INPUTS) | $(BIN)/python
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[web]'
 	@$(INSTALL_SYSTEMD)
 	@touch $@
 

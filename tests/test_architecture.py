@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[1]
 DAEMON = {
     "cli": {"commands", "reporting", "VALUES"},
     "commands": {
-        *("service", "lifecycle", "hooks", "reporting", "watching", "retention"),
+        *("service", "web", "lifecycle", "hooks", "reporting", "watching", "retention"),
         *("worker", "config", "ledger", "disk", "VALUES"),
     },
     "service": {
-        *("lifecycle", "hooks", "reporting", "watching", "retention"),
+        *("web", "lifecycle", "hooks", "reporting", "watching", "retention"),
         *("worker", "config", "ledger", "disk", "VALUES"),
     },
+    "web": {"lifecycle", "reporting", "watching", "config", "ledger", "disk", "VALUES"},
     "lifecycle": {"hooks", "watching", "worker", "ledger", "disk", "VALUES"},
     "hooks": {"reporting", "config", "ledger", "disk", "VALUES"},
     "reporting": {"worker", "config", "disk", "VALUES"},
@@ -76,12 +77,29 @@ SOLE_IMPORTERS = {
         "cvunet/pictures/encoding.py",
         "cvunet/pictures/damage.py",
         "cvunet/pictures/unsupported.py",
+        "cvunet/pictures/thumbnails.py",
     },
     "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},
     "isal": {"cvunet/pictures/deflate.py"},
     "tqdm": {"daemon/commands/batch.py"},
     "prometheus_client": {"daemon/reporting/metrics.py"},
     "urllib3": {"daemon/hooks/webhooks.py"},
+    "starlette": {
+        "daemon/web/app.py",
+        "daemon/web/bodies.py",
+        "daemon/web/cutouts.py",
+        "daemon/web/drops.py",
+        "daemon/web/events.py",
+        "daemon/web/gate.py",
+        "daemon/web/openapi.py",
+        "daemon/web/overview.py",
+        "daemon/web/pictures.py",
+        "daemon/web/reception.py",
+        "daemon/web/rembg.py",
+        "daemon/web/removebg.py",
+    },
+    "uvicorn": {"daemon/web/server.py", "daemon/web/protocol.py"},
+    "python_multipart": {"daemon/web/multipart.py"},
 }
 FILES = sorted(path for package in ("cvunet", "daemon") for path in (ROOT / package).rglob("*.py"))
 

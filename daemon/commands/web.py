@@ -2,8 +2,8 @@
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from daemon.commands.startup import OnSignal, StartLogging
 from daemon.config import addresses, web_schema
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
@@ -13,13 +13,16 @@ from daemon.errors import InstallError, UsageError
 from daemon.reporting import notify
 from daemon.service.web_pages import check_extra, web_server
 
+if TYPE_CHECKING:  # at run time that module would load torch
+    from daemon.commands.startup import OnSignal, StartLogging
+
 
 def serve(
     config_path: Path | None,
     listen: str | None,
     *,
-    start_logging: StartLogging,
-    on_signal: OnSignal,
+    start_logging: "StartLogging",
+    on_signal: "OnSignal",
 ) -> int:
     """Serve until told to stop; 0 then."""
     config, base = configuration.load(config_path)

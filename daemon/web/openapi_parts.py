@@ -49,7 +49,8 @@ def operation(
 
 def form(*, is_one: bool) -> Json:
     """Return the body of an upload: a form with files, or the picture itself."""
-    file: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
+    kind = "application/octet-stream"
+    file: Json = {"type": "string", "minLength": 1, "contentMediaType": kind}
     most = 1 if is_one else limits.MAX_PARTS
     pictures: Json = {"type": "array", "items": file, "minItems": 1, "maxItems": most}
     schema = {

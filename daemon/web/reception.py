@@ -54,6 +54,9 @@ class Reception:
     pictures: list[Picture] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
 
+    has_key: bool = False
+    """The ids were known before: the same pictures may have come already."""
+
     async def __aenter__(self) -> "Reception":
         return self
 
@@ -64,6 +67,7 @@ class Reception:
 
     async def receive(self, request: Request) -> None:
         """Receive a form, or a body that is the picture itself."""
+        self.has_key = "idempotency-key" in request.headers
         kind = request.headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() == FORM:
             await self.receive_form(request, FormParser(kind))
@@ -148,7 +152,8 @@ class Reception:
 
     async def publish(self) -> None:
         """Make all pictures durable and visible; when this returns they are the daemon's."""
-        self.note_again()
+        if self.has_key:
+            self.note_again()
         new = [picture for picture in self.pictures if not picture.is_again]
         asked = chosen(self.options)
         for picture in new:
