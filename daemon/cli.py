@@ -2,19 +2,18 @@
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn, ParamSpec
 
 import click
 
 from daemon import __version__
+from daemon.commands.signals import on_signal
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
@@ -278,26 +277,3 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_error(line: str) -> None:
     """Print an error that ends a command, for a terminal or the journal."""
     click.echo(f"{'<3>' if journal.is_journal() else ''}cvunetd: {line}", err=True)
-
-
-def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
-    """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
-
-    SIGHUP calls ``reload``, if there is something to reload.
-    """
-    seen: list[int] = []
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            if reload is not None:
-                reload()
-            return
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        stop(number)
-
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)
-    if reload is not None:
-        signal.signal(signal.SIGHUP, handler)

@@ -13,8 +13,10 @@ __all__ = [
     "once",
     "retry",
     "run",
+    "signals",
     "status",
     "status_text",
     "systemd_paths",
+    "web",
     "why",
 ]

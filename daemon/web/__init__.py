@@ -7,4 +7,4 @@ Does not belong here: what happens to a picture (lifecycle), pages for monitors 
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["keys", "server", "site", "sources"]
+__all__ = ["access", "keys", "records", "server", "site", "sources"]
