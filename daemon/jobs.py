@@ -117,8 +117,7 @@ class Rendering:
     decontaminate: bool
     colours: Literal["fast", "refine"]
     bleed: bool
-    max_result_pixels: int | None = None
-    """A larger result is made smaller; None: it stays as large as it is."""
+    max_result_pixels: int | None = None  # a larger result is made smaller
 
     @property
     def alpha_format(self) -> Format:
@@ -130,12 +129,9 @@ class Rendering:
 class Upload:
     """What came with a picture by HTTP; see `daemon.disk.uploads`."""
 
-    id: str
-    """By which its sender knows the picture, before and after it has a job."""
-    rendering: Rendering | None = None
-    """How the result is made; None: as in its folder."""
-    fault: str = ""
-    """Why its options cannot be understood: the picture is rejected."""
+    id: str  # by which its sender knows the picture, before and after it has a job
+    rendering: Rendering | None = None  # None: the result is made as in its folder
+    fault: str = ""  # why its options cannot be understood: the picture is rejected
     sha256: str = ""  # of the bytes that were received
 
 
@@ -172,8 +168,7 @@ class Job:
     """Where the result is also put for a person to check; None if it need not be."""
     stamps: tuple[Stamp, ...] = ()
     """The stamps of `outputs`, once their parts are complete on disk; until then empty."""
-    upload: Upload | None = None
-    """None for a picture that was dropped."""
+    upload: Upload | None = None  # None for a picture that was dropped
 
     @property
     def part(self) -> Path:
@@ -210,6 +205,8 @@ class Task:
     max_pixels: int
     alpha_part: Path | None = None
     """Where the mask goes; None unless the content is both."""
+    is_old: bool = True
+    """The original has not changed for `defer_s`. A younger one may still be being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +258,8 @@ class Failed:
     """The stage of the pipeline that failed; empty if it failed outside."""
     is_final: bool = False
     """Waiting until the picture is older cannot help."""
+    is_unfinished: bool = False
+    """The picture is taken as it is once it is older."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,10 @@ def test_nothing_asked_changes_nothing():
         ({"bleed": "true"}, {"bleed": True}),
         ({"max_megapixels": "0.25"}, {"max_result_pixels": 250_000}),
         ({"preset": "square"}, {"framing": Framing("subject", 10, 0.05, 1.0)}),
-        ({"crop": "subject", "crop_canvas": "200x100"}, {"framing": Framing("subject", canvas=(200, 100), aspect=2.0)}),
+        (
+            {"crop": "subject", "crop_canvas": "200x100"},
+            {"framing": Framing("subject", canvas=(200, 100), aspect=2.0)},
+        ),
         ({"crop_aspect": "4:5"}, {"framing": Framing(aspect=0.8)}),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.jobs import Framing, State, Upload
+from daemon.jobs import Done, Framing, Identity, Job, State, Upload
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
@@ -47,7 +47,8 @@ def test_an_upload_comes_back_as_it_was(ledger: Ledger, upload: Upload):
 
 def test_the_newest_row_of_an_upload_counts(ledger: Ledger):
     """It has one for each time it was tried."""
-    first, second = make_job("1", upload=Upload(ID)), make_job("2", upload=Upload(ID), added_at=NOW + 1)
+    first = make_job("1", upload=Upload(ID))
+    second = make_job("2", upload=Upload(ID), added_at=NOW + 1)
     ledger.add(first)
     ledger.add(second)
     uploads = Uploads(ledger)
@@ -65,7 +66,7 @@ def test_a_person_rejects_a_result(ledger: Ledger):
     ledger.add(make_job())
     with pytest.raises(AssertionError):
         ledger.reject(make_job(), reason="bad", now=NOW)
-    job = finish(ledger, ledger.start(make_job()))
+    job = done(ledger, make_job())
     ledger.reject(job, reason="bad", now=NOW + 5)
     found = Records(ledger).job("1")
 
@@ -74,10 +75,18 @@ def test_a_person_rejects_a_result(ledger: Ledger):
     assert not Records(ledger).is_reserved(job.target)
 
 
+def done(ledger: Ledger, job: Job) -> Job:
+    """A job that has come out."""
+    finish(ledger, ledger.start(job), Done(Identity(1, 2, 3, 4), 4, 3, {}), now=NOW)
+    found = Records(ledger).job(job.id)
+    assert found is not None
+    return found
+
+
 def test_what_ended_since(ledger: Ledger):
     """Open rows always; ended ones after a moment."""
     ledger.add(make_job("1"))
-    finish(ledger, ledger.start(make_job("1")))
+    done(ledger, make_job("1"))
     ledger.add(make_job("2"))
     uploads = Uploads(ledger)
 
