@@ -1,5 +1,6 @@
 """Pieces of the API's description: parameters, bodies, answers, schemas."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -28,7 +29,7 @@ def json_body(text: str, schema: Json) -> Json:
 
 def operation(
     summary: str,
-    good: dict[str, Json | None],
+    good: Mapping[str, Json | None],
     *,
     parameters: list[Json] | None = None,
     problems: tuple[str, ...] = (),

@@ -6,7 +6,7 @@ named in the header ``X-Ignored-Parameters``.
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -273,7 +273,7 @@ def margin(value: str) -> Json:
     return {"crop_margin": share / (1 + 2 * share)}  # ours is a share of the result's side
 
 
-READERS = {
+READERS: dict[str, Callable[[str], Json]] = {
     "size": size,
     "format": file_format,
     "channels": channels,

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ def state(url: str, upload_id: str) -> str:
     return str(ask("GET", f"{url}/api/v1/pictures/{upload_id}").json().get("state"))
 
 
+def is_done(url: str, upload_id: str) -> bool:
+    """Whether a picture has come out."""
+    return state(url, upload_id) == "done"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_was_answered_survives_sigkill(tmp_path: Path):
@@ -85,7 +91,7 @@ def test_what_was_answered_survives_sigkill(tmp_path: Path):
         daemon.wait_ready()
 
         for upload_id in ids:
-            assert wait_for(lambda one=upload_id: state(url, one) == "done"), state(url, upload_id)
+            assert wait_for(partial(is_done, url, upload_id)), state(url, upload_id)
         assert len(set(ids)) == 9
         # A client that got no answer would ask again: nothing is cut out twice.
         assert send(url, picture(20), "0-0") == ids[0]

@@ -229,7 +229,7 @@ def test_only_one_server_has_the_folder(kit: Kit, tmp_path: Path):
 
 def test_a_taken_port_is_told_with_its_remedy(kit: Kit, tmp_path: Path):
     """As one line, before anything is served."""
-    port = httpx.URL(kit.server.url).port
+    port = httpx.URL(kit.server.url).port or 0
     (tmp_path / "two").mkdir()
     other = Kit(tmp_path / "two", is_daemon_up=False)
     with pytest.raises(InstallError, match=rf"web\.listen: 127\.0\.0\.1:{port} .* another port"):

@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
     use_after_free,
 )
+from starlette.routing import Route
 
 from daemon.config.options import Options
 from daemon.web import app, openapi
@@ -46,7 +47,7 @@ def test_every_route_is_described():
     routes = {
         (route.path, verb.lower())
         for route in app.routes(None)  # type: ignore[arg-type]  # nothing is asked of it
-        if hasattr(route, "methods") and route.path.startswith("/api/v1/")
+        if isinstance(route, Route) and route.path.startswith("/api/v1/")
         for verb in route.methods or ()
         if verb != "HEAD"
     }

@@ -77,6 +77,8 @@ class Kit:
     is_held: bool = False
     """The worker takes pictures and does not return them."""
     tasks: list[Task] = field(default_factory=list)
+    client: httpx.Client = field(init=False)
+    server: WebServer = field(init=False)
 
     def __post_init__(self) -> None:
         self.uploads = self.base / "uploads"
