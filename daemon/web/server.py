@@ -23,6 +23,7 @@ from daemon.web.site import Site
 logger = logging.getLogger(__name__)
 
 BACKLOG = 128
+ANNOUNCE_S = 0.2
 SOCKET_MODE = 0o660  # a proxy in the daemon's group may ask
 
 
@@ -65,7 +66,6 @@ class WebServer:
     def start(self) -> None:
         """Start to answer."""
         self.thread.start()
-        logger.info("open %s", self.url)
 
     @property
     def url(self) -> str:
@@ -78,11 +78,25 @@ class WebServer:
     def run(self) -> None:
         """Answer until told to stop; in this thread."""
         try:
-            asyncio.run(self.server.serve(sockets=[self.socket]))
+            asyncio.run(self.serve())
         except Exception:
             logger.exception("the page and the API are down; pictures go on")
         finally:
             self.site.close()
+
+    async def serve(self) -> None:
+        """Answer, and say where once the daemon is ready: that line is what a person looks for."""
+        announcement = asyncio.create_task(self.announce())
+        try:
+            await self.server.serve(sockets=[self.socket])
+        finally:
+            announcement.cancel()
+
+    async def announce(self) -> None:
+        """Wait until the model is warm; without a daemon nothing is waited for."""
+        while self.site.source.state() == "loading":
+            await asyncio.sleep(ANNOUNCE_S)
+        logger.info("open %s", self.url)
 
     def stop(self) -> None:
         """Stop answering; uploads that are not complete are dropped."""
