@@ -15,7 +15,7 @@ from daemon.web.fetching import fetch, refused
 from daemon.web.pictures import checked
 from daemon.web.problems import bad_request
 from daemon.web.reception import Reception
-from daemon.web.removebg import IGNORED, only_once, truth
+from daemon.web.removebg import IGNORED, NEUTRAL, only_once, truth
 from daemon.web.site import Site
 
 Json = dict[str, Any]  # Any: JSON
@@ -78,7 +78,7 @@ class Rembg:
 
 def wanted(given: dict[str, str]) -> tuple[Json, list[str]]:
     """Return our options for their parameters, and which of them change nothing here."""
-    asked: Json = {"format": "png", "content": "cutout", "background": "none", "crop": "none"}
+    asked: Json = dict(NEUTRAL)
     ignored = []
     for name, value in given.items():
         try:

@@ -162,6 +162,17 @@ class RemoveBg:
 
 
 FIELDS = frozenset({FILE})
+#: What their clients expect, whatever `web.output` says.
+NEUTRAL: Json = {
+    "format": "png",
+    "content": "cutout",
+    "background": "none",
+    "depth": "auto",
+    "crop": "none",
+    "crop_margin": 0.0,
+    "crop_aspect": "none",
+    "crop_canvas": "none",
+}
 
 
 def text_of(name: str, value: object) -> str:
@@ -200,8 +211,7 @@ def decoded(text: str) -> Iterator[bytes]:
 
 def wanted(given: dict[str, str]) -> Json:
     """Return our options for their parameters; `Problem` for what is not offered."""
-    asked: Json = {"content": "cutout", "background": "none", "crop": "none"}
-    asked["format"] = "png"
+    asked: Json = dict(NEUTRAL)
     for name, value in given.items():
         try:
             asked |= READERS[name](value) if name in READERS else without_effect(name, value)
@@ -211,7 +221,7 @@ def wanted(given: dict[str, str]) -> Json:
     if given.get("format", "auto") == "auto" and asked["background"] != "none":
         asked["format"] = "jpeg"  # theirs is JPEG, too, where nothing is transparent
     if asked["crop"] == "none":
-        asked.pop("crop_margin", None)
+        asked["crop_margin"] = 0.0
     return asked
 
 

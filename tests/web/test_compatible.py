@@ -2,15 +2,18 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.jobs import Rendering
+from daemon.config import options
+from daemon.jobs import Framing, Rendering
 from daemon.web import colours, fetching, rembg, removebg
 from daemon.web.fetching import fetch
 from daemon.web.problems import Problem
+from tests.samples import RENDERING
 from tests.web.web_kit import Kit, running
 
 pytestmark = pytest.mark.web
@@ -128,6 +131,17 @@ def test_parameters_do_what_they_say(given: dict[str, str], expected: dict[str, 
     found = removebg.wanted(given)
 
     assert {name: found[name] for name in expected} == expected
+
+
+def test_the_folders_own_output_does_not_matter():
+    """Their clients expect what their servers give."""
+    own = Framing("subject", 10, 0.2, 1.0, (500, 500))
+    folder = replace(RENDERING, framing=own, background=(1, 2, 3), depth=16, content="both")
+
+    found = options.render(folder, removebg.wanted({"format": "webp"}))
+
+    assert (found.framing, found.background) == (Framing(), None)
+    assert (found.depth, found.content) == ("auto", "cutout")
 
 
 @pytest.mark.parametrize(
