@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from daemon.errors import LedgerError
+from daemon.jobs import State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
 from daemon.web import limits
@@ -35,6 +36,8 @@ class Observer:
         self.states: dict[str, str] = {}
         """By job: the last state that was told."""
         self.standby: dict[str, str] = {}
+        self.stages: dict[str, str] = {}
+        """By job: the last stage that was told."""
         self.since = site.clock()
 
     def look(self) -> Iterator[Event]:
@@ -43,13 +46,16 @@ class Observer:
         now = self.site.clock()
         rows = self.site.ledger.uploads.open_and_ended(self.since)
         self.since = now - LATENESS_S
+        stages: dict[str, str] = self.site.source.report().get("work", {})
         found = {}
         for ending in rows:
             job = ending.job
             found[job.id] = job.state.value
-            if self.states.get(job.id) != job.state.value:
-                yield job.state.value, picture_event(ending)
-        self.states = found
+            stage = stages.get(job.id) if job.state is State.RUNNING else None
+            is_new_stage = stage is not None and self.stages.get(job.id) != stage
+            if self.states.get(job.id) != job.state.value or is_new_stage:
+                yield job.state.value, picture_event(ending) | ({"stage": stage} if stage else {})
+        self.states, self.stages = found, stages
 
     def standby_events(self) -> Iterator[Event]:
         """Yield folders that have begun or ceased to stand by."""

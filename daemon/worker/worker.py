@@ -114,6 +114,11 @@ class Worker:
             "finish": self.finishing_count.value,
         }
 
+    @property
+    def stages(self) -> dict[str, str]:
+        """Return the stage of each picture that is at one, by its job."""
+        return self.progress.stages()
+
     def warm(self, on_step: Callable[[str], object]) -> None:
         """Run every batch size, so that the first picture is not slow."""
         warm(self.model_threads, on_step)

@@ -5,13 +5,19 @@ import json
 import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from daemon.reporting.latest_snapshot import LatestSnapshot
 from daemon.web import limits
 from daemon.web.drops import zip_steps
+from daemon.web.events import Observer
+from daemon.web.records import LedgerView
+from daemon.web.site import Site
+from daemon.web.sources import OwnProcess
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -125,6 +131,23 @@ def listen(url: str, events: list[tuple[str, dict[str, object]]], ready: threadi
                 kind = line.removeprefix("event: ")
             elif line.startswith("data: "):
                 events.append((kind, json.loads(line.removeprefix("data: "))))
+
+
+def test_stages_of_long_work_are_told(tmp_path: Path):
+    """Each time that the daemon reports another one."""
+    with running(Kit(tmp_path, is_held=True)) as kit:
+        upload_id = kit.upload()
+        kit.wait(upload_id, "running")
+        own = kit.server.site
+        site = Site(own.settings, LedgerView(own.ledger.path), OwnProcess(LatestSnapshot()))
+        [job] = site.ledger.uploads.rows(upload_id)
+        observer, told = Observer(site), []
+        for stage in ("decode", "decode", "finish"):
+            site.source.report = partial(dict, work={job.id: stage})  # type: ignore[method-assign]
+            told += [one.get("stage") for kind, one in observer.look() if kind == "running"]
+        site.close()
+
+        assert told == ["decode", "finish"]
 
 
 def test_events_tell_what_happens(kit: Kit):
