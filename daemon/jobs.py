@@ -103,8 +103,7 @@ class Rendering:
 
     format: Format
     content: Literal["cutout", "alpha", "both"]
-    background: tuple[int, int, int] | Path | None
-    """A colour, the path of a picture, or None."""
+    background: tuple[int, int, int] | Path | None  # a colour, or the path of a picture
     depth: Literal["auto", 8, 16]
     """Bits of a sample; auto is 16 if the original has more than 8 and the format can."""
     metadata: Literal["strip", "copyright", "keep"]
@@ -296,3 +295,6 @@ class HotFolder:
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
     has_uploads: bool = False  # see `daemon.disk.uploads`
+    drop_name: str = "outputs_{time}"
+    """Template of its output folders' names."""
+    prune: bool = False  # whether emptied sub-folders are removed

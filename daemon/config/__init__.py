@@ -12,5 +12,6 @@ __all__ = [
     "options",
     "output_schema",
     "schema",
+    "shipped_files",
     "web_schema",
 ]

@@ -11,11 +11,12 @@ from daemon.errors import InstallError
 from daemon.jobs import Done, Identity, Job, Stamp, State
 from daemon.ledger import upload_notes
 from daemon.ledger.database import Database
+from daemon.ledger.names_in_use import key_of, with_keys
 from daemon.ledger.result_details import details_of
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql", "upgrade_4.sql", "upgrade_5.sql")
+NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 7)))
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
@@ -76,6 +77,7 @@ class Ledger(Database):
             )
         super().prepare(is_read_only=is_read_only)
         if version < VERSION and not is_read_only:
+            self.db.create_function("name_key", 1, key_of, deterministic=True)
             scripts = "".join(path.read_text(encoding="utf-8") for path in SCRIPTS[version:])
             self.db.executescript(
                 f"BEGIN IMMEDIATE; {scripts} PRAGMA user_version = {VERSION}; COMMIT;"
@@ -86,7 +88,7 @@ class Ledger(Database):
     def add(self, job: Job) -> None:
         """Add a queued row; the table's unique indexes reserve its names."""
         identity = job.identity
-        row = {
+        columns = {
             "id": job.id,
             "folder": job.folder,
             "state": State.QUEUED.value,
@@ -107,6 +109,7 @@ class Ledger(Database):
             "upload": job.upload and job.upload.id,
             "upload_note": upload_notes.as_text(job.upload),
         }
+        row = with_keys(columns)
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
         with self.transaction() as db:
             db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", row)
@@ -236,6 +239,7 @@ class Ledger(Database):
 
     def change(self, job: Job, expected: State, /, **columns: Any) -> None:  # Any: column values
         """Update one row, which must be in the expected state."""
+        columns = with_keys(columns)
         assignments = ", ".join(f"{name} = :{name}" for name in columns)
         values = columns | {"job_id": job.id, "expected": expected.value}
         with self.transaction() as db:
