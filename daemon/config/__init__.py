@@ -11,6 +11,7 @@ __all__ = [
     "hook_schema",
     "options",
     "output_schema",
+    "overlaps",
     "schema",
     "shipped_files",
     "web_schema",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from daemon.config import shipped_files
+from daemon.config import overlaps, shipped_files
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.presets import PRESETS
 from daemon.config.schema import Config, Folder, Model
@@ -207,8 +207,10 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
-        *duplicate_names(folders),
-        *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
+        *overlaps.duplicate_names(folders),
+        *overlaps.overlaps(
+            folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)
+        ),
     ]
     if faults:
         raise InstallError("\n".join(faults))
@@ -270,39 +272,3 @@ def is_dir(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def duplicate_names(folders: list[HotFolder]) -> list[str]:
-    """Return faults of folders with equal names; the ledger identifies folders by name."""
-    names = [folder.name for folder in folders]
-    return [
-        f"two folders are named {name!r}: give each its own folders[].name"
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
-
-
-def overlaps(folders: list[HotFolder], state: Path, quarantine: Path) -> list[str]:
-    """Return faults of places inside each other: results would be taken for new pictures."""
-    faults = []
-    outputs = sorted({folder.output_root for folder in folders})
-    for index, folder in enumerate(folders):
-        for what, place in (
-            *(("output", output) for output in outputs),
-            ("state_dir", state),
-            ("quarantine_dir", quarantine),
-        ):
-            if is_inside(place, folder.path):
-                faults.append(f"{what} {place} lies inside hot folder {folder.path}: move it out")
-            elif is_inside(folder.path, place):
-                faults.append(f"hot folder {folder.path} lies inside {what} {place}: move it out")
-        faults += [
-            f"hot folders {folder.path} and {other.path} overlap: keep one of them"
-            for other in folders[index + 1 :]
-            if is_inside(folder.path, other.path) or is_inside(other.path, folder.path)
-        ]
-    return faults
-
-
-def is_inside(inner: Path, outer: Path) -> bool:
-    """Whether a place is inside another; the same place counts."""
-    return inner.is_relative_to(outer)
