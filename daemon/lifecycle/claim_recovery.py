@@ -9,7 +9,7 @@ from daemon.jobs import HotFolder, State
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.intake import Intake
+from daemon.lifecycle.claiming import Claiming
 from daemon.lifecycle.originals import Originals
 from daemon.log_fields import job_fields
 
@@ -25,13 +25,13 @@ class ClaimRecovery:
         ledger: Ledger,
         records: Records,
         queue: JobQueue,
-        intake: Intake,
+        claiming: Claiming,
         originals: Originals,
     ) -> None:
         self.ledger = ledger
         self.records = records
         self.queue = queue
-        self.intake = intake
+        self.claiming = claiming
         self.originals = originals
 
     def adopt(self, folder: HotFolder, *, now: float) -> None:
@@ -39,7 +39,7 @@ class ClaimRecovery:
 
         If that fails, it is done again in a while.
         """
-        self.intake.stranded.discard(folder.name)
+        self.claiming.stranded.discard(folder.name)
         try:
             claims = list(store.claims(folder.path))
             for claim in claims:
@@ -47,7 +47,7 @@ class ClaimRecovery:
             store.drop_empty_claims(folder.path)
         except OSError as error:
             logger.warning("claims of folder %s: %s", folder.name, describe(error))
-            self.intake.stranded.add(folder.name)
+            self.claiming.stranded.add(folder.name)
 
     def recover(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """Recover one file that was taken out of a hot folder."""
@@ -60,7 +60,7 @@ class ClaimRecovery:
             # Failed, but the file is here: its share was away when the job failed.
             if job is not None:
                 self.ledger.forget(job)
-            fresh = self.intake.enrolment.add(
+            fresh = self.claiming.add_job(
                 folder, claim.relative, claim.job_id, claim.path, "startup", now=now
             )
             self.queue.put(fresh, priority=folder.priority)

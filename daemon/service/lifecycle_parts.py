@@ -14,6 +14,7 @@ from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
+from daemon.lifecycle.claiming import Claiming
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.counters import Counters
@@ -21,7 +22,6 @@ from daemon.lifecycle.deferral import Deferral
 from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.dispatcher import Dispatcher
 from daemon.lifecycle.drops import Drops
-from daemon.lifecycle.enrolment import Enrolment
 from daemon.lifecycle.failures import Failures
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.intake import Intake
@@ -40,6 +40,7 @@ from daemon.lifecycle.state_folder import StateFolder
 from daemon.lifecycle.upload_notes import UploadNotes
 from daemon.messages import Message
 from daemon.service.owned_folders import OwnedFolders
+from daemon.watching.access_errors import AccessErrors
 from daemon.worker.engines import Engine
 
 MEGA = 1_000_000
@@ -130,13 +131,19 @@ class LifecycleParts:
             records=self.records,
             queue=self.queue,
             standby=self.standby,
-            enrolment=self.enrolment,
-            claims=self.claims,
+            claiming=self.claiming,
         )
 
     @cached_property
-    def enrolment(self) -> Enrolment:
-        return Enrolment(ledger=self.ledger, placement=self.placement, notes=self.upload_notes)
+    def claiming(self) -> Claiming:
+        return Claiming(
+            ledger=self.ledger,
+            records=self.records,
+            placement=self.placement,
+            guard=self.claims,
+            access_errors=AccessErrors(),
+            notes=self.upload_notes,
+        )
 
     @cached_property
     def upload_notes(self) -> UploadNotes:
@@ -270,7 +277,7 @@ class LifecycleParts:
             ledger=self.ledger,
             records=self.records,
             queue=self.queue,
-            intake=self.intake,
+            claiming=self.claiming,
             originals=self.originals,
         )
 
