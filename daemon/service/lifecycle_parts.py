@@ -28,7 +28,6 @@ from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.job_recovery import JobRecovery
 from daemon.lifecycle.ledger_outage import LedgerOutage
 from daemon.lifecycle.leftovers import Leftovers
-from daemon.lifecycle.orders import Orders
 from daemon.lifecycle.originals import Originals
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.recovery import Recovery
@@ -148,17 +147,6 @@ class LifecycleParts:
     @cached_property
     def upload_notes(self) -> UploadNotes:
         return UploadNotes(Uploads(self.ledger), options.render)
-
-    @cached_property
-    def orders(self) -> Orders:
-        return Orders(
-            self.folders,
-            ledger=self.ledger,
-            outbox=self.outbox,
-            drops=self.drops,
-            quarantine=self.owned.quarantine,
-            put=self.put,
-        )
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
