@@ -16,9 +16,9 @@ from daemon.errors import UntrustedPath
 from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
-from daemon.lifecycle import drops
 from daemon.web import limits
 from daemon.web.answers import file_headers
+from daemon.web.pictures import entry_of
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.site import Site
 
@@ -90,10 +90,8 @@ class DropPages:
 
     def picture(self, drop: Drop, ending: Ending) -> Json:
         """Return a picture's entry, and the id by which the API knows it, if it does."""
-        entry = drops.picture(drop, ending)
-        entry.pop("quarantine", None)  # a path of this machine
         upload = ending.job.upload
-        return entry | {"upload": None if upload is None else upload.id}
+        return entry_of(drop, ending) | {"upload": None if upload is None else upload.id}
 
     async def zip(self, request: Request, text: str) -> Response:
         """Answer results and manifest of a drop; with ``originals=true`` also those."""

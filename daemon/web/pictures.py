@@ -18,8 +18,8 @@ from daemon.disk import files, uploads
 from daemon.errors import UntrustedPath
 from daemon.jobs import Job, State
 from daemon.json_values import as_text
-from daemon.ledger.ledger import Ending
-from daemon.lifecycle import drops
+from daemon.ledger.ledger import Drop, Ending
+from daemon.lifecycle import drops, late_changes
 from daemon.web import limits
 from daemon.web.answers import file_headers
 from daemon.web.problems import Problem, bad_request, not_found
@@ -101,9 +101,7 @@ class Pictures:
         if job.reason:
             content["reason"] = job.reason
         if job.state in (State.DONE, State.FAILED):
-            entry = drops.picture(self.site.ledger.records.drop_of(job), found)
-            entry.pop("quarantine", None)  # a path of this machine
-            content["picture"] = entry
+            content["picture"] = entry_of(self.site.ledger.records.drop_of(job), found)
         return content
 
     def count_queued(self) -> int:
@@ -189,6 +187,15 @@ class Pictures:
 
 
 VERBS = {"retry": "tried again", "approve": "approved", "reject": "rejected"}
+
+
+def entry_of(drop: Drop, ending: Ending) -> Json:
+    """Return a picture's entry in the manifest, without paths of this machine."""
+    is_done = ending.job.state is State.DONE
+    has_changed = is_done and late_changes.has_changed_after(ending.job)
+    entry = drops.picture(drop, ending, has_changed=has_changed)
+    entry.pop("quarantine", None)
+    return entry
 
 
 def delete_order(upload_id: str) -> str:
