@@ -12,6 +12,8 @@ __all__ = [
     "options",
     "output_schema",
     "overlaps",
+    "overrides",
+    "request_options",
     "schema",
     "shipped_files",
     "web_schema",

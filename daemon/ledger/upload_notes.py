@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from daemon.jobs import Framing, Rendering, Upload
+from daemon.jobs import Upload
+from daemon.renderings import Adjustments, Framing, Rendering
 
 
 def as_text(upload: Upload | None) -> str:
@@ -45,4 +46,6 @@ def rendering(stored: dict[str, Any]) -> Rendering:  # Any: JSON
     elif background is not None:
         background = tuple(background)
     shape = Framing(**framing | {"canvas": None if canvas is None else tuple(canvas)})
-    return Rendering(**stored | {"framing": shape, "background": background})
+    adjustments = Adjustments(**stored["adjustments"])
+    changed = {"framing": shape, "background": background, "adjustments": adjustments}
+    return Rendering(**stored | changed)

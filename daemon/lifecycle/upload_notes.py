@@ -7,8 +7,9 @@ from typing import Any
 
 from daemon.disk import uploads
 from daemon.errors import describe, printable
-from daemon.jobs import HotFolder, Rendering, Upload
+from daemon.jobs import HotFolder, Upload
 from daemon.ledger.uploads import Uploads
+from daemon.renderings import Rendering
 
 logger = logging.getLogger(__name__)
 

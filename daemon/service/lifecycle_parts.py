@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 
-from daemon.config import options
+from daemon.config import request_options as options
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
 from daemon.ledger.claim_folders import ClaimFolders

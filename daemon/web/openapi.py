@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from daemon import __version__
-from daemon.config.options import Options
+from daemon.config.request_options import Options
 from daemon.web.openapi_parts import (
     DROP_ID,
     IDEMPOTENCY_KEY,

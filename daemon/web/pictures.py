@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from daemon.config import options
-from daemon.config.options import BadOption, Options
+from daemon.config import request_options as options
+from daemon.config.request_options import BadOption, Options
 from daemon.disk import files, uploads
 from daemon.errors import UntrustedPath
 from daemon.jobs import Job, State

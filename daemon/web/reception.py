@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from daemon.config.options import Options, chosen
+from daemon.config.request_options import Options, chosen
 from daemon.disk import uploads
 from daemon.disk.uploads import Staged
 from daemon.web.bodies import chunks

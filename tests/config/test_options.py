@@ -1,94 +1,106 @@
-"""Options of a request: checked, laid over a folder's rendering, never a path."""
+"""Options of the command line win over the configuration, and are checked like it."""
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from daemon import cli_options
 from daemon.config import options
-from daemon.config.options import BadOption, Options
-from daemon.jobs import Framing
-from tests.samples import RENDERING
+from daemon.config.folders import rendering
+from daemon.config.output_schema import Format, OutputOverrides
+from daemon.config.overrides import merged_output
+from daemon.config.postprocess_schema import Keep
+from daemon.config.presets import Preset
+from daemon.config.schema import Config
+from daemon.errors import UsageError
+from daemon.renderings import Adjustments, Rendering
 
-FRAMED = replace(RENDERING, framing=Framing("subject", 20, 0.1, 1.0, (500, 500), "top"))
-
-
-def test_nothing_asked_changes_nothing():
-    """Not even for a folder with a crop of its own."""
-    assert options.render(FRAMED, {}) == FRAMED
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        ({"format": "webp"}, {"format": "webp"}),
-        ({"depth": "16", "format": "tiff"}, {"depth": 16}),
-        ({"background": "#00ff00"}, {"background": (0, 255, 0)}),
-        ({"background": "00FF00"}, {"background": (0, 255, 0)}),
-        ({"background": "none"}, {"background": None}),
-        ({"format": "jpeg"}, {"background": (255, 255, 255)}),
-        ({"format": "jpeg", "content": "alpha"}, {"background": None}),
-        ({"bleed": "true"}, {"bleed": True}),
-        ({"max_megapixels": "0.25"}, {"max_result_pixels": 250_000}),
-        ({"preset": "square"}, {"framing": Framing("subject", 10, 0.05, 1.0)}),
-        (
-            {"crop": "subject", "crop_canvas": "200x100"},
-            {"framing": Framing("subject", canvas=(200, 100), aspect=2.0)},
-        ),
-        ({"crop_aspect": "4:5"}, {"framing": Framing(aspect=0.8)}),
-    ],
-)
-def test_what_is_asked_for(asked: dict[str, str], expected: dict[str, object]):
-    """As text of a query."""
-    found = options.render(RENDERING, asked)
-
-    assert {name: getattr(found, name) for name in expected} == expected
+HERE = Path("/somewhere")
 
 
-def test_the_folders_own_crop_stays_where_nothing_is_asked():
-    """Key by key; canvas and aspect belong together."""
-    wider = options.render(FRAMED, {"crop_margin": "0.2"}).framing
-    other = options.render(FRAMED, {"crop_canvas": "none"}).framing
-
-    assert wider == replace(FRAMED.framing, margin=0.2)
-    assert (other.canvas, other.aspect, other.threshold) == (None, None, 20)
+def rendered(common: dict[str, Any], **given: Any) -> Rendering:  # Any: YAML, options
+    """How results are made with a configuration and options."""
+    config = options.apply(Config.model_validate(common), given, current=HERE)
+    output = merged_output(config, OutputOverrides())
+    return rendering(Path("/base"), output, config.postprocess)
 
 
-@pytest.mark.parametrize(
-    ("asked", "name"),
-    [
-        ({"format": "bmp"}, "format"),
-        ({"nonsense": "1"}, "nonsense"),
-        ({"background": "/etc/passwd.png"}, "background"),
-        ({"background": "picture.png"}, "background"),
-        ({"depth": "16", "format": "webp"}, "depth"),
-        ({"depth": "12"}, "depth"),
-        ({"crop_margin": "0.5"}, "crop_margin"),
-        ({"crop_margin": "nan"}, "crop_margin"),
-        ({"crop_canvas": "99999"}, "crop_canvas"),
-        ({"crop_canvas": "10"}, "crop_canvas"),
-        ({"crop_aspect": "0:1"}, "crop_aspect"),
-        ({"crop_aspect": "1:1", "crop_canvas": "100x200"}, "crop_canvas"),
-        ({"max_megapixels": "0"}, "max_megapixels"),
-        ({"max_megapixels": "inf"}, "max_megapixels"),
-        ({"preset": "huge"}, "preset"),
-    ],
-)
-def test_what_is_wrong_is_named(asked: dict[str, str], name: str):
-    """With the option, so that the client can say which."""
-    with pytest.raises(BadOption) as caught:
-        options.render(RENDERING, asked)
-
-    assert caught.value.name == name
+def told(common: dict[str, Any], **given: Any) -> list[str]:  # Any: as above
+    """The faults of options."""
+    with pytest.raises(UsageError) as caught:
+        rendered(common, **given)
+    return str(caught.value).splitlines()
 
 
-@given(st.dictionaries(st.sampled_from(sorted(Options.model_fields)), st.text(max_size=12)))
-def test_whatever_comes_is_a_rendering_or_a_bad_option(asked: dict[str, str]):
-    """Nothing else, and never a path."""
-    try:
-        found = options.render(RENDERING, asked)
-    except BadOption:
-        return
-    assert not isinstance(found.background, Path)
+def test_no_option_changes_nothing():
+    """The very same configuration."""
+    config = Config()
+
+    assert options.apply(config, {"format": None, "low": None}, current=HERE) is config
+
+
+def test_options_win_over_the_configuration():
+    """Key by key; what is not typed stays."""
+    common = {
+        "output": {"format": "webp", "content": "both"},
+        "postprocess": {"adjust": {"low": 0.1, "feather_px": 3}},
+    }
+    result = rendered(common, format="tiff", low=0.2, shift=-1.5, fill_holes=0.01, keep="largest")
+
+    assert (result.format, result.content) == ("tiff", "both")
+    assert result.adjustments == Adjustments(0.2, 1.0, -1.5, 3.0, 0.01, "largest")
+
+
+def test_preset_of_the_command_line():
+    """It replaces the one of the configuration; an option wins over both."""
+    common = {"output": {"preset": "square", "background": "#ff0000"}}
+
+    assert rendered(common, preset="marketplace").background == (255, 255, 255)
+    plain = rendered(common, preset="marketplace", background="none")
+    assert (plain.background, plain.framing.canvas) == (None, (2000, 2000))
+
+
+@pytest.mark.parametrize("text", ["none", "null"])
+def test_background_may_be_transparent(text: str):
+    """As in a folder's own section."""
+    assert rendered({"output": {"background": "#ff0000"}}, background=text).background is None
+
+
+@pytest.mark.parametrize("text", ["sea.jpg", "../sea.jpg"])
+def test_background_starts_from_the_current_folder(text: str):
+    """As every path that a person types, and unlike those of the configuration."""
+    assert rendered({}, background=text).background == (HERE / text).resolve()
+
+
+def test_every_fault_is_told():
+    """One line for each option, with its name."""
+    lines = told({}, low=2.0, shift=float("nan"), feather=-1.0, fill_holes=51.0, format="pgn")
+
+    assert [line.partition(":")[0] for line in lines] == [
+        "--format",
+        "--low",
+        "--shift",
+        "--feather",
+        "--fill-holes",
+    ]
+    assert "did you mean 'png'?" in lines[0]
+
+
+def test_levels_must_leave_a_ramp():
+    """Also against the configuration's own."""
+    common = {"postprocess": {"adjust": {"low": 0.4}}}
+
+    assert told(common, high=0.4)[0].startswith("low 0.4 is not below high 0.4")
+
+
+def test_colour_without_its_sign_is_told():
+    """It is no file either."""
+    assert told({}, background="white")[0].startswith("--background: write a colour")
+
+
+def test_names_are_those_of_the_configuration():
+    """The command line lists them itself, so as not to load the configuration for a help text."""
+    assert get_args(Preset) == cli_options.PRESETS
+    assert get_args(Format) == cli_options.FORMATS
+    assert get_args(Keep) == cli_options.KEEPS

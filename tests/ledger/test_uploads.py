@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.jobs import Done, Framing, Identity, Job, State, Upload
+from daemon.jobs import Done, Identity, Job, State, Upload
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
+from daemon.renderings import Framing
 from tests.samples import NOW, RENDERING, finish, make_job
 
 ID = "0" * 22

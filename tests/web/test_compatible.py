@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.config import options
-from daemon.jobs import Framing, Rendering
+from daemon.config import request_options as options
+from daemon.renderings import Framing, Rendering
 from daemon.web import colours, fetching, rembg, removebg
 from daemon.web.fetching import fetch
 from daemon.web.problems import Problem

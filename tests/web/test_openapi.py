@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.routing import Route
 
-from daemon.config.options import Options
+from daemon.config.request_options import Options
 from daemon.web import app, openapi
 from tests.web.web_kit import Kit, running
 
