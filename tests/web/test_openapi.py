@@ -1,6 +1,7 @@
 """The API's description: complete, shown without a network, and true for the running server."""
 
 from collections.abc import Iterator
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 from starlette.routing import Route
 
 from daemon.config.request_options import Options
-from daemon.web import app, openapi
+from daemon.web import app, limits, openapi
 from tests.web.web_kit import Kit, running
 
 pytestmark = pytest.mark.web
@@ -39,6 +40,9 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     web = {"max_waiting": 100_000}
     with running(Kit(tmp_path_factory.mktemp("openapi"), web=web)) as kit:
         kit.wait(kit.upload())
+        # All threads now: one that a test made would outlive it, as the kit does.
+        together = Barrier(limits.FILE_THREADS)
+        list(kit.server.site.pool.map(lambda _: together.wait(), range(limits.FILE_THREADS)))
         yield kit
 
 
