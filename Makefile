@@ -35,7 +35,7 @@ help: ## Show this list
 	@echo 'Variables: PYTHON (python3), VENV (.venv), DATA (../shared/data), ARGS (given to the program),'
 	@echo '           TORCH=cpu (without CUDA, for machines without a GPU)'
 
-run: $(VENV)/.runtime ## Install what is missing (some minutes the first time), then watch ./hot
+run: $(VENV)/.runtime ## Install what is missing (some minutes the first time), watch ./hot, serve http://127.0.0.1:8080
 	@mkdir -p hot
 	$(BIN)/cvunetd run --config config.yaml $(ARGS)
 
@@ -122,7 +122,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 
 $(VENV)/.runtime: $(INPUTS) | $(BIN)/python
 	@echo 'Installing cvunetd with torch into $(VENV): this takes some minutes the first time.'
-	@$(call WITH_PROGRESS,$(INSTALL) --progress-bar off --editable .)
+	@$(call WITH_PROGRESS,$(INSTALL) --progress-bar off --editable '.[web]')
 	@$(INSTALL_ONNX)
 	@$(INSTALL_SYSTEMD)
 	@touch $@

@@ -1,64 +1,21 @@
 """The command line. Each command imports its heavy parts itself."""
 
-import logging
-import os
-import sys
 import time
-from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec
 
 import click
 
 from daemon import __version__
+from daemon.cli_endings import exit_status, print_error, print_lines
 from daemon.cli_options import PATH, adjust_options, config_option, json_option, result_options
 from daemon.commands.signals import on_signal
 from daemon.errors import (
-    EXIT_BROKEN,
-    EXIT_INSTALL,
     EXIT_SOME_FAILED,
-    EXIT_USAGE,
-    DeviceError,
-    InstallError,
-    MachineError,
     UsageError,
     printable,
 )
 from daemon.reporting import journal
-
-logger = logging.getLogger(__name__)
-P = ParamSpec("P")
-
-
-def exit_status(command: Callable[P, int]) -> Callable[P, None]:
-    """Turn a command's number into the exit status, and its errors into one line each."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            status = command(*args, **kwargs)
-        except (InstallError, UsageError) as error:
-            for line in str(error).splitlines():
-                print_error(line)
-            status = EXIT_INSTALL if isinstance(error, InstallError) else EXIT_USAGE
-        except (DeviceError, MachineError) as error:
-            abort(f"{error}; restart to recover")
-        except Exception:
-            logger.exception("this should not have happened; restart to go on")
-            abort("ended by an unforeseen error")
-        if status:
-            sys.exit(status)
-
-    return run
-
-
-def abort(reason: str) -> NoReturn:
-    """End at once: threads may hang in a dead device or wait for us endlessly."""
-    print_error(reason)
-    sys.stderr.flush()
-    os._exit(EXIT_BROKEN)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,6 +42,28 @@ def run(config_path: Path | None) -> int:
     from daemon.commands import run as command
 
     return command.serve(config_path, start_logging=journal.start, on_signal=on_signal)
+
+
+@main.command()
+@click.option("--listen", help="Address, such as 127.0.0.1:8080; else that of web.listen.")
+@config_option
+@exit_status
+def web(config_path: Path | None, listen: str | None) -> int:
+    """Serve only the page and the API, for a daemon that runs elsewhere on this machine."""
+    from daemon.commands import web as command
+
+    return command.serve(config_path, listen, start_logging=journal.start, on_signal=on_signal)
+
+
+@main.command("web-key")
+@click.argument("name")
+@exit_status
+def web_key(name: str) -> int:
+    """Make a key for a client of the API: NAME is for the log and for web.keys_file."""
+    from daemon.commands import web as command
+
+    print_lines(command.new_key(name))
+    return 0
 
 
 @main.command()
@@ -276,20 +255,3 @@ def check_config(config_path: Path | None) -> int:
     from daemon.commands import check_config as command
 
     return print_lines(command.lines(config_path))
-
-
-def print_lines(lines: Iterable[str]) -> int:
-    """Print lines until the reader closes the pipe: `cvunetd status | head` is no error."""
-    try:
-        for line in lines:
-            click.echo(line)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python must not fail again when it flushes its buffer at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-def print_error(line: str) -> None:
-    """Print an error that ends a command, for a terminal or the journal."""
-    click.echo(f"{'<3>' if journal.is_journal() else ''}cvunetd: {line}", err=True)

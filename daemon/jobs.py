@@ -80,6 +80,16 @@ Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """What came with a picture by HTTP; see `daemon.disk.uploads`."""
+
+    id: str  # by which its sender knows the picture, before and after it has a job
+    rendering: Rendering | None = None  # None: the result is made as in its folder
+    fault: str = ""  # why its options cannot be understood: the picture is rejected
+    sha256: str = ""  # of the bytes that were received
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One picture's row in the ledger."""
 
@@ -112,6 +122,7 @@ class Job:
     """Where the result is also put for a person to check; None if it need not be."""
     stamps: tuple[Stamp, ...] = ()
     """The stamps of `outputs`, once their parts are complete on disk; until then empty."""
+    upload: Upload | None = None  # None for a picture that was dropped
 
     @property
     def part(self) -> Path:
@@ -240,9 +251,8 @@ class HotFolder:
     """Folders below that are never entered."""
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
-    model: str = ""
-    """Which model cuts its pictures out; empty: the first one."""
+    model: str = ""  # which model cuts its pictures out; empty: the first one
+    has_uploads: bool = False  # see `daemon.disk.uploads`
     drop_name: str = "outputs_{time}"
     """Template of its output folders' names."""
-    prune: bool = False
-    """Whether emptied sub-folders are removed."""
+    prune: bool = False  # whether emptied sub-folders are removed

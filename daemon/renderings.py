@@ -58,6 +58,8 @@ class Rendering:
     colours: Literal["fast", "refine"]
     bleed: bool
     adjustments: Adjustments = Adjustments()
+    max_result_pixels: int | None = None
+    """A larger result is made smaller; None: it stays as large as it is."""
 
     @property
     def alpha_format(self) -> Format:

@@ -129,7 +129,7 @@ install_files() {
     for name in "${!FILES[@]}"; do
         run install -D -m 0644 "$HERE/$name" "${FILES[$name]}"
     done
-    for name in operations systemd monitoring output; do
+    for name in operations systemd monitoring output api; do
         run install -D -m 0644 "$SOURCE/docs/$name.md" "$HOME_OF_PROGRAM/share/doc/cvunetd/$name.md"
     done
     if { [ ! -e "$LINK" ] && [ ! -L "$LINK" ]; } || is_ours "$LINK"; then
@@ -157,6 +157,8 @@ install_configuration() {
         -e 's|^  root: outputs  |  root: /srv/cvunetd/outputs  |' \
         -e 's|^quarantine_dir: failed  |quarantine_dir: /srv/cvunetd/failed  |' \
         -e 's|^state_dir: state  |state_dir: /var/lib/cvunetd  |' \
+        -e 's|^  listen: "127.0.0.1:8080"  |  listen: null  |' \
+        -e 's|^  folder: uploads  |  folder: /srv/cvunetd/uploads  |' \
         -e "s|^  weights: models/|  weights: $HOME_OF_PROGRAM/share/cvunetd/models/|" \
         "$SOURCE/config.yaml")
     echo "+ write $CONFIG"

@@ -73,6 +73,12 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: all(map(importlib.util.find_spec, ("urllib3", "trustme"))),
         "urllib3 or trustme is not installed",
     ),
+    "web": (
+        lambda: all(
+            map(importlib.util.find_spec, ("starlette", "uvicorn", "httpx", "schemathesis"))
+        ),
+        "starlette, uvicorn, httpx or schemathesis is not installed",
+    ),
     "promtool": (
         partial(is_installed, "promtool"),
         "promtool is not installed (on Debian: apt-get install prometheus)",

@@ -12,15 +12,17 @@ ROOT = Path(__file__).parents[1]
 #: Each package, and the packages that it may import. From top to bottom: a row names only rows
 #: further down. Rows in capitals below are single modules that several packages share.
 DAEMON = {
-    "cli": {"commands", "reporting", "cli_options", "VALUES"},
+    "cli": {"commands", "reporting", "cli_endings", "cli_options", "VALUES"},
+    "cli_endings": {"reporting", "VALUES"},
     "commands": {
-        *("service", "lifecycle", "hooks", "reporting", "watching", "retention"),
+        *("service", "web", "lifecycle", "hooks", "reporting", "watching", "retention"),
         *("worker", "config", "ledger", "disk", "VALUES"),
     },
     "service": {
-        *("lifecycle", "hooks", "reporting", "watching", "retention"),
+        *("web", "lifecycle", "hooks", "reporting", "watching", "retention"),
         *("worker", "config", "ledger", "disk", "VALUES"),
     },
+    "web": {"lifecycle", "reporting", "watching", "config", "ledger", "disk", "VALUES"},
     "lifecycle": {"hooks", "watching", "worker", "ledger", "disk", "VALUES"},
     "hooks": {"reporting", "config", "ledger", "disk", "VALUES"},
     "reporting": {"worker", "config", "disk", "VALUES"},
@@ -68,9 +70,11 @@ SOLE_IMPORTERS = {
         "daemon/config/model_schema.py",
         "daemon/config/options.py",
         "daemon/config/output_schema.py",
+        "daemon/config/request_options.py",
+        "daemon/config/web_schema.py",
         "daemon/config/postprocess_schema.py",
     },
-    "click": {"daemon/cli.py", "daemon/cli_options.py"},
+    "click": {"daemon/cli.py", "daemon/cli_endings.py", "daemon/cli_options.py"},
     "pathspec": {"daemon/name_patterns.py"},
     "PIL": {
         "cvunet/pictures/reading.py",
@@ -81,6 +85,7 @@ SOLE_IMPORTERS = {
         "cvunet/pictures/damage.py",
         "cvunet/pictures/resample.py",
         "cvunet/pictures/unsupported.py",
+        "cvunet/pictures/thumbnails.py",
     },
     "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},
     "isal": {"cvunet/pictures/deflate.py"},
@@ -88,6 +93,22 @@ SOLE_IMPORTERS = {
     "tqdm": {"daemon/commands/batch.py"},
     "prometheus_client": {"daemon/reporting/metrics.py"},
     "urllib3": {"daemon/hooks/webhooks.py"},
+    "starlette": {
+        "daemon/web/app.py",
+        "daemon/web/bodies.py",
+        "daemon/web/cutouts.py",
+        "daemon/web/drops.py",
+        "daemon/web/events.py",
+        "daemon/web/gate.py",
+        "daemon/web/openapi.py",
+        "daemon/web/overview.py",
+        "daemon/web/pictures.py",
+        "daemon/web/reception.py",
+        "daemon/web/rembg.py",
+        "daemon/web/removebg.py",
+    },
+    "uvicorn": {"daemon/web/server.py", "daemon/web/protocol.py"},
+    "python_multipart": {"daemon/web/multipart.py"},
 }
 FILES = sorted(path for package in ("cvunet", "daemon") for path in (ROOT / package).rglob("*.py"))
 

@@ -87,13 +87,17 @@ def test_every_command_and_option_has_its_place():
 # --- settings ----------------------------------------------------------------------------------
 
 
+#: Sections with an ``output`` of their own, which the page describes once.
+OWN_OUTPUT = (("folders[]",), ("web",))
+
+
 def keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """All settings that the program knows; a folder's ``output`` is the common one again."""
+    """All settings that the program knows; their own ``output`` is the common one again."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if above == () and name == "folders":
             yield from keys(Config().folders[0].__class__, ("folders[]",))
-        elif isinstance(kind, type) and issubclass(kind, BaseModel) and above != ("folders[]",):
+        elif isinstance(kind, type) and issubclass(kind, BaseModel) and above not in OWN_OUTPUT:
             yield from keys(kind, (*above, name))
         else:
             yield (*above, name)

@@ -163,6 +163,8 @@ def test_installed_configuration_fits_the_unit(tmp_path: Path) -> None:
     settings = yaml.safe_load(made.stdout)
     assert settings["folders"][0]["path"] == "/srv/cvunetd/hot"
     assert settings["output"]["root"] == "/srv/cvunetd/outputs"
+    assert settings["web"]["listen"] is None
+    assert settings["web"]["folder"] == "/srv/cvunetd/uploads"
     assert settings["state_dir"] == "/var/lib/cvunetd"
     assert settings["quarantine_dir"] == "/srv/cvunetd/failed"
     assert settings["model"]["weights"] == "/opt/cvunetd/share/cvunetd/models/cvunet.pth"

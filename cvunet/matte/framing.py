@@ -93,6 +93,18 @@ def frame(pixels: Pixels, framing: Framing) -> Pixels:
     return crop_and_scale(pixels, view, framing.canvas)
 
 
+def shrink(pixels: Pixels, max_pixels: int | None) -> Pixels:
+    """Return the same picture with at most so many pixels; it is never enlarged."""
+    height, width = pixels.shape[:2]
+    if max_pixels is None or width * height <= max_pixels:
+        return pixels
+    scale = math.sqrt(max_pixels / (width * height))
+    # Rounded down, but for a side that would vanish: then the other one is bounded by the number.
+    across = max(1, int(width * scale))
+    down = max(1, min(int(height * scale), max_pixels // across))
+    return resize(pixels, (min(across, max(1, max_pixels // down)), down))
+
+
 def subject_box(pixels: Pixels, *, threshold: int) -> Box | None:
     """The smallest box around the pixels of at least ``threshold`` 255ths of alpha; None if none.
 

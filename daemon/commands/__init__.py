@@ -19,5 +19,6 @@ __all__ = [
     "status",
     "status_text",
     "systemd_paths",
+    "web",
     "why",
 ]

@@ -11,7 +11,7 @@ from daemon.hooks.loader import HookLoader
 from daemon.settings import Settings
 
 #: Sections and keys that are only read at the start.
-FIXED = ("model", "models", "worker", "state_dir", "quarantine_dir", "metrics")
+FIXED = ("model", "models", "worker", "state_dir", "quarantine_dir", "metrics", "web")
 
 
 class ConfigReader:

@@ -30,6 +30,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     machine.clock,
     service.unit,
     service.monitors,
+    service.page,
     hooks.hooks,
     service.ledger,
     service.daemon_state,

@@ -1,5 +1,6 @@
 """`cvunetd init`: a configuration to begin with, and the folders that it names."""
 
+import importlib.util
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from daemon.disk import files, moves
 from daemon.errors import InstallError, UsageError, explain, printable
 
 NAME = Path("config.yaml")
+WEB_LIBRARIES = ("starlette", "uvicorn", "python_multipart")
 
 
 def init(folder: Path) -> Iterator[str]:
@@ -34,7 +36,7 @@ def init(folder: Path) -> Iterator[str]:
     try:
         for path in (place, *(path for one in made for path in (one.path, one.output_root))):
             files.make_folders(path)
-        moves.write_new(target, sample.read_bytes())
+        moves.write_new(target, without_page(sample.read_bytes()))
     except FileExistsError as error:
         raise UsageError(f"{printable(place)}: something has the name already: {error}") from error
     except OSError as error:
@@ -44,14 +46,25 @@ def init(folder: Path) -> Iterator[str]:
     yield from next_steps(target)
 
 
+def without_page(sample: bytes) -> bytes:
+    """Return the sample; without the libraries of the page it is switched off in it."""
+    if all(importlib.util.find_spec(name) for name in WEB_LIBRARIES):
+        return sample
+    return sample.replace(b'  listen: "127.0.0.1:8080"  #', b"  listen: null            #", 1)
+
+
 def next_steps(target: Path) -> Iterator[str]:
     """Yield where pictures go, where results come, and how to start."""
     config, base = configuration.load(target)
     for folder in hot_folders.all_folders(config, base):
+        if folder.has_uploads:
+            continue  # the daemon makes it, and nobody drops anything there
         yield f"made {printable(folder.path)}: drop pictures here"
         yield f"made {printable(folder.output_root)}: results come here"
     weights = find_weights(config, base)
     if not weights.exists():
         yield f"no weights at {printable(weights)}: set model.weights to their file first"
+    if config.web.listen is not None:
+        yield f"the page will be at http://{config.web.listen} (web.listen)"
     yield f"start: cvunetd run --config {shlex.quote(str(target))}"
     yield "The first result comes a few seconds after the first picture. Ctrl-C stops."

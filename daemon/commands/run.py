@@ -15,6 +15,7 @@ from daemon.service.monitors import serving_monitors
 from daemon.service.owned_folders import locked
 from daemon.service.service import Clocks, Inbox
 from daemon.service.supervision import Supervision
+from daemon.service.web_pages import serving_page
 
 
 def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
@@ -26,7 +27,11 @@ def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: O
         ConfigReader(config_path, config, os.environ), with_hooks(config, base)
     )
     latest_snapshot = supervision.latest_snapshot
-    with locked(place) as place, serving_monitors(config, base, place, latest_snapshot):
+    with (
+        locked(place) as place,
+        serving_monitors(config, base, place, latest_snapshot),
+        serving_page(config, base, latest_snapshot, inbox.put),
+    ):
         engine = open_local(config, base, on_step=supervision.notifier.loading)
         service = assemble(
             config,

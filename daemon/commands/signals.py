@@ -1,4 +1,4 @@
-"""Signals of the system as calls: stop, stop at once, reload."""
+"""What signals do; installed by the command line, for commands that run until they are told."""
 
 import os
 import signal

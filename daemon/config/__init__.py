@@ -12,7 +12,10 @@ __all__ = [
     "models",
     "options",
     "output_schema",
+    "overlaps",
     "overrides",
+    "request_options",
     "schema",
     "shipped_files",
+    "web_schema",
 ]

@@ -1,4 +1,4 @@
-"""Addresses at which the daemon serves monitors: loopback only, or a socket file."""
+"""Addresses at which the daemon listens: for monitors loopback only, or a socket file."""
 
 import ipaddress
 import re
@@ -11,10 +11,15 @@ TCP = re.compile(r"(?P<host>localhost|[0-9.]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,
 
 @dataclass(frozen=True, slots=True)
 class Loopback:
-    """A port that other machines cannot reach."""
+    """A port; other machines cannot reach it, unless it comes from `parse_any`."""
 
     host: str
     port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        return ipaddress.ip_address(self.host).is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +33,25 @@ Address = Loopback | SocketFile
 
 
 def parse(text: str) -> Address:
-    """Parse an address; `ValueError` says which are allowed."""
+    """Parse an address of this machine alone; `ValueError` says which are allowed."""
+    address = parse_any(text, example="127.0.0.1:9464")
+    if isinstance(address, Loopback) and not address.is_loopback:
+        raise ValueError(
+            f"{address.host} can be reached from other machines, and this page asks for no"
+            ' password: use "127.0.0.1:9464" or "unix:/run/cvunetd/metrics.sock"'
+        )
+    return address
+
+
+def parse_any(text: str, *, example: str = "127.0.0.1:8080") -> Address:
+    """Parse any address; `ValueError` says what one looks like."""
     if text.startswith(SOCKET) and text != SOCKET:
         return SocketFile(Path(text.removeprefix(SOCKET)))
     found = TCP.fullmatch(text)
+    port = example.rpartition(":")[2]
     if found is None or not 0 < int(found["port"]) < 65_536:
-        raise ValueError('write "127.0.0.1:9464", "[::1]:9464" or "unix:/run/cvunetd/metrics.sock"')
+        raise ValueError(f'write "{example}", "[::1]:{port}" or "unix:/run/cvunetd/NAME.sock"')
     # Not looked up: a name server's answer for localhost cannot be trusted.
     host = "127.0.0.1" if found["host"] == "localhost" else found["host"].strip("[]")
-    if not ipaddress.ip_address(host).is_loopback:
-        raise ValueError(
-            f"{host} can be reached from other machines, and this page asks for no password:"
-            ' use "127.0.0.1:9464" or "unix:/run/cvunetd/metrics.sock"'
-        )
+    ipaddress.ip_address(host)
     return Loopback(host, int(found["port"]))

@@ -3,8 +3,10 @@
 import os
 import stat
 from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 
+from daemon.config import overlaps
 from daemon.config.model_schema import DEFAULT_NAME
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.overrides import merged_output, merged_postprocess
@@ -22,6 +24,9 @@ from daemon.errors import (
 from daemon.jobs import HotFolder
 from daemon.renderings import Adjustments, Framing, Rendering
 
+#: The name of the hot folder that uploads go to.
+UPLOADS = "web"
+UPLOAD_SETTLE_S = 0.01
 WHITE = (255, 255, 255)
 DEEP_FORMATS = ("png", "tiff")  # as in the library, which is not loaded just to check a file
 
@@ -151,7 +156,18 @@ def all_folders(config: Config, base: Path) -> list[HotFolder]:
             faults.append(str(error))
     if faults:
         raise InstallError("\n".join(faults))
-    return found
+    uploads = uploads_folder(config, base)
+    return found if uploads is None else [*found, uploads]
+
+
+def uploads_folder(config: Config, base: Path) -> HotFolder | None:
+    """Return the hot folder of the page and the API; None if there is none."""
+    if config.web.folder is None:
+        return None
+    # Uploads are whole when they appear: nothing has to settle, and waiting mends nothing.
+    own = Folder(path=config.web.folder, name=UPLOADS, settle_s=UPLOAD_SETTLE_S, defer_s=0)
+    own = own.model_copy(update={"output": config.web.output})
+    return replace(hot_folder(config, base, own), has_uploads=True)
 
 
 def hot_folders(
@@ -166,8 +182,10 @@ def hot_folders(
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
         *unknown_models(folders, model_names(config)),
-        *duplicate_names(folders),
-        *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
+        *overlaps.duplicate_names(folders),
+        *overlaps.overlaps(
+            folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)
+        ),
     ]
     if faults:
         raise InstallError("\n".join(faults))
@@ -181,7 +199,7 @@ def missing(folders: list[HotFolder]) -> list[str]:
 
 def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
     """Return all background pictures."""
-    own = (OutputOverrides(), *(folder.output for folder in config.folders))
+    own = (OutputOverrides(), config.web.output, *(folder.output for folder in config.folders))
     found = (parse_background(base, merged_output(config, each).background) for each in own)
     return tuple(sorted({path for path in found if isinstance(path, Path)}))
 
@@ -220,6 +238,8 @@ def fault_of(folder: HotFolder) -> str:
     """Return what is wrong with a hot folder itself; empty if nothing is."""
     try:
         if not is_dir(folder.path):
+            if folder.has_uploads:  # ours: it is made with its lock
+                return ""
             return f"folder {folder.path} does not exist: make it, or mend folders[].path"
         is_kept, claims = folder.originals == "keep", folder.path / store.CLAIMS
         if not is_kept and claims.is_symlink():
@@ -247,39 +267,3 @@ def is_dir(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def duplicate_names(folders: list[HotFolder]) -> list[str]:
-    """Return faults of folders with equal names; the ledger identifies folders by name."""
-    names = [folder.name for folder in folders]
-    return [
-        f"two folders are named {name!r}: give each its own folders[].name"
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
-
-
-def overlaps(folders: list[HotFolder], state: Path, quarantine: Path) -> list[str]:
-    """Return faults of places inside each other: results would be taken for new pictures."""
-    faults = []
-    outputs = sorted({folder.output_root for folder in folders})
-    for index, folder in enumerate(folders):
-        for what, place in (
-            *(("output", output) for output in outputs),
-            ("state_dir", state),
-            ("quarantine_dir", quarantine),
-        ):
-            if is_inside(place, folder.path):
-                faults.append(f"{what} {place} lies inside hot folder {folder.path}: move it out")
-            elif is_inside(folder.path, place):
-                faults.append(f"hot folder {folder.path} lies inside {what} {place}: move it out")
-        faults += [
-            f"hot folders {folder.path} and {other.path} overlap: keep one of them"
-            for other in folders[index + 1 :]
-            if is_inside(folder.path, other.path) or is_inside(other.path, folder.path)
-        ]
-    return faults
-
-
-def is_inside(inner: Path, outer: Path) -> bool:
-    """Whether a place is inside another; the same place counts."""
-    return inner.is_relative_to(outer)

@@ -20,6 +20,7 @@ from daemon.config.output_schema import (
     Section,
 )
 from daemon.config.postprocess_schema import Postprocess, PostprocessOverrides
+from daemon.config.web_schema import Web
 from daemon.errors import InstallError
 from daemon.errors import explain as in_words
 from daemon.name_patterns import NamePatterns
@@ -138,6 +139,7 @@ class Config(Section):
     quarantine_dir: Path = Path("failed")
     hooks: Hooks = Hooks()
     metrics: Metrics = Metrics()
+    web: Web = Web()
     log: Log = Log()
 
     @field_validator("models")

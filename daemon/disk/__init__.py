@@ -19,4 +19,5 @@ __all__ = [
     "store",
     "syncs",
     "tree",
+    "uploads",
 ]

@@ -3,18 +3,20 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from daemon.errors import InstallError
 from daemon.jobs import Done, Identity, Job, Stamp, State
+from daemon.ledger import upload_notes
 from daemon.ledger.database import Database
 from daemon.ledger.names_in_use import key_of, with_keys
+from daemon.ledger.result_details import details_of
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql", "upgrade_4.sql", "upgrade_5.sql")
+NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 7)))
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
@@ -53,24 +55,6 @@ def as_path(stored: bytes | None) -> Path | None:
 
 #: Resets what was noted about a finished result: it will be made anew, or not at all.
 NO_RESULT: dict[str, Any] = {"stamps": "[]", "review": None, "details": "{}"}  # Any: columns
-
-
-def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
-    """Return what the manifest says about a result; unknown values are left out."""
-    known = {
-        "sha256": done.sha256,
-        "bytes": done.identity.size,
-        "width": done.width,
-        "height": done.height,
-        "result_width": done.result_size and done.result_size[0],
-        "result_height": done.result_size and done.result_size[1],
-        "seconds": done.seconds,
-        "weights": done.weights,
-        "settings": done.settings,
-        "confidence": done.confidence and asdict(done.confidence),
-        "warnings": done.warnings,
-    }
-    return {name: value for name, value in known.items() if value is not None}
 
 
 class Ledger(Database):
@@ -122,6 +106,8 @@ class Ledger(Database):
             "found_by": job.found_by,
             "added_at": job.added_at,
             "changed_at": job.changed_at,
+            "upload": job.upload and job.upload.id,
+            "upload_note": upload_notes.as_text(job.upload),
         }
         row = with_keys(columns)
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
@@ -169,6 +155,11 @@ class Ledger(Database):
             self.change(job, State.RUNNING, **failed, **NO_RESULT)
             db.execute("UPDATE jobs SET replaced_by = NULL WHERE replaced_by = ?", (job.id,))
 
+    def reject(self, job: Job, *, reason: str, now: float) -> None:
+        """done -> failed: a person has rejected the result."""
+        failed = {"state": State.FAILED.value, "ended_at": now, "reason": reason}
+        self.change(job, State.DONE, **failed, **NO_RESULT)
+
     # --- notes on a row, its state unchanged ------------------------------------------------
 
     def note_folder(self, job: Job, folder: str) -> None:
@@ -179,6 +170,14 @@ class Ledger(Database):
         """Note where a rejected original will go, so that it can be found after a crash."""
         self.change(job, State.RUNNING, quarantine=as_bytes(quarantine), reason=reason)
         return replace(job, quarantine=quarantine, reason=reason)
+
+    def note_rejection(self, job: Job, *, quarantine: Path) -> None:
+        """Note where the original of a rejected result will go."""
+        self.change(job, State.DONE, quarantine=as_bytes(quarantine))
+
+    def note_approval(self, job: Job) -> None:
+        """Note that a result is not for review any more."""
+        self.change(job, State.DONE, review=None)
 
     def note_version(self, job: Job, identity: Identity, *, now: float) -> Job:
         """Note that the original changed after it was added."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.errors import InstallError, describe
 from daemon.jobs import Identity, Job, State
+from daemon.ledger import upload_notes
 from daemon.ledger.database import DAMAGED, Row
 from daemon.ledger.ledger import Drop, Ending, Ledger, as_bytes, as_path
 from daemon.ledger.names_in_use import NamesInUse
@@ -54,6 +55,7 @@ def job_of(row: Row) -> Job:
         alpha=as_path(row["alpha"]),
         review=as_path(row["review"]),
         stamps=tuple((inode, size, time) for inode, size, time in json.loads(row["stamps"])),
+        upload=upload_notes.from_text(row["upload"], row["upload_note"]),
     )
 
 

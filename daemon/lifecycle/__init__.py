@@ -25,6 +25,7 @@ __all__ = [
     "ledger_outage",
     "leftovers",
     "naming",
+    "orders",
     "originals",
     "placement",
     "recovery",
@@ -33,4 +34,5 @@ __all__ = [
     "results",
     "standby",
     "state_folder",
+    "upload_notes",
 ]

@@ -1,6 +1,7 @@
 """From a complete file in a hot folder to a row in the ledger: the rename, and what undoes it."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.disk import files, store, tree
@@ -11,6 +12,7 @@ from daemon.ledger.records import Records
 from daemon.lifecycle.claim_guard import ClaimGuard, claimed_identity
 from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
+from daemon.lifecycle.upload_notes import UploadNotes
 from daemon.watching.access_errors import AccessErrors
 from daemon.watching.settle import SettledFile
 
@@ -26,6 +28,7 @@ class Claiming:
         placement: Placement,
         guard: ClaimGuard,
         access_errors: AccessErrors,
+        notes: UploadNotes,
     ) -> None:
         """``access_errors`` looks at files, and is told of what cannot be looked at."""
         self.ledger = ledger
@@ -33,6 +36,7 @@ class Claiming:
         self.placement = placement
         self.guard = guard
         self.access_errors = access_errors
+        self.notes = notes
         self.serials = itertools.count()
         self.syncs = Syncs()
         """What claims have changed and what is not durable yet."""
@@ -79,6 +83,9 @@ class Claiming:
         now: float,
     ) -> Job:
         """Reserve names and write the row of a file that is ours already."""
+        upload = self.notes.read(folder, relative)
+        if upload is not None and upload.rendering is not None:
+            folder = replace(folder, rendering=upload.rendering)
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         # A link swapped in later has no identity; the worker refuses to open it.
         identity = claimed_identity(source) or Identity(0, 0, 0, 0)
@@ -96,6 +103,7 @@ class Claiming:
             added_at=now,
             changed_at=now,
             is_kept=folder.originals == "keep",
+            upload=upload,
         )
         self.ledger.add(job)
         return job

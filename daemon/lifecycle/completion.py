@@ -115,7 +115,7 @@ class Completion:
             if renewed is None:
                 return None
             job = renewed
-        return self.results.note(self.folders[job.folder], job, done)
+        return self.results.note(self.folders.of(job), job, done)
 
     def warned_of_writer(self, job: Job, done: Done, *, now: float) -> Done:
         """Return it with a warning if the original has a writer; `StillOpen` if it is young."""
@@ -144,7 +144,7 @@ class Completion:
         began = self.clock()
         for job, done in noted:
             try:
-                published = self.results.publish(self.folders[job.folder], job)
+                published = self.results.publish(self.folders.of(job), job)
             except (OSError, NameTaken) as error:
                 failed.append((job, error))
             else:

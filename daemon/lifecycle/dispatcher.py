@@ -6,13 +6,12 @@ from concurrent.futures import Future
 from functools import partial
 
 from daemon.disk import files
-from daemon.errors import blame, describe
+from daemon.errors import PictureError, blame, describe
 from daemon.jobs import Failed, HotFolder, Job, Outcome, Task
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.deferral import is_young
 from daemon.lifecycle.folder_registry import FolderRegistry
-from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.standby import Standby
 from daemon.messages import JobEnded, Message
@@ -74,12 +73,14 @@ class Dispatcher:
         """Start a job's row; return it, and why the job cannot start."""
         placed, failed = job, None
         try:
-            folder = self.folders[job.folder]
+            if job.upload is not None and job.upload.fault:
+                raise PictureError(job.upload.fault)
+            folder = self.folders.of(job)
             placed = self.placement.renew(folder, job, now=now)
             self.placement.check_clash(folder, placed)
-        except (OSError, NameTaken) as error:
+        except (OSError, PictureError) as error:
             # What caused it is decided where all outcomes are handled.
-            is_final = isinstance(error, NameTaken)
+            is_final = isinstance(error, PictureError)
             failed = Failed(blame(error), describe(error), is_final=is_final)
         running = self.ledger.start(placed)
         self.running[job.id] = running
@@ -134,7 +135,7 @@ class Dispatcher:
 
     def task(self, job: Job, *, now: float) -> Task:
         """Return what the worker needs to know."""
-        folder = self.folders[job.folder]
+        folder = self.folders.of(job)
         return Task(
             job.id,
             job.source,

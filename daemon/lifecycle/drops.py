@@ -46,6 +46,9 @@ class Drops(Protocol):
     def touch(self, drop_id: int) -> None:
         """Note that a job of this drop has ended; its manifest is out of date."""
 
+    def close_soon(self, drop_id: int) -> None:
+        """Put no more pictures into a drop, and close it when its last job has ended."""
+
     def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
         """Write manifests that are due; close drops that are finished.
 
@@ -127,12 +130,15 @@ class TimedDrops:
         self.local_time = local_time
         self.on_close = on_close
         self.manifests = Manifests(records)
+        self.closing: set[int] = set()
+        """Drops that somebody wants closed."""
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
         """Return the folder's open drop; a new one if it is idle, full, gone or elsewhere."""
         for drop in self.records.open_drops():
             if (
                 drop.folder == folder.name
+                and drop.id not in self.closing
                 and drop.path.parent == folder.output_root
                 and files.is_folder(drop.path)
                 and 0 <= now - drop.last_at < folder.drop_idle_s
@@ -160,6 +166,10 @@ class TimedDrops:
         """Note that the manifest is out of date."""
         self.manifests.dirty.add(drop_id)
 
+    def close_soon(self, drop_id: int) -> None:
+        """Put no more pictures into a drop; a restart forgets it, and then it closes when idle."""
+        self.closing.add(drop_id)
+
     def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
         """Write due manifests, then close drops without new pictures and without open jobs."""
         drops = self.records.open_drops()
@@ -173,6 +183,8 @@ class TimedDrops:
     def is_idle(self, drop: Drop, now: float) -> bool:
         """Whether no picture has come for long enough; at once if the folder was removed."""
         folder = self.folders.get(drop.folder)
+        if drop.id in self.closing:
+            return True
         return folder is None or not 0 <= now - drop.last_at < folder.drop_idle_s
 
     def close(self, drop: Drop, *, is_away: IsAway, now: float) -> None:
@@ -186,6 +198,7 @@ class TimedDrops:
             self.ledger.close_drop(drop, now=now)
             self.on_close(drop, now)
         self.manifests.forget(drop)
+        self.closing.discard(drop.id)
         logger.info("closed drop %s", printable(drop.path))
 
 
@@ -205,6 +218,9 @@ class FixedDrop:
     def touch(self, drop_id: int) -> None:
         """Note that the manifest is out of date."""
         self.manifests.dirty.add(drop_id)
+
+    def close_soon(self, drop_id: int) -> None:
+        """Do nothing: a batch's folder does not close."""
 
     def upkeep(self, *, now: float, is_away: IsAway = none_away, is_final: bool = False) -> None:
         """Write the manifest when it is due; a batch's folder does not close."""

@@ -49,7 +49,7 @@ class Failures:
 
     def handle(self, job: Job, failed: Failed, *, now: float) -> None:
         """Act on a failure by its cause. A fatal one is raised."""
-        folder = self.folders[job.folder]
+        folder = self.folders.of(job)
         if failed.blame.is_fatal:
             self.raise_fatal(job, failed)
         self.remove_part(job)

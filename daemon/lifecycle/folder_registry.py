@@ -1,8 +1,9 @@
 """The hot folders that are served, by name, and which of them are being removed."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from daemon.jobs import HotFolder
+from daemon.jobs import HotFolder, Job
 
 
 class FolderRegistry:
@@ -21,6 +22,13 @@ class FolderRegistry:
 
     def __getitem__(self, name: str) -> HotFolder:
         return self.by_name[name]
+
+    def of(self, job: Job) -> HotFolder:
+        """Return a job's folder, with the rendering that came with an upload."""
+        folder = self.by_name[job.folder]
+        if job.upload is None or job.upload.rendering is None:
+            return folder
+        return replace(folder, rendering=job.upload.rendering)
 
     def get(self, name: str) -> HotFolder | None:
         """Return the folder of a name; None if none is served."""

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from daemon.disk import files, store
+from daemon.disk import files, store, uploads
 from daemon.errors import PictureError, printable
 from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop
@@ -59,6 +59,13 @@ def new_id(now: float, serial: int) -> str:
     return f"{int(now * 1000):012x}{serial & 0xFFFF:04x}{secrets.token_hex(3)}"
 
 
+def shown(folder: HotFolder, relative: Path) -> Path:
+    """Return the path of a picture without the folder of its upload: the id means nothing there."""
+    if folder.has_uploads and uploads.id_of(relative) is not None:
+        return Path(*relative.parts[1:])
+    return relative
+
+
 def alpha_name(target: Path, rendering: Rendering) -> Path | None:
     """Return the mask's path beside a result; None if no mask is wanted."""
     if rendering.content != "both":
@@ -77,6 +84,7 @@ def free_names(
     taken: TakenNames,
 ) -> Names:
     """Return free names in a drop; sub-folders are mirrored. ``day``: of the picture's arrival."""
+    relative = shown(folder, relative)
     wanted = first_choice(folder, drop, relative, job_id, day=day, taken=taken)
 
     def is_blocked(path: Path) -> bool:
@@ -107,6 +115,7 @@ def first_choice(
     taken: TakenNames,
 ) -> Path:
     """Return the preferred name of the result."""
+    relative = shown(folder, relative)
     stem = folder.name_template.format(
         stem=relative.stem,
         ext=relative.suffix.removeprefix("."),

@@ -82,6 +82,8 @@ class Snapshot:
     """By device: its work since the start."""
     inside: dict[str, int] = field(default_factory=dict)
     """By stage: pictures that are there, or wait before it."""
+    work: dict[str, str] = field(default_factory=dict)
+    """By job: the stage that works on it."""
     stages: dict[str, Histogram] = field(default_factory=dict)
     pictures: Histogram | None = None
     """From being taken in to being published."""

@@ -5,4 +5,12 @@ classes.
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["assembly", "local_engine", "monitors", "owned_folders", "service", "supervision"]
+__all__ = [
+    "assembly",
+    "local_engine",
+    "monitors",
+    "owned_folders",
+    "service",
+    "supervision",
+    "web_pages",
+]

@@ -15,6 +15,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.drops import Drops, FixedDrop, TimedDrops
 from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.orders import Orders
 from daemon.reporting.report import Report
 from daemon.retention.clock_trust import ClockTrust
 from daemon.retention.kept_originals import ledger_access
@@ -152,6 +153,17 @@ class Assembly:
             put=self.inbox.put,
         )
 
+    @cached_property
+    def orders(self) -> Orders:
+        return Orders(
+            self.folders,
+            ledger=self.ledger,
+            outbox=self.outbox,
+            drops=self.drops,
+            quarantine=self.owned.quarantine,
+            put=self.inbox.put,
+        )
+
     # --- retention ----------------------------------------------------------------------------
 
     @cached_property
@@ -239,6 +251,8 @@ class Assembly:
             results=self.lifecycle.results,
             completion=self.lifecycle.completion,
             intake=self.lifecycle.intake,
+            upload_notes=self.lifecycle.upload_notes,
+            orders=self.orders,
             recovery=self.lifecycle.recovery,
             dispatcher=self.lifecycle.dispatcher,
             ledger_outage=self.lifecycle.ledger_outage,

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 
+from daemon.config import request_options as options
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
 from daemon.ledger.claim_folders import ClaimFolders
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.claiming import Claiming
@@ -34,6 +36,7 @@ from daemon.lifecycle.requeue import Requeue
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
 from daemon.lifecycle.state_folder import StateFolder
+from daemon.lifecycle.upload_notes import UploadNotes
 from daemon.messages import Message
 from daemon.service.owned_folders import OwnedFolders
 from daemon.watching.access_errors import AccessErrors
@@ -138,7 +141,12 @@ class LifecycleParts:
             placement=self.placement,
             guard=self.claims,
             access_errors=AccessErrors(),
+            notes=self.upload_notes,
         )
+
+    @cached_property
+    def upload_notes(self) -> UploadNotes:
+        return UploadNotes(Uploads(self.ledger), options.render)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

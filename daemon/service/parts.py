@@ -14,9 +14,11 @@ from daemon.lifecycle.drops import Drops
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.ledger_outage import LedgerOutage
+from daemon.lifecycle.orders import Orders
 from daemon.lifecycle.recovery import Recovery
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
+from daemon.lifecycle.upload_notes import UploadNotes
 from daemon.reporting.notify import Notifier
 from daemon.reporting.report import Report
 from daemon.retention.retention import Retention
@@ -43,6 +45,8 @@ class Parts:
     results: Results
     completion: Completion
     intake: Intake
+    upload_notes: UploadNotes
+    orders: Orders
     recovery: Recovery
     dispatcher: Dispatcher
     ledger_outage: LedgerOutage

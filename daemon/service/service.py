@@ -136,6 +136,8 @@ class Service:
         if self.stop is None:
             self.parts.intake.take_in(monotonic=monotonic, now=now)
             self.parts.dispatcher.dispatch(now=now)
+        self.parts.upload_notes.tidy(list(self.parts.folders), monotonic=monotonic)
+        self.parts.orders.run_due(monotonic=monotonic, now=now)
         self.adopt_stranded(monotonic=monotonic, now=now)
         self.upkeep(monotonic=monotonic, now=now)
 

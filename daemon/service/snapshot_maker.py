@@ -36,6 +36,7 @@ class SnapshotMaker:
             memory=self.parts.engine.memory,
             load=self.parts.engine.load,
             inside=self.parts.engine.inside,
+            work=self.parts.engine.stages,
             stages={stage: timings.histogram for stage, timings in counters.stages.items()},
             pictures=counters.pictures.histogram,
             stalled=list(self.parts.liveness.reasons),

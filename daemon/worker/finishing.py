@@ -74,6 +74,8 @@ class Finishing:
     def settings(self, rendering: Rendering) -> str:
         """Return the SHA-256 of all settings that the pixels depend on."""
         settings = asdict(rendering) | {"model": self.model}
+        if rendering.max_result_pixels is None:  # as it was before there was this setting
+            del settings["max_result_pixels"]
         if rendering.adjustments == Adjustments():
             del settings["adjustments"]  # the pixels and the hash are those of earlier versions
         if isinstance(rendering.background, Path):  # hash the picture, not its path
@@ -95,6 +97,7 @@ class Finishing:
         pixels = framing.frame(
             matting.finish(picture, alpha, settings=settings, prepared=prepared), shape
         )
+        pixels = framing.shrink(pixels, rendering.max_result_pixels)
         if rendering.content == "alpha":
             return pixels, None
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None

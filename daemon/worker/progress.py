@@ -31,8 +31,9 @@ class StagedItem(Protocol):
 class StageRun:
     """One picture at one stage, with its time."""
 
-    def __init__(self, stage: str, source: Path, *, pixels: int) -> None:
+    def __init__(self, stage: str, source: Path, *, pixels: int, job_id: str = "") -> None:
         self.stage = stage
+        self.job_id = job_id
         self.source = source
         self.size = pixels / MILLION
         self.started_at: float | None = time.monotonic()
@@ -68,7 +69,7 @@ class Progress:
     def stage(self, item: StagedItem, stage: str) -> Iterator[StageRun]:
         """Run a stage of one picture: record its time, and watch it until it ends."""
         pixels = max(item.pixels, item.task.rendering.framing.canvas_pixels)
-        run = StageRun(stage, item.task.source, pixels=pixels)
+        run = StageRun(stage, item.task.source, pixels=pixels, job_id=item.task.job_id)
         with self.lock:
             self.runs[id(run)] = run
         try:
@@ -77,6 +78,11 @@ class Progress:
         finally:
             with self.lock:
                 del self.runs[id(run)]
+
+    def stages(self) -> dict[str, str]:
+        """Return the stage of each picture that is at one, by its job."""
+        with self.lock:
+            return {run.job_id: run.stage for run in self.runs.values()}
 
     def overdue(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
         """Yield a description of each stage that does not end."""

@@ -6,8 +6,10 @@ JPEG, PNG, GIF and JPEG 2000 are refused when they are read.
 """
 
 import os
+from dataclasses import replace
 from typing import BinaryIO
 
+from cvunet.pictures.reading import UNFINISHED, Picture
 from daemon.errors import UnfinishedError
 from daemon.jobs import Task
 
@@ -32,6 +34,16 @@ def check(stream: BinaryIO, task: Task) -> str:
     if warning and not task.is_old:
         raise UnfinishedError(warning)
     return warning
+
+
+def accepted(picture: Picture, task: Task, warning: str) -> Picture:
+    """The picture with the warning of `check`, if there is one.
+
+    `UnfinishedError` if its decoder found no end and the file is young.
+    """
+    if picture.is_unfinished and not task.is_old:
+        raise UnfinishedError(f"{UNFINISHED}: perhaps it is still being written")
+    return replace(picture, warnings=(*picture.warnings, warning)) if warning else picture
 
 
 def doubt(stream: BinaryIO) -> str:

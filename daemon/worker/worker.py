@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import BinaryIO
 
 import cv2
 
-from cvunet.pictures.reading import UNFINISHED
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, DeviceError, UnfinishedError, blame, describe, printable
+from daemon.errors import Blame, DeviceError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
@@ -109,6 +107,11 @@ class Worker:
             "finish": self.finishing_count.value,
         }
 
+    @property
+    def stages(self) -> dict[str, str]:
+        """Return the stage of each picture that is at one, by its job."""
+        return self.progress.stages()
+
     def warm(self, on_step: Callable[[str], object]) -> None:
         """Run every batch size, so that the first picture is not slow."""
         warm(self.model_threads, on_step)
@@ -173,10 +176,7 @@ class Worker:
             with run.paused() if self.decoder.ends_by_itself else nullcontext():
                 self.decode_pixels(stream, item, item.identity, run)
         assert item.picture is not None
-        if doubt:  # old enough to be taken as it is
-            item.picture = replace(item.picture, warnings=(*item.picture.warnings, doubt))
-        if item.picture.is_unfinished and not item.task.is_old:
-            raise UnfinishedError(f"{UNFINISHED}: perhaps it is still being written")
+        item.picture = unfinished.accepted(item.picture, item.task, doubt)
         with translated_errors():
             item.small = self.lane_of(item).model_threads[0].predictor.prepare(item.picture)
 

@@ -1,5 +1,6 @@
 """`cvunetd init`: something to begin with, and nothing that exists is touched."""
 
+import importlib.util
 import os
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from daemon.commands.startup import prepare
 from daemon.config import folders, shipped_files
 from daemon.config.models import find_weights
 from daemon.config.schema import Config, load
+from daemon.config.web_schema import Web
 from daemon.errors import InstallError
 from tests.samples import names_in
 
@@ -37,10 +39,22 @@ def test_it_makes_what_a_start_needs(tmp_path: Path):
     assert names_in(place) == ["config.yaml", "hot", "outputs"]
     assert (place / "config.yaml").read_text() == (ROOT / "config.yaml").read_text()
     config, base = load(place / "config.yaml")
-    assert (config, base) == (Config(), place)
-    assert [folder.path for folder in folders.hot_folders(config, base)] == [place / "hot"]
+    assert base == place
+    assert config.model_copy(update={"web": Web()}) == Config()
+    wanted = [place / "hot", place / "uploads"]
+    assert [folder.path for folder in folders.hot_folders(config, base)] == wanted
     assert any(f"{place}/hot: drop pictures here" in line for line in told)
     assert any(f"cvunetd run --config {place}/config.yaml" in line for line in told)
+
+
+def test_without_the_libraries_of_the_page_it_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Else the first start would end with what to install."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    list(init(tmp_path))
+
+    assert load(tmp_path / "config.yaml")[0].web.listen is None
 
 
 def test_its_weights_are_those_of_the_program(tmp_path: Path):

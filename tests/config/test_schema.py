@@ -35,6 +35,8 @@ state_dir: state
 quarantine_dir: failed
 hooks: {on_done: [], on_failed: [], on_drop_closed: [], give_up_s: 86400, max_waiting: 10000}
 metrics: {listen: null}
+web: {listen: null, folder: null, output: {}, keys_file: null, hosts: [], origins: [],
+      fetch_urls: false, max_upload_mb: 100, max_waiting: 500}
 log: {level: info, format: auto}
 """
 
@@ -66,15 +68,18 @@ def test_contract_names_every_setting():
     content = yaml.safe_load(CONTRACT)
     actual = Config().model_dump()
     actual["folders"][0] |= {"output": {}, "postprocess": {}}
+    actual["web"]["output"] = {}
 
     assert leaves(content) == leaves(actual)
 
 
 def test_repository_file_equals_the_defaults():
-    """config.yaml shows every setting with its default."""
+    """config.yaml shows every setting with its default, and has the page switched on."""
     config, _ = load(REPOSITORY / "config.yaml")
+    web = config.web.model_copy(update={"listen": None, "folder": None})
 
-    assert Config() == config
+    assert Config() == config.model_copy(update={"web": web})
+    assert (config.web.listen, config.web.folder) == ("127.0.0.1:8080", Path("uploads"))
 
 
 def test_settings_are_documented():
@@ -82,6 +87,7 @@ def test_settings_are_documented():
     content = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     actual = Config().model_dump()
     actual["folders"][0] |= {"output": {}, "postprocess": {}}
+    actual["web"]["output"] = {}
 
     assert leaves(actual) == leaves(content)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
-from daemon.config import folders as hot_folders
+from daemon.config import overlaps as overlapping
 from daemon.disk import free_space, mounts
 from daemon.jobs import HotFolder
 from daemon.watching import scan, watch_health
@@ -70,8 +70,8 @@ def check_state(path: Path, table: str) -> Finding:
 def overlaps(context: CheckContext) -> Iterator[Finding]:
     """Check for paths inside each other, and folders that share a name."""
     faults = [
-        *hot_folders.duplicate_names(context.folders),
-        *hot_folders.overlaps(context.folders, context.state, context.quarantine),
+        *overlapping.duplicate_names(context.folders),
+        *overlapping.overlaps(context.folders, context.state, context.quarantine),
     ]
     for fault in faults:
         text, _, mend = fault.partition(": ")

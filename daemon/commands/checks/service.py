@@ -23,6 +23,7 @@ UNIT_FOLDERS = tuple(
 SCORE = re.compile(r"Overall exposure level for \S+: (\d+(?:\.\d+)?)")
 GOOD_SCORE = 2.0
 TIMEOUT_S = 30.0
+WEB_LIBRARIES = ("starlette", "uvicorn", "python_multipart")
 WORDS = ("stop", "start")
 
 
@@ -180,6 +181,22 @@ def unit_values(text: str, key: str) -> list[str]:
         if is_set and name == key:
             words = [*words, *shlex.split(value)] if value.strip() else []
     return words
+
+
+def page(context: CheckContext) -> Iterator[Finding]:
+    """Check what the page and the API need."""
+    listen = context.config.web.listen
+    missing = [name for name in WEB_LIBRARIES if importlib.util.find_spec(name) is None]
+    if listen is None:
+        yield skipped("page", "web.listen is null")
+    elif missing:
+        yield failed(
+            "page",
+            f"web.listen is {listen}, but {missing[0]} is missing",
+            f"{sys.executable} -m pip install 'cvunet-daemon[web]'",
+        )
+    else:
+        yield passed("page", f"served at {listen}")
 
 
 def monitors(context: CheckContext) -> Iterator[Finding]:

@@ -31,6 +31,10 @@ class Engine(Protocol):
     def inside(self) -> dict[str, int]:
         """Return how many tasks are at each stage, or wait before it."""
 
+    @property
+    def stages(self) -> dict[str, str]:
+        """Return the stage that works on a task, by its job; tasks that wait are left out."""
+
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task. The future gets an outcome and never an exception."""
 

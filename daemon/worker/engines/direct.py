@@ -22,6 +22,7 @@ class DirectEngine:
         self.stalled_parts: list[str] = []
         self.memory: dict[str, Memory] = {}
         self.load: dict[str, Load] = {}
+        self.stages: dict[str, str] = {}
 
     @property
     def inside(self) -> dict[str, int]:

@@ -40,6 +40,11 @@ class LazyEngine:
         """Return how many tasks are at each stage."""
         return {} if self.engine is None else self.engine.inside
 
+    @property
+    def stages(self) -> dict[str, str]:
+        """Return the stage that works on a task."""
+        return {} if self.engine is None else self.engine.stages
+
     def open(self) -> Engine:
         """Open the engine now, if it is not open yet."""
         if self.engine is None:

@@ -1,0 +1,45 @@
+"""``python -m cvunet.pictures.thumbnails``: a picture on standard input, a small PNG on output.
+
+A process of its own: a large picture takes much memory for a moment, and may be hostile.
+"""
+
+import io
+import resource
+import sys
+from typing import BinaryIO
+
+from PIL import Image
+
+SIDE_PX = 320
+MEMORY_BYTES = 2_000_000_000
+CPU_S = 20
+MAX_PIXELS = 250_000_000
+
+
+def thumbnail(stream: BinaryIO) -> bytes:
+    """Return a PNG with sides of at most `SIDE_PX`; an error of Pillow's for what is no picture."""
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
+    with Image.open(stream) as picture:
+        picture.draft("RGB", (SIDE_PX, SIDE_PX))
+        has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+        small = picture.convert("RGBA" if has_alpha else "RGB")
+    small.thumbnail((SIDE_PX, SIDE_PX), reducing_gap=2.0)
+    made = io.BytesIO()
+    small.save(made, "PNG")
+    return made.getvalue()
+
+
+def main() -> None:
+    """Limit this process, then work."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        made = thumbnail(io.BytesIO(sys.stdin.buffer.read()))
+    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
+        sys.exit(1)
+    sys.stdout.buffer.write(made)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The section `web:` of `config.yaml`: the page and the API."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from daemon.config import addresses
+from daemon.config.addresses import Address, Loopback
+from daemon.config.output_schema import Count, OutputOverrides, Positive, Section
+
+HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
+
+
+class Web(Section):
+    """The page and the API, off by default."""
+
+    listen: str | None = None
+    folder: Path | None = None
+    output: OutputOverrides = OutputOverrides()
+    keys_file: Path | None = None
+    hosts: Annotated[list[str], Field(max_length=100)] = Field(default=[])
+    origins: Annotated[list[str], Field(max_length=100)] = Field(default=[])
+    fetch_urls: bool = False
+    max_upload_mb: Positive = 100.0
+    max_waiting: Count = 500
+
+    @field_validator("listen")
+    @classmethod
+    def check_listen(cls, value: str | None) -> str | None:
+        """Accept any address; whether keys are needed is checked with all keys."""
+        if value is not None:
+            addresses.parse_any(value)
+        return value
+
+    @field_validator("hosts")
+    @classmethod
+    def check_hosts(cls, value: list[str]) -> list[str]:
+        """Accept names as browsers send them, without a port."""
+        for name in value:
+            if HOST.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is no host name: write it without scheme and port")
+        return [name.lower() for name in value]
+
+    @field_validator("origins")
+    @classmethod
+    def check_origins(cls, value: list[str]) -> list[str]:
+        """Accept origins as browsers send them."""
+        for origin in value:
+            if ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f'{origin!r} is no origin: write "https://shop.example"')
+        return [origin.lower() for origin in value]
+
+    @model_validator(mode="after")
+    def check_whole(self) -> "Web":
+        """Check what belongs together."""
+        if self.listen is not None and self.folder is None:
+            raise ValueError("listen needs a folder for uploads: write folder: uploads")
+        check_keys(self.address, has_keys=self.keys_file is not None)
+        return self
+
+    @property
+    def address(self) -> Address | None:
+        """Return where to listen; None if the page is off."""
+        return None if self.listen is None else addresses.parse_any(self.listen)
+
+
+def check_keys(address: Address | None, *, has_keys: bool) -> None:
+    """Raise `ValueError` for an address that other machines reach, without keys."""
+    if isinstance(address, Loopback) and not address.is_loopback and not has_keys:
+        raise ValueError(
+            f"{address.host} can be reached from other machines: set keys_file"
+            " (`cvunetd web-key NAME` makes a key), or listen on 127.0.0.1"
+        )

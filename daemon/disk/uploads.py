@@ -1,0 +1,197 @@
+"""Uploads: each is a folder in a hot folder, complete when it appears.
+
+.incoming/<id>/          being received; nobody takes it
+<id>/cat.jpg             complete: the daemon takes it like any other picture
+<id>/.request.json       what was asked for; stays until the picture's row is committed
+.orders/<id>.json        a wish that the daemon carries out
+"""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from daemon.disk import files, modes, safe_open, tree
+from daemon.errors import UntrustedPath
+
+INCOMING = ".incoming"
+ORDERS = ".orders"
+NOTE = ".request.json"
+ID = safe_open.JOB_ID
+NAME_BYTES = 200
+"""Versions and suffixes are added to it later."""
+NOTE_BYTES = 65_536
+#: The server and the daemon may be two users of one group.
+FOLDER = 0o770
+FILE = 0o660
+Json = dict[str, Any]  # Any: JSON
+
+
+class Staged:
+    """One upload that is being received."""
+
+    def __init__(self, root: Path, upload_id: str, name: str) -> None:
+        """Make its folder; `OSError` if that fails."""
+        self.root = root
+        self.id = upload_id
+        self.path = root / INCOMING / upload_id
+        make_folder(root / INCOMING)
+        discard(self.path)  # of an earlier try under the same id
+        with safe_open.folder(self.path.parent) as parent:
+            os.mkdir(self.path.name, modes.FOLDER, dir_fd=parent)
+            os.chmod(self.path.name, FOLDER, dir_fd=parent)
+        self.file = create(self.path / name)
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes to the picture."""
+        self.file.write(chunk)
+
+    def complete(self, note: Json) -> None:
+        """Make picture and note durable; nobody sees them yet."""
+        close_durably(self.file)
+        with create(self.path / NOTE) as stream:
+            stream.write(json.dumps(note).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        with safe_open.folder(self.path) as folder:
+            safe_open.sync(folder)
+
+    def publish(self) -> None:
+        """Let the daemon see it, durably; `FileExistsError` if the id is taken."""
+        with (
+            safe_open.folder(self.path.parent) as incoming,
+            safe_open.folder(self.root) as top,
+        ):
+            try:
+                os.rename(self.id, self.id, src_dir_fd=incoming, dst_dir_fd=top)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                raise FileExistsError(errno.EEXIST, "the id is taken", str(self.path)) from error
+            safe_open.sync(top)
+            safe_open.sync(incoming)
+
+    def discard(self) -> None:
+        """Leave no trace of it; called in any case, also after `publish`."""
+        with suppress(OSError):
+            self.file.close()
+        discard(self.path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that server and daemon share."""
+    if files.is_folder(path):
+        return
+    files.make_folders(path)
+    with suppress(OSError), safe_open.parent(path) as parent:  # another user has made it
+        os.chmod(path.name, FOLDER, dir_fd=parent)
+
+
+def create(path: Path) -> BinaryIO:
+    """Make a file that server and daemon may read and delete."""
+    stream = files.create(path)
+    os.fchmod(stream.fileno(), FILE)
+    return stream
+
+
+def close_durably(stream: BinaryIO) -> None:
+    """Close a file after the disk has it."""
+    with stream:
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def discard(path: Path) -> None:
+    """Delete what was received into a folder; links in it are not followed."""
+    with suppress(OSError), safe_open.parent(path) as parent:
+        shutil.rmtree(path.name, dir_fd=parent)
+
+
+def discard_incoming(root: Path) -> None:
+    """Delete what an earlier server has not received completely."""
+    for folder in tree.folders(root / INCOMING):
+        discard(folder)
+
+
+def waiting(root: Path) -> list[str]:
+    """Return the ids of uploads whose rows are not committed yet."""
+    return [one.name for one in tree.folders(root) if ID.fullmatch(one.name)]
+
+
+def is_waiting(root: Path, upload_id: str) -> bool:
+    """Whether an upload is complete and its row not committed yet."""
+    return files.is_folder(root / upload_id)
+
+
+def id_of(relative: Path) -> str | None:
+    """Return the upload that a picture's path below the hot folder belongs to; else None."""
+    first, *others = relative.parts
+    return first if len(others) == 1 and ID.fullmatch(first) else None
+
+
+def read_note(root: Path, upload_id: str) -> Json | None:
+    """Return an upload's note; None if there is none, `ValueError` if it cannot be understood."""
+    return read_json(root / upload_id / NOTE)
+
+
+def read_json(path: Path) -> Json | None:
+    """Return a small file of JSON; None if it is gone, `ValueError` for anything else."""
+    try:
+        descriptor = files.open_if_regular(path)
+    except UntrustedPath:
+        raise
+    except OSError as error:
+        if error.errno in files.NO_SUCH_NAME:
+            return None
+        raise
+    if descriptor is None:
+        raise ValueError("no regular file")
+    with os.fdopen(descriptor, "rb") as stream:
+        text = stream.read(NOTE_BYTES + 1)
+    if len(text) > NOTE_BYTES:
+        raise ValueError(f"longer than {NOTE_BYTES} bytes")
+    try:
+        note = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(note, dict):
+        raise ValueError("no JSON object")
+    return note
+
+
+def remove(root: Path, upload_id: str) -> None:
+    """Remove the folder of an upload whose picture is taken; a picture in it stays."""
+    files.remove(root / upload_id / NOTE)
+    files.remove_if_empty(root / upload_id)
+
+
+def has_picture(root: Path, upload_id: str) -> bool:
+    """Whether something besides the note lies in an upload's folder."""
+    return any(one.path.name != NOTE for one in tree.listing(root / upload_id))
+
+
+# --- orders ------------------------------------------------------------------------------------
+
+
+def give_order(root: Path, name: str, order: Json) -> None:
+    """Write an order, durably; one of the same name is replaced."""
+    make_folder(root / ORDERS)
+    part = root / ORDERS / f".{name}.part"
+    with create(part) as stream:
+        stream.write(json.dumps(order).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+    with safe_open.parent(part) as folder:
+        os.rename(part.name, f"{name}.json", src_dir_fd=folder, dst_dir_fd=folder)
+        safe_open.sync(folder)
+
+
+def orders(root: Path) -> Iterator[Path]:
+    """Yield the files of all orders, by name; also what is no order."""
+    for entry in tree.listing(root / ORDERS):
+        if not entry.path.name.startswith(".") and not entry.is_folder:
+            yield entry.path

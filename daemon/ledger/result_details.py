@@ -1,0 +1,24 @@
+"""What a row says of a finished result; the manifest shows it."""
+
+from dataclasses import asdict
+from typing import Any
+
+from daemon.jobs import Done
+
+
+def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
+    """Return what the manifest says about a result; unknown values are left out."""
+    known = {
+        "sha256": done.sha256,
+        "bytes": done.identity.size,
+        "width": done.width,
+        "height": done.height,
+        "result_width": done.result_size and done.result_size[0],
+        "result_height": done.result_size and done.result_size[1],
+        "seconds": done.seconds,
+        "weights": done.weights,
+        "settings": done.settings,
+        "confidence": done.confidence and asdict(done.confidence),
+        "warnings": done.warnings,
+    }
+    return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,191 @@
+"""Carries out what clients of the API ask for: delete, try again, approve, reject, close.
+
+An order is a file, and stays until it is carried out. So each one may be begun twice.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daemon.disk import files, publication, quarantine_names, store, uploads
+from daemon.errors import describe, printable
+from daemon.hooks.outbox import Outbox
+from daemon.jobs import Hint, HotFolder, Job, State
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.uploads import Uploads
+from daemon.lifecycle.drops import Drops
+from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.log_fields import job_fields
+from daemon.messages import FileEvent, Message
+
+logger = logging.getLogger(__name__)
+
+#: How long an order waits that could not be carried out.
+RETRY_S = 30.0
+REJECTED = "rejected by a person who looked at the result"
+
+
+class Orders:
+    """Looks for orders once a turn; all of them come from folders of uploads."""
+
+    def __init__(
+        self,
+        folders: FolderRegistry,
+        *,
+        ledger: Ledger,
+        outbox: Outbox,
+        drops: Drops,
+        quarantine: Path,
+        put: Callable[[Message], object],
+    ) -> None:
+        """``put`` takes hints for the intake."""
+        self.put = put
+        self.folders = folders
+        self.ledger = ledger
+        self.records = Uploads(ledger)
+        self.outbox = outbox
+        self.drops = drops
+        self.quarantine = quarantine
+        self.retry_at: dict[Path, float] = {}
+
+    def run_due(self, *, monotonic: float, now: float) -> None:
+        """Carry out all orders that can be."""
+        for folder in self.folders.open:
+            if not folder.has_uploads:
+                continue
+            try:
+                waiting = list(uploads.orders(folder.path))
+            except OSError as error:
+                logger.debug("orders in %s: %s", folder.name, describe(error))
+                continue
+            for path in waiting:
+                if monotonic >= self.retry_at.get(path, 0.0):
+                    self.run_one(folder, path, monotonic=monotonic, now=now)
+
+    def run_one(self, folder: HotFolder, path: Path, *, monotonic: float, now: float) -> None:
+        """Carry out one order; it waits if that fails."""
+        try:
+            order = uploads.read_json(path)
+            if order is None or self.carry_out(folder, order, now=now):
+                files.remove(path)
+                self.retry_at.pop(path, None)
+        except ValueError as error:
+            logger.warning("%s is no order (%s): it is deleted", printable(path), describe(error))
+            files.remove(path)
+        except OSError as error:
+            logger.warning("%s is tried again: %s", printable(path), describe(error))
+            self.retry_at[path] = monotonic + RETRY_S
+
+    def carry_out(
+        self,
+        folder: HotFolder,
+        order: dict[str, Any],  # Any: JSON
+        *,
+        now: float,
+    ) -> bool:
+        """Whether nothing is left to do; `ValueError` for what is no order."""
+        verb, subject = order.get("do"), order.get("id")
+        if verb == "close" and isinstance(subject, int):
+            self.drops.close_soon(subject)
+            return True
+        if not isinstance(subject, str) or uploads.ID.fullmatch(subject) is None:
+            raise ValueError(f"for {subject!r}")
+        if verb == "delete":
+            return self.delete(folder, subject)
+        newest = next(iter(self.records.rows(subject)), None)
+        if newest is None or newest.folder != folder.name:
+            return True  # deleted meanwhile
+        match verb:
+            case "retry":
+                self.retry(folder, newest)
+            case "approve":
+                self.approve(newest)
+            case "reject":
+                self.reject(newest, now=now)
+            case _:
+                raise ValueError(f"to {verb!r}")
+        return True
+
+    # --- delete ---------------------------------------------------------------------------
+
+    def delete(self, folder: HotFolder, upload_id: str) -> bool:
+        """Delete a picture with all that was made of it; False while it is in work."""
+        uploads.discard(folder.path / upload_id)
+        jobs = self.records.rows(upload_id)
+        if any(job.state in (State.QUEUED, State.RUNNING) for job in jobs):
+            return False
+        for job in jobs:
+            self.delete_files(job)
+        self.ledger.forget_all(jobs)
+        for job in jobs:
+            self.drops.touch(job.drop)
+            logger.info("deleted %s by request", printable(job.relative), extra=job_fields(job))
+        return True
+
+    def delete_files(self, job: Job) -> None:
+        """Delete the files of an ended job; a result that a person has changed stays."""
+        if job.state is State.DONE:
+            self.delete_result(job)
+            if job.archive is not None:
+                files.remove(job.archive)
+        if job.quarantine is not None:
+            files.remove(job.quarantine)
+            files.remove(store.reason_file(job.quarantine))
+            files.remove_if_empty(job.quarantine.parent)
+
+    def delete_result(self, job: Job) -> None:
+        """Delete result, mask and the name for review, as long as they are ours."""
+        if job.review is not None and job.stamps:
+            publication.remove_if_unchanged(job.review, job.stamps[-1])
+        for (_, target), stamp in zip(job.outputs, job.stamps, strict=False):
+            publication.remove_if_unchanged(target, stamp)
+
+    # --- again, and judged ------------------------------------------------------------------
+
+    def retry(self, folder: HotFolder, job: Job) -> None:
+        """Put a rejected picture back to where it was uploaded: it is found there as new."""
+        if job.state is not State.FAILED or job.quarantine is None:
+            return
+        if files.exists(job.quarantine):
+            place = folder.path / job.relative
+            store.restore(job.quarantine, place)
+            self.put(FileEvent(folder.name, place, Hint.MOVED))
+            files.remove_if_empty(job.quarantine.parent)
+
+    def approve(self, job: Job) -> None:
+        """Take a result out of review: a person has found it good."""
+        if job.state is State.DONE and job.review is not None:
+            publication.remove_link(job.review, job.target)
+            self.ledger.note_approval(job)
+            self.drops.touch(job.drop)
+
+    def reject(self, job: Job, *, now: float) -> None:
+        """Take a result back: a person has found it bad. Its original goes into quarantine."""
+        if job.state is not State.DONE:
+            return
+        place = job.quarantine or quarantine_names.free_quarantine(
+            self.quarantine / job.folder, job.relative, lambda path: False
+        )
+        self.ledger.note_rejection(job, quarantine=place)  # so that a repetition finds it
+        if job.archive is not None and files.exists(job.archive):
+            store.explain(place, reason_of(job, now))
+            store.archive(job.archive, place)
+        self.delete_result(job)
+        with self.ledger.transaction():
+            self.ledger.reject(job, reason=REJECTED, now=now)
+            self.outbox.job_ended(job.id)
+        self.drops.touch(job.drop)
+        logger.info("rejected %s by request", printable(job.relative), extra=job_fields(job))
+
+
+def reason_of(job: Job, now: float) -> dict[str, object]:
+    """Return the content of the file beside the original in quarantine."""
+    return {
+        "source": printable(job.relative),
+        "folder": job.folder,
+        "reason": REJECTED,
+        "attempts": job.attempts,
+        "id": job.id,
+        "rejected_at": now,
+    }

@@ -1,0 +1,90 @@
+"""Serves the page and the API: beside the service, or in a process of their own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon.config import folders as hot_folders
+from daemon.config.addresses import Address, SocketFile
+from daemon.config.schema import Config
+from daemon.errors import InstallError
+from daemon.ledger import ledger as ledgers
+from daemon.messages import Message
+from daemon.reporting.latest_snapshot import LatestSnapshot
+
+if TYPE_CHECKING:
+    from daemon.web.server import WebServer
+    from daemon.web.sources import Source
+
+
+@contextmanager
+def serving_page(
+    config: Config, base: Path, latest: LatestSnapshot, hint: Callable[[Message], object]
+) -> Iterator[None]:
+    """Serve in a thread of the daemon, if the configuration has an address."""
+    if config.web.address is None:
+        yield
+        return
+    check_extra()
+    from daemon.web.sources import OwnProcess
+
+    server = web_server(config, base, config.web.address, OwnProcess(latest), hint=hint)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+def check_extra() -> None:
+    """Raise `InstallError` if the libraries of the extra are missing."""
+    try:
+        import daemon.web.server  # noqa: F401
+    except ImportError as error:
+        raise InstallError(
+            f"web.listen is set, but {error.name} is missing:"
+            " pip install 'cvunet-daemon[web]', or set web.listen: null"
+        ) from error
+
+
+def web_server(
+    config: Config,
+    base: Path,
+    address: Address,
+    source: "Source",
+    *,
+    hint: Callable[[Message], object],
+) -> "WebServer":
+    """Return a server that listens already; `InstallError` if it cannot work."""
+    from daemon.web.access import Access
+    from daemon.web.keys import Keys, read_keys
+    from daemon.web.records import LedgerView
+    from daemon.web.server import WebServer
+    from daemon.web.site import Settings, Site
+
+    web = config.web
+    folder = hot_folders.uploads_folder(config, base)
+    assert folder is not None, "the schema demands it"
+    state = hot_folders.resolve(base, config.state_dir)
+    keys = Keys({})
+    if web.keys_file is not None:
+        keys = read_keys(hot_folders.resolve(base, web.keys_file))
+    settings = Settings(
+        web=web,
+        folder=folder,
+        roots=frozenset(one.output_root for one in hot_folders.all_folders(config, base)),
+        state=state,
+        min_free_mb=config.retention.min_free_mb,
+        models=[{"name": "default", "input_size": config.model.input_size}],
+    )
+    site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
+    access = Access(keys=keys, hosts=web.hosts, origins=web.origins)
+    return WebServer(site, access, resolved(address, base))
+
+
+def resolved(address: Address, base: Path) -> Address:
+    """Return the address; a socket's relative path starts at the configuration's folder."""
+    if isinstance(address, SocketFile):
+        return SocketFile(hot_folders.resolve(base, address.path))
+    return address

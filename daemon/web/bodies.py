@@ -1,0 +1,78 @@
+"""Bodies of requests, a chunk at a time: limited in bytes and seconds, never whole in memory."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from daemon.web import limits
+from daemon.web.problems import Problem, bad_request, too_large
+
+#: Of a body that is read into memory: a form without files, or JSON with a picture as text.
+JSON_LEVELS = 20
+
+
+class ClientGone(Exception):
+    """The connection was cut while the body came."""
+
+
+def check_length(request: Request, limit_bytes: int) -> None:
+    """Refuse a body by the length that it announces."""
+    text = request.headers.get("content-length")
+    if text is not None and text.isdecimal() and int(text) > limit_bytes:
+        raise too_large(limit_bytes)
+
+
+async def chunks(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the body; `Problem` if it is too long or too slow, `ClientGone` if it is cut."""
+    check_length(request, limit_bytes)
+    count = 0
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limits.BODY_S
+    while True:
+        pause_s = min(limits.PAUSE_S, deadline - loop.time())
+        try:
+            async with asyncio.timeout(max(pause_s, 0)):
+                message = await request.receive()
+        except TimeoutError as error:
+            text = "the request came too slowly"
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "timeout", text, is_closing=True) from error
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk = message.get("body", b"")
+        count += len(chunk)
+        if count > limit_bytes:
+            raise too_large(limit_bytes)
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+async def whole(request: Request, limit_bytes: int) -> bytes:
+    """Return a body that has to be in memory."""
+    return b"".join([chunk async for chunk in chunks(request, limit_bytes)])
+
+
+async def json_fields(request: Request, limit_bytes: int) -> dict[str, Any]:  # Any: JSON
+    """Return the members of a JSON object."""
+    try:
+        content = json.loads(await whole(request, limit_bytes))
+    except (ValueError, RecursionError) as error:
+        raise bad_request("invalid_json", "the body is no JSON") from error
+    if not isinstance(content, dict):
+        raise bad_request("invalid_json", "the body is no JSON object")
+    return content
+
+
+async def form_fields(request: Request, limit_bytes: int) -> list[tuple[str, str]]:
+    """Return the fields of an urlencoded form."""
+    try:
+        text = (await whole(request, limit_bytes)).decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=limits.MAX_PARTS)
+    except ValueError as error:
+        raise bad_request("invalid_form", "the body is no form") from error

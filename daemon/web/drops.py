@@ -1,0 +1,216 @@
+"""``/api/v1/drops``: output folders, and each of them as a zip that is made while it is sent."""
+
+import io
+import zipfile
+from collections.abc import AsyncIterator, Generator, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from daemon.disk import files, store
+from daemon.errors import UntrustedPath
+from daemon.jobs import State
+from daemon.json_values import as_text, utc
+from daemon.ledger.ledger import Drop, Ending
+from daemon.web import limits
+from daemon.web.answers import file_headers
+from daemon.web.pictures import entry_of
+from daemon.web.problems import Problem, bad_request, not_found
+from daemon.web.site import Site
+
+Json = dict[str, Any]  # Any: JSON
+MAX_LISTED = 200
+LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDrop:
+    """A drop of the ledger."""
+
+    drop: Drop
+    closed_at: float | None
+
+
+class DropPages:
+    """Answers about drops."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    async def newest(self, request: Request) -> Response:
+        """Answer the newest drops."""
+        limit = number_of(request, "limit", default=50, most=MAX_LISTED)
+        before = number_of(request, "before", default=None, most=LARGEST_ID)
+        check_known(request, {"limit", "before"})
+        assert limit is not None
+        found = self.site.ledger.uploads.drops(limit=limit, before=before)
+        content = [self.summary(FoundDrop(drop, closed_at)) for drop, closed_at in found]
+        return JSONResponse({"drops": content})
+
+    def find(self, text: str) -> FoundDrop:
+        """Return a drop; `Problem` if there is none that may be served."""
+        if not text.isascii() or not text.isdecimal() or int(text) > LARGEST_ID:
+            raise not_found("there is no such drop")
+        found = self.site.ledger.uploads.drop(int(text))
+        if found is None or found[0].path.parent not in self.site.settings.roots:
+            raise not_found("there is no such drop: it was deleted, or never here")
+        return FoundDrop(*found)
+
+    def summary(self, found: FoundDrop) -> Json:
+        """Return what is known of a drop without its pictures."""
+        drop = found.drop
+        return {
+            "id": drop.id,
+            "name": as_text(Path(drop.path.name)),
+            "folder": drop.folder,
+            "opened_at": utc(drop.opened_at),
+            "closed_at": None if found.closed_at is None else utc(found.closed_at),
+            "counts": self.site.ledger.records.counts_of(drop),
+            "href": f"/api/v1/drops/{drop.id}",
+            "zip": f"/api/v1/drops/{drop.id}.zip",
+        }
+
+    async def describe(self, request: Request) -> Response:
+        """Answer a drop with its pictures, as in its manifest; or the drop as a zip."""
+        text = request.path_params["id"]
+        if text.endswith(".zip"):
+            return await self.zip(request, text.removesuffix(".zip"))
+        check_known(request, set())
+        found = self.find(text)
+        pictures = [self.picture(found.drop, one) for one in self.endings(found.drop)]
+        return JSONResponse(self.summary(found) | {"pictures": pictures})
+
+    def endings(self, drop: Drop) -> list[Ending]:
+        """Return how the ended jobs of a drop ended."""
+        return self.site.ledger.records.endings(drop)
+
+    def picture(self, drop: Drop, ending: Ending) -> Json:
+        """Return a picture's entry, and the id by which the API knows it, if it does."""
+        upload = ending.job.upload
+        return entry_of(drop, ending) | {"upload": None if upload is None else upload.id}
+
+    async def zip(self, request: Request, text: str) -> Response:
+        """Answer results and manifest of a drop; with ``originals=true`` also those."""
+        check_known(request, {"originals"})
+        has_originals = truth_of(request, "originals")
+        drop = self.find(text).drop
+        if not files.is_folder(drop.path):
+            raise Problem(HTTPStatus.GONE, "gone", "the drop was deleted since")
+        names = list(members(drop, self.endings(drop), has_originals=has_originals))
+        headers = file_headers(f"{as_text(Path(drop.path.name))}.zip", is_shown=False)
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        return StreamingResponse(self.pieces(drop, names), headers=headers)
+
+    async def pieces(self, drop: Drop, names: list[Path]) -> AsyncIterator[bytes]:
+        """Yield the zip, a chunk at a time."""
+        steps = zip_steps(drop.path, names)
+        try:
+            while (piece := await self.site.run(next, steps, None)) is not None:
+                if piece:
+                    yield piece
+        finally:
+            await self.site.run(steps.close)
+
+    async def close(self, request: Request) -> Response:
+        """Have a drop closed: the next picture opens another one."""
+        found = self.find(request.path_params["id"])
+        if found.closed_at is None:
+            order = {"do": "close", "id": found.drop.id}
+            await self.site.order(f"close-{found.drop.id}", order)
+        return JSONResponse(self.summary(found), HTTPStatus.ACCEPTED)
+
+
+def members(drop: Drop, endings: list[Ending], *, has_originals: bool) -> Iterator[Path]:
+    """Yield paths in a drop, relative to it: only what the ledger knows, and the manifest."""
+    for ending in endings:
+        job = ending.job
+        if job.state is not State.DONE:
+            continue
+        own = (job.target, job.alpha) if ending.replaced_by is None else ()
+        for path in (*own, job.archive if has_originals else None):
+            if path is not None and path.is_relative_to(drop.path):
+                yield path.relative_to(drop.path)
+    yield Path(store.MANIFEST)
+
+
+class Outlet(io.RawIOBase):
+    """A file for `zipfile` that keeps what is written until it is taken."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def writable(self) -> bool:
+        """Yes; it cannot be sought in, so that sizes follow the files."""
+        return True
+
+    def write(self, data: Any) -> int:  # Any: whatever has a buffer
+        """Keep it."""
+        self.written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        taken = bytes(self.written)
+        self.written.clear()
+        return taken
+
+
+def zip_steps(top: Path, names: list[Path]) -> Generator[bytes, None, None]:
+    """Yield a zip piece by piece; files that were deleted meanwhile are left out.
+
+    Pictures are compressed already, so they are only stored.
+    """
+    outlet = Outlet()
+    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
+        for name in names:
+            stream = open_member(top / name)
+            if stream is None:
+                continue
+            info = zipfile.ZipInfo(as_text(name))
+            info.external_attr = 0o640 << 16
+            with stream, archive.open(info, "w", force_zip64=True) as member:
+                while chunk := stream.read(limits.CHUNK_BYTES):
+                    member.write(chunk)
+                    yield outlet.take()
+            yield outlet.take()
+    yield outlet.take()
+
+
+def open_member(path: Path) -> BinaryIO | None:
+    """Open a regular file; None if it is gone, or something else has its place."""
+    try:
+        descriptor = files.open_if_regular(path)
+    except (FileNotFoundError, NotADirectoryError, UntrustedPath):
+        return None
+    return None if descriptor is None else open(descriptor, "rb")  # noqa: PTH123  # no path
+
+
+def number_of(request: Request, name: str, *, default: int | None, most: int) -> int | None:
+    """Return a number of the query, at least 1; `Problem` for anything else."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= most:
+        raise bad_request(f"invalid_{name}", f"{name} is a number from 1 to {most}")
+    return int(text)
+
+
+def truth_of(request: Request, name: str) -> bool:
+    """Return a yes or no of the query, by default no."""
+    text = request.query_params.get(name, "false")
+    if text not in ("true", "false"):
+        raise bad_request(f"invalid_{name}", f"{name} is true or false")
+    return text == "true"
+
+
+def check_known(request: Request, known: set[str]) -> None:
+    """Refuse parameters that nobody reads."""
+    for name in request.query_params:
+        if name not in known:
+            text = f"{name[:40]!r} is unknown; there are: {', '.join(sorted(known)) or 'none'}"
+            raise bad_request(f"invalid_{name[:40]}", text)

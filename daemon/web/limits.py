@@ -1,0 +1,24 @@
+"""Limits of the server; docs/decisions/web.md says what happens beyond each."""
+
+MEGA = 1_000_000
+#: Connections at once; one more closes the one that has been silent longest.
+MAX_CONNECTIONS = 64
+#: Until the head of a request is complete.
+HEAD_S = 10.0
+HEAD_BYTES = 16_384
+#: A body that brings nothing, or an answer of which nothing is read, for so long.
+PAUSE_S = 20.0
+#: As much of an answer has to be read in that time.
+PAUSE_BYTES = 4096
+BODY_S = 600.0
+MAX_PARTS = 200
+#: Of one field of a form that is no picture.
+MAX_FIELD_BYTES = 65_536
+#: Pictures that clients wait for at once, and how long.
+MAX_WAITING_CLIENTS = 16
+ANSWER_S = 120.0
+MAX_LISTENERS = 16
+FILE_THREADS = 4
+KEEP_ALIVE_S = 5
+SHUTDOWN_S = 5
+CHUNK_BYTES = 262_144

@@ -1,0 +1,218 @@
+"""The API's description (OpenAPI 3.1), and a page that shows it without a network."""
+
+from html import escape
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from daemon import __version__
+from daemon.config.request_options import Options
+from daemon.web.openapi_parts import (
+    DROP_ID,
+    IDEMPOTENCY_KEY,
+    NAME,
+    PICTURE_ID,
+    SCHEMAS,
+    answer,
+    flag,
+    form,
+    number,
+    operation,
+    ref,
+)
+from daemon.web.pictures import KINDS, VERBS
+
+Json = dict[str, Any]  # Any: JSON
+V1 = "/api/v1"
+SUMMARIES = {
+    "result": "Fetch the result",
+    "mask": "Fetch the mask beside the result (content=both)",
+    "original": "Fetch the original",
+    "thumbnail": "Fetch a small PNG of the result",
+    "retry": "Try a failed picture again",
+    "approve": "Take a result out of review: it is good",
+    "reject": "Take a result back: it is bad; its original goes into quarantine",
+}
+
+
+def document() -> Json:
+    """Return the description."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "cvunetd",
+            "version": __version__,
+            "description": "Pictures lose their background. docs/api.md explains this API.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{}, {"key": []}, {"bearer": []}],
+        "paths": paths(),
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def options() -> list[Json]:
+    """Return the parameters that say how a result is made."""
+    found = []
+    for name, schema in Options.model_json_schema()["properties"].items():
+        kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+        found.append({"name": name, "in": "query", "schema": kinds[0] | LIMITS.get(name, {})})
+    return found
+
+
+#: What the model checks by code, as patterns.
+LIMITS: dict[str, Json] = {
+    "background": {"pattern": "^(none|#?[0-9a-fA-F]{6})$"},
+    "depth": {"enum": ["auto", "8", "16"], "type": "string"},
+    "crop_aspect": {"pattern": "^(none|[1-9]:[1-9])$", "examples": ["4:5"]},
+    "crop_canvas": {"pattern": "^(none|[1-9][0-9]{2,3}(x[1-9][0-9]{2,3})?)$"},
+}
+
+
+def paths() -> Json:
+    """Return all operations."""
+    listing = [number("limit", most=200), number("before", most=2**63 - 1)]
+    return {
+        f"{V1}/cutouts": {"post": cutouts()},
+        f"{V1}/pictures": {"post": upload()},
+        f"{V1}/pictures/{{id}}": {
+            "get": operation(
+                "Ask what is known of a picture", {"200": ref("Picture")}, parameters=[PICTURE_ID]
+            ),
+            "delete": operation(
+                "Delete a picture and all that was made of it",
+                {"202": ref("Deletion")},
+                parameters=[PICTURE_ID],
+            ),
+        },
+        **{f"{V1}/pictures/{{id}}/{kind}": {"get": file(kind)} for kind in KINDS},
+        **{f"{V1}/pictures/{{id}}/{verb}": {"post": judgement(verb)} for verb in VERBS},
+        f"{V1}/drops": {
+            "get": operation("List the newest drops", {"200": ref("Drops")}, parameters=listing)
+        },
+        f"{V1}/drops/{{id}}": {
+            "get": operation("Ask for a drop", {"200": ref("Drop")}, parameters=[DROP_ID])
+        },
+        f"{V1}/drops/{{id}}.zip": {"get": zipped()},
+        f"{V1}/drops/{{id}}/close": {
+            "post": operation(
+                "Close a drop: the next picture opens another one",
+                {"202": ref("Drop")},
+                parameters=[DROP_ID],
+            )
+        },
+        f"{V1}/folders": {"get": operation("List the hot folders", {"200": ref("Folders")})},
+        f"{V1}/status": {"get": operation("Ask what the daemon does", {"200": ref("Status")})},
+        f"{V1}/models": {"get": operation("List the networks", {"200": ref("Models")})},
+        f"{V1}/events": {"get": events()},
+    }
+
+
+def cutouts() -> Json:
+    """Return the operation that waits for its picture."""
+    found = operation(
+        "Cut one picture out; the answer is the result",
+        {"200": None},
+        parameters=[NAME, IDEMPOTENCY_KEY, *options()],
+        problems=("400", "408", "409", "413", "422", "429", "503", "504", "507"),
+    )
+    found["responses"]["200"] = answer("The result", "image/*")
+    return found | {"requestBody": form(is_one=True)}
+
+
+def upload() -> Json:
+    """Return the operation that takes pictures."""
+    found = operation(
+        "Send pictures; they are cut out later, and safe when this is answered",
+        {"202": ref("Uploads")},
+        parameters=[NAME, IDEMPOTENCY_KEY, *options()],
+        problems=("400", "408", "409", "413", "422", "429", "507"),
+    )
+    return found | {"requestBody": form(is_one=False)}
+
+
+def file(kind: str) -> Json:
+    """Return the operation that fetches a file of a picture."""
+    problems = ("400", "404", "409", "410", "422") if kind == "thumbnail" else ("404", "409", "410")
+    found = operation(SUMMARIES[kind], {"200": None}, parameters=[PICTURE_ID], problems=problems)
+    found["responses"]["200"] = answer("The file", "*/*")
+    return found
+
+
+def judgement(verb: str) -> Json:
+    """Return the operation for a verb."""
+    problems = ("404", "409", "507")
+    good = {"202": ref("Order")}
+    return operation(SUMMARIES[verb], good, parameters=[PICTURE_ID], problems=problems)
+
+
+def zipped() -> Json:
+    """Return the operation that fetches a whole drop."""
+    found = operation(
+        "Fetch results and manifest of a drop as a zip",
+        {"200": None},
+        parameters=[DROP_ID, flag("originals")],
+        problems=("400", "404", "410"),
+    )
+    found["responses"]["200"] = answer("The zip", "application/zip")
+    return found
+
+
+def events() -> Json:
+    """Return the operation that streams events."""
+    found = operation(
+        "Listen: queued, running, done, failed, standby (server-sent events)",
+        {"200": None},
+        problems=("429",),
+    )
+    found["responses"]["200"] = answer("Events without end", "text/event-stream")
+    return found
+
+
+async def page(request: Request) -> Response:
+    """Answer the description for people; without a script."""
+    content = document()
+    rows = [
+        row(path, verb, one)
+        for path, verbs in content["paths"].items()
+        for verb, one in verbs.items()
+    ]
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>API of cvunetd</title>'
+        '<link rel="stylesheet" href="/static/api.css"></head><body><main><h1>API of cvunetd</h1>'
+        f"<p>Version {escape(__version__)}. For programs: "
+        f'<a href="{V1}/openapi.json">openapi.json</a>.</p>{"".join(rows)}</main></body></html>'
+    )
+    return HTMLResponse(text)
+
+
+def row(path: str, verb: str, one: Json) -> str:
+    """Return an operation as HTML."""
+    inputs = "".join(
+        f"<tr><td><code>{escape(each['name'])}</code></td><td>{each['in']}</td>"
+        f"<td><code>{escape(values_of(each['schema']))}</code></td></tr>"
+        for each in one.get("parameters", [])
+    )
+    table = f"<table>{inputs}</table>" if inputs else ""
+    answers = ", ".join(one["responses"])
+    return (
+        f"<section><h2><code>{verb.upper()} {escape(path)}</code></h2>"
+        f"<p>{escape(one['summary'])}. Answers: {answers}.</p>{table}</section>"
+    )
+
+
+def values_of(schema: Json) -> str:
+    """Return which values a parameter may have."""
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    limits = [
+        f"{name} {schema[name]}" for name in ("minimum", "maximum", "pattern") if name in schema
+    ]
+    return ", ".join([str(schema.get("type", "")), *limits])

@@ -1,0 +1,63 @@
+"""What the daemon does: state, folders, models. Counts and reasons, but no paths."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from daemon import __version__
+from daemon.web.site import Site
+
+Json = dict[str, Any]  # Any: JSON
+
+
+class Overview:
+    """Answers about the whole."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    async def status(self, request: Request) -> Response:
+        """Answer what the daemon is doing."""
+        return JSONResponse(self.document())
+
+    def document(self) -> Json:
+        """Return what the daemon is doing, ready for JSON."""
+        report = self.site.source.report()
+        return {
+            "version": __version__,
+            "state": self.site.source.state(),
+            "device": report.get("device"),
+            "queued": report.get("queued", 0),
+            "running": report.get("running", 0),
+            "done": report.get("done", 0),
+            "failed": report.get("failed", 0),
+            "stages": report.get("inside", {}),
+            "standby": report.get("standby", {}),
+            "limits": {
+                "max_upload_bytes": self.site.limit_bytes,
+                "max_waiting": self.site.settings.web.max_waiting,
+            },
+        }
+
+    async def folders(self, request: Request) -> Response:
+        """Answer what happens in each hot folder."""
+        report = self.site.source.report()
+        standby, polled = report.get("standby", {}), report.get("polled", {})
+        found = [
+            {
+                "name": name,
+                "state": "standby" if name in standby else "served",
+                "reason": standby.get(name) or polled.get(name) or "",
+                "waiting": folder["unclaimed"],
+                "queued": folder["queued"],
+                "running": folder["running"],
+                "is_for_uploads": name == self.site.settings.folder.name,
+            }
+            for name, folder in report.get("folders", {}).items()
+        ]
+        return JSONResponse({"folders": found})
+
+    async def models(self, request: Request) -> Response:
+        """Answer which networks cut pictures out."""
+        return JSONResponse({"models": self.site.settings.models})

@@ -1,0 +1,276 @@
+"""``/api/v1/pictures``: upload, ask, fetch, delete, try again, judge."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from daemon.config import request_options as options
+from daemon.config.request_options import BadOption, Options
+from daemon.disk import files, uploads
+from daemon.errors import UntrustedPath
+from daemon.jobs import Job, State
+from daemon.json_values import as_text
+from daemon.ledger.ledger import Drop, Ending
+from daemon.lifecycle import drops, late_changes
+from daemon.web import limits
+from daemon.web.answers import file_headers
+from daemon.web.problems import Problem, bad_request, not_found
+from daemon.web.reception import Reception, ids, query_of
+from daemon.web.site import Site
+
+Json = dict[str, Any]  # Any: JSON
+MAX_PICTURES = limits.MAX_PARTS
+KINDS = ("result", "mask", "original", "thumbnail")
+THUMBNAIL_S = 20.0
+
+
+class Pictures:
+    """Answers about single pictures."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.thumbnails = asyncio.Semaphore(1)
+
+    # --- in -------------------------------------------------------------------------------
+
+    async def upload(self, request: Request) -> Response:
+        """Take pictures; when this answers they are safe on the disk."""
+        asked = read_options(self.site, request, frozenset({"name"}))
+        self.site.check_room()
+        reception = Reception(self.site, asked, ids(self.site, request), frozenset(), MAX_PICTURES)
+        async with reception:
+            await reception.receive(request)
+            check_no_fields(reception)
+            await reception.publish()
+            taken = [
+                {"id": one.id, "name": one.name, "state": self.state_of(one.id), **links(one.id)}
+                for one in reception.pictures
+            ]
+        place = f"/api/v1/pictures/{taken[0]['id']}"
+        content = {"pictures": taken}
+        return JSONResponse(content, HTTPStatus.ACCEPTED, headers={"Location": place})
+
+    # --- questions ------------------------------------------------------------------------
+
+    def ending(self, upload_id: str) -> Ending | None:
+        """Return the newest row of an upload; None if it waits; `Problem` if it is unknown."""
+        if uploads.ID.fullmatch(upload_id) is None or self.site.is_ordered(delete_order(upload_id)):
+            raise not_found("there is no such picture")
+        is_waiting = uploads.is_waiting(self.site.root, upload_id)
+        if is_waiting and uploads.has_picture(self.site.root, upload_id):
+            return None
+        if is_waiting and not self.site.ledger.path.exists():
+            return None
+        found = self.site.ledger.uploads.newest(upload_id)
+        if found is None and not is_waiting:
+            raise not_found("there is no such picture: it was deleted, or never here")
+        return found  # None: it is being claimed
+
+    def state_of(self, upload_id: str) -> str:
+        """Return the state of an upload."""
+        found = self.ending(upload_id)
+        return "waiting" if found is None else found.job.state.value
+
+    async def describe(self, request: Request) -> Response:
+        """Answer what is known of a picture."""
+        upload_id = request.path_params["id"]
+        return JSONResponse(self.document(upload_id, self.ending(upload_id)))
+
+    def document(self, upload_id: str, found: Ending | None) -> Json:
+        """Return what is known of a picture, ready for JSON."""
+        content: Json = {"id": upload_id, **links(upload_id)}
+        if found is None:
+            return content | {"state": "waiting", "place": self.count_queued()}
+        job = found.job
+        content |= {
+            "state": job.state.value,
+            "name": as_text(Path(job.relative.name)),
+            "drop": job.drop,
+            "attempts": job.attempts,
+        }
+        if job.state is State.QUEUED:
+            content["place"] = self.site.ledger.uploads.count_before(job)
+        if job.reason:
+            content["reason"] = job.reason
+        if job.state in (State.DONE, State.FAILED):
+            content["picture"] = entry_of(self.site.ledger.records.drop_of(job), found)
+        return content
+
+    def count_queued(self) -> int:
+        """Return how many pictures are queued before those that wait."""
+        return self.site.ledger.uploads.count_queued() if self.site.ledger.path.exists() else 0
+
+    # --- files ----------------------------------------------------------------------------
+
+    async def fetch(self, request: Request) -> Response:
+        """Answer a file of a picture that is done."""
+        kind = request.url.path.rpartition("/")[2]
+        job = self.done_job(request.path_params["id"])
+        path = file_of(job, kind)
+        if path is None:
+            raise not_found(f"this picture has no {kind} of its own")
+        self.check_served(job, path)
+        if kind == "thumbnail":
+            return await self.thumbnail(path)
+        stream, size = await self.site.run(open_file, path)
+        headers = file_headers(as_text(Path(path.name)), is_shown=kind != "original")
+        headers["Content-Length"] = str(size)
+        return StreamingResponse(self.pieces(stream, size), headers=headers)
+
+    def done_job(self, upload_id: str) -> Job:
+        """Return the job of a picture that is done; `Problem` for any other state."""
+        found = self.ending(upload_id)
+        state = "waiting" if found is None else found.job.state.value
+        if found is None or found.job.state is not State.DONE:
+            detail = f"the picture is {state}" + (
+                f": {found.job.reason}" if found is not None and found.job.reason else ""
+            )
+            raise Problem(HTTPStatus.CONFLICT, f"picture_{state}", detail)
+        if found.replaced_by is not None:
+            raise gone()
+        return found.job
+
+    def check_served(self, job: Job, path: Path) -> None:
+        """Refuse a path outside of drops, whatever the ledger says."""
+        drop = self.site.ledger.records.drop_of(job).path
+        if drop.parent not in self.site.settings.roots or not path.is_relative_to(drop):
+            raise not_found("its file is not in a drop")
+
+    async def pieces(self, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
+        """Yield an open file piece by piece, no more than was announced."""
+        with stream:
+            while size > 0:
+                count = min(limits.CHUNK_BYTES, size)
+                piece = await self.site.run(stream.read, count)
+                if not piece:
+                    raise EOFError("the file has become shorter while it was sent")
+                size -= len(piece)
+                yield piece
+
+    async def thumbnail(self, path: Path) -> Response:
+        """Answer a small picture, made by a process of its own: a large one takes memory."""
+        stream, _ = await self.site.run(open_file, path)
+        with stream:
+            async with self.thumbnails:
+                content = await self.site.run(make_thumbnail, stream)
+        headers = file_headers("thumbnail.png") | {"Cache-Control": "private, max-age=3600"}
+        return Response(content, headers=headers)
+
+    # --- orders ---------------------------------------------------------------------------
+
+    async def delete(self, request: Request) -> Response:
+        """Have a picture deleted, wherever it is."""
+        upload_id = request.path_params["id"]
+        self.ending(upload_id)
+        await self.site.order(delete_order(upload_id), {"do": "delete", "id": upload_id})
+        return JSONResponse({"id": upload_id, "state": "deleting"}, HTTPStatus.ACCEPTED)
+
+    async def judge(self, request: Request) -> Response:
+        """Have a picture tried again, or its review ended."""
+        upload_id, verb = request.path_params["id"], request.url.path.rpartition("/")[2]
+        found = self.ending(upload_id)
+        state = "waiting" if found is None else found.job.state.value
+        wanted = "failed" if verb == "retry" else "done"
+        if state != wanted:
+            text = f"the picture is {state}: only one that is {wanted} can be {VERBS[verb]}"
+            raise Problem(HTTPStatus.CONFLICT, f"picture_{state}", text)
+        await self.site.order(f"{verb}-{upload_id}", {"do": verb, "id": upload_id})
+        return JSONResponse({"id": upload_id, "order": verb}, HTTPStatus.ACCEPTED)
+
+
+VERBS = {"retry": "tried again", "approve": "approved", "reject": "rejected"}
+
+
+def entry_of(drop: Drop, ending: Ending) -> Json:
+    """Return a picture's entry in the manifest, without paths of this machine."""
+    is_done = ending.job.state is State.DONE
+    has_changed = is_done and late_changes.has_changed_after(ending.job)
+    entry = drops.picture(drop, ending, has_changed=has_changed)
+    entry.pop("quarantine", None)
+    return entry
+
+
+def delete_order(upload_id: str) -> str:
+    """Return the name of the order that deletes a picture."""
+    return f"delete-{upload_id}"
+
+
+def links(upload_id: str) -> Json:
+    """Return where more is to be had."""
+    return {"href": f"/api/v1/pictures/{upload_id}"}
+
+
+def file_of(job: Job, kind: str) -> Path | None:
+    """Return the path of a file of a finished job; None if it has none of this kind."""
+    match kind:
+        case "mask":
+            return job.alpha
+        case "original":
+            return job.archive
+        case _:
+            return job.target
+
+
+def open_file(path: Path) -> tuple[BinaryIO, int]:
+    """Open a file of a drop, following no link; `Problem` if somebody has deleted it."""
+    try:
+        descriptor = files.open_if_regular(path)
+    except UntrustedPath as error:
+        raise not_found("a link has its place") from error
+    except FileNotFoundError as error:
+        raise gone() from error
+    if descriptor is None:
+        raise not_found("something else has its place")
+    stream = os.fdopen(descriptor, "rb")  # closed by whoever sends it
+    return stream, stream.seek(0, 2) + stream.seek(0)
+
+
+def gone() -> Problem:
+    """Return the refusal of a file that was there."""
+    return Problem(HTTPStatus.GONE, "gone", "the file was deleted or replaced since")
+
+
+def make_thumbnail(stream: BinaryIO) -> bytes:
+    """Return a PNG; `Problem` if none can be made."""
+    program = [sys.executable, "-m", "cvunet.pictures.thumbnails"]
+    try:
+        made = subprocess.run(
+            program, stdin=stream, capture_output=True, timeout=THUMBNAIL_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        made = None
+    if made is None or made.returncode:
+        text = "no thumbnail can be made of it"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no_thumbnail", text)
+    return made.stdout
+
+
+def read_options(site: Site, request: Request, others: frozenset[str]) -> Options:
+    """Return the options of a query, checked against the folder; `Problem` for a wrong one."""
+    return checked(site, dict(query_of(request, others)))
+
+
+def checked(site: Site, asked: Json) -> Options:
+    """Return options, checked against the folder's rendering."""
+    try:
+        wanted = options.read(asked)
+        options.apply(site.settings.folder.rendering, wanted)
+    except BadOption as error:
+        raise bad_request(f"invalid_{error.name[:40]}", str(error)) from error
+    return wanted
+
+
+def check_no_fields(reception: Reception) -> None:
+    """Refuse fields of a form that nobody reads."""
+    if reception.fields:
+        name = reception.fields[0].name[:40]
+        text = f"{name!r} is no picture: options stand in the query"
+        raise bad_request("unknown_field", text)

@@ -1,0 +1,218 @@
+"""Receives the pictures of one request: all of them, or none."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+
+from daemon.config.request_options import Options, chosen
+from daemon.disk import uploads
+from daemon.disk.uploads import Staged
+from daemon.web.bodies import chunks
+from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser
+from daemon.web.names import safe_name
+from daemon.web.problems import Problem, bad_request
+from daemon.web.site import Site
+
+FORM = "multipart/form-data"
+KEY_LETTERS = 255
+#: From the number of a picture in its request to its id.
+MakeId = Callable[[int], str]
+
+
+@dataclass
+class Picture:
+    """One picture that has come, or comes."""
+
+    staged: Staged
+    name: str
+    digest: "hashlib._Hash"
+    is_again: bool = False
+    """It was taken before, under the same Idempotency-Key."""
+    size: int = 0
+
+    @property
+    def id(self) -> str:
+        """Return the upload's id."""
+        return self.staged.id
+
+
+@dataclass
+class Reception:
+    """A context: whatever was not published when it ends leaves no trace."""
+
+    site: Site
+    options: Options
+    make_id: MakeId
+    allowed: frozenset[str]
+    """Names of fields that hold a picture; any if empty."""
+    max_pictures: int
+    pictures: list[Picture] = field(default_factory=list)
+    fields: list[Field] = field(default_factory=list)
+
+    has_key: bool = False
+    """The ids were known before: the same pictures may have come already."""
+
+    async def __aenter__(self) -> "Reception":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for picture in self.pictures:
+            self.site.receiving.discard(picture.id)
+            picture.staged.discard()
+
+    async def receive(self, request: Request) -> None:
+        """Receive a form, or a body that is the picture itself."""
+        self.has_key = "idempotency-key" in request.headers
+        kind = request.headers.get("content-type", "")
+        if kind.partition(";")[0].strip().lower() == FORM:
+            await self.receive_form(request, FormParser(kind))
+        else:
+            await self.begin(request.query_params.get("name", ""))
+            async for chunk in chunks(request, self.site.limit_bytes):
+                await self.add(chunk)
+        self.check_not_empty()
+
+    async def receive_parts(self, request: Request) -> None:
+        """Receive a form, which may be without a picture."""
+        kind = request.headers.get("content-type", "")
+        if kind.partition(";")[0].strip().lower() != FORM:
+            raise bad_request("invalid_form", "send a multipart form")
+        await self.receive_form(request, FormParser(kind))
+
+    async def receive_chunks(self, name: str, content: Iterator[bytes]) -> None:
+        """Receive one picture from somewhere else than the request's body."""
+        await self.begin(name)
+        while (chunk := await self.site.run(next, content, None)) is not None:
+            await self.add(chunk)
+
+    async def receive_form(self, request: Request, parser: FormParser) -> None:
+        """Receive all parts."""
+        async for chunk in chunks(request, self.site.limit_bytes):
+            for part in parser.feed(chunk):
+                match part:
+                    case Field():
+                        self.fields.append(part)
+                    case FileBegin(name, filename):
+                        self.check_field(name)
+                        await self.begin(filename)
+                    case FileBytes(content):
+                        await self.add(content)
+                    case FileEnd():
+                        pass
+        parser.finish()
+
+    def check_field(self, name: str) -> None:
+        """Refuse a file in an unknown field: it would be lost."""
+        if self.allowed and name not in self.allowed:
+            wanted = ", ".join(sorted(self.allowed))
+            raise bad_request("unknown_field", f"a file in field {name[:40]!r}; known: {wanted}")
+
+    async def begin(self, filename: str) -> None:
+        """Begin a picture."""
+        if len(self.pictures) >= self.max_pictures:
+            raise bad_request("multiple_sources", f"at most {self.max_pictures} pictures at once")
+        upload_id = self.make_id(len(self.pictures))
+        if upload_id in self.site.receiving:
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "in_progress",
+                "a request with this Idempotency-Key is being received now",
+                is_closing=True,
+            )
+        self.site.check_room()
+        self.site.receiving.add(upload_id)
+        try:
+            name = safe_name(filename)
+            staged = await self.site.run(Staged, self.site.root, upload_id, name)
+        except BaseException:
+            self.site.receiving.discard(upload_id)
+            raise
+        digest = hashlib.sha256(json.dumps(chosen(self.options), sort_keys=True).encode())
+        self.pictures.append(Picture(staged, name, digest))
+
+    async def add(self, chunk: bytes) -> None:
+        """Add bytes to the picture that comes now."""
+        picture = self.pictures[-1]
+        picture.size += len(chunk)
+        picture.digest.update(chunk)
+        await self.site.run(picture.staged.write, chunk)
+
+    def check_not_empty(self) -> None:
+        """Refuse a request without a picture, or with an empty one."""
+        if not self.pictures:
+            raise bad_request("missing_source", "there is no picture in the request")
+        for number, picture in enumerate(self.pictures, 1):
+            if not picture.size:
+                raise bad_request("empty_file", f"picture {number} is empty")
+
+    async def publish(self) -> None:
+        """Make all pictures durable and visible; when this returns they are the daemon's."""
+        if self.has_key:
+            self.note_again()
+        new = [picture for picture in self.pictures if not picture.is_again]
+        asked = chosen(self.options)
+        for picture in new:
+            note = {"version": 1, "options": asked, "sha256": picture.digest.hexdigest()}
+            await self.site.run(picture.staged.complete, note)
+        for picture in new:
+            await self.site.run(picture.staged.publish)
+            self.site.tell(picture.id, picture.name)
+
+    def note_again(self) -> None:
+        """Find out which pictures were taken before; `Problem` if they were others."""
+        for picture in self.pictures:
+            known = self.known_digest(picture.id)
+            if known is None:
+                continue
+            if known != picture.digest.hexdigest():
+                raise Problem(
+                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                    "idempotency_key_reused",
+                    "this Idempotency-Key has come before with other pictures or options",
+                )
+            picture.is_again = True
+
+    def known_digest(self, upload_id: str) -> str | None:
+        """Return the digest of an upload that was published before; None if there is none."""
+        if uploads.is_waiting(self.site.root, upload_id):
+            note = uploads.read_note(self.site.root, upload_id)
+            if note is not None:
+                return str(note.get("sha256"))
+        if not self.site.ledger.path.exists():
+            return None  # the daemon has never run
+        for job in self.site.ledger.uploads.rows(upload_id):
+            if job.upload is not None:
+                return job.upload.sha256
+        return None
+
+
+def ids(site: Site, request: Request) -> MakeId:
+    """Return how pictures of a request get their ids; the same ones for an Idempotency-Key."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return lambda number: site.new_id()
+    if not 0 < len(key) <= KEY_LETTERS:
+        raise bad_request("invalid_idempotency_key", f"it has 1 to {KEY_LETTERS} letters")
+    owner = request.scope["state"].get("key_name") or ""
+
+    def make(number: int) -> str:
+        text = json.dumps([owner, key, number])
+        return hashlib.sha256(text.encode()).hexdigest()[:22]
+
+    return make
+
+
+def query_of(request: Request, known: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield parameters of the query that are options; `Problem` for one that stands twice."""
+    seen: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in seen:
+            raise bad_request("invalid_" + name[:40], f"{name[:40]} stands twice")
+        seen[name] = value
+        if name not in known:
+            yield name, value

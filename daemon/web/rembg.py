@@ -1,0 +1,148 @@
+"""rembg's API, ``/api/remove``: each of its parameters does what it says, or is refused."""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from daemon.jobs import State
+from daemon.json_values import as_text
+from daemon.web import colours
+from daemon.web.answers import file_headers
+from daemon.web.cutouts import Cutouts
+from daemon.web.fetching import fetch, refused
+from daemon.web.pictures import checked
+from daemon.web.problems import bad_request
+from daemon.web.reception import Reception
+from daemon.web.removebg import IGNORED, NEUTRAL, only_once, truth
+from daemon.web.site import Site
+
+Json = dict[str, Any]  # Any: JSON
+FIELDS = frozenset({"file"})
+#: Their networks that do what ours does: cut out whatever is in front.
+GENERAL_MODELS = (
+    *("u2net", "u2netp", "silueta", "isnet-general-use", "bria-rmbg", "ben2-base"),
+    *("birefnet-general", "birefnet-general-lite", "birefnet-massive", "birefnet-hrsod"),
+    *("birefnet-dis", "birefnet-cod"),
+)
+LEVELS = range(256)
+
+
+class Rembg:
+    """Answers like rembg's server."""
+
+    def __init__(self, site: Site, cutouts: Cutouts) -> None:
+        self.site = site
+        self.cutouts = cutouts
+
+    async def remove(self, request: Request) -> Response:
+        """Cut out the picture of a form (POST) or of a URL (GET)."""
+        async with self.cutouts.place_to_wait():
+            reception = Reception(
+                self.site, checked(self.site, {}), lambda number: self.site.new_id(), FIELDS, 1
+            )
+            async with reception:
+                asked, ignored = await self.receive(request, reception)
+                reception.options = checked(self.site, asked)
+                await reception.publish()
+                upload_id = reception.pictures[0].id
+            ending = await self.cutouts.result_of(request, upload_id)
+        if ending.job.state is State.FAILED:
+            raise bad_request("invalid_file", ending.job.reason)
+        stream, size = await self.cutouts.open(ending)
+        headers = file_headers(as_text(Path(ending.job.target.name)))
+        headers["Content-Length"] = str(size)
+        if ignored:
+            headers[IGNORED] = ", ".join(ignored)
+        return StreamingResponse(self.cutouts.pictures.pieces(stream, size), headers=headers)
+
+    async def receive(self, request: Request, reception: Reception) -> tuple[Json, list[str]]:
+        """Receive picture and parameters; return them as `wanted` does."""
+        given = only_once(list(request.query_params.multi_items()))
+        if request.method == "POST":
+            await reception.receive_parts(request)
+            pairs = [(one.name, one.value) for one in reception.fields]
+            found = wanted(only_once([*given.items(), *pairs]))
+        else:
+            url = given.pop("url", None)
+            found = wanted(given)
+            if url is None:
+                raise bad_request("invalid_url", "url is missing")
+            if not self.site.settings.web.fetch_urls:
+                raise refused()
+            await reception.receive_chunks("", fetch(url, self.site.limit_bytes))
+        reception.check_not_empty()
+        return found
+
+
+def wanted(given: dict[str, str]) -> tuple[Json, list[str]]:
+    """Return our options for their parameters, and which of them change nothing here."""
+    asked: Json = dict(NEUTRAL)
+    ignored = []
+    for name, value in given.items():
+        try:
+            found = READERS[name](value) if name in READERS else unknown()
+        except ValueError as error:
+            raise bad_request(f"invalid_{name[:40]}", f"{name[:40]} {error}") from error
+        asked |= found or {}
+        if found is None:
+            ignored.append(name)
+    return asked, sorted(ignored)
+
+
+def unknown() -> Json:
+    """Refuse a parameter."""
+    raise ValueError(f"is unknown; there are: {', '.join(READERS)}")
+
+
+def model(value: str) -> Json | None:
+    """Accept networks of the same purpose: ours takes their place."""
+    if value in GENERAL_MODELS:
+        return None
+    raise ValueError(f"is not offered; accepted are {', '.join(GENERAL_MODELS)}")
+
+
+def matting(value: str) -> Json | None:
+    """Accept: edges are always matted here."""
+    return None if truth(value) else {}
+
+
+def number(largest: int) -> Any:
+    """Return a reader of a number that changes nothing here."""
+
+    def read(value: str) -> Json | None:
+        if not value.isdecimal() or int(value) > largest:
+            raise ValueError(f"is a number from 0 to {largest}")
+        return None
+
+    return read
+
+
+def background(value: str) -> Json:
+    """Read red, green, blue and alpha, each 0 to 255."""
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) != 4 or not all(part.isdecimal() and int(part) in LEVELS for part in parts):
+        raise ValueError("has four numbers from 0 to 255: red,green,blue,alpha")
+    digits = "".join(f"{int(part):02x}" for part in parts)
+    return {"background": colours.with_alpha(digits[:6], digits[6:])}
+
+
+def extras(value: str) -> Json:
+    """Accept nothing: extras are for a network that is asked by points."""
+    if value.strip() not in ("{}", "null"):
+        raise ValueError("is not offered: the subject is found without points")
+    return {}
+
+
+READERS = {
+    "model": model,
+    "a": matting,
+    "af": number(255),
+    "ab": number(255),
+    "ae": number(1000),
+    "om": lambda value: {"content": "alpha" if truth(value) else "cutout"},
+    "ppm": matting,
+    "bgc": background,
+    "extras": extras,
+}

@@ -1,0 +1,139 @@
+"""What all requests share: the folder of uploads, the ledger, the daemon's state, threads."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from daemon.config.web_schema import Web
+from daemon.disk import free_space, uploads
+from daemon.jobs import Hint, HotFolder
+from daemon.lifecycle.naming import new_id
+from daemon.messages import FileEvent, Message
+from daemon.web import limits
+from daemon.web.problems import Problem, busy, unavailable
+from daemon.web.records import LedgerView
+from daemon.web.sources import Source
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def nobody(message: Message) -> None:
+    """Take a hint where there is no inbox: the daemon's watches see the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the server needs of the configuration."""
+
+    web: Web
+    folder: HotFolder
+    """Of uploads."""
+    roots: frozenset[Path]
+    """Folders that hold drops: nothing else is served."""
+    state: Path
+    min_free_mb: float
+    models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
+
+
+class Site:
+    """One server's state; everything but `run` belongs to the thread of the event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: LedgerView,
+        source: Source,
+        *,
+        hint: Callable[[Message], object] = nobody,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``hint`` takes messages for the daemon, if it is in this process."""
+        self.settings = settings
+        self.ledger = ledger
+        self.source = source
+        self.hint = hint
+        self.clock = clock
+        self.serials = itertools.count()
+        self.receiving: set[str] = set()
+        """Ids of uploads that come now."""
+        self.waiting_clients = 0
+        self.listeners = 0
+        self.is_stopping = False
+        self.pool = ThreadPoolExecutor(limits.FILE_THREADS, "web-file")
+
+    @property
+    def root(self) -> Path:
+        """Return the folder of uploads."""
+        return self.settings.folder.path
+
+    @property
+    def limit_bytes(self) -> int:
+        """Return how long a request may be."""
+        return int(self.settings.web.max_upload_mb * limits.MEGA)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what may wait for a disk, in another thread.
+
+        If the request is cancelled meanwhile, the work is finished all the same.
+        """
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self.pool, lambda: work(*args, **kwargs)))
+
+    def new_id(self) -> str:
+        """Return an id for an upload."""
+        return new_id(self.clock(), next(self.serials))
+
+    def check_room(self, count: int = 1) -> None:
+        """Refuse uploads that would wait for too long, or for which there is no space."""
+        limit = self.settings.web.max_waiting
+        waiting = len(uploads.waiting(self.root)) + len(self.receiving)
+        if waiting + count > limit:
+            raise busy(f"{waiting} pictures wait already (web.max_waiting): try again later")
+        free_mb = free_space.free_bytes(self.root) / limits.MEGA
+        if free_mb < self.settings.min_free_mb:
+            raise Problem(
+                HTTPStatus.INSUFFICIENT_STORAGE,
+                "storage",
+                "too little free space; nothing was taken",
+                headers={"Retry-After": "60"},
+                is_closing=True,
+            )
+
+    def check_works(self) -> None:
+        """Refuse what needs the daemon now: it loads, stands by or is down."""
+        state = self.source.state()
+        if state != "running":
+            raise unavailable(f"the daemon is {state}: nothing is cut out now")
+        reason = self.source.report().get("standby", {}).get(self.settings.folder.name)
+        if reason:
+            raise unavailable(f"the daemon stands by: {reason}")
+
+    def tell(self, upload_id: str, name: str) -> None:
+        """Let the daemon look at an upload at once; else it would see it a moment later."""
+        path = self.root / upload_id / name
+        self.hint(FileEvent(self.settings.folder.name, path, Hint.MOVED))
+
+    async def order(self, name: str, order: dict[str, Any]) -> None:  # Any: JSON
+        """Give the daemon an order, durably."""
+        await self.run(uploads.give_order, self.root, name, order)
+        path = self.root / uploads.ORDERS / f"{name}.json"
+        self.hint(FileEvent(self.settings.folder.name, path, Hint.MOVED))
+
+    def is_ordered(self, name: str) -> bool:
+        """Whether an order of this name waits."""
+        return (self.root / uploads.ORDERS / f"{name}.json").exists()
+
+    def close(self) -> None:
+        """Wait for what the threads do, and close the ledger."""
+        self.pool.shutdown(wait=True)
+        self.ledger.close()

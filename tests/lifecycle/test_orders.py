@@ -1,0 +1,200 @@
+"""Orders of the API's clients: carried out once or more, whatever else lies in their folder."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.disk import uploads
+from daemon.disk.uploads import Staged
+from daemon.jobs import State
+from daemon.ledger.uploads import Uploads
+from tests.service.service_kit import Kit
+
+ID = "a" * 22
+
+
+def make_kit(base: Path, *, is_held: bool) -> Kit:
+    """A service with a folder of uploads."""
+    (base / "uploads").mkdir()
+    return Kit(base, settings={"web": {"folder": "uploads"}}, is_held=is_held)
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    """One whose worker answers at once."""
+    return make_kit(tmp_path, is_held=False)
+
+
+def root(kit: Kit) -> Path:
+    """The folder of uploads."""
+    return kit.base.resolve() / "uploads"
+
+
+def upload(kit: Kit, upload_id: str = ID, note: dict[str, object] | None = None) -> None:
+    """What the server does with a picture."""
+    staged = Staged(root(kit), upload_id, "cat.jpg")
+    staged.write(b"picture")
+    staged.complete({"options": {}, "sha256": "x"} if note is None else note)
+    staged.publish()
+    kit.service.next_sweep["web"] = 0.0
+
+
+def order(kit: Kit, content: object, name: str = "one") -> Path:
+    """An order, and its file."""
+    uploads.make_folder(root(kit) / uploads.ORDERS)
+    path = root(kit) / uploads.ORDERS / f"{name}.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def states(kit: Kit) -> list[State]:
+    """Of all rows of the upload."""
+    return [job.state for job in Uploads(kit.service.parts.ledger).rows(ID)]
+
+
+def test_an_upload_is_taken_and_its_folder_goes(kit: Kit):
+    """The row has the id; the result's name has not."""
+    upload(kit)
+    kit.pass_time(3)
+
+    assert states(kit) == [State.DONE]
+    assert kit.results() == ["cat.png", "originals/cat.jpg"]
+    assert not uploads.is_waiting(root(kit), ID)
+
+
+def test_an_upload_survives_a_crash_between_claim_and_row(kit: Kit):
+    """The note is still there, so the adopted picture keeps its id and options."""
+    upload(kit, note={"options": {"format": "webp"}, "sha256": "x"})
+    claimed = root(kit) / ".cvunetd" / ("b" * 22) / ID
+    claimed.mkdir(parents=True)
+    (root(kit) / ".cvunetd").chmod(0o700)
+    (root(kit) / ID / "cat.jpg").rename(claimed / "cat.jpg")
+    kit.restart()
+    kit.pass_time(3)
+
+    assert states(kit) == [State.DONE]
+    assert kit.results() == ["cat.webp", "originals/cat.jpg"]
+    assert not uploads.is_waiting(root(kit), ID)
+
+
+def test_a_waiting_picture_is_deleted_before_it_is_taken(kit: Kit):
+    """It never gets a row."""
+    kit.service.parts.queue.size = 0
+    upload(kit)
+    kit.pass_time(1)
+    path = order(kit, {"do": "delete", "id": ID})
+    kit.pass_time(1)
+
+    assert states(kit) == []
+    assert not uploads.is_waiting(root(kit), ID)
+    assert not path.exists()
+
+
+def test_a_picture_in_work_is_deleted_when_it_has_ended(tmp_path: Path):
+    """Until then the order waits, also over a restart."""
+    kit = make_kit(tmp_path, is_held=True)
+    upload(kit)
+    kit.pass_time(2)
+    path = order(kit, {"do": "delete", "id": ID})
+    kit.pass_time(2)
+    assert path.exists()
+    assert states(kit) == [State.RUNNING]
+    kit.engine.run_held()
+    kit.pass_time(2)
+
+    assert not path.exists()
+    assert states(kit) == []
+    assert kit.results() == []
+
+
+def test_a_result_that_a_person_has_changed_is_not_deleted(kit: Kit):
+    """It is that person's work; all else goes."""
+    upload(kit)
+    kit.pass_time(3)
+    [result] = kit.base.glob("outputs/*/cat.png")
+    result.write_bytes(b"retouched by hand")
+    order(kit, {"do": "delete", "id": ID})
+    kit.pass_time(1)
+
+    assert kit.results() == ["cat.png"]
+    assert states(kit) == []
+
+
+@pytest.mark.parametrize("verb", ["delete", "retry", "approve", "reject"])
+def test_orders_may_be_given_twice(kit: Kit, verb: str):
+    """After a crash one is carried out again."""
+    upload(kit)
+    kit.pass_time(3)
+    for _ in range(2):
+        order(kit, {"do": verb, "id": ID})
+        kit.pass_time(1)
+
+    assert not list(uploads.orders(root(kit)))
+    assert states(kit) == {"delete": [], "reject": [State.FAILED]}.get(verb, [State.DONE])
+
+
+def test_a_rejection_that_was_interrupted_is_finished(kit: Kit):
+    """The original has moved, but the row does not say so yet."""
+    upload(kit)
+    kit.pass_time(3)
+    [job] = Uploads(kit.service.parts.ledger).rows(ID)
+    place = kit.base.resolve() / "failed" / "web" / ID / "cat.jpg"
+    kit.service.parts.ledger.note_rejection(job, quarantine=place)
+    place.parent.mkdir(parents=True)
+    assert job.archive is not None
+    job.archive.rename(place)
+    order(kit, {"do": "reject", "id": ID})
+    kit.pass_time(1)
+
+    assert states(kit) == [State.FAILED]
+    assert place.read_bytes() == b"picture"
+    assert kit.results() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *["", "no JSON", "[]", "[" * 100_000, '"x"', "{}", '{"do": "delete"}'],
+        *['{"do": "delete", "id": "../../etc"}', json.dumps({"do": "explode", "id": ID})],
+        *['{"do": "close", "id": "1"}', "x" * 100_000],
+    ],
+)
+def test_what_is_no_order_is_deleted(kit: Kit, content: str):
+    """With a line in the log; the daemon goes on."""
+    upload(kit)
+    kit.pass_time(3)
+    path = order(kit, content)
+    kit.pass_time(1)
+
+    assert not path.exists()
+    assert states(kit) == [State.DONE]
+
+
+def test_links_and_pipes_are_not_read(kit: Kit):
+    """Nor waited for."""
+    order(kit, {"do": "close", "id": 5})
+    folder = root(kit) / uploads.ORDERS
+    (folder / "link.json").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe.json")
+    kit.pass_time(1)
+
+    assert list(uploads.orders(root(kit))) == []
+    assert Path("/etc/passwd").exists()
+
+
+def test_a_drop_is_closed_when_its_pictures_are_done(tmp_path: Path):
+    """And takes no more meanwhile."""
+    kit = make_kit(tmp_path, is_held=True)
+    upload(kit)
+    kit.pass_time(2)
+    order(kit, {"do": "close", "id": 1})
+    kit.pass_time(1)
+    upload(kit, "b" * 22)
+    kit.pass_time(2)
+    assert [drop.id for drop in kit.records.open_drops()] == [1, 2]
+    kit.engine.run_held()
+    kit.pass_time(1)
+
+    assert [drop.id for drop in kit.records.open_drops()] == [2]

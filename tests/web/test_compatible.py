@@ -1,0 +1,345 @@
+"""remove.bg's and rembg's clients: each parameter does what it says, or is refused."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.config import request_options as options
+from daemon.renderings import Framing, Rendering
+from daemon.web import colours, fetching, rembg, removebg
+from daemon.web.fetching import fetch
+from daemon.web.problems import Problem
+from tests.samples import RENDERING
+from tests.web.web_kit import Kit, running
+
+pytestmark = pytest.mark.web
+REMOVE = "/v1.0/removebg"
+REMBG = "/api/remove"
+FILE = {"image_file": ("cat.jpg", b"picture")}
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """Server and daemon."""
+    with running(Kit(tmp_path, web={"max_upload_mb": 1})) as kit:
+        yield kit
+
+
+def code(kit: Kit, **body: Any) -> str:  # Any: of httpx
+    """The code of remove.bg's refusal."""
+    answer = kit.client.post(REMOVE, **body)
+    assert answer.status_code == 400, answer.text
+    [error] = answer.json()["errors"]
+    assert set(error) == {"title", "code", "detail"}
+    return str(error["code"])
+
+
+# --- remove.bg: sources ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"files": FILE},
+        {"files": FILE, "data": {"size": "", "bg_color": ""}},
+        {"data": {"image_file_b64": base64.b64encode(b"picture").decode()}},
+        {"json": {"image_file_b64": base64.b64encode(b"picture").decode(), "size": "auto"}},
+        {"json": {"image_file_b64": "data:image/png;base64,cGljdHVyZQ=="}},
+    ],
+)
+def test_every_kind_of_body(kit: Kit, body: dict[str, Any]):
+    """The answer is the picture, with their headers."""
+    answer = kit.client.post(REMOVE, **body)
+
+    assert (answer.status_code, answer.content) == (200, b"picture")
+    assert answer.headers["x-width"] == "4"
+    assert answer.headers["x-height"] == "3"
+    assert answer.headers["x-credits-charged"] == "0"
+    assert "x-ratelimit-limit" in answer.headers
+
+
+def test_json_is_answered_to_whoever_accepts_it(kit: Kit):
+    """With the picture as text."""
+    answer = kit.client.post(REMOVE, files=FILE, headers={"Accept": "application/json"})
+
+    assert base64.b64decode(answer.json()["data"]["result_b64"]) == b"picture"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"data": {"size": "auto"}}, "missing_source"),
+        ({"files": {"size": (None, "auto")}}, "missing_source"),
+        ({"files": FILE, "data": {"image_url": "https://x.example/"}}, "multiple_sources"),
+        ({"data": {"image_url": "https://x", "image_file_b64": "eA=="}}, "multiple_sources"),
+        ({"data": {"image_file_b64": "?"}}, "invalid_image_file_b64"),
+        ({"data": {"image_file": "text"}}, "invalid_image_file"),
+        ({"data": {"image_url": "https://x.example/"}}, "invalid_image_url"),
+        ({"files": FILE, "data": {"nonsense": "1"}}, "invalid_nonsense"),
+        ({"files": FILE, "data": {"size": "huge"}}, "invalid_size"),
+        ({"files": {"image_file": ("a", b"")}}, "empty_file"),
+        ({"files": {"image_file": ("a", b"bad")}}, "invalid_image_file"),
+        ({"files": {"image_file": ("a", b"blank")}}, "unknown_foreground"),
+        ({"files": {"image_file": ("a", b"x" * 1_100_000)}}, "file_too_large"),
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, "invalid_json"),
+        ({"json": {"image_file_b64": ["x"]}}, "invalid_image_file_b64"),
+    ],
+)
+def test_refusals_have_their_codes(kit: Kit, body: dict[str, Any], expected: str):
+    """In their format."""
+    assert code(kit, **body) == expected
+
+
+def test_the_account(kit: Kit):
+    """There are always credits."""
+    attributes = kit.client.get("/v1.0/account").json()["data"]["attributes"]
+
+    assert attributes["credits"]["total"] > 0
+    assert attributes["api"]["sizes"] == "all"
+
+
+# --- remove.bg: parameters ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"format": "png", "max_megapixels": 0.25}),
+        ({"size": "auto"}, {"max_megapixels": 25.0}),
+        ({"size": "medium"}, {"max_megapixels": 1.5}),
+        ({"size": "hd"}, {"max_megapixels": 4.0}),
+        ({"size": "50MP"}, {"max_megapixels": 50.0}),
+        ({"format": "jpg"}, {"format": "jpeg"}),
+        ({"format": "webp"}, {"format": "webp"}),
+        ({"bg_color": "red"}, {"background": "#ff0000", "format": "jpeg"}),
+        ({"bg_color": "81d4fa77"[:6]}, {"background": "#81d4fa", "format": "jpeg"}),
+        ({"bg_color": "fff", "format": "png"}, {"background": "#ffffff", "format": "png"}),
+        ({"bg_color": "ffffff00"}, {"background": "none", "format": "png"}),
+        ({"channels": "alpha"}, {"content": "alpha"}),
+        ({"crop": "true"}, {"crop": "subject"}),
+        ({"crop": "true", "crop_margin": "25%"}, {"crop_margin": 0.25 / 1.5}),
+        ({"crop": "true", "crop_margin": "10% 10%"}, {"crop_margin": 0.1 / 1.2}),
+        ({"crop": "true", "crop_margin": "0px"}, {"crop_margin": 0.0}),
+    ],
+)
+def test_parameters_do_what_they_say(given: dict[str, str], expected: dict[str, Any]):
+    """As options of ours."""
+    found = removebg.wanted(given)
+
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_the_folders_own_output_does_not_matter():
+    """Their clients expect what their servers give."""
+    own = Framing("subject", 10, 0.2, 1.0, (500, 500))
+    folder = replace(RENDERING, framing=own, background=(1, 2, 3), depth=16, content="both")
+
+    found = options.render(folder, removebg.wanted({"format": "webp"}))
+
+    assert (found.framing, found.background) == (Framing(), None)
+    assert (found.depth, found.content) == ("auto", "cutout")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("roi", "10% 10% 90% 90%"), ("scale", "80%"), ("position", "center"), ("format", "zip")],
+        *[("crop_margin", "30px"), ("crop_margin", "10% 20%"), ("crop_margin", "60%")],
+        *[("crop_margin", "x"), ("crop", "maybe"), ("channels", "rgb"), ("type", "plant")],
+        *[("type_level", "9"), ("bg_color", "81d4fa77"), ("bg_color", "nocolour")],
+        *[("bg_image_url", "https://x.example"), ("shadow_type", "drop"), ("format", "gif")],
+        *[("shadow_opacity", "101"), ("add_shadow", "x"), ("semitransparency", "0.5")],
+    ],
+)
+def test_what_is_not_offered_is_refused(name: str, value: str):
+    """Nothing is silently left out."""
+    with pytest.raises(Problem) as caught:
+        removebg.wanted({name: value})
+
+    assert caught.value.code == f"invalid_{name}"
+
+
+def test_what_changes_nothing_is_said(kit: Kit):
+    """In a header; defaults are not worth a word."""
+    data = {"type": "person", "add_shadow": "true", "scale": "original", "type_level": "1"}
+    answer = kit.client.post(REMOVE, files=FILE, data=data)
+
+    assert answer.headers["x-ignored-parameters"] == "type, add_shadow"
+    assert answer.headers["x-type"] == "person"
+
+
+# --- rembg -------------------------------------------------------------------------------------
+
+
+def rendering_of(kit: Kit) -> Rendering:
+    """What the worker was asked for last."""
+    return kit.tasks[-1].rendering
+
+
+def test_rembg_cuts_out(kit: Kit):
+    """Form fields, and a background in the query."""
+    files, data = {"file": ("cat.jpg", b"picture")}, {"model": "u2net", "a": "true", "af": "240"}
+    answer = kit.client.post(f"{REMBG}?bgc=255,0,0,255", files=files, data=data)
+
+    assert (answer.status_code, answer.content) == (200, b"picture")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-ignored-parameters"] == "a, af, model"
+    assert rendering_of(kit).background == (255, 0, 0)
+
+
+def test_rembg_gives_the_mask_alone(kit: Kit):
+    """By `om`."""
+    kit.client.post(REMBG, files={"file": ("cat.jpg", b"picture")}, data={"om": "true"})
+
+    assert rendering_of(kit).content == "alpha"
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        *[("model=sam", "model"), ("bgc=1,2,3", "bgc"), ("bgc=1,2,3,128", "bgc")],
+        *[
+            ('extras={"points":[]}', "extras"),
+            ("om=perhaps", "om"),
+            ("af=1000", "af"),
+            ("x=1", "x"),
+        ],
+    ],
+)
+def test_rembg_refuses(kit: Kit, query: str, name: str):
+    """As FastAPI does."""
+    answer = kit.client.post(f"{REMBG}?{query}", files={"file": ("cat.jpg", b"picture")})
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"][-1] == name
+    assert kit.left() == []
+
+
+def test_rembg_without_a_file(kit: Kit):
+    """Or with one in another field, or with a URL where URLs are off."""
+    empty = kit.client.post(REMBG, files={"model": (None, "u2net")})
+    other = kit.client.post(REMBG, files={"image": ("a", b"x")})
+    url = kit.client.get(f"{REMBG}?url=https://x.example/")
+
+    assert [one.status_code for one in (empty, other, url)] == [400, 400, 422]
+
+
+def test_every_general_model_has_a_name():
+    """Of the same purpose; others are refused."""
+    assert rembg.wanted({"model": "isnet-general-use"})[1] == ["model"]
+
+
+# --- colours and URLs --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("#FFF", "#ffffff"),
+        ("0f08"[:3], "#00ff00"),
+        ("abcf", "#aabbcc"),
+        ("abc0", "none"),
+        ("RebeccaPurple", "#663399"),
+        ("transparent", "none"),
+    ],
+)
+def test_colours(text: str, expected: str):
+    """As CSS writes them."""
+    assert colours.background(text) == expected
+
+
+def public(host: str, port: int, **options: object) -> list[Any]:
+    """A resolver for which all names are public."""
+    return [(2, 1, 6, "", ("93.184.215.14", port))]
+
+
+def private(host: str, port: int, **options: object) -> list[Any]:
+    """A resolver for which all names lead into the house."""
+    return [(2, 1, 6, "", ("10.0.0.1", port))]
+
+
+def literal(host: str, port: int, **options: object) -> list[Any]:
+    """A resolver of addresses."""
+    return [(2, 1, 6, "", (host, port))]
+
+
+class Answer:
+    """What a server says."""
+
+    def __init__(self, status: int, content: bytes) -> None:
+        self.status = status
+        self.content = content
+
+    def read1(self, count: int) -> bytes:
+        """The next bytes."""
+        piece, self.content = self.content[:count], self.content[count:]
+        return piece
+
+
+class Connection:
+    """A connection to nowhere."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+    def request(self, method: str, path: str, headers: dict[str, str]) -> None:
+        """Take it."""
+
+    def getresponse(self) -> Answer:
+        """What was prepared."""
+        return self.answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def fetched(url: str, answer: Answer, *, resolve: Any = public, limit: int = 100) -> bytes:
+    """What a URL brings."""
+    found = fetch(
+        url,
+        limit,
+        resolve=resolve,
+        connect=lambda place, address: Connection(answer),  # type: ignore[arg-type,return-value]
+    )
+    return b"".join(found)
+
+
+def test_a_url_is_fetched():
+    """From a public address."""
+    assert fetched("https://x.example/cat.jpg", Answer(200, b"picture")) == b"picture"
+
+
+@pytest.mark.parametrize(
+    ("url", "answer", "resolve"),
+    [
+        ("https://x.example/", Answer(200, b"x"), private),
+        ("http://x.example/", Answer(200, b"x"), public),
+        ("file:///etc/passwd", Answer(200, b"x"), public),
+        ("https://user:pw@x.example/", Answer(200, b"x"), public),
+        ("https://x.example/", Answer(302, b""), public),
+        ("https://x.example/" + "x" * 3000, Answer(200, b"x"), public),
+        (
+            "https://127.0.0.1/",
+            Answer(200, b"x"),
+            lambda host, port, **more: [(2, 1, 6, "", (host, port))],
+        ),
+    ],
+)
+def test_a_url_that_leads_elsewhere(url: str, answer: Answer, resolve: Any):
+    """Refused, without a word about what is there."""
+    with pytest.raises(Problem) as caught:
+        fetched(url, answer, resolve=resolve)
+
+    assert caught.value.code == fetching.CODE
+
+
+def test_a_url_with_too_many_bytes():
+    """The limit of uploads counts."""
+    with pytest.raises(Problem) as caught:
+        fetched("https://x.example/", Answer(200, b"x" * 101))
+
+    assert caught.value.code == "file_too_large"
