@@ -254,12 +254,18 @@ def sync(descriptor: int) -> None:
     """Make what was renamed, made or deleted in an open folder survive a power cut."""
     listed = os.open(".", LISTED, dir_fd=descriptor)
     try:
-        os.fsync(listed)
+        sync_listed(listed)
+    finally:
+        os.close(listed)
+
+
+def sync_listed(descriptor: int) -> None:
+    """The same, of a folder that was opened to be listed."""
+    try:
+        os.fsync(descriptor)
     except OSError as error:
         if error.errno not in NO_FOLDER_SYNC:
             raise
-    finally:
-        os.close(listed)
 
 
 def check_ours(descriptor: int, path: Path) -> None:
