@@ -94,7 +94,7 @@ def make_folders(path: Path) -> None:
     missing: list[str] = []
     while True:
         try:
-            descriptor = safe_open.open_folder(path, safe_open.PASSED)
+            descriptor = safe_open.open_folder(path.parts, safe_open.PASSED)
         except FileNotFoundError:
             missing.append(path.name)
             path = path.parent
@@ -113,15 +113,19 @@ def make_folders(path: Path) -> None:
 
 def exists(path: Path) -> bool:
     """Something has this name, also a dangling link; `OSError` where that cannot be told."""
+    return mode_of(path) is not None
+
+
+def mode_of(path: Path) -> int | None:
+    """What has this name, as bits for the module stat; None if nothing has; else as `exists`."""
     try:
-        status_of(path)
+        return status_of(path).st_mode
     except UntrustedPath:
         raise
     except OSError as error:
         if error.errno in NO_SUCH_NAME:
-            return False
+            return None
         raise
-    return True
 
 
 def is_folder(path: Path) -> bool:
@@ -182,7 +186,8 @@ def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> P
     """Return a folder mirrored below ``top``; a part whose name is taken is versioned."""
 
     def is_blocked(place: Path) -> bool:
-        return is_taken(place) or (exists(place) and not is_folder(place))
+        mode = mode_of(place)
+        return is_taken(place) or not (mode is None or stat.S_ISDIR(mode))
 
     for part in folders.parts:
         version = 1

@@ -54,6 +54,8 @@ WATCHDOG_LOGGER = "watchdog.observers"
 #: An emitter that is being stopped sometimes logs this. No event gets lost.
 HARMLESS_WARNING = "called when the thread is inactive"
 NO_WATCH = -1
+#: What the path of a claim folder ends with.
+CLAIMS = os.fsencode(f"/{store.CLAIMS}")
 
 Put = Callable[[Message], None]
 
@@ -88,10 +90,9 @@ class WatchGroup(InotifyWatchGroup):
     def on_event(self, event: InotifyEvent) -> None:
         """Leave out the folders that come into the claim folder; the canary in it is a file."""
         place = self._active_callbacks_by_watch.get(event.wd)
-        is_inside = event.is_directory and event.name
-        if is_inside and place == os.path.join(self.path, os.fsencode(store.CLAIMS)):
-            return
-        super().on_event(event)
+        is_claim = event.is_directory and event.name and place == self.path + CLAIMS
+        if not is_claim:
+            super().on_event(event)
 
 
 class Emitter(InotifyFullEmitter):
