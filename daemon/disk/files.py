@@ -186,8 +186,10 @@ def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> P
     """Return a folder mirrored below ``top``; a part whose name is taken is versioned."""
 
     def is_blocked(place: Path) -> bool:
+        if is_taken(place):
+            return True
         mode = mode_of(place)
-        return is_taken(place) or not (mode is None or stat.S_ISDIR(mode))
+        return mode is not None and not stat.S_ISDIR(mode)
 
     for part in folders.parts:
         version = 1
