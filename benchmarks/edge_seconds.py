@@ -12,7 +12,7 @@ from benchmarks import mattes
 from cvunet.errors import CvunetError
 from cvunet.inference import matting
 from cvunet.inference.matting import FinishSettings
-from cvunet.matte import foreground, multilevel, postprocess
+from cvunet.matte import foreground, multilevel, postprocess, pymatting_library
 from cvunet.matte.soft_band import soft_band
 
 INPUT_PX = 512
@@ -63,7 +63,7 @@ def spent(step: Callable[[], object]) -> float:
 def has_refine() -> bool:
     """pymatting is installed."""
     try:
-        multilevel.load()
+        pymatting_library.load()
     except CvunetError:
         return False
     return True

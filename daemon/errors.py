@@ -47,6 +47,10 @@ class PictureError(DaemonError):
     """The picture cannot be cut out; another attempt cannot help."""
 
 
+class UnfinishedError(PictureError):
+    """A young file lacks its end: once it is older, it is taken as it is."""
+
+
 class DeviceError(DaemonError):
     """The device is gone or its context is poisoned; this process cannot repair it."""
 

@@ -195,6 +195,8 @@ class Task:
     max_pixels: int
     alpha_part: Path | None = None
     """Where the mask goes; None unless the content is both."""
+    is_old: bool = True
+    """The original has not changed for `defer_s`. A younger one may still be being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,8 @@ class Failed:
     """The stage of the pipeline that failed; empty if it failed outside."""
     is_final: bool = False
     """Waiting until the picture is older cannot help."""
+    is_unfinished: bool = False
+    """The picture is taken as it is once it is older."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.matte import multilevel
+from cvunet.matte import multilevel, pymatting_library
 from cvunet.matte.guided_filter import downscale, downscale_from
 from cvunet.matte.soft_band import soft_band, tiles, upscale_tile
 from cvunet.pictures import bit_depth
@@ -141,7 +141,7 @@ def _three_channels(alpha: Floats) -> Floats:
 def load_estimator(estimator: Estimator) -> None:
     """Load what an estimator needs; this may take a minute. `EstimatorError` if it is absent."""
     if estimator == "refine":
-        multilevel.load()
+        pymatting_library.load()
 
 
 def alpha_levels(alpha: Floats, source_alpha: Samples | None = None, *, bits: Bits = 8) -> Samples:
@@ -165,7 +165,7 @@ def compose_rgba(
     ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
     the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
     original's own alpha is applied after the estimate: the colours of the photo were mixed by
-    ``alpha`` alone. `EstimatorError` as `multilevel.load`. ``small_rgb`` as in `estimate`.
+    ``alpha`` alone. `EstimatorError` as `pymatting_library.load`. ``small_rgb`` as in `estimate`.
     """
     visible = alpha_levels(alpha, source_alpha, bits=bit_depth.bits_of(rgb))
     if colours == "fast":

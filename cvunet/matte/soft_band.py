@@ -34,6 +34,15 @@ def soft_band(alpha: NDArray[np.float32]) -> NDArray[np.bool_]:
     return soft
 
 
+def bounding_window(mask: NDArray[np.bool_], *, margin_px: int) -> Window:
+    """Rows and columns that contain a mask HxW with at least one True, with a margin."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return (
+        slice(max(0, int(rows[0]) - margin_px), int(rows[-1]) + margin_px + 1),
+        slice(max(0, int(columns[0]) - margin_px), int(columns[-1]) + margin_px + 1),
+    )
+
+
 def tiles(mask: NDArray[np.bool_], *, margin_px: int) -> Iterator[Tile]:
     """The blocks that contain a part of an HxW mask; margins end at the picture's edge."""
     height, width = mask.shape

@@ -3,6 +3,7 @@
 import io
 import itertools
 import struct
+from dataclasses import replace
 from typing import Any, BinaryIO, Literal, get_args
 
 import cv2
@@ -22,11 +23,15 @@ from cvunet.pictures.metadata import (
     writable_directory,
 )
 from cvunet.pictures.reading import Depth, Picture
+from cvunet.pictures.resolution import Resolution
 
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 XMP, ICC = 700, 34675  # TIFF's tags
+JFIF, JFIF_AT, DENSITY_AT = b"JFIF\0", 6, 13  # in a JPEG
+#: Formats that have no other place for the resolution.
+EXIF_ONLY: tuple[Format, ...] = ("webp", "webp-lossless", "avif")
 
 #: Formats that can hold 16 bits.
 FORMATS_16_BIT: tuple[Format, ...] = ("png", "tiff")
@@ -55,7 +60,7 @@ def write(
 ) -> None:
     """Encode HxWx4, HxWx3 or HxW into an open file; JPEG takes no alpha (`ValueError`).
 
-    The file gets the profile and the metadata of ``source``, the picture that the pixels come from.
+    The file gets profile, metadata and resolution of ``source``, the picture that they come from.
     A mask HxW has no colours and gets no profile. 16-bit pixels are for the formats in
     `FORMATS_16_BIT`. `ImageError` if the format cannot hold the picture; disk errors stay
     `OSError`.
@@ -72,12 +77,16 @@ def encode(pixels: Samples, *, format: Format, source: Picture | None = None) ->
         raise ValueError(f"{format} has 8 bits: bring the picture to them first")
     profile = None if source is None or pixels.ndim == 2 else source.profile
     metadata = NO_METADATA if source is None else source.metadata
+    resolution = None if source is None else source.resolution
     try:
-        if format == "png":
-            return _encode_png(pixels, profile, metadata)
         if format == "tiff":
-            return _encode_tiff(pixels, profile, metadata)
-        return _encode_with_pillow(pixels, format, profile, metadata)
+            return _encode_tiff(pixels, profile, metadata, resolution)
+        if resolution is not None:
+            metadata = _with_resolution(metadata, resolution, is_sole=format in EXIF_ONLY)
+        if format == "png":
+            return _encode_png(pixels, profile, metadata, resolution)
+        data = _encode_with_pillow(pixels, format, profile, metadata)
+        return _with_density(data, resolution) if format == "jpeg" and resolution else data
     except (OSError, ValueError, RuntimeError, struct.error) as error:
         height, width = pixels.shape[:2]
         other = "tiff" if format == "png" else "png"
@@ -115,9 +124,34 @@ def _has_hidden_colours(pixels: Samples) -> bool:
     return cv2.countNonZero(whole) > cv2.countNonZero(cv2.extractChannel(pixels, 3))
 
 
-def _encode_png(pixels: Samples, profile: bytes | None, metadata: Metadata) -> bytes:
-    """Chunks as in PNG's third edition, sections 11.3.2.3, 11.3.3.4 and 11.3.4.5."""
+def _with_resolution(metadata: Metadata, resolution: Resolution, *, is_sole: bool) -> Metadata:
+    """Metadata whose EXIF states the resolution; without EXIF only if that is the sole place."""
+    if resolution.unit == "none" or not (metadata.exif or is_sole):
+        return metadata
+    exif = Image.Exif()
+    for tag, value in (_metadata_tags(Metadata(metadata.exif)) | resolution.tags).items():
+        exif[tag] = value
+    return replace(metadata, exif=exif.tobytes())
+
+
+def _with_density(data: bytes, resolution: Resolution) -> bytes:
+    """A JPEG by Pillow, whose JFIF header then states the resolution (JFIF 1.02, APP0)."""
+    fields = resolution.jfif
+    if fields is None or data[JFIF_AT : JFIF_AT + len(JFIF)] != JFIF:
+        return data
+    density = struct.pack(">BHH", *fields)
+    return data[:DENSITY_AT] + density + data[DENSITY_AT + len(density) :]
+
+
+def _encode_png(
+    pixels: Samples, profile: bytes | None, metadata: Metadata, resolution: Resolution | None
+) -> bytes:
+    """Chunks as in PNG's third edition, sections 11.3.2.3, 11.3.3.4, 11.3.4.3 and 11.3.4.5."""
     chunks = b""
+    if resolution:
+        is_metre = resolution.unit != "none"
+        pair = resolution.per_metre if is_metre else resolution.ratio
+        chunks += png.chunk(b"pHYs", struct.pack(">IIB", *pair, is_metre))
     if profile:
         chunks += png.chunk(b"iCCP", b"ICC profile\0\0" + deflate.compress(profile))
     if metadata.exif:
@@ -127,7 +161,9 @@ def _encode_png(pixels: Samples, profile: bytes | None, metadata: Metadata) -> b
     return png.encode(pixels, chunks=chunks)
 
 
-def _encode_tiff(pixels: Samples, profile: bytes | None, metadata: Metadata) -> bytes:
+def _encode_tiff(
+    pixels: Samples, profile: bytes | None, metadata: Metadata, resolution: Resolution | None
+) -> bytes:
     """Pillow's directory and our strips: Pillow's own writer has no 16-bit RGB and no EXIF."""
     rows = max(1, STRIP_BYTES // pixels[:1].nbytes)
     little_endian = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
@@ -143,6 +179,8 @@ def _encode_tiff(pixels: Samples, profile: bytes | None, metadata: Metadata) -> 
     )
     if profile:
         tags[ICC] = profile
+    if resolution:
+        tags |= resolution.tags
     for tag, value in tags.items():
         head[tag] = value
     buffer = io.BytesIO()

@@ -24,9 +24,8 @@ TIFF = ExifTags.Base
 #: Tags of EXIF's first directory that describe the picture; the others describe the file.
 DESCRIPTIVE_TAGS = (
     *(TIFF.ImageDescription, TIFF.Make, TIFF.Model, TIFF.Software, TIFF.DateTime, TIFF.Artist),
-    *(TIFF.HostComputer, TIFF.Copyright, TIFF.XResolution, TIFF.YResolution, TIFF.ResolutionUnit),
-    *(TIFF.Rating, TIFF.RatingPercent, TIFF.XPTitle, TIFF.XPComment, TIFF.XPAuthor),
-    *(TIFF.XPKeywords, TIFF.XPSubject),
+    *(TIFF.HostComputer, TIFF.Copyright, TIFF.Rating, TIFF.RatingPercent, TIFF.XPTitle),
+    *(TIFF.XPComment, TIFF.XPAuthor, TIFF.XPKeywords, TIFF.XPSubject),
 )
 EXIF_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 #: Size of the original, before turning and cropping.

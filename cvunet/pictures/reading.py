@@ -1,10 +1,11 @@
 """Read pictures of many formats: upright RGB in their own colour space and bit depth."""
 
 import io
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
-import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
@@ -13,17 +14,23 @@ from cvunet.pictures import (
     bitfields,
     bombs,
     codestreams,
+    endings,
     headers,
     heif,
     inner_sizes,
     metadata,
+    previews,
     profiles,
+    raw_files,
+    resolution,
     samples,
     slow_files,
 )
-from cvunet.pictures.bit_depth import Samples, bits_of, max_level, to_8_bits, to_bits
+from cvunet.pictures.bit_depth import Samples, bits_of, to_8_bits, to_bits
 from cvunet.pictures.damage import translate_decoder_errors
 from cvunet.pictures.metadata import NO_METADATA, Metadata, Policy
+from cvunet.pictures.orientation import swaps_sides, turn_upright
+from cvunet.pictures.resolution import Resolution
 
 Depth = Literal["auto", 8, 16]
 
@@ -31,16 +38,7 @@ Depth = Literal["auto", 8, 16]
 # any text for a picture.
 READABLE = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM")
 
-FLIP_HORIZONTAL, FLIP_VERTICAL, FLIP_BOTH, TRANSPOSE = 1, 0, -1, None  # OpenCV's flip codes
-ORIENTATIONS: dict[int, tuple[int | None, ...]] = {  # by EXIF orientation
-    2: (FLIP_HORIZONTAL,),
-    3: (FLIP_BOTH,),
-    4: (FLIP_VERTICAL,),
-    5: (TRANSPOSE,),
-    6: (TRANSPOSE, FLIP_HORIZONTAL),
-    7: (TRANSPOSE, FLIP_BOTH),
-    8: (TRANSPOSE, FLIP_VERTICAL),
-}
+UNFINISHED = "the file ends too early, but all pixels are there"
 
 # `_check_size` checks each picture before it is decoded, against the limit of the caller. Pillow's
 # own limit is one number for the whole process and would refuse pictures that the caller allows.
@@ -53,7 +51,8 @@ class Picture:
 
     ``alpha`` HxW of the same type, None if all pixels are opaque. ``warnings`` say what was ignored
     in the file. ``format`` is Pillow's name of the file's format. ``profile`` is the ICC profile of
-    ``rgb``, None for sRGB. ``metadata`` is what the result may repeat.
+    ``rgb``, None for sRGB. ``metadata`` is what the result may repeat. ``resolution`` is what the
+    file says of the picture's size on paper, None if that is nothing.
     """
 
     rgb: Samples
@@ -62,6 +61,9 @@ class Picture:
     format: str
     profile: bytes | None = None
     metadata: Metadata = NO_METADATA
+    resolution: Resolution | None = None
+    is_unfinished: bool = False
+    """The file lacks its end, but all pixels are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,27 +101,70 @@ class PictureInfo:
 def read_info(source: BinaryIO, *, max_pixels: int) -> PictureInfo:
     """Read the header only, without decoding the picture; errors as in `read`."""
     with (
-        translate_decoder_errors(source, readable_formats()),
-        _open_header(source, max_pixels) as image,
+        _checked(source, []) as stream,
+        _open_header(stream, max_pixels) as image,
     ):
-        bits = samples.bits_in_file(image, headers.read(source, image.format))
+        bits = samples.bits_in_file(image, headers.read(stream, image.format))
         channels = 4 if image.has_transparency_data else 3
         return PictureInfo(*image.size, channels, bits, samples.tile_bytes(image))
 
 
 def read(
-    stream: BinaryIO, *, max_pixels: int, depth: Depth = 8, policy: Policy = "strip"
+    source: BinaryIO, *, max_pixels: int, depth: Depth = 8, policy: Policy = "strip"
 ) -> Picture:
     """Decode the picture in an open seekable file, to its last byte.
 
     ``depth``: bits of a sample of the picture; "auto" is 16 if the file has more than 8.
     ``policy``: which metadata to keep. `ImageError` if the file is empty, no picture, truncated or
-    damaged, or has more than ``max_pixels`` (this is found before decoding). Disk errors stay
-    `OSError`, lack of memory stays `MemoryError`.
+    damaged, or has more than ``max_pixels`` (this is found before decoding). If only its end marker
+    is missing, there is a warning. Disk errors stay `OSError`, lack of memory stays `MemoryError`.
     """
+
+    def decode(stream: BinaryIO) -> Picture:
+        return _decode(stream, max_pixels=max_pixels, depth=depth, policy=policy)
+
+    if (found := _same_in_all(endings.find(source), decode)) is not None:
+        return found
+    try:
+        return decode(source)
+    except ImageError:
+        with suppress(ImageError):  # the first one says what is wrong
+            if (found := _same_in_all(endings.find_padded(source), decode)) is not None:
+                return found
+        raise
+
+
+def _same_in_all(
+    file: endings.OpenFile | None, decode: Callable[[BinaryIO], Picture]
+) -> Picture | None:
+    """The picture of a file without an end, which is given several; None if there is no such file.
+
+    `ImageError` if the pixels depend on the end: then some are missing.
+    """
+    found: Picture | None = None
+    for version in file.versions() if file else ():
+        again = decode(version)
+        if found is not None and not _same_pixels(found, again):
+            raise ImageError(
+                f"the {found.format} is truncated or damaged (pixels are missing at its end):"
+                " copy it here again"
+            )
+        found = found or again
+    if found is None:
+        return None
+    return replace(found, is_unfinished=True, warnings=(*found.warnings, UNFINISHED))
+
+
+def _same_pixels(first: Picture, second: Picture) -> bool:
+    if first.alpha is None or second.alpha is None:
+        return first.alpha is second.alpha and np.array_equal(first.rgb, second.rgb)
+    return np.array_equal(first.rgb, second.rgb) and np.array_equal(first.alpha, second.alpha)
+
+
+def _decode(source: BinaryIO, *, max_pixels: int, depth: Depth, policy: Policy) -> Picture:
     warnings: list[str] = []
     with (
-        translate_decoder_errors(stream, readable_formats()),
+        _checked(source, warnings) as stream,
         _open(stream, max_pixels, warnings) as image,
     ):
         # MPO is a phone's JPEG with a preview or a gain map after it: no loss.
@@ -132,12 +177,13 @@ def read(
         bits = bits_of(rgb) if depth == "auto" else depth
         orientation = int(exif.get(ExifTags.Base.Orientation, 1))
         return Picture(
-            rgb=_turn_upright(to_bits(rgb, bits), orientation),
-            alpha=None if alpha is None else _turn_upright(to_bits(alpha, bits), orientation),
+            rgb=turn_upright(to_bits(rgb, bits), orientation),
+            alpha=None if alpha is None else turn_upright(to_bits(alpha, bits), orientation),
             warnings=tuple(warnings),
             format=image.format or "unknown",
             profile=profile,
             metadata=kept,
+            resolution=_resolution(image, exif, orientation),
         )
 
 
@@ -146,16 +192,31 @@ def readable_formats() -> tuple[str, ...]:
     return (*READABLE, "HEIF") if heif.register() else READABLE
 
 
+@contextmanager
+def _checked(stream: BinaryIO, warnings: list[str]) -> Iterator[BinaryIO]:
+    """The file, with its full picture as the first one; what decoders raise becomes `ImageError`.
+
+    `ImageError` for a bomb and for a raw file.
+    """
+    formats = readable_formats()
+    with translate_decoder_errors(stream, formats):
+        _check_bombs(stream)
+        raw_files.check(stream)
+        shown = previews.skipped(stream, warnings)
+        if shown is not stream:
+            bombs.check(shown)
+        with translate_decoder_errors(shown, formats):
+            yield shown
+
+
 def _open_header(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     """An image that is not to be loaded."""
-    _check_bombs(stream)
     layout = bitfields.unusual(stream)
     head = stream if layout is None else io.BytesIO(bitfields.head_of(layout))
     return _identified(head, max_pixels)
 
 
 def _open(stream: BinaryIO, max_pixels: int, warnings: list[str]) -> ImageFile.ImageFile:
-    _check_bombs(stream)
     layout = bitfields.unusual(stream)
     if layout is None:
         return _identified(stream, max_pixels)
@@ -227,13 +288,13 @@ def _decode_planes(
     is_converted = settled is not plain
     if deep is None or is_converted:
         deep = np.asarray(settled if settled.mode == "RGB" else settled.convert("RGB"))
-    is_opaque = alpha is None or alpha.min() == max_level(alpha)
-    return deep, None if is_opaque else alpha, profile
+    return deep, samples.used_alpha(deep, alpha, warnings), profile
 
 
-def _turn_upright(pixels: Samples, orientation: int) -> Samples:
-    """Turn and flip the pixels as EXIF says (EXIF 2.3, tag 0x0112)."""
-    for turn in ORIENTATIONS.get(orientation, ()):
-        turned = cv2.transpose(pixels) if turn is None else cv2.flip(pixels, turn)
-        pixels = turned.astype(pixels.dtype, copy=False)
-    return pixels
+def _resolution(
+    image: ImageFile.ImageFile, exif: Image.Exif, orientation: int
+) -> Resolution | None:
+    """Of the upright picture."""
+    tags = getattr(image, "tag_v2", {})
+    found = resolution.of_file(image.info, tags, exif, image.format)
+    return found.turned() if found and swaps_sides(orientation) else found

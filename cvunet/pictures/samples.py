@@ -44,6 +44,20 @@ def read_alpha(image: Image.Image) -> Uint8Array | None:
     return alpha
 
 
+def used_alpha(rgb: Samples, alpha: Samples | None, warnings: list[str]) -> Samples | None:
+    """The alpha HxW of colours HxWx3; None if it hides nothing, or if nobody has used it.
+
+    Some programs write an alpha of 0 everywhere and mean no alpha. Then the colours are there. A
+    picture that is really empty has one colour.
+    """
+    if alpha is None or alpha.min() == bit_depth.max_level(alpha):
+        return None
+    if alpha.max() == 0 and (rgb != rgb[0, 0]).any():
+        warnings.append("its alpha is 0 everywhere although it has colours: alpha is ignored")
+        return None
+    return alpha
+
+
 def read_grey(image: Image.Image) -> Samples:
     """Deep grey HxW; 8 bits if the file has no more. Pillow's conversion would clip it to white."""
     tags = getattr(image, "tag_v2", {})  # TIFF's; empty for other formats

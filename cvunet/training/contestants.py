@@ -38,8 +38,8 @@ class Contestant(Protocol):
 class Ours:
     """The shipped way, without its smoothing: hard masks would score it by their coarseness."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        self.name = "ours"
+    def __init__(self, name: str, predictor: Predictor) -> None:
+        self.name = name
         self.seconds: list[float] = []
         self.predictor = predictor
 

@@ -21,6 +21,10 @@ SHARP_SHARDS = (
     "people-train-01",
     "foregrounds-train-01",
     "backgrounds-train-01",
+    "salient-val-01",
+    "people-val-01",
+    "foregrounds-val-01",
+    "backgrounds-val-01",
 )
 
 

@@ -27,11 +27,16 @@ class Deferral:
         self.requeue = requeue
         self.counters = counters
 
-    def defer(self, folder: HotFolder, job: Job, reason: str, *, now: float) -> bool:
-        """Put a job off if its original is young; return whether it was."""
+    def defer(
+        self, folder: HotFolder, job: Job, reason: str, *, now: float, is_unfinished: bool = False
+    ) -> bool:
+        """Put a job off if its original is young; return whether it was.
+
+        ``is_unfinished``: it was young when it was read. It is read once more in any case.
+        """
         if job.changed_at > now:  # the clock was set back: its age starts anew
             job = self.ledger.note_version(job, job.identity, now=now)
-        if not is_young(job, folder.defer_s, now):
+        if not is_unfinished and not is_young(job, folder.defer_s, now):
             return False
         wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
         logger.info("deferred %s: %s", printable(job.relative), reason, extra=job_fields(job))

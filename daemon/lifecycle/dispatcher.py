@@ -10,6 +10,7 @@ from daemon.errors import blame, describe
 from daemon.jobs import Failed, HotFolder, Job, Outcome, Task
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
+from daemon.lifecycle.deferral import is_young
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.placement import Placement
@@ -67,7 +68,7 @@ class Dispatcher:
                 self.running.pop(job.id, None)
             raise
         for job, failed in started:
-            self.submit(job, failed)
+            self.submit(job, failed, now=now)
 
     def start_job(self, job: Job, *, now: float) -> tuple[Job, Failed | None]:
         """Start a job's row; return it, and why the job cannot start."""
@@ -84,7 +85,7 @@ class Dispatcher:
         self.running[job.id] = running
         return running, failed
 
-    def submit(self, job: Job, failed: Failed | None) -> None:
+    def submit(self, job: Job, failed: Failed | None, *, now: float) -> None:
         """Give a started and committed job to the engine, or report why it cannot start."""
         try:
             if failed is None:  # not before: a drop without a row must hold only our mark
@@ -94,7 +95,9 @@ class Dispatcher:
         if failed is not None:
             self.put(JobEnded(job.id, failed))
             return
-        self.engine.submit(self.task(job)).add_done_callback(partial(self.report_end, job.id))
+        self.engine.submit(self.task(job, now=now)).add_done_callback(
+            partial(self.report_end, job.id)
+        )
 
     def startable(self, now: float) -> Iterator[Job]:
         """Yield jobs that may start now.
@@ -129,11 +132,17 @@ class Dispatcher:
         self.suspect = None
         self.on_standby.clear()
 
-    def task(self, job: Job) -> Task:
+    def task(self, job: Job, *, now: float) -> Task:
         """Return what the worker needs to know."""
-        rendering = self.folders[job.folder].rendering
+        folder = self.folders[job.folder]
         return Task(
-            job.id, job.source, job.part, rendering, self.max_pixels, alpha_part=job.alpha_part
+            job.id,
+            job.source,
+            job.part,
+            folder.rendering,
+            self.max_pixels,
+            alpha_part=job.alpha_part,
+            is_old=not is_young(job, folder.defer_s, now),
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:

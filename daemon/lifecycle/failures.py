@@ -103,7 +103,9 @@ class Failures:
             if renewed is None:
                 return
             job = renewed
-        if current is None or not self.deferral.defer(folder, job, reason, now=now):
+        if current is None or not self.deferral.defer(
+            folder, job, reason, now=now, is_unfinished=failed.is_unfinished
+        ):
             self.rejection.reject(job, reason, now=now, stage=failed.stage)
 
     def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:

@@ -14,8 +14,9 @@ from typing import BinaryIO
 import cv2
 
 from cvunet.inference.matting import Predictor
+from cvunet.pictures.reading import UNFINISHED
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, DeviceError, blame, describe, printable
+from daemon.errors import Blame, DeviceError, UnfinishedError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
 from daemon.worker import decoding, finishing
 from daemon.worker.batcher import Batcher, BatchLimit
@@ -175,6 +176,8 @@ class Worker:
             with run.paused() if self.decoder.ends_by_itself else nullcontext():
                 self.decode_pixels(stream, item, item.identity, run)
         assert item.picture is not None
+        if item.picture.is_unfinished and not item.task.is_old:
+            raise UnfinishedError(f"{UNFINISHED}: perhaps it is still being written")
         with translated_errors():
             item.small = self.model_threads[0].predictor.prepare(item.picture)
 
@@ -277,7 +280,9 @@ class Worker:
         if whose is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
             logger.warning(text, source, exc_info=error, extra={"JOB": item.task.job_id})
-        self.complete(item, Failed(whose, describe(error), current_stage(item.seconds)))
+        is_unfinished = isinstance(error, UnfinishedError)
+        stage = current_stage(item.seconds)
+        self.complete(item, Failed(whose, describe(error), stage, is_unfinished=is_unfinished))
 
     def complete(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then set the outcome."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks import mattes
 from cvunet.errors import EstimatorError
-from cvunet.matte import multilevel
+from cvunet.matte import multilevel, pymatting_library
 from cvunet.matte.soft_band import soft_band
 from cvunet.pictures import bit_depth
 from cvunet.pictures.bit_depth import Bits
@@ -22,9 +22,9 @@ Floats = NDArray[np.float32]
 @pytest.fixture(autouse=True)
 def forgetful():
     """Each test loads anew."""
-    multilevel.load.cache_clear()
+    pymatting_library.load.cache_clear()
     yield
-    multilevel.load.cache_clear()
+    pymatting_library.load.cache_clear()
 
 
 def soft_square() -> Floats:
@@ -38,7 +38,7 @@ def test_absent_extra_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pymatting", None)
 
     with pytest.raises(EstimatorError, match=r"pip install 'cvunet-daemon\[refine\]'"):
-        multilevel.load()
+        pymatting_library.load()
 
 
 def test_want_of_a_cache_folder_is_told(monkeypatch: pytest.MonkeyPatch):
@@ -50,7 +50,7 @@ def test_want_of_a_cache_folder_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.import_module", refuse)
 
     with pytest.raises(EstimatorError, match="NUMBA_CACHE_DIR"):
-        multilevel.load()
+        pymatting_library.load()
 
 
 def test_estimator_sees_the_bands_surroundings(monkeypatch: pytest.MonkeyPatch):

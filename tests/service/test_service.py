@@ -430,3 +430,24 @@ def test_a_higher_priority_goes_first(tmp_path: Path) -> None:
     kit.pass_time(4)
 
     assert [name[0] for name in order] == ["s", "s", "s", "l", "l", "l"]
+
+
+def test_the_worker_learns_whether_an_original_is_old(tmp_path: Path) -> None:
+    """Old: unchanged for `defer_s`, so that no program is still writing it."""
+    told: list[tuple[str, bool]] = []
+
+    def note(task: Task) -> Outcome:
+        told.append((task.source.name, task.is_old))
+        return FAULTY if not task.is_old else copy_out(task)
+
+    kit = Kit(tmp_path, work=note, folder={"defer_s": 30.0})
+    os.utime(kit.drop("old.jpg"), (START - 9999, START - 9999))
+    os.utime(kit.drop("young.jpg"), (START, START))
+    kit.pass_time(60, step_s=1)
+
+    assert ("old.jpg", True) in told
+    assert told.count(("old.jpg", False)) == 0
+    young = [is_old for name, is_old in told if name == "young.jpg"]
+    assert young[0] is False
+    assert young[-1] is True
+    assert kit.results() == ["old.png", "originals/old.jpg", "originals/young.jpg", "young.png"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cvunet import weights
 from cvunet.errors import TrainingError
 from cvunet.network.network import CVUNet, NetworkConfig
-from cvunet.training import bars, cases, evaluation, samples
+from cvunet.training import bars, cases, evaluation, measuring, samples
 from cvunet.training.cases import Case
 from cvunet.training.contestants import Folder, U2Net
 from cvunet.training.tables import Figures
@@ -121,7 +121,7 @@ def test_a_folder_of_alphas_is_scored(tmp_path: Path) -> None:
     for pixels in forms:
         cv2.imwrite(str(tmp_path / "mine/one.png"), pixels)
         alphas = Folder(tmp_path)
-        answers = evaluation.run([square_case(truth)], [alphas], None)
+        answers = measuring.run([square_case(truth)], [alphas], None)
         [measured] = answers[alphas.name]
         assert measured.figures.mae == pytest.approx(0, abs=1e-6)
         assert measured.figures.iou == 1
@@ -143,14 +143,14 @@ def test_means_leave_out_pictures_without_a_soft_band() -> None:
     """A hard mask has nothing to say about soft edges."""
     hard, soft = np.zeros((40, 40), np.float32), np.full((40, 40), 0.5, np.float32)
     hard[:20] = 1
-    measured = [evaluation.measure(square_case(training_kit.disc(3)), soft, t)
+    measured = [measuring.measure(square_case(training_kit.disc(3)), soft, t)
                 for t in (hard, soft + 0.25)]  # fmt: skip
 
-    result = evaluation.mean(measured)
+    result = measuring.mean(measured)
 
     assert result.photos == 2
     assert result.soft == pytest.approx(0.25)
-    assert math.isnan(evaluation.mean(measured[:1]).soft)
+    assert math.isnan(measuring.mean(measured[:1]).soft)
     assert result.mae == pytest.approx((0.5 + 0.25) / 2)
 
 
@@ -158,21 +158,30 @@ def test_bars_tell_what_holds() -> None:
     """Each against the figure that a GPU's and a CPU's weights must reach."""
     ours = {
         "salient": figures(mae=0.030, iou=0.93),
-        "people": figures(iou=0.95),
-        "composites": figures(mae=0.05, gradient=0.6),
+        "people": figures(iou=0.94, photos=20),
+        "  ccp640": figures(iou=0.99, photos=10),
+        "composites": figures(mae=0.05, gradient=0.5),
+        "leaving": figures(iou=0.9),
+        "contrast": figures(iou=0.9),
     }
     theirs = {"composites": figures(gradient=1.0)}
+    today = {"leaving": figures(iou=0.8), "contrast": figures(iou=0.85)}
+    summaries = {"ours": ours, "U2-Net": theirs, "against": today}
 
-    found = {bar.name: bar for bar in bars.bars({"ours": ours, "U2-Net": theirs}, {})}
+    found = {bar.name: bar for bar in bars.bars(summaries, {})}
 
     verdicts = {name: (bar.holds(bar.gpu), bar.holds(bar.cpu)) for name, bar in found.items()}
     assert verdicts == {
         "salient MAE": (False, True),
         "salient IoU": (True, True),
-        "people IoU": (False, True),
+        "people IoU, sharp photos count double": (False, True),
         "composites MAD": (False, False),
         "composites gradient error, share of U2-Net's": (False, True),
+        "leaving 1 - IoU, share of the other weights'": (True, True),
+        "contrast 1 - IoU, share of the other weights'": (False, True),
     }
+    people = found["people IoU, sharp photos count double"]
+    assert people.found == pytest.approx((20 * 0.94 + 10 * 0.99) / 30)
 
 
 def test_speed_is_compared_by_medians() -> None:
@@ -271,3 +280,53 @@ def test_one_set_alone(data: Path, own_weights: Path) -> None:
     common = ["--data", str(data), "--weights", str(own_weights), "--set", "people"]
 
     assert {case.set for case in evaluation.choose(evaluation.parse(common))} == {"people"}
+
+
+def test_other_weights_are_compared_picture_by_picture(
+    data: Path, own_weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What got worse is listed and drawn; equal weights differ nowhere."""
+    torch.manual_seed(9)
+    other = tmp_path / "other/other.pth"
+    other.parent.mkdir()
+    digest = weights.save(other, CVUNet(CONFIG), config=CONFIG, provenance={})
+    weights.record(other.parent / "manifest.yaml", other.name, digest, other.stat().st_size)
+    common = [
+        "--data",
+        str(data),
+        "--weights",
+        str(own_weights),
+        "--size",
+        "64",
+        "--set",
+        "salient",
+    ]
+    sheet = tmp_path / "worse.png"
+
+    with caplog.at_level(logging.INFO):
+        options = [*common, "--against", str(other), "--worsened", str(sheet)]
+        evaluation.evaluate(evaluation.parse(options))
+    assert "pictures got worse" in caplog.text
+    assert "mean of sets" in caplog.text
+    assert cv2.imread(str(sheet)) is not None
+
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        evaluation.evaluate(evaluation.parse([*common, "--against", str(own_weights)]))
+    assert "0 pictures got worse" in caplog.text
+    assert "must not be released" in caplog.text
+
+
+def test_halves_are_all(data: Path) -> None:
+    """No picture in both, none in neither."""
+
+    def names(*more: str) -> set[tuple[str, str]]:
+        options = ["--data", str(data), "--set", "salient", "--set", "people", *more]
+        return {(case.set, case.name) for case in evaluation.choose(evaluation.parse(options))}
+
+    first, second = names("--half", "first"), names("--half", "second")
+
+    assert first | second == names()
+    assert not first & second
+    assert first
+    assert second

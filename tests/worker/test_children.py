@@ -31,6 +31,8 @@ from tests.samples import RENDERING
 from tests.worker.test_worker_batch import Choosy
 
 WAIT_S = 30.0
+LIES: list[dict[str, object]] = [{"shape": [9, 9]}, {"resolution": [1e300, 300, "inch"]}]
+LIES += [{"resolution": [300, 300, "mile"]}, {"resolution": "300"}]
 NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8))
 CLEAR = Image.fromarray(np.random.default_rng(2).integers(0, 256, (48, 64, 4), dtype=np.uint8))
 DEEP = np.random.default_rng(3).integers(0, 2**16, (48, 64, 3), dtype=np.uint16)
@@ -52,6 +54,7 @@ FILES = {
     "BMP": kit.file_of(NOISE, "BMP"),
     "JPEG 2000": kit.file_of(NOISE, "JPEG2000"),
     "PPM": kit.file_of(NOISE, "PPM"),
+    "resolution": kit.file_of(NOISE, "PNG", dpi=(300, 150)),
     "profile": kit.file_of(NOISE, "PNG", icc_profile=kit.rgb_profile(kit.P3, kit.SRGB_CURVE)),
     "half a JPEG": kit.file_of(NOISE, "JPEG")[:900],
     "text": b"Dear reader",
@@ -93,7 +96,7 @@ def told(decoder: decoding.Decoder, source: Path) -> list[object]:
         return [str(error)]
     alpha = None if found.alpha is None else (found.alpha.dtype, found.alpha.tolist())
     pixels = (found.rgb.dtype, found.rgb.tolist())
-    rest = (found.warnings, found.format, found.profile, found.metadata, sha256)
+    rest = (found.warnings, found.format, found.profile, found.metadata, found.resolution, sha256)
     return [pixels, alpha, *rest]
 
 
@@ -351,9 +354,12 @@ def test_what_libraries_write_goes_into_the_log(
     assert len(record.getMessage()) < 1000
 
 
-def test_answer_that_makes_no_sense_is_not_believed(obedient: ChildPool, tmp_path: Path):
+@pytest.mark.parametrize("lie", LIES)
+def test_answer_that_makes_no_sense_is_not_believed(
+    obedient: ChildPool, tmp_path: Path, lie: dict[str, object]
+):
     """A child that was taken over says anything."""
-    order = "import json; json.dumps = lambda m: json.JSONEncoder().encode(m | {'shape': [9, 9]})"
+    order = f"import json; json.dumps = lambda m: json.JSONEncoder().encode(m | {lie})"
     with pytest.raises(RuntimeError, match="makes no sense"):
         decoded(obedient, ordering(tmp_path, order))
 

@@ -7,6 +7,7 @@ daemon and is trusted; what it sends back is not.
 import mmap
 import os
 import socket
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -125,6 +126,8 @@ class Server:
             "sizes": [None if part is None else part.nbytes for part in parts],
             "warnings": [text[:WARNING_LETTERS] for text in picture.warnings[:WARNINGS]],
             "format": picture.format,
+            "resolution": picture.resolution and astuple(picture.resolution),
+            "is_unfinished": picture.is_unfinished,
             "sha256": sha256,
         }
 

@@ -1,26 +1,20 @@
-"""One picture in a decode child, from the daemon's side: what is asked, allowed and believed."""
+"""One picture in a decode child, from the daemon's side: what is asked and allowed."""
 
 import errno
 import logging
 import os
-import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO
 
-import numpy as np
-
-from cvunet.pictures.metadata import Metadata
 from cvunet.pictures.reading import Picture, PictureInfo
 from daemon.errors import PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
 from daemon.worker.children import channel
 from daemon.worker.children.channel import Message
-from daemon.worker.children.layout import Buffer, end_of
+from daemon.worker.children.description import Description, believed
 from daemon.worker.children.process import (
     DecodeChild,
     Ended,
@@ -46,11 +40,8 @@ READ_BYTES_PER_S = 10_000_000
 #: Less of the time on a processor, and it was waiting for something else.
 IDLE_SHARE = 0.05
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
-SHA256 = re.compile(r"[0-9a-f]{64}")
-FORMAT = re.compile(r"[\w ]{1,20}")
 LINES, LINE_LETTERS = 3, 200
 FAILURES = frozenset({"refused", "errno", "unforeseen"})
-DTYPES: dict[int, type[np.unsignedinteger[Any]]] = {1: np.uint8, 2: np.uint16}  # Any: numpy's
 
 
 class ChildsDecoding:
@@ -213,65 +204,3 @@ class ChildsDecoding:
         source = printable(self.task.source.name)
         text = "the decoder of %s says: %s%s"
         logger.info(text, source, shown, more, extra={"JOB": self.task.job_id})
-
-
-@contextmanager
-def believed() -> Iterator[None]:
-    """What makes no sense is no picture's fault, but that of who has taken over the child."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RuntimeError(f"its decoder gave an answer that makes no sense: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a child says of the picture that it has written."""
-
-    height: int
-    width: int
-    sample_bytes: int
-    sizes: tuple[int | None, ...]
-    """Of colours, alpha, profile, EXIF and XMP."""
-    warnings: tuple[str, ...]
-    format: str
-    sha256: str
-
-    @classmethod
-    def of(cls, answer: Message, *, pixels: int, room: int) -> "Description":
-        """All of it checked; `ValueError` and others if it is not true."""
-        height, width = map(int, answer["shape"])
-        sample_bytes = int(answer["sample_bytes"])
-        sizes = tuple(None if size is None else int(size) for size in answer["sizes"])
-        sha256, format = str(answer["sha256"]), str(answer["format"])
-        rgb, alpha, *blocks = sizes
-        is_true = (
-            min(height, width) > 0
-            and height * width == pixels
-            and sample_bytes in DTYPES
-            and rgb == 3 * pixels * sample_bytes
-            and alpha in (None, pixels * sample_bytes)
-            and len(blocks) == len(("profile", "exif", "xmp"))
-            and end_of(sizes) <= room
-            and SHA256.fullmatch(sha256)
-            and FORMAT.fullmatch(format)
-        )
-        if not is_true:
-            raise ValueError("other sizes than its head says")
-        warnings = tuple(map(str, answer["warnings"]))
-        return cls(height, width, sample_bytes, sizes, warnings, format, sha256)
-
-    def picture_in(self, buffer: Buffer) -> Picture:
-        """The picture, whose pixels lie in the buffer; the buffer is given back after them."""
-        rgb, alpha, *blocks = buffer.load(self.sizes)
-        assert rgb is not None
-        dtype = DTYPES[self.sample_bytes]
-        profile, exif, xmp = (None if block is None else block.tobytes() for block in blocks)
-        return Picture(
-            rgb=rgb.view(dtype).reshape(self.height, self.width, 3),
-            alpha=None if alpha is None else alpha.view(dtype).reshape(self.height, self.width),
-            warnings=self.warnings,
-            format=self.format,
-            profile=profile,
-            metadata=Metadata(exif or b"", xmp or b""),
-        )

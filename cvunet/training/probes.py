@@ -1,0 +1,133 @@
+"""Cases that ask one question each: sharp photos, cut-off subjects, low contrast, distractors."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+
+from cvunet.training import augment, cases, composites, negatives, samples, shards
+from cvunet.training.augment import FloatPixels
+from cvunet.training.cases import Case
+from cvunet.training.composites import Chances
+from cvunet.training.samples import Photo, Sources
+from cvunet.training.shards import Member, Pixels
+
+COMPOSITES = 250
+"""Of each set that is made of composites."""
+SEED = 1128
+SMALLEST_PX = 90  # smaller windows are too blurred to tell anything
+
+
+def sharp(sources: Sources) -> Iterator[Case]:
+    """Photos of 576 px and more, whose edges are as sharp as a user's."""
+    for photo in [*sources.salient, *sources.people]:
+        if samples.is_sharp(photo.rgb):
+            name = Path(photo.rgb.name).stem
+            yield Case("sharp", samples.source(photo), name, partial(samples.load_photo, photo))
+
+
+def leaving(sources: Sources) -> Iterator[Case]:
+    """Windows of photos whose edge runs through the subject, and composites that leave the frame.
+
+    Photos of which no such window was found are left out.
+    """
+    for number, photo in enumerate([*sources.salient, *sources.people]):
+        _, alpha = samples.load_photo(photo)
+        window = augment.draw_leaving(np.random.default_rng([SEED, number]), alpha)
+        if is_cut_off(alpha, window):
+            name = Path(photo.rgb.name).stem
+            yield Case("leaving", "window", name, partial(cases.cut, photo, window))
+    for number in range(COMPOSITES):
+        load = partial(compose, sources, number, chances=Chances(leaves=1.0))
+        yield Case("leaving", "laid", f"{number:03}", load)
+
+
+def is_cut_off(alpha: Pixels, window: tuple[slice, slice]) -> bool:
+    """Whether a good part of the subject lies inside the window, and a good part outside."""
+    part = alpha[window]
+    kept = float(part.sum()) / max(float(alpha.sum()), 1.0)
+    fill = float(part.mean()) / 255
+    lowest, highest = augment.LEFT_IN
+    fits = augment.FILLS[0] <= fill <= augment.FILLS[1]
+    return lowest <= kept <= highest and fits and min(part.shape) >= SMALLEST_PX
+
+
+def contrast(sources: Sources) -> Iterator[Case]:
+    """Composites whose background has the colours of the subject's outline."""
+    for number in range(COMPOSITES):
+        load = partial(compose, sources, number, chances=Chances(lowers=1.0))
+        yield Case("contrast", "contrast", f"{number:03}", load)
+
+
+def distractors(sources: Sources) -> Iterator[Case]:
+    """Composites with lettering, a poster, a statue or a blurred object that must stay out."""
+    kinds: dict[str, Callable[[Generator, Sources], FloatPixels]] = {
+        "lettering": lettering,
+        "poster": poster,
+        "statue": statue,
+        "second": second,
+    }
+    for number in range(COMPOSITES):
+        kind = list(kinds)[number % len(kinds)]
+        chances, distract = composites.PLAIN, kinds[kind]
+        load = partial(compose, sources, number, chances=chances, distract=distract)
+        yield Case("distractors", kind, f"{number:03}", load)
+
+
+def lettering(rng: Generator, sources: Sources) -> FloatPixels:
+    """Lines of letters."""
+    return negatives.lettering(rng, cases.COMPOSITE_SIDE_PX)
+
+
+def poster(rng: Generator, sources: Sources) -> FloatPixels:
+    """A photo on the wall."""
+    photo: Photo = sources.salient[rng.integers(len(sources.salient))]
+    return negatives.poster(rng, samples.load_photo(photo)[0], cases.COMPOSITE_SIDE_PX)
+
+
+def statue(rng: Generator, sources: Sources) -> FloatPixels:
+    """Another foreground in stone or bronze."""
+    return negatives.statue(rng, any_foreground(rng, sources), cases.COMPOSITE_SIDE_PX)
+
+
+def second(rng: Generator, sources: Sources) -> FloatPixels:
+    """Another foreground behind the subject, out of focus."""
+    return negatives.second(rng, any_foreground(rng, sources), cases.COMPOSITE_SIDE_PX)
+
+
+def any_foreground(rng: Generator, sources: Sources) -> Pixels:
+    """RGBA of one."""
+    members = foregrounds(sources)
+    return shards.decode_rgba(members[rng.integers(len(members))])
+
+
+def foregrounds(sources: Sources) -> list[Member]:
+    """Of all sets, in a fixed order."""
+    return [member for _, members in sorted(sources.foregrounds.items()) for member in members]
+
+
+def foreground_of(sources: Sources, number: int) -> Member:
+    """The foreground of composite ``number``: each in turn, in an order that mixes the sets."""
+    members = foregrounds(sources)
+    order = np.random.default_rng(SEED).permutation(len(members))
+    return members[int(order[number % len(order)])]
+
+
+def compose(
+    sources: Sources,
+    number: int,
+    *,
+    chances: Chances,
+    distract: Callable[[Generator, Sources], FloatPixels] | None = None,
+) -> tuple[Pixels, Pixels]:
+    """RGB and alpha of composite ``number``: the same in every run."""
+    rng = np.random.default_rng([SEED, number])
+    member = sources.backgrounds[rng.integers(len(sources.backgrounds))]
+    side = cases.COMPOSITE_SIDE_PX
+    background = composites.backdrop(rng, shards.decode_rgb(member), side)
+    behind = [] if distract is None else [distract(rng, sources)]
+    rgba = shards.decode_rgba(foreground_of(sources, number))
+    made = composites.compose(rng, [rgba], background, chances=chances, negatives=behind)
+    return made.rgb, made.alpha
