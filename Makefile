@@ -5,6 +5,7 @@ VENV ?= .venv
 DATA ?= ../shared/data
 ARGS ?=
 DIR ?= .
+TORCH ?=
 
 BIN := $(VENV)/bin
 U2NET := $(VENV)/u2net/u2net.onnx
@@ -12,6 +13,10 @@ PEER := $(VENV)/rembg
 REMBG := rembg[cpu,cli]==2.0.86
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
+# On a machine without a GPU `make run TORCH=cpu` leaves out CUDA, which takes 5 GB.
+ifeq ($(TORCH),cpu)
+INSTALL += --extra-index-url https://download.pytorch.org/whl/cpu
+endif
 INPUTS := setup.cfg constraints.txt pyproject.toml
 APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
@@ -27,9 +32,10 @@ PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist l
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
-	@echo 'Variables: PYTHON (python3), VENV (.venv), DATA (../shared/data), ARGS (given to the program)'
+	@echo 'Variables: PYTHON (python3), VENV (.venv), DATA (../shared/data), ARGS (given to the program),'
+	@echo '           TORCH=cpu (without CUDA, for machines without a GPU)'
 
-run: $(VENV)/.runtime ## Install what is missing, then watch ./hot
+run: $(VENV)/.runtime ## Install what is missing (some minutes the first time), then watch ./hot
 	@mkdir -p hot
 	$(BIN)/cvunetd run --config config.yaml $(ARGS)
 
@@ -115,13 +121,23 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.runtime: $(INPUTS) | $(BIN)/python
-	$(INSTALL) --editable .
+	@echo 'Installing cvunetd with torch into $(VENV): this takes some minutes the first time.'
+	@$(call WITH_PROGRESS,$(INSTALL) --progress-bar off --editable .)
 	@$(INSTALL_SYSTEMD)
 	@touch $@
 
 $(BIN)/python:
+	@echo 'The first start takes some minutes: it makes $(VENV) and installs everything there.'
 	@$(CHECK_PYTHON)
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+# Of what pip says, what it downloads and installs; if it fails, all that it has said.
+define WITH_PROGRESS
+log=$(VENV)/install.log; { $(1) 2>&1 && echo pip-has-ended; } | tee "$$log" | awk ' \
+	/^ *Downloading .*\([0-9.]+ [MG]B\)/ { sub(/^ */, ""); print "  " $$0; fflush() } \
+	/^Installing collected packages/ { print "  Installing all of it"; fflush() }'; \
+tail -n 1 "$$log" | grep -qx pip-has-ended || { cat "$$log" >&2; exit 1; }
+endef
 
 define CHECK_PYTHON
 command -v $(PYTHON) >/dev/null || { \

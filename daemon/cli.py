@@ -79,6 +79,17 @@ def main() -> None:
 
 
 @main.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+@exit_status
+def init(folder: Path) -> int:
+    """Write a commented config.yaml into FOLDER (else here), and make the folders that it names."""
+    from daemon.commands import init as command
+
+    print_lines(command.init(folder))
+    return 0
+
+
+@main.command()
 @config_option
 @exit_status
 def run(config_path: Path | None) -> int:

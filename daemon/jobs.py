@@ -285,3 +285,7 @@ class HotFolder:
     """Folders below that are never entered."""
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
+    drop_name: str = "outputs_{time}"
+    """Template of its output folders' names."""
+    prune: bool = False
+    """Whether emptied sub-folders are removed."""

@@ -1,10 +1,11 @@
 """Fields of a log entry about a picture, beside its text."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon import event_ids
 from daemon.errors import printable
-from daemon.jobs import Done, Job
+from daemon.jobs import Job
 
 
 def job_fields(job: Job) -> dict[str, str]:
@@ -19,12 +20,12 @@ def original_path(job: Job) -> Path:
     return job.source if job.is_kept or depth >= len(above) else above[depth] / job.relative
 
 
-def done_fields(job: Job, result: Done | None) -> dict[str, str]:
-    """Return the log fields of a finished picture; after a crash the duration is unknown."""
+def done_fields(job: Job, seconds: Mapping[str, float]) -> dict[str, str]:
+    """Return the log fields of a finished picture; ``seconds`` of each stage, empty if unknown."""
     fields = job_fields(job) | {"MESSAGE_ID": event_ids.DONE, "TARGET": printable(job.target)}
-    if result is None:
+    if not seconds:
         return fields
-    return fields | {"DURATION_MS": str(round(sum(result.seconds.values()) * 1000))}
+    return fields | {"DURATION_MS": str(round(sum(seconds.values()) * 1000))}
 
 
 def failed_fields(job: Job, reason: str, stage: str, *, event: str) -> dict[str, str]:

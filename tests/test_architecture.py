@@ -45,7 +45,7 @@ CVUNET = {
 }
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
-VALUES |= {"json_values", "name_patterns", "turns", "__init__"}
+VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks"}

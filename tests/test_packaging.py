@@ -217,3 +217,43 @@ def test_weights_are_installed_only_if_present(setup_cfg: configparser.ConfigPar
     patterns = [line for text in setup_cfg["options.data_files"].values() for line in lines(text)]
 
     assert [pattern for pattern in patterns if "*" not in pattern] == []
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_installation_shows_progress_and_a_failure_in_full(tmp_path: Path, status: int) -> None:
+    """What is downloaded and installed; all that pip said, only if it has failed."""
+    pip = tmp_path / "pip"
+    pip.write_text(
+        "#!/bin/sh\necho Collecting torch\necho '  Downloading torch.whl (812.3 MB)'\n"
+        "echo '  Downloading small.whl (30 kB)'\necho 'Installing collected packages: a, b'\n"
+        f"echo 'ERROR: no room' >&2\nexit {status}\n"
+    )
+    pip.chmod(0o755)
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    found = re.search(r"^define WITH_PROGRESS\n.*?^endef\n", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"{found[0]}all:\n\t@$(call WITH_PROGRESS,{pip})\n\t@echo done\n")
+
+    ended = subprocess.run(
+        ["make", "-f", makefile, f"VENV={tmp_path}"], capture_output=True, text=True, check=False
+    )
+
+    shown = ["  Downloading torch.whl (812.3 MB)", "  Installing all of it"]
+    if status == 0:
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout.splitlines() == [*shown, "done"]
+    else:
+        assert ended.returncode != 0
+        assert ended.stdout.splitlines() == shown
+        assert "Collecting torch" in ended.stderr
+        assert "ERROR: no room" in ended.stderr
+
+
+def test_first_start_says_that_it_takes_minutes() -> None:
+    """Before anything else, as `make run` does it in a new checkout."""
+    command = ["make", "--dry-run", "run", "VENV=/nowhere", "TORCH=cpu"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert told.stdout.startswith("echo 'The first start takes some minutes")
+    assert "--extra-index-url https://download.pytorch.org/whl/cpu" in told.stdout

@@ -10,6 +10,7 @@ __all__ = [
     "clean",
     "cut",
     "doctor",
+    "init",
     "once",
     "retry",
     "run",

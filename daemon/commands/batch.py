@@ -7,7 +7,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from daemon.commands.startup import OnSignal, StartLogging, open_if_needed, signal_inbox
+from daemon.commands.startup import (
+    OnSignal,
+    StartLogging,
+    has_open_jobs,
+    has_pictures,
+    signal_inbox,
+)
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config, Folder
@@ -15,10 +21,12 @@ from daemon.disk import files, store
 from daemon.errors import InstallError, printable
 from daemon.jobs import HotFolder, State
 from daemon.service.assembly import assemble_batch
+from daemon.service.local_engine import open_local
 from daemon.service.owned_folders import OwnedFolders, locked
 from daemon.service.service import Clocks, Service
 from daemon.watching import scan
 from daemon.watching.ignored_names import why_left
+from daemon.worker.engines.lazy import LazyEngine
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +60,14 @@ def batch(
     place = OwnedFolders([folder], state=state, quarantine=state / "failed")
     inbox = signal_inbox(on_signal)
     with locked(place) as place:
-        engine = open_if_needed(place, config, base)
+        engine = LazyEngine(lambda: open_local(config, base))
         service = assemble_batch(
             config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
         )
         forget_changed(service)
+        records = service.parts.records
+        if has_open_jobs(records) or has_pictures(folder, records):
+            engine.open()  # now, so that the bar below measures pictures and not the model
         run_with_progress_bar(service, folder)
         tell(summary(service, folder))
     for reason in service.parts.standby.reasons.values():

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.commands.startup import check_configured
 from daemon.config import folders, schema
 from daemon.errors import InstallError, printable
 from daemon.hooks.loader import HookLoader
@@ -13,6 +14,7 @@ from daemon.worker import finishing, predictors
 def lines(config_path: Path | None) -> Iterator[str]:
     """Yield what would be used, for people; `InstallError` has a line for each fault."""
     config, base = schema.load(config_path)
+    check_configured(config_path, config, base)
     faults = Faults()
     with faults:
         found = folders.hot_folders(config, base)

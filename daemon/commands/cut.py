@@ -14,6 +14,7 @@ from daemon.disk import files, publication, store
 from daemon.errors import InstallError, UsageError, describe, explain
 from daemon.jobs import Done, Failed, Outcome, Rendering, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
+from daemon.portable_names import portable
 from daemon.service.local_engine import MEGA, open_local
 
 
@@ -110,7 +111,7 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
         raise InstallError(
             f"{folder} cannot be made: {explain(error)}; choose another -o"
         ) from error
-    names = [out.name] if is_file else [source.stem + suffix for source in sources]
+    names = [out.name] if is_file else [portable(source.stem + suffix) for source in sources]
     return [folder / name for name in names]
 
 
@@ -152,7 +153,10 @@ def free_names(cut: Cut) -> list[tuple[Path, Path]]:
 
     def is_taken(version: Path) -> bool:
         alpha = alpha_name(version, cut.rendering)
-        return alpha is not None and files.exists(alpha)
+        is_alpha_taken = alpha is not None and (
+            files.exists(alpha) or files.has_other_spelling(alpha)
+        )
+        return is_alpha_taken or files.has_other_spelling(version)
 
     target = files.free_name(cut.target, is_taken)
     alpha = alpha_name(target, cut.rendering)

@@ -45,7 +45,10 @@ def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
             yield failed("configuration", line, edit_command(line, config_path))
         return
     found = configuration.find(config_path)
-    yield passed("configuration", f"{found or 'no file, defaults only'}: without a fault")
+    yield passed(
+        "configuration",
+        f"{found or 'no file (`cvunetd init` makes one), defaults only'}: without a fault",
+    )
     as_root = f"sudo cvunetd doctor --config {shlex.quote(str(found))}"
     try:
         context = collect_context(config, base, found or Path("config.yaml"), now=now)

@@ -1,6 +1,7 @@
 """`cvunetd run`: watches the hot folders and serves until SIGTERM."""
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,4 +49,6 @@ def with_systemd(reader: ConfigReader, others: Supervision) -> Supervision:
         notifier=notify.Notifier(send, is_expected=is_expected),
         watchdog_s=notify.watchdog_s(os.environ),
         reread=reader.read,
+        # systemd's journal is no place for it, and a pipe has no keys.
+        stop_hint="; stop with Ctrl-C" if sys.stdin is not None and sys.stdin.isatty() else "",
     )

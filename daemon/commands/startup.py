@@ -5,9 +5,11 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config
-from daemon.disk import store
+from daemon.disk import files, store
+from daemon.errors import InstallError
 from daemon.hooks.loader import HookLoader
 from daemon.jobs import HotFolder, State
 from daemon.ledger import ledger as ledgers
@@ -39,8 +41,22 @@ def prepare(
 ) -> tuple[Config, Path, OwnedFolders]:
     """Return the configuration, its folder, and the folders it names, all checked."""
     config, base = configuration.load(config_path)
+    check_configured(config_path, config, base)
     start_logging(config.log.level, config.log.format)
     return config, base, owned_folders(config, base)
+
+
+def check_configured(config_path: Path | None, config: Config, base: Path) -> None:
+    """Raise `InstallError` if there is neither a configuration nor the default hot folder."""
+    if configuration.find(config_path) is not None:
+        return
+    hot = hot_folders.resolve(base, config.folders[0].path)
+    if not hot.exists():
+        searched = " and ".join(str(path.absolute()) for path in configuration.SEARCHED)
+        raise InstallError(
+            f"no configuration at {searched}: `cvunetd init` makes one here, `cvunetd init FOLDER`"
+            " elsewhere"
+        )
 
 
 def open_if_needed(place: OwnedFolders, config: Config, base: Path) -> Engine:
@@ -53,24 +69,40 @@ def open_if_needed(place: OwnedFolders, config: Config, base: Path) -> Engine:
 def has_work(place: OwnedFolders) -> bool:
     """Whether there is something to cut out: in a hot folder, claimed, or in the ledger."""
     path = place.state / ledgers.FILE
-    if path.exists():
-        with closing(Ledger(path)) as ledger:
-            records = Records(ledger)
-            if records.in_state(State.QUEUED) or records.in_state(State.RUNNING):
-                return True
-    return any(map(has_pictures, place.folders))
+    if not path.exists():
+        return any(has_pictures(folder, None) for folder in place.folders)
+    with closing(Ledger(path)) as ledger:
+        records = Records(ledger)
+        return has_open_jobs(records) or any(has_pictures(one, records) for one in place.folders)
 
 
-def has_pictures(folder: HotFolder) -> bool:
-    """Whether a hot folder holds what may be a picture; one that cannot be read may."""
+def has_open_jobs(records: Records) -> bool:
+    """Whether an earlier run has left jobs."""
+    return bool(records.in_state(State.QUEUED) or records.in_state(State.RUNNING))
+
+
+def has_pictures(folder: HotFolder, records: Records | None) -> bool:
+    """Whether a hot folder holds what may be a new picture; one that cannot be read may.
+
+    Kept originals that the ledger knows are done.
+    """
+    known = records if folder.originals == "keep" else None
     try:
         found = scan.pictures(
             folder.path, recursive=folder.recursive, skipped=SkippedFolders(folder)
         )
-        is_any = any(not why_left(path, folder) for path in found)
+        is_any = any(not why_left(path, folder) and not is_done(path, known) for path in found)
         return is_any or next(store.claims(folder.path), None) is not None
     except OSError:
         return True
+
+
+def is_done(path: Path, records: Records | None) -> bool:
+    """Whether this version of a kept original was taken already."""
+    if records is None:
+        return False
+    identity = files.identity(path)
+    return identity is not None and records.knows_version(identity, path)
 
 
 def with_hooks(config: Config, base: Path) -> Supervision:

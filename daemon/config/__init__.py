@@ -4,4 +4,12 @@ Does not belong here: opening or changing anything that the configuration names.
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["addresses", "destinations", "folders", "hook_schema", "output_schema", "schema"]
+__all__ = [
+    "addresses",
+    "destinations",
+    "folders",
+    "hook_schema",
+    "output_schema",
+    "schema",
+    "shipped_files",
+]

@@ -2,15 +2,15 @@
 
 import os
 import stat
-import sys
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from daemon.config import shipped_files
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.presets import PRESETS
 from daemon.config.schema import Config, Folder, Model
-from daemon.disk import store
+from daemon.disk import drop_names, store
 from daemon.errors import (
     READ_ONLY_ADVICE,
     InstallError,
@@ -38,10 +38,7 @@ def find_weights(config: Config, base: Path) -> Path:
     named = resolve(base, config.model.weights)
     if config.model.weights != Model().weights or named.exists():
         return named
-    source_tree = Path(__file__).resolve().parents[2]
-    installed = Path(sys.prefix) / "share" / "cvunetd"
-    places = (root / config.model.weights for root in (source_tree, installed))
-    return next((place for place in places if place.exists()), named)
+    return shipped_files.find(config.model.weights) or named
 
 
 def rendering(config: Config, base: Path, output: Output) -> Rendering:
@@ -162,6 +159,19 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         clash=output.clash,
         review_below=output.review.below,
         ignore=folder.ignore,
+        drop_name=checked_drop_name(output.drop_name, folder.name or path.name),
+        prune=folder.prune,
+    )
+
+
+def checked_drop_name(template: str, folder: str) -> str:
+    """Return the template of a folder's drops; `InstallError` if their names would be too long."""
+    name = drop_names.drop_name(template, time="0" * 14, folder=folder)
+    if len(os.fsencode(name)) <= drop_names.MAX_BYTES and not name.startswith("."):
+        return template
+    raise InstallError(
+        f"output.drop_name {template!r} makes {name!r} of folder {folder!r}: a drop's name has at"
+        f" most {drop_names.MAX_BYTES} bytes and does not begin with a dot"
     )
 
 

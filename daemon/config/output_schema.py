@@ -1,6 +1,8 @@
 """The section `output:` of `config.yaml`, common and of each folder; types of all sections."""
 
+import difflib
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from string import Formatter
@@ -33,6 +35,21 @@ Align = Literal[
     "bottom-left",
     "bottom-right",
 ]
+
+
+def filled(template: str, samples: Mapping[str, object], *, what: str) -> str:
+    """Return a template with samples in its fields; `ValueError` says which field is wrong."""
+    known = f"{what} is made of text and these fields: {' '.join(f'{{{one}}}' for one in samples)}"
+    try:
+        used = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        for field in used:  # also {ext[0]}: it fails if there is no suffix
+            if field not in samples:
+                near = difflib.get_close_matches(field, samples, n=1, cutoff=0.4)
+                known += f"; did you mean {{{near[0]}}}?" if near else ""
+                raise ValueError(f"unknown field {field}")
+        return template.format(**samples)
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise ValueError(known) from error
 
 
 class Section(BaseModel):
@@ -107,6 +124,7 @@ class OutputOverrides(Section):
     """``output:`` of one folder; missing keys come from the common section."""
 
     root: Path | None = None
+    drop_name: str | None = None
     drop_idle_s: Positive | None = None
     drop_max_files: Count | None = None
     format: Format | None = None
@@ -140,17 +158,26 @@ class OutputOverrides(Section):
         """Accept a template of known fields that stays inside the drop."""
         if value is None:
             return value
-        try:
-            used = {field for _, field, _, _ in Formatter().parse(value) if field is not None}
-            if not used <= set(NAME_FIELDS):  # also {ext[0]}: it fails if there is no suffix
-                raise ValueError(f"unknown fields {used}")
-            samples = dict.fromkeys(NAME_FIELDS, "x") | {"date": date(2000, 12, 31)}
-            sample = value.format(**samples)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            fields = " ".join(f"{{{name}}}" for name in NAME_FIELDS)
-            raise ValueError(f"a name is made of text and these fields: {fields}") from error
+        samples = dict.fromkeys(NAME_FIELDS, "x") | {"date": date(2000, 12, 31)}
+        sample = filled(value, samples, what="a name")
         if "/" in sample or "\0" in sample or sample.startswith(".") or not sample.strip():
             raise ValueError("a name has no slash, does not begin with a dot and is not empty")
+        return value
+
+    @field_validator("drop_name")
+    @classmethod
+    def check_drop_name(cls, value: str | None) -> str | None:
+        """Accept a template with the time, which makes names that begin as no hidden one does."""
+        if value is None:
+            return value
+        time = "0" * 14
+        sample = filled(value, {"time": time, "folder": "x"}, what="a drop's name")
+        if time not in sample:
+            raise ValueError(
+                "a drop's name holds {time}, without a format: the time tells drops apart"
+            )
+        if "/" in sample or "\0" in sample or sample.startswith("."):
+            raise ValueError("a drop's name has no slash and does not begin with a dot")
         return value
 
 
@@ -158,6 +185,7 @@ class Output(OutputOverrides):
     """Where results go and what they look like."""
 
     root: Path = Path("outputs")
+    drop_name: str = "outputs_{time}"
     drop_idle_s: Positive = 30.0
     drop_max_files: Count = 1000
     format: Format = "png"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from daemon.config import addresses
 from daemon.config.addresses import Address
@@ -39,6 +39,7 @@ class Folder(Section):
     originals: Literal["archive", "keep", "delete"] = "archive"
     priority: int = 0
     ignore: tuple[str, ...] = ()
+    prune: bool = False
     output: OutputOverrides = OutputOverrides()
 
     @field_validator("name")
@@ -48,6 +49,15 @@ class Folder(Section):
         if value is not None and ("/" in value or value.startswith(".") or not value.isprintable()):
             raise ValueError("a folder's name has no slash and does not begin with a dot")
         return value
+
+    @model_validator(mode="after")
+    def check_prune(self) -> "Folder":
+        """Check that something can be emptied: kept originals stay in their sub-folders."""
+        if self.prune and self.originals == "keep":
+            raise ValueError(
+                "prune: true removes emptied sub-folders; with originals: keep none is"
+            )
+        return self
 
     @field_validator("ignore")
     @classmethod
@@ -189,7 +199,9 @@ def load(named: Path | None) -> tuple[Config, Path]:
         content: Any = yaml.safe_load(text)  # Any: YAML gives whatever the user wrote
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError as error:
-        raise InstallError(f"{path}: cannot be read ({in_words(error)}); check --config") from error
+        hint = ", or make one: `cvunetd init`" if isinstance(error, FileNotFoundError) else ""
+        text = f"{path}: cannot be read ({in_words(error)}); check --config{hint}"
+        raise InstallError(text) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error

@@ -7,6 +7,7 @@ Does not belong here: the decision what to move or delete, and job states.
 __all__ = [
     "checksums",
     "deletion",
+    "drop_names",
     "files",
     "free_space",
     "lock",

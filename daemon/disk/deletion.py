@@ -2,12 +2,13 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from daemon.disk import files, mounts
-from daemon.disk.safe_open import RelativeParts, below
+from daemon.disk import files, mounts, safe_open
+from daemon.disk.safe_open import PASSED, RelativeParts, below
 
 #: Whether a file or link is to stay, by its path below a folder.
 IsKept = Callable[[RelativeParts], bool]
@@ -83,6 +84,25 @@ def remove_if_empty(name: str, parent: int) -> bool:
             raise
         return False
     return True
+
+
+def remove_emptied(root: Path, parts: RelativeParts, *, before_ns: int) -> bool:
+    """Remove an empty folder below a root, if it has not changed since a time; else False.
+
+    Its change time counts as well: a folder that is copied with its dates is new all the same.
+    `OSError` if it cannot be reached without a link, or may not be removed.
+    """
+    assert parts, "the root itself stays"
+    with (
+        safe_open.folder(root) as top,
+        below(top, parts[:-1], flags=PASSED, is_one_mount=True) as parent,
+    ):
+        status = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            return False
+        if max(status.st_mtime_ns, status.st_ctime_ns) >= before_ns:
+            return False
+        return remove_if_empty(parts[-1], parent)
 
 
 def remove_files(names: Sequence[str], folder: int) -> None:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from daemon.disk import modes, safe_open
 from daemon.errors import PictureError, UntrustedPath, explain
 from daemon.jobs import Identity
+from daemon.portable_names import folded
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
@@ -183,13 +184,17 @@ def free_name(path: Path, is_taken: Callable[[Path], bool]) -> Path:
 
 
 def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """Return a folder mirrored below ``top``; a part whose name is taken is versioned."""
+    """Return a folder mirrored below ``top``; a part whose name is taken is versioned.
+
+    Also taken are the names of folders that are spelled otherwise. They are looked for in the
+    listing, but only while there is no such folder yet: that is, not for each file.
+    """
 
     def is_blocked(place: Path) -> bool:
         if is_taken(place):
             return True
         mode = mode_of(place)
-        return mode is not None and not stat.S_ISDIR(mode)
+        return has_other_spelling(place) if mode is None else not stat.S_ISDIR(mode)
 
     for part in folders.parts:
         version = 1
@@ -197,6 +202,17 @@ def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> P
             version += 1
         top = place
     return top
+
+
+def has_other_spelling(path: Path) -> bool:
+    """Whether something beside differs from this name only in case or Unicode form."""
+    try:
+        with safe_open.folder(path.parent, flags=safe_open.LISTED) as folder:
+            names = os.listdir(folder)  # noqa: PTH208  # of an open folder
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    key = folded(path.name)
+    return any(folded(name) == key for name in names if name != path.name)
 
 
 def remove_if_empty(folder: Path) -> None:

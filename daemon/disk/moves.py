@@ -131,6 +131,17 @@ def removed_on_error(part: Path) -> Iterator[None]:
         raise
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that appears whole; `FileExistsError` if the name is taken."""
+    part = path.with_name(f".cvunetd-{os.getpid()}.part")
+    with removed_on_error(part):
+        with create(part) as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        rename_no_replace(part, path)
+
+
 def write_json(
     path: Path,
     content: dict[str, Any],  # Any: JSON

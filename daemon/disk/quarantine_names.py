@@ -1,22 +1,89 @@
 """What pictures are called in quarantine."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.disk import files, store
+from daemon.disk import files, safe_open, store
+from daemon.portable_names import folded
+
+#: So many names are remembered; then they are listed anew.
+MAX_NAMES = 100_000
+
+
+class Spellings:
+    """The names in quarantine, by what SMB and macOS make of them; each folder is listed once."""
+
+    def __init__(self) -> None:
+        self.folders: dict[Path, dict[str, str]] = {}
+        self.given: set[Path] = set()
+        """Sub-folders that pictures were given, made yet or not."""
+        self.count = 0
+
+    def names(self, folder: Path) -> dict[str, str]:
+        """Return the names in a folder by their folded forms; some may be gone by now."""
+        if folder not in self.folders:
+            if self.count > MAX_NAMES:
+                self.folders.clear()
+                self.given.clear()
+                self.count = 0
+            self.folders[folder] = {folded(name): name for name in listed(folder)}
+            self.count += len(self.folders[folder]) + 1
+        return self.folders[folder]
+
+    def note(self, path: Path) -> None:
+        """Note a name that something will have in a moment."""
+        self.names(path.parent)[folded(path.name)] = path.name
+        self.count += 1
+
+    def other(self, path: Path) -> Path | None:
+        """Return what has or had this name in another spelling."""
+        name = self.names(path.parent).get(folded(path.name), path.name)
+        return None if name == path.name else path.with_name(name)
+
+
+def listed(folder: Path) -> list[str]:
+    """Return the names in a folder; none if it is not there."""
+    try:
+        with safe_open.folder(folder, flags=safe_open.LISTED) as found:
+            return os.listdir(found)  # noqa: PTH208  # of an open folder
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def free_quarantine(
-    root: Path, relative: Path, is_meant: Callable[[Path], bool] = lambda path: False
+    root: Path,
+    relative: Path,
+    is_meant: Callable[[Path], bool] = lambda path: False,
+    spellings: Spellings | None = None,
 ) -> Path:
     """A place that is free and whose reason's place is free: sidecars are called cat.jpg.json.
 
-    ``is_meant`` tells names that others will have in a moment.
+    ``is_meant`` tells names that others will have in a moment; ``spellings`` knows which differ
+    only in case or Unicode form.
     """
-    folder = files.free_folder(root, relative.parent, is_meant)
+    known = spellings or Spellings()
+
+    def is_in_use(place: Path) -> bool:
+        return is_meant(place) or place in known.given or files.exists(place)
+
+    def is_folder_taken(place: Path) -> bool:
+        other = known.other(place)
+        return is_meant(place) or (other is not None and is_in_use(other))
 
     def is_taken(place: Path) -> bool:  # a very long cat.json would be its own reason
         reason = store.reason_file(place)
-        return reason == place or files.exists(reason) or is_meant(place) or is_meant(reason)
+        if reason == place or is_in_use(reason) or is_meant(place) or place in known.given:
+            return True
+        others = (known.other(place), known.other(reason))
+        return any(other is not None and is_in_use(other) for other in others)
 
-    return files.free_name(folder / relative.name, is_taken)
+    folder = files.free_folder(root, relative.parent, is_folder_taken)
+    for depth in range(1, len(relative.parts)):
+        part = Path(*folder.parts[: len(root.parts) + depth])
+        known.note(part)
+        known.given.add(part)
+    place = files.free_name(folder / relative.name, is_taken)
+    for path in (place, store.reason_file(place)):
+        known.note(path)
+    return place

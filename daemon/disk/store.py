@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import deletion, modes, safe_open, tree
+from daemon.disk import deletion, drop_names, modes, safe_open, tree
 from daemon.disk.files import (
     NAME_MAX_BYTES,
     create_in,
     exists,
+    has_other_spelling,
     identity,
     is_folder,
     is_same_content,
@@ -33,9 +33,8 @@ CLAIMS = safe_open.CLAIMS
 ORIGINALS = "originals"
 REVIEW = "review"
 MANIFEST = "manifest.json"
-MARKER = ".cvunetd-drop"
+MARKER = drop_names.MARKER
 OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-alpha|-review)?|cvunetd-\d+)\.part")
-DROP_NAME = re.compile(r"outputs_(\d{14})(?:_\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,17 +196,16 @@ def reason_file(quarantine: Path) -> Path:
 
 
 def open_drop(
-    root: Path, *, local_time: datetime, is_taken: Callable[[Path], bool] = lambda drop: False
+    root: Path, name: str, *, is_taken: Callable[[Path], bool] = lambda drop: False
 ) -> Path:
-    """Make a new time-stamped folder that is ours; ``is_taken`` knows names of removed ones."""
+    """Make a new folder that is ours; ``is_taken`` knows names of removed ones."""
     make_folders(root)
-    name = f"outputs_{local_time:%Y%m%d%H%M%S}"
     version = 1
     with safe_open.folder(root) as top:
         while True:
             drop = root / (name if version == 1 else f"{name}_{version}")
             version += 1
-            if is_taken(drop):
+            if is_taken(drop) or has_other_spelling(drop):
                 continue
             try:
                 os.mkdir(drop.name, modes.FOLDER, dir_fd=top)
@@ -231,15 +229,15 @@ def remove_new_drop(drop: Path) -> None:
 
 
 def drops(root: Path) -> list[Path]:
-    """All folders that are named like drops."""
-    return [path for path in tree.folders(root) if DROP_NAME.fullmatch(path.name)]
+    """All folders that may be drops by their names."""
+    return [path for path in tree.folders(root) if drop_names.STAMP.search(path.name)]
 
 
 def mark_drop(drop: Path) -> Path:
     """Write the mark; retention deletes no folder without it."""
     make_folders(drop)
     with safe_open.folder(drop) as folder, create_in(folder, drop / MARKER) as stream:
-        stream.write(b"This folder was made by cvunetd, which deletes it in time.\n")
+        stream.write(drop_names.mark(drop.name))
         stream.flush()
         os.fsync(stream.fileno())
     return drop
@@ -261,27 +259,29 @@ def remove_drop(
     Both functions get the open folder, which is the one that is deleted; ``select`` returns which
     files stay. Mark and manifest are deleted last: what a failure leaves is still known as ours.
     """
-    assert DROP_NAME.fullmatch(drop.name)
     with safe_open.folder(drop.parent) as root:
         with safe_open.below(root, (drop.name,)) as folder:
             if not is_expired(folder):
                 return False
+            assert drop_names.is_marked(drop.name, folder)
             deletion.check_unmounted(drop)
             deletion.clear(folder, is_kept=select(folder), last=(MANIFEST, MARKER))
         deletion.remove_if_empty(drop.name, root)
     return True
 
 
-def remove_empty_drop(drop: Path) -> bool:
+def remove_empty_drop(drop: Path, *, is_known: bool) -> bool:
     """Remove a drop that holds nothing, or nothing but our mark; True if it was such a one.
 
     A deletion that was interrupted at its very end leaves this, and an opening at its beginning.
+    ``is_known``: name or ledger say that it is ours; else the mark has to.
     """
-    assert DROP_NAME.fullmatch(drop.name)
     with safe_open.folder(drop.parent) as root:
         with safe_open.below(root, (drop.name,)) as folder:
             left = deletion.names(folder)
             if left not in ([], [MARKER]):
+                return False
+            if not is_known and not drop_names.is_marked(drop.name, folder):
                 return False
             deletion.remove_files(left, folder)
         os.rmdir(drop.name, dir_fd=root)

@@ -10,10 +10,11 @@ from typing import Any
 from daemon.errors import InstallError
 from daemon.jobs import Done, Identity, Job, Stamp, State
 from daemon.ledger.database import Database
+from daemon.ledger.names_in_use import key_of, with_keys
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql", "upgrade_4.sql")
+NAMES = ("schema.sql", "upgrade_2.sql", "upgrade_3.sql", "upgrade_4.sql", "upgrade_5.sql")
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
@@ -92,6 +93,7 @@ class Ledger(Database):
             )
         super().prepare(is_read_only=is_read_only)
         if version < VERSION and not is_read_only:
+            self.db.create_function("name_key", 1, key_of, deterministic=True)
             scripts = "".join(path.read_text(encoding="utf-8") for path in SCRIPTS[version:])
             self.db.executescript(
                 f"BEGIN IMMEDIATE; {scripts} PRAGMA user_version = {VERSION}; COMMIT;"
@@ -102,7 +104,7 @@ class Ledger(Database):
     def add(self, job: Job) -> None:
         """Add a queued row; the table's unique indexes reserve its names."""
         identity = job.identity
-        row = {
+        columns = {
             "id": job.id,
             "folder": job.folder,
             "state": State.QUEUED.value,
@@ -121,6 +123,7 @@ class Ledger(Database):
             "added_at": job.added_at,
             "changed_at": job.changed_at,
         }
+        row = with_keys(columns)
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
         with self.transaction() as db:
             db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", row)
@@ -237,6 +240,7 @@ class Ledger(Database):
 
     def change(self, job: Job, expected: State, /, **columns: Any) -> None:  # Any: column values
         """Update one row, which must be in the expected state."""
+        columns = with_keys(columns)
         assignments = ", ".join(f"{name} = :{name}" for name in columns)
         values = columns | {"job_id": job.id, "expected": expected.value}
         with self.transaction() as db:

@@ -10,6 +10,7 @@ from daemon.errors import InstallError, describe
 from daemon.jobs import Identity, Job, State
 from daemon.ledger.database import DAMAGED, Row
 from daemon.ledger.ledger import Drop, Ending, Ledger, as_bytes, as_path
+from daemon.ledger.names_in_use import NamesInUse
 
 
 @contextmanager
@@ -69,6 +70,10 @@ class Records:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        self.reserved = NamesInUse(ledger)
+        """Names that files have or will have."""
+        self.used = NamesInUse(ledger, condition="state = 'done'")
+        """Names of the files of finished jobs."""
 
     def job(self, job_id: str) -> Job | None:
         """Return one job; None if there is no such row."""
@@ -97,26 +102,11 @@ class Records:
         return row is not None
 
     def is_reserved(self, path: Path) -> bool:
-        """Whether a job's result or original has this name, or will have it; not a failed job's."""
-        return self.has_name(path, "state <> 'failed'")
+        """Whether a job's file has this name, or will have it; not a failed job's.
 
-    def is_used(self, path: Path) -> bool:
-        """Whether the result or original of a finished job has this name."""
-        return self.has_name(path, "state = 'done'")
-
-    def has_name(self, path: Path, condition: str) -> bool:
-        """Whether a job that fulfils a condition has this name."""
-        # A replaced result has given up its names, but not its original's.
-        queries = (
-            f"SELECT 1 FROM jobs WHERE {column} = :path AND {condition}{unless}"
-            for column, unless in (
-                ("target", " AND replaced_by IS NULL"),
-                ("alpha", " AND replaced_by IS NULL"),
-                ("review", " AND replaced_by IS NULL"),
-                ("archive", ""),
-            )
-        )
-        return self.ledger.first(" UNION ALL ".join(queries), {"path": as_bytes(path)}) is not None
+        Names that differ only in case or Unicode form count as one.
+        """
+        return self.reserved.holder(path) is not None
 
     def earlier_result(self, job: Job) -> Job | None:
         """Return the newest finished job of the same picture's path in the same drop."""
@@ -142,12 +132,12 @@ class Records:
         return any(drop.path == path for drop in self.open_drops())
 
     def closed_drops(self, before: float) -> list[Path]:
-        """Return drops closed before a time (UTC seconds) whose rows may be removed.
+        """Return drops opened and closed before a time (UTC seconds) whose rows may be removed.
 
         The rows of kept originals stay.
         """
         rows = self.ledger.rows(
-            "SELECT path FROM drops WHERE closed_at < ? AND ("
+            "SELECT path FROM drops WHERE closed_at < ?1 AND opened_at < ?1 AND ("
             " EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
             "  AND state IN ('done', 'failed'))"
             " OR NOT EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id)) ORDER BY id",

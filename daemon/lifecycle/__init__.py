@@ -15,6 +15,7 @@ __all__ = [
     "delivery",
     "dispatcher",
     "drops",
+    "emptied_folders",
     "failures",
     "folder_registry",
     "intake",

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from daemon.disk import files
 from daemon.errors import Blame, PictureError, blame, describe, printable
@@ -35,6 +36,15 @@ class OriginalChanged(PictureError):
 
 PublicationError = OSError | NameTaken | OriginalChanged
 FailedPublication = tuple[Job, PublicationError]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the log tells of a result."""
+
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+    """Wall time of each stage."""
 
 
 class Completion:
@@ -149,8 +159,16 @@ class Completion:
         self.closing.finish(closing, now=now)
         for job, done in closing:
             del self.unarchived[job.id]
-            text = f"{printable(job.target)}{remarks(job, done)}"
-            logger.info("done %s", text, extra=done_fields(job, done))
+            told = self.told(job, done)
+            text = f"{printable(job.target)}{remarks(job, told.warnings)}"
+            logger.info("done %s", text, extra=done_fields(job, told.seconds))
+
+    def told(self, job: Job, done: Done | None) -> Told:
+        """Return what the log tells of a result; after a crash from the row."""
+        if done is not None:
+            return Told(tuple(done.warnings), done.seconds)
+        details = self.records.ending(job.id).details
+        return Told(tuple(details.get("warnings", ())), details.get("seconds", {}))
 
     def finish_unarchived(self, *, monotonic: float, now: float) -> None:
         """Try again, from time to time, to put originals away."""
@@ -169,9 +187,9 @@ class Completion:
         self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
 
 
-def remarks(job: Job, done: Done | None) -> str:
-    """Return what a person should know of a result; after a crash only where it lies for review."""
-    notes = [*(done.warnings if done is not None else ())]
+def remarks(job: Job, warnings: Iterable[str]) -> str:
+    """Return what a person should know of a result, in brackets."""
+    notes = [*warnings]
     if job.review is not None:
         notes.append(f"for review also {printable(job.review)}")
     return f" ({'; '.join(map(printable, notes))})" if notes else ""

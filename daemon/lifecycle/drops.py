@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daemon import __version__
-from daemon.disk import files, store
+from daemon.disk import drop_names, files, store
 from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder, State
 from daemon.json_values import as_text, utc
@@ -130,9 +130,10 @@ class TimedDrops:
                 and self.records.drop_size(drop) < folder.drop_max_files
             ):
                 return drop
+        stamp = drop_names.stamp(self.local_time(now))
         path = store.open_drop(
             folder.output_root,
-            local_time=self.local_time(now),
+            drop_names.drop_name(folder.drop_name, time=stamp, folder=folder.name),
             is_taken=lambda path: self.records.drop_at(path) is not None,
         )
         try:

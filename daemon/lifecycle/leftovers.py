@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from daemon.disk import store
+from daemon.disk import drop_names, store
 from daemon.errors import describe, printable
 from daemon.ledger.records import Records
 from daemon.lifecycle.folder_registry import FolderRegistry
@@ -35,10 +35,15 @@ class Leftovers:
 
     def remove_unused_drops(self) -> None:
         """Remove what the interrupted making or deletion of a drop has left: at most our mark."""
+        known = [drop_names.OLD_NAME]
+        known += [drop_names.pattern(one.drop_name, folder=one.name) for one in self.folders]
         for root in sorted({folder.output_root for folder in self.folders}):
             try:
                 for drop in store.drops(root):
-                    if not self.records.is_open_drop(drop) and store.remove_empty_drop(drop):
+                    is_known = any(pattern.fullmatch(drop.name) for pattern in known)
+                    if self.records.is_open_drop(drop):
+                        continue
+                    if store.remove_empty_drop(drop, is_known=is_known):
                         logger.info("removed unused %s", printable(drop))
             except OSError as error:
                 logger.warning("unused drops in %s: %s", printable(root), describe(error))

@@ -1,15 +1,16 @@
 """Names of results and originals."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 from daemon.disk import files, store
 from daemon.errors import PictureError, printable
 from daemon.jobs import HotFolder, Job, Rendering
 from daemon.ledger.ledger import Drop
+from daemon.portable_names import folded, portable, portable_path
 
 SUFFIXES = {
     "png": ".png",
@@ -21,6 +22,16 @@ SUFFIXES = {
 }
 ALPHA = "_alpha"
 RESERVED_NAMES = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
+
+
+class TakenNames(Protocol):
+    """Names that jobs hold; those that differ only in case or Unicode form count as one."""
+
+    def holder(self, path: Path) -> Path | None:
+        """Return what holds a file's name; None if it is free."""
+
+    def blocks_folder(self, path: Path) -> bool:
+        """Whether a folder may not have this name."""
 
 
 class NameTaken(PictureError):
@@ -62,21 +73,26 @@ def free_names(
     job_id: str,
     *,
     day: date,
-    is_taken: Callable[[Path], bool],
+    taken: TakenNames,
 ) -> Names:
     """Return free names in a drop; sub-folders are mirrored. ``day``: of the picture's arrival."""
-    wanted = first_choice(folder, drop, relative, job_id, day=day, is_taken=is_taken)
+    wanted = first_choice(folder, drop, relative, job_id, day=day, taken=taken)
 
     def is_blocked(path: Path) -> bool:
         alpha = alpha_name(path, folder.rendering)
         is_alpha_blocked = alpha is not None and (files.exists(alpha) or is_taken(alpha))
         return is_alpha_blocked or is_reserved_name(path, drop) or is_taken(path)
 
+    def is_taken(path: Path) -> bool:
+        return taken.holder(path) is not None
+
     target = files.free_name(wanted, is_blocked)
     alpha = alpha_name(target, folder.rendering)
     if folder.originals != "archive":
         return Names(target, alpha, None)
-    place = files.free_folder(drop.path / store.ORIGINALS, relative.parent, is_taken)
+    # An original keeps its name as it is: other systems show a refused one in their own way.
+    originals = drop.path / store.ORIGINALS
+    place = files.free_folder(originals, relative.parent, taken.blocks_folder)
     return Names(target, alpha, files.free_name(place / relative.name, is_taken))
 
 
@@ -87,7 +103,7 @@ def first_choice(
     job_id: str,
     *,
     day: date,
-    is_taken: Callable[[Path], bool],
+    taken: TakenNames,
 ) -> Path:
     """Return the preferred name of the result."""
     stem = folder.name_template.format(
@@ -101,24 +117,30 @@ def first_choice(
     # A template's output holds a slash only if a field did; slashes are replaced.
     stem = stem.replace("/", "_").lstrip(".") or "picture"
     place = files.free_folder(
-        drop.path, relative.parent, lambda path: is_reserved_name(path, drop) or is_taken(path)
+        drop.path,
+        portable_path(relative.parent),
+        lambda path: is_reserved_name(path, drop) or taken.blocks_folder(path),
     )
-    return place / (stem + SUFFIXES[folder.rendering.format])
+    return place / portable(stem + SUFFIXES[folder.rendering.format])
 
 
 def is_reserved_name(path: Path, drop: Drop) -> bool:
-    """Whether we need this name in a drop ourselves."""
-    return path.parent == drop.path and path.name in RESERVED_NAMES
+    """Whether we need this name in a drop ourselves, in any spelling."""
+    return path.parent == drop.path and folded(path.name) in RESERVED_NAMES
 
 
 def find_clash(
-    folder: HotFolder, drop: Drop, job: Job, *, day: date, is_taken: Callable[[Path], bool]
+    folder: HotFolder, drop: Drop, job: Job, *, day: date, taken: TakenNames
 ) -> Path | None:
-    """Return the preferred name if another file has it; else None."""
-    wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+    """Return what has the preferred name, perhaps in another spelling; None if it is free."""
+    wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken)
     if job.target == wanted:
         return None
     for path in (wanted, alpha_name(wanted, folder.rendering)):
-        if path is not None and (files.exists(path) or is_taken(path)):
+        if path is None:
+            continue
+        if files.exists(path):
             return path
+        if (holder := taken.holder(path)) is not None:
+            return holder
     return None

@@ -10,7 +10,14 @@ from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.drops import Drops
-from daemon.lifecycle.naming import Names, NameTaken, find_clash, first_choice, free_names
+from daemon.lifecycle.naming import (
+    Names,
+    NameTaken,
+    TakenNames,
+    find_clash,
+    first_choice,
+    free_names,
+)
 from daemon.lifecycle.standby import Standby
 
 
@@ -41,8 +48,8 @@ class Placement:
         self, folder: HotFolder, drop: Drop, relative: Path, job_id: str, *, moment: float
     ) -> Names:
         """Return free names in a drop, for a picture that came at a moment, UTC seconds."""
-        is_taken, day = self.records.is_reserved, self.day(moment)
-        return free_names(folder, drop, relative, job_id, day=day, is_taken=is_taken)
+        taken, day = self.records.reserved, self.day(moment)
+        return free_names(folder, drop, relative, job_id, day=day, taken=taken)
 
     def reserve(
         self, folder: HotFolder, relative: Path, job_id: str, *, now: float
@@ -81,7 +88,7 @@ class Placement:
         """Raise `NameTaken` before any work is done, if the folder's policy is to fail."""
         if folder.clash != "fail":
             return
-        self.raise_clash(folder, job, is_taken=self.records.is_used)
+        self.raise_clash(folder, job, taken=self.records.used)
 
     def step_aside(self, folder: HotFolder, job: Job) -> Job:
         """Let others have the first choice of a job that may turn out to be no picture.
@@ -89,8 +96,8 @@ class Placement:
         `settle_name` gives it back if the job has a result after all and the name is still free.
         """
         drop, day = self.records.drop_of(job), self.day(job.added_at)
-        is_taken = self.records.is_reserved
-        wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+        taken = self.records.reserved
+        wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken)
         if job.target != wanted:
             return job
         return self.rename(folder, job, is_alpha_kept=False)
@@ -100,29 +107,29 @@ class Placement:
 
         `NameTaken` if another picture has the name and the folder's policy is to fail.
         """
-        drop, day, is_taken = (
+        drop, day, taken = (
             self.records.drop_of(job),
             self.day(job.added_at),
-            self.records.is_reserved,
+            self.records.reserved,
         )
-        wanted = first_choice(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+        wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken)
         if not is_version(job.target, wanted):
             return job  # it has its first choice, or the folder has another template by now
-        names = free_names(folder, drop, job.relative, job.id, day=day, is_taken=is_taken)
+        names = free_names(folder, drop, job.relative, job.id, day=day, taken=taken)
         if names.target == wanted:
             return self.ledger.move(
                 job, drop=job.drop, target=wanted, alpha=names.alpha, archive=job.archive
             )
         if folder.clash == "fail":
-            self.raise_clash(folder, job, is_taken=is_taken)
+            self.raise_clash(folder, job, taken=taken)
         return job
 
-    def raise_clash(self, folder: HotFolder, job: Job, *, is_taken: Callable[[Path], bool]) -> None:
+    def raise_clash(self, folder: HotFolder, job: Job, *, taken: TakenNames) -> None:
         """Raise `NameTaken` if another file or job has the preferred name."""
         drop, day = self.records.drop_of(job), self.day(job.added_at)
-        taken = find_clash(folder, drop, job, day=day, is_taken=is_taken)
-        if taken is not None:
-            raise NameTaken(taken)
+        holder = find_clash(folder, drop, job, day=day, taken=taken)
+        if holder is not None:
+            raise NameTaken(holder)
 
 
 def is_version(path: Path, wanted: Path) -> bool:

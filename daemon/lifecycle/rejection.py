@@ -35,13 +35,16 @@ class Rejection:
         """Rejected inside `together`, and not moved yet."""
         self.meant: set[Path] = set()
         """Names that these and their reasons will have."""
+        self.spellings = quarantine_names.Spellings()
 
     def reject(self, job: Job, reason: str, *, now: float, stage: str = "") -> None:
         """Move the original into quarantine with its reason; a kept one stays where it is."""
         quarantine = job.quarantine
         if quarantine is None or self.is_foreign(job, quarantine):
             root = self.quarantine / job.folder
-            quarantine = quarantine_names.free_quarantine(root, job.relative, self.is_meant)
+            quarantine = quarantine_names.free_quarantine(
+                root, job.relative, self.is_meant, self.spellings
+            )
         job = self.ledger.note_quarantine(job, quarantine=quarantine, reason=reason)
         if self.noted is None:
             self.put_in_quarantine(job, now=now, stage=stage)

@@ -156,10 +156,10 @@ class Results:
     def free_review(self, job: Job) -> Path:
         """Return a free name in the drop's review folder; sub-folders are mirrored."""
         drop = self.records.drop_of(job)
-        is_reserved = self.records.is_reserved
+        taken = self.records.reserved
         folders = job.target.parent.relative_to(drop.path)
-        place = files.free_folder(drop.path, Path(store.REVIEW) / folders, is_reserved)
-        return files.free_name(place / job.target.name, is_reserved)
+        place = files.free_folder(drop.path, Path(store.REVIEW) / folders, taken.blocks_folder)
+        return files.free_name(place / job.target.name, self.records.is_reserved)
 
     def add_review(self, job: Job) -> Job:
         """Also put a doubtful result into the review folder."""

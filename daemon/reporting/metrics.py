@@ -119,6 +119,8 @@ def queues(snapshot: Snapshot, now: float) -> Iterator[Metric]:
     folders = snapshot.folders.items()
     unclaimed = {name: float(folder.unclaimed) for name, folder in folders}
     yield by_folder("unclaimed", "Files in the hot folder that were not taken yet.", unclaimed)
+    ignored = {name: float(folder.ignored) for name, folder in folders}
+    yield by_folder("ignored", "Files in the hot folder that are left alone: no pictures.", ignored)
     ages = {
         name: 0.0 if folder.oldest_at is None else max(now - folder.oldest_at, 0.0)
         for name, folder in folders

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from daemon.disk import deletion, safe_open, store
+from daemon.disk import deletion, drop_names, safe_open, store
 from daemon.errors import describe, printable
 from daemon.jobs import HotFolder, Job
 from daemon.retention import contents, quarantine
@@ -22,8 +22,8 @@ DAY_S = 86400.0
 
 
 def drop_time(name: str) -> datetime | None:
-    """Return the local time in a drop's name; None if it is no drop's name."""
-    match = store.DROP_NAME.fullmatch(name)
+    """Return the local time in a name as drops have by default; None if it has another form."""
+    match = drop_names.OLD_NAME.fullmatch(name)
     if match is None:
         return None
     try:
@@ -32,30 +32,53 @@ def drop_time(name: str) -> datetime | None:
         return None
 
 
-def closing_time(drop: int) -> datetime | None:
-    """Return when an open folder's drop was closed, local time; None if not certainly ours."""
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a drop was opened and closed, local time."""
+
+    opened: datetime
+    closed: datetime
+
+
+def times_of(name: str, drop: int) -> Times | None:
+    """Return the times of an open folder's drop; None if it is not certainly ours, or not closed.
+
+    It is ours if our mark names it, and if we wrote its manifest.
+    """
+    if not drop_names.is_marked(name, drop):
+        return None
     try:
-        deletion.read(store.MARKER, drop, limit_bytes=contents.MANIFEST_BYTES)
         content = json.loads(
             deletion.read(store.MANIFEST, drop, limit_bytes=contents.MANIFEST_BYTES)
         )
         if not content["made_by"].startswith("cvunetd "):
             return None
-        return datetime.fromisoformat(content["closed_at"]).astimezone().replace(tzinfo=None)
+        opened = drop_time(name) or local(content["opened_at"])
+        return Times(opened, local(content["closed_at"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # not written by us
 
 
+def local(moment: str) -> datetime:
+    """Return the local time of a moment as manifests have it."""
+    return datetime.fromisoformat(moment).astimezone().replace(tzinfo=None)
+
+
 def is_expired(name: str, drop: int, *, keep_days: float, local_now: datetime) -> bool:
-    """Whether a drop may be deleted: by its name, our mark and our manifest; never by mtime.
+    """Whether a drop may be deleted: by our mark and our manifest; never by mtime.
 
     Both times must be old: a clock that was wrong when a drop was opened may be corrected later.
     """
-    limit, opened = timedelta(days=keep_days), drop_time(name)
-    if opened is None or local_now - opened < limit:
+    if is_young(name, keep_days=keep_days, local_now=local_now):
         return False
-    closed = closing_time(drop)
-    return closed is not None and local_now - closed >= limit
+    limit, times = timedelta(days=keep_days), times_of(name, drop)
+    return times is not None and local_now - max(times.opened, times.closed) >= limit
+
+
+def is_young(name: str, *, keep_days: float, local_now: datetime) -> bool:
+    """Whether a name of the default form says that the drop may not be deleted yet."""
+    opened = drop_time(name)
+    return opened is not None and local_now - opened < timedelta(days=keep_days)
 
 
 def expired(roots: Iterable[Path], *, keep_days: float, local_now: datetime) -> Iterator[Path]:
@@ -72,9 +95,12 @@ def expired(roots: Iterable[Path], *, keep_days: float, local_now: datetime) -> 
 def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator[Path]:
     """Drops of one root that may go."""
     with safe_open.folder(root, flags=safe_open.LISTED) as top:
-        # Most of what lies there is told by its name to be young, and is not opened.
-        names = [name for name in deletion.names(top) if drop_time(name) is not None]
-        for name in names:
+        for name in deletion.names(top):
+            # Most of what lies there is told by its name to be young, and is not opened.
+            if not drop_names.STAMP.search(name) or is_young(
+                name, keep_days=keep_days, local_now=local_now
+            ):
+                continue
             try:
                 with safe_open.below(top, (name,)) as drop:
                     is_old = is_expired(name, drop, keep_days=keep_days, local_now=local_now)
@@ -93,7 +119,7 @@ class LedgerAccess:
     """Whether a drop is still being filled."""
     forget_drop: Callable[[Path], None]
     closed_drops: Callable[[float], Iterable[Path]]
-    """Drops closed before a time with rows that may be deleted."""
+    """Drops opened and closed before a time with rows that may be deleted."""
     gone_originals: Callable[[float], Iterable[Job]]
     """Kept originals that are gone, of jobs that ended before a time."""
     forget_gone: Callable[[float], int]
@@ -217,18 +243,16 @@ class Retention:
         yield from (d for d in self.known_drops(before, local_now) if not os.path.lexists(d))
 
     def known_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
-        """Yield drops that are still in the ledger, old by closing time and by name."""
-        limit = timedelta(days=self.keep_days)
+        """Yield drops that are still in the ledger, and old by its times and by their name."""
         for drop in self.ledger_access.closed_drops(before):
-            opened = drop_time(drop.name)
-            if opened is not None and local_now - opened >= limit:
+            if not is_young(drop.name, keep_days=self.keep_days, local_now=local_now):
                 yield drop
 
 
 def finish_deletion(drop: Path) -> None:
     """Remove what a deletion that was interrupted at its very end has left."""
     try:
-        store.remove_empty_drop(drop)
+        store.remove_empty_drop(drop, is_known=True)
     except FileNotFoundError:
         return
     except OSError as error:

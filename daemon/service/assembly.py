@@ -222,7 +222,8 @@ class Assembly:
 
     @cached_property
     def service(self) -> Service:
-        return Service(self.parts, self.inbox, clocks=self.clocks)
+        hint = self.supervision.stop_hint
+        return Service(self.parts, self.inbox, clocks=self.clocks, stop_hint=hint)
 
     @cached_property
     def parts(self) -> Parts:

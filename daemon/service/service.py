@@ -41,8 +41,9 @@ class Clocks:
 class Service:
     """Sequences the parts; every public step takes its time from the given clocks."""
 
-    def __init__(self, parts: Parts, inbox: Inbox, *, clocks: Clocks) -> None:
+    def __init__(self, parts: Parts, inbox: Inbox, *, clocks: Clocks, stop_hint: str = "") -> None:
         """``inbox`` gets the messages of watches, the engine and signals."""
+        self.stop_hint = stop_hint
         self.parts = parts
         self.inbox = inbox
         self.clocks = clocks
@@ -93,9 +94,11 @@ class Service:
             with self.parts.ledger_outage.guarding():
                 self.sweep(folder, Hint.STARTUP)
         logger.info(
-            "watching %s on %s",
-            ", ".join(printable(folder.path) for folder in self.parts.folders),
+            "watching %s on %s: drop pictures there; results come into %s%s",
+            ", ".join(printable(folder.path) for folder in folders),
             self.parts.engine.device,
+            ", ".join(dict.fromkeys(printable(folder.output_root) for folder in folders)),
+            self.stop_hint,
             extra={"MESSAGE_ID": event_ids.READY},
         )
         self.parts.report.update(self.snapshot(), monotonic=monotonic)

@@ -24,3 +24,5 @@ class Supervision:
     """Hooks."""
     open_sender: OpenSender = no_sender
     """Returns the sender for a hook."""
+    stop_hint: str = ""
+    """How a person stops us, for the line that says that we are ready."""

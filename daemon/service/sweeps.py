@@ -2,6 +2,7 @@
 
 from daemon.errors import describe
 from daemon.jobs import Hint, HotFolder
+from daemon.lifecycle import emptied_folders
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.standby import Standby
@@ -51,6 +52,8 @@ class Sweeps:
         is_polled = self.watch_health.is_polled(folder)
         self.due[folder.name] = monotonic + (POLL_S if is_polled else SWEEP_S)
         self.intake.sweep(folder, hint, monotonic=monotonic, now=now)
+        if not self.standby.has(folder.name):
+            emptied_folders.prune(folder, now=now)
 
     def update_watch(self, folder: HotFolder, *, monotonic: float) -> None:
         """Set the folder's watch, or renew it if it is broken."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands.batch import BATCH_STATE, batch_folder, forget_changed
+from daemon.commands.batch import BATCH_STATE, batch, batch_folder, forget_changed
+from daemon.commands.startup import has_work
 from daemon.config.schema import Config
 from daemon.disk import files
 from daemon.jobs import Done, Outcome, Task
@@ -100,3 +101,45 @@ def test_a_retouched_result_stays(base: Path):
 
     assert results(base) == sorted({*WHOLE, "cat_2.png", "cat_2_alpha.png"} - {"cat_alpha.png"})
     assert (base / "out/cat.png").read_text() == "retouched"
+
+
+@pytest.mark.parametrize("change", ["nothing", "a new picture", "a deleted result"])
+def test_the_model_is_loaded_only_for_work(
+    base: Path, monkeypatch: pytest.MonkeyPatch, change: str
+):
+    """Everything is done already: nothing is left that would need it."""
+    if change == "a new picture":
+        (base / "in/new.jpg").write_text("new")
+    if change == "a deleted result":
+        (base / "out/cat.png").unlink()
+    opened = list[str]()
+
+    def open_engine(config: Config, place: Path) -> DirectEngine:
+        opened.append("model")
+        return DirectEngine(work)
+
+    monkeypatch.setattr("daemon.commands.batch.open_local", open_engine)
+    config = base / "config.yaml"
+    config.write_text("output: {content: both}\nretention: {min_free_mb: 0}\n")
+    failed = batch(
+        base / "in",
+        base / "out",
+        config,
+        start_logging=lambda level, form: None,
+        on_signal=lambda stop: None,
+    )
+
+    assert failed == 0
+    assert opened == ([] if change == "nothing" else ["model"])
+    assert set(WHOLE) <= set(results(base))
+
+
+def test_once_loads_no_model_for_kept_originals_that_are_done(base: Path):
+    """From cron it comes every five minutes, and they stay where they are."""
+    state = base / "out" / BATCH_STATE
+    folder = batch_folder(Config(), base, base / "in", base / "out")
+    place = OwnedFolders([folder], state=state, quarantine=state / "failed")
+    before = has_work(place)
+    (base / "in/new.jpg").write_text("new")
+
+    assert (before, has_work(place)) == (False, True)

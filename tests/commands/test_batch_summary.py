@@ -40,7 +40,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         times.append("opened")
         return DirectEngine(work)
 
-    monkeypatch.setattr(startup, "open_local", open_local)
+    for module in (startup, batches):
+        monkeypatch.setattr(module, "open_local", open_local)
     return times
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands.cut import Cut, complete
+from daemon.commands.cut import Cut, choose_targets, complete
 from daemon.disk import store
 from daemon.errors import Blame
 from daemon.jobs import Done, Failed, Identity, Outcome
@@ -68,3 +68,22 @@ def test_a_failure_leaves_nothing(tmp_path: Path):
 
     assert (result.target, result.reason) == (None, "no picture")
     assert names_in(tmp_path) == []
+
+
+def test_other_spelling_of_a_name(tmp_path: Path):
+    """SMB and macOS would take it for the same."""
+    (tmp_path / "CAT_alpha.png").write_text("somebody's")
+
+    complete(finished(tmp_path))
+
+    assert names_in(tmp_path) == ["CAT_alpha.png", "cat_2.png", "cat_2_alpha.png"]
+
+
+def test_names_that_windows_refuses(tmp_path: Path):
+    """In a folder; a file that the user names has that name."""
+    sources = [Path("a:b.jpg"), Path("nul.jpg")]
+    found = choose_targets(sources, tmp_path / "out", RENDERING)
+    named = choose_targets(sources[:1], tmp_path / "a:b.png", RENDERING)
+
+    assert [path.name for path in found] == ["a_b.png", "nul_.png"]
+    assert named == [tmp_path / "a:b.png"]

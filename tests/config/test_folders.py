@@ -3,12 +3,13 @@
 import errno
 import os
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.config import folders
+from daemon.config import folders, shipped_files
 from daemon.config.folders import find_weights, hot_folders, parse_background, resolve
 from daemon.config.output_schema import Output
 from daemon.config.schema import Config, Folder
@@ -185,8 +186,9 @@ def test_path_that_leads_nowhere(tmp_path: Path, path: str):
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A base, a source tree and an installation in which weights may lie."""
-    file = tmp_path / "source" / "daemon" / "config" / "folders.py"
-    monkeypatch.setattr(folders, "__file__", str(file))
+    file = tmp_path / "source" / "daemon" / "config" / "shipped_files.py"
+    monkeypatch.setattr(shipped_files, "__file__", str(file))
+    monkeypatch.setattr(sysconfig, "get_path", lambda *names: str(tmp_path / "other"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     return tmp_path
 

@@ -13,9 +13,10 @@ REPOSITORY = Path(__file__).parents[2]
 CONTRACT = """
 folders:
   - {path: hot, name: hot, recursive: true, settle_s: 2.0, defer_s: 120.0, watch: auto,
-     originals: archive, priority: 0, ignore: [], output: {}}
-output: {root: outputs, drop_idle_s: 30, drop_max_files: 1000, format: png, content: cutout,
-         preset: none, background: null, depth: auto, metadata: strip, bleed: false,
+     originals: archive, priority: 0, ignore: [], prune: false, output: {}}
+output: {root: outputs, drop_name: "outputs_{time}", drop_idle_s: 30, drop_max_files: 1000,
+         format: png, content: cutout, preset: none, background: null,
+         depth: auto, metadata: strip, bleed: false,
          crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
                 enlarge: true},
          name: "{stem}", clash: version, review: {below: 0.5}}

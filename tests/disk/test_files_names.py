@@ -107,3 +107,19 @@ def test_free_folder_avoids_reserved_names(tmp_path: Path):
 def test_no_folder_to_mirror(tmp_path: Path):
     """A picture at the top stays at the top."""
     assert tmp_path == files.free_folder(tmp_path, Path(), lambda path: True)
+
+
+def test_free_folder_avoids_other_spellings(tmp_path: Path):
+    """One on disk that SMB or macOS would take for it; its own spelling is no other."""
+    (tmp_path / "Sub").mkdir()
+    (tmp_path / "file").touch()
+
+    def free(name: str) -> str:
+        return files.free_folder(tmp_path, Path(name), lambda path: False).name
+
+    assert [free(name) for name in ("Sub", "sub", "FILE", "new")] == [
+        "Sub",
+        "sub_2",
+        "FILE_2",
+        "new",
+    ]

@@ -2,22 +2,21 @@
 
 import json
 import os
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from daemon.disk import store
+from daemon.disk import drop_names, safe_open, store
 from daemon.errors import UntrustedPath
 from daemon.lifecycle.naming import new_id
 from tests.samples import NOW, make_job, names_in
 
-MOMENT = datetime(2026, 11, 22, 10, 15)  # noqa: DTZ001  # names are local time
+NAME = "outputs_20261122101500"
 
 
-def test_drop_is_named_after_local_time(tmp_path: Path):
-    """To the second; its root is made as well."""
-    drop = store.open_drop(tmp_path / "outputs", local_time=MOMENT)
+def test_drop_is_made(tmp_path: Path):
+    """Its root is made as well."""
+    drop = store.open_drop(tmp_path / "outputs", NAME)
 
     assert tmp_path / "outputs" / "outputs_20261122101500" == drop
     assert drop.is_dir()
@@ -28,7 +27,7 @@ def test_drops_of_one_second_get_numbers(tmp_path: Path):
     (tmp_path / "outputs_20261122101500").mkdir()
     (tmp_path / "outputs_20261122101500_2").touch()
 
-    actual = store.open_drop(tmp_path, local_time=MOMENT)
+    actual = store.open_drop(tmp_path, NAME)
 
     assert tmp_path / "outputs_20261122101500_3" == actual
 
@@ -37,7 +36,7 @@ def test_drop_avoids_names_that_are_known(tmp_path: Path):
     """The ledger remembers a folder that was taken away within the second."""
     known = {tmp_path / "outputs_20261122101500"}
 
-    actual = store.open_drop(tmp_path, local_time=MOMENT, is_taken=known.__contains__)
+    actual = store.open_drop(tmp_path, NAME, is_taken=known.__contains__)
 
     assert [tmp_path / "outputs_20261122101500_2"] == [actual]
     assert names_in(tmp_path) == ["outputs_20261122101500_2"]
@@ -47,14 +46,15 @@ def test_drop_avoids_names_that_are_known(tmp_path: Path):
 def test_drop_knows_its_own_name(tmp_path: Path, version: int):
     """What we make, retention finds again."""
     for _ in range(version):
-        drop = store.open_drop(tmp_path, local_time=MOMENT)
+        drop = store.open_drop(tmp_path, NAME)
 
-    assert store.DROP_NAME.fullmatch(drop.name)
+    with safe_open.folder(drop) as folder:
+        assert drop_names.is_marked(drop.name, folder)
 
 
 def test_drop_is_marked(tmp_path: Path):
     """Without the mark retention never deletes."""
-    drop = store.open_drop(tmp_path, local_time=MOMENT)
+    drop = store.open_drop(tmp_path, NAME)
 
     assert (drop / store.MARKER).is_file()
 
@@ -116,7 +116,7 @@ def fill(drop: Path) -> Path:
 
 def test_drop_is_deleted(tmp_path: Path):
     """With all that is in it."""
-    drop = fill(store.open_drop(tmp_path, local_time=MOMENT))
+    drop = fill(store.open_drop(tmp_path, NAME))
     store.remove_drop(drop)
 
     assert names_in(tmp_path) == []
@@ -127,7 +127,7 @@ def test_links_in_a_drop_are_not_followed(tmp_path: Path):
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "photo.jpg").touch()
-    drop = fill(store.open_drop(tmp_path / "outputs", local_time=MOMENT))
+    drop = fill(store.open_drop(tmp_path / "outputs", NAME))
     for folder in (drop, drop / "originals"):
         (folder / "file").symlink_to(theirs / "photo.jpg")
         (folder / "folder").symlink_to(theirs)
@@ -161,7 +161,7 @@ def test_only_drops_are_deleted(tmp_path: Path):
 
 def test_mark_and_manifest_are_deleted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Whatever order the file system gives."""
-    drop = fill(store.open_drop(tmp_path, local_time=MOMENT))
+    drop = fill(store.open_drop(tmp_path, NAME))
     for number in range(20):
         (drop / f"{number}.png").touch()
     real, order = os.unlink, list[str]()
@@ -180,7 +180,7 @@ def test_deletion_that_fails_leaves_mark_and_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Else what is left would never be known as ours again, and stay for ever."""
-    drop = fill(store.open_drop(tmp_path, local_time=MOMENT))
+    drop = fill(store.open_drop(tmp_path, NAME))
     real = os.unlink
 
     def unlink(path: str | Path, *, dir_fd: int | None = None) -> None:

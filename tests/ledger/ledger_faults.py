@@ -64,6 +64,7 @@ class FaultyConnection:
         self.real = real
         self.faults = faults
         self.executescript = real.executescript
+        self.create_function = real.create_function
         self.close = real.close
 
     @property

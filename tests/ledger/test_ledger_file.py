@@ -189,7 +189,7 @@ def test_every_commit_reaches_the_disk(ledger: Ledger):
         for name in ("journal_mode", "synchronous", "foreign_keys", "user_version")
     ]
 
-    assert settings == ["wal", 2, 1, 4]
+    assert settings == ["wal", 2, 1, 5]
 
 
 def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
@@ -206,7 +206,7 @@ def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
 def test_newer_version_is_refused(tmp_path: Path, is_read_only: bool):
     """A downgrade must not write into what it does not know."""
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        db.execute("PRAGMA user_version = 5")
+        db.execute("PRAGMA user_version = 6")
     db.close()
 
     with pytest.raises(InstallError, match=r"ledger\.db: written by a newer cvunetd .* upgrade"):
@@ -295,6 +295,59 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path):
     assert (job.target, job.alpha, job.review, job.stamps) == (Path("/out/a.png"), None, None, ())
     with closing(Ledger(path, is_read_only=True)) as ledger:
         assert Records(ledger).job("1") == job
+
+
+def test_names_of_the_fourth_version_get_keys(tmp_path: Path):
+    """Names that differ only in case were possible: the oldest one holds the key for both."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as db:
+        scripts = "".join(script.read_text() for script in SCRIPTS[:4])
+        db.executescript(f"{scripts} PRAGMA user_version = 4;")
+        db.execute("INSERT INTO drops VALUES (1, 'hot', CAST('/out' AS BLOB), 0, 0, NULL)")
+        for number, (state, name) in enumerate(
+            [("failed", "Cat"), ("done", "CAT"), ("queued", "cat"), ("done", "Caf\u00e9")]
+        ):
+            db.execute(
+                "INSERT INTO jobs (id, folder, state, relative, source, target, alpha, review,"
+                " archive, drop_id, device, inode, size, mtime_ns, is_kept, found_by, added_at,"
+                " changed_at) VALUES (?, 'hot', ?, x'61', x'61', CAST(? AS BLOB),"
+                " CAST(? AS BLOB), CAST(? AS BLOB), CAST(? AS BLOB), 1, 1, 2, 3, 4, 0, 'event', 0,"
+                " 0)",
+                (
+                    str(number),
+                    state,
+                    *(f"/out/{place}{name}.png" for place in ("", "a_", "r/", "o/")),
+                ),
+            )
+        db.commit()
+
+    with closing(Ledger(path)) as ledger:
+        records = Records(ledger)
+        holders = [
+            records.reserved.holder(Path(f"/out/{place}{name}.png"))
+            for name in ("cAT", "CAFE\u0301", "dog")
+            for place in ("", "a_", "r/", "o/")
+        ]
+        ledger.fail(ledger.start(make_job("2")), reason="x", now=NOW)
+
+    assert [holder and holder.name for holder in holders] == [
+        *("CAT.png", "a_CAT.png", "CAT.png", "CAT.png"),
+        *("Caf\u00e9.png", "a_Caf\u00e9.png", "Caf\u00e9.png", "Caf\u00e9.png"),
+        *(None,) * 4,
+    ]
+
+
+@pytest.mark.parametrize("names", ["reserved", "used"])
+@pytest.mark.parametrize("query", ["holders", "folder_holders"])
+def test_names_are_found_by_indexes(ledger: Ledger, records: Records, names: str, query: str):
+    """A drop may hold thousands of pictures, and each asks several times."""
+    statement = getattr(getattr(records, names), query)
+    values = {"key": b"a", "first": b"a/", "last": b"a0", "path": b"a/"}
+    plan = [row["detail"] for row in ledger.rows(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+    searched = [line for line in plan if line.startswith("SEARCH jobs USING INDEX")]
+    assert len(searched) == 7
+    assert [line for line in plan if line.startswith("SCAN jobs")] == []
 
 
 # --- damage --------------------------------------------------------------------------------------

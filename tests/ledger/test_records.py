@@ -120,6 +120,31 @@ def test_name_of_a_failed_job_is_free(bench: Bench, name: str):
     assert not bench.records.is_reserved(DROP / name)
 
 
+@pytest.mark.parametrize(
+    "name", ["ONE.PNG", "one_ALPHA.png", "Review/One.png", "Originals/one.JPG"]
+)
+def test_name_in_another_spelling(bench: Bench, name: str):
+    """SMB and macOS take it for the same; what holds it is named in its own spelling."""
+    places = {"target": "One.png", "alpha": "One_alpha.png", "archive": "originals/One.jpg"}
+    job = make_job("1", **{column: DROP / place for column, place in places.items()})
+    bench.ledger.add(job)
+    bench.ledger.note_review(bench.ledger.start(job), DROP / "review/One.png")
+
+    holder = bench.records.reserved.holder(DROP / name)
+    assert holder is not None
+    assert str(holder).lower() == str(DROP / name).lower()
+    assert not bench.records.used.holder(DROP / name)
+
+
+def test_folder_in_another_spelling(bench: Bench):
+    """Also while it is not made yet; in its own spelling it may be used."""
+    bench.ledger.add(make_job("1", target=DROP / "Sub/a.png", archive=DROP / "originals/Sub/a.jpg"))
+    blocks = bench.records.reserved.blocks_folder
+    names = ("Sub", "sub", "Su", "Sub/a.png", "originals/Sub", "originals/SUB", "originals")
+
+    assert [name for name in names if blocks(DROP / name)] == ["sub", "Sub/a.png", "originals/SUB"]
+
+
 def test_open_drops(bench: Bench):
     """In the order in which they were opened."""
     second = bench.ledger.open_drop("hot", Path("/out/2"), now=NOW)

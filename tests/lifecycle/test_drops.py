@@ -252,3 +252,32 @@ def test_closed_drops_take_no_memory(bench: Bench):
 
     expected: tuple[set[int], set[int], dict[int, float]] = (set(), set(), {})
     assert expected == (manifests.dirty, manifests.failed, manifests.next_write)
+
+
+# --- its name ----------------------------------------------------------------------------------
+
+
+def test_name_with_the_hot_folder(bench: Bench):
+    """Two hot folders with one root are told apart without opening their drops."""
+    names = ("hot", "a:b/c")
+    folders = [
+        dataclasses.replace(bench.folder, name=name, drop_name="{folder} {time}") for name in names
+    ]
+
+    assert [bench.place(folder=folder).path.name for folder in folders] == [
+        "hot 20270115080000",
+        "a_b_c 20270115080000",
+    ]
+
+
+def test_names_in_two_cases(bench: Bench):
+    """SMB and macOS would show one of them only."""
+    folders = [
+        dataclasses.replace(bench.folder, name=name, drop_name="{folder}_{time}")
+        for name in ("Cats", "cats")
+    ]
+
+    assert [bench.place(folder=folder).path.name for folder in folders] == [
+        "Cats_20270115080000",
+        "cats_20270115080000_2",
+    ]

@@ -16,14 +16,28 @@ from tests.samples import NOW, RENDERING, make_folder
 DAY = date(2027, 1, 15)
 
 
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """Files of other jobs, in this spelling only: what others there are, the ledger knows."""
+
+    paths: set[Path]
+
+    def holder(self, path: Path) -> Path | None:
+        """The file with this name."""
+        return path if path in self.paths else None
+
+    def blocks_folder(self, path: Path) -> bool:
+        """A file has the folder's name."""
+        return path in self.paths
+
+
 def named(
     tmp_path: Path, relative: str | Path, *, taken: set[Path] | None = None, **changes: Any
 ) -> Names:  # Any: fields of HotFolder
     """The names of a picture in a drop, which is ``tmp_path`` itself."""
     drop = Drop(1, "hot", tmp_path, NOW, NOW)
     folder = make_folder(tmp_path, **changes)
-    is_taken = (taken or set()).__contains__
-    return free_names(folder, drop, Path(relative), "42", day=DAY, is_taken=is_taken)
+    return free_names(folder, drop, Path(relative), "42", day=DAY, taken=Taken(taken or set()))
 
 
 def target(tmp_path: Path, relative: str | Path, **changes: Any) -> str:  # Any: see above
@@ -181,8 +195,39 @@ def test_long_name_fits(tmp_path: Path):
 
 
 def test_name_that_is_no_text(tmp_path: Path):
-    """Bytes come back as they were."""
-    assert os.fsencode(target(tmp_path, os.fsdecode(b"\xff.jpg"))) == b"\xff.png"
+    """SMB and macOS cannot show it: the result has one that is text, the original keeps its own."""
+    found = named(tmp_path, os.fsdecode(b"\xff/\xfe.jpg"))
+
+    assert found.target == tmp_path / "_/_.png"
+    assert found.archive is not None
+    assert os.fsencode(found.archive.relative_to(tmp_path)) == b"originals/\xff/\xfe.jpg"
+
+
+def test_names_that_windows_refuses(tmp_path: Path):
+    """In the result and in its folders; the original keeps them."""
+    found = named(tmp_path, "con/a:b /nul.jpg")
+
+    assert found.target == tmp_path / "con_/a_b_/nul_.png"
+    assert found.archive == tmp_path / "originals/con/a:b /nul.jpg"
+
+
+@pytest.mark.parametrize("name", ["Originals", "REVIEW", "Manifest.json"])
+def test_our_own_names_in_another_spelling(tmp_path: Path, name: str):
+    """SMB and macOS would take them for ours."""
+    stem, dot, ending = name.partition(".")
+
+    assert target(tmp_path, f"{name}/cat.jpg") == f"{stem}_2{dot}{ending}/cat.png"
+
+
+def test_folder_on_disk_in_another_spelling(tmp_path: Path):
+    """Nothing but the disk knows an empty one: pictures that were to come there were rejected."""
+    (tmp_path / "Sub").mkdir()
+    (tmp_path / "originals/Caf\u00e9").mkdir(parents=True)
+
+    assert target(tmp_path, "sub/cat.jpg") == "sub_2/cat.png"
+    assert target(tmp_path, "Sub/cat.jpg") == "Sub/cat.png"
+    archived = named(tmp_path, "Cafe\u0301/cat.jpg").archive
+    assert archived == tmp_path / "originals/Cafe\u0301_2/cat.jpg"
 
 
 def test_ids_sort_by_time():

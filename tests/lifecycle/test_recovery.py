@@ -2,13 +2,14 @@
 
 import errno
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daemon.disk import files, store
-from daemon.jobs import Identity, Job, Outcome, State, Task
+from daemon.jobs import Done, Identity, Job, Outcome, State, Task
 from tests.service.service_kit import Kit, copy_out
 from tests.system.reaper import Died
 
@@ -209,3 +210,30 @@ def test_another_file_in_the_results_place_is_not_taken_for_it(tmp_path: Path) -
     kit.pass_time(3)
 
     assert kit.results() == ["cat.png", "cat_2.png", "originals/cat.jpg"]
+
+
+def test_the_done_line_after_a_crash_has_its_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are in the row; the line says the same as without a crash."""
+
+    def warn(task: Task) -> Outcome:
+        done = copy_out(task)
+        assert isinstance(done, Done)
+        return replace(done, warnings=("only its first page",))
+
+    def die(*arguments: object) -> None:
+        raise Died("before it has its name")
+
+    caplog.set_level("INFO")
+    kit = Kit(tmp_path, work=warn)
+    kit.drop("cat.jpg")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "publish", die)
+        with pytest.raises(Died):
+            kit.pass_time(20, step_s=1)
+    kit.restart()
+
+    [line] = [one for one in caplog.records if one.getMessage().startswith("done ")]
+    assert line.getMessage().endswith("cat.png (only its first page)")
+    assert line.__dict__["DURATION_MS"] == "100"

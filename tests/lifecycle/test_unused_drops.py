@@ -14,27 +14,37 @@ class Died(BaseException):
 
 
 @pytest.mark.parametrize("step", ["mark_drop", "open_drop"])
+@pytest.mark.parametrize("name", ["outputs_{time}", "{time} of {folder}"])
 def test_a_folder_without_a_row_is_removed_at_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, name: str
 ) -> None:
     """Whether our mark is in it yet or not."""
 
     def die(*arguments: object, **settings: object) -> None:
         raise Died
 
-    kit = Kit(tmp_path)
+    kit = Kit(tmp_path, settings={"output": {"drop_name": name}})
     kit.drop("cat.jpg")
     with monkeypatch.context() as patch:
         patch.setattr(store if step == "mark_drop" else Ledger, step, die)
         with pytest.raises(Died):
             kit.pass_time(3)
-    [unused] = kit.drops()
+    [unused] = (tmp_path / "outputs").iterdir()
     kit.time.seconds += 100
     kit.restart()
     kit.pass_time(5)
 
     assert not unused.exists()
-    assert kit.results() == ["cat.png", "originals/cat.jpg"]
+    assert len(list((tmp_path / "outputs").glob("*/cat.png"))) == 1
+
+
+def test_an_empty_folder_of_somebody_stays(tmp_path: Path) -> None:
+    """Fourteen digits make no drop of it."""
+    theirs = tmp_path / "outputs/photos 20261122101500"
+    theirs.mkdir(parents=True)
+    Kit(tmp_path, settings={"output": {"drop_name": "{time} of {folder}"}})
+
+    assert theirs.is_dir()
 
 
 def test_folders_that_hold_anything_stay(tmp_path: Path) -> None:

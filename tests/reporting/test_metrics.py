@@ -50,7 +50,9 @@ SNAPSHOT = Snapshot(
     polled={"hot": "no watch left"},
     queue_size=64,
     folders={
-        "hot": FolderState("/hot", "/", 7, NOW - 90, 2, 1, {"done": 4, "failed": 5}, {"event": 4}),
+        "hot": FolderState(
+            "/hot", "/", 7, NOW - 90, 2, 1, {"done": 4, "failed": 5}, {"event": 4}, 3
+        ),
         "scans": FolderState("/scans", "/", 0, None, 0, 0, {"done": 0, "failed": 0}, {"event": 0}),
     },
     memory={"cuda:0": Memory(100, 1000)},
@@ -109,6 +111,7 @@ def latest_snapshot() -> LatestSnapshot:
         ('cvunetd_hook_waiting{hook="on_done:shop"}', 3),
         ("cvunetd_settling", 3),
         ('cvunetd_unclaimed{folder="hot"}', 7),
+        ('cvunetd_ignored{folder="hot"}', 3),
         ('cvunetd_oldest_unclaimed_seconds{folder="hot"}', 90),
         ('cvunetd_oldest_unclaimed_seconds{folder="scans"}', 0),
         ('cvunetd_folder_standby{folder="hot"}', 0),

@@ -312,7 +312,7 @@ def test_a_drop_of_the_future_stays(tmp_path: Path):
     """It was opened while the clock was wrong; what is not old for certain is not deleted."""
     kit = Kit(tmp_path)
     future = store.open_drop(
-        tmp_path / "outputs", local_time=datetime.fromtimestamp(START, UTC).replace(year=2040)
+        tmp_path / "outputs", f"outputs_{datetime.fromtimestamp(START, UTC):2040%m%d%H%M%S}"
     )
     kit.pass_time(30 * DAY_S, step_s=43200)
 

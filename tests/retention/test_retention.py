@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ CLOSED = {
 
 def make_drop(root: Path, manifest: object = CLOSED) -> Path:
     """A drop with one result; a manifest that is not None is written as it is."""
-    drop = store.open_drop(root, local_time=MADE)
+    drop = store.open_drop(root, f"outputs_{MADE:%Y%m%d%H%M%S}")
     (drop / "cat.png").touch()
     if manifest is not None:
         text = manifest if isinstance(manifest, str) else json.dumps(manifest)
@@ -193,6 +194,65 @@ def test_stamp_of_a_name():
     """The time in it, or none."""
     assert drop_time("outputs_20261122101500_2") == MADE
     assert drop_time("outputs_20261131101500") is None
+
+
+# --- other names -------------------------------------------------------------------------------
+
+NAMES = ["cats 20261122101500", "20261122101500", "v2 20261122101500_2", "x20261122101500"]
+OPENED = CLOSED | {"opened_at": MADE.astimezone(UTC).isoformat()}
+
+
+def named_drop(root: Path, name: str, manifest: object = OPENED) -> Path:
+    """A drop as `output.drop_name` may call it."""
+    drop = store.open_drop(root, name)
+    (drop / store.MANIFEST).write_text(json.dumps(manifest))
+    return drop
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_drop_of_any_name_may_go(tmp_path: Path, name: str):
+    """Its mark says that it is ours, its manifest how old it is."""
+    named_drop(tmp_path, name)
+
+    assert found(tmp_path) == [name]
+    assert found(tmp_path, now=MADE + timedelta(days=6)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_copied_or_renamed_drop_of_any_name_stays(tmp_path: Path, name: str):
+    """Its mark names another folder."""
+    drop = named_drop(tmp_path, name)
+    shutil.copytree(drop, tmp_path / f"{name} (copy)")
+    drop.rename(tmp_path / f"{name}_3")
+
+    assert found(tmp_path) == []
+
+
+def test_drop_that_was_opened_later_than_it_was_closed_stays(tmp_path: Path):
+    """The clock was wrong; the later of both times counts."""
+    late = (MADE + timedelta(days=5)).astimezone(UTC).isoformat()
+    named_drop(tmp_path, "x20261122101500", OPENED | {"opened_at": late})
+
+    assert found(tmp_path) == []
+
+
+def test_drop_without_a_time_of_opening_stays(tmp_path: Path):
+    """Its manifest is not ours."""
+    named_drop(tmp_path, "x20261122101500", CLOSED)
+
+    assert found(tmp_path) == []
+
+
+def test_drop_of_an_earlier_version_may_go(tmp_path: Path):
+    """Its mark holds no name; its name has the form that all had."""
+    drop = make_drop(tmp_path)
+    (drop / store.MARKER).write_bytes(
+        b"This folder was made by cvunetd, which deletes it in time.\n"
+    )
+
+    assert found(tmp_path) == [drop.name]
+    drop.rename(tmp_path / "x20261122101500")
+    assert found(tmp_path) == []
 
 
 # --- sweeps ------------------------------------------------------------------------------------

@@ -432,6 +432,20 @@ def test_a_higher_priority_goes_first(tmp_path: Path) -> None:
     assert [name[0] for name in order] == ["s", "s", "s", "l", "l", "l"]
 
 
+def test_ready_line_says_where_and_how(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where to drop, where results come, how to stop."""
+    caplog.set_level("INFO")
+    kit = Kit(tmp_path)
+    kit.service.stop_hint = "; stop with Ctrl-C"
+    caplog.clear()
+    kit.service.startup()
+
+    [line] = [one.getMessage() for one in caplog.records if "watching" in one.getMessage()]
+    assert line.startswith(f"watching {tmp_path}/hot on ")
+    end = f": drop pictures there; results come into {tmp_path}/outputs; stop with Ctrl-C"
+    assert line.endswith(end)
+
+
 def test_the_worker_learns_whether_an_original_is_old(tmp_path: Path) -> None:
     """Old: unchanged for `defer_s`, so that no program is still writing it."""
     told: list[tuple[str, bool]] = []

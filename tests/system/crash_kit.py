@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import files, store
+from daemon.disk import drop_names, files, store
 from daemon.errors import Blame
 from daemon.hooks.outbox import Outbox
 from daemon.jobs import Confidence, Done, Failed, Outcome, State, Task
@@ -306,7 +306,7 @@ def check_manifests(world: World, *, good: tuple[str, ...], bad: tuple[str, ...]
             continue
         manifest = json.loads((folder / store.MANIFEST).read_text())
         assert manifest["closed_at"] is not None, drop
-        assert (folder / store.MARKER).read_text().endswith("in time.\n"), drop
+        assert (folder / store.MARKER).read_bytes() == drop_names.mark(folder.name), drop
         for picture in manifest["pictures"]:
             for key in ("result", "alpha", "review", "original"):
                 assert not picture.get(key) or (folder / picture[key]).is_file(), picture

@@ -40,11 +40,15 @@ class LazyEngine:
         """Return how many tasks are at each stage."""
         return {} if self.engine is None else self.engine.inside
 
-    def submit(self, task: Task) -> "Future[Outcome]":
-        """Start a task; the first one opens the engine."""
+    def open(self) -> Engine:
+        """Open the engine now, if it is not open yet."""
         if self.engine is None:
             self.engine = self.open_engine()
-        return self.engine.submit(task)
+        return self.engine
+
+    def submit(self, task: Task) -> "Future[Outcome]":
+        """Start a task; the first one opens the engine."""
+        return self.open().submit(task)
 
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
         """Return which parts make no progress."""
