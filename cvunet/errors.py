@@ -9,6 +9,10 @@ class ImageError(CvunetError):
     """The picture itself cannot be used: undecodable, too large, unsupported."""
 
 
+class UnreadableKindError(ImageError):
+    """No kind of picture that is read here, by its first bytes: more bytes cannot change that."""
+
+
 class WeightsError(CvunetError):
     """The weights file is missing, altered or not of this network."""
 

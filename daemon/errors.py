@@ -47,6 +47,10 @@ class PictureError(DaemonError):
     """The picture cannot be cut out; another attempt cannot help."""
 
 
+class NoPictureError(PictureError):
+    """No picture at all, whatever may still be added to the file."""
+
+
 class UnfinishedError(PictureError):
     """A young file lacks its end: once it is older, it is taken as it is."""
 

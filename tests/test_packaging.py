@@ -116,8 +116,8 @@ def test_unit_is_valid(tmp_path: Path) -> None:
 @pytest.mark.systemd_analyze
 @pytest.mark.parametrize(
     ("drop_ins", "limit"),
-    [((), 2.0), (("cpu.conf",), 1.2), (("hooks.conf",), 2.0)],
-    ids=["GPU", "CPU", "hooks"],
+    [((), 2.0), (("cpu.conf",), 1.2), (("hooks.conf",), 2.0), (("cpu.conf", "writers.conf"), 1.2)],
+    ids=["GPU", "CPU", "hooks", "writers"],
 )
 def test_unit_exposes_little(tmp_path: Path, drop_ins: tuple[str, ...], limit: float) -> None:
     """What systemd's own table makes of the sandbox: 0 is closed, 10 is open."""

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from PIL import UnidentifiedImageError
 
-from cvunet.errors import CvunetError, ImageError
-from cvunet.pictures import unsupported
+from cvunet.errors import CvunetError, ImageError, UnreadableKindError
+from cvunet.pictures import signatures, unsupported
 
 SIGNATURES = (  # offset, bytes, name: a damaged picture, or no picture at all?
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -38,7 +38,15 @@ def translate_decoder_errors(stream: BinaryIO, readable: Sequence[str]) -> Itera
         # Pillow's own OSErrors have no errno; EINVAL comes from seeking to a damaged offset.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise ImageError(diagnose(stream, error, readable)) from error
+        raise refusal_of(stream, error, readable) from error
+
+
+def refusal_of(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> ImageError:
+    """What is raised for a file that could not be decoded."""
+    text = diagnose(stream, error, readable)
+    stream.seek(0)
+    may_grow = signatures.may_become_picture(stream.read(signatures.HEAD_BYTES), readable)
+    return ImageError(text) if may_grow else UnreadableKindError(text)
 
 
 def diagnose(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str:

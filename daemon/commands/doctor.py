@@ -20,6 +20,7 @@ from daemon.errors import InstallError, describe, printable
 CHECKUPS: tuple[Checkup, ...] = (
     places.overlaps,
     permissions.permissions,
+    permissions.pictures,
     places.file_systems,
     places.room,
     machine.inotify,

@@ -46,6 +46,12 @@ class FolderStatus:
     """Rows of the ledger by state."""
     ignored: int | None = None
     """Files in it that are no pictures by their name; None if no daemon reports it."""
+    changed: int | None = None
+    """Originals that changed after they were cut out; None if no daemon reports it."""
+    refused: int | None = None
+    """Files in it that cannot be taken; None if no daemon reports it."""
+    refusals: list[dict[str, str]] = field(default_factory=list)
+    """Some of them: path, reason, and the line that mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,9 @@ def folder_status(
         oldest_at=known.get("oldest_at"),
         jobs=jobs,
         ignored=known.get("ignored"),
+        changed=known.get("changed"),
+        refused=known.get("refused"),
+        refusals=known.get("refusals", []),
     )
 
 

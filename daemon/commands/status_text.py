@@ -71,12 +71,23 @@ def folder_problems(status: Status) -> Iterator[str]:
     for folder in status.folders:
         if folder.state in verbs:
             yield f"  folder {folder.name} {verbs[folder.state]}: {printable(folder.reason)}"
+        yield from refused(folder)
     for disk in status.disks:
         if disk.place == "state" and disk.is_read_only:
             yield (
                 f"  state folder {disk.path} is read-only:"
                 " nothing is taken in until it can be written"
             )
+
+
+def refused(folder: FolderStatus) -> Iterator[str]:
+    """Yield that files cannot be taken, with one of them and what mends it."""
+    if not folder.refused or not folder.refusals:
+        return
+    first = {key: printable(text) for key, text in folder.refusals[0].items()}
+    yield f"  folder {folder.name}: {folder.refused} cannot be taken, such as {first['path']}:"
+    yield f"    {first['reason']}"
+    yield f"    -> {first['mend']}"
 
 
 def table(status: Status, now: float) -> Iterator[str]:
@@ -94,6 +105,8 @@ def table(status: Status, now: float) -> Iterator[str]:
     for folder in status.folders:
         if folder.ignored:
             yield f"{folder.name}: {folder.ignored} ignored, no pictures by their name"
+        if folder.changed:
+            yield f"{folder.name}: {folder.changed} changed after they were cut out: see the log"
 
 
 def oldest(folder: FolderStatus, now: float) -> str:

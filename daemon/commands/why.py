@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from daemon.commands.checks.permissions import asker_for
+from daemon.commands.doctor import owner
 from daemon.commands.status import read_report
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
@@ -15,10 +18,13 @@ from daemon.jobs import HotFolder, State
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import late_changes
 from daemon.reporting.report import REPORT
+from daemon.watching import refusals, writers
 from daemon.watching.ignored_names import has_ignored_part, why_left
 
 NEWEST = 5
+CHANGED = "its original changed after it was cut out: put the original into the hot folder again"
 
 
 def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
@@ -68,7 +74,8 @@ def outcome(ending: Ending) -> str:
             what = result(ending)
             notes = "; ".join(map(printable, ending.details.get("warnings", ())))
             warnings = f"; warnings: {notes}" if notes else ""
-            return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}"
+            changed = f"; {CHANGED}" if late_changes.has_changed_after(job) else ""
+            return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}{changed}"
         case State.FAILED:
             where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
@@ -107,8 +114,12 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
         return "the daemon is not running"
     if report.get("pid") == owner and folder.name in report.get("standby", {}):
         return f"the folder stands by: {report['standby'][folder.name]}"
+    if text := refused(path, folder, state, report):
+        return f"it cannot be taken: {text}"
     if folder.originals == "keep":
         return "originals are kept here; above stands what became of it, if it was taken"
+    if text := open_for_writing(path, folder):
+        return text
     identity = files.identity(path)
     if identity is not None and identity.size == 0:
         return (
@@ -116,6 +127,33 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
             " rejected: copy it here again"
         )
     return f"not taken yet; it has to stay unchanged for {folder.settle_s:g} s, in turn with others"
+
+
+def refused(
+    path: Path,
+    folder: HotFolder,
+    state: Path,
+    report: dict[str, Any],  # Any: JSON
+) -> str:
+    """Return why a file cannot be taken, and what mends it; empty if it can."""
+    found = refusals.find(folder, path, asker_for(owner(state)))
+    if found is not None:
+        return printable(found.text)
+    known = report.get("folders", {}).get(folder.name, {}).get("refusals", [])
+    told = (one for one in known if one["path"] == str(path))
+    return next((printable(f"{one['reason']} -> {one['mend']}") for one in told), "")
+
+
+def open_for_writing(path: Path, folder: HotFolder) -> str:
+    """Return which program has a file open for writing; empty if none has, or nobody can tell."""
+    found = list(writers.holders(path))
+    if not found and not writers.has_writer(path):
+        return ""
+    who = f" ({'; '.join(found)})" if found else ""
+    return (
+        f"{writers.STILL_OPEN}{who}; it is taken when that program closes it, or with a warning"
+        f" when it has not changed for {folder.defer_s:g} s"
+    )
 
 
 def why_never_taken(path: Path, folder: HotFolder) -> str:

@@ -42,13 +42,17 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def open_if_regular(path: Path) -> int | None:
-    """Open for reading; None for anything but a regular file, which is looked at but not opened."""
+def open_if_regular(path: Path, flags: int = 0) -> int | None:
+    """Open for reading; None for anything but a regular file, which is looked at but not opened.
+
+    ``flags``: others to open it with. With ``O_NONBLOCK`` a lease that its owner holds on the file
+    raises `BlockingIOError`; without it the call waits, up to 45 s.
+    """
     with safe_open.parent(path) as folder:
-        return open_regular_in(folder, path.name)
+        return open_regular_in(folder, path.name, flags)
 
 
-def open_regular_in(folder: int, name: str) -> int | None:
+def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
     """The same, of a name in an open folder.
 
     Even the opening of a device can do something, and a pipe would wait. What was looked at is
@@ -58,7 +62,7 @@ def open_regular_in(folder: int, name: str) -> int | None:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
-        return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC | flags)
     finally:
         os.close(handle)
 

@@ -8,6 +8,7 @@ Does not belong here: the order of the steps (service), pixels (worker), system 
 __all__ = [
     "claim_guard",
     "claim_recovery",
+    "claiming",
     "closing",
     "completion",
     "counters",
@@ -20,6 +21,7 @@ __all__ = [
     "folder_registry",
     "intake",
     "job_recovery",
+    "late_changes",
     "ledger_outage",
     "leftovers",
     "naming",

@@ -10,7 +10,7 @@ from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.claim_guard import claimed_identity
-from daemon.lifecycle.intake import Intake
+from daemon.lifecycle.claiming import Claiming
 from daemon.lifecycle.originals import Originals
 from daemon.log_fields import job_fields
 
@@ -26,13 +26,13 @@ class ClaimRecovery:
         ledger: Ledger,
         records: Records,
         queue: JobQueue,
-        intake: Intake,
+        claiming: Claiming,
         originals: Originals,
     ) -> None:
         self.ledger = ledger
         self.records = records
         self.queue = queue
-        self.intake = intake
+        self.claiming = claiming
         self.originals = originals
 
     def adopt(self, folder: HotFolder, *, now: float) -> None:
@@ -40,7 +40,7 @@ class ClaimRecovery:
 
         If that fails, it is done again in a while.
         """
-        self.intake.stranded.discard(folder.name)
+        self.claiming.stranded.discard(folder.name)
         try:
             claims = list(store.claims(folder.path))
             for claim in claims:
@@ -48,7 +48,7 @@ class ClaimRecovery:
             store.drop_empty_claims(folder.path)
         except OSError as error:
             logger.warning("claims of folder %s: %s", folder.name, describe(error))
-            self.intake.stranded.add(folder.name)
+            self.claiming.stranded.add(folder.name)
 
     def recover(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """Recover one file that was taken out of a hot folder."""
@@ -62,7 +62,7 @@ class ClaimRecovery:
             if job is not None:
                 self.ledger.forget(job)
             identity = claimed_identity(claim.path)
-            fresh = self.intake.add_job(
+            fresh = self.claiming.add_job(
                 folder, claim.relative, claim.job_id, claim.path, identity, "startup", now=now
             )
             self.queue.put(fresh, priority=folder.priority)

@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 #: A picture that cannot be decoded yet is tried this many times before it is old enough.
 DEFERRALS = 12
+#: How the reasons of such jobs begin.
+WAITS = "tried again"
 
 
 class Deferral:
@@ -39,9 +41,12 @@ class Deferral:
         if not is_unfinished and not is_young(job, folder.defer_s, now):
             return False
         wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
-        logger.info("deferred %s: %s", printable(job.relative), reason, extra=job_fields(job))
+        # Told once; the next attempts say the same.
+        level = logging.DEBUG if job.reason.startswith(WAITS) else logging.INFO
+        logger.log(level, "deferred %s: %s", printable(job.relative), reason, extra=job_fields(job))
         self.counters.count(job, Verdict.DEFERRED)
         job = self.placement.step_aside(folder, job)
+        reason = f"{WAITS} until it is {folder.defer_s:g} s old: {reason}"
         self.requeue.release(job, reason=reason, not_before=now + wait_s)
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from daemon.disk import files
 from daemon.errors import Blame, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Failed, Job, Outcome
-from daemon.lifecycle.completion import Completion, OriginalChanged, PublicationError
+from daemon.lifecycle.completion import Completion, OriginalChanged, PublicationError, StillOpen
 from daemon.lifecycle.failures import Failures
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.naming import NameTaken
@@ -120,6 +120,9 @@ class Delivery:
         match error:
             case OriginalChanged():
                 self.redo(job, error, now=now)
+            case StillOpen():
+                failed = Failed(Blame.FILE, str(error))
+                self.failures.handle(job, failed, now=now)
             case NameTaken():
                 failed = Failed(Blame.FILE, str(error), is_final=True)
                 self.failures.handle(job, failed, now=now)

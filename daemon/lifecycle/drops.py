@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Container
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from daemon.jobs import HotFolder, State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending, Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import late_changes
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ def none_away(folder: str) -> bool:
 
 class Drops(Protocol):
     """Where results go."""
+
+    manifests: "Manifests"
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
         """Return the drop for a picture that arrives now."""
@@ -59,6 +63,8 @@ class Manifests:
         self.dirty: set[int] = set()
         self.next_write: dict[int, float] = {}
         self.failed: set[int] = set()
+        self.changed: Counter[str] = Counter()
+        """By folder: originals that were found changed when their drop was closed."""
 
     def write_due(self, drops: list[Drop], *, now: float, is_final: bool) -> None:
         """Write manifests that are out of date, if the drop is idle or enough time has passed."""
@@ -75,8 +81,10 @@ class Manifests:
         if drop.id in self.failed and now < self.next_write[drop.id]:
             return False
         began = self.clock()
+        endings = self.records.endings(drop)
+        changed = set() if closed_at is None else changed_jobs(endings)
         try:
-            store.write_manifest(drop.path, manifest(drop, self.records.endings(drop), closed_at))
+            store.write_manifest(drop.path, manifest(drop, endings, closed_at, changed))
         except OSError as error:
             logger.warning("%s: no manifest: %s", printable(drop.path), describe(error))
             self.dirty.add(drop.id)
@@ -85,6 +93,7 @@ class Manifests:
             return False
         self.dirty.discard(drop.id)
         self.failed.discard(drop.id)
+        self.changed[drop.folder] += len(changed)
         cost_s = self.clock() - began
         self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
         return True
@@ -202,19 +211,35 @@ class FixedDrop:
         self.manifests.write_due([self.drop], now=now, is_final=is_final)
 
 
-def manifest(drop: Drop, endings: list[Ending], closed_at: float | None) -> dict[str, Any]:
-    """Return a drop's manifest, ready for JSON; paths are relative to the drop, times UTC."""
+def changed_jobs(endings: list[Ending]) -> set[str]:
+    """Return the ids of jobs whose originals were written to after they were archived."""
+    done = [ending.job for ending in endings if ending.job.state is State.DONE]
+    changed = [job for job in done if late_changes.has_changed_after(job)]
+    for job in changed:
+        late_changes.tell(job)
+    return {job.id for job in changed}
+
+
+def manifest(
+    drop: Drop, endings: list[Ending], closed_at: float | None, changed: Container[str] = ()
+) -> dict[str, Any]:  # Any: JSON
+    """Return a drop's manifest, ready for JSON; paths are relative to the drop, times UTC.
+
+    ``changed``: ids of jobs whose originals have changed since.
+    """
     return {
         "made_by": f"cvunetd {__version__}",
         "version": MANIFEST_VERSION,
         "folder": drop.folder,
         "opened_at": utc(drop.opened_at),
         "closed_at": None if closed_at is None else utc(closed_at),
-        "pictures": [picture(drop, ending) for ending in endings],
+        "pictures": [
+            picture(drop, ending, has_changed=ending.job.id in changed) for ending in endings
+        ],
     }
 
 
-def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
+def picture(drop: Drop, ending: Ending, *, has_changed: bool) -> dict[str, Any]:  # Any: JSON
     """Return one picture's entry."""
     job = ending.job
     entry: dict[str, Any] = {
@@ -232,6 +257,7 @@ def picture(drop: Drop, ending: Ending) -> dict[str, Any]:  # Any: JSON
         entry["alpha"] = relative_path(drop, job.alpha) if has_result else None
         entry["review"] = relative_path(drop, job.review) if has_result else None
         entry["original"] = relative_path(drop, job.archive)
+        entry["original_changed"] = has_changed
         entry["replaced_by"] = ending.replaced_by
     else:
         entry["reason"] = job.reason

@@ -55,8 +55,8 @@ class Failures:
         self.remove_part(job)
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
-            case Blame.FILE if failed.is_final:
-                self.rejection.reject(job, failed.reason, now=now)
+            case Blame.FILE if failed.is_final and not has_changed(job):
+                self.rejection.reject(job, failed.reason, now=now, stage=failed.stage)
             case Blame.FILE:
                 self.reject_or_defer(folder, job, failed, now=now)
             case Blame.UNKNOWN:
@@ -120,3 +120,9 @@ class Failures:
         self.counters.count(job, Verdict.RETRIED)
         fields = failed_fields(job, reason, failed.stage, event=event_ids.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
+
+
+def has_changed(job: Job) -> bool:
+    """Whether the original is another version than the one that was read."""
+    current = files.identity(job.source)
+    return current is not None and current != job.identity

@@ -1,32 +1,29 @@
 """From a file event to a queued job: settle, claim, add to the ledger."""
 
-import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.disk import files, store, tree
-from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, blame, describe, printable
-from daemon.jobs import Hint, HotFolder, Identity, Job
+from daemon.jobs import Hint, HotFolder
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.claim_guard import ClaimGuard, claimed_identity
+from daemon.lifecycle.claiming import Claiming
+from daemon.lifecycle.deferral import DEFERRALS
 from daemon.lifecycle.folder_registry import FolderRegistry
-from daemon.lifecycle.naming import new_id
-from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.requeue import AFTER_OTHERS_S
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent
-from daemon.watching import scan
-from daemon.watching.access_errors import AccessErrors, changed_after
+from daemon.watching import refusals, scan
+from daemon.watching.access_errors import changed_after
 from daemon.watching.backlog import Backlog
 from daemon.watching.ignored_names import SkippedFolders, why_left
 from daemon.watching.inventory import Inventory
 from daemon.watching.settle import SettledFile, SettleTracker
+from daemon.watching.writers import Writers
 
 logger = logging.getLogger(__name__)
 
@@ -48,19 +45,18 @@ class Intake:
         records: Records,
         queue: JobQueue,
         standby: Standby,
-        placement: Placement,
-        claims: ClaimGuard,
+        claiming: Claiming,
     ) -> None:
         self.folders = folders
         self.ledger = ledger
         self.records = records
         self.queue = queue
         self.standby = standby
-        self.placement = placement
-        self.claims = claims
-        self.access_errors = AccessErrors()
+        self.claiming = claiming
+        self.access_errors = claiming.access_errors
         self.inventory = Inventory(self.access_errors.read_identity)
-        self.settling = SettleTracker(self.inventory.read_identity, on_gone=self.inventory.forget)
+        self.settling = SettleTracker(self.inventory.read_identity, on_gone=self.forget_file)
+        self.writers = Writers()
         self.found: Counter[tuple[str, str]] = Counter()
         """By folder and way of finding: pictures that were taken."""
         self.hinted: Counter[str] = Counter()
@@ -68,21 +64,22 @@ class Intake:
         self.missed: Counter[str] = Counter()
         """By folder: pictures that came between two sweeps without an event."""
         self.swept_at: dict[str, float] = {}
-        self.serials = itertools.count()
-        self.syncs = Syncs()
-        """What claims have changed and what is not durable yet."""
         self.retry_at: dict[Path, float] = {}
-        self.stranded: set[str] = set()
-        """Folders that may hold claims without rows, although they are not on standby."""
         self.on_step: Callable[[], object] = lambda: None
         """Called now and then during a long sweep, as a sign of progress."""
 
     def forget(self, name: str) -> None:
         """Forget a folder that is removed or has other settings: the next sweep finds its files."""
         self.settling.forget_folder(name)
+        self.writers.keep_only(self.settling.files)
         self.inventory.forget_folder(name)
         for known in (self.hinted, self.missed, self.swept_at):
             known.pop(name, None)
+
+    def forget_file(self, name: str, path: Path) -> None:
+        """Forget a file that has gone."""
+        self.inventory.forget(name, path)
+        self.writers.forget(path)
 
     @property
     def backlog(self) -> Backlog:
@@ -192,7 +189,7 @@ class Intake:
     def make_durable(self) -> None:
         """Wait for the disk once, for all claims, before their rows are committed."""
         try:
-            self.syncs.flush()
+            self.claiming.syncs.flush()
         except OSError as error:
             # The files are ours already; if a power cut undoes a rename, it is simply found again.
             logger.warning("claims may not outlive a power cut: %s", describe(error))
@@ -204,17 +201,21 @@ class Intake:
             return False
         if self.standby.has(folder.name) or self.standby.is_away(folder):
             return False  # swept when the folder resumes
+        self.retry_at.pop(settled.path, None)
+        if self.leaves_to_writer(folder, settled, monotonic=monotonic, now=now):
+            return False
         try:
-            job = self.claim(folder, settled, now=now)
+            job = self.claiming.claim(folder, settled, now=now)
         except FileNotFoundError as error:
             job = None  # removed meanwhile; nothing was claimed
-            self.stranded.add(folder.name)  # unless a share has lost its answer to our rename
+            # Unless a share has lost its answer to our rename.
+            self.claiming.stranded.add(folder.name)
             text = "%s has gone before it could be taken: %s"
             logger.info(text, printable(settled.path), describe(error))
         except OSError as error:
             self.note_claim_error(folder, settled, error, monotonic=monotonic)
             return False
-        self.backlog.forget(folder.name, settled.path)
+        self.inventory.note_taken(folder.name, settled.path)
         if job is None:
             return False
         self.found[folder.name, job.found_by] += 1
@@ -223,78 +224,39 @@ class Intake:
         logger.info("%s %s", where, printable(settled.path), extra=job_fields(job))
         return True
 
+    def leaves_to_writer(
+        self, folder: HotFolder, settled: SettledFile, *, monotonic: float, now: float
+    ) -> bool:
+        """Whether a program has the file open for writing; then it is asked again later."""
+        is_held = self.writers.holds(
+            settled.path, settled.identity, defer_s=folder.defer_s, monotonic=monotonic, now=now
+        )
+        if is_held:
+            wait_s = max(folder.defer_s / DEFERRALS, folder.settle_s)
+            self.settling.hold(settled, until=monotonic + wait_s)
+        return is_held
+
     def note_claim_error(
         self, folder: HotFolder, settled: SettledFile, error: OSError, *, monotonic: float
     ) -> None:
         """Handle a failed claim: the folder goes on standby, or only this file has to wait."""
         text = f"{printable(settled.path)} cannot be taken: {describe(error)}"
-        self.stranded.add(folder.name)
+        self.claiming.stranded.add(folder.name)
         whose = blame(error)
         if whose is Blame.MACHINE:
             self.standby.enter(folder, text)
             self.retry_at[settled.path] = monotonic + AFTER_OTHERS_S
         elif whose is Blame.UNKNOWN or not self.standby.enter_if_failing(folder, text):
-            logger.error("%s; it stays where it is and is tried again later", text)
+            self.refuse(folder, settled.path, error)
             self.retry_at[settled.path] = monotonic + FILE_RETRY_S
 
-    def claim(self, folder: HotFolder, settled: SettledFile, *, now: float) -> Job | None:
-        """Take the file and write its row; None if there is nothing to take."""
-        relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
-        found_by = settled.hint.found_by
-        self.retry_at.pop(settled.path, None)
-        if folder.originals == "keep":
-            if tree.leads_over_link(folder.path, relative):
-                return None
-            identity = self.access_errors.read_identity(settled.path)
-            if identity is None or self.records.knows_version(identity, settled.path):
-                return None
-            return self.add_job(folder, relative, job_id, settled.path, identity, found_by, now=now)
-        self.claims.prepare(folder)
-        claimed = store.claim(folder.path, relative, job_id, self.syncs)
-        identity = claimed_identity(claimed)
-        if identity is None and not files.may_be_regular(claimed):
-            # A link, pipe or folder was swapped in at the last moment: not ours to take.
-            self.put_back(folder, relative, job_id)
-            return None
-        try:
-            return self.add_job(folder, relative, job_id, claimed, identity, found_by, now=now)
-        except OSError:
-            # No drop can be made: put the file back for its owner.
-            self.put_back(folder, relative, job_id)
-            raise
-
-    def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> None:
-        """Undo a claim; what cannot be put back now is adopted in a while."""
-        if not store.unclaim(folder.path, relative, job_id):
-            self.stranded.add(folder.name)
-
-    def add_job(  # everything that a row needs
-        self,
-        folder: HotFolder,
-        relative: Path,
-        job_id: str,
-        source: Path,
-        identity: Identity | None,
-        found_by: str,
-        *,
-        now: float,
-    ) -> Job:
-        """Reserve names and write the row of a file that is ours already."""
-        drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
-        job = Job(
-            id=job_id,
-            folder=folder.name,
-            relative=relative,
-            source=source,
-            target=reserved.target,
-            alpha=reserved.alpha,
-            archive=reserved.archive,
-            drop=drop.id,
-            identity=identity or Identity(0, 0, 0, 0),  # a link: the worker refuses to open it
-            found_by=found_by,
-            added_at=now,
-            changed_at=now,
-            is_kept=folder.originals == "keep",
-        )
-        self.ledger.add(job)
-        return job
+    def refuse(self, folder: HotFolder, path: Path, error: OSError) -> None:
+        """Note why one file cannot be taken, and tell it once for all files beside it."""
+        known = refusals.find(folder, path, refusals.ourselves())
+        refusal = known or refusals.unexplained(error)
+        is_new = self.inventory.refused.note(folder.name, path, refusal)
+        text = "%s cannot be taken: %s; it stays where it is and is tried again in %.0f min"
+        level = logging.ERROR if is_new else logging.DEBUG
+        fields = {"HOT_FOLDER": folder.name, "SOURCE": printable(path), "ERROR": refusal.reason}
+        minutes = FILE_RETRY_S / 60
+        logger.log(level, text, printable(path), refusal.text, minutes, extra=fields)

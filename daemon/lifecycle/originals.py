@@ -8,6 +8,7 @@ from daemon.errors import describe, printable
 from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import late_changes
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
@@ -30,12 +31,20 @@ class Originals:
         """Archive, delete or leave the original, as was decided when it was taken."""
         if job.is_kept:
             return job
-        if job.archive is None:
+        if job.archive is None and late_changes.has_changed_before(job):
+            self.put_back(job)
+        elif job.archive is None:
             store.discard(job.source)
         elif not self.has_vanished(job):
             job = self.archive(job)
         self.drop_claim(job)
         return job
+
+    def put_back(self, job: Job) -> None:
+        """Give a newer version back to its hot folder instead of deleting it: it is taken again."""
+        text = "%s changed after it was cut out: it goes back and is cut out again"
+        logger.warning(text, printable(job.relative), extra=job_fields(job))
+        store.unclaim(self.folders[job.folder].path, job.relative, job.id)
 
     def archive(self, job: Job) -> Job:
         """Move the original beside its result; if its name is taken, under another one."""

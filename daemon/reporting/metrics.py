@@ -119,6 +119,8 @@ def queues(snapshot: Snapshot, now: float) -> Iterator[Metric]:
     folders = snapshot.folders.items()
     unclaimed = {name: float(folder.unclaimed) for name, folder in folders}
     yield by_folder("unclaimed", "Files in the hot folder that were not taken yet.", unclaimed)
+    refused = {name: float(folder.refused) for name, folder in folders}
+    yield by_folder("refused", "Those that cannot be taken; `cvunetd status` says why.", refused)
     ignored = {name: float(folder.ignored) for name, folder in folders}
     yield by_folder("ignored", "Files in the hot folder that are left alone: no pictures.", ignored)
     ages = {

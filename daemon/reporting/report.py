@@ -22,6 +22,16 @@ UPDATE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file that cannot be taken."""
+
+    path: str
+    reason: str
+    mend: str
+    """A command, or a line of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
 class FolderState:
     """A hot folder at one moment."""
 
@@ -38,6 +48,12 @@ class FolderState:
     found_by: dict[str, int]
     ignored: int = 0
     """Files in it that are no pictures by their name and stay there."""
+    changed: int = 0
+    """Originals that were written to after they were cut out, since the start."""
+    refused: int = 0
+    """Files that cannot be taken though the folder works, and sub-folders that are closed to us."""
+    refusals: list[RefusedFile] = field(default_factory=list)
+    """Some of them; one of each reason first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
+from daemon.lifecycle.claiming import Claiming
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.counters import Counters
@@ -35,6 +36,7 @@ from daemon.lifecycle.standby import Standby
 from daemon.lifecycle.state_folder import StateFolder
 from daemon.messages import Message
 from daemon.service.owned_folders import OwnedFolders
+from daemon.watching.access_errors import AccessErrors
 from daemon.worker.engines import Engine
 
 MEGA = 1_000_000
@@ -125,8 +127,17 @@ class LifecycleParts:
             records=self.records,
             queue=self.queue,
             standby=self.standby,
+            claiming=self.claiming,
+        )
+
+    @cached_property
+    def claiming(self) -> Claiming:
+        return Claiming(
+            ledger=self.ledger,
+            records=self.records,
             placement=self.placement,
-            claims=self.claims,
+            guard=self.claims,
+            access_errors=AccessErrors(),
         )
 
     @cached_property
@@ -246,7 +257,7 @@ class LifecycleParts:
             ledger=self.ledger,
             records=self.records,
             queue=self.queue,
-            intake=self.intake,
+            claiming=self.claiming,
             originals=self.originals,
         )
 

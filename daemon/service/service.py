@@ -79,7 +79,9 @@ class Service:
         """Return how many pictures failed, or could not be done because of a problem."""
         resting = sum(map(len, self.parts.dispatcher.on_standby.values()))
         stopped = len(self.parts.queue) if self.stop is not None else 0
-        return self.parts.counters.failed + resting + stopped + len(self.parts.standby.reasons)
+        refused = sum(state.refused for state in self.snapshot_maker.folders().values())
+        waiting = resting + stopped + refused
+        return self.parts.counters.failed + waiting + len(self.parts.standby.reasons)
 
     def startup(self) -> None:
         """Recover, watch, then sweep: in this order no file is missed."""
@@ -142,7 +144,7 @@ class Service:
         if monotonic < self.next_adoption:
             return
         self.next_adoption = monotonic + ADOPTION_S
-        for name in sorted(self.parts.intake.stranded):
+        for name in sorted(self.parts.intake.claiming.stranded):
             folder = self.parts.folders.get_open(name)
             if folder is not None and not self.parts.standby.has(name):
                 self.parts.recovery.resume(folder, now=now)

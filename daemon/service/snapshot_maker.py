@@ -1,9 +1,11 @@
 """Makes a snapshot of all parts of the service."""
 
 from collections import Counter
+from pathlib import Path
 
-from daemon.reporting.report import FolderState, Snapshot
+from daemon.reporting.report import FolderState, RefusedFile, Snapshot
 from daemon.service.parts import Parts
+from daemon.watching.refusals import EXAMPLES, Refusal, cannot_be_looked_into
 
 
 class SnapshotMaker:
@@ -55,6 +57,26 @@ class SnapshotMaker:
                 verdicts=self.parts.counters.of(name),
                 found_by=self.parts.intake.found_in(name),
                 ignored=self.parts.intake.inventory.left.count(name),
+                changed=self.parts.drops.manifests.changed[name],
+                refused=self.parts.intake.inventory.refused.count(name)
+                + len(self.closed_below(folder.path)),
+                refusals=[
+                    RefusedFile(str(path), refusal.reason, refusal.mend)
+                    for path, refusal in self.refusals(name, folder.path)
+                ],
             )
             for name, folder in self.parts.folders.by_name.items()
         }
+
+    def refusals(self, name: str, top: Path) -> list[tuple[Path, Refusal]]:
+        """Return some files that cannot be taken, and sub-folders that are closed to us."""
+        closed = [
+            (place, cannot_be_looked_into(place, reason))
+            for place, reason in self.closed_below(top).items()
+        ]
+        return [*closed, *self.parts.intake.inventory.refused.examples(name)][:EXAMPLES]
+
+    def closed_below(self, top: Path) -> dict[Path, str]:
+        """Return the sub-folders of a hot folder that cannot be looked into, and why."""
+        closed = self.parts.intake.access_errors.closed
+        return {place: why for place, why in closed.items() if place.is_relative_to(top)}

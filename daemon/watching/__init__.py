@@ -11,8 +11,10 @@ __all__ = [
     "ignored_names",
     "inotify_limits",
     "inventory",
+    "refusals",
     "scan",
     "settle",
     "watch",
     "watch_health",
+    "writers",
 ]

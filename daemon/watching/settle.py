@@ -7,7 +7,7 @@ matter.
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.jobs import Hint, Identity
@@ -32,6 +32,8 @@ class SettlingFile:
     empty_s: float
     """The same for an empty file."""
     hint: Hint
+    is_held: bool = False
+    """A program has it open for writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class SettledFile:
     identity: Identity
     hint: Hint
     """How we first found it."""
+    wait_s: float = field(default=0.0, compare=False)
+    empty_s: float = field(default=0.0, compare=False)
+    """What it would have to wait again after a change."""
 
 
 class SettleTracker:
@@ -124,8 +129,26 @@ class SettleTracker:
                 self.schedule(path, entry, due_at=now + wait_s)
             else:
                 del self.files[path]
-                settled.append(SettledFile(entry.folder, path, identity, entry.hint))
+                settled.append(
+                    SettledFile(
+                        entry.folder, path, identity, entry.hint, entry.wait_s, entry.empty_s
+                    )
+                )
         return settled
+
+    def hold(self, settled: SettledFile, *, until: float) -> None:
+        """Look again at a settled file later, or as soon as its writer closes it."""
+        entry = SettlingFile(
+            settled.folder,
+            settled.identity,
+            until,
+            settled.wait_s,
+            settled.empty_s,
+            settled.hint,
+            is_held=True,
+        )
+        self.files[settled.path] = entry
+        self.schedule(settled.path, entry, due_at=until)
 
     def line_up(self, now: float) -> None:
         """Put files whose time has come into their folder's and their owner's line."""
@@ -143,8 +166,8 @@ class SettleTracker:
         return self.due[0][0] if self.due else None
 
     def has_content(self) -> bool:
-        """Whether some file that is not empty is being checked."""
-        return any(entry.identity.size for entry in self.files.values())
+        """Whether some file that is not empty and not held is being checked."""
+        return any(entry.identity.size and not entry.is_held for entry in self.files.values())
 
     def forget_folder(self, folder: str) -> None:
         """Stop checking all files of a folder."""

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.pictures import reading
-from daemon.jobs import Identity, Outcome, Task
+from daemon.errors import NoPictureError, UnfinishedError, blame, describe
+from daemon.jobs import Failed, Identity, Outcome, Task
 
 
 @dataclass(slots=True)
@@ -25,3 +26,14 @@ class Item:
     picture: reading.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
+
+
+def failure(error: BaseException, stage: str) -> Failed:
+    """Return what became of a task whose stage has raised an error."""
+    return Failed(
+        blame(error),
+        describe(error),
+        stage,
+        is_final=isinstance(error, NoPictureError),
+        is_unfinished=isinstance(error, UnfinishedError),
+    )

@@ -13,7 +13,7 @@ from cvunet.errors import DeviceMemoryError
 from cvunet.inference import matting
 from cvunet.inference.matting import Predictor
 from cvunet.matte import foreground
-from daemon.errors import DeviceError, InstallError, PictureError, describe
+from daemon.errors import DeviceError, InstallError, NoPictureError, PictureError, describe
 from daemon.worker.batcher import BatchLimit, warm_sizes
 from daemon.worker.gauges import BusyClock, Load
 
@@ -30,6 +30,8 @@ def translated_errors() -> Iterator[None]:
     """Turn the library's errors into the daemon's."""
     try:
         yield
+    except cvunet_errors.UnreadableKindError as error:
+        raise NoPictureError(str(error)) from error
     except cvunet_errors.ImageError as error:
         raise PictureError(str(error)) from error
     except cvunet_errors.DeviceError as error:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import BinaryIO
 
 import cv2
@@ -17,8 +18,8 @@ from cvunet.inference.matting import Predictor
 from cvunet.pictures.reading import UNFINISHED
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, DeviceError, UnfinishedError, blame, describe, printable
-from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
-from daemon.worker import decoding, finishing
+from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
+from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.batcher import Batcher, BatchLimit
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
@@ -32,7 +33,7 @@ from daemon.worker.gauges import (
     current_stage,
     no_limit,
 )
-from daemon.worker.items import Item
+from daemon.worker.items import Item, failure
 from daemon.worker.predictors import ModelThread, loads, translated_errors, warm
 from daemon.worker.progress import Progress, StageRun
 
@@ -173,9 +174,12 @@ class Worker:
         with open_regular(item.task.source) as stream:
             limit = self.limits.max_file_bytes
             item.identity = decoding.identify(stream, max_file_bytes=limit)
+            doubt = unfinished.check(stream, item.task)
             with run.paused() if self.decoder.ends_by_itself else nullcontext():
                 self.decode_pixels(stream, item, item.identity, run)
         assert item.picture is not None
+        if doubt:  # old enough to be taken as it is
+            item.picture = replace(item.picture, warnings=(*item.picture.warnings, doubt))
         if item.picture.is_unfinished and not item.task.is_old:
             raise UnfinishedError(f"{UNFINISHED}: perhaps it is still being written")
         with translated_errors():
@@ -280,9 +284,7 @@ class Worker:
         if whose is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
             logger.warning(text, source, exc_info=error, extra={"JOB": item.task.job_id})
-        is_unfinished = isinstance(error, UnfinishedError)
-        stage = current_stage(item.seconds)
-        self.complete(item, Failed(whose, describe(error), stage, is_unfinished=is_unfinished))
+        self.complete(item, failure(error, current_stage(item.seconds)))
 
     def complete(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then set the outcome."""

@@ -303,6 +303,9 @@ def test_document(bench: Bench):
             "oldest_at": None,
             "jobs": {"failed": 1},
             "ignored": None,
+            "changed": None,
+            "refused": None,
+            "refusals": [],
         }
     ]
     assert [failure["picture"] for failure in told["failures"]] == ["b\\udcff.jpg"]

@@ -8,6 +8,7 @@ import yaml
 
 from daemon.commands import retry
 from daemon.commands import why as inquiry
+from daemon.disk.lock import Lock
 from daemon.errors import Blame, UsageError
 from daemon.jobs import Failed
 from tests.lifecycle.test_results import copy_with_mask
@@ -169,3 +170,19 @@ def test_a_replaced_result_is_told_as_such(tmp_path: Path) -> None:
 
     assert f"result {drop}/cat.png, mask {drop}/cat_alpha.png" in newest
     assert "result replaced by that of a later version" in earlier
+
+
+def test_a_file_that_is_still_open_for_writing_is_told_with_its_program(tmp_path: Path) -> None:
+    """Nobody can see that from outside."""
+    kit = Kit(tmp_path)
+    lock = Lock(tmp_path / "state/lock")
+    lock.take("the test")
+    with (kit.hot / "cat.bmp").open("wb", buffering=0) as writer:
+        writer.write(b"half")
+
+        text = answer(tmp_path, kit.hot / "cat.bmp")
+    lock.release()
+
+    assert "a program still has it open for writing (process " in text
+    assert f"process {os.getpid()}, " in text
+    assert "when it has not changed for 120 s" in text

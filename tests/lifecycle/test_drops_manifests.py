@@ -104,6 +104,7 @@ def test_finished_picture(drops: TimedDrops, drop: Drop, ledger: Ledger):
         "alpha": None,
         "review": None,
         "original": "originals/sub/1.jpg",
+        "original_changed": False,
         "replaced_by": None,
         "bytes": 3,
         "width": 640,

@@ -1,13 +1,14 @@
 """The service's loop, stepped by hand: what a dropped picture becomes."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import Blame, DeviceError
-from daemon.jobs import Cancelled, Failed, Outcome, Task
+from daemon.jobs import Cancelled, Failed, Outcome, State, Task
 from daemon.messages import Stop
 from tests.service.service_kit import START, Kit, copy_out, fail_with
 
@@ -465,3 +466,50 @@ def test_the_worker_learns_whether_an_original_is_old(tmp_path: Path) -> None:
     assert young[0] is False
     assert young[-1] is True
     assert kit.results() == ["old.png", "originals/old.jpg", "originals/young.jpg", "young.png"]
+
+
+def test_what_is_no_picture_is_rejected_at_once_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Text does not become a picture, however young it is."""
+    kit = Kit(tmp_path, work=fail_with(Failed(Blame.FILE, "not a picture", is_final=True)))
+    os.utime(kit.drop("note", b"text"), (START, START))
+    with caplog.at_level(logging.INFO):
+        kit.pass_time(5, step_s=0.5)
+
+    assert (tmp_path / "failed/hot/note").exists()
+    assert [text for text in caplog.messages if "note: not a picture" in text] == [
+        "rejected note: not a picture"
+    ]
+    assert kit.service.parts.counters.of("hot")["deferred"] == 0
+
+
+def test_text_that_a_picture_has_replaced_is_not_rejected(tmp_path: Path) -> None:
+    """What was read is not what is there now."""
+
+    def fail_then_copy(task: Task) -> Outcome:
+        if task.source.read_bytes() == b"text":
+            task.source.write_bytes(b"a picture")
+            return Failed(Blame.FILE, "not a picture", is_final=True)
+        return copy_out(task)
+
+    kit = Kit(tmp_path, work=fail_then_copy)
+    kit.drop("cat.jpg", b"text")
+    kit.pass_time(60, step_s=1)
+
+    assert kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+def test_a_deferral_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """All attempts are counted, and the next ones are told to those who debug."""
+    kit = Kit(tmp_path, work=fail_with(FAULTY))
+    os.utime(kit.drop("scan.jpg", b"half"), (START, START))
+    with caplog.at_level(logging.DEBUG):
+        kit.pass_time(100, step_s=1)
+    [job] = [*kit.records.in_state(State.QUEUED), *kit.records.in_state(State.RUNNING)]
+    told = [record for record in caplog.records if "deferred scan.jpg" in record.getMessage()]
+
+    assert [record.levelname for record in told].count("INFO") == 1
+    assert kit.service.parts.counters.of("hot")["deferred"] == len(told)
+    assert len(told) >= 9
+    assert job.reason == "tried again until it is 120 s old: cannot be decoded"

@@ -100,22 +100,22 @@ def test_a_quarantined_file_may_stand_where_a_folder_is_wanted(tmp_path: Path) -
 def test_a_sub_folder_that_cannot_be_made_rejects_its_pictures_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A share refuses the name `a:b`; the rest of the folder is not held up."""
+    """A share refuses a name; the rest of the folder is not held up."""
     make = files.make_folders
 
     def refuse(folder: Path) -> None:
-        if "a:b" in folder.parts and "outputs" in folder.parts:
+        if "long" in folder.parts and "outputs" in folder.parts:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(folder))
         make(folder)
 
     monkeypatch.setattr(files, "make_folders", refuse)
     kit = Kit(tmp_path)
-    kit.drop("a:b/cat.jpg")
+    kit.drop("long/cat.jpg")
     kit.drop("dog.jpg")
     kit.pass_time(60, step_s=1)
 
     assert kit.results() == ["dog.png", "originals/dog.jpg"]
-    assert (tmp_path / "failed/hot/a:b/cat.jpg").exists()
+    assert (tmp_path / "failed/hot/long/cat.jpg").exists()
 
 
 def test_a_missing_share_rejects_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,4 +146,5 @@ def test_it_is_refused_with_the_reason(name: str, run: Callable[[bytes], Outcome
 
     assert isinstance(outcome, Failed), outcome
     assert (outcome.blame, told in outcome.reason) == (Blame.FILE, True), outcome.reason
+    assert outcome.is_final == (name == "text")  # all others may still be being written
     assert not (tmp_path / "cat.part").exists()

@@ -93,7 +93,7 @@ def told(decoder: decoding.Decoder, source: Path) -> list[object]:
     try:
         found, sha256 = decoded(decoder, source)
     except PictureError as error:
-        return [str(error)]
+        return [type(error), str(error)]
     alpha = None if found.alpha is None else (found.alpha.dtype, found.alpha.tolist())
     pixels = (found.rgb.dtype, found.rgb.tolist())
     rest = (found.warnings, found.format, found.profile, found.metadata, found.resolution, sha256)

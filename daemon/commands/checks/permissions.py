@@ -5,12 +5,20 @@ import pwd
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from daemon.commands.checks.places import nearest_existing
 from daemon.commands.findings import CheckContext, Finding, User, failed, passed, warned
 from daemon.disk import free_space
+from daemon.jobs import HotFolder
+from daemon.watching import refusals, scan
+from daemon.watching.ignored_names import SkippedFolders, why_left
+from daemon.watching.refusals import Refusal
 
+#: So many are looked at: a hot folder may hold a whole archive.
+FOLDERS, FILES = 300, 1000
 MODES = {"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}
 
 
@@ -32,6 +40,45 @@ def permissions(context: CheckContext) -> Iterator[Finding]:
         yield check_own_folder(context.user, "output", path)
     yield check_own_folder(context.user, "quarantine", context.quarantine)
     yield check_own_folder(context.user, "state", context.state)
+
+
+def pictures(context: CheckContext) -> Iterator[Finding]:
+    """Check whether the pictures and sub-folders of each hot folder can be taken from."""
+    asker = asker_for(context.user)
+    for folder in context.folders:
+        check = f"pictures of {folder.name}"
+        found: dict[str, list[Refusal]] = {}
+        try:
+            looked_at = list(places_of(folder))
+        except OSError:
+            continue  # `permissions` tells that the folder itself cannot be used
+        for path in looked_at:
+            if (refusal := refusals.find(folder, path, asker)) is not None:
+                found.setdefault(refusal.reason, []).append(refusal)
+        for reason, alike in found.items():
+            yield failed(check, f"cannot be taken: {reason}", alike[0].mend)
+        if not found:
+            yield passed(check, f"{len(looked_at)} files and sub-folders can be taken from")
+
+
+def places_of(folder: HotFolder) -> Iterator[Path]:
+    """Yield a name in each folder and the files of a hot folder, but not too many."""
+    left_out = SkippedFolders(folder)
+    below = scan.folders(folder.path, is_deep=folder.recursive, skipped=left_out)
+    yield from (place / "any picture" for place in islice(below, FOLDERS) if place != folder.path)
+    files = scan.pictures(folder.path, recursive=folder.recursive, skipped=left_out)
+    yield from islice((path for path in files if not why_left(path, folder)), FILES)
+
+
+def asker_for(user: User) -> refusals.Asker:
+    """Return the daemon's user; where we may not ask for it, nothing counts as forbidden."""
+    can_ask = os.geteuid() in (0, user.uid)
+
+    @cache
+    def may_it(path: Path, modes: str) -> bool:
+        return not can_ask or may(user, path, modes)
+
+    return refusals.Asker(user.name, user.uid, user.group, may_it)
 
 
 def check_hot_folder(user: User, name: str, path: Path, modes: str) -> Finding:

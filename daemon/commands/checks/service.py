@@ -43,11 +43,20 @@ def daemon_state(context: CheckContext) -> Iterator[Finding]:
     for name, reason in context.report.get("standby", {}).items():
         text = f"{name} stands by: {reason}"
         yield failed("daemon", text, "mend what it says; the folder resumes by itself within 10 s")
+    yield from refused(context)
     for name, reason in context.report.get("polled", {}).items():
         folder = next((folder for folder in context.folders if folder.name == name), None)
         if folder is not None and folder.watch != "polling":
             _, _, command = reason.partition("allow more: ")
             yield warned("daemon", f"{name} is polled: {reason}", command or "nothing need be done")
+
+
+def refused(context: CheckContext) -> Iterator[Finding]:
+    """Yield which files the daemon could not take, one for each folder."""
+    for name, state in context.report.get("folders", {}).items():
+        for one in state.get("refusals", [])[:1]:
+            text = f"{state['refused']} of {name} cannot be taken, such as {one['path']}"
+            yield failed("daemon", f"{text}: {one['reason']}", one["mend"])
 
 
 def ledger(context: CheckContext) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ class Server:
         """Imports here, not above: limits must hold before libraries are loaded."""
         import cv2
 
-        from cvunet.errors import ImageError
+        from cvunet.errors import ImageError, UnreadableKindError
         from cvunet.pictures import reading
         from daemon.disk.checksums import hashed
         from daemon.worker import allocator
@@ -64,6 +64,7 @@ class Server:
         reading.readable_formats()  # loads what is optional
         allocator.configure_allocator(arenas=1, trim_threshold_bytes=SPARE_BYTES)
         self.reading, self.hashed, self.refusal = reading, hashed, ImageError
+        self.final_refusal = UnreadableKindError
         self.trim = allocator.trim
         self.largest_bytes = 0
         self.stream: BinaryIO | None = None
@@ -80,7 +81,8 @@ class Server:
             finally:
                 os.close(descriptors[0])
         except self.refusal as error:
-            return {"refused": str(error)[:WARNING_LETTERS]}
+            is_final = isinstance(error, self.final_refusal)
+            return {"refused": str(error)[:WARNING_LETTERS], "is_final": is_final}
         except MemoryError:
             return {"lacks_memory": True}
         except OSError as error:

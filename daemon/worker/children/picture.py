@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from cvunet.pictures.reading import Picture, PictureInfo
-from daemon.errors import PictureError, printable
+from daemon.errors import NoPictureError, PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
 from daemon.worker.children import channel
@@ -156,7 +156,8 @@ class ChildsDecoding:
     def judged(self, answer: Message) -> Message:
         """The same answer, if it is none of a failure."""
         if "refused" in answer:
-            raise PictureError(str(answer["refused"]))
+            kind = NoPictureError if answer.get("is_final") is True else PictureError
+            raise kind(str(answer["refused"]))
         if isinstance(number := answer.get("errno"), int):
             raise OSError(number, str(answer.get("text")))
         if "unforeseen" in answer:

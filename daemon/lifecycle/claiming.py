@@ -1,0 +1,101 @@
+"""From a complete file in a hot folder to a row in the ledger: the rename, and what undoes it."""
+
+import itertools
+from pathlib import Path
+
+from daemon.disk import files, store, tree
+from daemon.disk.syncs import Syncs
+from daemon.jobs import HotFolder, Identity, Job
+from daemon.ledger.ledger import Ledger
+from daemon.ledger.records import Records
+from daemon.lifecycle.claim_guard import ClaimGuard, claimed_identity
+from daemon.lifecycle.naming import new_id
+from daemon.lifecycle.placement import Placement
+from daemon.watching.access_errors import AccessErrors
+from daemon.watching.settle import SettledFile
+
+
+class Claiming:
+    """Takes one file, or puts it back."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        records: Records,
+        placement: Placement,
+        guard: ClaimGuard,
+        access_errors: AccessErrors,
+    ) -> None:
+        """``access_errors`` looks at files, and is told of what cannot be looked at."""
+        self.ledger = ledger
+        self.records = records
+        self.placement = placement
+        self.guard = guard
+        self.access_errors = access_errors
+        self.serials = itertools.count()
+        self.syncs = Syncs()
+        """What claims have changed and what is not durable yet."""
+        self.stranded: set[str] = set()
+        """Folders that may hold claims without rows, although they are not on standby."""
+
+    def claim(self, folder: HotFolder, settled: SettledFile, *, now: float) -> Job | None:
+        """Take the file and write its row; None if there is nothing to take."""
+        relative, job_id = settled.path.relative_to(folder.path), new_id(now, next(self.serials))
+        found_by = settled.hint.found_by
+        if folder.originals == "keep":
+            if tree.leads_over_link(folder.path, relative):
+                return None
+            identity = self.access_errors.read_identity(settled.path)
+            if identity is None or self.records.knows_version(identity, settled.path):
+                return None
+            return self.add_job(folder, relative, job_id, settled.path, identity, found_by, now=now)
+        self.guard.prepare(folder)
+        claimed = store.claim(folder.path, relative, job_id, self.syncs)
+        identity = claimed_identity(claimed)
+        if identity is None and not files.may_be_regular(claimed):
+            # A link, pipe or folder was swapped in at the last moment: not ours to take.
+            self.put_back(folder, relative, job_id)
+            return None
+        try:
+            return self.add_job(folder, relative, job_id, claimed, identity, found_by, now=now)
+        except OSError:
+            # No drop can be made: put the file back for its owner.
+            self.put_back(folder, relative, job_id)
+            raise
+
+    def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> None:
+        """Undo a claim; what cannot be put back now is adopted in a while."""
+        if not store.unclaim(folder.path, relative, job_id):
+            self.stranded.add(folder.name)
+
+    def add_job(  # everything that a row needs
+        self,
+        folder: HotFolder,
+        relative: Path,
+        job_id: str,
+        source: Path,
+        identity: Identity | None,
+        found_by: str,
+        *,
+        now: float,
+    ) -> Job:
+        """Reserve names and write the row of a file that is ours already."""
+        drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
+        job = Job(
+            id=job_id,
+            folder=folder.name,
+            relative=relative,
+            source=source,
+            target=reserved.target,
+            alpha=reserved.alpha,
+            archive=reserved.archive,
+            drop=drop.id,
+            identity=identity or Identity(0, 0, 0, 0),  # a link: the worker refuses to open it
+            found_by=found_by,
+            added_at=now,
+            changed_at=now,
+            is_kept=folder.originals == "keep",
+        )
+        self.ledger.add(job)
+        return job
