@@ -38,7 +38,7 @@ mkdir -p "$out"
 nvidia-smi >"$out/nvidia-smi.txt" || echo "gpu: nvidia-smi is not there"
 status=0
 CVUNETD_REQUIRE=cuda "$python" -m pytest -m cuda -ra --junitxml "$out/tests.xml" tests/inference/test_cuda*.py tests/worker/test_cuda_worker.py \
-    tests/inference/test_matting.py 2>&1 | tee "$out/tests.txt" || status=$?
+    tests/inference/test_matting.py tests/training/test_gpu_cuda.py 2>&1 | tee "$out/tests.txt" || status=$?
 "$python" -m benchmarks --device "${DEVICE:-cuda}" --write "$out/benchmarks.md" "$@" 2>&1 |
     tee "$out/benchmarks.txt" || status=$?
 echo "gpu: results are in $out; exit status $status"

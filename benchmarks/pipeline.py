@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.processes import BenchmarkError, process_seconds, thread_seconds
 from cvunet.inference import matting
-from daemon.jobs import Done, Framing, Rendering, Task
+from daemon.jobs import Done, Task
+from daemon.renderings import Framing, Rendering
 from daemon.worker.worker import Worker
 
 PATIENCE_S = 300.0

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from cvunet.inference.matting import Predictor
+    from cvunet.matte.adjustments import Adjustments
     from cvunet.matte.confidence import Confidence
     from cvunet.pictures.reading import Picture
 
 __all__ = [
+    "Adjustments",
     "Confidence",
     "Cutout",
     "CvunetError",

@@ -24,6 +24,7 @@ from cvunet.inference import matting
 from cvunet.inference.matting import Precision, Predictor
 from cvunet.matte import confidence as matte_confidence
 from cvunet.matte import foreground, framing
+from cvunet.matte.adjustments import Adjustments
 from cvunet.matte.confidence import Confidence
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from cvunet.pictures.bit_depth import Samples, Uint8Array
@@ -225,16 +226,23 @@ class Cutout:
         return self.encode("png")
 
 
-def cut_out(predictor: Predictor, picture: Picture) -> Cutout:
+def cut_out(
+    predictor: Predictor, picture: Picture, *, adjustments: Adjustments | None = None
+) -> Cutout:
     """Cut the subject out of a picture. Any thread.
+
+    ``adjustments``: changes of the alpha; None changes nothing. The confidence is that of the alpha
+    before them.
 
     `DeviceMemoryError` if the device has too little memory. `DeviceError` if the device has died:
     end the process. `CvunetError` if the network gives no numbers for this picture.
     """
-    return cut_out_batch(predictor, [picture])[0]
+    return cut_out_batch(predictor, [picture], adjustments=adjustments)[0]
 
 
-def cut_out_batch(predictor: Predictor, pictures: Sequence[Picture]) -> list[Cutout]:
+def cut_out_batch(
+    predictor: Predictor, pictures: Sequence[Picture], *, adjustments: Adjustments | None = None
+) -> list[Cutout]:
     """Cut out several pictures in one pass of the network, in order; errors as `cut_out`.
 
     This is faster on a GPU. On a CPU it is not, and all pictures are in memory at once.
@@ -242,11 +250,10 @@ def cut_out_batch(predictor: Predictor, pictures: Sequence[Picture]) -> list[Cut
     """
     inputs = [predictor.prepare(picture) for picture in pictures]
     alphas = predictor.predict(inputs) if inputs else []
+    settings = matting.FinishSettings(adjustments=adjustments or Adjustments())
     return [
         Cutout(
-            rgba=matting.finish(
-                picture, alpha, settings=matting.FinishSettings(), prepared=prepared
-            ),
+            rgba=matting.finish(picture, alpha, settings=settings, prepared=prepared),
             confidence=matte_confidence.judge(alpha),
             picture=picture,
         )

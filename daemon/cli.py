@@ -15,6 +15,7 @@ from typing import NoReturn, ParamSpec
 import click
 
 from daemon import __version__
+from daemon.cli_options import adjust_options, result_options
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
@@ -47,13 +48,10 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             status = command(*args, **kwargs)
-        except InstallError as error:
+        except (InstallError, UsageError) as error:
             for line in str(error).splitlines():
                 print_error(line)
-            status = EXIT_INSTALL
-        except UsageError as error:
-            print_error(str(error))
-            status = EXIT_USAGE
+            status = EXIT_INSTALL if isinstance(error, InstallError) else EXIT_USAGE
         except (DeviceError, MachineError) as error:
             abort(f"{error}; restart to recover")
         except Exception:
@@ -115,14 +113,22 @@ def once(config_path: Path | None) -> int:
     "source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
+@result_options
+@adjust_options
 @config_option
 @exit_status
-def batch(source: Path, out: Path, config_path: Path | None) -> int:
+def batch(source: Path, out: Path, config_path: Path | None, **options: object) -> int:
     """Cut out all pictures of folder IN into folder OUT; a second run resumes."""
     from daemon.commands import batch as command
 
     failed = command.batch(
-        source, out, config_path, start_logging=journal.start, on_signal=on_signal, tell=click.echo
+        source,
+        out,
+        config_path,
+        start_logging=journal.start,
+        on_signal=on_signal,
+        tell=click.echo,
+        options=options,
     )
     return EXIT_SOME_FAILED if failed else 0
 
@@ -134,15 +140,17 @@ def batch(source: Path, out: Path, config_path: Path | None) -> int:
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Output folder; for a single picture also a file.",
+    help="Output folder; for a single picture also a file, whose suffix decides the format.",
 )
+@result_options
+@adjust_options
 @config_option
 @exit_status
-def cut(files: tuple[Path, ...], out: Path, config_path: Path | None) -> int:
+def cut(files: tuple[Path, ...], out: Path, config_path: Path | None, **options: object) -> int:
     """Cut out single pictures."""
     from daemon.commands import cut as command
 
-    results = command.cut(files, out, config_path, start_logging=journal.start)
+    results = command.cut(files, out, config_path, start_logging=journal.start, options=options)
     for result in results:
         if result.target is None:
             print_error(f"{printable(result.source)}: {result.reason}")

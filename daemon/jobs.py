@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.errors import Blame
+from daemon.renderings import Rendering
 
 MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # the largest integer of SQLite
 NOBODY = -1
-
-
-Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
 
 
 class State(Enum):
@@ -79,51 +77,6 @@ def to_signed(number: int) -> int:
 
 Stamp = tuple[int, int, int]
 """Inode, size and modification time (ns): distinguishes our file from one that replaced it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """Which part of a picture becomes the result, and how large; see `cvunet.matte.framing`."""
-
-    mode: Literal["none", "subject"] = "none"
-    threshold: int = 10
-    margin: float = 0.0
-    aspect: float | None = None
-    canvas: tuple[int, int] | None = None
-    align: str = "center"
-    enlarge: bool = True
-
-    @property
-    def canvas_pixels(self) -> int:
-        """Return the pixels of a result with a fixed size; else 0."""
-        return 0 if self.canvas is None else self.canvas[0] * self.canvas[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """How a result is made from a picture; the worker gets it."""
-
-    format: Format
-    content: Literal["cutout", "alpha", "both"]
-    background: tuple[int, int, int] | Path | None
-    """A colour, the path of a picture, or None."""
-    depth: Literal["auto", 8, 16]
-    """Bits of a sample; auto is 16 if the original has more than 8 and the format can."""
-    metadata: Literal["strip", "copyright", "keep"]
-    framing: Framing
-    kernel: Literal["guided", "cubic", "bilinear"]
-    filter: Literal["bilateral", "joint", "guided", "none"]
-    diameter: int
-    sigma_color: float
-    sigma_space: float
-    decontaminate: bool
-    colours: Literal["fast", "refine"]
-    bleed: bool
-
-    @property
-    def alpha_format(self) -> Format:
-        """Return the mask's format: lossless beside a JPEG, else that of the result."""
-        return "png" if self.format == "jpeg" else self.format
 
 
 @dataclass(frozen=True, slots=True)

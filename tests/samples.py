@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from daemon.jobs import Done, Framing, HotFolder, Identity, Job, Rendering
+from daemon.jobs import Done, HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
+from daemon.renderings import Framing, Rendering
 
 NOW = 1_800_000_000.0  # UTC seconds: 2027-01-15 08:00
 RENDERING = Rendering(

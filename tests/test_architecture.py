@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 #: Each package, and the packages that it may import. From top to bottom: a row names only rows
 #: further down. Rows in capitals below are single modules that several packages share.
 DAEMON = {
-    "cli": {"commands", "reporting", "VALUES"},
+    "cli": {"commands", "reporting", "cli_options", "VALUES"},
     "commands": {
         *("service", "lifecycle", "hooks", "reporting", "watching", "retention"),
         *("worker", "config", "ledger", "disk", "VALUES"),
@@ -30,6 +30,7 @@ DAEMON = {
     "config": {"disk", "VALUES"},
     "ledger": {"VALUES"},
     "disk": {"VALUES"},
+    "cli_options": set(),
     "VALUES": set(),
 }
 CVUNET = {
@@ -45,7 +46,7 @@ CVUNET = {
 }
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
-VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__"}
+VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__", "renderings"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks"}
@@ -62,9 +63,11 @@ SOLE_IMPORTERS = {
         "daemon/config/schema.py",
         "daemon/config/faults.py",
         "daemon/config/hook_schema.py",
+        "daemon/config/options.py",
         "daemon/config/output_schema.py",
+        "daemon/config/postprocess_schema.py",
     },
-    "click": {"daemon/cli.py"},
+    "click": {"daemon/cli.py", "daemon/cli_options.py"},
     "pathspec": {"daemon/name_patterns.py"},
     "PIL": {
         "cvunet/pictures/reading.py",
@@ -238,9 +241,10 @@ def test_bottom_imports_nothing(name: str):
     assert GRAPH[name] == set()
 
 
-def test_jobs_import_errors_alone():
-    """A failure's blame travels with its outcome."""
-    assert GRAPH["daemon.jobs"] == {"daemon.errors"}
+def test_jobs_import_two_values():
+    """A failure's blame travels with its outcome, and a task says how its result is made."""
+    assert GRAPH["daemon.jobs"] == {"daemon.errors", "daemon.renderings"}
+    assert GRAPH["daemon.renderings"] == set()
 
 
 def test_nobody_imports_the_top():

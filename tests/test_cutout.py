@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from PIL import Image, ImageCms
 
 import cvunet
 from cvunet import (
+    Adjustments,
     Cutout,
     FileError,
     ImageError,
@@ -100,6 +102,30 @@ def test_bytes_are_those_of_the_command(
         target = tmp_path / f"{photo.stem}.png"
         cut_out(predictor, read_picture(photo)).save(target)
         assert data == target.read_bytes(), photo
+
+
+def test_adjustments_are_those_of_the_command(
+    tmp_path: Path, file: Path, predictor: Predictor, photos: list[Path]
+):
+    """Of the configuration, too; the confidence is that of the alpha before them."""
+    model = {"weights": str(file), "device": "cpu", "input_size": SIDE}
+    values: dict[str, Any] = {
+        "low": 0.2,
+        "high": 0.7,
+        "shift_px": 1.5,
+        "feather_px": 2,
+        "keep": "largest",
+    }
+    adjustments = Adjustments(**values)
+    expected = list(by_command(tmp_path, photos, model=model, postprocess={"adjust": values}))
+
+    for photo, data in zip(photos, expected, strict=True):
+        plain = cut_out(predictor, read_picture(photo))
+        adjusted = cut_out(predictor, read_picture(photo), adjustments=adjustments)
+        adjusted.save(tmp_path / f"{photo.stem}.png")
+        assert data == (tmp_path / f"{photo.stem}.png").read_bytes(), photo
+        assert not np.array_equal(plain.rgba, adjusted.rgba)
+        assert plain.confidence == adjusted.confidence
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from cvunet import weights
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionError
 from cvunet.inference import forward, torch_errors
 from cvunet.inference.batch_runner import BatchRunner
-from cvunet.matte import foreground, postprocess
+from cvunet.matte import foreground, pieces, postprocess
+from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.network import folding
 from cvunet.network.network import STRIDE
 from cvunet.pictures import profiles
@@ -48,6 +49,7 @@ class FinishSettings:
     bleed: bool = False
     content: Literal["cutout", "alpha"] = "cutout"
     background: tuple[int, int, int] | None = None
+    adjustments: Adjustments = foreground.UNCHANGED
 
 
 class PredictorOptions(TypedDict):
@@ -248,15 +250,20 @@ def finish(
     and colour space are those of the picture. ``prepared`` is the output of `Predictor.prepare` for
     this picture; it saves computing it again. Any thread.
     """
-    guide = flatten_on_grey(picture)
-    small = prepared if is_opaque_srgb(picture) else None
+    guide, adjustments = flatten_on_grey(picture), settings.adjustments
+    is_opaque_srgb = picture.alpha is None and picture.profile is None
+    # Then, with 8 bits, the network's input has the colours of the picture.
+    small = prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
+    corrected = pieces.correct_small(alpha, adjustments)
     matte = filter_edges(
-        postprocess.enlarge(alpha, guide, kernel=settings.kernel, small_rgb=small),
+        postprocess.enlarge(corrected, guide, kernel=settings.kernel, small_rgb=small),
         guide,
         settings=settings,
     )
+    matte = pieces.correct_full(matte, adjustments)
     if settings.content == "alpha":
-        return foreground.alpha_levels(matte, picture.alpha, bits=bits_of(picture.rgb))
+        shown = adjust_edge(matte, adjustments)
+        return foreground.alpha_levels(shown, picture.alpha, bits=bits_of(picture.rgb))
     rgba = foreground.compose_rgba(
         picture.rgb,
         matte,
@@ -264,16 +271,12 @@ def finish(
         source_alpha=picture.alpha,
         small_rgb=small,
         bleed=settings.bleed,
+        adjustments=adjustments,
     )
     if settings.background is None:
         return rgba
     background = profiles.colour_from_srgb(settings.background, picture.profile)
     return foreground.flatten(rgba, background)
-
-
-def is_opaque_srgb(picture: Picture) -> bool:
-    """Opaque sRGB of 8 bits: the network's input has the colours of the picture."""
-    return picture.alpha is None and picture.profile is None and bits_of(picture.rgb) == 8
 
 
 def flatten_on_grey(picture: Picture) -> Samples:

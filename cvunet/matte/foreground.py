@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.matte import multilevel, pymatting_library
+from cvunet.matte import growth, multilevel, pymatting_library
+from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.matte.guided_filter import downscale, downscale_from
 from cvunet.matte.soft_band import soft_band, tiles, upscale_tile
 from cvunet.pictures import bit_depth
@@ -30,6 +31,7 @@ LEVELS: tuple[tuple[int, tuple[int, ...]], ...] = ((256, (23, 6)), (512, (6, 3, 
 REGULARISATION = 0.01  # weight of the means against the photo's pixel
 EPSILON = 1e-5
 STRIP_PIXELS = 1 << 20  # flattened at a time, because each pixel needs many bytes
+UNCHANGED = Adjustments()
 
 
 def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -> Samples:
@@ -159,19 +161,27 @@ def compose_rgba(
     source_alpha: Samples | None = None,
     small_rgb: Samples | None = None,
     bleed: bool = False,
+    adjustments: Adjustments = UNCHANGED,
 ) -> Samples:
     """The subject with straight alpha, HxWx4.
 
     ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
     the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
     original's own alpha is applied after the estimate: the colours of the photo were mixed by
-    ``alpha`` alone. `EstimatorError` as `pymatting_library.load`. ``small_rgb`` as in `estimate`.
+    ``alpha`` alone. So are the ``adjustments`` of its edge; what they make visible beyond the soft
+    band gets the nearest estimated colours. `EstimatorError` as `pymatting_library.load`.
+    ``small_rgb`` as in `estimate`.
     """
-    visible = alpha_levels(alpha, source_alpha, bits=bit_depth.bits_of(rgb))
+    # First, while there is only one copy of the picture in memory: this needs some of its own.
+    visible = alpha_levels(
+        adjust_edge(alpha, adjustments), source_alpha, bits=bit_depth.bits_of(rgb)
+    )
     if colours == "fast":
         own = estimate(rgb, alpha, small_rgb=small_rgb)
     else:
         own = rgb if colours is None else multilevel.estimate(rgb, alpha)
+    if colours is not None and adjustments.reach_px:
+        growth.extend(own, alpha, visible, reach_px=adjustments.reach_px, source_alpha=source_alpha)
     rgba = cv2.cvtColor(own, cv2.COLOR_RGB2RGBA).astype(rgb.dtype, copy=False)
     rgba[..., 3] = visible
     if bleed:
@@ -190,13 +200,7 @@ def _bleed_colours(rgba: Samples) -> Samples:
     hidden = rgba[..., 3] == 0
     if hidden.all() or not hidden.any():
         return rgba
-    _, labels = cv2.distanceTransformWithLabels(
-        hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    shown = ~hidden
-    colours = np.zeros((int(labels.max()) + 1, 3), rgba.dtype)
-    colours[labels[shown]] = rgba[shown][:, :3]
-    rgba[hidden, :3] = colours[labels[hidden]]
+    growth.nearest_colours(rgba, ~hidden, hidden)
     return rgba
 
 

@@ -18,8 +18,10 @@ class Average:
         """Young averages follow faster, so that the start is forgotten."""
         decay = min(decay, (1 + step) / (10 + step))
         means, news = self.model.state_dict(), model.state_dict()
-        for name, mean in means.items():
-            if mean.is_floating_point():
-                mean.lerp_(news[name], 1 - decay)
-            else:
-                mean.copy_(news[name])
+        floating = [name for name, mean in means.items() if mean.is_floating_point()]
+        # All at once: on a GPU a launch for each of 500 tensors would take a tenth of a step.
+        torch._foreach_lerp_(
+            [means[name] for name in floating], [news[name] for name in floating], 1 - decay
+        )
+        for name in means.keys() - floating:
+            means[name].copy_(news[name])

@@ -28,6 +28,9 @@ class Target:
     """Bx1xHxW in [0, 1]: how far foreground and background colours lie apart, 0 if not known."""
     is_soft: Tensor
     """B bool: only true mattes are compared by their Laplacian pyramids."""
+    known: Tensor | None = None
+    """Bx1xHxW: 1 where the alpha is true, 0 where it counts for nothing, as on the rim of a hard
+    mask. `None`: it is true everywhere."""
 
 
 def boundary_weight(alpha: Tensor) -> Tensor:
@@ -50,9 +53,11 @@ def running_mean(x: Tensor, reach: int, *, dim: int) -> Tensor:
     return (sums.index_select(dim, last) - sums.index_select(dim, first)) / counts
 
 
-def structure_loss(logits: Tensor, alpha: Tensor) -> Tensor:
-    """Boundary-weighted cross entropy plus soft IoU, per sample: B."""
+def structure_loss(logits: Tensor, alpha: Tensor, known: Tensor | None = None) -> Tensor:
+    """Boundary-weighted cross entropy plus soft IoU, per sample: B; ``known`` as in `Target`."""
     weight = boundary_weight(alpha)
+    if known is not None:
+        weight = weight * known
     entropy = functional.binary_cross_entropy_with_logits(logits, alpha, reduction="none")
     entropy = (weight * entropy).sum((1, 2, 3)) / weight.sum((1, 2, 3))
     predicted = logits.sigmoid()
@@ -60,6 +65,14 @@ def structure_loss(logits: Tensor, alpha: Tensor) -> Tensor:
     union = (weight * (predicted + alpha)).sum((1, 2, 3)) - overlap
     # An empty picture has no overlap to speak of: the ones keep its loss at 0 for an empty answer.
     return entropy + 1 - (overlap + 1) / (union + 1)
+
+
+def absolute_loss(predicted: Tensor, alpha: Tensor, known: Tensor | None) -> Tensor:
+    """L1 where the alpha is known, per sample: B."""
+    error = (predicted - alpha).abs()
+    if known is None:
+        return error.mean((1, 2, 3))
+    return (error * known).sum((1, 2, 3)) / known.sum((1, 2, 3)).clamp(min=1)
 
 
 def laplacian_loss(predicted: Tensor, alpha: Tensor) -> Tensor:
@@ -88,7 +101,8 @@ def composition_loss(predicted: Tensor, target: Target) -> Tensor:
 def matting_loss(logits: Tensor, coarse: Tensor, target: Target) -> Tensor:
     """Mean loss of a batch: ``logits`` Bx1xHxW, ``coarse`` the auxiliary ones of stride 16."""
     predicted, alpha = logits.sigmoid(), target.alpha
-    loss = structure_loss(logits, alpha) + (predicted - alpha).abs().mean((1, 2, 3))
+    loss = structure_loss(logits, alpha, target.known)
+    loss = loss + absolute_loss(predicted, alpha, target.known)
     loss = loss + PYRAMID_WEIGHT * target.is_soft * laplacian_loss(predicted, alpha)
     loss = loss + composition_loss(predicted, target)
     small = functional.interpolate(alpha, size=coarse.shape[2:], mode="area")

@@ -35,6 +35,16 @@ def build(
     ``ratios``: by part of the network ("encoder"); parts not named have 1.
     `TrainingError` if there is no such ``kind``.
     """
+    described = describe(model, kind=kind, ratios=ratios, weight_decay=weight_decay)
+    if kind == "adamw":
+        return torch.optim.AdamW(described, lr=0.0, betas=BETAS, eps=EPSILON)
+    return Muon(described)
+
+
+def describe(
+    model: CVUNet, *, kind: str, ratios: dict[str, float], weight_decay: float
+) -> list[dict[str, Any]]:  # Any: torch's own group values
+    """The groups that `build` gives to the optimiser; arguments and errors are the same."""
     if kind not in KINDS:
         raise TrainingError(f"optimiser: {kind} is unknown; known are {', '.join(KINDS)}")
     groups: dict[tuple[float, bool, bool], list[nn.Parameter]] = {}
@@ -42,7 +52,7 @@ def build(
         is_matrix = kind == "muon" and takes_muon(name, parameter)
         key = ratios.get(name.split(".")[0], 1.0), is_matrix, parameter.ndim > 1
         groups.setdefault(key, []).append(parameter)
-    described = [
+    return [
         {
             "params": parameters,
             "ratio": ratio,
@@ -51,9 +61,6 @@ def build(
         }
         for (ratio, is_matrix, is_decayed), parameters in sorted(groups.items())
     ]
-    if kind == "adamw":
-        return torch.optim.AdamW(described, lr=0.0, betas=BETAS, eps=EPSILON)
-    return Muon(described)
 
 
 def takes_muon(name: str, parameter: Tensor) -> bool:

@@ -1,9 +1,10 @@
 """`cvunetd batch`: cuts out a tree of pictures into an equal tree, under a progress bar."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from tqdm import tqdm
 
@@ -15,6 +16,7 @@ from daemon.commands.startup import (
     signal_inbox,
 )
 from daemon.config import folders as hot_folders
+from daemon.config import options as run_options
 from daemon.config import schema as configuration
 from daemon.config.schema import Config, Folder
 from daemon.disk import files, store
@@ -51,9 +53,14 @@ def batch(
     start_logging: StartLogging,
     on_signal: OnSignal,
     tell: Callable[[str], object] = lambda line: None,
+    options: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
-    """Return how many pictures failed or could not be done; ``tell`` gets the summary."""
+    """Return how many pictures failed or could not be done; ``tell`` gets the summary.
+
+    ``options`` as in `options.apply`: they win over the configuration.
+    """
     config, base = configuration.load(config_path)
+    config = run_options.apply(config, options, current=Path.cwd())
     start_logging("warning", config.log.format)
     folder = batch_folder(config, base, source, out)
     state = folder.output_root / BATCH_STATE

@@ -22,7 +22,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
         weights = folders.find_weights(config, base)
         predictors.check_weights(weights)
     with faults:
-        predictors.check_colours(config.postprocess.needed_colours)
+        predictors.check_colours(folders.needed_colours(config))
     with faults:
         finishing.check_backgrounds(folders.backgrounds(config, base))
     with faults:

@@ -54,10 +54,8 @@ class ConfigReader:
             for path in hot_folders.backgrounds(config, base)
             if path not in self.backgrounds
         ]
-        if config.postprocess.needed_colours not in (
-            "fast",
-            self.config.postprocess.needed_colours,
-        ):
+        needed = hot_folders.needed_colours(config)
+        if needed not in ("fast", hot_folders.needed_colours(self.config)):
             faults.append("postprocess.colours: refine is new: that needs a restart")
         if faults:
             raise InstallError("\n".join(faults))

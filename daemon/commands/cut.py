@@ -2,20 +2,36 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from daemon.config import folders as hot_folders
+from daemon.config import options as run_options
 from daemon.config import schema as configuration
 from daemon.config.output_schema import OutputOverrides
+from daemon.config.overrides import merged_output
+from daemon.config.schema import Config
 from daemon.disk import files, publication, store
 from daemon.errors import InstallError, UsageError, describe, explain
-from daemon.jobs import Done, Failed, Outcome, Rendering, Stamp, Task
+from daemon.jobs import Done, Failed, Outcome, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.portable_names import portable
+from daemon.renderings import Rendering
 from daemon.service.local_engine import MEGA, open_local
+
+#: Formats by the suffix of a file. The first of several is meant if nothing else is said.
+FORMATS = {
+    ".png": ("png",),
+    ".webp": ("webp", "webp-lossless"),
+    ".avif": ("avif",),
+    ".tif": ("tiff",),
+    ".tiff": ("tiff",),
+    ".jpg": ("jpeg",),
+    ".jpeg": ("jpeg",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +68,17 @@ def cut(
     config_path: Path | None,
     *,
     start_logging: Callable[[str, str], None],
+    options: Mapping[str, object] = MappingProxyType({}),
 ) -> list[Result]:
-    """Cut out pictures into a folder, or one into a file."""
+    """Cut out pictures into a folder, or one into a file.
+
+    ``options`` as in `options.apply`: they win over the configuration.
+    """
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
-    output = hot_folders.merged_output(config, OutputOverrides())
-    rendering = hot_folders.rendering(config, base, output)
+    config = apply_options(config, options, sources=sources, out=out)
+    output = merged_output(config, OutputOverrides())
+    rendering = hot_folders.rendering(base, output, config.postprocess)
     targets = choose_targets(sources, out, rendering)
     missing = [Result(source, None, why) for source in sources if (why := why_unreadable(source))]
     if len(missing) == len(sources):
@@ -69,21 +90,23 @@ def cut(
     for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
         if source in unreadable:
             continue
-        job_id = new_id(time.time(), serial)
-        part = target.parent / f".{job_id}.part"
-        alpha_part = (
-            target.parent / f".{job_id}-alpha.part" if rendering.content == "both" else None
-        )
-        # A link that the user names is followed, unlike those in a hot folder.
-        task = Task(
-            source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part
-        )
-        future = engine.submit(task)
-        below = output.review.below
-        cuts.append(Cut(source, part, alpha_part, target, rendering, future, below))
+        task = task_for(source, target, rendering, serial=serial, max_pixels=max_pixels)
+        future, below = engine.submit(task), output.review.below
+        cuts.append(Cut(source, task.part, task.alpha_part, target, rendering, future, below))
     results = list(map(complete, cuts))
     engine.close()
     return missing + results
+
+
+def task_for(
+    source: Path, target: Path, rendering: Rendering, *, serial: int, max_pixels: int
+) -> Task:
+    """Return what the worker gets; the unfinished files lie beside the target."""
+    job_id = new_id(time.time(), serial)
+    part = target.parent / f".{job_id}.part"
+    alpha_part = target.parent / f".{job_id}-alpha.part" if rendering.content == "both" else None
+    # A link that the user names is followed, unlike those in a hot folder.
+    return Task(source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part)
 
 
 def why_unreadable(source: Path) -> str:
@@ -95,15 +118,34 @@ def why_unreadable(source: Path) -> str:
     return "it is a folder: use `cvunetd batch`" if source.is_dir() else ""
 
 
+def apply_options(
+    config: Config, options: Mapping[str, object], *, sources: Sequence[Path], out: Path
+) -> Config:
+    """Return the configuration with the options in it, and with the format of a file ``out``."""
+    if not is_one_file(sources, out):
+        return run_options.apply(config, options, current=Path.cwd())
+    fitting, wanted = FORMATS[out.suffix.lower()], options.get("format")
+    if wanted is None and config.output.format not in fitting:
+        wanted = fitting[0]
+    elif wanted is not None and wanted not in fitting:
+        raise UsageError(
+            f"-o {out} is the name of a {fitting[0]} file, and --format says {wanted}: leave out"
+            " --format, or give the file another suffix"
+        )
+    return run_options.apply(config, {**options, "format": wanted}, current=Path.cwd())
+
+
+def is_one_file(sources: Sequence[Path], out: Path) -> bool:
+    """Whether ``out`` is the file of a single result, by its suffix."""
+    return len(sources) == 1 and out.suffix.lower() in FORMATS and not out.is_dir()
+
+
 def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> list[Path]:
     """Return where results go; makes the folder. ``out`` is a file if it is named like a result."""
     suffix = SUFFIXES[rendering.format]
-    is_file = len(sources) == 1 and out.suffix.lower() == suffix and not out.is_dir()
-    if not is_file and out.suffix.lower() in SUFFIXES.values() and not out.is_dir():
-        raise UsageError(
-            f"-o {out}: results are {suffix} files (output.format); name such a file for one"
-            " picture, or a folder"
-        )
+    is_file = is_one_file(sources, out)
+    if not is_file and out.suffix.lower() in FORMATS and not out.is_dir():
+        raise UsageError(f"-o {out} is the name of one file: for several pictures name a folder")
     folder = (out.parent if is_file else out).resolve()
     try:
         files.make_folders(folder)

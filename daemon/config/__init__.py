@@ -9,7 +9,9 @@ __all__ = [
     "destinations",
     "folders",
     "hook_schema",
+    "options",
     "output_schema",
+    "overrides",
     "schema",
     "shipped_files",
 ]

@@ -4,11 +4,11 @@ import os
 import stat
 from collections.abc import Container
 from pathlib import Path
-from typing import Any
 
 from daemon.config import shipped_files
 from daemon.config.output_schema import Crop, Output, OutputOverrides
-from daemon.config.presets import PRESETS
+from daemon.config.overrides import merged_output, merged_postprocess
+from daemon.config.postprocess_schema import Colours, Postprocess, PostprocessOverrides
 from daemon.config.schema import Config, Folder, Model
 from daemon.disk import drop_names, store
 from daemon.errors import (
@@ -19,7 +19,8 @@ from daemon.errors import (
     explain,
     is_temporary,
 )
-from daemon.jobs import Framing, HotFolder, Rendering
+from daemon.jobs import HotFolder
+from daemon.renderings import Adjustments, Framing, Rendering
 
 WHITE = (255, 255, 255)
 DEEP_FORMATS = ("png", "tiff")  # as in the library, which is not loaded just to check a file
@@ -41,14 +42,13 @@ def find_weights(config: Config, base: Path) -> Path:
     return shipped_files.find(config.model.weights) or named
 
 
-def rendering(config: Config, base: Path, output: Output) -> Rendering:
+def rendering(base: Path, output: Output, post: Postprocess) -> Rendering:
     """Return how results of one folder are made."""
     if output.depth == 16 and output.format not in DEEP_FORMATS:
         raise InstallError(
             f"output.depth is 16, and output.format {output.format} has 8 bits: write format: png"
             " or tiff, or depth: auto"
         )
-    post = config.postprocess
     background = parse_background(base, output.background)
     if output.format == "jpeg" and output.content != "alpha":
         background = background or WHITE  # JPEG has no transparency
@@ -67,6 +67,7 @@ def rendering(config: Config, base: Path, output: Output) -> Rendering:
         decontaminate=post.decontaminate,
         colours=post.colours,
         bleed=output.bleed,
+        adjustments=Adjustments(**post.adjust.model_dump()),
     )
 
 
@@ -98,50 +99,14 @@ def framing(crop: Crop) -> Framing:
     return Framing(crop.mode, crop.threshold, crop.margin, wanted, canvas, crop.align, crop.enlarge)
 
 
-def merged_output(config: Config, own: OutputOverrides) -> Output:
-    """Merge a folder's own ``output:`` with the common one, each on top of its preset.
-
-    config.yaml lists all keys, so a common key with its default value does not override the preset.
-    A key in a folder's own section always counts.
-    """
-    common = differences(config.output.model_dump(), Output().model_dump())
-    if own.preset is None:
-        layers = [PRESETS[config.output.preset], common]
-    else:
-        layers = [common, PRESETS[own.preset]]
-    return Output.model_validate(merged(*layers, own.model_dump(exclude_unset=True)))
-
-
-def merged(*layers: dict[str, Any]) -> dict[str, Any]:  # Any: values of any setting
-    """Merge sections; later ones win.
-
-    Null keeps the earlier value, but makes a background transparent.
-    """
-    result: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            if isinstance(value, dict):
-                result[key] = merged(result.get(key, {}), value)
-            elif value is not None or key == "background":
-                result[key] = value
-    return result
-
-
-def differences(
-    section: dict[str, Any], default: dict[str, Any]
-) -> dict[str, Any]:  # Any: as above
-    """Return the values of a section that differ from its defaults."""
-    return {
-        key: differences(value, default[key]) if isinstance(value, dict) else value
-        for key, value in section.items()
-        if value != default[key]
-    }
-
-
 def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
     """Return one folder's values."""
     output = merged_output(config, folder.output)
     path = resolve(base, folder.path)
+    try:
+        post = merged_postprocess(config, folder.postprocess)
+    except InstallError as error:
+        raise InstallError(f"folder {path}: {error}") from error
     return HotFolder(
         name=folder.name or path.name,
         path=path,
@@ -155,7 +120,7 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         drop_idle_s=output.drop_idle_s,
         drop_max_files=output.drop_max_files,
         name_template=output.name,
-        rendering=rendering(config, base, output),
+        rendering=rendering(base, output, post),
         clash=output.clash,
         review_below=output.review.below,
         ignore=folder.ignore,
@@ -176,8 +141,19 @@ def checked_drop_name(template: str, folder: str) -> str:
 
 
 def all_folders(config: Config, base: Path) -> list[HotFolder]:
-    """Return every folder's values, unchecked: a folder need not exist."""
-    return [hot_folder(config, base, folder) for folder in config.folders]
+    """Return every folder's values, unchecked: a folder need not exist.
+
+    `InstallError` has a line for each folder whose settings contradict each other.
+    """
+    found, faults = [], []
+    for folder in config.folders:
+        try:
+            found.append(hot_folder(config, base, folder))
+        except InstallError as error:
+            faults.append(str(error))
+    if faults:
+        raise InstallError("\n".join(faults))
+    return found
 
 
 def hot_folders(
@@ -209,6 +185,17 @@ def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
     own = (OutputOverrides(), *(folder.output for folder in config.folders))
     found = (parse_background(base, merged_output(config, each).background) for each in own)
     return tuple(sorted({path for path in found if isinstance(path, Path)}))
+
+
+def needed_colours(config: Config) -> Colours:
+    """Return what has to be installed for the common settings and for those of all folders."""
+    common = config.postprocess
+    for own in (PostprocessOverrides(), *(folder.postprocess for folder in config.folders)):
+        colours = own.colours or common.colours
+        is_used = common.decontaminate if own.decontaminate is None else own.decontaminate
+        if is_used and colours == "refine":  # colours that are never estimated need no extra
+            return "refine"
+    return "fast"
 
 
 def missing_backgrounds(folders: list[HotFolder]) -> list[str]:

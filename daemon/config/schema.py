@@ -19,6 +19,7 @@ from daemon.config.output_schema import (
     Positive,
     Section,
 )
+from daemon.config.postprocess_schema import Postprocess, PostprocessOverrides
 from daemon.errors import InstallError
 from daemon.errors import explain as in_words
 from daemon.name_patterns import NamePatterns
@@ -41,6 +42,7 @@ class Folder(Section):
     ignore: tuple[str, ...] = ()
     prune: bool = False
     output: OutputOverrides = OutputOverrides()
+    postprocess: PostprocessOverrides = PostprocessOverrides()
 
     @field_validator("name")
     @classmethod
@@ -108,23 +110,6 @@ class WorkerSettings(Section):
     max_file_mb: Positive = 2000.0
     max_decode_s: Positive = 120.0
     memory_mb: Count = 2500
-
-
-class Postprocess(Section):
-    """What is done to the alpha at the picture's own size."""
-
-    kernel: Literal["guided", "cubic", "bilinear"] = "guided"
-    filter: Literal["bilateral", "joint", "guided", "none"] = "bilateral"
-    diameter: Annotated[int, Field(ge=1, le=51)] = 5
-    sigma_color: Positive = 0.05
-    sigma_space: Positive = 1.5
-    decontaminate: bool = True
-    colours: Literal["fast", "refine"] = "fast"
-
-    @property
-    def needed_colours(self) -> Literal["fast", "refine"]:
-        """Return what has to be installed: colours that are never estimated need no extra."""
-        return self.colours if self.decontaminate else "fast"
 
 
 class Retention(Section):

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from daemon.disk import files, store
 from daemon.errors import PictureError, printable
-from daemon.jobs import HotFolder, Job, Rendering
+from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop
 from daemon.portable_names import folded, portable, portable_path
+from daemon.renderings import Rendering
 
 SUFFIXES = {
     "png": ".png",

@@ -23,7 +23,7 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         max_wait_s=config.worker.max_wait_ms / 1000,
         memory_bytes=config.worker.memory_mb * MEGA,
         backgrounds=hot_folders.backgrounds(config, base),
-        colours=config.postprocess.needed_colours,
+        colours=hot_folders.needed_colours(config),
         max_file_bytes=int(config.worker.max_file_mb * MEGA),
         max_decode_s=config.worker.max_decode_s,
     )

@@ -14,21 +14,22 @@ from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
 from cvunet.inference import matting
-from cvunet.matte import confidence, foreground, framing
+from cvunet.matte import adjustments, confidence, foreground, framing
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
-from daemon.jobs import Confidence, Done, Identity, Rendering, Task
+from daemon.jobs import Confidence, Done, Identity, Task
+from daemon.renderings import Adjustments, Rendering
 from daemon.worker.items import Item
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
 
 BACKGROUND_PIXELS = 100_000_000
-#: Fields of the library's `FinishSettings` that are not taken from the rendering as they are: they
-#: come after framing.
-NOT_SHARED = frozenset({"background", "content"})
+#: Fields of the library's `FinishSettings` that are not taken from the rendering as they are: the
+#: adjustments have a type of their own there, the others come after framing.
+NOT_SHARED = frozenset({"background", "content", "adjustments"})
 
 
 class Backgrounds:
@@ -73,6 +74,8 @@ class Finishing:
     def settings(self, rendering: Rendering) -> str:
         """Return the SHA-256 of all settings that the pixels depend on."""
         settings = asdict(rendering) | {"model": self.model}
+        if rendering.adjustments == Adjustments():
+            del settings["adjustments"]  # the pixels and the hash are those of earlier versions
         if isinstance(rendering.background, Path):  # hash the picture, not its path
             settings["background"] = self.backgrounds.digests[rendering.background]
         text = json.dumps(settings, sort_keys=True)
@@ -146,7 +149,9 @@ def finish_settings(rendering: Rendering) -> matting.FinishSettings:
         if each.name not in NOT_SHARED
     }
     return matting.FinishSettings(
-        **shared, content="alpha" if rendering.content == "alpha" else "cutout"
+        **shared,
+        content="alpha" if rendering.content == "alpha" else "cutout",
+        adjustments=adjustments.Adjustments(**asdict(rendering.adjustments)),
     )
 
 

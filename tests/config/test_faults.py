@@ -55,6 +55,17 @@ def test_unknown_key_of_a_folders_output(tmp_path: Path):
     assert expected == fault(tmp_path, text)
 
 
+def test_unknown_key_of_a_folders_adjustments(tmp_path: Path):
+    """However deep it lies."""
+    text = "folders:\n  - path: hot\n    postprocess: {adjust: {feather: 2, shift_px: 1}}\n"
+
+    expected = (
+        "config.yaml:3: unknown key 'folders[0].postprocess.adjust.feather'; did you mean"
+        " 'feather_px'?"
+    )
+    assert expected == fault(tmp_path, text)
+
+
 def test_every_fault_has_a_line_of_its_own(tmp_path: Path):
     """One run tells all that must be mended."""
     lines = fault(tmp_path, "log: {level: loud}\nretention:\n  keep_days: -1\n").splitlines()
@@ -133,6 +144,22 @@ def test_no_folder_at_all(tmp_path: Path):
         (
             "folders: [{path: a, output: {crop: {canvas: 5}}}]",
             "config.yaml:1: folders[0].output.crop.canvas: a canvas is",
+        ),
+        ("postprocess: {adjust: {low: .nan}}", "config.yaml:1: postprocess.adjust.low: "),
+        ("postprocess: {adjust: {high: 1.5}}", "config.yaml:1: postprocess.adjust.high: "),
+        ("postprocess: {adjust: {shift_px: .nan}}", "config.yaml:1: postprocess.adjust.shift_px: "),
+        ("postprocess: {adjust: {shift_px: -51}}", "config.yaml:1: postprocess.adjust.shift_px: "),
+        ("postprocess: {adjust: {feather_px: -1}}", "config.yaml:1: postprocess.adjust.feather_px"),
+        ("postprocess: {adjust: {feather_px: .inf}}", "config.yaml:1: postprocess.adjust.feather"),
+        ("postprocess: {adjust: {fill_holes: 5}}", "config.yaml:1: postprocess.adjust.fill_holes"),
+        ("postprocess: {adjust: {keep: bigest}}", "config.yaml:1: postprocess.adjust.keep: "),
+        (
+            "postprocess:\n  adjust: {low: 0.5, high: 0.5}",
+            "config.yaml:2: postprocess.adjust: low 0.5 is not below high 0.5: ",
+        ),
+        (
+            "folders: [{path: a, postprocess: {adjust: {keep: bigest}}}]",
+            "config.yaml:1: folders[0].postprocess.adjust.keep: ",
         ),
         ("- path: hot", "config.yaml:1: "),
     ],

@@ -12,6 +12,8 @@ import pytest
 from daemon.config import folders, shipped_files
 from daemon.config.folders import find_weights, hot_folders, parse_background, resolve
 from daemon.config.output_schema import Output
+from daemon.config.overrides import merged_output
+from daemon.config.postprocess_schema import Postprocess
 from daemon.config.schema import Config, Folder
 from daemon.errors import InstallError, MachineError
 from daemon.jobs import HotFolder
@@ -327,7 +329,7 @@ def test_a_share_that_is_down_at_the_start(
 def test_16_bits_need_a_format_that_has_them(kind: str):
     """Told before anything starts, with both ways out."""
     with pytest.raises(InstallError, match=r"output\.depth is 16, and output\.format " + kind):
-        folders.rendering(Config(), Path(), Output(depth=16, format=kind))  # type: ignore[arg-type]
+        folders.rendering(Path(), Output(depth=16, format=kind), Postprocess())  # type: ignore[arg-type]
 
 
 def test_depth_and_metadata_are_each_folders_own():
@@ -335,8 +337,9 @@ def test_depth_and_metadata_are_each_folders_own():
     config = Config.model_validate({"output": {"depth": 8, "metadata": "copyright"}})
     own = Folder.model_validate({"path": "hot", "output": {"depth": 16, "metadata": "keep"}})
 
-    common = folders.rendering(config, Path(), config.output)
-    changed = folders.rendering(config, Path(), folders.merged_output(config, own.output))
+    post = config.postprocess
+    common = folders.rendering(Path(), config.output, post)
+    changed = folders.rendering(Path(), merged_output(config, own.output), post)
 
     assert (common.depth, common.metadata) == (8, "copyright")
     assert (changed.depth, changed.metadata) == (16, "keep")

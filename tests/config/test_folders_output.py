@@ -5,12 +5,13 @@ from typing import Any, get_args
 
 import pytest
 
-from daemon.config.folders import backgrounds, framing, hot_folders, merged_output
+from daemon.config.folders import backgrounds, framing, hot_folders
 from daemon.config.output_schema import Output, OutputOverrides
+from daemon.config.overrides import merged_output
 from daemon.config.presets import PRESETS, Preset
 from daemon.config.schema import Config
 from daemon.errors import InstallError
-from daemon.jobs import Framing
+from daemon.renderings import Framing
 
 ROOT = Path(__file__).parents[2]
 

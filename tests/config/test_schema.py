@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 CONTRACT = """
 folders:
   - {path: hot, name: hot, recursive: true, settle_s: 2.0, defer_s: 120.0, watch: auto,
-     originals: archive, priority: 0, ignore: [], prune: false, output: {}}
+     originals: archive, priority: 0, ignore: [], prune: false, output: {}, postprocess: {}}
 output: {root: outputs, drop_name: "outputs_{time}", drop_idle_s: 30, drop_max_files: 1000,
          format: png, content: cutout, preset: none, background: null,
          depth: auto, metadata: strip, bleed: false,
@@ -24,7 +24,9 @@ model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: au
 worker: {engine: local, max_batch: 8, max_wait_ms: 20, queue_size: 64,
          max_megapixels: 100, max_file_mb: 2000, max_decode_s: 120, memory_mb: 2500}
 postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05, sigma_space: 1.5,
-              decontaminate: true, colours: fast}
+              decontaminate: true, colours: fast,
+              adjust: {low: 0.0, high: 1.0, shift_px: 0.0, feather_px: 0.0, fill_holes: 0.0,
+                       keep: all}}
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
 state_dir: state
 quarantine_dir: failed
@@ -60,7 +62,7 @@ def test_contract_names_every_setting():
     """The comparison above would not see a setting that the contract leaves out."""
     content = yaml.safe_load(CONTRACT)
     actual = Config().model_dump()
-    actual["folders"][0]["output"] = {}
+    actual["folders"][0] |= {"output": {}, "postprocess": {}}
 
     assert leaves(content) == leaves(actual)
 
@@ -76,7 +78,7 @@ def test_settings_are_documented():
     """config.yaml names every setting, so that a user need not read code."""
     content = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     actual = Config().model_dump()
-    actual["folders"][0]["output"] = {}
+    actual["folders"][0] |= {"output": {}, "postprocess": {}}
 
     assert leaves(actual) == leaves(content)
 

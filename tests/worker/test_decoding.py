@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from daemon.errors import PictureError
-from daemon.jobs import Framing, Task
+from daemon.jobs import Task
+from daemon.renderings import Framing
 from daemon.worker import decoding
 from tests.samples import RENDERING
 

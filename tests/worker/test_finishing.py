@@ -14,7 +14,8 @@ from cvunet.pictures import profiles
 from cvunet.pictures.reading import Picture
 from daemon.disk import checksums
 from daemon.errors import InstallError, MachineError
-from daemon.jobs import Framing, Rendering, Task
+from daemon.jobs import Task
+from daemon.renderings import Adjustments, Framing, Rendering
 from daemon.worker.finishing import (
     Backgrounds,
     Finishing,
@@ -145,6 +146,7 @@ def test_settings_hash_tells_settings_apart():
         rendering(diameter=7),
         rendering(framing=Framing(margin=0.1)),
         rendering(background=(0, 0, 0)),
+        rendering(adjustments=Adjustments(low=0.1)),
     ]
     hashes = {finishing.settings(one) for one in [RENDERING, *changed]}
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from daemon.jobs import Done, Framing, Task
+from daemon.jobs import Done, Task
+from daemon.renderings import Framing
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.items import Item

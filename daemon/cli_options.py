@@ -1,0 +1,88 @@
+"""Options of `cut` and `batch` that win over the configuration for one run."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])  # Any: of a command, whatever it takes
+
+PRESETS = ("none", "marketplace", "square", "portrait")
+FORMATS = ("png", "webp", "webp-lossless", "avif", "tiff", "jpeg")
+CONTENTS = ("cutout", "alpha", "both")
+KEEPS = ("all", "largest")
+#: What people type for a format's name.
+OTHER_NAMES = {"jpg": "jpeg", "tif": "tiff"}
+
+
+class Names(click.Choice[str]):
+    """One of a few names; for an unknown one the nearest is told."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:  # Any: as in click
+        """Return the name; click's usage error for any other."""
+        value = OTHER_NAMES.get(value, value)
+        if value in self.choices:
+            return str(value)
+        near = difflib.get_close_matches(str(value), self.choices, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        known = ", ".join(self.choices)
+        raise click.BadParameter(f"{value!r} is unknown; {hint}known are {known}", ctx, param)
+
+
+def result_options(command: F) -> F:
+    """Add the options that say what a result is."""
+    return with_options(
+        command,
+        click.option("--preset", type=Names(PRESETS), help="A set of settings for one purpose."),
+        click.option("--format", type=Names(FORMATS), help="File format of the results."),
+        click.option(
+            "--background",
+            metavar="COLOUR|FILE",
+            help="What is behind the subject: '#rrggbb', a picture, or none (transparent).",
+        ),
+        click.option(
+            "--content",
+            type=Names(CONTENTS),
+            help="The subject, its mask in grey, or both files.",
+        ),
+    )
+
+
+def adjust_options(command: F) -> F:
+    """Add the options that change the mask."""
+    return with_options(
+        command,
+        click.option("--low", type=float, help="Alphas up to this one (0 to 1) become 0."),
+        click.option("--high", type=float, help="Alphas from this one on (0 to 1) become 1."),
+        click.option(
+            "--shift",
+            type=float,
+            metavar="PX",
+            help="Move the edge by so many pixels: outwards, or inwards if negative.",
+        ),
+        click.option(
+            "--feather",
+            type=float,
+            metavar="PX",
+            help="Soften the edge over so many pixels on each side.",
+        ),
+        click.option(
+            "--fill-holes",
+            type=float,
+            metavar="SHARE",
+            help="Fill holes smaller than this share (0 to 1) of the subject.",
+        ),
+        click.option(
+            "--keep", type=Names(KEEPS), help="All parts of the subject, or only the largest."
+        ),
+    )
+
+
+def with_options(command: F, *options: Callable[[F], F]) -> F:
+    """Add options in the order in which the help text shows them."""
+    for option in reversed(options):
+        command = option(command)
+    return command

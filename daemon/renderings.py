@@ -1,0 +1,65 @@
+"""How results are made from pictures: the values that the configuration gives to the worker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Which part of a picture becomes the result, and how large; see `cvunet.matte.framing`."""
+
+    mode: Literal["none", "subject"] = "none"
+    threshold: int = 10
+    margin: float = 0.0
+    aspect: float | None = None
+    canvas: tuple[int, int] | None = None
+    align: str = "center"
+    enlarge: bool = True
+
+    @property
+    def canvas_pixels(self) -> int:
+        """Return the pixels of a result with a fixed size; else 0."""
+        return 0 if self.canvas is None else self.canvas[0] * self.canvas[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustments:
+    """What is changed in a matte; see `cvunet.matte.adjustments`. The defaults change nothing."""
+
+    low: float = 0.0
+    high: float = 1.0
+    shift_px: float = 0.0
+    feather_px: float = 0.0
+    fill_holes: float = 0.0
+    keep: Literal["all", "largest"] = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How a result is made from a picture; the worker gets it."""
+
+    format: Format
+    content: Literal["cutout", "alpha", "both"]
+    background: tuple[int, int, int] | Path | None
+    """A colour, the path of a picture, or None."""
+    depth: Literal["auto", 8, 16]
+    """Bits of a sample; auto is 16 if the original has more than 8 and the format can."""
+    metadata: Literal["strip", "copyright", "keep"]
+    framing: Framing
+    kernel: Literal["guided", "cubic", "bilinear"]
+    filter: Literal["bilateral", "joint", "guided", "none"]
+    diameter: int
+    sigma_color: float
+    sigma_space: float
+    decontaminate: bool
+    colours: Literal["fast", "refine"]
+    bleed: bool
+    adjustments: Adjustments = Adjustments()
+
+    @property
+    def alpha_format(self) -> Format:
+        """Return the mask's format: lossless beside a JPEG, else that of the result."""
+        return "png" if self.format == "jpeg" else self.format
