@@ -55,15 +55,18 @@ def test_cut_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: s
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_broken_raw_file_is_not_told_to_strip_its_metadata(seed: int):
-    """Its directory is noise, and claims more than there is."""
+@pytest.mark.parametrize(
+    ("mark", "remedy"), [(b"\0" * 4, "copy it here again"), (b"CR\x02\0", "export it as JPEG")]
+)
+def test_a_broken_tiff_is_not_told_to_strip_its_metadata(seed: int, mark: bytes, remedy: str):
+    """Its directory is noise, and claims more than there is; the second says it is a raw file."""
     noise = random.Random(seed).randbytes(30_000)
-    data = b"II*\0\x10\0\0\0CR\x02\0" + b"\0" * 4 + b"\xff\x03" + noise
+    data = b"II*\0\x10\0\0\0" + mark + b"\0" * 4 + b"\xff\x03" + noise
     with pytest.raises(ImageError) as caught:
         reading.read(io.BytesIO(data), max_pixels=10**6)
 
     assert "strip it" not in str(caught.value)
-    assert "copy it here again" in str(caught.value)
+    assert remedy in str(caught.value)
 
 
 def rejected(base: Path, *names: str) -> Kit:

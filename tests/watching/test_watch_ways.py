@@ -181,6 +181,7 @@ def test_same_name_again_with_new_content(make: MakeLive) -> None:
 def test_changed_after_it_was_claimed(make: MakeLive) -> None:
     """The writer kept its descriptor through our rename: what it added is in the result."""
     live = make(is_held=True)
+    live.service.parts.intake.writers.ask = lambda path: False  # as on a share: nobody can tell
     with (live.hot / "a.jpg").open("wb", buffering=0) as writer:
         writer.write(b"one")
         claimed = live.until(lambda: len(live.engine.held) == 1)
@@ -196,7 +197,7 @@ def test_changed_after_it_was_claimed(make: MakeLive) -> None:
     assert originals == [b"one and more"]
 
 
-def test_changed_while_it_was_read(make: MakeLive) -> None:
+def test_changed_while_it_was_read(make: MakeLive, monkeypatch: pytest.MonkeyPatch) -> None:
     """A result of the old version is not published: the archive holds the new one."""
     late: list[bytes] = [b" and more"]
 
@@ -207,6 +208,8 @@ def test_changed_while_it_was_read(make: MakeLive) -> None:
         return done
 
     live = make(work=read_then_change)
+    live.service.parts.intake.writers.ask = lambda path: False  # as on a share: nobody can tell
+    monkeypatch.setattr("daemon.watching.writers.has_writer", lambda path: False)
     with (live.hot / "a.jpg").open("wb", buffering=0) as writer:
         writer.write(b"one")
         came = live.until(lambda: live.has_done(1))
