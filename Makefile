@@ -123,6 +123,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 $(VENV)/.runtime: $(INPUTS) | $(BIN)/python
 	@echo 'Installing cvunetd with torch into $(VENV): this takes some minutes the first time.'
 	@$(call WITH_PROGRESS,$(INSTALL) --progress-bar off --editable .)
+	@$(INSTALL_ONNX)
 	@$(INSTALL_SYSTEMD)
 	@touch $@
 
@@ -147,6 +148,15 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		"name another one: make PYTHON=python3.11" >&2; exit 1; }; \
 $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	echo "$(PYTHON) cannot make virtual environments: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+endef
+
+# The faster runtime on a CPU. Where it has no wheel, torch does all the work.
+define INSTALL_ONNX
+if $(INSTALL) --quiet --editable '.[onnx]'; then \
+	$(BIN)/python -m cvunet.export || echo 'The weights are exported for onnxruntime at the first start.'; \
+else \
+	echo 'onnxruntime cannot be installed here: torch runs the network, which takes longer on a CPU.'; \
+fi
 endef
 
 # systemd-python has no wheel. The daemon runs without it, so nothing here may fail.

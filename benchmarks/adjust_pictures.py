@@ -17,7 +17,7 @@ from benchmarks import edge_pictures, photos
 from benchmarks.edge_pictures import GROUNDS
 from benchmarks.strip import WEIGHTS
 from cvunet.cutout import Cutout, cut_out, read_picture
-from cvunet.inference.matting import Predictor
+from cvunet.inference.predictor import Predictor
 from cvunet.matte.adjustments import Adjustments
 from cvunet.pictures import encoding
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 from cvunet.matte import confidence, postprocess
 from cvunet.training import cases, samples
 
@@ -22,11 +22,13 @@ Floats = NDArray[np.float64]
 
 def measure(chosen: list[cases.Case], weights: Path) -> tuple[Floats, Floats]:
     """IoU and score of every case."""
-    predictor = matting.open_predictor(weights, device="auto", precision="auto", input_size=SIZE)
+    predictor = torch_predictor.open_predictor(
+        weights, device="auto", precision="auto", input_size=SIZE
+    )
     rows = []
     for case in chosen:
         rgb, mask = case.load()
-        [alpha] = predictor.predict([postprocess.shrink(rgb, size=SIZE)])
+        [alpha] = predictor.predict([postprocess.shrink(rgb, width=SIZE, height=SIZE)])
         truth = cv2.resize(mask, (SIZE, SIZE), interpolation=cv2.INTER_AREA) >= 128
         found = alpha >= 0.5
         overlap = (found & truth).sum() / max(1, (found | truth).sum())

@@ -20,9 +20,10 @@ from benchmarks.programs import WEIGHTS
 from benchmarks.report import Report
 from benchmarks.tables import table
 from cvunet.errors import CvunetError
-from cvunet.inference import matting
-from cvunet.inference.matting import Predictor
+from cvunet.inference import torch_predictor
+from cvunet.inference.torch_predictor import TorchPredictor
 from daemon.errors import DaemonError
+from daemon.settings import ModelSettings
 from daemon.worker.engines.local import EngineSettings, open_engine
 from daemon.worker.worker import Worker
 
@@ -56,7 +57,7 @@ def measure(options: argparse.Namespace) -> Report:
     scale = QUICK if options.quick else FULL
     report = Report()
     try:
-        device = matting.choose_device(options.device)
+        device = torch_predictor.choose_device(options.device)
         print(described(device), flush=True)
         network_rate = network(report, device, scale, options.runs)
         pipeline_rate = whole(report, device, scale, options.runs)
@@ -106,7 +107,7 @@ def network(report: Report, device: torch.device, scale: Scale, runs: int) -> fl
     return max(max(one.single, one.in_a_row) for one in first)
 
 
-def ways(device: torch.device) -> Iterator[tuple[str, Predictor]]:
+def ways(device: torch.device) -> Iterator[tuple[str, TorchPredictor]]:
     """The daemon's own first, then what it is compared with; one at a time is in memory."""
     if device.type != "cuda":
         yield "step by step", opened(device)
@@ -123,9 +124,9 @@ def ways(device: torch.device) -> Iterator[tuple[str, Predictor]]:
         torch.backends.cudnn.benchmark = False
 
 
-def opened(device: torch.device) -> Predictor:
+def opened(device: torch.device) -> TorchPredictor:
     """With the shipped weights, not warm yet."""
-    return matting.open_predictor(
+    return torch_predictor.open_predictor(
         WEIGHTS, device=str(device), precision="auto", input_size=INPUT_PX
     )
 
@@ -152,7 +153,7 @@ class Figures:
         return "-" if self.device_s is None else f"{self.device_s * 1000:.2f}"
 
 
-def by_size(predictor: Predictor, scale: Scale, runs: int) -> Iterator[Figures]:
+def by_size(predictor: TorchPredictor, scale: Scale, runs: int) -> Iterator[Figures]:
     """From small to large, so that each is the largest allowed when it is measured."""
     rng = np.random.default_rng(0)
     noise = [
@@ -181,7 +182,7 @@ def rate(ask: Callable[[], object], pictures: int, least_s: float, runs: int) ->
     return statistics.median(found)
 
 
-def alone(predictor: Predictor, size: int, times: int = 50) -> float | None:
+def alone(predictor: TorchPredictor, size: int, times: int = 50) -> float | None:
     """Seconds of one recorded pass without copies from and to the host."""
     runner = predictor.batch_runner
     if runner is None or runner.recorder is None:
@@ -223,7 +224,7 @@ def whole(report: Report, device: torch.device, scale: Scale, runs: int) -> floa
     width, height = FRAME
     report.add(
         f"{scale.photos} {photos.kind()} of {width}x{height}, JPEG to PNG, batches of up to "
-        f"{worker.max_batch}",
+        f"{worker.limits.max_batch}",
         table(("what", "figure"), rows),
     )
     report.add("Where the time goes, median run", stages(median))
@@ -233,11 +234,9 @@ def whole(report: Report, device: torch.device, scale: Scale, runs: int) -> floa
 def open_worker(device: torch.device) -> Worker:
     """With the shipped weights and settings, warm."""
     settings = EngineSettings(
-        weights=WEIGHTS,
-        devices=(str(device),),
-        precision="auto",
-        input_size=INPUT_PX,
-        is_mirrored=False,
+        models=(
+            ModelSettings(name="cvunet", file=WEIGHTS, devices=(str(device),), input_size=INPUT_PX),
+        ),
         max_batch=MAX_BATCH,
         max_wait_s=MAX_WAIT_S,
         memory_bytes=MEMORY_BYTES,

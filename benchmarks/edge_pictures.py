@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import drawn, photos
-from cvunet.inference import matting
-from cvunet.inference.matting import FinishSettings, Predictor
+from cvunet.inference import matting, torch_predictor
+from cvunet.inference.matting import FinishSettings
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.matte import foreground
 from cvunet.pictures import encoding, reading
 
@@ -51,9 +52,11 @@ def cutouts(weights: Path, rgb: Pixels) -> dict[str, Pixels]:
     return {way: matting.finish(picture, alpha, settings=each) for way, each in WAYS.items()}
 
 
-def open_predictor(weights: Path) -> Predictor:
+def open_predictor(weights: Path) -> TorchPredictor:
     """On the CPU, at the size that is shipped."""
-    return matting.open_predictor(weights, device="cpu", precision="float32", input_size=512)
+    return torch_predictor.open_predictor(
+        weights, device="cpu", precision="float32", input_size=512
+    )
 
 
 def panels(weights: Path, rgb: Pixels, crop: tuple[int, int, int]) -> Iterator[tuple[str, Pixels]]:

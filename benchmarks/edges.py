@@ -26,7 +26,7 @@ from benchmarks.edge_colours import Task
 from benchmarks.edge_seconds import seconds_table
 from benchmarks.mattes import Sample
 from cvunet import scores
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 from cvunet.inference.matting import FinishSettings
 from cvunet.matte import guided_filter, postprocess
 from cvunet.pictures.reading import Picture
@@ -125,7 +125,7 @@ def true_task(sample: Sample) -> Task:
     return Task(sample, small.astype(np.float32, copy=False))
 
 
-def network_task(sample: Sample, predictor: matting.Predictor) -> Task:
+def network_task(sample: Sample, predictor: torch_predictor.TorchPredictor) -> Task:
     """The network's answer for a composite."""
     picture = Picture(rgb=sample.rgb, alpha=None, warnings=(), format="composite")
     return Task(sample, predictor.predict([predictor.prepare(picture)])[0])
@@ -161,7 +161,7 @@ def gather(options: argparse.Namespace) -> dict[str, list[Task]]:
     if not any(options.data.glob("foregrounds-val-*.tar")):
         return {}
     sources = samples.open_sources(options.data, "val")
-    predictor = matting.open_predictor(
+    predictor = torch_predictor.open_predictor(
         options.weights, device="cpu", precision="auto", input_size=INPUT_PX
     )
     half: mattes.Half = "choose" if options.choose else "report"

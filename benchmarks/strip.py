@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import photos
-from cvunet.inference import matting
+from cvunet.inference import matting, torch_predictor
 from cvunet.matte import foreground
 from cvunet.pictures import encoding, reading
 
@@ -29,7 +29,7 @@ def checkers(height: int, width: int) -> NDArray[np.uint8]:
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-def column(predictor: matting.Predictor, path: Path) -> NDArray[np.uint8]:
+def column(predictor: torch_predictor.TorchPredictor, path: Path) -> NDArray[np.uint8]:
     """A photo over its cut-out."""
     with path.open("rb") as stream:
         picture = reading.read(stream, max_pixels=100_000_000)
@@ -46,7 +46,9 @@ def column(predictor: matting.Predictor, path: Path) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Write the strip."""
-    predictor = matting.open_predictor(WEIGHTS, device="cpu", precision="float32", input_size=512)
+    predictor = torch_predictor.open_predictor(
+        WEIGHTS, device="cpu", precision="float32", input_size=512
+    )
     file, *names = sys.argv[1:]
     columns = [column(predictor, photos.path_of(name)) for name in names or PHOTOS]
     strip = np.concatenate(columns, axis=1)

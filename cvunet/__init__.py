@@ -22,9 +22,10 @@ if TYPE_CHECKING:
         FileError,
         ImageError,
         OptionError,
+        RuntimeMissing,
         WeightsError,
     )
-    from cvunet.inference.matting import Predictor
+    from cvunet.inference.predictor import Predictor
     from cvunet.matte.adjustments import Adjustments
     from cvunet.matte.confidence import Confidence
     from cvunet.pictures.reading import Picture
@@ -41,6 +42,7 @@ __all__ = [
     "OptionError",
     "Picture",
     "Predictor",
+    "RuntimeMissing",
     "WeightsError",
     "cut_out",
     "cut_out_batch",
@@ -53,7 +55,7 @@ def __getattr__(name: str) -> object:
     """Load a public name from its module when it is first used (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'cvunet' has no public name {name!r}")
-    module = "cvunet.errors" if name.endswith("Error") else "cvunet.cutout"
+    module = "cvunet.errors" if name.endswith(("Error", "Missing")) else "cvunet.cutout"
     value: object = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -13,19 +13,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import files, weights
+from cvunet import files
 from cvunet.errors import FileError, ImageError, OptionError
-from cvunet.inference import matting
-from cvunet.inference.matting import Precision, Predictor
+from cvunet.inference import matting, runtimes
+from cvunet.inference.predictor import Precision, Predictor
+from cvunet.inference.runtimes import ModelOptions, Runtime
 from cvunet.matte import confidence as matte_confidence
 from cvunet.matte import foreground, framing
 from cvunet.matte.adjustments import Adjustments
 from cvunet.matte.confidence import Confidence
+from cvunet.models import manifest
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.pictures.encoding import Format
@@ -57,6 +59,7 @@ def open_predictor(
     precision: Precision = "auto",
     mirror: bool = False,
     input_size: int = 512,
+    runtime: Runtime = "auto",
 ) -> Predictor:
     """Load a network onto a device. It takes about a second; keep the predictor and use it again.
 
@@ -65,20 +68,29 @@ def open_predictor(
     ``device``: "auto" (the first GPU if there is one, else the CPU), "cpu", "cuda" or "cuda:N".
     ``precision``: "auto", "float32", "bfloat16" or "float16". ``mirror``: also process the
     mirrored picture and average; finer edges, twice the computing. ``input_size``: side in pixels
-    of the square that the network sees, a multiple of 32.
+    of the square that the network sees, a multiple of 32. ``runtime``: "auto" (on a CPU onnxruntime
+    if it is installed, else torch), "torch" or "onnxruntime". For onnxruntime the weights are
+    exported once, beside the file; if that folder is read-only, "auto" warns and takes torch.
 
     `WeightsError` if the file is missing, altered or not of this network. `DeviceError` if the
-    device is absent. `OptionError` for any other value that cannot be used.
+    device is absent. `RuntimeMissing` if the runtime is not installed. `OptionError` for any other
+    value that cannot be used.
     """
-    if precision != "auto" and precision not in matting.DTYPES:
-        known = ", ".join(("auto", *matting.DTYPES))
-        raise OptionError(f"precision is {precision!r}: choose one of {known}")
-    return matting.open_predictor(
-        weights.installed() if weights_file is None else Path(weights_file),
-        device=device,
-        precision=precision,
-        input_size=input_size,
-        is_mirrored=mirror,
+    for name, value, known in (
+        ("precision", precision, get_args(Precision)),
+        ("runtime", runtime, get_args(Runtime)),
+    ):
+        if value not in known:
+            raise OptionError(f"{name} is {value!r}: choose one of {', '.join(known)}")
+    return runtimes.open_predictor(
+        ModelOptions(
+            file=manifest.installed() if weights_file is None else Path(weights_file),
+            device=device,
+            runtime=runtime,
+            precision=precision,
+            input_size=input_size,
+            is_mirrored=mirror,
+        )
     )
 
 

@@ -41,5 +41,13 @@ class EstimatorError(CvunetError):
     """The chosen estimator of foreground colours is not installed, or cannot run here."""
 
 
+class RuntimeMissing(CvunetError):
+    """The runtime that is asked for, or any at all, is not installed."""
+
+
+class ExportError(CvunetError):
+    """Our weights cannot be exported for onnxruntime here; torch can still run them."""
+
+
 class DeviceMemoryError(CvunetError):
     """The device has too little memory for this batch; a smaller one may pass."""

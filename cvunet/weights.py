@@ -15,15 +15,15 @@ from typing import Any
 import torch
 
 from cvunet import files, yaml_files
-from cvunet.errors import CvunetError, DocumentError, WeightsError
+from cvunet.errors import CvunetError, WeightsError
+from cvunet.models import manifest
+from cvunet.models.manifest import MANIFEST, installed, record
 from cvunet.network.network import CVUNet, NetworkConfig
+
+__all__ = ["MANIFEST", "Provenance", "installed", "load", "record", "save"]
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.yaml"
-#: The weights that the project ships, below the source tree or below `INSTALLED`.
-SHIPPED = Path("models/cvunet.pth")
-INSTALLED = Path("share/cvunetd")
 Provenance = dict[str, str | int | float | bool | None]
 
 
@@ -59,28 +59,6 @@ def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return half
 
 
-def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
-    """Enter a file's SHA-256 and its size in bytes into the manifest; other entries stay."""
-    manifest = yaml_files.read(manifest_path) if manifest_path.exists() else {}
-    manifest.setdefault("weights", {})[name] = {"sha256": sha256, "bytes": size}
-    part = manifest_path.with_name(f".{manifest_path.name}.part")
-    yaml_files.write(part, manifest)
-    part.replace(manifest_path)
-
-
-def installed() -> Path:
-    """The weights file that came with the package; `WeightsError` if there is none."""
-    source_tree = Path(__file__).resolve().parents[1]
-    places = [root / SHIPPED for root in (source_tree, Path(sys.prefix) / INSTALLED)]
-    for place in places:
-        if place.exists():
-            return place
-    raise WeightsError(
-        f"no weights file is installed (neither {places[0]} nor {places[1]} exists): install the"
-        " package again, or name a weights file"
-    )
-
-
 def load(path: Path, *, sha256: str | None = None) -> CVUNet:
     """Load a network, in float32 and evaluation mode.
 
@@ -88,39 +66,7 @@ def load(path: Path, *, sha256: str | None = None) -> CVUNet:
     `WeightsError` if it has not, or if it holds another network. The file is read once, so the
     bytes that are hashed are the bytes that are loaded.
     """
-    data = _read(path)
-    if sha256 is None:
-        _check(path, data)
-    elif (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise WeightsError(f"{path}: SHA-256 is {found}, expected {sha256}: fetch the file again")
-    return _decode(path, data)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(
-            f"{path}: the weights cannot be read ({error.strerror}): put the file there, or name "
-            "another one (model.weights)"
-        ) from error
-
-
-def _check(path: Path, data: bytes) -> None:
-    """`WeightsError` if these bytes are not in the manifest beside the file."""
-    manifest_path = path.with_name(MANIFEST)
-    found = hashlib.sha256(data).hexdigest()
-    remedy = (
-        f"fetch the file again, or record your own with: python -m cvunet.weights record {path}"
-    )
-    try:
-        expected = yaml_files.read(manifest_path)["weights"][path.name]["sha256"]
-    except (DocumentError, KeyError, TypeError) as error:
-        raise WeightsError(
-            f"{path}: has no SHA-256 in {manifest_path} (the file's is {found}): {remedy}"
-        ) from error
-    if expected != found:
-        raise WeightsError(f"{path}: SHA-256 is {found}, expected {expected}: {remedy}")
+    return _decode(path, manifest.read_checked(path, sha256=sha256))
 
 
 def _decode(path: Path, data: bytes) -> CVUNet:
@@ -148,7 +94,7 @@ def _config(content: dict[str, Any]) -> NetworkConfig:
 
 def record_file(path: Path) -> None:
     """Check that a file contains a CV-UNet, then enter it into the manifest beside it."""
-    data = _read(path)
+    data = manifest.read(path)
     _decode(path, data)
     sha256 = hashlib.sha256(data).hexdigest()
     record(path.with_name(MANIFEST), path.name, sha256, len(data))

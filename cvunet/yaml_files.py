@@ -22,9 +22,15 @@ def read(path: Path) -> dict[str, Any]:  # Any: YAML values, checked by the call
     return content
 
 
+def text(content: dict[str, Any]) -> str:
+    """A mapping as YAML; keys stay in their order."""
+    dumped: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return dumped
+
+
 def write(path: Path, content: dict[str, Any]) -> None:
     """Write a mapping as YAML; keys stay in their order."""
-    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    path.write_text(text(content), encoding="utf-8")
 
 
 def build(kind: type[T], content: dict[str, Any], where: str) -> T:

@@ -2,20 +2,19 @@
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn, ParamSpec
 
 import click
 
 from daemon import __version__
-from daemon.cli_options import adjust_options, result_options
+from daemon.cli_options import PATH, adjust_options, config_option, json_option, result_options
+from daemon.commands.signals import on_signal
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
@@ -30,15 +29,7 @@ from daemon.errors import (
 from daemon.reporting import journal
 
 logger = logging.getLogger(__name__)
-
 P = ParamSpec("P")
-
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, readable=False),
-    help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else all defaults.",
-)
 
 
 def exit_status(command: Callable[P, int]) -> Callable[P, None]:
@@ -83,8 +74,7 @@ def init(folder: Path) -> int:
     """Write a commented config.yaml into FOLDER (else here), and make the folders that it names."""
     from daemon.commands import init as command
 
-    print_lines(command.init(folder))
-    return 0
+    return print_lines(command.init(folder))
 
 
 @main.command()
@@ -134,12 +124,12 @@ def batch(source: Path, out: Path, config_path: Path | None, **options: object) 
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option(
     "-o",
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Output folder; for a single picture also a file, whose suffix decides the format.",
 )
 @result_options
@@ -161,9 +151,6 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None, **options:
     return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
-json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
-
-
 @main.command()
 @json_option
 @config_option
@@ -175,8 +162,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
 
     now = time.time()
     found = command.collect(config_path, now=now)
-    print_lines([command.document(found)] if is_json else status_text.lines(found, now=now))
-    return 0
+    return print_lines([command.document(found)] if is_json else status_text.lines(found, now=now))
 
 
 @main.command()
@@ -193,19 +179,18 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @config_option
 @exit_status
 def why(file: Path, config_path: Path | None) -> int:
     """Say what happened to a picture, or why nothing did; FILE is any of its paths, or its name."""
     from daemon.commands import why as command
 
-    print_lines(command.lines(config_path, file))
-    return 0
+    return print_lines(command.lines(config_path, file))
 
 
 @main.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=PATH)
 @click.option("--all", "is_all", is_flag=True, help="All pictures in quarantine.")
 @config_option
 @exit_status
@@ -236,6 +221,43 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
     return 0
 
 
+@main.group()
+def models() -> None:
+    """List, add and check models. Nothing is ever downloaded."""
+
+
+@models.command("list")
+@config_option
+@exit_status
+def models_list(config_path: Path | None) -> int:
+    """List the configured models, and the families that `add` recognises."""
+    from daemon.commands import models as command
+
+    return print_lines(command.list_lines(config_path))
+
+
+@models.command("add")
+@click.argument("file", type=PATH)
+@click.option("--family", metavar="NAME", help="What the model is, if FILE does not say.")
+@exit_status
+def models_add(file: Path, family: str | None) -> int:
+    """Describe an ONNX FILE that you have; writes its .yaml beside it."""
+    from daemon.commands import models as command
+
+    return print_lines(command.add_lines(file, family=family))
+
+
+@models.command("check")
+@click.argument("name")
+@config_option
+@exit_status
+def models_check(name: str, config_path: Path | None) -> int:
+    """Run model NAME on a built-in picture; print seconds, memory, size, device."""
+    from daemon.commands import models as command
+
+    return print_lines(command.check_lines(config_path, name))
+
+
 @main.command("systemd-paths")
 @config_option
 @exit_status
@@ -243,8 +265,7 @@ def systemd_paths(config_path: Path | None) -> int:
     """Print the systemd drop-in that lets the service reach all configured folders."""
     from daemon.commands import systemd_paths as command
 
-    print_lines(command.lines(config_path))
-    return 0
+    return print_lines(command.lines(config_path))
 
 
 @main.command("check-config")
@@ -254,15 +275,11 @@ def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; print one line per fault."""
     from daemon.commands import check_config as command
 
-    print_lines(command.lines(config_path))
-    return 0
+    return print_lines(command.lines(config_path))
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines until the reader closes the pipe: `cvunetd status
-
-    head` is no error.
-    """
+def print_lines(lines: Iterable[str]) -> int:
+    """Print lines until the reader closes the pipe: `cvunetd status | head` is no error."""
     try:
         for line in lines:
             click.echo(line)
@@ -270,31 +287,9 @@ def print_lines(lines: Iterable[str]) -> None:
     except BrokenPipeError:
         # Python must not fail again when it flushes its buffer at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def print_error(line: str) -> None:
     """Print an error that ends a command, for a terminal or the journal."""
     click.echo(f"{'<3>' if journal.is_journal() else ''}cvunetd: {line}", err=True)
-
-
-def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
-    """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
-
-    SIGHUP calls ``reload``, if there is something to reload.
-    """
-    seen: list[int] = []
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            if reload is not None:
-                reload()
-            return
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        stop(number)
-
-    signal.signal(signal.SIGTERM, handler)
-    signal.signal(signal.SIGINT, handler)
-    if reload is not None:
-        signal.signal(signal.SIGHUP, handler)

@@ -1,11 +1,13 @@
-"""Options of `cut` and `batch` that win over the configuration for one run."""
+"""Options that several commands have; those of `cut` and `batch` win over the configuration."""
 
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+PATH = click.Path(path_type=Path)
 F = TypeVar("F", bound=Callable[..., Any])  # Any: of a command, whatever it takes
 
 PRESETS = ("none", "marketplace", "square", "portrait")
@@ -86,3 +88,12 @@ def with_options(command: F, *options: Callable[[F], F]) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, readable=False),
+    help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else all defaults.",
+)
+json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")

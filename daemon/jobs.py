@@ -148,6 +148,8 @@ class Task:
     max_pixels: int
     alpha_part: Path | None = None
     """Where the mask goes; None unless the content is both."""
+    model: str = ""
+    """Which model cuts it out; empty: the first one."""
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
 
@@ -238,6 +240,8 @@ class HotFolder:
     """Folders below that are never entered."""
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
+    model: str = ""
+    """Which model cuts its pictures out; empty: the first one."""
     drop_name: str = "outputs_{time}"
     """Template of its output folders' names."""
     prune: bool = False

@@ -1,6 +1,8 @@
 """The settings that may change while the daemon runs."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from daemon.jobs import HotFolder
 from daemon.notices import Subscriptions
@@ -18,3 +20,16 @@ class Settings:
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     fixed: tuple[str, ...] = ()
     """Settings that have changed, but need a restart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """One model that is served, by its name."""
+
+    name: str
+    file: Path
+    devices: tuple[str, ...] = ("auto",)
+    runtime: Literal["auto", "torch", "onnxruntime"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    input_size: int = 512
+    is_mirrored: bool = False

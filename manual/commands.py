@@ -108,6 +108,9 @@ def of_command(name: str, command: click.Command) -> Iterator[str]:
     yield subsection(" ".join([PROGRAM, name, *arguments(command)]))
     yield from paragraphs(command.help or "")
     yield from options(command)
+    if isinstance(command, click.Group):
+        for inner, one in command.commands.items():
+            yield from of_command(f"{name} {inner}", one)
 
 
 def arguments(command: click.Command) -> Iterator[str]:

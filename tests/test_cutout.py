@@ -35,9 +35,11 @@ from cvunet import (
     weights,
 )
 from cvunet.matte import confidence
+from cvunet.models import manifest
 from cvunet.network.network import CVUNet, NetworkConfig
 from daemon.commands.cut import cut
-from daemon.config.schema import Config, Model
+from daemon.config.model_schema import Model
+from daemon.config.schema import Config
 
 ROOT = Path(__file__).parents[1]
 SMALL = NetworkConfig(width=0.35, aspp_channels=16, decoder_channels=(16, 8, 8, 8))
@@ -184,7 +186,7 @@ def test_missing_weights_say_where_they_were_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A package without weights."""
-    monkeypatch.setattr(weights, "__file__", str(tmp_path / "cvunet/weights.py"))
+    monkeypatch.setattr(manifest, "__file__", str(tmp_path / "cvunet/models/manifest.py"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
 
     with pytest.raises(WeightsError, match=f"{tmp_path}/models/cvunet.pth.*name a weights file"):

@@ -1,7 +1,16 @@
-"""The predictor: a network on its device, batches, CUDA graphs, what torch's errors mean.
+"""Models on their devices: torch (batches, CUDA graphs, errors) and onnxruntime, and how to choose.
 
 Not here: reading and writing pictures (pictures), edges and colours (matte).
 """
 
 #: What other packages may import. All other modules are private to this package.
-__all__ = ["matting"]
+__all__ = [
+    "exports",
+    "matting",
+    "model_files",
+    "onnx_predictor",
+    "predictor",
+    "runtimes",
+    "samples",
+    "torch_predictor",
+]

@@ -24,12 +24,12 @@ PLATEAU = 0.02
 KNEE = 0.1
 
 
-def shrink(rgb: Samples, *, size: int) -> Samples:
-    """Resize HxWx3 of any shape to the square SxSx3, without aliasing."""
-    height, width = rgb.shape[:2]
+def shrink(rgb: Samples, *, width: int, height: int) -> Samples:
+    """Resize a picture of any shape to HxWx3, without aliasing."""
+    rows, columns = rgb.shape[:2]
     # INTER_AREA averages only if no axis grows. So the axes that shrink are resized first.
-    smaller = _resize(rgb, min(width, size), min(height, size), cv2.INTER_AREA)
-    return _resize(smaller, size, size, cv2.INTER_LINEAR)
+    smaller = _resize(rgb, min(columns, width), min(rows, height), cv2.INTER_AREA)
+    return _resize(smaller, width, height, cv2.INTER_LINEAR)
 
 
 def enlarge(

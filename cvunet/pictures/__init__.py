@@ -4,4 +4,12 @@ Not here: alpha mattes and the network. Only this package imports Pillow.
 """
 
 #: What other packages may import. All other modules are private to this package.
-__all__ = ["bit_depth", "encoding", "metadata", "profiles", "reading", "resolution"]
+__all__ = [
+    "bit_depth",
+    "encoding",
+    "metadata",
+    "profiles",
+    "reading",
+    "resample",
+    "resolution",
+]

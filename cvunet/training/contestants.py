@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.errors import TrainingError
-from cvunet.inference.matting import Predictor
+from cvunet.inference.predictor import Predictor
 from cvunet.matte import postprocess
 from cvunet.pictures.reading import Picture
 from cvunet.training import augment

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cvunet.errors import CvunetError, TrainingError
-from cvunet.inference import matting
-from cvunet.inference.matting import Predictor
+from cvunet.inference import torch_predictor
+from cvunet.inference.predictor import Predictor
 from cvunet.training import bars, cases, comparison, measuring, probes, samples, worst
 from cvunet.training.cases import Case
 from cvunet.training.contestants import Contestant, Folder, Ours, U2Net
@@ -63,7 +63,7 @@ def enter(options: argparse.Namespace) -> list[Contestant]:
 
 def open_predictor(options: argparse.Namespace, weights: Path) -> Predictor:
     """One of our networks."""
-    return matting.open_predictor(
+    return torch_predictor.open_predictor(
         weights,
         device=options.device,
         precision="auto",

@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 from cvunet.network.decoder import DecoderStage
 from cvunet.network.network import CVUNet
 
@@ -17,7 +17,7 @@ PLANAR_STAGES = slice(2, 4)
 def arrange(model: CVUNet, device: torch.device) -> CVUNet:
     """The model on its device, channels_last but for what is faster in planes."""
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # nn.Module.to's stub knows no keyword alone
-    if device.type == "cpu" and matting.choose_precision("auto", device) == torch.float32:
+    if device.type == "cpu" and torch_predictor.choose_precision("auto", device) == torch.float32:
         for stage in list(model.decoder.stages)[PLANAR_STAGES]:
             lay_in_planes(cast(DecoderStage, stage).join)
     return model

@@ -2,7 +2,7 @@
 
 import torch
 
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -10,5 +10,5 @@ def autocast(device: torch.device) -> torch.autocast:
 
     Where a CPU emulates bfloat16, a training step takes six times as long.
     """
-    is_fast = matting.choose_precision("auto", device) != torch.float32
+    is_fast = torch_predictor.choose_precision("auto", device) != torch.float32
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_fast)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.commands.startup import check_configured
-from daemon.config import folders, schema
+from daemon.config import folders, models, schema
 from daemon.errors import InstallError, printable
 from daemon.hooks.loader import HookLoader
 from daemon.worker import finishing, predictors
@@ -19,8 +19,10 @@ def lines(config_path: Path | None) -> Iterator[str]:
     with faults:
         found = folders.hot_folders(config, base)
     with faults:
-        weights = folders.find_weights(config, base)
-        predictors.check_weights(weights)
+        served = models.model_settings(config, base)
+        for model in served:
+            with faults:
+                predictors.check_model(model)
     with faults:
         predictors.check_colours(folders.needed_colours(config))
     with faults:
@@ -30,7 +32,10 @@ def lines(config_path: Path | None) -> Iterator[str]:
     if faults.lines:
         raise InstallError("\n".join(faults.lines))
     yield from (f"{folder.name}: {folder.path} -> {folder.output_root}" for folder in found)
-    yield f"weights: {weights}"
+    if config.models:
+        yield from (f"model {model.name}: {model.file}" for model in served)
+    else:
+        yield f"weights: {served[0].file}"
     yield from (f"hook: {printable(hook.key)}" for hook in hooks)
 
 

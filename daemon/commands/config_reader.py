@@ -11,7 +11,7 @@ from daemon.hooks.loader import HookLoader
 from daemon.settings import Settings
 
 #: Sections and keys that are only read at the start.
-FIXED = ("model", "worker", "state_dir", "quarantine_dir", "metrics")
+FIXED = ("model", "models", "worker", "state_dir", "quarantine_dir", "metrics")
 
 
 class ConfigReader:
@@ -68,6 +68,7 @@ class ConfigReader:
                 if old[name] != new[name]:
                     yield name
                 continue
-            yield from (f"{name}.{key}" for key in old[name] if old[name][key] != new[name][key])
+            keys = dict.fromkeys((*old[name], *new[name]))
+            yield from (f"{name}.{key}" for key in keys if old[name].get(key) != new[name].get(key))
         if config.log.format != self.config.log.format:
             yield "log.format"

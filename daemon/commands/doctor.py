@@ -13,6 +13,7 @@ from daemon.commands.findings import CheckContext, Finding, Result, User, failed
 from daemon.commands.status import running_daemon
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
+from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.disk import lock
 from daemon.errors import InstallError, describe, printable
@@ -82,7 +83,7 @@ def collect_context(config: Config, base: Path, path: Path, *, now: float) -> Ch
         folders=hot_folders.all_folders(config, base),
         state=state,
         quarantine=hot_folders.resolve(base, config.quarantine_dir),
-        weights=hot_folders.find_weights(config, base),
+        models=model_settings(config, base),
         user=owner(state),
         now=now,
         pid=pid,

@@ -8,6 +8,7 @@ from typing import Any
 
 from daemon.config.schema import Config
 from daemon.jobs import HotFolder
+from daemon.settings import ModelSettings
 
 
 class Result(Enum):
@@ -56,7 +57,7 @@ class CheckContext:
     folders: list[HotFolder]
     state: Path
     quarantine: Path
-    weights: Path
+    models: tuple[ModelSettings, ...]
     user: User
     now: float
     """UTC seconds."""

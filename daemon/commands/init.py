@@ -7,6 +7,7 @@ from pathlib import Path
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config import shipped_files
+from daemon.config.models import find_weights
 from daemon.config.schema import Config
 from daemon.disk import files, moves
 from daemon.errors import InstallError, UsageError, explain, printable
@@ -49,7 +50,7 @@ def next_steps(target: Path) -> Iterator[str]:
     for folder in hot_folders.all_folders(config, base):
         yield f"made {printable(folder.path)}: drop pictures here"
         yield f"made {printable(folder.output_root)}: results come here"
-    weights = hot_folders.find_weights(config, base)
+    weights = find_weights(config, base)
     if not weights.exists():
         yield f"no weights at {printable(weights)}: set model.weights to their file first"
     yield f"start: cvunetd run --config {shlex.quote(str(target))}"

@@ -26,7 +26,7 @@ from daemon.worker.engines import Engine
 from daemon.worker.engines.lazy import LazyEngine
 
 StartLogging = Callable[[str, str], None]
-OnSignal = Callable[..., None]  # of `cli.on_signal`
+OnSignal = Callable[..., None]  # of `signals.on_signal`
 
 
 def signal_inbox(on_signal: OnSignal) -> Inbox:

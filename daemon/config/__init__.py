@@ -9,6 +9,7 @@ __all__ = [
     "destinations",
     "folders",
     "hook_schema",
+    "models",
     "options",
     "output_schema",
     "overrides",

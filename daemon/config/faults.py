@@ -3,7 +3,7 @@
 import difflib
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from yaml.nodes import MappingNode, Node, SequenceNode
@@ -82,10 +82,13 @@ def duplicates(node: Node | None) -> list[tuple[int, str]]:
 
 def known_keys(model: type[BaseModel], place: Place) -> list[str]:
     """Return the keys that a section may have."""
+    is_name = False
     for part in place:
-        if isinstance(part, int):
+        if isinstance(part, int) or is_name:
+            is_name = False
             continue
         field = model.model_fields.get(part)
+        is_name = field is not None and get_origin(field.annotation) is dict
         inner = model_in(field.annotation) if field else None
         if inner is None:
             return []

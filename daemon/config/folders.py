@@ -5,11 +5,11 @@ import stat
 from collections.abc import Container
 from pathlib import Path
 
-from daemon.config import shipped_files
+from daemon.config.model_schema import DEFAULT_NAME
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.overrides import merged_output, merged_postprocess
 from daemon.config.postprocess_schema import Colours, Postprocess, PostprocessOverrides
-from daemon.config.schema import Config, Folder, Model
+from daemon.config.schema import Config, Folder
 from daemon.disk import drop_names, store
 from daemon.errors import (
     READ_ONLY_ADVICE,
@@ -32,14 +32,6 @@ def resolve(base: Path, path: Path) -> Path:
         return (base / path.expanduser()).resolve()
     except (RuntimeError, ValueError) as error:  # no such user, links in a circle, a null character
         raise InstallError(f"path {str(path)!r} leads nowhere: {error}") from error
-
-
-def find_weights(config: Config, base: Path) -> Path:
-    """Return the weights file: as written, or the one that was installed with the program."""
-    named = resolve(base, config.model.weights)
-    if config.model.weights != Model().weights or named.exists():
-        return named
-    return shipped_files.find(config.model.weights) or named
 
 
 def rendering(base: Path, output: Output, post: Postprocess) -> Rendering:
@@ -124,6 +116,7 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         clash=output.clash,
         review_below=output.review.below,
         ignore=folder.ignore,
+        model=folder.model or model_names(config)[0],
         drop_name=checked_drop_name(output.drop_name, folder.name or path.name),
         prune=folder.prune,
     )
@@ -138,6 +131,11 @@ def checked_drop_name(template: str, folder: str) -> str:
         f"output.drop_name {template!r} makes {name!r} of folder {folder!r}: a drop's name has at"
         f" most {drop_names.MAX_BYTES} bytes and does not begin with a dot"
     )
+
+
+def model_names(config: Config) -> list[str]:
+    """Return the names that `folders[].model` may have; the first is the default."""
+    return list(config.models) or [DEFAULT_NAME]
 
 
 def all_folders(config: Config, base: Path) -> list[HotFolder]:
@@ -167,6 +165,7 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
+        *unknown_models(folders, model_names(config)),
         *duplicate_names(folders),
         *overlaps(folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)),
     ]
@@ -205,6 +204,15 @@ def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
         f"background {path} is no file: mend output.background"
         for path in sorted(path for path in backgrounds if isinstance(path, Path))
         if not path.is_file()
+    ]
+
+
+def unknown_models(folders: list[HotFolder], known: list[str]) -> list[str]:
+    """Return faults of folders whose model is not there."""
+    return [
+        f"folder {folder.name}: model {folder.model!r} is none of models: {', '.join(known)}"
+        for folder in folders
+        if folder.model not in known
     ]
 
 

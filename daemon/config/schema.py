@@ -1,6 +1,5 @@
 """`config.yaml`: every setting with its default; the whole file is checked before a start."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ from daemon.config import addresses
 from daemon.config.addresses import Address
 from daemon.config.faults import duplicates, explain
 from daemon.config.hook_schema import Hooks
+from daemon.config.model_schema import Model, NamedModel, check_names
 from daemon.config.output_schema import (
     Count,
     NotNegative,
@@ -25,7 +25,6 @@ from daemon.errors import explain as in_words
 from daemon.name_patterns import NamePatterns
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
-DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 class Folder(Section):
@@ -39,6 +38,7 @@ class Folder(Section):
     watch: Literal["auto", "inotify", "polling"] = "auto"
     originals: Literal["archive", "keep", "delete"] = "archive"
     priority: int = 0
+    model: str | None = None
     ignore: tuple[str, ...] = ()
     prune: bool = False
     output: OutputOverrides = OutputOverrides()
@@ -72,30 +72,6 @@ class Folder(Section):
                 NamePatterns((line,))
             except ValueError as error:
                 raise ValueError(f"{line!r} is no pattern of gitignore") from error
-        return value
-
-
-class Model(Section):
-    """The network and its devices."""
-
-    weights: Path = Path("models/cvunet.pth")
-    device: str | list[str] = "auto"
-    input_size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] = 512
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    mirror: bool = False
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """Return the devices as a tuple, also if the file names only one."""
-        return (self.device,) if isinstance(self.device, str) else tuple(self.device)
-
-    @field_validator("device", mode="before")
-    @classmethod
-    def check_device(cls, value: object) -> object:
-        """Check that torch will understand the names; this runs before types are checked."""
-        names = value if isinstance(value, list) else [value]
-        if not names or not all(isinstance(name, str) and DEVICE.fullmatch(name) for name in names):
-            raise ValueError("a device is auto, cpu, cuda, cuda:0 or a list of such")
         return value
 
 
@@ -154,6 +130,7 @@ class Config(Section):
     )
     output: Output = Output()
     model: Model = Model()
+    models: dict[str, NamedModel] = Field(default_factory=dict)
     worker: WorkerSettings = WorkerSettings()
     postprocess: Postprocess = Postprocess()
     retention: Retention = Retention()
@@ -162,6 +139,12 @@ class Config(Section):
     hooks: Hooks = Hooks()
     metrics: Metrics = Metrics()
     log: Log = Log()
+
+    @field_validator("models")
+    @classmethod
+    def check_models(cls, value: dict[str, NamedModel]) -> dict[str, NamedModel]:
+        """Accept names that can stand in paths and metrics."""
+        return check_names(value)
 
 
 def find(named: Path | None) -> Path | None:

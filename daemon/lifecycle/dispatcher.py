@@ -142,6 +142,7 @@ class Dispatcher:
             folder.rendering,
             self.max_pixels,
             alpha_part=job.alpha_part,
+            model=folder.model,
             is_old=not is_young(job, folder.defer_s, now),
         )
 

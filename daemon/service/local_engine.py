@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.config import folders as hot_folders
+from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.worker.engines import Engine
 from daemon.worker.engines.local import EngineSettings, open_engine
@@ -14,11 +15,8 @@ MEGA = 1_000_000
 def engine_settings(config: Config, base: Path) -> EngineSettings:
     """Return the engine's part of the configuration."""
     return EngineSettings(
-        weights=hot_folders.find_weights(config, base),
-        devices=config.model.devices,
-        precision=config.model.precision,
-        input_size=config.model.input_size,
-        is_mirrored=config.model.mirror,
+        models=model_settings(config, base),
+        export_folders=(hot_folders.resolve(base, config.state_dir),),
         max_batch=config.worker.max_batch,
         max_wait_s=config.worker.max_wait_ms / 1000,
         memory_bytes=config.worker.memory_mb * MEGA,

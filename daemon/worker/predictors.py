@@ -3,17 +3,18 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Unpack
 
 from cvunet import errors as cvunet_errors
-from cvunet import weights
 from cvunet.errors import DeviceMemoryError
-from cvunet.inference import matting
-from cvunet.inference.matting import Predictor
+from cvunet.inference import runtimes
+from cvunet.inference.predictor import Predictor
+from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import foreground
+from cvunet.models import description
 from daemon.errors import DeviceError, InstallError, NoPictureError, PictureError, describe
+from daemon.settings import ModelSettings
 from daemon.worker.batcher import BatchLimit, warm_sizes
 from daemon.worker.gauges import BusyClock, Load
 
@@ -23,6 +24,16 @@ logger = logging.getLogger(__name__)
 MAX_FAILURES = 3
 #: The network's share of a picture's time on one core; the rest is decoding and finishing.
 NETWORK_SHARE = 0.3
+
+
+#: What a person has to install or mend.
+INSTALLATION = (
+    cvunet_errors.WeightsError,
+    cvunet_errors.EstimatorError,
+    cvunet_errors.RuntimeMissing,
+    cvunet_errors.ExportError,
+    cvunet_errors.OptionError,
+)
 
 
 @contextmanager
@@ -36,39 +47,37 @@ def translated_errors() -> Iterator[None]:
         raise PictureError(str(error)) from error
     except cvunet_errors.DeviceError as error:
         raise DeviceError(str(error)) from error
-    except (cvunet_errors.WeightsError, cvunet_errors.EstimatorError) as error:
+    except INSTALLATION as error:
         raise InstallError(str(error)) from error
 
 
 def open_predictor(
-    file: Path, device: str, **options: Unpack[matting.PredictorOptions]
+    options: ModelOptions, on_step: Callable[[str], object] = lambda step: None
 ) -> Predictor:
-    """Load the model on a device; `InstallError` if weights or device are missing."""
+    """Load a model on its device; `InstallError` if file, runtime or device are missing."""
     try:
-        return matting.open_predictor(file, device=device, **options)
+        return runtimes.open_predictor(options, on_step)
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
 
 
 def open_predictors(
-    file: Path,
+    model: ModelOptions,
     devices: Sequence[str],
     *,
     cores: int,
     on_step: Callable[[str], object],
-    **options: Unpack[matting.PredictorOptions],
 ) -> list[Predictor]:
     """Return a predictor for each model thread.
 
-    A CPU gets several threads, to share the ``cores``.
+    A CPU gets several threads, to share the ``cores``, with one thread for each pass.
     """
     predictors: list[Predictor] = []
     for device in devices:
         on_step(f"loading the model for device {device}")
-        predictor = open_predictor(file, device, **options)
+        predictor = open_predictor(replace(model, device=device, threads=1), on_step)
         count = 1
         if predictor.device.type == "cpu":
-            matting.use_one_thread()
             count = max(1, round(cores * NETWORK_SHARE))
         predictors += [predictor] * count  # the same object: networks have no state
     return predictors
@@ -152,16 +161,35 @@ def warm_size(model_thread: ModelThread, size: int) -> None:
     logger.warning("batches of %s are too large for now: %s", size, problem)
 
 
-def check_weights(path: Path) -> None:
-    """Raise `InstallError` if the weights are missing, altered or of another network."""
+def options_of(model: ModelSettings, export_folders: tuple[Path, ...] = ()) -> ModelOptions:
+    """Return the library's part of a model's settings."""
+    return ModelOptions(
+        file=model.file,
+        runtime=model.runtime,
+        precision=model.precision,
+        input_size=model.input_size,
+        is_mirrored=model.is_mirrored,
+        export_folders=export_folders,
+    )
+
+
+def check_model(model: ModelSettings) -> None:
+    """Raise `InstallError` if a model's file is missing, altered or of another network."""
     with translated_errors():
-        weights.load(path)
+        runtimes.check_file(options_of(model))
 
 
-def found_devices(names: Sequence[str]) -> list[str]:
+def found_devices(model: ModelSettings) -> list[str]:
     """Return the devices' real names; `DeviceError` if one is not there."""
+    options = options_of(model)
     with translated_errors():
-        return [str(matting.choose_device(name)) for name in names]
+        return [runtimes.find_device(replace(options, device=name)) for name in model.devices]
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a model's file."""
+    with translated_errors():
+        return description.sha256_of(file)
 
 
 def check_colours(estimator: foreground.Estimator) -> None:

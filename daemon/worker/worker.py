@@ -6,7 +6,7 @@ Pixels stay in here and in `decoding`, `finishing`, `predictors`: paths go in, o
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,13 +14,11 @@ from typing import BinaryIO
 
 import cv2
 
-from cvunet.inference.matting import Predictor
 from cvunet.pictures.reading import UNFINISHED
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, DeviceError, UnfinishedError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, unfinished
-from daemon.worker.batcher import Batcher, BatchLimit
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
@@ -34,6 +32,7 @@ from daemon.worker.gauges import (
     no_limit,
 )
 from daemon.worker.items import Item, failure
+from daemon.worker.lanes import Lane, ServedModel, open_lanes
 from daemon.worker.predictors import ModelThread, loads, translated_errors, warm
 from daemon.worker.progress import Progress, StageRun
 
@@ -45,39 +44,37 @@ class Worker:
 
     def __init__(
         self,
-        predictors: Sequence[Predictor],
+        models: Mapping[str, ServedModel],
         limits: Limits,
         finishing: Finishing | None = None,
         *,
         limit_free: LimitFreeMemory = no_limit,
         decoder: Decoder | None = None,
     ) -> None:
-        """``decoder``: without one, files are decoded in this process, as tests do it."""
-        cv2.setNumThreads(
-            1
-        )  # the pools work in parallel; OpenCV's own threads would compete with them
-        # On a CPU a larger batch is no faster per picture, and the first of it waits for the last.
-        is_cpu_only = all(predictor.device.type == "cpu" for predictor in predictors)
-        self.max_batch = 1 if is_cpu_only else limits.max_batch
-        self.model_threads = [ModelThread(one, BatchLimit(self.max_batch)) for one in predictors]
+        """``models`` by name, the default first.
+
+        ``decoder``: without one, files are decoded in this process, as tests do it.
+        """
+        # The pools work in parallel; OpenCV's own threads would compete with them.
+        cv2.setNumThreads(1)
         self.limits = limits
-        self.finishing = finishing or Finishing()
         self.budget = MemoryBudget(limits.memory_bytes, limit_free)
         self.decoder = decoder or DecoderHere()
         self.is_draining = threading.Event()
         self.decoding_count = Counter()
         self.progress = Progress()
         self.finishing_count = Counter()
-        self.batcher: Batcher[Item] = Batcher(
-            limits.max_wait_s, is_more_coming=lambda: self.decoding_count.value > 0
+        self.lanes = open_lanes(
+            models,
+            limits,
+            finishing or Finishing(),
+            is_more_coming=lambda: self.decoding_count.value > 0,
         )
+        self.model_threads = [one for lane in self.lanes.values() for one in lane.model_threads]
         self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
         self.finishers = ThreadPoolExecutor(limits.finishers, "finish")
         self.threads = [
-            threading.Thread(
-                target=self.run_model_thread, args=(one,), name=f"model-{one.device}", daemon=True
-            )
-            for one in self.model_threads
+            self.thread_of(lane, one) for lane in self.lanes.values() for one in lane.model_threads
         ]
         for thread in self.threads:
             thread.start()
@@ -89,16 +86,13 @@ class Worker:
 
     @property
     def depth(self) -> int:
-        """Return how many tasks keep it busy: devices compute while others are decoded."""
-        return 2 * self.max_batch * len(self.model_threads) + self.limits.decoders
+        """Return how many tasks keep it busy, also if all of them are for one model."""
+        return max(lane.depth for lane in self.lanes.values()) + self.limits.decoders
 
     @property
     def memory(self) -> dict[str, Memory]:
         """Return the memory of each device that has its own."""
-        sizes_by_device = (
-            (model_thread.device, model_thread.predictor.memory())
-            for model_thread in self.model_threads
-        )
+        sizes_by_device = ((one.device, one.predictor.memory()) for one in self.model_threads)
         return {device: Memory(*sizes) for device, sizes in sizes_by_device if sizes is not None}
 
     @property
@@ -111,7 +105,7 @@ class Worker:
         """Return how many pictures are at each stage, or wait before it."""
         return {
             "decode": self.decoding_count.value,
-            "network": len(self.batcher),
+            "network": sum(len(lane.batcher) for lane in self.lanes.values()),
             "finish": self.finishing_count.value,
         }
 
@@ -145,8 +139,9 @@ class Worker:
         """Finish what is inside, then end all threads."""
         self.decoders.shutdown(wait=True)
         self.decoder.close()
-        for _ in self.threads:
-            self.batcher.end_one_thread()
+        for lane in self.lanes.values():
+            for _ in lane.model_threads:
+                lane.batcher.end_one_thread()
         for thread in self.threads:
             thread.join()
         self.finishers.shutdown(wait=True)
@@ -161,7 +156,7 @@ class Worker:
                 return
             with self.progress.stage(item, "decode") as run:
                 self.read(item, run)
-            self.batcher.put(item)
+            self.lane_of(item).batcher.put(item)
         except Abandoned:
             self.complete(item, Cancelled())
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
@@ -183,7 +178,7 @@ class Worker:
         if item.picture.is_unfinished and not item.task.is_old:
             raise UnfinishedError(f"{UNFINISHED}: perhaps it is still being written")
         with translated_errors():
-            item.small = self.model_threads[0].predictor.prepare(item.picture)
+            item.small = self.lane_of(item).model_threads[0].predictor.prepare(item.picture)
 
     def decode_pixels(
         self, stream: BinaryIO, item: Item, identity: Identity, run: StageRun
@@ -199,9 +194,18 @@ class Worker:
 
     # --- stage 2: the network ------------------------------------------------------------
 
-    def run_model_thread(self, model_thread: ModelThread) -> None:
+    def lane_of(self, item: Item) -> Lane:
+        """Return the lane of the model that the item asks for."""
+        return self.lanes[item.task.model or next(iter(self.lanes))]
+
+    def thread_of(self, lane: Lane, one: ModelThread) -> threading.Thread:
+        """Return the thread of a model, not started."""
+        name, of = f"model-{one.device}", (lane, one)
+        return threading.Thread(None, self.run_model_thread, name, of, daemon=True)
+
+    def run_model_thread(self, lane: Lane, model_thread: ModelThread) -> None:
         """Run a model thread: compute batches until it is told to end."""
-        while batch := self.batcher.take(model_thread.batch_limit.size):
+        while batch := lane.batcher.take(model_thread.batch_limit.size):
             try:
                 self.run_batch(model_thread, batch)
             except BaseException as error:  # noqa: BLE001  # the thread must outlive everything
@@ -266,15 +270,16 @@ class Worker:
         assert picture is not None
         assert alpha is not None
         assert identity is not None
+        finisher = self.lane_of(item).finishing
         with self.progress.stage(item, "judge"):
             confidence = finishing.assess(alpha)
         with self.progress.stage(item, "finish"), translated_errors():
-            result, mask = self.finishing.compose(
+            result, mask = finisher.compose(
                 picture, alpha, item.task.rendering, prepared=item.small
             )
         with self.progress.stage(item, "encode"), translated_errors():
             finishing.write(item.task, picture, result, mask)
-        return self.finishing.done_outcome(item, identity, picture, confidence, shape=result.shape)
+        return finisher.done_outcome(item, identity, picture, confidence, shape=result.shape)
 
     # --- the end of a task ---------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from daemon.commands import check_config
 from daemon.commands.init import init
 from daemon.commands.startup import prepare
 from daemon.config import folders, shipped_files
+from daemon.config.models import find_weights
 from daemon.config.schema import Config, load
 from daemon.errors import InstallError
 from tests.samples import names_in
@@ -47,7 +48,7 @@ def test_its_weights_are_those_of_the_program(tmp_path: Path):
     list(init(tmp_path))
     config, base = load(tmp_path / "config.yaml")
 
-    assert folders.find_weights(config, base) == shipped_files.find(Path("models/cvunet.pth"))
+    assert find_weights(config, base) == shipped_files.find(Path("models/cvunet.pth"))
     assert any(
         line.startswith("weights: ") for line in check_config.lines(tmp_path / "config.yaml")
     )

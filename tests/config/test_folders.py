@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from daemon.config import folders, shipped_files
-from daemon.config.folders import find_weights, hot_folders, parse_background, resolve
+from daemon.config.folders import hot_folders, parse_background, resolve
+from daemon.config.models import find_weights
 from daemon.config.output_schema import Output
 from daemon.config.overrides import merged_output
 from daemon.config.postprocess_schema import Postprocess

@@ -13,14 +13,17 @@ REPOSITORY = Path(__file__).parents[2]
 CONTRACT = """
 folders:
   - {path: hot, name: hot, recursive: true, settle_s: 2.0, defer_s: 120.0, watch: auto,
-     originals: archive, priority: 0, ignore: [], prune: false, output: {}, postprocess: {}}
+     originals: archive, priority: 0, model: null, ignore: [], prune: false, output: {},
+     postprocess: {}}
 output: {root: outputs, drop_name: "outputs_{time}", drop_idle_s: 30, drop_max_files: 1000,
          format: png, content: cutout, preset: none, background: null,
          depth: auto, metadata: strip, bleed: false,
          crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
                 enlarge: true},
          name: "{stem}", clash: version, review: {below: 0.5}}
-model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false}
+model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false,
+        runtime: auto}
+models: {}
 worker: {engine: local, max_batch: 8, max_wait_ms: 20, queue_size: 64,
          max_megapixels: 100, max_file_mb: 2000, max_decode_s: 120, memory_mb: 2500}
 postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05, sigma_space: 1.5,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cvunet.errors import CvunetError
 from cvunet.inference.cuda_graphs import CapturedPass
-from cvunet.inference.matting import Predictor
+from cvunet.inference.torch_predictor import TorchPredictor
 
 SIDE = 64
 DEVICE = torch.device("cuda:0")
@@ -54,9 +54,9 @@ class Names(logging.Handler):
         self.names.append(record.name)
 
 
-def predictor(model: nn.Module) -> Predictor:
+def predictor(model: nn.Module) -> TorchPredictor:
     """Warm for one and two pictures."""
-    made = Predictor(model, device=DEVICE, precision="float32", input_size=SIDE)
+    made = TorchPredictor(model, device=DEVICE, precision="float32", input_size=SIDE)
     made.warm([2, 1])
     return made
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cvunet.inference.batch_runner import BatchRunner
-from cvunet.inference.matting import Precision, Predictor
+from cvunet.inference.predictor import Precision
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.network.network import CVUNet, NetworkConfig
 
 Bytes = NDArray[np.uint8]
@@ -47,9 +48,9 @@ def predictor(
     precision: Precision = "auto",
     sizes: Sequence[int] = SIZES,
     is_mirrored: bool = False,
-) -> Predictor:
+) -> TorchPredictor:
     """Warm on the card."""
-    made = Predictor(
+    made = TorchPredictor(
         model or network(),
         device=device(),
         precision=precision,
@@ -69,13 +70,13 @@ def pictures(count: int, seed: int = 0) -> list[Bytes]:
     return list((patches + fine).astype(np.uint8))
 
 
-def runner_of(made: Predictor) -> BatchRunner:
+def runner_of(made: TorchPredictor) -> BatchRunner:
     """Its runner of batches."""
     assert made.batch_runner is not None
     return made.batch_runner
 
 
-def step_by_step(made: Predictor, batch: Sequence[Bytes]) -> Alphas:
+def step_by_step(made: TorchPredictor, batch: Sequence[Bytes]) -> Alphas:
     """The same network's answers to one picture after another, without graphs."""
     plain = runner_of(made)
     with torch.inference_mode():

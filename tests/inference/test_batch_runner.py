@@ -17,7 +17,7 @@ from cvunet.errors import DeviceError, DeviceMemoryError
 from cvunet.inference import forward, torch_errors
 from cvunet.inference.batch_runner import BatchRunner, split_batch
 from cvunet.inference.cuda_graphs import ForwardPass
-from cvunet.inference.matting import Predictor
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.inference.transfers import Streams
 from tests.inference.batch_runner_kit import CPU, SIDE, GraphRecorder, Recording, brightness
 
@@ -231,9 +231,9 @@ class Halving(nn.Module):
         return torch.where(red == 1, torch.nan, red * 4)
 
 
-def predictor_with(recorder: GraphRecorder, *sizes: int) -> Predictor:
+def predictor_with(recorder: GraphRecorder, *sizes: int) -> TorchPredictor:
     """A predictor on the CPU that takes the way of a CUDA device."""
-    predictor = Predictor(Halving(), device=CPU, precision="bfloat16", input_size=SIDE)
+    predictor = TorchPredictor(Halving(), device=CPU, precision="bfloat16", input_size=SIDE)
     forward_pass = partial(
         forward.predict_alphas,
         predictor.folded_model,

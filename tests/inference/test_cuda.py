@@ -8,7 +8,8 @@ import torch
 
 from cvunet.errors import CvunetError
 from cvunet.inference.cuda_graphs import CapturedPass
-from cvunet.inference.matting import Precision, Predictor, disable_tf32
+from cvunet.inference.predictor import Precision
+from cvunet.inference.torch_predictor import TorchPredictor, disable_tf32
 from tests.inference.cuda_kit import (
     SIDE,
     SIZES,
@@ -76,7 +77,7 @@ def test_graph_answers_as_the_same_size_does_step_by_step():
 def test_float16_is_close_to_the_cpu():
     """In the mean by less than a level."""
     batch = pictures(3)
-    exact = Predictor(
+    exact = TorchPredictor(
         network(), device=torch.device("cpu"), precision="float32", input_size=SIDE
     ).predict(batch)
     found = predictor(precision="float16").predict(batch)
@@ -88,7 +89,7 @@ def test_float32_is_close_to_the_cpu():
     """Without TF32."""
     disable_tf32()
     batch = pictures(3)
-    exact = Predictor(
+    exact = TorchPredictor(
         network(), device=torch.device("cpu"), precision="float32", input_size=SIDE
     ).predict(batch)
 
@@ -154,7 +155,9 @@ def test_two_predictors_on_one_card():
 def test_second_card_answers_alike():
     """Whichever the thread's own device is."""
     batch = pictures(5)
-    second = Predictor(network(), device=torch.device("cuda:1"), precision="auto", input_size=SIDE)
+    second = TorchPredictor(
+        network(), device=torch.device("cuda:1"), precision="auto", input_size=SIDE
+    )
     second.warm(SIZES)
 
     assert worst(second.predict(batch), predictor().predict(batch)) <= 2 * TOLERANCE

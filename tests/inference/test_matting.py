@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from cvunet import weights
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, WeightsError
-from cvunet.inference import matting
-from cvunet.inference.matting import Predictor
+from cvunet.inference import torch_predictor
+from cvunet.inference.predictor import Precision
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.network.network import CVUNet, NetworkConfig
 
 Bytes = NDArray[np.uint8]
@@ -68,8 +69,8 @@ class Overflowing(nn.Module):
         return torch.zeros_like(image[:, :1])
 
 
-def predictor_of(model: nn.Module, precision: matting.Precision = "float32") -> Predictor:
-    return Predictor(model, device=CPU, precision=precision, input_size=SIZE)
+def predictor_of(model: nn.Module, precision: Precision = "float32") -> TorchPredictor:
+    return TorchPredictor(model, device=CPU, precision=precision, input_size=SIZE)
 
 
 def plain(level: int) -> Bytes:
@@ -134,7 +135,7 @@ def test_mirror_averages_two_looks():
     bright_left = plain(0)
     bright_left[:, : SIZE // 4] = 255
     once, twice = (
-        Predictor(
+        TorchPredictor(
             Leftness(), device=CPU, precision="float32", input_size=SIZE, is_mirrored=is_mirrored
         ).predict([bright_left])[0]
         for is_mirrored in (False, True)
@@ -161,7 +162,7 @@ def test_warm_runs_each_size_twice():
 def test_input_size_must_fit_the_network(size: int):
     """Only multiples of 32."""
     with pytest.raises(ValueError, match="multiple of 32"):
-        Predictor(Brightness(), device=CPU, precision="float32", input_size=size)
+        TorchPredictor(Brightness(), device=CPU, precision="float32", input_size=size)
 
 
 def test_only_the_bad_picture_runs_again():
@@ -224,12 +225,12 @@ def test_auto_precision_on_a_cpu(
     """bfloat16 only where the CPU has instructions for it."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
 
-    assert matting.choose_precision("auto", CPU) == expected
+    assert torch_predictor.choose_precision("auto", CPU) == expected
 
 
 def test_auto_precision_on_cuda():
     """float16."""
-    assert matting.choose_precision("auto", torch.device("cuda:0")) == torch.float16
+    assert torch_predictor.choose_precision("auto", torch.device("cuda:0")) == torch.float16
 
 
 def test_bfloat16_is_close_to_float32():
@@ -256,7 +257,7 @@ def weights_path(tmp_path: Path) -> Path:
 
 def test_open_predictor_predicts(weights_path: Path):
     """From a weights file to an alpha."""
-    predictor = matting.open_predictor(
+    predictor = torch_predictor.open_predictor(
         weights_path, device="cpu", precision="auto", input_size=SIZE
     )
 
@@ -269,7 +270,7 @@ def test_open_predictor_predicts(weights_path: Path):
 def test_open_predictor_without_weights(tmp_path: Path):
     """Missing weights are named."""
     with pytest.raises(WeightsError, match=r"none\.pth"):
-        matting.open_predictor(
+        torch_predictor.open_predictor(
             tmp_path / "none.pth", device="cpu", precision="auto", input_size=SIZE
         )
 
@@ -289,7 +290,7 @@ def test_choice_of_device(monkeypatch: pytest.MonkeyPatch, count: int, name: str
     """The first GPU if there is one, or what was asked for."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
-    assert str(matting.choose_device(name)) == expected
+    assert str(torch_predictor.choose_device(name)) == expected
 
 
 @pytest.mark.parametrize(("count", "name"), [(0, "cuda"), (1, "cuda:1"), (1, "tpu"), (1, "")])
@@ -300,7 +301,7 @@ def test_absent_device_is_named_with_those_present(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
     with pytest.raises(DeviceError, match="this machine has: cpu"):
-        matting.choose_device(name)
+        torch_predictor.choose_device(name)
 
 
 def test_cpu_has_no_memory_of_its_own():
@@ -313,7 +314,7 @@ def test_exact_floats_are_real_ones():
     conv = getattr(torch.backends.cudnn, "conv", None)
     before = conv.fp32_precision if conv else torch.backends.cudnn.allow_tf32
     try:
-        matting.disable_tf32()
+        torch_predictor.disable_tf32()
         exact = conv.fp32_precision == "ieee" if conv else not torch.backends.cudnn.allow_tf32
     finally:
         if conv:
@@ -337,15 +338,15 @@ def test_float32_is_asked_of_a_card_alone(
     weights_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    precision: matting.Precision,
+    precision: Precision,
     expected: list[bool],
 ):
     """Whoever wants less, or has a CPU, changes nothing in the process."""
     asked: list[bool] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(matting, "disable_tf32", lambda: asked.append(True))
-    monkeypatch.setattr(matting, "Predictor", lambda *_, **__: None)
-    matting.open_predictor(weights_path, device=name, precision=precision, input_size=SIZE)
+    monkeypatch.setattr(torch_predictor, "disable_tf32", lambda: asked.append(True))
+    monkeypatch.setattr(torch_predictor, "TorchPredictor", lambda *_, **__: None)
+    torch_predictor.open_predictor(weights_path, device=name, precision=precision, input_size=SIZE)
 
     assert asked == expected
 
@@ -353,7 +354,7 @@ def test_float32_is_asked_of_a_card_alone(
 @pytest.mark.cuda
 def test_memory_of_a_card():
     """Held by this process, and not more than there is."""
-    predictor = Predictor(
+    predictor = TorchPredictor(
         Brightness(), device=torch.device("cuda:0"), precision="float32", input_size=SIZE
     )
     predictor.warm([1])
@@ -366,7 +367,7 @@ def test_memory_of_a_card():
 @pytest.mark.cuda
 def test_cuda_agrees_with_the_cpu(weights_path: Path):
     """The same picture, half precision on the device: within some levels."""
-    open_on: Callable[[str], Predictor] = lambda device: matting.open_predictor(  # noqa: E731
+    open_on: Callable[[str], TorchPredictor] = lambda device: torch_predictor.open_predictor(  # noqa: E731
         weights_path, device=device, precision="auto", input_size=SIZE
     )
     noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)

@@ -7,16 +7,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cvunet.inference import matting
-from cvunet.inference.matting import FinishSettings, Predictor
+from cvunet.inference.matting import FinishSettings
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.pictures.reading import Picture
 
 Bytes = NDArray[np.uint8]
 SIZE = 64
 
 
-def predictor() -> Predictor:
+def predictor() -> TorchPredictor:
     """With a network that nothing here runs."""
-    return Predictor(
+    return TorchPredictor(
         nn.Identity(), device=torch.device("cpu"), precision="float32", input_size=SIZE
     )
 

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
 from daemon.worker.gauges import Limits
+from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
 from tests.worker.test_worker_batch import Choosy
 
@@ -27,7 +28,7 @@ def opaque_work() -> Iterator[Callable[[Task], Outcome]]:
     """The real worker round a network that finds everything opaque; "bad" names fail."""
     predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits)
+    worker = Worker({"": ServedModel([predictor])}, limits)
 
     def done(task: Task) -> Outcome:
         if "bad" in task.source.name:

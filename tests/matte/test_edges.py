@@ -17,6 +17,7 @@ from cvunet.matte import foreground, postprocess, pymatting_library
 from cvunet.matte.soft_band import soft_band
 from daemon.config import schema
 from daemon.errors import InstallError
+from daemon.settings import ModelSettings
 from daemon.worker.engines.local import EngineSettings, open_engine
 
 
@@ -69,11 +70,11 @@ def without_pymatting(monkeypatch: pytest.MonkeyPatch):
 def test_absent_extra_stops_the_start():
     """The first thing that the engine looks at; exit status 78 follows from the error."""
     settings = EngineSettings(
-        weights=Path("none.pth"),
-        devices=("cpu",),
-        precision="float32",
-        input_size=512,
-        is_mirrored=False,
+        models=(
+            ModelSettings(
+                name="cvunet", file=Path("none.pth"), devices=("cpu",), precision="float32"
+            ),
+        ),
         max_batch=1,
         max_wait_s=0.0,
         memory_bytes=10**9,

@@ -63,7 +63,7 @@ def test_shrinking_does_not_alias(width: int, height: int):
     """A board of single pixels becomes even grey on every axis that shrinks."""
     board = (np.indices((height, width)).sum(0) % 2 * 255).astype(np.uint8)
 
-    small = postprocess.shrink(cv2.merge([board] * 3), size=256)
+    small = postprocess.shrink(cv2.merge([board] * 3), width=256, height=256)
 
     assert small.shape == (256, 256, 3)
     assert small.mean() == pytest.approx(127.5, abs=1.5)
@@ -74,7 +74,7 @@ def test_shrink_keeps_the_size_that_fits():
     """A picture of the wanted size is untouched."""
     rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
-    assert np.array_equal(rgb, postprocess.shrink(rgb, size=64))
+    assert np.array_equal(rgb, postprocess.shrink(rgb, width=64, height=64))
 
 
 @pytest.mark.parametrize(

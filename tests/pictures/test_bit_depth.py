@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet.errors import ImageError
-from cvunet.inference import matting
+from cvunet.inference import matting, torch_predictor
 from cvunet.pictures import encoding, reading
 from tests.pictures import pictures_kit as kit
 from tests.pictures.test_reading import UPRIGHT_QUARTERS, corners
@@ -191,7 +191,7 @@ def test_network_sees_8_bits_of_a_deep_picture():
     """Own transparency on grey, rounded to bytes."""
     pixels = np.full((64, 64, 4), 65535, np.uint16)
     pixels[:, :32, 3] = 0
-    predictor = matting.Predictor(
+    predictor = torch_predictor.TorchPredictor(
         torch.nn.Identity(), device=torch.device("cpu"), precision="float32", input_size=64
     )
 

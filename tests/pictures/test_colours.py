@@ -10,7 +10,7 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000
 from torch import nn
 
-from cvunet.inference import matting
+from cvunet.inference import matting, torch_predictor
 from cvunet.pictures import encoding, reading
 from tests.pictures import pictures_kit as kit
 
@@ -96,7 +96,7 @@ def test_network_sees_srgb(name: str):
     inside = np.linalg.solve(matrix, kit.SRGB @ light.T).T.clip(0, 1)
     pixels = chart(to_share(inside))
     data = kit.file_of(Image.fromarray(pixels), "PNG", icc_profile=kit.rgb_profile(matrix, curve))
-    predictor = matting.Predictor(
+    predictor = torch_predictor.TorchPredictor(
         nn.Identity(), device=torch.device("cpu"), precision="float32", input_size=288
     )
     picture = reading.read(io.BytesIO(data), max_pixels=kit.LIMIT)

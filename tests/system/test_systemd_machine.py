@@ -50,13 +50,16 @@ STEPS = ("loading the model", "warming up", "looking at folder")
 HANGING = """
 import sys, time
 from pathlib import Path
-from cvunet.inference.matting import Predictor
-answer = Predictor.predict
-def predict(self, batch):
-    while Path("/srv/cvunetd/hang").exists():
-        time.sleep(0.1)
-    return answer(self, batch)
-Predictor.predict = predict
+from cvunet.inference.onnx_predictor import OnnxPredictor
+from cvunet.inference.torch_predictor import TorchPredictor
+def hanging(answer):
+    def predict(self, batch):
+        while Path("/srv/cvunetd/hang").exists():
+            time.sleep(0.1)
+        return answer(self, batch)
+    return predict
+for kind in (OnnxPredictor, TorchPredictor):
+    kind.predict = hanging(kind.predict)
 from daemon.cli import main
 main()
 """

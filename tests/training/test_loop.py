@@ -11,7 +11,7 @@ import torch
 
 from cvunet import weights
 from cvunet.errors import TrainingError
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 from cvunet.network.decoder import DecoderStage
 from cvunet.network.network import CVUNet, NetworkConfig
 from cvunet.training import export, layout, losses, origin
@@ -174,7 +174,9 @@ def test_an_exported_run_can_be_used(tmp_path: Path) -> None:
     file = tmp_path / "own.pth"
 
     digest = export.export(tmp_path / "run", file)
-    predictor = matting.open_predictor(file, device="cpu", precision="float32", input_size=64)
+    predictor = torch_predictor.open_predictor(
+        file, device="cpu", precision="float32", input_size=64
+    )
 
     content = torch.load(file, weights_only=True)
     assert digest in (tmp_path / "manifest.yaml").read_text()
@@ -242,7 +244,7 @@ def test_the_mean_is_of_one_kind_of_network(tmp_path: Path) -> None:
 
 def test_the_layout_of_a_training_changes_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planes for some convolutions are an arrangement of memory, nothing else."""
-    monkeypatch.setattr(matting, "choose_precision", lambda *_: torch.float32)
+    monkeypatch.setattr(torch_predictor, "choose_precision", lambda *_: torch.float32)
     torch.manual_seed(0)
     plain = CVUNet(NetworkConfig(width=0.35, aspp_channels=16, decoder_channels=(16, 16, 16, 16)))
     arranged = layout.arrange(deepcopy(plain), torch.device("cpu"))

@@ -10,7 +10,7 @@ import torch
 
 from cvunet import weights
 from cvunet.errors import TrainingError
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 from cvunet.network.network import CVUNet, NetworkConfig
 from cvunet.training import __main__ as program
 from cvunet.training import backbone, precision, recipe, shards
@@ -138,7 +138,7 @@ def test_training_is_mixed_only_where_that_is_faster(
     monkeypatch: pytest.MonkeyPatch, chosen: torch.dtype
 ) -> None:
     """A CPU that emulates bfloat16 trains in float32."""
-    monkeypatch.setattr(matting, "choose_precision", lambda *_: chosen)
+    monkeypatch.setattr(torch_predictor, "choose_precision", lambda *_: chosen)
 
     with precision.autocast(torch.device("cpu")):
         product = torch.zeros(2, 2) @ torch.zeros(2, 2)

@@ -14,6 +14,7 @@ from cvunet.pictures.reading import Picture
 from daemon.errors import Blame
 from daemon.jobs import Done, Failed, Outcome, Task
 from daemon.worker.gauges import Limits
+from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
 from tests.pictures import pictures_kit as kit
 from tests.pictures.test_colour_spaces import cicp, gama, png
@@ -48,7 +49,7 @@ def run(tmp_path: Path) -> Iterator[Callable[[bytes], Outcome]]:
     """What the worker says of a file; the result is `cat.part`."""
     predictor: Any = Whole()  # Any: only what the worker asks of a predictor
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits)
+    worker = Worker({"": ServedModel([predictor])}, limits)
 
     def submit(data: bytes) -> Outcome:
         source = tmp_path / "cat.jpg"

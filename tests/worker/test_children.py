@@ -25,6 +25,7 @@ from daemon.worker.children import layout, picture, pool, process
 from daemon.worker.children.pool import ChildPool
 from daemon.worker.decoding import Abandoned, DecoderHere
 from daemon.worker.gauges import Limits
+from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
 from tests.pictures import pictures_kit as kit
 from tests.samples import RENDERING
@@ -288,7 +289,7 @@ def test_stopped_worker_gives_the_picture_back(
     assert well(obedient, tmp_path)
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
     predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
-    worker = Worker([predictor], limits, decoder=obedient)
+    worker = Worker({"": ServedModel([predictor])}, limits, decoder=obedient)
     future = worker.submit(task_of(ordering(tmp_path, "while 1: pass")))
     time.sleep(0.5)  # it has begun; if not, it is cancelled all the same
     stalled = list(worker.stalled(time.monotonic() + 1e6, patience_s=1.0))

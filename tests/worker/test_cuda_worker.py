@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 
 from cvunet.inference.cuda_graphs import CapturedPass
-from cvunet.inference.matting import Predictor
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.network.network import CVUNet, NetworkConfig
 from daemon.jobs import Done, Task
 from daemon.worker.gauges import Limits
+from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
 from tests.samples import RENDERING
 
@@ -35,12 +36,12 @@ def tasks(folder: Path) -> list[Task]:
 def test_pictures_come_out_in_batches(tmp_path: Path):
     """All of them, by recorded passes, in fewer batches than there are pictures."""
     torch.manual_seed(0)
-    predictor = Predictor(
+    predictor = TorchPredictor(
         CVUNet(NETWORK), device=torch.device("cuda:0"), precision="auto", input_size=256
     )
     limits = Limits(max_batch=8, max_wait_s=0.02, decoders=4, finishers=4, memory_bytes=10**9)
     steps: list[str] = []
-    worker = Worker([predictor], limits)
+    worker = Worker({"": ServedModel([predictor])}, limits)
     worker.warm(steps.append)
     futures = [worker.submit(task) for task in tasks(tmp_path)]
     outcomes = [future.result(120) for future in futures]

@@ -13,6 +13,7 @@ from daemon.jobs import Done, Failed, Outcome, Task
 from daemon.worker.children.pool import ChildPool
 from daemon.worker.decoding import Decoder, DecoderHere
 from daemon.worker.gauges import Limits
+from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
 from tests.pictures import pictures_kit as kit
 from tests.samples import RENDERING
@@ -26,7 +27,7 @@ WHOLE = kit.file_of(NOISE, "JPEG")
 def outcome(decoder: Decoder, source: Path, *, is_old: bool) -> Outcome:
     """What the worker says of one file."""
     task = Task("1", source, source.with_suffix(".part"), RENDERING, 10**6)
-    worker = Worker([Choosy()], LIMITS, decoder=decoder)  # type: ignore[list-item]
+    worker = Worker({"": ServedModel([Choosy()])}, LIMITS, decoder=decoder)  # type: ignore[list-item]
     try:
         return worker.submit(dataclasses.replace(task, is_old=is_old)).result(60)
     finally:

@@ -14,6 +14,7 @@ from daemon.jobs import Failed
 from daemon.worker.batcher import BatchLimit
 from daemon.worker.engines.local import pool_sizes
 from daemon.worker.gauges import Limits
+from daemon.worker.lanes import ServedModel
 from daemon.worker.predictors import MAX_FAILURES, ModelThread, warm
 from daemon.worker.worker import Worker
 from tests.worker.test_worker_batch import Choosy, task
@@ -122,7 +123,7 @@ def test_full_card_rejects_no_pictures_for_long(task: Any):
     """The first may be to blame, the rest are given back and the process ends."""
     card: Any = Full()
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([card], limits)
+    worker = Worker({"": ServedModel([card])}, limits)
     outcomes = [worker.submit(task(level)).result(30) for level in range(1, MAX_FAILURES + 2)]
     worker.close()
 

@@ -16,6 +16,7 @@ from daemon.renderings import Framing
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.items import Item
+from daemon.worker.lanes import ServedModel
 from daemon.worker.progress import GRACE_S, Progress, StageRun
 from daemon.worker.worker import Worker
 from tests.samples import RENDERING
@@ -90,9 +91,9 @@ def worker(gate: Gate, where: str, limits: Limits = LIMITS) -> Worker:
     """One that hangs at a stage."""
     predictor: Any = Hanging(gate, where=where)
     if where != "finish":
-        return Worker([predictor], limits)
+        return Worker({"": ServedModel([predictor])}, limits)
     finishing = type("Hung", (HangingFinish,), {"gate": gate})()
-    return Worker([predictor], limits, finishing)
+    return Worker({"": ServedModel([predictor])}, limits, finishing)
 
 
 @pytest.mark.parametrize(

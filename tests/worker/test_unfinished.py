@@ -15,6 +15,7 @@ from daemon.errors import Blame
 from daemon.jobs import Done, Failed, Outcome, Task
 from daemon.worker import unfinished
 from daemon.worker.gauges import Limits
+from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
 from tests.samples import RENDERING
 from tests.worker.test_bad_input import Whole
@@ -55,7 +56,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
     """What the worker says of a file."""
     predictor: Any = Whole()  # Any: only what the worker asks of a predictor
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits)
+    worker = Worker({"": ServedModel([predictor])}, limits)
 
     def submit(data: bytes, *, is_old: bool) -> Outcome:
         source = tmp_path / "cat"

@@ -19,6 +19,7 @@ from cvunet.pictures.reading import Picture
 from daemon.errors import Blame
 from daemon.jobs import Done, Failed, Task
 from daemon.worker.gauges import Limits, Memory
+from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
 from tests.samples import RENDERING
 
@@ -62,7 +63,7 @@ def test_bad_picture_fails_alone(task: Any):
     """The batch is halved until it is alone; the others come out."""
     predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
     limits = Limits(max_batch=8, max_wait_s=0.5, decoders=2, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits)
+    worker = Worker({"": ServedModel([predictor])}, limits)
     futures = {level: worker.submit(task(level)) for level in (1, 2, POISON, 3, 4)}
     outcomes = {level: future.result(30) for level, future in futures.items()}
     worker.close()
@@ -78,7 +79,7 @@ def test_broken_file_fails_before_it_meets_others(task: Any, tmp_path: Path):
     """It never reaches a batch."""
     predictor: Any = Choosy()  # Any: as above
     limits = Limits(max_batch=8, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits)
+    worker = Worker({"": ServedModel([predictor])}, limits)
     broken = task(9)
     os.truncate(broken.source, 40)
     outcomes = [worker.submit(one).result(30) for one in (broken, task(1))]
@@ -112,7 +113,7 @@ def test_pixels_are_gone_when_their_room_is_given_back(task: Any):
         left.append([one for one in predictor.seen if one() is not None])
 
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker([predictor], limits, limit_free=look)
+    worker = Worker({"": ServedModel([predictor])}, limits, limit_free=look)
     outcomes = [worker.submit(task(level)).result(30) for level in (1, 2)]
     worker.close()
 
@@ -126,7 +127,7 @@ def test_memory_by_device():
     card.memory = lambda: (100, 1000)
     cpu: Any = Choosy()
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=1)
-    worker = Worker([card, cpu], limits)
+    worker = Worker({"": ServedModel([card, cpu])}, limits)
     worker.close()
 
     assert worker.memory == {str(card.device): Memory(100, 1000)}
@@ -152,7 +153,7 @@ def test_want_of_memory_is_remembered(task: Any):
     """All come out; once a batch was too large, none that large is tried again for long."""
     card: Any = Small()
     limits = Limits(max_batch=8, max_wait_s=0.5, decoders=2, finishers=1, memory_bytes=10**8)
-    worker = Worker([card], limits)
+    worker = Worker({"": ServedModel([card])}, limits)
     first = [worker.submit(task(level)) for level in range(10, 18)]
     while worker.inside["decode"]:  # then at least four of the eight are one batch
         time.sleep(0.01)
@@ -174,7 +175,7 @@ def test_load_and_places_are_counted(task: Any):
     """By device over all of its threads; nothing is inside at the end."""
     cpu: Any = Choosy()
     limits = Limits(max_batch=8, max_wait_s=0.0, decoders=2, finishers=2, memory_bytes=10**8)
-    worker = Worker([cpu, cpu], limits)
+    worker = Worker({"": ServedModel([cpu, cpu])}, limits)
     futures = [worker.submit(task(level)) for level in (1, 2, 3)]
     assert all(isinstance(future.result(30), Done) for future in futures)
     worker.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cvunet.inference import matting
+from cvunet.inference import torch_predictor
 from cvunet.network.network import CVUNet
 from cvunet.training import layout, optimisers
 from cvunet.training.average import Average
@@ -212,7 +212,7 @@ def is_good(means: tuple[float, float]) -> bool:
 
 def autocast(device: torch.device) -> torch.autocast:
     """As `precision.autocast`, but without the cache, which a recorded step must not have."""
-    is_fast = matting.choose_precision("auto", device) != torch.float32
+    is_fast = torch_predictor.choose_precision("auto", device) != torch.float32
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_fast, cache_enabled=False)
 
 

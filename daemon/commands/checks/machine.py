@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.commands.findings import CheckContext, Finding, failed, passed, skipped, warned
-from daemon.config import folders as hot_folders
+from daemon.config.models import find_weights
 from daemon.config.schema import Config
 from daemon.errors import DaemonError, describe
+from daemon.settings import ModelSettings
 from daemon.watching import inotify_limits, scan, watch_health
 from daemon.watching.ignored_names import SkippedFolders
 
@@ -110,41 +111,51 @@ def sysctl_command(name: str, number: int) -> str:
 
 
 def network(context: CheckContext) -> Iterator[Finding]:
-    """Check the weights' hash and content, and the configured devices."""
-    names = ", ".join(context.config.model.devices)
+    """Check each model's hash and content, and its devices."""
+    for model in context.models:
+        yield from check_model(context, model)
+
+
+def check_model(context: CheckContext, model: ModelSettings) -> Iterator[Finding]:
+    """Check one model; what is wrong with its file hides what may be wrong with its device."""
+    names = ", ".join(model.devices)
+    label = "" if len(context.models) == 1 else f" of {model.name}"
     try:
         from daemon.worker import predictors
 
-        predictors.check_weights(context.weights)
+        predictors.check_model(model)
     except ImportError as error:
         mend = "install cvunet-daemon anew, into an environment of its own"
         yield failed("weights", f"the network cannot be loaded: {describe(error)}", mend)
         return
     except DaemonError as error:
-        yield failed("weights", str(error), other_weights(context))
+        yield failed(f"weights{label}", str(error), other_weights(context, model))
         return
-    yield passed("weights", f"{context.weights} is as its manifest says")
+    yield passed(f"weights{label}", f"{model.file} is as its manifest says")
     try:
-        found = ", ".join(predictors.found_devices(context.config.model.devices))
-        yield passed("device", f"{names} is {found} here")
+        found = ", ".join(predictors.found_devices(model))
+        yield passed(f"device{label}", f"{names} is {found} here")
     except DaemonError as error:
         mend = f"mend what GPU says below, or in {context.config_path}: model: {{device: auto}}"
-        yield failed("device", str(error), mend)
+        yield failed(f"device{label}", str(error), mend)
 
 
-def other_weights(context: CheckContext) -> str:
+def other_weights(context: CheckContext, model: ModelSettings) -> str:
     """Return how to use the weights that came with the program, unless they are faulty."""
-    shipped = hot_folders.find_weights(Config(), context.config_path.parent)
-    if shipped.exists() and shipped != context.weights:
+    shipped = find_weights(Config(), context.config_path.parent)
+    if context.config.models:
+        return f"mend models.{model.name} in {context.config_path}, or its file"
+    if shipped.exists() and shipped != model.file:
         return f"in {context.config_path}: model: {{weights: {shipped}}}"
     return "install cvunet-daemon anew, or put back models/ of its source tree"
 
 
 def gpu(context: CheckContext) -> Iterator[Finding]:
     """Check NVIDIA's card, driver and device nodes."""
-    is_wanted = any(name.startswith("cuda") for name in context.config.model.devices)
+    devices = {name for model in context.models for name in model.devices}
+    is_wanted = any(name.startswith("cuda") for name in devices)
     has_card, has_driver = has_nvidia_card(), DRIVER.exists()
-    if context.config.model.devices == ("cpu",):
+    if devices == {"cpu"}:
         yield skipped("GPU", "model.device is cpu")
     elif not has_card and not has_driver:
         text = "this machine has no NVIDIA card"

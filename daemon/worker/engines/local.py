@@ -1,18 +1,19 @@
 """The engine in this process: threads and a warm model for each device."""
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from daemon.worker import allocator
+from daemon.settings import ModelSettings
+from daemon.worker import allocator, host_memory
 from daemon.worker.children.pool import ChildPool
 from daemon.worker.finishing import Backgrounds, Finishing
 from daemon.worker.gauges import Limits
-from daemon.worker.predictors import check_colours, open_predictors
+from daemon.worker.lanes import ServedModel
+from daemon.worker.predictors import check_colours, open_predictors, options_of, sha256_of
 from daemon.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -26,16 +27,15 @@ MAX_FINISHERS = 32
 class EngineSettings:
     """The engine's settings."""
 
-    weights: Path
-    devices: tuple[str, ...]
-    precision: Literal["auto", "float32", "bfloat16", "float16"]
-    input_size: int
-    is_mirrored: bool
+    models: tuple[ModelSettings, ...]
+    """The first is the default."""
     max_batch: int
     max_wait_s: float
     memory_bytes: int
-    """Memory of all pictures in work."""
+    """Memory of all pictures in work, and of models beyond the first 400 MB."""
     colours: Literal["fast", "refine"]
+    export_folders: tuple[Path, ...] = ()
+    """Where the export of our weights is kept if their own folder cannot be written."""
     backgrounds: tuple[Path, ...] = ()
     """Pictures that results are put on."""
     max_file_bytes: int = 2_000_000_000
@@ -56,40 +56,46 @@ def pool_sizes(cores: int, *, has_gpus: bool) -> tuple[int, int]:
 
 
 def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> Worker:
-    """Load the model once for each device and warm it; ready when this returns.
+    """Load each model once for each of its devices and warm it; ready when this returns.
 
-    ``on_step`` is called before each step. `InstallError` if the weights, a named device, a
-    background or the estimator is missing, or if decode children do not start.
+    ``on_step`` is called before each step. `InstallError` if a model, a named device, a background
+    or the estimator is missing, if the models leave no memory for pictures, or if decode children
+    do not start.
     """
     allocator.configure_allocator()
     check_colours(settings.colours)
-    # Before the model, so that they get ready meanwhile, and no process begins beside CUDA.
+    # Before the models, so that they get ready meanwhile, and no process begins beside CUDA.
     decoders, _ = pool_sizes(cores(), has_gpus=True)
     children = ChildPool(decoders, max_decode_s=settings.max_decode_s)
+    before = host_memory.own_bytes()
     try:
         worker = open_worker(settings, children, on_step)
         worker.warm(on_step)
+        # What CUDA takes of the host comes on top, as config.yaml says: it is not the models'.
+        if all(one.predictor.device.type == "cpu" for one in worker.model_threads):
+            taken = host_memory.own_bytes() - before
+            worker.budget.limit = host_memory.left_for_pictures(settings.memory_bytes, taken)
         children.check()
     except BaseException:
         children.close()
         raise
-    logger.info("the model is warm on %s", worker.device)
+    logger.info("the model%s warm on %s", names_of(settings.models), worker.device)
     return worker
+
+
+def names_of(models: Sequence[ModelSettings]) -> str:
+    """Return " is", or for several models their names with "are"."""
+    return " is" if len(models) == 1 else f"s {', '.join(one.name for one in models)} are"
 
 
 def open_worker(
     settings: EngineSettings, children: ChildPool, on_step: Callable[[str], object]
 ) -> Worker:
-    """The model on its devices, and the pools around it; not warm yet."""
-    predictors = open_predictors(
-        settings.weights,
-        settings.devices,
-        cores=cores(),
-        on_step=on_step,
-        precision=settings.precision,
-        input_size=settings.input_size,
-        is_mirrored=settings.is_mirrored,
-    )
+    """The models on their devices, and the pools around them; not warm yet."""
+    models = {
+        one.name: open_model(one, settings.export_folders, on_step) for one in settings.models
+    }
+    predictors = [one for model in models.values() for one in model.predictors]
     has_gpus = all(predictor.device.type != "cpu" for predictor in predictors)
     decoders, finishers = pool_sizes(cores(), has_gpus=has_gpus)
     children.extend(decoders)
@@ -103,22 +109,28 @@ def open_worker(
     )
     free_memory = allocator.FreeMemory()
     return Worker(
-        predictors,
+        models,
         limits,
-        finishing_of(settings),
+        Finishing(backgrounds=Backgrounds(settings.backgrounds)),
         limit_free=free_memory.trim_above,
         decoder=children,
     )
 
 
-def finishing_of(settings: EngineSettings) -> Finishing:
-    """What is the same for all results."""
-    return Finishing(
-        weights=hashlib.sha256(settings.weights.read_bytes()).hexdigest(),
-        model={
-            "input_size": settings.input_size,
-            "precision": settings.precision,
-            "mirror": settings.is_mirrored,
+def open_model(
+    model: ModelSettings, export_folders: tuple[Path, ...], on_step: Callable[[str], object]
+) -> ServedModel:
+    """Load one model, with what the manifest says of it."""
+    host_memory.check_fits(model.file, host_memory.available_bytes())
+    predictors = open_predictors(
+        options_of(model, export_folders), model.devices, cores=cores(), on_step=on_step
+    )
+    return ServedModel(
+        predictors,
+        sha256=sha256_of(model.file),
+        settings={
+            "input_size": model.input_size,
+            "precision": model.precision,
+            "mirror": model.is_mirrored,
         },
-        backgrounds=Backgrounds(settings.backgrounds),
     )

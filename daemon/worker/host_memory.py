@@ -1,0 +1,93 @@
+"""The machine's memory and ours: whether a model fits, and what the models take."""
+
+import logging
+from pathlib import Path
+
+from daemon.errors import InstallError
+
+logger = logging.getLogger(__name__)
+
+MEMINFO = Path("/proc/meminfo")
+STATUS = Path("/proc/self/status")
+CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+MEGA = 1_000_000
+#: A model takes at least so many times the size of its file: the file as it is read, and the
+#: weights in memory. What a pass needs comes on top: U2-Net (176 MB) takes 1065 MB in all.
+LEAST_FACTOR = 2
+#: So much of what the models take is not counted: `config.yaml` promises it besides the pictures.
+ALLOWANCE_BYTES = 400 * MEGA
+#: For pictures: one of 12 megapixels.
+LEAST_FOR_PICTURES = 250 * MEGA
+
+
+def own_bytes() -> int:
+    """Return the memory that is this process's alone: libraries' files are not counted."""
+    for line in STATUS.read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def available_bytes() -> int | None:
+    """Return the memory that this process may still take; None if the system does not tell.
+
+    The machine's, or what our control group leaves of it (`MemoryMax=` of systemd).
+    """
+    found = [one for one in (machine_bytes(), group_bytes()) if one is not None]
+    return min(found, default=None)
+
+
+def machine_bytes() -> int | None:
+    """Return what the machine has left."""
+    try:
+        for line in MEMINFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError as error:
+        logger.debug("%s cannot be read: %s", MEMINFO, error)
+    return None
+
+
+def group_bytes() -> int | None:
+    """Return what our control group (version 2) may still take; None without a limit."""
+    try:
+        line = next(line for line in OWN_CGROUP.read_text().splitlines() if line.startswith("0::"))
+        folder = CGROUP / line.removeprefix("0::").strip().lstrip("/")
+        limit = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+    except (OSError, StopIteration, ValueError) as error:
+        logger.debug("no limit of a control group: %s", error)
+        return None
+    return None if limit == "max" else max(0, int(limit) - used)
+
+
+def check_fits(file: Path, available: int | None) -> None:
+    """Raise `InstallError` for a model that cannot fit, before the kernel ends the process."""
+    try:
+        needed = LEAST_FACTOR * file.stat().st_size
+    except OSError:
+        return  # what is wrong with the file is told where it is opened
+    if available is not None and needed > available:
+        raise InstallError(
+            f"{file}: this model takes {needed // MEGA} MB at least, and {available // MEGA} MB of"
+            " memory are free: choose a smaller model, or give the machine (MemoryMax= of the"
+            " service) more"
+        )
+
+
+def left_for_pictures(memory_bytes: int, taken_bytes: int) -> int:
+    """Return what is left of ``memory_bytes`` beside models that took ``taken_bytes``.
+
+    `InstallError` if that is too little for pictures.
+    """
+    left = memory_bytes - max(0, taken_bytes - ALLOWANCE_BYTES)
+    least = min(LEAST_FOR_PICTURES, memory_bytes)
+    if left < least:
+        needed = taken_bytes - ALLOWANCE_BYTES + least
+        raise InstallError(
+            f"the models take {taken_bytes // MEGA} MB, and worker.memory_mb is"
+            f" {memory_bytes // MEGA}: set it to {needed // MEGA + 1} at least, or serve fewer"
+            " models"
+        )
+    return left
