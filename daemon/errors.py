@@ -160,7 +160,10 @@ def describe(error: BaseException) -> str:
 
 def printable(path: Path | str) -> str:
     """Return a path for people: bytes that are no text, and control characters, are escaped."""
-    text = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    text = str(path)
+    if text.isprintable():  # nearly all are; a stray byte of a name is not
+        return text
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in text

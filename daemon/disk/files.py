@@ -99,7 +99,7 @@ def make_folders(path: Path) -> None:
     missing: list[str] = []
     while True:
         try:
-            descriptor = safe_open.open_folder(path, safe_open.PASSED)
+            descriptor = safe_open.open_folder(path.parts, safe_open.PASSED)
         except FileNotFoundError:
             missing.append(path.name)
             path = path.parent
@@ -118,15 +118,19 @@ def make_folders(path: Path) -> None:
 
 def exists(path: Path) -> bool:
     """Something has this name, also a dangling link; `OSError` where that cannot be told."""
+    return mode_of(path) is not None
+
+
+def mode_of(path: Path) -> int | None:
+    """What has this name, as bits for the module stat; None if nothing has; else as `exists`."""
     try:
-        status_of(path)
+        return status_of(path).st_mode
     except UntrustedPath:
         raise
     except OSError as error:
         if error.errno in NO_SUCH_NAME:
-            return False
+            return None
         raise
-    return True
 
 
 def is_folder(path: Path) -> bool:
@@ -193,14 +197,8 @@ def free_folder(top: Path, folders: Path, is_taken: Callable[[Path], bool]) -> P
     def is_blocked(place: Path) -> bool:
         if is_taken(place):
             return True
-        try:
-            return not stat.S_ISDIR(status_of(place).st_mode)
-        except UntrustedPath:
-            raise
-        except OSError as error:
-            if error.errno not in NO_SUCH_NAME:
-                raise
-        return has_other_spelling(place)
+        mode = mode_of(place)
+        return has_other_spelling(place) if mode is None else not stat.S_ISDIR(mode)
 
     for part in folders.parts:
         version = 1

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from daemon.disk import files, lock_table, safe_open
+from daemon.disk import files, lock_table, ownership, safe_open
 from daemon.disk.lock_table import name_of
 from daemon.errors import (
     READ_ONLY_ADVICE,
@@ -115,7 +115,7 @@ def check_ours(descriptor: int, folder: int, path: Path) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         raise InstallError(f"{path} is no file of its own (a link or a device): remove it")
-    if not safe_open.is_ours(status.st_uid, folder):
+    if not ownership.is_ours(status.st_uid, folder):
         raise InstallError(
             f"{path} belongs to user {status.st_uid}: run cvunetd as that user, or remove the"
             " file while no cvunetd runs"

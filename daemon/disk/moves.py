@@ -15,6 +15,7 @@ from daemon.disk import safe_open
 from daemon.disk.files import (
     CHUNK_BYTES,
     create,
+    create_in,
     exists,
     is_same_file,
     open_if_regular,
@@ -79,14 +80,11 @@ def rename_no_replace(source: Path, destination: Path, later: Syncs | None = Non
             later.add(destination.parent)
 
 
-def replace(source: Path, destination: Path, later: Syncs | None = None) -> None:
+def replace(source: Path, destination: Path) -> None:
     """Rename over what has the name, in one step, and make it durable."""
     with safe_open.parent(source) as here, safe_open.parent(destination) as there:
         os.replace(source.name, destination.name, src_dir_fd=here, dst_dir_fd=there)
-        if later is None:
-            safe_open.sync(there)
-        else:
-            later.add(destination.parent)
+        safe_open.sync(there)
 
 
 def copy_across(source: Path, destination: Path) -> None:
@@ -156,12 +154,15 @@ def write_json(
     """
     part = path.with_name(f".cvunetd-{os.getpid()}.part")
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    with removed_on_error(part):
-        with create(part) as stream:
+    with removed_on_error(part), safe_open.parent(path) as folder:
+        with create_in(folder, part) as stream:
             stream.write(text.encode("utf-8", "backslashreplace"))
             stream.flush()
             if later is None:
                 os.fsync(stream.fileno())
-        if later is not None:
+        os.replace(part.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        if later is None:
+            safe_open.sync(folder)
+        else:
             later.add_file(path)
-        replace(part, path, later)
+            later.add(path.parent)

@@ -17,14 +17,13 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from daemon.disk import modes
+from daemon.disk import modes, ownership
 from daemon.errors import UntrustedPath
 
 #: The folder in each hot folder that holds what we have taken: ours alone, mode 0700.
 CLAIMS = ".cvunetd"
 JOB_ID = re.compile(r"[0-9a-f]{22}")
 PRIVATE = 0o700
-PROBE = ".cvunetd-owner"
 #: All links were resolved at the start.
 IS_LINK = "is a link: remove it"
 
@@ -58,65 +57,66 @@ class How(ctypes.Structure):
     )
 
 
-@contextmanager
-def folder(path: Path, *, flags: int = PASSED) -> Iterator[int]:
+class Opened:
+    """An open folder; it is closed at the end of the block."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __enter__(self) -> int:
+        return self.descriptor
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self.descriptor)
+
+
+def folder(path: Path, *, flags: int = PASSED) -> Opened:
     """A folder by its absolute path; `UntrustedPath` if a link is on the way.
 
     Below a hot folder's claims it is also checked that these are ours. ``flags``: `PASSED`, or
     `LISTED` to list or sync it.
     """
-    descriptor = open_folder(path, flags)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    return Opened(open_folder(path.parts, flags))
 
 
-@contextmanager
-def parent(path: Path) -> Iterator[int]:
+def parent(path: Path) -> Opened:
     """The folder that holds a path: what is done to ``path.name`` in it is done to no other."""
-    with folder(path.parent) as descriptor:
-        yield descriptor
+    return Opened(open_folder(path.parts[:-1], PASSED))
 
 
-@contextmanager
 def below(
     top: int | None, parts: RelativeParts, *, flags: int = LISTED, is_one_mount: bool = False
-) -> Iterator[int]:
+) -> Opened:
     """A folder below an open one; `UntrustedPath` for another mount, if there must be none."""
-    descriptor = open_below(top, parts, flags, is_one_mount=is_one_mount)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    return Opened(open_below(top, parts, flags, is_one_mount=is_one_mount))
 
 
-@contextmanager
-def sub_folder(top: int, parts: RelativeParts) -> Iterator[int]:
+def sub_folder(top: int, parts: RelativeParts) -> Opened:
     """Where a picture lies below its hot folder; behind a link there is none of ours."""
     try:
-        descriptor = open_below(top, parts, PASSED)
+        return Opened(open_below(top, parts, PASSED))
     except UntrustedPath as error:
         raise FileNotFoundError(errno.ENOENT, "a link leads there", str(Path(*parts))) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
-@contextmanager
-def claims(root: Path, *, flags: int = PASSED) -> Iterator[int]:
+def claims(root: Path, *, flags: int = PASSED) -> Opened:
     """A hot folder's claims; `UntrustedPath` if they are not ours alone."""
     with folder(root) as top:
-        try:
-            descriptor = open_below(top, (CLAIMS,), flags, is_one_mount=True)
-        except UntrustedPath as error:
-            raise UntrustedPath(error.errno, error.strerror, str(root / CLAIMS)) from error
+        return claims_in(top, root.parts, flags=flags)
+
+
+def claims_in(top: int, root: RelativeParts, *, flags: int = PASSED) -> Opened:
+    """The same, in a hot folder that is open; ``root``: its path, for errors."""
     try:
-        check_ours(descriptor, root / CLAIMS)
-        yield descriptor
-    finally:
+        descriptor = open_below(top, (CLAIMS,), flags, is_one_mount=True)
+    except UntrustedPath as error:
+        raise UntrustedPath(error.errno, error.strerror, str(Path(*root, CLAIMS))) from error
+    try:
+        check_ours(descriptor, root)
+    except BaseException:
         os.close(descriptor)
+        raise
+    return Opened(descriptor)
 
 
 def claimed(root: Path) -> list[Path]:
@@ -129,16 +129,17 @@ def claimed(root: Path) -> list[Path]:
     return [root / CLAIMS / name for name in sorted(names)]
 
 
-def open_folder(path: Path, flags: int) -> int:
-    """As `folder`; the caller closes it."""
-    parts = path.parts
+def open_folder(parts: RelativeParts, flags: int) -> int:
+    """As `folder`, by the parts of its path; the caller closes it."""
     place = claim_place(parts)
     if place is None:
         try:
             return open_below(None, parts, flags)
         except UntrustedPath as error:
-            raise UntrustedPath(error.errno, error.strerror, str(first_link(path))) from error
-    with claims(Path(*parts[:place])) as ours:
+            link = first_link(Path(*parts))
+            raise UntrustedPath(error.errno, error.strerror, str(link)) from error
+    root = parts[:place]
+    with Opened(open_folder(root, PASSED)) as top, claims_in(top, root) as ours:
         return open_below(ours, parts[place + 1 :], flags, is_one_mount=True)
 
 
@@ -160,12 +161,12 @@ def open_below(
     top: int | None, parts: RelativeParts, flags: int, *, is_one_mount: bool = False
 ) -> int:
     """The last folder of a path, each step without following a link."""
-    text = "/".join(parts) or "."  # a path costs more than the call of the kernel's
-    if len(os.fsencode(text)) < PATH_MAX:
+    path = os.fsencode("/".join(parts) or ".")  # a `Path` costs more than the call of the kernel's
+    if len(path) < PATH_MAX:
         resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
         resolve |= 0 if top is None else RESOLVE_BENEATH
         resolve |= RESOLVE_NO_XDEV if is_one_mount else 0
-        descriptor = openat2(text, top, flags, resolve)
+        descriptor = openat2(path, top, flags, resolve)
         if descriptor is not None:
             return descriptor
     return open_step_by_step(top, parts, flags)
@@ -177,18 +178,23 @@ def libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def openat2(text: str, top: int | None, flags: int, resolve: int) -> int | None:
+@cache
+def how_to(flags: int, resolve: int) -> How:
+    """The few kinds of opening that there are; the kernel only reads them."""
+    return How(flags & ~os.O_NOFOLLOW, 0, resolve)  # with it a link at the end is "no folder"
+
+
+def openat2(path: bytes, top: int | None, flags: int, resolve: int) -> int | None:
     """By one call of the kernel's; None if it does not have it."""
-    how = How(flags & ~os.O_NOFOLLOW, 0, resolve)  # with it a link at the end is "no folder"
+    how = ctypes.byref(how_to(flags, resolve))
     where = -100 if top is None else top  # AT_FDCWD
-    descriptor = libc().syscall(
-        OPENAT2, where, os.fsencode(text), ctypes.byref(how), ctypes.sizeof(how)
-    )
+    descriptor = libc().syscall(OPENAT2, where, path, how, ctypes.sizeof(How))
     if descriptor >= 0:
         return int(descriptor)
     number = ctypes.get_errno()
     if number in NO_OPENAT2:
         return None
+    text = os.fsdecode(path)
     if number == errno.ELOOP:
         raise UntrustedPath(number, IS_LINK, text)
     if number == errno.EXDEV:
@@ -214,15 +220,14 @@ def open_step_by_step(top: int | None, parts: RelativeParts, flags: int) -> int:
         os.close(current)
 
 
-def make_below(top: int, name: str, *, is_synced: bool = True) -> int:
+def make_below(top: int, name: str) -> int:
     """A folder in an open one, made if it is missing, and durable; claims are ours alone."""
     try:
         return open_below(top, (name,), PASSED)
     except FileNotFoundError:
         with suppress(FileExistsError):
             os.mkdir(name, PRIVATE if name == CLAIMS else modes.FOLDER, dir_fd=top)
-            if is_synced:
-                sync(top)
+            sync(top)
     return open_below(top, (name,), PASSED)
 
 
@@ -235,18 +240,23 @@ def make_claims(root: Path) -> None:
 
 
 @contextmanager
-def made_claim(root: Path, parts: RelativeParts, later: Callable[[Path], object]) -> Iterator[int]:
-    """A folder below the claims, made if it is missing; ``later`` takes what has to be synced."""
+def made_claim(
+    top: int, root: Path, parts: RelativeParts, later: Callable[[Path], object]
+) -> Iterator[int]:
+    """A folder for a claim in an open hot folder; ``later`` takes what has to be synced."""
     with ExitStack() as stack:
         try:
-            descriptor = stack.enter_context(claims(root))
+            descriptor = stack.enter_context(claims_in(top, root.parts))
         except FileNotFoundError:
             make_claims(root)
-            descriptor = stack.enter_context(claims(root))
-        for depth, name in enumerate(parts):
-            later(root.joinpath(CLAIMS, *parts[:depth]))
-            descriptor = make_below(descriptor, name, is_synced=False)
-            stack.callback(os.close, descriptor)
+            descriptor = stack.enter_context(claims_in(top, root.parts))
+        place = root / CLAIMS
+        for name in parts:
+            later(place)
+            with suppress(FileExistsError):
+                os.mkdir(name, modes.FOLDER, dir_fd=descriptor)
+            descriptor = stack.enter_context(below(descriptor, (name,), flags=PASSED))
+            place /= name
         yield descriptor
 
 
@@ -254,46 +264,32 @@ def sync(descriptor: int) -> None:
     """Make what was renamed, made or deleted in an open folder survive a power cut."""
     listed = os.open(".", LISTED, dir_fd=descriptor)
     try:
-        os.fsync(listed)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_SYNC:
-            raise
+        sync_listed(listed)
     finally:
         os.close(listed)
 
 
-def check_ours(descriptor: int, path: Path) -> None:
+def sync_listed(descriptor: int) -> None:
+    """The same, of a folder that was opened to be listed."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+
+
+def check_ours(descriptor: int, root: RelativeParts) -> None:
     """`UntrustedPath` unless an open claims folder belongs to us; others are shut out of it.
 
     Earlier versions made it with other modes. A file system without modes keeps its own.
     """
     status = os.fstat(descriptor)
-    if not is_ours(status.st_uid, descriptor):
+    if not ownership.is_ours(status.st_uid, descriptor):
         raise UntrustedPath(
             errno.EPERM,
             f"belongs to user {status.st_uid} and not to the daemon's user: move it away",
-            str(path),
+            str(Path(*root, CLAIMS)),
         )
     if status.st_mode & 0o077:
         with suppress(OSError):
             Path(f"/proc/self/fd/{descriptor}").chmod(PRIVATE)
-
-
-def is_ours(user: int, folder: int) -> bool:
-    """What is in an open folder belongs to us: servers may map our user to another one."""
-    return user == os.geteuid() or user == owner_of_new_file(folder)
-
-
-def owner_of_new_file(descriptor: int) -> int:
-    """Whose a file is that we make in a folder; ourselves where none can be made."""
-    try:
-        made = os.open(
-            PROBE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=descriptor
-        )
-    except OSError:
-        return os.geteuid()
-    try:
-        return os.fstat(made).st_uid
-    finally:
-        os.close(made)
-        os.unlink(PROBE, dir_fd=descriptor)

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,12 @@ def claim(root: Path, relative: Path, job_id: str, later: Syncs) -> Path:
         with (
             safe_open.folder(root) as top,
             safe_open.sub_folder(top, parts) as source,
-            safe_open.made_claim(
-                root, (job_id, *parts), None if later is None else later.add
-            ) as place,
+            safe_open.made_claim(top, root, (job_id, *parts), later.add) as place,
         ):
             os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
             later.add(root.joinpath(CLAIMS, job_id, *parts))
     except OSError:
-        drop_claim(root, job_id)
+        drop_claim(root, relative, job_id)
         raise
     return root / CLAIMS / job_id / relative
 
@@ -81,7 +80,7 @@ def unclaim(root: Path, relative: Path, job_id: str) -> bool:
             remove(claimed)
         else:
             rename_no_replace(claimed, root / relative)
-        drop_claim(root, job_id)
+        drop_claim(root, relative, job_id)
     except OSError as error:
         logger.warning("%s stays claimed: %s", root / relative, describe(error))
         return False
@@ -102,17 +101,23 @@ def claims(root: Path) -> Iterator[Claim]:
                 yield Claim(folder.name, path.relative_to(folder), path)
 
 
-def drop_claim(root: Path, job_id: str) -> None:
-    """Remove the empty folders of a claim; anything that still holds a file stays."""
-    top = root / CLAIMS / job_id
-    for folder in reversed([top, *filter(is_folder, tree.below(top))]):
-        remove_if_empty(folder)
+def drop_claim(root: Path, relative: Path, job_id: str) -> None:
+    """Remove the empty folders of one claim; anything that still holds a file stays."""
+    parts = (job_id, *relative.parent.parts)
+    with suppress(FileNotFoundError), safe_open.claims(root) as claims:
+        for depth in reversed(range(len(parts))):
+            with (
+                suppress(FileNotFoundError),
+                safe_open.below(claims, parts[:depth], is_one_mount=True) as folder,
+            ):
+                deletion.remove_if_empty(parts[depth], folder)
 
 
 def drop_empty_claims(root: Path) -> None:
-    """Remove the folders of all claims that hold no file any more."""
-    for folder in safe_open.claimed(root):
-        drop_claim(root, folder.name)
+    """Remove the folders of all claims that hold no file any more, whatever else they hold."""
+    for top in safe_open.claimed(root):
+        for folder in reversed([top, *filter(is_folder, tree.below(top))]):
+            remove_if_empty(folder)
 
 
 def archive(source: Path, destination: Path, later: Syncs | None = None) -> None:

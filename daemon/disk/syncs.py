@@ -1,6 +1,8 @@
 """Waiting for the disk once for all that several steps have changed."""
 
 import os
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,14 +13,14 @@ from daemon.disk import safe_open
 
 #: File systems with a journal write once for all who wait at the same time.
 THREADS = 16
-#: So few are synced one after the other: threads would cost more than they save.
-FEW = 8
+#: Syncs go one after the other for so long: where they are fast, threads would only cost.
+ALONE_S = 0.002
 
 
 def sync_folder(path: Path) -> None:
     """Make the names in a folder survive a power cut."""
-    with safe_open.folder(path) as folder:
-        safe_open.sync(folder)
+    with safe_open.folder(path, flags=safe_open.LISTED) as folder:
+        safe_open.sync_listed(folder)
 
 
 def sync_file(path: Path) -> None:
@@ -35,8 +37,10 @@ def sync_file(path: Path) -> None:
 class Syncs:
     """What several steps have changed, each place once; nothing of it is durable until `flush`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` measures how fast the disk is."""
         self.places: dict[Path, Callable[[], None]] = {}
+        self.clock = clock
 
     def add(self, folder: Path) -> None:
         """Names in a folder have changed."""
@@ -48,10 +52,11 @@ class Syncs:
 
     def flush(self) -> None:
         """Make everything durable; the first `OSError` tells that not all of it is."""
-        waits, self.places = list(self.places.values()), {}
-        if len(waits) <= FEW:
-            for wait in waits:
-                wait_if_there(wait)
+        waits, self.places = deque(self.places.values()), {}
+        began = self.clock()
+        while waits and self.clock() - began < ALONE_S:
+            wait_if_there(waits.popleft())
+        if not waits:
             return
         with ThreadPoolExecutor(min(THREADS, len(waits)), "sync") as pool:
             for _ in pool.map(wait_if_there, waits):

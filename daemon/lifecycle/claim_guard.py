@@ -68,8 +68,8 @@ def place_of(folder: HotFolder) -> Path:
 def current(root: Path) -> ClaimFolder | None:
     """The claim folder that there is now; None if there is none, `UntrustedPath` if not ours."""
     try:
-        with safe_open.claims(root) as claims:
-            return ClaimFolder(os.fstat(claims).st_ino, root_inode(root))
+        with safe_open.folder(root) as top, safe_open.claims_in(top, root.parts) as claims:
+            return ClaimFolder(os.fstat(claims).st_ino, os.fstat(top).st_ino)
     except FileNotFoundError:
         return None
 

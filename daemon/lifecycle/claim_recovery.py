@@ -9,6 +9,7 @@ from daemon.jobs import HotFolder, State
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle.claim_guard import claimed_identity
 from daemon.lifecycle.claiming import Claiming
 from daemon.lifecycle.originals import Originals
 from daemon.log_fields import job_fields
@@ -60,8 +61,9 @@ class ClaimRecovery:
             # Failed, but the file is here: its share was away when the job failed.
             if job is not None:
                 self.ledger.forget(job)
+            identity = claimed_identity(claim.path)
             fresh = self.claiming.add_job(
-                folder, claim.relative, claim.job_id, claim.path, "startup", now=now
+                folder, claim.relative, claim.job_id, claim.path, identity, "startup", now=now
             )
             self.queue.put(fresh, priority=folder.priority)
             logger.info("adopted %s", printable(claim.relative), extra=job_fields(fresh))

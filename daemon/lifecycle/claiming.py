@@ -53,15 +53,16 @@ class Claiming:
             identity = self.access_errors.read_identity(settled.path)
             if identity is None or self.records.knows_version(identity, settled.path):
                 return None
-            return self.add_job(folder, relative, job_id, settled.path, found_by, now=now)
+            return self.add_job(folder, relative, job_id, settled.path, identity, found_by, now=now)
         self.guard.prepare(folder)
         claimed = store.claim(folder.path, relative, job_id, self.syncs)
-        if not files.may_be_regular(claimed):
+        identity = claimed_identity(claimed)
+        if identity is None and not files.may_be_regular(claimed):
             # A link, pipe or folder was swapped in at the last moment: not ours to take.
             self.put_back(folder, relative, job_id)
             return None
         try:
-            return self.add_job(folder, relative, job_id, claimed, found_by, now=now)
+            return self.add_job(folder, relative, job_id, claimed, identity, found_by, now=now)
         except OSError:
             # No drop can be made: put the file back for its owner.
             self.put_back(folder, relative, job_id)
@@ -78,6 +79,7 @@ class Claiming:
         relative: Path,
         job_id: str,
         source: Path,
+        identity: Identity | None,
         found_by: str,
         *,
         now: float,
@@ -87,8 +89,6 @@ class Claiming:
         if upload is not None and upload.rendering is not None:
             folder = replace(folder, rendering=upload.rendering)
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
-        # A link swapped in later has no identity; the worker refuses to open it.
-        identity = claimed_identity(source) or Identity(0, 0, 0, 0)
         job = Job(
             id=job_id,
             folder=folder.name,
@@ -98,7 +98,7 @@ class Claiming:
             alpha=reserved.alpha,
             archive=reserved.archive,
             drop=drop.id,
-            identity=identity,
+            identity=identity or Identity(0, 0, 0, 0),  # a link: the worker refuses to open it
             found_by=found_by,
             added_at=now,
             changed_at=now,

@@ -135,7 +135,7 @@ class TimedDrops:
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
         """Return the folder's open drop; a new one if it is idle, full, gone or elsewhere."""
-        for drop in self.records.open_drops():
+        for drop in reversed(self.records.open_drops()):  # older ones are full or idle
             if (
                 drop.folder == folder.name
                 and drop.id not in self.closing

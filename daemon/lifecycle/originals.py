@@ -79,6 +79,6 @@ class Originals:
         if job.is_kept:
             return
         try:
-            store.drop_claim(self.folders[job.folder].path, job.id)
+            store.drop_claim(self.folders[job.folder].path, job.relative, job.id)
         except OSError as error:
             logger.warning("a claim's folder stays: %s", describe(error), extra=job_fields(job))

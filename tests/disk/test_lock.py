@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import lock as locks
-from daemon.disk import lock_table, safe_open, store
+from daemon.disk import lock_table, ownership, store
 from daemon.disk.lock import Lock, owner
 from daemon.errors import InstallError, MachineError
 from tests.service.service_kit import Kit
@@ -302,7 +302,7 @@ def test_somebody_elses_file_is_refused(tmp_path: Path):
 @pytest.mark.root
 def test_a_share_that_gives_all_files_to_one_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What we make there belongs to him, and so does our lock."""
-    monkeypatch.setattr(safe_open, "owner_of_new_file", lambda folder: 65_534)
+    monkeypatch.setattr(ownership, "owner_of_new_file", lambda folder: 65_534)
     lock = Lock(tmp_path / "lock")
     lock.path.touch(0o600)
     os.chown(lock.path, 65_534, 65_534)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import free_space, store
+from daemon.disk import free_space, safe_open, store
 from daemon.disk.store import Claim
 from daemon.disk.syncs import Syncs
 from daemon.errors import MachineError
@@ -118,7 +118,7 @@ def test_folder_without_claims(hot: Path):
 def test_empty_claim_is_dropped(hot: Path):
     """With the folders that mirrored the picture's."""
     store.claim(hot, Path("sub/dog.jpg"), "1", Syncs()).unlink()
-    store.drop_claim(hot, "1")
+    store.drop_claim(hot, Path("sub/dog.jpg"), "1")
 
     assert names_in(hot / ".cvunetd") == []
 
@@ -127,7 +127,8 @@ def test_dropping_a_claim_leaves_files(hot: Path):
     """Whatever still lies there is somebody's picture."""
     claimed = store.claim(hot, Path("sub/dog.jpg"), "1", Syncs())
     (claimed.parents[1] / "empty").mkdir()
-    store.drop_claim(hot, "1")
+    store.drop_claim(hot, Path("sub/dog.jpg"), "1")
+    store.drop_empty_claims(hot)
 
     assert claimed.exists()
     assert not (claimed.parents[1] / "empty").exists()
@@ -135,9 +136,18 @@ def test_dropping_a_claim_leaves_files(hot: Path):
 
 def test_dropping_a_claim_twice_is_well(hot: Path):
     """Recovery may come after it."""
-    store.drop_claim(hot, "1")
+    store.drop_claim(hot, Path("cat.jpg"), "1")
 
     assert not (hot / ".cvunetd").exists()
+
+
+def test_half_a_claim_is_dropped(hot: Path):
+    """The folders of a claim that failed when only the first of them was made."""
+    safe_open.make_claims(hot)
+    (hot / ".cvunetd" / "1").mkdir()
+    store.drop_claim(hot, Path("sub/dog.jpg"), "1")
+
+    assert names_in(hot / ".cvunetd") == []
 
 
 def test_only_empty_claims_are_dropped(hot: Path):

@@ -3,12 +3,25 @@
 import errno
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from daemon.disk import syncs
-from daemon.disk.syncs import FEW, Syncs
+from daemon.disk.syncs import ALONE_S, Syncs
+
+
+def fast() -> float:
+    """The clock of a disk that takes no time."""
+    return 0.0
+
+
+def slow() -> Callable[[], float]:
+    """The clock of a disk that takes long for each sync."""
+    return partial(next, count(0.0, ALONE_S))
 
 
 @pytest.fixture
@@ -26,7 +39,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 def test_each_place_is_synced_once(tmp_path: Path, synced: list[tuple[str, str]]):
     """Not before `flush`, in order, in this thread; then nothing is left."""
-    later = Syncs()
+    later = Syncs(fast)
     for name in ("b", "a", "b"):
         (tmp_path / name).mkdir(exist_ok=True)
         later.add(tmp_path / name)
@@ -38,15 +51,26 @@ def test_each_place_is_synced_once(tmp_path: Path, synced: list[tuple[str, str]]
     assert synced == [("b", "MainThread"), ("a", "MainThread")]
 
 
-def test_many_wait_side_by_side(tmp_path: Path, synced: list[tuple[str, str]]):
-    """A file system with a journal writes once for all of them."""
-    later = Syncs()
-    for number in range(FEW + 1):
+def test_fast_syncs_need_no_threads(tmp_path: Path, synced: list[tuple[str, str]]):
+    """In memory, threads would take longer than all the syncs."""
+    later = Syncs(fast)
+    for number in range(40):
         (tmp_path / f"{number}").write_text("x")
         later.add_file(tmp_path / f"{number}")
     later.flush()
 
-    assert sorted(int(name) for name, _ in synced) == list(range(FEW + 1))
+    assert synced == [(f"{number}", "MainThread") for number in range(40)]
+
+
+def test_many_wait_side_by_side(tmp_path: Path, synced: list[tuple[str, str]]):
+    """A file system with a journal writes once for all of them."""
+    later = Syncs(slow())
+    for number in range(40):
+        (tmp_path / f"{number}").write_text("x")
+        later.add_file(tmp_path / f"{number}")
+    later.flush()
+
+    assert sorted(int(name) for name, _ in synced) == list(range(40))
     assert all(thread.startswith("sync") for _, thread in synced)
 
 
@@ -57,16 +81,18 @@ def test_what_has_gone_needs_no_sync(tmp_path: Path):
     later.flush()
 
 
-@pytest.mark.parametrize("count", [1, FEW + 1])
-def test_trouble_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int):
+@pytest.mark.parametrize("clock", [fast, slow()], ids=["fast", "slow"])
+def test_trouble_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]
+):
     """From a thread, too."""
 
     def fsync(descriptor: int) -> None:
         raise OSError(errno.EIO, "the disk is ill")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    later = Syncs()
-    for number in range(count):
+    later = Syncs(clock)
+    for number in range(3):
         (tmp_path / f"{number}").write_text("x")
         later.add_file(tmp_path / f"{number}")
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from watchdog.events import (
@@ -16,8 +17,9 @@ from watchdog.events import (
 
 from daemon.jobs import Hint, HotFolder
 from daemon.messages import FileEvent, Message
-from daemon.watching.watch import EventHandler, OverflowListener, Watcher
+from daemon.watching.watch import EventHandler, OverflowListener, Watcher, has_watch
 from tests.samples import make_folder
+from tests.watching.watch_kit import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,33 @@ def test_folder_that_is_watched_no_more(folder: HotFolder, watcher: Watcher) -> 
     watcher.add(folder)
 
     assert (deaf, watcher.is_broken(folder)) == (True, False)
+
+
+def test_claims_have_no_watch(folder: HotFolder) -> None:
+    """Their folders come and go with each picture, and no event in them tells us anything."""
+    told: SimpleQueue[Message] = SimpleQueue()
+    watcher = Watcher(told.put)
+    watcher.start()
+    try:
+        watcher.add(folder)
+        claim = folder.path / ".cvunetd" / "1" / "a"
+        claim.mkdir(parents=True)
+        (claim / "cat.jpg").touch()
+        (folder.path / "last.jpg").touch()
+        paths = []
+        while folder.path / "last.jpg" not in paths:
+            message = told.get(timeout=PATIENCE_S)
+            assert isinstance(message, FileEvent)
+            paths.append(message.path)
+        [watched] = watcher.watched_paths(watcher.watched[folder.name])
+    finally:
+        watcher.stop()
+
+    assert [path for path in paths if claim.parent in (path, *path.parents)] == []
+    assert has_watch(watched, folder.path / "a" / "b")
+    assert has_watch(watched, claim.parents[1])  # where the canary is
+    assert not has_watch(watched, claim.parent)
+    assert not has_watch(watched, claim)
 
 
 def test_complaint_of_a_stopping_thread_is_no_loss() -> None:
