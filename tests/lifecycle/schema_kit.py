@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from daemon.config.model_schema import DEFAULT_NAME
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
 from daemon.worker.gauges import Limits
@@ -28,7 +29,7 @@ def opaque_work() -> Iterator[Callable[[Task], Outcome]]:
     """The real worker round a network that finds everything opaque; "bad" names fail."""
     predictor: Any = Choosy()  # Any: only what the worker asks of a predictor
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker({"": ServedModel([predictor])}, limits)
+    worker = Worker({DEFAULT_NAME: ServedModel([predictor])}, limits)
 
     def done(task: Task) -> Outcome:
         if "bad" in task.source.name:
