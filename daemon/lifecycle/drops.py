@@ -79,12 +79,26 @@ class Manifests:
             if is_due or is_final or is_idle:
                 self.write(drop, closed_at=None, now=now)
 
-    def write(self, drop: Drop, *, closed_at: float | None, now: float) -> bool:
+    def revise(
+        self, drop: Drop, *, closed_at: float | None, without: Container[str], now: float
+    ) -> bool:
+        """Write the manifest of a drop anew, also of a closed one; as `write`.
+
+        ``without``: ids of jobs that are about to be forgotten.
+        """
+        counted = self.changed.copy()
+        is_written = self.write(drop, closed_at=closed_at, now=now, without=without)
+        self.changed = counted  # what has changed was counted when the drop was closed
+        return is_written
+
+    def write(
+        self, drop: Drop, *, closed_at: float | None, now: float, without: Container[str] = ()
+    ) -> bool:
         """Write one manifest; False if its disk fails, then it is tried again later."""
         if drop.id in self.failed and now < self.next_write[drop.id]:
             return False
         began = self.clock()
-        endings = self.records.endings(drop)
+        endings = [one for one in self.records.endings(drop) if one.job.id not in without]
         changed = set() if closed_at is None else changed_jobs(endings)
         try:
             store.write_manifest(drop.path, manifest(drop, endings, closed_at, changed))

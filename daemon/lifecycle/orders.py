@@ -3,8 +3,9 @@
 An order is a file, and stays until it is carried out. So each one may be begun twice.
 """
 
+import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class Orders:
         if not isinstance(subject, str) or uploads.ID.fullmatch(subject) is None:
             raise ValueError(f"for {subject!r}")
         if verb == "delete":
-            return self.delete(folder, subject)
+            return self.delete(folder, subject, now=now)
         newest = next(iter(self.records.rows(subject)), None)
         if newest is None or newest.folder != folder.name:
             return True  # deleted meanwhile
@@ -105,11 +106,28 @@ class Orders:
                 self.reject(newest, now=now)
             case _:
                 raise ValueError(f"to {verb!r}")
+        self.revise(newest.drop, now=now)
         return True
+
+    def revise(self, drop_id: int, *, without: Container[str] = (), now: float) -> None:
+        """Write the manifest of a drop anew, also of a closed one; `OSError` if that fails.
+
+        Before the order goes, and also if nothing else is left to do: an earlier process may have
+        died before it.
+        """
+        found = self.records.drop(drop_id)
+        if found is None or not files.is_folder(found[0].path):
+            return
+        drop, closed_at = found
+        if closed_at is not None:  # the next start looks only at open ones for what is unfinished
+            for part in store.remove_orphans(drop.path):
+                logger.info("removed unfinished %s", printable(part))
+        if not self.drops.manifests.revise(drop, closed_at=closed_at, without=without, now=now):
+            raise OSError(errno.EIO, "its manifest cannot be written", str(drop.path))
 
     # --- delete ---------------------------------------------------------------------------
 
-    def delete(self, folder: HotFolder, upload_id: str) -> bool:
+    def delete(self, folder: HotFolder, upload_id: str, *, now: float) -> bool:
         """Delete a picture with all that was made of it; False while it is in work."""
         uploads.discard(folder.path / upload_id)
         jobs = self.records.rows(upload_id)
@@ -117,9 +135,10 @@ class Orders:
             return False
         for job in jobs:
             self.delete_files(job)
+        for drop in {job.drop for job in jobs}:
+            self.revise(drop, without={job.id for job in jobs}, now=now)
         self.ledger.forget_all(jobs)
         for job in jobs:
-            self.drops.touch(job.drop)
             logger.info("deleted %s by request", printable(job.relative), extra=job_fields(job))
         return True
 
@@ -158,7 +177,6 @@ class Orders:
         if job.state is State.DONE and job.review is not None:
             publication.remove_link(job.review, job.target)
             self.ledger.note_approval(job)
-            self.drops.touch(job.drop)
 
     def reject(self, job: Job, *, now: float) -> None:
         """Take a result back: a person has found it bad. Its original goes into quarantine."""
@@ -175,7 +193,6 @@ class Orders:
         with self.ledger.transaction():
             self.ledger.reject(job, reason=REJECTED, now=now)
             self.outbox.job_ended(job.id)
-        self.drops.touch(job.drop)
         logger.info("rejected %s by request", printable(job.relative), extra=job_fields(job))
 
 

@@ -46,6 +46,7 @@ class World:
     def __post_init__(self) -> None:
         self.base.mkdir()
         (self.base / "hot").mkdir()
+        (self.base / "uploads").mkdir()  # for those whose settings name it
         settings: dict[str, object] = {"output": {"drop_idle_s": 5}}
         folder = {"defer_s": 0.0, "settle_s": 1.0} | self.folder
         self.kit = Kit(

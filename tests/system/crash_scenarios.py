@@ -21,6 +21,7 @@ from tests.system.crash_kit import (
     check_pictures,
     drops,
 )
+from tests.system.crash_orders import carried_out, serve_orders
 
 DAY_S = 86_400.0
 
@@ -300,11 +301,29 @@ def named(name: str) -> Step:
     return check
 
 
+def serve_two_minutes(world: World) -> None:
+    """Long enough for a sweep after the last picture is taken."""
+    world.kit.start()
+    world.kit.pass_time(124, step_s=4)
+
+
+def nothing_left_over(world: World) -> None:
+    """All pictures in their places, and the emptied sub-folder is gone."""
+    three_and_a_bad_one(world)
+    assert not (world.base / "hot/sub").exists()
+
+
 SCENARIOS = (
     Scenario(name="archive", check=three_and_a_bad_one, live=serve),
     Scenario(name="delete", folder={"originals": "delete"}, check=three_and_a_bad_one, live=serve),
     Scenario(name="keep", folder={"originals": "keep"}, check=three_and_a_bad_one, live=serve),
     Scenario(name="another file system", is_across=True, check=three_and_a_bad_one, live=serve),
+    Scenario(
+        name="emptied folders go",
+        folder={"prune": True},
+        check=nothing_left_over,
+        live=serve_two_minutes,
+    ),
     Scenario(name="no hard links", has_links=False, check=three_and_a_bad_one, live=serve),
     Scenario(
         name="hooks",
@@ -431,6 +450,14 @@ SCENARIOS = (
         pictures=("a.jpg",),
         live=serve_renamed,
         check=named("a.jpg"),
+        is_counted=False,
+    ),
+    Scenario(
+        name="orders",
+        pictures=(),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_orders,
+        check=carried_out,
         is_counted=False,
     ),
     Scenario(

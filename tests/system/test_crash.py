@@ -32,8 +32,8 @@ CHANGING = {
 }
 #: They close the claim folder of an earlier version to others, before anything is done in it.
 CLOSING = {"check_ours", "owner_of_new_file"}
-#: They make a ledger, all or nothing, or give its free pages back; wrap what others do; or act only
-#: when a step has failed.
+#: They make a ledger or a configuration, all or nothing, or give free pages back; wrap what others
+#: do; or act only when a step has failed.
 HARMLESS = {
     "ledger.prepare",
     "ledger.__init__",
@@ -44,6 +44,7 @@ HARMLESS = {
     "database.transaction",
     "files.open_regular",
     "moves.removed_on_error",
+    "moves.write_new",
     "safe_open.make_claims",
     "store.remove_new_drop",
 }
@@ -53,6 +54,7 @@ HARMLESS = {
 LATE = {
     "review taken": range(61, 80),
     "overwrite": range(61, 180, 3),
+    "emptied folders go": range(150, 230, 2),
     "retention": range(100, 200, 2),
     "kept originals go": range(62, 200, 4),
 }
