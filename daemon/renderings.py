@@ -58,6 +58,7 @@ class Rendering:
     colours: Literal["fast", "refine"]
     bleed: bool
     adjustments: Adjustments = Adjustments()
+    hair: Literal["off", "fast", "exact"] = "off"
     max_result_pixels: int | None = None
     """A larger result is made smaller; None: it stays as large as it is."""
 

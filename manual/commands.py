@@ -56,7 +56,8 @@ ENVIRONMENT = (
     ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Set by systemd, if it wants to be notified."),
     ("JOURNAL_STREAM", "Set by systemd: the log goes to the journal, with its fields, unless"
      " `log.format` says otherwise."),
-    ("NUMBA_CACHE_DIR", "Where `postprocess.colours: refine` keeps its compiled code."),
+    ("NUMBA_CACHE_DIR", "Where `postprocess.colours: refine` and `hair: exact` keep their"
+     " compiled code."),
 )  # fmt: skip
 EXAMPLES = (
     ("cvunetd check-config --config /etc/cvunetd/config.yaml", "Check before you use it."),

@@ -11,6 +11,8 @@ import numpy as np
 from cvunet.inference.predictor import Alpha
 from cvunet.matte import foreground, pieces, postprocess
 from cvunet.matte.adjustments import Adjustments, adjust_edge
+from cvunet.matte.hair import Method as HairMethod
+from cvunet.matte.hair import refine as refine_hair
 from cvunet.pictures import profiles, resample
 from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of, to_8_bits
 from cvunet.pictures.reading import Picture
@@ -38,6 +40,7 @@ class FinishSettings:
     content: Literal["cutout", "alpha"] = "cutout"
     background: tuple[int, int, int] | None = None
     adjustments: Adjustments = foreground.UNCHANGED
+    hair: HairMethod = "off"
 
 
 def prepare(
@@ -70,11 +73,9 @@ def finish(
     # Then, with 8 bits, the network's input has the colours of the picture.
     small = prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
     corrected = pieces.correct_small(alpha, adjustments)
-    matte = filter_edges(
-        postprocess.enlarge(corrected, guide, kernel=settings.kernel, small_rgb=small),
-        guide,
-        settings=settings,
-    )
+    large = postprocess.enlarge(corrected, guide, kernel=settings.kernel, small_rgb=small)
+    refined = refine_hair(large, guide, method=settings.hair)
+    matte = filter_edges(refined, guide, settings=settings)
     matte = pieces.correct_full(matte, adjustments)
     if settings.content == "alpha":
         shown = adjust_edge(matte, adjustments)

@@ -56,7 +56,7 @@ class ConfigReader:
         ]
         needed = hot_folders.needed_colours(config)
         if needed not in ("fast", hot_folders.needed_colours(self.config)):
-            faults.append("postprocess.colours: refine is new: that needs a restart")
+            faults.append("postprocess.colours: refine or hair: exact is new: that needs a restart")
         if faults:
             raise InstallError("\n".join(faults))
 

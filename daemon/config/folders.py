@@ -63,6 +63,7 @@ def rendering(base: Path, output: Output, post: Postprocess) -> Rendering:
         sigma_space=post.sigma_space,
         decontaminate=post.decontaminate,
         colours=post.colours,
+        hair=post.hair,
         bleed=output.bleed,
         adjustments=Adjustments(**post.adjust.model_dump()),
     )
@@ -205,12 +206,17 @@ def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
 
 
 def needed_colours(config: Config) -> Colours:
-    """Return what has to be installed for the common settings and for those of all folders."""
+    """Return what has to be installed for the common settings and for those of all folders.
+
+    "refine" means the extra of that name.
+    """
     common = config.postprocess
     for own in (PostprocessOverrides(), *(folder.postprocess for folder in config.folders)):
         colours = own.colours or common.colours
         is_used = common.decontaminate if own.decontaminate is None else own.decontaminate
         if is_used and colours == "refine":  # colours that are never estimated need no extra
+            return "refine"
+        if (own.hair or common.hair) == "exact":
             return "refine"
     return "fast"
 

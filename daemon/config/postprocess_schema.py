@@ -2,13 +2,17 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from daemon.config.output_schema import Positive, Section, Share
 
 Kernel = Literal["guided", "cubic", "bilinear"]
 Filter = Literal["bilateral", "joint", "guided", "none"]
 Colours = Literal["fast", "refine"]
+# YAML reads a bare `off` as false.
+Hair = Annotated[
+    Literal["off", "fast", "exact"], BeforeValidator(lambda v: "off" if v is False else v)
+]
 Diameter = Annotated[int, Field(ge=1, le=51)]
 # The bounds of `cvunet.matte.adjustments`, which is not loaded just to check a file.
 Shift = Annotated[float, Field(ge=-50, le=50)]
@@ -63,6 +67,7 @@ class PostprocessOverrides(Section):
     sigma_space: Positive | None = None
     decontaminate: bool | None = None
     colours: Colours | None = None
+    hair: Hair | None = None
     adjust: AdjustOverrides = AdjustOverrides()
 
 
@@ -76,4 +81,5 @@ class Postprocess(PostprocessOverrides):
     sigma_space: Positive = 1.5
     decontaminate: bool = True
     colours: Colours = "fast"
+    hair: Hair = "off"
     adjust: Adjust = Adjust()

@@ -77,7 +77,9 @@ class Finishing:
         if rendering.max_result_pixels is None:  # as it was before there was this setting
             del settings["max_result_pixels"]
         if rendering.adjustments == Adjustments():
-            del settings["adjustments"]  # the pixels and the hash are those of earlier versions
+            del settings["adjustments"]
+        if rendering.hair == "off":
+            del settings["hair"]  # the pixels and the hash are those of earlier versions
         if isinstance(rendering.background, Path):  # hash the picture, not its path
             settings["background"] = self.backgrounds.digests[rendering.background]
         text = json.dumps(settings, sort_keys=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from daemon.config.folders import hot_folders, needed_colours
-from daemon.config.schema import Config
+from daemon.config.schema import Config, load
 from daemon.errors import InstallError
 from daemon.jobs import HotFolder
 from daemon.renderings import Adjustments
@@ -86,3 +86,23 @@ def test_library_takes_what_the_configuration_allows(tmp_path: Path):
     for folder, end in zip(found, ends, strict=True):
         adjustments = finish_settings(folder.rendering).adjustments
         assert {key: getattr(adjustments, key) for key in end} == end
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("off", "off"), ("'off'", "off"), ("fast", "fast"), ("exact", "exact")]
+)
+def test_hair_in_the_file(tmp_path: Path, text: str, expected: str):
+    """YAML takes a bare `off` for false; a folder's own value wins."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "folders: [{path: hot}, {path: own, postprocess: {hair: " + text + "}}]\n"
+        "postprocess: {hair: fast}\n"
+    )
+    for name in ("hot", "own", "outputs"):
+        (tmp_path / name).mkdir()
+    config, base = load(path)
+
+    common, own = hot_folders(config, base)
+
+    assert (common.rendering.hair, own.rendering.hair) == ("fast", expected)
+    assert needed_colours(config) == ("refine" if expected == "exact" else "fast")
