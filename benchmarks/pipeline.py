@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.processes import BenchmarkError, process_seconds, thread_seconds
 from cvunet.inference import matting
 from daemon.jobs import Done, Task
-from daemon.renderings import Framing, Rendering
+from daemon.renderings import Adjustments, Framing, Rendering
 from daemon.worker.worker import Worker
 
 PATIENCE_S = 300.0
@@ -163,6 +163,6 @@ def mark(worker: Worker) -> Mark:
 
 def task(photo: Path, out: Path) -> Task:
     """As the service would ask, with everything at its default."""
-    finish = asdict(matting.FinishSettings())
+    finish = asdict(matting.FinishSettings()) | {"adjustments": Adjustments()}
     rendering = Rendering(format="png", depth="auto", metadata="strip", framing=Framing(), **finish)
     return Task(photo.stem, photo, out / f"{photo.stem}.png", rendering, MOST_PIXELS)

@@ -46,7 +46,7 @@ WatchdogSec=8s
 RestartSec=1s
 """
 MANY = 50
-STEPS = ("loading the model", "warming up", "looking at folder")
+STEPS = ("exporting the model", "loading the model", "warming up", "looking at folder")
 HANGING = """
 import sys, time
 from pathlib import Path
