@@ -224,7 +224,7 @@ def whole(report: Report, device: torch.device, scale: Scale, runs: int) -> floa
     width, height = FRAME
     report.add(
         f"{scale.photos} {photos.kind()} of {width}x{height}, JPEG to PNG, batches of up to "
-        f"{worker.limits.max_batch}",
+        f"{max(lane.max_batch for lane in worker.lanes.values())}",
         table(("what", "figure"), rows),
     )
     report.add("Where the time goes, median run", stages(median))
