@@ -6,6 +6,7 @@ weights file, in a process of its own, so that a daemon with onnxruntime never l
 
 import argparse
 import hashlib
+import importlib.util
 import io
 import logging
 import math
@@ -108,7 +109,12 @@ class ExportedNetwork(nn.Module):
 
 
 def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
-    """The network as an ONNX file; the number of pictures in a batch is left open."""
+    """The network as an ONNX file; the number of pictures in a batch is left open.
+
+    `ExportError` if torch's exporter lacks the library that it writes with.
+    """
+    if importlib.util.find_spec("onnx") is None:
+        raise ExportError("torch exports with the library onnx: pip install 'cvunet-daemon[onnx]'")
     folded = folding.fold_for_inference(model, torch.float32)
     assert isinstance(folded, CVUNet)
     network = ExportedNetwork(folded, input_size=input_size).eval()

@@ -230,3 +230,21 @@ def test_command_exports_and_says_so(own_weights: Path, tmp_path: Path):
 
     assert (done.returncode, "differ from torch's by" in done.stderr) == (0, True), done.stderr
     assert export.main([str(tmp_path / "absent.pth")]) == 1
+
+
+def test_the_library_that_torch_writes_with_may_be_absent(
+    own_weights: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With the command that mends it, and no traceback of torch's."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(ExportError, match=r"onnx: pip install 'cvunet-daemon\[onnx\]'"):
+        export.export(own_weights, own_weights.with_suffix(".onnx"), input_size=SIDE)
+
+
+def test_the_extra_has_all_that_an_export_needs():
+    """A start without it would fall back to torch."""
+    text = (Path(__file__).parents[2] / "setup.cfg").read_text(encoding="utf-8")
+    extra = text.partition("\nonnx =\n")[2].partition("\nweb =")[0].split()
+
+    assert [name.partition(">")[0] for name in extra] == ["onnxruntime", "onnx"]
