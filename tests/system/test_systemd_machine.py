@@ -233,7 +233,9 @@ def test_ready_means_warm_and_watching(installed: Machine) -> None:
 
     assert any(state == "activating" and text.startswith(STEPS) for state, text in heard), heard
     assert [len(warm), len(ready)] == [1, 1], [entry["MESSAGE"] for entry in told]
-    assert int(warm[0]["__MONOTONIC_TIMESTAMP"]) < int(ready[0]["__MONOTONIC_TIMESTAMP"]) < entered
+    # The journal stamps a line when it gets it, which may be after systemd has heard the same.
+    came = int(ready[0]["__MONOTONIC_TIMESTAMP"])
+    assert int(warm[0]["__MONOTONIC_TIMESTAMP"]) < min(came, entered)
 
 
 def test_dropped_photo_comes_out(serving: Machine) -> None:
