@@ -6,8 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 
 from cvunet.training import augment, composites, samples, shards
+from cvunet.training.augment import FloatPixels
+from cvunet.training.composites import Chances
 from cvunet.training.samples import Photo, Sources
 from cvunet.training.shards import Member, Pixels
 
@@ -83,10 +86,20 @@ def laid_over(sources: Sources, count: int = COMPOSITES) -> list[Case]:
     return cases
 
 
-def compose(foreground: Member, backgrounds: list[Member], number: int) -> tuple[Pixels, Pixels]:
-    """Composite ``number``: the same in every run."""
-    rng = np.random.default_rng([SEED, number])
+def compose(
+    foreground: Member,
+    backgrounds: list[Member],
+    number: int,
+    *,
+    seed: int = SEED,
+    chances: Chances = composites.PLAIN,
+    distract: Callable[[Generator], FloatPixels] | None = None,
+) -> tuple[Pixels, Pixels]:
+    """Composite ``number``: the same in every run. ``distract`` makes what stays background."""
+    rng = np.random.default_rng([seed, number])
     member = backgrounds[rng.integers(len(backgrounds))]
     background = composites.backdrop(rng, shards.decode_rgb(member), COMPOSITE_SIDE_PX)
-    made = composites.compose(rng, [shards.decode_rgba(foreground)], background)
+    behind = [] if distract is None else [distract(rng)]
+    rgba = shards.decode_rgba(foreground)
+    made = composites.compose(rng, [rgba], background, chances=chances, negatives=behind)
     return made.rgb, made.alpha

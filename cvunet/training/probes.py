@@ -17,7 +17,6 @@ from cvunet.training.shards import Member, Pixels
 COMPOSITES = 250
 """Of each set that is made of composites."""
 SEED = 1128
-SMALLEST_PX = 90  # smaller windows are too blurred to tell anything
 
 
 def sharp(sources: Sources) -> Iterator[Case]:
@@ -40,7 +39,7 @@ def leaving(sources: Sources) -> Iterator[Case]:
             name = Path(photo.rgb.name).stem
             yield Case("leaving", "window", name, partial(cases.cut, photo, window))
     for number in range(COMPOSITES):
-        load = partial(compose, sources, number, chances=Chances(leaves=1.0))
+        load = composite(sources, number, chances=Chances(leaves=1.0))
         yield Case("leaving", "laid", f"{number:03}", load)
 
 
@@ -51,19 +50,19 @@ def is_cut_off(alpha: Pixels, window: tuple[slice, slice]) -> bool:
     fill = float(part.mean()) / 255
     lowest, highest = augment.LEFT_IN
     fits = augment.FILLS[0] <= fill <= augment.FILLS[1]
-    return lowest <= kept <= highest and fits and min(part.shape) >= SMALLEST_PX
+    return lowest <= kept <= highest and fits and min(part.shape) >= cases.FILLING_PX
 
 
 def contrast(sources: Sources) -> Iterator[Case]:
     """Composites whose background has the colours of the subject's outline."""
     for number in range(COMPOSITES):
-        load = partial(compose, sources, number, chances=Chances(lowers=1.0))
+        load = composite(sources, number, chances=Chances(lowers=1.0))
         yield Case("contrast", "contrast", f"{number:03}", load)
 
 
 def distractors(sources: Sources) -> Iterator[Case]:
     """Composites with lettering, a poster, a statue or a blurred object that must stay out."""
-    kinds: dict[str, Callable[[Generator, Sources], FloatPixels]] = {
+    kinds: dict[str, Callable[[Sources, Generator], FloatPixels]] = {
         "lettering": lettering,
         "poster": poster,
         "statue": statue,
@@ -71,28 +70,27 @@ def distractors(sources: Sources) -> Iterator[Case]:
     }
     for number in range(COMPOSITES):
         kind = list(kinds)[number % len(kinds)]
-        chances, distract = composites.PLAIN, kinds[kind]
-        load = partial(compose, sources, number, chances=chances, distract=distract)
+        load = composite(sources, number, distract=partial(kinds[kind], sources))
         yield Case("distractors", kind, f"{number:03}", load)
 
 
-def lettering(rng: Generator, sources: Sources) -> FloatPixels:
+def lettering(sources: Sources, rng: Generator) -> FloatPixels:
     """Lines of letters."""
     return negatives.lettering(rng, cases.COMPOSITE_SIDE_PX)
 
 
-def poster(rng: Generator, sources: Sources) -> FloatPixels:
+def poster(sources: Sources, rng: Generator) -> FloatPixels:
     """A photo on the wall."""
     photo: Photo = sources.salient[rng.integers(len(sources.salient))]
     return negatives.poster(rng, samples.load_photo(photo)[0], cases.COMPOSITE_SIDE_PX)
 
 
-def statue(rng: Generator, sources: Sources) -> FloatPixels:
+def statue(sources: Sources, rng: Generator) -> FloatPixels:
     """Another foreground in stone or bronze."""
     return negatives.statue(rng, any_foreground(rng, sources), cases.COMPOSITE_SIDE_PX)
 
 
-def second(rng: Generator, sources: Sources) -> FloatPixels:
+def second(sources: Sources, rng: Generator) -> FloatPixels:
     """Another foreground behind the subject, out of focus."""
     return negatives.second(rng, any_foreground(rng, sources), cases.COMPOSITE_SIDE_PX)
 
@@ -115,19 +113,20 @@ def foreground_of(sources: Sources, number: int) -> Member:
     return members[int(order[number % len(order)])]
 
 
-def compose(
+def composite(
     sources: Sources,
     number: int,
     *,
-    chances: Chances,
-    distract: Callable[[Generator, Sources], FloatPixels] | None = None,
-) -> tuple[Pixels, Pixels]:
-    """RGB and alpha of composite ``number``: the same in every run."""
-    rng = np.random.default_rng([SEED, number])
-    member = sources.backgrounds[rng.integers(len(sources.backgrounds))]
-    side = cases.COMPOSITE_SIDE_PX
-    background = composites.backdrop(rng, shards.decode_rgb(member), side)
-    behind = [] if distract is None else [distract(rng, sources)]
-    rgba = shards.decode_rgba(foreground_of(sources, number))
-    made = composites.compose(rng, [rgba], background, chances=chances, negatives=behind)
-    return made.rgb, made.alpha
+    chances: Chances = composites.PLAIN,
+    distract: Callable[[Generator], FloatPixels] | None = None,
+) -> Callable[[], tuple[Pixels, Pixels]]:
+    """What makes RGB and alpha of composite ``number``, with a foreground in its turn."""
+    return partial(
+        cases.compose,
+        foreground_of(sources, number),
+        sources.backgrounds,
+        number,
+        seed=SEED,
+        chances=chances,
+        distract=distract,
+    )

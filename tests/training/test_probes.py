@@ -43,7 +43,7 @@ def test_windows_cut_the_subject_off(sources: Sources):
 
     assert rgb.shape == (*alpha.shape, 3)
     assert augment.LEFT_IN[0] <= alpha.sum() / whole <= augment.LEFT_IN[1]
-    assert min(alpha.shape) >= probes.SMALLEST_PX
+    assert min(alpha.shape) >= cases.FILLING_PX
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.95, 1.0])
