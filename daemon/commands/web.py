@@ -35,7 +35,9 @@ def serve(
     stopped = threading.Event()
     on_signal(lambda number: stopped.set())
     state = hot_folders.resolve(base, config.state_dir)
-    server = web_server(config, base, address, OtherProcess(state), hint=nobody)
+    server = web_server(
+        config, base, address, OtherProcess(state), hint=nobody, config_path=config_path
+    )
     server.start()
     notifier = notify.Notifier(notify.find_send(), is_expected=False)
     notifier.ready()

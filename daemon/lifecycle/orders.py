@@ -231,9 +231,11 @@ class Orders:
         while True:
             self.ledger.note_doubt(job, review=place)  # first: a repetition uses the same name
             try:
-                return publication.add_link(job.target, place, part=part)
+                publication.add_link(job.target, place, part=part)
             except FileExistsError:
                 place = self.results.free_review(job)
+            else:
+                return
 
     def reject(self, job: Job, *, now: float) -> None:
         """Take a result back: a person has found it bad. Its original goes into quarantine.

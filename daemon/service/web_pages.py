@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serving_page(
-    config: Config, base: Path, latest: LatestSnapshot, hint: Callable[[Message], object]
+    config: Config,
+    base: Path,
+    latest: LatestSnapshot,
+    hint: Callable[[Message], object],
+    *,
+    config_path: Path | None,
 ) -> Iterator[None]:
     """Serve in a thread of the daemon, if the configuration has an address."""
     if config.web.address is None:
@@ -29,7 +34,9 @@ def serving_page(
     check_extra()
     from daemon.web.sources import OwnProcess
 
-    server = web_server(config, base, config.web.address, OwnProcess(latest), hint=hint)
+    server = web_server(
+        config, base, config.web.address, OwnProcess(latest), hint=hint, config_path=config_path
+    )
     server.start()
     try:
         yield
@@ -55,6 +62,7 @@ def web_server(
     source: "Source",
     *,
     hint: Callable[[Message], object],
+    config_path: Path | None = None,
 ) -> "WebServer":
     """Return a server that listens already; `InstallError` if it cannot work."""
     from daemon.web.access import Access
@@ -77,6 +85,9 @@ def web_server(
         state=state,
         min_free_mb=config.retention.min_free_mb,
         models=[{"name": "default", "input_size": config.model.input_size}],
+        keep_days=config.retention.keep_days,
+        server_folders=tuple(hot_folders.resolve(base, one) for one in web.server_folders),
+        config_path=config_path,
     )
     site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
     access = Access(keys=keys, hosts=web.hosts, origins=web.origins)

@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from daemon import __version__
 from daemon.config.request_options import Options
+from daemon.web import openapi_history
 from daemon.web.openapi_parts import (
     DROP_ID,
     IDEMPOTENCY_KEY,
@@ -49,7 +50,7 @@ def document() -> Json:
         "security": [{}, {"key": []}, {"bearer": []}],
         "paths": paths(),
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | openapi_history.SCHEMAS,
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -81,7 +82,7 @@ def paths() -> Json:
     listing = [number("limit", most=200), number("before", most=2**63 - 1)]
     return {
         f"{V1}/cutouts": {"post": cutouts()},
-        f"{V1}/pictures": {"post": upload()},
+        f"{V1}/pictures": {"get": openapi_history.search(), "post": upload()},
         f"{V1}/pictures/{{id}}": {
             "get": operation(
                 "Ask what is known of a picture", {"200": ref("Picture")}, parameters=[PICTURE_ID]
@@ -98,7 +99,12 @@ def paths() -> Json:
             "get": operation("List the newest drops", {"200": ref("Drops")}, parameters=listing)
         },
         f"{V1}/drops/{{id}}": {
-            "get": operation("Ask for a drop", {"200": ref("Drop")}, parameters=[DROP_ID])
+            "get": operation("Ask for a drop", {"200": ref("Drop")}, parameters=[DROP_ID]),
+            "delete": operation(
+                "Delete a drop with all its pictures",
+                {"202": ref("DropDeletion")},
+                parameters=[DROP_ID],
+            ),
         },
         f"{V1}/drops/{{id}}.zip": {"get": zipped()},
         f"{V1}/drops/{{id}}/close": {
@@ -108,6 +114,7 @@ def paths() -> Json:
                 parameters=[DROP_ID],
             )
         },
+        **openapi_history.paths(options()),
         f"{V1}/folders": {"get": operation("List the hot folders", {"200": ref("Folders")})},
         f"{V1}/status": {"get": operation("Ask what the daemon does", {"200": ref("Status")})},
         f"{V1}/models": {"get": operation("List the networks", {"200": ref("Models")})},

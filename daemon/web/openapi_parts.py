@@ -126,6 +126,8 @@ DROP: Json = {
     "folder": TEXT,
     "opened_at": TEXT,
     "closed_at": MAYBE_TEXT,
+    "expires_at": MAYBE_TEXT,
+    "is_there": {"type": "boolean"},
     "counts": COUNTS,
     "href": TEXT,
     "zip": TEXT,
@@ -168,6 +170,7 @@ SCHEMAS: Json = {
                 record(
                     {
                         "name": TEXT,
+                        "place": TEXT,
                         "state": {"enum": ["served", "standby"]},
                         "reason": TEXT,
                         "waiting": COUNT,

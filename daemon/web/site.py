@@ -43,6 +43,11 @@ class Settings:
     state: Path
     min_free_mb: float
     models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
+    keep_days: float = 7.0
+    """As at the start; a running daemon reports what it uses now."""
+    server_folders: tuple[Path, ...] = ()
+    """Folders outside, of which copies may be taken."""
+    config_path: Path | None = None
 
 
 class Site:
