@@ -13,6 +13,7 @@ __all__ = [
     "completion",
     "counters",
     "deferral",
+    "deletions",
     "delivery",
     "dispatcher",
     "drops",

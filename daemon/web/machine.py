@@ -69,8 +69,12 @@ class Machine:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.disks_seen = Remembered(self.look_at_disks, life_s=DISKS_S, clock=site.clock)
-        self.checks_seen = Remembered(self.run_checks, life_s=CHECKS_S, clock=site.clock)
+        self.disks_seen = Remembered(self.look_at_disks, life_s=DISKS_S, clock=self.now)
+        self.checks_seen = Remembered(self.run_checks, life_s=CHECKS_S, clock=self.now)
+
+    def now(self) -> float:
+        """Return the time, UTC seconds."""
+        return self.site.clock()
 
     # --- speed ----------------------------------------------------------------------------
 

@@ -79,7 +79,6 @@ LIMITS: dict[str, Json] = {
 
 def paths() -> Json:
     """Return all operations."""
-    listing = [number("limit", most=200), number("before", most=2**63 - 1)]
     return {
         f"{V1}/cutouts": {"post": cutouts()},
         f"{V1}/pictures": {"get": openapi_history.search(), "post": upload()},
@@ -95,6 +94,19 @@ def paths() -> Json:
         },
         **{f"{V1}/pictures/{{id}}/{kind}": {"get": file(kind)} for kind in KINDS},
         **{f"{V1}/pictures/{{id}}/{verb}": {"post": judgement(verb)} for verb in VERBS},
+        **drops(),
+        **openapi_history.paths(options()),
+        f"{V1}/folders": {"get": operation("List the hot folders", {"200": ref("Folders")})},
+        f"{V1}/status": {"get": operation("Ask what the daemon does", {"200": ref("Status")})},
+        f"{V1}/models": {"get": operation("List the networks", {"200": ref("Models")})},
+        f"{V1}/events": {"get": events()},
+    }
+
+
+def drops() -> Json:
+    """Return the operations on drops."""
+    listing = [number("limit", most=200), number("before", most=2**63 - 1)]
+    return {
         f"{V1}/drops": {
             "get": operation("List the newest drops", {"200": ref("Drops")}, parameters=listing)
         },
@@ -114,11 +126,6 @@ def paths() -> Json:
                 parameters=[DROP_ID],
             )
         },
-        **openapi_history.paths(options()),
-        f"{V1}/folders": {"get": operation("List the hot folders", {"200": ref("Folders")})},
-        f"{V1}/status": {"get": operation("Ask what the daemon does", {"200": ref("Status")})},
-        f"{V1}/models": {"get": operation("List the networks", {"200": ref("Models")})},
-        f"{V1}/events": {"get": events()},
     }
 
 
