@@ -65,13 +65,15 @@ class Deletions:
 
     # --- a drop ---------------------------------------------------------------------------
 
-    def delete_drop(self, drop_id: int, *, now: float) -> bool:
+    def delete_drop(self, drop_id: int, opened_at: object, *, now: float) -> bool:
         """Delete a drop and its pictures; False as long as it takes pictures or has some in work.
 
         What other people have put there stays, and so does a result that somebody has changed.
+        ``opened_at`` (UTC seconds) makes sure that it is the same drop: the number of a deleted
+        one is used again, and after a crash the order is carried out once more.
         """
         found = self.uploads.drop(drop_id)
-        if found is None:
+        if found is None or found[0].opened_at != opened_at:
             return True
         drop, closed_at = found
         if closed_at is None:

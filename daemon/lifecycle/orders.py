@@ -95,7 +95,7 @@ class Orders:
             self.drops.close_soon(subject)
             return True
         if verb == "delete-drop" and isinstance(subject, int):
-            return self.deletions.delete_drop(subject, now=now)
+            return self.deletions.delete_drop(subject, order.get("opened_at"), now=now)
         if "job" in order:
             return self.carry_out_for_job(verb, order["job"], now=now)
         if not isinstance(subject, str) or uploads.ID.fullmatch(subject) is None:

@@ -135,7 +135,8 @@ class DropPages:
         """Have a drop deleted, with all its pictures; it is closed before."""
         check_known(request, set())
         found = self.find(request.path_params["id"])
-        order = {"do": "delete-drop", "id": found.drop.id}
+        drop = found.drop
+        order = {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at}
         await self.site.order(delete_order(found.drop), order)
         return JSONResponse({"id": found.drop.id, "state": "deleting"}, HTTPStatus.ACCEPTED)
 

@@ -1,9 +1,14 @@
-"""A life in which clients of the API upload pictures, then approve, reject and delete them."""
+"""A life in which clients of the API upload pictures, then approve, reject and delete them.
+
+And in which people judge and delete dropped pictures, and a whole drop.
+"""
 
 import json
 
 from daemon.disk import uploads
 from daemon.disk.uploads import Staged
+from daemon.ledger.ledger import Ending
+from daemon.ledger.uploads import Uploads
 from tests.system.crash_kit import World, drops
 
 UPLOADED = {"approved-doubtful.jpg": "a" * 22, "rejected.jpg": "b" * 22, "deleted.jpg": "c" * 22}
@@ -49,3 +54,68 @@ def carried_out(world: World) -> None:
     manifest = json.loads((world.base / drop / "manifest.json").read_text())
     stories = {entry["source"]: entry["state"] for entry in manifest["pictures"]}
     assert sorted(stories.values()) == ["done", "failed"], stories
+
+
+# --- dropped pictures, and a whole drop -----------------------------------------------------------
+
+JUDGED = {"approve": "approved-doubtful.jpg", "reject": "rejected.jpg", "delete": "deleted.jpg"}
+
+
+def serve_judgements(world: World) -> None:
+    """Orders about dropped pictures name their rows."""
+    world.kit.start()
+    if "ordered" not in world.memo:
+        world.kit.pass_time(12, step_s=2)
+        with world.outside():
+            world.memo.add("ordered")
+            by_name = {str(one.job.relative): one.job.id for one in endings(world)}
+            for verb, name in JUDGED.items():
+                give(world, verb, {"do": verb, "job": by_name[name]})
+    world.kit.pass_time(40, step_s=2)
+
+
+def serve_deletion(world: World) -> None:
+    """A drop is to be deleted, with a picture that failed; somebody has put a file there."""
+    world.kit.start()
+    if "ordered" not in world.memo:
+        world.kit.pass_time(12, step_s=2)
+        with world.outside():
+            world.memo.add("ordered")
+            drop = world.kit.records.drop_of(endings(world)[0].job)
+            (drop.path / "notes.txt").write_text("mine")
+            wish = {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at}
+            give(world, "delete-drop", wish)
+    world.kit.pass_time(40, step_s=2)
+
+
+def endings(world: World) -> list[Ending]:
+    """All pictures that have ended."""
+    ledger = world.kit.service.parts.ledger
+    return [
+        one for drop, _ in Uploads(ledger).drops(limit=9) for one in world.kit.records.endings(drop)
+    ]
+
+
+def give(world: World, name: str, order: dict[str, object]) -> None:
+    """An order."""
+    top = world.base / "uploads" / uploads.ORDERS
+    uploads.make_folder(top)
+    (top / f"{name}.json").write_text(json.dumps(order))
+
+
+def judged(world: World) -> None:
+    """Each judgement once, and nothing of them is left."""
+    approved, rejected, _ = JUDGED.values()
+    [drop] = drops(world)
+    assert world.contents(drop, "*.png") == [f"cut out: {approved}"]
+    assert world.contents(f"{drop}/originals") == [approved]
+    assert world.contents("failed", "*.jpg") == [rejected]
+    assert world.contents("hot", "*.jpg") == []
+
+
+def deleted(world: World) -> None:
+    """All is gone but what is not ours."""
+    assert world.contents("outputs") == ["mine"]
+    assert world.contents("failed") == []
+    assert world.contents("hot", "*.jpg") == []
+    assert world.rows() == 0

@@ -21,7 +21,15 @@ from tests.system.crash_kit import (
     check_pictures,
     drops,
 )
-from tests.system.crash_orders import carried_out, serve_orders
+from tests.system.crash_orders import (
+    JUDGED,
+    carried_out,
+    deleted,
+    judged,
+    serve_deletion,
+    serve_judgements,
+    serve_orders,
+)
 
 DAY_S = 86_400.0
 
@@ -458,6 +466,22 @@ SCENARIOS = (
         settings={"web": {"folder": "uploads"}},
         live=serve_orders,
         check=carried_out,
+        is_counted=False,
+    ),
+    Scenario(
+        name="judgements",
+        pictures=tuple(JUDGED.values()),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_judgements,
+        check=judged,
+        is_counted=False,
+    ),
+    Scenario(
+        name="deleted drop",
+        pictures=("a.jpg", "b-doubtful.jpg", "bad.jpg"),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_deletion,
+        check=deleted,
         is_counted=False,
     ),
     Scenario(
