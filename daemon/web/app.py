@@ -76,6 +76,7 @@ def drops(site: Site, pictures: Pictures, thumbnails: Thumbnails) -> Iterator[Ba
     yield Route(f"{V1}/drops", pages.newest)
     yield Route(f"{V1}/drops/{{id}}", pages.describe)
     yield Route(f"{V1}/drops/{{id}}", pages.delete, methods=["DELETE"])
+    yield Route(f"{V1}/drops/{{id}}/manifest", pages.manifest)
     yield Route(f"{V1}/drops/{{id}}/close", pages.close, methods=["POST"])
     yield Route(place, one.describe)
     yield Route(place, one.delete, methods=["DELETE"])

@@ -14,7 +14,7 @@ from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.answers import file_headers
-from daemon.web.pictures import entry_of
+from daemon.web.pictures import entry_of, send_file
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.site import Site
 from daemon.web.zips import send_zip
@@ -122,6 +122,12 @@ class DropPages:
             return Response(headers=headers)
         members_of = [(drop.path / name, as_text(name)) for name in names]
         return StreamingResponse(send_zip(self.site, members_of), headers=headers)
+
+    async def manifest(self, request: Request) -> Response:
+        """Answer a drop's manifest, as it lies in its folder."""
+        check_known(request, set())
+        drop = self.find(request.path_params["id"]).drop
+        return await send_file(self.site, drop.path / store.MANIFEST, is_shown=False)
 
     async def close(self, request: Request) -> Response:
         """Have a drop closed: the next picture opens another one."""

@@ -115,6 +115,7 @@ def paths(options: list[Json]) -> Json:
                 parameters=[text("ids", IDS, is_needed=True)],
             )
         },
+        f"{V1}/drops/{{id}}/manifest": {"get": manifest()},
         place: {
             "get": entry("Ask for a picture of a drop", {"200": ref("Entry")}),
             "delete": entry("Delete a picture of a drop", {"202": ref("Deletion")}),
@@ -126,6 +127,15 @@ def paths(options: list[Json]) -> Json:
         **server_folders(options),
         **machine(),
     }
+
+
+def manifest() -> Json:
+    """Return the operation that fetches a manifest."""
+    found = operation(
+        "Fetch the manifest of a drop", {"200": None}, parameters=[DROP_ID], problems=("410",)
+    )
+    found["responses"]["200"] = answer("The manifest", "application/json")
+    return found
 
 
 def entry(summary: str, good: Json) -> Json:
