@@ -241,7 +241,7 @@ class HistoryView {
       ? h("span", { class: "checker thumb" }, this.thumbnails.image(`${one.href}/thumbnail`, ""))
       : h("span", { class: "thumb placeholder is-failed", "aria-hidden": "true" });
     const state = one.is_doubtful ? "doubtful" : one.state;
-    const button = h("button", { class: "picture-button", type: "button", title: one.source },
+    const button = h("button", { class: "picture-button", type: "button", title: one.upload ? one.name : one.source },
       picture,
       h("span", { class: "name" }, one.name),
       state === "done" ? "" : h("span", { class: `badge is-${state}` }, this.words(`history.state_${state}`)));

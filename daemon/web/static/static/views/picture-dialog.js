@@ -79,7 +79,7 @@ function nameOf(path, other) {
 
 function facts(one, words) {
   const rows = [
-    ["picture.source", one.source],
+    ["picture.source", one.upload ? one.name : one.source],
     ["picture.folder", one.folder],
     ["picture.ended", moment(one.ended_at)],
   ];

@@ -79,7 +79,7 @@ class ReviewView {
       this.reasons, this.notice,
       h("div", { class: "bar decisions" }, this.accept, this.reject, this.touch, this.model, this.modelList),
       h("div", { class: "bar" }, ...skip, this.undoButton),
-      h("p", { class: "hint" }, this.words("review.keys")));
+      h("p", { class: "hint keys" }, this.words("review.keys")));
     this.done = h("p", { class: "empty", hidden: true }, this.words("review.nothing"));
     this.both = h("div", { class: "review", hidden: true }, this.stage.element, this.panel);
     this.root.replaceChildren(h("h1", {}, this.words("review.title")), this.count, this.done, this.both);
@@ -128,7 +128,7 @@ class ReviewView {
       return;
     }
     this.name.textContent = one.name;
-    this.facts.textContent = [one.folder, one.source !== one.name ? one.source : "", `${one.width} × ${one.height}`]
+    this.facts.textContent = [one.folder, one.upload || one.source === one.name ? "" : one.source, `${one.width} × ${one.height}`]
       .filter(Boolean).join(" · ");
     const score = one.confidence?.score ?? 0;
     this.score.value = score;

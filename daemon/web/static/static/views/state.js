@@ -180,7 +180,7 @@ function facts(rows, words) {
 
 function table(heads, rows) {
   return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": heads[0] },
-    h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, ...rows)));
+    h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((text, place) => h("th", { scope: "col", class: place < 2 ? "" : "number-head" }, text)))), h("tbody", {}, ...rows)));
 }
 
 // One bar for each minute; failed ones on top.
