@@ -75,8 +75,10 @@ class Archives:
         for name in asked:
             if name not in ("pictures", "drop", "originals", "name"):
                 raise bad_request(f"invalid_{name[:40]}", f"{name[:40]!r} is unknown")
-        if ("pictures" in asked) == ("drop" in asked):
-            raise bad_request("invalid_pictures", "name either pictures or a drop")
+        if ("pictures" in asked) == ("drop" in asked) or {"drop", "name"} <= set(asked):
+            raise bad_request(
+                "invalid_pictures", "name either pictures or a drop, which has its own name"
+            )
         has_originals = asked.get("originals", False)
         if not isinstance(has_originals, bool):
             raise bad_request("invalid_originals", "originals is true or false")

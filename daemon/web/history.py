@@ -100,7 +100,7 @@ def wanted_of(request: Request) -> Wanted:
     if before is not None and uploads.ID.fullmatch(before) is None:
         raise bad_request("invalid_before", "before is the id of a picture, as in `next`")
     folder = query.get("folder")
-    if folder is not None and len(folder) > FOLDER_LETTERS:
+    if folder is not None and (len(folder) > FOLDER_LETTERS or CONTROL.search(folder)):
         raise bad_request("invalid_folder", f"folder has at most {FOLDER_LETTERS} letters")
     drop = number_of(request, "drop", default=None, most=LARGEST_ID)
     return Wanted(text=text, state=state, folder=folder, drop=drop, before=before)

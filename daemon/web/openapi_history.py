@@ -30,6 +30,7 @@ JOB_ID: Json = {"name": "job", "in": "path", "required": True, "schema": ID}
 FOLDER_ID: Json = {"name": "id", "in": "path", "required": True, "schema": COUNT}
 TOKEN: Json = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
 IDS = f"^[0-9a-f]{{22}}(,[0-9a-f]{{22}}){{0,{MAX_IDS - 1}}}$"
+PLACE = r"^[^/\\]{0,40}(/[^/\\]{0,40}){0,9}$"
 SUMMARIES = {
     "approve": "Take a result out of review: it is good",
     "doubt": "Put a result into review again",
@@ -94,9 +95,9 @@ def search() -> Json:
         "Search ended pictures of all hot folders, the newest first",
         {"200": ref("Found")},
         parameters=[
-            text("text", r"^[ -~]{0,200}$"),
+            text("text", r"^[^\x00-\x1f\x7f]{0,200}$"),
             {"name": "state", "in": "query", "schema": {"enum": list(STATES), "type": "string"}},
-            text("folder", r"^[ -~]{0,100}$"),
+            text("folder", r"^[^\x00-\x1f\x7f]{0,100}$"),
             number("drop", most=2**63 - 1),
             {"name": "before", "in": "query", "schema": ID},
             number("limit", most=200),
@@ -169,21 +170,19 @@ def decision(verb: str) -> Json:
 
 def archive() -> Json:
     """Return the operation that prepares a zip."""
-    picture = record({"id": ID, "folder": TEXT}, required=["id"])
-    body = record(
-        {
-            "pictures": {
-                "type": "array",
-                "items": {"anyOf": [ID, picture]},
-                "minItems": 1,
-                "maxItems": MAX_PICTURES,
-            },
-            "drop": {"type": "integer", "minimum": 1},
-            "originals": TRUTH,
-            "name": TEXT,
-        },
-        required=[],
-    )
+    folder = {"type": "string", "pattern": PLACE}
+    picture = record({"id": ID, "folder": folder}, required=["id"])
+    pictures: Json = {"type": "array", "items": {"anyOf": [ID, picture]}}
+    pictures |= {"minItems": 1, "maxItems": MAX_PICTURES}
+    one_drop: Json = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+    of_pictures = {"pictures": pictures, "originals": TRUTH, "name": TEXT}
+    of_drop = {"drop": one_drop, "originals": TRUTH}
+    body = {
+        "oneOf": [
+            record(of_pictures, required=["pictures"]),
+            record(of_drop, required=["drop"]),
+        ]
+    }
     found = operation(
         "Prepare a zip of uploads, or of a drop; it is fetched without a key, for an hour",
         {"201": ref("Archive")},
