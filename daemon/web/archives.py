@@ -4,6 +4,7 @@ A link cannot send a key. So the address itself is the secret: 24 random bytes, 
 """
 
 import asyncio
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -201,10 +202,19 @@ def places(
     own = (job.target, job.alpha) if ending.replaced_by is None else ()
     for path in own:
         if path is not None and path.is_relative_to(drop.path):
-            yield path, PurePosixPath(folder, as_text(Path(path.name)))
+            yield path, PurePosixPath(folder, plain_name(path.name, job.relative.stem))
     original = job.archive if has_originals else None
     if original is not None and original.is_relative_to(drop.path):
         yield original, PurePosixPath("originals", folder, as_text(Path(original.name)))
+
+
+def plain_name(name: str, stem: str) -> str:
+    """Return a result's name without the version that it has only in its drop.
+
+    There it lies beside results of other folders' pictures. ``stem``: of the original's name.
+    """
+    versioned = re.fullmatch(rf"{re.escape(stem)}_[0-9]{{1,4}}((?:_alpha)?\.[a-z]+)", name)
+    return as_text(Path(name if versioned is None else f"{stem}{versioned[1]}"))
 
 
 def free_name(place: PurePosixPath, taken: set[str]) -> str:

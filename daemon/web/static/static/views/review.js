@@ -152,12 +152,15 @@ class ReviewView {
 
   // --- decisions -------------------------------------------------------------------------
 
-  async judge(verb) {
+  judge(verb) {
     const one = this.one;
-    if (!one || this.isBusy) {
-      return;
+    if (one && !this.isBusy) {
+      this.isBusy = true;
+      this.judging = this.decide(one, verb);
     }
-    this.isBusy = true;
+  }
+
+  async decide(one, verb) {
     try {
       await this.api.post(`${one.href}/${verb}?doubtful=true`);
       this.last = { one, verb, place: this.place };
@@ -193,6 +196,7 @@ class ReviewView {
 
   // Take the last decision back. A rejected original is cut out again.
   async undo() {
+    await this.judging;
     const last = this.last;
     if (!last) {
       return;
