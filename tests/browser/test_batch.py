@@ -268,6 +268,22 @@ def test_by_keyboard_alone(shown: Window, kit: Kit, tmp_path: Path):
     assert shown.page.evaluate("document.activeElement.id") == "batch-folder"
 
 
+def test_a_daemon_that_is_down(browser: Browser, tmp_path: Path):
+    """Pictures are taken all the same, and the page says why nothing gets on; then it does."""
+    with (
+        running(Kit(tmp_path, is_daemon_up=False)) as kit,
+        window(browser, kit) as shown,
+    ):
+        shown.open("batch")
+        choose(shown, write_photos(tmp_path / "in", 2))
+        expect(shown.page.locator(".notice:visible")).to_contain_text("does not run now")
+        port = int(kit.server.url.rpartition(":")[2])
+        kit.stop()
+        kit.is_daemon_up = True
+        kit.start_at(port)
+        await_ready(shown, 2)
+
+
 @pytest.mark.slow
 def test_a_thousand_pictures(shown: Window, kit: Kit):
     """All are done; the page stays small."""

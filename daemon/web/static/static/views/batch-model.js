@@ -8,6 +8,7 @@ const LOOK_UP_MS = 400;
 const POLL_MS = 2_000;
 const QUIET_POLL_MS = 10_000;
 const SAVE_MS = 1_000;
+const UPLOADS = "web";
 const RATE_S = 120;
 const LONGEST_WAIT_S = 30;
 // Refusals that pass, or that a person ends elsewhere; all others are about the picture itself.
@@ -52,6 +53,8 @@ export class Batch extends EventTarget {
     this.ends = [];
     this.heardAt = 0;
     this.isStoreFull = false;
+    this.daemon = "running";
+    this.standby = "";
     Object.assign(this, newContent());
     this.load();
     this.byId = new Map(this.items.filter((one) => one.id).map((one) => [one.id, one]));
@@ -307,6 +310,23 @@ export class Batch extends EventTarget {
         }
       }
       await this.lookUp();
+      if (beat % 5 === 1 && this.items.some((one) => one.state === "sent")) {
+        await this.lookAtDaemon();
+      }
+    }
+  }
+
+  // Why nothing gets on: pictures are safe, but nobody cuts them out now.
+  async lookAtDaemon() {
+    try {
+      const status = await this.api.get("/api/v1/status");
+      const standby = status.standby[UPLOADS] || "";
+      if (status.state !== this.daemon || standby !== this.standby) {
+        Object.assign(this, { daemon: status.state, standby });
+        this.tell([]);
+      }
+    } catch {
+      return; // sending tells when the server cannot be reached
     }
   }
 
