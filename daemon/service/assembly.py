@@ -160,6 +160,7 @@ class Assembly:
             ledger=self.ledger,
             outbox=self.outbox,
             drops=self.drops,
+            manifests=self.drops.manifests,
             quarantine=self.owned.quarantine,
             put=self.inbox.put,
         )

@@ -43,6 +43,12 @@ class Settings:
     state: Path
     min_free_mb: float
     models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
+    """The default first; what is told of each."""
+
+    @property
+    def model_names(self) -> list[str]:
+        """Return the names that a request may ask for."""
+        return [str(model["name"]) for model in self.models]
 
 
 class Site:
