@@ -40,19 +40,13 @@ class Web(Section):
     @classmethod
     def check_hosts(cls, value: list[str]) -> list[str]:
         """Accept names as browsers send them, without a port."""
-        for name in value:
-            if HOST.fullmatch(name) is None:
-                raise ValueError(f"{name!r} is no host name: write it without scheme and port")
-        return [name.lower() for name in value]
+        return checked_each(value, HOST, "is no host name: write it without scheme and port")
 
     @field_validator("origins")
     @classmethod
     def check_origins(cls, value: list[str]) -> list[str]:
         """Accept origins as browsers send them."""
-        for origin in value:
-            if ORIGIN.fullmatch(origin) is None:
-                raise ValueError(f'{origin!r} is no origin: write "https://shop.example"')
-        return [origin.lower() for origin in value]
+        return checked_each(value, ORIGIN, 'is no origin: write "https://shop.example"')
 
     @model_validator(mode="after")
     def check_whole(self) -> "Web":
@@ -66,6 +60,14 @@ class Web(Section):
     def address(self) -> Address | None:
         """Return where to listen; None if the page is off."""
         return None if self.listen is None else addresses.parse_any(self.listen)
+
+
+def checked_each(values: list[str], pattern: re.Pattern[str], fault: str) -> list[str]:
+    """Return texts in lower case; `ValueError` for the first that does not match."""
+    for text in values:
+        if pattern.fullmatch(text) is None:
+            raise ValueError(f"{text!r} {fault}")
+    return [text.lower() for text in values]
 
 
 def check_keys(address: Address | None, *, has_keys: bool) -> None:

@@ -13,7 +13,7 @@ from daemon.jobs import Job, State
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
-from daemon.lifecycle.drops import Drops
+from daemon.lifecycle.drops import Drops, Manifests
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +24,21 @@ Select = Callable[[int], deletion.IsKept]
 class Deletions:
     """What only a person can ask for; retention deletes by itself."""
 
-    def __init__(self, *, ledger: Ledger, records: Records, drops: Drops, select: Select) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        records: Records,
+        drops: Drops,
+        manifests: Manifests,
+        select: Select,
+    ) -> None:
         """``select`` raises `ValueError` or `OSError` if the manifest of a drop cannot be read."""
         self.ledger = ledger
         self.records = records
         self.uploads = Uploads(ledger)
         self.drops = drops
+        self.manifests = manifests
         self.select = select
 
     # --- one picture ----------------------------------------------------------------------
@@ -101,7 +110,7 @@ class Deletions:
             if not drop_names.is_marked(drop.path.name, folder):
                 return  # all that was ours went before the mark
         # The manifest says what is ours: it may be missing, or out of date.
-        self.drops.manifests.revise(drop, closed_at=closed_at, without=(), now=now)
+        self.manifests.write(drop, closed_at=closed_at, now=now)
 
         def select(folder: int) -> deletion.IsKept:
             is_foreign = self.select(folder)

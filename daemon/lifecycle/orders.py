@@ -16,6 +16,7 @@ from daemon.jobs import Hint, HotFolder, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.deletions import Deletions
+from daemon.lifecycle.drops import Manifests
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.results import Results
 from daemon.log_fields import job_fields
@@ -39,6 +40,7 @@ class Orders:
         outbox: Outbox,
         results: Results,
         deletions: Deletions,
+        manifests: Manifests,
         quarantine: Path,
         put: Callable[[Message], object],
     ) -> None:
@@ -51,6 +53,7 @@ class Orders:
         self.results = results
         self.deletions = deletions
         self.drops = deletions.drops
+        self.manifests = manifests
         self.quarantine = quarantine
         self.retry_at: dict[Path, float] = {}
 
@@ -170,7 +173,7 @@ class Orders:
         if closed_at is not None:  # the next start looks only at open ones for what is unfinished
             for part in store.remove_orphans(drop.path):
                 logger.info("removed unfinished %s", printable(part))
-        if not self.drops.manifests.revise(drop, closed_at=closed_at, without=without, now=now):
+        if not self.manifests.write(drop, closed_at=closed_at, without=without, now=now):
             raise OSError(errno.EIO, "its manifest cannot be written", str(drop.path))
 
     # --- delete ---------------------------------------------------------------------------

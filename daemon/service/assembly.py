@@ -163,8 +163,13 @@ class Assembly:
             outbox=self.outbox,
             results=self.lifecycle.results,
             deletions=Deletions(
-                ledger=self.ledger, records=self.records, drops=self.drops, select=select_foreign
+                ledger=self.ledger,
+                records=self.records,
+                drops=self.drops,
+                manifests=self.drops.manifests,
+                select=select_foreign,
             ),
+            manifests=self.drops.manifests,
             quarantine=self.owned.quarantine,
             put=self.inbox.put,
         )

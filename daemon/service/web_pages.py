@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.config import folders as hot_folders
 from daemon.config.addresses import Address, SocketFile
+from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.errors import InstallError
 from daemon.ledger import ledger as ledgers
 from daemon.messages import Message
 from daemon.reporting.latest_snapshot import LatestSnapshot
+from daemon.worker import model_facts
 
 if TYPE_CHECKING:
     from daemon.web.server import WebServer
@@ -84,7 +86,7 @@ def web_server(
         roots=frozenset(one.output_root for one in hot_folders.all_folders(config, base)),
         state=state,
         min_free_mb=config.retention.min_free_mb,
-        models=[{"name": "default", "input_size": config.model.input_size}],
+        models=models_of(config, base),
         keep_days=config.retention.keep_days,
         server_folders=tuple(hot_folders.resolve(base, one) for one in web.server_folders),
         config_path=config_path,
@@ -92,6 +94,24 @@ def web_server(
     site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
     access = Access(keys=keys, hosts=web.hosts, origins=web.origins)
     return WebServer(site, access, resolved(address, base))
+
+
+def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON
+    """Return what is told of each model: as it is configured, without paths."""
+    users = hot_folders.all_folders(config, base)
+    return [
+        {
+            "name": model.name,
+            "file": model.file.name,
+            **model_facts.origin_of(model.file),
+            "runtime": model.runtime,
+            "devices": list(model.devices),
+            "input_size": model.input_size,
+            "is_default": number == 0,
+            "folders": [folder.name for folder in users if folder.model == model.name],
+        }
+        for number, model in enumerate(model_settings(config, base))
+    ]
 
 
 def resolved(address: Address, base: Path) -> Address:

@@ -43,11 +43,17 @@ class Settings:
     state: Path
     min_free_mb: float
     models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
+    """The default first; what is told of each."""
     keep_days: float = 7.0
     """As at the start; a running daemon reports what it uses now."""
     server_folders: tuple[Path, ...] = ()
     """Folders outside, of which copies may be taken."""
     config_path: Path | None = None
+
+    @property
+    def model_names(self) -> list[str]:
+        """Return the names that a request may ask for."""
+        return [str(model["name"]) for model in self.models]
 
 
 class Site:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import cv2
 
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, DeviceError, blame, describe, printable
+from daemon.errors import Blame, DeviceError, PictureError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
@@ -195,8 +195,11 @@ class Worker:
     # --- stage 2: the network ------------------------------------------------------------
 
     def lane_of(self, item: Item) -> Lane:
-        """Return the lane of the model that the item asks for."""
-        return self.lanes[item.task.model or next(iter(self.lanes))]
+        """Return the lane of the model that the item asks for; `PictureError` if it is gone."""
+        name = item.task.model or next(iter(self.lanes))
+        if name not in self.lanes:
+            raise PictureError(f"it asked for model {name!r}, which is no longer among models:")
+        return self.lanes[name]
 
     def thread_of(self, lane: Lane, one: ModelThread) -> threading.Thread:
         """Return the thread of a model, not started."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Request, Route, expect
 
 from tests.browser.views_kit import Window, chromium, window, write_photos
 from tests.web.web_kit import Kit, running, wait_for
@@ -155,9 +155,9 @@ def test_options_are_for_all_pictures(shown: Window, kit: Kit, tmp_path: Path):
 
 def test_it_goes_on_after_a_lost_connection(shown: Window, kit: Kit, tmp_path: Path):
     """By itself, and no picture is taken twice, also if only an answer was lost."""
-    lost = []
+    lost: list[str] = []
 
-    def lose(route, request):  # type: ignore[no-untyped-def]  # of the library
+    def lose(route: Route, request: Request) -> None:
         if request.method == "POST" and len(lost) < 3:
             lost.append(request.headers["idempotency-key"])
             route.fetch()  # the server takes the picture, and the page never hears of it
@@ -181,7 +181,7 @@ def test_it_waits_as_long_as_it_is_told_to(browser: Browser, tmp_path: Path):
         asked: dict[str, list[float]] = {}
         clock = kit.server.site.clock
 
-        def refuse(route, request):  # type: ignore[no-untyped-def]  # of the library
+        def refuse(route: Route, request: Request) -> None:
             key = request.headers["idempotency-key"]
             asked.setdefault(key, []).append(clock())
             if len(asked[key]) == 1:

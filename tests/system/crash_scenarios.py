@@ -26,9 +26,11 @@ from tests.system.crash_orders import (
     carried_out,
     deleted,
     judged,
+    received,
     serve_deletion,
     serve_judgements,
     serve_orders,
+    serve_uploads,
 )
 
 DAY_S = 86_400.0
@@ -482,6 +484,14 @@ SCENARIOS = (
         settings={"web": {"folder": "uploads"}},
         live=serve_deletion,
         check=deleted,
+        is_counted=False,
+    ),
+    Scenario(
+        name="uploads",
+        pictures=(),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_uploads,
+        check=received,
         is_counted=False,
     ),
     Scenario(

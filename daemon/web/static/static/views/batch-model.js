@@ -277,6 +277,10 @@ export class Batch extends EventTarget {
   // An event of the server: only a hint that a picture is worth a question.
   hear(kind, content) {
     this.heardAt = Date.now();
+    if (kind === "connected") {
+      this.askForAll(); // something may have happened while nobody listened
+      return;
+    }
     const one = content && this.byId.get(content.id);
     if (!one) {
       return;
@@ -286,6 +290,14 @@ export class Batch extends EventTarget {
     } else {
       this.wanted.add(one.id);
       this.lookUpSoon();
+    }
+  }
+
+  askForAll() {
+    for (const one of this.items) {
+      if (one.state === "sent") {
+        this.wanted.add(one.id);
+      }
     }
   }
 
@@ -303,11 +315,7 @@ export class Batch extends EventTarget {
       beat += 1;
       const isQuiet = Date.now() - this.heardAt > QUIET_POLL_MS;
       if (isQuiet || beat % 5 === 0) {
-        for (const one of this.items) {
-          if (one.state === "sent") {
-            this.wanted.add(one.id);
-          }
-        }
+        this.askForAll();
       }
       await this.lookUp();
       if (beat % 5 === 1 && this.items.some((one) => one.state === "sent")) {
@@ -482,7 +490,7 @@ let current = null;
 export function theBatch(api) {
   if (!current) {
     current = new Batch(api);
-    api.events((kind, content) => current.hear(kind, content));
+    api.events(({ kind, data }) => current.hear(kind, data));
   }
   return current;
 }

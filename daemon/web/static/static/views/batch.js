@@ -104,19 +104,19 @@ class BatchView {
   add({ found, unreadable }) {
     const before = this.batch.leftOut;
     const added = this.batch.addFiles(found);
-    const parts = [this.words("batch.added", { count: number(added) })];
+    const parts = [this.words("batch.added", { count: added })];
     if (this.batch.leftOut > before) {
-      parts.push(this.words("batch.left_out", { count: number(this.batch.leftOut - before) }));
+      parts.push(this.words("batch.left_out", { count: this.batch.leftOut - before }));
     }
     if (unreadable) {
-      parts.push(this.words("batch.unreadable", { count: number(unreadable) }));
+      parts.push(this.words("batch.unreadable", { count: unreadable }));
     }
     this.announce(parts.join(" "));
   }
 
   addFromServer(folder, found) {
     const added = this.batch.addServerPictures(folder, found);
-    this.announce(this.words("batch.added", { count: number(added) }));
+    this.announce(this.words("batch.added", { count: added }));
   }
 
   // --- drawing ---------------------------------------------------------------------------
@@ -290,10 +290,10 @@ class BatchView {
       texts.push(this.words("batch.standby", { reason: this.batch.standby }));
     }
     if (counts.missing) {
-      texts.push(this.words("batch.missing", { count: number(counts.missing) }));
+      texts.push(this.words("batch.missing", { count: counts.missing }));
     }
     if (this.batch.isPaused && !this.batch.trouble && counts.waiting) {
-      texts.push(this.words("batch.paused", { count: number(counts.waiting) }));
+      texts.push(this.words("batch.paused", { count: counts.waiting }));
     }
     if (this.batch.isStoreFull) {
       texts.push(this.words("batch.store_full"));

@@ -130,7 +130,7 @@ class HistoryView {
       this.results.replaceChildren(h("p", { class: "empty" }, this.words("history.nothing_found")));
       this.grid = null;
     }
-    this.announce(this.words("history.found_count", { count: number(this.grid?.children.length ?? 0) }));
+    this.announce(this.words("history.found_count", { count: this.grid?.children.length ?? 0 }));
     this.next = next;
     this.more.hidden = !next;
   }
@@ -159,7 +159,7 @@ class HistoryView {
         ...Object.entries(drop.counts).map(([state, count]) =>
           h("span", { class: `badge is-${state}` }, `${this.words(`history.count_${state}`)} ${number(count)}`))),
       h("p", { class: "hint" }, drop.name, " · ",
-        days === null ? this.words("history.open") : this.words("history.days_left", { count: number(days) })),
+        days === null ? this.words("history.open") : this.words("history.days_left", { count: days })),
       strip,
       h("div", { class: "bar" },
         more,
@@ -223,7 +223,7 @@ class HistoryView {
   }
 
   async deleteDrop(drop, card, total) {
-    const text = this.words("history.delete_drop_sure", { name: drop.name, count: number(total) });
+    const text = this.words("history.delete_drop_sure", { name: drop.name, count: total });
     if (await confirmed(text, this.words("history.delete"), this.words("history.cancel"))) {
       await this.api.send("DELETE", drop.href, {});
       const next = card.nextElementSibling ?? card.previousElementSibling;

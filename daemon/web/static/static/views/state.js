@@ -161,7 +161,7 @@ class StateView {
       h("strong", {}, one.check), " ", one.text,
       one.mend ? h("p", { class: "mend" }, h("code", {}, one.mend)) : "");
     return [
-      h("p", {}, this.words(bad.length ? "state.findings" : "state.no_findings", { count: number(bad.length) })),
+      h("p", {}, this.words(bad.length ? "state.findings" : "state.no_findings", { count: bad.length })),
       bad.length ? h("ul", { class: "checks" }, ...bad.map(line)) : "",
       h("details", {}, h("summary", {}, this.words("state.passed", { count: number(good.length) })),
         h("ul", { class: "checks" }, ...good.map(line))),
