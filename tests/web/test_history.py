@@ -337,7 +337,7 @@ def test_what_others_have_put_into_a_drop_stays(kit: Kit):
     (drop / "a.png").write_bytes(b"retouched by hand")
     kit.client.delete(f"{V1}/drops/{found['drop']}")
     assert wait_for(lambda: kit.client.get(f"{V1}/drops/{found['drop']}").status_code == 404)
-    assert wait_for(lambda: not (drop / "manifest.json").exists())
+    assert wait_for(lambda: not (drop / ".cvunetd-drop").exists())
 
     assert sorted(path.name for path in drop.rglob("*")) == ["a.png", "notes.txt"]
 
