@@ -48,7 +48,7 @@ class BatchView {
       this.shown += PAGE;
       this.draw();
     });
-    this.ticker = setInterval(() => this.drawProgress(), 1000);
+    this.ticker = setInterval(() => this.draw(), 1000);
     this.draw();
   }
 

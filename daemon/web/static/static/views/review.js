@@ -65,7 +65,7 @@ class ReviewView {
     this.reject = this.button("danger", "reject", "R", () => this.judge("reject"));
     this.touch = this.button("", "touch", "T", () => this.touchUp());
     this.model = this.button("", "model", "M", () => this.cutAgain());
-    this.undoButton = this.button("", "undo", "U", () => this.undo());
+    this.undoButton = this.button("small", "undo", "U", () => this.undo());
     this.modelList = h("select", { id: "review-model", "aria-label": this.words("review.which_model") },
       ...this.models.map((one) => h("option", { value: one }, one)));
     this.modelList.hidden = this.models.length < 2;
