@@ -19,6 +19,7 @@ from daemon.web.pictures import KINDS, VERBS, Pictures
 from daemon.web.rembg import Rembg
 from daemon.web.removebg import RemoveBg
 from daemon.web.site import Site
+from daemon.web.versions import Versions
 
 STATIC = Path(__file__).with_name("static")
 V1 = "/api/v1"
@@ -50,6 +51,7 @@ def routes(site: Site) -> Iterator[BaseRoute]:
         yield Route(f"{V1}/pictures/{{id}}/{kind}", pictures.fetch)
     for verb in VERBS:
         yield Route(f"{V1}/pictures/{{id}}/{verb}", pictures.judge, methods=["POST"])
+    yield Route(f"{V1}/pictures/{{id}}/versions", Versions(site, pictures).make, methods=["POST"])
     pages = DropPages(site)
     yield Route(f"{V1}/drops", pages.newest)
     yield Route(f"{V1}/drops/{{id}}", pages.describe)
