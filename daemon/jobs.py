@@ -161,6 +161,8 @@ class Task:
     """Where the mask goes; None unless the content is both."""
     model: str = ""
     """Which model cuts it out; empty: the first one."""
+    touch_ups: tuple[Path, ...] = ()
+    """Masks that a person has painted; each file has the name of its SHA-256."""
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
 
@@ -202,6 +204,7 @@ class Done:
     settings: str | None = None
     """SHA-256 of every setting that the pixels depend on."""
     confidence: Confidence | None = None
+    touch_ups: int = 0  # how many masks of a person were laid over it
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from daemon.web.removebg import RemoveBg
 from daemon.web.server_folders import ServerFolders
 from daemon.web.site import Site
 from daemon.web.thumbnails import Thumbnails
+from daemon.web.versions import Versions
 
 STATIC = Path(__file__).with_name("static")
 V1 = "/api/v1"
@@ -57,6 +58,7 @@ def routes(site: Site) -> Iterator[BaseRoute]:
         yield Route(f"{V1}/pictures/{{id}}/{kind}", pictures.fetch)
     for verb in VERBS:
         yield Route(f"{V1}/pictures/{{id}}/{verb}", pictures.judge, methods=["POST"])
+    yield Route(f"{V1}/pictures/{{id}}/versions", Versions(site, pictures).make, methods=["POST"])
     yield from drops(site, pictures, thumbnails)
     yield from machine(site)
     yield Route(f"{V1}/events", Events(site).listen)
@@ -82,6 +84,7 @@ def drops(site: Site, pictures: Pictures, thumbnails: Thumbnails) -> Iterator[Ba
     yield Route(place, one.delete, methods=["DELETE"])
     for kind in drop_pictures.KINDS:
         yield Route(f"{place}/{kind}", one.fetch)
+    yield Route(f"{place}/versions", one.version, methods=["POST"])
     for verb in drop_pictures.VERBS:
         yield Route(f"{place}/{verb}", one.judge, methods=["POST"])
     yield Route(f"{V1}/archives", archives.make, methods=["POST"])

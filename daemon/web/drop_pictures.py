@@ -13,10 +13,21 @@ from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.drops import DropPages, check_known, truth_of
-from daemon.web.pictures import delete_order, entry_of, gone, send_file, send_thumbnail
-from daemon.web.problems import Problem, not_found
+from daemon.web.pictures import (
+    delete_order,
+    entry_of,
+    gone,
+    links,
+    open_file,
+    read_options,
+    send_file,
+    send_thumbnail,
+)
+from daemon.web.problems import Problem, not_found, too_large
+from daemon.web.reception import Reception, ids
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
+from daemon.web.versions import pieces
 
 Json = dict[str, Any]  # Any: JSON
 OF_ORIGINAL = "original-"
@@ -136,6 +147,28 @@ class DropPictures:
             order = {"do": verb, "id": job.upload.id}
         await self.site.order(f"{verb}-{job.id}", order)
         return JSONResponse({"id": job.id, "order": verb}, HTTPStatus.ACCEPTED)
+
+    async def version(self, request: Request) -> Response:
+        """Take the original in once more, like an upload, with the options of the query.
+
+        So a dropped picture can be cut out by another model, or touched up.
+        """
+        asked = read_options(self.site, request, frozenset())
+        path = self.path_of(self.find(request), "original")
+        self.site.check_room()
+        stream, size = await self.site.run(open_file, path)
+        with stream:
+            if size > self.site.limit_bytes:
+                raise too_large(self.site.limit_bytes)
+            reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1)
+            reception.has_key = "idempotency-key" in request.headers
+            async with reception:
+                await reception.receive_chunks(as_text(Path(path.name)), pieces(stream))
+                reception.check_not_empty()
+                await reception.publish()
+                [taken] = reception.pictures
+        content = {"id": taken.id, "name": taken.name, **links(taken.id)}
+        return JSONResponse(content, HTTPStatus.ACCEPTED)
 
     def check_possible(self, found: Found, verb: str, *, is_doubt_needed: bool) -> None:
         """Refuse what the daemon could not do."""

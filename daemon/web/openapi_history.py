@@ -43,6 +43,7 @@ SCHEMAS: Json = {
     "States": record({"pictures": many(FACTS)}),
     "Entry": FACTS,
     "DropDeletion": record({"id": COUNT, "state": {"const": "deleting"}}),
+    "Version": record({"id": ID, "name": TEXT, "href": TEXT}),
     "Decision": record({"id": ID, "order": {"enum": list(VERBS)}}),
     "Archive": record({"href": TEXT, "expires_at": TEXT, "files": COUNT, "missing": COUNT}),
     "ServerFolders": record({"folders": many(record({"id": COUNT, "name": TEXT}))}),
@@ -123,6 +124,7 @@ def paths(options: list[Json]) -> Json:
         },
         **{f"{place}/{kind}": {"get": file(kind)} for kind in KINDS},
         **{f"{place}/{verb}": {"post": decision(verb)} for verb in VERBS},
+        f"{place}/versions": {"post": version(options)},
         f"{V1}/archives": {"post": archive()},
         f"{V1}/archives/{{token}}.zip": {"get": zipped()},
         **server_folders(options),
@@ -165,6 +167,16 @@ def decision(verb: str) -> Json:
         {"202": ref("Decision")},
         parameters=[DROP_ID, JOB_ID, flag("doubtful")],
         problems=("404", "409", "410"),
+    )
+
+
+def version(options: list[Json]) -> Json:
+    """Return the operation that takes an original in once more."""
+    return operation(
+        "Cut the original out again, as an upload of its own, with other options",
+        {"202": ref("Version")},
+        parameters=[DROP_ID, JOB_ID, IDEMPOTENCY_KEY, *options],
+        problems=("400", "409", "410", "413", "422", "429"),
     )
 
 

@@ -17,6 +17,7 @@ from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.lifecycle import drops, late_changes
+from daemon.renderings import Rendering
 from daemon.web import limits
 from daemon.web.answers import file_headers
 from daemon.web.problems import Problem, bad_request, not_found
@@ -250,16 +251,18 @@ def gone() -> Problem:
     return Problem(HTTPStatus.GONE, "gone", "the file was deleted or replaced since")
 
 
-def read_options(site: Site, request: Request, others: frozenset[str]) -> Options:
-    """Return the options of a query, checked against the folder; `Problem` for a wrong one."""
-    return checked(site, dict(query_of(request, others)))
+def read_options(
+    site: Site, request: Request, others: frozenset[str], base: Rendering | None = None
+) -> Options:
+    """Return the options of a query; `Problem` for a wrong one. Of ``base`` see `checked`."""
+    return checked(site, dict(query_of(request, others)), base)
 
 
-def checked(site: Site, asked: Json) -> Options:
-    """Return options, checked against the folder's rendering."""
+def checked(site: Site, asked: Json, base: Rendering | None = None) -> Options:
+    """Return options, checked against ``base``, or else the folder's rendering."""
     try:
         wanted = options.read(asked)
-        options.apply(site.settings.folder.rendering, wanted, site.settings.model_names)
+        options.apply(base or site.settings.folder.rendering, wanted, site.settings.model_names)
     except BadOption as error:
         raise bad_request(f"invalid_{error.name[:40]}", str(error)) from error
     return wanted

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet.matte.touch_up import TouchUp
 from cvunet.pictures import reading
 from daemon.errors import NoPictureError, UnfinishedError, blame, describe
 from daemon.jobs import Failed, Identity, Outcome, Task
@@ -26,6 +27,12 @@ class Item:
     picture: reading.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
+    touch_ups: list[TouchUp] = field(default_factory=list)
+
+    def let_go(self) -> None:
+        """Free everything that takes memory."""
+        self.picture = self.small = self.alpha = None
+        self.touch_ups = []
 
 
 def failure(error: BaseException, stage: str) -> Failed:

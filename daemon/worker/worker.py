@@ -16,7 +16,7 @@ import cv2
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, DeviceError, PictureError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
-from daemon.worker import decoding, finishing, unfinished
+from daemon.worker import decoding, finishing, touching, unfinished
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
@@ -189,8 +189,9 @@ class Worker:
             item.pixels = facts.pixels
             run.note_size(max(identity.size, facts.pixels))
             with run.paused():
-                item.cost = self.budget.acquire(facts.cost)
+                item.cost = self.budget.acquire(facts.cost + touching.cost(item.task))
             item.picture, item.sha256 = opened.picture()
+        item.touch_ups = touching.read(self.decoder, item.task)
 
     # --- stage 2: the network ------------------------------------------------------------
 
@@ -277,9 +278,7 @@ class Worker:
         with self.progress.stage(item, "judge"):
             confidence = finishing.assess(alpha)
         with self.progress.stage(item, "finish"), translated_errors():
-            result, mask = finisher.compose(
-                picture, alpha, item.task.rendering, prepared=item.small
-            )
+            result, mask = finisher.compose_item(item)
         with self.progress.stage(item, "encode"), translated_errors():
             finishing.write(item.task, picture, result, mask)
         return finisher.done_outcome(item, identity, picture, confidence, shape=result.shape)
@@ -296,7 +295,7 @@ class Worker:
 
     def complete(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then set the outcome."""
-        item.picture = item.small = item.alpha = None
+        item.let_go()
         self.budget.release(item.cost)
         item.cost = 0
         item.future.set_result(outcome)

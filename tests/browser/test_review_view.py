@@ -120,14 +120,42 @@ def test_all_are_judged(shown: Window, kit: Kit):
 
 
 def test_touching_up(shown: Window):
-    """Leads to the other view, for uploads only."""
-    shown.page.keyboard.press("ArrowRight")
-    expect(shown.page.get_by_role("button", name="Touch up")).to_be_disabled()
-    shown.page.keyboard.press("ArrowLeft")
+    """Leads to the other view."""
     shown.page.keyboard.press("t")
 
     shown.page.wait_for_url("**/#/touch/*")
-    shown.errors.clear()
+
+
+def test_touching_up_a_dropped_picture(shown: Window, kit: Kit):
+    """Its original is taken in like an upload before."""
+    shown.page.keyboard.press("ArrowRight")
+    is_shown(shown, "two.png")
+    shown.page.keyboard.press("t")
+    shown.page.wait_for_url("**/#/touch/*")
+
+    upload_id = shown.page.url.rpartition("/")[2]
+    assert kit.client.get(f"/api/v1/pictures/{upload_id}/original").content == b"blank 2"
+
+
+def test_another_model(browser: Browser, kit: Kit):
+    """The new result stands beside the old one; each is judged by itself."""
+    models = [{"name": "first"}, {"name": "second"}]
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/models", lambda route: route.fulfill(json={"models": models}))
+        shown.page.route(
+            "**/versions?model=*",
+            lambda route: route.continue_(url=route.request.url.partition("?")[0]),
+        )
+        shown.open("review")
+        shown.page.keyboard.press("ArrowRight")
+        is_shown(shown, "two.png")
+        shown.page.keyboard.press("m")
+        expect(shown.page.locator(".review-panel")).to_contain_text("first · web")
+        shown.page.keyboard.press("r")
+        shown.page.keyboard.press("ArrowLeft")
+
+        assert wait_for(lambda: len(found(kit, state="failed")) == 1)
+        assert found(kit, state="failed")[0]["upload"]
 
 
 def test_two_browsers_judge_the_same_picture(browser: Browser, shown: Window, kit: Kit):

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.views_kit import chromium
-from tests.system.daemon_process import SETTINGS, Daemon, wait_for
+from tests.system.daemon_process import Daemon, wait_for
 from tests.system.test_web_process import answers, free_port
 
 pytestmark = pytest.mark.web
@@ -33,7 +33,7 @@ def test_a_batch_with_the_real_weights(tmp_path: Path):
     web = {"listen": f"127.0.0.1:{port}", "folder": "uploads"}
     url = f"http://127.0.0.1:{port}"
     write_photos(tmp_path / "photos")
-    daemon = Daemon(tmp_path, settings=SETTINGS | {"web": web})
+    daemon = Daemon(tmp_path, settings={"web": web})
     try:
         assert wait_for(lambda: answers(url), patience_s=60)
         with chromium() as browser:

@@ -273,6 +273,17 @@ def test_judgements_wait_for_a_daemon_that_is_down(tmp_path: Path):
         assert wait_for(lambda: not reviewed(kit))
 
 
+def test_a_version_of_a_dropped_picture(kit: Kit):
+    """Its original is taken in like an upload, with other options; the first result stays."""
+    found = drop_picture(kit)
+    answer = kit.client.post(f"{found['href']}/versions?format=webp")
+    kit.wait(answer.json()["id"])
+
+    assert answer.status_code == 202
+    assert {"cat.png", "cat.webp"} < set(kit.results())
+    assert kit.client.post(f"{found['href']}/versions?format=x").status_code == 400
+
+
 # --- delete ------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,8 @@ import { loadStyles } from "./style-sheet.js";
 
 const PAGE = 100;
 const WAIT_MS = 15_000;
+const READY_MS = 500;
+const READY_TRIES = 240;
 
 export async function mount(root, context) {
   await loadStyles();
@@ -37,6 +39,7 @@ class ReviewView {
   }
 
   close() {
+    this.isClosed = true;
     document.removeEventListener("keydown", this.onKey);
     clearInterval(this.timer);
     this.stage.close();
@@ -128,15 +131,15 @@ class ReviewView {
       return;
     }
     this.name.textContent = one.name;
-    this.facts.textContent = [one.folder, one.upload || one.source === one.name ? "" : one.source, `${one.width} × ${one.height}`]
+    this.facts.textContent = [one.model ?? "", one.folder, one.upload || one.source === one.name ? "" : one.source, `${one.width} × ${one.height}`]
       .filter(Boolean).join(" · ");
     const score = one.confidence?.score ?? 0;
     this.score.value = score;
     this.scoreText.textContent = percent(score);
     this.reasons.replaceChildren(...reasonsOf(one.confidence, this.words).map((text) => h("li", {}, text)));
-    this.touch.disabled = !one.upload;
-    this.touch.title = one.upload ? "" : this.words("review.only_uploads");
-    this.model.disabled = !one.upload || this.models.length < 2;
+    this.touch.disabled = !one.upload && !one.original;
+    this.touch.title = this.touch.disabled ? this.words("review.no_original") : "";
+    this.model.disabled = !one.original || this.models.length < 2;
     this.model.title = this.models.length < 2 ? this.words("review.one_model") : this.touch.title;
     this.stage.show(one);
     const following = this.list[this.place + 1];
@@ -162,7 +165,10 @@ class ReviewView {
 
   async decide(one, verb) {
     try {
-      await this.api.post(`${one.href}/${verb}?doubtful=true`);
+      // A version that is not doubtful by itself needs no acceptance.
+      if (one.is_doubtful || verb === "reject") {
+        await this.api.post(`${one.href}/${verb}${one.is_doubtful ? "?doubtful=true" : ""}`);
+      }
       this.last = { one, verb, place: this.place };
       this.undoButton.disabled = false;
       this.remove(one, this.words(`review.did_${verb}`, { name: one.name }));
@@ -237,25 +243,62 @@ class ReviewView {
     this.draw();
   }
 
-  touchUp() {
-    if (this.one?.upload) {
-      this.navigate(`#/touch/${this.one.upload}`);
-    }
-  }
-
-  async cutAgain() {
+  // Touching up needs an upload. Of a dropped picture its original is taken in once more.
+  async touchUp() {
     const one = this.one;
-    if (!one?.upload || this.models.length < 2) {
+    if (!one?.upload && !one?.original) {
       return;
     }
-    const model = this.modelList.value;
     try {
-      await this.api.post(`/api/v1/pictures/${one.upload}/versions?${new URLSearchParams({ model })}`);
-      this.seen.add(one.id);
-      this.remove(one, this.words("review.did_model", { name: one.name, model }));
+      const id = one.upload ?? (await this.api.post(`${one.href}/versions`)).id;
+      if (!one.upload) {
+        await this.ready(id);
+      }
+      this.navigate(`#/touch/${id}`);
     } catch (error) {
       this.failed(one, error);
     }
+  }
+
+  // Cut the picture out by another model. The new result stands beside the old one, to compare.
+  async cutAgain() {
+    const one = this.one;
+    if (!one?.original || this.models.length < 2) {
+      return;
+    }
+    const model = this.modelList.value;
+    const path = one.upload ? `/api/v1/pictures/${one.upload}` : one.href;
+    try {
+      const { id } = await this.api.post(`${path}/versions?${new URLSearchParams({ model })}`);
+      this.announce(this.words("review.did_model", { name: one.name, model }));
+      this.tell(this.words("review.did_model", { name: one.name, model }));
+      const fresh = await this.ready(id);
+      this.seen.add(fresh.id);
+      const place = this.list.indexOf(one) + 1;
+      this.list.splice(place, 0, { ...fresh, model });
+      this.place = place;
+      this.total += 1;
+      this.tell("");
+      this.announce(this.words("review.model_ready", { name: one.name, model }));
+      this.draw();
+    } catch (error) {
+      this.failed(one, error);
+    }
+  }
+
+  // Wait until an upload is done; return what History says of it.
+  async ready(id) {
+    for (let tries = 0; tries < READY_TRIES && !this.isClosed; tries += 1) {
+      const found = await this.api.get(`/api/v1/pictures/${id}`);
+      if (found.picture && found.state === "done") {
+        return this.api.get(`/api/v1/drops/${found.drop}/pictures/${found.picture.id}`);
+      }
+      if (found.state === "failed") {
+        throw Object.assign(new Error(found.reason), { detail: found.reason });
+      }
+      await new Promise((resolve) => setTimeout(resolve, READY_MS));
+    }
+    throw Object.assign(new Error("late"), { detail: this.words("review.model_late") });
   }
 
   go(step) {
