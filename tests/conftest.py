@@ -79,6 +79,13 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         ),
         "starlette, uvicorn, httpx or schemathesis is not installed",
     ),
+    "browser": (
+        lambda: (
+            all(map(importlib.util.find_spec, ("playwright", "axe_playwright_python")))
+            and is_installed("chromium")
+        ),
+        "playwright, axe-playwright-python or chromium is not installed",
+    ),
     "promtool": (
         partial(is_installed, "promtool"),
         "promtool is not installed (on Debian: apt-get install prometheus)",

@@ -1,5 +1,6 @@
 """What Batch, History, Review and State have in common: both languages, phones, everybody."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.views_kit import Window, chromium, drop_picture, photo, window, write_photos
 from tests.web.web_kit import Kit, running
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.browser]
 VIEWS = ("batch", "history", "review", "state")
 TITLES = {
     "en": ("Batch", "History", "Review", "State"),
@@ -95,6 +96,22 @@ def test_the_dialog_shuts_nobody_out(browser: Browser, kit: Kit, scheme: str):
         found = Axe().run(shown.page)
 
         assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_both_languages_have_all_texts(browser: Browser, kit: Kit, view: str):
+    """The same keys, and the same values in each text."""
+    with window(browser, kit) as shown:
+        shown.open(view)
+        texts = shown.page.evaluate(
+            f"import('/static/views/{view}.words.js').then(({{en, zh}}) => ({{en, zh}}))"
+        )
+
+    fields = {
+        language: {key: sorted(re.findall(r"{\w+}", text)) for key, text in one.items()}
+        for language, one in texts.items()
+    }
+    assert fields["en"] == fields["zh"]
 
 
 def test_what_the_machine_does(browser: Browser, kit: Kit):
