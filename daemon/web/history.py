@@ -54,15 +54,16 @@ class HistoryPages:
 
     def entries(self, found: list[Ending], wanted: Wanted) -> list[Json]:
         """Return what is shown; pictures that are about to be deleted or judged are left out."""
-        drops: dict[int, Drop] = {}
+        drops: dict[int, Drop | None] = {}
         content = []
         for ending in found:
             job = ending.job
             if job.drop not in drops:
-                drops[job.drop] = self.site.ledger.records.drop_of(job)
+                known = self.site.ledger.uploads.drop(job.drop)
+                drops[job.drop] = None if known is None else known[0]
             drop = drops[job.drop]
-            if drop.path.parent not in self.site.settings.roots:
-                continue
+            if drop is None or drop.path.parent not in self.site.settings.roots:
+                continue  # deleted since the search, or of a folder that is not configured any more
             if self.drop_pictures.is_deleted(job):
                 continue
             if wanted.state == "doubtful" and not is_doubtful(self.site, job):
