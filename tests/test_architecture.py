@@ -106,6 +106,7 @@ SOLE_IMPORTERS = {
         "daemon/web/reception.py",
         "daemon/web/rembg.py",
         "daemon/web/removebg.py",
+        "daemon/web/versions.py",
     },
     "uvicorn": {"daemon/web/server.py", "daemon/web/protocol.py"},
     "python_multipart": {"daemon/web/multipart.py"},

@@ -34,5 +34,6 @@ __all__ = [
     "results",
     "standby",
     "state_folder",
+    "touch_ups",
     "upload_notes",
 ]

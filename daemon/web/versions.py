@@ -83,7 +83,9 @@ class Versions:
         """Refuse a touch-up too many."""
         made = job.upload.rendering if job.upload else None
         if made and len(made.touch_ups) >= uploads.MAX_TOUCH_UPS:
-            text = f"touched up {uploads.MAX_TOUCH_UPS} times already: begin with an earlier version"
+            text = (
+                f"touched up {uploads.MAX_TOUCH_UPS} times already: begin with an earlier version"
+            )
             raise Problem(HTTPStatus.CONFLICT, "too_many_touch_ups", text)
 
     async def receive_mask(self, request: Request) -> str | None:

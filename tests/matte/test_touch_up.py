@@ -20,7 +20,9 @@ def a_result(dtype: type = np.uint8) -> tuple[np.ndarray, np.ndarray]:
     return rgba, photo
 
 
-def painted(level: int, *, strength: int = 255, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> TouchUp:
+def painted(
+    level: int, *, strength: int = 255, shape: tuple[int, int] = (HEIGHT, WIDTH)
+) -> TouchUp:
     """The left half painted."""
     strengths = np.zeros(shape, np.uint8)
     strengths[:, : shape[1] // 2] = strength

@@ -44,7 +44,11 @@ def test_a_version_is_made_of_the_original_and_the_earlier_result_stays(kit: Kit
     kit.wait(second)
 
     earlier, later = (task.rendering for task in kit.tasks)
-    assert (later.format, later.background) == ("webp", (255, 0, 0)) == (earlier.format, earlier.background)
+    assert (
+        (later.format, later.background)
+        == ("webp", (255, 0, 0))
+        == (earlier.format, earlier.background)
+    )
     assert (earlier.adjustments.low, later.adjustments.low) == (0.0, 0.2)
     assert kit.state(first) == "done"
     assert kit.client.get(f"/api/v1/pictures/{second}/original").content == picture()
@@ -66,7 +70,11 @@ def test_a_touch_up_reaches_the_worker_and_the_masks_add_up(kit: Kit):
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(b"GIF89a", "the body is a mask"), (mask(mode="RGB"), "with transparency"), (mask(4097), "4096x4096")],
+    [
+        (b"GIF89a", "the body is a mask"),
+        (mask(mode="RGB"), "with transparency"),
+        (mask(4097), "4096x4096"),
+    ],
 )
 def test_what_is_no_mask_is_refused_and_leaves_nothing(kit: Kit, body: bytes, why: str):
     """Neither a mask nor a picture."""
