@@ -90,8 +90,8 @@ class Worker:
     @property
     def memory(self) -> dict[str, Memory]:
         """Return the memory of each device that has its own."""
-        sizes_by_device = ((one.device, one.predictor.memory()) for one in self.model_threads)
-        return {device: Memory(*sizes) for device, sizes in sizes_by_device if sizes is not None}
+        by_device = ((one.device, one.predictor.memory()) for one in self.model_threads)
+        return {device: Memory(*sizes) for device, sizes in by_device if sizes is not None}
 
     @property
     def load(self) -> dict[str, Load]:

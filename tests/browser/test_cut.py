@@ -240,7 +240,8 @@ def test_the_downloads_alpha_is_the_one_on_the_screen(site: Site, browser: Brows
         set_knob(page, "shift", 5)
         set_knob(page, "feather", 6)
         set_knob(page, "low", 0.1)
-        script = """async () => { const {adjusted, NEUTRAL} = await import('/static/views/matte-preview.js');
+        script = """async () => {
+          const {adjusted, NEUTRAL} = await import('/static/views/matte-preview.js');
           const {pixelsOf, alphaOf, decode} = await import('/static/views/cut-pictures.js');
           const id = location.hash.split('/')[2];
           const blob = await (await fetch(`/api/v1/pictures/${id}/result`)).blob();

@@ -21,7 +21,14 @@ from tests.system.crash_kit import (
     check_pictures,
     drops,
 )
-from tests.system.crash_orders import carried_out, received, serve_orders, serve_uploads
+from tests.system.crash_orders import (
+    carried_out,
+    received,
+    serve_orders,
+    serve_uploads,
+    serve_versions,
+    touched_up,
+)
 
 DAY_S = 86_400.0
 
@@ -466,6 +473,14 @@ SCENARIOS = (
         settings={"web": {"folder": "uploads"}},
         live=serve_uploads,
         check=received,
+        is_counted=False,
+    ),
+    Scenario(
+        name="versions",
+        pictures=(),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_versions,
+        check=touched_up,
         is_counted=False,
     ),
     Scenario(
