@@ -79,12 +79,12 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         ),
         "starlette, uvicorn, httpx or schemathesis is not installed",
     ),
-    "browser": (
+    "chromium": (
         lambda: (
-            all(map(importlib.util.find_spec, ("playwright", "axe_playwright_python")))
-            and is_installed("chromium")
+            is_installed("chromium")
+            and all(map(importlib.util.find_spec, ("playwright", "axe_playwright_python")))
         ),
-        "playwright, axe-playwright-python or chromium is not installed",
+        "chromium (on Debian: make apt-browser), playwright or axe-playwright-python is missing",
     ),
     "promtool": (
         partial(is_installed, "promtool"),
@@ -101,6 +101,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
     "refine": (
         lambda: importlib.util.find_spec("pymatting") is not None,
         "pymatting is not installed",
+    ),
+    "ways": (
+        lambda: all(is_installed(name) for name in ("smbclient", "sshfs", "syncthing", "curl")),
+        "servers and clients are missing (on Debian: make apt-ways)",
     ),
     "cuda": (has_cuda, "no CUDA device"),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),

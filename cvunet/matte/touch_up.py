@@ -66,12 +66,15 @@ def lay_over(
             continue
         strip, photo = pixels[rows], rgb[rows]
         own = None if source_alpha is None else to_bits(source_alpha[rows], bits_of(pixels))
-        if pixels.ndim == 2:
-            strip[painted] = _alpha(strip, strength, restored, own)[painted]
+        kept, added = _parts(strip if strip.ndim == 2 else strip[..., 3], strength, restored, own)
+        alpha = np.rint(kept + added)
+        if strip.ndim == 2:
+            strip[painted] = alpha[painted]
             continue
-        alpha = _alpha(strip[..., 3], strength, restored, own)
+        # As in compositing: each colour counts as much as it is seen.
+        share = np.divide(added, kept + added, out=np.zeros_like(added), where=alpha > 0)
         colours = strip[..., :3].astype(np.float32)
-        colours += (to_bits(photo, bits_of(pixels)) - colours) * restored[..., None]
+        colours += (to_bits(photo, bits_of(pixels)) - colours) * share[..., None]
         if not bleed:
             colours[alpha == 0] = 0
         strip[painted, :3] = np.rint(colours[painted])
@@ -79,11 +82,14 @@ def lay_over(
     return pixels
 
 
-def _alpha(alpha: Samples, strength: Floats, restored: Floats, own: Samples | None) -> Samples:
+def _parts(
+    alpha: Samples, strength: Floats, restored: Floats, own: Samples | None
+) -> tuple[Floats, Floats]:
+    """What is left of an alpha, and what is restored; their sum is in its levels."""
     most = np.float32(max_level(alpha))
-    mixed = alpha * (1 - strength) + restored * (most if own is None else own)
-    levels: Samples = np.rint(mixed.clip(0, most)).astype(alpha.dtype)
-    return levels
+    kept = (alpha * (1 - strength)).astype(np.float32, copy=False)
+    added = restored * (most if own is None else own)
+    return kept, np.minimum(added, most - kept).astype(np.float32, copy=False)
 
 
 def _strips(

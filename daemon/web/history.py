@@ -7,7 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from daemon.disk import uploads
+from daemon.disk import files, uploads
+from daemon.jobs import Job, State
 from daemon.ledger.history import History, Wanted
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.drop_pictures import DropPictures, document, is_doubtful
@@ -64,7 +65,7 @@ class HistoryPages:
             drop = drops[job.drop]
             if drop is None or drop.path.parent not in self.site.settings.roots:
                 continue  # deleted since the search, or of a folder that is not configured any more
-            if self.drop_pictures.is_deleted(job):
+            if self.drop_pictures.is_deleted(job) or is_deleted_kept(job):
                 continue
             if wanted.state == "doubtful" and not is_doubtful(self.site, job):
                 continue
@@ -88,6 +89,11 @@ class HistoryPages:
             if problem.code != "not_found":
                 raise
             return {"id": upload_id, **links(upload_id), "state": "unknown"}
+
+
+def is_deleted_kept(job: Job) -> bool:
+    """Whether only the row is left: that of a kept original stays when its result is deleted."""
+    return job.is_kept and job.state is State.DONE and not files.exists(job.target)
 
 
 def wanted_of(request: Request) -> Wanted:

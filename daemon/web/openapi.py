@@ -92,6 +92,7 @@ def paths() -> Json:
                 parameters=[PICTURE_ID],
             ),
         },
+        f"{V1}/pictures/{{id}}/versions": {"post": version()},
         **{f"{V1}/pictures/{{id}}/{kind}": {"get": file(kind)} for kind in KINDS},
         **{f"{V1}/pictures/{{id}}/{verb}": {"post": judgement(verb)} for verb in VERBS},
         **drops(),
@@ -150,6 +151,18 @@ def upload() -> Json:
         problems=("400", "408", "409", "413", "422", "429", "507"),
     )
     return found | {"requestBody": form(is_one=False)}
+
+
+def version() -> Json:
+    """Return the operation that makes another result from the same original."""
+    found = operation(
+        "Make another result from the same original: other options, or touched up by a mask",
+        {"202": ref("Version")},
+        parameters=[PICTURE_ID, IDEMPOTENCY_KEY, *options()],
+        problems=("400", "404", "408", "409", "410", "413", "422", "429", "507"),
+    )
+    mask = {"schema": {"type": "string", "format": "binary"}}
+    return found | {"requestBody": {"required": False, "content": {"image/png": mask}}}
 
 
 def file(kind: str) -> Json:

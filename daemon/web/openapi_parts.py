@@ -160,6 +160,7 @@ SCHEMAS: Json = {
         },
         required=["id", "href", "state"],
     ),
+    "Version": record({"id": ID, "name": TEXT, "state": STATE, "href": TEXT, "version_of": ID}),
     "Deletion": record({"id": ID, "state": {"const": "deleting"}}),
     "Order": record({"id": ID, "order": {"enum": ["retry", "approve", "reject"]}}),
     "Drops": record({"drops": many(record(DROP))}),

@@ -90,8 +90,8 @@ class Worker:
     @property
     def memory(self) -> dict[str, Memory]:
         """Return the memory of each device that has its own."""
-        sizes_by_device = ((one.device, one.predictor.memory()) for one in self.model_threads)
-        return {device: Memory(*sizes) for device, sizes in sizes_by_device if sizes is not None}
+        by_device = ((one.device, one.predictor.memory()) for one in self.model_threads)
+        return {device: Memory(*sizes) for device, sizes in by_device if sizes is not None}
 
     @property
     def load(self) -> dict[str, Load]:
@@ -270,13 +270,13 @@ class Worker:
 
     def finish_picture(self, item: Item) -> Done:
         """Do the stage's work; its pixels are freed on return, except the item's."""
-        picture, alpha, identity = item.picture, item.alpha, item.identity
+        picture, identity = item.picture, item.identity
         assert picture is not None
-        assert alpha is not None
+        assert item.alpha is not None
         assert identity is not None
         finisher = self.lane_of(item).finishing
         with self.progress.stage(item, "judge"):
-            confidence = finishing.assess(alpha)
+            confidence = finishing.assess(item.alpha)
         with self.progress.stage(item, "finish"), translated_errors():
             result, mask = finisher.compose_item(item)
         with self.progress.stage(item, "encode"), translated_errors():

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Request, Route, expect
 from tests.browser.views_kit import Window, chromium, window, write_photos
 from tests.web.web_kit import Kit, running, wait_for
 
-pytestmark = [pytest.mark.web, pytest.mark.browser]
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.views_kit import Window, chromium, drop_picture, found, photo, window
 from tests.web.web_kit import Kit, running, wait_for
 
-pytestmark = [pytest.mark.web, pytest.mark.browser]
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.views_kit import Window, chromium, drop_picture, photo, window, write_photos
 from tests.web.web_kit import Kit, running
 
-pytestmark = [pytest.mark.web, pytest.mark.browser]
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
 VIEWS = ("batch", "history", "review", "state")
 TITLES = {
     "en": ("Batch", "History", "Review", "State"),

@@ -1,4 +1,4 @@
-"""Lives in which clients of the API upload pictures, then approve, reject and delete them.
+"""Lives in which clients of the API upload pictures, then judge, delete and touch them up.
 
 And in which people judge and delete dropped pictures, and a whole drop.
 """
@@ -6,13 +6,14 @@ And in which people judge and delete dropped pictures, and a whole drop.
 import json
 
 from daemon.disk import uploads
-from daemon.disk.uploads import Staged
+from daemon.disk.uploads import Staged, StagedMask
 from daemon.ledger.ledger import Ending
 from daemon.ledger.uploads import Uploads
 from tests.system.crash_kit import World, drops
 
 UPLOADED = {"approved-doubtful.jpg": "a" * 22, "rejected.jpg": "b" * 22, "deleted.jpg": "c" * 22}
 SENT = ("sent-doubtful.jpg", "d" * 22)
+VERSION = "e" * 22
 ORDERS = {"approve": "a" * 22, "reject": "b" * 22, "delete": "c" * 22}
 
 
@@ -80,6 +81,50 @@ def received(world: World) -> None:
     [drop] = drops(world)
     assert world.contents(drop, "*.png") == [f"cut out: {name}"]
     assert world.contents(f"{drop}/originals") == [name]
+    assert world.contents("uploads", "*.j*") == []
+
+
+def serve_versions(world: World) -> None:
+    """A picture, then a touched-up version of it; the server dies too, and its client repeats."""
+    root = (world.base / "uploads").resolve()
+    name, upload_id = SENT
+    uploads.discard_incoming(root)
+    if "sent" not in world.memo:
+        if not uploads.is_waiting(root, upload_id):
+            upload(world, name, upload_id)
+        world.memo.add("sent")
+    world.kit.start()
+    world.kit.pass_time(12, step_s=2)
+    if "touched" not in world.memo:
+        is_known = Uploads(world.kit.service.parts.ledger).has(VERSION)
+        if not is_known and not uploads.is_waiting(root, VERSION):
+            touch_up(world)
+        world.memo.add("touched")
+    world.kit.pass_time(40, step_s=2)
+
+
+def touch_up(world: World) -> None:
+    """What the server does with a version: first its mask, then its picture."""
+    root = (world.base / "uploads").resolve()
+    mask = StagedMask(root, VERSION)
+    mask.write(b"painted")
+    digest = mask.publish()
+    staged = Staged(root, VERSION, "version.jpg")
+    staged.write(b"version.jpg")
+    staged.complete({"options": {}, "sha256": "y", "of": SENT[1], "mask": digest})
+    staged.publish()
+
+
+def touched_up(world: World) -> None:
+    """Both results, once each, and the mask for as long as the row."""
+    [drop] = drops(world)
+    made = world.contents(drop, "*.png")
+    assert sorted(made) == [f"cut out: {SENT[0]}", "cut out: version.jpg"]
+    assert sorted(world.contents(f"{drop}/originals")) == [SENT[0], "version.jpg"]
+    masks = [
+        one for one in (world.base / "uploads" / uploads.MASKS).iterdir() if one.suffix == ".png"
+    ]
+    assert [one.read_bytes() for one in masks] == [b"painted"]
     assert world.contents("uploads", "*.j*") == []
 
 

@@ -31,6 +31,8 @@ from tests.system.crash_orders import (
     serve_judgements,
     serve_orders,
     serve_uploads,
+    serve_versions,
+    touched_up,
 )
 
 DAY_S = 86_400.0
@@ -492,6 +494,14 @@ SCENARIOS = (
         settings={"web": {"folder": "uploads"}},
         live=serve_uploads,
         check=received,
+        is_counted=False,
+    ),
+    Scenario(
+        name="versions",
+        pictures=(),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_versions,
+        check=touched_up,
         is_counted=False,
     ),
     Scenario(

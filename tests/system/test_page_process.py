@@ -13,7 +13,7 @@ from tests.browser.views_kit import chromium
 from tests.system.daemon_process import Daemon, wait_for
 from tests.system.test_web_process import answers, free_port
 
-pytestmark = [pytest.mark.web, pytest.mark.browser]
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
 PHOTOS = ("astronaut", "cat", "coffee")
 
 

@@ -319,7 +319,8 @@ def test_a_kept_original_is_not_cut_out_again(tmp_path: Path):
         assert wait_for(lambda: kit.results() == [])
         drop_picture(kit, "next.jpg")
 
-        assert kit.results() == ["next.png"]
+        assert wait_for(lambda: kit.results() == ["next.png"])
+        assert names(kit) == ["next.jpg"]
         assert (kit.base / "hot/cat.jpg").exists()
 
 

@@ -59,7 +59,7 @@ async function keyed(request) {
     try {
       return await request();
     } catch (error) {
-      const wantsKey = error.status === 401 || (error.status === 403 && error.code === "wrong_key");
+      const wantsKey = error.status === 401 || (error.status === 403 && error.code === "auth_failed");
       if (!wantsKey) {
         throw error;
       }

@@ -34,14 +34,15 @@ export class TouchCanvas {
     for (let row = top, to = 0; row < bottom; row += 1) {
       for (let column = left; column < right; column += 1, to += 4) {
         const place = row * width + column;
-        const share = this.painting.restored[place] / 255;
-        for (let channel = 0; channel < 3; channel += 1) {
-          const own = cut[4 * place + channel];
-          part.data[to + channel] = photo ? own + (photo[4 * place + channel] - own) * share : own;
-        }
         const own = photo ? photo[4 * place + 3] / 255 : 1; // the photo's own transparency
         const kept = (this.base[place] * (255 - this.painting.strength[place])) / 255;
-        part.data[to + 3] = kept + this.painting.restored[place] * own;
+        const added = this.painting.restored[place] * own;
+        const share = photo && added > 0 ? added / (kept + added) : 0; // as in compositing
+        for (let channel = 0; channel < 3; channel += 1) {
+          const colour = cut[4 * place + channel];
+          part.data[to + channel] = share ? colour + (photo[4 * place + channel] - colour) * share : colour;
+        }
+        part.data[to + 3] = kept + added;
       }
     }
     this.shown.getContext("2d").putImageData(part, left, top);
