@@ -28,6 +28,8 @@ CHECKS_S = 60.0
 #: A disk that does not answer holds one thread, and the answer is an older one, or none.
 PATIENCE_S = 3.0
 DOCTOR_S = 60.0
+#: Then a client is told to ask again.
+CHECKS_PATIENCE_S = 8.0
 #: A path of this machine; what stands before it is no part of a name or of an address.
 PATH = re.compile(r"(?<![\w.:/])/(?:[^\s,:;'\"()/]+/)*([^\s,:;'\"()/]+)/?")
 ADDRESS = re.compile(r"\b(https?://)(?:[^\s/@]*@)?([^\s/?#]+)[^\s]*")
@@ -122,7 +124,7 @@ class Machine:
     async def checks(self, request: Request) -> Response:
         """Answer what `cvunetd doctor` finds, at most a minute old; without paths."""
         check_known(request, set())
-        return JSONResponse(await self.checks_seen.get(patience_s=DOCTOR_S))
+        return JSONResponse(await self.checks_seen.get(patience_s=CHECKS_PATIENCE_S))
 
     async def run_checks(self) -> Json:
         """Run the command in a process of its own: it reads much, and a disk may hang."""

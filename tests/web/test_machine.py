@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.web.machine import hidden
-from tests.web.web_kit import Kit, running
+from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = pytest.mark.web
 V1 = "/api/v1"
@@ -59,7 +59,8 @@ def test_checks(kit: Kit):
     path = kit.base / "config.yaml"
     path.write_text("folders: [{path: hot}]\nweb: {folder: uploads}\n")
     kit.server.site.settings = replace(kit.server.site.settings, config_path=path)
-    answer = kit.client.get(f"{V1}/checks", timeout=60)
+    assert wait_for(lambda: kit.client.get(f"{V1}/checks").status_code == 200)
+    answer = kit.client.get(f"{V1}/checks")
     path.unlink()
     again = kit.client.get(f"{V1}/checks")
 

@@ -51,11 +51,9 @@ class StateView {
   // Draw a part now and again after each answer; not while the page is in the background.
   repeat(name, pause, draw) {
     const turn = async () => {
-      if (!document.hidden) {
-        await this.drawOnce(name, draw);
-      }
+      const isGood = document.hidden || (await this.drawOnce(name, draw));
       if (!this.isClosed) {
-        this.timers.push(setTimeout(turn, pause));
+        this.timers.push(setTimeout(turn, isGood ? pause : FAST_MS));
         this.timers = this.timers.slice(-12);
       }
     };
@@ -64,6 +62,7 @@ class StateView {
 
   async drawOnce(name, draw) {
     const place = this.sections[name];
+    let isGood = true;
     try {
       const content = await draw();
       const isOpen = place.querySelector("details")?.open;
@@ -73,9 +72,11 @@ class StateView {
         details.open = isOpen;
       }
     } catch (error) {
+      isGood = false;
       place.replaceChildren(h("p", { class: "notice" }, error.detail || String(error)));
     }
     place.removeAttribute("aria-busy");
+    return isGood;
   }
 
   async daemon() {
