@@ -195,6 +195,8 @@ class Done:
     warnings: tuple[str, ...] = ()
     result_size: tuple[int, int] | None = None
     """Width and height of the result; the fields above are the picture's own size."""
+    foreground: tuple[int, int, int, int] | None = None
+    """Left, top, width and height of the subject in the result; None if there is none."""
     sha256: str | None = None
     """Of the original's bytes, as they were read."""
     weights: str | None = None

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -96,6 +97,12 @@ def create(path: Path) -> BinaryIO:
     stream = files.create(path)
     os.fchmod(stream.fileno(), FILE)
     return stream
+
+
+def nameless(root: Path) -> BinaryIO:
+    """Return a new file without a name, on the disk of the uploads: it leaves no trace."""
+    make_folder(root / INCOMING)
+    return tempfile.TemporaryFile(dir=root / INCOMING)  # the caller closes it
 
 
 def close_durably(stream: BinaryIO) -> None:

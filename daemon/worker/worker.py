@@ -277,12 +277,10 @@ class Worker:
         with self.progress.stage(item, "judge"):
             confidence = finishing.assess(alpha)
         with self.progress.stage(item, "finish"), translated_errors():
-            result, mask = finisher.compose(
-                picture, alpha, item.task.rendering, prepared=item.small
-            )
+            composed = finisher.compose(picture, alpha, item.task.rendering, prepared=item.small)
         with self.progress.stage(item, "encode"), translated_errors():
-            finishing.write(item.task, picture, result, mask)
-        return finisher.done_outcome(item, identity, picture, confidence, shape=result.shape)
+            finishing.write(item.task, picture, composed.result, composed.mask)
+        return finisher.done_outcome(item, identity, picture, confidence, composed=composed)
 
     # --- the end of a task ---------------------------------------------------------------
 

@@ -53,7 +53,8 @@ def work(task: Task) -> Outcome:
         shutil.copyfile(task.source, task.alpha_part)
     is_blank = content.startswith(b"blank")
     confidence = Confidence(0.0 if is_blank else 1.0, {}, {}, (), (), is_blank=is_blank)
-    return Done(identity, 4, 3, {"decode": 0.1}, (), (4, 3), confidence=confidence)
+    size, box = (4, 3), (1, 2, 3, 4)
+    return Done(identity, *size, {"decode": 0.1}, (), size, box, confidence=confidence)
 
 
 def wait_for(what: Callable[[], object]) -> bool:
