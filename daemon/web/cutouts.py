@@ -36,6 +36,7 @@ class Cutouts:
         asked = read_options(self.site, request, frozenset({"name"}))
         async with self.place_to_wait():
             reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1)
+            reception.is_waited_for = True
             async with reception:
                 await reception.receive(request)
                 check_no_fields(reception)

@@ -60,6 +60,8 @@ class Reception:
     """Such files, without a name on the disk."""
     beside: BinaryIO | None = None
     """The one that comes now."""
+    is_waited_for: bool = False
+    """The client waits for the result."""
     has_key: bool = False
     """The ids were known before: the same pictures may have come already."""
 
@@ -162,7 +164,9 @@ class Reception:
         self.site.receiving.add(upload_id)
         try:
             name = safe_name(filename)
-            staged = await self.site.run(Staged, self.site.root, upload_id, name)
+            staged = await self.site.run(
+                Staged, self.site.root, upload_id, name, is_waited_for=self.is_waited_for
+            )
         except BaseException:
             self.site.receiving.discard(upload_id)
             raise

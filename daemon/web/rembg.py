@@ -47,6 +47,7 @@ class Rembg:
             reception = Reception(
                 self.site, checked(self.site, {}), lambda number: self.site.new_id(), FIELDS, 1
             )
+            reception.is_waited_for = True
             async with reception:
                 asked, ignored = await self.receive(request, reception)
                 reception.options = checked(self.site, asked.options)

@@ -67,7 +67,7 @@ class RemoveBg:
                 reception = Reception(
                     self.site, checked(self.site, {}), lambda number: new_id(), FIELDS, 1
                 )
-                reception.side_fields = SIDE_FIELDS
+                reception.side_fields, reception.is_waited_for = SIDE_FIELDS, True
                 async with reception:
                     given = await self.receive(request, reception)
                     background = reception.take_beside(BACKGROUND_FILE)
