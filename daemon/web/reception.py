@@ -40,6 +40,12 @@ class Picture:
         """Return the upload's id."""
         return self.staged.id
 
+    def add(self, chunk: bytes) -> None:
+        """Hash bytes and write them; not in the thread of the event loop."""
+        self.size += len(chunk)
+        self.digest.update(chunk)
+        self.staged.write(chunk)
+
 
 @dataclass
 class Reception:
@@ -176,9 +182,7 @@ class Reception:
     async def add(self, chunk: bytes) -> None:
         """Add bytes to the picture that comes now."""
         picture = self.pictures[-1]
-        picture.size += len(chunk)
-        picture.digest.update(chunk)
-        await self.site.run(picture.staged.write, chunk)
+        await self.site.run(picture.add, chunk)
 
     def check_not_empty(self) -> None:
         """Refuse a request without a picture, or with an empty one."""

@@ -1,12 +1,16 @@
 """Pictures that a client waits for do not wait for all uploads; and uploads do not starve."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
 from daemon.jobs import Identity
+from daemon.ledger.ledger import Ending
+from daemon.web.pictures import Pictures
 from tests.web.web_kit import PATIENCE_S, Kit, picture, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -55,3 +59,29 @@ def test_what_is_waited_for_has_a_line_of_its_own(tmp_path: Path):
     assert plain.owner >= 0
     assert waited.owner < -1
     assert plain == waited
+
+
+def test_rows_are_read_only_after_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """While a picture is in work nothing changes in the ledger, and nothing is asked of it."""
+    kit = Kit(tmp_path, is_held=True)
+    asked: list[str] = []
+    with running(kit):
+        pictures_ending = Pictures.ending
+
+        def ending(self: Pictures, upload_id: str) -> Ending | None:
+            asked.append(upload_id)
+            return pictures_ending(self, upload_id)
+
+        monkeypatch.setattr(Pictures, "ending", ending)
+        url = f"{kit.server.url}/api/v1/cutouts"
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(httpx.post, url, content=picture(), timeout=PATIENCE_S)
+            assert wait_for(lambda: kit.engine.held)
+            time.sleep(0.5)
+            before = len(asked)
+            time.sleep(0.5)
+            beyond = len(asked) - before
+            kit.engine.run_held()
+            assert answer.result().status_code == 200
+
+    assert beyond <= 3  # the drop's manifest may be committed meanwhile; without: 50
