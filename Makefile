@@ -29,7 +29,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-ways
+.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-ways test-clients
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -55,6 +55,9 @@ test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a system
 
 test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; real servers, 15 minutes
 	CVUNETD_WAYS=whole CVUNETD_REQUIRE=root,ways $(BIN)/python -m pytest tests/ways $(ARGS)
+
+test-clients: $(VENV)/.dev ## As root: clients of remove.bg and rembg, unmodified, against our server
+	CVUNETD_REQUIRE=clients $(BIN)/python -m pytest tests/system/test_web_clients.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
+from daemon.config import folders as hot_folders
 from daemon.config import request_options as options
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
@@ -147,7 +148,8 @@ class LifecycleParts:
 
     @cached_property
     def upload_notes(self) -> UploadNotes:
-        return UploadNotes(Uploads(self.ledger), options.render)
+        known = hot_folders.model_names(self.config)
+        return UploadNotes(Uploads(self.ledger), partial(options.render, models=known))
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
