@@ -21,7 +21,7 @@ from daemon.disk.checksums import hashed
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
 from daemon.jobs import Confidence, Done, Identity, Task
 from daemon.renderings import Adjustments, Rendering
-from daemon.worker.items import Item
+from daemon.worker.items import Item, Look
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
@@ -121,23 +121,27 @@ class Finishing:
         item: Item,
         identity: Identity,
         picture: reading.Picture,
-        confidence: Confidence,
+        look: Look,
         *,
         shape: tuple[int, ...],
     ) -> Done:
         """Return everything that the manifest says about a result."""
         height, width = picture.rgb.shape[:2]
+        confidence = look.confidence
+        trouble = (item.trouble,) if item.trouble else ()
         return Done(
             identity,
             width,
             height,
             dict(item.seconds),
-            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ())),
+            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ()), *trouble),
             result_size=(shape[1], shape[0]),
             sha256=item.sha256,
             weights=self.weights,
             settings=self.settings(item.task.rendering),
             confidence=confidence,
+            model=look.model,
+            opinions=item.opinions,
         )
 
 
