@@ -1,5 +1,6 @@
 """A doubtful picture goes to a second model, and the better of both masks becomes the result."""
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from cvunet.errors import CvunetError, DeviceMemoryError
 from cvunet.errors import DeviceError as DeadDevice
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Opinion, SecondLook, Task
+from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
+from tests.samples import RENDERING
 from tests.worker.test_worker_batch import Choosy
 
 LIMITS = Limits(max_batch=4, max_wait_s=0.0, decoders=2, finishers=2, memory_bytes=10**8)
@@ -60,26 +63,29 @@ def task(tmp_path: Path) -> Callable[..., Task]:
     def make(level: int, **changes: Any) -> Task:
         source = tmp_path / f"{level}.png"
         Image.new("RGB", (SIDE, SIDE), (level, level, level)).save(source)
-        from tests.samples import RENDERING
-
         made = Task(f"{level}", source, tmp_path / f"{level}.part", RENDERING, 10**6)
         return replace(made, second=SecondLook("large", BELOW), **changes)
 
     return make
 
 
-def worker_of(limits: Limits = LIMITS, **models: Any) -> Worker:
+def worker_of(models: dict[str, Any], limits: Limits = LIMITS) -> Worker:
     """A worker with these models; the first is the default."""
     served = {
-        name: ServedModel([one], sha256=f"hash of {name}", settings={"name": name})
+        name: ServedModel([one], sha256=hash_of(name), settings={"name": name})
         for name, one in models.items()
     }
     return Worker(served, limits)
 
 
+def hash_of(name: str) -> str:
+    """Stands for the hash of a model's file."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
 def outcome(task: Task, **models: Any) -> Any:
     """What becomes of one picture."""
-    worker = worker_of(**models)
+    worker = worker_of(models)
     found = worker.submit(task).result(30)
     worker.close()
     return found
@@ -97,7 +103,7 @@ def test_better_second_mask_is_the_result(task: Any):
     done = outcome(asked, small=Seen(0.6), large=Seen(1))
 
     assert isinstance(done, Done)
-    assert (done.model, done.weights) == ("large", "hash of large")
+    assert (done.model, done.weights) == ("large", hash_of("large"))
     assert done.opinions == (Opinion("small", 0.0), Opinion("large", 1.0))
     assert done.confidence is not None
     assert done.confidence.score == 1
@@ -113,7 +119,7 @@ def test_first_mask_stays_if_the_second_is_no_better(task: Any, second: float):
     done = outcome(asked, small=Seen(0.6), large=Seen(second))
 
     assert isinstance(done, Done)
-    assert (done.model, done.weights) == ("small", "hash of small")
+    assert (done.model, done.weights) == ("small", hash_of("small"))
     assert done.opinions == (Opinion("small", 0.0), Opinion("large", 0.0))
     assert 100 < opacity(asked.part) < 200
     assert done.warnings == ()
@@ -133,8 +139,6 @@ def test_sure_picture_is_not_asked_about(task: Any):
 
 def test_edges_are_computed_once(task: Any, monkeypatch: pytest.MonkeyPatch):
     """From the mask that won, with the small picture of its own model."""
-    from daemon.worker.finishing import Finishing
-
     made: list[Any] = []
     whole = Finishing.compose
 
@@ -159,9 +163,9 @@ def test_second_model_that_fails_leaves_the_first_result(
     task: Any, error: Exception, caplog: pytest.LogCaptureFixture
 ):
     """Picture after picture, with a warning each; the daemon goes on and nothing is rejected."""
-    worker = worker_of(small=Seen(0.6), large=Seen(1, error))
+    worker = worker_of({"small": Seen(0.6), "large": Seen(1, error)})
     with caplog.at_level(logging.WARNING):
-        done = [worker.submit(task(level)).result(30) for level in range(1, 8)]
+        done: list[Any] = [worker.submit(task(level)).result(30) for level in range(1, 8)]
     worker.close()
 
     assert all(isinstance(one, Done) for one in done)
@@ -181,7 +185,7 @@ def test_second_model_that_cannot_take_the_picture_leaves_the_first_result(task:
     done = outcome(task(9), small=Seen(0.6), large=Narrow(1))
 
     assert isinstance(done, Done)
-    assert "(ValueError: too narrow)" in done.warnings[0] or "too narrow" in done.warnings[0]
+    assert "too narrow" in done.warnings[0]
 
 
 def test_dead_device_of_the_second_model_is_told(task: Any):
@@ -216,7 +220,7 @@ def test_batches_of_second_looks_are_halved(task: Any):
     """Want of memory costs nobody the second opinion."""
     large = Narrow(1)
     limits = replace(LIMITS, max_wait_s=0.3)
-    worker = worker_of(limits, small=Seen(0.6), large=large)
+    worker = worker_of({"small": Seen(0.6), "large": large}, limits)
     futures = [worker.submit(task(level)) for level in range(1, 13)]
     done = [future.result(30) for future in futures]
     worker.close()
@@ -227,10 +231,10 @@ def test_batches_of_second_looks_are_halved(task: Any):
 
 def test_second_looks_share_batches_with_other_pictures_of_that_model(task: Any):
     """A folder may have it as its own model; its pictures are asked about once."""
-    worker = worker_of(small=Seen(0.6), large=Seen(1))
+    worker = worker_of({"small": Seen(0.6), "large": Seen(1)})
     own = replace(task(1), model="large", second=None)
     futures = [worker.submit(own), *(worker.submit(task(level)) for level in range(2, 8))]
-    done = [future.result(30) for future in futures]
+    done: list[Any] = [future.result(30) for future in futures]
     worker.close()
 
     assert [len(one.opinions) for one in done] == [0, 2, 2, 2, 2, 2, 2]
@@ -255,7 +259,7 @@ class Slow(Seen):
 def test_closing_waits_for_second_looks(task: Any):
     """`once`, `batch` and `cut` close while pictures are between their two models."""
     large = Slow(1)
-    worker = worker_of(small=Seen(0.6), large=large)
+    worker = worker_of({"small": Seen(0.6), "large": large})
     futures = [worker.submit(task(level)) for level in range(1, 6)]
     assert large.began.wait(30)
     closing = threading.Thread(target=worker.close)
@@ -271,7 +275,7 @@ def test_closing_waits_for_second_looks(task: Any):
 def test_stop_leaves_second_looks_to_the_next_start(task: Any):
     """A slow model must not outlast the time that systemd gives; the attempt does not count."""
     small, large = Slow(0.6), Seen(1)
-    worker = worker_of(small=small, large=large)
+    worker = worker_of({"small": small, "large": large})
     future = worker.submit(task(9))
     assert small.began.wait(30)
     worker.drain()
@@ -286,7 +290,7 @@ def test_stop_leaves_second_looks_to_the_next_start(task: Any):
 def test_waiting_second_looks_leave_room_for_first_ones(task: Any):
     """A model of twenty seconds a picture must not keep a fast one idle; but not without end."""
     large = Slow(1)
-    worker = worker_of(small=Seen(0.6), large=large)
+    worker = worker_of({"small": Seen(0.6), "large": large})
     before = worker.depth
     futures = [worker.submit(task(level)) for level in range(1, 4)]
     assert large.began.wait(30)
@@ -306,7 +310,7 @@ def test_waiting_second_looks_leave_room_for_first_ones(task: Any):
 def test_second_model_that_hangs_is_noticed(task: Any):
     """As any model thread that does not come back: healthz says so, systemd restarts."""
     large = Slow(1)
-    worker = worker_of(small=Seen(0.6), large=large)
+    worker = worker_of({"small": Seen(0.6), "large": large})
     future = worker.submit(task(9))
     assert large.began.wait(30)
     stalled = list(worker.stalled(10**9, patience_s=120))
