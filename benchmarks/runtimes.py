@@ -6,11 +6,12 @@ int8 is static, QDQ, one scale for each channel, calibrated on training photos.
 """
 
 import argparse
+import hashlib
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet import scores
+from cvunet import files, scores, yaml_files
 from cvunet.inference import exports
 from cvunet.inference.onnx_predictor import sigmoid
 from cvunet.matte import postprocess
+from cvunet.models import description
 from cvunet.training import cases, samples
 
 SIZE = 512
 CALIBRATION_PHOTOS = 64
 #: int8 is accepted if the error grows by less than this share.
 ACCEPTED_GROWTH = 0.02
+#: The way that costs no quality: most of the time, and few layers.
+ACCEPTED = "int8, decoder's 3x3"
 #: Parts of a convolution's name by which "int8, without ends" leaves it in float32.
 ENDS = ("/stem/", "/attend/", "/head/", "/refine/", "/reduce/", "/expand/")
 Alpha = NDArray[np.float32]
@@ -149,7 +153,7 @@ def ways(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Netwo
     variants: dict[str, Callable[[Any], bool]] = {  # Any: a node of onnx
         "int8, all convolutions": lambda node: True,
         "int8, 1x1 convolutions": lambda node: kernel_of(node) == (1, 1),
-        "int8, decoder's 3x3": lambda node: kernel_of(node) == (3, 3) and "/join" in node.name,
+        ACCEPTED: lambda node: kernel_of(node) == (3, 3) and "/join" in node.name,
         "int8, without ends": lambda node: (
             group_of(node) == 1 and not any(part in node.name for part in ENDS)
         ),
@@ -198,6 +202,22 @@ def measure(found: dict[str, Network], photos: list[tuple[Small, Alpha]], turns:
     return rows
 
 
+def keep(weights: Path, folder: Path, target: Path, rows: list[Row]) -> str:
+    """Copy the accepted network in int8 with its description; returns what was done, or why not."""
+    name = f"onnxruntime, {ACCEPTED}"
+    row = next(one for one in rows if one.name == name)
+    grows = row.error / rows[0].error - 1
+    if grows >= ACCEPTED_GROWTH or row.processor_ms >= rows[0].processor_ms:
+        return f"{target} is not written: the error grows by {grows:.1%}, or it is no faster"
+    data = (folder / f"{ACCEPTED}.onnx").read_bytes()
+    _, described = exports.find_or_make(weights, (folder,), input_size=SIZE)
+    described = replace(described, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    files.write_whole(target, data)
+    entry = yaml_files.text(description.to_entry(described)).encode()
+    files.write_whole(target.with_suffix(".yaml"), entry)
+    return f"{target} is written: name it in config.yaml, models: {{cvunet: {target}}}"
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.runtimes", description=__doc__)
@@ -205,11 +225,13 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("models/cvunet.pth"))
     parser.add_argument("--photos", type=int, default=80)
     parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--keep", type=Path, help="write the network in int8 there, if accepted")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         found = dict(ways(options, Path(folder)))
         rows = measure(found, chosen(options.data, "val", options.photos), options.turns)
+        kept = keep(options.weights, Path(folder), options.keep, rows) if options.keep else ""
     print(f"{options.photos} validation photos, load of the machine {os.getloadavg()[0]:.0f}")
     print(f"{'way':<46}{'processor ms':>13}{'ms':>7}{'ratio':>7}{'MAD':>9}{'grows':>8}{'diff':>9}")
     for row in rows:
@@ -218,6 +240,8 @@ def main() -> None:
             f"{row.processor_ms / rows[0].processor_ms:7.2f}{row.error:9.5f}"
             f"{row.error / rows[0].error - 1:8.1%}{row.difference:9.5f}"
         )
+    if kept:
+        print(kept)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ def choose(config: Config, named: str | None, *, current: Path) -> Config:
 
 def with_second(config: Config, second: str) -> Config:
     """Return the configuration with this second model; empty for none."""
+    if second == second_of(config.output):
+        return config
     review = config.output.review.model_copy(update={"second": second or NO_SECOND})
     return config.model_copy(update={"output": config.output.model_copy(update={"review": review})})
 

@@ -64,6 +64,7 @@ def rendering(base: Path, output: Output, post: Postprocess) -> Rendering:
         decontaminate=post.decontaminate,
         colours=post.colours,
         hair=post.hair,
+        keep_haze=post.keep_haze,
         bleed=output.bleed,
         adjustments=Adjustments(**post.adjust.model_dump()),
     )

@@ -80,6 +80,8 @@ class Finishing:
             del settings["adjustments"]
         if rendering.hair == "off":
             del settings["hair"]  # the pixels and the hash are those of earlier versions
+        if not rendering.keep_haze:
+            del settings["keep_haze"]  # likewise
         if isinstance(rendering.background, Path):  # hash the picture, not its path
             settings["background"] = self.backgrounds.digests[rendering.background]
         text = json.dumps(settings, sort_keys=True)
