@@ -38,7 +38,8 @@ def test_daemon_gives_rembgs_masks(tmp_path: Path):
     found = {}
     for name, result in zip(PHOTOS, results, strict=True):
         assert result.target is not None
-        ours = np.asarray(Image.open(result.target), np.float64)
+        with Image.open(result.target) as image:
+            ours = np.asarray(image, np.float64)
         mask = rembg_mask(rembg_answer(theirs, photos[name]), photos[name].size)
         found[name] = float(np.abs(ours - mask).mean())
 
