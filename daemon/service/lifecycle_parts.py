@@ -12,6 +12,7 @@ from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
+from daemon.lifecycle.broken_transfers import BrokenTransfers
 from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.claiming import Claiming
@@ -208,6 +209,9 @@ class LifecycleParts:
             ledger=self.ledger,
             placement=self.placement,
             requeue=self.requeue,
+            broken_transfers=BrokenTransfers(
+                ledger=self.ledger, records=self.records, originals=self.originals
+            ),
             counters=self.counters,
         )
 
