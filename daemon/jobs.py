@@ -153,6 +153,24 @@ def with_owner(job: Job, owner: int) -> Job:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLook:
+    """Which model is asked again about a doubtful picture."""
+
+    model: str
+    below: float
+    """It is asked if the first model's score is lower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one model's mask of a picture is worth."""
+
+    model: str
+    score: float | None
+    """Of its confidence; None if the model failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What the worker gets."""
 
@@ -165,6 +183,7 @@ class Task:
     """Where the mask goes; None unless the content is both."""
     model: str = ""
     """Which model cuts it out; empty: the first one."""
+    second: SecondLook | None = None
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
 
@@ -208,6 +227,10 @@ class Done:
     settings: str | None = None
     """SHA-256 of every setting that the pixels depend on."""
     confidence: Confidence | None = None
+    model: str = ""
+    """The name of the model that made the result; empty if models have no names."""
+    opinions: tuple[Opinion, ...] = ()
+    """Of both models, the first one's first; empty if no second one was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +276,7 @@ class HotFolder:
     """What to do if a result's name is taken."""
     review_below: float = 0.0
     """Results with a lower score are also put into the review folder."""
+    second: str = ""  # which model is asked before that; empty: none
     skipped: frozenset[Path] = field(default_factory=frozenset)
     """Folders below that are never entered."""
     ignore: tuple[str, ...] = ()

@@ -21,5 +21,7 @@ def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
         "settings": done.settings,
         "confidence": done.confidence and asdict(done.confidence),
         "warnings": done.warnings,
+        "model": done.model or None,
+        "opinions": [asdict(one) for one in done.opinions] or None,
     }
     return {name: value for name, value in known.items() if value is not None}

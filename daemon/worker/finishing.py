@@ -21,7 +21,7 @@ from daemon.disk.checksums import hashed
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
 from daemon.jobs import Confidence, Done, Identity, Task
 from daemon.renderings import Adjustments, Rendering
-from daemon.worker.items import Item
+from daemon.worker.items import Item, Look
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
@@ -90,6 +90,8 @@ class Finishing:
             del settings["adjustments"]
         if rendering.hair == "off":
             del settings["hair"]  # the pixels and the hash are those of earlier versions
+        if not rendering.keep_haze:
+            del settings["keep_haze"]  # likewise
         if isinstance(rendering.background, Path):  # hash the picture, not its path
             settings["background"] = self.backgrounds.digests[rendering.background]
         text = json.dumps(settings, sort_keys=True)
@@ -132,24 +134,28 @@ class Finishing:
         item: Item,
         identity: Identity,
         picture: reading.Picture,
-        confidence: Confidence,
+        look: Look,
         *,
         composed: Composed,
     ) -> Done:
         """Return everything that the manifest says about a result."""
         height, width = picture.rgb.shape[:2]
+        confidence = look.confidence
+        trouble = (item.trouble,) if item.trouble else ()
         return Done(
             identity,
             width,
             height,
             dict(item.seconds),
-            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ())),
+            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ()), *trouble),
             result_size=(composed.result.shape[1], composed.result.shape[0]),
             foreground=composed.foreground,
             sha256=item.sha256,
             weights=self.weights,
             settings=self.settings(item.task.rendering),
             confidence=confidence,
+            model=look.model,
+            opinions=item.opinions,
         )
 
 
