@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 Window = tuple[slice, slice]
 
 TILE_PX = 128  # the band is narrow: larger tiles are mostly plateau
+#: Of `band_runs`: smaller blocks have less plateau, and adjacent ones share the cost of a call.
+BLOCK_PX = 64
+RUN_BLOCKS = 4  # a run of more pixels would not stay in a core's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,32 @@ def tiles(mask: NDArray[np.bool_], *, margin_px: int) -> Iterator[Tile]:
             columns = slice(left, min(left + TILE_PX, width))
             if mask[rows, columns].any():
                 yield _tile(rows, columns, limits=(height, width), margin_px=margin_px)
+
+
+def band_runs(alpha: NDArray[np.float32], *, margin_px: int) -> Iterator[Tile]:
+    """The blocks that contain a part of the soft band of an HxW alpha, adjacent ones as one tile.
+
+    From top to bottom. Each row of blocks is looked at when its first tile is asked for: rows above
+    it may have changed by then.
+    """
+    for top in range(0, len(alpha), BLOCK_PX):
+        rows = slice(top, min(top + BLOCK_PX, len(alpha)))
+        columns = soft_band(alpha[rows]).any(0)
+        yield from runs_of_row(rows, columns, height=len(alpha), margin_px=margin_px)
+
+
+def runs_of_row(
+    rows: slice, columns: NDArray[np.bool_], *, height: int, margin_px: int
+) -> Iterator[Tile]:
+    """The tiles of one row of blocks, of the columns that are True; margins as in `tiles`."""
+    width = len(columns)
+    is_used = np.logical_or.reduceat(columns, np.arange(0, width, BLOCK_PX))
+    edges = np.flatnonzero(np.diff(is_used, prepend=False, append=False))
+    for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        for begin in range(first, stop, RUN_BLOCKS):
+            end = min(begin + RUN_BLOCKS, stop) * BLOCK_PX
+            run = slice(begin * BLOCK_PX, min(end, width))
+            yield _tile(rows, run, limits=(height, width), margin_px=margin_px)
 
 
 def _tile(rows: slice, columns: slice, *, limits: tuple[int, int], margin_px: int) -> Tile:
