@@ -79,8 +79,10 @@ def upsample(
 
 
 def _nearest(length: int, count: int) -> Places:
-    """For each of ``length`` pixels the nearest of ``count``, as OpenCV's INTER_NEAREST_EXACT."""
-    return (2 * np.arange(length) + 1) * count // (2 * length)
+    """For each of ``length`` pixels the nearest of ``count``: OpenCV's choice where two are."""
+    numbers = np.arange(count, dtype=np.float32)[None]
+    places = cv2.resize(numbers, (length, 1), interpolation=cv2.INTER_NEAREST_EXACT)
+    return places[0].astype(np.intp)
 
 
 def _enlarge_plateaus(small: Alpha, places: tuple[Places, Places]) -> Alpha:

@@ -5,9 +5,11 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 from isal import isal_zlib
+from numpy.typing import NDArray
 
-LEVEL = 2  # of 3; level 3 takes twice the time and saves nothing
+LEVEL = 1  # of 3
 
 
 def compress(data: bytes) -> bytes:
@@ -16,7 +18,13 @@ def compress(data: bytes) -> bytes:
     return packed
 
 
-def compress_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def checksum(data: bytes, before: int = 0) -> int:
+    """CRC-32, as in PNG, of what ``before`` is the checksum of and data; six times as fast as zlib's."""
+    value: int = isal_zlib.crc32(data, before)
+    return value
+
+
+def compress_pieces(pieces: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
     """Compress all pieces to one zlib stream, which comes in pieces, too."""
     packer = isal_zlib.compressobj(LEVEL)
     for piece in pieces:
