@@ -112,23 +112,31 @@ def compose_rgba(
     """
     shown = adjust_edge(alpha, adjustments)
     reach_px = adjustments.reach_px if colours is not None else 0
+    hides = not reach_px and not bleed  # else colours come from hidden pixels, or into them
     own = multilevel.estimate(rgb, alpha) if colours == "refine" else rgb
     rgba = np.zeros((*rgb.shape[:2], 4), rgb.dtype)
-    _fill(rgba, own, shown, source_alpha=source_alpha, hides=not reach_px)
+    _fill(rgba, own, shown, source_alpha=source_alpha, hides=hides)
     if colours == "fast":
         for tile, found in _estimated(rgb, alpha, small_rgb):
-            part = rgba[tile.inner]
-            is_changed = soft_band(alpha[tile.inner])
-            visible = cv2.extractChannel(part, 3)
-            if not reach_px:
-                is_changed &= visible > 0
-            cv2.insertChannel(visible, found, 3)
-            cv2.copyTo(found, is_changed.view(np.uint8), part)
+            _recolour(rgba[tile.inner], found, soft_band(alpha[tile.inner]), hides=hides)
+    if hides:
+        return rgba
     if reach_px:
         visible = np.ascontiguousarray(rgba[..., 3])
         growth.extend(rgba, alpha, visible, reach_px=reach_px, source_alpha=source_alpha)
-        _whole_pixels(rgba)[visible == 0] = 0
-    return _bleed_colours(rgba) if bleed else rgba
+    if bleed:
+        return _bleed_colours(rgba)
+    _whole_pixels(rgba)[rgba[..., 3] == 0] = 0
+    return rgba
+
+
+def _recolour(rgba: Samples, colours: Samples, is_soft: Mask, *, hides: bool) -> None:
+    """Give soft pixels HxWx4 their colours, in place; with ``hides`` only the visible ones."""
+    visible = cv2.extractChannel(rgba, 3)
+    if hides:
+        is_soft &= visible > 0
+    cv2.insertChannel(visible, colours, 3)
+    cv2.copyTo(colours, is_soft.view(np.uint8), rgba)
 
 
 def _fill(

@@ -19,6 +19,7 @@ from cvunet.matte.soft_band import (
     runs_of_row,
     soft_band,
     upscale_tile,
+    used_columns,
 )
 from cvunet.pictures.bit_depth import Samples, max_level, to_float
 
@@ -82,7 +83,8 @@ def _nearest(length: int, count: int) -> Places:
     """For each of ``length`` pixels the nearest of ``count``: OpenCV's choice where two are."""
     numbers = np.arange(count, dtype=np.float32)[None]
     places = cv2.resize(numbers, (length, 1), interpolation=cv2.INTER_NEAREST_EXACT)
-    return places[0].astype(np.intp)
+    nearest: Places = np.asarray(places)[0].astype(np.intp)
+    return nearest
 
 
 def _enlarge_plateaus(small: Alpha, places: tuple[Places, Places]) -> Alpha:
@@ -95,7 +97,7 @@ def _enlarge_plateaus(small: Alpha, places: tuple[Places, Places]) -> Alpha:
     for top in range(0, len(rows), BLOCK_PX):
         own = rows[top : top + BLOCK_PX]
         lines = small[own[0] : own[-1] + 1]
-        used = np.flatnonzero(lines.any(0)[columns])
+        used = np.flatnonzero(used_columns(lines)[columns])
         if used.size:
             run = slice(used[0], used[-1] + 1)
             result[top : top + BLOCK_PX, run] = lines[:, columns[run]][own - own[0]]
@@ -108,7 +110,7 @@ def _near_runs(near: NDArray[np.uint8], places: tuple[Places, Places]) -> Iterat
     for top in range(0, height, BLOCK_PX):
         rows = slice(top, min(top + BLOCK_PX, height))
         first, last = places[0][rows.start], places[0][rows.stop - 1]
-        columns = near[first : last + 1].any(0)[places[1]]
+        columns = used_columns(near[first : last + 1])[places[1]]
         yield from runs_of_row(rows, columns, height=height, margin_px=0)
 
 
@@ -172,7 +174,7 @@ def _fit_window(
 ) -> tuple[Alpha, Alpha]:
     """The model, and what of the small alpha it does not explain, sharpened; right near edges."""
     # The cubic kernel reaches two pixels beyond the edge mask.
-    is_fitted = cv2.dilate(near, np.ones((5, 5), np.uint8))
+    is_fitted = cv2.dilate(near, np.ones((5, 5), np.uint8)).astype(np.uint8, copy=False)
     model = _fit_near_edges(small, to_float(guide), is_fitted, fit_of)
     window = bounding_window(near > 0, margin_px=REACH_PX)
     fitted = apply(model[window], guide[window])
@@ -225,11 +227,10 @@ def fit(
     def mean(values: Alpha) -> Alpha:
         return _mean(values, radius).ravel()[chosen]
 
-    colours = cv2.split(guide)
+    colours = [each.astype(np.float32, copy=False) for each in cv2.split(guide)]
     means, alpha_mean = [mean(colour) for colour in colours], mean(alpha)
     covariance = [
-        mean(colour * alpha) - own * alpha_mean
-        for colour, own in zip(colours, means, strict=True)
+        mean(colour * alpha) - own * alpha_mean for colour, own in zip(colours, means, strict=True)
     ]
     variances = [mean(colours[i] * colours[j]) - means[i] * means[j] for i, j in COLOUR_PAIRS]
     slopes = _solve(variances, covariance, epsilon)
@@ -245,11 +246,11 @@ def apply(model: Alpha, guide: Alpha | Samples) -> Alpha:
 
     The guide is float in [0, 1], or has levels of 8 or 16 bits.
     """
-    scale = 1.0 if guide.dtype == np.float32 else 1 / max_level(guide)
+    scale = 1.0 if guide.dtype == np.float32 else 1 / max_level(cast(Samples, guide))
     whole = cv2.cvtColor(guide, cv2.COLOR_RGB2RGBA)  # the fourth channel is full: the offset
     terms = cv2.multiply(model, whole, scale=scale, dtype=cv2.CV_32F)
-    total: Alpha = cv2.transform(terms, np.ones((1, 4), np.float32))
-    return total.reshape(guide.shape[:2])
+    total = cv2.transform(terms, np.ones((1, 4), np.float32))
+    return total.reshape(guide.shape[:2]).astype(np.float32, copy=False)
 
 
 def _mean(values: Alpha, radius: int) -> Alpha:

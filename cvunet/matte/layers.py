@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.matte.guided_filter import downscale, downscale_from
-from cvunet.matte.soft_band import BLOCK_PX, Tile, runs_of_row, soft_band
+from cvunet.matte.soft_band import BLOCK_PX, Tile, runs_of_row, soft_band, used_columns
 from cvunet.pictures.bit_depth import Samples, to_float
 
 Floats = NDArray[np.float32]
@@ -88,7 +88,7 @@ def _band_tiles(weight: Floats, *, margin_px: int) -> Iterator[Tile]:
     near = cv2.dilate(soft_band(weight).view(np.uint8), np.ones((3, 3), np.uint8))
     for top in range(0, len(near), BLOCK_PX):
         rows = slice(top, min(top + BLOCK_PX, len(near)))
-        columns = near[rows].any(0)
+        columns = used_columns(near[rows])
         yield from runs_of_row(rows, columns, height=len(near), margin_px=margin_px)
 
 
@@ -98,8 +98,8 @@ def _passes(photo: Floats, alpha: Floats, layers: Layers, boxes_px: tuple[int, .
     Each pass corrects them so that they compose to the photo: the least squares of
     |wF + (1 - w)B - I|^2 + t|F - F'|^2 + t|B - B'|^2 (Germer, equation 4). Then it averages them.
     """
-    rest = 1 - alpha
-    scale = 1 / (alpha * alpha + rest * rest + np.float32(REGULARISATION))
+    rest = np.float32(1) - alpha
+    scale = np.float32(1) / (alpha * alpha + rest * rest + np.float32(REGULARISATION))
     weight, front_gain, behind_gain = (
         _three_channels(each) for each in (alpha, alpha * scale, rest * scale)
     )

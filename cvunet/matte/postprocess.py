@@ -73,7 +73,7 @@ def remove_haze(alpha: Alpha) -> Alpha:
     """Exactly 0 up to ``PLATEAU``, exactly 1 from 1 - ``PLATEAU``; unchanged between the knees."""
     ramp = alpha * np.float32(SLOPE)
     ramp -= np.float32(SLOPE * PLATEAU)
-    result = np.minimum(alpha, ramp)
+    result: Alpha = np.minimum(alpha, ramp)
     ramp -= np.float32(SLOPE * (1 - 2 * PLATEAU) - 1)
     np.maximum(result, ramp, out=result)
     return np.clip(result, 0, 1, out=result)

@@ -9,7 +9,8 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-LEVEL = 1  # of 3
+#: Of 3. Level 2 takes a tenth more time for files of the same size, level 3 twice the time.
+LEVEL = 1
 
 
 def compress(data: bytes) -> bytes:
@@ -19,7 +20,7 @@ def compress(data: bytes) -> bytes:
 
 
 def checksum(data: bytes, before: int = 0) -> int:
-    """CRC-32, as in PNG, of what ``before`` is the checksum of and data; six times as fast as zlib's."""
+    """CRC-32 of data after that with the checksum ``before``; six times as fast as zlib's."""
     value: int = isal_zlib.crc32(data, before)
     return value
 
