@@ -72,7 +72,7 @@ def _correct(
     mixed = cv2.blendLinear(front, behind, weight, rest)
     gain = weight / (weight * weight + rest * rest + np.float32(REGULARISATION))
     change = cv2.subtract(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), mixed, dtype=cv2.CV_32F)
-    change *= cv2.merge([gain] * 4)
+    change = cv2.multiply(change, cv2.merge([gain] * 4), change)
     depth = cv2.CV_16U if rgb.dtype == np.uint16 else cv2.CV_8U
     colours = cv2.add(change, front, dtype=depth)  # rounded, and clipped to the range of levels
     return colours.astype(rgb.dtype, copy=False)
@@ -163,9 +163,11 @@ def _fill(
             rgba[window] = part
 
 
-def _whole_pixels(rgba: Samples) -> NDArray[np.unsignedinteger[Any]]:
+def _whole_pixels(rgba: Samples) -> Samples:
     """HxWx4 as HxW of integers: many times faster than single samples."""
-    return rgba.view(np.uint32 if rgba.dtype == np.uint8 else np.uint64)[..., 0]
+    if rgba.dtype == np.uint8:
+        return rgba.view(np.uint32)[..., 0]
+    return rgba.view(np.uint64)[..., 0]
 
 
 def _bleed_colours(rgba: Samples) -> Samples:

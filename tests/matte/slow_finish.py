@@ -120,7 +120,8 @@ def fit(alpha: Floats, photo: Floats) -> Floats:
 
 def applied(model: Floats, photo: Floats) -> Floats:
     """The model's values, in [0, 1]."""
-    return ((model[..., :3] * photo).sum(2) + model[..., 3]).clip(0, 1)
+    values: Floats = ((model[..., :3] * photo).sum(2) + model[..., 3]).clip(0, 1)
+    return values
 
 
 def sharpened(small: Floats, shape: tuple[int, ...]) -> Floats:
@@ -142,7 +143,8 @@ def smoothed(alpha: Floats) -> Floats:
 
 def estimated(photo: Floats, rgb: Floats, alpha: Floats) -> Floats:
     """Colours of the foreground in [0, 1], those of the photo outside of the soft band."""
-    front = behind = np.zeros(0)
+    front: Floats = np.zeros(0)
+    behind: Floats = front
     for side, boxes in LEVELS:
         scale = max(1.0, max(alpha.shape) / side)
         size = math.ceil(alpha.shape[1] / scale), math.ceil(alpha.shape[0] / scale)
