@@ -5,7 +5,7 @@ corrects them. `multilevel` is slower and more exact on hair.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
