@@ -30,7 +30,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways
+.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -51,11 +51,17 @@ test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at eve
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'slow or system' $(ARGS)
 
+test-rembg: $(VENV)/.dev $(U2NET) ## Compare U2-Net served here with rembg, mask by mask (fetches 176 MB)
+	CVUNETD_U2NET=$(abspath $(U2NET)) $(BIN)/python -m pytest -m 'slow or not slow' tests/inference/test_rembg_masks.py tests/worker/test_rembg_masks.py $(ARGS)
+
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/system/test_systemd_machine.py $(ARGS)
 
 test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; real servers, 15 minutes
 	CVUNETD_WAYS=whole CVUNETD_REQUIRE=root,ways $(BIN)/python -m pytest tests/ways $(ARGS)
+
+test-clients: $(VENV)/.dev ## As root: clients of remove.bg and rembg, unmodified, against our server
+	CVUNETD_REQUIRE=clients $(BIN)/python -m pytest tests/system/test_web_clients.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)

@@ -107,6 +107,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         "servers and clients are missing (on Debian: make apt-ways)",
     ),
     "cuda": (has_cuda, "no CUDA device"),
+    "clients": (
+        lambda: os.geteuid() == 0 and all(map(is_installed, ("npm", "node", "curl", "unshare"))),
+        "not root, or without npm, node, curl or unshare",
+    ),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }
 """Marker: is it met, and what to say if not."""

@@ -21,6 +21,7 @@ class Web(Section):
     folder: Path | None = None
     output: OutputOverrides = OutputOverrides()
     keys_file: Path | None = None
+    keys: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,255}$")] | None = None
     hosts: Annotated[list[str], Field(max_length=100)] = Field(default=[])
     origins: Annotated[list[str], Field(max_length=100)] = Field(default=[])
     fetch_urls: bool = False
@@ -53,8 +54,15 @@ class Web(Section):
         """Check what belongs together."""
         if self.listen is not None and self.folder is None:
             raise ValueError("listen needs a folder for uploads: write folder: uploads")
-        check_keys(self.address, has_keys=self.keys_file is not None)
+        if self.keys_file is not None and self.keys is not None:
+            raise ValueError("keys and keys_file both name the keys: write one of them")
+        check_keys(self.address, has_keys=self.has_keys)
         return self
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether a request needs a key."""
+        return self.keys_file is not None or self.keys is not None
 
     @property
     def address(self) -> Address | None:
@@ -74,6 +82,6 @@ def check_keys(address: Address | None, *, has_keys: bool) -> None:
     """Raise `ValueError` for an address that other machines reach, without keys."""
     if isinstance(address, Loopback) and not address.is_loopback and not has_keys:
         raise ValueError(
-            f"{address.host} can be reached from other machines: set keys_file"
+            f"{address.host} can be reached from other machines: set keys_file or keys"
             " (`cvunetd web-key NAME` makes a key), or listen on 127.0.0.1"
         )

@@ -194,6 +194,7 @@ class Assembly:
     @cached_property
     def report(self) -> Report:
         supervision = self.supervision
+        supervision.latest_snapshot.stages = lambda: self.engine.stages
         return Report(self.owned.state, supervision.notifier, post=supervision.latest_snapshot.post)
 
     # --- service ------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property, partial
 
-from daemon.config import folders as hot_folders
 from daemon.config import request_options as options
+from daemon.config.model_names import model_names
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
 from daemon.ledger.claim_folders import ClaimFolders
@@ -148,7 +148,7 @@ class LifecycleParts:
 
     @cached_property
     def upload_notes(self) -> UploadNotes:
-        known = hot_folders.model_names(self.config)
+        known = model_names(self.config)
         return UploadNotes(Uploads(self.ledger), partial(options.render, models=known))
 
     @cached_property

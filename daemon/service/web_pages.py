@@ -1,6 +1,6 @@
 """Serves the page and the API: beside the service, or in a process of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from daemon.config.addresses import Address, SocketFile
 from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.errors import InstallError
+from daemon.hooks import signature
 from daemon.ledger import ledger as ledgers
 from daemon.messages import Message
 from daemon.reporting.latest_snapshot import LatestSnapshot
@@ -27,6 +28,7 @@ def serving_page(
     latest: LatestSnapshot,
     hint: Callable[[Message], object],
     *,
+    environment: Mapping[str, str],
     config_path: Path | None,
 ) -> Iterator[None]:
     """Serve in a thread of the daemon, if the configuration has an address."""
@@ -37,7 +39,13 @@ def serving_page(
     from daemon.web.sources import OwnProcess
 
     server = web_server(
-        config, base, config.web.address, OwnProcess(latest), hint=hint, config_path=config_path
+        config,
+        base,
+        config.web.address,
+        OwnProcess(latest),
+        hint=hint,
+        environment=environment,
+        config_path=config_path,
     )
     server.start()
     try:
@@ -64,9 +72,13 @@ def web_server(
     source: "Source",
     *,
     hint: Callable[[Message], object],
+    environment: Mapping[str, str],
     config_path: Path | None = None,
 ) -> "WebServer":
-    """Return a server that listens already; `InstallError` if it cannot work."""
+    """Return a server that listens already; `InstallError` if it cannot work.
+
+    ``environment`` says where systemd has put credentials.
+    """
     from daemon.web.access import Access
     from daemon.web.keys import Keys, read_keys
     from daemon.web.records import LedgerView
@@ -77,9 +89,8 @@ def web_server(
     folder = hot_folders.uploads_folder(config, base)
     assert folder is not None, "the schema demands it"
     state = hot_folders.resolve(base, config.state_dir)
-    keys = Keys({})
-    if web.keys_file is not None:
-        keys = read_keys(hot_folders.resolve(base, web.keys_file))
+    keys_file = keys_file_of(config, base, environment)
+    keys = Keys({}) if keys_file is None else read_keys(keys_file)
     settings = Settings(
         web=web,
         folder=folder,
@@ -94,6 +105,18 @@ def web_server(
     site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
     access = Access(keys=keys, hosts=web.hosts, origins=web.origins)
     return WebServer(site, access, resolved(address, base))
+
+
+def keys_file_of(config: Config, base: Path, environment: Mapping[str, str]) -> Path | None:
+    """Return the file of keys, or the credential that is one; None if no keys are needed."""
+    if config.web.keys is None:
+        named = config.web.keys_file
+        return None if named is None else hot_folders.resolve(base, named)
+    try:
+        return signature.credential(config.web.keys, environment)
+    except InstallError as error:
+        text = str(error).replace("secret_file instead of secret", "keys_file instead of keys")
+        raise InstallError(f"web.keys: {text}") from error
 
 
 def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON
