@@ -36,6 +36,5 @@ __all__ = [
     "results",
     "standby",
     "state_folder",
-    "touch_ups",
     "upload_notes",
 ]

@@ -1,6 +1,6 @@
 """The pipeline from a file to its cut-out: decode pool, batcher and warm model, finish pool.
 
-Pixels stay in here and in `decoding`, `finishing`, `predictors`: paths go in, outcomes out.
+Pixels stay in here and in `decoding`, `touching`, `finishing`, `predictors`.
 """
 
 import logging
@@ -211,8 +211,8 @@ class Worker:
 
     def thread_of(self, lane: Lane, one: ModelThread) -> threading.Thread:
         """Return the thread of a model, not started."""
-        name, of = f"model-{one.device}", (lane, one)
-        return threading.Thread(None, self.run_model_thread, name, of, daemon=True)
+        name = f"model-{one.device}"
+        return threading.Thread(None, self.run_model_thread, name, (lane, one), daemon=True)
 
     def run_model_thread(self, lane: Lane, model_thread: ModelThread) -> None:
         """Run a model thread: compute batches until it is told to end."""
@@ -284,8 +284,7 @@ class Worker:
         if self.second_opinions.keeps_first(item, error):
             self.submit_finish(item)
             return
-        whose = blame(error)
-        if whose is Blame.UNKNOWN:
+        if blame(error) is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
             logger.warning(text, source, exc_info=error, extra={"JOB": item.task.job_id})
         self.complete(item, failure(error, current_stage(item.seconds)))

@@ -63,12 +63,12 @@ class Site:
 
 
 @contextmanager
-def serving(base: Path, **web: object) -> Iterator[Site]:
+def serving(base: Path, *, key: str = "", **web: object) -> Iterator[Site]:
     """The daemon and its server."""
     port = free_port()
     listen = {"listen": f"127.0.0.1:{port}", "folder": "uploads", **web}
     daemon = Daemon(base, {"web": listen})
-    site = Site(f"http://127.0.0.1:{port}", base)
+    site = Site(f"http://127.0.0.1:{port}", base, key)
     try:
         assert wait_for(lambda: is_up(site)), daemon.log.read_text()
         yield site
@@ -80,7 +80,9 @@ def serving(base: Path, **web: object) -> Iterator[Site]:
 def is_up(site: Site) -> bool:
     """Whether it answers."""
     try:
-        return httpx.get(f"{site.url}/api/v1/status").json()["state"] == "running"
+        headers = {"X-Api-Key": site.key} if site.key else {}
+        status = httpx.get(f"{site.url}/api/v1/status", headers=headers).json()
+        return bool(status["state"] == "running")
     except (httpx.HTTPError, KeyError, json.JSONDecodeError):
         return False
 

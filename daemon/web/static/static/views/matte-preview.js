@@ -84,21 +84,42 @@ function shifted(alpha, width, height, shift) {
     radii.push(Math.min(STEP_PX, rest));
     rest -= STEP_PX;
   }
-  const margin = radii.reduce((sum, radius) => sum + Math.ceil(radius), 0);
+  const margin = radii.reduce((sum, radius) => sum + Math.ceil(radius) + 1, 0);
   return byTiles(alpha, width, height, margin, (part, columns, rows) =>
     radii.reduce((tile, radius) => extreme(tile, columns, rows, radius, isLargest), part));
 }
 
-// The extreme over a disc around each pixel; between whole radii the mean of both.
+// The extreme over a disc around each pixel: of pixels in it, and of places on its rim, where
+// values are interpolated.
 function extreme(part, columns, rows, radius, isLargest) {
-  const inner = Math.floor(radius);
-  const share = radius - inner;
-  const small = inner === 0 ? part : overDisc(part, columns, rows, inner, isLargest);
-  if (share < 1e-6) {
-    return small;
+  const made = overDisc(part, columns, rows, Math.floor(radius), isLargest);
+  const margin = Math.ceil(radius) + 1;
+  const pick = isLargest ? Math.max : Math.min;
+  for (const [down, across] of rim(radius)) {
+    const [top, left] = [Math.floor(down), Math.floor(across)];
+    const [y, x] = [down - top, across - left];
+    const weights = [(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x];
+    const shift = top * columns + left;
+    for (let row = margin; row < rows - margin; row += 1) {
+      for (let place = row * columns + margin; place < (row + 1) * columns - margin; place += 1) {
+        const from = place + shift;
+        const level = weights[0] * part[from] + weights[1] * part[from + 1] + weights[2] * part[from + columns] + weights[3] * part[from + columns + 1];
+        made[place] = pick(made[place], Math.round(level));
+      }
+    }
   }
-  const large = overDisc(part, columns, rows, inner + 1, isLargest);
-  return small.map((level, place) => Math.round(level + (large[place] - level) * share));
+  return made;
+}
+
+// Points (down, across) of a circle: evenly spaced, and where it crosses a line of pixels.
+function rim(radius) {
+  const count = Math.max(8, 8 * Math.ceil(radius));
+  const angles = Array.from({ length: count }, (_, number) => (2 * Math.PI * number) / count);
+  for (let line = -Math.floor(radius); line <= Math.floor(radius); line += 1) {
+    const angle = Math.acos(line / radius);
+    angles.push(angle, -angle, Math.PI / 2 - angle, Math.PI / 2 + angle);
+  }
+  return angles.map((angle) => [radius * Math.sin(angle), radius * Math.cos(angle)]);
 }
 
 function overDisc(part, columns, rows, radius, isLargest) {
