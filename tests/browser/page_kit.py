@@ -14,7 +14,14 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FilePayload,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.system.daemon_process import Daemon, wait_for
 
@@ -115,10 +122,7 @@ class Window:
     def cut(self, name: str, content: bytes) -> str:
         """Cut a picture out by the file input; its id, when the result is shown."""
         self.open()
-        kind = "image/jpeg" if name.endswith("jpg") else "image/png"
-        self.page.set_input_files(
-            "#cut-file", [{"name": name, "mimeType": kind, "buffer": content}]
-        )
+        self.page.set_input_files("#cut-file", payload(name, content))
         return self.shown_id()
 
     def shown_id(self) -> str:
@@ -156,6 +160,12 @@ def window(
         assert shown.errors == []
     finally:
         context.close()
+
+
+def payload(name: str, content: bytes) -> FilePayload:
+    """A file as the browser's own dialog would give it."""
+    kind = "image/jpeg" if name.endswith("jpg") else "image/png"
+    return {"name": name, "mimeType": kind, "buffer": content}
 
 
 def is_bad(text: str) -> bool:

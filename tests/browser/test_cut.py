@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from daemon.web import keys
-from tests.browser.page_kit import Site, Window, photo, serving, window
+from tests.browser.page_kit import Site, Window, payload, photo, serving, window
 
 pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(180)]
 STEPS_SEEN = """() => { window.seen = [];
@@ -61,9 +61,7 @@ def test_a_chosen_file_shows_its_steps_and_its_result(site: Site, browser: Brows
     with window(browser, site) as shown:
         shown.open()
         shown.page.evaluate(STEPS_SEEN)
-        shown.page.set_input_files(
-            "#cut-file", [{"name": "ball.jpg", "mimeType": "image/jpeg", "buffer": photo()}]
-        )
+        shown.page.set_input_files("#cut-file", payload("ball.jpg", photo()))
         upload_id = shown.shown_id()
         seen = shown.page.evaluate("window.seen")
 
@@ -109,9 +107,7 @@ def test_what_is_no_picture_is_told_and_another_one_may_follow(site: Site, brows
     """The server's reason."""
     with window(browser, site) as shown:
         page = shown.open()
-        page.set_input_files(
-            "#cut-file", [{"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}]
-        )
+        page.set_input_files("#cut-file", payload("a.jpg", b"no picture"))
         expect(page.get_by_role("alert")).to_contain_text("cannot be cut out")
         page.get_by_role("button", name="Try it with a sample").click()
 
@@ -189,9 +185,7 @@ def test_every_ground(site: Site, browser: Browser):
         for name in ("White", "Black", "Colour"):
             page.get_by_role("button", name=name, exact=True).click()
             seen.add(shot(page))
-        page.locator(".tools input[type=file]").set_input_files(
-            [{"name": "wall.jpg", "mimeType": "image/jpeg", "buffer": photo(64, 64)}]
-        )
+        page.locator(".tools input[type=file]").set_input_files(payload("wall.jpg", photo(64, 64)))
         expect(page.locator(".tools button", has_text="Picture")).to_have_attribute(
             "aria-pressed", "true"
         )
