@@ -10,6 +10,10 @@ LINEAR_SHARE = 0.05
 IDLE_SHARE = 0.005
 LATENCY_S = 0.6
 SOAK_GROWTH = 1.05
+WEB_FAILURES = 0
+WEB_RATE = 0.95
+WEB_BEYOND_S = 0.05
+WEB_MEMORY = 1.2
 RUNTIME_SAVES_MB = 250.0
 NETWORK_RATE = 3000
 PIPELINE_RATE = 150
@@ -107,6 +111,16 @@ def life(idle_share: float, latency_s: float) -> list[Bar]:
 def ready(ready_s: float, *, runtime: str) -> Bar:
     """From the process's start, with files that have been read before."""
     return Bar(f"{runtime}: start to READY, seconds", ready_s, LIMITS[runtime].ready_s)
+
+
+def web(failures: int, rate: float, beyond_s: float, memory: float) -> list[Bar]:
+    """Of the API: ``rate`` and ``memory`` divided by those of a batch on the same photos."""
+    return [
+        Bar("32 clients: answers that are neither 202 nor 429", failures, WEB_FAILURES),
+        Bar("32 clients: pictures per second, divided by a batch's", rate, WEB_RATE, True),
+        Bar("one client: wait beyond 1.2 x the worker's time, seconds", beyond_s, WEB_BEYOND_S),
+        Bar("32 clients: peak memory, divided by a batch's", memory, WEB_MEMORY),
+    ]
 
 
 def soak(first_mb: float, last_mb: float) -> Bar:

@@ -13,6 +13,9 @@ from daemon.renderings import Rendering
 MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # the largest integer of SQLite
 NOBODY = -1
+#: On an upload that a client waits for. Only the sticky bit: shares that know no modes show all
+#: files as executable, but none with this one.
+WAITED_FOR = stat.S_ISVTX
 
 
 class State(Enum):
@@ -49,7 +52,8 @@ class Identity:
     size: int
     mtime_ns: int
     owner: int = field(default=NOBODY, compare=False)
-    """The file's user, by number; not kept in the ledger, and says nothing of the version."""
+    """The file's user, by number, for taking turns; not kept in the ledger, and says nothing of the
+    version. A picture that a client waits for has a line of its own, below `NOBODY`."""
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Identity | None":
@@ -61,7 +65,7 @@ class Identity:
             to_signed(status.st_ino),
             status.st_size,
             min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
-            status.st_uid,
+            NOBODY - 1 - status.st_uid if status.st_mode & WAITED_FOR else status.st_uid,
         )
 
     @property
@@ -195,6 +199,8 @@ class Done:
     warnings: tuple[str, ...] = ()
     result_size: tuple[int, int] | None = None
     """Width and height of the result; the fields above are the picture's own size."""
+    foreground: tuple[int, int, int, int] | None = None
+    """Left, top, width and height of the subject in the result; None if there is none."""
     sha256: str | None = None
     """Of the original's bytes, as they were read."""
     weights: str | None = None

@@ -61,6 +61,8 @@ class Rendering:
     hair: Literal["off", "fast", "exact"] = "off"
     max_result_pixels: int | None = None
     """A larger result is made smaller; None: it stays as large as it is."""
+    model: str | None = None
+    """The name of the network; None: that of the folder."""
 
     @property
     def alpha_format(self) -> Format:

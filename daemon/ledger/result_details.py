@@ -15,6 +15,7 @@ def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
         "height": done.height,
         "result_width": done.result_size and done.result_size[0],
         "result_height": done.result_size and done.result_size[1],
+        "foreground": done.foreground,
         "seconds": done.seconds,
         "weights": done.weights,
         "settings": done.settings,

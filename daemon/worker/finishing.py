@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,16 @@ def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:
         ) from error
 
 
+class Composed(NamedTuple):
+    """What is encoded, and where the subject is in it."""
+
+    result: Pixels
+    mask: Pixels | None
+    """Only if both are wanted."""
+    foreground: tuple[int, int, int, int] | None
+    """Left, top, width and height of the subject; None if there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finishing:
     """What is the same for all results of a worker."""
@@ -92,7 +102,7 @@ class Finishing:
         rendering: Rendering,
         *,
         prepared: NDArray[np.uint8] | None = None,
-    ) -> tuple[Pixels, Pixels | None]:
+    ) -> Composed:
         """Return the result, and the separate mask if both are wanted; as `matting.finish`."""
         shape = framing.Framing(**asdict(rendering.framing))
         settings = finish_settings(rendering)
@@ -100,13 +110,14 @@ class Finishing:
             matting.finish(picture, alpha, settings=settings, prepared=prepared), shape
         )
         pixels = framing.shrink(pixels, rendering.max_result_pixels)
+        subject = subject_of(pixels, rendering.framing.threshold)
         if rendering.content == "alpha":
-            return pixels, None
+            return Composed(pixels, None, subject)
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None
         if rendering.background is None:
-            return pixels, mask
+            return Composed(pixels, mask, subject)
         background = self.background_for(rendering.background, pixels, picture.profile)
-        return foreground.flatten(pixels, background), mask
+        return Composed(foreground.flatten(pixels, background), mask, subject)
 
     def background_for(
         self, background: tuple[int, int, int] | Path, pixels: Pixels, profile: bytes | None
@@ -123,7 +134,7 @@ class Finishing:
         picture: reading.Picture,
         confidence: Confidence,
         *,
-        shape: tuple[int, ...],
+        composed: Composed,
     ) -> Done:
         """Return everything that the manifest says about a result."""
         height, width = picture.rgb.shape[:2]
@@ -133,7 +144,8 @@ class Finishing:
             height,
             dict(item.seconds),
             (*picture.warnings, *(confidence.reasons if confidence.is_blank else ())),
-            result_size=(shape[1], shape[0]),
+            result_size=(composed.result.shape[1], composed.result.shape[0]),
+            foreground=composed.foreground,
             sha256=item.sha256,
             weights=self.weights,
             settings=self.settings(item.task.rendering),
@@ -158,6 +170,14 @@ def finish_settings(rendering: Rendering) -> matting.FinishSettings:
         content="alpha" if rendering.content == "alpha" else "cutout",
         adjustments=adjustments.Adjustments(**asdict(rendering.adjustments)),
     )
+
+
+def subject_of(pixels: Pixels, threshold: int) -> tuple[int, int, int, int] | None:
+    """Return left, top, width and height of the subject of a mask or a cut-out."""
+    box = framing.subject_box(pixels, threshold=threshold)
+    if box is None:
+        return None
+    return int(box.left), int(box.top), int(box.width), int(box.height)
 
 
 def assess(alpha: Alpha) -> Confidence:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import cv2
 
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, DeviceError, blame, describe, printable
+from daemon.errors import Blame, DeviceError, PictureError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
@@ -195,8 +195,11 @@ class Worker:
     # --- stage 2: the network ------------------------------------------------------------
 
     def lane_of(self, item: Item) -> Lane:
-        """Return the lane of the model that the item asks for."""
-        return self.lanes[item.task.model or next(iter(self.lanes))]
+        """Return the lane of the model that the item asks for; `PictureError` if it is gone."""
+        name = item.task.model or next(iter(self.lanes))
+        if name not in self.lanes:
+            raise PictureError(f"it asked for model {name!r}, which is no longer among models:")
+        return self.lanes[name]
 
     def thread_of(self, lane: Lane, one: ModelThread) -> threading.Thread:
         """Return the thread of a model, not started."""
@@ -274,12 +277,10 @@ class Worker:
         with self.progress.stage(item, "judge"):
             confidence = finishing.assess(alpha)
         with self.progress.stage(item, "finish"), translated_errors():
-            result, mask = finisher.compose(
-                picture, alpha, item.task.rendering, prepared=item.small
-            )
+            composed = finisher.compose(picture, alpha, item.task.rendering, prepared=item.small)
         with self.progress.stage(item, "encode"), translated_errors():
-            finishing.write(item.task, picture, result, mask)
-        return finisher.done_outcome(item, identity, picture, confidence, shape=result.shape)
+            finishing.write(item.task, picture, composed.result, composed.mask)
+        return finisher.done_outcome(item, identity, picture, confidence, composed=composed)
 
     # --- the end of a task ---------------------------------------------------------------
 
