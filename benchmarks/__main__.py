@@ -67,10 +67,10 @@ def compare(
     report.add(title, table(head, rows))
     ours = medians[programs[0].name]
     report.bars += [bars.service(ours, single)]
-    for one in (program for program in programs if isinstance(program, Ours)):
-        for peer in (program for program in programs if isinstance(program, Rembg)):
-            both = medians[one.name], medians[peer.name]
-            report.bars += bars.against(*both, runtime=one.runtime)
+    for peer in (program for program in programs if isinstance(program, Rembg)):
+        for own in (program for program in programs if isinstance(program, Ours)):
+            both = medians[own.name], medians[peer.name]
+            report.bars += bars.against(*both, runtime=own.runtime)
     report.add("Stages of a picture", stages(base / f"{many.name}-0-0"))
 
 

@@ -23,7 +23,8 @@ def subject(side_px: int) -> NDArray[np.float32]:
     rows, columns = np.mgrid[:side_px, :side_px].astype(np.float32) - side_px / 2
     waves = 12 * np.sin(9 * np.arctan2(rows, columns))
     distance = np.hypot(rows, columns) - side_px * 0.31 - waves
-    return np.clip(0.5 - distance / 5, 0, 1).astype(np.float32)
+    alpha: NDArray[np.float32] = np.clip(0.5 - distance / 5, 0, 1).astype(np.float32)
+    return alpha
 
 
 def photo(width: int, height: int) -> bytes:

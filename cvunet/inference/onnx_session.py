@@ -47,9 +47,7 @@ class Session:
         self.inputs = [Tensor(one.name, tuple(one.shape), one.type) for one in inner.get_inputs()]
         self.outputs = [Tensor(one.name, tuple(one.shape), one.type) for one in inner.get_outputs()]
 
-    def run(
-        self, image: "NDArray[np.floating[Any]]", output: str
-    ) -> "NDArray[np.floating[Any]]":
+    def run(self, image: "NDArray[np.floating[Any]]", output: str) -> "NDArray[np.floating[Any]]":
         """One output for the only input.
 
         `DeviceMemoryError`, `DeviceError`; `RuntimeError` for anything else that fails.

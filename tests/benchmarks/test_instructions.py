@@ -1,6 +1,7 @@
 """What `make check-speed` makes of the numbers that valgrind writes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_other_libraries_are_not_compared(
     """Their numbers are unknown until somebody counts them; the exit status says so."""
     monkeypatch.setattr(instructions, "BASELINES", tmp_path / "known.json")
     (tmp_path / "known.json").write_text("{}")
-    monkeypatch.setattr(instructions.shutil, "which", lambda name: "/usr/bin/valgrind")
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/valgrind")
 
     assert instructions.main([]) == instructions.UNKNOWN
     assert "nothing was counted yet" in capsys.readouterr().out
@@ -59,7 +60,7 @@ def test_without_valgrind_it_is_skipped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The reason is told."""
-    monkeypatch.setattr(instructions.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
 
     assert instructions.main([]) == instructions.UNKNOWN
     assert "valgrind is not installed" in capsys.readouterr().out

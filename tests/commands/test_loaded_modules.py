@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cvunet import yaml_files
 from cvunet.inference import exports
+from cvunet.models import description
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "models" / "cvunet.pth"
@@ -49,10 +51,10 @@ def configured(base: Path) -> Path:
     (base / "state").mkdir()
     export = exports.place(WEIGHTS, base / "state", 512)
     export.write_bytes(b"an export")
-    size, sha256 = export.stat().st_size, exports.descriptions.sha256_of(export)
+    size, sha256 = export.stat().st_size, description.sha256_of(export)
     described = exports.description_of(sha256, size, input_size=512)
-    entry = exports.descriptions.to_entry(described)
-    export.with_suffix(".yaml").write_text(exports.yaml_files.text(entry), encoding="utf-8")
+    entry = description.to_entry(described)
+    export.with_suffix(".yaml").write_text(yaml_files.text(entry), encoding="utf-8")
     path = base / "config.yaml"
     model = {"weights": str(WEIGHTS), "device": "cpu", "runtime": "onnxruntime"}
     path.write_text(yaml.safe_dump({"folders": [{"path": "hot"}], "model": model}))
