@@ -30,7 +30,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg
+.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -95,6 +95,9 @@ evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
 
 bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten minutes, docs/benchmarks.md
 	$(BIN)/python -m benchmarks --rembg $(PEER) --u2net $(U2NET) --write docs/benchmarks.md $(ARGS)
+
+check-speed: $(VENV)/.dev ## Count the instructions of five steps; fail if one has grown by 10 % (ARGS=--renew)
+	$(BIN)/python -m benchmarks.instructions $(ARGS)
 
 edges: $(VENV)/.dev ## Measure edges and colours on DATA, write docs/postprocess.md
 	$(BIN)/python -m benchmarks.edges --data $(DATA) $(ARGS)
