@@ -10,6 +10,7 @@ const PAGE = 100;
 const WAIT_MS = 15_000;
 const READY_MS = 500;
 const READY_TRIES = 240;
+let keptPlace = 0; // where a person goes on after touching up
 
 export async function mount(root, context) {
   await loadStyles();
@@ -35,6 +36,9 @@ class ReviewView {
     this.models = await this.modelNames();
     this.build();
     await this.load();
+    this.place = Math.max(0, Math.min(keptPlace, this.list.length - 1));
+    keptPlace = 0;
+    this.draw();
     this.timer = setInterval(() => this.list.length || this.load(), WAIT_MS);
   }
 
@@ -249,15 +253,25 @@ class ReviewView {
     if (!one?.upload && !one?.original) {
       return;
     }
+    if (this.isBusy) {
+      return;
+    }
+    this.isBusy = true;
     try {
       const id = one.upload ?? (await this.api.post(`${one.href}/versions`)).id;
       if (!one.upload) {
+        this.tell(this.words("review.opening", { name: one.name }));
         await this.ready(id);
       }
-      this.navigate(`#/touch/${id}`);
+      if (!this.isClosed) {
+        keptPlace = this.place;
+        const query = new URLSearchParams({ drop: one.drop, job: one.id, ...(one.upload ? {} : { made: "1" }) });
+        this.navigate(`#/touch/${id}?${query}`);
+      }
     } catch (error) {
       this.failed(one, error);
     }
+    this.isBusy = false;
   }
 
   // Cut the picture out by another model. The new result stands beside the old one, to compare.
