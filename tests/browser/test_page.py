@@ -117,7 +117,7 @@ def test_an_unknown_place_is_the_first_page(site: Site, browser: Browser):
 
 
 def test_both_languages_have_the_same_texts(site: Site, browser: Browser):
-    """Chinese has one plural form, English two."""
+    """Chinese has one plural form, English two: some views repeat it, some do not."""
     files = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.words.js")]
     with window(browser, site) as shown:
         page = shown.open()
@@ -127,7 +127,7 @@ def test_both_languages_have_the_same_texts(site: Site, browser: Browser):
             )
             english, chinese, texts = page.evaluate(script)
             without_one = {key for key in english if not key.endswith(".one")}
-            assert without_one == set(chinese), file
+            assert without_one == {key for key in chinese if not key.endswith(".one")}, file
             for key in without_one:
                 names = [set(re.findall(r"\{\w+\}", texts[one][key])) for one in ("en", "zh")]
                 assert names[0] == names[1], key
@@ -136,8 +136,12 @@ def test_both_languages_have_the_same_texts(site: Site, browser: Browser):
 def test_the_page_is_small(site: Site, browser: Browser):
     """What a browser transfers for all views: no font, no library, and everything compressed."""
     ended: list[Request] = []
+
+    def note(request: Request) -> None:  # the library cannot wrap a built-in method
+        ended.append(request)
+
     with window(browser, site) as shown:
-        shown.page.on("requestfinished", ended.append)
+        shown.page.on("requestfinished", note)
         show(shown, "touch")
         for view in ("batch", "history", "review", "state"):
             shown.page.evaluate(f"location.hash = '#/{view}'")
