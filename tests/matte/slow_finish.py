@@ -56,26 +56,8 @@ def averaged(pixels: Floats, size: tuple[int, int]) -> Floats:
 
 
 def warped(values: Floats, shape: tuple[int, ...], kernel: int) -> Floats:
-    """Small values at the photo's size, in pieces that OpenCV's limit of 32,767 pixels allows."""
-    down, across = values.shape[0] / shape[0], values.shape[1] / shape[1]
-    rows = []
-    for top in range(0, shape[0], 8192):
-        pieces = []
-        for left in range(0, shape[1], 8192):
-            matrix = np.array(
-                [
-                    [across, 0, (left + 0.5) * across - 0.5],
-                    [0, down, (top + 0.5) * down - 0.5],
-                ]
-            )
-            size = min(8192, shape[1] - left), min(8192, shape[0] - top)
-            flags = kernel | cv2.WARP_INVERSE_MAP
-            piece = cv2.warpAffine(
-                values, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-            )
-            pieces.append(piece)
-        rows.append(np.concatenate(pieces, axis=1))
-    return np.concatenate(rows)
+    """Small values at the photo's size. `resize` is exact; `warpAffine` rounds large places."""
+    return cv2.resize(values, (shape[1], shape[0]), interpolation=kernel)
 
 
 def enlarged(alpha: Floats, guide: Floats, photo: Floats) -> Floats:
