@@ -163,6 +163,8 @@ class Task:
     """Which model cuts it out; empty: the first one."""
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
+    is_reviewed: bool = True
+    """Whether its score decides about review: it may then take a second look at the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class Confidence:
     score: float
     """0 (look at it) to 1."""
     parts: dict[str, float]
-    """The factors of the score, each 0 to 1."""
+    """What each group of signs makes of the odds, each 0 to 1."""
     measures: dict[str, float]
     touches: tuple[str, ...]
     """Sides of the picture that the subject touches."""

@@ -145,6 +145,7 @@ class Dispatcher:
             alpha_part=job.alpha_part,
             model=folder.model,
             is_old=not is_young(job, folder.defer_s, now),
+            is_reviewed=folder.review_below > 0,
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:

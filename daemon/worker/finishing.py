@@ -160,9 +160,9 @@ def finish_settings(rendering: Rendering) -> matting.FinishSettings:
     )
 
 
-def assess(alpha: Alpha) -> Confidence:
-    """Return how far the network's own alpha can be trusted."""
-    return Confidence(**asdict(confidence.judge(alpha)))
+def assess(alpha: Alpha, look: Alpha | None) -> Confidence:
+    """Return how far the network's own alpha can be trusted; ``look`` is a second one."""
+    return Confidence(**asdict(confidence.judge(alpha, look)))
 
 
 def write(task: Task, picture: reading.Picture, result: Pixels, mask: Pixels | None) -> None:

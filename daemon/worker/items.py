@@ -26,6 +26,8 @@ class Item:
     picture: reading.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
+    look: NDArray[np.float32] | None = None
+    """A second alpha; None if one was enough."""
 
 
 def failure(error: BaseException, stage: str) -> Failed:

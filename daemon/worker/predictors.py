@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cvunet import errors as cvunet_errors
 from cvunet.errors import DeviceMemoryError
-from cvunet.inference import runtimes
-from cvunet.inference.predictor import Predictor
+from cvunet.inference import runtimes, second_look
+from cvunet.inference.predictor import Alpha, Predictor
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import foreground
 from cvunet.models import description
@@ -17,6 +17,7 @@ from daemon.errors import DeviceError, InstallError, NoPictureError, PictureErro
 from daemon.settings import ModelSettings
 from daemon.worker.batcher import BatchLimit, warm_sizes
 from daemon.worker.gauges import BusyClock, Load
+from daemon.worker.items import Item
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,17 @@ def open_predictors(
             count = max(1, round(cores * NETWORK_SHARE))
         predictors += [predictor] * count  # the same object: networks have no state
     return predictors
+
+
+def look_again(
+    predictor: Predictor, batch: Sequence[Item], alphas: Sequence[Alpha]
+) -> list[Alpha | None]:
+    """Return second alphas, in order: None where review is off, or one look is enough."""
+    wanted = [index for index, item in enumerate(batch) if item.task.is_reviewed]
+    smalls = [small for index in wanted if (small := batch[index].small) is not None]
+    looks = second_look.look_again(predictor, smalls, [alphas[index] for index in wanted])
+    found = dict(zip(wanted, looks, strict=True))
+    return [found.get(index) for index in range(len(batch))]
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from daemon.worker.gauges import (
 )
 from daemon.worker.items import Item, failure
 from daemon.worker.lanes import Lane, ServedModel, open_lanes
-from daemon.worker.predictors import ModelThread, loads, translated_errors, warm
+from daemon.worker.predictors import ModelThread, loads, look_again, translated_errors, warm
 from daemon.worker.progress import Progress, StageRun
 
 logger = logging.getLogger(__name__)
@@ -234,11 +234,12 @@ class Worker:
             with translated_errors(), model_thread.busy_clock.busy(len(batch), names):
                 smalls = [item.small for item in batch if item.small is not None]
                 alphas = model_thread.predictor.predict(smalls)
+                looks = look_again(model_thread.predictor, batch, alphas)
         except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
             problem = error  # outside the handler, so that its frames do not keep tensors alive
         else:
-            for item, alpha in zip(batch, alphas, strict=True):
-                item.alpha = alpha
+            for item, alpha, look in zip(batch, alphas, looks, strict=True):
+                item.alpha, item.look = alpha, look
             model_thread.note_success(len(batch))
             return
         problem = model_thread.explain_failure(problem, len(batch))
@@ -272,7 +273,7 @@ class Worker:
         assert identity is not None
         finisher = self.lane_of(item).finishing
         with self.progress.stage(item, "judge"):
-            confidence = finishing.assess(alpha)
+            confidence = finishing.assess(alpha, item.look)
         with self.progress.stage(item, "finish"), translated_errors():
             result, mask = finisher.compose(
                 picture, alpha, item.task.rendering, prepared=item.small
@@ -293,7 +294,7 @@ class Worker:
 
     def complete(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then set the outcome."""
-        item.picture = item.small = item.alpha = None
+        item.picture = item.small = item.alpha = item.look = None
         self.budget.release(item.cost)
         item.cost = 0
         item.future.set_result(outcome)
