@@ -152,7 +152,7 @@ def main() -> None:
     options = parser.parse_args()
     sources = samples.open_sources(options.data, "val")
     picked = confidence_cases.for_test(sources, photos=options.photos, each=options.each)
-    predictor = runtimes.open_predictor(ModelOptions(file=options.weights))
+    predictor = runtimes.open_predictor(ModelOptions(file=options.weights, threads=1))
     rows = list(confidence_cases.rows(predictor, tqdm(picked)))
     found = scores(rows, odds.read(options.table))
     for line in (

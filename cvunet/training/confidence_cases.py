@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from cvunet.inference import second_look
-from cvunet.inference.predictor import Predictor
-from cvunet.matte import signs
+from cvunet.inference.predictor import Alpha, Predictor
+from cvunet.matte import confidence, signs
 from cvunet.pictures.reading import Picture
 from cvunet.scores import intersection_over_union
 from cvunet.training import cases, probes, samples
@@ -21,6 +21,7 @@ T = TypeVar("T")
 SMALL_PHOTOS, SHARP_PHOTOS, PEOPLE = 500, 60, 160
 OTHERS = 3 / 2  # so many times as many photos give windows; none of them is also shown whole
 OF_EACH_KIND = 140
+TORN, TEAR_EVERY, KEPT = "torn", 40, (0.3, 0.8)  # KEPT: the share of the subject that stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,37 @@ def hard(photos: Sources, sources: Sources, count: int) -> list[Case]:
     ]
 
 
-def rows(predictor: Predictor, picked: Iterable[Case]) -> Iterator[Row]:
-    """A row for each case: one pass for the picture, one for its second look."""
-    for case in picked:
+def rows(predictor: Predictor, picked: Iterable[Case], *, tears: bool = False) -> Iterator[Row]:
+    """A row for each case: one pass for the picture, one for its second look.
+
+    ``tears``: every 40th right alpha makes another row, of the set `TORN`, with a part torn off.
+    Networks that lose half of a subject do so too rarely to be learnt from their own mistakes.
+    """
+    for number, case in enumerate(picked):
         rgb, mask = case.load()
         small = predictor.prepare(Picture(rgb, None, warnings=(), format="array"))
         [alpha] = predictor.predict([small])
         [answer] = predictor.predict([second_look.away(small)])
+        look = second_look.back(answer)
         height, width = alpha.shape
         truth = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
-        first = signs.measure(alpha, None)
-        second = signs.measure(alpha, second_look.back(answer))
-        yield Row(case.set, intersection_over_union(alpha, truth), first, second)
+        row = row_of(case.set, alpha, look, truth)
+        yield row
+        if tears and number % TEAR_EVERY == 0 and row.iou >= confidence.RIGHT_IOU:
+            yield row_of(TORN, torn(np.random.default_rng(number), alpha), look, truth)
+
+
+def row_of(set_: str, alpha: Alpha, look: Alpha, truth: Alpha) -> Row:
+    """What is known of an alpha HxW whose second look and whose truth have the same shape."""
+    overlap = intersection_over_union(alpha, truth)
+    return Row(set_, overlap, signs.measure(alpha, None), signs.measure(alpha, look))
+
+
+def torn(rng: np.random.Generator, alpha: Alpha) -> Alpha:
+    """An alpha HxW without the part of its subject beyond a random straight line."""
+    angle = rng.uniform(0, 2 * np.pi)
+    rows_, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+    along = columns * np.cos(angle) + rows_ * np.sin(angle)
+    line = np.quantile(along[alpha >= signs.SOLID], rng.uniform(*KEPT))
+    kept: Alpha = np.where(along > line, np.float32(0), alpha)
+    return kept

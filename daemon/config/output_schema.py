@@ -117,7 +117,7 @@ class ReviewOverrides(Section):
 class Review(ReviewOverrides):
     """Which results a person should look at."""
 
-    below: Share = 0.5
+    below: Share = 0.7
 
 
 class OutputOverrides(Section):

@@ -27,7 +27,7 @@ def disc(
 
 def portrait() -> Alpha:
     """A head, and a body that reaches the lower edge."""
-    alpha = cv2.ellipse(disc(70, at=(256, 150)), (256, 512), (170, 270), 0, 0, 360, 1.0, -1)
+    alpha = cv2.ellipse(disc(70, at=(256, 150)), (256, 512), (170, 310), 0, 0, 360, 1.0, -1)
     return np.asarray(cv2.GaussianBlur(alpha, (0, 0), 1.5), np.float32)
 
 
