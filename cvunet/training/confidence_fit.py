@@ -19,7 +19,6 @@ from cvunet.errors import TrainingError
 from cvunet.inference import runtimes
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import confidence, odds
-from cvunet.models import manifest
 from cvunet.training import confidence_cases, samples
 from cvunet.training.confidence_cases import Row
 
@@ -107,7 +106,7 @@ def main() -> None:
         prog="python -m cvunet.training.confidence_fit", description=__doc__
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, default=manifest.SHIPPED)
+    parser.add_argument("--weights", type=Path, default=Path("models/cvunet.pth"))
     parser.add_argument("--out", type=Path, default=odds.SHIPPED)
     parser.add_argument("--share", type=float, default=1.0, help="0.05: twenty times as fast")
     options = parser.parse_args()

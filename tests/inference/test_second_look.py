@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,7 +58,7 @@ def test_look_comes_back_to_its_place(height: int, width: int):
 
 def test_clear_pictures_are_not_looked_at_again():
     """On a CPU a look costs as much as the first one, so it is taken only in doubt."""
-    predictor = RedIsSubject()
+    predictor: Any = RedIsSubject()  # Any: only what a look asks of a predictor
     pictures = [picture(), picture(grey=120), np.zeros((128, 128, 3), np.uint8)]
     looks = second_look.look_again(predictor, pictures, RedIsSubject().predict(pictures))
 
@@ -67,7 +68,7 @@ def test_clear_pictures_are_not_looked_at_again():
 
 def test_gpu_looks_at_all_pictures():
     """There the question costs more than the look."""
-    predictor = RedIsSubject(Device("cuda"))
+    predictor: Any = RedIsSubject(Device("cuda"))  # Any: as above
     pictures = [picture(), picture(grey=120)]
     looks = second_look.look_again(predictor, pictures, RedIsSubject().predict(pictures))
 
@@ -76,7 +77,7 @@ def test_gpu_looks_at_all_pictures():
 
 def test_no_picture_needs_no_pass():
     """An empty batch."""
-    predictor = RedIsSubject()
+    predictor: Any = RedIsSubject()  # Any: only what a look asks of a predictor
 
     assert second_look.look_again(predictor, [], []) == []
     assert predictor.asked == 0
