@@ -14,4 +14,5 @@ __all__ = [
     "pieces",
     "postprocess",
     "signs",
+    "touch_up",
 ]

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.inference.predictor import Predictor
+from cvunet.inference import second_look
+from cvunet.inference.predictor import Alpha, Predictor
 from cvunet.pictures.reading import Picture
 from daemon.errors import DeviceError, PictureError, describe, printable
 from daemon.worker.batcher import Batcher, BatchLimit
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.items import Item
-from daemon.worker.predictors import ModelThread, look_again, translated_errors
+from daemon.worker.predictors import ModelThread, translated_errors
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,17 @@ def open_lanes(
         name: Lane(model, limits, finishing, is_more_coming=is_more_coming)
         for name, model in models.items()
     }
+
+
+def look_again(
+    predictor: Predictor, batch: Sequence[Item], alphas: Sequence[Alpha]
+) -> list[Alpha | None]:
+    """Return second alphas, in order: None where review is off, or one look is enough."""
+    wanted = [index for index, item in enumerate(batch) if item.task.is_reviewed]
+    smalls = [small for index in wanted if (small := batch[index].small) is not None]
+    looks = second_look.look_again(predictor, smalls, [alphas[index] for index in wanted])
+    found = dict(zip(wanted, looks, strict=True))
+    return [found.get(index) for index in range(len(batch))]
 
 
 def predict(
