@@ -7,7 +7,7 @@ come from the network's own small alpha and, if there is one, from a second look
     parts      by group of signs, the factor by which the group lowers the odds of a typical right
                matte; 1 if it does not lower them
     measures   the figures themselves
-    reasons    a text for each part of 0.5 or less
+    reasons    a text for each part of 0.75 or less
 """
 
 import math
@@ -23,7 +23,7 @@ Alpha = NDArray[np.float32]
 
 RIGHT_IOU = 0.85
 BLANK_SHARE = 0.0005  # of the picture: less subject, or less background, counts as none
-DOUBT = 0.5  # a part this low gives a reason
+DOUBT = 0.75  # a part this low gives a reason
 CLEAR = (0.1, 0.95)
 """Below and above, one look decides. More looks than that: docs/decisions/confidence.md."""
 GROUPS = {
@@ -97,7 +97,7 @@ def explain_blank(share: float) -> str:
 
 
 def explain(parts: dict[str, float], measures: dict[str, float]) -> tuple[str, ...]:
-    """In words, what lowers the odds to a half or less; the worst comes first."""
+    """In words, what lowers the odds by a quarter or more; the worst comes first."""
     doubtful = sorted((part, name) for name, part in parts.items() if part <= DOUBT)
     return tuple(word(name, measures) for _, name in doubtful)
 
