@@ -20,7 +20,7 @@ output: {root: outputs, drop_name: "outputs_{time}", drop_idle_s: 30, drop_max_f
          depth: auto, metadata: strip, bleed: false,
          crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
                 enlarge: true},
-         name: "{stem}", clash: version, review: {below: 0.5, second: none}}
+         name: "{stem}", clash: version, review: {below: 0.7, second: none}}
 model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false,
         runtime: auto}
 models: {}
@@ -36,7 +36,7 @@ quarantine_dir: failed
 hooks: {on_done: [], on_failed: [], on_drop_closed: [], give_up_s: 86400, max_waiting: 10000}
 metrics: {listen: null}
 web: {listen: null, folder: null, output: {}, keys_file: null, keys: null, hosts: [], origins: [],
-      fetch_urls: false, max_upload_mb: 100, max_waiting: 500}
+      fetch_urls: false, max_upload_mb: 100, max_waiting: 500, server_folders: []}
 log: {level: info, format: auto}
 """
 
