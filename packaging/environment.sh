@@ -66,7 +66,7 @@ make_program() {
     install_into "$1" --no-deps "$SOURCE"
     # Not from the source: the export lies beside the weights that were installed.
     (cd "$1" && PYTHONPATH="$2/libraries" "$1/bin/python" -m cvunet.export)
-    "$1/bin/python" -m pip --disable-pip-version-check uninstall --quiet --yes pip
+    "$1/bin/python" -m pip --disable-pip-version-check uninstall --quiet --yes setuptools pip
     rm -f "$1/requirements.txt"
     list_parts "$1"
 }
