@@ -7,14 +7,7 @@ from pathlib import Path
 import click
 
 from daemon.cli_endings import exit_status, print_error, print_lines
-from daemon.cli_options import (
-    PATH,
-    adjust_options,
-    config_option,
-    json_option,
-    result_options,
-    version_option,
-)
+from daemon.cli_options import PATH, adjust_options, config_option, json_option, result_options
 from daemon.commands.signals import on_signal
 from daemon.errors import (
     EXIT_SOME_FAILED,
@@ -24,8 +17,25 @@ from daemon.errors import (
 from daemon.reporting import journal
 
 
+def print_version(context: click.Context, option: click.Parameter, is_asked: bool) -> None:
+    """Print what is installed, and end."""
+    if not is_asked or context.resilient_parsing:
+        return
+    from daemon.commands import version
+
+    print_lines(version.lines())
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@version_option
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the versions of cvunetd, torch, onnxruntime and the weights, and exit.",
+)
 def main() -> None:
     """A folder in which pictures lose their background."""
 

@@ -34,17 +34,6 @@ class Names(click.Choice[str]):
         raise click.BadParameter(f"{value!r} is unknown; {hint}known are {known}", ctx, param)
 
 
-def print_version(context: click.Context, option: click.Parameter, is_asked: bool) -> None:
-    """Print what is installed, and end."""
-    if not is_asked or context.resilient_parsing:
-        return
-    from daemon.commands import version
-
-    for line in version.lines():
-        click.echo(line)
-    context.exit()
-
-
 def result_options(command: F) -> F:
     """Add the options that say what a result is."""
     return with_options(
@@ -108,11 +97,3 @@ config_option = click.option(
     help="Configuration; else ./config.yaml, else /etc/cvunetd/config.yaml, else all defaults.",
 )
 json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON, for programs.")
-version_option = click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=print_version,
-    help="Show the versions of the program, of torch and onnxruntime, the weights, and exit.",
-)

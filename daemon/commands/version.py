@@ -5,7 +5,7 @@ from importlib import metadata
 
 from daemon import __version__
 from daemon.config import shipped_files
-from daemon.config.model_schema import Model
+from daemon.config.schema import Config
 from daemon.disk import checksums, files
 from daemon.errors import explain
 
@@ -34,7 +34,7 @@ def version_of(distribution: str) -> str:
 
 def weights() -> str:
     """Return the name and the hash of the weights that came with the program."""
-    name = Model().weights
+    name = Config().model.weights
     path = shipped_files.find(name)
     if path is None:
         return f"{name} was not installed"
