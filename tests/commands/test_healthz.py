@@ -66,5 +66,5 @@ def test_without_an_address(tmp_path: Path):
     config = tmp_path / "config.yaml"
     config.write_text("{}\n")
 
-    with pytest.raises(UsageError, match="metrics.listen is not set"):
+    with pytest.raises(UsageError, match=r"metrics\.listen is not set"):
         healthz.ask(config)
