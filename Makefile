@@ -29,7 +29,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-container torture corpus check deb man train evaluate bench edges clean apt-packages apt-systemd apt-podman
+.PHONY: help setup run test test-system test-systemd test-container test-deb torture corpus check deb man train evaluate bench edges clean apt-packages apt-systemd apt-podman
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -48,7 +48,7 @@ test: $(VENV)/.dev ## Run the tests, in four minutes (ARGS="-k name", ARGS=--cov
 
 test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not podman' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not podman and not deb' $(ARGS)
 
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/system/test_systemd_machine.py $(ARGS)
@@ -56,6 +56,9 @@ test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a system
 test-container: $(VENV)/.dev ## As root: build the container image, run it hardened, kill it, ask its health
 	@echo 'An image is built by podman: some minutes the first time, one minute later on.'
 	CVUNETD_REQUIRE=podman $(BIN)/python -m pytest tests/system/test_container.py $(ARGS)
+
+test-deb: $(VENV)/.dev deb ## As root: build the .deb, install, upgrade and purge it under a systemd of its own
+	CVUNETD_REQUIRE=deb,systemd_machine $(BIN)/python -m pytest tests/system/test_deb.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)

@@ -117,8 +117,13 @@ def pip_mounts(folder: Path) -> list[str]:
     (folder / "pip.conf").write_text(text + "\n", encoding="utf-8")
     options = ["--volume", f"{folder}/pip.conf:/etc/pip.conf:ro"]
     words = [word for value in settings.values() for word in value.split()]
-    for place in dict.fromkeys(word.removeprefix("file://") for word in words):
-        if place.startswith("/") and Path(place).exists():
+    # A local index names its files by paths beside it.
+    index, plain = "file://", [word for word in words if word.startswith("/")]
+    beside = [
+        str(Path(word.removeprefix(index)).parent) for word in words if word.startswith(index)
+    ]
+    for place in dict.fromkeys([*plain, *beside]):
+        if Path(place).exists():
             options += ["--volume", f"{place}:{place}:ro"]
     return options
 
