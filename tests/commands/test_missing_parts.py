@@ -46,8 +46,9 @@ def test_key_is_told_once_and_opens(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.root
-def test_folder_of_another_user():
-    """The line names both users, and both ways out."""
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_folder_of_another_user(mode: int):
+    """The line names both users, and both ways out; also of a folder that may not be entered."""
     program = """
 import os, sys
 from pathlib import Path
@@ -58,7 +59,7 @@ sys.stdout.write(missing_parts.make_folder(Path(sys.argv[1])))
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
         os.chown(name, 1234, 1234)
         place = Path(name).resolve()
-        place.chmod(0o755)
+        place.chmod(mode)
         command = [sys.executable, "-c", program, str(place / "hot")]
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
