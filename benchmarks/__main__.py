@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks import bars, device, living, photos, processes
+from benchmarks import bars, device, living, photos, processes, web
 from benchmarks.processes import BenchmarkError, Usage
 from benchmarks.programs import WEIGHTS, Ours, Program, Rembg
 from benchmarks.report import Report
@@ -127,6 +127,28 @@ def live(report: Report, base: Path, options: argparse.Namespace) -> None:
     report.bars += bars.life(figures.ready_s, figures.idle_share, beyond)
 
 
+def serve(report: Report, ours: Program, base: Path, options: argparse.Namespace) -> None:
+    """The API, beside a batch on the same photos."""
+    model: dict[str, object] = {"weights": str(WEIGHTS), "device": options.device}
+    figures = web.measure(base / "web", model, ours, seconds=options.seconds)
+    statuses = figures.traffic.statuses
+    memory = figures.peak_mb / figures.batch.peak_mb
+    rows = [
+        ("pictures accepted (202)", str(figures.traffic.accepted)),
+        ("asked to come later (429)", str(statuses[web.LATER])),
+        ("pictures/s until the last was done", f"{figures.rate:.2f}"),
+        ("pictures/s of a batch, without its start", f"{figures.batch_rate:.2f}"),
+        ("peak MB", f"{figures.peak_mb:.0f}"),
+        ("peak MB of a batch", f"{figures.batch.peak_mb:.0f}"),
+        ("one client waits, ms", f"{statistics.median(figures.waited_s) * 1000:.0f}"),
+        ("of these the worker's stages, ms", f"{statistics.median(figures.own_s) * 1000:.0f}"),
+    ]
+    title = f"The API: {web.CLIENTS} clients send 2 MP photos for {options.seconds:g} s"
+    report.add(title, table(("what", "figure"), rows))
+    rate = figures.rate / figures.batch_rate
+    report.bars += bars.web(figures.traffic.failures, rate, figures.beyond_s, memory)
+
+
 def quarters(values: Sequence[float]) -> list[float]:
     """Medians of the four quarters of what was seen over time."""
     ends = [len(values) * quarter // 4 for quarter in range(5)]
@@ -175,6 +197,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=int, default=0, help="how many mixed pictures, for the memory test"
     )
+    parser.add_argument("--web", action="store_true", help="measure the API alone, beside a batch")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="how long clients send to the API"
+    )
     parser.add_argument("--device", default="auto", help="cuda…: measure the device itself")
     parser.add_argument(
         "--quick", action="store_true", help="measure the device itself with few pictures"
@@ -184,7 +210,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--write",
         type=Path,
-        help="Markdown file for the tables; a device run adds -cuda to its name",
+        help="Markdown file for the tables; a device run adds -cuda to its name, --web adds -web",
     )
     return parser.parse_args(arguments)
 
@@ -195,9 +221,14 @@ def bench(options: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="cvunetd-bench-") as folder:
         base = Path(folder)
         entered = list(programs(options, base / "config.yaml"))
+        if options.web:
+            serve(report, entered[0], base, options)
+            report.conclude()
+            return report
         compare(report, entered, base, options)
         scale(report, entered[0], base, options)
         live(report, base, options)
+        serve(report, entered[0], base, options)
         if options.soak:
             soak(report, entered[0], base, options)
     report.conclude()
@@ -216,7 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if options.write:
-        report.write(options.write)
+        web_alone = options.write.with_stem(f"{options.write.stem}-web")
+        report.write(web_alone if options.web else options.write)
     return 0
 
 

@@ -12,6 +12,10 @@ IDLE_SHARE = 0.005
 READY_S = 5.0
 LATENCY_S = 0.6
 SOAK_GROWTH = 1.05
+WEB_FAILURES = 0
+WEB_RATE = 0.95
+WEB_BEYOND_S = 0.05
+WEB_MEMORY = 1.2
 NETWORK_RATE = 1500
 PIPELINE_RATE = 100
 
@@ -62,6 +66,16 @@ def life(ready_s: float, idle_share: float, latency_s: float) -> list[Bar]:
         Bar("start to READY, seconds", ready_s, READY_S),
         Bar("CPU use while idle, share of one core", idle_share, IDLE_SHARE),
         Bar("rename to result, beyond settle_s, seconds", latency_s, LATENCY_S),
+    ]
+
+
+def web(failures: int, rate: float, beyond_s: float, memory: float) -> list[Bar]:
+    """Of the API: ``rate`` and ``memory`` divided by those of a batch on the same photos."""
+    return [
+        Bar("32 clients: answers that are neither 202 nor 429", failures, WEB_FAILURES),
+        Bar("32 clients: pictures per second, divided by a batch's", rate, WEB_RATE, True),
+        Bar("one client: wait beyond 1.2 x the worker's time, seconds", beyond_s, WEB_BEYOND_S),
+        Bar("32 clients: peak memory, divided by a batch's", memory, WEB_MEMORY),
     ]
 
 

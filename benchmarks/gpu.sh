@@ -41,5 +41,11 @@ CVUNETD_REQUIRE=cuda "$python" -m pytest -m cuda -ra --junitxml "$out/tests.xml"
     tests/inference/test_matting.py tests/training/test_gpu_cuda.py 2>&1 | tee "$out/tests.txt" || status=$?
 "$python" -m benchmarks --device "${DEVICE:-cuda}" --write "$out/benchmarks.md" "$@" 2>&1 |
     tee "$out/benchmarks.txt" || status=$?
+if "$python" -c 'import onnx, onnxruntime' 2>/dev/null; then
+    # CUDA in float32 and float16, TensorRT in float16; it says which of them this onnxruntime lacks.
+    "$python" -m benchmarks.gpu_providers 2>&1 | tee "$out/providers.txt" || status=$?
+else
+    echo "gpu: onnx and onnxruntime are not there, so CUDA and TensorRT in onnxruntime are not measured"
+fi
 echo "gpu: results are in $out; exit status $status"
 exit "$status"

@@ -50,6 +50,12 @@ def result_options(command: F) -> F:
             type=Names(CONTENTS),
             help="The subject, its mask in grey, or both files.",
         ),
+        click.option(
+            "--model",
+            type=click.Path(readable=False),
+            metavar="NAME|FILE",
+            help="The model: a name of `models` in the configuration, or an .onnx or .pth file.",
+        ),
     )
 
 

@@ -13,6 +13,9 @@ from daemon.renderings import Rendering
 MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # the largest integer of SQLite
 NOBODY = -1
+#: On an upload that a client waits for. Only the sticky bit: shares that know no modes show all
+#: files as executable, but none with this one.
+WAITED_FOR = stat.S_ISVTX
 
 
 class State(Enum):
@@ -49,7 +52,8 @@ class Identity:
     size: int
     mtime_ns: int
     owner: int = field(default=NOBODY, compare=False)
-    """The file's user, by number; not kept in the ledger, and says nothing of the version."""
+    """The file's user, by number, for taking turns; not kept in the ledger, and says nothing of the
+    version. A picture that a client waits for has a line of its own, below `NOBODY`."""
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Identity | None":
@@ -61,7 +65,7 @@ class Identity:
             to_signed(status.st_ino),
             status.st_size,
             min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
-            status.st_uid,
+            NOBODY - 1 - status.st_uid if status.st_mode & WAITED_FOR else status.st_uid,
         )
 
     @property
@@ -149,6 +153,24 @@ def with_owner(job: Job, owner: int) -> Job:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLook:
+    """Which model is asked again about a doubtful picture."""
+
+    model: str
+    below: float
+    """It is asked if the first model's score is lower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one model's mask of a picture is worth."""
+
+    model: str
+    score: float | None
+    """Of its confidence; None if the model failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What the worker gets."""
 
@@ -161,6 +183,7 @@ class Task:
     """Where the mask goes; None unless the content is both."""
     model: str = ""
     """Which model cuts it out; empty: the first one."""
+    second: SecondLook | None = None
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
 
@@ -195,6 +218,8 @@ class Done:
     warnings: tuple[str, ...] = ()
     result_size: tuple[int, int] | None = None
     """Width and height of the result; the fields above are the picture's own size."""
+    foreground: tuple[int, int, int, int] | None = None
+    """Left, top, width and height of the subject in the result; None if there is none."""
     sha256: str | None = None
     """Of the original's bytes, as they were read."""
     weights: str | None = None
@@ -202,6 +227,10 @@ class Done:
     settings: str | None = None
     """SHA-256 of every setting that the pixels depend on."""
     confidence: Confidence | None = None
+    model: str = ""
+    """The name of the model that made the result; empty if models have no names."""
+    opinions: tuple[Opinion, ...] = ()
+    """Of both models, the first one's first; empty if no second one was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +276,7 @@ class HotFolder:
     """What to do if a result's name is taken."""
     review_below: float = 0.0
     """Results with a lower score are also put into the review folder."""
+    second: str = ""  # which model is asked before that; empty: none
     skipped: frozenset[Path] = field(default_factory=frozenset)
     """Folders below that are never entered."""
     ignore: tuple[str, ...] = ()

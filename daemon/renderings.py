@@ -59,8 +59,12 @@ class Rendering:
     bleed: bool
     adjustments: Adjustments = Adjustments()
     hair: Literal["off", "fast", "exact"] = "off"
+    keep_haze: bool = False
+    """Alphas near 0 and near 1 stay as the network gives them."""
     max_result_pixels: int | None = None
     """A larger result is made smaller; None: it stays as large as it is."""
+    model: str | None = None
+    """The name of the network; None: that of the folder."""
 
     @property
     def alpha_format(self) -> Format:

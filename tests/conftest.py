@@ -104,7 +104,15 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: importlib.util.find_spec("pymatting") is not None,
         "pymatting is not installed",
     ),
+    "ways": (
+        lambda: all(is_installed(name) for name in ("smbclient", "sshfs", "syncthing", "curl")),
+        "servers and clients are missing (on Debian: make apt-ways)",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
+    "clients": (
+        lambda: os.geteuid() == 0 and all(map(is_installed, ("npm", "node", "curl", "unshare"))),
+        "not root, or without npm, node, curl or unshare",
+    ),
     "user_namespaces": (has_user_namespaces, "no user namespaces for this user"),
 }
 """Marker: is it met, and what to say if not."""

@@ -53,7 +53,7 @@ VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log
 VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__", "renderings"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
-OTHER_TESTS = {"system", "torture", "benchmarks"}
+OTHER_TESTS = {"system", "torture", "benchmarks", "ways"}
 
 FILE_LINES = 300
 FUNCTION_LINES = 40

@@ -115,6 +115,20 @@ def test_unit_is_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.systemd_analyze
+def test_unit_of_the_page_exposes_little() -> None:
+    """It faces a network: it may reach no more than it needs."""
+    web = UNIT.with_name("cvunetd-web.service")
+    program = shutil.which("systemd-analyze") or "systemd-analyze"
+    command = [program, "security", "--offline=true", "--no-pager", str(web)]
+
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    found = re.search(r"exposure level for cvunetd-web.service: ([\d.]+)", told.stdout)
+    assert found is not None, told.stdout + told.stderr
+    assert float(found[1]) <= 1.5
+
+
+@pytest.mark.systemd_analyze
 @pytest.mark.parametrize(
     ("drop_ins", "limit"),
     [((), 2.0), (("cpu.conf",), 1.2), (("hooks.conf",), 2.0), (("cpu.conf", "writers.conf"), 1.2)],

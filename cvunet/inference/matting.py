@@ -26,7 +26,8 @@ class FinishSettings:
     """How the finished pixels are made from the network's alpha.
 
     ``sigma_color`` is in alpha or, for the joint filter, in colours, both 0..1. ``diameter`` and
-    ``sigma_space`` are in pixels.
+    ``sigma_space`` are in pixels. ``keep_haze`` leaves alphas near 0 and near 1 as the network
+    gives them; ``hair`` takes the haze away all the same.
     """
 
     kernel: postprocess.Kernel = "guided"
@@ -41,6 +42,7 @@ class FinishSettings:
     background: tuple[int, int, int] | None = None
     adjustments: Adjustments = foreground.UNCHANGED
     hair: HairMethod = "off"
+    keep_haze: bool = False
 
 
 def prepare(
@@ -73,7 +75,13 @@ def finish(
     # Then, with 8 bits, the network's input has the colours of the picture.
     small = prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
     corrected = pieces.correct_small(alpha, adjustments)
-    large = postprocess.enlarge(corrected, guide, kernel=settings.kernel, small_rgb=small)
+    large = postprocess.enlarge(
+        corrected,
+        guide,
+        kernel=settings.kernel,
+        small_rgb=small,
+        keep_haze=settings.keep_haze,
+    )
     refined = refine_hair(large, guide, method=settings.hair)
     matte = filter_edges(refined, guide, settings=settings)
     matte = pieces.correct_full(matte, adjustments)

@@ -33,19 +33,24 @@ def shrink(rgb: Samples, *, width: int, height: int) -> Samples:
 
 
 def enlarge(
-    alpha: Alpha, rgb: Samples, *, kernel: Kernel, small_rgb: Samples | None = None
+    alpha: Alpha,
+    rgb: Samples,
+    *,
+    kernel: Kernel,
+    small_rgb: Samples | None = None,
+    keep_haze: bool = False,
 ) -> Alpha:
     """Enlarge an SxS alpha to the size of its photo HxWx3, and remove the network's haze.
 
-    ``small_rgb`` SxSx3 as in `guided_filter.upsample`.
+    ``small_rgb`` SxSx3 as in `guided_filter.upsample`. ``keep_haze``: it is not removed.
     """
     height, width = rgb.shape[:2]
-    small = remove_haze(alpha)
+    small = alpha if keep_haze else remove_haze(alpha)
     if kernel == "guided":
         large = guided_filter.upsample(small, rgb, small_rgb=small_rgb)
     else:
         large = upsample(small, width=width, height=height, is_cubic=kernel == "cubic")
-    return _remove_haze_in_place(large)
+    return large if keep_haze else _remove_haze_in_place(large)
 
 
 def upsample(alpha: Alpha, *, width: int, height: int, is_cubic: bool = True) -> Alpha:

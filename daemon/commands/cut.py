@@ -4,19 +4,20 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from daemon.config import folders as hot_folders
 from daemon.config import options as run_options
 from daemon.config import schema as configuration
+from daemon.config.model_names import second_of
 from daemon.config.output_schema import OutputOverrides
 from daemon.config.overrides import merged_output
 from daemon.config.schema import Config
 from daemon.disk import files, publication, store
 from daemon.errors import InstallError, UsageError, describe, explain
-from daemon.jobs import Done, Failed, Outcome, Stamp, Task
+from daemon.jobs import Done, Failed, Outcome, SecondLook, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.portable_names import portable
 from daemon.renderings import Rendering
@@ -86,12 +87,14 @@ def cut(
     unreadable = {result.source for result in missing}
     engine = open_local(config, base)
     max_pixels = int(config.worker.max_megapixels * MEGA)
+    other = second_of(output)
+    second = SecondLook(other, output.review.below) if other else None
     cuts = []
     for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
         if source in unreadable:
             continue
         task = task_for(source, target, rendering, serial=serial, max_pixels=max_pixels)
-        future, below = engine.submit(task), output.review.below
+        future, below = engine.submit(replace(task, second=second)), output.review.below
         cuts.append(Cut(source, task.part, task.alpha_part, target, rendering, future, below))
     results = list(map(complete, cuts))
     engine.close()

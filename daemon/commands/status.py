@@ -52,6 +52,8 @@ class FolderStatus:
     """Files in it that cannot be taken; None if no daemon reports it."""
     refusals: list[dict[str, str]] = field(default_factory=list)
     """Some of them: path, reason, and the line that mends it."""
+    second: dict[str, int] = field(default_factory=dict)
+    """Pictures that a second model was asked about: taken, kept, failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def folder_status(
         changed=known.get("changed"),
         refused=known.get("refused"),
         refusals=known.get("refusals", []),
+        second=known.get("second", {}),
     )
 
 

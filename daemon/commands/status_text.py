@@ -107,6 +107,17 @@ def table(status: Status, now: float) -> Iterator[str]:
             yield f"{folder.name}: {folder.ignored} ignored, no pictures by their name"
         if folder.changed:
             yield f"{folder.name}: {folder.changed} changed after they were cut out: see the log"
+        yield from second_opinions(folder)
+
+
+def second_opinions(folder: FolderStatus) -> Iterator[str]:
+    """Yield how often a second model was asked, and how often its mask was taken."""
+    asked = sum(folder.second.values())
+    if asked:
+        failed = folder.second.get("failed", 0)
+        trouble = f", {failed} failed: see the log" if failed else ""
+        taken = folder.second.get("taken", 0)
+        yield f"{folder.name}: {asked} asked of a second model, {taken} of its masks taken{trouble}"
 
 
 def oldest(folder: FolderStatus, now: float) -> str:

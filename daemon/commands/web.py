@@ -1,5 +1,6 @@
 """`cvunetd web`: the page and the API in a process of their own, beside a daemon."""
 
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ def serve(
     stopped = threading.Event()
     on_signal(lambda number: stopped.set())
     state = hot_folders.resolve(base, config.state_dir)
-    server = web_server(config, base, address, OtherProcess(state), hint=nobody)
+    source = OtherProcess(state)
+    server = web_server(config, base, address, source, hint=nobody, environment=os.environ)
     server.start()
     notifier = notify.Notifier(notify.find_send(), is_expected=False)
     notifier.ready()
@@ -58,7 +60,7 @@ def find_address(config: Config, listen: str | None) -> Address:
         return config.web.address
     try:
         address = addresses.parse_any(listen)
-        web_schema.check_keys(address, has_keys=config.web.keys_file is not None)
+        web_schema.check_keys(address, has_keys=config.web.has_keys)
     except ValueError as error:
         raise UsageError(f"--listen: {error}") from error
     return address

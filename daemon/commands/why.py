@@ -91,7 +91,21 @@ def result(ending: Ending) -> str:
         return "result replaced by that of a later version"
     alpha = f", mask {place(job.alpha)}" if job.alpha else ""
     review = f", for review {place(job.review)}" if job.review else ""
-    return f"result {place(job.target)}{alpha}{review}"
+    return f"result {place(job.target)}{alpha}{review}{opinions(ending.details)}"
+
+
+def opinions(details: dict[str, Any]) -> str:  # Any: JSON
+    """Return what both models' masks were worth, if a second one was asked."""
+    found = details.get("opinions")
+    if not found:
+        return ""
+    scores = ", ".join(f"{one['model']} {score_text(one['score'])}" for one in found)
+    return f", of model {details['model']} (scores: {scores})"
+
+
+def score_text(score: float | None) -> str:
+    """Return a score, or that there is none."""
+    return "failed" if score is None else f"{score:.2f}"
 
 
 def place(path: Path) -> str:

@@ -9,6 +9,7 @@ __all__ = [
     "destinations",
     "folders",
     "hook_schema",
+    "model_names",
     "models",
     "options",
     "output_schema",

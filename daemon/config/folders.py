@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.config import overlaps
-from daemon.config.model_schema import DEFAULT_NAME
+from daemon.config.model_names import model_faults, model_names, second_of
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.overrides import merged_output, merged_postprocess
 from daemon.config.postprocess_schema import Colours, Postprocess, PostprocessOverrides
@@ -64,6 +64,7 @@ def rendering(base: Path, output: Output, post: Postprocess) -> Rendering:
         decontaminate=post.decontaminate,
         colours=post.colours,
         hair=post.hair,
+        keep_haze=post.keep_haze,
         bleed=output.bleed,
         adjustments=Adjustments(**post.adjust.model_dump()),
     )
@@ -121,6 +122,7 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         rendering=rendering(base, output, post),
         clash=output.clash,
         review_below=output.review.below,
+        second=second_of(output),
         ignore=folder.ignore,
         model=folder.model or model_names(config)[0],
         drop_name=checked_drop_name(output.drop_name, folder.name or path.name),
@@ -137,11 +139,6 @@ def checked_drop_name(template: str, folder: str) -> str:
         f"output.drop_name {template!r} makes {name!r} of folder {folder!r}: a drop's name has at"
         f" most {drop_names.MAX_BYTES} bytes and does not begin with a dot"
     )
-
-
-def model_names(config: Config) -> list[str]:
-    """Return the names that `folders[].model` may have; the first is the default."""
-    return list(config.models) or [DEFAULT_NAME]
 
 
 def all_folders(config: Config, base: Path) -> list[HotFolder]:
@@ -182,7 +179,7 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
-        *unknown_models(folders, model_names(config)),
+        *(fault for folder in folders for fault in model_faults(folder, model_names(config))),
         *overlaps.duplicate_names(folders),
         *overlaps.overlaps(
             folders, resolve(base, config.state_dir), resolve(base, config.quarantine_dir)
@@ -228,15 +225,6 @@ def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
         f"background {path} is no file: mend output.background"
         for path in sorted(path for path in backgrounds if isinstance(path, Path))
         if not path.is_file()
-    ]
-
-
-def unknown_models(folders: list[HotFolder], known: list[str]) -> list[str]:
-    """Return faults of folders whose model is not there."""
-    return [
-        f"folder {folder.name}: model {folder.model!r} is none of models: {', '.join(known)}"
-        for folder in folders
-        if folder.model not in known
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from daemon.config.output_schema import Section
+from daemon.config.output_schema import NO_SECOND, Section
 
 DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -76,5 +76,9 @@ def check_names(models: dict[str, NamedModel]) -> dict[str, NamedModel]:
         if MODEL_NAME.fullmatch(name) is None:
             raise ValueError(
                 f"{name!r} is no model's name: letters, digits, '.', '_' and '-', at most 64"
+            )
+        if name == NO_SECOND:
+            raise ValueError(
+                f"{name!r} is no model's name: review.second says with it that none is"
             )
     return models

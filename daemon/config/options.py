@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from daemon.config import chosen_models
 from daemon.config.faults import Place, describe
 from daemon.config.overrides import merged_output, merged_postprocess
 from daemon.config.schema import Config, Folder
@@ -34,6 +35,8 @@ def apply(config: Config, options: Mapping[str, object], *, current: Path) -> Co
     line for each option with a wrong value.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    model = given.pop("model", None)
+    config = chosen_models.choose(config, None if model is None else str(model), current=current)
     if not given:
         return config
     if "background" in given:

@@ -14,6 +14,8 @@ from daemon.config.presets import Preset
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 ASPECT = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
+#: The value of `review.second` that asks no second model; null would leave the common one.
+NO_SECOND = "none"
 NAME_FIELDS = ("stem", "ext", "folder", "subfolder", "date", "id")
 
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
@@ -112,12 +114,14 @@ class ReviewOverrides(Section):
     """``output.review:`` of one folder."""
 
     below: Share | None = None
+    second: str | None = None
 
 
 class Review(ReviewOverrides):
-    """Which results a person should look at."""
+    """Which results a person should look at, and which model is asked before that."""
 
     below: Share = 0.5
+    second: str = NO_SECOND
 
 
 class OutputOverrides(Section):

@@ -68,6 +68,7 @@ class PostprocessOverrides(Section):
     decontaminate: bool | None = None
     colours: Colours | None = None
     hair: Hair | None = None
+    keep_haze: bool | None = None
     adjust: AdjustOverrides = AdjustOverrides()
 
 
@@ -82,4 +83,5 @@ class Postprocess(PostprocessOverrides):
     decontaminate: bool = True
     colours: Colours = "fast"
     hair: Hair = "off"
+    keep_haze: bool = False
     adjust: Adjust = Adjust()

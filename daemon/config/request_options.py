@@ -3,11 +3,14 @@
 They come from other machines. So each value is checked, and none can name a file of ours.
 """
 
+import difflib
+from collections.abc import Collection
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from daemon.config import faults
 from daemon.config import folders as hot_folders
 from daemon.config.output_schema import (
     COLOUR,
@@ -17,16 +20,19 @@ from daemon.config.output_schema import (
     Format,
     Mode,
     Section,
+    Share,
 )
 from daemon.config.overrides import merged
+from daemon.config.postprocess_schema import Adjust, AdjustOverrides, Feather, Keep, Shift
 from daemon.config.presets import PRESETS, Preset
 from daemon.errors import InstallError
-from daemon.renderings import Framing, Rendering
+from daemon.renderings import Adjustments, Framing, Rendering
 
 TRANSPARENT = "none"
 #: Options that are fields of a rendering under the same name.
 PLAIN = ("format", "content", "depth", "metadata", "bleed")
 CROP = "crop_"
+ADJUST = "adjust_"
 MEGA = 1_000_000
 
 
@@ -55,6 +61,13 @@ class Options(Section):
     crop_canvas: Annotated[str, Field(pattern=r"^(none|\d{2,5}(x\d{2,5})?)$")] | None = None
     crop_align: Align | None = None
     crop_enlarge: bool | None = None
+    adjust_low: Share | None = None
+    adjust_high: Share | None = None
+    adjust_shift_px: Shift | None = None
+    adjust_feather_px: Feather | None = None
+    adjust_fill_holes: Share | None = None
+    adjust_keep: Keep | None = None
+    model: Annotated[str, Field(max_length=64)] | None = None
     max_megapixels: Annotated[float, Field(gt=0, le=1000)] | None = None
 
     @field_validator("depth", mode="before")
@@ -83,9 +96,15 @@ def read(values: dict[str, Any]) -> Options:  # Any: text of a query, or JSON
         fault = error.errors()[0]
         name = str(fault["loc"][0]) if fault["loc"] else "options"
         if fault["type"] == "extra_forbidden":
-            known = ", ".join(Options.model_fields)
-            raise BadOption(name, f"unknown; there are: {known}") from error
-        raise BadOption(name, fault["msg"].removeprefix("Value error, ")) from error
+            raise BadOption(name, f"unknown; {hint(name, Options.model_fields)}") from error
+        text = faults.describe(((name,), fault["type"], fault["msg"], fault["input"]), Options)
+        raise BadOption(name, text.removeprefix(f"{name}: ")) from error
+
+
+def hint(text: str, known: Collection[str]) -> str:
+    """Return what was probably meant, or everything that there is."""
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
 
 
 def chosen(options: Options) -> dict[str, Any]:  # Any: values of any option
@@ -93,13 +112,20 @@ def chosen(options: Options) -> dict[str, Any]:  # Any: values of any option
     return options.model_dump(exclude_none=True)
 
 
-def apply(rendering: Rendering, options: Options) -> Rendering:
-    """Lay options over a folder's rendering; `BadOption` if they contradict each other."""
+def apply(rendering: Rendering, options: Options, models: Collection[str] = ()) -> Rendering:
+    """Lay options over a folder's rendering; `BadOption` if they contradict each other.
+
+    ``models``: the names that may be asked for.
+    """
+    if options.model is not None and options.model not in models:
+        raise BadOption("model", f"{options.model!r} is none; {hint(options.model, models)}")
     preset = PRESETS[options.preset or "none"]
     wanted: dict[str, Any] = {  # Any: fields of a rendering
         name: value for name in PLAIN if (value := getattr(options, name)) is not None
     }
     wanted["framing"] = framing(rendering.framing, preset.get("crop", {}), options)
+    wanted["adjustments"] = adjustments(rendering.adjustments, options)
+    wanted["model"] = options.model or rendering.model
     text = options.background or preset.get("background")
     if text is not None:
         wanted["background"] = None if text == TRANSPARENT else colour_of(text)
@@ -113,14 +139,33 @@ def apply(rendering: Rendering, options: Options) -> Rendering:
     return result
 
 
-def render(rendering: Rendering, asked: dict[str, Any]) -> Rendering:  # Any: JSON
+def render(
+    rendering: Rendering,
+    asked: dict[str, Any],  # Any: JSON
+    models: Collection[str] = (),
+) -> Rendering:
     """Check what was asked for, and lay it over a folder's rendering."""
-    return apply(rendering, read(asked))
+    return apply(rendering, read(asked), models)
 
 
 def colour_of(text: str) -> tuple[int, int, int]:
     """Turn ``#rrggbb`` into 0..255."""
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def adjustments(own: Adjustments, options: Options) -> Adjustments:
+    """Return the folder's adjustments with those that were asked for."""
+    asked = {
+        name.removeprefix(ADJUST): value
+        for name, value in chosen(options).items()
+        if name.startswith(ADJUST)
+    }
+    try:
+        return Adjustments(**Adjust.model_validate(asdict(own) | asked).model_dump())
+    except ValidationError as error:  # each value is right: the levels contradict each other
+        name = next(name for name in ("low", "high") if name in asked)
+        text = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise BadOption(f"{ADJUST}{name}", text) from error
 
 
 def framing(own: Framing, preset: dict[str, Any], options: Options) -> Framing:
@@ -158,6 +203,7 @@ def mixed(own: Framing, wanted: Framing, asked: dict[str, Any]) -> Framing:
     return replace(own, **{name: value for name, value in asdict(wanted).items() if name in names})
 
 
-assert {f"{CROP}{name}" for name in CropOverrides.model_fields if name != "mode"} <= set(
-    Options.model_fields
-)
+assert {
+    *(f"{CROP}{name}" for name in CropOverrides.model_fields if name != "mode"),
+    *(f"{ADJUST}{name}" for name in AdjustOverrides.model_fields),
+} <= set(Options.model_fields)

@@ -21,6 +21,7 @@ class Web(Section):
     folder: Path | None = None
     output: OutputOverrides = OutputOverrides()
     keys_file: Path | None = None
+    keys: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,255}$")] | None = None
     hosts: Annotated[list[str], Field(max_length=100)] = Field(default=[])
     origins: Annotated[list[str], Field(max_length=100)] = Field(default=[])
     fetch_urls: bool = False
@@ -39,27 +40,28 @@ class Web(Section):
     @classmethod
     def check_hosts(cls, value: list[str]) -> list[str]:
         """Accept names as browsers send them, without a port."""
-        for name in value:
-            if HOST.fullmatch(name) is None:
-                raise ValueError(f"{name!r} is no host name: write it without scheme and port")
-        return [name.lower() for name in value]
+        return checked_each(value, HOST, "is no host name: write it without scheme and port")
 
     @field_validator("origins")
     @classmethod
     def check_origins(cls, value: list[str]) -> list[str]:
         """Accept origins as browsers send them."""
-        for origin in value:
-            if ORIGIN.fullmatch(origin) is None:
-                raise ValueError(f'{origin!r} is no origin: write "https://shop.example"')
-        return [origin.lower() for origin in value]
+        return checked_each(value, ORIGIN, 'is no origin: write "https://shop.example"')
 
     @model_validator(mode="after")
     def check_whole(self) -> "Web":
         """Check what belongs together."""
         if self.listen is not None and self.folder is None:
             raise ValueError("listen needs a folder for uploads: write folder: uploads")
-        check_keys(self.address, has_keys=self.keys_file is not None)
+        if self.keys_file is not None and self.keys is not None:
+            raise ValueError("keys and keys_file both name the keys: write one of them")
+        check_keys(self.address, has_keys=self.has_keys)
         return self
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether a request needs a key."""
+        return self.keys_file is not None or self.keys is not None
 
     @property
     def address(self) -> Address | None:
@@ -67,10 +69,18 @@ class Web(Section):
         return None if self.listen is None else addresses.parse_any(self.listen)
 
 
+def checked_each(values: list[str], pattern: re.Pattern[str], fault: str) -> list[str]:
+    """Return texts in lower case; `ValueError` for the first that does not match."""
+    for text in values:
+        if pattern.fullmatch(text) is None:
+            raise ValueError(f"{text!r} {fault}")
+    return [text.lower() for text in values]
+
+
 def check_keys(address: Address | None, *, has_keys: bool) -> None:
     """Raise `ValueError` for an address that other machines reach, without keys."""
     if isinstance(address, Loopback) and not address.is_loopback and not has_keys:
         raise ValueError(
-            f"{address.host} can be reached from other machines: set keys_file"
+            f"{address.host} can be reached from other machines: set keys_file or keys"
             " (`cvunetd web-key NAME` makes a key), or listen on 127.0.0.1"
         )

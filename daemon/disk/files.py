@@ -256,10 +256,13 @@ def is_same_content(one: Path, other: Path) -> bool:
 
 def has_same_bytes(one: int, other: int) -> bool:
     """Whether two open files have the same content."""
-    if os.fstat(one).st_size != os.fstat(other).st_size:
-        return False
-    with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:
+    return os.fstat(one).st_size == os.fstat(other).st_size and begins_with(other, one)
+
+
+def begins_with(whole: int, half: int) -> bool:
+    """Whether all bytes of one open file stand at the beginning of another."""
+    with open(half, "rb", closefd=False) as ours, open(whole, "rb", closefd=False) as theirs:
         while chunk := ours.read(CHUNK_BYTES):
-            if chunk != theirs.read(CHUNK_BYTES):
+            if chunk != theirs.read(len(chunk)):
                 return False
-        return not theirs.read(1)
+        return True

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO
 
 from daemon.disk import files, modes, safe_open, tree
 from daemon.errors import UntrustedPath
+from daemon.jobs import WAITED_FOR
 
 INCOMING = ".incoming"
 ORDERS = ".orders"
@@ -34,8 +36,13 @@ Json = dict[str, Any]  # Any: JSON
 class Staged:
     """One upload that is being received."""
 
-    def __init__(self, root: Path, upload_id: str, name: str) -> None:
-        """Make its folder; `OSError` if that fails."""
+    def __init__(
+        self, root: Path, upload_id: str, name: str, *, is_waited_for: bool = False
+    ) -> None:
+        """Make its folder; `OSError` if that fails.
+
+        What a client waits for has a line of its own in the daemon, beside that of all others.
+        """
         self.root = root
         self.id = upload_id
         self.path = root / INCOMING / upload_id
@@ -45,6 +52,8 @@ class Staged:
             os.mkdir(self.path.name, modes.FOLDER, dir_fd=parent)
             os.chmod(self.path.name, FOLDER, dir_fd=parent)
         self.file = create(self.path / name)
+        if is_waited_for:
+            os.fchmod(self.file.fileno(), FILE | WAITED_FOR)
 
     def write(self, chunk: bytes) -> None:
         """Add bytes to the picture."""
@@ -96,6 +105,12 @@ def create(path: Path) -> BinaryIO:
     stream = files.create(path)
     os.fchmod(stream.fileno(), FILE)
     return stream
+
+
+def nameless(root: Path) -> BinaryIO:
+    """Return a new file without a name, on the disk of the uploads: it leaves no trace."""
+    make_folder(root / INCOMING)
+    return tempfile.TemporaryFile(dir=root / INCOMING)  # the caller closes it
 
 
 def close_durably(stream: BinaryIO) -> None:

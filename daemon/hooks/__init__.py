@@ -4,4 +4,4 @@ Does not belong here: what happens to a picture. A failing hook never delays a p
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["delivery", "loader", "outbox"]
+__all__ = ["delivery", "loader", "outbox", "signature"]

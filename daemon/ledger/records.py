@@ -119,6 +119,15 @@ class Records:
         )
         return None if row is None else job_of(row)
 
+    def later_done(self, job: Job) -> list[Job]:
+        """Return finished jobs of the same path that were taken after this one, newest first."""
+        rows = self.ledger.rows(
+            "SELECT * FROM jobs WHERE drop_id >= ? AND relative = ? AND folder = ? AND id <> ?"
+            " AND state = 'done' AND added_at >= ? ORDER BY added_at DESC, id DESC",
+            (job.drop, as_bytes(job.relative), job.folder, job.id, job.added_at),
+        )
+        return [job_of(row) for row in rows]
+
     def replaced_job(self, job: Job) -> Job | None:
         """Return the job whose names this one has been given."""
         row = self.ledger.first("SELECT * FROM jobs WHERE replaced_by = ?", (job.id,))

@@ -15,10 +15,13 @@ def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
         "height": done.height,
         "result_width": done.result_size and done.result_size[0],
         "result_height": done.result_size and done.result_size[1],
+        "foreground": done.foreground,
         "seconds": done.seconds,
         "weights": done.weights,
         "settings": done.settings,
         "confidence": done.confidence and asdict(done.confidence),
         "warnings": done.warnings,
+        "model": done.model or None,
+        "opinions": [asdict(one) for one in done.opinions] or None,
     }
     return {name: value for name, value in known.items() if value is not None}

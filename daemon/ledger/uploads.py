@@ -16,6 +16,15 @@ class Uploads:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
+    def version(self) -> int:
+        """Return a number that is another one after each commit of another connection.
+
+        Much cheaper than a question about rows.
+        """
+        row = self.ledger.first("PRAGMA data_version")
+        assert row is not None
+        return int(row[0])
+
     def newest(self, upload_id: str) -> Ending | None:
         """Return the newest row of an upload, ended or not; None if there is none."""
         row = self.ledger.first(

@@ -6,6 +6,7 @@ Does not belong here: the order of the steps (service), pixels (worker), system 
 
 #: What other packages may import; everything else is private to this one.
 __all__ = [
+    "broken_transfers",
     "claim_guard",
     "claim_recovery",
     "claiming",

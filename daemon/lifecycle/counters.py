@@ -16,11 +16,31 @@ class Verdict(Enum):
     DEFERRED = "deferred"  # may still be being written
 
 
+class SecondVerdict(Enum):
+    """What became of asking a second model about a picture."""
+
+    TAKEN = "taken"  # its mask is the result
+    KEPT = "kept"  # the first model's mask is no worse
+    FAILED = "failed"  # it gave no mask
+
+
+def second_verdict(done: Done) -> SecondVerdict | None:
+    """Return what became of it; None if no second model was asked."""
+    if not done.opinions:
+        return None
+    first, second = done.opinions
+    if second.score is None:
+        return SecondVerdict.FAILED
+    return SecondVerdict.KEPT if done.model == first.model else SecondVerdict.TAKEN
+
+
 class Counters:
     """Counts since the start; keeps nothing else about a picture."""
 
     def __init__(self) -> None:
         self.verdicts: Counter[tuple[str, Verdict]] = Counter()
+        """By folder and verdict."""
+        self.second_verdicts: Counter[tuple[str, SecondVerdict]] = Counter()
         """By folder and verdict."""
         self.stages: defaultdict[str, Timings] = defaultdict(Timings)
         self.pictures = Timings()
@@ -34,12 +54,18 @@ class Counters:
         """Count a finished picture with its total time, and the time of each stage if known."""
         self.count(job, Verdict.DONE)
         self.pictures.add(now - job.added_at)
+        if done is not None and (verdict := second_verdict(done)) is not None:
+            self.second_verdicts[job.folder, verdict] += 1
         for stage, seconds in (done.seconds if done is not None else {}).items():
             self.stages[stage].add(seconds)
 
     def of(self, folder: str) -> dict[str, int]:
         """Return the counts of one folder, including zeros: a counter must exist from the start."""
         return {verdict.value: self.verdicts[folder, verdict] for verdict in Verdict}
+
+    def second_of(self, folder: str) -> dict[str, int]:
+        """Return how often a second model was asked in one folder, by verdict, zeros included."""
+        return {verdict.value: self.second_verdicts[folder, verdict] for verdict in SecondVerdict}
 
     @property
     def done(self) -> int:

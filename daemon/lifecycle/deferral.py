@@ -5,6 +5,7 @@ import logging
 from daemon.errors import printable
 from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Ledger
+from daemon.lifecycle.broken_transfers import BrokenTransfers
 from daemon.lifecycle.counters import Counters, Verdict
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.requeue import Requeue
@@ -22,12 +23,29 @@ class Deferral:
     """Puts a job back into the queue until its original is `defer_s` old."""
 
     def __init__(
-        self, *, ledger: Ledger, placement: Placement, requeue: Requeue, counters: Counters
+        self,
+        *,
+        ledger: Ledger,
+        placement: Placement,
+        requeue: Requeue,
+        broken_transfers: BrokenTransfers,
+        counters: Counters,
     ) -> None:
         self.ledger = ledger
         self.placement = placement
         self.requeue = requeue
+        self.broken_transfers = broken_transfers
         self.counters = counters
+
+    def defer_or_drop(
+        self, folder: HotFolder, job: Job, reason: str, *, now: float, is_unfinished: bool
+    ) -> bool:
+        """Put a job off if its original is young, or end it if its whole came meanwhile.
+
+        Return whether one of them was so; else it is to be rejected.
+        """
+        is_deferred = self.defer(folder, job, reason, now=now, is_unfinished=is_unfinished)
+        return is_deferred or self.broken_transfers.drop(job)
 
     def defer(
         self, folder: HotFolder, job: Job, reason: str, *, now: float, is_unfinished: bool = False

@@ -7,7 +7,7 @@ from functools import partial
 
 from daemon.disk import files
 from daemon.errors import PictureError, blame, describe
-from daemon.jobs import Failed, HotFolder, Job, Outcome, Task
+from daemon.jobs import Failed, HotFolder, Job, Outcome, SecondLook, Task
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.deferral import is_young
@@ -144,6 +144,7 @@ class Dispatcher:
             self.max_pixels,
             alpha_part=job.alpha_part,
             model=folder.model,
+            second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
         )
 

@@ -26,7 +26,6 @@ MANIFEST_RETRY_S = 30.0
 MANIFEST_VERSION = 2
 MANIFEST_PAUSES = 20  # a large one is not written again for so many times its own time
 
-
 IsAway = Callable[[str], bool]
 
 
@@ -79,24 +78,24 @@ class Manifests:
             if is_due or is_final or is_idle:
                 self.write(drop, closed_at=None, now=now)
 
-    def revise(
-        self, drop: Drop, *, closed_at: float | None, without: Container[str], now: float
-    ) -> bool:
-        """Write the manifest of a drop anew, also of a closed one; as `write`.
-
-        ``without``: ids of jobs that are about to be forgotten.
-        """
-        counted = self.changed.copy()
-        is_written = self.write(drop, closed_at=closed_at, now=now, without=without)
-        self.changed = counted  # what has changed was counted when the drop was closed
-        return is_written
+    def close(self, drop: Drop, *, now: float) -> bool:
+        """Write the last manifest, as `write`, and count the originals that have changed."""
+        if (changed := self.publish(drop, closed_at=now, now=now)) is not None:
+            self.changed[drop.folder] += len(changed)
+        return changed is not None
 
     def write(
         self, drop: Drop, *, closed_at: float | None, now: float, without: Container[str] = ()
     ) -> bool:
-        """Write one manifest; False if its disk fails, then it is tried again later."""
+        """Write one manifest ``without`` jobs; False if its disk fails: it is tried again later."""
+        return self.publish(drop, closed_at=closed_at, without=without, now=now) is not None
+
+    def publish(
+        self, drop: Drop, *, closed_at: float | None, now: float, without: Container[str] = ()
+    ) -> set[str] | None:
+        """Write one manifest; return the jobs whose originals have changed, None if it fails."""
         if drop.id in self.failed and now < self.next_write[drop.id]:
-            return False
+            return None
         began = self.clock()
         endings = [one for one in self.records.endings(drop) if one.job.id not in without]
         changed = set() if closed_at is None else changed_jobs(endings)
@@ -107,13 +106,12 @@ class Manifests:
             self.dirty.add(drop.id)
             self.failed.add(drop.id)
             self.next_write[drop.id] = now + MANIFEST_RETRY_S
-            return False
+            return None
         self.dirty.discard(drop.id)
         self.failed.discard(drop.id)
-        self.changed[drop.folder] += len(changed)
         cost_s = self.clock() - began
         self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
-        return True
+        return changed
 
     def forget(self, drop: Drop) -> None:
         """Forget a drop that is closed: nothing more will be written."""
@@ -206,7 +204,7 @@ class TimedDrops:
         if not files.is_folder(drop.path):
             if is_away(drop.folder):
                 return  # without its last manifest it would never be deleted
-        elif not self.manifests.write(drop, closed_at=now, now=now):
+        elif not self.manifests.close(drop, now=now):
             return
         with self.ledger.transaction():
             self.ledger.close_drop(drop, now=now)

@@ -103,7 +103,7 @@ class Failures:
             if renewed is None:
                 return
             job = renewed
-        if current is None or not self.deferral.defer(
+        if current is None or not self.deferral.defer_or_drop(
             folder, job, reason, now=now, is_unfinished=failed.is_unfinished
         ):
             self.rejection.reject(job, reason, now=now, stage=failed.stage)

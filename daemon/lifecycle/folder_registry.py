@@ -24,11 +24,12 @@ class FolderRegistry:
         return self.by_name[name]
 
     def of(self, job: Job) -> HotFolder:
-        """Return a job's folder, with the rendering that came with an upload."""
+        """Return a job's folder, with the rendering and the model that came with an upload."""
         folder = self.by_name[job.folder]
         if job.upload is None or job.upload.rendering is None:
             return folder
-        return replace(folder, rendering=job.upload.rendering)
+        wanted = job.upload.rendering
+        return replace(folder, rendering=wanted, model=wanted.model or folder.model)
 
     def get(self, name: str) -> HotFolder | None:
         """Return the folder of a name; None if none is served."""

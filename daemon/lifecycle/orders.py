@@ -15,7 +15,7 @@ from daemon.hooks.outbox import Outbox
 from daemon.jobs import Hint, HotFolder, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.uploads import Uploads
-from daemon.lifecycle.drops import Drops
+from daemon.lifecycle.drops import Drops, Manifests
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent, Message
@@ -37,6 +37,7 @@ class Orders:
         ledger: Ledger,
         outbox: Outbox,
         drops: Drops,
+        manifests: Manifests,
         quarantine: Path,
         put: Callable[[Message], object],
     ) -> None:
@@ -47,6 +48,7 @@ class Orders:
         self.records = Uploads(ledger)
         self.outbox = outbox
         self.drops = drops
+        self.manifests = manifests
         self.quarantine = quarantine
         self.retry_at: dict[Path, float] = {}
 
@@ -122,7 +124,7 @@ class Orders:
         if closed_at is not None:  # the next start looks only at open ones for what is unfinished
             for part in store.remove_orphans(drop.path):
                 logger.info("removed unfinished %s", printable(part))
-        if not self.drops.manifests.revise(drop, closed_at=closed_at, without=without, now=now):
+        if not self.manifests.write(drop, closed_at=closed_at, without=without, now=now):
             raise OSError(errno.EIO, "its manifest cannot be written", str(drop.path))
 
     # --- delete ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ class UploadNotes:
                 earlier = self.records.newest(upload_id)
                 return Upload(upload_id) if earlier is None else earlier.job.upload
             options = note.get("options") or {}
-            rendering = self.render(folder.rendering, options)
+            # The folder's model, too: a new configuration does not change what is accepted.
+            own = replace(folder.rendering, model=folder.model or None)
+            rendering = self.render(own, options)
             sha256 = str(note.get("sha256", ""))
         except (ValueError, TypeError, AttributeError) as error:
             text = f"its options cannot be understood: {describe(error)}"

@@ -1,5 +1,6 @@
 """The daemon's latest snapshot for other threads, and whether all is well."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from daemon.reporting.report import Snapshot
@@ -25,6 +26,8 @@ class LatestSnapshot:
         self.posted: tuple[Snapshot, float] | None = None
         self.turned_at: float | None = None
         self.awake_since = 0.0
+        self.stages: Callable[[], Mapping[str, str]] | None = None
+        """The stage of each job at this moment, sooner than a snapshot tells it."""
 
     def post(self, snapshot: Snapshot, monotonic: float) -> None:
         """Replace the last snapshot."""

@@ -96,13 +96,21 @@ def counters(snapshot: Snapshot) -> Iterator[Metric]:
     found = CounterMetricFamily(
         "cvunetd_found", "Pictures by how they were found.", labels=["folder", "found_by"]
     )
+    second = CounterMetricFamily(
+        "cvunetd_second_opinions",
+        "Doubtful pictures that a second model was asked about, by whose mask became the result.",
+        labels=["folder", "outcome"],
+    )
     for name, folder in snapshot.folders.items():
         for verdict, count in folder.verdicts.items():
             outcomes.add_metric([name, verdict], count)
+        for verdict, count in folder.second.items():
+            second.add_metric([name, verdict], count)
         for way, count in folder.found_by.items():
             found.add_metric([name, way], count)
     yield outcomes
     yield found
+    yield second
 
 
 def queues(snapshot: Snapshot, now: float) -> Iterator[Metric]:

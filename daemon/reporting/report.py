@@ -54,6 +54,8 @@ class FolderState:
     """Files that cannot be taken though the folder works, and sub-folders that are closed to us."""
     refusals: list[RefusedFile] = field(default_factory=list)
     """Some of them; one of each reason first."""
+    second: dict[str, int] = field(default_factory=dict)
+    """Pictures that a second model was asked about since the start, by what became of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ class Assembly:
             ledger=self.ledger,
             outbox=self.outbox,
             drops=self.drops,
+            manifests=self.drops.manifests,
             quarantine=self.owned.quarantine,
             put=self.inbox.put,
         )
@@ -184,6 +185,7 @@ class Assembly:
     @cached_property
     def report(self) -> Report:
         supervision = self.supervision
+        supervision.latest_snapshot.stages = lambda: self.engine.stages
         return Report(self.owned.state, supervision.notifier, post=supervision.latest_snapshot.post)
 
     # --- service ------------------------------------------------------------------------------

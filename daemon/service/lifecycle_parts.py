@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from daemon.config import request_options as options
+from daemon.config.model_names import model_names
 from daemon.config.schema import Config
 from daemon.hooks.outbox import Outbox
 from daemon.ledger.claim_folders import ClaimFolders
@@ -12,6 +13,7 @@ from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
+from daemon.lifecycle.broken_transfers import BrokenTransfers
 from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.claiming import Claiming
@@ -146,7 +148,8 @@ class LifecycleParts:
 
     @cached_property
     def upload_notes(self) -> UploadNotes:
-        return UploadNotes(Uploads(self.ledger), options.render)
+        known = model_names(self.config)
+        return UploadNotes(Uploads(self.ledger), partial(options.render, models=known))
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -208,6 +211,9 @@ class LifecycleParts:
             ledger=self.ledger,
             placement=self.placement,
             requeue=self.requeue,
+            broken_transfers=BrokenTransfers(
+                ledger=self.ledger, records=self.records, originals=self.originals
+            ),
             counters=self.counters,
         )
 

@@ -57,6 +57,7 @@ class SnapshotMaker:
                 running=running[name],
                 verdicts=self.parts.counters.of(name),
                 found_by=self.parts.intake.found_in(name),
+                second=self.parts.counters.second_of(name),
                 ignored=self.parts.intake.inventory.left.count(name),
                 changed=self.parts.drops.manifests.changed[name],
                 refused=self.parts.intake.inventory.refused.count(name)

@@ -1,17 +1,20 @@
 """Serves the page and the API: beside the service, or in a process of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.config import folders as hot_folders
 from daemon.config.addresses import Address, SocketFile
+from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.errors import InstallError
+from daemon.hooks import signature
 from daemon.ledger import ledger as ledgers
 from daemon.messages import Message
 from daemon.reporting.latest_snapshot import LatestSnapshot
+from daemon.worker import model_facts
 
 if TYPE_CHECKING:
     from daemon.web.server import WebServer
@@ -20,7 +23,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serving_page(
-    config: Config, base: Path, latest: LatestSnapshot, hint: Callable[[Message], object]
+    config: Config,
+    base: Path,
+    latest: LatestSnapshot,
+    hint: Callable[[Message], object],
+    *,
+    environment: Mapping[str, str],
 ) -> Iterator[None]:
     """Serve in a thread of the daemon, if the configuration has an address."""
     if config.web.address is None:
@@ -29,7 +37,9 @@ def serving_page(
     check_extra()
     from daemon.web.sources import OwnProcess
 
-    server = web_server(config, base, config.web.address, OwnProcess(latest), hint=hint)
+    server = web_server(
+        config, base, config.web.address, OwnProcess(latest), hint=hint, environment=environment
+    )
     server.start()
     try:
         yield
@@ -55,8 +65,12 @@ def web_server(
     source: "Source",
     *,
     hint: Callable[[Message], object],
+    environment: Mapping[str, str],
 ) -> "WebServer":
-    """Return a server that listens already; `InstallError` if it cannot work."""
+    """Return a server that listens already; `InstallError` if it cannot work.
+
+    ``environment`` says where systemd has put credentials.
+    """
     from daemon.web.access import Access
     from daemon.web.keys import Keys, read_keys
     from daemon.web.records import LedgerView
@@ -67,20 +81,49 @@ def web_server(
     folder = hot_folders.uploads_folder(config, base)
     assert folder is not None, "the schema demands it"
     state = hot_folders.resolve(base, config.state_dir)
-    keys = Keys({})
-    if web.keys_file is not None:
-        keys = read_keys(hot_folders.resolve(base, web.keys_file))
+    keys_file = keys_file_of(config, base, environment)
+    keys = Keys({}) if keys_file is None else read_keys(keys_file)
     settings = Settings(
         web=web,
         folder=folder,
         roots=frozenset(one.output_root for one in hot_folders.all_folders(config, base)),
         state=state,
         min_free_mb=config.retention.min_free_mb,
-        models=[{"name": "default", "input_size": config.model.input_size}],
+        models=models_of(config, base),
     )
     site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
     access = Access(keys=keys, hosts=web.hosts, origins=web.origins)
     return WebServer(site, access, resolved(address, base))
+
+
+def keys_file_of(config: Config, base: Path, environment: Mapping[str, str]) -> Path | None:
+    """Return the file of keys, or the credential that is one; None if no keys are needed."""
+    if config.web.keys is None:
+        named = config.web.keys_file
+        return None if named is None else hot_folders.resolve(base, named)
+    try:
+        return signature.credential(config.web.keys, environment)
+    except InstallError as error:
+        text = str(error).replace("secret_file instead of secret", "keys_file instead of keys")
+        raise InstallError(f"web.keys: {text}") from error
+
+
+def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON
+    """Return what is told of each model: as it is configured, without paths."""
+    users = hot_folders.all_folders(config, base)
+    return [
+        {
+            "name": model.name,
+            "file": model.file.name,
+            **model_facts.origin_of(model.file),
+            "runtime": model.runtime,
+            "devices": list(model.devices),
+            "input_size": model.input_size,
+            "is_default": number == 0,
+            "folders": [folder.name for folder in users if folder.model == model.name],
+        }
+        for number, model in enumerate(model_settings(config, base))
+    ]
 
 
 def resolved(address: Address, base: Path) -> Address:

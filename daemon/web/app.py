@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from daemon.web import openapi
 from daemon.web.access import Access
+from daemon.web.arranger import Arranger
 from daemon.web.cutouts import Cutouts
 from daemon.web.drops import DropPages
 from daemon.web.events import Events
@@ -38,7 +39,8 @@ def routes(site: Site) -> Iterator[BaseRoute]:
     yield Route(f"{V1}/models", overview.models)
     yield Route(f"{V1}/openapi.json", document)
     cutouts = Cutouts(site, pictures)
-    removebg, rembg = RemoveBg(site, cutouts), Rembg(site, cutouts)
+    arranger = Arranger(site)
+    removebg, rembg = RemoveBg(site, cutouts, arranger), Rembg(site, cutouts, arranger)
     yield Route(f"{V1}/cutouts", cutouts.make, methods=["POST"])
     yield Route("/v1.0/removebg", removebg.remove, methods=["POST"])
     yield Route("/v1.0/account", removebg.account)

@@ -3,8 +3,7 @@
 import re
 
 HEX = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{4}|[0-9a-f]{6}|[0-9a-f]{8})")
-OPAQUE = "ff"
-CLEAR = "00"
+OPAQUE = "f"
 TABLE = """
 aliceblue=f0f8ff antiquewhite=faebd7 aqua=00ffff aquamarine=7fffd4 azure=f0ffff beige=f5f5dc
 bisque=ffe4c4 black=000000 blanchedalmond=ffebcd blue=0000ff blueviolet=8a2be2 brown=a52a2a
@@ -38,29 +37,19 @@ whitesmoke=f5f5f5 yellow=ffff00 yellowgreen=9acd32
 NAMES = dict(pair.split("=") for pair in TABLE.split())
 
 
-def background(text: str) -> str:
-    """Return ``#rrggbb``, or ``none`` for a colour that is fully transparent.
+def levels(text: str) -> list[int] | None:
+    """Return red, green, blue and alpha, 0 to 255; None for a colour that is fully transparent.
 
-    `ValueError` for what is no colour, and for one that is half transparent.
+    `ValueError` for what is no colour.
     """
     lowered = text.strip().lower()
     if lowered == "transparent":
-        return "none"
-    if lowered in NAMES:
-        return f"#{NAMES[lowered]}"
-    found = HEX.fullmatch(lowered)
+        return None
+    found = HEX.fullmatch(NAMES.get(lowered, lowered))
     if found is None:
         raise ValueError("is no colour: write its name, or 3, 4, 6 or 8 hexadecimal digits")
     digits = found[1]
     if len(digits) < 6:
         digits = "".join(2 * digit for digit in digits)
-    return with_alpha(digits[:6], digits[6:] or OPAQUE)
-
-
-def with_alpha(digits: str, alpha: str) -> str:
-    """Return a background for six digits and two of alpha; `ValueError` if it is in between."""
-    if alpha == CLEAR:
-        return "none"
-    if alpha != OPAQUE:
-        raise ValueError("is half transparent: only opaque and fully transparent ones are offered")
-    return f"#{digits}"
+    red, green, blue, alpha = bytes.fromhex(digits.ljust(8, OPAQUE))
+    return [red, green, blue, alpha] if alpha else None

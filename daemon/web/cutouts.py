@@ -20,8 +20,8 @@ from daemon.web.problems import Problem, busy
 from daemon.web.reception import Reception, ids
 from daemon.web.site import Site
 
-#: How often the ledger is asked for the end of a picture: first soon, then less often.
-POLL_S = (0.02, 0.25)
+#: How often it is looked whether the ledger has changed; rows are read only then.
+POLL_S = 0.01
 
 
 class Cutouts:
@@ -36,6 +36,7 @@ class Cutouts:
         asked = read_options(self.site, request, frozenset({"name"}))
         async with self.place_to_wait():
             reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1)
+            reception.is_waited_for = True
             async with reception:
                 await reception.receive(request)
                 check_no_fields(reception)
@@ -79,16 +80,17 @@ class Cutouts:
 
     async def end_of(self, upload_id: str) -> Ending:
         """Return how a picture has ended, once it has."""
-        pause_s, longest_s = POLL_S
+        seen: tuple[int, int] | None = None
         while True:
-            found = self.pictures.ending(upload_id)
-            if found is not None and found.job.state in (State.DONE, State.FAILED):
-                return found
+            if (version := self.site.ledger.version()) != seen:
+                seen = version
+                found = self.pictures.ending(upload_id)
+                if found is not None and found.job.state in (State.DONE, State.FAILED):
+                    return found
             if self.site.is_stopping:
                 text = f"the server stops; the picture goes on, ask for picture {upload_id}"
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", text)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 1.2, longest_s)
+            await asyncio.sleep(POLL_S)
 
     async def answer(self, ending: Ending, upload_id: str) -> Response:
         """Return the result, or why there is none."""

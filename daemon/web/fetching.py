@@ -19,6 +19,7 @@ from daemon.web.problems import Problem, bad_request, too_large
 CONNECT_S = 10.0
 TOTAL_S = 30.0
 URL_LETTERS = 2000
+#: What refusals are called where nobody gives another name.
 CODE = "invalid_image_url"
 #: Opens a connection to an address that was checked.
 Connect = Callable[[Destination, str], http.client.HTTPConnection]
@@ -42,29 +43,31 @@ def fetch(
     url: str,
     limit_bytes: int,
     *,
+    code: str = CODE,
     resolve: Resolve = socket.getaddrinfo,
     connect: Connect = CheckedConnection,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[bytes]:
-    """Yield the body of a URL; `Problem` for anything but a picture's bytes."""
+    """Yield the body of a URL; `Problem` with ``code`` for anything but a picture's bytes."""
     if len(url) > URL_LETTERS:
-        raise bad_request(CODE, f"a URL has at most {URL_LETTERS} letters")
+        raise bad_request(code, f"a URL has at most {URL_LETTERS} letters")
     try:
         place = destinations.parse(url)
         address = destinations.addresses(place, allow_private=False, resolve=resolve)[0]
     except ValueError as error:
-        raise bad_request(CODE, f"the URL {error}") from error
+        raise bad_request(code, f"the URL {error}") from error
     except Forbidden as error:
-        raise bad_request(CODE, "the URL does not lead to a public https address") from error
+        raise bad_request(code, "the URL does not lead to a public https address") from error
     except (OSError, IndexError, UnicodeError) as error:
-        raise bad_request(CODE, "the URL's host is not known") from error
+        raise bad_request(code, "the URL's host is not known") from error
     deadline = clock() + TOTAL_S
     try:
         with closing(connect(place, address)) as connection:
-            yield from body_of(connection, place, limit_bytes, late=lambda: clock() > deadline)
+            late = lambda: clock() > deadline  # noqa: E731  # one line
+            yield from body_of(connection, place, limit_bytes, late=late, code=code)
     except (OSError, http.client.HTTPException) as error:
         reason = explain(error) if isinstance(error, OSError) else "it does not speak HTTP"
-        raise bad_request(CODE, f"the URL cannot be fetched: {reason}") from error
+        raise bad_request(code, f"the URL cannot be fetched: {reason}") from error
 
 
 def body_of(
@@ -73,24 +76,25 @@ def body_of(
     limit_bytes: int,
     *,
     late: Callable[[], bool],
+    code: str,
 ) -> Iterator[bytes]:
     """Yield the body of an answer; redirects are not followed."""
     headers = {"Host": place.authority, "User-Agent": "cvunetd", "Accept": "image/*"}
     connection.request("GET", place.path, headers=headers)
     answer = connection.getresponse()
     if answer.status != http.client.OK:
-        raise bad_request(CODE, f"the URL answers {answer.status}; redirects are not followed")
+        raise bad_request(code, f"the URL answers {answer.status}; redirects are not followed")
     count = 0
     while chunk := answer.read1(limits.CHUNK_BYTES):
         count += len(chunk)
         if count > limit_bytes:
             raise too_large(limit_bytes)
         if late():
-            raise bad_request(CODE, f"the URL takes longer than {TOTAL_S:g} s")
+            raise bad_request(code, f"the URL takes longer than {TOTAL_S:g} s")
         yield chunk
 
 
-def refused() -> Problem:
-    """Return the refusal of a URL where fetching is off."""
+def refused(name: str) -> Problem:
+    """Return the refusal of a URL, in the parameter ``name``, where fetching is off."""
     text = "URLs are not fetched here (web.fetch_urls): send the picture itself"
-    return bad_request(CODE, text)
+    return bad_request(f"invalid_{name}", text)

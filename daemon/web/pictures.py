@@ -262,7 +262,7 @@ def checked(site: Site, asked: Json) -> Options:
     """Return options, checked against the folder's rendering."""
     try:
         wanted = options.read(asked)
-        options.apply(site.settings.folder.rendering, wanted)
+        options.apply(site.settings.folder.rendering, wanted, site.settings.model_names)
     except BadOption as error:
         raise bad_request(f"invalid_{error.name[:40]}", str(error)) from error
     return wanted

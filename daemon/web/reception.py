@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO
 
 from starlette.requests import Request
 
@@ -13,7 +13,7 @@ from daemon.config.request_options import Options, chosen
 from daemon.disk import uploads
 from daemon.disk.uploads import Staged
 from daemon.web.bodies import chunks
-from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser
+from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Part
 from daemon.web.names import safe_name
 from daemon.web.problems import Problem, bad_request
 from daemon.web.site import Site
@@ -40,6 +40,12 @@ class Picture:
         """Return the upload's id."""
         return self.staged.id
 
+    def add(self, chunk: bytes) -> None:
+        """Hash bytes and write them; not in the thread of the event loop."""
+        self.size += len(chunk)
+        self.digest.update(chunk)
+        self.staged.write(chunk)
+
 
 @dataclass
 class Reception:
@@ -54,6 +60,14 @@ class Reception:
     pictures: list[Picture] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
 
+    side_fields: frozenset[str] = frozenset()
+    """Names of fields that hold a file which is not cut out, one of each."""
+    side_files: dict[str, BinaryIO] = field(default_factory=dict)
+    """Such files, without a name on the disk."""
+    beside: BinaryIO | None = None
+    """The one that comes now."""
+    is_waited_for: bool = False
+    """The client waits for the result."""
     has_key: bool = False
     """The ids were known before: the same pictures may have come already."""
 
@@ -64,6 +78,8 @@ class Reception:
         for picture in self.pictures:
             self.site.receiving.discard(picture.id)
             picture.staged.discard()
+        for stream in self.side_files.values():
+            stream.close()
 
     async def receive(self, request: Request) -> None:
         """Receive a form, or a body that is the picture itself."""
@@ -94,17 +110,43 @@ class Reception:
         """Receive all parts."""
         async for chunk in chunks(request, self.site.limit_bytes):
             for part in parser.feed(chunk):
-                match part:
-                    case Field():
-                        self.fields.append(part)
-                    case FileBegin(name, filename):
-                        self.check_field(name)
-                        await self.begin(filename)
-                    case FileBytes(content):
-                        await self.add(content)
-                    case FileEnd():
-                        pass
+                await self.receive_part(part)
         parser.finish()
+
+    async def receive_part(self, part: Part) -> None:
+        """Receive a field, or a piece of a file."""
+        match part:
+            case Field():
+                self.fields.append(part)
+            case FileBegin(name, _) if name in self.side_fields:
+                self.beside = await self.begin_beside(name)
+            case FileBegin(name, filename):
+                self.check_field(name)
+                await self.begin(filename)
+            case FileBytes(content) if self.beside is not None:
+                await self.site.run(self.beside.write, content)
+            case FileBytes(content):
+                await self.add(content)
+            case FileEnd():
+                self.beside = None
+
+    async def begin_beside(self, name: str) -> BinaryIO:
+        """Begin a file that is not cut out; its bytes are gone with its last descriptor."""
+        if name in self.side_files:
+            raise bad_request(f"invalid_{name}", f"{name} stands twice")
+        stream = await self.site.run(uploads.nameless, self.site.root)
+        self.side_files[name] = stream
+        return stream
+
+    async def receive_beside(self, name: str, content: Iterator[bytes]) -> None:
+        """Receive such a file from somewhere else than the request's body."""
+        stream = await self.begin_beside(name)
+        while (chunk := await self.site.run(next, content, None)) is not None:
+            await self.site.run(stream.write, chunk)
+
+    def take_beside(self, name: str) -> BinaryIO | None:
+        """Return such a file, which is the caller's to close; None if none has come."""
+        return self.side_files.pop(name, None)
 
     def check_field(self, name: str) -> None:
         """Refuse a file in an unknown field: it would be lost."""
@@ -128,7 +170,9 @@ class Reception:
         self.site.receiving.add(upload_id)
         try:
             name = safe_name(filename)
-            staged = await self.site.run(Staged, self.site.root, upload_id, name)
+            staged = await self.site.run(
+                Staged, self.site.root, upload_id, name, is_waited_for=self.is_waited_for
+            )
         except BaseException:
             self.site.receiving.discard(upload_id)
             raise
@@ -138,9 +182,7 @@ class Reception:
     async def add(self, chunk: bytes) -> None:
         """Add bytes to the picture that comes now."""
         picture = self.pictures[-1]
-        picture.size += len(chunk)
-        picture.digest.update(chunk)
-        await self.site.run(picture.staged.write, chunk)
+        await self.site.run(picture.add, chunk)
 
     def check_not_empty(self) -> None:
         """Refuse a request without a picture, or with an empty one."""

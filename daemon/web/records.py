@@ -26,6 +26,11 @@ class LedgerView:
         """Return all other questions; `Problem` while there is no ledger."""
         return Records(self.open())
 
+    def version(self) -> tuple[int, int]:
+        """Return what is another value after each commit of the daemon."""
+        ledger = self.open()
+        return id(ledger), Uploads(ledger).version()
+
     def open(self) -> Ledger:
         """Return the ledger that has the path now."""
         if self.ledger is not None and not self.ledger.is_in_place():

@@ -23,6 +23,8 @@ from daemon.web.sources import Source
 
 logger = logging.getLogger(__name__)
 
+#: How old a count of waiting uploads may be.
+COUNT_S = 0.2
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -43,6 +45,12 @@ class Settings:
     state: Path
     min_free_mb: float
     models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
+    """The default first; what is told of each."""
+
+    @property
+    def model_names(self) -> list[str]:
+        """Return the names that a request may ask for."""
+        return [str(model["name"]) for model in self.models]
 
 
 class Site:
@@ -67,6 +75,9 @@ class Site:
         self.receiving: set[str] = set()
         """Ids of uploads that come now."""
         self.waiting_clients = 0
+        self.waiting = 0
+        """Uploads that wait to be taken, by the last count, and those published since."""
+        self.counted_at = -COUNT_S
         self.listeners = 0
         self.is_stopping = False
         self.pool = ThreadPoolExecutor(limits.FILE_THREADS, "web-file")
@@ -96,7 +107,7 @@ class Site:
     def check_room(self, count: int = 1) -> None:
         """Refuse uploads that would wait for too long, or for which there is no space."""
         limit = self.settings.web.max_waiting
-        waiting = len(uploads.waiting(self.root)) + len(self.receiving)
+        waiting = self.count_waiting() + len(self.receiving)
         if waiting + count > limit:
             raise busy(f"{waiting} pictures wait already (web.max_waiting): try again later")
         free_mb = free_space.free_bytes(self.root) / limits.MEGA
@@ -109,6 +120,13 @@ class Site:
                 is_closing=True,
             )
 
+    def count_waiting(self) -> int:
+        """Return how many uploads wait, or a few more: each listing of the folder takes time."""
+        now = time.monotonic()
+        if now - self.counted_at >= COUNT_S:
+            self.counted_at, self.waiting = now, len(uploads.waiting(self.root))
+        return self.waiting
+
     def check_works(self) -> None:
         """Refuse what needs the daemon now: it loads, stands by or is down."""
         state = self.source.state()
@@ -120,6 +138,7 @@ class Site:
 
     def tell(self, upload_id: str, name: str) -> None:
         """Let the daemon look at an upload at once; else it would see it a moment later."""
+        self.waiting += 1
         path = self.root / upload_id / name
         self.hint(FileEvent(self.settings.folder.name, path, Hint.MOVED))
 

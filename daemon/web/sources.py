@@ -30,8 +30,10 @@ class OwnProcess:
 
     def report(self) -> Json:
         """Return its last snapshot; empty while there is none."""
-        snapshot = self.latest.snapshot
-        return {} if snapshot is None else asdict(snapshot)
+        snapshot, stages = self.latest.snapshot, self.latest.stages
+        if snapshot is None:
+            return {}
+        return asdict(snapshot) | ({} if stages is None else {"work": dict(stages())})
 
     def state(self) -> str:
         """Return ``running``, ``loading`` or ``stopping``."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from daemon.disk.checksums import hashed
 from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
 from daemon.jobs import Confidence, Done, Identity, Task
 from daemon.renderings import Adjustments, Rendering
-from daemon.worker.items import Item
+from daemon.worker.items import Item, Look
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
@@ -61,6 +61,16 @@ def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:
         ) from error
 
 
+class Composed(NamedTuple):
+    """What is encoded, and where the subject is in it."""
+
+    result: Pixels
+    mask: Pixels | None
+    """Only if both are wanted."""
+    foreground: tuple[int, int, int, int] | None
+    """Left, top, width and height of the subject; None if there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finishing:
     """What is the same for all results of a worker."""
@@ -80,6 +90,8 @@ class Finishing:
             del settings["adjustments"]
         if rendering.hair == "off":
             del settings["hair"]  # the pixels and the hash are those of earlier versions
+        if not rendering.keep_haze:
+            del settings["keep_haze"]  # likewise
         if isinstance(rendering.background, Path):  # hash the picture, not its path
             settings["background"] = self.backgrounds.digests[rendering.background]
         text = json.dumps(settings, sort_keys=True)
@@ -92,7 +104,7 @@ class Finishing:
         rendering: Rendering,
         *,
         prepared: NDArray[np.uint8] | None = None,
-    ) -> tuple[Pixels, Pixels | None]:
+    ) -> Composed:
         """Return the result, and the separate mask if both are wanted; as `matting.finish`."""
         shape = framing.Framing(**asdict(rendering.framing))
         settings = finish_settings(rendering)
@@ -100,13 +112,14 @@ class Finishing:
             matting.finish(picture, alpha, settings=settings, prepared=prepared), shape
         )
         pixels = framing.shrink(pixels, rendering.max_result_pixels)
+        subject = subject_of(pixels, rendering.framing.threshold)
         if rendering.content == "alpha":
-            return pixels, None
+            return Composed(pixels, None, subject)
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None
         if rendering.background is None:
-            return pixels, mask
+            return Composed(pixels, mask, subject)
         background = self.background_for(rendering.background, pixels, picture.profile)
-        return foreground.flatten(pixels, background), mask
+        return Composed(foreground.flatten(pixels, background), mask, subject)
 
     def background_for(
         self, background: tuple[int, int, int] | Path, pixels: Pixels, profile: bytes | None
@@ -121,23 +134,28 @@ class Finishing:
         item: Item,
         identity: Identity,
         picture: reading.Picture,
-        confidence: Confidence,
+        look: Look,
         *,
-        shape: tuple[int, ...],
+        composed: Composed,
     ) -> Done:
         """Return everything that the manifest says about a result."""
         height, width = picture.rgb.shape[:2]
+        confidence = look.confidence
+        trouble = (item.trouble,) if item.trouble else ()
         return Done(
             identity,
             width,
             height,
             dict(item.seconds),
-            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ())),
-            result_size=(shape[1], shape[0]),
+            (*picture.warnings, *(confidence.reasons if confidence.is_blank else ()), *trouble),
+            result_size=(composed.result.shape[1], composed.result.shape[0]),
+            foreground=composed.foreground,
             sha256=item.sha256,
             weights=self.weights,
             settings=self.settings(item.task.rendering),
             confidence=confidence,
+            model=look.model,
+            opinions=item.opinions,
         )
 
 
@@ -158,6 +176,14 @@ def finish_settings(rendering: Rendering) -> matting.FinishSettings:
         content="alpha" if rendering.content == "alpha" else "cutout",
         adjustments=adjustments.Adjustments(**asdict(rendering.adjustments)),
     )
+
+
+def subject_of(pixels: Pixels, threshold: int) -> tuple[int, int, int, int] | None:
+    """Return left, top, width and height of the subject of a mask or a cut-out."""
+    box = framing.subject_box(pixels, threshold=threshold)
+    if box is None:
+        return None
+    return int(box.left), int(box.top), int(box.width), int(box.height)
 
 
 def assess(alpha: Alpha) -> Confidence:

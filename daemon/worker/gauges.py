@@ -10,6 +10,9 @@ from itertools import chain
 
 #: In the order in which a picture passes them.
 STAGES = ("decode", "network", "judge", "finish", "encode")
+#: Between judging and finishing, for pictures that a second model is asked about: its own input,
+#: pass and judging.
+SECOND = "second"
 #: A batch is overdue after so many times the slowest time per picture so far.
 SLACK = 5.0
 
@@ -81,6 +84,25 @@ class Counter:
         """Add an amount, which may be negative."""
         with self.lock:
             self.value += amount
+
+
+class Inside:
+    """How many tasks are inside; the end waits until none is."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed = threading.Condition()
+
+    def add(self, amount: int) -> None:
+        """Count a task in (1) or out (-1)."""
+        with self.changed:
+            self.count += amount
+            self.changed.notify_all()
+
+    def wait_until_empty(self) -> None:
+        """Return when all tasks have their outcomes."""
+        with self.changed:
+            self.changed.wait_for(lambda: not self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +218,7 @@ class Memory:
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Record a block's wall time under its stage."""
+    """Add a block's wall time to its stage."""
     began = time.perf_counter()
     yield
-    seconds[stage] = round(time.perf_counter() - began, 4)
+    seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - began, 4)

@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 
 from cvunet.pictures import reading
 from daemon.errors import NoPictureError, UnfinishedError, blame, describe
-from daemon.jobs import Failed, Identity, Outcome, Task
+from daemon.jobs import Confidence, Failed, Identity, Opinion, Outcome, Task
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What one model saw in a picture."""
+
+    model: str
+    small: NDArray[np.uint8] | None
+    """The picture as that model got it."""
+    alpha: NDArray[np.float32]
+    confidence: Confidence
 
 
 @dataclass(slots=True)
@@ -26,6 +37,19 @@ class Item:
     picture: reading.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
+    model: str = ""
+    """The model that looks at it, or has looked."""
+    is_asking: bool = False
+    """That is its second model."""
+    first: Look | None = None
+    """What the first model saw, if a second one is asked."""
+    opinions: tuple[Opinion, ...] = ()
+    trouble: str = ""
+    """Why the second model failed."""
+
+    def free(self) -> None:
+        """Let go of all pixels."""
+        self.picture = self.small = self.alpha = self.first = None
 
 
 def failure(error: BaseException, stage: str) -> Failed:

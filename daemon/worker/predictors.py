@@ -147,12 +147,14 @@ def warm(model_threads: Sequence[ModelThread], on_step: Callable[[str], object])
 
 
 def warm_size(model_thread: ModelThread, size: int) -> None:
-    """Warm up one batch size."""
+    """Warm up one batch size. `InstallError` if the answer is not made of numbers."""
     try:
         with translated_errors(), model_thread.busy_clock.busy(size):
             model_thread.predictor.warm([size])
     except DeviceMemoryError as error:
         problem = str(error)
+    except cvunet_errors.CvunetError as error:  # whatever picture comes, it fails
+        raise InstallError(f"a model cannot be used: {error}") from error
     else:
         return
     if size == 1:

@@ -14,13 +14,15 @@ from typing import BinaryIO
 import cv2
 
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, DeviceError, blame, describe, printable
+from daemon.errors import Blame, blame, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, unfinished
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
+    SECOND,
     Counter,
+    Inside,
     LimitFreeMemory,
     Limits,
     Load,
@@ -30,7 +32,8 @@ from daemon.worker.gauges import (
     no_limit,
 )
 from daemon.worker.items import Item, failure
-from daemon.worker.lanes import Lane, ServedModel, open_lanes
+from daemon.worker.lanes import Lane, ServedModel, lane_of, open_lanes, predict
+from daemon.worker.opinions import Draining, SecondOpinions
 from daemon.worker.predictors import ModelThread, loads, translated_errors, warm
 from daemon.worker.progress import Progress, StageRun
 
@@ -62,11 +65,15 @@ class Worker:
         self.decoding_count = Counter()
         self.progress = Progress()
         self.finishing_count = Counter()
+        self.tasks_inside = Inside()
         self.lanes = open_lanes(
             models,
             limits,
             finishing or Finishing(),
             is_more_coming=lambda: self.decoding_count.value > 0,
+        )
+        self.second_opinions = SecondOpinions(
+            self.lanes, self.progress, is_draining=self.is_draining
         )
         self.model_threads = [one for lane in self.lanes.values() for one in lane.model_threads]
         self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
@@ -84,8 +91,13 @@ class Worker:
 
     @property
     def depth(self) -> int:
-        """Return how many tasks keep it busy, also if all of them are for one model."""
-        return max(lane.depth for lane in self.lanes.values()) + self.limits.decoders
+        """Return how many tasks keep it busy, also if all of them are for one model.
+
+        Those that are with a slow second model do not keep others from their first one, up to as
+        many as keep a model busy.
+        """
+        one = max(lane.depth for lane in self.lanes.values())
+        return one + self.limits.decoders + min(one, self.second_opinions.asked.value)
 
     @property
     def memory(self) -> dict[str, Memory]:
@@ -128,7 +140,8 @@ class Worker:
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task; its future always gets an outcome."""
-        item = Item(task, Future())
+        item = Item(task, Future(), model=task.model or next(iter(self.lanes)))
+        self.tasks_inside.add(1)
         self.decoding_count.add(1)
         self.decoders.submit(self.decode, item)
         return item.future
@@ -142,6 +155,7 @@ class Worker:
         """Finish what is inside, then end all threads."""
         self.decoders.shutdown(wait=True)
         self.decoder.close()
+        self.tasks_inside.wait_until_empty()  # some go through two lanes
         for lane in self.lanes.values():
             for _ in lane.model_threads:
                 lane.batcher.end_one_thread()
@@ -159,7 +173,7 @@ class Worker:
                 return
             with self.progress.stage(item, "decode") as run:
                 self.read(item, run)
-            self.lane_of(item).batcher.put(item)
+            lane_of(self.lanes, item).batcher.put(item)
         except Abandoned:
             self.complete(item, Cancelled())
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
@@ -178,7 +192,7 @@ class Worker:
         assert item.picture is not None
         item.picture = unfinished.accepted(item.picture, item.task, doubt)
         with translated_errors():
-            item.small = self.lane_of(item).model_threads[0].predictor.prepare(item.picture)
+            item.small = lane_of(self.lanes, item).prepare(item.picture)
 
     def decode_pixels(
         self, stream: BinaryIO, item: Item, identity: Identity, run: StageRun
@@ -193,10 +207,6 @@ class Worker:
             item.picture, item.sha256 = opened.picture()
 
     # --- stage 2: the network ------------------------------------------------------------
-
-    def lane_of(self, item: Item) -> Lane:
-        """Return the lane of the model that the item asks for."""
-        return self.lanes[item.task.model or next(iter(self.lanes))]
 
     def thread_of(self, lane: Lane, one: ModelThread) -> threading.Thread:
         """Return the thread of a model, not started."""
@@ -218,73 +228,61 @@ class Worker:
     def run_batch(self, model_thread: ModelThread, batch: list[Item]) -> None:
         """Compute one batch, then give each picture to the finish pool."""
         began = time.perf_counter()
-        self.predict(model_thread, batch)
+        predict(model_thread, batch, self.fail)
         seconds = time.perf_counter() - began
         model_thread.busy_clock.count_batch(len(batch), seconds)
         for item in batch:
-            item.seconds["network"] = round(seconds / len(batch), 4)
-            if not item.future.done():
-                self.finishing_count.add(1)
-                self.finishers.submit(self.finish, item)
-
-    def predict(self, model_thread: ModelThread, batch: list[Item]) -> None:
-        """Compute the alphas. A batch that fails is halved, so that one bad picture fails alone."""
-        try:
-            names = [printable(item.task.source) for item in batch]
-            with translated_errors(), model_thread.busy_clock.busy(len(batch), names):
-                smalls = [item.small for item in batch if item.small is not None]
-                alphas = model_thread.predictor.predict(smalls)
-        except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
-            problem = error  # outside the handler, so that its frames do not keep tensors alive
-        else:
-            for item, alpha in zip(batch, alphas, strict=True):
-                item.alpha = alpha
-            model_thread.note_success(len(batch))
-            return
-        problem = model_thread.explain_failure(problem, len(batch))
-        if len(batch) == 1 or isinstance(problem, DeviceError):
-            for item in batch:
-                self.fail(item, problem)
-            return
-        logger.warning("a batch of %s failed and is halved: %s", len(batch), describe(problem))
-        middle = len(batch) // 2
-        for part in (batch[:middle], batch[middle:]):
-            self.predict(model_thread, part)
+            stage, share = SECOND if item.is_asking else "network", seconds / len(batch)
+            item.seconds[stage] = round(item.seconds.get(stage, 0.0) + share, 4)
+            if item.alpha is not None:
+                self.submit_finish(item)
 
     # --- stage 3: finish -----------------------------------------------------------------
 
+    def submit_finish(self, item: Item) -> None:
+        """Give a picture to the finish pool."""
+        self.finishing_count.add(1)
+        self.finishers.submit(self.finish, item)
+
     def finish(self, item: Item) -> None:
-        """Turn alpha into a durable file under the part's name."""
+        """Turn alpha into a durable file under the part's name, or ask a second model."""
         try:
             done = self.finish_picture(item)
+        except Draining:
+            self.complete(item, Cancelled())
         except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
             self.fail(item, error)
         else:
-            self.complete(item, done)
+            if done is not None:
+                self.complete(item, done)
         finally:
             self.finishing_count.add(-1)
 
-    def finish_picture(self, item: Item) -> Done:
-        """Do the stage's work; its pixels are freed on return, except the item's."""
-        picture, alpha, identity = item.picture, item.alpha, item.identity
+    def finish_picture(self, item: Item) -> Done | None:
+        """Do the stage's work; its pixels are freed on return, except the item's.
+
+        None if a second model is asked before.
+        """
+        look = self.second_opinions.settle(item)
+        if look is None:
+            return None
+        picture, identity = item.picture, item.identity
         assert picture is not None
-        assert alpha is not None
         assert identity is not None
-        finisher = self.lane_of(item).finishing
-        with self.progress.stage(item, "judge"):
-            confidence = finishing.assess(alpha)
+        finisher, rendering = self.lanes[look.model].finishing, item.task.rendering
         with self.progress.stage(item, "finish"), translated_errors():
-            result, mask = finisher.compose(
-                picture, alpha, item.task.rendering, prepared=item.small
-            )
+            composed = finisher.compose(picture, look.alpha, rendering, prepared=look.small)
         with self.progress.stage(item, "encode"), translated_errors():
-            finishing.write(item.task, picture, result, mask)
-        return finisher.done_outcome(item, identity, picture, confidence, shape=result.shape)
+            finishing.write(item.task, picture, composed.result, composed.mask)
+        return finisher.done_outcome(item, identity, picture, look, composed=composed)
 
     # --- the end of a task ---------------------------------------------------------------
 
     def fail(self, item: Item, error: BaseException) -> None:
         """Turn an exception into an outcome; the service decides what follows."""
+        if self.second_opinions.keeps_first(item, error):
+            self.submit_finish(item)
+            return
         whose = blame(error)
         if whose is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
@@ -293,7 +291,8 @@ class Worker:
 
     def complete(self, item: Item, outcome: Outcome) -> None:
         """Free the memory, then set the outcome."""
-        item.picture = item.small = item.alpha = None
+        item.free()
         self.budget.release(item.cost)
         item.cost = 0
         item.future.set_result(outcome)
+        self.tasks_inside.add(-1)

@@ -306,6 +306,7 @@ def test_document(bench: Bench):
             "changed": None,
             "refused": None,
             "refusals": [],
+            "second": {},
         }
     ]
     assert [failure["picture"] for failure in told["failures"]] == ["b\\udcff.jpg"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.config import request_options as options
 from daemon.config.request_options import BadOption, Options
-from daemon.renderings import Framing
+from daemon.renderings import Adjustments, Framing
 from tests.samples import RENDERING
 
 FRAMED = replace(RENDERING, framing=Framing("subject", 20, 0.1, 1.0, (500, 500), "top"))
@@ -38,6 +38,14 @@ def test_nothing_asked_changes_nothing():
             {"framing": Framing("subject", canvas=(200, 100), aspect=2.0)},
         ),
         ({"crop_aspect": "4:5"}, {"framing": Framing(aspect=0.8)}),
+        (
+            {"adjust_low": "0.1", "adjust_high": "0.9", "adjust_keep": "largest"},
+            {"adjustments": Adjustments(low=0.1, high=0.9, keep="largest")},
+        ),
+        (
+            {"adjust_shift_px": "-2", "adjust_feather_px": "1.5", "adjust_fill_holes": "0.01"},
+            {"adjustments": Adjustments(shift_px=-2, feather_px=1.5, fill_holes=0.01)},
+        ),
     ],
 )
 def test_what_is_asked_for(asked: dict[str, str], expected: dict[str, object]):
@@ -92,3 +100,47 @@ def test_whatever_comes_is_a_rendering_or_a_bad_option(asked: dict[str, str]):
     except BadOption:
         return
     assert not isinstance(found.background, Path)
+
+
+# --- models, adjustments, and what was probably meant ------------------------------------------
+
+
+def test_a_model_is_one_of_those_that_are_served():
+    """By its name in `models:`; the folder's own stays where nothing is asked."""
+    models = ["cvunet", "portraits"]
+    folder = replace(RENDERING, model="cvunet")
+
+    assert options.render(RENDERING, {"model": "portraits"}, models).model == "portraits"
+    assert options.render(folder, {}, models).model == "cvunet"
+
+
+def test_the_folders_own_adjustments_stay_where_nothing_is_asked():
+    """Key by key."""
+    folder = replace(RENDERING, adjustments=Adjustments(low=0.2, shift_px=1.0))
+    found = options.render(folder, {"adjust_shift_px": "3"})
+
+    assert found.adjustments == Adjustments(low=0.2, shift_px=3.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "text"),
+    [
+        ({"fromat": "png"}, "fromat", "did you mean 'format'?"),
+        ({"zzzzzzz": "1"}, "zzzzzzz", "there are: preset, format"),
+        ({"format": "pgn"}, "format", "did you mean 'png'?"),
+        ({"model": "portraitz"}, "model", "did you mean 'portraits'?"),
+        ({"model": "/etc/passwd"}, "model", "there are: cvunet, portraits"),
+        ({"adjust_low": "0.9", "adjust_high": "0.5"}, "adjust_low", "not below high"),
+        ({"adjust_high": "0"}, "adjust_high", "not below high"),
+        ({"adjust_low": "2"}, "adjust_low", "less than or equal to 1"),
+        ({"adjust_keep": "some"}, "adjust_keep", "known values are all, largest"),
+    ],
+)
+def test_refusals_say_what_was_meant(asked: dict[str, str], name: str, text: str):
+    """The wrong name, and what to write instead."""
+    with pytest.raises(BadOption, match=f"^{name}: ") as refused:
+        options.render(RENDERING, asked, ["cvunet", "portraits"])
+
+    assert refused.value.name == name
+    assert text in str(refused.value)
+    assert str(refused.value).count(f"{name}: ") == 1

@@ -20,14 +20,14 @@ output: {root: outputs, drop_name: "outputs_{time}", drop_idle_s: 30, drop_max_f
          depth: auto, metadata: strip, bleed: false,
          crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
                 enlarge: true},
-         name: "{stem}", clash: version, review: {below: 0.5}}
+         name: "{stem}", clash: version, review: {below: 0.5, second: none}}
 model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false,
         runtime: auto}
 models: {}
 worker: {engine: local, max_batch: 8, max_wait_ms: 20, queue_size: 64,
          max_megapixels: 100, max_file_mb: 2000, max_decode_s: 120, memory_mb: 2500}
 postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05, sigma_space: 1.5,
-              decontaminate: true, colours: fast, hair: off,
+              decontaminate: true, colours: fast, hair: off, keep_haze: false,
               adjust: {low: 0.0, high: 1.0, shift_px: 0.0, feather_px: 0.0, fill_holes: 0.0,
                        keep: all}}
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
@@ -35,7 +35,7 @@ state_dir: state
 quarantine_dir: failed
 hooks: {on_done: [], on_failed: [], on_drop_closed: [], give_up_s: 86400, max_waiting: 10000}
 metrics: {listen: null}
-web: {listen: null, folder: null, output: {}, keys_file: null, hosts: [], origins: [],
+web: {listen: null, folder: null, output: {}, keys_file: null, keys: null, hosts: [], origins: [],
       fetch_urls: false, max_upload_mb: 100, max_waiting: 500}
 log: {level: info, format: auto}
 """

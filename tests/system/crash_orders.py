@@ -1,4 +1,4 @@
-"""A life in which clients of the API upload pictures, then approve, reject and delete them."""
+"""Lives in which clients of the API upload pictures, then approve, reject and delete them."""
 
 import json
 
@@ -7,6 +7,7 @@ from daemon.disk.uploads import Staged
 from tests.system.crash_kit import World, drops
 
 UPLOADED = {"approved-doubtful.jpg": "a" * 22, "rejected.jpg": "b" * 22, "deleted.jpg": "c" * 22}
+SENT = ("sent-doubtful.jpg", "d" * 22)
 ORDERS = {"approve": "a" * 22, "reject": "b" * 22, "delete": "c" * 22}
 
 
@@ -49,3 +50,29 @@ def carried_out(world: World) -> None:
     manifest = json.loads((world.base / drop / "manifest.json").read_text())
     stories = {entry["source"]: entry["state"] for entry in manifest["pictures"]}
     assert sorted(stories.values()) == ["done", "failed"], stories
+
+
+def serve_uploads(world: World) -> None:
+    """The server dies too: its client sends the picture, and its wish, until they are answered."""
+    root = (world.base / "uploads").resolve()
+    name, upload_id = SENT
+    uploads.discard_incoming(root)
+    if "sent" not in world.memo:
+        if not uploads.is_waiting(root, upload_id):
+            upload(world, name, upload_id)
+        world.memo.add("sent")
+    world.kit.start()
+    world.kit.pass_time(12, step_s=2)
+    if "wished" not in world.memo:
+        uploads.give_order(root, f"approve-{upload_id}", {"do": "approve", "id": upload_id})
+        world.memo.add("wished")
+    world.kit.pass_time(40, step_s=2)
+
+
+def received(world: World) -> None:
+    """One result, out of review; nothing of what was received is left."""
+    name, _ = SENT
+    [drop] = drops(world)
+    assert world.contents(drop, "*.png") == [f"cut out: {name}"]
+    assert world.contents(f"{drop}/originals") == [name]
+    assert world.contents("uploads", "*.j*") == []

@@ -21,7 +21,7 @@ from tests.system.crash_kit import (
     check_pictures,
     drops,
 )
-from tests.system.crash_orders import carried_out, serve_orders
+from tests.system.crash_orders import carried_out, received, serve_orders, serve_uploads
 
 DAY_S = 86_400.0
 
@@ -458,6 +458,14 @@ SCENARIOS = (
         settings={"web": {"folder": "uploads"}},
         live=serve_orders,
         check=carried_out,
+        is_counted=False,
+    ),
+    Scenario(
+        name="uploads",
+        pictures=(),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_uploads,
+        check=received,
         is_counted=False,
     ),
     Scenario(

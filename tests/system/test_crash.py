@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import deletion, files, moves, publication, safe_open, store, syncs
+from daemon.disk import deletion, files, moves, publication, safe_open, store, syncs, uploads
 from daemon.ledger import database, ledger
 from tests.system.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
 from tests.system.crash_scenarios import SCENARIOS
@@ -52,6 +52,7 @@ HARMLESS = {
 
 #: Beyond the deaths that make recovery do most: those in a deletion, a second life of 8 days on.
 LATE = {
+    "uploads": range(3, 15, 2),
     "review taken": range(61, 80),
     "overwrite": range(61, 180, 3),
     "emptied folders go": range(150, 230, 2),
@@ -107,7 +108,7 @@ def mutating() -> set[str]:
     calls = {
         f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
         for module in (
-            *(store, publication, deletion, files, moves, safe_open, syncs),
+            *(store, publication, deletion, files, moves, safe_open, syncs, uploads),
             *(ledger, database),
         )
         for node in ast.walk(ast.parse(inspect.getsource(module)))

@@ -385,6 +385,138 @@ def troubles(machine: Machine, moment: int) -> list[dict[str, Any]]:  # Any: JSO
 # --- reload --------------------------------------------------------------------------------------
 
 
+# --- the page and the API in a unit of their own ------------------------------------------------
+
+WEB = "cvunetd-web.service"
+API = "http://127.0.0.1:8080/api/v1"
+WEB_PROBE = """
+import json
+from pathlib import Path
+def tried(path):
+    try:
+        Path(path, "probe").touch()
+        return "allowed"
+    except OSError as error:
+        return type(error).__name__
+[drop, *_] = [*Path("/srv/cvunetd/outputs").glob("outputs_*"), Path("/srv/cvunetd/outputs")]
+print(json.dumps({
+    **{place: tried(place) for place in (
+        "/srv/cvunetd/hot", "/var/lib/cvunetd", "/etc/cvunetd", "/opt/cvunetd", "/srv", "/tmp/..",
+        "/srv/cvunetd/uploads/.orders")},
+    "results": tried(drop),
+    "read the ledger": Path("/var/lib/cvunetd/ledger.db").read_bytes()[:6].decode(),
+}))
+"""
+
+
+@pytest.fixture
+def web(serving: Machine) -> Iterator[Machine]:
+    """The daemon with uploads, and the server beside it."""
+    settings = configuration(serving)
+    settings["web"] = {"folder": f"{PLACE}/uploads", "listen": None}
+    configure(serving, settings)
+    serving.restart()
+    text = (ROOT / "packaging/systemd" / WEB).read_text(encoding="utf-8")
+    serving.write(f"/etc/systemd/system/{WEB}", text)
+    serving.write(f"/etc/systemd/system/{WEB}.d/laboratory.conf", LABORATORY)
+    serving.run("systemctl", "daemon-reload")
+    started = serving.process("systemctl", "restart", WEB)
+    assert started.returncode == 0, web_log(serving)
+    assert wait_for(lambda: asked(serving, "/status"), patience_s=30.0), web_log(serving)
+    yield serving
+    serving.run("systemctl", "stop", WEB)
+    serving.path(f"/etc/systemd/system/{WEB}").unlink()
+    del settings["web"]
+    configure(serving, settings)
+    serving.restart()
+
+
+def web_log(machine: Machine) -> str:
+    """What the server has said."""
+    return machine.run("journalctl", "--no-pager", "--unit", WEB, "--lines=60", check=False)
+
+
+def asked(machine: Machine, path: str, *options: str) -> dict[str, Any]:  # Any: JSON
+    """An answer of the API inside; empty if there is none."""
+    done = machine.process("curl", "--silent", "--fail", *options, f"{API}{path}")
+    content: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+    return content
+
+
+def sent(machine: Machine, key: str) -> str:
+    """The id of an upload; it is sent until it is answered."""
+    options = ("-F", "image=@/opt/laboratory/photo.png", "-H", f"Idempotency-Key: {key}")
+    found: list[str] = []
+
+    def is_taken() -> bool:
+        answer = asked(machine, "/pictures", *options)
+        found.extend(one["id"] for one in answer.get("pictures", []))
+        return bool(found)
+
+    assert wait_for(is_taken, patience_s=30.0), web_log(machine)
+    return found[0]
+
+
+def is_cut_out(machine: Machine, upload_id: str) -> bool:
+    """The picture comes out."""
+    return wait_for(
+        lambda: asked(machine, f"/pictures/{upload_id}").get("state") == "done", patience_s=60.0
+    )
+
+
+def test_an_upload_goes_through_both_units(web: Machine) -> None:
+    """Sent to one, cut out by the other, fetched from the first; deleted by an order."""
+    shutil.copy(PHOTO, web.path("/opt/laboratory/photo.png"))
+    upload_id = sent(web, "first")
+
+    assert is_cut_out(web, upload_id), web_log(web) + web.log()
+    web.run("curl", "--fail", "-o", "/opt/laboratory/got.png", f"{API}/pictures/{upload_id}/result")
+    assert web.path("/opt/laboratory/got.png").read_bytes().startswith(b"\x89PNG")
+    assert asked(web, f"/pictures/{upload_id}", "-X", "DELETE")["state"] == "deleting"
+    assert wait_for(lambda: not asked(web, f"/pictures/{upload_id}"), patience_s=20.0)
+    user = web.run("systemctl", "show", "--value", "--property", "User", WEB).strip()
+    assert user == "cvunetd-web"
+
+
+def test_a_restart_during_uploads(web: Machine) -> None:
+    """Of either unit: what was answered comes out."""
+    shutil.copy(PHOTO, web.path("/opt/laboratory/photo.png"))
+    ids = []
+    for number in range(8):
+        ids.append(sent(web, f"restart-{number}"))
+        if number in (1, 4):
+            web.run("systemctl", "restart", "--no-block", WEB)
+        if number == 2:
+            web.run("systemctl", "kill", "--signal=KILL", systemd_machine.UNIT)
+
+    assert len(set(ids)) == 8
+    for upload_id in ids:
+        assert is_cut_out(web, upload_id), web_log(web) + web.log()
+    assert not list(web.path(f"{PLACE}/uploads").glob("[0-9a-f]*"))
+
+
+def test_the_server_writes_nothing_but_uploads(web: Machine) -> None:
+    """Asked from inside its sandbox."""
+    web.write("/opt/laboratory/web_probe.py", WEB_PROBE)
+    drop_in = f"/etc/systemd/system/{WEB}.d/probe.conf"
+    probe = f"[Service]\nExecStartPre={PYTHON}/bin/python3 /opt/laboratory/web_probe.py\n"
+    web.write(drop_in, probe)
+    web.run("systemctl", "daemon-reload")
+    try:
+        started = web.process("systemctl", "restart", WEB)
+    finally:
+        web.path(drop_in).unlink()
+        web.run("systemctl", "daemon-reload")
+    assert started.returncode == 0, web_log(web)
+    told = web.run("journalctl", "--output=cat", "--unit", WEB)
+    [probed] = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+
+    assert probed.pop("read the ledger") == "SQLite"
+    assert probed.pop(f"{PLACE}/uploads/.orders") == "allowed"
+    assert set(probed.values()) <= {"PermissionError", "OSError"}, probed
+    web.path(f"{PLACE}/uploads/.orders/probe").unlink(missing_ok=True)
+
+
 def test_reload_adds_a_folder(serving: Machine) -> None:
     """Another hot folder, served by the same process."""
     settings, pid = configuration(serving), serving.pid()

@@ -24,6 +24,7 @@ from tests.torture.neighbours import neighbours
 from tests.torture.steps import random_lives, steps
 from tests.torture.tally import Row, table
 from tests.torture.ways_in import ways_in
+from tests.torture.web_uploads import web_uploads
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 3600.0
@@ -37,6 +38,7 @@ class Length:
     burst: int = 20_000
     kills: int = 30
     photos: int = 210
+    uploads: int = 100
     waiting: int = 2000
     rejected: int = 30_000
     seconds: int = 2
@@ -51,6 +53,7 @@ QUICK = Length(
     burst=1500,
     kills=6,
     photos=48,
+    uploads=30,
     waiting=600,
     rejected=3000,
     seconds=0,
@@ -68,6 +71,7 @@ CASES: dict[str, Case] = {
     "ways": lambda base, length: ways_in(base, files=length.files),
     "floods": lambda base, length: floods(base, waiting=length.waiting, rejected=length.rejected),
     "neighbours": lambda base, length: neighbours(base, stride=length.stride),
+    "web": lambda base, length: web_uploads(base, uploads=length.uploads, seed=length.seed),
     "burst": lambda base, length: burst(base, files=length.burst),
     "bombs": lambda base, length: bombs(base),
     "locks": lambda base, length: locks(base),

@@ -236,3 +236,57 @@ def test_a_taken_port_is_told_with_its_remedy(kit: Kit, tmp_path: Path):
     other = Kit(tmp_path / "two", is_daemon_up=False)
     with pytest.raises(InstallError, match=rf"web\.listen: 127\.0\.0\.1:{port} .* another port"):
         other.start_at(port)
+
+
+# --- credentials and sockets -------------------------------------------------------------------
+
+
+def test_keys_from_a_credential(tmp_path: Path):
+    """systemd shows it to this unit alone."""
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials/web-keys").write_text(keys.line_of("shop", KEY))
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    web = {"keys": "web-keys"}
+    with running(Kit(tmp_path, web=web, environment=environment, is_daemon_up=False)) as kit:
+        statuses = [
+            kit.client.get("/api/v1/status", headers=headers).status_code
+            for headers in ({}, {"X-Api-Key": KEY})
+        ]
+
+    assert statuses == [401, 200]
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({}, "LoadCredential=web-keys:FILE, or set keys_file instead of keys"),
+        ({"CREDENTIALS_DIRECTORY": "/nowhere"}, "add LoadCredential=web-keys:FILE to the unit"),
+    ],
+)
+def test_a_credential_that_is_missing(tmp_path: Path, environment: dict[str, str], text: str):
+    """The start ends and says what to write."""
+    kit = Kit(tmp_path, web={"keys": "web-keys"}, environment=environment, is_daemon_up=False)
+    with pytest.raises(InstallError, match=f"web.keys: no credential 'web-keys': .*{text}"):
+        kit.start()
+
+
+def test_keys_are_named_once():
+    """Two places would be two truths."""
+    with pytest.raises(ValueError, match="both name the keys"):
+        Config.model_validate({"web": {"keys": "a", "keys_file": "b", "folder": "uploads"}})
+
+
+def test_a_socket_in_a_folder(tmp_path: Path):
+    """For a proxy in the daemon's group; the file goes with the server."""
+    path = tmp_path / "web.sock"
+    web = {"listen": f"unix:{path}"}
+    with running(Kit(tmp_path, web=web, is_daemon_up=False)) as kit:
+        answer = kit.client.get("/api/v1/status")
+        foreign = kit.client.get("/api/v1/status", headers={"Host": "evil.example"})
+        upload_id = kit.upload()
+        mode = path.stat().st_mode & 0o777
+
+    assert (answer.status_code, foreign.status_code) == (200, 421)
+    assert mode == 0o660
+    assert len(upload_id) == 22
+    assert not path.exists()

@@ -1,5 +1,6 @@
 """What must never happen to a server: each request gets its status, and leaves no trace."""
 
+import errno
 import socket
 import struct
 import time
@@ -7,11 +8,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.disk import free_space
+from daemon.disk.uploads import Staged
 from daemon.watching.ignored_names import OTHER_FILES, is_never_taken
 from daemon.web import limits
 from daemon.web.names import safe_name
@@ -357,3 +360,141 @@ def test_a_folder_that_stands_by(kit: Kit):
     assert answer.status_code == 503
     assert "the disk is full" in answer.json()["detail"]
     assert kit.client.post(V1, content=b"x").status_code == 202
+
+
+# --- the same trouble, in the formats of others -------------------------------------------------
+
+
+REMOVEBG, REMBG = "/v1.0/removebg", "/api/remove"
+
+
+def told(answer: httpx.Response) -> str:
+    """The reason, in whichever format it comes."""
+    content = answer.json()
+    if "errors" in content:
+        assert set(content["errors"][0]) == {"title", "code", "detail"}
+        return str(content["errors"][0]["detail"])
+    return str(content["detail"])
+
+
+def both(kit: Kit, content: bytes = b"x") -> list[httpx.Response]:
+    """What the compatible APIs answer."""
+    return [
+        kit.client.post(REMOVEBG, files={"image_file": ("a.jpg", content)}),
+        kit.client.post(REMBG, files={"file": ("a.jpg", content)}),
+    ]
+
+
+def test_a_daemon_that_is_down_in_other_formats(lonely: Kit):
+    """503, and nothing is taken."""
+    answers = both(lonely)
+
+    assert [one.status_code for one in answers] == [503, 503]
+    assert all("down" in told(one) for one in answers)
+    assert lonely.left() == []
+
+
+def test_standby_in_other_formats(kit: Kit):
+    """With the reason."""
+    report = {"standby": {"web": "the disk is full"}, "folders": {}}
+    kit.server.site.source.report = lambda: report  # type: ignore[method-assign]
+    answers = both(kit)
+
+    assert [one.status_code for one in answers] == [503, 503]
+    assert all("the disk is full" in told(one) for one in answers)
+    assert kit.left() == []
+
+
+def test_a_full_disk_in_other_formats(kit: Kit, monkeypatch: pytest.MonkeyPatch):
+    """507, and when to come again."""
+    kit.server.site.settings = kit.with_min_free_mb(10)
+    monkeypatch.setattr(free_space, "free_bytes", lambda path: 1_000_000)
+    answers = both(kit)
+
+    assert [one.status_code for one in answers] == [507, 507]
+    assert all("retry-after" in one.headers for one in answers)
+    assert kit.left() == []
+
+
+def test_a_disk_that_fills_while_a_picture_comes(kit: Kit, monkeypatch: pytest.MonkeyPatch):
+    """507, and no trace of what was received."""
+
+    def full(staged: Staged, chunk: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Staged, "write", full)
+    answers = [kit.client.post(V1, content=b"x" * 1000), *both(kit)]
+
+    assert [one.status_code for one in answers] == [507, 507, 507]
+    assert kit.left() == []
+    assert not list((kit.uploads / ".incoming").glob("[0-9a-f]*"))
+
+
+def test_no_picture_in_other_formats(kit: Kit):
+    """A text named .jpg: their codes for it, and it is in quarantine."""
+    removebg, rembg = both(kit, b"bad text")
+
+    assert removebg.status_code == 400
+    assert removebg.json()["errors"][0]["code"] == "invalid_image_file"
+    assert rembg.status_code == 422
+    assert wait_for(lambda: kit.left() == [])
+
+
+def test_too_many_bytes_in_other_formats(kit: Kit):
+    """remove.bg has 400 for it, rembg's server 413."""
+    removebg, rembg = both(kit, b"x" * 1_100_000)
+
+    assert (removebg.status_code, rembg.status_code) == (400, 413)
+    assert removebg.json()["errors"][0]["code"] == "file_too_large"
+    assert wait_for(lambda: kit.left() == [])
+
+
+@pytest.mark.parametrize("path", [REMOVEBG, REMBG, "/api/v1/cutouts"])
+def test_a_cut_connection_of_every_api(kit: Kit, path: str):
+    """In the middle of a form: nothing is taken, nothing stays."""
+    form = b'--b\r\nContent-Disposition: form-data; name="image_file"; filename="a"\r\n\r\nxxx'
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    text = head(1000, kind).replace(V1.encode(), path.encode())
+    raw(kit, text + form, is_cut=True)
+    time.sleep(0.3)
+
+    assert wait_for(lambda: kit.left() == [])
+    assert not list((kit.uploads / ".incoming").glob("[0-9a-f]*"))
+    assert not kit.tasks
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("x" * 300 + ".jpg", "x" * 196 + ".png"), ("two\nlines.jpg", "two_lines.png")],
+)
+def test_odd_names_over_the_wire(kit: Kit, name: str, expected: str):
+    """In the query, as a program writes them."""
+    answer = kit.client.post(V1, content=b"picture", params={"name": name})
+    kit.wait(answer.json()["pictures"][0]["id"])
+
+    assert expected in kit.results()
+
+
+@pytest.mark.parametrize("kind", ["result", "original"])
+def test_a_file_that_was_deleted_meanwhile(kit: Kit, kind: str):
+    """410: it was there; the picture's state says so still."""
+    upload_id = kit.upload()
+    kit.wait(upload_id)
+    for path in (kit.base / "outputs").rglob("cat.*"):
+        path.unlink()
+    answer = kit.client.get(f"{V1}/{upload_id}/{kind}")
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "gone")
+    assert kit.state(upload_id) == "done"
+
+
+def test_two_pictures_where_one_is_wanted(kit: Kit):
+    """Refused as a whole, by every API."""
+    two = [("image_file", ("a", b"1")), ("image_file", ("b", b"2"))]
+    theirs = kit.client.post(REMOVEBG, files=two)
+    rembg = kit.client.post(REMBG, files=[("file", ("a", b"1")), ("file", ("b", b"2"))])
+    ours = kit.client.post("/api/v1/cutouts", files=two)
+
+    assert [one.status_code for one in (theirs, rembg, ours)] == [400, 400, 400]
+    assert theirs.json()["errors"][0]["code"] == ours.json()["code"] == "multiple_sources"
+    assert kit.left() == []

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.config import request_options as options
 from daemon.renderings import Framing, Rendering
-from daemon.web import colours, fetching, rembg, removebg
+from daemon.web import colours, fetching, rembg, removebg_parameters
 from daemon.web.fetching import fetch
 from daemon.web.problems import Problem
 from tests.samples import RENDERING
@@ -124,11 +124,16 @@ def test_the_account(kit: Kit):
         ({"crop": "true", "crop_margin": "25%"}, {"crop_margin": 0.25 / 1.5}),
         ({"crop": "true", "crop_margin": "10% 10%"}, {"crop_margin": 0.1 / 1.2}),
         ({"crop": "true", "crop_margin": "0px"}, {"crop_margin": 0.0}),
+        ({"crop": "false", "crop_margin": "30px"}, {"crop": "none"}),
+        (
+            {"scale": "original", "position": "original", "roi": "0% 0% 100% 100%"},
+            {"depth": "auto"},
+        ),
     ],
 )
 def test_parameters_do_what_they_say(given: dict[str, str], expected: dict[str, Any]):
     """As options of ours."""
-    found = removebg.wanted(given)
+    found = removebg_parameters.wanted(given).options
 
     assert {name: found[name] for name in expected} == expected
 
@@ -138,7 +143,7 @@ def test_the_folders_own_output_does_not_matter():
     own = Framing("subject", 10, 0.2, 1.0, (500, 500))
     folder = replace(RENDERING, framing=own, background=(1, 2, 3), depth=16, content="both")
 
-    found = options.render(folder, removebg.wanted({"format": "webp"}))
+    found = options.render(folder, removebg_parameters.wanted({"format": "webp"}).options)
 
     assert (found.framing, found.background) == (Framing(), None)
     assert (found.depth, found.content) == ("auto", "cutout")
@@ -147,18 +152,19 @@ def test_the_folders_own_output_does_not_matter():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[("roi", "10% 10% 90% 90%"), ("scale", "80%"), ("position", "center"), ("format", "zip")],
-        *[("crop_margin", "30px"), ("crop_margin", "10% 20%"), ("crop_margin", "60%")],
-        *[("crop_margin", "x"), ("crop", "maybe"), ("channels", "rgb"), ("type", "plant")],
-        *[("type_level", "9"), ("bg_color", "81d4fa77"), ("bg_color", "nocolour")],
-        *[("bg_image_url", "https://x.example"), ("shadow_type", "drop"), ("format", "gif")],
+        *[("roi", "10% 10% 90%"), ("roi", "90% 0% 10% 100%"), ("roi", "5px 9px 6px 9px")],
+        *[("scale", "5%"), ("scale", "120%"), ("scale", "80"), ("position", "left")],
+        *[("position", "10% 20% 30%"), ("position", "101%"), ("crop_margin", "60%")],
+        *[("crop_margin", "501px"), ("crop_margin", "1% 2% 3%"), ("crop_margin", "x")],
+        *[("crop", "maybe"), ("channels", "rgb"), ("type", "plant"), ("type_level", "9")],
+        *[("bg_color", "nocolour"), ("shadow_type", "drop"), ("format", "gif")],
         *[("shadow_opacity", "101"), ("add_shadow", "x"), ("semitransparency", "0.5")],
     ],
 )
 def test_what_is_not_offered_is_refused(name: str, value: str):
     """Nothing is silently left out."""
     with pytest.raises(Problem) as caught:
-        removebg.wanted({name: value})
+        removebg_parameters.wanted({name: value})
 
     assert caught.value.code == f"invalid_{name}"
 
@@ -201,9 +207,10 @@ def test_rembg_gives_the_mask_alone(kit: Kit):
 @pytest.mark.parametrize(
     ("query", "name"),
     [
-        *[("model=sam", "model"), ("bgc=1,2,3", "bgc"), ("bgc=1,2,3,128", "bgc")],
+        *[("model=sam", "model"), ("bgc=1,2,3", "bgc"), ("bgc=1,2,3,256", "bgc")],
         *[
             ('extras={"points":[]}', "extras"),
+            ("extras={", "extras"),
             ("om=perhaps", "om"),
             ("af=1000", "af"),
             ("x=1", "x"),
@@ -233,23 +240,31 @@ def test_every_general_model_has_a_name():
     assert rembg.wanted({"model": "isnet-general-use"})[1] == ["model"]
 
 
+def test_a_model_of_ours_has_its_name():
+    """Then nothing is ignored."""
+    found, ignored = rembg.wanted({"model": "portraits", "extras": "{}"}, ["cvunet", "portraits"])
+
+    assert (found.options["model"], ignored) == ("portraits", [])
+
+
 # --- colours and URLs --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("#FFF", "#ffffff"),
-        ("0f08"[:3], "#00ff00"),
-        ("abcf", "#aabbcc"),
-        ("abc0", "none"),
-        ("RebeccaPurple", "#663399"),
-        ("transparent", "none"),
+        ("#FFF", [255, 255, 255, 255]),
+        ("0f0", [0, 255, 0, 255]),
+        ("abcf", [170, 187, 204, 255]),
+        ("abc0", None),
+        ("81d4fa77", [129, 212, 250, 119]),
+        ("RebeccaPurple", [102, 51, 153, 255]),
+        ("transparent", None),
     ],
 )
-def test_colours(text: str, expected: str):
+def test_colours(text: str, expected: list[int] | None):
     """As CSS writes them."""
-    assert colours.background(text) == expected
+    assert colours.levels(text) == expected
 
 
 def public(host: str, port: int, **options: object) -> list[Any]:

@@ -53,7 +53,8 @@ def work(task: Task) -> Outcome:
         shutil.copyfile(task.source, task.alpha_part)
     is_blank = content.startswith(b"blank")
     confidence = Confidence(0.0 if is_blank else 1.0, {}, {}, (), (), is_blank=is_blank)
-    return Done(identity, 4, 3, {"decode": 0.1}, (), (4, 3), confidence=confidence)
+    size, box = (4, 3), (1, 2, 3, 4)
+    return Done(identity, *size, {"decode": 0.1}, (), size, box, confidence=confidence)
 
 
 def wait_for(what: Callable[[], object]) -> bool:
@@ -73,9 +74,12 @@ class Kit:
     base: Path
     web: Json = field(default_factory=dict)
     settings: Json = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     is_daemon_up: bool = True
     is_held: bool = False
     """The worker takes pictures and does not return them."""
+    depth: int = 8
+    """How many pictures the worker takes at once."""
     tasks: list[Task] = field(default_factory=list)
     client: httpx.Client = field(init=False)
     server: WebServer = field(init=False)
@@ -100,7 +104,7 @@ class Kit:
     def serve(self) -> None:
         """Be the daemon; in a thread of its own."""
         with locked(owned_folders(self.config, self.base)) as place:
-            engine = DirectEngine(self.work, is_held=self.is_held)
+            engine = self.engine = DirectEngine(self.work, depth=self.depth, is_held=self.is_held)
             supervision = Supervision(latest_snapshot=self.latest)
             service = assemble(
                 self.config,
@@ -132,8 +136,10 @@ class Kit:
             hint: Callable[..., object] = self.inbox.put
         else:
             source, hint = OtherProcess(self.base / "state"), nobody
-        address = Loopback("127.0.0.1", port)
-        self.server = web_server(self.config, self.base, address, source, hint=hint)
+        address = self.config.web.address or Loopback("127.0.0.1", port)
+        self.server = web_server(
+            self.config, self.base, address, source, hint=hint, environment=self.environment
+        )
         self.server.start()
         return self.server
 
@@ -184,7 +190,10 @@ def running(kit: Kit) -> Iterator[Kit]:
     """A kit that runs, with a client."""
     kit.start()
     try:
-        with httpx.Client(base_url=kit.server.url, timeout=PATIENCE_S) as client:
+        url, transport = kit.server.url, None
+        if url.startswith("unix:"):
+            url, transport = "http://localhost", httpx.HTTPTransport(uds=url.removeprefix("unix:"))
+        with httpx.Client(base_url=url, transport=transport, timeout=PATIENCE_S) as client:
             kit.client = client
             yield kit
     finally:

@@ -21,6 +21,7 @@ from daemon.worker.finishing import (
     Finishing,
     check_backgrounds,
     finish_settings,
+    subject_of,
     write,
 )
 from tests.samples import RENDERING
@@ -59,7 +60,7 @@ def background(tmp_path: Path) -> Path:
 def test_both_gives_the_mask_of_the_cutout():
     """The very same alpha, framed alike: the margin is on the side that shows all of it."""
     framing = Framing(mode="subject", margin=0.1)
-    result, mask = Finishing().compose(
+    result, mask, _ = Finishing().compose(
         picture(), left_half(), rendering(content="both", framing=framing)
     )
 
@@ -71,7 +72,7 @@ def test_both_gives_the_mask_of_the_cutout():
 
 def test_mask_stays_beside_a_flattened_result():
     """On a background the alpha would be lost otherwise."""
-    result, mask = Finishing().compose(
+    result, mask, _ = Finishing().compose(
         picture(), left_half(), rendering(content="both", background=(9, 8, 7))
     )
 
@@ -83,14 +84,14 @@ def test_mask_stays_beside_a_flattened_result():
 @pytest.mark.parametrize("content", ["cutout", "alpha"])
 def test_one_file_needs_no_mask(content: Any):
     """Nothing is made that nobody gets."""
-    assert Finishing().compose(picture(), left_half(), rendering(content=content))[1] is None
+    assert Finishing().compose(picture(), left_half(), rendering(content=content)).mask is None
 
 
 def test_background_picture_shows_behind_the_subject(background: Path):
     """It covers the canvas, also where that is larger than the photo."""
     framing = Framing(canvas=(90, 60), aspect=1.5)
     finishing = Finishing(backgrounds=Backgrounds([background]))
-    result, _ = finishing.compose(
+    result, _, _ = finishing.compose(
         picture(), left_half(), rendering(background=background, framing=framing)
     )
 
@@ -111,7 +112,7 @@ def test_background_follows_the_photo(background: Path, kind: str):
     )
     finishing = Finishing(backgrounds=Backgrounds([background]))
     behind = background if kind == "picture" else (255, 0, 0)
-    result, _ = finishing.compose(deep, left_half(), rendering(background=behind))
+    result, _, _ = finishing.compose(deep, left_half(), rendering(background=behind))
 
     assert result.dtype == np.uint16
     assert result[5, 5].tolist() == [40000] * 3
@@ -211,3 +212,21 @@ def test_no_mask_is_left_where_the_result_cannot_be_written(tmp_path: Path):
         write(task(tmp_path), picture(), pixels, pixels[..., 0])
 
     assert not (tmp_path / ".1-alpha.part").exists()
+
+
+@pytest.mark.parametrize("content", ["cutout", "alpha", "both"])
+@pytest.mark.parametrize("background", [None, (1, 2, 3)])
+def test_where_the_subject_is(content: str, background: tuple[int, int, int] | None):
+    """In the result's pixels, also if nothing of its alpha is left in it."""
+    wanted = rendering(content=content, background=background)
+    composed = Finishing().compose(picture(), left_half(), wanted)
+    height, width = composed.result.shape[:2]
+
+    left, top, across, down = composed.foreground or (1, 1, 0, 0)
+    assert (left, top, down) == (0, 0, height)
+    assert across == pytest.approx(width / 2, abs=2)  # the edge is soft
+
+
+def test_nothing_is_no_subject():
+    """An empty mask has none."""
+    assert subject_of(np.zeros((4, 5), np.uint8), 10) is None

@@ -68,8 +68,9 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     decoders, _ = pool_sizes(cores(), has_gpus=True)
     children = ChildPool(decoders, max_decode_s=settings.max_decode_s)
     before = host_memory.own_bytes()
+    opened: Worker | ChildPool = children
     try:
-        worker = open_worker(settings, children, on_step)
+        opened = worker = open_worker(settings, children, on_step)
         worker.warm(on_step)
         # What CUDA takes of the host comes on top, as config.yaml says: it is not the models'.
         if all(one.predictor.device.type == "cpu" for one in worker.model_threads):
@@ -77,7 +78,7 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
             worker.budget.limit = host_memory.left_for_pictures(settings.memory_bytes, taken)
         children.check()
     except BaseException:
-        children.close()
+        opened.close()  # a worker closes its children, too
         raise
     logger.info("the model%s warm on %s", names_of(settings.models), worker.device)
     return worker

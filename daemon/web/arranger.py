@@ -1,0 +1,86 @@
+"""Has a cut-out arranged by a process of its own: see `cvunet.matte.arranging`."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from daemon.web.problems import Problem, bad_request
+from daemon.web.site import Site
+
+Json = dict[str, Any]  # Any: JSON
+PROGRAM = "cvunet.matte.arranging"
+PATIENCE_S = 120.0
+BAD_BACKGROUND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """What is answered."""
+
+    content: bytes
+    type: str
+    width: int
+    height: int
+    foreground: list[int] | None
+    """Left, top, width and height of the subject."""
+
+
+class Arranger:
+    """One at a time: each takes memory."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.turn = asyncio.Semaphore(1)
+
+    async def arrange(
+        self, stream: BinaryIO, wish: Json, background: BinaryIO | None, *, code: str
+    ) -> Arranged:
+        """Return a result in the way that is wished for; `Problem` with ``code`` if that fails.
+
+        ``wish`` is an arrangement with format, channels and has_background.
+        """
+        async with self.turn:
+            made = await self.site.run(run, stream, wish, background)
+        if made is None or made.returncode not in (0, BAD_BACKGROUND):
+            raise bad_request(code, "the result cannot be arranged so: it is too large")
+        if made.returncode:
+            raise bad_request("invalid_background", "the background is no picture")
+        line, _, content = made.stdout.partition(b"\n")
+        told = json.loads(line)
+        return Arranged(content, told["type"], told["width"], told["height"], told["foreground"])
+
+
+def run(
+    stream: BinaryIO, wish: Json, background: BinaryIO | None
+) -> "subprocess.CompletedProcess[bytes] | None":
+    """Run the process; None if it takes too long."""
+    given = {name: value for name, value in wish.items() if name != "has_background"}
+    given["background"] = None
+    passed: tuple[int, ...] = ()
+    if background is not None:
+        background.flush()
+        background.seek(0)
+        passed = (background.fileno(),)
+        given["background"] = background.fileno()
+    arguments = [sys.executable, "-m", PROGRAM, json.dumps(given)]
+    with suppress(subprocess.TimeoutExpired):
+        return subprocess.run(
+            arguments,
+            stdin=stream,
+            capture_output=True,
+            pass_fds=passed,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    return None
+
+
+def no_subject() -> Problem:
+    """Return the refusal of a result that shows nothing."""
+    return bad_request("unknown_foreground", "no subject was found in the picture")
