@@ -22,6 +22,7 @@ APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
 APT_PODMAN := podman buildah runc debootstrap netavark aardvark-dns iptables uidmap catatonit
+APT_BROWSER := chromium fonts-wqy-zenhei
 APT_WAYS := samba smbclient openssh-server openssh-client sshfs fuse3 rsync vsftpd nginx-light syncthing curl
 
 # Many tests wait for clocks and disks, so there is one process more than cores. More than four would
@@ -30,7 +31,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-container test-deb torture corpus check deb man train evaluate bench edges clean apt-packages apt-systemd apt-podman apt-ways test-ways test-clients test-rembg
+.PHONY: help setup run test test-system test-systemd test-container test-deb torture corpus check deb man train evaluate bench edges clean apt-packages apt-systemd apt-podman apt-ways test-ways test-clients test-rembg apt-browser screenshots check-speed
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -106,6 +107,9 @@ evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
 bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten minutes, docs/benchmarks.md
 	$(BIN)/python -m benchmarks --rembg $(PEER) --u2net $(U2NET) --write docs/benchmarks.md $(ARGS)
 
+check-speed: $(VENV)/.dev ## Count the instructions of five steps; fail if one has grown by 10 % (ARGS=--renew)
+	$(BIN)/python -m benchmarks.instructions $(ARGS)
+
 edges: $(VENV)/.dev ## Measure edges and colours on DATA, write docs/postprocess.md
 	$(BIN)/python -m benchmarks.edges --data $(DATA) $(ARGS)
 
@@ -124,6 +128,13 @@ apt-systemd: ## As root on Debian: what `make test-systemd` boots
 apt-podman: ## As root on Debian: what `make test-container` builds with
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_PODMAN) || { apt-get update --quiet && $(APT) $(APT_PODMAN); }
+
+apt-browser: ## As root on Debian: the browser that the tests of the page use, with Chinese letters
+	@export DEBIAN_FRONTEND=noninteractive; \
+	$(APT) $(APT_BROWSER) || { apt-get update --quiet && $(APT) $(APT_BROWSER); }
+
+screenshots: $(VENV)/.dev ## Make the screenshots in docs/ again, with chromium
+	$(BIN)/python -m tests.browser.screenshots docs
 
 apt-ways: ## As root on Debian: the servers and clients of `make test-ways`, which are not started
 	@export DEBIAN_FRONTEND=noninteractive; policy=/usr/sbin/policy-rc.d; \

@@ -24,6 +24,7 @@ from benchmarks.tables import table
 COUNTS = (1, 10, 100, 1000)
 MEGAPIXELS = (0.3, 1.7, 6.0, 12.0, 24.0, 48.0)
 PER_SIZE = 6
+QUICK = {"photos": 20, "runs": 1, "most": 100, "largest": 1.7, "idle": 10.0, "drops": 3}
 MIXED = (0.3, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0)
 
 
@@ -66,8 +67,10 @@ def compare(
     report.add(title, table(head, rows))
     ours = medians[programs[0].name]
     report.bars += [bars.service(ours, single)]
-    for program in programs[1:]:
-        report.bars += bars.against(ours, medians[program.name])
+    for peer in (program for program in programs if isinstance(program, Rembg)):
+        for own in (program for program in programs if isinstance(program, Ours)):
+            both = medians[own.name], medians[peer.name]
+            report.bars += bars.against(*both, runtime=own.runtime)
     report.add("Stages of a picture", stages(base / f"{many.name}-0-0"))
 
 
@@ -85,10 +88,12 @@ def stages(out: Path) -> str:
 def scale(report: Report, ours: Program, base: Path, options: argparse.Namespace) -> None:
     """By number of pictures and by their size."""
     counts = [count for count in COUNTS if count <= options.most]
-    rows = []
-    for count in counts:
-        usage = ours.run(photos.make(base / f"count-{count}", count), base / f"count-{count}-out")
-        rows.append(scaled(str(count), usage, count))
+    usages = {
+        count: ours.run(photos.make(base / f"count-{count}", count), base / f"count-{count}-out")
+        for count in counts
+    }
+    report.bars += bars.linear(usages)
+    rows = [scaled(str(count), usage, count) for count, usage in usages.items()]
     report.add("From one picture to many", table(SCALED, rows))
     rows = []
     for size in (size for size in MEGAPIXELS if size <= options.largest):
@@ -112,24 +117,42 @@ def scaled(name: str, usage: Usage, count: int) -> tuple[str, ...]:
     )
 
 
+def start(report: Report, base: Path, options: argparse.Namespace) -> None:
+    """Both runtimes from the process's start to READY, in turns."""
+    models = {runtime: model_of(options, runtime) for runtime in bars.LIMITS}
+    found = living.starts(base / "starts", models, options.runs)
+    rows = [
+        (name, f"{one.ready_s:.2f}", f"{one.cpu_s:.2f}", f"{one.memory_mb:.0f}")
+        for name, one in found.items()
+    ]
+    head = ("runtime", "READY, s", "CPU s of the main process", "MB with children")
+    report.add(f"Start to READY, best of {options.runs}", table(head, rows))
+    report.bars += [bars.ready(one.ready_s, runtime=name) for name, one in found.items()]
+    report.bars.append(bars.saved(found["onnxruntime"].memory_mb, found["torch"].memory_mb))
+
+
 def live(report: Report, base: Path, options: argparse.Namespace) -> None:
-    """A daemon's life."""
-    model: dict[str, object] = {"weights": str(WEIGHTS), "device": options.device}
+    """A daemon's life, in the runtime that is used where both are installed."""
+    model = model_of(options, "onnxruntime")
     figures = living.measure(base / "life", model, idle_s=options.idle, drops=options.drops)
     beyond = living.median_latency(figures)
     rows = [
-        ("start to READY", f"{figures.ready_s:.2f} s"),
         (f"CPU use while idle for {options.idle:g} s", f"{figures.idle_share:.2%} of one core"),
         ("memory growth in that time", f"{figures.growth_mb:.1f} MB"),
         ("rename to result, 2 MP", f"settle_s {beyond:+.2f} s (median of {options.drops})"),
     ]
     report.add("The daemon", table(("what", "figure"), rows))
-    report.bars += bars.life(figures.ready_s, figures.idle_share, beyond)
+    report.bars += bars.life(figures.idle_share, beyond)
+
+
+def model_of(options: argparse.Namespace, runtime: str) -> dict[str, object]:
+    """The section ``model:`` of a configuration."""
+    return {"weights": str(WEIGHTS), "device": options.device, "runtime": runtime}
 
 
 def serve(report: Report, ours: Program, base: Path, options: argparse.Namespace) -> None:
     """The API, beside a batch on the same photos."""
-    model: dict[str, object] = {"weights": str(WEIGHTS), "device": options.device}
+    model = model_of(options, "onnxruntime")  # as the batch
     figures = web.measure(base / "web", model, ours, seconds=options.seconds)
     statuses = figures.traffic.statuses
     memory = figures.peak_mb / figures.batch.peak_mb
@@ -168,11 +191,13 @@ def soak(report: Report, ours: Program, base: Path, options: argparse.Namespace)
     report.add(title, table(("when", "resident"), rows))
 
 
-def programs(options: argparse.Namespace, config: Path) -> Iterator[Program]:
-    """Ours first, then the peer if it was installed."""
-    settings = {"model": {"weights": str(WEIGHTS), "device": options.device}}
-    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    yield Ours(config)
+def programs(options: argparse.Namespace, base: Path) -> Iterator[Program]:
+    """Ours in both runtimes, then the peer if it was installed."""
+    for runtime in bars.LIMITS:
+        config = base / f"{runtime}.yaml"
+        settings = {"model": model_of(options, runtime)}
+        config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        yield Ours(config, runtime)
     if options.rembg is not None:
         yield Rembg(options.rembg, options.u2net)
 
@@ -203,7 +228,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto", help="cuda…: measure the device itself")
     parser.add_argument(
-        "--quick", action="store_true", help="measure the device itself with few pictures"
+        "--quick",
+        action="store_true",
+        help="few pictures, one run: in some minutes, the ratios only",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="measure the device itself with few pictures, to try whether all of it runs",
     )
     parser.add_argument("--rembg", type=Path, help="virtual environment with rembg in it")
     parser.add_argument("--u2net", type=Path, help="u2net.onnx")
@@ -212,7 +244,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=Path,
         help="Markdown file for the tables; a device run adds -cuda to its name, --web adds -web",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.quick:
+        vars(options).update(QUICK)
+    return options
 
 
 def bench(options: argparse.Namespace) -> Report:
@@ -220,13 +255,14 @@ def bench(options: argparse.Namespace) -> Report:
     report = Report()
     with tempfile.TemporaryDirectory(prefix="cvunetd-bench-") as folder:
         base = Path(folder)
-        entered = list(programs(options, base / "config.yaml"))
+        entered = list(programs(options, base))
         if options.web:
             serve(report, entered[0], base, options)
             report.conclude()
             return report
         compare(report, entered, base, options)
         scale(report, entered[0], base, options)
+        start(report, base, options)
         live(report, base, options)
         serve(report, entered[0], base, options)
         if options.soak:
@@ -239,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 measured, 1 could not."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        if options.quick or options.device.startswith("cuda"):
+        if options.dry_run or options.device.startswith("cuda"):
             device.measure(options)
             return 0
         report = bench(options)

@@ -29,6 +29,7 @@ from daemon.worker.worker import Worker
 
 INPUT_PX = 512
 FRAME = (1920, 1080)
+LARGE = (6000, 4000)
 ROW = 4
 """So many passes in a row: copies overlap from the second on."""
 MAX_BATCH, MAX_WAIT_S, MEMORY_BYTES = 8, 0.02, 2_500_000_000  # the defaults of `worker:`
@@ -46,24 +47,26 @@ class Scale:
     photos: int
     distinct: int
     """So many files are drawn, the rest are links to them."""
+    large: int
+    """So many photos of `LARGE`."""
 
 
-FULL = Scale(sizes=(1, 2, 4, 8, 16, 32, 64), least_s=1.0, photos=800, distinct=64)
-QUICK = Scale(sizes=(1, 2), least_s=0.0, photos=4, distinct=2)
+FULL = Scale(sizes=(1, 2, 4, 8, 16, 32, 64), least_s=1.0, photos=800, distinct=64, large=96)
+DRY = Scale(sizes=(1, 2), least_s=0.0, photos=4, distinct=2, large=2)
 
 
 def measure(options: argparse.Namespace) -> Report:
     """Everything; `BenchmarkError` if the device is absent. Written if ``options`` say where."""
-    scale = QUICK if options.quick else FULL
+    scale = DRY if options.dry_run else FULL
     report = Report()
     try:
         device = torch_predictor.choose_device(options.device)
         print(described(device), flush=True)
         network_rate = network(report, device, scale, options.runs)
-        pipeline_rate = whole(report, device, scale, options.runs)
+        pipeline_rate, large_rate = whole(report, device, scale, options.runs)
     except (CvunetError, DaemonError) as error:
         raise BenchmarkError(str(error)) from error
-    report.bars += bars.accelerated(network_rate, pipeline_rate)
+    report.bars += bars.accelerated(network_rate, pipeline_rate, large_rate)
     report.conclude()
     if options.write:
         file = options.write.with_stem(f"{options.write.stem}-{device.type}")
@@ -201,33 +204,46 @@ def alone(predictor: TorchPredictor, size: int, times: int = 50) -> float | None
 # --- the whole pipeline --------------------------------------------------------------------
 
 
-def whole(report: Report, device: torch.device, scale: Scale, runs: int) -> float:
-    """From JPEG to PNG through the daemon's worker; the median run's pictures per second."""
+def whole(report: Report, device: torch.device, scale: Scale, runs: int) -> tuple[float, float]:
+    """From JPEG to PNG through the daemon's worker: pictures per second of `FRAME` and `LARGE`."""
     began = time.perf_counter()
     worker = open_worker(device)
     ready_s = time.perf_counter() - began
+    report.add("Start", table(("what", "figure"), [("model loaded and warm", f"{ready_s:.1f} s")]))
     try:
-        with tempfile.TemporaryDirectory(prefix="cvunetd-bench-") as folder:
-            base = Path(folder)
-            drawn = photos.make_linked(base / "in", scale.photos, scale.distinct, FRAME)
-            found = in_turn(worker, sorted(drawn.iterdir()), base, runs)
-        held = [memory.used_bytes for memory in worker.memory.values()]
+        usual = of_size(report, worker, FRAME, (scale.photos, scale.distinct), runs)
+        few = min(scale.large, scale.distinct, 8)
+        large = of_size(report, worker, LARGE, (scale.large, few), runs)
     finally:
         worker.close()
+    return usual, large
+
+
+def of_size(
+    report: Report, worker: Worker, size: tuple[int, int], counts: tuple[int, int], runs: int
+) -> float:
+    """Photos of one size; the median run's pictures per second.
+
+    ``counts``: how many files, and how many of them are drawn.
+    """
+    with tempfile.TemporaryDirectory(prefix="cvunetd-bench-") as folder:
+        base = Path(folder)
+        drawn = photos.make_linked(base / "in", *counts, size)
+        found = in_turn(worker, sorted(drawn.iterdir()), base, runs)
+    held = [memory.used_bytes for memory in worker.memory.values()]
     median = sorted(found, key=lambda one: one.rate)[len(found) // 2]
     rows = [
-        ("model loaded and warm", f"{ready_s:.1f} s"),
         ("runs, pictures/s", " ".join(f"{one.rate:.1f}" for one in found)),
         *summary(median),
         *(("memory that torch holds of the device", f"{one / 2**20:.0f} MiB") for one in held),
     ]
-    width, height = FRAME
+    width, height = size
     report.add(
-        f"{scale.photos} {photos.kind()} of {width}x{height}, JPEG to PNG, batches of up to "
+        f"{counts[0]} {photos.kind()} of {width}x{height}, JPEG to PNG, batches of up to "
         f"{max(lane.max_batch for lane in worker.lanes.values())}",
         table(("what", "figure"), rows),
     )
-    report.add("Where the time goes, median run", stages(median))
+    report.add(f"Where the time goes at {width}x{height}, median run", stages(median))
     return median.rate
 
 

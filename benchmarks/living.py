@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks import photos
-from benchmarks.processes import BenchmarkError, process_seconds, resident_mb
+from benchmarks.processes import BenchmarkError, children_mb, process_seconds, resident_mb
 
 READY = "watching "
 PATIENCE_S = 120.0
@@ -36,6 +36,17 @@ class Living:
     settle_s: float
     latencies_s: tuple[float, ...]
     """From a rename into the hot folder until the cut-out has its name, picture by picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of a daemon, as far as READY."""
+
+    ready_s: float
+    cpu_s: float
+    """Of the main process. Unlike the wall time, it hardly changes if the machine is busy."""
+    memory_mb: float
+    """Memory in RAM, of the process and what its children have for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,36 @@ def measure(base: Path, model: dict[str, object], *, idle_s: float, drops: int) 
         source = photos.make(base / "waiting", drops, LATE_SIZE)
         latencies = tuple(latency(path, hot, base / "outputs") for path in sorted(source.iterdir()))
     return Living(daemon.ready_s, share, growth, settle_s, latencies)
+
+
+def starts(base: Path, models: Mapping[str, dict[str, object]], runs: int) -> dict[str, Start]:
+    """The best start of each kind, of several in turns after one that fills the file cache.
+
+    ``models``: by name, the section ``model:`` of a configuration.
+    """
+    found: dict[str, list[Start]] = {name: [] for name in models}
+    for run in range(runs + 1):
+        for name, model in models.items():
+            folder = base / f"{name}-{run}"
+            (folder / "hot").mkdir(parents=True)
+            config = folder / "config.yaml"
+            config.write_text(yaml.safe_dump({"model": model}), encoding="utf-8")
+            with living(config) as daemon:
+                process = daemon.process.pid
+                cpu_s = process_seconds(process)
+                memory_mb = resident_mb(process) + children_mb(process)
+            if run:  # the first reads files, and exports the weights
+                found[name].append(Start(daemon.ready_s, cpu_s, memory_mb))
+    return {name: best(each) for name, each in found.items()}
+
+
+def best(starts: Sequence[Start]) -> Start:
+    """The smallest of each figure: other programs only ever add to it."""
+    return Start(
+        ready_s=min(start.ready_s for start in starts),
+        cpu_s=min(start.cpu_s for start in starts),
+        memory_mb=min(start.memory_mb for start in starts),
+    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Usage:
     main_s: float
     """CPU seconds of its first thread alone."""
     peak_mb: float
+    """Of the process and its children."""
     resident_mb: tuple[float, ...] = field(default=())
     """Over time, every ``SAMPLE_S``."""
 
@@ -38,6 +40,8 @@ class Samples:
 
     main_s: float = 0.0
     peak_mb: float = 0.0
+    children_mb: float = 0.0
+    """The most of all children together."""
     resident_mb: list[float] = field(default_factory=list)
 
 
@@ -79,7 +83,8 @@ def watch(process: int, samples: Samples, is_over: Callable[[], bool]) -> None:
         try:
             samples.main_s = thread_seconds(process, process)
             samples.resident_mb.append(resident_mb(process))
-            samples.peak_mb = peak_mb(process)
+            samples.children_mb = max(samples.children_mb, children_mb(process))
+            samples.peak_mb = peak_mb(process) + samples.children_mb
         except (OSError, IndexError, StopIteration):  # it ends while we look
             return
         time.sleep(SAMPLE_S)
@@ -116,6 +121,26 @@ def peak_mb(process: int) -> float:
     text = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
     line = next(line for line in text.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024 / MEGA
+
+
+def children_mb(process: int) -> float:
+    """Memory in RAM that the children of a process have for themselves alone, grandchildren too.
+
+    What they share with it, such as libraries and pixels, counts as its own.
+    """
+    found = 0.0
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        for child in (thread / "children").read_text(encoding="ascii").split():
+            with suppress(OSError):  # it has ended meanwhile
+                found += private_mb(int(child)) + children_mb(int(child))
+    return found
+
+
+def private_mb(process: int) -> float:
+    """Memory in RAM that no other process shares."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+    lines = [line.split() for line in text.splitlines() if line.startswith("Private_")]
+    return sum(int(line[1]) for line in lines) * 1024 / MEGA
 
 
 def medians(usages: Sequence[Usage]) -> Usage:

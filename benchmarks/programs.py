@@ -29,7 +29,13 @@ class Ours:
     """`cvunetd batch IN OUT`."""
 
     config: Path
-    name: str = "cvunetd"
+    runtime: str
+    """A key of `bars.LIMITS`."""
+
+    @property
+    def name(self) -> str:
+        """See `Program`."""
+        return f"cvunetd, {self.runtime}"
 
     def run(self, photos: Path, out: Path) -> Usage:
         """See `Program`."""

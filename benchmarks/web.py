@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from benchmarks import living, photos
-from benchmarks.processes import BenchmarkError, Usage
+from benchmarks.processes import BenchmarkError, Usage, children_mb
 from benchmarks.programs import Program
 
 CLIENTS = 32
@@ -107,7 +107,7 @@ def measure(base: Path, model: dict[str, object], ours: Program, *, seconds: flo
         traffic = send_for(port, bodies, seconds=seconds)
         wait_done(port, before + traffic.accepted)
         wall_s = time.perf_counter() - began
-        peak_mb = peak_of(daemon.process.pid)
+        peak_mb = peak_of(daemon.process.pid) + children_mb(daemon.process.pid)
     if traffic.accepted < 2:
         raise BenchmarkError(f"nothing was accepted: {dict(traffic.statuses)}")
     many = photos.make_linked(base / "many", traffic.accepted, DISTINCT, SIZE)

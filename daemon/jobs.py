@@ -183,6 +183,8 @@ class Task:
     """Where the mask goes; None unless the content is both."""
     model: str = ""
     """Which model cuts it out; empty: the first one."""
+    touch_ups: tuple[Path, ...] = ()
+    """Masks that a person has painted; each file has the name of its SHA-256."""
     second: SecondLook | None = None
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
@@ -227,6 +229,7 @@ class Done:
     settings: str | None = None
     """SHA-256 of every setting that the pixels depend on."""
     confidence: Confidence | None = None
+    touch_ups: int = 0  # how many masks of a person were laid over it
     model: str = ""
     """The name of the model that made the result; empty if models have no names."""
     opinions: tuple[Opinion, ...] = ()

@@ -65,6 +65,8 @@ class Rendering:
     """A larger result is made smaller; None: it stays as large as it is."""
     model: str | None = None
     """The name of the network; None: that of the folder."""
+    touch_ups: tuple[str, ...] = ()
+    """The SHA-256 of each mask that a person has painted over the alpha, in their order."""
 
     @property
     def alpha_format(self) -> Format:

@@ -88,6 +88,13 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         ),
         "starlette, uvicorn, httpx or schemathesis is not installed",
     ),
+    "chromium": (
+        lambda: (
+            is_installed("chromium")
+            and all(map(importlib.util.find_spec, ("playwright", "axe_playwright_python")))
+        ),
+        "chromium (on Debian: make apt-browser), playwright or axe-playwright-python is missing",
+    ),
     "promtool": (
         partial(is_installed, "promtool"),
         "promtool is not installed (on Debian: apt-get install prometheus)",

@@ -112,7 +112,7 @@ def flatten_on_grey(picture: Picture) -> Samples:
 
 
 def filter_edges(alpha: Alpha, rgb: Samples, *, settings: FinishSettings) -> Alpha:
-    """The alpha HxW, its soft band filtered as the settings say."""
+    """The alpha HxW, its soft band filtered as the settings say; it may be changed in place."""
     weights = {"sigma_color": settings.sigma_color, "sigma_space": settings.sigma_space}
     if settings.filter == "bilateral":
         return postprocess.bilateral(alpha, diameter=settings.diameter, **weights)

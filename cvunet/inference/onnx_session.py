@@ -1,18 +1,19 @@
 """One ONNX file open in onnxruntime: its inputs and outputs, one pass, its errors in our words.
 
-The only importer of onnxruntime.
+The only importer of onnxruntime. Loads neither it nor numpy before a model is opened.
 """
 
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, RuntimeMissing, WeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 INSTALL = "pip install 'cvunet-daemon[onnx]'"
 INSTALL_CUDA = "pip install onnxruntime-gpu (instead of onnxruntime)"
@@ -20,7 +21,8 @@ CUDA = "CUDAExecutionProvider"
 #: Of a protobuf's key "location": weights lie in a second file, which nothing would check.
 EXTERNAL_DATA = b"\x0a\x08location\x12"
 CHUNK_BYTES = 1 << 22
-TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+#: Names of numpy's types, by those of onnxruntime.
+TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 OUT_OF_MEMORY_TEXTS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
 DEAD_DEVICE_TEXTS = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDA error")
@@ -45,7 +47,7 @@ class Session:
         self.inputs = [Tensor(one.name, tuple(one.shape), one.type) for one in inner.get_inputs()]
         self.outputs = [Tensor(one.name, tuple(one.shape), one.type) for one in inner.get_outputs()]
 
-    def run(self, image: NDArray[np.floating[Any]], output: str) -> NDArray[np.floating[Any]]:
+    def run(self, image: "NDArray[np.floating[Any]]", output: str) -> "NDArray[np.floating[Any]]":
         """One output for the only input.
 
         `DeviceMemoryError`, `DeviceError`; `RuntimeError` for anything else that fails.

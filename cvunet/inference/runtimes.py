@@ -1,5 +1,7 @@
 """Which runtime runs a model, on which device: torch or onnxruntime. Loads only what it chooses.
 
+To check a file, it does not even load numpy, because `cvunetd doctor` must answer at once.
+
 Torch is the reference, and with its CUDA graphs the faster one on a GPU. On a CPU onnxruntime is
 faster than torch in float32, starts sooner and takes less memory (docs/speed.md).
 """
@@ -9,13 +11,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from cvunet.errors import DeviceError, ExportError, OptionError, RuntimeMissing
-from cvunet.inference import exports, onnx_predictor, onnx_session
-from cvunet.inference.predictor import Precision, Predictor
+from cvunet.errors import CvunetError, DeviceError, ExportError, OptionError, RuntimeMissing
+from cvunet.inference import exports, onnx_session
 from cvunet.models import description as descriptions
 from cvunet.models import manifest
+
+if TYPE_CHECKING:
+    from cvunet.inference.predictor import Precision, Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ class ModelOptions:
     device: str = "auto"
     """auto (the first GPU if there is one) | cpu | cuda | cuda:N"""
     runtime: Runtime = "auto"
-    precision: Precision = "auto"
+    precision: "Precision" = "auto"
     input_size: int = 512
     """Side in pixels, for our own weights; other models have theirs in their description."""
     is_mirrored: bool = False
@@ -47,7 +51,7 @@ class ModelOptions:
 
 def open_predictor(
     options: ModelOptions, on_step: Callable[[str], object] = lambda step: None
-) -> Predictor:
+) -> "Predictor":
     """Load a model onto its device.
 
     `WeightsError` if its file is missing, altered or unusable, `DeviceError` if the device is
@@ -72,11 +76,13 @@ def open_predictor(
         return open_torch(options)
 
 
-def open_onnx(options: ModelOptions) -> Predictor:
+def open_onnx(options: ModelOptions) -> "Predictor":
     """Open a model that is an ONNX file."""
     if options.runtime == "torch":
         raise OptionError(f"{options.file}: an ONNX file needs runtime: onnxruntime, not torch")
     described = descriptions.read(options.file)
+    from cvunet.inference import onnx_predictor
+
     return onnx_predictor.open_predictor(
         options.file,
         described,
@@ -86,7 +92,7 @@ def open_onnx(options: ModelOptions) -> Predictor:
     )
 
 
-def open_export(options: ModelOptions, on_step: Callable[[str], object]) -> Predictor:
+def open_export(options: ModelOptions, on_step: Callable[[str], object]) -> "Predictor":
     """Open our weights in onnxruntime, exported if they are not yet."""
     check_input_size(options.input_size)
     path, described = exports.find_or_make(
@@ -95,6 +101,8 @@ def open_export(options: ModelOptions, on_step: Callable[[str], object]) -> Pred
         input_size=options.input_size,
         on_step=on_step,
     )
+    from cvunet.inference import onnx_predictor
+
     return onnx_predictor.open_predictor(
         path,
         described,
@@ -104,7 +112,7 @@ def open_export(options: ModelOptions, on_step: Callable[[str], object]) -> Pred
     )
 
 
-def open_torch(options: ModelOptions) -> Predictor:
+def open_torch(options: ModelOptions) -> "Predictor":
     """Open our weights in torch."""
     if not has_torch():
         raise RuntimeMissing(f"torch is not installed: {INSTALL_TORCH}, or runtime: onnxruntime")
@@ -152,7 +160,7 @@ def suits_onnx(options: ModelOptions) -> bool:
     return onnx_session.is_installed() and is_exact(options.precision)
 
 
-def is_exact(precision: Precision) -> bool:
+def is_exact(precision: "Precision") -> bool:
     """Whether a precision is, or may be, float32."""
     return precision in ("auto", "float32")
 
@@ -180,16 +188,34 @@ def find_device(options: ModelOptions) -> str:
 
 
 def check_file(options: ModelOptions) -> None:
-    """`WeightsError` if a model's file is missing, altered or, as far as can be told, no model."""
+    """`WeightsError` if a model's file is missing, altered or, as far as can be told, no model.
+
+    Weights that were exported are not loaded again: their export was compared with them.
+    """
     if options.file.suffix == ONNX:
+        from cvunet.inference import onnx_predictor
+
         described = descriptions.read(options.file)
         onnx_predictor.open_predictor(options.file, described, device="cpu", threads=1)
+    elif has_export(options):
+        manifest.read_checked(options.file)
     elif has_torch():
         from cvunet import weights
 
         weights.load(options.file)
     else:
         manifest.read_checked(options.file)
+
+
+def has_export(options: ModelOptions) -> bool:
+    """Whether onnxruntime is to run our weights, and has a whole export of them."""
+    try:
+        if choose_runtime(options) != "onnxruntime":
+            return False
+        folders = (options.file.parent, *options.export_folders)
+        return exports.find(options.file, folders, input_size=options.input_size) is not None
+    except (CvunetError, OSError):  # the caller finds out what is wrong, and says it
+        return False
 
 
 def check_input_size(size: int) -> None:

@@ -4,4 +4,13 @@ Not here: the network, and files.
 """
 
 #: What other packages may import. All other modules are private to this package.
-__all__ = ["adjustments", "confidence", "foreground", "framing", "hair", "pieces", "postprocess"]
+__all__ = [
+    "adjustments",
+    "confidence",
+    "foreground",
+    "framing",
+    "hair",
+    "pieces",
+    "postprocess",
+    "touch_up",
+]

@@ -1,13 +1,10 @@
 """Estimate the subject's own colours at its edge, and make the finished pixels.
 
-Blur fusion: Approximate Fast Foreground Colour Estimation, Forte, ICIP 2021. Each pass takes the
-weighted means of foreground and background around a pixel, and corrects both so that their
-composite is the photo again. A wide pass fills in colours, a narrow one restores detail. The
-correction is from Fast Multi-Level Foreground Estimation (Germer et al., ICPR 2020). `multilevel`
-is slower and more exact on hair.
+`layers` gives the colours of foreground and background in small copies; the photo at full size
+corrects them. `multilevel` is slower and more exact on hair.
 """
 
-import math
+from collections.abc import Iterator
 from typing import Literal
 
 import cv2
@@ -16,20 +13,15 @@ from numpy.typing import NDArray
 
 from cvunet.matte import growth, multilevel, pymatting_library
 from cvunet.matte.adjustments import Adjustments, adjust_edge
-from cvunet.matte.guided_filter import downscale, downscale_from
-from cvunet.matte.soft_band import soft_band, tiles, upscale_tile
+from cvunet.matte.layers import REGULARISATION, Layers, estimate_layers
+from cvunet.matte.soft_band import BLOCK_PX, Tile, band_runs, soft_band, upscale_tile
 from cvunet.pictures import bit_depth
 from cvunet.pictures.bit_depth import Bits, Samples, to_float
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 Estimator = Literal["fast", "refine"]
 
-# For each level: the longer side of the scaled photo, and the box sizes of its passes. Chosen by
-# remaining error and by time (docs/postprocess.md). Correcting both layers saves as much as half of
-# the pixels. So does starting from the pixels that surely belong to one layer, but not in addition.
-LEVELS: tuple[tuple[int, tuple[int, ...]], ...] = ((256, (23, 6)), (512, (6, 3, 3)))
-REGULARISATION = 0.01  # weight of the means against the photo's pixel
-EPSILON = 1e-5
 STRIP_PIXELS = 1 << 20  # flattened at a time, because each pixel needs many bytes
 UNCHANGED = Adjustments()
 
@@ -42,102 +34,48 @@ def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -
     which is fast for large photos; then the photo at full size corrects them. ``small_rgb`` is a
     small copy of any shape, if there is one already.
     """
-    soft = soft_band(alpha)
     result = rgb.copy()
-    if not soft.any():
-        return result
-    foreground, background = _estimate_layers(rgb, alpha, small_rgb)
-    for tile in tiles(soft, margin_px=0):
-        front, behind = (
-            upscale_tile(means, tile, alpha.shape) for means in (foreground, background)
-        )
-        weight = _three_channels(alpha[tile.inner])
-        residual = _residual(to_float(rgb[tile.inner]), weight, front, behind)
-        residual *= weight
-        fine = _add_clipped(front, residual)
-        colours = bit_depth.from_float(fine, bit_depth.bits_of(rgb))
-        np.copyto(result[tile.inner], colours, where=soft[tile.inner][..., None])
+    for tile, colours in _estimated(rgb, alpha, small_rgb):
+        soft = soft_band(alpha[tile.inner]).view(np.uint8)
+        cv2.copyTo(cv2.cvtColor(colours, cv2.COLOR_RGBA2RGB), soft, result[tile.inner])
     return result
 
 
-def _estimate_layers(
+def _estimated(
     rgb: Samples, alpha: Floats, small_rgb: Samples | None
-) -> tuple[Floats, Floats]:
-    """Foreground and background after all passes, of the scaled photo."""
-    layers: tuple[Floats, Floats] | None = None
-    for side, boxes_px in LEVELS:
-        scale = max(1.0, max(alpha.shape) / side)
-        height, width = (math.ceil(length / scale) for length in alpha.shape)
-        photo = to_float(downscale_from(rgb, (width, height), small_rgb))
-        small = downscale(alpha, (width, height))
-        shares, weight = (small, 1 - small), _three_channels(small)
-        front, behind = layers or (photo, photo)
-        front, behind = (_upscale(layer, (width, height)) for layer in (front, behind))
-        for box_px in boxes_px:
-            front, behind = _correct_layers(photo, weight, front, behind)
-            front, behind = _average_layers(front, behind, shares, box_px)
-        layers = front, behind
-    assert layers is not None
-    return layers
+) -> Iterator[tuple[Tile, Samples]]:
+    """The colours HxWx4 of each tile with a part of the soft band, the fourth channel opaque.
 
-
-def _upscale(layer: Floats, size: tuple[int, int]) -> Floats:
-    grown = cv2.resize(layer, size, interpolation=cv2.INTER_LINEAR)
-    return grown.astype(np.float32, copy=False)
-
-
-def _average_layers(
-    foreground: Floats, background: Floats, shares: tuple[Floats, Floats], box_px: int
-) -> tuple[Floats, Floats]:
-    """Average both layers HxWx3 over a box, each weighted by its share HxW of the pixels."""
-    return _weighted_mean(foreground, shares[0], box_px), _weighted_mean(
-        background, shares[1], box_px
-    )
-
-
-def _weighted_mean(layer: Floats, share: Floats, box_px: int) -> Floats:
-    mean = _box_blur(layer * _three_channels(share), box_px)
-    mean /= _three_channels(_box_blur(share, box_px) + np.float32(EPSILON))
-    return mean
-
-
-def _box_blur(values: Floats, box_px: int) -> Floats:
-    return cv2.blur(values, (box_px, box_px)).astype(np.float32, copy=False)
-
-
-def _correct_layers(
-    photo: Floats, weight: Floats, foreground: Floats, background: Floats
-) -> tuple[Floats, Floats]:
-    """Change both layers so that they compose to the photo, each by its weight; all HxWx3."""
-    residual = _residual(photo, weight, foreground, background)
-    front = _add_clipped(foreground, residual * weight)
-    residual *= 1 - weight
-    return front, _add_clipped(background, residual)
-
-
-def _residual(photo: Floats, weight: Floats, foreground: Floats, background: Floats) -> Floats:
-    """The correction of a layer whose share of the pixel is 1; all HxWx3.
-
-    The least squares of |wF + (1 - w)B - I|^2 + t|F - F'|^2 + t|B - B'|^2 (Germer, equation 4).
+    From top to bottom; right in the band only.
     """
+    tiles = list(band_runs(alpha, margin_px=0))
+    if not tiles:
+        return
+    found = estimate_layers(rgb, alpha, small_rgb)
+    level = bit_depth.max_level(rgb)
+    # Four channels, with which OpenCV's kernels are faster than with three.
+    layers = Layers(*(_opaque(each) * level for each in (found.front, found.behind)))
+    for tile in tiles:
+        yield tile, _correct(rgb[tile.inner], alpha[tile.inner], layers, tile, alpha.shape)
+
+
+def _opaque(colours: Floats) -> Floats:
+    return cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA).astype(np.float32, copy=False)
+
+
+def _correct(
+    rgb: Samples, weight: Floats, layers: Layers, tile: Tile, shape: tuple[int, ...]
+) -> Samples:
+    """The foreground of a tile, corrected by the photo as in `layers`; HxWx4, in levels."""
+    front, behind = (upscale_tile(each, tile, shape) for each in (layers.front, layers.behind))
     rest = 1 - weight
-    residual: Floats = photo - foreground * weight
-    residual -= background * rest
-    rest *= rest
-    rest += weight * weight
-    rest += np.float32(REGULARISATION)
-    residual /= rest
-    return residual
-
-
-def _add_clipped(layer: Floats, change: Floats) -> Floats:
-    change += layer
-    return np.clip(change, 0, 1, out=change)
-
-
-def _three_channels(alpha: Floats) -> Floats:
-    """HxW to HxWx3, with which numpy computes many times faster than with HxWx1."""
-    return cv2.merge([alpha, alpha, alpha]).astype(np.float32, copy=False)
+    mixed = cv2.blendLinear(front, behind, weight, rest)
+    gain = weight / (weight * weight + rest * rest + np.float32(REGULARISATION))
+    change = cv2.subtract(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), mixed, dtype=cv2.CV_32F)
+    change = cv2.multiply(change, cv2.merge([gain] * 4), change)
+    depth = cv2.CV_16U if rgb.dtype == np.uint16 else cv2.CV_8U
+    colours = cv2.add(change, front, dtype=depth)  # rounded, and clipped to the range of levels
+    return colours.astype(rgb.dtype, copy=False)
 
 
 def load_estimator(estimator: Estimator) -> None:
@@ -172,23 +110,64 @@ def compose_rgba(
     band gets the nearest estimated colours. `EstimatorError` as `pymatting_library.load`.
     ``small_rgb`` as in `estimate`.
     """
-    # First, while there is only one copy of the picture in memory: this needs some of its own.
-    visible = alpha_levels(
-        adjust_edge(alpha, adjustments), source_alpha, bits=bit_depth.bits_of(rgb)
-    )
+    shown = adjust_edge(alpha, adjustments)
+    reach_px = adjustments.reach_px if colours is not None else 0
+    hides = not reach_px and not bleed  # else colours come from hidden pixels, or into them
+    own = multilevel.estimate(rgb, alpha) if colours == "refine" else rgb
+    rgba = np.zeros((*rgb.shape[:2], 4), rgb.dtype)
+    _fill(rgba, own, shown, source_alpha=source_alpha, hides=hides)
     if colours == "fast":
-        own = estimate(rgb, alpha, small_rgb=small_rgb)
-    else:
-        own = rgb if colours is None else multilevel.estimate(rgb, alpha)
-    if colours is not None and adjustments.reach_px:
-        growth.extend(own, alpha, visible, reach_px=adjustments.reach_px, source_alpha=source_alpha)
-    rgba = cv2.cvtColor(own, cv2.COLOR_RGB2RGBA).astype(rgb.dtype, copy=False)
-    rgba[..., 3] = visible
+        for tile, found in _estimated(rgb, alpha, small_rgb):
+            _recolour(rgba[tile.inner], found, soft_band(alpha[tile.inner]), hides=hides)
+    if hides:
+        return rgba
+    if reach_px:
+        visible = np.ascontiguousarray(rgba[..., 3])
+        growth.extend(rgba, alpha, visible, reach_px=reach_px, source_alpha=source_alpha)
     if bleed:
         return _bleed_colours(rgba)
-    # Whole pixels at once: many times faster than single samples.
-    rgba.view(np.uint32 if rgb.dtype == np.uint8 else np.uint64)[..., 0][visible == 0] = 0
+    _whole_pixels(rgba)[rgba[..., 3] == 0] = 0
     return rgba
+
+
+def _recolour(rgba: Samples, colours: Samples, is_soft: Mask, *, hides: bool) -> None:
+    """Give soft pixels HxWx4 their colours, in place; with ``hides`` only the visible ones."""
+    visible = cv2.extractChannel(rgba, 3)
+    if hides:
+        is_soft &= visible > 0
+    cv2.insertChannel(visible, colours, 3)
+    cv2.copyTo(colours, is_soft.view(np.uint8), rgba)
+
+
+def _fill(
+    rgba: Samples, rgb: Samples, alpha: Floats, *, source_alpha: Samples | None, hides: bool
+) -> None:
+    """Give pixels HxWx4, all 0, the colours HxWx3 and the alpha HxW in [0, 1].
+
+    With ``hides`` pixels whose alpha has level 0 stay 0. In strips that stay in a core's cache;
+    where nothing is visible, no memory is touched.
+    """
+    for top in range(0, len(rgb), BLOCK_PX):
+        rows = slice(top, top + BLOCK_PX)
+        used = np.flatnonzero(alpha[rows].any(0)) if hides else np.arange(rgb.shape[1])
+        if not used.size:
+            continue
+        window = rows, slice(used[0], used[-1] + 1)
+        own = None if source_alpha is None else source_alpha[window]
+        visible = alpha_levels(alpha[window], own, bits=bit_depth.bits_of(rgb))
+        part = cv2.cvtColor(rgb[window], cv2.COLOR_RGB2RGBA)
+        cv2.insertChannel(visible, part, 3)
+        if hides:
+            cv2.copyTo(part, (visible > 0).view(np.uint8), rgba[window])
+        else:
+            rgba[window] = part
+
+
+def _whole_pixels(rgba: Samples) -> Samples:
+    """HxWx4 as HxW of integers: many times faster than single samples."""
+    if rgba.dtype == np.uint8:
+        return rgba.view(np.uint32)[..., 0]
+    return rgba.view(np.uint64)[..., 0]
 
 
 def _bleed_colours(rgba: Samples) -> Samples:

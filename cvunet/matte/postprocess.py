@@ -3,6 +3,7 @@
 Alphas are HxW float32 in [0, 1]. No filter changes the plateaus (exactly 0, exactly 1).
 """
 
+from collections import deque
 from typing import Literal, TypeVar
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.matte import guided_filter
-from cvunet.matte.soft_band import soft_band, tiles
+from cvunet.matte.soft_band import Tile, band_runs, soft_band, tiles
 from cvunet.pictures.bit_depth import Samples, to_float
 
 Alpha = NDArray[np.float32]
@@ -22,6 +23,7 @@ Kernel = Literal["guided", "cubic", "bilinear"]
 # knees nothing changes. The same near 1.
 PLATEAU = 0.02
 KNEE = 0.1
+SLOPE = KNEE / (KNEE - PLATEAU)
 
 
 def shrink(rgb: Samples, *, width: int, height: int) -> Samples:
@@ -47,10 +49,13 @@ def enlarge(
     height, width = rgb.shape[:2]
     small = alpha if keep_haze else remove_haze(alpha)
     if kernel == "guided":
-        large = guided_filter.upsample(small, rgb, small_rgb=small_rgb)
-    else:
-        large = upsample(small, width=width, height=height, is_cubic=kernel == "cubic")
-    return large if keep_haze else _remove_haze_in_place(large)
+        clear = None if keep_haze else remove_haze
+        return guided_filter.upsample(small, rgb, small_rgb=small_rgb, finish=clear)
+    large = upsample(small, width=width, height=height, is_cubic=kernel == "cubic")
+    if not keep_haze:
+        for tile in band_runs(large, margin_px=0):
+            large[tile.inner] = remove_haze(large[tile.inner])
+    return large
 
 
 def upsample(alpha: Alpha, *, width: int, height: int, is_cubic: bool = True) -> Alpha:
@@ -73,31 +78,35 @@ def _resize(pixels: Pixels, width: int, height: int, kernel: int) -> Pixels:
 
 def remove_haze(alpha: Alpha) -> Alpha:
     """Exactly 0 up to ``PLATEAU``, exactly 1 from 1 - ``PLATEAU``; unchanged between the knees."""
-    return _remove_haze_in_place(alpha.copy())
-
-
-def _remove_haze_in_place(alpha: Alpha) -> Alpha:
-    """In place, because the alpha of a large picture has hundreds of megabytes."""
-    places = (0, PLATEAU, KNEE, 1 - KNEE, 1 - PLATEAU, 1)
-    for tile in tiles(soft_band(alpha), margin_px=0):
-        part = alpha[tile.inner]
-        part[...] = np.interp(part, places, (0, 0, KNEE, 1 - KNEE, 1, 1))
-    return alpha
+    ramp = alpha * np.float32(SLOPE)
+    ramp -= np.float32(SLOPE * PLATEAU)
+    result: Alpha = np.minimum(alpha, ramp)
+    ramp -= np.float32(SLOPE * (1 - 2 * PLATEAU) - 1)
+    np.maximum(result, ramp, out=result)
+    return np.clip(result, 0, 1, out=result)
 
 
 def bilateral(alpha: Alpha, *, diameter: int, sigma_color: float, sigma_space: float) -> Alpha:
     """Bilateral filter of the soft band (Tomasi and Manduchi 1998), which also uses plateau values.
 
-    ``diameter`` and ``sigma_space`` in pixels, diameter >= 1; ``sigma_color`` in alpha, 0..1.
+    ``diameter`` and ``sigma_space`` in pixels, diameter >= 1; ``sigma_color`` in alpha, 0..1. In
+    place, because the alpha of a large picture has hundreds of megabytes.
     """
-    soft = soft_band(alpha)
-    result = alpha.copy()
-    for tile in tiles(soft, margin_px=diameter // 2 + 1):
-        smooth = cv2.bilateralFilter(
-            np.ascontiguousarray(alpha[tile.outer]), diameter, sigma_color, sigma_space
-        )
-        np.copyto(result[tile.inner], np.clip(smooth[tile.core], 0, 1), where=soft[tile.inner])
-    return result
+    unwritten: deque[tuple[Tile, Alpha]] = deque()
+    for tile in band_runs(alpha, margin_px=diameter // 2 + 1):
+        while unwritten and unwritten[0][0].inner[0].stop <= tile.outer[0].start:
+            _write_soft(alpha, *unwritten.popleft())  # nobody needs its old values any more
+        smooth = cv2.bilateralFilter(alpha[tile.outer], diameter, sigma_color, sigma_space)
+        unwritten.append((tile, smooth[tile.core].astype(np.float32, copy=False)))
+    for tile, values in unwritten:
+        _write_soft(alpha, tile, values)
+    return alpha
+
+
+def _write_soft(alpha: Alpha, tile: Tile, values: Alpha) -> None:
+    """Give the soft pixels of a tile their values, clipped to [0, 1], in place."""
+    part = alpha[tile.inner]
+    cv2.copyTo(np.clip(values, 0, 1), soft_band(part).view(np.uint8), part)
 
 
 def joint_bilateral(

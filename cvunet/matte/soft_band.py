@@ -5,6 +5,7 @@ Filters and colour estimates change only the soft band. It covers a few per cent
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 Window = tuple[slice, slice]
 
 TILE_PX = 128  # the band is narrow: larger tiles are mostly plateau
+#: Of `band_runs`: smaller blocks have less plateau, and adjacent ones share the cost of a call.
+BLOCK_PX = 64
+RUN_BLOCKS = 8  # a run of more pixels would not stay in a core's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +58,51 @@ def tiles(mask: NDArray[np.bool_], *, margin_px: int) -> Iterator[Tile]:
                 yield _tile(rows, columns, limits=(height, width), margin_px=margin_px)
 
 
+def band_runs(alpha: NDArray[np.float32], *, margin_px: int) -> Iterator[Tile]:
+    """The blocks that contain a part of the soft band of an HxW alpha, adjacent ones as one tile.
+
+    From top to bottom. Each row of blocks is looked at when its first tile is asked for: rows above
+    it may have changed by then.
+    """
+    for top in range(0, len(alpha), BLOCK_PX):
+        rows = slice(top, min(top + BLOCK_PX, len(alpha)))
+        columns = used_columns(soft_band(alpha[rows]))
+        yield from runs_of_row(rows, columns, height=len(alpha), margin_px=margin_px)
+
+
+def used_columns(values: NDArray[Any]) -> NDArray[np.bool_]:  # Any: zero or not is what counts
+    """For each column of HxW whether it has a value other than 0."""
+    columns: NDArray[np.bool_] = np.any(values, axis=0)
+    return columns
+
+
+def runs_of_row(
+    rows: slice, columns: NDArray[np.bool_], *, height: int, margin_px: int
+) -> Iterator[Tile]:
+    """The tiles of one row of blocks, of the columns that are True; margins as in `tiles`."""
+    width = len(columns)
+    is_used = np.logical_or.reduceat(columns, np.arange(0, width, BLOCK_PX)).tolist()
+    begin = 0
+    while True in is_used[begin:]:
+        first = is_used.index(True, begin)
+        begin = first + 1
+        while begin < len(is_used) and is_used[begin] and begin - first < RUN_BLOCKS:
+            begin += 1
+        run = slice(first * BLOCK_PX, min(begin * BLOCK_PX, width))
+        yield _tile(rows, run, limits=(height, width), margin_px=margin_px)
+
+
 def _tile(rows: slice, columns: slice, *, limits: tuple[int, int], margin_px: int) -> Tile:
-    outer = tuple(
-        slice(max(0, inner.start - margin_px), min(limit, inner.stop + margin_px))
-        for inner, limit in zip((rows, columns), limits, strict=True)
+    top, left = max(0, rows.start - margin_px), max(0, columns.start - margin_px)
+    bottom, right = (
+        min(limits[0], rows.stop + margin_px),
+        min(limits[1], columns.stop + margin_px),
     )
-    core = tuple(
-        slice(inner.start - wide.start, inner.stop - wide.start)
-        for inner, wide in zip((rows, columns), outer, strict=True)
+    core = (
+        slice(rows.start - top, rows.stop - top),
+        slice(columns.start - left, columns.stop - left),
     )
-    return Tile((rows, columns), (outer[0], outer[1]), (core[0], core[1]))
+    return Tile((rows, columns), (slice(top, bottom), slice(left, right)), core)
 
 
 def upscale_tile(

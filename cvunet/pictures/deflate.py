@@ -5,9 +5,12 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 from isal import isal_zlib
+from numpy.typing import NDArray
 
-LEVEL = 2  # of 3; level 3 takes twice the time and saves nothing
+#: Of 3. Level 2 takes a tenth more time for files of the same size, level 3 twice the time.
+LEVEL = 1
 
 
 def compress(data: bytes) -> bytes:
@@ -16,7 +19,13 @@ def compress(data: bytes) -> bytes:
     return packed
 
 
-def compress_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def checksum(data: bytes, before: int = 0) -> int:
+    """CRC-32 of data after that with the checksum ``before``; six times as fast as zlib's."""
+    value: int = isal_zlib.crc32(data, before)
+    return value
+
+
+def compress_pieces(pieces: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
     """Compress all pieces to one zlib stream, which comes in pieces, too."""
     packer = isal_zlib.compressobj(LEVEL)
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""``python -m cvunet.pictures.thumbnails``: a picture on standard input, a small PNG on output.
+"""``python -m cvunet.pictures.thumbnails [SIDE]``: a picture on standard input becomes a small PNG.
 
 A process of its own: a large picture takes much memory for a moment, and may be hostile.
 """
@@ -8,7 +8,7 @@ import resource
 import sys
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 SIDE_PX = 320
 MEMORY_BYTES = 2_000_000_000
@@ -16,14 +16,15 @@ CPU_S = 20
 MAX_PIXELS = 250_000_000
 
 
-def thumbnail(stream: BinaryIO) -> bytes:
-    """Return a PNG with sides of at most `SIDE_PX`; an error of Pillow's for what is no picture."""
+def thumbnail(stream: BinaryIO, side_px: int = SIDE_PX) -> bytes:
+    """Return a PNG with sides of at most ``side_px``; an error of Pillow's if it is no picture."""
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
     with Image.open(stream) as picture:
-        picture.draft("RGB", (SIDE_PX, SIDE_PX))
+        picture.draft("RGB", (side_px, side_px))
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info
         small = picture.convert("RGBA" if has_alpha else "RGB")
-    small.thumbnail((SIDE_PX, SIDE_PX), reducing_gap=2.0)
+        ImageOps.exif_transpose(small, in_place=True)
+    small.thumbnail((side_px, side_px), reducing_gap=2.0)
     made = io.BytesIO()
     small.save(made, "PNG")
     return made.getvalue()
@@ -31,11 +32,12 @@ def thumbnail(stream: BinaryIO) -> bytes:
 
 def main() -> None:
     """Limit this process, then work."""
+    side_px = int(sys.argv[1]) if sys.argv[1:] else SIDE_PX
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        made = thumbnail(io.BytesIO(sys.stdin.buffer.read()))
+        made = thumbnail(io.BytesIO(sys.stdin.buffer.read()), side_px)
     except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
         sys.exit(1)
     sys.stdout.buffer.write(made)

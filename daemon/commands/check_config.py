@@ -18,11 +18,12 @@ def lines(config_path: Path | None) -> Iterator[str]:
     faults = Faults()
     with faults:
         found = folders.hot_folders(config, base)
+    state = folders.resolve(base, config.state_dir)
     with faults:
         served = models.model_settings(config, base)
         for model in served:
             with faults:
-                predictors.check_model(model)
+                predictors.check_model(model, (state,))
     with faults:
         predictors.check_colours(folders.needed_colours(config))
     with faults:

@@ -36,7 +36,14 @@ def serve(
     with (
         locked(place) as place,
         serving_monitors(config, base, place, latest_snapshot),
-        serving_page(config, base, latest_snapshot, inbox.put, environment=os.environ),
+        serving_page(
+            config,
+            base,
+            latest_snapshot,
+            inbox.put,
+            environment=os.environ,
+            config_path=config_path,
+        ),
     ):
         engine = open_local(config, base, on_step=supervision.notifier.loading)
         service = assemble(

@@ -36,8 +36,15 @@ def serve(
     stopped = threading.Event()
     on_signal(lambda number: stopped.set())
     state = hot_folders.resolve(base, config.state_dir)
-    source = OtherProcess(state)
-    server = web_server(config, base, address, source, hint=nobody, environment=os.environ)
+    server = web_server(
+        config,
+        base,
+        address,
+        OtherProcess(state),
+        hint=nobody,
+        environment=os.environ,
+        config_path=config_path,
+    )
     server.start()
     notifier = notify.Notifier(notify.find_send(), is_expected=False)
     notifier.ready()

@@ -27,6 +27,7 @@ class Web(Section):
     fetch_urls: bool = False
     max_upload_mb: Positive = 100.0
     max_waiting: Count = 500
+    server_folders: Annotated[list[Path], Field(max_length=20)] = Field(default=[])
 
     @field_validator("listen")
     @classmethod

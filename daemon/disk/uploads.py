@@ -4,11 +4,14 @@
 <id>/cat.jpg             complete: the daemon takes it like any other picture
 <id>/.request.json       what was asked for; stays until the picture's row is committed
 .orders/<id>.json        a wish that the daemon carries out
+.masks/<sha256>.png      what a person has painted over a result, for as long as a row names it
 """
 
 import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -22,8 +25,15 @@ from daemon.jobs import WAITED_FOR
 
 INCOMING = ".incoming"
 ORDERS = ".orders"
+MASKS = ".masks"
 NOTE = ".request.json"
 ID = safe_open.JOB_ID
+MASK = re.compile("[0-9a-f]{64}")
+#: A mask of a larger picture is painted smaller, and enlarged where something was painted.
+MASK_SIDE_PX = 4096
+MASK_PIXELS = MASK_SIDE_PX**2
+MAX_TOUCH_UPS = 20
+"""Of one picture, one laid over the other."""
 NAME_BYTES = 200
 """Versions and suffixes are added to it later."""
 NOTE_BYTES = 65_536
@@ -209,4 +219,53 @@ def orders(root: Path) -> Iterator[Path]:
     """Yield the files of all orders, by name; also what is no order."""
     for entry in tree.listing(root / ORDERS):
         if not entry.path.name.startswith(".") and not entry.is_folder:
+            yield entry.path
+
+
+# --- masks that a person has painted -------------------------------------------------------------
+
+
+class StagedMask:
+    """One mask that is being received; it gets the name of its SHA-256."""
+
+    def __init__(self, root: Path, upload_id: str) -> None:
+        """`OSError` if its file cannot be made."""
+        self.folder = root / MASKS
+        make_folder(self.folder)
+        self.part = self.folder / f".{upload_id}.part"
+        files.remove(self.part)
+        self.file = create(self.part)
+        self.digest = hashlib.sha256()
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes."""
+        self.file.write(chunk)
+        self.digest.update(chunk)
+
+    def publish(self) -> str:
+        """Make it durable under its name, and return that; the same mask may be there already."""
+        close_durably(self.file)
+        name = self.digest.hexdigest()
+        with safe_open.folder(self.folder) as folder:
+            os.rename(self.part.name, f"{name}.png", src_dir_fd=folder, dst_dir_fd=folder)
+            safe_open.sync(folder)
+        return name
+
+    def discard(self) -> None:
+        """Leave no trace of it, unless it is published."""
+        with suppress(OSError):
+            self.file.close()
+        files.remove(self.part)
+
+
+def mask_place(root: Path, sha256: str) -> Path:
+    """Return where a mask is."""
+    return root / MASKS / f"{sha256}.png"
+
+
+def old_masks(root: Path, before: float) -> Iterator[Path]:
+    """Yield masks, and parts of them, that were written before a moment (UTC seconds)."""
+    for entry in tree.listing(root / MASKS):
+        identity = files.identity(entry.path)
+        if identity is not None and identity.mtime_ns < before * 1e9:
             yield entry.path

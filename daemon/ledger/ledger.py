@@ -179,6 +179,10 @@ class Ledger(Database):
         """Note that a result is not for review any more."""
         self.change(job, State.DONE, review=None)
 
+    def note_doubt(self, job: Job, *, review: Path) -> None:
+        """Note that a result is for review again, and its second name."""
+        self.change(job, State.DONE, review=as_bytes(review))
+
     def note_version(self, job: Job, identity: Identity, *, now: float) -> Job:
         """Note that the original changed after it was added."""
         self.change(

@@ -19,6 +19,7 @@ def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
         "seconds": done.seconds,
         "weights": done.weights,
         "settings": done.settings,
+        "touch_ups": done.touch_ups or None,
         "confidence": done.confidence and asdict(done.confidence),
         "warnings": done.warnings,
         "model": done.model or None,

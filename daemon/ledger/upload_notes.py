@@ -47,5 +47,11 @@ def rendering(stored: dict[str, Any]) -> Rendering:  # Any: JSON
         background = tuple(background)
     shape = Framing(**framing | {"canvas": None if canvas is None else tuple(canvas)})
     adjustments = Adjustments(**stored["adjustments"])
-    changed = {"framing": shape, "background": background, "adjustments": adjustments}
+    touch_ups = tuple(stored.get("touch_ups", ()))  # rows of earlier versions have none
+    changed = {
+        "touch_ups": touch_ups,
+        "framing": shape,
+        "background": background,
+        "adjustments": adjustments,
+    }
     return Rendering(**stored | changed)

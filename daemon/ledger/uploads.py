@@ -44,6 +44,11 @@ class Uploads:
         row = self.ledger.first("SELECT 1 FROM jobs WHERE upload = ?", (upload_id,))
         return row is not None
 
+    def names_mask(self, sha256: str) -> bool:
+        """Whether any row was made with a mask that a person has painted."""
+        row = self.ledger.first("SELECT 1 FROM jobs WHERE instr(upload_note, ?)", (sha256,))
+        return row is not None
+
     def count_before(self, job: Job) -> int:
         """Return how many queued pictures were added before one."""
         row = self.ledger.first(

@@ -14,6 +14,7 @@ __all__ = [
     "completion",
     "counters",
     "deferral",
+    "deletions",
     "delivery",
     "dispatcher",
     "drops",

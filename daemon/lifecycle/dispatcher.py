@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 
-from daemon.disk import files
+from daemon.disk import files, uploads
 from daemon.errors import PictureError, blame, describe
 from daemon.jobs import Failed, HotFolder, Job, Outcome, SecondLook, Task
 from daemon.ledger.job_queue import JobQueue
@@ -144,6 +144,9 @@ class Dispatcher:
             self.max_pixels,
             alpha_part=job.alpha_part,
             model=folder.model,
+            touch_ups=tuple(
+                uploads.mask_place(folder.path, one) for one in folder.rendering.touch_ups
+            ),
             second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
         )

@@ -15,8 +15,10 @@ from daemon.hooks.outbox import Outbox
 from daemon.jobs import Hint, HotFolder, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.uploads import Uploads
-from daemon.lifecycle.drops import Drops, Manifests
+from daemon.lifecycle.deletions import Deletions
+from daemon.lifecycle.drops import Manifests
 from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.results import Results
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent, Message
 
@@ -36,7 +38,8 @@ class Orders:
         *,
         ledger: Ledger,
         outbox: Outbox,
-        drops: Drops,
+        results: Results,
+        deletions: Deletions,
         manifests: Manifests,
         quarantine: Path,
         put: Callable[[Message], object],
@@ -47,7 +50,9 @@ class Orders:
         self.ledger = ledger
         self.records = Uploads(ledger)
         self.outbox = outbox
-        self.drops = drops
+        self.results = results
+        self.deletions = deletions
+        self.drops = deletions.drops
         self.manifests = manifests
         self.quarantine = quarantine
         self.retry_at: dict[Path, float] = {}
@@ -92,6 +97,10 @@ class Orders:
         if verb == "close" and isinstance(subject, int):
             self.drops.close_soon(subject)
             return True
+        if verb == "delete-drop" and isinstance(subject, int):
+            return self.deletions.delete_drop(subject, order.get("opened_at"), now=now)
+        if "job" in order:
+            return self.carry_out_for_job(verb, order["job"], now=now)
         if not isinstance(subject, str) or uploads.ID.fullmatch(subject) is None:
             raise ValueError(f"for {subject!r}")
         if verb == "delete":
@@ -99,17 +108,57 @@ class Orders:
         newest = next(iter(self.records.rows(subject)), None)
         if newest is None or newest.folder != folder.name:
             return True  # deleted meanwhile
-        match verb:
-            case "retry":
-                self.retry(folder, newest)
-            case "approve":
-                self.approve(newest)
-            case "reject":
-                self.reject(newest, now=now)
-            case _:
-                raise ValueError(f"to {verb!r}")
+        if verb == "retry":
+            self.retry(folder, newest)
+        else:
+            self.judge(verb, newest, now=now)
         self.revise(newest.drop, now=now)
         return True
+
+    def carry_out_for_job(self, verb: object, job_id: object, *, now: float) -> bool:
+        """Carry out an order about one row, also of a picture that was dropped into a hot folder.
+
+        The return value and errors are those of `carry_out`.
+        """
+        if not isinstance(job_id, str) or uploads.ID.fullmatch(job_id) is None:
+            raise ValueError(f"for job {job_id!r}")
+        job = self.deletions.records.job(job_id)
+        if job is None:
+            return True  # deleted meanwhile
+        if verb in ("delete", "retry"):
+            if job.state in (State.QUEUED, State.RUNNING):
+                return False
+            if verb == "delete":
+                self.deletions.delete_files(job)
+            elif not self.put_back(job):
+                return True
+            is_gone = verb == "retry" or not job.is_kept
+            self.revise(job.drop, without={job.id} if is_gone else (), now=now)
+            self.forget_one(verb, job)
+            return True
+        self.judge(verb, job, now=now)
+        self.revise(job.drop, now=now)
+        return True
+
+    def forget_one(self, verb: object, job: Job) -> None:
+        """Forget the row of a picture that is deleted, or that is found again as new."""
+        if verb == "retry":
+            self.ledger.forget(job)
+        else:
+            self.deletions.forget([job])
+        logger.info("%s of %s by request", verb, printable(job.relative), extra=job_fields(job))
+
+    def judge(self, verb: object, job: Job, *, now: float) -> None:
+        """Do what a person has decided about a result; `ValueError` for what is no decision."""
+        match verb:
+            case "approve":
+                self.approve(job)
+            case "doubt":
+                self.doubt(job)
+            case "reject":
+                self.reject(job, now=now)
+            case _:
+                raise ValueError(f"to {verb!r}")
 
     def revise(self, drop_id: int, *, without: Container[str] = (), now: float) -> None:
         """Write the manifest of a drop anew, also of a closed one; `OSError` if that fails.
@@ -136,31 +185,13 @@ class Orders:
         if any(job.state in (State.QUEUED, State.RUNNING) for job in jobs):
             return False
         for job in jobs:
-            self.delete_files(job)
+            self.deletions.delete_files(job)
         for drop in {job.drop for job in jobs}:
             self.revise(drop, without={job.id for job in jobs}, now=now)
         self.ledger.forget_all(jobs)
         for job in jobs:
             logger.info("deleted %s by request", printable(job.relative), extra=job_fields(job))
         return True
-
-    def delete_files(self, job: Job) -> None:
-        """Delete the files of an ended job; a result that a person has changed stays."""
-        if job.state is State.DONE:
-            self.delete_result(job)
-            if job.archive is not None:
-                files.remove(job.archive)
-        if job.quarantine is not None:
-            files.remove(job.quarantine)
-            files.remove(store.reason_file(job.quarantine))
-            files.remove_if_empty(job.quarantine.parent)
-
-    def delete_result(self, job: Job) -> None:
-        """Delete result, mask and the name for review, as long as they are ours."""
-        if job.review is not None and job.stamps:
-            publication.remove_if_unchanged(job.review, job.stamps[-1])
-        for (_, target), stamp in zip(job.outputs, job.stamps, strict=False):
-            publication.remove_if_unchanged(target, stamp)
 
     # --- again, and judged ------------------------------------------------------------------
 
@@ -174,15 +205,50 @@ class Orders:
             self.put(FileEvent(folder.name, place, Hint.MOVED))
             files.remove_if_empty(job.quarantine.parent)
 
+    def put_back(self, job: Job) -> bool:
+        """Put a rejected picture back into its hot folder; False if that cannot be done."""
+        folder = self.folders.get_open(job.folder)
+        if job.state is not State.FAILED or folder is None:
+            return False
+        if job.is_kept or job.quarantine is None or not files.exists(job.quarantine):
+            return True  # it is there already: kept, or put back before a crash
+        place = folder.path / job.relative
+        if not (files.exists(place) and files.is_same_file(place, job.quarantine)):
+            place = files.free_name(place, lambda path: False)
+        store.restore(job.quarantine, place)
+        self.put(FileEvent(folder.name, place, Hint.MOVED))
+        return True
+
     def approve(self, job: Job) -> None:
         """Take a result out of review: a person has found it good."""
         if job.state is State.DONE and job.review is not None:
             publication.remove_link(job.review, job.target)
             self.ledger.note_approval(job)
 
+    def doubt(self, job: Job) -> None:
+        """Put a result into review again: a person takes an approval back."""
+        if job.state is not State.DONE or not files.exists(job.target):
+            return
+        place = job.review or self.results.free_review(job)
+        part = job.target.parent / f".{job.id}-review.part"
+        while True:
+            self.ledger.note_doubt(job, review=place)  # first: a repetition uses the same name
+            try:
+                publication.add_link(job.target, place, part=part)
+            except FileExistsError:
+                place = self.results.free_review(job)
+            else:
+                return
+
     def reject(self, job: Job, *, now: float) -> None:
-        """Take a result back: a person has found it bad. Its original goes into quarantine."""
+        """Take a result back: a person has found it bad. Its original goes into quarantine.
+
+        Without an original the result is all that there is of the picture, and stays.
+        """
         if job.state is not State.DONE:
+            return
+        if not job.is_kept and not has_original(job):
+            logger.warning("%s stays: its original is gone", printable(job.target))
             return
         place = job.quarantine or quarantine_names.free_quarantine(
             self.quarantine / job.folder, job.relative, lambda path: False
@@ -191,11 +257,17 @@ class Orders:
         if job.archive is not None and files.exists(job.archive):
             store.explain(place, reason_of(job, now))
             store.archive(job.archive, place)
-        self.delete_result(job)
+        self.deletions.delete_result(job)
         with self.ledger.transaction():
             self.ledger.reject(job, reason=REJECTED, now=now)
             self.outbox.job_ended(job.id)
         logger.info("rejected %s by request", printable(job.relative), extra=job_fields(job))
+
+
+def has_original(job: Job) -> bool:
+    """Whether the original is in its drop, or already where a rejection puts it."""
+    places = (job.archive, job.quarantine)
+    return any(place is not None and files.exists(place) for place in places)
 
 
 def reason_of(job: Job, now: float) -> dict[str, object]:

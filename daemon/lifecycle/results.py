@@ -30,7 +30,7 @@ class Results:
         if folder.clash == "overwrite":
             job = self.take_names_over(job)
         review = None
-        if done.confidence is not None and done.confidence.score < folder.review_below:
+        if is_doubtful(folder, done):
             review = self.free_review(job)
         found = [files.identity(part) for part, _ in job.outputs]
         stamps = tuple(identity.stamp for identity in found if identity is not None)
@@ -179,6 +179,13 @@ class Results:
                 )
             break
         return job
+
+
+def is_doubtful(folder: HotFolder, done: Done) -> bool:
+    """Whether a person should look; who has touched a result up has looked."""
+    if done.confidence is None or done.touch_ups:
+        return False
+    return done.confidence.score < folder.review_below
 
 
 def has_same_files(earlier: Job, job: Job) -> bool:

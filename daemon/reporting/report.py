@@ -75,6 +75,8 @@ class Snapshot:
     started_at: float = 0.0
     """UTC seconds."""
     is_stopping: bool = False
+    keep_days: float = 0.0
+    """How long results are kept; 0: nothing is deleted."""
     queue_size: int = 0
     """How many pictures may be queued."""
     folders: dict[str, FolderState] = field(default_factory=dict)

@@ -4,4 +4,4 @@ Does not belong here: the deletion of single files (disk).
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["clock_trust", "kept_originals", "retention"]
+__all__ = ["clock_trust", "contents", "kept_originals", "retention"]

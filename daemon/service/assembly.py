@@ -13,11 +13,13 @@ from daemon.hooks.outbox import Outbox
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle.deletions import Deletions
 from daemon.lifecycle.drops import Drops, FixedDrop, TimedDrops
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.orders import Orders
 from daemon.reporting.report import Report
 from daemon.retention.clock_trust import ClockTrust
+from daemon.retention.contents import select_foreign
 from daemon.retention.kept_originals import ledger_access
 from daemon.retention.retention import Retention
 from daemon.service.folder_changes import FolderChanges
@@ -159,7 +161,14 @@ class Assembly:
             self.folders,
             ledger=self.ledger,
             outbox=self.outbox,
-            drops=self.drops,
+            results=self.lifecycle.results,
+            deletions=Deletions(
+                ledger=self.ledger,
+                records=self.records,
+                drops=self.drops,
+                manifests=self.drops.manifests,
+                select=select_foreign,
+            ),
             manifests=self.drops.manifests,
             quarantine=self.owned.quarantine,
             put=self.inbox.put,

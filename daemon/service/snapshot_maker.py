@@ -31,6 +31,7 @@ class SnapshotMaker:
             polled=self.parts.watch_health.reasons,
             started_at=self.started_at,
             is_stopping=is_stopping,
+            keep_days=0.0 if self.parts.retention is None else self.parts.retention.keep_days,
             queue_size=self.parts.queue.size,
             folders=self.folders(),
             memory=self.parts.engine.memory,

@@ -29,6 +29,7 @@ def serving_page(
     hint: Callable[[Message], object],
     *,
     environment: Mapping[str, str],
+    config_path: Path | None,
 ) -> Iterator[None]:
     """Serve in a thread of the daemon, if the configuration has an address."""
     if config.web.address is None:
@@ -38,7 +39,13 @@ def serving_page(
     from daemon.web.sources import OwnProcess
 
     server = web_server(
-        config, base, config.web.address, OwnProcess(latest), hint=hint, environment=environment
+        config,
+        base,
+        config.web.address,
+        OwnProcess(latest),
+        hint=hint,
+        environment=environment,
+        config_path=config_path,
     )
     server.start()
     try:
@@ -66,6 +73,7 @@ def web_server(
     *,
     hint: Callable[[Message], object],
     environment: Mapping[str, str],
+    config_path: Path | None = None,
 ) -> "WebServer":
     """Return a server that listens already; `InstallError` if it cannot work.
 
@@ -90,6 +98,9 @@ def web_server(
         state=state,
         min_free_mb=config.retention.min_free_mb,
         models=models_of(config, base),
+        keep_days=config.retention.keep_days,
+        server_folders=tuple(hot_folders.resolve(base, one) for one in web.server_folders),
+        config_path=config_path,
     )
     site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
     access = Access(keys=keys, hosts=web.hosts, origins=web.origins)

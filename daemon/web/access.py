@@ -16,6 +16,8 @@ UNSAFE_PATHS = ("/api/remove",)
 #: The page itself holds no secrets. It asks for the key that the API wants.
 OPEN_PATHS = ("/", "/api/", "/api/v1/openapi.json", "/favicon.ico")
 OPEN_FOLDER = "/static/"
+#: The address of a zip is a secret itself: see `archives`.
+ZIPS = "/api/v1/archives/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Access:
 
 def is_open(path: str) -> bool:
     """Whether a path needs no key."""
-    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    return path in OPEN_PATHS or path.startswith((OPEN_FOLDER, ZIPS))
 
 
 def key_of(headers: Mapping[str, str]) -> str | None:

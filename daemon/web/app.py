@@ -8,18 +8,25 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from daemon.web import openapi
+from daemon.web import drop_pictures, openapi
 from daemon.web.access import Access
+from daemon.web.archives import Archives
 from daemon.web.arranger import Arranger
 from daemon.web.cutouts import Cutouts
+from daemon.web.drop_pictures import DropPictures
 from daemon.web.drops import DropPages
 from daemon.web.events import Events
 from daemon.web.gate import Gate, monotonic
+from daemon.web.history import HistoryPages
+from daemon.web.machine import Machine
 from daemon.web.overview import Overview
 from daemon.web.pictures import KINDS, VERBS, Pictures
 from daemon.web.rembg import Rembg
 from daemon.web.removebg import RemoveBg
+from daemon.web.server_folders import ServerFolders
 from daemon.web.site import Site
+from daemon.web.thumbnails import Thumbnails
+from daemon.web.versions import Versions
 
 STATIC = Path(__file__).with_name("static")
 V1 = "/api/v1"
@@ -33,7 +40,8 @@ def application(site: Site, access: Access) -> Gate:
 
 def routes(site: Site) -> Iterator[BaseRoute]:
     """Yield all routes."""
-    overview, pictures = Overview(site), Pictures(site)
+    overview, thumbnails = Overview(site), Thumbnails(site)
+    pictures = Pictures(site, thumbnails)
     yield Route(f"{V1}/status", overview.status)
     yield Route(f"{V1}/folders", overview.folders)
     yield Route(f"{V1}/models", overview.models)
@@ -52,13 +60,49 @@ def routes(site: Site) -> Iterator[BaseRoute]:
         yield Route(f"{V1}/pictures/{{id}}/{kind}", pictures.fetch)
     for verb in VERBS:
         yield Route(f"{V1}/pictures/{{id}}/{verb}", pictures.judge, methods=["POST"])
-    pages = DropPages(site)
-    yield Route(f"{V1}/drops", pages.newest)
-    yield Route(f"{V1}/drops/{{id}}", pages.describe)
-    yield Route(f"{V1}/drops/{{id}}/close", pages.close, methods=["POST"])
+    yield Route(f"{V1}/pictures/{{id}}/versions", Versions(site, pictures).make, methods=["POST"])
+    yield from drops(site, pictures, thumbnails)
+    yield from machine(site)
     yield Route(f"{V1}/events", Events(site).listen)
     yield Route("/api/", openapi.page)
     yield Mount("/", StaticFiles(directory=STATIC, html=True))
+
+
+def drops(site: Site, pictures: Pictures, thumbnails: Thumbnails) -> Iterator[BaseRoute]:
+    """Yield the routes of drops, of pictures in them, and of zips."""
+    pages = DropPages(site)
+    one = DropPictures(site, pages, thumbnails)
+    history = HistoryPages(site, pictures, one)
+    archives = Archives(site, pictures, pages)
+    place = f"{V1}/drops/{{id}}/pictures/{{job}}"
+    yield Route(f"{V1}/pictures", history.search)
+    yield Route(f"{V1}/states", history.states)
+    yield Route(f"{V1}/drops", pages.newest)
+    yield Route(f"{V1}/drops/{{id}}", pages.describe)
+    yield Route(f"{V1}/drops/{{id}}", pages.delete, methods=["DELETE"])
+    yield Route(f"{V1}/drops/{{id}}/manifest", pages.manifest)
+    yield Route(f"{V1}/drops/{{id}}/close", pages.close, methods=["POST"])
+    yield Route(place, one.describe)
+    yield Route(place, one.delete, methods=["DELETE"])
+    for kind in drop_pictures.KINDS:
+        yield Route(f"{place}/{kind}", one.fetch)
+    yield Route(f"{place}/versions", one.version, methods=["POST"])
+    for verb in drop_pictures.VERBS:
+        yield Route(f"{place}/{verb}", one.judge, methods=["POST"])
+    yield Route(f"{V1}/archives", archives.make, methods=["POST"])
+    yield Route(f"{V1}/archives/{{token}}.zip", archives.fetch)
+    folders = ServerFolders(site, pictures)
+    yield Route(f"{V1}/server-folders", folders.all)
+    yield Route(f"{V1}/server-folders/{{id}}", folders.list)
+    yield Route(f"{V1}/server-folders/{{id}}/pictures", folders.take, methods=["POST"])
+
+
+def machine(site: Site) -> Iterator[BaseRoute]:
+    """Yield the routes about the machine."""
+    answers = Machine(site)
+    yield Route(f"{V1}/speed", answers.speed)
+    yield Route(f"{V1}/disks", answers.disks)
+    yield Route(f"{V1}/checks", answers.checks)
 
 
 async def document(request: Request) -> Response:

@@ -1,30 +1,28 @@
 """``/api/v1/drops``: output folders, and each of them as a zip that is made while it is sent."""
 
-import io
-import zipfile
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from daemon.disk import files, store
-from daemon.errors import UntrustedPath
 from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
-from daemon.web import limits
 from daemon.web.answers import file_headers
-from daemon.web.pictures import entry_of
+from daemon.web.pictures import entry_of, send_file
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.site import Site
+from daemon.web.zips import send_zip
 
 Json = dict[str, Any]  # Any: JSON
 MAX_LISTED = 200
 LARGEST_ID = 2**63 - 1
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,12 @@ class DropPages:
         check_known(request, {"limit", "before"})
         assert limit is not None
         found = self.site.ledger.uploads.drops(limit=limit, before=before)
-        content = [self.summary(FoundDrop(drop, closed_at)) for drop, closed_at in found]
+        content = [
+            self.summary(FoundDrop(drop, closed_at))
+            for drop, closed_at in found
+            if drop.path.parent in self.site.settings.roots
+            and not self.site.is_ordered(delete_order(drop))
+        ]
         return JSONResponse({"drops": content})
 
     def find(self, text: str) -> FoundDrop:
@@ -56,7 +59,11 @@ class DropPages:
         if not text.isascii() or not text.isdecimal() or int(text) > LARGEST_ID:
             raise not_found("there is no such drop")
         found = self.site.ledger.uploads.drop(int(text))
-        if found is None or found[0].path.parent not in self.site.settings.roots:
+        if (
+            found is None
+            or found[0].path.parent not in self.site.settings.roots
+            or self.site.is_ordered(delete_order(found[0]))
+        ):
             raise not_found("there is no such drop: it was deleted, or never here")
         return FoundDrop(*found)
 
@@ -69,10 +76,19 @@ class DropPages:
             "folder": drop.folder,
             "opened_at": utc(drop.opened_at),
             "closed_at": None if found.closed_at is None else utc(found.closed_at),
+            "expires_at": self.expiry(found),
+            "is_there": files.is_folder(drop.path),
             "counts": self.site.ledger.records.counts_of(drop),
             "href": f"/api/v1/drops/{drop.id}",
             "zip": f"/api/v1/drops/{drop.id}.zip",
         }
+
+    def expiry(self, found: FoundDrop) -> str | None:
+        """Return when retention deletes a drop; None as long as it takes pictures."""
+        if found.closed_at is None:
+            return None
+        keep_days = self.site.source.report().get("keep_days") or self.site.settings.keep_days
+        return utc(max(found.drop.opened_at, found.closed_at) + keep_days * DAY_S)
 
     async def describe(self, request: Request) -> Response:
         """Answer a drop with its pictures, as in its manifest; or the drop as a zip."""
@@ -104,17 +120,14 @@ class DropPages:
         headers = file_headers(f"{as_text(Path(drop.path.name))}.zip", is_shown=False)
         if request.method == "HEAD":
             return Response(headers=headers)
-        return StreamingResponse(self.pieces(drop, names), headers=headers)
+        members_of = [(drop.path / name, as_text(name)) for name in names]
+        return StreamingResponse(send_zip(self.site, members_of), headers=headers)
 
-    async def pieces(self, drop: Drop, names: list[Path]) -> AsyncIterator[bytes]:
-        """Yield the zip, a chunk at a time."""
-        steps = zip_steps(drop.path, names)
-        try:
-            while (piece := await self.site.run(next, steps, None)) is not None:
-                if piece:
-                    yield piece
-        finally:
-            await self.site.run(steps.close)
+    async def manifest(self, request: Request) -> Response:
+        """Answer a drop's manifest, as it lies in its folder."""
+        check_known(request, set())
+        drop = self.find(request.path_params["id"]).drop
+        return await send_file(self.site, drop.path / store.MANIFEST, is_shown=False)
 
     async def close(self, request: Request) -> Response:
         """Have a drop closed: the next picture opens another one."""
@@ -123,6 +136,20 @@ class DropPages:
             order = {"do": "close", "id": found.drop.id}
             await self.site.order(f"close-{found.drop.id}", order)
         return JSONResponse(self.summary(found), HTTPStatus.ACCEPTED)
+
+    async def delete(self, request: Request) -> Response:
+        """Have a drop deleted, with all its pictures; it is closed before."""
+        check_known(request, set())
+        found = self.find(request.path_params["id"])
+        drop = found.drop
+        order = {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at}
+        await self.site.order(delete_order(found.drop), order)
+        return JSONResponse({"id": found.drop.id, "state": "deleting"}, HTTPStatus.ACCEPTED)
+
+
+def delete_order(drop: Drop) -> str:
+    """Return the name of the order that deletes a drop."""
+    return f"delete-drop-{drop.id}"
 
 
 def members(drop: Drop, endings: list[Ending], *, has_originals: bool) -> Iterator[Path]:
@@ -136,58 +163,6 @@ def members(drop: Drop, endings: list[Ending], *, has_originals: bool) -> Iterat
             if path is not None and path.is_relative_to(drop.path):
                 yield path.relative_to(drop.path)
     yield Path(store.MANIFEST)
-
-
-class Outlet(io.RawIOBase):
-    """A file for `zipfile` that keeps what is written until it is taken."""
-
-    def __init__(self) -> None:
-        self.written = bytearray()
-
-    def writable(self) -> bool:
-        """Yes; it cannot be sought in, so that sizes follow the files."""
-        return True
-
-    def write(self, data: Any) -> int:  # Any: whatever has a buffer
-        """Keep it."""
-        self.written += data
-        return len(data)
-
-    def take(self) -> bytes:
-        """Return what was written since the last time."""
-        taken = bytes(self.written)
-        self.written.clear()
-        return taken
-
-
-def zip_steps(top: Path, names: list[Path]) -> Generator[bytes, None, None]:
-    """Yield a zip piece by piece; files that were deleted meanwhile are left out.
-
-    Pictures are compressed already, so they are only stored.
-    """
-    outlet = Outlet()
-    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
-        for name in names:
-            stream = open_member(top / name)
-            if stream is None:
-                continue
-            info = zipfile.ZipInfo(as_text(name))
-            info.external_attr = 0o640 << 16
-            with stream, archive.open(info, "w", force_zip64=True) as member:
-                while chunk := stream.read(limits.CHUNK_BYTES):
-                    member.write(chunk)
-                    yield outlet.take()
-            yield outlet.take()
-    yield outlet.take()
-
-
-def open_member(path: Path) -> BinaryIO | None:
-    """Open a regular file; None if it is gone, or something else has its place."""
-    try:
-        descriptor = files.open_if_regular(path)
-    except (FileNotFoundError, NotADirectoryError, UntrustedPath):
-        return None
-    return None if descriptor is None else open(descriptor, "rb")  # noqa: PTH123  # no path
 
 
 def number_of(request: Request, name: str, *, default: int | None, most: int) -> int | None:

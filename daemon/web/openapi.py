@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from daemon import __version__
 from daemon.config.request_options import Options
+from daemon.web import openapi_history
 from daemon.web.openapi_parts import (
     DROP_ID,
     IDEMPOTENCY_KEY,
@@ -49,7 +50,7 @@ def document() -> Json:
         "security": [{}, {"key": []}, {"bearer": []}],
         "paths": paths(),
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | openapi_history.SCHEMAS,
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -78,10 +79,9 @@ LIMITS: dict[str, Json] = {
 
 def paths() -> Json:
     """Return all operations."""
-    listing = [number("limit", most=200), number("before", most=2**63 - 1)]
     return {
         f"{V1}/cutouts": {"post": cutouts()},
-        f"{V1}/pictures": {"post": upload()},
+        f"{V1}/pictures": {"get": openapi_history.search(), "post": upload()},
         f"{V1}/pictures/{{id}}": {
             "get": operation(
                 "Ask what is known of a picture", {"200": ref("Picture")}, parameters=[PICTURE_ID]
@@ -92,13 +92,32 @@ def paths() -> Json:
                 parameters=[PICTURE_ID],
             ),
         },
+        f"{V1}/pictures/{{id}}/versions": {"post": version()},
         **{f"{V1}/pictures/{{id}}/{kind}": {"get": file(kind)} for kind in KINDS},
         **{f"{V1}/pictures/{{id}}/{verb}": {"post": judgement(verb)} for verb in VERBS},
+        **drops(),
+        **openapi_history.paths(options()),
+        f"{V1}/folders": {"get": operation("List the hot folders", {"200": ref("Folders")})},
+        f"{V1}/status": {"get": operation("Ask what the daemon does", {"200": ref("Status")})},
+        f"{V1}/models": {"get": operation("List the networks", {"200": ref("Models")})},
+        f"{V1}/events": {"get": events()},
+    }
+
+
+def drops() -> Json:
+    """Return the operations on drops."""
+    listing = [number("limit", most=200), number("before", most=2**63 - 1)]
+    return {
         f"{V1}/drops": {
             "get": operation("List the newest drops", {"200": ref("Drops")}, parameters=listing)
         },
         f"{V1}/drops/{{id}}": {
-            "get": operation("Ask for a drop", {"200": ref("Drop")}, parameters=[DROP_ID])
+            "get": operation("Ask for a drop", {"200": ref("Drop")}, parameters=[DROP_ID]),
+            "delete": operation(
+                "Delete a drop with all its pictures",
+                {"202": ref("DropDeletion")},
+                parameters=[DROP_ID],
+            ),
         },
         f"{V1}/drops/{{id}}.zip": {"get": zipped()},
         f"{V1}/drops/{{id}}/close": {
@@ -108,10 +127,6 @@ def paths() -> Json:
                 parameters=[DROP_ID],
             )
         },
-        f"{V1}/folders": {"get": operation("List the hot folders", {"200": ref("Folders")})},
-        f"{V1}/status": {"get": operation("Ask what the daemon does", {"200": ref("Status")})},
-        f"{V1}/models": {"get": operation("List the networks", {"200": ref("Models")})},
-        f"{V1}/events": {"get": events()},
     }
 
 
@@ -136,6 +151,18 @@ def upload() -> Json:
         problems=("400", "408", "409", "413", "422", "429", "507"),
     )
     return found | {"requestBody": form(is_one=False)}
+
+
+def version() -> Json:
+    """Return the operation that makes another result from the same original."""
+    found = operation(
+        "Make another result from the same original: other options, or touched up by a mask",
+        {"202": ref("Version")},
+        parameters=[PICTURE_ID, IDEMPOTENCY_KEY, *options()],
+        problems=("400", "404", "408", "409", "410", "413", "422", "429", "507"),
+    )
+    mask = {"schema": {"type": "string", "format": "binary"}}
+    return found | {"requestBody": {"required": False, "content": {"image/png": mask}}}
 
 
 def file(kind: str) -> Json:

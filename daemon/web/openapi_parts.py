@@ -126,6 +126,8 @@ DROP: Json = {
     "folder": TEXT,
     "opened_at": TEXT,
     "closed_at": MAYBE_TEXT,
+    "expires_at": MAYBE_TEXT,
+    "is_there": {"type": "boolean"},
     "counts": COUNTS,
     "href": TEXT,
     "zip": TEXT,
@@ -158,6 +160,7 @@ SCHEMAS: Json = {
         },
         required=["id", "href", "state"],
     ),
+    "Version": record({"id": ID, "name": TEXT, "state": STATE, "href": TEXT, "version_of": ID}),
     "Deletion": record({"id": ID, "state": {"const": "deleting"}}),
     "Order": record({"id": ID, "order": {"enum": ["retry", "approve", "reject"]}}),
     "Drops": record({"drops": many(record(DROP))}),
@@ -168,6 +171,7 @@ SCHEMAS: Json = {
                 record(
                     {
                         "name": TEXT,
+                        "place": TEXT,
                         "state": {"enum": ["served", "standby"]},
                         "reason": TEXT,
                         "waiting": COUNT,

@@ -1,5 +1,6 @@
-"""What the daemon does: state, folders, models. Counts and reasons, but no paths."""
+"""What the daemon does: state, folders, models. Counts and reasons, but no whole paths."""
 
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -47,6 +48,7 @@ class Overview:
         found = [
             {
                 "name": name,
+                "place": Path(folder["path"]).name,
                 "state": "standby" if name in standby else "served",
                 "reason": standby.get(name) or polled.get(name) or "",
                 "waiting": folder["unclaimed"],

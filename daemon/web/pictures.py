@@ -1,9 +1,6 @@
 """``/api/v1/pictures``: upload, ask, fetch, delete, try again, judge."""
 
-import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -20,24 +17,25 @@ from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.lifecycle import drops, late_changes
+from daemon.renderings import Rendering
 from daemon.web import limits
 from daemon.web.answers import file_headers
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.reception import Reception, ids, query_of
 from daemon.web.site import Site
+from daemon.web.thumbnails import SIDES_PX, Thumbnails, tag_of
 
 Json = dict[str, Any]  # Any: JSON
 MAX_PICTURES = limits.MAX_PARTS
 KINDS = ("result", "mask", "original", "thumbnail")
-THUMBNAIL_S = 20.0
 
 
 class Pictures:
     """Answers about single pictures."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, thumbnails: Thumbnails) -> None:
         self.site = site
-        self.thumbnails = asyncio.Semaphore(1)
+        self.thumbnails = thumbnails
 
     # --- in -------------------------------------------------------------------------------
 
@@ -118,12 +116,13 @@ class Pictures:
         if path is None:
             raise not_found(f"this picture has no {kind} of its own")
         self.check_served(job, path)
-        if kind == "thumbnail":
-            return await self.thumbnail(path)
-        stream, size = await self.site.run(open_file, path)
-        headers = file_headers(as_text(Path(path.name)), is_shown=kind != "original")
-        headers["Content-Length"] = str(size)
-        return StreamingResponse(self.pieces(stream, size), headers=headers)
+        if kind in SIDES_PX:
+            return await send_thumbnail(request, self.thumbnails, path, SIDES_PX[kind])
+        return await send_file(self.site, path, is_shown=kind != "original")
+
+    def pieces(self, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
+        """Yield an open file piece by piece."""
+        return pieces_of(self.site, stream, size)
 
     def done_job(self, upload_id: str) -> Job:
         """Return the job of a picture that is done; `Problem` for any other state."""
@@ -143,26 +142,6 @@ class Pictures:
         drop = self.site.ledger.records.drop_of(job).path
         if drop.parent not in self.site.settings.roots or not path.is_relative_to(drop):
             raise not_found("its file is not in a drop")
-
-    async def pieces(self, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
-        """Yield an open file piece by piece, no more than was announced."""
-        with stream:
-            while size > 0:
-                count = min(limits.CHUNK_BYTES, size)
-                piece = await self.site.run(stream.read, count)
-                if not piece:
-                    raise EOFError("the file has become shorter while it was sent")
-                size -= len(piece)
-                yield piece
-
-    async def thumbnail(self, path: Path) -> Response:
-        """Answer a small picture, made by a process of its own: a large one takes memory."""
-        stream, _ = await self.site.run(open_file, path)
-        with stream:
-            async with self.thumbnails:
-                content = await self.site.run(make_thumbnail, stream)
-        headers = file_headers("thumbnail.png") | {"Cache-Control": "private, max-age=3600"}
-        return Response(content, headers=headers)
 
     # --- orders ---------------------------------------------------------------------------
 
@@ -233,36 +212,57 @@ def open_file(path: Path) -> tuple[BinaryIO, int]:
     return stream, stream.seek(0, 2) + stream.seek(0)
 
 
+async def send_file(site: Site, path: Path, *, is_shown: bool) -> Response:
+    """Answer a file of a drop; ``is_shown``: a browser may show it."""
+    stream, size = await site.run(open_file, path)
+    headers = file_headers(as_text(Path(path.name)), is_shown=is_shown)
+    headers["Content-Length"] = str(size)
+    return StreamingResponse(pieces_of(site, stream, size), headers=headers)
+
+
+async def pieces_of(site: Site, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
+    """Yield an open file piece by piece, no more than was announced."""
+    with stream:
+        while size > 0:
+            count = min(limits.CHUNK_BYTES, size)
+            piece = await site.run(stream.read, count)
+            if not piece:
+                raise EOFError("the file has become shorter while it was sent")
+            size -= len(piece)
+            yield piece
+
+
+async def send_thumbnail(
+    request: Request, thumbnails: Thumbnails, path: Path, side_px: int
+) -> Response:
+    """Answer a small picture, or that the browser's copy is still right."""
+    stream, _ = await thumbnails.site.run(open_file, path)
+    with stream:
+        tag = tag_of(stream, side_px)
+        headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        content = await thumbnails.of(path, stream, side_px)
+    return Response(content, headers=file_headers("thumbnail.png") | headers)
+
+
 def gone() -> Problem:
     """Return the refusal of a file that was there."""
     return Problem(HTTPStatus.GONE, "gone", "the file was deleted or replaced since")
 
 
-def make_thumbnail(stream: BinaryIO) -> bytes:
-    """Return a PNG; `Problem` if none can be made."""
-    program = [sys.executable, "-m", "cvunet.pictures.thumbnails"]
-    try:
-        made = subprocess.run(
-            program, stdin=stream, capture_output=True, timeout=THUMBNAIL_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        made = None
-    if made is None or made.returncode:
-        text = "no thumbnail can be made of it"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no_thumbnail", text)
-    return made.stdout
+def read_options(
+    site: Site, request: Request, others: frozenset[str], base: Rendering | None = None
+) -> Options:
+    """Return the options of a query; `Problem` for a wrong one. Of ``base`` see `checked`."""
+    return checked(site, dict(query_of(request, others)), base)
 
 
-def read_options(site: Site, request: Request, others: frozenset[str]) -> Options:
-    """Return the options of a query, checked against the folder; `Problem` for a wrong one."""
-    return checked(site, dict(query_of(request, others)))
-
-
-def checked(site: Site, asked: Json) -> Options:
-    """Return options, checked against the folder's rendering."""
+def checked(site: Site, asked: Json, base: Rendering | None = None) -> Options:
+    """Return options, checked against ``base``, or else the folder's rendering."""
     try:
         wanted = options.read(asked)
-        options.apply(site.settings.folder.rendering, wanted, site.settings.model_names)
+        options.apply(base or site.settings.folder.rendering, wanted, site.settings.model_names)
     except BadOption as error:
         raise bad_request(f"invalid_{error.name[:40]}", str(error)) from error
     return wanted

@@ -60,6 +60,8 @@ class Reception:
     pictures: list[Picture] = field(default_factory=list)
     fields: list[Field] = field(default_factory=list)
 
+    more: dict[str, Any] = field(default_factory=dict)  # Any: JSON
+    """What else stands in the note of each picture: of what it is a version."""
     side_fields: frozenset[str] = frozenset()
     """Names of fields that hold a file which is not cut out, one of each."""
     side_files: dict[str, BinaryIO] = field(default_factory=dict)
@@ -176,7 +178,8 @@ class Reception:
         except BaseException:
             self.site.receiving.discard(upload_id)
             raise
-        digest = hashlib.sha256(json.dumps(chosen(self.options), sort_keys=True).encode())
+        asked = chosen(self.options) | self.more
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
         self.pictures.append(Picture(staged, name, digest))
 
     async def add(self, chunk: bytes) -> None:
@@ -199,7 +202,8 @@ class Reception:
         new = [picture for picture in self.pictures if not picture.is_again]
         asked = chosen(self.options)
         for picture in new:
-            note = {"version": 1, "options": asked, "sha256": picture.digest.hexdigest()}
+            digest = picture.digest.hexdigest()
+            note = {"version": 1, "options": asked, "sha256": digest, **self.more}
             await self.site.run(picture.staged.complete, note)
         for picture in new:
             await self.site.run(picture.staged.publish)

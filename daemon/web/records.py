@@ -42,6 +42,13 @@ class LedgerView:
                 raise unavailable("the daemon has no ledger yet: try again in a while") from error
         return self.ledger
 
+    def open_another(self) -> Ledger:
+        """Return a connection for another thread, which closes it."""
+        try:
+            return Ledger(self.path, is_read_only=True)
+        except (InstallError, LedgerError) as error:
+            raise unavailable("the daemon has no ledger yet: try again in a while") from error
+
     def close(self) -> None:
         """Close it; the next question opens it again."""
         if self.ledger is not None:

@@ -46,6 +46,11 @@ class Settings:
     min_free_mb: float
     models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
     """The default first; what is told of each."""
+    keep_days: float = 7.0
+    """As at the start; a running daemon reports what it uses now."""
+    server_folders: tuple[Path, ...] = ()
+    """Folders outside, of which copies may be taken."""
+    config_path: Path | None = None
 
     @property
     def model_names(self) -> list[str]:

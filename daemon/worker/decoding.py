@@ -14,7 +14,8 @@ from daemon.jobs import Identity, Task
 from daemon.worker.predictors import translated_errors
 
 #: The most bytes that a picture takes in the pipeline, for each pixel and for each byte of a
-#: decoded pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16
+#: decoded pixel: measured with 24 and 100 megapixels, 17 a pixel for RGB of 8 bits, 27 for 16;
+#: since the edge is worked on in blocks 13 and 21, with 24 and 48 megapixels and no adjustments
 #: (finishing).
 PIXEL_BYTES, SAMPLE_BYTES = 4, 5
 BLOCK_BYTES = 512  # of `st_blocks`

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
 from cvunet.inference import matting
-from cvunet.matte import adjustments, confidence, foreground, framing
+from cvunet.matte import adjustments, confidence, foreground, framing, touch_up
+from cvunet.matte.touch_up import TouchUp
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
@@ -90,12 +91,25 @@ class Finishing:
             del settings["adjustments"]
         if rendering.hair == "off":
             del settings["hair"]  # the pixels and the hash are those of earlier versions
+        if not rendering.touch_ups:
+            del settings["touch_ups"]
         if not rendering.keep_haze:
             del settings["keep_haze"]  # likewise
         if isinstance(rendering.background, Path):  # hash the picture, not its path
             settings["background"] = self.backgrounds.digests[rendering.background]
         text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def compose_item(self, item: Item, look: Look) -> Composed:
+        """Return what `compose` makes of an item and of what a model saw in it."""
+        assert item.picture is not None
+        return self.compose(
+            item.picture,
+            look.alpha,
+            item.task.rendering,
+            prepared=look.small,
+            touch_ups=item.touch_ups,
+        )
 
     def compose(
         self,
@@ -104,13 +118,20 @@ class Finishing:
         rendering: Rendering,
         *,
         prepared: NDArray[np.uint8] | None = None,
+        touch_ups: Iterable[TouchUp] = (),
     ) -> Composed:
-        """Return the result, and the separate mask if both are wanted; as `matting.finish`."""
+        """Return the result, and the separate mask if both are wanted; as `matting.finish`.
+
+        ``touch_ups`` are laid over it one after the other, before it is framed.
+        """
         shape = framing.Framing(**asdict(rendering.framing))
         settings = finish_settings(rendering)
-        pixels = framing.frame(
-            matting.finish(picture, alpha, settings=settings, prepared=prepared), shape
-        )
+        pixels = matting.finish(picture, alpha, settings=settings, prepared=prepared)
+        for one in touch_ups:
+            pixels = touch_up.lay_over(
+                pixels, one, rgb=picture.rgb, source_alpha=picture.alpha, bleed=rendering.bleed
+            )
+        pixels = framing.frame(pixels, shape)
         pixels = framing.shrink(pixels, rendering.max_result_pixels)
         subject = subject_of(pixels, rendering.framing.threshold)
         if rendering.content == "alpha":
@@ -154,6 +175,7 @@ class Finishing:
             weights=self.weights,
             settings=self.settings(item.task.rendering),
             confidence=confidence,
+            touch_ups=len(item.touch_ups),
             model=look.model,
             opinions=item.opinions,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet.matte.touch_up import TouchUp
 from cvunet.pictures import reading
 from daemon.errors import NoPictureError, UnfinishedError, blame, describe
 from daemon.jobs import Confidence, Failed, Identity, Opinion, Outcome, Task
@@ -37,6 +38,7 @@ class Item:
     picture: reading.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
+    touch_ups: list[TouchUp] = field(default_factory=list)
     model: str = ""
     """The model that looks at it, or has looked."""
     is_asking: bool = False
@@ -50,6 +52,7 @@ class Item:
     def free(self) -> None:
         """Let go of all pixels."""
         self.picture = self.small = self.alpha = self.first = None
+        self.touch_ups = []
 
 
 def failure(error: BaseException, stage: str) -> Failed:

@@ -5,18 +5,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cvunet import errors as cvunet_errors
 from cvunet.errors import DeviceMemoryError
 from cvunet.inference import runtimes
-from cvunet.inference.predictor import Predictor
 from cvunet.inference.runtimes import ModelOptions
-from cvunet.matte import foreground
 from cvunet.models import description
 from daemon.errors import DeviceError, InstallError, NoPictureError, PictureError, describe
 from daemon.settings import ModelSettings
 from daemon.worker.batcher import BatchLimit, warm_sizes
 from daemon.worker.gauges import BusyClock, Load
+
+if TYPE_CHECKING:  # `cvunetd doctor` checks a model without loading numpy or OpenCV
+    from cvunet.inference.predictor import Predictor
+    from cvunet.matte import foreground
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ def translated_errors() -> Iterator[None]:
 
 def open_predictor(
     options: ModelOptions, on_step: Callable[[str], object] = lambda step: None
-) -> Predictor:
+) -> "Predictor":
     """Load a model on its device; `InstallError` if file, runtime or device are missing."""
     try:
         return runtimes.open_predictor(options, on_step)
@@ -67,7 +70,7 @@ def open_predictors(
     *,
     cores: int,
     on_step: Callable[[str], object],
-) -> list[Predictor]:
+) -> "list[Predictor]":
     """Return a predictor for each model thread.
 
     A CPU gets several threads, to share the ``cores``, with one thread for each pass.
@@ -87,7 +90,7 @@ def open_predictors(
 class ModelThread:
     """The state of a model thread: its predictor, its batch limit, its failures."""
 
-    predictor: Predictor
+    predictor: "Predictor"
     batch_limit: BatchLimit
     busy_clock: BusyClock = field(default_factory=BusyClock)
     failures: int = 0
@@ -175,10 +178,10 @@ def options_of(model: ModelSettings, export_folders: tuple[Path, ...] = ()) -> M
     )
 
 
-def check_model(model: ModelSettings) -> None:
+def check_model(model: ModelSettings, export_folders: tuple[Path, ...] = ()) -> None:
     """Raise `InstallError` if a model's file is missing, altered or of another network."""
     with translated_errors():
-        runtimes.check_file(options_of(model))
+        runtimes.check_file(options_of(model, export_folders))
 
 
 def found_devices(model: ModelSettings) -> list[str]:
@@ -194,7 +197,9 @@ def sha256_of(file: Path) -> str:
         return description.sha256_of(file)
 
 
-def check_colours(estimator: foreground.Estimator) -> None:
+def check_colours(estimator: "foreground.Estimator") -> None:
     """Load what the estimation of colours needs; `InstallError` if the extra is missing."""
+    from cvunet.matte import foreground
+
     with translated_errors():
         foreground.load_estimator(estimator)

@@ -1,6 +1,6 @@
 """The pipeline from a file to its cut-out: decode pool, batcher and warm model, finish pool.
 
-Pixels stay in here and in `decoding`, `finishing`, `predictors`: paths go in, outcomes out.
+Pixels stay in here and in `decoding`, `touching`, `finishing`, `predictors`.
 """
 
 import logging
@@ -16,7 +16,7 @@ import cv2
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, blame, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
-from daemon.worker import decoding, finishing, unfinished
+from daemon.worker import decoding, finishing, touching, unfinished
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
@@ -102,8 +102,8 @@ class Worker:
     @property
     def memory(self) -> dict[str, Memory]:
         """Return the memory of each device that has its own."""
-        sizes_by_device = ((one.device, one.predictor.memory()) for one in self.model_threads)
-        return {device: Memory(*sizes) for device, sizes in sizes_by_device if sizes is not None}
+        by_device = ((one.device, one.predictor.memory()) for one in self.model_threads)
+        return {device: Memory(*sizes) for device, sizes in by_device if sizes is not None}
 
     @property
     def load(self) -> dict[str, Load]:
@@ -203,15 +203,16 @@ class Worker:
             item.pixels = facts.pixels
             run.note_size(max(identity.size, facts.pixels))
             with run.paused():
-                item.cost = self.budget.acquire(facts.cost)
+                item.cost = self.budget.acquire(facts.cost + touching.cost(item.task))
             item.picture, item.sha256 = opened.picture()
+        item.touch_ups = touching.read(self.decoder, item.task)
 
     # --- stage 2: the network ------------------------------------------------------------
 
     def thread_of(self, lane: Lane, one: ModelThread) -> threading.Thread:
         """Return the thread of a model, not started."""
-        name, of = f"model-{one.device}", (lane, one)
-        return threading.Thread(None, self.run_model_thread, name, of, daemon=True)
+        name = f"model-{one.device}"
+        return threading.Thread(None, self.run_model_thread, name, (lane, one), daemon=True)
 
     def run_model_thread(self, lane: Lane, model_thread: ModelThread) -> None:
         """Run a model thread: compute batches until it is told to end."""
@@ -269,9 +270,9 @@ class Worker:
         picture, identity = item.picture, item.identity
         assert picture is not None
         assert identity is not None
-        finisher, rendering = self.lanes[look.model].finishing, item.task.rendering
+        finisher = self.lanes[look.model].finishing
         with self.progress.stage(item, "finish"), translated_errors():
-            composed = finisher.compose(picture, look.alpha, rendering, prepared=look.small)
+            composed = finisher.compose_item(item, look)
         with self.progress.stage(item, "encode"), translated_errors():
             finishing.write(item.task, picture, composed.result, composed.mask)
         return finisher.done_outcome(item, identity, picture, look, composed=composed)
@@ -283,8 +284,7 @@ class Worker:
         if self.second_opinions.keeps_first(item, error):
             self.submit_finish(item)
             return
-        whose = blame(error)
-        if whose is Blame.UNKNOWN:
+        if blame(error) is Blame.UNKNOWN:
             text, source = "%s failed unforeseen", printable(item.task.source)
             logger.warning(text, source, exc_info=error, extra={"JOB": item.task.job_id})
         self.complete(item, failure(error, current_stage(item.seconds)))

@@ -174,3 +174,13 @@ def test_user_that_is_missing(base: Path, unit: Path):
     unit.write_text("[Service]\nUser=no-such-user\n")
 
     assert findings(base)["permissions of hot"].result is Result.PASS
+
+
+def test_folder_for_the_page_that_is_not_there(base: Path):
+    """Its pictures could not be copied."""
+    (base / "photos").mkdir()
+    web = {"folder": "uploads", "server_folders": ["photos", "gone"]}
+    found = findings(base, web=web)["page"]
+
+    assert found.result is Result.WARN
+    assert f"{base / 'gone'} is no folder" in found.text

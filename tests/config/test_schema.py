@@ -36,7 +36,7 @@ quarantine_dir: failed
 hooks: {on_done: [], on_failed: [], on_drop_closed: [], give_up_s: 86400, max_waiting: 10000}
 metrics: {listen: null}
 web: {listen: null, folder: null, output: {}, keys_file: null, keys: null, hosts: [], origins: [],
-      fetch_urls: false, max_upload_mb: 100, max_waiting: 500}
+      fetch_urls: false, max_upload_mb: 100, max_waiting: 500, server_folders: []}
 log: {level: info, format: auto}
 """
 

@@ -198,3 +198,53 @@ def test_a_drop_is_closed_when_its_pictures_are_done(tmp_path: Path):
     kit.pass_time(1)
 
     assert [drop.id for drop in kit.records.open_drops()] == [2]
+
+
+# --- drops and dropped pictures ------------------------------------------------------------------
+
+
+def test_a_repeated_order_spares_the_next_drop(kit: Kit):
+    """A deleted drop's number is given again; after a crash the order is still there."""
+    kit.drop("a.jpg")
+    kit.pass_time(3)
+    [(first, _)] = Uploads(kit.service.parts.ledger).drops(limit=9)
+    wish = {"do": "delete-drop", "id": first.id, "opened_at": first.opened_at}
+    order(kit, wish)
+    kit.pass_time(3)
+    assert kit.results() == []
+    kit.drop("b.jpg")
+    kit.pass_time(3)
+    [(second, _)] = Uploads(kit.service.parts.ledger).drops(limit=9)
+    order(kit, wish)
+    kit.pass_time(3)
+
+    assert second.id == first.id
+    assert kit.results() == ["b.png", "originals/b.jpg"]
+
+
+@pytest.mark.parametrize("verb", ["delete", "approve", "doubt", "reject", "retry"])
+def test_orders_about_dropped_pictures_may_be_given_twice(kit: Kit, verb: str):
+    """They name the row, because there is no upload."""
+    kit.drop("a.jpg")
+    kit.pass_time(3)
+    [found] = kit.records.endings(kit.records.open_drops()[0])
+    for _ in range(2):
+        order(kit, {"do": verb, "job": found.job.id})
+        kit.pass_time(1)
+    job = kit.records.job(found.job.id)
+
+    assert not list(uploads.orders(root(kit)))
+    wanted = {"delete": None, "reject": State.FAILED}.get(verb, State.DONE)
+    assert (job and job.state) == wanted
+
+
+@pytest.mark.parametrize("content", [{"do": "delete", "job": 1}, {"do": "x", "job": "a" * 22}])
+def test_orders_about_nothing(kit: Kit, content: dict[str, object]):
+    """They are removed, and nothing happens."""
+    kit.drop("a.jpg")
+    kit.pass_time(3)
+    order(kit, content)
+    kit.pass_time(1)
+
+    assert not list(uploads.orders(root(kit)))
+    assert kit.results() == ["a.png", "originals/a.jpg"]

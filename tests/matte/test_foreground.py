@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cvunet.matte import foreground
+from cvunet.matte import foreground, layers
 from cvunet.matte.soft_band import soft_band
 
 Bytes = NDArray[np.uint8]
@@ -87,7 +87,7 @@ def test_estimate_follows_the_papers_at_its_own_size():
     soft, weight = soft_band(alpha), alpha[..., None].astype(np.float64)
     image = photo.astype(np.float64) / 255
     front = back = image
-    for box in (box for _, boxes in foreground.LEVELS for box in boxes):
+    for box in (box for _, boxes in layers.LEVELS for box in boxes):
         front, back = least_squares(image, weight, front, back)
         share = cv2.blur(alpha.astype(np.float64), (box, box))[..., None]
         front = cv2.blur(front * weight, (box, box)) / (share + 1e-5)
@@ -105,7 +105,7 @@ def least_squares(
 ) -> tuple[Colours, Colours]:
     """Each pixel's two colours by solving for them, without the closed form."""
     rows = [np.concatenate([weight, 1 - weight], axis=2)]
-    root = np.sqrt(foreground.REGULARISATION)
+    root = np.sqrt(layers.REGULARISATION)
     rows += [np.broadcast_to(np.array(unit) * root, rows[0].shape) for unit in ([1, 0], [0, 1])]
     matrix = np.stack(rows, axis=2)
     wanted = np.stack([image, front * root, back * root], axis=2)

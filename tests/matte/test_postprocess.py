@@ -131,7 +131,7 @@ def test_stretch_is_steady():
 
 
 def bilateral(alpha: Alpha) -> Alpha:
-    return postprocess.bilateral(alpha, diameter=9, sigma_color=0.2, sigma_space=3.0)
+    return postprocess.bilateral(alpha.copy(), diameter=9, sigma_color=0.2, sigma_space=3.0)
 
 
 def guided(alpha: Alpha) -> Alpha:

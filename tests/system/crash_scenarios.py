@@ -21,7 +21,19 @@ from tests.system.crash_kit import (
     check_pictures,
     drops,
 )
-from tests.system.crash_orders import carried_out, received, serve_orders, serve_uploads
+from tests.system.crash_orders import (
+    JUDGED,
+    carried_out,
+    deleted,
+    judged,
+    received,
+    serve_deletion,
+    serve_judgements,
+    serve_orders,
+    serve_uploads,
+    serve_versions,
+    touched_up,
+)
 
 DAY_S = 86_400.0
 
@@ -461,11 +473,35 @@ SCENARIOS = (
         is_counted=False,
     ),
     Scenario(
+        name="judgements",
+        pictures=tuple(JUDGED.values()),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_judgements,
+        check=judged,
+        is_counted=False,
+    ),
+    Scenario(
+        name="deleted drop",
+        pictures=("a.jpg", "b-doubtful.jpg", "bad.jpg"),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_deletion,
+        check=deleted,
+        is_counted=False,
+    ),
+    Scenario(
         name="uploads",
         pictures=(),
         settings={"web": {"folder": "uploads"}},
         live=serve_uploads,
         check=received,
+        is_counted=False,
+    ),
+    Scenario(
+        name="versions",
+        pictures=(),
+        settings={"web": {"folder": "uploads"}},
+        live=serve_versions,
+        check=touched_up,
         is_counted=False,
     ),
     Scenario(

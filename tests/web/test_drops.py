@@ -13,11 +13,11 @@ import pytest
 
 from daemon.reporting.latest_snapshot import LatestSnapshot
 from daemon.web import limits
-from daemon.web.drops import zip_steps
 from daemon.web.events import Observer
 from daemon.web.records import LedgerView
 from daemon.web.site import Site
 from daemon.web.sources import OwnProcess
+from daemon.web.zips import zip_of
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -72,9 +72,8 @@ def test_a_zip_is_made_in_small_steps(tmp_path: Path):
     """Whatever the size of a file, no more than a chunk is in memory."""
     (tmp_path / "large.png").write_bytes(b"x" * 3_000_000)
     (tmp_path / "link.png").symlink_to("/etc/passwd")
-    pieces = list(
-        zip_steps(tmp_path.resolve(), [Path("large.png"), Path("link.png"), Path("gone")])
-    )
+    names = ("large.png", "link.png", "gone")
+    pieces = list(zip_of((tmp_path.resolve() / name, name) for name in names))
 
     assert max(map(len, pieces)) < limits.CHUNK_BYTES + 1000
     assert unzipped(b"".join(pieces)) == {"large.png": b"x" * 3_000_000}

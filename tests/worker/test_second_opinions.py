@@ -140,13 +140,13 @@ def test_sure_picture_is_not_asked_about(task: Any):
 def test_edges_are_computed_once(task: Any, monkeypatch: pytest.MonkeyPatch):
     """From the mask that won, with the small picture of its own model."""
     made: list[Any] = []
-    whole = Finishing.compose
+    whole = Finishing.compose_item
 
-    def noted(self: Any, picture: Any, alpha: Any, rendering: Any, *, prepared: Any = None) -> Any:
-        made.append((alpha.shape, prepared.shape))
-        return whole(self, picture, alpha, rendering, prepared=prepared)
+    def noted(self: Any, item: Any, look: Any) -> Any:
+        made.append((look.alpha.shape, look.small.shape))
+        return whole(self, item, look)
 
-    monkeypatch.setattr(Finishing, "compose", noted)
+    monkeypatch.setattr(Finishing, "compose_item", noted)
     large = Seen(1)
     large.side = 20
     outcome(task(9), small=Seen(0.6), large=large)

@@ -123,7 +123,7 @@ def check_model(context: CheckContext, model: ModelSettings) -> Iterator[Finding
     try:
         from daemon.worker import predictors
 
-        predictors.check_model(model)
+        predictors.check_model(model, (context.state,))
     except ImportError as error:
         mend = "install cvunet-daemon anew, into an environment of its own"
         yield failed("weights", f"the network cannot be loaded: {describe(error)}", mend)

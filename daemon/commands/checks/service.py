@@ -13,6 +13,7 @@ from pathlib import Path
 
 from daemon.commands.findings import CheckContext, Finding, failed, passed, skipped, warned
 from daemon.commands.status import from_ledger
+from daemon.config.folders import resolve
 from daemon.ledger import database
 from daemon.ledger import ledger as ledgers
 
@@ -197,6 +198,11 @@ def page(context: CheckContext) -> Iterator[Finding]:
         )
     else:
         yield passed("page", f"served at {listen}")
+    for folder in context.config.web.server_folders:
+        place = resolve(context.config_path.resolve().parent, folder)
+        if not place.is_dir():
+            text = f"web.server_folders: {place} is no folder, or out of reach"
+            yield warned("page", text, f"make it, or drop it from {context.config_path}")
 
 
 def monitors(context: CheckContext) -> Iterator[Finding]:

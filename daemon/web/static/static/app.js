@@ -1,0 +1,123 @@
+// The frame of the page: which view is shown, in which language and colours.
+
+import { api } from "./api.js";
+import { h } from "./dom.js";
+import * as shellWords from "./shell.words.js";
+import { preferredLanguage, register, useLanguage, words } from "./words.js";
+
+const VIEWS = ["cut", "touch", "batch", "history", "review", "state"];
+const view = document.getElementById("view");
+const announcer = document.getElementById("announce");
+let unmount = () => null;
+let turn = 0; // a view that loads slowly must not replace a later one
+
+// Tell people who do not see the page what has happened.
+function announce(text) {
+  announcer.textContent = "";
+  requestAnimationFrame(() => { announcer.textContent = text; });
+}
+
+function navigate(place) {
+  location.hash = place.startsWith("#") ? place : `#${place}`;
+}
+
+// Return the view's name and its parameters: "#/touch/abc?x=1" is touch, {id: "abc", rest: ["abc"], x: "1"}.
+function route() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, ...rest] = path.split("/").map(decodeURIComponent);
+  const params = { ...Object.fromEntries(new URLSearchParams(query)), rest, id: rest[0] };
+  return VIEWS.includes(name) ? { name, params } : { name: "cut", params };
+}
+
+async function show({ isFirst = false } = {}) {
+  const { name, params } = route();
+  turn += 1;
+  const mine = turn;
+  markNavigation(name);
+  await Promise.resolve(unmount()).catch(() => null); // the old view is gone in any case
+  unmount = () => null;
+  view.replaceChildren();
+  view.setAttribute("aria-busy", "true");
+  const root = h("div", { class: `view view-${name}` });
+  try {
+    const [module, texts] = await Promise.all([import(`./views/${name}.js`), import(`./views/${name}.words.js`)]);
+    register(texts);
+    if (mine !== turn) {
+      return;
+    }
+    view.replaceChildren(root);
+    const end = await module.mount(root, { api, words, announce, navigate, params });
+    if (mine !== turn) {
+      end?.();
+      return;
+    }
+    unmount = end ?? unmount;
+  } catch (error) {
+    if (mine !== turn) {
+      return;
+    }
+    console.error(error);
+    view.replaceChildren(h("div", { class: "card" },
+      h("h1", {}, words(`shell.${name}`)),
+      h("p", { role: "alert" }, words("shell.missing"), " ", error.detail ?? ""),
+      h("button", { class: "button", type: "button", onclick: () => show() }, words("shell.again"))));
+  }
+  view.removeAttribute("aria-busy");
+  document.title = `${words(`shell.${name}`)} – cvunetd`;
+  if (!isFirst) {
+    view.focus({ preventScroll: true });
+    announce(words(`shell.${name}`));
+  }
+}
+
+function markNavigation(name) {
+  const shown = name === "touch" ? "cut" : name;
+  for (const link of document.querySelectorAll(".top nav a")) {
+    if (link.getAttribute("href") === `#/${shown}`) {
+      link.setAttribute("aria-current", "page");
+    } else {
+      link.removeAttribute("aria-current");
+    }
+  }
+}
+
+function translateShell() {
+  for (const element of document.querySelectorAll("[data-words]")) {
+    element.textContent = words(element.dataset.words);
+  }
+  document.querySelector(".top nav").setAttribute("aria-label", words("shell.pages"));
+  document.getElementById("theme").setAttribute("aria-label", words("shell.colours"));
+}
+
+function startSwitches() {
+  const theme = document.getElementById("theme");
+  theme.value = localStorage.getItem("theme") ?? "auto";
+  theme.addEventListener("change", () => {
+    localStorage.setItem("theme", theme.value);
+    if (theme.value === "auto") {
+      delete document.documentElement.dataset.theme;
+    } else {
+      document.documentElement.dataset.theme = theme.value;
+    }
+  });
+  const language = document.getElementById("language");
+  language.value = preferredLanguage();
+  language.addEventListener("change", () => {
+    localStorage.setItem("language", language.value);
+    useLanguage(language.value);
+    translateShell();
+    show({ isFirst: true });
+  });
+}
+
+// The link to the content is no place of the router.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  view.focus();
+});
+register(shellWords);
+useLanguage(preferredLanguage());
+translateShell();
+startSwitches();
+addEventListener("hashchange", () => show());
+show({ isFirst: true });

@@ -1,0 +1,165 @@
+// Uploads, waits, and reads pixels: what Cut and Touch up have in common.
+
+const POLL_MS = 1000;
+// A result without any change, whose alpha the knobs and the brush begin with.
+export const PLAIN = {
+  preset: "none", format: "png", content: "cutout", background: "none", crop: "none",
+  adjust_low: 0, adjust_high: 1, adjust_shift_px: 0, adjust_feather_px: 0, adjust_fill_holes: 0, adjust_keep: "all",
+};
+const plainIds = new Set(); // made with these options by this page
+
+export const queryOf = (options) => new URLSearchParams(Object.entries(options)).toString();
+
+// Send a picture; return its id. `onProgress` gets 0 to 1.
+export async function upload(api, file, { onProgress, signal }) {
+  const query = queryOf({ ...PLAIN, name: file.name || "picture.png" });
+  const answer = await api.send("POST", `/api/v1/pictures?${query}`, {
+    body: file, headers: { "Content-Type": "application/octet-stream" }, onProgress, signal,
+  });
+  plainIds.add(answer.pictures[0].id);
+  return answer.pictures[0].id;
+}
+
+// Have a version made; return its id. `mask` is a PNG, or null.
+export async function makeVersion(api, id, options, { mask = null, onProgress, signal } = {}) {
+  const answer = await api.send("POST", `/api/v1/pictures/${id}/versions?${queryOf(options)}`, {
+    body: mask ?? undefined, onProgress, signal,
+  });
+  return answer.id;
+}
+
+// Wait until a picture is done; return what the server says of it. `onState` gets each state.
+// An error with `isFailed` if the picture cannot be cut out.
+export function ended(api, id, { onState = () => null, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    let stage = null;
+    const finish = (settle, value) => {
+      isOver = true;
+      clearInterval(timer);
+      stop();
+      settle(value);
+    };
+    const look = async () => {
+      try {
+        const found = await api.get(`/api/v1/pictures/${id}`);
+        if (isOver) {
+          return;
+        }
+        if (found.state === "done") {
+          finish(resolve, found);
+        } else if (found.state === "failed") {
+          finish(reject, Object.assign(new Error(found.reason), { isFailed: true, detail: found.reason }));
+        } else {
+          onState({ state: found.state, place: found.place ?? 0, stage });
+        }
+      } catch (error) {
+        if (!isOver && error.status !== 0 && error.status !== 429 && error.status !== 503) {
+          finish(reject, error); // else the server comes back, or the person goes away
+        }
+      }
+    };
+    const stop = api.events(({ data }) => {
+      if (data.id === id) {
+        stage = data.stage ?? stage;
+        look();
+      }
+    });
+    const timer = setInterval(look, POLL_MS);
+    signal?.addEventListener("abort", () => isOver || finish(reject, new DOMException("stopped", "AbortError")));
+    look();
+  });
+}
+
+// --- pixels ------------------------------------------------------------------------------
+
+// Decode a file no larger than `side`; null if the browser cannot. {bitmap, fullWidth, fullHeight}
+export async function decode(blob, side) {
+  let whole;
+  try {
+    whole = await createImageBitmap(blob);
+  } catch {
+    return null;
+  }
+  const { width: fullWidth, height: fullHeight } = whole;
+  const share = Math.min(1, side / Math.max(fullWidth, fullHeight));
+  if (share === 1) {
+    return { bitmap: whole, fullWidth, fullHeight };
+  }
+  const bitmap = await createImageBitmap(whole, {
+    resizeWidth: Math.max(1, Math.round(fullWidth * share)),
+    resizeHeight: Math.max(1, Math.round(fullHeight * share)),
+    resizeQuality: "high",
+  });
+  whole.close(); // 50 megapixels are 200 MB
+  return { bitmap, fullWidth, fullHeight };
+}
+
+// Return the pixels of a bitmap at a size, RGBA.
+export function pixelsOf(bitmap, width, height) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+export function alphaOf(rgba) {
+  const alpha = new Uint8Array(rgba.length / 4);
+  for (let place = 0; place < alpha.length; place += 1) {
+    alpha[place] = rgba[4 * place + 3];
+  }
+  return alpha;
+}
+
+// Load a picture that is done: original and plain result, no larger than `side`.
+// The id of the answer is another one if a plain version had to be made first.
+export async function load(api, id, { side, file = null, onState, signal }) {
+  const about = await ended(api, id, { onState, signal });
+  const result = await plainResult(api, about, { side, onState, signal });
+  const original = await decode(file ?? (await originalOf(api, id, signal)), side);
+  const { width, height } = result.bitmap;
+  const cut = pixelsOf(result.bitmap, width, height);
+  result.bitmap.close();
+  const photo = original ? pixelsOf(original.bitmap, width, height) : null;
+  original?.bitmap.close();
+  return { id: result.id, name: about.name, about: result.about, width, height, fullWidth: result.fullWidth, fullHeight: result.fullHeight, cut, photo, blob: result.blob };
+}
+
+async function originalOf(api, id, signal) {
+  try {
+    return await api.blob(`/api/v1/pictures/${id}/original`, { signal });
+  } catch (error) {
+    if (error.name === "AbortError") {
+      throw error;
+    }
+    return new Blob([]); // it is not kept: only the comparison is missing
+  }
+}
+
+async function plainResult(api, about, { side, onState, signal }) {
+  const facts = about.picture ?? {};
+  const isPlain = plainIds.has(about.id) || (facts.result?.endsWith(".png") && facts.result_width === facts.width && facts.result_height === facts.height);
+  let { id } = about;
+  let told = about;
+  if (!isPlain) {
+    id = await makeVersion(api, id, PLAIN, { signal });
+    plainIds.add(id);
+    told = await ended(api, id, { onState, signal });
+  }
+  const blob = await api.blob(`/api/v1/pictures/${id}/result`, { signal });
+  return { id, about: told, blob, ...(await decode(blob, side)) };
+}
+
+export function notePlain(id) {
+  plainIds.add(id);
+}
+
+// Offer a file to the person.
+export function saveAs(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

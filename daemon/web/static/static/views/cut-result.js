@@ -1,0 +1,281 @@
+// A result beside its original, with knobs, downloads and the clipboard.
+
+import { h } from "../dom.js";
+import { ended, makeVersion, queryOf, saveAs } from "./cut-pictures.js";
+import { Grounds } from "./grounds.js";
+import { FORMATS, Knobs } from "./knobs.js";
+import { viewBox } from "./matte-preview.js";
+import { alphaOf } from "./cut-pictures.js";
+import { Viewer, zoomBar } from "./viewer.js";
+
+const GRIP_PX = 28;
+const FAINT = 8; // below this alpha a result has no colours of its own
+
+export class CutResult {
+  constructor(context, picture, onNew) {
+    Object.assign(this, { ...context, picture, onNew, share: 0.5, turn: 0, made: new Map() });
+    this.base = alphaOf(picture.cut);
+    this.alpha = this.base;
+    this.shown = new OffscreenCanvas(picture.width, picture.height);
+    this.before = this.photoCanvas();
+    this.worker = new Worker("/static/views/matte-worker.js", { type: "module" });
+    this.worker.addEventListener("message", ({ data }) => this.adjusted(data));
+    this.worker.postMessage({ alpha: this.base, width: picture.width, height: picture.height, scale: picture.width / picture.fullWidth });
+    this.knobs = new Knobs(this.words, picture.id, (isEdge) => this.changed(isEdge));
+    this.grounds = new Grounds(this.words, () => this.viewer.draw());
+    this.build();
+    this.changed(true);
+    if (!this.isNeutral) {
+      this.compose();
+    }
+  }
+
+  photoCanvas() {
+    const { photo, width, height } = this.picture;
+    if (!photo) {
+      return null;
+    }
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d").putImageData(new ImageData(photo, width, height), 0, 0);
+    return canvas;
+  }
+
+  build() {
+    const { words, picture } = this;
+    this.viewer = new Viewer({
+      label: words("cut.viewer", { name: picture.name }),
+      paint: (context, view) => this.paint(context, view),
+      over: (context, view) => this.paintDivider(context, view),
+    });
+    this.viewer.drag = this.dividerDrag();
+    this.slider = h("input", {
+      type: "range", id: "cut-slider", min: 0, max: 100, step: 1, value: 50, "aria-label": words("cut.slider"),
+      "aria-valuetext": words("cut.slider_at", { share: 50 }), oninput: () => this.slide(this.slider.value / 100),
+    });
+    this.status = h("p", { class: "hint status-line", role: "status" }, "");
+    this.download = h("button", { class: "button primary", type: "button", onclick: () => this.save() }, words("cut.download"));
+    this.copy = h("button", { class: "button", type: "button", onclick: () => this.toClipboard() }, words("cut.copy"));
+    this.touch = h("button", { class: "button", type: "button", onclick: () => this.navigate(`#/touch/${picture.id}`) }, words("cut.touch"));
+    const another = h("button", { class: "button", type: "button", onclick: this.onNew }, words("cut.another"));
+    const smaller = picture.width < picture.fullWidth && h("p", { class: "hint" }, words("cut.smaller", { width: picture.width, height: picture.height }));
+    this.element = h("div", { class: "cut-layout" },
+      h("section", { class: "card stage-card", "aria-label": words("cut.stage") },
+        this.viewer.element,
+        this.before && h("div", { class: "slider-line" }, h("span", {}, words("cut.original")), this.slider, h("span", {}, words("cut.result"))),
+        h("div", { class: "bar tools" }, this.grounds.element, zoomBar(this.viewer, words)), smaller),
+      h("section", { class: "card side-card", "aria-label": words("cut.settings") },
+        h("h2", { class: "file-name" }, picture.name),
+        h("p", { class: "hint" }, `${picture.fullWidth} × ${picture.fullHeight}`),
+        h("div", { class: "bar actions" }, this.download, this.copy, this.touch, another),
+        this.status, this.knobs.element));
+    this.viewer.show(picture.width, picture.height, picture.fullWidth);
+  }
+
+  get isNeutral() {
+    return Object.keys(this.knobs.options()).length === 0;
+  }
+
+  // --- what is seen ----------------------------------------------------------------------
+
+  changed(isEdge) {
+    if (isEdge) {
+      this.turn += 1;
+      this.ask();
+    }
+    this.viewer.draw();
+  }
+
+  // One question at a time: while a knob is turned only the last position counts.
+  ask() {
+    if (!this.isAsking) {
+      this.isAsking = true;
+      this.asked = this.turn;
+      this.element?.setAttribute("data-preview", "busy");
+      this.worker.postMessage({ knobs: this.knobs.edge, turn: this.turn });
+    }
+  }
+
+  adjusted({ alpha, turn }) {
+    this.isAsking = false;
+    this.alpha = alpha;
+    this.compose();
+    if (turn !== this.turn) {
+      this.ask();
+    } else {
+      this.element.setAttribute("data-preview", "ready");
+    }
+  }
+
+  // The result with the alpha of the knobs. Where the result had no colour it gets the photo's.
+  compose() {
+    const { cut, photo, width, height } = this.picture;
+    const pixels = new Uint8ClampedArray(cut);
+    for (let place = 0; place < this.alpha.length; place += 1) {
+      const level = this.alpha[place];
+      pixels[4 * place + 3] = level;
+      if (photo && level > this.base[place] && this.base[place] < FAINT) {
+        pixels[4 * place] = photo[4 * place];
+        pixels[4 * place + 1] = photo[4 * place + 1];
+        pixels[4 * place + 2] = photo[4 * place + 2];
+      }
+    }
+    this.shown.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+    this.viewer.draw();
+  }
+
+  get dividerX() {
+    const { canvas } = this.viewer;
+    return this.before ? this.share * canvas.width : 0;
+  }
+
+  paint(context, view) {
+    const { width, height } = this.picture;
+    const split = view.toPicture([this.dividerX, 0])[0];
+    if (this.before) {
+      this.within(context, [0, 0, split, height], () => context.drawImage(this.before, 0, 0));
+    }
+    this.within(context, [Math.max(0, split), 0, width - Math.max(0, split), height], () => {
+      if (this.knobs.background === null) {
+        this.grounds.paint(context, width, height, view.zoom);
+      } else {
+        context.fillStyle = this.knobs.background;
+        context.fillRect(0, 0, width, height);
+      }
+      context.drawImage(this.shown, 0, 0);
+    });
+    this.paintFrame(context, view);
+  }
+
+  within(context, [left, top, width, height], paint) {
+    if (width > 0) {
+      context.save();
+      context.beginPath();
+      context.rect(left, top, width, height);
+      context.clip();
+      paint();
+      context.restore();
+    }
+  }
+
+  // What a crop leaves, as a dashed line; the rest is dimmed.
+  paintFrame(context, view) {
+    const box = this.knobs.frame && viewBox(this.alpha, this.picture.width, this.picture.height, this.knobs.frame);
+    if (!box) {
+      return;
+    }
+    context.save();
+    context.fillStyle = "rgb(20 24 34 / 55%)";
+    context.beginPath();
+    context.rect(0, 0, this.picture.width, this.picture.height);
+    context.rect(box.left, box.top, box.width, box.height);
+    context.fill("evenodd");
+    context.strokeStyle = "#fff";
+    context.lineWidth = 2 / view.zoom;
+    context.setLineDash([8 / view.zoom, 6 / view.zoom]);
+    context.strokeRect(box.left, box.top, box.width, box.height);
+    context.restore();
+  }
+
+  paintDivider(context, view) {
+    if (!this.before) {
+      return;
+    }
+    const x = Math.round(this.dividerX);
+    const y = view.canvas.height / 2;
+    const unit = view.ratio;
+    context.fillStyle = "#fff";
+    context.shadowColor = "rgb(0 0 0 / 50%)";
+    context.shadowBlur = 4 * unit;
+    context.fillRect(x - unit, 0, 2 * unit, view.canvas.height);
+    context.beginPath();
+    context.arc(x, y, 16 * unit, 0, 7);
+    context.fill();
+    context.shadowBlur = 0;
+    context.fillStyle = "#333";
+    for (const side of [-1, 1]) {
+      context.beginPath();
+      context.moveTo(x + side * 10 * unit, y);
+      context.lineTo(x + side * 4 * unit, y - 5 * unit);
+      context.lineTo(x + side * 4 * unit, y + 5 * unit);
+      context.fill();
+    }
+  }
+
+  dividerDrag() {
+    return {
+      begin: ([x]) => this.before && Math.abs(x - this.dividerX) < GRIP_PX * this.viewer.ratio,
+      move: ([x]) => this.slide(Math.max(0, Math.min(1, x / this.viewer.canvas.width))),
+      end: () => null,
+    };
+  }
+
+  slide(share) {
+    this.share = share;
+    const percent = Math.round(100 * share);
+    this.slider.value = percent;
+    this.slider.setAttribute("aria-valuetext", this.words("cut.slider_at", { share: percent }));
+    this.viewer.draw();
+  }
+
+  // --- files -----------------------------------------------------------------------------
+
+  // Return the file as the knobs say, made by the server from the original.
+  async file(more) {
+    const options = this.knobs.options(more);
+    if (Object.keys(options).length === 0) {
+      return this.picture.blob;
+    }
+    const query = queryOf(options);
+    if (!this.made.has(query)) {
+      const id = await makeVersion(this.api, this.picture.id, options);
+      await ended(this.api, id);
+      this.made.set(query, await this.api.blob(`/api/v1/pictures/${id}/result`));
+    }
+    return this.made.get(query);
+  }
+
+  async during(text, work) {
+    const buttons = [this.download, this.copy];
+    this.tell(text);
+    buttons.forEach((button) => { button.disabled = true; });
+    try {
+      this.tell(await work());
+    } catch (error) {
+      this.tell(error.detail ?? this.words("cut.no_clipboard"), true);
+    }
+    buttons.forEach((button) => { button.disabled = false; });
+  }
+
+  tell(text, isBad = false) {
+    this.status.textContent = text;
+    this.status.classList.toggle("reason", isBad);
+  }
+
+  save() {
+    return this.during(this.words("cut.making"), async () => {
+      const blob = await this.file();
+      const stem = this.picture.name.replace(/\.[^.]*$/, "");
+      const name = `${stem}.${FORMATS[this.knobs.values.format]}`;
+      saveAs(blob, name);
+      return this.words("cut.saved", { name });
+    });
+  }
+
+  toClipboard() {
+    return this.during(this.words("cut.making"), async () => {
+      const blob = this.file({ format: "png" }).then((file) => new Blob([file], { type: "image/png" }));
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+      return this.words("cut.copied");
+    });
+  }
+
+  close() {
+    this.worker.terminate();
+    this.viewer.close();
+    this.grounds.close();
+    this.shown.width = 1;
+    if (this.before) {
+      this.before.width = 1;
+    }
+  }
+}

@@ -1,0 +1,180 @@
+// Cut out one picture: choose it, wait, look at the result.
+
+import { h } from "../dom.js";
+import { ended, load, upload } from "./cut-pictures.js";
+import { CutResult } from "./cut-result.js";
+import { samplePicture } from "./sample.js";
+import { loadStyles } from "./cut-style.js";
+
+const SIDE_PX = 2560; // more would make the knobs slow; files are made by the server
+const files = new Map(); // by id: the person's own file needs no download
+
+export async function mount(root, context) {
+  await loadStyles();
+  const view = new CutView(root, context);
+  view.start();
+  return () => view.close();
+}
+
+class CutView {
+  constructor(root, context) {
+    Object.assign(this, { root, context, ...context, result: null, isClosed: false });
+    this.onPaste = (event) => this.paste(event);
+    this.onDrag = (event) => this.drag(event);
+  }
+
+  start() {
+    document.addEventListener("paste", this.onPaste);
+    for (const kind of ["dragover", "drop", "dragleave"]) {
+      document.addEventListener(kind, this.onDrag);
+    }
+    if (this.params.id) {
+      this.open(this.params.id);
+    } else {
+      this.showEmpty();
+    }
+  }
+
+  close() {
+    this.isClosed = true;
+    document.removeEventListener("paste", this.onPaste);
+    for (const kind of ["dragover", "drop", "dragleave"]) {
+      document.removeEventListener(kind, this.onDrag);
+    }
+    this.stop?.abort();
+    this.result?.close();
+  }
+
+  // --- in --------------------------------------------------------------------------------
+
+  showEmpty(problem = "") {
+    this.clear();
+    const input = h("input", { type: "file", id: "cut-file", accept: "image/*,.heic,.avif,.tif,.tiff,.jxl,.dng", class: "visually-hidden", onchange: () => input.files[0] && this.take(input.files[0]) });
+    const sample = h("button", { class: "button", type: "button", onclick: async () => this.take(await samplePicture()) }, this.words("cut.sample"));
+    this.root.replaceChildren(
+      h("h1", { class: "hero" }, this.words("cut.title")),
+      h("p", { class: "hero-text" }, this.words("cut.text")),
+      problem && h("p", { class: "card reason", role: "alert" }, problem),
+      h("div", { class: "drop-area card" },
+        h("img", { src: "/static/icon.svg", alt: "", width: 72, height: 72 }),
+        h("p", { class: "drop-text" }, this.words("cut.drop")),
+        h("div", { class: "bar" }, input, h("label", { class: "button primary", for: "cut-file" }, this.words("cut.choose")), sample),
+        h("p", { class: "hint" }, this.words("cut.paste"))));
+  }
+
+  paste(event) {
+    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    if (file) {
+      event.preventDefault();
+      this.take(file);
+    }
+  }
+
+  drag(event) {
+    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) {
+      return;
+    }
+    event.preventDefault();
+    this.root.classList.toggle("is-over", event.type === "dragover");
+    const [file] = event.type === "drop" ? event.dataTransfer.files : [];
+    if (file) {
+      this.take(file);
+    }
+  }
+
+  // --- on the way ------------------------------------------------------------------------
+
+  clear() {
+    this.stop?.abort();
+    this.result?.close();
+    this.result = null;
+  }
+
+  async take(file) {
+    await this.run(file.name, async (tell, signal) => {
+      tell("uploading", 0);
+      const id = await upload(this.api, file, { onProgress: (share) => tell("uploading", share), signal });
+      tell("waiting", 0);
+      await ended(this.api, id, { onState: (state) => this.tellState(tell, state), signal });
+      files.clear(); // one picture at a time stays in memory
+      files.set(id, file);
+      return id;
+    });
+  }
+
+  async open(id) {
+    await this.run("", async () => id);
+  }
+
+  // Show the steps while `begin` gets a picture's id, then the picture.
+  async run(name, begin) {
+    this.clear();
+    const stop = new AbortController();
+    this.stop = stop;
+    const { signal } = stop;
+    const tell = this.showSteps(name, () => this.goEmpty());
+    try {
+      const id = await begin(tell, signal);
+      tell("opening");
+      const picture = await load(this.api, id, { side: SIDE_PX, file: files.get(id), onState: (state) => this.tellState(tell, state), signal });
+      if (!signal.aborted && !this.isClosed) {
+        this.showResult(picture);
+      }
+    } catch (error) {
+      if (error.name !== "AbortError" && !this.isClosed && this.stop === stop) {
+        this.showEmpty(this.words(error.isFailed ? "cut.failed" : "cut.problem", { reason: error.detail ?? String(error) }));
+      }
+    }
+  }
+
+  tellState(tell, { state, place, stage }) {
+    if (state === "running") {
+      tell("running", null, stage ? this.words(`cut.stage_${stage.split(" ")[0]}`) : "");
+    } else {
+      tell("waiting", null, place ? this.words("cut.before", { count: place }) : "");
+    }
+  }
+
+  showSteps(name, cancel) {
+    const steps = ["uploading", "waiting", "running", "opening"];
+    const bar = h("progress", { max: 1, "aria-label": this.words("cut.progress") });
+    const text = h("p", { class: "step-text", role: "status" }, "");
+    const list = h("ol", { class: "steps" }, ...steps.map((step) => h("li", { class: `step-${step}` }, this.words(`cut.step_${step}`))));
+    this.root.replaceChildren(
+      h("h1", {}, this.words("cut.working")),
+      h("div", { class: "card steps-card" }, h("p", { class: "file-name" }, name), list, bar, text,
+        h("button", { class: "button", type: "button", onclick: cancel }, this.words("cut.cancel"))));
+    return (step, share = null, more = "") => {
+      [...list.children].forEach((item, place) => {
+        item.toggleAttribute("data-done", place < steps.indexOf(step));
+        if (steps[place] === step) {
+          item.setAttribute("aria-current", "step");
+        } else {
+          item.removeAttribute("aria-current");
+        }
+      });
+      if (share === null) {
+        bar.removeAttribute("value");
+      } else {
+        bar.value = share;
+      }
+      const percent = share === null ? "" : ` ${Math.round(100 * share)} %`;
+      const told = `${this.words(`cut.step_${step}`)}${percent}${more ? ` – ${more}` : ""}`;
+      if (text.textContent !== told) {
+        text.textContent = told;
+      }
+    };
+  }
+
+  goEmpty() {
+    history.replaceState(null, "", "#/cut");
+    this.showEmpty();
+  }
+
+  showResult(picture) {
+    history.replaceState(null, "", `#/cut/${picture.id}`); // a reload shows it again
+    this.result = new CutResult(this.context, picture, () => this.goEmpty());
+    this.root.replaceChildren(h("h1", { class: "visually-hidden" }, this.words("cut.done")), this.result.element);
+    this.announce(this.words("cut.done"));
+  }
+}

@@ -1,0 +1,57 @@
+// The picture under the brush: result, original and strokes, put together where they change.
+
+import { alphaOf } from "./cut-pictures.js";
+import { Painting } from "./brush.js";
+
+export class TouchCanvas {
+  constructor(picture) {
+    this.picture = picture;
+    this.base = alphaOf(picture.cut);
+    this.painting = new Painting(picture.width, picture.height);
+    this.shown = new OffscreenCanvas(picture.width, picture.height);
+    this.update({ left: 0, top: 0, right: picture.width, bottom: picture.height });
+    this.ghost = this.photoCanvas();
+  }
+
+  photoCanvas() {
+    const { photo, width, height } = this.picture;
+    if (!photo) {
+      return null;
+    }
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d").putImageData(new ImageData(photo, width, height), 0, 0);
+    return canvas;
+  }
+
+  // Compute a rectangle anew, as the server will: restored parts have the photo's own pixels.
+  update(changed) {
+    if (changed === null || changed.left >= changed.right) {
+      return;
+    }
+    const { cut, photo, width } = this.picture;
+    const { left, top, right, bottom } = changed;
+    const part = new ImageData(right - left, bottom - top);
+    for (let row = top, to = 0; row < bottom; row += 1) {
+      for (let column = left; column < right; column += 1, to += 4) {
+        const place = row * width + column;
+        const own = photo ? photo[4 * place + 3] / 255 : 1; // the photo's own transparency
+        const kept = (this.base[place] * (255 - this.painting.strength[place])) / 255;
+        const added = this.painting.restored[place] * own;
+        const share = photo && added > 0 ? added / (kept + added) : 0; // as in compositing
+        for (let channel = 0; channel < 3; channel += 1) {
+          const colour = cut[4 * place + channel];
+          part.data[to + channel] = share ? colour + (photo[4 * place + channel] - colour) * share : colour;
+        }
+        part.data[to + 3] = kept + added;
+      }
+    }
+    this.shown.getContext("2d").putImageData(part, left, top);
+  }
+
+  close() {
+    this.shown.width = 1;
+    if (this.ghost) {
+      this.ghost.width = 1;
+    }
+  }
+}

@@ -1,0 +1,304 @@
+// Touch up a result: erase what is too much, restore what is missing.
+
+import { h } from "../dom.js";
+import { ended, load, makeVersion, notePlain } from "./cut-pictures.js";
+import { loadStyles } from "./cut-style.js";
+import { Grounds } from "./grounds.js";
+import { inheritKnobs } from "./knobs.js";
+import { TouchCanvas } from "./touch-canvas.js";
+import { Viewer, zoomBar } from "./viewer.js";
+
+const SIDE_PX = 4096; // the largest mask that the server takes
+const kept = { tool: "erase", size: 40, hardness: 70 }; // for the next picture
+
+export async function mount(root, context) {
+  await loadStyles();
+  const view = new TouchView(root, context);
+  view.start();
+  return () => view.close();
+}
+
+class TouchView {
+  constructor(root, context) {
+    Object.assign(this, { root, ...context });
+    this.stop = new AbortController();
+    this.onKey = (event) => this.key(event);
+    this.onKeyUp = (event) => this.keyUp(event);
+    this.onLeave = (event) => this.hasStrokes && event.preventDefault();
+  }
+
+  async start() {
+    const { words } = this;
+    this.root.replaceChildren(h("h1", {}, words("touch.title")), h("p", { class: "card", role: "status" }, words("touch.loading")));
+    try {
+      this.picture = await load(this.api, this.params.id ?? "", { side: SIDE_PX, signal: this.stop.signal });
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        this.root.replaceChildren(h("h1", {}, words("touch.title")),
+          h("p", { class: "card reason", role: "alert" }, error.detail ?? String(error)),
+          h("a", { class: "button", href: "#/cut" }, words("shell.cut")));
+      }
+      return;
+    }
+    if (this.stop.signal.aborted) {
+      return;
+    }
+    this.canvas = new TouchCanvas(this.picture);
+    this.painting = this.canvas.painting;
+    this.build();
+    document.addEventListener("keydown", this.onKey);
+    document.addEventListener("keyup", this.onKeyUp);
+    addEventListener("beforeunload", this.onLeave);
+  }
+
+  close() {
+    this.stop.abort();
+    document.removeEventListener("keydown", this.onKey);
+    document.removeEventListener("keyup", this.onKeyUp);
+    removeEventListener("beforeunload", this.onLeave);
+    this.viewer?.close();
+    this.grounds?.close();
+    this.canvas?.close();
+  }
+
+  get hasStrokes() {
+    return this.painting && !this.painting.isEmpty && !this.isSaved;
+  }
+
+  // --- what is seen ----------------------------------------------------------------------
+
+  build() {
+    const { words, picture } = this;
+    this.viewer = new Viewer({ label: words("touch.viewer", { name: picture.name }), paint: (context, view) => this.paint(context, view) });
+    this.viewer.drag = { begin: (point, event) => this.begin(point, event), move: (point, event) => this.move(point, event), end: (event, isCancelled) => this.end(isCancelled) };
+    this.viewer.onHover = (point) => { this.pointer = point; this.viewer.draw(); };
+    this.viewer.canvas.addEventListener("pointerleave", () => { this.pointer = null; this.viewer.draw(); });
+    this.viewer.over = (context) => this.paintBrush(context);
+    this.grounds = new Grounds(words, () => this.viewer.draw());
+    const isGhost = h("input", { type: "checkbox", id: "touch-ghost", onchange: () => { this.isGhost = isGhost.checked; this.viewer.draw(); } });
+    this.ghostInput = isGhost;
+    this.tools = ["erase", "restore"].map((name) => h("button", { class: "button", type: "button", onclick: () => this.use(name) }, words(`touch.${name}`)));
+    this.undoButton = h("button", { class: "button", type: "button", onclick: () => this.undo() }, words("touch.undo"));
+    this.redoButton = h("button", { class: "button", type: "button", onclick: () => this.redo() }, words("touch.redo"));
+    this.saveButton = h("button", { class: "button primary", type: "button", onclick: () => this.save() }, words("touch.save"));
+    this.status = h("p", { class: "hint status-line", role: "status" }, "");
+    this.root.replaceChildren(h("h1", {}, words("touch.title")),
+      h("div", { class: "cut-layout touch" },
+        h("section", { class: "card stage-card", "aria-label": picture.name }, this.viewer.element,
+          h("div", { class: "bar tools" }, this.grounds.element, zoomBar(this.viewer, words))),
+        h("section", { class: "card side-card brush-tools", "aria-label": words("touch.tools") },
+          h("div", { class: "pair", role: "group", "aria-label": words("touch.tools") }, ...this.tools),
+          this.range("size", 1, 400), this.range("hardness", 0, 100),
+          picture.photo ? h("label", { class: "bar", for: "touch-ghost" }, isGhost, words("touch.ghost")) : h("p", { class: "hint" }, words("touch.no_original")),
+          h("div", { class: "pair" }, this.undoButton, this.redoButton),
+          this.saveButton,
+          h("button", { class: "button", type: "button", onclick: () => this.leave() }, words("touch.back")),
+          this.status, this.keysCard())));
+    this.use(kept.tool);
+    this.mark();
+    this.viewer.show(picture.width, picture.height, picture.fullWidth);
+  }
+
+  range(name, min, max) {
+    const id = `touch-${name}`;
+    const output = h("output", { for: id }, kept[name]);
+    const input = h("input", { type: "range", id, min, max, value: kept[name], oninput: () => this.change(name, Number(input.value)) });
+    this[`${name}Input`] = input;
+    this[`${name}Output`] = output;
+    return h("div", { class: "field" }, h("label", { for: id }, this.words(`touch.${name}`), output), input);
+  }
+
+  keysCard() {
+    const rows = [["E R", "key_tools"], ["[ ]", "key_size"], ["{ }", "key_hardness"], ["Ctrl+Z, Ctrl+Shift+Z", "key_undo"], ["␣", "key_pan"], ["+ − 0 1", "key_zoom"]];
+    return h("details", { class: "keys-card" }, h("summary", {}, this.words("touch.keys")),
+      h("dl", { class: "keys-list" }, ...rows.flatMap(([keys, key]) => [h("dt", {}, h("kbd", {}, keys)), h("dd", {}, this.words(`touch.${key}`))])));
+  }
+
+  use(name) {
+    kept.tool = name;
+    this.tools.forEach((button, place) => button.setAttribute("aria-pressed", String(["erase", "restore"][place] === name)));
+  }
+
+  change(name, value) {
+    const input = this[`${name}Input`];
+    kept[name] = Math.max(Number(input.min), Math.min(Number(input.max), value));
+    input.value = kept[name];
+    this[`${name}Output`].textContent = kept[name];
+    this.viewer.draw();
+  }
+
+  mark() {
+    this.undoButton.disabled = this.painting.done.length === 0;
+    this.redoButton.disabled = this.painting.undone.length === 0;
+    this.saveButton.disabled = this.painting.isEmpty || this.isSaving === true;
+  }
+
+  paint(context, view) {
+    const { width, height } = this.picture;
+    this.grounds.paint(context, width, height, view.zoom);
+    if (this.isGhost && this.canvas.ghost) {
+      context.globalAlpha = 0.35;
+      context.drawImage(this.canvas.ghost, 0, 0);
+      context.globalAlpha = 1;
+    }
+    context.drawImage(this.canvas.shown, 0, 0);
+  }
+
+  // The brush's outline, dark and light, so that it is seen on anything.
+  paintBrush(context) {
+    if (!this.pointer) {
+      return;
+    }
+    const radius = (kept.size / 2) * this.viewer.ratio;
+    for (const [colour, wide] of [["rgb(0 0 0 / 70%)", 3], ["#fff", 1]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = wide * this.viewer.ratio;
+      context.beginPath();
+      context.arc(...this.pointer, radius, 0, 7);
+      context.stroke();
+    }
+  }
+
+  // --- painting --------------------------------------------------------------------------
+
+  begin(point, event) {
+    if (event.button !== 0 && event.button !== 5) {
+      return false;
+    }
+    this.isErasing = event.button === 5 || kept.tool === "erase"; // 5: the eraser of a pen
+    this.painting.begin();
+    this.last = null;
+    this.strokeTo(point, event);
+    return true;
+  }
+
+  move(point, event) {
+    const events = event.getCoalescedEvents?.() ?? [];
+    for (const one of events.length ? events : [event]) {
+      this.strokeTo(this.viewer.pointOf(one), one);
+    }
+  }
+
+  // Paint discs from the last place to this one. The size is in pixels of the screen, so a fine
+  // brush is had by enlarging the picture. A pen's pressure makes it smaller.
+  strokeTo(point, event) {
+    const [x, y] = this.viewer.toPicture(point);
+    const pressure = event.pointerType === "pen" && event.pressure > 0 ? 0.25 + 0.75 * event.pressure : 1;
+    const radius = Math.max(0.5, ((kept.size / 2) * this.viewer.ratio * pressure) / this.viewer.zoom);
+    const from = this.last ?? [x, y];
+    const distance = Math.hypot(x - from[0], y - from[1]);
+    const count = Math.max(1, Math.ceil(distance / Math.max(0.5, radius / 4)));
+    for (let step = 1; step <= count; step += 1) {
+      const share = step / count;
+      this.canvas.update(this.painting.dab(
+        from[0] + (x - from[0]) * share, from[1] + (y - from[1]) * share, radius, kept.hardness / 100, !this.isErasing));
+    }
+    this.last = [x, y];
+    this.viewer.draw();
+  }
+
+  end(isCancelled) {
+    if (isCancelled) {
+      this.canvas.update(this.painting.cancel());
+      this.viewer.draw();
+    } else {
+      this.painting.end();
+    }
+    this.mark();
+  }
+
+  undo() {
+    this.canvas.update(this.painting.undo());
+    this.viewer.draw();
+    this.mark();
+  }
+
+  redo() {
+    this.canvas.update(this.painting.redo());
+    this.viewer.draw();
+    this.mark();
+  }
+
+  key(event) {
+    if (document.querySelector("dialog[open]") || event.target.closest?.("select, input:not([type=range], [type=checkbox])")) {
+      return;
+    }
+    const isControl = event.ctrlKey || event.metaKey;
+    const name = event.key.toLowerCase();
+    const actions = isControl
+      ? { z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo(), s: () => this.saveButton.disabled || this.save() }
+      : {
+        e: () => this.use("erase"),
+        r: () => this.use("restore"),
+        "[": () => this.change("size", Math.round(kept.size / 1.2) - 1),
+        "]": () => this.change("size", Math.round(kept.size * 1.2) + 1),
+        "{": () => this.change("hardness", kept.hardness - 10),
+        "}": () => this.change("hardness", kept.hardness + 10),
+      };
+    if (name === " " && event.target === this.viewer.canvas) {
+      event.preventDefault();
+      this.viewer.isSpaceDown = true;
+    } else if (actions[name] && !event.altKey) {
+      event.preventDefault();
+      actions[name]();
+    }
+  }
+
+  keyUp(event) {
+    if (event.key === " ") {
+      this.viewer.isSpaceDown = false;
+    }
+  }
+
+  // --- out -------------------------------------------------------------------------------
+
+  async save() {
+    this.isSaving = true;
+    this.mark();
+    const tell = (text, isBad = false) => {
+      this.status.textContent = text;
+      this.status.classList.toggle("reason", isBad);
+    };
+    try {
+      const mask = await this.painting.png();
+      const id = await makeVersion(this.api, this.picture.id, {}, {
+        mask, signal: this.stop.signal, onProgress: (share) => tell(this.words("touch.saving", { share: Math.round(100 * share) })),
+      });
+      tell(this.words("touch.making"));
+      await ended(this.api, id, { signal: this.stop.signal });
+      this.isSaved = true;
+      notePlain(id);
+      inheritKnobs(this.picture.id, id);
+      this.announce(this.words("touch.saved"));
+      this.navigate(`#/cut/${id}`);
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        tell(this.words("touch.failed", { reason: error.detail ?? String(error) }), true);
+      }
+    }
+    this.isSaving = false;
+    this.mark();
+  }
+
+  async leave() {
+    if (!this.hasStrokes || (await this.agreed())) {
+      this.navigate(`#/cut/${this.picture.id}`);
+    }
+  }
+
+  agreed() {
+    const dialog = h("dialog", { class: "dialog", "aria-labelledby": "leave-text" },
+      h("form", { method: "dialog" }, h("p", { id: "leave-text" }, this.words("touch.lose")),
+        h("div", { class: "bar" },
+          h("button", { class: "button", value: "stay", autofocus: true }, this.words("touch.stay")),
+          h("button", { class: "button danger", value: "leave" }, this.words("touch.leave")))));
+    document.body.append(dialog);
+    dialog.showModal();
+    return new Promise((resolve) => {
+      dialog.addEventListener("close", () => {
+        dialog.remove();
+        resolve(dialog.returnValue === "leave");
+      });
+    });
+  }
+}

@@ -1,0 +1,41 @@
+// What Cut and Touch up have in common.
+
+export const en = {
+  "view.zoom": "Zoom",
+  "view.smaller": "Smaller",
+  "view.larger": "Larger",
+  "view.fit": "Show all of it",
+  "view.fit_short": "Fit",
+  "view.actual": "One pixel of the picture for one of the screen",
+  "ground.title": "Behind the cut-out, on this page only",
+  "ground.checker": "Checkers",
+  "ground.white": "White",
+  "ground.black": "Black",
+  "ground.colour": "Colour",
+  "ground.picture": "Picture",
+  "cut.stage_decode": "reading the picture",
+  "cut.stage_network": "finding the subject",
+  "cut.stage_judge": "finding the subject",
+  "cut.stage_finish": "refining edges and colours",
+  "cut.stage_encode": "writing the file",
+};
+
+export const zh = {
+  "view.zoom": "缩放",
+  "view.smaller": "缩小",
+  "view.larger": "放大",
+  "view.fit": "显示整张图片",
+  "view.fit_short": "适应",
+  "view.actual": "按原始像素显示",
+  "ground.title": "抠图后面的背景（仅在此页面显示）",
+  "ground.checker": "棋盘格",
+  "ground.white": "白色",
+  "ground.black": "黑色",
+  "ground.colour": "颜色",
+  "ground.picture": "图片",
+  "cut.stage_decode": "正在读取图片",
+  "cut.stage_network": "正在识别主体",
+  "cut.stage_judge": "正在识别主体",
+  "cut.stage_finish": "正在处理边缘和颜色",
+  "cut.stage_encode": "正在写入文件",
+};

@@ -1,0 +1,305 @@
+"""The view for many pictures, in a real browser."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Request, Route, expect
+
+from tests.browser.views_kit import Window, chromium, window, write_photos
+from tests.web.web_kit import Kit, running, wait_for
+
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all tests here."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """Daemon and server."""
+    (tmp_path / "server").mkdir()
+    write_photos(tmp_path / "server/inner", 3)
+    write_photos(tmp_path / "server", 2, start=10)
+    web = {"server_folders": ["server"]}
+    with running(Kit(tmp_path, web=web, settings={"output": {"drop_idle_s": 600}})) as kit:
+        yield kit
+
+
+@pytest.fixture
+def shown(browser: Browser, kit: Kit) -> Iterator[Window]:
+    """The view."""
+    with window(browser, kit) as shown:
+        shown.open("batch")
+        yield shown
+
+
+def choose(shown: Window, paths: list[Path]) -> None:
+    """As with the chooser of files."""
+    shown.page.set_input_files("#batch-files", [str(path) for path in paths])
+
+
+def await_ready(shown: Window, count: int) -> None:
+    """All pictures are done or have failed."""
+    expect(shown.page.locator(".progress-line")).to_contain_text(f"{count} of {count} ready")
+
+
+def count(shown: Window, name: str) -> int:
+    """The number on one of the buttons that choose what is shown."""
+    text = shown.page.locator(f'[data-filter="{name}"]').inner_text()
+    return int(re.findall(r"\d+", text)[-1])
+
+
+def test_pictures_become_results(shown: Window, kit: Kit, tmp_path: Path):
+    """Done, doubtful and failed ones are counted; thumbnails come; reasons are told."""
+    paths = write_photos(tmp_path / "in", 4)
+    (tmp_path / "in/bad.png").write_bytes(b"bad")
+    (tmp_path / "in/blank.png").write_bytes(b"blank")
+    (tmp_path / "in/empty.png").touch()
+    (tmp_path / "in/notes.txt").write_text("no picture")
+    others = [tmp_path / "in" / name for name in ("bad.png", "blank.png", "empty.png", "notes.txt")]
+    choose(shown, [*paths, *others])
+    await_ready(shown, 7)
+
+    groups = {name: count(shown, name) for name in ("all", "open", "done", "doubtful", "failed")}
+    assert groups == {"all": 7, "open": 0, "done": 4, "doubtful": 1, "failed": 2}
+    expect(shown.page.locator(".thumb img[src^=blob]")).to_have_count(4)
+    shown.page.click('[data-filter="failed"]')
+    expect(shown.page.locator(".picture .reason")).to_have_text(
+        ["not a picture", "The file is empty."], ignore_case=True
+    )
+    assert len(kit.tasks) == 6
+
+
+def test_everything_as_one_zip(shown: Window, tmp_path: Path):
+    """In the folders from which the pictures came."""
+    write_photos(tmp_path / "shoes/red", 2)
+    write_photos(tmp_path / "shoes", 1)
+    shown.page.set_input_files("#batch-folder", str(tmp_path / "shoes"))
+    await_ready(shown, 3)
+    with shown.page.expect_download() as download:
+        shown.page.get_by_role("button", name="Save everything as a ZIP").click()
+    content = Path(download.value.path()).read_bytes()
+
+    assert sorted(zipfile.ZipFile(io.BytesIO(content)).namelist()) == [
+        "shoes/photo-000.png",
+        "shoes/red/photo-000.png",
+        "shoes/red/photo-001.png",
+    ]
+
+
+def test_files_are_dropped(shown: Window):
+    """Onto the zone."""
+    shown.page.evaluate(
+        """() => {
+            const transfer = new DataTransfer();
+            for (const name of ["a.png", "b.png"]) {
+                transfer.items.add(new File([name], name, {type: "image/png"}));
+            }
+            const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+            document.querySelector(".drop-zone").dispatchEvent(new DragEvent("drop", options));
+        }"""
+    )
+    await_ready(shown, 2)
+
+
+def test_dropped_folders_are_walked_through(shown: Window):
+    """All of them, although a browser tells at most a hundred names at once."""
+    paths = shown.page.evaluate(
+        """async () => {
+            const file = (name) => ({
+                name, isFile: true, file: (good) => good(new File(["x"], name)),
+            });
+            const folder = (name, inner) => ({
+                name, isDirectory: true,
+                createReader: () => {
+                    let rest = [...inner];
+                    return {readEntries: (good) => good(rest.splice(0, 100))};
+                },
+            });
+            const many = Array.from({length: 250}, (_, number) => file(`${number}.png`));
+            const top = folder("top", [folder("deep", many), file("a.png")]);
+            const items = [{kind: "file", webkitGetAsEntry: () => top}];
+            const {droppedFiles} = await import("/static/views/dropped-files.js");
+            const {found} = await droppedFiles({items, files: []});
+            return found.map((one) => one.path);
+        }"""
+    )
+
+    assert len(paths) == 251
+    assert {"top/deep/249.png", "top/a.png"} <= set(paths)
+
+
+def test_options_are_for_all_pictures(shown: Window, kit: Kit, tmp_path: Path):
+    """And are remembered."""
+    shown.page.locator("details.options summary").click()
+    shown.page.select_option("#option-format", "webp")
+    shown.page.select_option("#option-background", "own")
+    shown.page.locator("#option-colour").fill("#102030")
+    choose(shown, write_photos(tmp_path / "in", 2))
+    await_ready(shown, 2)
+    shown.page.reload()
+
+    assert {task.rendering.format for task in kit.tasks} == {"webp"}
+    assert {task.rendering.background for task in kit.tasks} == {(16, 32, 48)}
+    expect(shown.page.locator("#option-format")).to_have_value("webp")
+    expect(shown.page.locator("#option-colour")).to_have_value("#102030")
+
+
+def test_it_goes_on_after_a_lost_connection(shown: Window, kit: Kit, tmp_path: Path):
+    """By itself, and no picture is taken twice, also if only an answer was lost."""
+    lost: list[str] = []
+
+    def lose(route: Route, request: Request) -> None:
+        if request.method == "POST" and len(lost) < 3:
+            lost.append(request.headers["idempotency-key"])
+            route.fetch()  # the server takes the picture, and the page never hears of it
+            route.abort()
+        else:
+            route.continue_()
+
+    shown.page.route("**/api/v1/pictures?*", lose)
+    choose(shown, write_photos(tmp_path / "in", 6))
+    expect(shown.page.locator(".notice:visible")).to_contain_text("cannot be reached")
+    await_ready(shown, 6)
+
+    assert len(lost) == 3
+    assert len(kit.tasks) == 6
+
+
+def test_it_waits_as_long_as_it_is_told_to(browser: Browser, tmp_path: Path):
+    """A full queue says when to come again (429, Retry-After)."""
+    with running(Kit(tmp_path)) as kit, window(browser, kit) as shown:
+        shown.open("batch")
+        asked: dict[str, list[float]] = {}
+        clock = kit.server.site.clock
+
+        def refuse(route: Route, request: Request) -> None:
+            key = request.headers["idempotency-key"]
+            asked.setdefault(key, []).append(clock())
+            if len(asked[key]) == 1:
+                body = '{"code": "rate_limit_exceeded", "detail": "later"}'
+                headers = {"Retry-After": "3", "Content-Type": "application/problem+json"}
+                route.fulfill(status=429, body=body, headers=headers)
+            else:
+                route.continue_()
+
+        shown.page.route("**/api/v1/pictures?*", refuse)
+        choose(shown, write_photos(tmp_path / "in", 2))
+        await_ready(shown, 2)
+
+    pauses = [later - first for first, later in asked.values()]
+    assert len(pauses) == 2
+    assert min(pauses) >= 2.9
+
+
+def test_it_goes_on_after_a_reload(shown: Window, kit: Kit, tmp_path: Path):
+    """What the server has goes on; the rest is chosen again, and nothing is sent twice."""
+    paths = write_photos(tmp_path / "in", 5)
+    is_cut = True
+    shown.page.route(
+        "**/api/v1/pictures?*",
+        lambda route: route.abort() if is_cut and len(kit.tasks) >= 2 else route.continue_(),
+    )
+    choose(shown, paths)
+    assert wait_for(lambda: len(kit.tasks) >= 2)
+    expect(shown.page.locator(".notice:visible")).to_be_visible()
+    shown.page.on("dialog", lambda dialog: dialog.accept())
+    shown.page.reload()
+    expect(shown.page.locator(".notice:visible")).to_contain_text("Choose the same files")
+    is_cut = False
+    choose(shown, paths)
+    await_ready(shown, 5)
+
+    assert len(kit.tasks) == 5
+
+
+def test_failed_ones_are_tried_again(shown: Window, kit: Kit, tmp_path: Path):
+    """They keep their places."""
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    choose(shown, [tmp_path / "bad.png"])
+    await_ready(shown, 1)
+    shown.page.get_by_role("button", name="Try failed ones again").click()
+    assert wait_for(lambda: len(kit.tasks) == 2)
+    await_ready(shown, 1)
+
+    assert count(shown, "failed") == 1
+
+
+def test_pictures_of_a_folder_on_the_server(shown: Window, kit: Kit):
+    """With those of its sub-folders; the originals stay."""
+    shown.page.locator("details.server-folders summary").click()
+    expect(shown.page.get_by_role("button", name="inner")).to_be_visible()
+    shown.page.get_by_role("button", name=re.compile("Take these pictures")).click()
+    await_ready(shown, 5)
+
+    assert len(list((kit.base / "server").rglob("*.png"))) == 5
+
+
+def test_a_picture_that_is_deleted_meanwhile(shown: Window, kit: Kit, tmp_path: Path):
+    """Is told, and does not hold the batch up."""
+    kit_ids = []
+    choose(shown, write_photos(tmp_path / "in", 2))
+    await_ready(shown, 2)
+    kit_ids = [one["upload"] for one in kit.client.get("/api/v1/pictures").json()["pictures"]]
+    kit.client.delete(f"/api/v1/pictures/{kit_ids[0]}")
+    assert wait_for(lambda: kit.state(kit_ids[0]) == "not_found")
+    with shown.page.expect_download():
+        shown.page.get_by_role("button", name="Save everything as a ZIP").click()
+    expect(shown.page.locator("[aria-live]").first).to_contain_text("1 are not there any more")
+
+
+def test_by_keyboard_alone(shown: Window, kit: Kit, tmp_path: Path):
+    """The choosers are reached and opened."""
+    shown.page.locator("#batch-files").focus()
+    with shown.page.expect_file_chooser() as chooser:
+        shown.page.keyboard.press("Enter")
+    chooser.value.set_files([str(path) for path in write_photos(tmp_path / "in", 1)])
+    await_ready(shown, 1)
+    shown.page.keyboard.press("Tab")
+
+    assert shown.page.evaluate("document.activeElement.id") == "batch-folder"
+
+
+def test_a_daemon_that_is_down(browser: Browser, tmp_path: Path):
+    """Pictures are taken all the same, and the page says why nothing gets on; then it does."""
+    with (
+        running(Kit(tmp_path, is_daemon_up=False)) as kit,
+        window(browser, kit) as shown,
+    ):
+        shown.open("batch")
+        choose(shown, write_photos(tmp_path / "in", 2))
+        expect(shown.page.locator(".notice:visible")).to_contain_text("does not run now")
+        port = int(kit.server.url.rpartition(":")[2])
+        kit.stop()
+        kit.is_daemon_up = True
+        kit.start_at(port)
+        await_ready(shown, 2)
+
+
+@pytest.mark.slow
+def test_a_thousand_pictures(shown: Window, kit: Kit):
+    """All are done; the page stays small."""
+    shown.page.evaluate(
+        """() => {
+            const transfer = new DataTransfer();
+            for (let number = 0; number < 1000; number += 1) {
+                transfer.items.add(new File([`content ${number}`], `${number}.png`));
+            }
+            const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+            document.querySelector(".drop-zone").dispatchEvent(new DragEvent("drop", options));
+        }"""
+    )
+    expect(shown.page.locator(".progress-line")).to_contain_text(
+        "1,000 of 1,000 ready", timeout=300_000
+    )
+
+    assert shown.page.locator(".picture").count() <= 120
+    assert len(kit.tasks) == 1000

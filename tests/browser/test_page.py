@@ -1,0 +1,127 @@
+"""The frame of the page: languages, colours, phones, keys, and people who do not see it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.page_kit import PHONE, Site, Window, photo, window
+
+pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(180)]
+STATIC = Path(__file__).parents[2] / "daemon" / "web" / "static"
+LIMIT_BYTES = 150_000
+STAGES = ("empty", "result", "touch")
+TITLES = {"en": "Cut out a picture", "zh": "给图片去背景"}
+TOUCH = re.compile("Touch up|修整")
+
+
+def show(shown: Window, stage: str) -> Page:
+    """One of the pages' states."""
+    if stage == "empty":
+        page = shown.open()
+        expect(page.locator("h1")).to_be_visible()
+        return page
+    shown.cut("a-very-long-name-that-no-phone-can-show-in-one-line.jpg", photo())
+    if stage == "touch":
+        shown.page.get_by_role("button", name=TOUCH).click()
+        expect(shown.page.locator(".touch .viewer-canvas")).to_be_visible()
+    return shown.page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_shuts_people_out(site: Site, browser: Browser, stage: str, scheme: str):
+    """By axe: names, contrast, order, roles."""
+    with window(browser, site, scheme=scheme) as shown:
+        page = show(shown, stage)
+        found = Axe().run(page)
+
+        assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_language_on_a_phone(site: Site, browser: Browser, stage: str, language: str):
+    """Nothing is wider than 360 pixels, and no text is missing."""
+    with window(browser, site, language=language, size=PHONE, has_touch=True) as shown:
+        page = show(shown, stage)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        text = page.locator("body").inner_text()
+
+        assert width <= PHONE[0]
+        assert re.search(r"\b(shell|cut|knob|touch|view|ground)\.\w", text) is None
+        assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[language]
+
+
+def test_the_switches_are_kept(site: Site, browser: Browser):
+    """Language and colours, also after a reload."""
+    with window(browser, site) as shown:
+        page = shown.open()
+        expect(page.locator("h1")).to_have_text(TITLES["en"])
+        light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.locator("#language").select_option("zh")
+        expect(page.locator("h1")).to_have_text(TITLES["zh"])
+        page.locator("#theme").select_option("dark")
+        page.reload()
+        expect(page.locator("h1")).to_have_text(TITLES["zh"])
+
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+
+
+def test_everything_is_reached_by_keys_and_the_focus_is_seen(site: Site, browser: Browser):
+    """From the link over the header to the last control."""
+    with window(browser, site) as shown:
+        page = show(shown, "result")
+        page.evaluate("document.activeElement.blur()")
+        wanted = page.locator(
+            "button:visible:enabled, select:visible:enabled, input:visible:enabled, canvas, nav a"
+        ).count()
+        seen = set()
+        for _ in range(wanted + 15):
+            page.keyboard.press("Tab")
+            mark, width = page.evaluate(
+                "(() => { const one = document.activeElement; one.dataset.tab ??="
+                " String(document.querySelectorAll('[data-tab]').length);"
+                " return [one.dataset.tab, getComputedStyle(one).outlineWidth]; })()"
+            )
+            seen.add(mark)
+            assert width != "0px" or mark == "body"
+
+        assert len(seen) >= wanted
+
+
+def test_an_unknown_place_is_the_first_page(site: Site, browser: Browser):
+    """And a picture that is not there is told."""
+    with window(browser, site) as shown:
+        shown.open("#/nowhere")
+        expect(shown.page.locator("h1")).to_have_text(TITLES["en"])
+        shown.page.goto(f"{site.url}/#/touch/{'0' * 22}")
+
+        expect(shown.page.get_by_role("alert")).to_contain_text("there is no such picture")
+
+
+def test_both_languages_have_the_same_texts(site: Site, browser: Browser):
+    """Chinese has one plural form, English two."""
+    files = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.words.js")]
+    with window(browser, site) as shown:
+        page = shown.open()
+        for file in files:
+            script = (
+                f"import('/{file}').then((one) => [Object.keys(one.en), Object.keys(one.zh), one])"
+            )
+            english, chinese, texts = page.evaluate(script)
+            without_one = {key for key in english if not key.endswith(".one")}
+            assert without_one == set(chinese), file
+            for key in without_one:
+                names = [set(re.findall(r"\{\w+\}", texts[one][key])) for one in ("en", "zh")]
+                assert names[0] == names[1], key
+
+
+def test_the_page_is_small(site: Site, browser: Browser):
+    """All of it: no picture, no font, no library."""
+    sizes = {path.name: path.stat().st_size for path in STATIC.rglob("*.*") if path.is_file()}
+
+    assert sum(sizes.values()) <= LIMIT_BYTES, json.dumps(sizes, indent=1)

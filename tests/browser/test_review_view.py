@@ -1,0 +1,195 @@
+"""Review in a real browser: one key for each decision."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.views_kit import Window, chromium, drop_picture, found, window
+from tests.web.web_kit import Kit, running, wait_for
+
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all tests here."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """Three doubtful results: two of dropped pictures, and the newest one of an upload."""
+    with running(Kit(tmp_path, settings={"output": {"drop_idle_s": 600}})) as kit:
+        drop_picture(kit, "one.png", b"blank 1")
+        drop_picture(kit, "two.png", b"blank 2")
+        kit.wait(kit.upload(b"blank 3", name="three.png"))
+        yield kit
+
+
+@pytest.fixture
+def shown(browser: Browser, kit: Kit) -> Iterator[Window]:
+    """The view."""
+    with window(browser, kit) as shown:
+        shown.open("review")
+        expect(shown.page.locator(".review-panel")).to_be_visible()
+        yield shown
+
+
+def name(shown: Window) -> str:
+    """Of the picture that is shown."""
+    return shown.page.locator(".review-panel .name").inner_text()
+
+
+def doubtful(kit: Kit) -> list[str]:
+    """Names of what is for review."""
+    return [one["name"] for one in found(kit, state="doubtful")]
+
+
+def is_shown(shown: Window, wanted: str) -> None:
+    """Wait for a picture."""
+    expect(shown.page.locator(".review-panel .name")).to_have_text(wanted)
+
+
+def test_reasons_are_told(shown: Window):
+    """In words, with the place in the line."""
+    is_shown(shown, "three.png")
+    expect(shown.page.locator(".reasons")).to_contain_text("No subject was found")
+    expect(shown.page.locator("#view")).to_contain_text("1 of 3")
+
+
+def test_arrows_and_grounds(shown: Window):
+    """Nothing is decided by them."""
+    shown.page.keyboard.press("ArrowRight")
+    is_shown(shown, "two.png")
+    shown.page.keyboard.press("ArrowLeft")
+    is_shown(shown, "three.png")
+    shown.page.keyboard.press("ArrowLeft")
+    is_shown(shown, "three.png")
+    for ground in ("white", "black"):
+        shown.page.keyboard.press("b")
+        expect(shown.page.locator(f".stage-frame.{ground}")).to_be_visible()
+
+
+def test_accepted_and_undone(shown: Window, kit: Kit):
+    """By two keys."""
+    shown.page.keyboard.press("a")
+    is_shown(shown, "two.png")
+    assert wait_for(lambda: len(list(kit.base.glob("outputs/*/review/*"))) == 2)
+    shown.page.keyboard.press("u")
+    is_shown(shown, "three.png")
+
+    assert wait_for(lambda: doubtful(kit) == ["three.png", "two.png", "one.png"])
+
+
+def test_rejected_and_undone(shown: Window, kit: Kit):
+    """The original goes into quarantine, and comes back to be cut out again."""
+    shown.page.keyboard.press("ArrowRight")
+    is_shown(shown, "two.png")
+    shown.page.keyboard.press("r")
+    is_shown(shown, "one.png")
+    assert wait_for(lambda: (kit.base / "failed/hot/two.png").exists())
+    shown.page.keyboard.press("u")
+
+    assert wait_for(lambda: "two.png" in doubtful(kit))
+    assert not (kit.base / "failed/hot/two.png").exists()
+
+
+def test_undone_at_once(shown: Window, kit: Kit):
+    """Before the daemon has done what was decided."""
+    shown.page.keyboard.press("r")
+    shown.page.keyboard.press("u")
+
+    assert wait_for(lambda: len(kit.tasks) == 4)
+    assert wait_for(lambda: len(doubtful(kit)) == 3)
+
+
+def test_all_are_judged(shown: Window, kit: Kit):
+    """Then there is nothing more to do, and the last one can still be undone."""
+    for left in (2, 1, 0):
+        shown.page.keyboard.press("a")
+        if left:
+            expect(shown.page.locator("#view")).to_contain_text(f"1 of {left}")
+    expect(shown.page.locator("#view")).to_contain_text("Nothing to review")
+    assert wait_for(lambda: not list(kit.base.glob("outputs/*/review/*")))
+    shown.page.get_by_role("button", name="Undo").click()
+
+    is_shown(shown, "one.png")
+
+
+def test_touching_up(shown: Window):
+    """Leads to the other view."""
+    shown.page.keyboard.press("t")
+
+    shown.page.wait_for_url("**/#/touch/*")
+
+
+def test_touching_up_a_dropped_picture(shown: Window, kit: Kit):
+    """Its original is taken in like an upload before."""
+    shown.page.keyboard.press("ArrowRight")
+    is_shown(shown, "two.png")
+    shown.page.keyboard.press("t")
+    shown.page.wait_for_url("**/#/touch/*")
+
+    upload_id = shown.page.url.rpartition("/")[2]
+    assert kit.client.get(f"/api/v1/pictures/{upload_id}/original").content == b"blank 2"
+
+
+def test_another_model(browser: Browser, kit: Kit):
+    """The new result stands beside the old one; each is judged by itself."""
+    models = [{"name": "first"}, {"name": "second"}]
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/models", lambda route: route.fulfill(json={"models": models}))
+        shown.page.route(
+            "**/versions?model=*",
+            lambda route: route.continue_(url=route.request.url.partition("?")[0]),
+        )
+        shown.open("review")
+        shown.page.keyboard.press("ArrowRight")
+        is_shown(shown, "two.png")
+        shown.page.keyboard.press("m")
+        expect(shown.page.locator(".review-panel")).to_contain_text("first · web")
+        shown.page.keyboard.press("r")
+        shown.page.keyboard.press("ArrowLeft")
+
+        assert wait_for(lambda: len(found(kit, state="failed")) == 1)
+        assert found(kit, state="failed")[0]["upload"]
+
+
+def test_two_browsers_judge_the_same_picture(browser: Browser, shown: Window, kit: Kit):
+    """The slower one is told, and goes on with the next picture."""
+    with window(browser, kit) as other:
+        other.open("review")
+        is_shown(other, "three.png")
+        shown.page.keyboard.press("a")
+        is_shown(shown, "two.png")
+        other.page.keyboard.press("r")
+        is_shown(other, "two.png")
+        expect(other.page.locator(".notice:visible")).to_contain_text("somebody else")
+
+    assert wait_for(lambda: doubtful(kit) == ["two.png", "one.png"])
+    assert found(kit, state="failed") == []
+
+
+def test_keys_in_a_field_decide_nothing(shown: Window, kit: Kit):
+    """And neither do shortcuts of the browser."""
+    shown.page.keyboard.press("Control+a")
+    shown.page.keyboard.press("Alt+r")
+
+    is_shown(shown, "three.png")
+    assert len(doubtful(kit)) == 3
+
+
+def test_decisions_while_the_daemon_is_down(browser: Browser, tmp_path: Path):
+    """They wait for it."""
+    with running(Kit(tmp_path)) as kit:
+        drop_picture(kit, "one.png", b"blank")
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
+        shown.open("review")
+        is_shown(shown, "one.png")
+        shown.page.keyboard.press("a")
+        expect(shown.page.locator("#view")).to_contain_text("Nothing to review")
+    with running(Kit(tmp_path)) as kit:
+        assert wait_for(lambda: not list(kit.base.glob("outputs/*/review/*")))

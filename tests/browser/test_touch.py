@@ -1,0 +1,247 @@
+"""Touch up: the brush, its keys, and that the server makes the new version."""
+
+import io
+import re
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.page_kit import PHONE, Site, photo, window
+
+pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(180)]
+MIDDLE = (0.5, 0.5)  # in the ball
+CORNER = (0.06, 0.1)  # of the wall
+
+
+def open_brush(page: Page) -> None:
+    """From the result to the brush."""
+    page.get_by_role("button", name="Touch up").click()
+    expect(page.locator(".touch .viewer-canvas")).to_be_visible()
+    expect(page.locator(".zoom-text")).to_contain_text("%")
+
+
+def place(
+    page: Page, share: tuple[float, float], *, width: int = 320, height: int = 240
+) -> tuple[float, float]:
+    """Where a place of the picture is on the screen."""
+    box = page.locator(".viewer-canvas").bounding_box()
+    assert box is not None
+    zoom = min(box["width"] / width, box["height"] / height, 2)
+    left = box["x"] + (box["width"] - zoom * width) / 2
+    top = box["y"] + (box["height"] - zoom * height) / 2
+    return left + share[0] * width * zoom, top + share[1] * height * zoom
+
+
+def stroke(page: Page, share: tuple[float, float]) -> None:
+    """A short stroke."""
+    across, down = place(page, share)
+    page.mouse.move(across, down)
+    page.mouse.down()
+    page.mouse.move(across + 6, down, steps=3)
+    page.mouse.up()
+
+
+def saved(page: Page, before: str) -> str:
+    """Save; the id of the version."""
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url(re.compile(f"#/cut/(?!{before})"))
+    expect(page.locator("#cut-slider")).to_be_visible()
+    return page.url.rpartition("/")[2]
+
+
+def shot(page: Page) -> bytes:
+    """What the viewer shows, without the brush."""
+    page.mouse.move(1, 1)
+    page.wait_for_timeout(150)
+    return page.locator(".viewer-canvas").screenshot()
+
+
+def test_erase_and_restore_are_saved_by_the_server(site: Site, browser: Browser):
+    """What was erased is transparent, what was restored has the original's own pixels."""
+    content = photo()
+    original = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    with window(browser, site) as shown:
+        first = shown.cut("ball.jpg", content)
+        open_brush(shown.page)
+        stroke(shown.page, MIDDLE)
+        shown.page.keyboard.press("r")
+        stroke(shown.page, CORNER)
+        version = saved(shown.page, first)
+        before, after = site.result(first), site.result(version)
+
+        assert before[120, 160, 3] > 200
+        assert after[120, 160, 3] == 0
+        assert before[24, 20, 3] < 50
+        assert after[24, 20, 3] == 255
+        assert np.array_equal(after[24, 20, :3], original[24, 20])
+        assert np.array_equal(before[200:], after[200:])
+        assert site.picture(version)["picture"]["touch_ups"] == 1
+        assert site.picture(first)["state"] == "done"
+
+
+def test_undo_and_redo_by_keys_and_buttons(site: Site, browser: Browser):
+    """Each stroke is one step."""
+    with window(browser, site) as shown:
+        shown.cut("ball.jpg", photo())
+        page = shown.page
+        open_brush(page)
+        plain = shot(page)
+        stroke(page, MIDDLE)
+        one = shot(page)
+        stroke(page, (0.5, 0.35))
+        two = shot(page)
+        page.keyboard.press("Control+z")
+        assert shot(page) == one
+        page.get_by_role("button", name="Undo").click()
+        assert shot(page) == plain
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        page.keyboard.press("Control+Shift+z")
+        page.keyboard.press("Control+y")
+
+        assert shot(page) == two
+        assert len({plain, one, two}) == 3
+
+
+def test_the_brush_is_set_by_keys(site: Site, browser: Browser):
+    """Tool, size, hardness."""
+    with window(browser, site) as shown:
+        shown.cut("ball.jpg", photo())
+        page = shown.page
+        open_brush(page)
+        page.keyboard.press("r")
+        restore = page.get_by_role("button", name="Restore")
+        expect(restore).to_have_attribute("aria-pressed", "true")
+        page.keyboard.press("]")
+        page.keyboard.press("{")
+
+        assert page.locator("#touch-size").input_value() == "49"
+        assert page.locator("#touch-hardness").input_value() == "60"
+
+
+def test_a_second_touch_up_keeps_the_first(site: Site, browser: Browser):
+    """The masks add up."""
+    with window(browser, site) as shown:
+        first = shown.cut("ball.jpg", photo())
+        open_brush(shown.page)
+        stroke(shown.page, MIDDLE)
+        second = saved(shown.page, first)
+        open_brush(shown.page)
+        stroke(shown.page, (0.5, 0.3))
+        third = saved(shown.page, second)
+        made = site.result(third)
+
+        assert made[120, 160, 3] == 0
+        assert made[72, 160, 3] == 0
+        assert site.picture(third)["picture"]["touch_ups"] == 2
+
+
+def test_sixteen_bits_and_the_profile_stay(site: Site, browser: Browser):
+    """The browser paints only where; the pixels are the original's."""
+    rgb = np.asarray(Image.open(io.BytesIO(photo()))).astype(np.uint16) * 256 + 77
+    _, png = cv2.imencode(".png", rgb[..., ::-1])
+    with window(browser, site) as shown:
+        first = shown.cut("deep.png", png.tobytes())
+        open_brush(shown.page)
+        shown.page.keyboard.press("r")
+        stroke(shown.page, CORNER)
+        version = saved(shown.page, first)
+        content = site.get(f"/api/v1/pictures/{version}/result").content
+        made = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+        assert made is not None
+        assert made.dtype == np.uint16
+        assert np.array_equal(made[24, 20, 2::-1], rgb[24, 20])
+        assert made[24, 20, 3] == 65535
+
+
+def test_knobs_stay_through_a_touch_up_and_are_in_the_download(site: Site, browser: Browser):
+    """One does not undo the other."""
+    with window(browser, site) as shown:
+        first = shown.cut("ball.jpg", photo())
+        page = shown.page
+        page.locator("#knob-format").select_option("webp")
+        open_brush(page)
+        stroke(page, MIDDLE)
+        saved(page, first)
+        with page.expect_download() as found:
+            page.get_by_role("button", name="Download").click()
+        made = np.asarray(Image.open(found.value.path()))
+
+        assert found.value.suggested_filename == "ball.webp"
+        assert made[120, 160, 3] == 0
+
+
+def test_a_finger_paints_and_two_fingers_zoom(site: Site, browser: Browser):
+    """On a telephone."""
+    with window(browser, site, size=PHONE, has_touch=True) as shown:
+        first = shown.cut("ball.jpg", photo())
+        page = shown.page
+        open_brush(page)
+        page.locator(".viewer-canvas").scroll_into_view_if_needed()
+        across, down = place(page, MIDDLE)
+        page.touchscreen.tap(across, down)
+        expect(page.get_by_role("button", name="Undo")).to_be_enabled()
+        zoom = page.locator(".zoom-text").inner_text()
+        session = shown.context.new_cdp_session(page)
+        for kind, gap in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60)):
+            points = [{"x": across + side * gap, "y": down, "id": side + 1} for side in (-1, 1)]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(page.locator(".zoom-text")).not_to_have_text(zoom)
+        version = saved(page, first)
+
+        assert site.result(version)[120, 160, 3] == 0
+
+
+def test_leaving_with_strokes_is_asked(site: Site, browser: Browser):
+    """Escape stays."""
+    with window(browser, site) as shown:
+        shown.cut("ball.jpg", photo())
+        page = shown.page
+        open_brush(page)
+        stroke(page, MIDDLE)
+        page.get_by_role("button", name="Back without saving").click()
+        expect(page.get_by_text("are not saved")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator(".touch")).to_be_visible()
+        page.get_by_role("button", name="Back without saving").click()
+        page.get_by_role("button", name="Leave").click()
+
+        expect(page.locator("#cut-slider")).to_be_visible()
+
+
+def test_a_cropped_result_is_touched_up_in_the_originals_frame(site: Site, browser: Browser):
+    """By address, as from Review: the page has a plain version made first."""
+    sent = httpx.post(
+        f"{site.url}/api/v1/pictures?name=ball.jpg&crop=subject&format=jpeg", content=photo()
+    ).json()["pictures"][0]["id"]
+    with window(browser, site) as shown:
+        shown.open(f"#/touch/{sent}")
+        expect(shown.page.locator(".touch .viewer-canvas")).to_be_visible()
+        stroke(shown.page, MIDDLE)
+        version = saved(shown.page, sent)
+
+        assert site.result(version).shape == (240, 320, 4)
+        assert site.result(version)[120, 160, 3] == 0
+
+
+def test_a_large_picture_is_painted_smaller_and_exact_where_it_is_not(site: Site, browser: Browser):
+    """24 megapixels; the mask has at most 4096 pixels a side."""
+    with window(browser, site) as shown:
+        first = shown.cut("large.jpg", photo(6000, 4000))
+        open_brush(shown.page)
+        box = shown.page.locator(".viewer-canvas").bounding_box()
+        assert box is not None
+        shown.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        shown.page.mouse.down()
+        shown.page.mouse.up()
+        version = saved(shown.page, first)
+        before, after = site.result(first), site.result(version)
+
+        assert after.shape == (4000, 6000, 4)
+        assert after[2000, 3000, 3] == 0
+        assert np.array_equal(before[:1000], after[:1000])

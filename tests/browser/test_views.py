@@ -1,0 +1,157 @@
+"""What Batch, History, Review and State have in common: both languages, phones, everybody."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.browser.views_kit import Window, chromium, drop_picture, photo, window, write_photos
+from tests.web.web_kit import Kit, running
+
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
+VIEWS = ("batch", "history", "review", "state")
+TITLES = {
+    "en": ("Batch", "History", "Review", "State"),
+    "zh": ("批量处理", "历史记录", "复核", "状态"),
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all tests here."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """A daemon that has done, doubted and refused something."""
+    write_photos(tmp_path / "server", 2)
+    with running(Kit(tmp_path, web={"server_folders": ["server"]})) as kit:
+        drop_picture(kit, "cat.png", photo())
+        drop_picture(kit, "a-very-long-name-that-no-phone-can-show-in-one-line.png", photo(3))
+        drop_picture(kit, "blank.png", b"blank")
+        drop_picture(kit, "bad.png", b"bad")
+        kit.wait(kit.upload(photo(7)))
+        yield kit
+
+
+def fill(shown: Window, view: str, folder: Path) -> None:
+    """Show a view with something in it."""
+    shown.open(view)
+    if view == "batch":
+        (folder / "bad.png").write_bytes(b"bad")
+        paths = [folder / "bad.png", *write_photos(folder / "in", 2)]
+        shown.page.set_input_files("#batch-files", [str(path) for path in paths])
+        expect(shown.page.locator(".badge.is-done")).to_have_count(2)
+        shown.page.locator("details.options summary").click()
+    elif view == "history":
+        expect(shown.page.locator(".drop").first).to_be_visible()
+        shown.page.wait_for_timeout(500)
+    elif view == "review":
+        expect(shown.page.locator(".review-panel")).to_be_visible()
+    else:
+        expect(shown.page.locator("[aria-busy]")).to_have_count(0, timeout=60_000)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_language_on_a_phone(
+    browser: Browser, kit: Kit, tmp_path: Path, view: str, language: str
+):
+    """Nothing is wider than 360 pixels, and no text is missing."""
+    with window(browser, kit, language=language, width=360) as shown:
+        fill(shown, view, tmp_path)
+        width = shown.page.evaluate("document.documentElement.scrollWidth")
+        text = shown.page.locator("body").inner_text()
+
+        assert width <= 360
+        assert f"{view}." not in text.replace(".png", "")
+        expect(shown.page.locator("#view h1")).to_have_text(TITLES[language][VIEWS.index(view)])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_nothing_shuts_people_out(
+    browser: Browser, kit: Kit, tmp_path: Path, view: str, scheme: str
+):
+    """By axe: names, contrast, order, roles."""
+    with window(browser, kit, scheme=scheme) as shown:
+        fill(shown, view, tmp_path)
+        found = Axe().run(shown.page)
+
+        assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_dialog_shuts_nobody_out(browser: Browser, kit: Kit, scheme: str):
+    """The same for a single picture."""
+    with window(browser, kit, scheme=scheme) as shown:
+        shown.open("history")
+        shown.page.get_by_role("button", name="cat.png").first.click()
+        expect(shown.page.locator("dialog .stage-image[src^=blob]")).to_be_visible()
+        found = Axe().run(shown.page)
+
+        assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_both_languages_have_all_texts(browser: Browser, kit: Kit, view: str):
+    """The same keys, and the same values in each text."""
+    with window(browser, kit) as shown:
+        shown.open(view)
+        texts = shown.page.evaluate(
+            f"import('/static/views/{view}.words.js').then(({{en, zh}}) => ({{en, zh}}))"
+        )
+
+    fields = {
+        language: {key: sorted(re.findall(r"{\w+}", text)) for key, text in one.items()}
+        for language, one in texts.items()
+    }
+    assert fields["en"] == fields["zh"]
+
+
+def test_what_the_machine_does(browser: Browser, kit: Kit):
+    """Folders, speed, disks, models, checks; no path of this machine."""
+    with window(browser, kit) as shown:
+        fill(shown, "state", kit.base)
+        text = shown.page.locator("#view").inner_text()
+
+        assert {"hot", "web", "running", "free"} <= set(text.replace("\n", " ").split())
+        assert str(kit.base) not in text
+        assert shown.page.locator(".chart rect").count() >= 1
+
+
+def test_a_daemon_that_is_down(browser: Browser, tmp_path: Path):
+    """Each view says so, or is empty; none breaks."""
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
+        for view in VIEWS:
+            shown.open(view)
+        expect(shown.page.locator(".state-daemon")).to_contain_text("down")
+
+
+def test_leaving_a_view_forgets_its_pictures(browser: Browser, kit: Kit):
+    """Their memory is given back."""
+    with window(browser, kit) as shown:
+        shown.page.add_init_script(
+            """(() => {
+                window.kept = new Set();
+                const make = URL.createObjectURL, free = URL.revokeObjectURL;
+                URL.createObjectURL = (blob) => {
+                    const url = make.call(URL, blob);
+                    window.kept.add(url);
+                    return url;
+                };
+                URL.revokeObjectURL = (url) => { window.kept.delete(url); free.call(URL, url); };
+            })()"""
+        )
+        shown.open("history")
+        expect(shown.page.locator(".thumb img[src^=blob]").first).to_be_visible()
+        shown.page.evaluate("location.hash = '#/state'")
+        expect(shown.page.locator(".state-daemon")).to_be_visible()
+        shown.page.wait_for_timeout(1000)
+
+        assert shown.page.evaluate("window.kept.size") == 0

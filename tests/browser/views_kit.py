@@ -1,0 +1,116 @@
+"""A daemon with a worker that takes time, its server, and a real browser in front of it."""
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from daemon.jobs import Hint
+from daemon.messages import FileEvent
+from tests.web.web_kit import Json, Kit, wait_for
+
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+CHROMIUM = "/usr/bin/chromium"
+TITLES = {
+    "batch": re.compile("Batch|批量处理"),
+    "history": re.compile("History|历史记录"),
+    "review": re.compile("Review|复核"),
+    "state": re.compile("State|状态"),
+}
+expect.set_options(timeout=20_000)
+
+
+def photo(shade: int = 0, side: int = 120) -> bytes:
+    """A PNG with a disc in it."""
+    made = io.BytesIO()
+    canvas = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    ImageDraw.Draw(canvas).ellipse((20, 20, side - 20, side - 20), fill=(shade % 256, 90, 160, 255))
+    canvas.save(made, "PNG")
+    return made.getvalue()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """One browser."""
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Window:
+    """One window of a browser, and what went wrong in it."""
+
+    kit: Kit
+    context: BrowserContext
+    page: Page
+    errors: list[str] = field(default_factory=list)
+
+    def open(self, view: str) -> None:
+        """Show a view."""
+        self.page.goto(f"{self.kit.server.url}/#/{view}")
+        expect(self.page.locator("#view h1")).to_have_text(TITLES[view])
+
+
+@contextmanager
+def window(
+    browser: Browser, kit: Kit, *, language: str = "en", scheme: str = "light", width: int = 1200
+) -> Iterator[Window]:
+    """A window of its own: no other one's store; an error of a script fails the test."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        locale="zh-CN" if language == "zh" else "en-GB",
+        color_scheme="dark" if scheme == "dark" else "light",
+        accept_downloads=True,
+    )
+    page = context.new_page()
+    shown = Window(kit, context, page)
+    page.on("pageerror", lambda error: shown.errors.append(str(error)))
+    page.on("console", lambda line: shown.errors.append(line.text) if is_bad(line.text) else None)
+    try:
+        yield shown
+        assert shown.errors == []
+    finally:
+        context.close()
+
+
+def is_bad(text: str) -> bool:
+    """Whether a line of the console is about our own fault: a refused script or style."""
+    return "Content Security Policy" in text or "Uncaught" in text
+
+
+def drop_picture(kit: Kit, name: str, content: bytes) -> Json:
+    """Put a picture into the hot folder; what the API says of it when it has ended."""
+    before = {one["id"] for one in found(kit)}
+    path = (kit.base / "hot" / name).resolve()
+    path.write_bytes(content)
+    kit.inbox.put(FileEvent("hot", path, Hint.MOVED))
+    assert wait_for(lambda: {one["id"] for one in found(kit)} - before)
+    return next(one for one in found(kit) if one["id"] not in before)
+
+
+def found(kit: Kit, **query: str) -> list[Json]:
+    """Pictures that the API finds."""
+    return list(kit.client.get("/api/v1/pictures", params=query).json()["pictures"])
+
+
+def write_photos(folder: Path, count: int, *, start: int = 0) -> list[Path]:
+    """Some pictures on the disk; each has its own content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"photo-{number:03}.png" for number in range(start, start + count)]
+    for number, path in enumerate(paths, start):
+        path.write_bytes(photo(number))
+        os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
+    return paths

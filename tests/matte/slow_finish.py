@@ -1,0 +1,175 @@
+"""Edges and colours the straightforward way: whole pictures, float64 where it is easy, no tiles.
+
+What `cvunet.inference.matting.finish` does with its default settings, as it was first written. It
+is slow and takes much memory; tests compare the fast way with it.
+"""
+
+import math
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cvunet.inference import matting
+from cvunet.inference.matting import FinishSettings
+from cvunet.pictures.reading import Picture
+
+Floats: TypeAlias = NDArray[Any]  # Any: the stubs of OpenCV tell no types; this is no product
+DEFAULTS = FinishSettings()
+PLACES = (0, 0.02, 0.1, 0.9, 0.98, 1)
+CLEARED = (0, 0, 0.1, 0.9, 1, 1)
+LEVELS = ((256, (23, 6)), (512, (6, 3, 3)))
+LINEAR, CUBIC = cv2.INTER_LINEAR, cv2.INTER_CUBIC
+
+
+def finish(picture: Picture, alpha: Floats) -> Floats:
+    """RGBA of the picture's depth, or its alpha."""
+    guide = matting.flatten_on_grey(picture)
+    top = np.iinfo(guide.dtype).max
+    photo = (guide / top).astype(np.float32)
+    matte = smoothed(clear(enlarged(clear(alpha), guide, photo)))
+    own = 1 if picture.alpha is None else picture.alpha / top
+    levels = np.floor(matte * own * top + 0.5)
+    shown = (picture.rgb / top).astype(np.float32)
+    colours = np.floor(estimated(shown, picture.rgb, matte) * top + 0.5)
+    return np.dstack([colours * (levels > 0)[..., None], levels]).astype(guide.dtype)
+
+
+def clear(alpha: Floats) -> Floats:
+    """Without the network's haze."""
+    return np.interp(alpha, PLACES, CLEARED).astype(np.float32)
+
+
+def small_sizes(shape: tuple[int, ...], alpha: Floats) -> tuple[int, int]:
+    """(width, height) of the smaller of photo and alpha, by axis."""
+    return min(shape[1], alpha.shape[1]), min(shape[0], alpha.shape[0])
+
+
+def averaged(pixels: Floats, size: tuple[int, int]) -> Floats:
+    """Means over areas; even sides are halved first, as the product always did."""
+    height, width = pixels.shape[:2]
+    while width >= 2 * size[0] and height >= 2 * size[1] and not (width % 2 or height % 2):
+        width, height = width // 2, height // 2
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def warped(values: Floats, shape: tuple[int, ...], kernel: int) -> Floats:
+    """Small values at the photo's size, in pieces that OpenCV's limit of 32,767 pixels allows."""
+    down, across = values.shape[0] / shape[0], values.shape[1] / shape[1]
+    rows = []
+    for top in range(0, shape[0], 8192):
+        pieces = []
+        for left in range(0, shape[1], 8192):
+            matrix = np.array(
+                [
+                    [across, 0, (left + 0.5) * across - 0.5],
+                    [0, down, (top + 0.5) * down - 0.5],
+                ]
+            )
+            size = min(8192, shape[1] - left), min(8192, shape[0] - top)
+            flags = kernel | cv2.WARP_INVERSE_MAP
+            piece = cv2.warpAffine(
+                values, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
+            )
+            pieces.append(piece)
+        rows.append(np.concatenate(pieces, axis=1))
+    return np.concatenate(rows)
+
+
+def enlarged(alpha: Floats, guide: Floats, photo: Floats) -> Floats:
+    """The guided kernel: radius 2 at half the alpha's size, epsilon 1e-4, 0.75 returned."""
+    shape = guide.shape[:2]
+    size = small_sizes(shape, alpha)
+    small, small_photo = averaged(alpha, size), averaged(guide, size)
+    small_photo = (small_photo / np.iinfo(guide.dtype).max).astype(np.float32)
+    square = np.ones((3, 3), np.uint8)
+    near = (cv2.dilate(small, square) != cv2.erode(small, square)) | ((small > 0) & (small < 1))
+    is_fitted = cv2.dilate(near.astype(np.uint8), np.ones((5, 5), np.uint8))
+    half = max(1, size[0] // 2), max(1, size[1] // 2)
+    fitted = fit(averaged(small, half), averaged(small_photo, half))
+    model = cv2.resize(fitted, size, interpolation=LINEAR)
+    residual = 0.75 * (sharpened(small, shape) - applied(model, small_photo)) * is_fitted
+    large = applied(warped(model, shape, LINEAR), photo)
+    large = (large + warped(residual.astype(np.float32), shape, CUBIC)).clip(0, 1)
+    nearest = (shape[1], shape[0]), None, 0, 0, cv2.INTER_NEAREST_EXACT
+    is_near = cv2.resize(near.astype(np.uint8), *nearest) > 0
+    return np.where(is_near, large, cv2.resize(small, *nearest)).astype(np.float32)
+
+
+def fit(alpha: Floats, photo: Floats) -> Floats:
+    """The guided filter's model in windows of 5x5 pixels, by a solver for each pixel."""
+
+    def mean(values: Floats) -> Floats:
+        flat = values.reshape(*alpha.shape, -1).astype(np.float32)
+        layers = [
+            cv2.blur(flat[..., each], (5, 5), borderType=cv2.BORDER_REFLECT)
+            for each in range(flat.shape[2])
+        ]
+        return np.dstack(layers).astype(np.float64)
+
+    means, alpha_mean = mean(photo), mean(alpha)
+    covariance = mean(photo * alpha[..., None]) - means * alpha_mean
+    products = mean(photo[..., :, None] * photo[..., None, :]).reshape(*alpha.shape, 3, 3)
+    matrix = products - means[..., :, None] * means[..., None, :] + np.eye(3) * 1e-4
+    slopes = np.linalg.solve(matrix, covariance[..., None])[..., 0]
+    offset = alpha_mean[..., 0] - (slopes * means).sum(2)
+    return mean(np.dstack([slopes, offset])).astype(np.float32)
+
+
+def applied(model: Floats, photo: Floats) -> Floats:
+    """The model's values, in [0, 1]."""
+    values: Floats = ((model[..., :3] * photo).sum(2) + model[..., 3]).clip(0, 1)
+    return values
+
+
+def sharpened(small: Floats, shape: tuple[int, ...]) -> Floats:
+    """Back-projection, four times at twice the size."""
+    rows, columns = small.shape
+    fine = columns * (1 + (shape[1] > columns)), rows * (1 + (shape[0] > rows))
+    sharp = small
+    for _ in range(4 if fine != (columns, rows) else 0):
+        large = cv2.resize(sharp, fine, interpolation=CUBIC).clip(0, 1)
+        sharp = sharp + small - cv2.resize(large, (columns, rows), interpolation=cv2.INTER_AREA)
+    return sharp
+
+
+def smoothed(alpha: Floats) -> Floats:
+    """The bilateral filter of the soft band."""
+    smooth = cv2.bilateralFilter(alpha, DEFAULTS.diameter, DEFAULTS.sigma_color, 1.5).clip(0, 1)
+    return np.where((alpha > 0) & (alpha < 1), smooth, alpha).astype(np.float32)
+
+
+def estimated(photo: Floats, rgb: Floats, alpha: Floats) -> Floats:
+    """Colours of the foreground in [0, 1], those of the photo outside of the soft band."""
+    front: Floats = np.zeros(0)
+    behind: Floats = front
+    for side, boxes in LEVELS:
+        scale = max(1.0, max(alpha.shape) / side)
+        size = math.ceil(alpha.shape[1] / scale), math.ceil(alpha.shape[0] / scale)
+        image = (averaged(rgb, size) / np.iinfo(rgb.dtype).max).astype(np.float32)
+        share = averaged(alpha, size)
+        if not front.size:
+            front = behind = image
+        front, behind = (cv2.resize(each, size, interpolation=LINEAR) for each in (front, behind))
+        for box in boxes:
+            front, behind = corrected(image, share[..., None], front, behind)
+            front, behind = averages(front, share, box), averages(behind, 1 - share, box)
+    large = (warped(each, alpha.shape, LINEAR) for each in (front, behind))
+    fine, _ = corrected(photo, alpha[..., None], *large)
+    is_soft = (alpha > 0) & (alpha < 1)
+    return np.where(is_soft[..., None], fine, photo)
+
+
+def corrected(image: Floats, share: Floats, front: Floats, behind: Floats) -> tuple[Floats, Floats]:
+    """Both layers, so that they compose to the photo (least squares)."""
+    rest = image - front * share - behind * (1 - share)
+    rest = rest / (share**2 + (1 - share) ** 2 + np.float32(0.01))
+    return (front + rest * share).clip(0, 1), (behind + rest * (1 - share)).clip(0, 1)
+
+
+def averages(layer: Floats, share: Floats, box: int) -> Floats:
+    """Means over boxes, weighted."""
+    total = cv2.blur(share, (box, box))[..., None] + np.float32(1e-5)
+    return cv2.blur(layer * share[..., None], (box, box)).reshape(layer.shape) / total

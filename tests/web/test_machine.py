@@ -1,0 +1,85 @@
+"""Speed, disks and checks by HTTP."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.web.machine import hidden
+from tests.web.web_kit import Kit, running, wait_for
+
+pytestmark = pytest.mark.web
+V1 = "/api/v1"
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """Daemon and server."""
+    with running(Kit(tmp_path)) as kit:
+        yield kit
+
+
+def test_speed(kit: Kit):
+    """Each picture is in one minute, the newest last."""
+    kit.wait(kit.upload())
+    kit.wait(kit.upload(b"bad"), "failed")
+    minutes = kit.client.get(f"{V1}/speed?minutes=5").json()["minutes"]
+
+    assert len(minutes) == 5
+    assert sum(one["done"] for one in minutes[-2:]) == 1
+    assert sum(one["failed"] for one in minutes[-2:]) == 1
+
+
+@pytest.mark.parametrize("path", ["speed?minutes=0", "speed?minutes=1441", "disks?x=1", "checks?x"])
+def test_wrong_questions(kit: Kit, path: str):
+    """Each is refused."""
+    assert kit.client.get(f"{V1}/{path}").status_code == 400
+
+
+def test_speed_without_a_ledger(tmp_path: Path):
+    """The daemon has never run."""
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit:
+        minutes = kit.client.get(f"{V1}/speed").json()["minutes"]
+
+        assert minutes == [{"done": 0, "failed": 0}] * 60
+
+
+def test_disks(kit: Kit):
+    """One line for each disk, without a path."""
+    answer = kit.client.get(f"{V1}/disks")
+    [disk] = answer.json()["disks"]
+
+    assert 0 < disk["free_bytes"] <= disk["total_bytes"]
+    assert str(kit.base) not in answer.text
+
+
+def test_checks(kit: Kit):
+    """What `cvunetd doctor` says, without whole paths; the second answer is remembered."""
+    path = kit.base / "config.yaml"
+    path.write_text("folders: [{path: hot}]\nweb: {folder: uploads}\n")
+    kit.server.site.settings = replace(kit.server.site.settings, config_path=path)
+    assert wait_for(lambda: kit.client.get(f"{V1}/checks").status_code == 200)
+    answer = kit.client.get(f"{V1}/checks")
+    path.unlink()
+    again = kit.client.get(f"{V1}/checks")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["findings"]
+    assert str(kit.base) not in answer.text
+    assert again.json() == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("/srv/photos/hot: closed to cvunetd", "…/hot: closed to cvunetd"),
+        ("install -m 0644 '/etc/x/a.conf' /usr", "install -m 0644 '…/a.conf' …/usr"),
+        ("https://me:key@shop.example/hook?token=1 fails", "https://shop.example fails"),
+        ("1/2 of it, a/b stay", "1/2 of it, a/b stay"),
+        ("猫 in /srv/猫/hot/", "猫 in …/hot"),
+    ],
+)
+def test_what_is_hidden(text: str, wanted: str):
+    """Paths but for their last part, and all of an address but its host."""
+    assert hidden(text) == wanted
