@@ -10,7 +10,7 @@ const PAGE = 100;
 const WAIT_MS = 15_000;
 const READY_MS = 500;
 const READY_TRIES = 240;
-let keptPlace = 0; // where a person goes on after touching up
+let keptIds = []; // after touching up a person goes on with the first of these that is still doubtful
 
 export async function mount(root, context) {
   await loadStyles();
@@ -36,8 +36,9 @@ class ReviewView {
     this.models = await this.modelNames();
     this.build();
     await this.load();
-    this.place = Math.max(0, Math.min(keptPlace, this.list.length - 1));
-    keptPlace = 0;
+    const places = keptIds.map((id) => this.list.findIndex((one) => one.id === id));
+    this.place = places.find((place) => place >= 0) ?? 0;
+    keptIds = [];
     this.draw();
     this.timer = setInterval(() => this.list.length || this.load(), WAIT_MS);
   }
@@ -264,7 +265,7 @@ class ReviewView {
         await this.ready(id);
       }
       if (!this.isClosed) {
-        keptPlace = this.place;
+        keptIds = this.list.slice(this.place).map((other) => other.id);
         const query = new URLSearchParams({ drop: one.drop, job: one.id, ...(one.upload ? {} : { made: "1" }) });
         this.navigate(`#/touch/${id}?${query}`);
       }

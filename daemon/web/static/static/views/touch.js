@@ -54,13 +54,13 @@ class TouchView {
 
   close() {
     this.stop.abort();
-    this.deleteExtras();
     document.removeEventListener("keydown", this.onKey);
     document.removeEventListener("keyup", this.onKeyUp);
     removeEventListener("beforeunload", this.onLeave);
     this.viewer?.close();
     this.grounds?.close();
     this.canvas?.close();
+    return this.deleteExtras(); // the next view waits for it, so that Review does not show them
   }
 
   get hasStrokes() {
@@ -311,7 +311,7 @@ class TouchView {
 
   // Pictures that were made only to be painted on: a dropped original taken in as an upload, and a
   // plain result. They would be doubtful, too, and stand in Review beside the one they come from.
-  deleteExtras() {
+  async deleteExtras() {
     if (!this.isFromReview) {
       return;
     }
@@ -319,9 +319,8 @@ class TouchView {
     if (this.picture && this.picture.id !== this.params.id) {
       extras.add(this.picture.id);
     }
-    for (const id of extras) {
-      this.api.send("DELETE", `/api/v1/pictures/${id}`).catch((error) => console.warn(`${id} stays: ${error.detail}`));
-    }
+    await Promise.all([...extras].map((id) => this.api.send("DELETE", `/api/v1/pictures/${id}`)
+      .catch((error) => console.warn(`${id} stays: ${error.detail}`))));
   }
 
   // The router asks about strokes that are not saved.
