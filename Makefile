@@ -31,7 +31,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed profile
+.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed profile
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -93,6 +93,9 @@ $(START):
 
 evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
 	$(BIN)/python -m cvunet.training.evaluation --data $(DATA) --u2net $(U2NET) --sheet runs/worst.png $(ARGS)
+
+confidence: $(VENV)/.dev ## Does the confidence find wrong masks of DATA? (ARGS="--weights model.onnx")
+	$(BIN)/python -m benchmarks.confidence --data $(DATA) $(ARGS)
 
 bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten minutes, docs/benchmarks.md
 	$(BIN)/python -m benchmarks --rembg $(PEER) --u2net $(U2NET) --write docs/benchmarks.md $(ARGS)

@@ -1,73 +1,166 @@
 """`python -m benchmarks.confidence --data FOLDER`: does the score find the wrong masks?
 
-It uses validation photos and composites with true masks, as `make evaluate` does. A mask counts as
-wrong if it shares less than 80 % with the truth (IoU at alpha 0.5).
+It cuts out validation photos, and composites and windows that are harder, with any model. A mask
+counts as wrong if it shares less than 85 % with the truth (IoU at alpha 0.5).
 """
 
 import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from cvunet.inference import torch_predictor
-from cvunet.matte import confidence, postprocess
-from cvunet.training import cases, samples
+from cvunet.inference import runtimes
+from cvunet.inference.runtimes import ModelOptions
+from cvunet.matte import confidence, odds
+from cvunet.models import manifest
+from cvunet.training import confidence_cases, samples
+from cvunet.training.confidence_cases import Row
 
-WRONG_IOU = 0.8
-SIZE = 512
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+PHOTOS = ("salient", "people")
+LOWEST = 0.1
+RESAMPLES, SEED = 1000, 7
+LEVELS = (0.025, 0.975)
+BELOW = (0.3, 0.5, 0.7, 0.8, 0.9)
 
 
-def measure(chosen: list[cases.Case], weights: Path) -> tuple[Floats, Floats]:
-    """IoU and score of every case."""
-    predictor = torch_predictor.open_predictor(
-        weights, device="auto", precision="auto", input_size=SIZE
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What each picture got, with one look, with two, and as the daemon asks."""
+
+    one: Floats
+    two: Floats
+    daemon: Floats
+    has_second: Flags
+    overlaps: Floats
+    sets: NDArray[np.str_]
+
+    def only(self, kept: Flags) -> "Scores":
+        """Those of some of the pictures."""
+        return Scores(
+            self.one[kept],
+            self.two[kept],
+            self.daemon[kept],
+            self.has_second[kept],
+            self.overlaps[kept],
+            self.sets[kept],
+        )
+
+    @property
+    def is_wrong(self) -> Flags:
+        """Whether a mask is wrong."""
+        return self.overlaps < confidence.RIGHT_IOU
+
+
+def scores(rows: Sequence[Row], table: odds.Table) -> Scores:
+    """The scores of rows; those of empty and full masks are 0."""
+    is_blank = np.array([confidence.is_blank(row.first["subject"]) for row in rows])
+    one = np.array([table.one_look.probability(row.first) for row in rows])
+    two = np.array([table.two_looks.probability(row.second) for row in rows])
+    one, two = np.where(is_blank, 0, one), np.where(is_blank, 0, two)
+    has_second = (one > confidence.CLEAR[0]) & (one < confidence.CLEAR[1])
+    return Scores(
+        one,
+        two,
+        np.where(has_second, two, one),
+        has_second,
+        np.array([row.iou for row in rows]),
+        np.array([row.set for row in rows]),
     )
-    rows = []
-    for case in chosen:
-        rgb, mask = case.load()
-        [alpha] = predictor.predict([postprocess.shrink(rgb, width=SIZE, height=SIZE)])
-        truth = cv2.resize(mask, (SIZE, SIZE), interpolation=cv2.INTER_AREA) >= 128
-        found = alpha >= 0.5
-        overlap = (found & truth).sum() / max(1, (found | truth).sum())
-        rows.append((overlap, confidence.judge(alpha).score))
-    overlaps, scores = np.array(rows).T
-    return overlaps, scores
 
 
-def area_under_curve(scores: Floats, is_wrong: NDArray[np.bool_]) -> float:
+def area_under_curve(values: Floats, is_wrong: Flags) -> float:
     """How often a wrong mask has less than a right one: 0.5 is chance (Mann and Whitney 1947)."""
-    wrong, right = scores[is_wrong][:, None], scores[~is_wrong]
+    wrong, right = values[is_wrong][:, None], values[~is_wrong]
     return float(((wrong < right) + 0.5 * (wrong == right)).mean())
 
 
+def found_in_lowest(values: Floats, is_wrong: Flags) -> float:
+    """The share of the wrong masks that is among the lowest scores, a tenth of all."""
+    lowest = np.argsort(values, kind="stable")[: round(len(values) * LOWEST)]
+    return float(is_wrong[lowest].sum() / is_wrong.sum())
+
+
+def interval(
+    figure: Callable[[Floats, Flags], float], values: Floats, is_wrong: Flags
+) -> tuple[float, float]:
+    """95 % interval of a figure: the pictures are drawn anew, with replacement (Efron 1979)."""
+    rng = np.random.default_rng(SEED)
+    drawn = []
+    for _ in range(RESAMPLES):
+        picked = rng.integers(len(values), size=len(values))
+        if is_wrong[picked].any() and not is_wrong[picked].all():
+            drawn.append(figure(values[picked], is_wrong[picked]))
+    low, high = np.quantile(drawn, LEVELS)
+    return float(low), float(high)
+
+
+def lines(name: str, found: Scores) -> list[str]:
+    """The table of some of the pictures."""
+    is_wrong = found.is_wrong
+    total = f"{name}: {len(is_wrong)} pictures, {is_wrong.sum()} masks are wrong"
+    if is_wrong.all() or not is_wrong.any():
+        return [total, ""]
+    most = min(1.0, round(len(is_wrong) * LOWEST) / is_wrong.sum())
+    made = [f"{total}; a second look is taken at {found.has_second.mean():.0%}"]
+    made.append(
+        f"{'':12}area under the curve   wrong ones in the lowest tenth (at most {most:.2f})"
+    )
+    for label, values in (
+        ("one look", found.one),
+        ("two looks", found.two),
+        ("as it runs", found.daemon),
+    ):
+        area, tenth = area_under_curve, found_in_lowest
+        texts = [
+            f"{figure(values, is_wrong):.3f} ({low:.3f} to {high:.3f})"
+            for figure in (area, tenth)
+            for low, high in [interval(figure, values, is_wrong)]
+        ]
+        made.append(f"{label:12}{texts[0]:23}{texts[1]}")
+    made.append("below   shown   of the wrong found   wrong among shown   IoU shown   IoU rest")
+    return [*made, *(review_line(found, below) for below in BELOW), ""]
+
+
+def review_line(found: Scores, below: float) -> str:
+    """What a person would see with this `review.below`."""
+    is_shown, is_wrong = found.daemon < below, found.is_wrong
+    both = (is_shown & is_wrong).sum()
+    shown, rest = (
+        f"{found.overlaps[kept].mean():.2f}" if kept.any() else "-"
+        for kept in (is_shown, ~is_shown)
+    )
+    return (
+        f"{below:5.1f}{is_shown.mean():8.0%}{both / is_wrong.sum():21.0%}"
+        f"{both / max(1, is_shown.sum()):20.0%}{shown:>12}{rest:>11}"
+    )
+
+
 def main() -> None:
-    """Print one table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.confidence", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, default=Path("models/cvunet.pth"))
-    parser.add_argument("--photos", type=int, default=240)
-    parser.add_argument("--composites", type=int, default=80)
+    parser.add_argument("--weights", type=Path, default=manifest.SHIPPED, help=".pth or .onnx")
+    parser.add_argument("--table", type=Path, default=odds.SHIPPED, help="of confidence_fit")
+    parser.add_argument("--photos", type=int, default=1000, help="at most so many")
+    parser.add_argument("--each", type=int, default=100, help="of each kind of harder pictures")
     options = parser.parse_args()
     sources = samples.open_sources(options.data, "val")
-    photos = cases.photos(sources)
-    order = np.random.default_rng(0).permutation(len(photos))[: options.photos]
-    chosen = [*(photos[i] for i in order), *cases.laid_over(sources, options.composites)]
-    overlaps, scores = measure(chosen, options.weights)
-    is_wrong = overlaps < WRONG_IOU
-    print(f"{len(chosen)} pictures, {is_wrong.sum()} masks are wrong (IoU < {WRONG_IOU})")
-    print(f"area under the curve   {area_under_curve(scores, is_wrong):.2f}")
-    print("below   shown   of the wrong found   wrong among shown   IoU shown   IoU rest")
-    for below in (0.3, 0.5, 0.7, 0.8):
-        is_shown = scores < below
-        found = (is_shown & is_wrong).sum()
-        print(
-            f"{below:5.1f}{is_shown.mean():8.0%}{found / max(1, is_wrong.sum()):21.0%}"
-            f"{found / max(1, is_shown.sum()):20.0%}"
-            f"{overlaps[is_shown].mean():12.2f}{overlaps[~is_shown].mean():11.2f}"
-        )
+    picked = confidence_cases.for_test(sources, photos=options.photos, each=options.each)
+    predictor = runtimes.open_predictor(ModelOptions(file=options.weights, threads=1))
+    rows = list(confidence_cases.rows(predictor, tqdm(picked)))
+    found = scores(rows, odds.read(options.table))
+    for line in (
+        *lines("validation photos", found.only(np.isin(found.sets, PHOTOS))),
+        *lines("harder pictures", found.only(~np.isin(found.sets, PHOTOS))),
+        *lines("all", found),
+    ):
+        print(line)
 
 
 if __name__ == "__main__":

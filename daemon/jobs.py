@@ -188,6 +188,8 @@ class Task:
     second: SecondLook | None = None
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
+    is_reviewed: bool = True
+    """Whether its score decides about review: it may then take a second look at the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class Confidence:
     score: float
     """0 (look at it) to 1."""
     parts: dict[str, float]
-    """The factors of the score, each 0 to 1."""
+    """What each group of signs makes of the odds, each 0 to 1."""
     measures: dict[str, float]
     touches: tuple[str, ...]
     """Sides of the picture that the subject touches."""

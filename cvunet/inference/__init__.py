@@ -12,5 +12,6 @@ __all__ = [
     "predictor",
     "runtimes",
     "samples",
+    "second_look",
     "torch_predictor",
 ]

@@ -10,7 +10,9 @@ __all__ = [
     "foreground",
     "framing",
     "hair",
+    "odds",
     "pieces",
     "postprocess",
+    "signs",
     "touch_up",
 ]

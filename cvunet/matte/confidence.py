@@ -1,51 +1,43 @@
-"""Confidence: how far a matte can be trusted, judged by the matte alone.
+"""Confidence: the probability that a matte is right, and what speaks against it.
 
-It is computed from the network's own small square alpha, in a few milliseconds for photos of any
-size. The score is a product of parts, so that one bad sign is enough:
+"Right" means that the subject shares at least 85 % with the true one (IoU at alpha 0.5). The score
+is 0 if the matte is empty or full. Otherwise `odds` computes it from the figures of `signs`, which
+come from the network's own small alpha and, if there is one, from a second look at the picture.
 
-    score = 0                                               if the matte is empty or full
-    score = certainty * wholeness * presence * freedom      else
-
-    certainty  1 - U / 0.4   U: area of wide soft regions divided by the subject's area. An edge is
-               soft over a few pixels, hair over some more. In a large grey region the network
-               could not decide
-    wholeness  1 - C / 0.3   C: share of the subject that lies in small fragments ("crumbs"). A
-               fragment is smaller than a tenth of the largest piece: two people who stand apart
-               are no fragments
-    presence   S / 0.01      S: the subject's share of the picture. A smaller subject is more often
-               a spot of the background than the subject of the photo. For a very large subject:
-               (1 - S) / 0.02
-    freedom    1 - 0.6 * (B - 0.5) / 0.5   B: share of the picture's border that the subject covers.
-               A person cut off by the lower edge is usual; a "subject" that covers three sides is
-               a background
-
-Each part is limited to 0..1.
+    parts      by group of signs, the factor by which the group lowers the odds of a typical right
+               matte; 1 if it does not lower them
+    measures   the figures themselves
+    reasons    a text for each part of 0.75 or less
 """
 
+import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Alpha = NDArray[np.float32]
-Mask = NDArray[np.uint8]
+from cvunet.matte import odds, signs
+from cvunet.matte.odds import Table
 
-SOLID = 0.5
-SOFT = (0.1, 0.9)
-WIDE_SIDE_SHARE = 1 / 50  # of the side: a soft region that contains such a square is no edge
-FRAGMENT_AREA = 0.1  # of the largest piece; smaller pieces are fragments
+Alpha = NDArray[np.float32]
+
+RIGHT_IOU = 0.85
 BLANK_SHARE = 0.0005  # of the picture: less subject, or less background, counts as none
-UNCERTAIN_LIMIT, FRAGMENTS_LIMIT = 0.4, 0.3
-SMALL_SHARE, LARGE_REST = 0.01, 0.02
-BORDER_FREE, BORDER_WEIGHT = 0.5, 0.6
-SIDES = ("top", "bottom", "left", "right")
-TOUCH_SHARE = 0.01  # of a side
+DOUBT = 0.75  # a part this low gives a reason
+CLEAR = (0.1, 0.95)
+"""Below and above, one look decides. More looks than that: docs/decisions/confidence.md."""
+GROUPS = {
+    "certainty": ("shaky", "inside", "faint"),
+    "wholeness": ("detached", "holes"),
+    "presence": ("subject",),
+    "freedom": ("top",),
+    "agreement": ("disagreement", "lost"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """The score, and the ``parts`` and ``measures`` of the formula by name.
+    """The score, and the ``parts`` and ``measures`` that it is made of, by name.
 
     ``touches``: sides of the picture that the subject reaches. ``reasons``: why the score is low,
     for people. ``is_blank``: the matte is empty or full.
@@ -59,91 +51,73 @@ class Confidence:
     is_blank: bool
 
 
-def judge(alpha: Alpha) -> Confidence:
-    """Judge the network's alpha SxS in [0, 1]; the photo was resized to a square."""
-    solid = (alpha >= SOLID).astype(np.uint8)
-    share = float(solid.mean())
-    measures = {
-        "subject": share,
-        "uncertain": uncertain_share(alpha) / max(share, 1e-6),
-        "crumbs": fragment_share(solid),
-        "border": border_share(solid),
-    }
-    touches = tuple(
-        side for side, line in zip(SIDES, border_lines(solid), strict=True) if is_touched(line)
-    )
-    is_blank = share < BLANK_SHARE or 1 - share < BLANK_SHARE
-    parts = {name: round(part, 4) for name, part in score_parts(measures).items()}
-    score = 0.0 if is_blank else float(np.prod(list(parts.values())))
+def judge(alpha: Alpha, look: Alpha | None = None, *, table: Table | None = None) -> Confidence:
+    """Judge the network's alpha HxW in [0, 1].
+
+    ``look``: another answer HxW for the same picture. ``table``: None is the shipped one.
+    """
+    measures = signs.measure(alpha, look)
+    chosen = (table or odds.shipped()).odds_for(measures)
+    share = float((alpha >= signs.SOLID).mean())
+    has_none = is_blank(share)
+    parts = group(chosen.evidence(measures))
     return Confidence(
-        score=round(score, 4),
+        score=0.0 if has_none else round(chosen.probability(measures), 4),
         parts=parts,
         measures={name: round(value, 4) for name, value in measures.items()},
-        touches=touches,
-        reasons=explain(parts, measures, is_blank=is_blank),
-        is_blank=is_blank,
+        touches=signs.touches(alpha),
+        reasons=(explain_blank(share),) if has_none else explain(parts, measures),
+        is_blank=has_none,
     )
 
 
-def score_parts(measures: dict[str, float]) -> dict[str, float]:
-    """The parts of the score by name, each 0 to 1."""
-    share = measures["subject"]
-    over = max(0.0, measures["border"] - BORDER_FREE) / (1 - BORDER_FREE)
-    parts = {
-        "certainty": 1 - measures["uncertain"] / UNCERTAIN_LIMIT,
-        "wholeness": 1 - measures["crumbs"] / FRAGMENTS_LIMIT,
-        "presence": min(share / SMALL_SHARE, (1 - share) / LARGE_REST),
-        "freedom": 1 - BORDER_WEIGHT * over,
+def is_blank(share: float) -> bool:
+    """Whether a subject of this share of the picture is none, or leaves no background."""
+    return share < BLANK_SHARE or 1 - share < BLANK_SHARE
+
+
+def is_clear(first: Confidence) -> bool:
+    """Whether a second look would hardly change the verdict of the first."""
+    return first.is_blank or not CLEAR[0] < first.score < CLEAR[1]
+
+
+def group(evidence: dict[str, float]) -> dict[str, float]:
+    """The parts, each in (0, 1]; without a second look there is no agreement."""
+    return {
+        name: round(min(1.0, math.exp(sum(evidence[one] for one in members if one in evidence))), 4)
+        for name, members in GROUPS.items()
+        if any(one in evidence for one in members)
     }
-    return {name: min(max(part, 0.0), 1.0) for name, part in parts.items()}
 
 
-def explain(
-    parts: dict[str, float], measures: dict[str, float], *, is_blank: bool
-) -> tuple[str, ...]:
-    """In words, each part that lowers the score by a quarter or more."""
-    share = measures["subject"]
-    if is_blank:
-        what = "empty: no subject was found" if share < SOLID else "full: no background was found"
-        return (f"the mask is {what}",)
-    size = "small" if share < SOLID else "large"
-    texts = {
-        "certainty": f"large regions are undecided ({measures['uncertain']:.0%} of the subject)",
-        "wholeness": f"the mask is in fragments ({measures['crumbs']:.0%} of it in small pieces)",
-        "presence": f"the subject is very {size} ({share:.1%} of the picture)",
-        "freedom": f"the subject covers {measures['border']:.0%} of the picture's border",
-    }
-    return tuple(texts[name] for name, part in parts.items() if part <= 0.75)
+def explain_blank(share: float) -> str:
+    """Why there is no result."""
+    what = "empty: no subject was found" if share < signs.SOLID else "full: no background was found"
+    return f"the mask is {what}"
 
 
-def uncertain_share(alpha: Alpha) -> float:
-    """The share of the picture that lies in wide soft regions."""
-    side = max(3, round(alpha.shape[0] * WIDE_SIDE_SHARE) | 1)
-    soft = ((alpha > SOFT[0]) & (alpha < SOFT[1])).astype(np.uint8)
-    square = np.ones((side, side), np.uint8)
-    wide = cv2.morphologyEx(soft, cv2.MORPH_OPEN, square, borderValue=0)
-    return float(wide.mean())
+def explain(parts: dict[str, float], measures: dict[str, float]) -> tuple[str, ...]:
+    """In words, what lowers the odds by a quarter or more; the worst comes first."""
+    doubtful = sorted((part, name) for name, part in parts.items() if part <= DOUBT)
+    return tuple(word(name, measures) for _, name in doubtful)
 
 
-def fragment_share(solid: Mask) -> float:
-    """The share of the subject that lies in pieces much smaller than the largest one."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]  # without the background
-    if areas.size == 0:
-        return 0.0
-    return float(areas[areas < FRAGMENT_AREA * areas.max()].sum() / areas.sum())
-
-
-def border_lines(solid: Mask) -> tuple[Mask, Mask, Mask, Mask]:
-    """The outermost pixels of each side."""
-    return solid[0], solid[-1], solid[:, 0], solid[:, -1]
-
-
-def border_share(solid: Mask) -> float:
-    """The share of the picture's border that the subject covers."""
-    return float(np.concatenate(border_lines(solid)).mean())
-
-
-def is_touched(line: Mask) -> bool:
-    """Whether the subject reaches this side; a few pixels do not count."""
-    return float(line.mean()) > TOUCH_SHARE
+def word(name: str, measures: dict[str, float]) -> str:
+    """A part in words, with the figure that weighs most in it."""
+    if name == "wholeness" and measures["holes"] > measures["detached"]:
+        return f"the subject has holes ({measures['holes']:.0%} of its area)"
+    if name == "agreement" and measures["lost"] > measures["disagreement"] / 2:
+        return f"a second look does not see {measures['lost']:.0%} of the subject"
+    return {
+        "certainty": (
+            f"large regions are undecided (soft inside: {measures['inside']:.0%} of the subject,"
+            f" soft in all: {measures['shaky']:.0%})"
+        ),
+        "wholeness": f"there are detached parts ({measures['detached']:.0%} of the subject)",
+        "presence": f"the subject is very small ({measures['subject']:.1%} of the picture)",
+        "freedom": (
+            f"the subject covers {measures['top']:.0%} of the picture's upper side and"
+            f" {measures['border']:.0%} of its border"
+        ),
+        "agreement": f"a second look disagrees in {measures.get('disagreement', 0):.0%} of it",
+    }[name]

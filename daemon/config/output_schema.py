@@ -120,7 +120,7 @@ class ReviewOverrides(Section):
 class Review(ReviewOverrides):
     """Which results a person should look at, and which model is asked before that."""
 
-    below: Share = 0.5
+    below: Share = 0.7
     second: str = NO_SECOND
 
 

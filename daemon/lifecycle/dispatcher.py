@@ -149,6 +149,7 @@ class Dispatcher:
             ),
             second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
+            is_reviewed=folder.review_below > 0,
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:

@@ -38,6 +38,8 @@ class Item:
     picture: reading.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
+    again: NDArray[np.float32] | None = None
+    """The same model's alpha of a second look; None if one was enough."""
     touch_ups: list[TouchUp] = field(default_factory=list)
     model: str = ""
     """The model that looks at it, or has looked."""
@@ -51,7 +53,7 @@ class Item:
 
     def free(self) -> None:
         """Let go of all pixels."""
-        self.picture = self.small = self.alpha = self.first = None
+        self.picture = self.small = self.alpha = self.again = self.first = None
         self.touch_ups = []
 
 

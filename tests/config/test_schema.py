@@ -20,7 +20,7 @@ output: {root: outputs, drop_name: "outputs_{time}", drop_idle_s: 30, drop_max_f
          depth: auto, metadata: strip, bleed: false,
          crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
                 enlarge: true},
-         name: "{stem}", clash: version, review: {below: 0.5, second: none}}
+         name: "{stem}", clash: version, review: {below: 0.7, second: none}}
 model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false,
         runtime: auto}
 models: {}

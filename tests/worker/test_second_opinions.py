@@ -16,6 +16,7 @@ from cvunet.errors import CvunetError, DeviceMemoryError
 from cvunet.errors import DeviceError as DeadDevice
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Opinion, SecondLook, Task
+from daemon.worker import finishing
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.lanes import ServedModel
@@ -50,10 +51,15 @@ class Seen(Choosy):
 
 
 def mask(alpha: float, side: int = SIDE) -> Any:
-    """A square in the middle: 1 is certain (score 1), 0.6 is undecided (score 0), 0 is blank."""
+    """A square in the middle: 1 is certain, 0.6 is undecided, 0 is blank (score 0)."""
     found = np.zeros((side, side), np.float32)
     found[side // 4 : -side // 4, side // 4 : -side // 4] = alpha
     return found
+
+
+def score(alpha: float) -> float:
+    """What such a mask gets."""
+    return finishing.assess(mask(alpha), None).score
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def task(tmp_path: Path) -> Callable[..., Task]:
         source = tmp_path / f"{level}.png"
         Image.new("RGB", (SIDE, SIDE), (level, level, level)).save(source)
         made = Task(f"{level}", source, tmp_path / f"{level}.part", RENDERING, 10**6)
-        return replace(made, second=SecondLook("large", BELOW), **changes)
+        return replace(made, second=SecondLook("large", BELOW), is_reviewed=False, **changes)
 
     return make
 
@@ -104,9 +110,9 @@ def test_better_second_mask_is_the_result(task: Any):
 
     assert isinstance(done, Done)
     assert (done.model, done.weights) == ("large", hash_of("large"))
-    assert done.opinions == (Opinion("small", 0.0), Opinion("large", 1.0))
+    assert done.opinions == (Opinion("small", score(0.6)), Opinion("large", score(1)))
     assert done.confidence is not None
-    assert done.confidence.score == 1
+    assert done.confidence.score == score(1) > BELOW > score(0.6)
     assert opacity(asked.part) == 255
     assert done.seconds["second"] > 0
     assert list(done.seconds)[:3] == ["decode", "network", "judge"]
@@ -114,13 +120,13 @@ def test_better_second_mask_is_the_result(task: Any):
 
 @pytest.mark.parametrize("second", [0.6, 0.0])
 def test_first_mask_stays_if_the_second_is_no_better(task: Any, second: float):
-    """Also if both are equal: 0 and 0."""
+    """Also if both are equal."""
     asked = task(9)
     done = outcome(asked, small=Seen(0.6), large=Seen(second))
 
     assert isinstance(done, Done)
     assert (done.model, done.weights) == ("small", hash_of("small"))
-    assert done.opinions == (Opinion("small", 0.0), Opinion("large", 0.0))
+    assert done.opinions == (Opinion("small", score(0.6)), Opinion("large", score(second)))
     assert 100 < opacity(asked.part) < 200
     assert done.warnings == ()
 
@@ -169,7 +175,8 @@ def test_second_model_that_fails_leaves_the_first_result(
     worker.close()
 
     assert all(isinstance(one, Done) for one in done)
-    assert {one.opinions for one in done} == {(Opinion("small", 0.0), Opinion("large", None))}
+    opinions = Opinion("small", score(0.6)), Opinion("large", None)
+    assert {one.opinions for one in done} == {opinions}
     assert all("the second model large failed" in one.warnings[0] for one in done)
     assert all("this is the result of small" in one.warnings[0] for one in done)
     assert sum("second model large failed" in one.message for one in caplog.records) == 7

@@ -54,7 +54,8 @@ def task(tmp_path: Path) -> Any:
     def make(level: int) -> Task:
         source = tmp_path / f"{level}.png"
         Image.new("RGB", (8, 8), (level, level, level)).save(source)
-        return Task(f"{level}", source, tmp_path / f"{level}.part", RENDERING, 10**6)
+        part = tmp_path / f"{level}.part"
+        return Task(f"{level}", source, part, RENDERING, 10**6, is_reviewed=False)
 
     return make
 

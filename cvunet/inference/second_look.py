@@ -1,0 +1,61 @@
+"""A second look at a picture: mirrored and at three quarters of its size.
+
+A network that is sure of its subject finds it again. The look has the shape of the first one, so
+every model can take it, also one with a fixed input size: nothing is loaded or warmed up for it. It
+differs from the first one even if the predictor averages mirrored pictures.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from cvunet.inference.predictor import Alpha, Predictor
+from cvunet.matte import confidence
+from cvunet.pictures.bit_depth import Uint8Array
+
+SHARE = 3 / 4
+
+
+def look_again(
+    predictor: Predictor, pictures: Sequence[Uint8Array], alphas: Sequence[Alpha]
+) -> list[Alpha | None]:
+    """Second alphas HxW of prepared pictures HxWx3, in order; None where one look is enough.
+
+    On a CPU one look is enough if it is clear (`confidence.is_clear`). On a GPU a look costs less
+    than that question. Errors as `Predictor.predict`.
+    """
+    is_cheap = predictor.device.type != "cpu"
+    wanted = [
+        index
+        for index, alpha in enumerate(alphas)
+        if is_cheap or not confidence.is_clear(confidence.judge(alpha))
+    ]
+    answers: list[Alpha | None] = [None] * len(pictures)
+    if wanted:
+        shown = [away(pictures[index]) for index in wanted]
+        for index, answer in zip(wanted, predictor.predict(shown), strict=True):
+            answers[index] = back(answer)
+    return answers
+
+
+def away(picture: Uint8Array) -> Uint8Array:
+    """The picture HxWx3 mirrored, smaller, in the middle of its own continuation."""
+    height, width = picture.shape[:2]
+    rows, columns = round(height * SHARE), round(width * SHARE)
+    small = cv2.resize(picture[:, ::-1], (columns, rows), interpolation=cv2.INTER_AREA)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    shown = cv2.copyMakeBorder(
+        small, top, height - rows - top, left, width - columns - left, cv2.BORDER_REFLECT_101
+    )
+    return np.asarray(shown, np.uint8)
+
+
+def back(alpha: Alpha) -> Alpha:
+    """The answer HxW for such a picture, as an alpha HxW of the picture itself."""
+    height, width = alpha.shape
+    rows, columns = round(height * SHARE), round(width * SHARE)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    inner = alpha[top : top + rows, left : left + columns]
+    grown = cv2.resize(inner, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(grown[:, ::-1], np.float32)

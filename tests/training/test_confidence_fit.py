@@ -1,0 +1,76 @@
+"""The fit of the confidence: which weights it finds, and what is torn for it."""
+
+import numpy as np
+import pytest
+
+from cvunet.errors import TrainingError
+from cvunet.matte import odds, signs
+from cvunet.training import confidence_cases, confidence_fit
+from cvunet.training.confidence_cases import Row
+
+ALL = {"subject": 0.3, "shaky": 0.1, "inside": 0.05, "faint": 0.02, "detached": 0.0, "holes": 0.0}
+ALL |= {"crumbs": 0.0, "top": 0.0, "border": 0.1}
+
+
+def rows(count: int = 400) -> list[Row]:
+    """Mattes that are wrong where they are soft inside; a large part outside is a good sign."""
+    rng = np.random.default_rng(3)
+    made = []
+    for _ in range(count):
+        inside, holes = rng.uniform(0, 0.4), rng.uniform(0, 0.3)
+        is_right = inside + rng.normal(0, 0.05) - 0.2 * holes < 0.2
+        first = ALL | {"inside": inside, "holes": holes}
+        second = first | {"disagreement": inside, "lost": 0.0}
+        made.append(Row("drawn", 0.95 if is_right else 0.4, first, second))
+    return made
+
+
+def test_fit_tells_right_from_wrong():
+    """The probability falls with the sign that is to blame; the figure is calibrated."""
+    table = confidence_fit.table_of(rows())
+    sharp, soft = (table.one_look.probability(ALL | {"inside": one}) for one in (0.05, 0.35))
+    found = np.mean([table.one_look.probability(row.first) for row in rows()])
+    right = np.mean([row.iou > 0.85 for row in rows()])
+
+    assert (sharp > 0.9, soft < 0.3) == (True, True)
+    assert found == pytest.approx(right, abs=0.03)
+
+
+def test_sign_of_the_wrong_direction_gets_no_weight():
+    """Holes go with right mattes here by chance, and must not raise a score."""
+    assert confidence_fit.table_of(rows()).one_look.terms["holes"].weight == 0
+
+
+def test_fit_is_the_same_every_time(tmp_path):
+    """And its table is read as it was written."""
+    table = confidence_fit.table_of(rows())
+    path = tmp_path / "odds.json"
+    path.write_text(odds.text(table, source="drawn"))
+
+    assert odds.read(path) == table == confidence_fit.table_of(rows())
+
+
+def test_fit_needs_wrong_mattes():
+    """Without them there is nothing to learn."""
+    with pytest.raises(TrainingError, match="all mattes are right"):
+        confidence_fit.table_of([row for row in rows() if row.iou > 0.85])
+
+
+def test_torn_mattes_do_not_teach_the_first_look():
+    """It cannot see what is not there."""
+    torn = [Row(confidence_cases.TORN, 0.4, row.first, row.second) for row in rows(50)]
+    both, real = confidence_fit.table_of(rows() + torn), confidence_fit.table_of(rows())
+
+    assert both.one_look == real.one_look
+    assert both.two_looks != real.two_looks
+
+
+def test_tear_takes_a_part():
+    """Of the subject, between a fifth and seven tenths, beyond one line."""
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[20:80, 20:80] = 1
+    for seed in range(10):
+        left = confidence_cases.torn(np.random.default_rng(seed), alpha)
+
+        assert 0.25 < (left >= signs.SOLID).sum() / alpha.sum() < 0.85
+        assert (left <= alpha).all()
