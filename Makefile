@@ -22,6 +22,7 @@ INPUTS := setup.cfg constraints.txt pyproject.toml
 APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
+APT_PODMAN := podman buildah runc debootstrap netavark aardvark-dns iptables uidmap catatonit
 APT_BROWSER := chromium fonts-wqy-zenhei
 APT_WAYS := samba smbclient openssh-server openssh-client sshfs fuse3 rsync vsftpd nginx-light syncthing curl
 
@@ -31,7 +32,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed profile
+.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -50,13 +51,20 @@ test: $(VENV)/.dev ## Run the tests, in four minutes (ARGS="-k name", ARGS=--cov
 
 test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'slow or system' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not podman and not deb' $(ARGS)
 
 test-rembg: $(VENV)/.dev $(U2NET) ## Compare U2-Net served here with rembg, mask by mask (fetches 176 MB)
 	CVUNETD_U2NET=$(abspath $(U2NET)) $(BIN)/python -m pytest -m 'slow or not slow' tests/inference/test_rembg_masks.py tests/worker/test_rembg_masks.py $(ARGS)
 
 test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a systemd of its own
 	CVUNETD_REQUIRE=systemd,systemd_machine $(BIN)/python -m pytest tests/system/test_systemd_machine.py $(ARGS)
+
+test-container: $(VENV)/.dev ## As root: build the container image, run it hardened, kill it, ask its health
+	@echo 'An image is built by podman: some minutes the first time, one minute later on.'
+	CVUNETD_REQUIRE=podman $(BIN)/python -m pytest tests/system/test_container.py $(ARGS)
+
+test-deb: $(VENV)/.dev deb ## As root: build the .deb, install, upgrade and purge it under a systemd of its own
+	CVUNETD_REQUIRE=deb,systemd_machine $(BIN)/python -m pytest tests/system/test_deb.py $(ARGS)
 
 test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; real servers, 15 minutes
 	CVUNETD_WAYS=whole CVUNETD_REQUIRE=root,ways $(BIN)/python -m pytest tests/ways $(ARGS)
@@ -74,6 +82,9 @@ check: $(VENV)/.dev ## Formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+deb: ## Build dist/*.deb for this Debian or Ubuntu (RUNTIME=torch: with torch)
+	packaging/deb/build.sh
 
 man: $(VENV)/.dev ## Write man pages and shell completion anew, of help texts and config.yaml
 	$(BIN)/python -m manual
@@ -120,6 +131,10 @@ apt-packages: ## As root on Debian: what pip needs to build systemd-python
 apt-systemd: ## As root on Debian: what `make test-systemd` boots
 	@export DEBIAN_FRONTEND=noninteractive; \
 	$(APT) $(APT_SYSTEMD) || { apt-get update --quiet && $(APT) $(APT_SYSTEMD); }
+
+apt-podman: ## As root on Debian: what `make test-container` builds with
+	@export DEBIAN_FRONTEND=noninteractive; \
+	$(APT) $(APT_PODMAN) || { apt-get update --quiet && $(APT) $(APT_PODMAN); }
 
 apt-browser: ## As root on Debian: the browser that the tests of the page use, with Chinese letters
 	@export DEBIAN_FRONTEND=noninteractive; \

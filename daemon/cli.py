@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from daemon import __version__
 from daemon.cli_endings import exit_status, print_error, print_lines
 from daemon.cli_options import PATH, adjust_options, config_option, json_option, result_options
 from daemon.commands.signals import on_signal
@@ -18,8 +17,25 @@ from daemon.errors import (
 from daemon.reporting import journal
 
 
+def print_version(context: click.Context, option: click.Parameter, is_asked: bool) -> None:
+    """Print what is installed, and end."""
+    if not is_asked or context.resilient_parsing:
+        return
+    from daemon.commands import version
+
+    print_lines(version.lines())
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="cvunetd")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Show the versions of cvunetd, torch, onnxruntime and the weights, and exit.",
+)
 def main() -> None:
     """A folder in which pictures lose their background."""
 
@@ -35,13 +51,24 @@ def init(folder: Path) -> int:
 
 
 @main.command()
+@click.option(
+    "--make-missing",
+    "makes_missing",
+    is_flag=True,
+    help="First make configured folders that are missing, and web.keys_file with a first key.",
+)
 @config_option
 @exit_status
-def run(config_path: Path | None) -> int:
+def run(config_path: Path | None, makes_missing: bool) -> int:
     """Watch the hot folders and cut out pictures until SIGTERM."""
     from daemon.commands import run as command
 
-    return command.serve(config_path, start_logging=journal.start, on_signal=on_signal)
+    return command.serve(
+        config_path,
+        start_logging=journal.start,
+        on_signal=on_signal,
+        makes_missing=makes_missing,
+    )
 
 
 @main.command()
@@ -142,6 +169,18 @@ def status(config_path: Path | None, is_json: bool) -> int:
     now = time.time()
     found = command.collect(config_path, now=now)
     return print_lines([command.document(found)] if is_json else status_text.lines(found, now=now))
+
+
+@main.command()
+@config_option
+@exit_status
+def healthz(config_path: Path | None) -> int:
+    """Ask the running daemon at metrics.listen whether it makes progress; 1 if not."""
+    from daemon.commands import healthz as command
+
+    health = command.ask(config_path)
+    print_lines([health.text])
+    return 0 if health.is_healthy else EXIT_SOME_FAILED
 
 
 @main.command()

@@ -11,7 +11,8 @@ EXIT_BROKEN = 70  # EX_SOFTWARE: systemd restarts us, the jobs go back to the qu
 EXIT_INSTALL = 78  # EX_CONFIG: systemd does not restart us, a person is needed
 #: What helps if the unit's sandbox forbids writing.
 READ_ONLY_ADVICE = (
-    "under systemd add the folder to ReadWritePaths=, as `cvunetd systemd-paths` prints it"
+    "under systemd add the folder to ReadWritePaths=, as `cvunetd systemd-paths` prints it;"
+    " in a container mount it without :ro"
 )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
-from tests.system import systemd_machine
+from daemon import __version__
+from tests.system import container_kit, systemd_machine
 
 SYSTEM = Path(__file__).parent / "system"
 LATER = 2
@@ -60,6 +61,14 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
     "systemd_machine": (
         lambda: not systemd_machine.obstacle(),
         lambda: f"no systemd of its own boots here: {systemd_machine.obstacle()}",
+    ),
+    "podman": (
+        lambda: not container_kit.obstacle(),
+        lambda: f"no container can be built here: {container_kit.obstacle()}",
+    ),
+    "deb": (
+        lambda: any((SYSTEM.parents[1] / "dist").glob(f"cvunetd_{__version__}-*.deb")),
+        "no package of this version in dist/: make deb",
     ),
     "metrics": (
         lambda: importlib.util.find_spec("prometheus_client") is not None,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.matte import guided_filter
+from cvunet.matte import area, guided_filter
 from cvunet.matte.soft_band import Tile, band_runs, soft_band, tiles
 from cvunet.pictures.bit_depth import Samples, to_float
 
@@ -29,8 +29,8 @@ SLOPE = KNEE / (KNEE - PLATEAU)
 def shrink(rgb: Samples, *, width: int, height: int) -> Samples:
     """Resize a picture of any shape to HxWx3, without aliasing."""
     rows, columns = rgb.shape[:2]
-    # INTER_AREA averages only if no axis grows. So the axes that shrink are resized first.
-    smaller = _resize(rgb, min(columns, width), min(rows, height), cv2.INTER_AREA)
+    # Means over areas exist only if no axis grows. So the axes that shrink are resized first.
+    smaller = area.shrink(rgb, width=min(columns, width), height=min(rows, height))
     return _resize(smaller, width, height, cv2.INTER_LINEAR)
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "clean",
     "cut",
     "doctor",
+    "healthz",
     "init",
     "models",
     "once",
@@ -19,6 +20,7 @@ __all__ = [
     "status",
     "status_text",
     "systemd_paths",
+    "version",
     "web",
     "why",
 ]

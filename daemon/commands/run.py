@@ -18,9 +18,15 @@ from daemon.service.supervision import Supervision
 from daemon.service.web_pages import serving_page
 
 
-def serve(config_path: Path | None, *, start_logging: StartLogging, on_signal: OnSignal) -> int:
+def serve(
+    config_path: Path | None,
+    *,
+    start_logging: StartLogging,
+    on_signal: OnSignal,
+    makes_missing: bool = False,
+) -> int:
     """Run the service; 0 when it has stopped as asked."""
-    config, base, place = prepare(config_path, start_logging)
+    config, base, place = prepare(config_path, start_logging, makes_missing=makes_missing)
     inbox = Inbox()
     on_signal(lambda number: inbox.put(Stop(number)), lambda: inbox.put(Reload()))
     supervision = with_systemd(

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from daemon.commands import missing_parts
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config
-from daemon.disk import files, store
+from daemon.disk import files, mounts, store
 from daemon.errors import InstallError
 from daemon.hooks.loader import HookLoader
 from daemon.jobs import HotFolder, State
@@ -27,6 +28,8 @@ from daemon.worker.engines.lazy import LazyEngine
 
 StartLogging = Callable[[str, str], None]
 OnSignal = Callable[..., None]  # of `signals.on_signal`
+#: File systems whose server is another machine.
+SHARES = ("nfs", "cifs", "smb", "ncpfs", "afs", "coda")
 
 
 def signal_inbox(on_signal: OnSignal) -> Inbox:
@@ -37,13 +40,30 @@ def signal_inbox(on_signal: OnSignal) -> Inbox:
 
 
 def prepare(
-    config_path: Path | None, start_logging: StartLogging
+    config_path: Path | None, start_logging: StartLogging, *, makes_missing: bool = False
 ) -> tuple[Config, Path, OwnedFolders]:
     """Return the configuration, its folder, and the folders it names, all checked."""
     config, base = configuration.load(config_path)
     check_configured(config_path, config, base)
     start_logging(config.log.level, config.log.format)
-    return config, base, owned_folders(config, base)
+    if makes_missing:
+        missing_parts.make(config, base)
+    place = owned_folders(config, base)
+    check_state(place.state, mounts.read())
+    return config, base, place
+
+
+def check_state(state: Path, table: str) -> None:
+    """Raise `InstallError` if the state folder is on a share: the ledger would be destroyed there.
+
+    ``table``: the kernel's table of mounts. `doctor` also names file systems that may work.
+    """
+    kind = scan.file_system(state, table)
+    if kind.startswith(SHARES):
+        raise InstallError(
+            f"state_dir {state} is on {kind}: SQLite's locks do not work on a network share, and"
+            " the ledger would be destroyed. Name a folder on a local disk"
+        )
 
 
 def check_configured(config_path: Path | None, config: Config, base: Path) -> None:

@@ -1,5 +1,6 @@
 """`config.yaml`: every setting with its default; the whole file is checked before a start."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -153,7 +154,8 @@ def find(named: Path | None) -> Path | None:
     """Return the file to use: the named one, else ./config.yaml, else /etc; None means defaults."""
     if named is not None:
         return named
-    return next((path for path in SEARCHED if path.is_file()), None)
+    # Unlike Path.is_file, this is False in a current folder that is closed to us.
+    return next((path for path in SEARCHED if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def load(named: Path | None) -> tuple[Config, Path]:

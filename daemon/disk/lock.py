@@ -129,7 +129,11 @@ def refusal(what: str, path: Path, descriptor: int) -> DaemonError:
         return InstallError(
             f"{what} is in use by another cvunetd (process {holder}): stop that one first"
         )
-    who = "a process that is not seen from here" if holder is None else name_of(holder)
+    who = (
+        "a process that is not seen from here, perhaps of another container"
+        if holder is None
+        else name_of(holder)
+    )
     return MachineError(f"{what} cannot be had: its lock {path} is held by {who}: end that process")
 
 

@@ -1,7 +1,8 @@
-"""Edges and colours the straightforward way: whole pictures, float64 where it is easy, no tiles.
+"""Edges and colours the straightforward way: all pixels, float64 where it is easy, no tiles.
 
 What `cvunet.inference.matting.finish` does with its default settings, as it was first written. It
-is slow and takes much memory; tests compare the fast way with it.
+is slow and takes much memory; tests compare the fast way with it. Each pixel is computed alone at
+the photo's size, so large photos are taken in strips of rows.
 """
 
 import math
@@ -23,17 +24,33 @@ LEVELS = ((256, (23, 6)), (512, (6, 3, 3)))
 LINEAR, CUBIC = cv2.INTER_LINEAR, cv2.INTER_CUBIC
 
 
-def finish(picture: Picture, alpha: Floats) -> Floats:
-    """RGBA of the picture's depth, or its alpha."""
+def finish(picture: Picture, alpha: Floats, *, nudge: float = 0) -> Floats:
+    """RGBA of the picture's depth. ``nudge`` is added to the large alpha before its haze goes."""
     guide = matting.flatten_on_grey(picture)
-    top = np.iinfo(guide.dtype).max
-    photo = (guide / top).astype(np.float32)
-    matte = smoothed(clear(enlarged(clear(alpha), guide, photo)))
-    own = 1 if picture.alpha is None else picture.alpha / top
-    levels = np.floor(matte * own * top + 0.5)
-    shown = (picture.rgb / top).astype(np.float32)
-    colours = np.floor(estimated(shown, picture.rgb, matte) * top + 0.5)
-    return np.dstack([colours * (levels > 0)[..., None], levels]).astype(guide.dtype)
+    matte = smoothed(clear(enlarged(clear(alpha), guide) + np.float32(nudge)))
+    layers = small_layers(picture.rgb, matte)
+    result = np.empty((*matte.shape, 4), guide.dtype)
+    for rows in strips(len(matte)):
+        result[rows] = composed(picture, matte, layers, rows)
+    return result
+
+
+def composed(picture: Picture, matte: Floats, layers: tuple[Floats, Floats], rows: slice) -> Floats:
+    """Levels of red, green, blue and alpha of some rows."""
+    top = np.iinfo(picture.rgb.dtype).max
+    own = 1 if picture.alpha is None else picture.alpha[rows] / top
+    levels = np.floor(matte[rows] * own * top + 0.5)
+    photo = (picture.rgb[rows] / top).astype(np.float32)
+    front, behind = (warped(each, matte.shape, LINEAR, rows) for each in layers)
+    fine, _ = corrected(photo, matte[rows][..., None], front, behind)
+    is_soft = (matte[rows] > 0) & (matte[rows] < 1)
+    colours = np.floor(np.where(is_soft[..., None], fine, photo) * top + 0.5)
+    return np.dstack([colours * (levels > 0)[..., None], levels])
+
+
+def strips(height: int) -> list[slice]:
+    """All rows, 1024 at a time."""
+    return [slice(top, min(top + 1024, height)) for top in range(0, height, 1024)]
 
 
 def clear(alpha: Floats) -> Floats:
@@ -55,30 +72,16 @@ def averaged(pixels: Floats, size: tuple[int, int]) -> Floats:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def warped(values: Floats, shape: tuple[int, ...], kernel: int) -> Floats:
-    """Small values at the photo's size, in pieces that OpenCV's limit of 32,767 pixels allows."""
-    down, across = values.shape[0] / shape[0], values.shape[1] / shape[1]
-    rows = []
-    for top in range(0, shape[0], 8192):
-        pieces = []
-        for left in range(0, shape[1], 8192):
-            matrix = np.array(
-                [
-                    [across, 0, (left + 0.5) * across - 0.5],
-                    [0, down, (top + 0.5) * down - 0.5],
-                ]
-            )
-            size = min(8192, shape[1] - left), min(8192, shape[0] - top)
-            flags = kernel | cv2.WARP_INVERSE_MAP
-            piece = cv2.warpAffine(
-                values, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE
-            )
-            pieces.append(piece)
-        rows.append(np.concatenate(pieces, axis=1))
-    return np.concatenate(rows)
+def warped(values: Floats, shape: tuple[int, ...], kernel: int, rows: slice) -> Floats:
+    """Some rows of small values at the photo's size.
+
+    `resize` is exact; `warpAffine` rounds the places, by more the larger they are.
+    """
+    tall = cv2.resize(values, (values.shape[1], shape[0]), interpolation=kernel)[rows]
+    return cv2.resize(tall, (shape[1], len(tall)), interpolation=kernel)
 
 
-def enlarged(alpha: Floats, guide: Floats, photo: Floats) -> Floats:
+def enlarged(alpha: Floats, guide: Floats) -> Floats:
     """The guided kernel: radius 2 at half the alpha's size, epsilon 1e-4, 0.75 returned."""
     shape = guide.shape[:2]
     size = small_sizes(shape, alpha)
@@ -91,11 +94,16 @@ def enlarged(alpha: Floats, guide: Floats, photo: Floats) -> Floats:
     fitted = fit(averaged(small, half), averaged(small_photo, half))
     model = cv2.resize(fitted, size, interpolation=LINEAR)
     residual = 0.75 * (sharpened(small, shape) - applied(model, small_photo)) * is_fitted
-    large = applied(warped(model, shape, LINEAR), photo)
-    large = (large + warped(residual.astype(np.float32), shape, CUBIC)).clip(0, 1)
+    residual = residual.astype(np.float32)
     nearest = (shape[1], shape[0]), None, 0, 0, cv2.INTER_NEAREST_EXACT
     is_near = cv2.resize(near.astype(np.uint8), *nearest) > 0
-    return np.where(is_near, large, cv2.resize(small, *nearest)).astype(np.float32)
+    result = cv2.resize(small, *nearest).astype(np.float32)
+    for rows in strips(shape[0]):
+        photo = (guide[rows] / np.iinfo(guide.dtype).max).astype(np.float32)
+        large = applied(warped(model, shape, LINEAR, rows), photo)
+        large = (large + warped(residual, shape, CUBIC, rows)).clip(0, 1)
+        result[rows] = np.where(is_near[rows], large, result[rows])
+    return result
 
 
 def fit(alpha: Floats, photo: Floats) -> Floats:
@@ -141,8 +149,8 @@ def smoothed(alpha: Floats) -> Floats:
     return np.where((alpha > 0) & (alpha < 1), smooth, alpha).astype(np.float32)
 
 
-def estimated(photo: Floats, rgb: Floats, alpha: Floats) -> Floats:
-    """Colours of the foreground in [0, 1], those of the photo outside of the soft band."""
+def small_layers(rgb: Floats, alpha: Floats) -> tuple[Floats, Floats]:
+    """Colours of foreground and background in [0, 1], at the size of the last level."""
     front: Floats = np.zeros(0)
     behind: Floats = front
     for side, boxes in LEVELS:
@@ -156,10 +164,7 @@ def estimated(photo: Floats, rgb: Floats, alpha: Floats) -> Floats:
         for box in boxes:
             front, behind = corrected(image, share[..., None], front, behind)
             front, behind = averages(front, share, box), averages(behind, 1 - share, box)
-    large = (warped(each, alpha.shape, LINEAR) for each in (front, behind))
-    fine, _ = corrected(photo, alpha[..., None], *large)
-    is_soft = (alpha > 0) & (alpha < 1)
-    return np.where(is_soft[..., None], fine, photo)
+    return front, behind
 
 
 def corrected(image: Floats, share: Floats, front: Floats, behind: Floats) -> tuple[Floats, Floats]:

@@ -22,6 +22,8 @@ from tests.worker.test_second_opinions import Seen, worker_of
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
 PICTURE = b"P5 40 40 255\n" + bytes([50]) * 1600
+#: The default of `review.below`.
+BELOW = 0.7
 MODELS = {"small": "a.onnx", "large": "b.onnx", "huge": "c.onnx"}
 
 
@@ -66,20 +68,19 @@ def run(base: Path, worker: Any) -> tuple[Kit, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("worker", "model", "second", "is_reviewed", "counted"),
+    ("worker", "model", "is_reviewed", "counted"),
     [
-        ("sure", "large", 1.0, False, {"taken": 1, "kept": 0, "failed": 0}),
-        ("doubtful", "small", 0.0, True, {"taken": 0, "kept": 1, "failed": 0}),
-        ("broken", "small", None, True, {"taken": 0, "kept": 0, "failed": 1}),
+        ("sure", "large", False, {"taken": 1, "kept": 0, "failed": 0}),
+        ("doubtful", "small", True, {"taken": 0, "kept": 1, "failed": 0}),
+        ("broken", "small", True, {"taken": 0, "kept": 0, "failed": 1}),
     ],
 )
-def test_everything_follows_the_final_score(  # eight with the table's columns
+def test_everything_follows_the_final_score(
     tmp_path: Path,
     workers: dict[str, Any],
     *,
     worker: str,
     model: str,
-    second: float | None,
     is_reviewed: bool,
     counted: dict[str, int],
 ):
@@ -89,14 +90,14 @@ def test_everything_follows_the_final_score(  # eight with the table's columns
     told = outcome(ending)
 
     assert entry["model"] == model
-    assert entry["opinions"] == [
-        {"model": "small", "score": 0.0},
-        {"model": "large", "score": second},
-    ]
-    assert (entry["review"] is not None) == is_reviewed
-    assert entry["confidence"]["score"] == (1.0 if model == "large" else 0.0)
-    score = "failed" if second is None else f"{second:.2f}"
-    assert f"of model {model} (scores: small 0.00, large {score})" in told
+    assert [one["model"] for one in entry["opinions"]] == ["small", "large"]
+    scores = {one["model"]: one["score"] for one in entry["opinions"]}
+    assert scores["small"] < BELOW
+    assert (scores["large"] is None) == (worker == "broken")
+    assert entry["confidence"]["score"] == scores[model]
+    assert (entry["review"] is not None) == is_reviewed == (scores[model] < BELOW)
+    second = "failed" if scores["large"] is None else f"{scores['large']:.2f}"
+    assert f"of model {model} (scores: small {scores['small']:.2f}, large {second})" in told
     assert kit.service.snapshot().folders["hot"].second == counted
 
 
@@ -162,4 +163,4 @@ def test_folder_switches_the_common_second_model_off(tmp_path: Path):
         folder={"model": "large", "output": {"review": {"second": "none"}}},
     )
     [folder] = off.service.parts.folders
-    assert (folder.second, folder.review_below) == ("", 0.5)
+    assert (folder.second, folder.review_below) == ("", BELOW)

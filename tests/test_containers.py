@@ -1,0 +1,178 @@
+"""The container's files agree with the program: linters, settings, what goes into the build."""
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from daemon.config import folders, schema
+from tests.test_packaging import ROOT
+
+CONTAINER = ROOT / "packaging/container"
+HARDENING = {
+    "read_only": True,
+    "tmpfs": ["/tmp"],
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+}
+
+
+def program(name: str) -> str:
+    """A program of this environment, or of the machine."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name) or pytest.skip(f"no {name}")
+
+
+def compose(name: str) -> dict[str, Any]:  # Any: YAML
+    """The service of a compose file."""
+    content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    service: dict[str, Any] = content["services"]["cvunetd"]
+    return service
+
+
+def test_dockerfile_is_clean():
+    """hadolint finds nothing; steps apart are on purpose, so that a change repeats only one."""
+    command = [program("hadolint"), "--ignore", "DL3059", str(CONTAINER / "Dockerfile")]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_compose_file_is_read(name: str):
+    """podman-compose reads it, and finds the service."""
+    command = [program("podman-compose"), "--file", str(ROOT / name), "config"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "dockerfile: packaging/container/Dockerfile" in done.stdout
+
+
+def test_compose_file_is_hardened():
+    """As the tests run it, and the page only for this machine."""
+    service = compose("compose.yaml")
+
+    assert {key: service[key] for key in HARDENING} == HARDENING
+    assert [port.split(":")[0] for port in service["ports"]] == ["127.0.0.1"]
+    assert not service["user"].startswith("0")
+    assert compose("compose.gpu.yaml")["extends"]["file"] == "compose.yaml"
+
+
+def test_mounted_folder_is_in_the_checkout():
+    """Docker would make a missing one as root, which the daemon could not write."""
+    [mount] = compose("compose.yaml")["volumes"]
+
+    assert (ROOT / mount.partition(":")[0] / ".gitignore").is_file()
+
+
+def test_configuration_lies_below_one_mount():
+    """The program accepts it, and everything that it writes is in the mounted folder."""
+    config, base = schema.load(CONTAINER / "config.yaml")
+    found = folders.all_folders(config, base)
+    places = [config.state_dir, config.quarantine_dir, config.web.keys_file]
+    places += [path for one in found for path in (one.path, one.output_root)]
+
+    assert all(path and path.is_relative_to("/srv/cvunetd") for path in places)
+    assert config.metrics.address is not None
+
+
+def test_build_gets_what_it_copies():
+    """.dockerignore leaves in what the Dockerfile and the wheel need, and no pictures."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    copied = [
+        word
+        for line in (CONTAINER / "Dockerfile").read_text(encoding="utf-8").splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for word in line.split()[1:-1]
+        if word != "."
+    ]
+
+    assert lines[1] == "*"
+    assert all(any(Path(one).is_relative_to(top) for top in let_in) for one in copied)
+    assert {"cvunet", "daemon", "LICENSE", "README.md", "pyproject.toml"} <= let_in
+    assert not {"pictures", "tests", "docs", "."} & let_in
+
+
+def test_requirements_without_torch():
+    """All of setup.cfg but torch, and no twice; an unknown extra is named."""
+    wanted = runpy.run_path(str(ROOT / "packaging/requirements.py"))["wanted"]
+    text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+
+    found = wanted(text, extras=["web", "bench"], without=["torch"])
+
+    names = {line.split(">")[0].split("=")[0] for line in found}
+    assert {"watchdog", "numpy", "starlette", "onnxruntime"} <= names
+    assert "torch" not in names
+    assert len(found) == len(set(found))
+    with pytest.raises(SystemExit, match="no such extra: webb"):
+        wanted(text, extras=["webb"], without=[])
+
+
+def test_deb_installs_files_that_are_there():
+    """Its scripts are read by the shell, and each file that it names exists."""
+    script = (ROOT / "packaging/deb/build.sh").read_text(encoding="utf-8")
+    listed = script.partition("<<TEXT\n")[2].partition("\nTEXT")[0].splitlines()
+
+    sources = [line.split()[0] for line in listed]
+    assert len(sources) == 11
+    assert [name for name in sources if not (ROOT / name).is_file()] == []
+    for name in ("preinst", "postinst", "prerm", "postrm"):
+        path = ROOT / "packaging/deb" / name
+        assert os.access(path, os.X_OK)
+        subprocess.run(["sh", "-n", str(path)], check=True)
+
+
+def test_deb_and_script_configure_alike():
+    """Both change the same lines of the sample; only the weights are found without a path."""
+
+    def changes(name: str) -> set[str]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        return {line.strip(" \\") for line in text.splitlines() if line.strip().startswith("-e '")}
+
+    assert changes("packaging/deb/build.sh") == changes("packaging/install.sh")
+    assert len(changes("packaging/deb/build.sh")) == 6
+
+
+@pytest.mark.slow
+def test_wheel_and_sdist_hold_weights_and_units(tmp_path: Path):
+    """What pipx and uv install is complete, without a checkout."""
+    from tests.system import systemd_machine
+
+    source = tmp_path / "source"
+    source.mkdir()
+    systemd_machine.copy_source(source)
+    wheel = systemd_machine.build_wheel(source, tmp_path)
+    listed = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", str(wheel)],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    program = "import setuptools.build_meta as b, json; print(json.dumps(b.build_sdist('.')))"
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=source, capture_output=True, check=True, text=True
+    ).stdout
+    archive = source / json.loads(told.splitlines()[-1])
+    packed = subprocess.run(
+        ["tar", "-tzf", str(archive)], capture_output=True, check=True, text=True
+    ).stdout
+
+    for name in (
+        "cvunet.pth",
+        "manifest.yaml",
+        "cvunetd.service",
+        "cvunetd-web.service",
+        "config.yaml",
+    ):
+        assert f"/{name}" in listed
+        assert f"/{name}" in packed
