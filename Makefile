@@ -5,6 +5,7 @@ VENV ?= .venv
 DATA ?= ../shared/data
 ARGS ?=
 DIR ?= .
+PHOTO ?=
 TORCH ?=
 
 BIN := $(VENV)/bin
@@ -31,7 +32,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman
+.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -112,6 +113,9 @@ bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten m
 
 check-speed: $(VENV)/.dev ## Count the instructions of five steps; fail if one has grown by 10 % (ARGS=--renew)
 	$(BIN)/python -m benchmarks.instructions $(ARGS)
+
+profile: $(VENV)/.dev ## Show what each step of a photo takes, beside its floor (PHOTO=file); a flame graph too
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.profile $(if $(PHOTO),--photo '$(PHOTO)') $(ARGS)
 
 edges: $(VENV)/.dev ## Measure edges and colours on DATA, write docs/postprocess.md
 	$(BIN)/python -m benchmarks.edges --data $(DATA) $(ARGS)

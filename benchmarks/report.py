@@ -6,6 +6,9 @@ from pathlib import Path
 from benchmarks.bars import Bar
 from benchmarks.tables import machine, table
 
+KEPT = "## Measured by other programs"
+"""A page keeps its text from this heading on: no run of the benchmark measures that."""
+
 
 @dataclass(slots=True)
 class Report:
@@ -25,11 +28,18 @@ class Report:
         self.add("Targets", table(("target", "measured", "limit", ""), rows))
 
     def write(self, path: Path, *, command: str = "make bench", device: str = "") -> None:
-        """The file that the repository keeps."""
+        """The file that the repository keeps; see `KEPT`."""
         about = "\n\n".join(filter(None, (device, machine())))
         head = (
             f"# How fast it is\n\n`{command}` writes this page. Figures and ratios are from one run"
             f" on one machine. They are not promises.\n\n{about}"
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n\n".join([head, *self.parts]) + "\n", encoding="utf-8")
+        kept = kept_of(path.read_text(encoding="utf-8")) if path.exists() else []
+        path.write_text("\n\n".join([head, *self.parts, *kept]) + "\n", encoding="utf-8")
+
+
+def kept_of(page: str) -> list[str]:
+    """The part of an earlier page that is kept, if there is one."""
+    _, heading, text = page.partition(KEPT)
+    return [f"{heading}{text}".rstrip()] if heading else []

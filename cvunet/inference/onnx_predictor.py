@@ -66,12 +66,11 @@ class OnnxPredictor:
         return [alpha for group in groups for alpha in self._alphas(group)]
 
     def warm(self, batch_sizes: Sequence[int]) -> None:
-        """Run each batch size twice: the first run plans its memory."""
+        """Run each batch size once: after that the arena has the memory of a pass."""
         shape = (self.description.height, self.description.width, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for size in batch_sizes:
-            for _ in range(2):
-                self.predict([noise] * size)
+            self.predict([noise] * size)
 
     def memory(self) -> tuple[int, int] | None:
         """None: onnxruntime does not tell what it holds of a device."""

@@ -116,6 +116,8 @@ def _options(library: Any, threads: int | None) -> Any:  # Any: onnxruntime has 
     options.inter_op_num_threads = 1
     # Threads that wait in a loop take the cores that decoding and finishing need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A pattern of the first pass is one block beside the arena that the first pass has filled.
+    options.enable_mem_pattern = False
     options.log_severity_level = 3  # errors; a model's warnings are no business of our users
     return options
 

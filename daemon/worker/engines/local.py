@@ -72,6 +72,7 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     try:
         opened = worker = open_worker(settings, children, on_step)
         worker.warm(on_step)
+        allocator.trim()  # what models needed only while they were loaded
         # What CUDA takes of the host comes on top, as config.yaml says: it is not the models'.
         if all(one.predictor.device.type == "cpu" for one in worker.model_threads):
             taken = host_memory.own_bytes() - before
