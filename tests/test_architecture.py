@@ -111,6 +111,7 @@ SOLE_IMPORTERS = {
         "daemon/web/rembg.py",
         "daemon/web/removebg.py",
         "daemon/web/server_folders.py",
+        "daemon/web/static_files.py",
         "daemon/web/versions.py",
     },
     "uvicorn": {"daemon/web/server.py", "daemon/web/protocol.py"},

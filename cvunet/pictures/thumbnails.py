@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
+from cvunet.pictures import heif
+
 SIDE_PX = 320
 MEMORY_BYTES = 2_000_000_000
 CPU_S = 20
@@ -19,6 +21,9 @@ MAX_PIXELS = 250_000_000
 def thumbnail(stream: BinaryIO, side_px: int = SIDE_PX) -> bytes:
     """Return a PNG with sides of at most ``side_px``; an error of Pillow's if it is no picture."""
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
+    if stream.read(8)[4:] == b"ftyp":
+        heif.register()
+    stream.seek(0)
     with Image.open(stream) as picture:
         picture.draft("RGB", (side_px, side_px))
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info

@@ -1,12 +1,10 @@
 """All routes: which part answers what."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, Router
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route, Router
 
 from daemon.web import drop_pictures, openapi
 from daemon.web.access import Access
@@ -25,10 +23,10 @@ from daemon.web.rembg import Rembg
 from daemon.web.removebg import RemoveBg
 from daemon.web.server_folders import ServerFolders
 from daemon.web.site import Site
+from daemon.web.static_files import StaticFiles
 from daemon.web.thumbnails import Thumbnails
 from daemon.web.versions import Versions
 
-STATIC = Path(__file__).with_name("static")
 V1 = "/api/v1"
 
 
@@ -65,7 +63,7 @@ def routes(site: Site) -> Iterator[BaseRoute]:
     yield from machine(site)
     yield Route(f"{V1}/events", Events(site).listen)
     yield Route("/api/", openapi.page)
-    yield Mount("/", StaticFiles(directory=STATIC, html=True))
+    yield Route("/{path:path}", StaticFiles().fetch)
 
 
 def drops(site: Site, pictures: Pictures, thumbnails: Thumbnails) -> Iterator[BaseRoute]:

@@ -19,11 +19,13 @@ SIDES_PX = {"thumbnail": 320, "preview": 1280}
 TIMEOUT_S = 20.0
 #: About 600 thumbnails; the one that was asked for longest ago goes first.
 CACHE_BYTES = 32_000_000
+#: Each may take `cvunet.pictures.thumbnails.MEMORY_BYTES` for a moment.
+AT_ONCE = 2
 Key = tuple[Path, Stamp, int]
 
 
 class Thumbnails:
-    """Makes one at a time, because a large picture takes much memory; used by the event loop."""
+    """Makes few at a time, because a large picture takes much memory; used by the event loop."""
 
     def __init__(self, site: Site, *, limit_bytes: int = CACHE_BYTES) -> None:
         """``limit_bytes``: of all thumbnails that are kept."""
@@ -31,7 +33,7 @@ class Thumbnails:
         self.limit_bytes = limit_bytes
         self.kept: OrderedDict[Key, bytes] = OrderedDict()
         self.kept_bytes = 0
-        self.turn = asyncio.Semaphore(1)
+        self.turn = asyncio.Semaphore(AT_ONCE)
 
     async def of(self, path: Path, stream: BinaryIO, side_px: int) -> bytes:
         """Return a PNG of an open file; ``path`` is its name. `Problem` if none can be made."""
@@ -48,6 +50,7 @@ class Thumbnails:
         """Keep a thumbnail, and drop the oldest ones if there are too many bytes."""
         if len(made) > self.limit_bytes // 4:
             return
+        self.kept_bytes -= len(self.kept.pop(key, b""))  # two may have asked at the same time
         self.kept[key] = made
         self.kept_bytes += len(made)
         while self.kept_bytes > self.limit_bytes:

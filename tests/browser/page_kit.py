@@ -70,11 +70,14 @@ class Site:
 
 
 @contextmanager
-def serving(base: Path, *, key: str = "", **web: object) -> Iterator[Site]:
-    """The daemon and its server."""
+def serving(
+    base: Path, *, key: str = "", settings: Json | None = None, **web: object
+) -> Iterator[Site]:
+    """The daemon and its server; ``settings`` besides those of ``web``."""
     port = free_port()
     listen = {"listen": f"127.0.0.1:{port}", "folder": "uploads", **web}
-    daemon = Daemon(base, {"web": listen})
+    own: dict[str, object] = {"web": listen}
+    daemon = Daemon(base, own | (settings or {}))
     site = Site(f"http://127.0.0.1:{port}", base, key)
     try:
         assert wait_for(lambda: is_up(site)), daemon.log.read_text()

@@ -1,21 +1,52 @@
 """Makes the screenshots in docs/ again: `python -m tests.browser.screenshots docs`.
 
+With `--all` and another folder: each view in both languages, both schemes and both sizes.
+
 The pictures are drawn here, or come with scikit-image (public domain).
 """
 
 import io
+import re
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product, starmap
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from skimage import data
 
-from tests.browser.page_kit import DESK, PHONE, Site, chromium, serving, window
+from tests.browser.page_kit import DESK, PHONE, Site, chromium, payload, photo, serving, window
+from tests.system.daemon_process import wait_for
 
 LIMIT_BYTES = 150_000
 QUALITIES = (85, 75, 65, 55)
+PHOTOS = ("astronaut", "coffee", "rocket", "chelsea")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One kind of window."""
+
+    language: str
+    scheme: str
+    is_phone: bool
+
+
+LOOKS = tuple(starmap(Look, product(("en", "zh"), ("light", "dark"), (False, True))))
+#: What the documents show: view and look, by file.
+SHOWN = {
+    ("cut", Look("en", "light", is_phone=False)): "page-cut.jpg",
+    ("cut", Look("zh", "light", is_phone=False)): "page-cut-zh.jpg",
+    ("cut", Look("en", "dark", is_phone=True)): "page-cut-phone.jpg",
+    ("touch", Look("en", "light", is_phone=False)): "page-touch.jpg",
+    ("batch", Look("en", "light", is_phone=False)): "page-batch.jpg",
+    ("history", Look("en", "light", is_phone=False)): "page-history.jpg",
+    ("review", Look("en", "light", is_phone=False)): "page-review.jpg",
+    ("state", Look("en", "light", is_phone=False)): "page-state.jpg",
+}
 
 
 def cat() -> bytes:
@@ -37,47 +68,86 @@ def keep(png: bytes, path: Path) -> None:
     raise SystemExit(f"{path} does not fit into {LIMIT_BYTES} bytes")
 
 
-def take(
-    site: Site,
-    browser: Browser,
-    folder: Path,
-    *,
-    language: str,
-    scheme: str,
-    size: tuple[int, int],
-    name: str,
-) -> None:
+def fill(site: Site) -> None:
+    """Do some pictures by the hot folder, for Batch, History, Review and State."""
+    for name in PHOTOS:
+        made = io.BytesIO()
+        Image.fromarray(getattr(data, name)()).convert("RGB").save(made, "JPEG", quality=92)
+        (site.base / "hot" / f"{name}.jpg").write_bytes(made.getvalue())
+    wanted = len(PHOTOS)
+    assert wait_for(lambda: len(site.get("/api/v1/pictures").json()["pictures"]) >= wanted)
+
+
+def stroke(page: Page) -> None:
+    """Erase something at the bottom."""
+    canvas = page.locator(".touch .viewer-canvas")
+    expect(canvas).to_be_visible()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.7)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.75, steps=8)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+
+
+def take(site: Site, browser: Browser, look: Look, keep_as: Callable[[str, bytes], None]) -> None:
     """All views of one kind of window."""
-    suffix = f"{name}{'-zh' if language == 'zh' else ''}.jpg"
-    with window(browser, site, language=language, scheme=scheme, size=size) as shown:
+    size = PHONE if look.is_phone else DESK
+    with window(
+        browser,
+        site,
+        language=look.language,
+        scheme=look.scheme,
+        size=size,
+        has_touch=look.is_phone,
+    ) as shown:
         page = shown.open()
         expect(page.locator("h1")).to_be_visible()
         page.wait_for_timeout(300)
-        keep(page.screenshot(), folder / f"page-empty{suffix}")
+        keep_as("empty", page.screenshot())
         shown.cut("cat.jpg", cat())
         page.wait_for_timeout(800)
-        keep(page.screenshot(), folder / f"page-cut{suffix}")
-        shown.page.get_by_role("button", name="修整" if language == "zh" else "Touch up").click()
-        canvas = page.locator(".touch .viewer-canvas")
-        expect(canvas).to_be_visible()
-        canvas.scroll_into_view_if_needed()
-        box = canvas.bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.7)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.75, steps=8)
-        page.mouse.up()
-        page.wait_for_timeout(300)
-        keep(page.screenshot(), folder / f"page-touch{suffix}")
+        keep_as("cut", page.screenshot())
+        page.get_by_role("button", name=re.compile("修整|Touch up")).click()
+        stroke(page)
+        keep_as("touch", page.screenshot())
+        shown.page.keyboard.press("Control+z")
+        for view in ("batch", "history", "review", "state"):
+            shown.open(f"#/{view}")
+            expect(page.locator(f".view-{view} h1")).to_be_visible()
+            if view == "batch":
+                page.set_input_files(
+                    "#batch-files", [payload("cat.jpg", cat()), payload("ball.jpg", photo())]
+                )
+                expect(page.locator(".badge.is-done").first).to_be_visible()
+                page.wait_for_timeout(4000)
+            page.wait_for_timeout(2500)
+            keep_as(view, page.screenshot())
 
 
-def main(folder: Path) -> None:
-    """Both languages; the phone is dark."""
-    with tempfile.TemporaryDirectory() as base, serving(Path(base)) as site, chromium() as browser:
-        for language in ("en", "zh"):
-            take(site, browser, folder, language=language, scheme="light", size=DESK, name="")
-            take(site, browser, folder, language=language, scheme="dark", size=PHONE, name="-phone")
+def main(folder: Path, *, is_all: bool) -> None:
+    """Make those that the documents show, or all of them, to be looked at."""
+    settings = {"output": {"drop_idle_s": 600, "review": {"below": 0.9}}}
+    with (
+        tempfile.TemporaryDirectory() as base,
+        serving(Path(base), settings=settings) as site,
+        chromium() as browser,
+    ):
+        fill(site)
+        for look in LOOKS:
+
+            def keep_as(view: str, png: bytes, look: Look = look) -> None:
+                name = SHOWN.get((view, look))
+                if is_all:
+                    name = f"{view}-{look.language}-{look.scheme}{'-phone' * look.is_phone}.jpg"
+                if name is not None:
+                    keep(png, folder / name)
+
+            if is_all or any(look == one for _, one in SHOWN):
+                take(site, browser, look, keep_as)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), is_all="--all" in sys.argv)

@@ -347,6 +347,30 @@ def test_sixteen_bits_are_untouched(site: Site, browser: Browser):
         assert made.dtype == np.uint16
 
 
+def test_a_file_that_the_browser_cannot_decode_is_compared_all_the_same(
+    site: Site, browser: Browser
+):
+    """TIFF: the server makes a preview of the original."""
+    made = io.BytesIO()
+    Image.open(io.BytesIO(photo())).save(made, "TIFF")
+    with window(browser, site) as shown:
+        shown.cut("ball.tif", made.getvalue())
+        page = shown.page
+        expect(page.locator("#cut-slider")).to_be_visible()
+        set_share(page, 100)
+        original = shot(page)
+        set_share(page, 0)
+
+        assert shot(page) != original
+
+
+def set_share(page: Page, share: int) -> None:
+    """Show so much of the original."""
+    page.locator("#cut-slider").evaluate(
+        "(one, value) => { one.value = value; one.dispatchEvent(new Event('input')); }", share
+    )
+
+
 def test_a_server_with_keys_asks_for_one(browser: Browser, tmp_path: Path):
     """Once; it is kept for the tab. A wrong one is told."""
     key = keys.new_key()

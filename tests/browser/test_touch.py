@@ -7,7 +7,7 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.page_kit import PHONE, Site, photo, window
@@ -245,3 +245,84 @@ def test_a_large_picture_is_painted_smaller_and_exact_where_it_is_not(site: Site
         assert after.shape == (4000, 6000, 4)
         assert after[2000, 3000, 3] == 0
         assert np.array_equal(before[:1000], after[:1000])
+
+
+def test_the_profile_is_kept(site: Site, browser: Browser):
+    """The version has the original's own colours."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    made = io.BytesIO()
+    Image.open(io.BytesIO(photo())).save(made, "JPEG", quality=95, icc_profile=profile)
+    with window(browser, site) as shown:
+        first = shown.cut("ball.jpg", made.getvalue())
+        open_brush(shown.page)
+        stroke(shown.page, MIDDLE)
+        version = saved(shown.page, first)
+        content = site.get(f"/api/v1/pictures/{version}/result").content
+
+        assert Image.open(io.BytesIO(content)).info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize("way", ["header", "back", "forward", "language"])
+def test_strokes_are_not_lost_without_a_question(site: Site, browser: Browser, way: str):
+    """However a person leaves: a no stays with all strokes, a yes goes on."""
+    with window(browser, site) as shown:
+        page = shown.page
+        first = shown.cut("ball.jpg", photo())
+        if way == "forward":
+            page.evaluate("location.hash = '#/state'")
+            expect(page.locator(".view-state h1")).to_be_visible()
+            page.go_back()
+            expect(page.locator("#cut-slider")).to_be_visible()
+            page.evaluate(f"history.replaceState(history.state, '', '#/touch/{first}')")
+            page.reload()
+            expect(page.locator(".touch .viewer-canvas")).to_be_visible()
+        else:
+            open_brush(page)
+        brush = page.url
+        stroke(page, MIDDLE)
+        painted = shot(page)
+        for answer in ("Stay", "Leave"):
+            go(page, way)
+            expect(page.get_by_role("dialog")).to_be_visible()
+            assert page.url == brush
+            page.get_by_role("button", name=answer, exact=True).click()
+            expect(page.get_by_role("dialog")).to_have_count(0)
+            if answer == "Stay":
+                assert shot(page) == painted
+                assert page.locator("#language").input_value() == "en"
+
+        expect(page.locator(AFTER[way])).to_be_visible()
+
+
+AFTER = {
+    "header": ".view-history h1",
+    "back": "#cut-slider",
+    "forward": ".view-state h1",
+    "language": "html[lang=zh-CN] .touch",
+}
+
+
+def go(page: Page, way: str) -> None:
+    """Try to leave."""
+    if way == "header":
+        page.get_by_role("link", name="History").click()
+    elif way == "language":
+        page.locator("#language").select_option("zh")
+    else:
+        step = -1 if way == "back" else 1
+        page.evaluate(f"history.go({step})")
+
+
+def test_nothing_is_asked_after_saving(site: Site, browser: Browser):
+    """And nothing without strokes."""
+    with window(browser, site) as shown:
+        first = shown.cut("ball.jpg", photo())
+        open_brush(shown.page)
+        shown.page.go_back()
+        expect(shown.page.locator("#cut-slider")).to_be_visible()
+        open_brush(shown.page)
+        stroke(shown.page, MIDDLE)
+        saved(shown.page, first)
+        shown.page.get_by_role("link", name="State").click()
+
+        expect(shown.page.locator(".view-state h1")).to_be_visible()

@@ -31,6 +31,14 @@ def test_the_oldest_ones_go(thumbnails: Thumbnails):
     assert thumbnails.kept_bytes == 100
 
 
+def test_one_that_was_made_twice_counts_once(thumbnails: Thumbnails):
+    """Two people have asked at the same time."""
+    for _ in range(2):
+        thumbnails.keep(key(1), b"x" * 20)
+
+    assert thumbnails.kept_bytes == 20
+
+
 def test_a_large_one_is_not_kept(thumbnails: Thumbnails):
     """It would push all others out."""
     thumbnails.keep(key(1), b"x" * 20)

@@ -10,6 +10,10 @@ const view = document.getElementById("view");
 const announcer = document.getElementById("announce");
 let unmount = () => null;
 let turn = 0; // a view that loads slowly must not replace a later one
+let guard = null; // of the view: {isNeeded(), ask()}, before something is lost
+let place = 0; // of the view in the browser's history; each entry of it knows its own
+let isReturning = false;
+let isAsking = false;
 
 // Tell people who do not see the page what has happened.
 function announce(text) {
@@ -17,8 +21,13 @@ function announce(text) {
   requestAnimationFrame(() => { announcer.textContent = text; });
 }
 
-function navigate(place) {
-  location.hash = place.startsWith("#") ? place : `#${place}`;
+function navigate(target) {
+  location.hash = target.startsWith("#") ? target : `#${target}`;
+}
+
+// Have `ask` asked before the view is left while `isNeeded`.
+function protect(isNeeded, ask) {
+  guard = { isNeeded, ask };
 }
 
 // Return the view's name and its parameters: "#/touch/abc?x=1" is touch, {id: "abc", rest: ["abc"], x: "1"}.
@@ -29,8 +38,55 @@ function route() {
   return VIEWS.includes(name) ? { name, params } : { name: "cut", params };
 }
 
+// Ask before a view is left in which something is not saved. A browser cannot be held back: it goes
+// back to the view, the question is asked there, and a yes goes on.
+async function follow() {
+  if (isReturning) {
+    isReturning = false;
+    return;
+  }
+  if (!guard?.isNeeded()) {
+    show();
+    return;
+  }
+  const wanted = location.hash;
+  const known = history.state?.place; // none: a new place, not Back or Forward
+  const step = (known ?? place + 1) - place;
+  isReturning = true;
+  history.go(-step);
+  if (await mayLeave()) {
+    guard = null;
+    if (known === undefined) {
+      location.hash = wanted;
+    } else {
+      history.go(step);
+    }
+  }
+}
+
+// Whether nothing is lost, or the person agrees. While a question is open, another one is a no.
+async function mayLeave() {
+  if (!guard?.isNeeded()) {
+    return true;
+  }
+  if (isAsking) {
+    return false;
+  }
+  isAsking = true;
+  const isAgreed = await guard.ask();
+  isAsking = false;
+  return isAgreed;
+}
+
+function notePlace() {
+  place = history.state?.place ?? place + 1;
+  history.replaceState({ place }, "");
+}
+
 async function show({ isFirst = false } = {}) {
   const { name, params } = route();
+  notePlace();
+  guard = null;
   turn += 1;
   const mine = turn;
   markNavigation(name);
@@ -46,7 +102,7 @@ async function show({ isFirst = false } = {}) {
       return;
     }
     view.replaceChildren(root);
-    const end = await module.mount(root, { api, words, announce, navigate, params });
+    const end = await module.mount(root, { api, words, announce, navigate, params, protect });
     if (mine !== turn) {
       end?.();
       return;
@@ -102,7 +158,11 @@ function startSwitches() {
   });
   const language = document.getElementById("language");
   language.value = preferredLanguage();
-  language.addEventListener("change", () => {
+  language.addEventListener("change", async () => {
+    if (!(await mayLeave())) {
+      language.value = preferredLanguage();
+      return;
+    }
     localStorage.setItem("language", language.value);
     useLanguage(language.value);
     translateShell();
@@ -119,5 +179,5 @@ register(shellWords);
 useLanguage(preferredLanguage());
 translateShell();
 startSwitches();
-addEventListener("hashchange", () => show());
+addEventListener("hashchange", follow);
 show({ isFirst: true });

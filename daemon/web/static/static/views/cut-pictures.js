@@ -117,7 +117,8 @@ export function alphaOf(rgba) {
 export async function load(api, id, { side, file = null, onState, signal }) {
   const about = await ended(api, id, { onState, signal });
   const result = await plainResult(api, about, { side, onState, signal });
-  const original = await decode(file ?? (await originalOf(api, id, signal)), side);
+  const original = (await decode(file ?? (await originalOf(api, id, signal)), side))
+    ?? (await decode(await previewOf(api, about, signal), side));
   const { width, height } = result.bitmap;
   const cut = pixelsOf(result.bitmap, width, height);
   result.bitmap.close();
@@ -134,6 +135,18 @@ async function originalOf(api, id, signal) {
       throw error;
     }
     return new Blob([]); // it is not kept: only the comparison is missing
+  }
+}
+
+// A smaller PNG of an original that the browser cannot decode, such as TIFF.
+async function previewOf(api, about, signal) {
+  try {
+    return await api.blob(`/api/v1/drops/${about.drop}/pictures/${about.picture.id}/original-preview`, { signal });
+  } catch (error) {
+    if (error.name === "AbortError") {
+      throw error;
+    }
+    return new Blob([]);
   }
 }
 

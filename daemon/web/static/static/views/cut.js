@@ -167,12 +167,12 @@ class CutView {
   }
 
   goEmpty() {
-    history.replaceState(null, "", "#/cut");
+    history.replaceState(history.state, "", "#/cut");
     this.showEmpty();
   }
 
   showResult(picture) {
-    history.replaceState(null, "", `#/cut/${picture.id}`); // a reload shows it again
+    history.replaceState(history.state, "", `#/cut/${picture.id}`); // a reload shows it again
     this.result = new CutResult(this.context, picture, () => this.goEmpty());
     this.root.replaceChildren(h("h1", { class: "visually-hidden" }, this.words("cut.done")), this.result.element);
     this.announce(this.words("cut.done"));

@@ -10,6 +10,7 @@ const PAGE = 100;
 const WAIT_MS = 15_000;
 const READY_MS = 500;
 const READY_TRIES = 240;
+let keptIds = []; // after touching up a person goes on with the first of these that is still doubtful
 
 export async function mount(root, context) {
   await loadStyles();
@@ -35,6 +36,10 @@ class ReviewView {
     this.models = await this.modelNames();
     this.build();
     await this.load();
+    const places = keptIds.map((id) => this.list.findIndex((one) => one.id === id));
+    this.place = places.find((place) => place >= 0) ?? 0;
+    keptIds = [];
+    this.draw();
     this.timer = setInterval(() => this.list.length || this.load(), WAIT_MS);
   }
 
@@ -249,15 +254,25 @@ class ReviewView {
     if (!one?.upload && !one?.original) {
       return;
     }
+    if (this.isBusy) {
+      return;
+    }
+    this.isBusy = true;
     try {
       const id = one.upload ?? (await this.api.post(`${one.href}/versions`)).id;
       if (!one.upload) {
+        this.tell(this.words("review.opening", { name: one.name }));
         await this.ready(id);
       }
-      this.navigate(`#/touch/${id}`);
+      if (!this.isClosed) {
+        keptIds = this.list.slice(this.place).map((other) => other.id);
+        const query = new URLSearchParams({ drop: one.drop, job: one.id, ...(one.upload ? {} : { made: "1" }) });
+        this.navigate(`#/touch/${id}?${query}`);
+      }
     } catch (error) {
       this.failed(one, error);
     }
+    this.isBusy = false;
   }
 
   // Cut the picture out by another model. The new result stands beside the old one, to compare.

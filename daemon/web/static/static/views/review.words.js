@@ -23,6 +23,7 @@ export const en = {
   "review.undid_approve": "{name} is doubtful again.",
   "review.undid_reject": "{name} is cut out again.",
   "review.already": "{name} was judged or deleted by somebody else.",
+  "review.opening": "{name} is made ready for the brush …",
   "review.no_original": "Its original was not kept.",
   "review.one_model": "There is only one model.",
 };
@@ -50,6 +51,7 @@ export const zh = {
   "review.undid_approve": "{name} 重新列为存疑。",
   "review.undid_reject": "正在重新处理 {name}。",
   "review.already": "{name} 已被别人复核或删除。",
+  "review.opening": "正在为修整准备 {name}……",
   "review.no_original": "没有保留原图。",
   "review.one_model": "只有一个模型。",
 };

@@ -148,8 +148,14 @@ class StateView {
       return h("div", { class: "model" },
         h("h3", {}, one.name),
         h("dl", { class: "facts" }, ...others.flatMap(([name, value]) => [
-          h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, String(value))])));
+          h("dt", {}, this.factName(name)), h("dd", {}, typeof value === "boolean" ? this.words(`state.model_${name}_${value}`) : String(value))])));
     });
+  }
+
+  // A name of the API; one that a later server adds is shown as it is.
+  factName(name) {
+    const text = this.words(`state.model_${name}`);
+    return text === `state.model_${name}` ? name.replaceAll("_", " ") : text;
   }
 
   async checks() {

@@ -36,6 +36,14 @@ export const en = {
   "state.warn": "warning",
   "state.pass": "good",
   "state.skip": "skipped",
+  "state.model_file": "file",
+  "state.model_family": "family",
+  "state.model_licence": "licence",
+  "state.model_runtime": "runtime",
+  "state.model_input_size": "input size",
+  "state.model_is_default": "default",
+  "state.model_is_default_true": "yes",
+  "state.model_is_default_false": "no",
 };
 
 export const zh = {
@@ -76,4 +84,12 @@ export const zh = {
   "state.warn": "警告",
   "state.pass": "正常",
   "state.skip": "跳过",
+  "state.model_file": "文件",
+  "state.model_family": "系列",
+  "state.model_licence": "许可证",
+  "state.model_runtime": "运行时",
+  "state.model_input_size": "输入尺寸",
+  "state.model_is_default": "默认模型",
+  "state.model_is_default_true": "是",
+  "state.model_is_default_false": "否",
 };

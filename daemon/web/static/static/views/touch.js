@@ -46,6 +46,7 @@ class TouchView {
     this.canvas = new TouchCanvas(this.picture);
     this.painting = this.canvas.painting;
     this.build();
+    this.protect(() => this.hasStrokes, () => this.agreed());
     document.addEventListener("keydown", this.onKey);
     document.addEventListener("keyup", this.onKeyUp);
     addEventListener("beforeunload", this.onLeave);
@@ -59,6 +60,7 @@ class TouchView {
     this.viewer?.close();
     this.grounds?.close();
     this.canvas?.close();
+    return this.deleteExtras(); // the next view waits for it, so that Review does not show them
   }
 
   get hasStrokes() {
@@ -269,8 +271,11 @@ class TouchView {
       this.isSaved = true;
       notePlain(id);
       inheritKnobs(this.picture.id, id);
+      if (this.isFromReview) {
+        await this.settleReview(id);
+      }
       this.announce(this.words("touch.saved"));
-      this.navigate(`#/cut/${id}`);
+      this.navigate(this.isFromReview ? "#/review" : `#/cut/${id}`);
     } catch (error) {
       if (error.name !== "AbortError") {
         tell(this.words("touch.failed", { reason: error.detail ?? String(error) }), true);
@@ -280,10 +285,47 @@ class TouchView {
     this.mark();
   }
 
-  async leave() {
-    if (!this.hasStrokes || (await this.agreed())) {
-      this.navigate(`#/cut/${this.picture.id}`);
+  // --- from Review ------------------------------------------------------------------------
+
+  get isFromReview() {
+    return Boolean(this.params.job);
+  }
+
+  // A person has made a better version by hand, so neither it nor the doubtful result is asked about
+  // again. Nothing is deleted: the doubtful result stays in its folder.
+  async settleReview(id) {
+    const { drop, job } = this.params;
+    const judged = [`/api/v1/drops/${drop}/pictures/${job}`];
+    const made = await this.api.get(`/api/v1/pictures/${id}`);
+    judged.push(`/api/v1/drops/${made.drop}/pictures/${made.picture.id}`);
+    for (const path of judged) {
+      try {
+        await this.api.post(`${path}/approve?doubtful=true`);
+      } catch (error) {
+        if (error.code !== "already_judged" && error.status !== 404 && error.status !== 410) {
+          throw error;
+        }
+      }
     }
+  }
+
+  // Pictures that were made only to be painted on: a dropped original taken in as an upload, and a
+  // plain result. They would be doubtful, too, and stand in Review beside the one they come from.
+  async deleteExtras() {
+    if (!this.isFromReview) {
+      return;
+    }
+    const extras = new Set(this.params.made ? [this.params.id] : []);
+    if (this.picture && this.picture.id !== this.params.id) {
+      extras.add(this.picture.id);
+    }
+    await Promise.all([...extras].map((id) => this.api.send("DELETE", `/api/v1/pictures/${id}`)
+      .catch((error) => console.warn(`${id} stays: ${error.detail}`))));
+  }
+
+  // The router asks about strokes that are not saved.
+  leave() {
+    this.navigate(this.isFromReview ? "#/review" : `#/cut/${this.picture.id}`);
   }
 
   agreed() {
