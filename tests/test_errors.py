@@ -125,7 +125,7 @@ def test_exit_codes_are_those_of_the_contract():
             OSError(errno.EROFS, "Read-only file system"),
             "OSError: [Errno 30] Read-only file system;"
             " under systemd add the folder to ReadWritePaths=,"
-            " as `cvunetd systemd-paths` prints it",
+            " as `cvunetd systemd-paths` prints it; in a container mount it without :ro",
         ),
         (ValueError("bad\n  thing"), "ValueError: bad thing"),
         (MemoryError(), "MemoryError"),
