@@ -147,6 +147,7 @@ def test_another_model(browser: Browser, kit: Kit):
             lambda route: route.continue_(url=route.request.url.partition("?")[0]),
         )
         shown.open("review")
+        is_shown(shown, "three.png")  # before that a key does nothing
         shown.page.keyboard.press("ArrowRight")
         is_shown(shown, "two.png")
         shown.page.keyboard.press("m")
