@@ -9,17 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from daemon.jobs import Hint
 from daemon.messages import FileEvent
+from tests.browser.page_kit import chromium as chromium
 from tests.web.web_kit import Json, Kit, wait_for
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
-CHROMIUM = "/usr/bin/chromium"
 TITLES = {
     "batch": re.compile("Batch|批量处理"),
     "history": re.compile("History|历史记录"),
@@ -36,17 +32,6 @@ def photo(shade: int = 0, side: int = 120) -> bytes:
     ImageDraw.Draw(canvas).ellipse((20, 20, side - 20, side - 20), fill=(shade % 256, 90, 160, 255))
     canvas.save(made, "PNG")
     return made.getvalue()
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """One browser."""
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @dataclass

@@ -4,6 +4,7 @@ And in which people judge and delete dropped pictures, and a whole drop.
 """
 
 import json
+from pathlib import Path
 
 from daemon.disk import uploads
 from daemon.disk.uploads import Staged, StagedMask
@@ -59,10 +60,9 @@ def carried_out(world: World) -> None:
     assert sorted(stories.values()) == ["done", "failed"], stories
 
 
-def serve_uploads(world: World) -> None:
-    """The server dies too: its client sends the picture, and its wish, until they are answered."""
+def send_until_answered(world: World, name: str, upload_id: str) -> Path:
+    """A new server, whose client sends its picture unless it was answered; the uploads' folder."""
     root = (world.base / "uploads").resolve()
-    name, upload_id = SENT
     uploads.discard_incoming(root)
     if "sent" not in world.memo:
         if not uploads.is_waiting(root, upload_id):
@@ -70,6 +70,13 @@ def serve_uploads(world: World) -> None:
         world.memo.add("sent")
     world.kit.start()
     world.kit.pass_time(12, step_s=2)
+    return root
+
+
+def serve_uploads(world: World) -> None:
+    """The server dies too: its client sends the picture, and its wish, until they are answered."""
+    root = send_until_answered(world, *SENT)
+    upload_id = SENT[1]
     if "wished" not in world.memo:
         uploads.give_order(root, f"approve-{upload_id}", {"do": "approve", "id": upload_id})
         world.memo.add("wished")
@@ -87,15 +94,7 @@ def received(world: World) -> None:
 
 def serve_versions(world: World) -> None:
     """A picture, then a touched-up version of it; the server dies too, and its client repeats."""
-    root = (world.base / "uploads").resolve()
-    name, upload_id = FIRST
-    uploads.discard_incoming(root)
-    if "sent" not in world.memo:
-        if not uploads.is_waiting(root, upload_id):
-            upload(world, name, upload_id)
-        world.memo.add("sent")
-    world.kit.start()
-    world.kit.pass_time(12, step_s=2)
+    root = send_until_answered(world, *FIRST)
     if "touched" not in world.memo:
         is_known = Uploads(world.kit.service.parts.ledger).has(VERSION)
         if not is_known and not uploads.is_waiting(root, VERSION):

@@ -14,7 +14,7 @@ const PAGE = 120;
 const DRAW_MS = 250;
 
 export async function mount(root, context) {
-  await loadStyles();
+  await loadStyles("views");
   const view = new BatchView(root, context);
   await view.start();
   return () => view.close();

@@ -4,13 +4,13 @@ import { h } from "../dom.js";
 import { ended, load, upload } from "./cut-pictures.js";
 import { CutResult } from "./cut-result.js";
 import { samplePicture } from "./sample.js";
-import { loadStyles } from "./cut-style.js";
+import { loadStyles } from "./style-sheet.js";
 
 const SIDE_PX = 2560; // more would make the knobs slow; files are made by the server
 const files = new Map(); // by id: the person's own file needs no download
 
 export async function mount(root, context) {
-  await loadStyles();
+  await loadStyles("cut");
   const view = new CutView(root, context);
   view.start();
   return () => view.close();

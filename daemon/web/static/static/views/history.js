@@ -15,7 +15,7 @@ const PAGE = 60;
 const TYPING_MS = 300;
 
 export async function mount(root, context) {
-  await loadStyles();
+  await loadStyles("views");
   const view = new HistoryView(root, context);
   view.start();
   return () => view.close();

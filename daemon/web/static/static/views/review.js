@@ -13,7 +13,7 @@ const READY_TRIES = 240;
 let keptIds = []; // after touching up a person goes on with the first of these that is still doubtful
 
 export async function mount(root, context) {
-  await loadStyles();
+  await loadStyles("views");
   const view = new ReviewView(root, context);
   await view.start();
   return () => view.close();

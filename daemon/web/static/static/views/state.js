@@ -12,7 +12,7 @@ const SLOW_MS = 20_000;
 const CHECKS_MS = 60_000;
 
 export async function mount(root, context) {
-  await loadStyles();
+  await loadStyles("views");
   const view = new StateView(root, context);
   view.start();
   return () => view.close();

@@ -1,14 +1,13 @@
-// The styles of these views, loaded once and before they are shown.
+// The style sheets of views, each loaded once and before its view is shown.
 
-const HREF = "/static/views/views.css";
-
-export async function loadStyles() {
-  if (document.querySelector(`link[href="${HREF}"]`)) {
+export async function loadStyles(name) {
+  const href = `/static/views/${name}.css`;
+  if (document.querySelector(`link[href="${href}"]`)) {
     return;
   }
   const link = document.createElement("link");
   link.rel = "stylesheet";
-  link.href = HREF;
+  link.href = href;
   await new Promise((resolve) => {
     link.addEventListener("load", resolve);
     link.addEventListener("error", resolve);

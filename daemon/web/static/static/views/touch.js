@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { ended, load, makeVersion, notePlain } from "./cut-pictures.js";
-import { loadStyles } from "./cut-style.js";
+import { loadStyles } from "./style-sheet.js";
 import { Grounds } from "./grounds.js";
 import { inheritKnobs } from "./knobs.js";
 import { TouchCanvas } from "./touch-canvas.js";
@@ -12,7 +12,7 @@ const SIDE_PX = 4096; // the largest mask that the server takes
 const kept = { tool: "erase", size: 40, hardness: 70 }; // for the next picture
 
 export async function mount(root, context) {
-  await loadStyles();
+  await loadStyles("cut");
   const view = new TouchView(root, context);
   view.start();
   return () => view.close();
