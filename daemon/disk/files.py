@@ -259,9 +259,9 @@ def has_same_bytes(one: int, other: int) -> bool:
     return os.fstat(one).st_size == os.fstat(other).st_size and begins_with(other, one)
 
 
-def begins_with(whole: int, half: int) -> bool:
+def begins_with(long: int, half: int) -> bool:
     """Whether all bytes of one open file stand at the beginning of another."""
-    with open(half, "rb", closefd=False) as ours, open(whole, "rb", closefd=False) as theirs:
+    with open(half, "rb", closefd=False) as ours, open(long, "rb", closefd=False) as theirs:
         while chunk := ours.read(CHUNK_BYTES):
             if chunk != theirs.read(len(chunk)):
                 return False

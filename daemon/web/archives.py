@@ -94,6 +94,8 @@ class Archives:
 
     def of_drop(self, drop_id: object, *, has_originals: bool) -> tuple[str, list[Member], int]:
         """Return the name of a drop, its files, and 0."""
+        if isinstance(drop_id, float) and drop_id.is_integer():
+            drop_id = int(drop_id)  # JSON has one kind of numbers
         if not isinstance(drop_id, int) or isinstance(drop_id, bool):
             raise bad_request("invalid_drop", "drop is the number of a drop")
         drop = self.pages.find(str(drop_id)).drop

@@ -128,7 +128,12 @@ def touched_up(world: World) -> None:
 
 # --- dropped pictures, and a whole drop -----------------------------------------------------------
 
-JUDGED = {"approve": "approved-doubtful.jpg", "reject": "rejected.jpg", "delete": "deleted.jpg"}
+JUDGED = {
+    "approve": "approved-doubtful.jpg",
+    "reject": "rejected.jpg",
+    "delete": "deleted.jpg",
+    "doubt": "sure.jpg",
+}
 
 
 def serve_judgements(world: World) -> None:
@@ -175,10 +180,12 @@ def give(world: World, name: str, order: dict[str, object]) -> None:
 
 def judged(world: World) -> None:
     """Each judgement once, and nothing of them is left."""
-    approved, rejected, _ = JUDGED.values()
+    approved, rejected, _, doubted = JUDGED.values()
     [drop] = drops(world)
-    assert world.contents(drop, "*.png") == [f"cut out: {approved}"]
-    assert world.contents(f"{drop}/originals") == [approved]
+    assert world.contents(f"{drop}/review", "*.png") == [f"cut out: {doubted}"]
+    results = sorted(path.read_text() for path in (world.base / drop).glob("*.png"))
+    assert results == [f"cut out: {approved}", f"cut out: {doubted}"]
+    assert world.contents(f"{drop}/originals") == [approved, doubted]
     assert world.contents("failed", "*.jpg") == [rejected]
     assert world.contents("hot", "*.jpg") == []
 
