@@ -153,7 +153,6 @@ def measure(steps: Sequence[Step], found: dict[str, Floor], runs: int) -> list[M
     rows = []
     for step in steps:
         time = floors.timed(step.run, runs)
-        allocator.trim()  # what lies free would hide what the step takes
         rows.append(Measured(step, time, floors.peak_bytes(step.run), found[step.name]))
     return rows
 

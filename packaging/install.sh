@@ -152,13 +152,7 @@ install_configuration() {
         return
     fi
     local sample
-    sample=$(sed \
-        -e 's|^  - path: hot  |  - path: /srv/cvunetd/hot  |' \
-        -e 's|^  root: outputs  |  root: /srv/cvunetd/outputs  |' \
-        -e 's|^quarantine_dir: failed  |quarantine_dir: /srv/cvunetd/failed  |' \
-        -e 's|^state_dir: state  |state_dir: /var/lib/cvunetd  |' \
-        -e 's|^  listen: "127.0.0.1:8080"  |  listen: null  |' \
-        -e 's|^  folder: uploads  |  folder: /srv/cvunetd/uploads  |' \
+    sample=$(sed -f "$HERE/unit-paths.sed" \
         -e "s|^  weights: models/|  weights: $HOME_OF_PROGRAM/share/cvunetd/models/|" \
         "$SOURCE/config.yaml")
     echo "+ write $CONFIG"

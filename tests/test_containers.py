@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -136,8 +137,11 @@ def test_deb_and_script_configure_alike():
     """Both change the same lines of the sample; only the weights are found without a path."""
 
     def changes(name: str) -> set[str]:
-        text = (ROOT / name).read_text(encoding="utf-8")
-        return {line.strip(" \\") for line in text.splitlines() if line.strip().startswith("-e '")}
+        [program] = re.findall(
+            r"sed -f \S*?([\w-]+\.sed)", (ROOT / name).read_text(encoding="utf-8")
+        )
+        lines = (ROOT / "packaging" / program).read_text(encoding="utf-8").splitlines()
+        return {line for line in lines if line.startswith("s|")}
 
     assert changes("packaging/deb/build.sh") == changes("packaging/install.sh")
     assert len(changes("packaging/deb/build.sh")) == 6

@@ -169,7 +169,8 @@ def test_installed_configuration_fits_the_unit(tmp_path: Path) -> None:
     text = (ROOT / "packaging/install.sh").read_text(encoding="utf-8")
     program = re.findall(r"""-e ['"](s\|.*?\|)['"]""", text)
     program = [line.replace("$HOME_OF_PROGRAM", "/opt/cvunetd") for line in program]
-    arguments = [word for line in program for word in ("-e", line)]
+    arguments = ["-f", str(ROOT / "packaging/unit-paths.sed")]
+    arguments += [word for line in program for word in ("-e", line)]
 
     made = subprocess.run(
         ["sed", *arguments, str(ROOT / "config.yaml")], capture_output=True, text=True, check=True

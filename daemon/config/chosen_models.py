@@ -1,10 +1,10 @@
 """The models of one `cut` or `batch`: the one that a person named, and the second one, if any."""
 
-import difflib
 from pathlib import Path
 
 from daemon.config.model_names import model_names, second_of, unknown
 from daemon.config.model_schema import DEFAULT_NAME, MODEL_NAME, Model, NamedModel
+from daemon.config.near_names import did_you_mean
 from daemon.config.output_schema import NO_SECOND
 from daemon.config.schema import Config
 from daemon.errors import InstallError, UsageError
@@ -59,10 +59,9 @@ def named_entry(
         return named, entries[named]
     path = current / Path(named).expanduser()
     if path.suffix not in SUFFIXES:
-        near = difflib.get_close_matches(named, entries, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = " ".join(filter(None, (did_you_mean(named, entries), "known are")))
         raise UsageError(
-            f"--model: {named!r} is unknown; {hint}known are {', '.join(entries)}, and files that"
+            f"--model: {named!r} is unknown; {hint} {', '.join(entries)}, and files that"
             f" end in {' or '.join(SUFFIXES)}"
         )
     if not path.is_file():

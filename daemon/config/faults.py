@@ -1,12 +1,13 @@
 """Faults of a configuration, by line: which key, what is wrong, what was probably meant."""
 
-import difflib
 import re
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from yaml.nodes import MappingNode, Node, SequenceNode
+
+from daemon.config.near_names import did_you_mean
 
 Place = tuple[int | str, ...]
 Fault = tuple[Place, str, str, object]
@@ -25,16 +26,12 @@ def describe(fault: Fault, model: type[BaseModel]) -> str:
     key = dotted(place)
     if kind == "extra_forbidden":
         known = known_keys(model, place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+        hint = did_you_mean(str(place[-1]), known) or f"known keys: {', '.join(known)}"
         return f"unknown key {key!r}; {hint}"
     if kind == "literal_error" and isinstance(value, str):
         options = QUOTED.findall(message)
-        near = difflib.get_close_matches(value, options, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        return (
-            f"{key}: {value!r} is none of its values; {hint}known values are {', '.join(options)}"
-        )
+        hint = " ".join(filter(None, (did_you_mean(value, options), "known values are")))
+        return f"{key}: {value!r} is none of its values; {hint} {', '.join(options)}"
     if kind == "missing":
         return f"key {key!r} is missing"
     return f"{key}: {message.removeprefix('Value error, ')}" if key else message

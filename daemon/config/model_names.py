@@ -1,9 +1,9 @@
 """Names of models in the configuration: which there are, and folders that name another one."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 
 from daemon.config.model_schema import DEFAULT_NAME
+from daemon.config.near_names import did_you_mean
 from daemon.config.output_schema import NO_SECOND, Output
 from daemon.config.schema import Config
 from daemon.jobs import HotFolder
@@ -37,6 +37,5 @@ def model_faults(folder: HotFolder, known: Sequence[str]) -> Iterator[str]:
 
 def unknown(known: Sequence[str], name: str) -> str:
     """Return the end of a sentence about a name that is none of the models."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"is none of models: {', '.join(known)}{hint}"
+    told = f"is none of models: {', '.join(known)}"
+    return "; ".join(filter(None, (told, did_you_mean(name, known))))

@@ -1,6 +1,5 @@
 """The section `output:` of `config.yaml`, common and of each folder; types of all sections."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from daemon.config.near_names import nearest
 from daemon.config.presets import Preset
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -46,8 +46,8 @@ def filled(template: str, samples: Mapping[str, object], *, what: str) -> str:
         used = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
         for field in used:  # also {ext[0]}: it fails if there is no suffix
             if field not in samples:
-                near = difflib.get_close_matches(field, samples, n=1, cutoff=0.4)
-                known += f"; did you mean {{{near[0]}}}?" if near else ""
+                near = nearest(field, samples)
+                known += f"; did you mean {{{near}}}?" if near else ""
                 raise ValueError(f"unknown field {field}")
         return template.format(**samples)
     except (KeyError, IndexError, ValueError, AttributeError) as error:

@@ -3,7 +3,6 @@
 They come from other machines. So each value is checked, and none can name a file of ours.
 """
 
-import difflib
 from collections.abc import Collection
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from daemon.config import faults
 from daemon.config import folders as hot_folders
+from daemon.config.near_names import did_you_mean
 from daemon.config.output_schema import (
     COLOUR,
     Align,
@@ -103,8 +103,7 @@ def read(values: dict[str, Any]) -> Options:  # Any: text of a query, or JSON
 
 def hint(text: str, known: Collection[str]) -> str:
     """Return what was probably meant, or everything that there is."""
-    near = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    return did_you_mean(text, known) or f"there are: {', '.join(known)}"
 
 
 def chosen(options: Options) -> dict[str, Any]:  # Any: values of any option

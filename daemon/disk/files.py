@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -243,15 +243,20 @@ def is_same_content(one: Path, other: Path) -> bool:
             return True
     except FileNotFoundError:
         return False  # removed meanwhile
-    descriptors = open_if_regular(one), open_if_regular(other)
-    try:
-        if None in descriptors:
-            return False
-        return has_same_bytes(*(d for d in descriptors if d is not None))
-    finally:
-        for descriptor in descriptors:
-            if descriptor is not None:
-                os.close(descriptor)
+    with both_open(one, other) as opened:
+        return opened is not None and has_same_bytes(*opened)
+
+
+@contextmanager
+def both_open(one: Path, other: Path) -> Iterator[tuple[int, int] | None]:
+    """Open two files for reading; None if one of them is no regular file. Follows no links."""
+    with ExitStack() as stack:
+        descriptors = []
+        for path in (one, other):
+            if (descriptor := open_if_regular(path)) is not None:
+                stack.callback(os.close, descriptor)
+                descriptors.append(descriptor)
+        yield (descriptors[0], descriptors[1]) if len(descriptors) == 2 else None
 
 
 def has_same_bytes(one: int, other: int) -> bool:

@@ -60,16 +60,11 @@ class BrokenTransfers:
 def is_beginning(job: Job, later: Job) -> bool:
     """Whether all bytes of a job's original stand at the beginning of a later job's original."""
     assert later.archive is not None
-    descriptors = files.open_if_regular(job.source), files.open_if_regular(later.archive)
-    half, whole = descriptors
-    try:
-        if half is None or whole is None:
+    with files.both_open(job.source, later.archive) as opened:
+        if opened is None:
             return False
+        half, whole = opened
         size = os.fstat(half).st_size
         if not 0 < size <= min(os.fstat(whole).st_size, LARGEST_BYTES):
             return False
         return files.begins_with(whole, half)
-    finally:
-        for descriptor in descriptors:
-            if descriptor is not None:
-                os.close(descriptor)

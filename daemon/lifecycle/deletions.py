@@ -68,8 +68,12 @@ class Deletions:
         row it would be taken again.
         """
         self.ledger.forget_all(job for job in jobs if not job.is_kept)
+        self.end_reviews(jobs)
+
+    def end_reviews(self, jobs: Collection[Job]) -> None:
+        """Note that deleted results of kept originals, whose rows stay, are not for review."""
         for job in jobs:
-            if job.is_kept and job.review is not None:
+            if job.is_kept and job.state is State.DONE and job.review is not None:
                 self.ledger.note_approval(job)
 
     # --- a drop ---------------------------------------------------------------------------
@@ -93,9 +97,7 @@ class Deletions:
             self.delete_files(job)
         if files.is_folder(drop.path):
             self.remove_folder(drop, changed_files(jobs), closed_at=closed_at, now=now)
-        for job in jobs:
-            if job.is_kept and job.state is State.DONE and job.review is not None:
-                self.ledger.note_approval(job)
+        self.end_reviews(jobs)
         self.ledger.forget_drop(drop.path)
         logger.info("deleted %s by request", printable(drop.path))
         return True

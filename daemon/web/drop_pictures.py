@@ -27,7 +27,6 @@ from daemon.web.problems import Problem, not_found, too_large
 from daemon.web.reception import Reception, ids
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
-from daemon.web.versions import pieces
 
 Json = dict[str, Any]  # Any: JSON
 OF_ORIGINAL = "original-"
@@ -161,12 +160,7 @@ class DropPictures:
             if size > self.site.limit_bytes:
                 raise too_large(self.site.limit_bytes)
             reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1)
-            reception.has_key = "idempotency-key" in request.headers
-            async with reception:
-                await reception.receive_chunks(as_text(Path(path.name)), pieces(stream))
-                reception.check_not_empty()
-                await reception.publish()
-                [taken] = reception.pictures
+            taken = await reception.receive_file(request, as_text(Path(path.name)), stream)
         content = {"id": taken.id, "name": taken.name, **links(taken.id)}
         return JSONResponse(content, HTTPStatus.ACCEPTED)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from daemon.config.request_options import Options, chosen
 from daemon.disk import uploads
 from daemon.disk.uploads import Staged
+from daemon.web import limits
 from daemon.web.bodies import chunks
 from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Part
 from daemon.web.names import safe_name
@@ -107,6 +109,18 @@ class Reception:
         await self.begin(name)
         while (chunk := await self.site.run(next, content, None)) is not None:
             await self.add(chunk)
+
+    async def receive_file(self, request: Request, name: str, stream: BinaryIO) -> Picture:
+        """Take in a copy of an open file of the server; when this returns it is safe on the disk.
+
+        `Problem` if it is empty.
+        """
+        self.has_key = "idempotency-key" in request.headers
+        async with self:
+            await self.receive_chunks(name, iter(partial(stream.read, limits.CHUNK_BYTES), b""))
+            self.check_not_empty()
+            await self.publish()
+            return self.pictures[0]
 
     async def receive_form(self, request: Request, parser: FormParser) -> None:
         """Receive all parts."""

@@ -7,7 +7,6 @@ opened one below the other, and links are not followed.
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
@@ -20,8 +19,7 @@ from daemon.disk import files, safe_open
 from daemon.errors import UntrustedPath
 from daemon.json_values import as_text
 from daemon.watching.ignored_names import OTHER_FILES, is_never_taken
-from daemon.web import limits
-from daemon.web.drops import number_of
+from daemon.web.drops import check_known, number_of
 from daemon.web.pictures import Pictures, links, read_options
 from daemon.web.problems import Problem, bad_request, not_found, too_large
 from daemon.web.reception import Reception, ids
@@ -60,7 +58,7 @@ class ServerFolders:
 
     async def list(self, request: Request) -> Response:
         """Answer what lies in a folder, a page at a time."""
-        check_parameters(request, {"path", "after", "limit"})
+        check_known(request, {"path", "after", "limit"})
         root, parts = self.place(request)
         limit = number_of(request, "limit", default=MAX_LISTED, most=MAX_LISTED) or MAX_LISTED
         after = request.query_params.get("after", "")
@@ -89,13 +87,8 @@ class ServerFolders:
             if os.fstat(stream.fileno()).st_size > self.site.limit_bytes:
                 raise too_large(self.site.limit_bytes)
             reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1)
-            reception.has_key = "idempotency-key" in request.headers
-            async with reception:
-                await reception.receive_chunks(parts[-1], chunks(stream))
-                reception.check_not_empty()
-                await reception.publish()
-                [one] = reception.pictures
-                state = self.pictures.state_of(one.id)
+            one = await reception.receive_file(request, parts[-1], stream)
+        state = self.pictures.state_of(one.id)
         content = {"pictures": [{"id": one.id, "name": one.name, "state": state, **links(one.id)}]}
         return JSONResponse(content, HTTPStatus.ACCEPTED)
 
@@ -190,16 +183,3 @@ class reached:  # noqa: N801  # used like a function
 
 
 UNREACHED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)
-
-
-def chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the content of a file."""
-    while chunk := stream.read(limits.CHUNK_BYTES):
-        yield chunk
-
-
-def check_parameters(request: Request, known: set[str]) -> None:
-    """Refuse parameters that nobody reads."""
-    for name in request.query_params:
-        if name not in known:
-            raise bad_request(f"invalid_{name[:40]}", f"{name[:40]!r} is unknown")

@@ -4,10 +4,8 @@ A version is a picture of its own, taken in like an upload: the earlier result s
 """
 
 import struct
-from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +14,6 @@ from daemon.disk import uploads
 from daemon.disk.uploads import StagedMask
 from daemon.jobs import Job
 from daemon.json_values import as_text
-from daemon.web import limits
 from daemon.web.bodies import chunks
 from daemon.web.pictures import Pictures, file_of, links, open_file, read_options
 from daemon.web.problems import Problem, bad_request
@@ -52,14 +49,9 @@ class Versions:
             more["mask"] = mask
         stream, _ = await self.site.run(open_file, original)
         reception = Reception(self.site, asked, ids(self.site, request), frozenset(), 1, more=more)
-        reception.has_key = "idempotency-key" in request.headers
         with stream:
-            async with reception:
-                name = as_text(Path(job.relative.name))
-                await reception.receive_chunks(name, pieces(stream))
-                reception.check_not_empty()
-                await reception.publish()
-                [taken] = reception.pictures
+            name = as_text(Path(job.relative.name))
+            taken = await reception.receive_file(request, name, stream)
         content = {
             "id": taken.id,
             "name": taken.name,
@@ -119,9 +111,3 @@ def check_mask(head: bytes) -> None:
     most = uploads.MASK_SIDE_PX
     if not (0 < width <= most and 0 < height <= most):
         raise bad_request("invalid_mask", f"a mask has at most {most}x{most} pixels")
-
-
-def pieces(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield an open file piece by piece."""
-    while piece := stream.read(limits.CHUNK_BYTES):
-        yield piece

@@ -78,31 +78,18 @@ class Counter:
 
     def __init__(self) -> None:
         self.value = 0
-        self.lock = threading.Lock()
-
-    def add(self, amount: int) -> None:
-        """Add an amount, which may be negative."""
-        with self.lock:
-            self.value += amount
-
-
-class Inside:
-    """How many tasks are inside; the end waits until none is."""
-
-    def __init__(self) -> None:
-        self.count = 0
         self.changed = threading.Condition()
 
     def add(self, amount: int) -> None:
-        """Count a task in (1) or out (-1)."""
+        """Add an amount, which may be negative."""
         with self.changed:
-            self.count += amount
+            self.value += amount
             self.changed.notify_all()
 
-    def wait_until_empty(self) -> None:
-        """Return when all tasks have their outcomes."""
+    def wait_for_zero(self) -> None:
+        """Return when the number is 0."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.count)
+            self.changed.wait_for(lambda: not self.value)
 
 
 @dataclass(frozen=True, slots=True)

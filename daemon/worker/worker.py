@@ -22,7 +22,6 @@ from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
     SECOND,
     Counter,
-    Inside,
     LimitFreeMemory,
     Limits,
     Load,
@@ -65,7 +64,7 @@ class Worker:
         self.decoding_count = Counter()
         self.progress = Progress()
         self.finishing_count = Counter()
-        self.tasks_inside = Inside()
+        self.tasks_inside = Counter()
         self.lanes = open_lanes(
             models,
             limits,
@@ -155,7 +154,7 @@ class Worker:
         """Finish what is inside, then end all threads."""
         self.decoders.shutdown(wait=True)
         self.decoder.close()
-        self.tasks_inside.wait_until_empty()  # some go through two lanes
+        self.tasks_inside.wait_for_zero()  # some go through two lanes
         for lane in self.lanes.values():
             for _ in lane.model_threads:
                 lane.batcher.end_one_thread()

@@ -55,14 +55,7 @@ TEXT
 
 # The sample, with the folders of the unit.
 configuration() {
-    sed \
-        -e 's|^  - path: hot  |  - path: /srv/cvunetd/hot  |' \
-        -e 's|^  root: outputs  |  root: /srv/cvunetd/outputs  |' \
-        -e 's|^quarantine_dir: failed  |quarantine_dir: /srv/cvunetd/failed  |' \
-        -e 's|^state_dir: state  |state_dir: /var/lib/cvunetd  |' \
-        -e 's|^  listen: "127.0.0.1:8080"  |  listen: null  |' \
-        -e 's|^  folder: uploads  |  folder: /srv/cvunetd/uploads  |' \
-        "$SOURCE/config.yaml"
+    sed -f "$SOURCE/packaging/unit-paths.sed" "$SOURCE/config.yaml"
 }
 
 describe() {

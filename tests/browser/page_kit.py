@@ -154,15 +154,20 @@ def window(
         has_touch=has_touch,
         permissions=["clipboard-read", "clipboard-write"],
     )
-    page = context.new_page()
-    shown = Window(site, context, page)
-    page.on("pageerror", lambda error: shown.errors.append(str(error)))
-    page.on("console", lambda line: shown.errors.append(line.text) if is_bad(line.text) else None)
     try:
-        yield shown
-        assert shown.errors == []
+        errors: list[str] = []
+        yield Window(site, context, watched_page(context, errors), errors)
+        assert errors == []
     finally:
         context.close()
+
+
+def watched_page(context: BrowserContext, errors: list[str]) -> Page:
+    """A new page, whose errors are collected."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if is_bad(line.text) else None)
+    return page
 
 
 def payload(name: str, content: bytes) -> FilePayload:

@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Request, Route, expect
 
-from tests.browser.views_kit import Window, chromium, window, write_photos
+from tests.browser.views_kit import Window, window, write_photos
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all tests here."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

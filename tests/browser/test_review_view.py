@@ -6,17 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.views_kit import Window, chromium, drop_picture, found, window
+from tests.browser.views_kit import Window, drop_picture, found, window
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all tests here."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

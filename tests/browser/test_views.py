@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.browser.views_kit import Window, chromium, drop_picture, photo, window, write_photos
+from tests.browser.views_kit import Window, drop_picture, photo, window, write_photos
 from tests.web.web_kit import Kit, running
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
@@ -17,13 +17,6 @@ TITLES = {
     "en": ("Batch", "History", "Review", "State"),
     "zh": ("批量处理", "历史记录", "复核", "状态"),
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all tests here."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

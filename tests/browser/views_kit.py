@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from daemon.jobs import Hint
 from daemon.messages import FileEvent
-from tests.browser.page_kit import chromium as chromium
+from tests.browser.page_kit import watched_page
 from tests.web.web_kit import Json, Kit, wait_for
 
 TITLES = {
@@ -60,20 +60,12 @@ def window(
         color_scheme="dark" if scheme == "dark" else "light",
         accept_downloads=True,
     )
-    page = context.new_page()
-    shown = Window(kit, context, page)
-    page.on("pageerror", lambda error: shown.errors.append(str(error)))
-    page.on("console", lambda line: shown.errors.append(line.text) if is_bad(line.text) else None)
     try:
-        yield shown
-        assert shown.errors == []
+        errors: list[str] = []
+        yield Window(kit, context, watched_page(context, errors), errors)
+        assert errors == []
     finally:
         context.close()
-
-
-def is_bad(text: str) -> bool:
-    """Whether a line of the console is about our own fault: a refused script or style."""
-    return "Content Security Policy" in text or "Uncaught" in text
 
 
 def drop_picture(kit: Kit, name: str, content: bytes) -> Json:

@@ -10,12 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
+
+from tests.system import daemon_process
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = "packaging/container/Dockerfile"
@@ -25,6 +26,8 @@ SUITE = "bookworm"
 PACKAGES = "python3,python3-venv,ca-certificates"
 COMMAND_S, BUILD_S = 120.0, 1500.0
 SERIALS = count()
+#: Each question to a container starts a program.
+wait_for = partial(daemon_process.wait_for, pause_s=0.3)
 #: crun refuses hybrid cgroups, and there may be no systemd and no right to raise limits.
 SETTINGS = """[containers]
 default_ulimits=["nofile=16384:16384","nproc=16384:16384"]
@@ -164,9 +167,9 @@ class Container:
 
     def says(self, text: str, *, patience_s: float = 60.0) -> bool:
         """Whether it prints something, soon."""
-        return wait_for(lambda: text in self.log() or not self.is_running(), patience_s) and (
-            text in self.log()
-        )
+        return wait_for(
+            lambda: text in self.log() or not self.is_running(), patience_s=patience_s
+        ) and (text in self.log())
 
     def is_running(self) -> bool:
         """Whether its first process is alive."""
@@ -210,16 +213,6 @@ def running(
     finally:
         podman("kill", "--signal", "CONT", name)
         podman("rm", "--force", "--time", "0", name)
-
-
-def wait_for(what: Callable[[], object], patience_s: float, pause_s: float = 0.3) -> bool:
-    """Wait until something is so; False if it never is."""
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(pause_s)
-    return False
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def results(place: Path, stem: str) -> list[Path]:
 
 def comes_out(place: Path, stem: str) -> bool:
     """Soon."""
-    return wait_for(lambda: results(place, stem), patience_s=90.0)
+    return wait_for(lambda: bool(results(place, stem)), patience_s=90.0)
 
 
 def status(container: Container) -> str:
@@ -108,7 +108,7 @@ def test_life_of_a_photo(place: Path):
         assert container.health()[0]
         drop(place, "photo.png")
         assert comes_out(place, "photo"), container.log()
-        is_by_event = wait_for(lambda: '"event": 1' in status(container), 30.0)
+        is_by_event = wait_for(lambda: '"event": 1' in status(container), patience_s=30.0)
         container.signal("TERM")
         ended = container.status()
 
@@ -142,7 +142,7 @@ def test_killed_daemon_resumes(place: Path):
         container.signal("KILL")
         assert container.status() == 137
         container.start()
-        assert wait_for(lambda: len(results(place, "many")) == 8, 120.0), container.log()
+        assert wait_for(lambda: len(results(place, "many")) == 8, patience_s=120.0), container.log()
 
     assert not list((place / "hot").glob("*.png"))
 
@@ -155,7 +155,7 @@ def test_health_of_a_stopped_process(place: Path):
         os.kill(pid, signal.SIGSTOP)
         stopped = podman("exec", container.name, "cvunetd", "healthz")
         os.kill(pid, signal.SIGCONT)
-        is_well = wait_for(lambda: container.health()[0], 30.0)
+        is_well = wait_for(lambda: container.health()[0], patience_s=30.0)
 
     assert (stopped.returncode, "no answer from" in stopped.stdout) == (1, True), stopped.stdout
     assert is_well
@@ -172,11 +172,11 @@ def test_health_of_a_hanging_model(place: Path):
         assert container.says(READY), container.log()
         (place / "hang").touch()
         drop(place, "stuck.png")
-        is_bad = wait_for(lambda: not container.health()[0], 60.0)
+        is_bad = wait_for(lambda: not container.health()[0], patience_s=60.0)
         reason = container.health()[1]
         (place / "hang").unlink()
         assert comes_out(place, "stuck")
-        is_well = wait_for(lambda: container.health()[0], 30.0)
+        is_well = wait_for(lambda: container.health()[0], patience_s=30.0)
 
     assert is_bad
     assert "no progress" in reason

@@ -9,7 +9,7 @@ import skimage.data
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.views_kit import chromium
+from tests.browser.page_kit import chromium
 from tests.system.daemon_process import Daemon, wait_for
 from tests.system.test_web_process import answers, free_port
 

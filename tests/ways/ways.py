@@ -5,6 +5,7 @@ connection does, and `resume` brings the rest as that client does it.
 """
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +15,7 @@ from tests.ways.servers import Server, call, program
 Photos = Sequence[Path]
 
 
-class Way:
+class Way(ABC):
     """One server with one hot folder behind it."""
 
     name: ClassVar[str]
@@ -27,15 +28,19 @@ class Way:
         self.base.mkdir()
         self.hot = hot
 
+    server: Server
+
+    @abstractmethod
     def start(self) -> None:
         """Start the server."""
 
     def stop(self) -> None:
         """End it."""
+        self.server.stop()
 
+    @abstractmethod
     def send(self, photos: Photos) -> None:
         """Bring whole photos under their own names."""
-        raise NotImplementedError
 
     def send_as(self, photo: Path, name: str) -> None:
         """Bring one photo under another name, over an earlier one."""
@@ -89,10 +94,6 @@ veto files = /.cvunetd/
         )
         self.server.start([program("smbd"), "--foreground", "--no-process-group", "-s", conf])
 
-    def stop(self) -> None:
-        """End smbd."""
-        self.server.stop()
-
     def client(self, lines: Iterable[str]) -> None:
         """Run commands of smbclient."""
         port = str(self.server.port)
@@ -145,10 +146,6 @@ Subsystem sftp internal-sftp
             *("-i", str(at / "client"), "-o", "StrictHostKeyChecking=no"),
             *("-o", f"UserKnownHostsFile={at}/known", "-o", "LogLevel=ERROR"),
         ]
-
-    def stop(self) -> None:
-        """End sshd."""
-        self.server.stop()
 
 
 class Sftp(OpenSsh):
@@ -248,10 +245,6 @@ xferlog_enable=NO
         )
         self.server.start([program("vsftpd"), conf])
 
-    def stop(self) -> None:
-        """End vsftpd."""
-        self.server.stop()
-
     def url(self, name: str) -> str:
         """Where a file goes."""
         return f"ftp://127.0.0.1:{self.server.port}/{self.hot.name}/{name}"
@@ -311,10 +304,6 @@ http {{
 """,
         )
         self.server.start([program("nginx"), "-c", conf, "-p", at])
-
-    def stop(self) -> None:
-        """End nginx."""
-        self.server.stop()
 
     def url(self, folder: str, name: str) -> str:
         """Where a file goes."""

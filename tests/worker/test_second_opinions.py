@@ -246,7 +246,7 @@ def test_second_looks_share_batches_with_other_pictures_of_that_model(task: Any)
 
     assert [len(one.opinions) for one in done] == [0, 2, 2, 2, 2, 2, 2]
     assert worker.second_opinions.asked.value == 0
-    assert worker.tasks_inside.count == 0
+    assert worker.tasks_inside.value == 0
 
 
 class Slow(Seen):

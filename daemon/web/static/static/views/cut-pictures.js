@@ -104,6 +104,16 @@ export function pixelsOf(bitmap, width, height) {
   return context.getImageData(0, 0, width, height).data;
 }
 
+// The original's pixels as a canvas; null if the browser cannot decode the original.
+export function photoCanvas({ photo, width, height }) {
+  if (!photo) {
+    return null;
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d").putImageData(new ImageData(photo, width, height), 0, 0);
+  return canvas;
+}
+
 export function alphaOf(rgba) {
   const alpha = new Uint8Array(rgba.length / 4);
   for (let place = 0; place < alpha.length; place += 1) {

@@ -1,11 +1,10 @@
 // A result beside its original, with knobs, downloads and the clipboard.
 
 import { h } from "../dom.js";
-import { ended, makeVersion, queryOf, saveAs } from "./cut-pictures.js";
+import { alphaOf, ended, makeVersion, photoCanvas, queryOf, saveAs } from "./cut-pictures.js";
 import { Grounds } from "./grounds.js";
 import { FORMATS, Knobs } from "./knobs.js";
 import { viewBox } from "./matte-preview.js";
-import { alphaOf } from "./cut-pictures.js";
 import { Viewer, zoomBar } from "./viewer.js";
 
 const GRIP_PX = 28;
@@ -17,7 +16,7 @@ export class CutResult {
     this.base = alphaOf(picture.cut);
     this.alpha = this.base;
     this.shown = new OffscreenCanvas(picture.width, picture.height);
-    this.before = this.photoCanvas();
+    this.before = photoCanvas(this.picture);
     this.worker = new Worker("/static/views/matte-worker.js", { type: "module" });
     this.worker.addEventListener("message", ({ data }) => this.adjusted(data));
     this.worker.postMessage({ alpha: this.base, width: picture.width, height: picture.height, scale: picture.width / picture.fullWidth });
@@ -28,16 +27,6 @@ export class CutResult {
     if (!this.isNeutral) {
       this.compose();
     }
-  }
-
-  photoCanvas() {
-    const { photo, width, height } = this.picture;
-    if (!photo) {
-      return null;
-    }
-    const canvas = new OffscreenCanvas(width, height);
-    canvas.getContext("2d").putImageData(new ImageData(photo, width, height), 0, 0);
-    return canvas;
   }
 
   build() {

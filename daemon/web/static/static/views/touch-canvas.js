@@ -1,6 +1,6 @@
 // The picture under the brush: result, original and strokes, put together where they change.
 
-import { alphaOf } from "./cut-pictures.js";
+import { alphaOf, photoCanvas } from "./cut-pictures.js";
 import { Painting } from "./brush.js";
 
 export class TouchCanvas {
@@ -10,17 +10,7 @@ export class TouchCanvas {
     this.painting = new Painting(picture.width, picture.height);
     this.shown = new OffscreenCanvas(picture.width, picture.height);
     this.update({ left: 0, top: 0, right: picture.width, bottom: picture.height });
-    this.ghost = this.photoCanvas();
-  }
-
-  photoCanvas() {
-    const { photo, width, height } = this.picture;
-    if (!photo) {
-      return null;
-    }
-    const canvas = new OffscreenCanvas(width, height);
-    canvas.getContext("2d").putImageData(new ImageData(photo, width, height), 0, 0);
-    return canvas;
+    this.ghost = photoCanvas(this.picture);
   }
 
   // Compute a rectangle anew, as the server will: restored parts have the photo's own pixels.
