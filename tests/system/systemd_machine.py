@@ -32,8 +32,8 @@ PROGRAMS = ("systemd-nspawn", "nsenter", "systemctl", "setpriv", "mount", "umoun
 #: daemon's sandbox may hide them.
 PYTHON, LIBRARIES = Path("/opt/laboratory/python"), Path("/opt/laboratory/libraries")
 SOURCE, WHEELS = Path("/opt/laboratory/source"), Path("/opt/laboratory/wheels")
-#: Units of this machine that look for containers of this machine while theirs boots.
-MASKED = ("podman.service", "podman.socket", "podman-auto-update.service", "podman-restart.service")
+#: Where this machine enables services of its own; the container boots without them.
+ENABLED = "etc/systemd/system/*.target.wants/*"
 SERIALS = count()
 PREFIX = "cvunetd-machine-"
 NSPAWN = (
@@ -192,9 +192,8 @@ def layered(folder: Path) -> Iterator[Path]:
         options = f"lowerdir=/,upperdir={layer}/upper,workdir={layer}/scratch"
         mount("-t", "overlay", "-o", options, "overlay", root)
         stack.callback(unmount, root)
-        for unit in MASKED:
-            (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
-            (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        for unit in list(root.glob(ENABLED)):
+            unit.unlink()
         yield root
 
 

@@ -361,6 +361,7 @@ def test_hooks_in_the_sandbox(serving: Machine) -> None:
     serving.restart()
     log = ("journalctl", "--unit=receiver", "--output=cat")
     is_received = wait_for(lambda: "done done-" in serving.run(*log), patience_s=60.0)
+    serving.run("systemctl", "stop", "receiver")  # others want its port
     serving.path("/etc/systemd/system/cvunetd.service.d/hooks.conf").unlink()
     serving.run("systemctl", "daemon-reload")
     configure(serving, settings)
