@@ -100,7 +100,9 @@ def _enlarge_plateaus(small: Alpha, places: tuple[Places, Places]) -> Alpha:
         used = np.flatnonzero(used_columns(lines)[columns])
         if used.size:
             run = slice(used[0], used[-1] + 1)
-            result[top : top + BLOCK_PX, run] = lines[:, columns[run]][own - own[0]]
+            # `take` has half of the time of indices; rows last, because there are more of them.
+            wide = lines.take(columns[run], 1)
+            result[top : top + BLOCK_PX, run] = wide.take(own - own[0], 0)
     return result
 
 
