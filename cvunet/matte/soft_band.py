@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 Window = tuple[slice, slice]
 
 TILE_PX = 128  # the band is narrow: larger tiles are mostly plateau
-#: Rows and columns of a block of `band_runs`: smaller blocks have less plateau. Adjacent blocks of a
-#: row share the cost of a call, so only the rows must not be too few.
+#: Rows and columns of a block of `band_runs`: smaller blocks have less plateau. Adjacent blocks of
+#: a row share the cost of a call, so only the rows must not be too few.
 BLOCK_PX = 64
 COLUMNS_PX = 16
 RUN_BLOCKS = 32  # a run of more pixels would not stay in a core's cache
