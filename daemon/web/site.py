@@ -20,6 +20,7 @@ from daemon.web import limits
 from daemon.web.problems import Problem, busy, unavailable
 from daemon.web.records import LedgerView
 from daemon.web.sources import Source
+from daemon.web.thumbnail_children import Children
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Site:
         self.listeners = 0
         self.is_stopping = False
         self.pool = ThreadPoolExecutor(limits.FILE_THREADS, "web-file")
+        self.children = Children()
 
     @property
     def root(self) -> Path:
@@ -158,6 +160,7 @@ class Site:
         return (self.root / uploads.ORDERS / f"{name}.json").exists()
 
     def close(self) -> None:
-        """Wait for what the threads do, and close the ledger."""
+        """Wait for what the threads do, end the children, and close the ledger."""
         self.pool.shutdown(wait=True)
+        self.children.close()
         self.ledger.close()

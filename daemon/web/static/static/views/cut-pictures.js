@@ -151,7 +151,7 @@ async function originalOf(api, id, signal) {
 // A smaller PNG of an original that the browser cannot decode, such as TIFF.
 async function previewOf(api, about, signal) {
   try {
-    return await api.blob(`/api/v1/drops/${about.drop}/pictures/${about.picture.id}/original-preview`, { signal });
+    return await api.small(`/api/v1/drops/${about.drop}/pictures/${about.picture.id}/original-preview`, { signal });
   } catch (error) {
     if (error.name === "AbortError") {
       throw error;
