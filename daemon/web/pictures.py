@@ -100,7 +100,21 @@ class Pictures:
             content["reason"] = job.reason
         if job.state in (State.DONE, State.FAILED):
             content["picture"] = entry_of(self.site.ledger.records.drop_of(job), found)
+        if job.state is State.DONE:
+            content["is_plain"] = self.is_plain(found)
         return content
+
+    def is_plain(self, found: Ending) -> bool:
+        """Whether a result is a PNG of the whole picture, transparent and without adjustments.
+
+        The page paints on such a result.
+        """
+        upload, facts = found.job.upload, found.details
+        made = (upload and upload.rendering) or self.site.settings.folder.rendering
+        size, whole = (
+            [facts.get(f"{of}{one}") for one in ("width", "height")] for of in ("result_", "")
+        )
+        return made.is_plain and size == whole
 
     def count_queued(self) -> int:
         """Return how many pictures are queued before those that wait."""

@@ -11,6 +11,7 @@ const SAVE_MS = 1_000;
 const UPLOADS = "web";
 const RATE_S = 120;
 const LONGEST_WAIT_S = 30;
+const ROUND = 1_000_000; // a picture that is sent once more has a number of the next round
 // Refusals that pass, or that a person ends elsewhere; all others are about the picture itself.
 const PASSING = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504, 507]);
 const KEY_NEEDED = new Set([401, 403]);
@@ -109,8 +110,11 @@ export class Batch extends EventTarget {
   }
 
   append(added) {
+    // Part of each picture's key: never that of an earlier one.
+    let number = this.items.reduce((most, one) => Math.max(most, one.number % ROUND), -1);
     for (const one of added) {
-      one.number = this.items.length;
+      number += 1;
+      one.number = number;
       this.items.push(one);
       if (one.size === 0) {
         one.state = "refused";
@@ -377,6 +381,27 @@ export class Batch extends EventTarget {
     this.change(one, { state, href, reason: found.reason || "", stage: "" });
   }
 
+  // A version of a picture takes its place: in the list, in the counts and in the zip.
+  replace(id, versionId) {
+    const one = this.byId.get(id);
+    if (!one) {
+      return;
+    }
+    this.byId.delete(id);
+    this.byId.set(versionId, one);
+    this.change(one, { id: versionId, state: "sent", stage: "queued" });
+    this.wanted.add(versionId);
+    this.lookUpSoon();
+  }
+
+  // A person has deleted or rejected it: it is no longer part of the batch.
+  remove(id) {
+    this.items = this.items.filter((one) => one.id !== id);
+    this.byId.delete(id);
+    this.save();
+    this.tell([]);
+  }
+
   async retryFailed() {
     for (const one of this.items.filter((each) => each.state === "failed")) {
       try {
@@ -388,7 +413,7 @@ export class Batch extends EventTarget {
     }
     for (const one of this.items.filter((each) => each.state === "refused")) {
       if (one.file || one.folder !== null) {
-        one.number += 1_000_000; // another key: the first one may be spent
+        one.number += ROUND; // another key: the first one may be spent
         this.change(one, { state: "waiting", reason: "", id: null });
       }
     }

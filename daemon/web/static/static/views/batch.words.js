@@ -1,4 +1,7 @@
+import * as shared from "./picture-words.js";
+
 export const en = {
+  ...shared.en,
   "batch.title": "Batch",
   "batch.drop": "Drop pictures or whole folders here, hundreds at once.",
   "batch.choose_files": "Choose pictures",
@@ -18,7 +21,7 @@ export const en = {
   "batch.filter_doubtful": "Doubtful",
   "batch.filter_failed": "Failed",
   "batch.more": "Show more ({count})",
-  "batch.open": "Touch up this picture",
+  "batch.open": "{name}: look at it, save it, touch it up",
   "batch.state_waiting": "waits here",
   "batch.state_sending": "being sent",
   "batch.state_sent": "on the server",
@@ -88,6 +91,7 @@ export const en = {
 };
 
 export const zh = {
+  ...shared.zh,
   "batch.title": "批量处理",
   "batch.drop": "把图片或整个文件夹拖到这里，几百张也可以。",
   "batch.choose_files": "选择图片",
@@ -107,7 +111,7 @@ export const zh = {
   "batch.filter_doubtful": "存疑",
   "batch.filter_failed": "失败",
   "batch.more": "再显示一些（还有 {count} 张）",
-  "batch.open": "修整这张图片",
+  "batch.open": "{name}：查看、保存或修整",
   "batch.state_waiting": "等待上传",
   "batch.state_sending": "正在上传",
   "batch.state_sent": "已上传",

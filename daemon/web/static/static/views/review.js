@@ -85,7 +85,7 @@ class ReviewView {
       this.name, this.facts,
       h("p", { class: "score" }, this.score, " ", this.scoreText),
       this.reasons, this.notice,
-      h("div", { class: "bar decisions" }, this.accept, this.reject, this.touch, this.model, this.modelList),
+      h("div", { class: "bar decisions dock" }, this.accept, this.reject, this.touch, this.model, this.modelList),
       h("div", { class: "bar" }, ...skip, this.undoButton),
       h("p", { class: "hint keys" }, this.words("review.keys")));
     this.done = h("p", { class: "empty", hidden: true }, this.words("review.nothing"));

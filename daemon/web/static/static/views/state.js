@@ -1,6 +1,6 @@
 // What the daemon and its machine do now.
 
-import { h } from "../dom.js";
+import { h, marked } from "../dom.js";
 import { bytes, hourAndMinute, moment, number, percent } from "./format.js";
 import { loadStyles } from "./style-sheet.js";
 
@@ -172,7 +172,7 @@ class StateView {
       bad.length ? h("ul", { class: "checks" }, ...bad.map(line)) : "",
       h("details", {}, h("summary", {}, this.words("state.passed", { count: number(good.length) })),
         h("ul", { class: "checks" }, ...good.map(line))),
-      h("p", { class: "hint" }, this.words("state.checked", { time: moment(answer.checked_at) })),
+      h("p", { class: "hint" }, ...marked(this.words("state.checked", { time: moment(answer.checked_at) }))),
     ].filter(Boolean);
   }
 }
