@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -471,6 +472,39 @@ def test_a_file_that_the_browser_cannot_decode_is_compared_all_the_same(
         set_share(page, 0)
 
         assert shot(page) != original
+
+
+@pytest.mark.heif
+def test_a_heic_is_compared_by_the_servers_preview(site: Site, browser: Browser):
+    """As phones make them; this browser cannot show it. The brush can restore from it, too."""
+    heif = pytest.importorskip("pillow_heif")
+    made = io.BytesIO()
+    heif.from_pillow(Image.open(io.BytesIO(photo()))).save(made, quality=90)
+    with window(browser, site) as shown:
+        shown.cut("IMG_0001.HEIC", made.getvalue())
+        page = shown.page
+        expect(page.locator("#cut-slider")).to_be_visible()
+        set_share(page, 100)
+        original = shot(page)
+        set_share(page, 0)
+        assert shot(page) != original
+        page.get_by_role("button", name="Touch up").click()
+
+        expect(page.get_by_label("Show the original faintly")).to_be_visible()
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is not None, reason="pillow-heif is installed")
+def test_a_heic_without_the_extra_is_told(site: Site, browser: Browser):
+    """What is missing, and what a person can do without it."""
+    with window(browser, site) as shown:
+        page = shown.open()
+        brand = b"\0\0\0\x18ftypheic\0\0\0\0heicmif1"
+        page.set_input_files("#cut-file", payload("IMG_0001.HEIC", brand + bytes(100)))
+        alert = page.get_by_role("alert")
+
+        expect(alert).to_contain_text("HEIC picture: install pillow-heif")
+        expect(alert).to_contain_text("convert the picture to JPEG")
+        expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 def set_share(page: Page, share: int) -> None:
