@@ -17,6 +17,7 @@ from daemon.jobs import Hint, HotFolder
 from daemon.lifecycle.naming import new_id
 from daemon.messages import FileEvent, Message
 from daemon.web import limits
+from daemon.web.hiding import hidden
 from daemon.web.problems import Problem, busy, unavailable
 from daemon.web.records import LedgerView
 from daemon.web.sources import Source
@@ -139,9 +140,14 @@ class Site:
         state = self.source.state()
         if state != "running":
             raise unavailable(f"the daemon is {state}: nothing is cut out now")
-        reason = self.source.report().get("standby", {}).get(self.settings.folder.name)
+        reason = self.reasons("standby").get(self.settings.folder.name)
         if reason:
             raise unavailable(f"the daemon stands by: {reason}")
+
+    def reasons(self, kind: str) -> dict[str, str]:
+        """Return by name why folders stand by, or are polled (``polled``); without whole paths."""
+        told = self.source.report().get(kind, {})
+        return {name: hidden(str(reason)) for name, reason in told.items()}
 
     def tell(self, upload_id: str, name: str) -> None:
         """Let the daemon look at an upload at once; else it would see it a moment later."""

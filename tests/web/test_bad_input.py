@@ -353,12 +353,17 @@ def test_a_full_disk(kit: Kit, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_folder_that_stands_by(kit: Kit):
     """Waiting for a result is refused with the reason; pictures are taken for later."""
-    report = {"standby": {"web": "the disk is full"}, "folders": {}}
+    folder = {"path": "/srv/secret/uploads", "unclaimed": 1, "queued": 0, "running": 0}
+    reason = "/srv/secret/outputs is full"
+    report = {"standby": {"web": reason}, "folders": {"web": folder}}
     kit.server.site.source.report = lambda: report  # type: ignore[method-assign]
     answer = kit.client.post("/api/v1/cutouts", content=b"x")
+    others = [kit.client.get(f"/api/v1/{one}").text for one in ("folders", "status")]
 
     assert answer.status_code == 503
-    assert "the disk is full" in answer.json()["detail"]
+    assert "…/outputs is full" in answer.json()["detail"]
+    assert all("…/outputs is full" in one for one in others)
+    assert not any("secret" in one for one in (answer.text, *others))
     assert kit.client.post(V1, content=b"x").status_code == 202
 
 

@@ -322,7 +322,8 @@ export class Batch extends EventTarget {
         this.askForAll();
       }
       await this.lookUp();
-      if (beat % 5 === 1 && this.items.some((one) => one.state === "sent")) {
+      const isDue = beat % 5 === 1 || this.daemon !== "running";
+      if (isDue && this.items.some((one) => one.state === "sent")) {
         await this.lookAtDaemon();
       }
     }
@@ -337,8 +338,16 @@ export class Batch extends EventTarget {
         Object.assign(this, { daemon: status.state, standby });
         this.tell([]);
       }
-    } catch {
-      return; // sending tells when the server cannot be reached
+    } catch (error) {
+      this.noteSilence(error);
+    }
+  }
+
+  // The server itself cannot be reached; what was sent is safe.
+  noteSilence(error) {
+    if (error.status === 0 && this.daemon !== "unreachable") {
+      this.daemon = "unreachable";
+      this.tell([]);
     }
   }
 
@@ -351,7 +360,8 @@ export class Batch extends EventTarget {
     try {
       const answer = await this.api.get(`/api/v1/states?ids=${ids.join(",")}`);
       answer.pictures.forEach((found) => this.note(found));
-    } catch {
+    } catch (error) {
+      this.noteSilence(error);
       return; // the next poll asks again: `sent` is not settled
     }
     if (this.wanted.size) {

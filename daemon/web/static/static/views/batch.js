@@ -297,7 +297,11 @@ class BatchView {
     if (this.batch.trouble) {
       texts.push(this.words(`batch.trouble_${this.batch.trouble}`));
     }
-    if (counts.sent && this.batch.daemon !== "running") {
+    if (counts.sent && this.batch.daemon === "unreachable") {
+      if (!this.batch.trouble) {
+        texts.push(this.words("batch.server_away"));
+      }
+    } else if (counts.sent && this.batch.daemon !== "running") {
       texts.push(this.words("batch.daemon_away"));
     } else if (counts.sent && this.batch.standby) {
       texts.push(this.words("batch.standby", { reason: this.batch.standby }));

@@ -137,7 +137,7 @@ class StateView {
       const text = this.words("state.free", { free: bytes(one.free_bytes), total: bytes(one.total_bytes) });
       return h("div", { class: "disk" },
         h("p", {}, h("strong", {}, one.name), " ", text, " ", isLow ? h("span", { class: "badge is-failed" }, this.words("state.low")) : ""),
-        h("meter", { min: 0, max: 1, low: 0.8, high: 0.95, optimum: 0, value: used, "aria-label": `${one.name}: ${percent(used)}` }));
+        h("meter", { min: 0, max: 1, low: isLow ? 0 : 0.8, high: isLow ? 0 : 0.95, optimum: 0, value: used, "aria-label": `${one.name}: ${percent(used)}` }));
     });
   }
 
