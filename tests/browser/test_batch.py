@@ -113,6 +113,23 @@ def test_a_touched_up_picture_takes_the_place_of_the_first(shown: Window, kit: K
     assert first["upload"] not in [one["id"] for one in body["pictures"]]
 
 
+def test_a_server_that_is_gone_is_told(browser: Browser, tmp_path: Path):
+    """Also when all pictures are sent and nothing else would notice; then it goes on."""
+    with (
+        running(Kit(tmp_path, is_held=True)) as kit,
+        window(browser, kit) as shown,
+    ):
+        shown.open("batch")
+        choose(shown, write_photos(tmp_path / "in", 2))
+        expect(shown.page.locator(".badge.is-sent")).to_have_count(2)
+        shown.page.route("**/api/**", lambda route: route.abort())
+        notice = shown.page.locator(".progress-card .notice")
+        expect(notice).to_contain_text("does not answer")
+        shown.page.unroute("**/api/**")
+
+        expect(notice).to_be_hidden()
+
+
 def test_everything_as_one_zip(shown: Window, tmp_path: Path):
     """In the folders from which the pictures came."""
     write_photos(tmp_path / "shoes/red", 2)
