@@ -177,7 +177,7 @@ def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     started = [thread for thread in threading.enumerate() if thread not in before]
-    # One that is being started right now by a longer fixture has no number yet and cannot be joined.
+    # One that a longer fixture starts right now has no number yet, and cannot be joined.
     leaked = [one for one in started if one.ident is not None and not is_library_thread(one)]
     for thread in leaked:
         thread.join(GRACE_S)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from cvunet.matte import confidence
 from tests.browser.views_kit import Window, drop_picture, found, window
@@ -135,8 +135,10 @@ def test_rejected_and_undone(shown: Window, kit: Kit):
     assert wait_for(lambda: (kit.base / "failed/hot/two.png").exists())
     shown.page.keyboard.press("u")
 
+    expect(shown.page.locator(".review-panel .notice")).to_contain_text("two.png is cut out again")
     assert wait_for(lambda: "two.png" in doubtful(kit))
     assert not (kit.base / "failed/hot/two.png").exists()
+    expect(shown.page.locator("#view")).to_contain_text("of 3")  # it is in the list again
 
 
 def test_undone_at_once(shown: Window, kit: Kit):
@@ -177,6 +179,26 @@ def test_touching_up_a_dropped_picture(shown: Window, kit: Kit):
 
     upload_id = shown.page.url.rpartition("/")[2].partition("?")[0]
     assert kit.client.get(f"/api/v1/pictures/{upload_id}/original").content == b"blank 2"
+
+
+def test_the_other_model_is_another_one(browser: Browser, kit: Kit):
+    """The one that has made the result is not offered first."""
+    models = [{"name": "first"}, {"name": "second"}]
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/models", lambda route: route.fulfill(json={"models": models}))
+        listing = "**/api/v1/pictures?state=doubtful*"
+
+        def by_first(route: Route) -> None:
+            """All results are of the first model."""
+            answer = route.fetch()
+            found = answer.json()
+            found["pictures"] = [one | {"model": "first"} for one in found["pictures"]]
+            route.fulfill(response=answer, json=found)
+
+        shown.page.route(listing, by_first)
+        shown.open("review")
+
+        expect(shown.page.locator("#review-model")).to_have_value("second")
 
 
 def test_another_model(browser: Browser, kit: Kit):
