@@ -11,6 +11,12 @@ from daemon import __version__
 from daemon.web.openapi import V1, document
 
 Json = dict[str, Any]  # Any: JSON
+#: Media types of bodies in short, for tables.
+SHORT = {
+    "multipart/form-data": "form",
+    "application/x-www-form-urlencoded": "urlencoded form",
+    "application/json": "JSON",
+}
 
 
 async def page(request: Request) -> Response:
@@ -25,6 +31,7 @@ async def page(request: Request) -> Response:
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>API of cvunetd</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
         '<link rel="stylesheet" href="/static/api.css"></head><body><main><h1>API of cvunetd</h1>'
         f"<p>Version {escape(__version__)}. For programs: "
         f'<a href="{V1}/openapi.json">openapi.json</a>. <a href="/">The page</a>.</p>'
@@ -39,23 +46,36 @@ def operation(path: str, verb: str, one: Json) -> str:
         row(each["name"], each["in"], each["schema"], is_needed=each.get("required", False))
         for each in one.get("parameters", [])
     ]
-    for kind, body in one.get("requestBody", {}).get("content", {}).items():
-        rows += body_rows(kind, body.get("schema", {}))
+    bodies = one.get("requestBody", {}).get("content", {})
+    rows += body_rows(bodies)
+    told = f"<p>Body: {escape(' or '.join(bodies))}.</p>" if bodies else ""
     table = f'<div class="wide"><table>{"".join(rows)}</table></div>' if rows else ""
     answers = "".join(map(answer, one["responses"], one["responses"].values()))
     return (
         f"<section><h2><code>{verb.upper()} {escape(path)}</code></h2>"
-        f"<p>{escape(one['summary'])}.</p>{table}<ul>{answers}</ul></section>"
+        f"<p>{escape(one['summary'])}.</p>{told}{table}<ul>{answers}</ul></section>"
     )
 
 
-def body_rows(kind: str, content: Json) -> list[str]:
-    """Return what a body of a media type holds: its fields, or that it is one file."""
-    fields = content.get("properties")
-    if not fields:
-        return [row("(body)", kind, content)]
-    needed = content.get("required", [])
-    return [row(name, kind, each, is_needed=name in needed) for name, each in fields.items()]
+def body_rows(content: Json) -> list[str]:
+    """Return what bodies hold: each field once with its media types, or that it is one file."""
+    rows: list[str] = []
+    kinds: dict[str, list[str]] = {}
+    fields: Json = {}
+    needed: set[str] = set()
+    for kind, body in content.items():
+        schema = body.get("schema", {})
+        if "properties" not in schema:
+            rows.append(row("(body)", kind, schema))
+            continue
+        for name, each in schema["properties"].items():
+            kinds.setdefault(name, []).append(SHORT.get(kind, kind))
+            fields[name] = each
+        needed |= set(schema.get("required", []))
+    return rows + [
+        row(name, ", ".join(kinds[name]), each, is_needed=name in needed)
+        for name, each in fields.items()
+    ]
 
 
 def row(name: str, place: str, values: Json, *, is_needed: bool = False) -> str:
@@ -95,6 +115,8 @@ def values_of(content: Json) -> str:
         return " | ".join(map(str, content["enum"]))
     if "const" in content:
         return str(content["const"])
+    if "examples" in content:
+        return f"{content.get('type', '')}, such as {', '.join(content['examples'])}"
     limits = [
         f"{name} {content[name]}" for name in ("minimum", "maximum", "pattern") if name in content
     ]

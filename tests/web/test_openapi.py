@@ -124,7 +124,10 @@ def test_the_page_tells_fields_values_and_refusals():
     removed = DOCUMENT["paths"]["/v1.0/removebg"]["post"]
     text = openapi_page.operation("/v1.0/removebg", "post", removed)
 
-    assert "<code>bg_image_file</code></td><td>multipart/form-data" in text
+    assert "<code>bg_image_file</code></td><td>form</td>" in text
+    assert "Body: multipart/form-data or application/x-www-form-urlencoded or" in text
+    assert text.count("<code>size</code>") == 1  # with all kinds of bodies that may hold it
+    assert "such as 10%, 30px 5%" in text
     assert "preview | small" in text
     assert "X-Ignored-Parameters" in text
     assert '400 Bad Request: application/json <a href="#RemoveBgErrors">' in text
