@@ -152,7 +152,7 @@ def take(site: Site, browser: Browser, look: Look, keep_as: Callable[[str, bytes
 def main(folder: Path, *, is_all: bool) -> None:
     """Make those that the documents show, or all of them, to be looked at."""
     expect.set_options(timeout=PATIENCE_MS)
-    settings = {"output": {"drop_idle_s": 600, "review": {"below": 0.9}}}
+    settings = {"output": {"drop_idle_s": 600, "review": {"below": 0.82}}}
     with (
         tempfile.TemporaryDirectory() as base,
         serving(Path(base), settings=settings) as site,
