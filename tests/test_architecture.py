@@ -104,7 +104,7 @@ SOLE_IMPORTERS = {
         "daemon/web/gate.py",
         "daemon/web/history.py",
         "daemon/web/machine.py",
-        "daemon/web/openapi.py",
+        "daemon/web/openapi_page.py",
         "daemon/web/overview.py",
         "daemon/web/pictures.py",
         "daemon/web/reception.py",

@@ -97,7 +97,8 @@ class DropPictures:
         path = self.path_of(found, kind)
         side_px = SIDES_PX.get(kind.removeprefix(OF_ORIGINAL))
         if side_px is not None:
-            return await send_thumbnail(request, self.thumbnails, path, side_px)
+            is_ours = not kind.startswith(OF_ORIGINAL)
+            return await send_thumbnail(request, self.thumbnails, path, side_px, is_ours=is_ours)
         return await send_file(self.site, path, is_shown=kind != "original")
 
     def path_of(self, found: Found, kind: str) -> Path:

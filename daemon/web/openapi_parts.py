@@ -157,6 +157,7 @@ SCHEMAS: Json = {
             "place": COUNT,
             "reason": TEXT,
             "picture": FACTS,
+            "is_plain": {"type": "boolean"},
         },
         required=["id", "href", "state"],
     ),

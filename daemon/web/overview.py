@@ -34,7 +34,7 @@ class Overview:
             "done": report.get("done", 0),
             "failed": report.get("failed", 0),
             "stages": report.get("inside", {}),
-            "standby": report.get("standby", {}),
+            "standby": self.site.reasons("standby"),
             "limits": {
                 "max_upload_bytes": self.site.limit_bytes,
                 "max_waiting": self.site.settings.web.max_waiting,
@@ -44,7 +44,7 @@ class Overview:
     async def folders(self, request: Request) -> Response:
         """Answer what happens in each hot folder."""
         report = self.site.source.report()
-        standby, polled = report.get("standby", {}), report.get("polled", {})
+        standby, polled = self.site.reasons("standby"), self.site.reasons("polled")
         found = [
             {
                 "name": name,

@@ -100,7 +100,21 @@ class Pictures:
             content["reason"] = job.reason
         if job.state in (State.DONE, State.FAILED):
             content["picture"] = entry_of(self.site.ledger.records.drop_of(job), found)
+        if job.state is State.DONE:
+            content["is_plain"] = self.is_plain(found)
         return content
+
+    def is_plain(self, found: Ending) -> bool:
+        """Whether a result is a PNG of the whole picture, transparent and without adjustments.
+
+        The page paints on such a result.
+        """
+        upload, facts = found.job.upload, found.details
+        made = (upload and upload.rendering) or self.site.settings.folder.rendering
+        size, whole = (
+            [facts.get(f"{of}{one}") for one in ("width", "height")] for of in ("result_", "")
+        )
+        return made.is_plain and size == whole
 
     def count_queued(self) -> int:
         """Return how many pictures are queued before those that wait."""
@@ -117,7 +131,9 @@ class Pictures:
             raise not_found(f"this picture has no {kind} of its own")
         self.check_served(job, path)
         if kind in SIDES_PX:
-            return await send_thumbnail(request, self.thumbnails, path, SIDES_PX[kind])
+            return await send_thumbnail(
+                request, self.thumbnails, path, SIDES_PX[kind], is_ours=True
+            )
         return await send_file(self.site, path, is_shown=kind != "original")
 
     def pieces(self, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
@@ -233,17 +249,22 @@ async def pieces_of(site: Site, stream: BinaryIO, size: int) -> AsyncIterator[by
 
 
 async def send_thumbnail(
-    request: Request, thumbnails: Thumbnails, path: Path, side_px: int
+    request: Request, thumbnails: Thumbnails, path: Path, side_px: int, *, is_ours: bool
 ) -> Response:
-    """Answer a small picture, or that the browser's copy is still right."""
+    """Answer a small picture, or that the browser's copy is still right.
+
+    It is a PNG, or WebP for clients that accept it by name. ``is_ours``: it is a result.
+    """
+    is_webp = "image/webp" in request.headers.get("accept", "")
     stream, _ = await thumbnails.site.run(open_file, path)
     with stream:
-        tag = tag_of(stream, side_px)
-        headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+        tag = tag_of(stream, side_px, is_webp=is_webp)
+        headers = {"Cache-Control": "private, no-cache", "ETag": tag, "Vary": "Accept, Origin"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        content = await thumbnails.of(path, stream, side_px)
-    return Response(content, headers=file_headers("thumbnail.png") | headers)
+        content = await thumbnails.of(path, stream, side_px, is_webp=is_webp, is_ours=is_ours)
+    name = "thumbnail.webp" if is_webp else "thumbnail.png"
+    return Response(content, headers=file_headers(name) | headers)
 
 
 def gone() -> Problem:

@@ -127,9 +127,12 @@ function post(path, body) {
     : send("POST", path, { body });
 }
 
-async function blob(path, { signal } = {}) {
-  return (await keyed(() => fetched(path, { signal }))).blob();
+async function blob(path, { signal, headers } = {}) {
+  return (await keyed(() => fetched(path, { signal, headers }))).blob();
 }
+
+// A thumbnail or a preview: as WebP it has a fifth of a PNG's bytes.
+const small = (path, options = {}) => blob(path, { ...options, headers: { Accept: "image/webp" } });
 
 // Yield the events of one connection.
 async function* eventsOf(answer) {
@@ -196,4 +199,4 @@ function events(listener) {
   };
 }
 
-export const api = { get: (path) => send("GET", path), post, send, blob, events };
+export const api = { get: (path) => send("GET", path), post, send, blob, small, events };
