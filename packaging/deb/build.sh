@@ -31,7 +31,7 @@ make_environment() {
         [ -L "$file" ] || sed -i "s|$TREE|/opt/cvunetd|g" "$file"
     done
     find "$TREE" -name __pycache__ -type d -prune -exec rm -rf {} +
-    "$TREE/bin/python" -m compileall -q -s "$WORK" "$TREE/lib"
+    "$TREE/bin/python" -m compileall -q -j 0 -s "$WORK" "$TREE/lib"
 }
 
 # One line for each file of packaging/ that the system looks for.
