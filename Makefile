@@ -61,7 +61,7 @@ test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a system
 
 test-container: $(VENV)/.dev ## As root: build the container image, run it hardened, kill it, ask its health
 	@echo 'An image is built by podman: some minutes the first time, one minute later on.'
-	CVUNETD_REQUIRE=podman $(BIN)/python -m pytest tests/system/test_container.py tests/system/test_container_whole.py $(ARGS)
+	CVUNETD_REQUIRE=podman $(BIN)/python -m pytest $(wildcard tests/system/test_container*.py) $(ARGS)
 
 test-deb: $(VENV)/.dev deb ## As root: build the .deb, install, upgrade and purge it under a systemd of its own
 	CVUNETD_REQUIRE=deb,systemd_machine $(BIN)/python -m pytest tests/system/test_deb.py $(ARGS)

@@ -99,6 +99,7 @@ def test_build_gets_what_it_copies():
     ]
 
     assert lines[1] == "*"
+
     def is_let_in(one: str) -> bool:
         """All of it, or parts of it."""
         return any(Path(one).is_relative_to(top) or top.startswith(f"{one}/") for top in let_in)

@@ -31,6 +31,8 @@ default_ulimits=["nofile=16384:16384","nproc=16384:16384"]
 runtime="runc"
 cgroup_manager="cgroupfs"
 events_logger="file"
+[network]
+network_backend="netavark"
 """
 
 

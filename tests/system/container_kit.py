@@ -15,7 +15,15 @@ from itertools import count
 from pathlib import Path
 
 from tests.system import daemon_process
-from tests.system.container_images import IMAGE, checked, podman
+from tests.system.container_images import (
+    COMMAND_S,
+    IMAGE,
+    ROOT,
+    checked,
+    podman,
+    settings_file,
+)
+from tests.ways import servers
 
 PROGRAMS = ("podman", "runc", "mmdebstrap", "iptables")
 SERIALS = count()
@@ -139,6 +147,43 @@ def running(
     finally:
         podman("kill", "--signal", "CONT", name)
         podman("rm", "--force", "--time", "0", name)
+
+
+@contextmanager
+def composed(folder: Path) -> Iterator[tuple[Container, int]]:
+    """What compose.yaml describes, with the image of the tests; and the port of its page.
+
+    Its project lies in ``folder``. All of it is gone afterwards, but for the pictures.
+    """
+    project, port = f"cvunetd-test-{os.getpid()}-{next(SERIALS)}", servers.free_port()
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    text = text.replace("127.0.0.1:8080:", f"127.0.0.1:{port}:")
+    (folder / "compose.yaml").write_text(text, encoding="utf-8")
+    (folder / "pictures").mkdir()
+    os.chown(folder / "pictures", 1000, 1000)
+    checked("tag", IMAGE, f"localhost/{project}_cvunetd")
+    try:
+        compose(folder, project, "up", "--detach", "--no-build")
+        yield Container(f"{project}_cvunetd_1"), port
+    finally:
+        compose(folder, project, "down")
+        podman("untag", f"localhost/{project}_cvunetd")
+
+
+def compose(folder: Path, project: str, *arguments: str) -> None:
+    """Run podman-compose, which is in this environment."""
+    program = Path(sys.executable).with_name("podman-compose")
+    done = subprocess.run(
+        [program, "--project-name", project, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_S,
+        check=False,
+        env=os.environ | {"CONTAINERS_CONF": str(settings_file())},
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 if __name__ == "__main__":

@@ -18,11 +18,14 @@ def options(place: Path, *, mode: str = "rw", user: int = USER) -> tuple[str, ..
     return ("--user", f"{user}:{user}", "--volume", f"{place}:/srv/cvunetd:{mode}")
 
 
-def drop(place: Path, name: str) -> None:
-    """Drop a photo from outside."""
-    shutil.copy(PHOTO, place / "hot" / f".{name}.part")
-    os.chown(place / "hot" / f".{name}.part", USER, USER)
-    (place / "hot" / f".{name}.part").rename(place / "hot" / name)
+def drop(place: Path, name: str, *, modified_s: float | None = None) -> None:
+    """Drop a photo from outside; ``modified_s``: when it was changed last, in seconds of 1970."""
+    part = place / "hot" / f".{name}.part"
+    shutil.copy(PHOTO, part)
+    os.chown(part, USER, USER)
+    if modified_s is not None:
+        os.utime(part, (modified_s, modified_s))
+    part.rename(place / "hot" / name)
 
 
 def results(place: Path, stem: str) -> list[Path]:

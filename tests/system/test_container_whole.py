@@ -1,12 +1,17 @@
 """What a container meets in the world. Only `make test-container` runs these tests."""
 
 import os
+import re
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.system.container_kit import running, wait_for
+from tests.system.container_kit import composed, running, wait_for
 from tests.system.container_photos import READY, USER, comes_out, drop, options
+
+DAY_S = 86_400.0
 
 pytestmark = [
     *(pytest.mark.podman, pytest.mark.whole, pytest.mark.slow, pytest.mark.timeout(1800)),
@@ -122,3 +127,41 @@ def test_user_namespace(place: Path):
         assert container.says(READY), container.log()
 
     assert (place / "hot").stat().st_uid == 100_000 + USER
+
+
+def test_label_for_selinux(place: Path):
+    """`:Z` is for machines with SELinux, and does no harm where there is none."""
+    with running(*options(place, mode="rw,Z")) as container:
+        assert container.says(READY), container.log()
+        drop(place, "labelled.png")
+        assert comes_out(place, "labelled"), container.log()
+
+
+def test_clock_of_the_sender_is_wrong(place: Path):
+    """A photo from tomorrow and one from 1970 come out as any other."""
+    with running(*options(place)) as container:
+        assert container.says(READY), container.log()
+        drop(place, "tomorrow.png", modified_s=time.time() + DAY_S)
+        drop(place, "long-ago.png", modified_s=0.0)
+        assert comes_out(place, "tomorrow"), container.log()
+        assert comes_out(place, "long-ago"), container.log()
+
+
+def test_compose_file_comes_up(tmp_path: Path):
+    """The page answers at the published port, and the key in the log opens it."""
+    with composed(tmp_path) as (container, port):
+        assert container.says("open http://"), container.log()
+        found = re.search(r"shown only now: (\S+)", container.log())
+        assert found is not None, container.log()
+        models = f"http://127.0.0.1:{port}/api/v1/models"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
+            title = page.read().decode()
+        request = urllib.request.Request(models, headers={"X-Api-Key": found.group(1)})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            status = answer.status
+
+    assert "<title>" in title
+    assert status == 200
+    assert {"hot", "outputs", "failed", "state"} <= {
+        path.name for path in (tmp_path / "pictures").iterdir()
+    }
