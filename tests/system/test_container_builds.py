@@ -34,10 +34,10 @@ def test_no_space_for_torch(tmp_path: Path, small: Path):
     systemd_machine.copy_source(source)
     for exported in (source / "models").glob("*.onnx"):
         exported.unlink()
-    words = ["weights", ENVIRONMENT, ENVIRONMENT, tmp_path / "weights", small]
+    words = map(str, ("weights", ENVIRONMENT, ENVIRONMENT, tmp_path / "weights", small))
 
     done = subprocess.run(
-        [source / "packaging/environment.sh", *words],
+        [str(source / "packaging/environment.sh"), *words],
         capture_output=True,
         text=True,
         check=False,
