@@ -1,7 +1,7 @@
 """The image of the checkout, built by podman on a Debian that is made here.
 
-The base image lasts in podman's own storage, and so do the layers of a build: a second build
-repeats only what has changed.
+Everything lies in a storage of its own, beside the one that podman uses otherwise. The base image
+and the layers of a build last there for a day: a second build repeats only what has changed.
 """
 
 import json
@@ -34,14 +34,24 @@ events_logger="file"
 [network]
 network_backend="netavark"
 """
+STORAGE = """[storage]
+driver="overlay"
+graphroot="/var/tmp/cvunetd-images"
+runroot="/run/cvunetd-images"
+"""
+#: Otherwise each change of the program would leave an image of half a gigabyte behind.
+KEPT_FOR = "24h"
 
 
 @cache
-def settings_file() -> Path:
-    """podman's settings for this process's containers."""
-    path = Path(tempfile.gettempdir()) / f"cvunetd-containers-{os.getpid()}.conf"
-    path.write_text(SETTINGS, encoding="utf-8")
-    return path
+def settings() -> dict[str, str]:
+    """The environment in which podman runs, with files for this process's containers."""
+    written = {"CONTAINERS_CONF": SETTINGS, "CONTAINERS_STORAGE_CONF": STORAGE}
+    for name, text in written.items():
+        path = Path(tempfile.gettempdir()) / f"cvunetd-{name.lower()}-{os.getpid()}.conf"
+        path.write_text(text, encoding="utf-8")
+        written[name] = str(path)
+    return os.environ | written
 
 
 def podman(*arguments: str, patience_s: float = COMMAND_S) -> "subprocess.CompletedProcess[str]":
@@ -53,7 +63,7 @@ def podman(*arguments: str, patience_s: float = COMMAND_S) -> "subprocess.Comple
         text=True,
         timeout=patience_s,
         check=False,
-        env=os.environ | {"CONTAINERS_CONF": str(settings_file())},
+        env=settings(),
     )
 
 
@@ -122,6 +132,7 @@ def pip_mounts(folder: Path) -> list[str]:
 
 def build() -> None:
     """The image for a CPU, of the checkout."""
+    checked("image", "prune", "--force", "--filter", f"until={KEPT_FOR}", patience_s=BUILD_S)
     build_base()
     with tempfile.TemporaryDirectory() as name:
         arguments = ["BASE=" + BASE, "TORCH_INDEX="]

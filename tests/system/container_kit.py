@@ -21,7 +21,7 @@ from tests.system.container_images import (
     ROOT,
     checked,
     podman,
-    settings_file,
+    settings,
 )
 from tests.ways import servers
 
@@ -181,7 +181,7 @@ def compose(folder: Path, project: str, *arguments: str) -> None:
         text=True,
         timeout=COMMAND_S,
         check=False,
-        env=os.environ | {"CONTAINERS_CONF": str(settings_file())},
+        env=settings(),
     )
     assert done.returncode == 0, done.stdout[-3000:]
 
