@@ -149,8 +149,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def urgency(item: pytest.Item) -> int:
-    """Machines wait most of the time, best beside everything else."""
-    if item.get_closest_marker("systemd_machine"):
+    """Machines and containers wait most of the time, best beside everything else."""
+    if item.get_closest_marker("systemd_machine") or item.get_closest_marker("podman"):
         return 0
     return 1 if item.get_closest_marker("slow") else LATER
 

@@ -1,5 +1,6 @@
 """The container's files agree with the program: linters, settings, what goes into the build."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cvunet.inference import exports
 from daemon.config import folders, schema
 from tests.test_packaging import ROOT
 
@@ -99,7 +101,12 @@ def test_build_gets_what_it_copies():
     ]
 
     assert lines[1] == "*"
-    assert all(any(Path(one).is_relative_to(top) for top in let_in) for one in copied)
+
+    def is_let_in(one: str) -> bool:
+        """All of it, or parts of it."""
+        return any(Path(one).is_relative_to(top) or top.startswith(f"{one}/") for top in let_in)
+
+    assert all(map(is_let_in, copied))
     assert {"cvunet", "daemon", "LICENSE", "README.md", "pyproject.toml"} <= let_in
     assert not {"pictures", "tests", "docs", "."} & let_in
 
@@ -117,6 +124,31 @@ def test_requirements_without_torch():
     assert len(found) == len(set(found))
     with pytest.raises(SystemExit, match="no such extra: webb"):
         wanted(text, extras=["webb"], without=[])
+
+
+def test_exported_weights_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They are copied with their description if they are whole; otherwise the build makes them."""
+    models, out = tmp_path / "models", tmp_path / "out"
+    models.mkdir()
+    out.mkdir()
+    weights, data = models / "cvunet.pth", b"a network"
+    weights.write_bytes(b"weights")
+    target = exports.place(weights, models, 512)
+    digest = hashlib.sha256(data).hexdigest()
+    with exports.unfinished(target, data) as part:
+        exports.publish(part, target, exports.description_of(digest, len(data), input_size=512))
+    monkeypatch.setattr(sys, "argv", ["exported.py", str(tmp_path), str(out)])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    copy = runpy.run_path(str(ROOT / "packaging/exported.py"))["main"]
+
+    copy()
+    copied = {path.name for path in out.iterdir()}
+    target.write_bytes(data[:-1])
+    with pytest.raises(SystemExit) as ended:
+        copy()
+
+    assert copied == {target.name, target.with_suffix(".yaml").name}
+    assert ended.value.code == 1
 
 
 def test_deb_installs_files_that_are_there():
