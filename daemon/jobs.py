@@ -116,6 +116,9 @@ class Job:
     """UTC seconds; when the original was last seen to change."""
     state: State = State.QUEUED
     attempts: int = 0
+    """How often it was started, without the starts for which it was not to blame."""
+    starts: int = 0
+    """How often it was started in all; 0 also for a job that an older version has started."""
     reason: str = ""
     quarantine: Path | None = None
     is_kept: bool = False
@@ -131,12 +134,20 @@ class Job:
     @property
     def part(self) -> Path:
         """Return the unfinished result: hidden, beside its target, its name never too long."""
-        return self.target.parent / f".{self.id}.part"
+        return self.target.parent / f".{self.run}.part"
 
     @property
     def alpha_part(self) -> Path | None:
         """Return the unfinished mask, beside the unfinished result."""
-        return None if self.alpha is None else self.target.parent / f".{self.id}-alpha.part"
+        return None if self.alpha is None else self.target.parent / f".{self.run}-alpha.part"
+
+    @property
+    def run(self) -> str:
+        """Return what its unfinished files are called after: no two starts share a name.
+
+        A worker on another machine may go on writing after its attempt was given up.
+        """
+        return f"{self.id}-{self.starts}" if self.starts else self.id
 
     @property
     def outputs(self) -> tuple[tuple[Path, Path], ...]:
@@ -190,6 +201,8 @@ class Task:
     """The original has not changed for `defer_s`. A younger one may still be being written."""
     is_reviewed: bool = True
     """Whether its score decides about review: it may then take a second look at the picture."""
+    is_suspect: bool = False
+    """An earlier attempt has failed unexpectedly: no other picture may be with it in a worker."""
 
 
 @dataclass(frozen=True, slots=True)
