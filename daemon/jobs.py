@@ -110,21 +110,16 @@ class Job:
     drop: int
     identity: Identity
     found_by: str
-    added_at: float
-    """UTC seconds."""
+    added_at: float  # UTC seconds
     changed_at: float
     """UTC seconds; when the original was last seen to change."""
     state: State = State.QUEUED
-    attempts: int = 0
-    """How often it was started, without the starts for which it was not to blame."""
-    starts: int = 0
-    """How often it was started in all; 0 also for a job that an older version has started."""
+    attempts: int = 0  # how often it was started, without those starts that were refunded
+    starts: int = 0  # how often it was started in all; 0 also if only an older version did
     reason: str = ""
     quarantine: Path | None = None
-    is_kept: bool = False
-    """The original stays in its hot folder."""
-    alpha: Path | None = None
-    """Where the separate mask goes; None unless the content is both."""
+    is_kept: bool = False  # the original stays in its hot folder
+    alpha: Path | None = None  # where the separate mask goes; None unless the content is both
     review: Path | None = None
     """Where the result is also put for a person to check; None if it need not be."""
     stamps: tuple[Stamp, ...] = ()
@@ -201,8 +196,7 @@ class Task:
     """The original has not changed for `defer_s`. A younger one may still be being written."""
     is_reviewed: bool = True
     """Whether its score decides about review: it may then take a second look at the picture."""
-    is_suspect: bool = False
-    """An earlier attempt has failed unexpectedly: no other picture may be with it in a worker."""
+    is_suspect: bool = False  # an attempt has failed: no other picture may be with it in a worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from daemon.config.schema import Config
 from daemon.jobs import HotFolder
 from daemon.service.local_engine import MEGA, engine_settings, open_local
 from daemon.worker.engines import Engine
+from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.engine import ClusterEngine
-from daemon.worker.engines.cluster.messages import Access
 from daemon.worker.engines.cluster.node_worker import Setup
 from daemon.worker.engines.cluster.path_maps import MappedFolder
 from daemon.worker.engines.cluster.sights import Look

@@ -6,11 +6,8 @@ gone, writes to standard error as it likes, and cannot be shut down and begun an
 """
 
 import logging
-import os
 import re
-import secrets
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -24,8 +21,8 @@ from typing import Any
 from daemon.errors import DaemonError, blame, describe
 from daemon.jobs import Failed, Task
 from daemon.worker.engines.cluster import parcels
+from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
 from daemon.worker.engines.cluster.messages import (
-    Access,
     Answered,
     Broken,
     Call,
@@ -45,8 +42,6 @@ from daemon.worker.engines.cluster.parcels import Parcel
 LOOK_S = 1.0
 #: Threads that read and write pictures which travel through Ray.
 CARRIERS = 4
-#: How long the head may take to accept a connection.
-CONNECT_S = 3.0
 #: Objects are small: paths, or single pictures.
 OBJECTS_BYTES = 200_000_000
 INSTALL = "install it: pip install 'cvunet-daemon[ray]'"
@@ -253,20 +248,6 @@ def connect(access: Access) -> Lost | None:
     return None
 
 
-def set_environment(access: Access) -> None:
-    """Set what Ray reads from the environment, before it is loaded."""
-    os.environ["RAY_AUTH_MODE"] = "token" if access.is_authenticated else "disabled"
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if access.is_private:  # Ray's only switch for listening on loopback alone
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    if not access.is_authenticated:
-        return
-    if access.token_file is not None:
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(access.token_file)
-    elif access.is_private:  # of this life alone; else Ray leaves one in the home folder
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-
-
 def arguments(access: Access) -> dict[str, Any]:  # Any: arguments of Ray's
     """Return what `ray.init` gets."""
     common: dict[str, Any] = {  # Any: as above
@@ -286,18 +267,6 @@ def arguments(access: Access) -> dict[str, Any]:  # Any: arguments of Ray's
         "_node_ip_address": "127.0.0.1",
         "_temp_dir": tempfile.mkdtemp(prefix="cvunetd-ray-"),
     }
-
-
-def why_unreachable(address: str) -> str:
-    """Return why nothing answers at ``host:port``; empty if something does."""
-    if address == "local":
-        return ""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
-    except OSError as error:
-        return f"no cluster answers at {address} ({error.strerror or error}): start Ray's head"
-    return ""
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import daemon
-from daemon.worker.engines.cluster.messages import Access, Command, Event, Lost
+from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.messages import Command, Event, Lost
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from daemon.errors import InstallError
 from daemon.jobs import Cancelled, Outcome, Task
+from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, Errand
 from daemon.worker.engines.cluster.driver import Driver, OnEvent
 from daemon.worker.engines.cluster.keeper import Keeper
-from daemon.worker.engines.cluster.messages import Access, Command, Event
+from daemon.worker.engines.cluster.messages import Command, Event
 from daemon.worker.engines.cluster.node_worker import Setup
 from daemon.worker.engines.cluster.sights import plant, pull_up
 from daemon.worker.engines.cluster.state import ClusterState

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, fields
 from daemon.worker.engines.cluster.driver import Driver
 from daemon.worker.engines.cluster.messages import (
-    Access,
     Answered,
     Broken,
     Call,

@@ -1,34 +1,10 @@
 """What the engine and the process that speaks to Ray say to each other."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from daemon.jobs import Task
 from daemon.worker.engines.cluster.sights import Look
-
-LOCAL = "local"
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How the cluster is reached."""
-
-    address: str
-    """``host:port`` of its head; ``local``: a cluster of one node is started for us."""
-    namespace: str = "cvunetd"
-    resource: str = "cvunetd"
-    is_authenticated: bool = True
-    token_file: Path | None = None
-    """None: where Ray looks for a token by itself."""
-    runtime_env: dict[str, Any] | None = None  # Any: passed on to Ray as it is
-    carried_bytes: int = 0
-    """Pictures up to that size travel through Ray; 0: all lie on a share."""
-
-    @property
-    def is_private(self) -> bool:
-        """Whether the cluster is started for us, on this machine."""
-        return self.address == LOCAL
 
 
 @dataclass(frozen=True, slots=True)
