@@ -1,4 +1,4 @@
-"""A cluster made of values, whose clock is moved by hand: nodes, workers and a head that may die."""
+"""A cluster made of values with a clock that is moved by hand: nodes, workers, a mortal head."""
 
 import pickle
 from collections import deque
@@ -132,12 +132,12 @@ class World:
 
     # --- the cluster's side -----------------------------------------------------------------
 
-    def open(self) -> "World":
+    def open(self) -> "Connection":
         """Somebody asks for a connection."""
         driver = Connection(self)
         event: Event = Connected() if self.is_up else Lost("no cluster answers at head:1")
         self.turns.append(lambda: self.keeper.handle(driver, event, now=self.now))
-        return driver  # type: ignore[return-value]  # what the keeper needs of a driver
+        return driver
 
     def post(self, event: Event) -> None:
         """The cluster says something by the connection of now."""

@@ -1,14 +1,16 @@
 """The engine of many machines, on a cluster of values: who gets a picture, whose fault it is."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.errors import Blame
-from daemon.jobs import Cancelled, Done, Failed
+from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
 from daemon.worker.engines.cluster.judging import Unreadable
 from daemon.worker.engines.cluster.messages import Node
 from daemon.worker.engines.cluster.sights import Sight
@@ -381,6 +383,7 @@ def test_drain_gives_back_what_waits(world: World):
 
 # --- any history ---------------------------------------------------------------------------------
 
+Futures = dict[Task, "Future[Outcome]"]
 EVENTS = st.lists(
     st.sampled_from(
         ["submit", "suspect", "finish", "kill", "cut", "join", "head", "back", "silent", "wait"]
@@ -391,11 +394,13 @@ EVENTS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False))
-def test_each_task_ends_once(tmp_path_factory: pytest.TempPathFactory, events, chance):  # type: ignore[no-untyped-def]  # of hypothesis
+def test_each_task_ends_once(
+    tmp_path_factory: pytest.TempPathFactory, events: list[str], chance: Random
+):
     """Whatever dies: one outcome each, no part left of attempts that are over, suspects alone."""
     world = World(tmp_path_factory.mktemp("any"), node("n1"), node("n2"))
     world.pass_time(5.0)
-    futures = {}
+    futures: Futures = {}
     for number, event in enumerate(events):
         act(world, event, chance, futures, number)
         for worker in world.workers.values():
@@ -417,7 +422,9 @@ def test_each_task_ends_once(tmp_path_factory: pytest.TempPathFactory, events, c
     assert all(task.part.exists() == isinstance(one, Done) for task, one in outcomes.items())
 
 
-def act(world: World, event: str, chance, futures, number: int) -> None:  # type: ignore[no-untyped-def]  # as above
+def act(  # noqa: C901  # a table of events
+    world: World, event: str, chance: Random, futures: Futures, number: int
+) -> None:
     """Let one thing happen."""
     alive = [one for one in world.workers.values() if one.is_alive]
     busy = [task for one in world.workers.values() for task in one.inside.values()]

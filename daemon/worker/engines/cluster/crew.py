@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
@@ -42,7 +42,6 @@ class Errand:
     task: Task
     future: "Future[Outcome]"
     seat: Seat | None = None
-    is_over: bool = field(default=False)
 
 
 class Crew:
@@ -160,9 +159,6 @@ class Crew:
 
     def end(self, errand: Errand, outcome: Outcome, *, now: float, is_stray: bool = True) -> None:
         """Give a task its outcome, once."""
-        if errand.is_over:
-            return
-        errand.is_over = True
         if is_stray and not isinstance(outcome, Done):
             self.strays.add([errand.task], now=now)
         errand.future.set_result(outcome)
@@ -204,9 +200,7 @@ class Crew:
     def cancel_waiting(self) -> None:
         """Give back what no worker has got."""
         while self.waiting:
-            errand = self.waiting.popleft()
-            errand.is_over = True
-            errand.future.set_result(Cancelled())
+            self.waiting.popleft().future.set_result(Cancelled())
 
     def drain(self) -> None:
         """Begin nothing more."""

@@ -117,6 +117,8 @@ class RayProcess:
         for thread in self.threads:
             thread.join(CLOSE_S)
         self.connection.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def environment() -> dict[str, str]:

@@ -4,9 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.disk import files, free_space
+from daemon.disk import files
 from daemon.errors import Blame, DaemonError
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
+from daemon.worker.engines.cluster.sights import why_not_written
 
 #: What one node alone may suffer from, if the same place works here.
 DOUBTED = (Blame.MACHINE, Blame.UNSURE)
@@ -70,10 +71,9 @@ def is_well_here(task: Task) -> bool:
     try:
         with files.open_regular(task.source) as stream:
             os.read(stream.fileno(), 1)
-        free_space.check_writable(task.part.parent)
     except (OSError, DaemonError):
         return False
-    return True
+    return not why_not_written(task.part.parent)
 
 
 def lost(reason: str) -> Failed:
