@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
-from daemon.service import configured_engine
 from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.seats import why_unused
 from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
@@ -15,6 +14,8 @@ def cluster(context: CheckContext) -> Iterator[Finding]:
     config, base = context.config, context.config_path.parent
     if config.worker.engine != "ray":
         return
+    from daemon.service import configured_engine  # loads numpy and OpenCV
+
     look = configured_engine.look(config, base, context.folders)
     # A running daemon has its canaries there; ours are for the time of the question only.
     planted = [folder for folder in look.written if not (folder / CANARY).exists()]

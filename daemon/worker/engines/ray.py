@@ -224,7 +224,7 @@ def shorten(text: str) -> str:
 # --- the connection ------------------------------------------------------------------------------
 
 
-def connect(access: Access) -> Lost | None:
+def connect(access: Access, temp_dir: str) -> Lost | None:
     """Join the cluster as its driver; return why that cannot be."""
     set_environment(access)
     try:
@@ -236,11 +236,9 @@ def connect(access: Access) -> Lost | None:
     if reason := why_unreachable(access.address):
         return Lost(reason)
     try:
-        ray.init(**arguments(access))
-    except AuthenticationError:
-        where = access.token_file or "~/.ray/auth_token"
-        text = f"the cluster at {access.address} refuses our token ({where})"
-        return Lost(f"{text}: copy the head's token there (worker.ray.auth)", True)
+        ray.init(**arguments(access, temp_dir))
+    except AuthenticationError as error:
+        return Lost(f"no token for the cluster at {access.address}: {shorten(str(error))}", True)
     except Exception as error:  # noqa: BLE001  # of many kinds; their words say what is wrong
         text = shorten(describe(error))
         is_lasting = "mismatch" in text.lower()  # of Ray's or Python's version
@@ -248,8 +246,8 @@ def connect(access: Access) -> Lost | None:
     return None
 
 
-def arguments(access: Access) -> dict[str, Any]:  # Any: arguments of Ray's
-    """Return what `ray.init` gets."""
+def arguments(access: Access, temp_dir: str) -> dict[str, Any]:  # Any: arguments of Ray's
+    """Return what `ray.init` gets; ``temp_dir`` is for a cluster of our own."""
     common: dict[str, Any] = {  # Any: as above
         "namespace": access.namespace,
         "runtime_env": access.runtime_env,
@@ -265,7 +263,7 @@ def arguments(access: Access) -> dict[str, Any]:  # Any: arguments of Ray's
         "include_dashboard": False,
         "object_store_memory": OBJECTS_BYTES,
         "_node_ip_address": "127.0.0.1",
-        "_temp_dir": tempfile.mkdtemp(prefix="cvunetd-ray-"),
+        "_temp_dir": temp_dir,
     }
 
 
@@ -274,11 +272,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon ends us when it is through
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))  # Any: commands and events
     access = connection.recv()
-    lost = connect(access)
-    if lost is not None:
-        connection.send(lost)
-        return
-    RayDriver(connection, access).serve()
+    # Short: Ray puts sockets far below it, and their paths have at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="cvunetd-ray-", ignore_cleanup_errors=True) as place:
+        lost = connect(access, place)
+        if lost is not None:
+            connection.send(lost)
+            return
+        RayDriver(connection, access).serve()
 
 
 if __name__ == "__main__":

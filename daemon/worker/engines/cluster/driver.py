@@ -24,6 +24,8 @@ COMMAND = (sys.executable, "-m", "daemon.worker.engines.ray")
 CLOSE_S = 10.0
 #: So much of what Ray writes is kept, to explain its end.
 TOLD_LINES = 20
+#: What Ray writes if the token is another one; all that it raises is that nothing answers.
+REFUSED = "InvalidAuthToken"
 #: Meant for us alone.
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
 
@@ -45,6 +47,7 @@ class RayProcess:
 
     def __init__(self, access: Access, on_event: OnEvent) -> None:
         """``on_event`` is called in a thread of ours; its last event is `Lost`."""
+        self.access = access
         self.on_event = on_event
         self.told: deque[str] = deque(maxlen=TOLD_LINES)
         self.is_closed = False
@@ -86,9 +89,17 @@ class RayProcess:
             except (EOFError, OSError):
                 break
             if not self.is_closed:
-                self.on_event(self, event)
+                self.on_event(self, self.explained(event))
         if not self.is_closed:
             self.on_event(self, Lost(f"the connection to the cluster has ended{self.last_word()}"))
+
+    def explained(self, event: Event) -> Event:
+        """Return an event with the reason that Ray only writes to standard error."""
+        if isinstance(event, Lost) and any(REFUSED in line for line in self.told):
+            where = self.access.token_file or "~/.ray/auth_token"
+            text = f"the cluster at {self.access.address} refuses our token ({where})"
+            return Lost(f"{text}: copy the head's token there, or set worker.ray.token_file", True)
+        return event
 
     def last_word(self) -> str:
         """Return the last line that Ray has written, in brackets."""

@@ -1,0 +1,117 @@
+"""A cluster of two nodes whose parts are killed and cut off while it works: needs root and ray."""
+
+import importlib.util
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tests.system.daemon_process import Daemon, wait_for
+from tests.torture.daemons import MODEL, folder_settings, grounds
+from tests.torture.photos import Stock
+from tests.torture.ray_nodes import PORT, Machines, machines
+from tests.torture.tally import Ground, Row
+
+PATIENCE_S = 400.0
+CUT_OFF_S = 20.0
+#: So much is done when something happens.
+EARLY = 0.15
+#: Parts of a worker that is cut off appear for a while.
+STRAY_S = 40.0
+
+
+def ray_cluster(base: Path, *, photos: int) -> list[Row]:
+    """One row for each thing that happens; one daemon lives through all of it."""
+    if os.geteuid() != 0 or importlib.util.find_spec("ray") is None or not shutil.which("ip"):
+        return [Row("Ray: skipped, needs root, ip and the extra ray")]
+    folders = [folder_settings(name) for name in EVENTS]
+    places = grounds(base, folders)
+    with machines(base, 2) as cluster:
+        cluster.start()
+        daemon = Daemon(
+            base,
+            {"folders": folders, "worker": worker_settings(cluster)} | MODEL,
+            wrapper=cluster.head.wrapper,
+        )
+        try:
+            daemon.wait_ready()
+            assert wait_for(lambda: daemon.told().count("is warm on") >= 2), daemon.told()
+            for name, happen in EVENTS.items():
+                one_event(base, places[name], name, photos, partial(happen, cluster))
+                assert not daemon.has_ended(), daemon.told()
+            time.sleep(STRAY_S)
+            daemon.terminate()
+        finally:
+            daemon.kill()
+    return [place.row(f"Ray: {name}") for name, place in places.items()]
+
+
+def worker_settings(cluster: Machines) -> dict[str, object]:
+    """The section `worker:` of the daemon."""
+    ray = {
+        "address": f"{cluster.head.address}:{PORT}",
+        "token_file": str(cluster.head.token),
+        "silence_s": 15,
+    }
+    return {"engine": "ray", "ray": ray}
+
+
+def one_event(
+    base: Path, ground: Ground, name: str, photos: int, happen: Callable[[], object]
+) -> None:
+    """Drop photos, let something happen while they are cut out, wait until all are through."""
+    stock = Stock(base / f"stock-{name.replace(' ', '-')}")
+    for number, photo in enumerate(stock.photos(photos)):
+        ground.expect(photo)
+        shutil.copyfile(photo, ground.hot / f"{number}.png")
+    wait_for(lambda: ground.arrived() >= photos * EARLY)
+    happen()
+    wait_for(ground.is_through, patience_s=PATIENCE_S)
+
+
+# --- what happens ----------------------------------------------------------------------------
+
+
+def kill_worker(cluster: Machines) -> None:
+    """The actor of the first node."""
+    cluster.nodes[0].kill("ray::NodeWorker")
+
+
+def cut_off_and_heal(cluster: Machines) -> None:
+    """The cable of the first node is out for a while."""
+    cluster.nodes[0].set_link("down")
+    time.sleep(CUT_OFF_S)
+    cluster.nodes[0].set_link("up")
+
+
+def kill_node(cluster: Machines) -> None:
+    """All of the first node, which comes back."""
+    cluster.nodes[0].kill()
+    cluster.nodes[0].start_node(cluster.head)
+
+
+def kill_head(cluster: Machines) -> None:
+    """The head's processes, beside the daemon; its nodes end, and systemd starts all anew."""
+    cluster.head.kill("gcs_server", "raylet", "ray.scripts.scripts", "/ray/")
+    time.sleep(2.0)
+    cluster.head.start_head()
+    for node in cluster.nodes:
+        wait_for(node.has_ended, patience_s=120.0)
+        node.kill()
+        node.start_node(cluster.head)
+
+
+def cut_off(cluster: Machines) -> None:
+    """The cable of the second node is pulled for ever."""
+    cluster.nodes[1].set_link("down")
+
+
+EVENTS: dict[str, Callable[[Machines], None]] = {
+    "kill -9 of a worker": kill_worker,
+    "a node cut off for 20 s": cut_off_and_heal,
+    "kill -9 of a node": kill_node,
+    "kill -9 of the head": kill_head,
+    "a node cut off for ever": cut_off,
+}
