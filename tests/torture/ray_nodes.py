@@ -18,6 +18,7 @@ PORT = 6379
 NET = "10.77.16"
 OBJECTS_BYTES = 80_000_000
 START_S = 120.0
+TRIES = 4
 #: Ray's own patience, made short: a node that is silent for so long is given up by its head, and
 #: ends itself when it has not heard its head for so long.
 QUICK = {
@@ -84,7 +85,7 @@ class Machine:
         ]
         if "--head" in arguments:  # the others get its folder's name from it
             command.append(f"--temp-dir={self.place / str(self.starts)}")
-        with (self.base / f"{self.name}.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
@@ -101,13 +102,31 @@ class Machine:
         assert not self.has_ended(), self.told()
 
     def start_node(self, head: "Machine") -> None:
-        """A node with one worker; it joins in its own time."""
+        """A node with one worker; returns when it has joined."""
         share = '{"cvunetd": 1}'
-        self.start(f"--address={head.address}:{PORT}", "--num-cpus=1", f"--resources={share}")
+        for _ in range(TRIES):
+            self.log.unlink(missing_ok=True)
+            self.start(f"--address={head.address}:{PORT}", "--num-cpus=1", f"--resources={share}")
+            if wait_for(lambda: self.has_joined() or self.has_ended()) and self.has_joined():
+                return
+            self.kill()
+        raise AssertionError(self.told())
+
+    def has_joined(self) -> bool:
+        """Its raylet is there, and stays; one that has given up is started again, as systemd does.
+
+        On a busy machine Ray does not wait long enough for its own processes.
+        """
+        return not self.has_ended() and "Ray runtime started" in self.told()
 
     def told(self) -> str:
         """What Ray has written."""
-        return (self.base / f"{self.name}.log").read_text(errors="replace")[-3000:]
+        return self.log.read_text(errors="replace")[-3000:]
+
+    @property
+    def log(self) -> Path:
+        """Where `ray start` writes."""
+        return self.base / f"{self.name}.log"
 
     def pids(self) -> list[int]:
         """All processes of this machine."""

@@ -76,7 +76,7 @@ def test_node_without_a_resource_is_told(tmp_path: Path):
 
     [state] = world.keeper.state(0).nodes
     assert "ray start" in state.why
-    assert "no node with a GPU or with the resource cvunetd" in world.keeper.trouble()
+    assert "no node with a GPU or with the resource cvunetd" in world.keeper.trouble(world.now)
 
 
 # --- what gets lost --------------------------------------------------------------------------
@@ -209,13 +209,13 @@ def test_head_that_is_gone_gives_everything_back(world: World):
     world.lose_head()
 
     assert [future.result(0) for future in futures] == [Cancelled()] * 6
-    assert "connection to the cluster has ended" in world.keeper.trouble()
+    assert "connection to the cluster has ended" in world.keeper.trouble(world.now)
     assert world.crew.depth == 0
     world.pass_time(20.0)
-    assert "no cluster answers" in world.keeper.trouble()
+    assert "no cluster answers" in world.keeper.trouble(world.now)
     world.is_up = True
     world.pass_time(10.0)
-    assert (world.keeper.trouble(), world.crew.depth) == ("", 4)
+    assert (world.keeper.trouble(world.now), world.crew.depth) == ("", 4)
 
 
 def test_head_that_says_nothing_counts_as_gone(world: World):
@@ -358,13 +358,27 @@ def test_node_that_differs_is_not_used(tmp_path: Path, see: object, text: str, m
     assert mend in state.workers[0].why
 
 
+def test_only_worker_that_is_replaced_is_no_trouble(tmp_path: Path):
+    """Folders would stand by and resume each time; if no worker comes, they do."""
+    world = World(tmp_path, node("n1"))
+    world.pass_time(5.0)
+    assert world.keeper.trouble(world.now) == ""
+    world.nodes["n1"].see = blind
+    world.break_worker(world.on("n1"))
+    world.pass_time(5.0)
+    assert world.keeper.trouble(world.now) == ""
+    world.pass_time(30.0)
+
+    assert "cannot use" in world.keeper.trouble(world.now)
+
+
 def test_worker_that_greets_with_nonsense(tmp_path: Path):
     """It is replaced, ever more slowly."""
     world = World(tmp_path, node("n1", hello="hello?"))
     world.pass_time(60.0)
 
     assert world.crew.depth == 0
-    assert "says nonsense: 'hello?'" in world.keeper.trouble()
+    assert "says nonsense: 'hello?'" in world.keeper.trouble(world.now)
     assert 3 <= len(world.workers) <= 8
 
 

@@ -212,7 +212,16 @@ def broken(call: int, error: BaseException) -> Broken:
     if isinstance(error, RayTaskError):
         error = error.cause if isinstance(error.cause, BaseException) else error
         return Broken(call, shorten(describe(error)), is_death=False)
-    return Broken(call, shorten(str(error)))
+    return Broken(call, in_words(str(error)))
+
+
+def in_words(text: str) -> str:
+    """Return why an actor has not answered, without Ray's advice."""
+    if "node has died" in text:
+        return "its node has died, or is cut off"
+    if "worker process has died" in text:
+        return "its process has ended: killed, out of memory, or a crash"
+    return shorten(text)
 
 
 def shorten(text: str) -> str:

@@ -34,6 +34,8 @@ RECONNECT_S = 3.0
 HEAD_S = 20.0
 #: How long a worker may take to start and to load its models.
 WARM_S = 600.0
+#: So long the only worker may be replaced before folders stand by.
+GRACE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Keeper:
         self.is_lasting = False
         """Only a person can mend what keeps us out of the cluster."""
         self.absent_since: float | None = None
+        self.warm_at = float("-inf")
         self.next_connect = 0.0
         self.seen_at = 0.0
         self.questions: dict[int, Question] = {}
@@ -269,15 +272,17 @@ class Keeper:
             resource=self.access.resource,
             now=now,
         )
-        return ClusterState(self.access.address, self.trouble(), nodes)
+        return ClusterState(self.access.address, self.trouble(now), nodes)
 
-    def trouble(self) -> str:
+    def trouble(self, now: float) -> str:
         """Return why nothing can be cut out now; empty if something can."""
         if not self.is_connected:
             return self.why_away
         seats = list(self.crew.seats.values())
         if any(seat.word == "warm" for seat in seats):
-            return ""
+            self.warm_at = now
+        if now - self.warm_at < GRACE_S:
+            return ""  # the next worker is on its way: what was taken waits in the queue
         if not seats:
             resource = self.access.resource
             return f"the cluster has no node with a GPU or with the resource {resource}"
