@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from tests.system.daemon_process import Daemon, wait_for
 from tests.torture.daemons import MODEL, folder_settings, grounds
 from tests.torture.photos import Stock
@@ -20,16 +22,22 @@ CUT_OFF_S = 20.0
 EARLY = 0.15
 #: Parts of a worker that is cut off appear for a while.
 STRAY_S = 40.0
+ALONE, TOGETHER = "one node alone", "two nodes together"
+WARM = "is warm on"
+LARGE_PX = 1300
+SMALL_TO_LARGE = 5
+LEAST_LARGE = 16
 
 
 def ray_cluster(base: Path, *, photos: int) -> list[Row]:
     """One row for each thing that happens; one daemon lives through all of it."""
     if os.geteuid() != 0 or importlib.util.find_spec("ray") is None or not shutil.which("ip"):
         return [Row("Ray: skipped, needs root, ip and the extra ray")]
-    folders = [folder_settings(name) for name in EVENTS]
+    folders = [folder_settings(name) for name in (*EVENTS, ALONE, TOGETHER)]
     places = grounds(base, folders)
-    with machines(base, 2) as cluster:
-        cluster.start()
+    with machines(base, 2, are_pinned=True) as cluster:
+        cluster.head.start_head()
+        cluster.nodes[0].start_node(cluster.head)
         daemon = Daemon(
             base,
             {"folders": folders, "worker": worker_settings(cluster)} | MODEL,
@@ -37,7 +45,10 @@ def ray_cluster(base: Path, *, photos: int) -> list[Row]:
         )
         try:
             daemon.wait_ready()
-            assert wait_for(lambda: daemon.told().count("is warm on") >= 2), daemon.told()
+            alone = rate_of(base, places[ALONE], photos=photos)
+            cluster.nodes[1].start_node(cluster.head)
+            assert wait_for(lambda: daemon.told().count(WARM) >= 2), daemon.told()
+            times = rate_of(base, places[TOGETHER], photos=photos) / alone
             for name, happen in EVENTS.items():
                 one_event(base, places[name], name, photos, partial(happen, cluster))
                 assert not daemon.has_ended(), daemon.told()
@@ -45,7 +56,27 @@ def ray_cluster(base: Path, *, photos: int) -> list[Row]:
             daemon.terminate()
         finally:
             daemon.kill()
-    return [place.row(f"Ray: {name}") for name, place in places.items()]
+    titles = {TOGETHER: f"two nodes do {times:.2f} times the work of one (asked: 1.7)"}
+    return [place.row(f"Ray: {titles.get(name, name)}") for name, place in places.items()]
+
+
+def rate_of(base: Path, ground: Ground, *, photos: int) -> float:
+    """Large photos a second, from the first to the last that is published.
+
+    Most of their time is the workers'. Small ones would measure the service.
+    """
+    count = max(photos // SMALL_TO_LARGE, LEAST_LARGE)
+    folder = base / f"stock-{ground.hot.name.replace(' ', '-')}"
+    folder.mkdir()
+    for number in range(count):
+        photo = folder / f"{number}.png"
+        Image.effect_noise((LARGE_PX, LARGE_PX + number), 60.0).convert("RGB").save(photo)
+        ground.expect(photo)
+        photo.rename(ground.hot / photo.name)
+    assert wait_for(lambda: ground.arrived() >= 1, patience_s=PATIENCE_S)
+    first, began = ground.arrived(), time.monotonic()
+    assert wait_for(ground.is_through, patience_s=PATIENCE_S)
+    return (count - first) / (time.monotonic() - began)
 
 
 def worker_settings(cluster: Machines) -> dict[str, object]:
@@ -66,7 +97,7 @@ def one_event(
     for number, photo in enumerate(stock.photos(photos)):
         ground.expect(photo)
         shutil.copyfile(photo, ground.hot / f"{number}.png")
-    wait_for(lambda: ground.arrived() >= photos * EARLY)
+    assert wait_for(lambda: ground.arrived() >= photos * EARLY, patience_s=PATIENCE_S), name
     happen()
     wait_for(ground.is_through, patience_s=PATIENCE_S)
 
@@ -94,7 +125,7 @@ def kill_node(cluster: Machines) -> None:
 
 def kill_head(cluster: Machines) -> None:
     """The head's processes, beside the daemon; its nodes end, and systemd starts all anew."""
-    cluster.head.kill("gcs_server", "raylet", "ray.scripts.scripts", "/ray/")
+    cluster.head.kill()
     time.sleep(2.0)
     cluster.head.start_head()
     for node in cluster.nodes:

@@ -19,6 +19,7 @@ NET = "10.77.16"
 OBJECTS_BYTES = 80_000_000
 START_S = 120.0
 TRIES = 4
+OURS = " -m daemon"
 #: Ray's own patience, made short: a node that is silent for so long is given up by its head, and
 #: ends itself when it has not heard its head for so long.
 QUICK = {
@@ -135,15 +136,13 @@ class Machine:
         )
         return [int(line) for line in found.stdout.split()]
 
-    def pids_of(self, *words: str) -> list[int]:
-        """Those whose command line has one of these words."""
-        return [pid for pid in self.pids() if any(word in command_of(pid) for word in words)]
-
-    def kill(self, *words: str) -> None:
-        """`kill -9` of all of them, or of those with a word."""
-        for pid in self.pids_of(*words) if words else self.pids():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    def kill(self, word: str = "") -> None:
+        """`kill -9` of all of Ray's, or of those with a word in their command."""
+        for pid in self.pids():
+            command = command_of(pid)
+            if word in command and OURS not in command:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def has_ended(self) -> bool:
         """`ray start` has given up."""
@@ -173,12 +172,6 @@ class Machines:
 
     head: Machine
     nodes: list[Machine] = field(default_factory=list)
-
-    def start(self) -> None:
-        """All of them."""
-        self.head.start_head()
-        for node in self.nodes:
-            node.start_node(self.head)
 
     def end(self) -> None:
         """Kill what is left, and wait for it."""

@@ -211,7 +211,7 @@ def test_head_that_is_gone_gives_everything_back(world: World):
     assert [future.result(0) for future in futures] == [Cancelled()] * 6
     assert "connection to the cluster has ended" in world.keeper.trouble(world.now)
     assert world.crew.depth == 0
-    world.pass_time(20.0)
+    world.pass_time(5.0)
     assert "no cluster answers" in world.keeper.trouble(world.now)
     world.is_up = True
     world.pass_time(10.0)

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "daemon.worker.engines.ray")
 #: How long it may take to shut Ray down.
 CLOSE_S = 10.0
-#: So much of what Ray writes is kept, to explain its end.
+#: So much of what Ray writes is kept, to explain why it cannot be joined.
 TOLD_LINES = 20
 #: What Ray writes if the token is another one; all that it raises is that nothing answers.
 REFUSED = "InvalidAuthToken"
@@ -91,7 +91,9 @@ class RayProcess:
             if not self.is_closed:
                 self.on_event(self, self.explained(event))
         if not self.is_closed:
-            self.on_event(self, Lost(f"the connection to the cluster has ended{self.last_word()}"))
+            what = "its head, or Ray's node on this machine, is gone"
+            reason = f"the connection to the cluster at {self.access.address} has ended: {what}"
+            self.on_event(self, Lost(reason))
 
     def explained(self, event: Event) -> Event:
         """Return an event with the reason that Ray only writes to standard error."""
@@ -100,11 +102,6 @@ class RayProcess:
             text = f"the cluster at {self.access.address} refuses our token ({where})"
             return Lost(f"{text}: copy the head's token there, or set worker.ray.token_file", True)
         return event
-
-    def last_word(self) -> str:
-        """Return the last line that Ray has written, in brackets."""
-        lines = [line for line in self.told if line.strip()]
-        return f" ({lines[-1].strip()})" if lines else ""
 
     def listen(self) -> None:
         """Keep Ray's chatter out of the daemon's log."""

@@ -91,7 +91,9 @@ class ClusterEngine:
                 self.keeper.tick(now=now)
                 self.publish(now)
             self.crew.assign(now=now)
-            self.capacity = self.crew.depth
+            if self.capacity != self.crew.depth:
+                self.capacity = self.crew.depth
+                self.publish(now)
         self.crew.is_draining = True
         while not self.mailbox.empty():  # what has arrived since
             self.mailbox.get().act()

@@ -115,6 +115,7 @@ class Keeper:
         self.absent_since = now if self.absent_since is None else self.absent_since
         self.next_connect = now + RECONNECT_S
         self.questions.clear()
+        self.warm_at = float("-inf")
         # A cluster of our own runs on this machine only: what ends it may be a picture.
         self.crew.lose_all(lost.reason, now=now, is_blamed=self.access.is_private)
 

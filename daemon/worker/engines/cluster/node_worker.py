@@ -195,11 +195,6 @@ class NodeWorker:
         if self.engine is not None:
             self.engine.drain()
 
-    async def close(self) -> None:
-        """Finish what is inside, then end decode children and threads."""
-        if self.engine is not None:
-            await asyncio.to_thread(self.engine.close)
-
 
 def doubted(failed: Failed, task: Task) -> Failed | Unreadable:
     """Return a failure that blames the file; as one to be doubted if this node cannot read it."""
