@@ -26,8 +26,8 @@ RATES = ALONE, TOGETHER = "one node alone", "two nodes together"
 WHOLE = 100
 SHORT = ("kill -9 of a worker", "kill -9 of a node")
 WARM = "is warm on"
-LARGE_PX = 1300
-SMALL_TO_LARGE = 5
+LARGE_PX = 900
+SMALL_TO_LARGE = 10
 LEAST_LARGE = 16
 
 

@@ -16,7 +16,7 @@ from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, Errand
 from daemon.worker.engines.cluster.driver import Driver, OnEvent
 from daemon.worker.engines.cluster.keeper import Keeper
-from daemon.worker.engines.cluster.messages import Command, Event
+from daemon.worker.engines.cluster.messages import Command, Connected, Event, Lost
 from daemon.worker.engines.cluster.node_worker import Setup
 from daemon.worker.engines.cluster.sights import plant, pull_up
 from daemon.worker.engines.cluster.state import ClusterState
@@ -106,7 +106,14 @@ class ClusterEngine:
 
     def hear(self, driver: Driver, event: Event) -> None:
         """In the driver's thread: pass an event on."""
-        self.mailbox.put(Turn(lambda: self.keeper.handle(driver, event, now=self.clock())))
+        self.mailbox.put(Turn(lambda: self.take(driver, event)))
+
+    def take(self, driver: Driver, event: Event) -> None:
+        """Act on an event; whether the cluster is there is shown at once."""
+        now = self.clock()
+        self.keeper.handle(driver, event, now=now)
+        if isinstance(event, Connected | Lost):
+            self.publish(now)
 
     def send(self, command: Command) -> None:
         """Send a command to the cluster, if it is there."""
@@ -221,7 +228,7 @@ class ClusterEngine:
         began = self.clock()
         while not self.capacity and self.clock() - began < START_S:
             if self.keeper.is_lasting:
-                reason = self.state.trouble
+                reason = self.keeper.why_away
                 self.close()
                 raise InstallError(reason)
             is_absent = self.keeper.absent_since is not None
