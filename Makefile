@@ -32,7 +32,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile
+.PHONY: help setup run test test-system test-systemd test-ray test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -71,6 +71,10 @@ test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; re
 
 test-clients: $(VENV)/.dev ## As root: clients of remove.bg and rembg, unmodified, against our server
 	CVUNETD_REQUIRE=clients $(BIN)/python -m pytest tests/system/test_web_clients.py $(ARGS)
+
+test-ray: $(VENV)/.dev ## As root: many machines; nodes, workers and the head are killed and cut off, 15 minutes
+	OMP_NUM_THREADS=1 CVUNETD_REQUIRE=ray $(BIN)/python -m pytest -m ray $(ARGS)
+	$(BIN)/python -m tests.torture --only ray
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)

@@ -110,18 +110,16 @@ class Job:
     drop: int
     identity: Identity
     found_by: str
-    added_at: float
-    """UTC seconds."""
+    added_at: float  # UTC seconds
     changed_at: float
     """UTC seconds; when the original was last seen to change."""
     state: State = State.QUEUED
-    attempts: int = 0
+    attempts: int = 0  # how often it was started, without those starts that were refunded
+    starts: int = 0  # how often it was started in all; 0 also if only an older version did
     reason: str = ""
     quarantine: Path | None = None
-    is_kept: bool = False
-    """The original stays in its hot folder."""
-    alpha: Path | None = None
-    """Where the separate mask goes; None unless the content is both."""
+    is_kept: bool = False  # the original stays in its hot folder
+    alpha: Path | None = None  # where the separate mask goes; None unless the content is both
     review: Path | None = None
     """Where the result is also put for a person to check; None if it need not be."""
     stamps: tuple[Stamp, ...] = ()
@@ -131,12 +129,20 @@ class Job:
     @property
     def part(self) -> Path:
         """Return the unfinished result: hidden, beside its target, its name never too long."""
-        return self.target.parent / f".{self.id}.part"
+        return self.target.parent / f".{self.run}.part"
 
     @property
     def alpha_part(self) -> Path | None:
         """Return the unfinished mask, beside the unfinished result."""
-        return None if self.alpha is None else self.target.parent / f".{self.id}-alpha.part"
+        return None if self.alpha is None else self.target.parent / f".{self.run}-alpha.part"
+
+    @property
+    def run(self) -> str:
+        """Return what its unfinished files are called after: no two starts share a name.
+
+        A worker on another machine may go on writing after its attempt was given up.
+        """
+        return f"{self.id}-{self.starts}" if self.starts else self.id
 
     @property
     def outputs(self) -> tuple[tuple[Path, Path], ...]:
@@ -190,6 +196,7 @@ class Task:
     """The original has not changed for `defer_s`. A younger one may still be being written."""
     is_reviewed: bool = True
     """Whether its score decides about review: it may then take a second look at the picture."""
+    is_suspect: bool = False  # an attempt has failed: no other picture may be with it in a worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: all(is_installed(name) for name in ("smbclient", "sshfs", "syncthing", "curl")),
         "servers and clients are missing (on Debian: make apt-ways)",
     ),
+    "ray": (
+        lambda: importlib.util.find_spec("ray") is not None,
+        "ray is not installed",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "clients": (
         lambda: os.geteuid() == 0 and all(map(is_installed, ("npm", "node", "curl", "unshare"))),

@@ -23,7 +23,7 @@ from daemon.disk import files, store
 from daemon.errors import InstallError, printable
 from daemon.jobs import HotFolder, State
 from daemon.service.assembly import assemble_batch
-from daemon.service.local_engine import open_local
+from daemon.service.configured_engine import open_configured
 from daemon.service.owned_folders import OwnedFolders, locked
 from daemon.service.service import Clocks, Service
 from daemon.watching import scan
@@ -67,7 +67,7 @@ def batch(
     place = OwnedFolders([folder], state=state, quarantine=state / "failed")
     inbox = signal_inbox(on_signal)
     with locked(place) as place:
-        engine = LazyEngine(lambda: open_local(config, base))
+        engine = LazyEngine(lambda: open_configured(config, base, [folder]))
         service = assemble_batch(
             config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
         )

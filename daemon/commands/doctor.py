@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.checks import Checkup, hooks, machine, permissions, places, service
+from daemon.commands.checks import Checkup, cluster, hooks, machine, permissions, places, service
 from daemon.commands.findings import CheckContext, Finding, Result, failed, passed
 from daemon.commands.status import running_daemon
 from daemon.config import folders as hot_folders
@@ -25,6 +25,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     machine.network,
     machine.gpu,
     machine.clock,
+    cluster.cluster,
     service.unit,
     service.monitors,
     service.page,

@@ -22,6 +22,7 @@ from daemon.config.output_schema import (
     Section,
 )
 from daemon.config.postprocess_schema import Postprocess, PostprocessOverrides
+from daemon.config.ray_schema import Ray
 from daemon.config.web_schema import Web
 from daemon.errors import InstallError
 from daemon.errors import explain as in_words
@@ -81,7 +82,7 @@ class Folder(Section):
 class WorkerSettings(Section):
     """The pipeline's limits."""
 
-    engine: Literal["local"] = "local"
+    engine: Literal["local", "ray"] = "local"
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
     max_wait_ms: NotNegative = 20.0
     queue_size: Count = 64
@@ -89,6 +90,7 @@ class WorkerSettings(Section):
     max_file_mb: Positive = 2000.0
     max_decode_s: Positive = 120.0
     memory_mb: Count = 2500
+    ray: Ray = Ray()
 
 
 class Retention(Section):

@@ -16,7 +16,7 @@ from daemon.ledger.result_details import details_of
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 7)))
+NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 8)))
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
@@ -116,10 +116,10 @@ class Ledger(Database):
             db.execute("UPDATE drops SET last_at = ? WHERE id = ?", (job.added_at, job.drop))
 
     def start(self, job: Job) -> Job:
-        """queued -> running; the attempt counts from its start."""
-        attempts = job.attempts + 1
-        self.change(job, State.QUEUED, state=State.RUNNING.value, attempts=attempts)
-        return replace(job, state=State.RUNNING, attempts=attempts)
+        """queued -> running; the attempt counts from its start. No two starts have one number."""
+        attempts, starts = job.attempts + 1, job.starts + 1
+        self.change(job, State.QUEUED, state=State.RUNNING.value, attempts=attempts, starts=starts)
+        return replace(job, state=State.RUNNING, attempts=attempts, starts=starts)
 
     def finish(self, job: Job, *, now: float) -> None:
         """running -> done."""

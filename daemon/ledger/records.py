@@ -49,6 +49,7 @@ def job_of(row: Row) -> Job:
         changed_at=row["changed_at"],
         state=State(row["state"]),
         attempts=row["attempts"],
+        starts=row["starts"],
         reason=row["reason"],
         quarantine=as_path(row["quarantine"]),
         is_kept=bool(row["is_kept"]),

@@ -113,15 +113,20 @@ class Dispatcher:
                 return
             if self.standby.has(job.folder):
                 self.on_standby.setdefault(job.folder, []).append(job)
-            elif job.attempts and self.running:
+            elif job.attempts and self.running and self.engine.cluster is None:
                 self.suspect = job
                 return
             else:
                 yield job
 
     def has_suspect_running(self) -> bool:
-        """Whether a job is in work for the second or third time."""
-        return any(job.attempts > 1 for job in self.running.values())
+        """Whether a job is in work for the second or third time, and no other may be with it.
+
+        A cluster gives such a job a worker for itself.
+        """
+        return self.engine.cluster is None and any(
+            job.attempts > 1 for job in self.running.values()
+        )
 
     def resume(self, folder: HotFolder) -> None:
         """Put a folder's jobs back into the queue: it has resumed."""
@@ -150,6 +155,7 @@ class Dispatcher:
             second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
             is_reviewed=folder.review_below > 0,
+            is_suspect=job.attempts > 1,
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from daemon import __version__
 from daemon.disk import free_space
 from daemon.errors import printable
+from daemon.reporting.cluster_figures import figures
 from daemon.reporting.endpoint import Page, Response
 from daemon.reporting.latest_snapshot import Health, LatestSnapshot
 from daemon.reporting.report import Snapshot
@@ -65,6 +66,7 @@ class SnapshotCollector(Collector):
             yield from load(snapshot)
             yield from histograms(snapshot)
             yield from hooks(snapshot)
+            yield from cluster(snapshot)
 
 
 def info(snapshot: Snapshot | None) -> Metric:
@@ -185,6 +187,16 @@ def memory(snapshot: Snapshot) -> Iterator[Metric]:
         total.add_metric([device], held.total_bytes)
     yield used
     yield total
+
+
+def cluster(snapshot: Snapshot) -> Iterator[Metric]:
+    """Yield what the machines of a cluster do; nothing without one."""
+    for one in () if snapshot.cluster is None else figures(snapshot.cluster):
+        kind = CounterMetricFamily if one.is_counter else GaugeMetricFamily
+        family = kind(f"cvunetd_{one.name}", one.text, labels=one.labels)
+        for values, number in one.values:
+            family.add_metric(values, number)
+        yield family
 
 
 def histograms(snapshot: Snapshot) -> Iterator[Metric]:

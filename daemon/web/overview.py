@@ -35,6 +35,7 @@ class Overview:
             "failed": report.get("failed", 0),
             "stages": report.get("inside", {}),
             "standby": self.site.reasons("standby"),
+            "cluster": report.get("cluster"),
             "limits": {
                 "max_upload_bytes": self.site.limit_bytes,
                 "max_waiting": self.site.settings.web.max_waiting,

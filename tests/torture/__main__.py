@@ -21,6 +21,7 @@ from tests.torture.kills import kills
 from tests.torture.locks import locks
 from tests.torture.mounts import mounts
 from tests.torture.neighbours import neighbours
+from tests.torture.ray_cluster import ray_cluster
 from tests.torture.steps import random_lives, steps
 from tests.torture.tally import Row, table
 from tests.torture.ways_in import ways_in
@@ -39,6 +40,7 @@ class Length:
     kills: int = 30
     photos: int = 210
     uploads: int = 100
+    shared: int = 300
     waiting: int = 2000
     rejected: int = 30_000
     seconds: int = 2
@@ -54,6 +56,7 @@ QUICK = Length(
     kills=6,
     photos=48,
     uploads=30,
+    shared=30,
     waiting=600,
     rejected=3000,
     seconds=0,
@@ -72,6 +75,7 @@ CASES: dict[str, Case] = {
     "floods": lambda base, length: floods(base, waiting=length.waiting, rejected=length.rejected),
     "neighbours": lambda base, length: neighbours(base, stride=length.stride),
     "web": lambda base, length: web_uploads(base, uploads=length.uploads, seed=length.seed),
+    "ray": lambda base, length: ray_cluster(base, photos=length.shared),
     "burst": lambda base, length: burst(base, files=length.burst),
     "bombs": lambda base, length: bombs(base),
     "locks": lambda base, length: locks(base),
