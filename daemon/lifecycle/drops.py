@@ -24,7 +24,7 @@ MANIFEST_S = 2.0
 MANIFEST_RETRY_S = 30.0
 #: The version of `docs/manifest.schema.json`; another number means that readers have to change.
 MANIFEST_VERSION = 2
-MANIFEST_PAUSES = 20  # a large one is not written again for so many times its own time
+MANIFEST_PAUSES = 100  # a large one is not written again for so many times its own time
 
 IsAway = Callable[[str], bool]
 
