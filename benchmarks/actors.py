@@ -155,7 +155,12 @@ def write_in_time(
                 if wait_s > PAUSE_S:  # one that is due earlier may have come
                     due.put((due_at, job_id, task))
                     continue
-            writers.submit(lambda task=task: answers.put((task.job_id, work(task))))
+            writers.submit(finish, task, answers)
+
+
+def finish(task: Task, answers: "queue.SimpleQueue[tuple[str, Outcome] | None]") -> None:
+    """In a thread: write one result, and say so."""
+    answers.put((task.job_id, work(task)))
 
 
 def work(task: Task) -> Outcome:
@@ -170,7 +175,9 @@ def work(task: Task) -> Outcome:
             os.fsync(writer.fileno())
     except OSError as error:
         return Failed(Blame.MACHINE, str(error))
-    confidence = Confidence(0.97, dict.fromkeys(MEASURES, 0.9), dict.fromkeys(MEASURES, 0.1), (), ())
+    confidence = Confidence(
+        0.97, dict.fromkeys(MEASURES, 0.9), dict.fromkeys(MEASURES, 0.1), (), ()
+    )
     return Done(
         identity,
         1920,
@@ -185,9 +192,7 @@ def work(task: Task) -> Outcome:
     )
 
 
-def speak(
-    connection: Connection, answers: "queue.SimpleQueue[tuple[str, Outcome] | None]"
-) -> None:
+def speak(connection: Connection, answers: "queue.SimpleQueue[tuple[str, Outcome] | None]") -> None:
     """In a thread: what has ended goes back together."""
     is_last = False
     while not is_last:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from daemon.disk import files, store
+from daemon.disk import store
 from daemon.ledger.database import Connection, Database
 from daemon.service.service import Service
 
@@ -24,6 +24,16 @@ class Meter:
         self.calls: Counter[str] = Counter()
         self.parts = [OTHER]
         self.since = clock()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds so far by part; empty if nothing was metered."""
+        if not self.calls:
+            return {}
+        now = self.clock()
+        self.spent_ns[self.parts[-1]] += now - self.since
+        self.since = now
+        return {part: spent / 1e9 for part, spent in self.spent_ns.items()}
 
     def enter(self, part: str) -> None:
         """From now on time counts for this part."""

@@ -15,8 +15,10 @@ from daemon.disk import safe_open
 THREADS = 16
 #: Syncs go one after the other for so long: where they are fast, threads would only cost.
 ALONE_S = 0.002
-#: The same for as long as each takes no more than this.
+#: The same for as long as each takes no more than this …
 QUICK_S = 0.0002
+#: … and for so few: to start threads takes longer than the processor is busy with a wait.
+FEW = 4
 
 
 def sync_folder(path: Path) -> None:
@@ -78,7 +80,9 @@ class Syncs:
         while left and self.clock() - began < max(ALONE_S, done * QUICK_S):
             wait_if_there(left.popleft())
             done += 1
-        if not left:
+        if len(left) <= FEW:
+            for step in left:
+                wait_if_there(step)
             return
         with ThreadPoolExecutor(min(THREADS, len(left)), "sync") as pool:
             for _ in pool.map(wait_if_there, left):

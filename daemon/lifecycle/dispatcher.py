@@ -106,7 +106,8 @@ class Dispatcher:
         A job that failed unexpectedly, or was in work when the daemon died, runs alone: if it kills
         the process again, other jobs must not be blamed.
         """
-        while len(self.running) < self.engine.depth and not self.has_suspect_running():
+        has_suspect = any(job.attempts > 1 for job in self.running.values())
+        while len(self.running) < self.engine.depth and not has_suspect:
             job = self.suspect or self.queue.take(now)
             self.suspect = None
             if job is None:
@@ -118,10 +119,7 @@ class Dispatcher:
                 return
             else:
                 yield job
-
-    def has_suspect_running(self) -> bool:
-        """Whether a job is in work for the second or third time."""
-        return any(job.attempts > 1 for job in self.running.values())
+                has_suspect = job.attempts > 0  # it runs now, for the second or third time
 
     def resume(self, folder: HotFolder) -> None:
         """Put a folder's jobs back into the queue: it has resumed."""
