@@ -111,12 +111,12 @@ def service_share(share: float) -> Bar:
     return Bar("the service's share of a picture, one by one", share, SERVICE_SHARE)
 
 
-def service_growth(cpu_s: Mapping[int, float]) -> Bar:
-    """CPU time of the service for each further picture; see `linear`. Less is well, too."""
+def service_growth(cpu_s: Mapping[int, float], worker_s: float) -> Bar:
+    """CPU time of each further picture, as `linear`; a worker takes the same for each."""
     few, some, most = sorted(cpu_s)
-    first = (cpu_s[some] - cpu_s[few]) / (some - few)
-    last = (cpu_s[most] - cpu_s[some]) / (most - some)
-    text = f"the service's CPU of a picture, {some} to {most} over {few} to {some}: growth"
+    first = worker_s + (cpu_s[some] - cpu_s[few]) / (some - few)
+    last = worker_s + (cpu_s[most] - cpu_s[some]) / (most - some)
+    text = f"CPU seconds of a picture, {some} to {most} over {few} to {some}: growth"
     return Bar(text, last / first - 1, LINEAR_SHARE)
 
 

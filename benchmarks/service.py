@@ -107,7 +107,9 @@ def growth(report: Report, place: Path) -> None:
         for count, one in served.items()
     ]
     report.add("From 10 to 1,000 pictures", table(("pictures", "CPU s", "ms a picture"), rows))
-    report.bars.append(bars.service_growth({n: one.cpu_s for n, one in served.items()}))
+    report.bars.append(
+        bars.service_growth({n: one.cpu_s for n, one in served.items()}, WORKER_CPU_S)
+    )
 
 
 def share(report: Report, place: Path, count: int) -> None:
