@@ -156,7 +156,7 @@ def test_units_of_a_cluster_agree() -> None:
         for name in ("head", "node")
     )
     sandbox = head.partition("# --- What it may write")[2].replace("ray-head", "ray-node")
-    ports = [re.findall(r"--([a-z-]+port)=(\d+)", text) for text in (head, node)]
+    ports = [re.findall(r"--((?:[a-z-]+-)?port)=(\d+)", text) for text in (head, node)]
     page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
 
     assert (
