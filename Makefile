@@ -32,7 +32,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ray test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile
+.PHONY: help setup run test test-system test-systemd test-ray test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile bench-service
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -114,6 +114,9 @@ confidence: $(VENV)/.dev ## Does the confidence find wrong masks of DATA? (ARGS=
 
 bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten minutes, docs/benchmarks.md
 	$(BIN)/python -m benchmarks --rembg $(PEER) --u2net $(U2NET) --write docs/benchmarks.md $(ARGS)
+
+bench-service: $(VENV)/.dev ## Measure the service without a network: pictures a second on one core (ARGS=--quick)
+	$(BIN)/python -m benchmarks.service $(ARGS)
 
 check-speed: $(VENV)/.dev ## Count the instructions of five steps; fail if one has grown by 10 % (ARGS=--renew)
 	$(BIN)/python -m benchmarks.instructions $(ARGS)

@@ -33,11 +33,11 @@ def program(name: str) -> str:
     return str(beside) if beside.exists() else shutil.which(name) or pytest.skip(f"no {name}")
 
 
-def compose(name: str) -> dict[str, Any]:  # Any: YAML
-    """The service of a compose file."""
+def compose(name: str, service: str = "cvunetd") -> dict[str, Any]:  # Any: YAML
+    """A service of a compose file."""
     content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-    service: dict[str, Any] = content["services"]["cvunetd"]
-    return service
+    found: dict[str, Any] = content["services"][service]
+    return found
 
 
 def test_dockerfile_is_clean():
@@ -49,7 +49,7 @@ def test_dockerfile_is_clean():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml", "packaging/ray/compose.yaml"])
 def test_compose_file_is_read(name: str):
     """podman-compose reads it, and finds the service."""
     command = [program("podman-compose"), "--file", str(ROOT / name), "config"]
@@ -68,6 +68,41 @@ def test_compose_file_is_hardened():
     assert [port.split(":")[0] for port in service["ports"]] == ["127.0.0.1"]
     assert not service["user"].startswith("0")
     assert compose("compose.gpu.yaml")["extends"]["file"] == "compose.yaml"
+
+
+@pytest.mark.parametrize("service", ["head", "worker"])
+def test_cluster_of_containers_is_hardened(service: str):
+    """Alike, with a token, and none of Ray's ports on the host."""
+    found = compose("packaging/ray/compose.yaml", service)
+
+    assert {key: found[key] for key in HARDENING} == HARDENING
+    assert found["environment"]["RAY_AUTH_MODE"] == "token"
+    assert found["networks"] == ["cluster"]
+    assert found.get("ports", []) in ([], ["127.0.0.1:8080:8080"])
+    assert "../../pictures:/srv/cvunetd" in found["volumes"]
+
+
+def test_cluster_of_containers_has_two_workers():
+    """They look for the head under its name, and each offers to run one worker."""
+    worker = compose("packaging/ray/compose.yaml", "worker")
+
+    assert worker["deploy"]["replicas"] == 2
+    assert "--address=head:6379" in worker["command"][0]
+    assert """'--resources={"cvunetd": 1}'""" in worker["command"][0]
+    assert "--head --port=6379" in compose("packaging/ray/compose.yaml", "head")["command"][0]
+
+
+def test_cluster_of_containers_is_configured_as_one_container():
+    """But for the engine."""
+    one, many = (
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in (CONTAINER / "config.yaml", ROOT / "packaging/ray/config.yaml")
+    )
+    worker = many.pop("worker")
+
+    assert many == one
+    assert worker["engine"] == "ray"
+    assert worker["ray"]["address"] == "head:6379"
 
 
 def test_mounted_folder_is_in_the_checkout():

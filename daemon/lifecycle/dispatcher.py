@@ -106,27 +106,22 @@ class Dispatcher:
         A job that failed unexpectedly, or was in work when the daemon died, runs alone: if it kills
         the process again, other jobs must not be blamed.
         """
-        while len(self.running) < self.engine.depth and not self.has_suspect_running():
+        is_alone = self.engine.cluster is None  # a cluster gives such a job a worker for itself
+        has_suspect = is_alone and any(job.attempts > 1 for job in self.running.values())
+        while len(self.running) < self.engine.depth and not has_suspect:
             job = self.suspect or self.queue.take(now)
             self.suspect = None
             if job is None:
                 return
             if self.standby.has(job.folder):
                 self.on_standby.setdefault(job.folder, []).append(job)
-            elif job.attempts and self.running and self.engine.cluster is None:
+            elif job.attempts and self.running and is_alone:
                 self.suspect = job
                 return
             else:
                 yield job
-
-    def has_suspect_running(self) -> bool:
-        """Whether a job is in work for the second or third time, and no other may be with it.
-
-        A cluster gives such a job a worker for itself.
-        """
-        return self.engine.cluster is None and any(
-            job.attempts > 1 for job in self.running.values()
-        )
+                # It runs now, for the second or third time.
+                has_suspect = is_alone and job.attempts > 0
 
     def resume(self, folder: HotFolder) -> None:
         """Put a folder's jobs back into the queue: it has resumed."""

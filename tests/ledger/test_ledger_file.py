@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -384,10 +385,13 @@ def test_damage_anywhere_is_told_and_no_traceback(tmp_path: Path, seed: int):
         whole.finish(whole.start(make_job(f"{number}")), now=NOW)
     whole.close()
     content, chance = (tmp_path / "whole.db").read_bytes(), random.Random(seed)
+    schema = [found.start() for found in re.finditer(rb"CREATE [A-Z ]*(TABLE|INDEX)", content)]
     told = Counter[str]()
     for number in range(150):
         path = tmp_path / f"{number}.db"
-        place = chance.randrange(16, 8192 if number % 2 else len(content) - 8)
+        place = chance.randrange(16, len(content) - 8)
+        if number % 2:
+            place = chance.choice(schema) + chance.randrange(60)
         damaged = bytearray(content)
         damaged[place : place + 8] = chance.randbytes(8) if number % 3 else b"xxxxxxxx"
         path.write_bytes(damaged)

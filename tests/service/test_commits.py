@@ -7,6 +7,7 @@ import pytest
 
 from daemon.disk import store, syncs
 from daemon.disk.store import MARKER
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, DeviceError
 from daemon.jobs import Failed, Outcome, State, Task
 from tests.ledger.ledger_faults import Faults, inject
@@ -220,10 +221,10 @@ def test_trouble_with_files_after_trouble_with_the_ledger_is_no_end(
     troubles = [OSError(5, "Input/output error")]
     publish = store.publish
 
-    def fail_once(part: Path, target: Path) -> None:
+    def fail_once(part: Path, target: Path, later: Syncs) -> None:
         if troubles:
             raise troubles.pop()
-        publish(part, target)
+        publish(part, target, later)
 
     monkeypatch.setattr(store, "publish", fail_once)
     kit.engine.is_held = False
