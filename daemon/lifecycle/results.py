@@ -4,7 +4,7 @@ import errno
 import logging
 from pathlib import Path
 
-from daemon.disk import files, publication, store
+from daemon.disk import files, publication, segments, store
 from daemon.errors import describe, printable
 from daemon.jobs import Done, HotFolder, Job
 from daemon.ledger.ledger import Ledger
@@ -77,6 +77,8 @@ class Results:
                 if not self.is_published(job, part, target):
                     raise
         self.remove_parts(job)
+        if job.clip:
+            segments.remove_all(job.part)
         return job
 
     def first_unpublished(self, job: Job) -> tuple[Path, Path] | None:
