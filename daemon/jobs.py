@@ -7,8 +7,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
+from daemon.clips import ClipFacts, ClipTask
 from daemon.errors import Blame
-from daemon.renderings import Rendering, Video, VideoFormat
+from daemon.renderings import Rendering, Video
 
 MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # the largest integer of SQLite
@@ -127,8 +128,7 @@ class Job:
     stamps: tuple[Stamp, ...] = ()
     """The stamps of `outputs`, once their parts are complete on disk; until then empty."""
     upload: Upload | None = None  # None for a picture that was dropped
-    clip: str = ""
-    """Which kind of clip it is, by its content: mp4, gif and so on; empty for a picture."""
+    clip: str = ""  # which kind of clip it is, by its content: mp4, gif …; empty for a picture
 
     @property
     def part(self) -> Path:
@@ -173,15 +173,6 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
-class ClipTask:
-    """What the worker knows of a clip, besides."""
-
-    kind: str
-    format: VideoFormat
-    video: Video
-
-
-@dataclass(frozen=True, slots=True)
 class Task:
     """What the worker gets."""
 
@@ -201,8 +192,7 @@ class Task:
     """The original has not changed for `defer_s`. A younger one may still be being written."""
     is_reviewed: bool = True
     """Whether its score decides about review: it may then take a second look at the picture."""
-    clip: ClipTask | None = None
-    """Only for a clip."""
+    clip: ClipTask | None = None  # only for a clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,36 +210,6 @@ class Confidence:
     """Why the score is low, for people."""
     is_blank: bool = False
     """The matte is empty or full: no subject was found."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipFacts:
-    """What the manifest says about a clip besides."""
-
-    kind: str
-    format: VideoFormat
-    frames: int
-    """Of the result."""
-    duration_s: float
-    has_sound: bool
-    """Of the result."""
-    segments: int
-    kept_segments: int = 0
-    """Those that an earlier attempt had finished."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipProgress:
-    """How far the worker has come with a clip."""
-
-    frames: int
-    """Those that are encoded, of earlier attempts too."""
-    total: int | None
-    """None if its header does not say it."""
-    frames_per_s: float
-    left_s: float | None
-    has_made_segment: bool = False
-    """Since this attempt began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +239,7 @@ class Done:
     """The name of the model that made the result; empty if models have no names."""
     opinions: tuple[Opinion, ...] = ()
     """Of both models, the first one's first; empty if no second one was asked."""
-    clip: ClipFacts | None = None
-    """Only for a clip."""
+    clip: ClipFacts | None = None  # only for a clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,14 +295,6 @@ class HotFolder:
     drop_name: str = "outputs_{time}"
     """Template of its output folders' names."""
     prune: bool = False  # whether emptied sub-folders are removed
-    clips: Literal["cut", "first-frame", "ignore"] = "first-frame"
-    """What becomes of clips: see `folders[].video`."""
-    video: Video = Video()
-    clip: str = ""
-    """The kind of clip of one job, in the folder as that job sees it; see `Job.clip`."""
-
-    @property
-    def clip_format(self) -> VideoFormat:
-        """Return the format of the job's result, which is a clip."""
-        is_mask = self.rendering.content == "alpha"
-        return self.video.format_for(self.clip, is_mask=is_mask)
+    clips: Literal["cut", "first-frame", "ignore"] = "first-frame"  # see `folders[].video`
+    video: Video = field(default_factory=Video)
+    clip: str = ""  # of one job, in the folder as that job sees it; see `Job.clip`

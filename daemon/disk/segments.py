@@ -1,4 +1,4 @@
-"""Finished segments of clips: hidden files beside the part, and a note that says which of them count.
+"""Finished segments of clips: hidden files beside the part, and a note that says which count.
 
 A segment that the note does not name is unfinished. All of it goes when the clip is published or
 given up.
@@ -95,7 +95,7 @@ def begin(part: Path, number: int) -> BinaryIO:
 
 
 def open_both(path: Path) -> BinaryIO:
-    """Open a file of ours for writing and reading, made or emptied; follows no link in its place."""
+    """Open a file of ours for writing and reading, made or emptied; follows no link."""
     with safe_open.parent(path) as folder:
 
         def opener(_: str, flags: int) -> int:
@@ -123,4 +123,3 @@ def owners_below(folder: Path) -> Iterator[tuple[str, Path]]:
             found[match[1], path.parent] = path.with_name(f".{match[1]}.part")
     for (job_id, _), part in found.items():
         yield job_id, part
-

@@ -6,13 +6,15 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
+from daemon.clips import ClipTask
 from daemon.disk import files, uploads
 from daemon.errors import PictureError, blame, describe
-from daemon.jobs import ClipTask, Failed, HotFolder, Job, Outcome, SecondLook, Task
+from daemon.jobs import Failed, HotFolder, Job, Outcome, SecondLook, Task
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.deferral import is_young
 from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.naming import clip_format
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.standby import Standby
 from daemon.messages import JobEnded, Message
@@ -132,7 +134,7 @@ class Dispatcher:
                     break
                 if self.standby.has(job.folder):
                     self.on_standby.setdefault(job.folder, []).append(job)
-                elif job.attempts and any(not self.has_got_on(one) for one in self.running.values()):
+                elif job.attempts and not all(map(self.has_got_on, self.running.values())):
                     self.suspect = job
                     return
                 else:
@@ -182,7 +184,7 @@ class Dispatcher:
             second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
             is_reviewed=folder.review_below > 0,
-            clip=ClipTask(job.clip, folder.clip_format, folder.video) if job.clip else None,
+            clip=ClipTask(job.clip, clip_format(folder), folder.video) if job.clip else None,
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:

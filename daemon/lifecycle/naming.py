@@ -11,7 +11,7 @@ from daemon.errors import PictureError, printable
 from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop
 from daemon.portable_names import folded, portable, portable_path
-from daemon.renderings import Rendering
+from daemon.renderings import Rendering, VideoFormat
 
 SUFFIXES = {
     "png": ".png",
@@ -76,9 +76,17 @@ def shown(folder: HotFolder, relative: Path) -> Path:
     return relative
 
 
+def clip_format(folder: HotFolder) -> VideoFormat:
+    """Return the format of a clip's result in a folder, as its job sees the folder."""
+    is_mask = folder.rendering.content == "alpha"
+    return folder.video.format_for(folder.clip, is_mask=is_mask)
+
+
 def suffix_of(folder: HotFolder) -> str:
     """Return the suffix of a result in a folder, as its job sees the folder."""
-    return CLIP_SUFFIXES[folder.clip_format] if folder.clip else SUFFIXES[folder.rendering.format]
+    if folder.clip:
+        return CLIP_SUFFIXES[clip_format(folder)]
+    return SUFFIXES[folder.rendering.format]
 
 
 def alpha_name(target: Path, rendering: Rendering) -> Path | None:

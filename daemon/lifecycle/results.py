@@ -77,9 +77,13 @@ class Results:
                 if not self.is_published(job, part, target):
                     raise
         self.remove_parts(job)
+        self.remove_segments(job)
+        return job
+
+    def remove_segments(self, job: Job) -> None:
+        """Delete the finished segments of a clip: its result has its name."""
         if job.clip:
             segments.remove_all(job.part)
-        return job
 
     def first_unpublished(self, job: Job) -> tuple[Path, Path] | None:
         """Return part and name of the next file."""

@@ -66,7 +66,7 @@ class Lane:
         """Return how a picture is made as small as the model sees it."""
         # Only models of other programs have a description; ours are shown areas.
         described = getattr(self.model_threads[0].predictor, "description", None)
-        return "area" if described is None else described.resize  # type: ignore[no-any-return]
+        return "area" if described is None else described.resize
 
     @property
     def depth(self) -> int:

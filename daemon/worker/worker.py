@@ -12,9 +12,10 @@ from typing import BinaryIO
 
 import cv2
 
+from daemon.clips import ClipProgress
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, blame, printable
-from daemon.jobs import Cancelled, ClipProgress, Done, Identity, Outcome, Task
+from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, touching, unfinished
 from daemon.worker.clips.threads import ClipThreads
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere

@@ -30,9 +30,7 @@ class Link:
             raise EOFError("the daemon has gone")
         return message, descriptors
 
-    def ask(
-        self, question: str, **values: Any
-    ) -> tuple[Message, list[int]]:  # Any: JSON
+    def ask(self, question: str, **values: Any) -> tuple[Message, list[int]]:  # Any: JSON
         """Ask, and wait for the answer with its descriptors."""
         with self.lock:
             message = {"ask": question, "done": self.frames_done, **values}

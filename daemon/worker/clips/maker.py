@@ -13,6 +13,7 @@ from daemon.worker.children import channel, confinement
 from daemon.worker.children.channel import Message
 from daemon.worker.clips.exchange import Exchange
 from daemon.worker.clips.link import Link
+from daemon.worker.clips.plan import Plan
 
 #: A clip gives way to everything else on the processors.
 NICENESS = 10
@@ -71,7 +72,7 @@ class Session:
     def make(self) -> Message:
         """Open, cut out, join; return what the result holds."""
         order, (source, exchange) = self.link.receive()
-        plan = self.making.Plan.of_json(order["plan"])
+        plan = Plan.of_json(order["plan"])
         self.link.exchange = Exchange(exchange, side=plan.side)
         with os.fdopen(source, "rb") as stream:
             making = self.making.Making(plan, stream, self.link)

@@ -46,11 +46,11 @@ class Lazy(Sequence[BinaryIO]):
 
     def __init__(self, link: Link, count: int) -> None:
         self.link = link
-        self.count = count
+        self.length = count
         self.current: BinaryIO | None = None
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     @overload
     def __getitem__(self, number: int) -> BinaryIO: ...
@@ -58,14 +58,14 @@ class Lazy(Sequence[BinaryIO]):
     def __getitem__(self, number: slice) -> Sequence[BinaryIO]: ...
     def __getitem__(self, number: int | slice) -> BinaryIO | Sequence[BinaryIO]:
         """Open one; the one before is closed."""
-        if isinstance(number, slice) or not 0 <= number < self.count:
+        if isinstance(number, slice) or not 0 <= number < self.length:
             raise IndexError(number)
         self.close()
         self.current = self.link.stream("read", "rb", number=number)
         return self.current
 
     def __iter__(self) -> Iterator[BinaryIO]:
-        return (self[number] for number in range(self.count))
+        return (self[number] for number in range(self.length))
 
     def close(self) -> None:
         """Close what is open."""
@@ -236,9 +236,7 @@ class Segment:
             self.writer.close()
             self.stream.flush()
         seconds = float(self.ticks * facts.time_base)
-        link.ask(
-            "noted", number=self.number, frames=self.frames, seconds=seconds, ending=ending
-        )
+        link.ask("noted", number=self.number, frames=self.frames, seconds=seconds, ending=ending)
         if self.stream is not None:
             with suppress(OSError):  # it is durable already
                 self.stream.close()

@@ -58,7 +58,7 @@ def plan_of(task: Task, lane: Lane) -> Plan:
 
 def shape_of(lane: Lane) -> tuple[int, finishing.Resize]:
     """Return the side of the square that a model sees, and how a frame becomes it."""
-    sample = Picture(rgb=np.zeros(SAMPLE_SHAPE, np.uint8), alpha=None)
+    sample = Picture(rgb=np.zeros(SAMPLE_SHAPE, np.uint8), alpha=None, warnings=(), format="")
     height, width = lane.prepare(sample).shape[:2]
     if height != width:
         raise PictureError(
@@ -104,5 +104,3 @@ def backdrop_of(task: Task, lane: Lane, head: ClipHead) -> NDArray[np.uint8] | N
         return None
     frame = np.empty((head.height, head.width, 0), np.uint8)
     return lane.finishing.backgrounds.fit(background, frame)
-
-

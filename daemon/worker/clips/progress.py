@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from daemon.jobs import ClipProgress
+from daemon.clips import ClipProgress
 
 #: The rate is measured over about so many seconds.
 SPAN_S = 30.0

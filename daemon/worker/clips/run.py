@@ -68,8 +68,8 @@ class ClipRun:
         self.kept = len(self.note.frames)
         self.pace = Pace(begun_with=sum(self.note.frames), total=None)
         self.limit_bytes = 0
-        self.segment: BinaryIO | None = None
-        self.out: BinaryIO | None = None
+        self.opened: dict[str, BinaryIO] = {}
+        """Files that the child has descriptors of, by what it asked for."""
         self.memory = layout.shared_memory(size_of(plan.side))
         self.exchange = Exchange(self.memory, side=plan.side)
 
@@ -79,9 +79,7 @@ class ClipRun:
         """Have the clip opened. `PictureError` if it cannot be cut out."""
         self.allow(SPARE_BYTES + 16 * self.plan.max_pixels)
         self.child.make_ready(self.is_abandoned)
-        channel.send(
-            self.child.end, {"plan": self.plan.as_json()}, [source.fileno(), self.memory]
-        )
+        channel.send(self.child.end, {"plan": self.plan.as_json()}, [source.fileno(), self.memory])
         head = ClipHead.of(self.receive(), max_pixels=self.plan.max_pixels)
         self.pace = Pace(begun_with=sum(self.note.frames), total=head.frames)
         return head
@@ -105,17 +103,17 @@ class ClipRun:
         while not (message := self.receive()).get("is_end"):
             self.answer(message)
         end = ClipEnd.of(message)
-        assert self.out is not None
+        with believed():
+            out = self.opened["result"]
         with self.blaming_folder():
-            os.fsync(self.out.fileno())
+            os.fsync(out.fileno())
         return end
 
     def close(self) -> None:
         """Let go of everything; the child is ended by whoever has started it."""
-        for stream in (self.segment, self.out):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
+        for stream in self.opened.values():
+            with suppress(OSError):
+                stream.close()
         os.close(self.memory)
 
     # --- talking ----------------------------------------------------------------------------
@@ -144,35 +142,26 @@ class ClipRun:
 
     def answer(self, message: Message) -> None:
         """Do what the child asks for, and answer."""
-        reply: Message = {"is_done": True}
-        descriptors: list[int] = []
+        handlers: dict[str, Callable[[Message], int | None]] = {
+            "predict": self.answer_frames,
+            "segment": self.begin_segment,
+            "noted": self.note_segment,
+            "result": self.begin_result,
+            "read": self.open_segment,
+            "count": lambda message: None,
+            "alive": lambda message: None,
+        }
         with believed():
-            question, number = str(message["ask"]), int(message.get("number", 0))
-            count = int(message.get("count", 0))
-        match question:
-            case "predict":
-                self.answer_frames(count)
-            case "segment":
-                descriptors = [self.begin_segment(number)]
-            case "noted":
-                self.note_segment(number, message)
-            case "count":
-                reply["count"] = len(self.note.frames)
-            case "result":
-                descriptors = [self.begin_result()]
-            case "read":
-                descriptors = [self.open_segment(number)]
-        try:
-            channel.send(self.child.end, reply, descriptors)
-        except OSError:
-            return  # it has ended, which the next look at it tells
-        finally:
-            if question == "read":
-                os.close(descriptors[0])
+            handler = handlers[str(message["ask"])]
+        descriptor = handler(message)
+        reply: Message = {"count": len(self.note.frames)}
+        with suppress(OSError):  # it has ended, which the next look at it tells
+            channel.send(self.child.end, reply, [] if descriptor is None else [descriptor])
 
-    def answer_frames(self, count: int) -> None:
+    def answer_frames(self, message: Message) -> None:
         """Have the network look at some frames."""
         with believed():
+            count = int(message["count"])
             if not 0 < count <= FRAMES:
                 raise ValueError(f"{count} frames at once")
         alphas = self.predict(self.exchange.take_smalls(count))
@@ -182,61 +171,48 @@ class ClipRun:
 
     # --- files ------------------------------------------------------------------------------
 
-    def begin_segment(self, number: int) -> int:
+    def begin_segment(self, message: Message) -> int:
         """Open the next segment's file."""
         with believed():
-            if number != len(self.note.frames):
+            if (number := int(message["number"])) != len(self.note.frames):
                 raise ValueError(f"segment {number}")
-        if self.segment is not None:
-            self.segment.close()
         with self.blaming_folder():
-            self.segment = segments.begin(self.part, number)
-        return self.segment.fileno()
+            self.opened["segment"] = segments.begin(self.part, number)
+        return self.opened["segment"].fileno()
 
-    def note_segment(self, number: int, message: Message) -> None:
+    def note_segment(self, message: Message) -> None:
         """Make a segment durable, then let it count. `Abandoned` if the daemon is stopping."""
-        with believed():
-            frames, seconds = int(message["frames"]), float(message["seconds"])
-            ending = message["ending"]
-            is_possible = 0 <= frames <= SEGMENT_FRAMES and (frames > 0) == (
-                self.segment is not None
-            )
-            if number != len(self.note.frames) or not is_possible:
-                raise ValueError(f"{frames} frames in segment {number}")
-        if not frames and not self.note.frames:
-            raise PictureError("it has no frame")
+        stream = self.opened.pop("segment", None)
+        note = noted(self.note, message, has_file=stream is not None)
         with self.blaming_folder():
-            if self.segment is not None:
-                os.fsync(self.segment.fileno())
-                self.segment.close()
-                self.segment = None
-            self.note = replace(
-                self.note,
-                frames=(*self.note.frames, frames) if frames else self.note.frames,
-                seconds=seconds if frames else self.note.seconds,
-                ending=None if ending is None else str(ending),
-            )
-            segments.write_note(self.part, self.note)
-        if frames:
+            if stream is not None:
+                os.fsync(stream.fileno())
+                stream.close()
+            segments.write_note(self.part, note)
+        if len(note.frames) > len(self.note.frames):
             self.pace.note_segment()
+        self.note = note
         if self.is_draining():
             raise Abandoned
 
-    def open_segment(self, number: int) -> int:
-        """Open a finished segment for reading; the caller closes it."""
+    def open_segment(self, message: Message) -> int:
+        """Open a finished segment for reading."""
         with believed():
-            if not 0 <= number < len(self.note.frames):
+            if not 0 <= (number := int(message["number"])) < len(self.note.frames):
                 raise ValueError(f"segment {number}")
+        if (before := self.opened.pop("read", None)) is not None:
+            before.close()
         descriptor = files.open_if_regular(segments.place(self.part, number))
         if descriptor is None:
             raise verdicts.BadSegments("a finished segment is no file any more")
+        self.opened["read"] = os.fdopen(descriptor, "rb")
         return descriptor
 
-    def begin_result(self) -> int:
+    def begin_result(self, message: Message) -> int:
         """Open the part."""
         with self.blaming_folder():
-            self.out = segments.open_both(self.part)
-        return self.out.fileno()
+            self.opened["result"] = segments.open_both(self.part)
+        return self.opened["result"].fileno()
 
     def blaming_folder(self) -> verdicts.BlamingFolder:
         """Errors in here are the folder's."""
@@ -260,6 +236,22 @@ def begun(part: Path, key: str) -> Note:
     note = replace(note, begun_with=len(note.frames))
     segments.write_note(part, note)
     return note
+
+
+def noted(note: Note, message: Message, *, has_file: bool) -> Note:
+    """Return the note with one more segment, as a child has told; `PictureError` for no frame."""
+    with believed():
+        number, frames = int(message["number"]), int(message["frames"])
+        seconds, ending = float(message["seconds"]), message["ending"]
+        ending = None if ending is None else str(ending)
+        is_possible = 0 <= frames <= SEGMENT_FRAMES and (frames > 0) == has_file
+        if number != len(note.frames) or not is_possible:
+            raise ValueError(f"{frames} frames in segment {number}")
+    if frames:
+        return replace(note, frames=(*note.frames, frames), seconds=seconds, ending=ending)
+    if not note.frames:
+        raise PictureError("it has no frame")
+    return replace(note, ending=ending)
 
 
 def picture_in_memory(pixels: NDArray[np.uint8]) -> int:

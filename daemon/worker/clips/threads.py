@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon.clips import ClipFacts, ClipProgress
 from daemon.disk import segments
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, PictureError, blame, describe, printable
-from daemon.jobs import Cancelled, ClipFacts, ClipProgress, Done, Outcome, Task
+from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding
 from daemon.worker.children.process import DecodeChild
 from daemon.worker.clips import orders, verdicts
@@ -82,7 +83,7 @@ class ClipThreads:
             outcome: Outcome = Cancelled() if self.is_draining() else self.cut_out(task)
         except Abandoned:
             outcome = Cancelled()
-        except BaseException as error:  # noqa: BLE001  # every failure becomes an outcome
+        except BaseException as error:  # every failure becomes an outcome
             if blame(error) is Blame.UNKNOWN:
                 text, source = "%s failed unforeseen", printable(task.source)
                 logger.warning(text, source, exc_info=error, extra={"JOB": task.job_id})
@@ -185,7 +186,7 @@ def done_outcome(  # everything that the manifest says
     *,
     head: ClipHead,
     end: ClipEnd,
-    identity: decoding.Identity,
+    identity: Identity,
     seconds: dict[str, float],
 ) -> Done:
     """Return what the manifest says about a clip."""

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Protocol
 
-from daemon.jobs import ClipProgress, Outcome, Task
+from daemon.clips import ClipProgress
+from daemon.jobs import Outcome, Task
 from daemon.worker.gauges import Load, Memory
 
 

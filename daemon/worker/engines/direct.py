@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
-from daemon.jobs import Cancelled, ClipProgress, Outcome, Task
+from daemon.clips import ClipProgress
+from daemon.jobs import Cancelled, Outcome, Task
 from daemon.worker.gauges import Load, Memory
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
-from daemon.jobs import ClipProgress, Outcome, Task
+from daemon.clips import ClipProgress
+from daemon.jobs import Outcome, Task
 from daemon.worker.engines import Engine
 from daemon.worker.gauges import Load, Memory
 
