@@ -38,6 +38,8 @@ class Limits:
     """Of one file that is a clip."""
     max_silence_s: float = 120.0
     """A clip's child that does not get on for so long is ended."""
+    segment_frames: int = 96
+    """Frames of a clip that are made durable together: some seconds."""
 
 
 #: Called with the number of bytes that may stay free; frees what exceeds it.

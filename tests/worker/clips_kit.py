@@ -2,9 +2,8 @@
 
 import io
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from cvunet.pictures.reading import Picture
 from daemon.clips import ClipTask
 from daemon.jobs import Task
 from daemon.renderings import Video
+from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.lanes import ServedModel
 from daemon.worker.worker import Worker
@@ -26,6 +26,8 @@ from tests.samples import RENDERING
 
 SIDE = 64
 WIDTH, HEIGHT, RATE = 96, 64, 24
+SEGMENT = 8
+GENERATOR = np.random.default_rng(1)
 SERIALS = itertools.count(1)
 
 
@@ -69,7 +71,7 @@ def frame(number: int, *, width: int = WIDTH, height: int = HEIGHT) -> NDArray[n
 def write_clip(
     path: Path, *, frames: int, width: int = WIDTH, height: int = HEIGHT, has_sound: bool = False
 ) -> Path:
-    """An mp4 without loss of time: MPEG-4 of 24 frames a second, and a tone if it is to have one."""
+    """An mp4 of MPEG-4, 24 frames a second, with a tone if it is to have one."""
     import av
 
     with av.open(str(path), "w", format="mp4") as out:
@@ -85,6 +87,27 @@ def write_clip(
         if sound is not None:
             add_tone(out, sound, seconds=frames / RATE)
     return path
+
+
+def write_webm(path: Path, *, frames: int) -> Path:
+    """A WebM of VP8, whose frames can be read as far as the file goes."""
+    import av
+
+    with av.open(str(path), "w", format="webm") as out:
+        video = out.add_stream("libvpx", rate=RATE)
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.bit_rate = 2_000_000
+        for number in range(frames):
+            picture = av.VideoFrame.from_ndarray(frame(number) ^ noise())
+            picture.pts, picture.time_base = number, Fraction(1, RATE)
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+    return path
+
+
+def noise() -> NDArray[np.uint8]:
+    """What cannot be packed, so that each frame takes some bytes."""
+    return GENERATOR.integers(0, 64, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
 def add_tone(out: Any, stream: Any, *, seconds: float) -> None:
@@ -114,7 +137,7 @@ def decoded(path: Path) -> list[NDArray[np.uint8]]:
     import av
 
     with av.open(str(path)) as clip:
-        return [one.to_ndarray(format="rgba") for one in clip.decode(video=0)]
+        return [np.asarray(one.to_ndarray(format="rgba")) for one in clip.decode(video=0)]
 
 
 def make_task(source: Path, *, format: str = "mov-qtrle", **changes: Any) -> Task:
@@ -133,14 +156,17 @@ def limits(**changes: Any) -> Limits:
         "decoders": 2,
         "finishers": 1,
         "memory_bytes": 10**9,
+        "segment_frames": SEGMENT,
     }
     return Limits(**fields | changes)
 
 
 @contextmanager
-def worker(predictor: Any = None, **changes: Any) -> Iterator[Worker]:
+def worker(
+    predictor: Any = None, finishing: Finishing | None = None, **changes: Any
+) -> Iterator[Worker]:
     """A worker whose network knows brightness only; ``changes``: fields of `Limits`."""
-    made = Worker({"": ServedModel([predictor or Bright()])}, limits(**changes))
+    made = Worker({"": ServedModel([predictor or Bright()])}, limits(**changes), finishing)
     try:
         yield made
     finally:

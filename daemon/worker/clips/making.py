@@ -3,6 +3,7 @@
 Imported when limits hold: it loads the codecs.
 """
 
+import gc
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from cvunet.video.steadying import Steady
 from cvunet.video.writing import SegmentWriter
 from daemon.worker.clips.exchange import FRAMES
 from daemon.worker.clips.link import Link
-from daemon.worker.clips.plan import SEGMENT_FRAMES, Plan
+from daemon.worker.clips.plan import Plan
 from daemon.worker.clips.replay import Replay
 
 REFUSALS = (ImageError,)
@@ -144,17 +145,18 @@ class Making:
 
     def make_segment(self, number: int) -> bool:
         """Make one segment; whether there are more. `ImageError` if the clip is refused."""
-        first, lead = number * SEGMENT_FRAMES, self.rendering.steady.lead
+        count, lead = self.plan.segment_frames, self.rendering.steady.lead
+        first = number * count
         if self.replay is None:
             self.replay = Replay(self.reader.frames(max(0, first - lead)))
             self.link.frames_done = first
         segment = Segment(self, number)
-        keep_from = max(0, first + SEGMENT_FRAMES - lead)
+        keep_from = max(0, first + count - lead)
         try:
             cut_segment(
                 self.replay.segment(keep_from=keep_from),
                 first=first,
-                count=SEGMENT_FRAMES,
+                count=count,
                 predict=self.link.predict,
                 rendering=self.rendering,
                 write=segment.write,
@@ -169,8 +171,9 @@ class Making:
                 raise
         else:
             self.ending = ""
-        is_full = segment.frames == SEGMENT_FRAMES
+        is_full = segment.frames == count
         segment.close(None if is_full else self.ending)
+        gc.collect()  # codecs lie in cycles; else a long clip takes more and more memory
         return is_full
 
     # --- the whole --------------------------------------------------------------------------
@@ -204,6 +207,14 @@ class Making:
         return found.hexdigest()
 
 
+def with_channels(pixels: Any, count: int) -> Any:  # Any: uint8 or uint16
+    """Return opaque pixels HxWx3 as the format takes them; all others as they are."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or count != 4:
+        return pixels
+    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+    return np.concatenate([pixels, opaque], axis=2)
+
+
 class Segment:
     """One segment: its file is asked for when its first frame is there."""
 
@@ -224,7 +235,7 @@ class Segment:
             self.writer = SegmentWriter(
                 self.stream, making.plan.format, making.reader.facts, encoding=making.encoding
             )
-        self.writer.add(frame, pixels)
+        self.writer.add(frame, with_channels(pixels, PLANS[making.plan.format].channels))
         self.frames += 1
         self.ticks = frame.pts + frame.duration
         making.link.frames_done += 1

@@ -15,7 +15,7 @@ from daemon.jobs import Identity, Task
 from daemon.worker import finishing
 from daemon.worker.children.process import processors
 from daemon.worker.clips.descriptions import ClipHead
-from daemon.worker.clips.plan import SEGMENT_FRAMES, Plan
+from daemon.worker.clips.plan import Plan
 from daemon.worker.lanes import Lane
 
 WHITE = (255, 255, 255)
@@ -28,7 +28,7 @@ SAMPLE_SHAPE = (48, 96, 3)
 LIBRARIES = ("av", "numpy", "opencv-python-headless")
 
 
-def plan_of(task: Task, lane: Lane) -> Plan:
+def plan_of(task: Task, lane: Lane, *, segment_frames: int) -> Plan:
     """Return how a clip is cut out. `PictureError` if its model cannot look at clips."""
     assert task.clip is not None
     video, colour = task.clip.video, task.rendering.background
@@ -53,6 +53,7 @@ def plan_of(task: Task, lane: Lane) -> Plan:
         colour=None if is_mask or isinstance(colour, Path) else colour,
         keeps_damaged=video.on_damage == "keep",
         finish_threads=max(1, min(cores, MOST_FINISHERS)),
+        segment_frames=segment_frames,
     )
 
 
@@ -70,21 +71,16 @@ def shape_of(lane: Lane) -> tuple[int, finishing.Resize]:
 
 def key_of(task: Task, lane: Lane, plan: Plan, identity: Identity) -> str:
     """Return the SHA-256 of everything that the segments' bytes depend on."""
+    # The first changes whether a clip is made, the second how fast.
+    plain = plan.as_json() | {"max_minutes": 0, "finish_threads": 0}
     everything = {
-        "plan": plan.as_json(),
+        "plan": plain,
         "settings": lane.finishing.settings(task.rendering),
         "weights": lane.finishing.weights,
         "model": task.model,
-        "frames": SEGMENT_FRAMES,
         "program": __version__,
         "libraries": {name: version_of(name) for name in LIBRARIES},
         "original": identity.stamp,
-    }
-    # Neither changes a segment: they end a clip earlier or not at all.
-    everything["plan"] = {
-        name: value
-        for name, value in plan.as_json().items()
-        if name not in ("max_minutes", "finish_threads")
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 

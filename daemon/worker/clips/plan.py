@@ -7,9 +7,6 @@ from cvunet.inference.matting import FinishSettings
 from cvunet.matte.adjustments import Adjustments
 from daemon.renderings import VideoFormat
 
-#: Frames of one segment: some seconds. Another number makes other bytes.
-SEGMENT_FRAMES = 96
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -31,6 +28,8 @@ class Plan:
     """That the subject is put on; None for transparency, or for a picture that comes later."""
     keeps_damaged: bool
     finish_threads: int
+    segment_frames: int
+    """Of one segment; another number makes other bytes."""
 
     def as_json(self) -> dict[str, Any]:  # Any: JSON
         """Return it for `of_json`."""

@@ -20,7 +20,7 @@ from daemon.worker.children.process import DecodeChild, Ended, TookTooLong, proc
 from daemon.worker.clips import verdicts
 from daemon.worker.clips.descriptions import ClipEnd, ClipHead
 from daemon.worker.clips.exchange import FRAMES, Exchange, size_of
-from daemon.worker.clips.plan import SEGMENT_FRAMES, Plan
+from daemon.worker.clips.plan import Plan
 from daemon.worker.clips.progress import Pace
 from daemon.worker.decoding import Abandoned
 
@@ -183,7 +183,7 @@ class ClipRun:
     def note_segment(self, message: Message) -> None:
         """Make a segment durable, then let it count. `Abandoned` if the daemon is stopping."""
         stream = self.opened.pop("segment", None)
-        note = noted(self.note, message, has_file=stream is not None)
+        note = noted(self.note, message, most=self.plan.segment_frames, has_file=stream is not None)
         with self.blaming_folder():
             if stream is not None:
                 os.fsync(stream.fileno())
@@ -238,13 +238,13 @@ def begun(part: Path, key: str) -> Note:
     return note
 
 
-def noted(note: Note, message: Message, *, has_file: bool) -> Note:
+def noted(note: Note, message: Message, *, most: int, has_file: bool) -> Note:
     """Return the note with one more segment, as a child has told; `PictureError` for no frame."""
     with believed():
         number, frames = int(message["number"]), int(message["frames"])
         seconds, ending = float(message["seconds"]), message["ending"]
         ending = None if ending is None else str(ending)
-        is_possible = 0 <= frames <= SEGMENT_FRAMES and (frames > 0) == has_file
+        is_possible = 0 <= frames <= most and (frames > 0) == has_file
         if number != len(note.frames) or not is_possible:
             raise ValueError(f"{frames} frames in segment {number}")
     if frames:

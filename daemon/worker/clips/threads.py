@@ -98,7 +98,7 @@ class ClipThreads:
             identity = decoding.identify(
                 stream, max_file_bytes=self.limits.max_clip_bytes, setting="worker.max_video_mb"
             )
-            plan = orders.plan_of(task, lane)
+            plan = orders.plan_of(task, lane, segment_frames=self.limits.segment_frames)
             run = self.started(task, lane, plan, orders.key_of(task, lane, plan, identity))
             try:
                 head = run.open(stream)
