@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 #: After so many full batches, a device that ran out of memory gets larger ones again.
 RAISE_AFTER_BATCHES = 50
-#: Frames that go before a picture at once, at most: what a clip has not used is lost.
+#: Of what frames have earned and not used, so much is kept.
 MOST_CREDIT = 8
 
 
@@ -94,7 +94,7 @@ class Batcher(Generic[Item]):
             batch = self.take_pictures(limit)
             if self.frames:
                 earned = len(batch) * self.frames_per_picture
-                self.credit = min(self.credit + earned, float(MOST_CREDIT))
+                self.credit = min(self.credit, MOST_CREDIT) + earned
             return batch
 
     def take_frames(self, limit: int) -> list[Item]:
