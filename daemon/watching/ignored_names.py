@@ -106,6 +106,8 @@ def why_left(path: Path, folder: HotFolder) -> str:
     suffix = path.suffix.lower()
     if folder.clips == "cut" and suffix in CUT_VIDEO:
         return ""
+    if verdict is None and suffix in CUT_VIDEO:
+        return f"{suffix} files are not cut out here: folders[].video (docs/video.md)"
     if verdict is None and suffix in OTHER_FILES:
         return f"{suffix} files are no pictures (docs/input.md)"
     return ""

@@ -186,7 +186,8 @@ class Reception:
         self.site.check_room()
         self.site.receiving.add(upload_id)
         try:
-            name = safe_name(filename)
+            takes_clips = self.site.settings.folder.clips == "cut"
+            name = safe_name(filename, takes_clips=takes_clips)
             staged = await self.site.run(
                 Staged, self.site.root, upload_id, name, is_waited_for=self.is_waited_for
             )

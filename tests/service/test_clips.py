@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 from daemon.clips import ClipFacts, ClipProgress
@@ -22,6 +23,7 @@ from daemon.errors import Blame, InstallError
 from daemon.jobs import Done, Failed, Outcome, State, Task
 from tests.service.service_kit import Kit, copy_out
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + b"frames"
 
 
@@ -76,6 +78,13 @@ def jobs(kit: Kit, state: State) -> list[Any]:
     return kit.records.in_state(state)
 
 
+def faults(entry: dict[str, Any]) -> list[str]:  # Any: JSON
+    """What the manifest's schema has against a picture's entry."""
+    schema = json.loads(SCHEMA.read_text())
+    of_entry = {"$ref": "#/$defs/done", "$defs": schema["$defs"]}
+    return [error.message for error in Draft202012Validator(of_entry).iter_errors(entry)]
+
+
 # --- found and published ---------------------------------------------------------------------
 
 
@@ -121,6 +130,7 @@ def test_manifest_tells_of_the_clip(tmp_path: Path):
         "segments": 1,
         "kept_segments": 0,
     }
+    assert faults(entry) == []
     assert (entry["result"], entry["seconds"]) == ("cat.webm", {"clip": 1.0})
 
 
