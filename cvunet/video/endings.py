@@ -36,6 +36,13 @@ def has_cut_box(stream: Readable, length: int) -> bool:
     return False
 
 
+def lacks_index(stream: Readable, kind: ClipKind) -> bool:
+    """Whether an mp4 or mov has no `moov`, without which nothing in it can be found."""
+    if kind not in ("mp4", "mov", "avif"):
+        return False
+    return all(box.name != b"moov" for box in boxes.walk(stream))
+
+
 def has_cut_segment(stream: Readable, length: int) -> bool:
     """Whether the segment, which holds everything, reaches beyond the end of the file."""
     stream.seek(0)
