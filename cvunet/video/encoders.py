@@ -82,6 +82,7 @@ class LibavEncoder:
         self._codec = av_library.load().CodecContext.create(name, "w")
         configure(self._codec, head, facts)
         self._head = head
+        self._tags = facts.tags
         self._matrix = pixels.output_matrix(facts.tags, facts.width, facts.height)
         self._durations: dict[int, int] = {}
 
@@ -93,6 +94,8 @@ class LibavEncoder:
             matrix=self._matrix,
         )
         picture.pts, picture.time_base = frame.pts, self._head.time_base
+        # ProRes takes the tags of each frame, the others those of the codec.
+        picture.color_primaries, picture.color_trc = self._tags.primaries, self._tags.transfer
         self._durations[frame.pts] = frame.duration
         return [self._packet(one) for one in self._codec.encode(picture)]
 

@@ -171,7 +171,8 @@ def convert(raw: Raw, facts: ClipFacts, size: tuple[int, int]) -> Any:
         with_alpha=facts.has_alpha and raw.mask is None,
     )
     if raw.mask is not None:
-        alpha = pixels.to_arrays(
+        grey, _ = pixels.to_arrays(
             raw.mask, size=size, bits=facts.bits, matrix=matrix, with_alpha=False
-        )[0][..., 0].copy()
+        )
+        alpha = pixels.to_full_range(grey[..., 0].copy(), raw.mask)
     return rgb, alpha
