@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from cvunet.video import av_library, picture_files
 from cvunet.video.clips import ClipFacts, VideoFormat
 from cvunet.video.decoding import choose_tracks
-from cvunet.video.encoders import ALPHA_DATA, configure
+from cvunet.video.encoders import ALPHA_DATA, codec_of, configure
 from cvunet.video.formats import PLANS, Plan
 from cvunet.video.opening import refuse
 from cvunet.video.reading import ClipReader
@@ -102,8 +102,7 @@ def open_output(stack: ExitStack, out: BinaryIO, plan: Plan) -> Any:
 
 def add_video(container: Any, head: SegmentHead, facts: ClipFacts) -> Any:
     """The stream of the pictures, described by an encoder like that of the segments."""
-    codec = PLANS[head.format].codec
-    stream = container.add_stream(codec, rate=head.rate)
+    stream = container.add_stream(codec_of(head), rate=head.rate)
     configure(stream.codec_context, head, facts)
     stream.time_base = facts.time_base
     return stream

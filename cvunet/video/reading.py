@@ -98,6 +98,8 @@ class ClipReader:
             yield self._frame(waiting, self._last_ticks(waiting, timeline))
         if endings.is_cut_off(self._window(), self.facts.kind):
             raise self._damage(waiting, timeline, "its file ends too early, it was cut off")
+        if endings.is_torn(self._window(), self.facts.kind):
+            raise self._damage(waiting, timeline, "its file is torn: frames before may be missing")
 
     def open_container(self) -> AbstractContextManager[Any]:
         """The clip opened anew, as libav's container (`Any`): for its sound."""
