@@ -73,7 +73,8 @@ def to_full_range(plane: NDArray[Any], frame: Any) -> NDArray[Any]:
         return plane
     levels = np.arange(1 << bits, dtype=np.float64) * (65_535 / ((1 << bits) - 1))
     table: NDArray[Any] = np.rint(levels).astype(np.uint16)
-    return table[plane >> (16 - bits)]
+    full: NDArray[Any] = table[plane >> (16 - bits)]
+    return full
 
 
 def from_array(pixels: NDArray[Any], *, pixel_format: str, matrix: int) -> Any:

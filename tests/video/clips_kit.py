@@ -87,7 +87,7 @@ class Clip:
 
     def _frame(self, index: int, time: int) -> Any:
         source = "rgba64le" if self.pixel_format.endswith(("10le", "12le")) else "rgba"
-        pixels = pattern(index, *self.size)
+        pixels: NDArray[Any] = pattern(index, *self.size)
         if source == "rgba64le":
             pixels = pixels.astype(np.uint16) * 257
         frame = av.VideoFrame.from_ndarray(pixels, source)
@@ -184,7 +184,7 @@ def result(
 
 def shown(content: bytes, demuxer: str, decoder: str | None = None) -> list[tuple[float, Any]]:
     """Seconds and RGBA of each frame, as PyAV decodes it; ``decoder`` instead of its own."""
-    with av.open(BytesIO(content), format=demuxer) as container:
+    with av.open(BytesIO(content), "r", format=demuxer) as container:
         stream = container.streams.video[0]
         codec: Any = stream.codec_context
         if decoder is not None:
@@ -198,9 +198,9 @@ def shown(content: bytes, demuxer: str, decoder: str | None = None) -> list[tupl
 
 def heard(content: bytes, demuxer: str) -> tuple[float, NDArray[Any]]:
     """When the sound begins, in seconds, and one channel of it."""
-    with av.open(BytesIO(content), format=demuxer) as container:
+    with av.open(BytesIO(content), "r", format=demuxer) as container:
         frames = list(container.decode(audio=0))
         resampler = av.AudioResampler("s16", "mono", 48_000)
         samples = [one.to_ndarray()[0] for frame in frames for one in resampler.resample(frame)]
         samples += [one.to_ndarray()[0] for one in resampler.resample(None)]
-    return float(frames[0].pts * frames[0].time_base), np.concatenate(samples)
+    return float((frames[0].pts or 0) * (frames[0].time_base or 0)), np.concatenate(samples)

@@ -31,14 +31,14 @@ CODER_S = 0.03
 
 def codec_of(content: bytes) -> str | None:
     """Of the sound."""
-    with av.open(BytesIO(content)) as container:
+    with av.open(BytesIO(content), "r") as container:
         sounds = container.streams.audio
         return sounds[0].codec_context.name if sounds else None
 
 
 def first_picture_s(content: bytes) -> float:
     """When the first frame is shown, by the file's own clock."""
-    with av.open(BytesIO(content)) as container:
+    with av.open(BytesIO(content), "r") as container:
         frame = next(container.decode(video=0))
         return float((frame.pts or 0) * (frame.time_base or 0))
 
@@ -80,7 +80,7 @@ def test_copied_sound_is_the_same_to_the_bit(source: str, format: VideoFormat):
 
 def sound_packets(content: bytes) -> list[bytes]:
     """As they lie in the file."""
-    with av.open(BytesIO(content)) as container:
+    with av.open(BytesIO(content), "r") as container:
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
@@ -157,7 +157,7 @@ def with_gap() -> bytes:
     """A second and a half of FLAC, without the middle."""
     source = Clip(container="matroska", sound="flac", times=TIMES).file()
     out = BytesIO()
-    with av.open(BytesIO(source)) as given, av.open(out, "w", format="matroska") as made:
+    with av.open(BytesIO(source), "r") as given, av.open(out, "w", format="matroska") as made:
         streams: dict[int, Any] = {
             one.index: made.add_stream_from_template(one, opaque=True) for one in given.streams
         }

@@ -7,6 +7,7 @@ from zipfile import ZipFile
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet.errors import EncoderMissing, FileError, ImageError
@@ -273,7 +274,7 @@ def facts_of(size: tuple[int, int], **others: object) -> ClipFacts:
     )
 
 
-def frame(number: int, pixels: np.ndarray) -> Frame:  # type: ignore[type-arg]
+def frame(number: int, pixels: NDArray[np.uint8]) -> Frame:
     """One of 40 ms."""
     return Frame(number, number * 40, 40, pixels[..., :3])
 
