@@ -64,6 +64,8 @@ class ClipFacts:
     loops: int | None = None
     """Of an animated picture: how often it is shown, 0 for ever; None for other clips."""
     warnings: tuple[str, ...] = ()
+    delay: int = 0
+    """Ticks by which its first frame is later than the beginning of its sound."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
