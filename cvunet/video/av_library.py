@@ -30,7 +30,7 @@ def require_encoder(name: str, *, purpose: str) -> None:
     av = load()
     try:
         av.Codec(name, "w")
-    except av.FFmpegError as error:
+    except ValueError as error:  # UnknownCodecError
         raise EncoderMissing(
             f"{purpose} needs the encoder {name}, and this PyAV ({av.__version__}) was built"
             " without it: install PyAV from its wheel (pip install av), or choose another"

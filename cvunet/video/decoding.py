@@ -11,8 +11,8 @@ from cvunet.video import av_library
 from cvunet.video.clips import ClipKind
 from cvunet.video.decoders import PICTURES, WITH_ALPHA
 
-MAX_LEADING_ERRORS = 300
-"""Packets without a good frame before the first one; a clip that was cut begins so."""
+MAX_LEADING = 300
+"""Packets before the first that can be decoded by itself; a clip that was cut begins so."""
 DRM_TAGS = ("encv", "drmi")
 
 
@@ -90,12 +90,12 @@ def decode(container: Any, tracks: Tracks, *, threads: int, max_pixels: int) -> 
     codecs = {one.index: decoder_of(one, threads=threads, max_pixels=max_pixels) for one in streams}
     waiting: dict[int, deque[Any]] = {one.index: deque() for one in streams}
     is_begun, errors = False, 0
-    for index, packet in packets(container, streams):
+    for index, packet in from_first_key(packets(container, streams), tracks.video.index):
         try:
             frames = codecs[index].decode(packet)
         except av_library.load().FFmpegError:
             errors += 1
-            if is_begun or errors > MAX_LEADING_ERRORS:
+            if is_begun or errors > MAX_LEADING:
                 raise
             continue
         for frame in frames:
@@ -118,6 +118,26 @@ def packets(container: Any, streams: list[Any]) -> Iterator[tuple[int, Any]]:
         if packet.size:  # an empty one would tell the decoder that the clip is over
             yield packet.stream_index, packet
     yield from ((one.index, None) for one in streams)
+
+
+def from_first_key(given: Iterator[tuple[int, Any]], video: int) -> Iterator[tuple[int, Any]]:
+    """The same packets without those of the video that need an earlier one to be decoded.
+
+    All of them if no packet says that it needs none.
+    """
+    held: list[tuple[int, Any]] = []
+    for index, packet in given:
+        is_key = packet is None or packet.is_keyframe
+        if index != video or (not is_key and len(held) < MAX_LEADING):
+            held.append((index, packet))
+            continue
+        if not is_key or packet is None:
+            yield from held
+        else:
+            yield from (one for one in held if one[0] != video)
+        yield index, packet
+        yield from given
+        return
 
 
 def raw_frame(together: list[Any], time_base: Fraction) -> Raw:

@@ -20,6 +20,10 @@ UNKNOWN = 2
 def refuse_by_header(tracks: Tracks, limits: ClipLimits) -> None:
     """`ImageError` if the header already says that the clip is too large or too long."""
     codec, video = tracks.video.codec_context, tracks.video
+    if codec.width * codec.height == 0:  # libavcodec refuses what is larger than the limit
+        raise ImageError(
+            f"its frames have no size, or more than {limits.max_pixels / 1e6:g} million pixels"
+        )
     if codec.width * codec.height > limits.max_pixels:
         raise ImageError(
             f"its frames are {codec.width}x{codec.height} pixels, more than"
@@ -77,7 +81,7 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn:
         kind=kind,
         width=size[turn.is_transposed],
         height=size[not turn.is_transposed],
-        frames=video.frames or None,
+        frames=frames_of(stream, kind, video),
         seconds=header_seconds(tracks),
         rate=rate_of(video),
         time_base=Fraction(video.time_base),
@@ -88,8 +92,15 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn:
         tags=tags,
         loops=loops_of(stream, kind),
         warnings=warnings_of(tracks, first, turn, tags),
-        delay=delay_of(tracks, first),
+        delay=delay_of(tracks, first) if kind != "avi" else 0,
     )
+
+
+def frames_of(stream: Readable, kind: ClipKind, video: Any) -> int | None:
+    """How many frames the header says there are."""
+    if kind == "apng":
+        return chunks.png_control(stream)[0]
+    return video.frames or None
 
 
 def loops_of(stream: Readable, kind: ClipKind) -> int | None:

@@ -14,11 +14,11 @@ class Encoding:
     """How much work an encoder does, and on how many cores."""
 
     speed: Speed = "fast"
-    """`good`: about three times the work for fewer bytes. It changes webm, mp4 and webp only."""
+    """`good`: about three times the work for half the bytes, or (ProRes) for exacter colours."""
     quality: int = 75
     """1 to 100; of webm, mp4 and webp. The others lose nothing, or have a fixed quality."""
     threads: int = 1
-    """Of one encoder. The result's bytes do not depend on it, but for webm and mp4."""
+    """Of one encoder. A result of webm or mp4 has other bytes with another number."""
 
 
 @dataclass(frozen=True, slots=True)

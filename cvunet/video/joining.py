@@ -11,13 +11,14 @@ from typing import Any, BinaryIO
 from cvunet.video import av_library, picture_files
 from cvunet.video.clips import ClipFacts, VideoFormat
 from cvunet.video.decoding import choose_tracks
-from cvunet.video.encoders import ALPHA_DATA, configure
+from cvunet.video.encoders import ALPHA_DATA, codec_of, configure
 from cvunet.video.formats import PLANS, Plan
 from cvunet.video.opening import refuse
 from cvunet.video.reading import ClipReader
 from cvunet.video.segments import Packet, SegmentHead, SegmentReader, all_packets
 from cvunet.video.sound import CopiedSound, EncodedSound, Span, can_copy
 from cvunet.video.streams import Readable
+from cvunet.video.webm_aspect import set_aspect
 
 INTERLEAVE_US = 500_000
 """How long libavformat waits for the other stream: it keeps so many microseconds in memory."""
@@ -53,10 +54,30 @@ def join(
     if plan.container in ("zip", "png", "webp"):
         picture_files.write(segments, out, plan=plan, facts=facts)
         return ()
+    head = SegmentReader(segments[0]).head
+    warnings = write_container(
+        segments, out, head=head, facts=facts, sound_from=sound_from, cut=cut
+    )
+    if plan.container == "webm" and facts.pixel_aspect != 1:
+        set_aspect(out, width=head.width, height=head.height, aspect=facts.pixel_aspect)
+    return warnings
+
+
+def write_container(
+    segments: Sequence[Readable],
+    out: BinaryIO,
+    *,
+    head: SegmentHead,
+    facts: ClipFacts,
+    sound_from: ClipReader | None,
+    cut: Cut | None,
+) -> tuple[str, ...]:
+    """The same, by one of libavformat's muxers."""
+    plan = PLANS[head.format]
     with ExitStack() as stack:
         container = open_output(stack, out, plan)
         has_sound = sound_from is not None and sound_from.facts.has_sound and plan.sound_codec
-        stream = add_video(container, SegmentReader(segments[0]).head, facts)
+        stream = add_video(container, head, facts)
         offset = facts.delay if has_sound and cut is None else 0
         pictures = picture_packets(segments, stream, plan=plan, facts=facts, offset=offset)
         if not has_sound or sound_from is None:
@@ -81,8 +102,7 @@ def open_output(stack: ExitStack, out: BinaryIO, plan: Plan) -> Any:
 
 def add_video(container: Any, head: SegmentHead, facts: ClipFacts) -> Any:
     """The stream of the pictures, described by an encoder like that of the segments."""
-    codec = PLANS[head.format].codec
-    stream = container.add_stream(codec, rate=head.rate)
+    stream = container.add_stream(codec_of(head), rate=head.rate)
     configure(stream.codec_context, head, facts)
     stream.time_base = facts.time_base
     return stream

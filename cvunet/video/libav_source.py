@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from cvunet.errors import ImageError
+from cvunet.video import endings
 from cvunet.video.clips import ClipFacts, ClipKind, ClipLimits
 from cvunet.video.decoding import Raw, choose_tracks, decode
 from cvunet.video.deinterlacing import deinterlaced
@@ -32,6 +33,16 @@ class LibavSource:
         self.facts = self._read_facts()
 
     def _read_facts(self) -> ClipFacts:
+        if endings.lacks_index(self._window(), self._kind):
+            raise ImageError("its index (moov) is missing: the recording or a transfer was cut off")
+        try:
+            return self._facts_of_first()
+        except ImageError as error:
+            if endings.is_cut_off(self._window(), self._kind):
+                raise ImageError(f"{error}; its file ends too early, it was cut off") from error
+            raise
+
+    def _facts_of_first(self) -> ClipFacts:
         pixels = self._limits.max_pixels
         with opened(self._window(), self._kind, max_pixels=pixels) as container:
             tracks = choose_tracks(container, self._kind)
@@ -41,7 +52,8 @@ class LibavSource:
                 first = next(raws, None)
             if first is None:
                 raise ImageError("it has no frame that can be decoded")
-            self.start_s = (first.stamp or 0) * Fraction(tracks.video.time_base)
+            if self._kind != "avi":  # its frames begin at 0: a stamp is a frame late, or missing
+                self.start_s = (first.stamp or 0) * Fraction(tracks.video.time_base)
             turn = display_turn(first.picture)
             return facts_of(self._window(), self._kind, tracks, first, turn)
 

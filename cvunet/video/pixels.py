@@ -61,8 +61,20 @@ def to_arrays(
     )
     pixels: NDArray[Any] = converted.to_ndarray()
     if with_alpha:
-        return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
+        alpha = np.ascontiguousarray(pixels[..., 3])
+        return np.ascontiguousarray(pixels[..., :3]), to_full_range(alpha, frame)
     return pixels, None
+
+
+def to_full_range(plane: NDArray[Any], frame: Any) -> NDArray[Any]:
+    """A plane of 16 bits whose top is 65535: libswscale only shifts alpha and grey of YUV."""
+    bits = bits_of(frame)
+    if plane.dtype != np.uint16 or bits > 15 or not frame.format.name.startswith(("yuva", "gray")):
+        return plane
+    levels = np.arange(1 << bits, dtype=np.float64) * (65_535 / ((1 << bits) - 1))
+    table: NDArray[Any] = np.rint(levels).astype(np.uint16)
+    full: NDArray[Any] = table[plane >> (16 - bits)]
+    return full
 
 
 def from_array(pixels: NDArray[Any], *, pixel_format: str, matrix: int) -> Any:

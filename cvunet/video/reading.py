@@ -98,6 +98,8 @@ class ClipReader:
             yield self._frame(waiting, self._last_ticks(waiting, timeline))
         if endings.is_cut_off(self._window(), self.facts.kind):
             raise self._damage(waiting, timeline, "its file ends too early, it was cut off")
+        if endings.is_torn(self._window(), self.facts.kind):
+            raise self._damage(waiting, timeline, "its file is torn: frames before may be missing")
 
     def open_container(self) -> AbstractContextManager[Any]:
         """The clip opened anew, as libav's container (`Any`): for its sound."""
@@ -171,7 +173,8 @@ def convert(raw: Raw, facts: ClipFacts, size: tuple[int, int]) -> Any:
         with_alpha=facts.has_alpha and raw.mask is None,
     )
     if raw.mask is not None:
-        alpha = pixels.to_arrays(
+        grey, _ = pixels.to_arrays(
             raw.mask, size=size, bits=facts.bits, matrix=matrix, with_alpha=False
-        )[0][..., 0].copy()
+        )
+        alpha = pixels.to_full_range(grey[..., 0].copy(), raw.mask)
     return rgb, alpha
