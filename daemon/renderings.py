@@ -90,7 +90,7 @@ class Video:
     """1 to 100, for formats that lose something."""
     speed: Literal["fast", "good"] = "fast"
     """Of the encoder; the slower one makes smaller files."""
-    window: int = 3
+    window: int = 2
     """Neighbours on each side that steady a frame's edge."""
     strength: float = 1.0
     """0 (each frame for itself) to 1."""

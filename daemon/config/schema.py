@@ -99,7 +99,7 @@ class WorkerSettings(Section):
 class Steady(Section):
     """How the edges of clips are kept from flickering."""
 
-    window: Annotated[int, Field(ge=0, le=8)] = 3
+    window: Annotated[int, Field(ge=0, le=8)] = 2
     strength: Share = 1.0
 
 

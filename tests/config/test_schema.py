@@ -32,7 +32,7 @@ postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05,
               decontaminate: true, colours: fast, hair: off, keep_haze: false,
               adjust: {low: 0.0, high: 1.0, shift_px: 0.0, feather_px: 0.0, fill_holes: 0.0,
                        keep: all}}
-video: {steady: {window: 3, strength: 1.0}, on_damage: keep}
+video: {steady: {window: 2, strength: 1.0}, on_damage: keep}
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
 state_dir: state
 quarantine_dir: failed

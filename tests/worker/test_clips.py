@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from daemon.disk import segments
 from daemon.errors import Blame, PictureError
@@ -131,7 +132,7 @@ def test_clip_may_lie_on_a_picture(clip: Path, tmp_path: Path):
     from daemon.worker.finishing import Backgrounds, Finishing
 
     picture = tmp_path / "green.png"
-    kit.Image.new("RGB", (8, 8), (0, 200, 0)).save(picture)
+    Image.new("RGB", (8, 8), (0, 200, 0)).save(picture)
     task = kit.make_task(clip)
     task = replace(task, rendering=replace(RENDERING, background=picture))
     with kit.worker(finishing=Finishing(backgrounds=Backgrounds([picture]))) as worker:
@@ -409,7 +410,7 @@ def test_progress_is_told(clip: Path):
 def test_picture_passes_a_clip(clip: Path, tmp_path: Path):
     """It is cut out while the clip is in work, and the clip goes on meanwhile."""
     source = tmp_path / "a.png"
-    kit.Image.fromarray(kit.frame(0)).save(source)
+    Image.fromarray(kit.frame(0)).save(source)
     picture = Task("picture", source, tmp_path / "a.part", RENDERING, 10**6, is_reviewed=False)
     predictor = kit.Bright()
     predictor.before = lambda: time.sleep(0.02)
@@ -459,6 +460,6 @@ def peak_of(task: Task) -> int:
 
         predictor = kit.Bright()
         predictor.before = look
-        worker.lanes[""].model_threads[0].predictor = predictor  # type: ignore[assignment]
+        worker.lanes[""].model_threads[0].predictor = predictor
         assert isinstance(worker.submit(task).result(WAIT_S), Done)
     return found

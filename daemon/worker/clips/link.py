@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -47,7 +48,7 @@ class Link:
         _, [descriptor] = self.ask(question, **values)
         return os.fdopen(descriptor, mode)  # type: ignore[return-value]  # a binary mode
 
-    def predict(self, smalls: "list[NDArray[np.uint8]]") -> "list[NDArray[np.float32]]":
+    def predict(self, smalls: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
         """The alphas of small frames SxSx3, in order."""
         assert self.exchange is not None
         alphas: list[NDArray[np.float32]] = []

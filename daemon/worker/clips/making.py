@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, BinaryIO, overload
 
 import cv2
@@ -22,7 +23,6 @@ from cvunet.video.pipeline import ClipRendering, cut_segment
 from cvunet.video.reading import open_clip
 from cvunet.video.steadying import Steady
 from cvunet.video.writing import SegmentWriter
-from daemon.worker.clips.exchange import FRAMES
 from daemon.worker.clips.link import Link
 from daemon.worker.clips.plan import Plan
 from daemon.worker.clips.replay import Replay
@@ -133,19 +133,13 @@ class Making:
                 pixels = np.frombuffer(stream.read(), np.uint8)
             backdrop = pixels.reshape(facts.height, facts.width, 3)
         if backdrop is not None:
-            self.rendering = ClipRendering(
-                finish=self.rendering.finish,
-                steady=self.rendering.steady,
-                backdrop=lambda frame: backdrop,
-                input_size=self.plan.side,
-                resize=self.plan.resize,
-            )
+            self.rendering = replace(self.rendering, backdrop=lambda frame: backdrop)
 
     # --- segments ---------------------------------------------------------------------------
 
     def make_segment(self, number: int) -> bool:
         """Make one segment; whether there are more. `ImageError` if the clip is refused."""
-        count, lead = self.plan.segment_frames, self.rendering.steady.lead
+        count, lead = self.plan.segment_frames, self.rendering.lead
         first = number * count
         if self.replay is None:
             self.replay = Replay(self.reader.frames(max(0, first - lead)))
@@ -160,7 +154,6 @@ class Making:
                 predict=self.link.predict,
                 rendering=self.rendering,
                 write=segment.write,
-                batch=FRAMES,
                 threads=self.plan.finish_threads,
             )
         except ImageError as error:
