@@ -16,6 +16,7 @@ from PIL import Image
 from daemon.disk import segments
 from daemon.errors import Blame, PictureError
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
+from daemon.worker import host_memory
 from daemon.worker.clips import verdicts
 from daemon.worker.clips.kinds import kind_of
 from tests.samples import RENDERING
@@ -316,11 +317,26 @@ def test_large_file_is_refused_before_it_is_read(clip: Path):
     assert (failed.blame, "worker.max_video_mb" in failed.reason) == (Blame.FILE, True)
 
 
-def test_clip_that_needs_too_much_memory_is_refused(clip: Path):
-    """With what to raise."""
-    failed = failure(made(kit.make_task(clip), memory_bytes=10**5))
+def test_clip_that_needs_too_much_memory_is_refused(clip: Path, monkeypatch: pytest.MonkeyPatch):
+    """With how much it needs and how much there is."""
+    monkeypatch.setattr(host_memory, "available_bytes", lambda: 10**6)
+    failed = failure(made(kit.make_task(clip)))
 
-    assert (failed.blame, "worker.memory_mb" in failed.reason) == (Blame.FILE, True)
+    assert failed.blame is Blame.FILE
+    assert "need 3 MB" in failed.reason
+    assert "1 MB left" in failed.reason
+
+
+def test_clip_takes_half_of_the_pictures_memory_at_most(clip: Path):
+    """Pictures always have the other half."""
+    taken = []
+    with kit.worker(memory_bytes=10**6) as worker:
+        with stopping_at(3, lambda: taken.append(worker.budget.used)) as predictor:
+            worker.lanes[""].model_threads[0].predictor = predictor
+            assert isinstance(worker.submit(kit.make_task(clip)).result(WAIT_S), Done)
+        assert worker.budget.used == 0
+
+    assert taken == [5 * 10**5]
 
 
 def test_silent_child_is_ended(clip: Path):

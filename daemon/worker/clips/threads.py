@@ -15,7 +15,7 @@ from daemon.disk import segments
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, PictureError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
-from daemon.worker import decoding
+from daemon.worker import decoding, host_memory
 from daemon.worker.children.process import DecodeChild
 from daemon.worker.clips import orders, verdicts
 from daemon.worker.clips.descriptions import ClipEnd, ClipHead
@@ -144,11 +144,12 @@ class ClipThreads:
     def made(self, run: ClipRun, task: Task, lane: Lane, head: ClipHead) -> ClipEnd:
         """Make an opened clip, with the memory that its frames take."""
         needed = head.memory_bytes(run.plan.window)
-        if needed > self.budget.limit:
+        free = host_memory.available_bytes()
+        if free is not None and needed > free:
             raise PictureError(
                 f"its frames of {head.width}x{head.height} pixels need {needed / MEGA:.0f} MB while"
-                f" they are cut out, and worker.memory_mb allows {self.budget.limit / MEGA:.0f}:"
-                " raise it, or make the clip smaller"
+                f" they are cut out, and the machine has {free / MEGA:.0f} MB left: make the clip"
+                " smaller, or try it again when there is more"
             )
         cost = self.budget.acquire_first(min(needed, self.budget.limit // 2))
         try:
