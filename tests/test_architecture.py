@@ -53,6 +53,7 @@ CVUNET = {
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
 VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__", "renderings"}
+VALUES |= {"clips"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks", "browser", "ways"}
@@ -279,7 +280,8 @@ def test_bottom_imports_nothing(name: str):
 
 def test_jobs_import_two_values():
     """A failure's blame travels with its outcome, and a task says how its result is made."""
-    assert GRAPH["daemon.jobs"] == {"daemon.errors", "daemon.renderings"}
+    assert GRAPH["daemon.jobs"] == {"daemon.errors", "daemon.renderings", "daemon.clips"}
+    assert GRAPH["daemon.clips"] == {"daemon.renderings"}
     assert GRAPH["daemon.renderings"] == set()
 
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.checks import Checkup, hooks, machine, permissions, places, service
+from daemon.commands.checks import Checkup, clips, hooks, machine, permissions, places, service
 from daemon.commands.findings import CheckContext, Finding, Result, User, failed, passed
 from daemon.commands.status import running_daemon
 from daemon.config import folders as hot_folders
@@ -24,6 +24,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     permissions.pictures,
     places.file_systems,
     places.room,
+    clips.clips,
     machine.inotify,
     machine.network,
     machine.gpu,

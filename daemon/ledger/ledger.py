@@ -16,7 +16,7 @@ from daemon.ledger.result_details import details_of
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 7)))
+NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 8)))
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
@@ -108,6 +108,7 @@ class Ledger(Database):
             "changed_at": job.changed_at,
             "upload": job.upload and job.upload.id,
             "upload_note": upload_notes.as_text(job.upload),
+            "clip": job.clip,
         }
         row = with_keys(columns)
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)

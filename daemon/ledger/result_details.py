@@ -24,5 +24,6 @@ def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
         "warnings": done.warnings,
         "model": done.model or None,
         "opinions": [asdict(one) for one in done.opinions] or None,
+        "clip": done.clip and asdict(done.clip),
     }
     return {name: value for name, value in known.items() if value is not None}

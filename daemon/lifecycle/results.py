@@ -4,7 +4,7 @@ import errno
 import logging
 from pathlib import Path
 
-from daemon.disk import files, publication, store
+from daemon.disk import files, publication, segments, store
 from daemon.errors import describe, printable
 from daemon.jobs import Done, HotFolder, Job
 from daemon.ledger.ledger import Ledger
@@ -77,7 +77,13 @@ class Results:
                 if not self.is_published(job, part, target):
                     raise
         self.remove_parts(job)
+        self.remove_segments(job)
         return job
+
+    def remove_segments(self, job: Job) -> None:
+        """Delete the finished segments of a clip: its result has its name."""
+        if job.clip:
+            segments.remove_all(job.part)
 
     def first_unpublished(self, job: Job) -> tuple[Path, Path] | None:
         """Return part and name of the next file."""

@@ -155,6 +155,7 @@ SCHEMAS: Json = {
             "drop": COUNT,
             "attempts": COUNT,
             "place": COUNT,
+            "progress": FACTS,
             "reason": TEXT,
             "picture": FACTS,
         },
@@ -194,6 +195,7 @@ SCHEMAS: Json = {
             "done": COUNT,
             "failed": COUNT,
             "stages": COUNTS,
+            "clips": many(FACTS),
             "standby": REASONS,
             "limits": COUNTS,
         }

@@ -189,7 +189,7 @@ def test_every_commit_reaches_the_disk(ledger: Ledger):
         for name in ("journal_mode", "synchronous", "foreign_keys", "user_version")
     ]
 
-    assert settings == ["wal", 2, 1, 6]
+    assert settings == ["wal", 2, 1, 7]
 
 
 def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
@@ -206,7 +206,7 @@ def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
 def test_newer_version_is_refused(tmp_path: Path, is_read_only: bool):
     """A downgrade must not write into what it does not know."""
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        db.execute("PRAGMA user_version = 7")
+        db.execute("PRAGMA user_version = 8")
     db.close()
 
     with pytest.raises(InstallError, match=r"ledger\.db: written by a newer cvunetd .* upgrade"):
