@@ -36,12 +36,13 @@ DAEMON = {
     "VALUES": set(),
 }
 CVUNET = {
-    "__init__": {"cutout", "inference", "matte", "pictures", "SHARED"},
+    "__init__": {"clip_cutout", "cutout", "inference", "matte", "pictures", "SHARED"},
+    "clip_cutout": {"cutout", "video", "inference", "pictures", "SHARED"},
     "cutout": {"inference", "matte", "pictures", "models", "SHARED"},
     "training": {"inference", "matte", "pictures", "weights", "network", "SHARED"},
     "export": {"inference", "weights", "network", "models", "SHARED"},
+    "video": {"inference", "matte", "pictures", "SHARED"},
     "inference": {"matte", "pictures", "weights", "network", "models", "SHARED"},
-    "video": {"pictures", "SHARED"},
     "matte": {"pictures", "SHARED"},
     "pictures": {"SHARED"},
     "weights": {"network", "models", "SHARED"},
