@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 
 from cvunet.video import av_library, picture_files
 from cvunet.video.clips import ClipFacts, VideoFormat
-from cvunet.video.decoding import choose_tracks
 from cvunet.video.encoders import ALPHA_DATA, codec_of, configure
 from cvunet.video.formats import PLANS, Plan
 from cvunet.video.opening import refuse
@@ -142,13 +141,12 @@ def open_sound(
     stack: ExitStack, clip: ClipReader, container: Any, *, plan: Plan, cut: Cut | None
 ) -> CopiedSound | EncodedSound:
     """The sound of the clip, as the container can hold it."""
-    source = stack.enter_context(clip.open_container())
-    sound = choose_tracks(source, clip.facts.kind).sound
+    source = stack.enter_context(clip.open_sound())
     span = span_of(clip, cut)
-    if can_copy(sound, plan):
-        return CopiedSound(source, sound, container, span)
+    if can_copy(source.stream, plan):
+        return CopiedSound(source, container, span)
     assert plan.sound_codec is not None, "asked before"
-    return EncodedSound(source, sound, container, codec=plan.sound_codec, span=span)
+    return EncodedSound(source, container, codec=plan.sound_codec, span=span)
 
 
 def span_of(clip: ClipReader, cut: Cut | None) -> Span:

@@ -3,6 +3,11 @@
 import threading
 from typing import Protocol
 
+from cvunet.errors import ImageError
+
+MOST_BYTES_IN_VAIN = 1 << 26
+"""Read without finding anything; then the rest counts as damaged. 4 GB would take minutes."""
+
 
 class Readable(Protocol):
     """A binary stream that can seek: a file, or a window on one."""
@@ -39,14 +44,35 @@ class Window:
         self._stream = stream
         self._lock = lock
         self._position = 0
+        self._has_failed = False
+        self._in_vain = 0
+        self._most_in_vain = MOST_BYTES_IN_VAIN
 
     def read(self, size: int, /) -> bytes:
-        """As a file's."""
+        """As a file's; `ImageError` if too much was read and nothing found in it.
+
+        After an error it gives nothing more: PyAV prints each error but the first.
+        """
+        if self._has_failed:
+            return b""
+        self._has_failed = True
         with self._lock:
             self._stream.seek(self._position)
             content = self._stream.read(size)
         self._position += len(content)
+        self._in_vain += len(content)
+        if self._in_vain > self._most_in_vain:
+            raise ImageError(f"{self._most_in_vain >> 20} MiB of its file hold nothing readable")
+        self._has_failed = False
         return content
+
+    def expect(self, size: int) -> None:
+        """So many bytes more may be read for one thing that is found."""
+        self._most_in_vain = MOST_BYTES_IN_VAIN + size
+
+    def renew(self) -> None:
+        """A packet was found."""
+        self._in_vain = 0
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """As a file's."""

@@ -3,10 +3,12 @@
 from fractions import Fraction
 from io import BytesIO
 from itertools import product
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet.video.upright import turn_of
@@ -193,6 +195,34 @@ def test_interlaced_frames_are_made_whole():
 
     assert seconds_of(reader) == pytest.approx([n / 25 for n in range(10)])
     assert [one for one in reader.facts.warnings if "interlaced" in one]
+
+
+def test_combs_of_fields_are_gone():
+    """A bar that moves six pixels from field to field has one edge in each row."""
+    source = BytesIO()
+    with av.open(source, "w", format="matroska") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        stream.codec_context.flags |= 1 << 18 | 1 << 29  # interlaced DCT and motion
+        stream.codec_context.bit_rate = 4_000_000
+        for n in range(8):
+            pixels = np.zeros((64, 128, 3), np.uint8)
+            pixels[0::2, n * 12 : n * 12 + 40] = 255
+            pixels[1::2, n * 12 + 6 : n * 12 + 46] = 255
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format="yuv420p")
+            frame.pts = n
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    combed = [rgba for _, rgba in shown(source.getvalue(), "matroska")]
+
+    whole = [frame.rgb for frame in clip(source.getvalue()).frames()]
+
+    def combs(pixels: NDArray[Any]) -> float:
+        rows = pixels[..., 0].astype(int)
+        return float(np.abs(2 * rows[1:-1] - rows[:-2] - rows[2:]).mean())
+
+    assert len(whole) == len(combed) == 8
+    assert combs(whole[4]) < combs(combed[4]) / 3
 
 
 def test_changed_size_is_scaled_to_the_first():

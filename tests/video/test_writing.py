@@ -1,5 +1,6 @@
 """Segments, and the results that they become: pixels, times, colours, determinism."""
 
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from zipfile import ZipFile
@@ -12,8 +13,8 @@ from PIL import Image
 
 from cvunet.errors import EncoderMissing, FileError, ImageError
 from cvunet.video import av_library
-from cvunet.video.clips import ClipFacts, Frame, VideoFormat
-from cvunet.video.formats import PLANS, Encoding
+from cvunet.video.clips import ClipFacts, Frame, Tags, VideoFormat
+from cvunet.video.formats import PLANS, Encoding, losses
 from cvunet.video.joining import join
 from cvunet.video.segments import count_frames
 from cvunet.video.writing import SegmentWriter
@@ -353,3 +354,26 @@ def test_segments_of_different_kinds_are_not_joined():
 
     with pytest.raises(FileError, match="different"):
         join(segments, BytesIO(), format="webm", facts=reader.facts)
+
+
+@pytest.mark.parametrize(
+    ("format", "facts", "words"),
+    [
+        ("webm", {"bits": 10}, ["8"]),
+        ("mov-prores", {"bits": 10}, []),
+        ("mp4", {"bits": 12, "has_sound": True}, ["10"]),
+        ("apng", {"has_sound": True, "pixel_aspect": Fraction(4, 3)}, ["sound", "square"]),
+        ("webp", {"tags": Tags(9, 16, 9), "bits": 10}, ["8", "HDR"]),
+        ("mov-qtrle", {"pixel_aspect": Fraction(4, 3), "has_sound": True}, []),
+        ("alpha", {"has_sound": True}, ["sound"]),
+        ("mp4", {"width": 33}, ["even"]),
+    ],
+)
+def test_what_a_format_cannot_keep_is_said(
+    format: VideoFormat, facts: dict[str, object], words: list[str]
+):
+    """Before the clip is made: a person may choose another format."""
+    said = losses(format, replace(facts_of((32, 32)), **facts))  # type: ignore[arg-type]
+
+    assert len(said) == len(words)
+    assert all(word in one for word, one in zip(words, said, strict=True))
