@@ -31,15 +31,15 @@ def test_clip_beside_pictures_and_across_a_stop(tmp_path: Path):
         clip.rename(hot / "clip.mp4")
         assert wait_for(lambda: "frames/s" in call(tmp_path, "status").stdout), daemon.told()
         photo.rename(hot / "photo.png")
-        assert wait_for(lambda: results(tmp_path, "photo.png")), daemon.told()
+        assert wait_for(lambda: bool(results(tmp_path, "photo.png"))), daemon.told()
         assert not results(tmp_path, "clip.mov")
-        assert wait_for(lambda: segments(tmp_path)), daemon.told()
+        assert wait_for(lambda: bool(segments(tmp_path))), daemon.told()
         assert daemon.terminate() == 0
         told = call(tmp_path, "why", hot / "clip.mp4").stdout
         assert "frames in" in told, told
         daemon = Daemon(tmp_path, settings)
         daemon.wait_ready()
-        assert wait_for(lambda: results(tmp_path, "clip.mov"), patience_s=200), daemon.told()
+        assert wait_for(lambda: bool(results(tmp_path, "clip.mov")), patience_s=200), daemon.told()
         assert daemon.terminate() == 0
     finally:
         daemon.kill()

@@ -16,8 +16,8 @@ from tests.worker import clips_kit
 FRAMES = 300
 SPREAD = 7
 OUTPUT = {"video": {"format": "mov-qtrle"}}
-#: A life lasts so long after the daemon is ready.
-LIFE_S = (0.5, 6.0)
+#: A life lasts so long after the daemon is ready, in times of what one clip takes.
+LIFE = (0.1, 1.0)
 
 
 def clip_kills(base: Path, *, kills: int, clips: int, seed: int) -> list[Row]:
@@ -26,7 +26,7 @@ def clip_kills(base: Path, *, kills: int, clips: int, seed: int) -> list[Row]:
         return [Row("kill -9 during clips: left out, PyAV is not installed")]
     chance = random.Random(seed)
     sources = make_sources(base / "stock", clips)
-    expected = undisturbed(base / "calm", sources)
+    expected, clip_s = undisturbed(base / "calm", sources)
     (base / "rough").mkdir()
     folders = [settings()]
     [ground] = grounds(base / "rough", folders).values()
@@ -35,7 +35,7 @@ def clip_kills(base: Path, *, kills: int, clips: int, seed: int) -> list[Row]:
     for source in sources:
         shutil.copyfile(source, ground.hot / source.name)
     for _ in range(kills):
-        live_and_die(base / "rough", folders, chance)
+        live_and_die(base / "rough", folders, life_s=clip_s * chance.uniform(*LIFE))
     finish(real_daemon(base / "rough", folders), ground)
     row = ground.row(f"kill -9 during clips ({kills} times, seed {seed})")
     return [replace(row, torn=row.torn + len(leftovers(ground)))]
@@ -57,24 +57,32 @@ def make_sources(stock: Path, count: int) -> list[Path]:
     ]
 
 
-def undisturbed(base: Path, sources: list[Path]) -> dict[str, str]:
-    """From the digest of each clip to that of its result in a life without death."""
+def undisturbed(base: Path, sources: list[Path]) -> tuple[dict[str, str], float]:
+    """From the digest of each clip to that of its result in a life without death.
+
+    And how many seconds each one took.
+    """
     base.mkdir()
     folders = [settings()]
     [ground] = grounds(base, folders).values()
     for source in sources:
         shutil.copyfile(source, ground.hot / source.name)
         ground.good[digest(source)] = ""
-    finish(real_daemon(base, folders), ground)
+    daemon = real_daemon(base, folders)
+    daemon.wait_ready()
+    began = time.monotonic()
+    finish(daemon, ground)
+    clip_s = (time.monotonic() - began) / len(sources)
     [drop] = ground.drops()
-    return {digest(source): digest(drop / source.with_suffix(".mov").name) for source in sources}
+    names = {source: drop / source.with_suffix(".mov").name for source in sources}
+    return {digest(source): digest(name) for source, name in names.items()}, clip_s
 
 
-def live_and_die(base: Path, folders: list[dict[str, object]], chance: random.Random) -> None:
+def live_and_die(base: Path, folders: list[dict[str, object]], *, life_s: float) -> None:
     """One life, until some time after it is ready."""
     daemon = real_daemon(base, folders)
     daemon.wait_ready()
-    time.sleep(chance.uniform(*LIFE_S))
+    time.sleep(life_s)
     assert not daemon.has_ended(), daemon.told()
     daemon.kill()
 
