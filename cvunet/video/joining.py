@@ -30,7 +30,10 @@ class Cut:
     """The part of a clip that its result shows, in seconds after the first frame."""
 
     start_s: float = 0
-    """When the first frame of the result is shown in the clip; its `pts` is 0 in the result."""
+    """When the first frame of the result is shown in the clip; its `pts` is 0 in the result.
+
+    0 is the clip's beginning, with the sound that may come before its first frame.
+    """
     end_s: float | None = None
 
 
@@ -77,7 +80,7 @@ def write_container(
         container = open_output(stack, out, plan)
         has_sound = sound_from is not None and sound_from.facts.has_sound and plan.sound_codec
         stream = add_video(container, head, facts)
-        offset = facts.delay if has_sound and cut is None else 0
+        offset = facts.delay if has_sound and (cut is None or not cut.start_s) else 0
         pictures = picture_packets(segments, stream, plan=plan, facts=facts, offset=offset)
         if not has_sound or sound_from is None:
             for _, packet in pictures:
@@ -151,12 +154,12 @@ def open_sound(
 
 def span_of(clip: ClipReader, cut: Cut | None) -> Span:
     """Which part of the sound belongs to the result, by the clip's own clock."""
-    if cut is None:
-        return Span(clip.start_s - clip.facts.delay * clip.facts.time_base)
-    start, end = Fraction(cut.start_s), None
-    if cut.end_s is not None:
+    end = None
+    if cut is not None and cut.end_s is not None:
         end = clip.start_s + Fraction(cut.end_s)
-    return Span(clip.start_s + start, end, is_cut=True)
+    if cut is None or not cut.start_s:
+        return Span(clip.start_s - clip.facts.delay * clip.facts.time_base, end)
+    return Span(clip.start_s + Fraction(cut.start_s), end, is_cut=True)
 
 
 def by_time(

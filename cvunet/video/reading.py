@@ -115,10 +115,16 @@ class ClipReader:
             raise
         if waiting is not None and waiting.index >= first:
             yield self._frame(waiting, self._last_ticks(waiting, timeline))
+        self._check_end(waiting, timeline)
+
+    def _check_end(self, last: Timed | None, timeline: Timeline) -> None:
+        """Whether the end is one: not every fault of a file keeps it from being decoded."""
+        if timeline.replaced:
+            self._found[f"{timeline.replaced} of its frames had no time of their own"] = None
         if endings.is_cut_off(self._window(), self.facts.kind):
-            raise self._damage(waiting, timeline, "its file ends too early, it was cut off")
+            raise self._damage(last, timeline, "its file ends too early, it was cut off")
         if endings.is_torn(self._window(), self.facts.kind):
-            raise self._damage(waiting, timeline, "its file is torn: frames before may be missing")
+            raise self._damage(last, timeline, "its file is torn: frames before may be missing")
 
     @contextmanager
     def open_sound(self) -> Iterator["SoundSource"]:

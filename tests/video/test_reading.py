@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from cvunet.errors import ImageError
 from cvunet.video.upright import turn_of
 from tests.video.clips_kit import MS, Clip, clip, pattern, seconds_of, shown
 from tests.video.test_signatures import animated
@@ -284,6 +285,36 @@ def test_animated_webp_is_composed():
             assert frame.alpha is not None
             rgba = np.dstack([frame.rgb, frame.alpha]).astype(int)
             assert np.abs(rgba - np.asarray(image.convert("RGBA"))).max() <= 1
+
+
+def test_frames_may_be_written_to():
+    """The decoder needs its own copy for the frames that follow."""
+    file = Clip("qtrle", "mov", pixel_format="rgb24").file()
+    wanted = [frame.rgb.copy() for frame in clip(file).frames()]
+
+    for number, frame in enumerate(clip(file).frames()):
+        assert np.array_equal(frame.rgb, wanted[number])
+        frame.rgb[:] = 77
+
+
+def test_frames_without_times_are_said():
+    """Two packets at the same time: a broken recorder."""
+    file = bytearray(Clip("qtrle", "mov", pixel_format="rgb24", times=(0, 40, 80)).file())
+    at = file.index(b"stts") + 12
+    assert file[at : at + 4] == (3).to_bytes(4, "big")
+    file[at + 4 : at + 8] = bytes(4)
+    reader = clip(bytes(file))
+
+    assert len(seconds_of(reader)) == 3
+    assert [one for one in reader.warnings if "no time" in one]
+
+
+def test_endless_gif_is_refused():
+    """More frames than a clip may have."""
+    file = animated("GIF", 30, duration=20)
+
+    with pytest.raises(ImageError, match="frames"):
+        clip(file, max_frames=29)
 
 
 def test_sound_is_noticed():

@@ -132,6 +132,21 @@ def test_part_of_a_clip_has_its_part_of_the_sound(source: str, format: VideoForm
     assert end == pytest.approx(0.72, abs=CODER_S)
 
 
+@pytest.mark.parametrize("format", DEMUXERS)
+def test_sound_ends_with_the_last_good_frame(format: VideoFormat):
+    """A clip that is damaged after a second; what comes before its first frame stays."""
+    file = Clip(sound="aac", times=LATE).file()
+    reader = clip(file)
+    frames = [one for one in reader.frames() if one.pts * reader.facts.time_base < 1]
+
+    made = result(file, format, cut=Cut(0, 1), frames=frames)
+
+    begin, end = audible(made, DEMUXERS[format])
+    assert first_picture_s(made) == pytest.approx(0.5, abs=0.001)
+    assert begin == pytest.approx(0, abs=CODER_S)
+    assert end == pytest.approx(1.5, abs=CODER_S)
+
+
 @pytest.mark.parametrize("format", ["apng", "webp", "alpha", "png-sequence"])
 def test_formats_of_pictures_have_no_sound(format: VideoFormat):
     """And do not fail because of it."""
