@@ -1,5 +1,6 @@
 """Steady edges: what is averaged, what is not, and that it does not depend on segments."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from cvunet.errors import OptionError
 from cvunet.inference.matting import FinishSettings
 from cvunet.video import scene_cuts
+from cvunet.video.clips import Frame
 from cvunet.video.steadying import Steady
 from tests.video.moving_disc import (
     find_red,
@@ -17,6 +19,20 @@ from tests.video.moving_disc import (
     rendering,
     results,
 )
+
+
+def large(index: int, x: float) -> Frame:
+    """A larger disc, with a texture that moves with it."""
+    rng = np.random.default_rng(7)
+    ground = cv2.resize(rng.integers(60, 200, (20, 32), np.uint8), (256, 160))
+    skin = cv2.resize(rng.integers(0, 200, (20, 32), np.uint8), (256, 160))
+    rgb = np.dstack([ground] * 3)
+    moved = cv2.warpAffine(skin, np.array([[1, 0, x - 80], [0, 1, 0]], np.float32), (256, 160))
+    disc = np.zeros((160, 256), np.float32)
+    cv2.circle(disc, (round(x * 16), 80 * 16), 50 * 16, 1.0, -1, cv2.LINE_AA, 4)
+    disc = cv2.GaussianBlur(disc, (0, 0), 1.5)[..., None]
+    red = np.dstack([np.full_like(moved, 220), np.full_like(moved, 20), moved])
+    return Frame(index, index, 1, (red * disc + rgb * (1 - disc)).astype(np.uint8))
 
 
 def restlessness(pixels) -> float:
@@ -77,7 +93,7 @@ def test_flicker_is_reduced():
 
 def test_a_moving_edge_is_steadied_too():
     """Neighbours are fetched along the optical flow: without it hardly any of them would fit."""
-    frames = moving(16, step=2.5)
+    frames = [large(k, x=80 + 2.5 * k) for k in range(14)]
     clean = np.array(results(frames, rendering(0)), np.float32)
 
     errors = [
