@@ -24,6 +24,7 @@ from cvunet.video.writing import SegmentWriter
 
 #: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
 SEARCH_S = 2.0
+TICKS = 1_000_000  # in a second, of what a person types
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,16 @@ class Part:
     start_s: float = 0.0
     end_s: float | None = None
     """None: to the end."""
+
+    @property
+    def start(self) -> Fraction:
+        """The begin, exactly as it was written: 0.2 is a fifth, which no float is."""
+        return Fraction(self.start_s).limit_denominator(TICKS)
+
+    @property
+    def end(self) -> Fraction | None:
+        """The end, likewise."""
+        return None if self.end_s is None else Fraction(self.end_s).limit_denominator(TICKS)
 
     @property
     def is_whole(self) -> bool:
@@ -161,9 +172,9 @@ class PartFrames:
 
     def __iter__(self) -> Iterator[Frame]:
         begin: Frame | None = None
-        base = self.clip.facts.time_base
+        base, end = self.clip.facts.time_base, self.part.end
         for frame in self._from_start():
-            if self.part.end_s is not None and frame.pts * base >= self.part.end_s:
+            if end is not None and frame.pts * base >= end:
                 return
             if begin is None:
                 begin = frame
@@ -173,13 +184,13 @@ class PartFrames:
 
     def _from_start(self) -> Iterator[Frame]:
         """Frames from the first one that is shown at or after the part's start."""
-        start_s, base = self.part.start_s, self.clip.facts.time_base
+        start, base = self.part.start, self.clip.facts.time_base
         # Frames before this number are decoded, which is fast, but not converted.
-        first = max(0, int((start_s - SEARCH_S) * float(self.clip.facts.rate)))
+        first = max(0, int((self.part.start_s - SEARCH_S) * float(self.clip.facts.rate)))
         frames = self.clip.frames(first)
         head = next(frames, None)
-        if first and (head is None or head.pts * base >= start_s):
+        if first and (head is None or head.pts * base >= start):
             frames = self.clip.frames()  # its rate varies, so its start lies before that number
         elif head is not None:
             frames = chain([head], frames)
-        return (frame for frame in frames if frame.pts * base >= start_s)
+        return (frame for frame in frames if frame.pts * base >= start)

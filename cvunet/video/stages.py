@@ -40,6 +40,7 @@ class Stages:
         self.cancelled = cancelled or threading.Event()
         self.ending = threading.Event()
         self.threads: list[threading.Thread] = []
+        self.pools: list[ThreadPoolExecutor] = []
 
     def __enter__(self) -> Self:
         """Start nothing yet."""
@@ -55,6 +56,8 @@ class Stages:
         self.ending.set()
         for thread in self.threads:
             thread.join()
+        for pool in self.pools:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def in_thread(
         self, items: Generator[Item, None, None], *, room: int, name: str
@@ -91,19 +94,17 @@ class Stages:
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         newest: tuple[Item, Future[Result]] | None = None
         pool = ThreadPoolExecutor(threads, thread_name_prefix="clip-pool")
-        try:
-            for item in items:
-                if newest is not None and is_same(newest[0], item):
-                    newest = item, newest[1]
-                else:
-                    newest = item, pool.submit(work, item)
-                waiting.append(newest)
-                if len(waiting) > threads:
-                    yield waiting[0][0], waiting.popleft()[1].result()
-            while waiting:
+        self.pools.append(pool)
+        for item in items:
+            if newest is not None and is_same(newest[0], item):
+                newest = item, newest[1]
+            else:
+                newest = item, pool.submit(work, item)
+            waiting.append(newest)
+            if len(waiting) > threads:
                 yield waiting[0][0], waiting.popleft()[1].result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        while waiting:
+            yield waiting[0][0], waiting.popleft()[1].result()
 
     def _fill(
         self, items: Generator[Item, None, None], line: "queue.Queue[tuple[str, Any]]"
