@@ -61,8 +61,7 @@ class JobRecovery:
             self.results.discard(job)
             self.ledger.release(job, reason="the daemon died after some of it was finished")
         elif job.attempts >= (CLIP_DEATHS if job.clip else MAX_ATTEMPTS):
-            what = "clip" if job.clip else "picture"
-            reason = f"the daemon died {job.attempts} times while this {what} was in work"
+            reason = f"the daemon died {job.attempts} times while this picture was in work"
             self.rejection.reject(job, reason, now=now)
         else:
             self.results.discard(job)
