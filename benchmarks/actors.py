@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from daemon.clips import ClipProgress
 from daemon.disk import files
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Confidence, Done, Failed, Outcome, Task
@@ -53,6 +54,9 @@ class ActorsEngine:
         """Starts the process of all actors."""
         self.speed = speed
         self.depth = speed.depth
+        self.cluster = None
+        self.clip_depth = 0
+        self.clips: dict[str, ClipProgress] = {}
         self.device = f"{speed.actors} actors"
         self.memory: dict[str, Memory] = {}
         self.load: dict[str, Load] = {}

@@ -14,15 +14,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cvunet.clip_cutout import CutClip, Steady, cut_out_clip
     from cvunet.cutout import Cutout, cut_out, cut_out_batch, open_predictor, read_picture
     from cvunet.errors import (
+        ClipDamagedError,
         CvunetError,
         DeviceError,
         DeviceMemoryError,
+        EncoderMissing,
         FileError,
         ImageError,
         OptionError,
         RuntimeMissing,
+        VideoMissing,
         WeightsError,
     )
     from cvunet.inference.predictor import Predictor
@@ -32,20 +36,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adjustments",
+    "ClipDamagedError",
     "Confidence",
+    "CutClip",
     "Cutout",
     "CvunetError",
     "DeviceError",
     "DeviceMemoryError",
+    "EncoderMissing",
     "FileError",
     "ImageError",
     "OptionError",
     "Picture",
     "Predictor",
     "RuntimeMissing",
+    "Steady",
+    "VideoMissing",
     "WeightsError",
     "cut_out",
     "cut_out_batch",
+    "cut_out_clip",
     "open_predictor",
     "read_picture",
 ]
@@ -56,6 +66,8 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'cvunet' has no public name {name!r}")
     module = "cvunet.errors" if name.endswith(("Error", "Missing")) else "cvunet.cutout"
+    if name in ("CutClip", "Steady", "cut_out_clip"):
+        module = "cvunet.clip_cutout"
     value: object = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -184,7 +184,7 @@ class Cutout:
         """
         height, width = self.rgba.shape[:2]
         profile = self.picture.profile
-        chosen = _parse_background(background)
+        chosen = parse_background(background)
         if isinstance(chosen, tuple):
             return foreground.flatten(self.rgba, profiles.colour_from_srgb(chosen, profile))
         covering: Uint8Array = framing.cover(chosen, width=width, height=height)
@@ -274,7 +274,7 @@ def cut_out_batch(
     ]
 
 
-def _parse_background(background: Background) -> tuple[int, int, int] | Uint8Array:
+def parse_background(background: Background) -> tuple[int, int, int] | Uint8Array:
     """A colour or a picture; `OptionError` for anything else."""
     if isinstance(background, str) and HEX_COLOUR.fullmatch(background):
         red, green, blue = bytes.fromhex(background.removeprefix("#"))

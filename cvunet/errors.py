@@ -13,6 +13,24 @@ class UnreadableKindError(ImageError):
     """No kind of picture that is read here, by its first bytes: more bytes cannot change that."""
 
 
+class ClipDamagedError(ImageError):
+    """A clip cannot be decoded further than here; the frames before this one are good."""
+
+    def __init__(self, message: str, *, frames: int, seconds: float) -> None:
+        """``frames``: how many came out before; ``seconds``: when the next one was due."""
+        super().__init__(message)
+        self.frames = frames
+        self.seconds = seconds
+
+
+class VideoMissing(CvunetError):
+    """PyAV, the extra ``[video]``, is not installed or does not load."""
+
+
+class EncoderMissing(CvunetError):
+    """The installed PyAV has no encoder for the chosen format."""
+
+
 class WeightsError(CvunetError):
     """The weights file is missing, altered or not of this network."""
 

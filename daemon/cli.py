@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 
-from daemon.cli_endings import exit_status, print_error, print_lines
-from daemon.cli_options import PATH, adjust_options, config_option, json_option, result_options
-from daemon.commands.signals import on_signal
-from daemon.errors import (
-    EXIT_SOME_FAILED,
-    UsageError,
-    printable,
+from daemon.cli_endings import exit_status, print_lines, print_results, show_progress
+from daemon.cli_options import (
+    PATH,
+    adjust_options,
+    config_option,
+    cut_options,
+    json_option,
+    result_options,
 )
+from daemon.commands.signals import on_signal
+from daemon.errors import EXIT_SOME_FAILED, UsageError
 from daemon.reporting import journal
 
 
@@ -136,25 +139,26 @@ def batch(source: Path, out: Path, config_path: Path | None, **options: object) 
     "--out",
     required=True,
     type=PATH,
-    help="Output folder; for a single picture also a file, whose suffix decides the format.",
+    help="Output folder; for a single file also a file, whose suffix decides the format.",
 )
-@result_options
+@cut_options
 @adjust_options
 @config_option
 @exit_status
 def cut(files: tuple[Path, ...], out: Path, config_path: Path | None, **options: object) -> int:
-    """Cut out single pictures."""
+    """Cut out single pictures and clips."""
     from daemon.commands import cut as command
 
-    results = command.cut(files, out, config_path, start_logging=journal.start, options=options)
-    for result in results:
-        if result.target is None:
-            print_error(f"{printable(result.source)}: {result.reason}")
-        else:
-            click.echo(printable(result.target))
-            for warning in result.warnings:
-                print_error(f"{printable(result.source)}: warning: {printable(warning)}")
-    return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
+    results = command.cut(
+        files,
+        out,
+        config_path,
+        start_logging=journal.start,
+        on_signal=on_signal,
+        tell=show_progress,
+        options=options,
+    )
+    return print_results(results)
 
 
 @main.command()

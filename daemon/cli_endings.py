@@ -3,20 +3,23 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import NoReturn, ParamSpec
+from pathlib import Path
+from typing import NoReturn, ParamSpec, Protocol
 
 import click
 
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
+    EXIT_SOME_FAILED,
     EXIT_USAGE,
     DeviceError,
     InstallError,
     MachineError,
     UsageError,
+    printable,
 )
 from daemon.reporting import journal
 
@@ -63,6 +66,48 @@ def print_lines(lines: Iterable[str]) -> int:
         # Python must not fail again when it flushes its buffer at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+class Result(Protocol):
+    """What became of one file."""
+
+    @property
+    def source(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def target(self) -> Path | None:
+        """Its result; None if it failed."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it failed."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of the result."""
+        ...
+
+
+def print_results(results: Sequence[Result]) -> int:
+    """Print where results are, or why there is none; return the exit status."""
+    for result in results:
+        if result.target is None:
+            print_error(f"{printable(result.source)}: {result.reason}")
+            continue
+        click.echo(printable(result.target))
+        for warning in result.warnings:
+            print_error(f"{printable(result.source)}: warning: {printable(warning)}")
+    return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
+
+
+def show_progress(line: str) -> None:
+    """Show how far a command has come: on a terminal, where the next line replaces it."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{line}", err=True, nl=False)
 
 
 def print_error(line: str) -> None:

@@ -12,6 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])  # Any: of a command, whatever it tak
 
 PRESETS = ("none", "marketplace", "square", "portrait")
 FORMATS = ("png", "webp", "webp-lossless", "avif", "tiff", "jpeg")
+VIDEO_FORMATS = ("webm", "mov-prores", "mov-qtrle", "png-sequence", "apng", "mp4", "alpha")
 CONTENTS = ("cutout", "alpha", "both")
 KEEPS = ("all", "largest")
 #: What people type for a format's name.
@@ -36,10 +37,25 @@ class Names(click.Choice[str]):
 
 def result_options(command: F) -> F:
     """Add the options that say what a result is."""
+    return _with_results(command, FORMATS, "File format of the results.")
+
+
+def cut_options(command: F) -> F:
+    """Add the same, and those for clips."""
+    formats = (*FORMATS, *VIDEO_FORMATS)
+    command = with_options(
+        command,
+        click.option("--from", metavar="TIME", help="Of clips: begin here (seconds, or h:mm:ss)."),
+        click.option("--to", metavar="TIME", help="Of clips: end here."),
+    )
+    return _with_results(command, formats, "File format of the results, of pictures or clips.")
+
+
+def _with_results(command: F, formats: tuple[str, ...], text: str) -> F:
     return with_options(
         command,
         click.option("--preset", type=Names(PRESETS), help="A set of settings for one purpose."),
-        click.option("--format", type=Names(FORMATS), help="File format of the results."),
+        click.option("--format", type=Names(formats), help=text),
         click.option(
             "--background",
             metavar="COLOUR|FILE",

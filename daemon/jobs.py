@@ -7,8 +7,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
+from daemon.clips import ClipFacts, ClipTask
 from daemon.errors import Blame
-from daemon.renderings import Rendering
+from daemon.renderings import Rendering, Video
 
 MAX_ATTEMPTS = 3
 LARGEST = 2**63 - 1  # the largest integer of SQLite
@@ -125,6 +126,7 @@ class Job:
     stamps: tuple[Stamp, ...] = ()
     """The stamps of `outputs`, once their parts are complete on disk; until then empty."""
     upload: Upload | None = None  # None for a picture that was dropped
+    clip: str = ""  # which kind of clip it is, by its content: mp4, gif …; empty for a picture
 
     @property
     def part(self) -> Path:
@@ -197,6 +199,7 @@ class Task:
     is_reviewed: bool = True
     """Whether its score decides about review: it may then take a second look at the picture."""
     is_suspect: bool = False  # an attempt has failed: no other picture may be with it in a worker
+    clip: ClipTask | None = None  # only for a clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +246,7 @@ class Done:
     """The name of the model that made the result; empty if models have no names."""
     opinions: tuple[Opinion, ...] = ()
     """Of both models, the first one's first; empty if no second one was asked."""
+    clip: ClipFacts | None = None  # only for a clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,3 +302,6 @@ class HotFolder:
     drop_name: str = "outputs_{time}"
     """Template of its output folders' names."""
     prune: bool = False  # whether emptied sub-folders are removed
+    clips: Literal["cut", "first-frame", "ignore"] = "first-frame"  # see `folders[].video`
+    video: Video = field(default_factory=Video)
+    clip: str = ""  # of one job, in the folder as that job sees it; see `Job.clip`

@@ -5,6 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
+VideoFormat = Literal[
+    "webm", "mov-prores", "mov-qtrle", "png-sequence", "apng", "webp", "mp4", "alpha"
+]
+#: Kinds of clips that are pictures by their name.
+ANIMATIONS = frozenset({"gif", "webp", "apng", "avif"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +89,29 @@ class Rendering:
     def alpha_format(self) -> Format:
         """Return the mask's format: lossless beside a JPEG, else that of the result."""
         return "png" if self.format == "jpeg" else self.format
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """How results are made from clips; see `cvunet.video`. The rest is as for pictures."""
+
+    format: VideoFormat = "webm"
+    animations: VideoFormat = "webp"
+    """The same for animated pictures."""
+    quality: int = 75
+    """1 to 100, for formats that lose something."""
+    speed: Literal["fast", "good"] = "fast"
+    """Of the encoder; the slower one makes smaller files."""
+    window: int = 2
+    """Neighbours on each side that steady a frame's edge."""
+    strength: float = 1.0
+    """0 (each frame for itself) to 1."""
+    on_damage: Literal["keep", "reject"] = "keep"
+    """What becomes of a clip that is damaged in the middle: its frames up to there, or nothing."""
+    max_minutes: float = 60.0
+
+    def format_for(self, kind: str, *, is_mask: bool = False) -> VideoFormat:
+        """Return the format of a clip of some kind; ``is_mask``: its alpha alone is wanted."""
+        if is_mask:
+            return "alpha"
+        return self.animations if kind in ANIMATIONS else self.format

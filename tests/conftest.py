@@ -107,6 +107,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: importlib.util.find_spec("pillow_heif") is not None,
         "pillow-heif is not installed",
     ),
+    "video": (
+        lambda: importlib.util.find_spec("av") is not None,
+        "PyAV is not installed",
+    ),
     "refine": (
         lambda: importlib.util.find_spec("pymatting") is not None,
         "pymatting is not installed",

@@ -36,10 +36,12 @@ DAEMON = {
     "VALUES": set(),
 }
 CVUNET = {
-    "__init__": {"cutout", "inference", "matte", "pictures", "SHARED"},
+    "__init__": {"clip_cutout", "cutout", "inference", "matte", "pictures", "SHARED"},
+    "clip_cutout": {"cutout", "video", "inference", "pictures", "SHARED"},
     "cutout": {"inference", "matte", "pictures", "models", "SHARED"},
     "training": {"inference", "matte", "pictures", "weights", "network", "SHARED"},
     "export": {"inference", "weights", "network", "models", "SHARED"},
+    "video": {"inference", "matte", "pictures", "SHARED"},
     "inference": {"matte", "pictures", "weights", "network", "models", "SHARED"},
     "matte": {"pictures", "SHARED"},
     "pictures": {"SHARED"},
@@ -51,6 +53,7 @@ CVUNET = {
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
 VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__", "renderings"}
+VALUES |= {"clips"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks", "browser", "ways"}
@@ -91,6 +94,7 @@ SOLE_IMPORTERS = {
     "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},
     "ray": {"daemon/worker/engines/ray.py"},
     "isal": {"cvunet/pictures/deflate.py"},
+    "av": {"cvunet/video/av_library.py"},
     "onnxruntime": {"cvunet/inference/onnx_session.py", "cvunet/training/contestants.py"},
     "tqdm": {"daemon/commands/batch.py"},
     "prometheus_client": {"daemon/reporting/metrics.py"},
@@ -278,7 +282,8 @@ def test_bottom_imports_nothing(name: str):
 
 def test_jobs_import_two_values():
     """A failure's blame travels with its outcome, and a task says how its result is made."""
-    assert GRAPH["daemon.jobs"] == {"daemon.errors", "daemon.renderings"}
+    assert GRAPH["daemon.jobs"] == {"daemon.errors", "daemon.renderings", "daemon.clips"}
+    assert GRAPH["daemon.clips"] == {"daemon.renderings"}
     assert GRAPH["daemon.renderings"] == set()
 
 

@@ -70,37 +70,54 @@ def finish(
     and colour space are those of the picture. ``prepared`` is the output of `Predictor.prepare` for
     this picture; it saves computing it again. Any thread.
     """
+    matte = finish_matte(picture, alpha, settings=settings, prepared=prepared)
+    return compose(picture, matte, settings=settings, prepared=prepared)
+
+
+def finish_matte(
+    picture: Picture, alpha: Alpha, *, settings: FinishSettings, prepared: Uint8Array | None = None
+) -> Alpha:
+    """The first half of `finish`: the alpha HxW at full size, before its edge is adjusted."""
     guide, adjustments = flatten_on_grey(picture), settings.adjustments
-    is_opaque_srgb = picture.alpha is None and picture.profile is None
-    # Then, with 8 bits, the network's input has the colours of the picture.
-    small = prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
     corrected = pieces.correct_small(alpha, adjustments)
     large = postprocess.enlarge(
         corrected,
         guide,
         kernel=settings.kernel,
-        small_rgb=small,
+        small_rgb=_small_copy(picture, prepared),
         keep_haze=settings.keep_haze,
     )
     refined = refine_hair(large, guide, method=settings.hair)
     matte = filter_edges(refined, guide, settings=settings)
-    matte = pieces.correct_full(matte, adjustments)
+    return pieces.correct_full(matte, adjustments)
+
+
+def compose(
+    picture: Picture, matte: Alpha, *, settings: FinishSettings, prepared: Uint8Array | None = None
+) -> Samples:
+    """The second half of `finish`, from the matte HxW of `finish_matte`."""
     if settings.content == "alpha":
-        shown = adjust_edge(matte, adjustments)
+        shown = adjust_edge(matte, settings.adjustments)
         return foreground.alpha_levels(shown, picture.alpha, bits=bits_of(picture.rgb))
     rgba = foreground.compose_rgba(
         picture.rgb,
         matte,
         colours=settings.colours if settings.decontaminate else None,
         source_alpha=picture.alpha,
-        small_rgb=small,
+        small_rgb=_small_copy(picture, prepared),
         bleed=settings.bleed,
-        adjustments=adjustments,
+        adjustments=settings.adjustments,
     )
     if settings.background is None:
         return rgba
     background = profiles.colour_from_srgb(settings.background, picture.profile)
     return foreground.flatten(rgba, background)
+
+
+def _small_copy(picture: Picture, prepared: Uint8Array | None) -> Uint8Array | None:
+    """What the network sees, if it has the colours of the picture: opaque, sRGB, 8 bits."""
+    is_opaque_srgb = picture.alpha is None and picture.profile is None
+    return prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
 
 
 def flatten_on_grey(picture: Picture) -> Samples:

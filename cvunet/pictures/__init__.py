@@ -8,6 +8,7 @@ __all__ = [
     "bit_depth",
     "encoding",
     "metadata",
+    "png",
     "profiles",
     "reading",
     "resample",

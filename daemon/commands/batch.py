@@ -14,10 +14,12 @@ from daemon.commands.startup import (
     has_open_jobs,
     has_pictures,
     signal_inbox,
+    tell_of_clips,
 )
 from daemon.config import folders as hot_folders
 from daemon.config import options as run_options
 from daemon.config import schema as configuration
+from daemon.config import video
 from daemon.config.schema import Config, Folder
 from daemon.disk import files, store
 from daemon.errors import InstallError, printable
@@ -62,7 +64,10 @@ def batch(
     config, base = configuration.load(config_path)
     config = run_options.apply(config, options, current=Path.cwd())
     start_logging("warning", config.log.format)
+    tell_of_clips(config)
     folder = batch_folder(config, base, source, out)
+    if faults := video.missing(config, [folder]):
+        raise InstallError("\n".join(faults))
     state = folder.output_root / BATCH_STATE
     place = OwnedFolders([folder], state=state, quarantine=state / "failed")
     inbox = signal_inbox(on_signal)

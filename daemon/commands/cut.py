@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from daemon.commands import cut_clips
+from daemon.commands.cut_clips import Result
 from daemon.config import folders as hot_folders
 from daemon.config import options as run_options
 from daemon.config import schema as configuration
@@ -51,32 +53,39 @@ class Cut:
     """Results with a lower confidence are doubtful."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The result of one picture."""
-
-    source: Path
-    target: Path | None
-    """None if it failed."""
-    reason: str = ""
-    warnings: tuple[str, ...] = ()
-    """What a person should know of the result."""
-
-
 def cut(
     sources: Sequence[Path],
     out: Path,
     config_path: Path | None,
     *,
     start_logging: Callable[[str, str], None],
+    on_signal: Callable[..., None] = lambda stop: None,
+    tell: Callable[[str], None] = lambda line: None,
     options: Mapping[str, object] = MappingProxyType({}),
 ) -> list[Result]:
-    """Cut out pictures into a folder, or one into a file.
+    """Cut out pictures and clips into a folder, or one into a file.
 
-    ``options`` as in `options.apply`: they win over the configuration.
+    ``options`` as in `options.apply`: they win over the configuration; `cut_clips.clip_options` are
+    for clips. ``tell`` gets lines about the progress of clips.
     """
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
+    clips = [source for source in sources if cut_clips.is_clip(source)]
+    pictures = [source for source in sources if source not in clips]
+    own = cut_clips.clip_options(options, out, has_clips=bool(clips), is_one=len(sources) == 1)
+    common = {name: value for name, value in options.items() if name not in cut_clips.OWN_OPTIONS}
+    results = []
+    if clips:
+        changed = run_options.apply(config, {**common, "format": None}, current=Path.cwd())
+        setup = cut_clips.Setup(changed, base, out, own, is_one=len(sources) == 1)
+        results = cut_clips.cut_clips(clips, setup, on_signal=on_signal, tell=tell)
+    return results + cut_pictures(pictures, out, config, base, common) if pictures else results
+
+
+def cut_pictures(
+    sources: Sequence[Path], out: Path, config: Config, base: Path, options: Mapping[str, object]
+) -> list[Result]:
+    """Cut out pictures into a folder, or one into a file."""
     config = apply_options(config, options, sources=sources, out=out)
     output = merged_output(config, OutputOverrides())
     rendering = hot_folders.rendering(base, output, config.postprocess)

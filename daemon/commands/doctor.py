@@ -6,7 +6,16 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.checks import Checkup, cluster, hooks, machine, permissions, places, service
+from daemon.commands.checks import (
+    Checkup,
+    clips,
+    cluster,
+    hooks,
+    machine,
+    permissions,
+    places,
+    service,
+)
 from daemon.commands.findings import CheckContext, Finding, Result, failed, passed
 from daemon.commands.status import running_daemon
 from daemon.config import folders as hot_folders
@@ -21,6 +30,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     permissions.pictures,
     places.file_systems,
     places.room,
+    clips.clips,
     machine.inotify,
     machine.network,
     machine.gpu,

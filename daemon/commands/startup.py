@@ -1,5 +1,6 @@
 """What several commands start with: configuration, folders, signals, hooks."""
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 from daemon.commands import missing_parts
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
+from daemon.config import video
 from daemon.config.schema import Config
 from daemon.disk import files, mounts, store
 from daemon.errors import InstallError
@@ -25,6 +27,8 @@ from daemon.watching import scan
 from daemon.watching.ignored_names import SkippedFolders, why_left
 from daemon.worker.engines import Engine
 from daemon.worker.engines.lazy import LazyEngine
+
+logger = logging.getLogger(__name__)
 
 StartLogging = Callable[[str, str], None]
 OnSignal = Callable[..., None]  # of `signals.on_signal`
@@ -48,9 +52,16 @@ def prepare(
     start_logging(config.log.level, config.log.format)
     if makes_missing:
         missing_parts.make(config, base)
+    tell_of_clips(config)
     place = owned_folders(config, base)
     check_state(place.state, mounts.read())
     return config, base, place
+
+
+def tell_of_clips(config: Config) -> None:
+    """Say once if clips are not cut out, and why."""
+    if text := video.notice(config):
+        logger.info("%s", text)
 
 
 def check_state(state: Path, table: str) -> None:

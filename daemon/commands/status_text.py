@@ -48,6 +48,7 @@ def header(status: Status, now: float) -> Iterator[str]:
     inside = ", ".join(f"{count} at {stage}" for stage, count in report.get("inside", {}).items())
     if report["running"] and inside:
         yield f"  in work: {inside}"
+    yield from (clip_line(clip) for clip in report.get("clips", {}).values())
     for name, load in report.get("load", {}).items():
         yield from load_line(name, load, seconds=now - report["started_at"])
     for name, held in report.get("memory", {}).items():
@@ -78,6 +79,14 @@ def worker_text(worker: dict[str, Any]) -> str:  # Any: JSON of `WorkerState`
         f"warm on {worker['device']}, {worker['running']} in work, {worker['done']} done,"
         f" {worker['pictures_per_s']:.1f} a second in the last minute{restarts}"
     )
+
+
+def clip_line(clip: dict[str, Any]) -> str:  # Any: JSON
+    """Return how far a clip has come, by the JSON of `report.ClipState`."""
+    text = f"  clip {clip['source']} of {clip['folder']}: frame {clip['frames']}"
+    text += f" of {clip['total']}" if clip["total"] is not None else ""
+    text += f", {clip['frames_per_s']:.1f} frames/s"
+    return text if clip["left_s"] is None else f"{text}, {duration(clip['left_s'])} left"
 
 
 def load_line(name: str, load: dict[str, float], *, seconds: float) -> Iterator[str]:

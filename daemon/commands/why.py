@@ -12,9 +12,9 @@ from daemon.commands.checks.service import owner
 from daemon.commands.status import read_report
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
-from daemon.disk import files, lock
+from daemon.disk import files, lock, segments
 from daemon.errors import printable
-from daemon.jobs import HotFolder, State
+from daemon.jobs import HotFolder, Job, State
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
@@ -22,6 +22,7 @@ from daemon.lifecycle import late_changes
 from daemon.reporting.report import REPORT
 from daemon.watching import refusals, writers
 from daemon.watching.ignored_names import has_ignored_part, why_left
+from daemon.watching.left_files import CLIP
 
 NEWEST = 5
 CHANGED = "its original changed after it was cut out: put the original into the hot folder again"
@@ -81,7 +82,16 @@ def outcome(ending: Ending) -> str:
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
         case State.QUEUED | State.RUNNING:
             why = f" ({job.reason})" if job.reason else ""
-            return f"{job.state.value} after {attempts}{why}, original {place(job.source)}"
+            done = finished(job)
+            return f"{job.state.value} after {attempts}{why}{done}, original {place(job.source)}"
+
+
+def finished(job: Job) -> str:
+    """Return how much of a clip is finished; empty for a picture."""
+    note = segments.read_note(job.part) if job.clip else None
+    if note is None:
+        return ""
+    return f", {sum(note.frames)} frames in {len(note.frames)} segments are finished"
 
 
 def result(ending: Ending) -> str:
@@ -170,6 +180,13 @@ def open_for_writing(path: Path, folder: HotFolder) -> str:
     )
 
 
+def is_clip(path: Path) -> bool:
+    """Whether a file is a clip by its content."""
+    from daemon.worker.clips import kinds  # loads numpy, which other answers do not need
+
+    return bool(kinds.kind_of(path))
+
+
 def why_never_taken(path: Path, folder: HotFolder) -> str:
     """Return why a file of a hot folder will never be taken; empty if it will be."""
     relative = path.relative_to(folder.path)
@@ -177,6 +194,8 @@ def why_never_taken(path: Path, folder: HotFolder) -> str:
         return "hidden or temporary names, and those of bins, are never taken (docs/input.md)"
     if reason := why_left(path, folder):
         return f"{reason}; it is left where it is"
+    if folder.clips == "ignore" and is_clip(path):
+        return f"{CLIP}; it is left where it is"
     if files.identity(path) is None:
         return "it is no regular file, or may not be looked at; such are never opened"
     if not folder.recursive and len(relative.parts) > 1:

@@ -18,5 +18,6 @@ __all__ = [
     "request_options",
     "schema",
     "shipped_files",
+    "video",
     "web_schema",
 ]

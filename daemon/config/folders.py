@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.config import overlaps
+from daemon.config import overlaps, video
 from daemon.config.model_names import model_faults, model_names, second_of
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.overrides import merged_output, merged_postprocess
@@ -127,6 +127,8 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         model=folder.model or model_names(config)[0],
         drop_name=checked_drop_name(output.drop_name, folder.name or path.name),
         prune=folder.prune,
+        clips=video.mode_of(folder.video, can_cut=not video.obstacle(config)),
+        video=video.video_of(config, output),
     )
 
 
@@ -179,6 +181,7 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
+        *video.missing(config, folders),
         *(fault for folder in folders for fault in model_faults(folder, model_names(config))),
         *overlaps.duplicate_names(folders),
         *overlaps.overlaps(

@@ -19,6 +19,9 @@ NO_SECOND = "none"
 NAME_FIELDS = ("stem", "ext", "folder", "subfolder", "date", "id")
 
 Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
+VideoFormat = Literal[
+    "webm", "mov-prores", "mov-qtrle", "png-sequence", "apng", "webp", "mp4", "alpha"
+]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -124,6 +127,24 @@ class Review(ReviewOverrides):
     second: str = NO_SECOND
 
 
+class VideoOutputOverrides(Section):
+    """``output.video:`` of one folder."""
+
+    format: VideoFormat | None = None
+    animations: VideoFormat | None = None
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    speed: Literal["fast", "good"] | None = None
+
+
+class VideoOutput(VideoOutputOverrides):
+    """What the results of clips look like."""
+
+    format: VideoFormat = "webm"
+    animations: VideoFormat = "webp"
+    quality: Annotated[int, Field(ge=1, le=100)] = 75
+    speed: Literal["fast", "good"] = "fast"
+
+
 class OutputOverrides(Section):
     """``output:`` of one folder; missing keys come from the common section."""
 
@@ -142,6 +163,7 @@ class OutputOverrides(Section):
     name: str | None = None
     clash: Literal["version", "overwrite", "fail"] | None = None
     review: ReviewOverrides = ReviewOverrides()
+    video: VideoOutputOverrides = VideoOutputOverrides()
 
     @field_validator("background")
     @classmethod
@@ -202,3 +224,4 @@ class Output(OutputOverrides):
     name: str = "{stem}"
     clash: Literal["version", "overwrite", "fail"] = "version"
     review: Review = Review()
+    video: VideoOutput = VideoOutput()

@@ -20,6 +20,7 @@ from daemon.config.output_schema import (
     OutputOverrides,
     Positive,
     Section,
+    Share,
 )
 from daemon.config.postprocess_schema import Postprocess, PostprocessOverrides
 from daemon.config.ray_schema import Ray
@@ -45,6 +46,7 @@ class Folder(Section):
     model: str | None = None
     ignore: tuple[str, ...] = ()
     prune: bool = False
+    video: Literal["auto", "cut", "first-frame", "ignore"] = "auto"
     output: OutputOverrides = OutputOverrides()
     postprocess: PostprocessOverrides = PostprocessOverrides()
 
@@ -90,7 +92,25 @@ class WorkerSettings(Section):
     max_file_mb: Positive = 2000.0
     max_decode_s: Positive = 120.0
     memory_mb: Count = 2500
+    clips: Annotated[int, Field(ge=1, le=16)] = 1
+    video_share: Annotated[float, Field(ge=0.05, le=0.95)] = 0.25
+    max_video_minutes: Positive = 60.0
+    max_video_mb: Positive = 20_000.0
     ray: Ray = Ray()
+
+
+class Steady(Section):
+    """How the edges of clips are kept from flickering."""
+
+    window: Annotated[int, Field(ge=0, le=8)] = 2
+    strength: Share = 1.0
+
+
+class Video(Section):
+    """What is done with clips, in all folders."""
+
+    steady: Steady = Steady()
+    on_damage: Literal["keep", "reject"] = "keep"
 
 
 class Retention(Section):
@@ -138,6 +158,7 @@ class Config(Section):
     models: dict[str, NamedModel] = Field(default_factory=dict)
     worker: WorkerSettings = WorkerSettings()
     postprocess: Postprocess = Postprocess()
+    video: Video = Video()
     retention: Retention = Retention()
     state_dir: Path = Path("state")
     quarantine_dir: Path = Path("failed")

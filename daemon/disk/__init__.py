@@ -16,6 +16,7 @@ __all__ = [
     "publication",
     "quarantine_names",
     "safe_open",
+    "segments",
     "store",
     "syncs",
     "tree",

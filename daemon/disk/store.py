@@ -34,7 +34,7 @@ ORIGINALS = "originals"
 REVIEW = "review"
 MANIFEST = "manifest.json"
 MARKER = drop_names.MARKER
-OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-\d+)?(?:-alpha|-review)?|cvunetd-\d+)\.part")
+OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-\d+)?(?:-alpha|-review|-clip)?|cvunetd-\d+)\.part")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,15 +36,18 @@ class JobQueue:
     def __init__(self, size: int) -> None:
         self.size = size
         self.lines: dict[int, Turns[Job]] = {}
-        """Jobs that could start now, by priority."""
+        """Pictures that could start now, by priority."""
+        self.clip_lines: dict[int, Turns[Job]] = {}
+        """Clips: a line of their own, because a picture must not wait for the end of a clip."""
         self.delayed: list[Delayed] = []
         self.now = 0.0
 
     def __len__(self) -> int:
-        return self.count_waiting() + len(self.delayed)
+        clips = sum(map(len, self.clip_lines.values()))
+        return self.count_waiting() + clips + len(self.delayed)
 
     def count_waiting(self) -> int:
-        """How many could start now."""
+        """How many pictures could start now."""
         return sum(map(len, self.lines.values()))
 
     @property
@@ -52,30 +55,36 @@ class JobQueue:
         """How many more jobs may be taken in; delayed ones take no room, lest they block others."""
         return max(self.size - self.count_waiting(), 0)
 
+    @property
+    def has_room_for_clip(self) -> bool:
+        """Whether another clip may be taken in: clips wait in a line of the same length."""
+        return sum(map(len, self.clip_lines.values())) < self.size
+
     def put(self, job: Job, *, priority: int, not_before: float = 0.0) -> None:
         """Add a job; a higher priority starts earlier. Recovered jobs may overfill the queue."""
         if not_before > 0:
             heapq.heappush(self.delayed, Delayed(not_before, job.id, priority, job))
             return
-        line = self.lines.setdefault(priority, Turns())
+        lines = self.clip_lines if job.clip else self.lines
+        line = lines.setdefault(priority, Turns())
         rank = (job.added_at + handicap_s(job.identity), job.id)
         line.put(job, folder=job.folder, owner=job.identity.owner, rank=rank)
 
     def clear(self) -> None:
         """Empty the queue, to fill it again from the ledger."""
         self.lines.clear()
+        self.clip_lines.clear()
         self.delayed.clear()
 
     def take(self, now: float) -> Job | None:
-        """Remove and return the next job that may start."""
+        """Remove and return the next picture that may start."""
         self.promote(now)
-        if not self.lines:
-            return None
-        highest = max(self.lines)
-        job = self.lines[highest].take()
-        if not self.lines[highest]:
-            del self.lines[highest]
-        return job
+        return take_first(self.lines)
+
+    def take_clip(self, now: float) -> Job | None:
+        """Remove and return the next clip that may start."""
+        self.promote(now)
+        return take_first(self.clip_lines)
 
     def promote(self, now: float) -> None:
         """Move delayed jobs that are due to the waiting ones.
@@ -104,8 +113,19 @@ class JobQueue:
 
     def waiting_jobs(self) -> Iterator[Job]:
         """Jobs that could start now, in no order."""
-        for line in self.lines.values():
+        for line in (*self.lines.values(), *self.clip_lines.values()):
             yield from line
+
+
+def take_first(lines: dict[int, Turns[Job]]) -> Job | None:
+    """Remove and return the next job of the highest priority."""
+    if not lines:
+        return None
+    highest = max(lines)
+    job = lines[highest].take()
+    if not lines[highest]:
+        del lines[highest]
+    return job
 
 
 def handicap_s(identity: Identity) -> float:

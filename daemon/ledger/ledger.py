@@ -111,6 +111,7 @@ class Ledger(Database):
             "changed_at": job.changed_at,
             "upload": job.upload and job.upload.id,
             "upload_note": upload_notes.as_text(job.upload),
+            "clip": job.clip,
         }
         row = with_keys(columns)
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)

@@ -58,6 +58,7 @@ def job_of(row: Row) -> Job:
         review=as_path(row["review"]),
         stamps=tuple((inode, size, time) for inode, size, time in json.loads(row["stamps"])),
         upload=upload_notes.from_text(row["upload"], row["upload_note"]),
+        clip=row["clip"],
     )
 
 

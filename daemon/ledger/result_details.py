@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
+from daemon.clips import ClipFacts
 from daemon.jobs import Confidence, Done, Opinion
 
 
@@ -24,10 +25,11 @@ def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
         "warnings": done.warnings,
         "model": done.model or None,
         "opinions": [shallow(one) for one in done.opinions] or None,
+        "clip": done.clip and shallow(done.clip),
     }
     return {name: value for name, value in known.items() if value is not None}
 
 
-def shallow(value: Confidence | Opinion) -> dict[str, Any]:  # Any: JSON
+def shallow(value: Confidence | Opinion | ClipFacts) -> dict[str, Any]:  # Any: JSON
     """Return a value's fields; `asdict` would copy all that they hold, for each picture."""
     return {field.name: getattr(value, field.name) for field in fields(value)}

@@ -37,4 +37,5 @@ __all__ = [
     "standby",
     "state_folder",
     "upload_notes",
+    "waited_clips",
 ]

@@ -10,11 +10,13 @@ from daemon.jobs import HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.claim_guard import ClaimGuard, claimed_identity
+from daemon.lifecycle.folder_registry import seen_by
 from daemon.lifecycle.naming import new_id
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.upload_notes import UploadNotes
 from daemon.watching.access_errors import AccessErrors
 from daemon.watching.settle import SettledFile
+from daemon.worker.clips import kinds
 
 
 class Claiming:
@@ -88,6 +90,8 @@ class Claiming:
         upload = self.notes.read(folder, relative)
         if upload is not None and upload.rendering is not None:
             folder = replace(folder, rendering=upload.rendering)
+        clip = kinds.kind_of(source) if folder.clips == "cut" else ""
+        folder = seen_by(folder, clip)
         drop, reserved = self.placement.reserve(folder, relative, job_id, now=now)
         job = Job(
             id=job_id,
@@ -104,6 +108,7 @@ class Claiming:
             changed_at=now,
             is_kept=folder.originals == "keep",
             upload=upload,
+            clip=clip,
         )
         self.ledger.add(job)
         return job

@@ -3,8 +3,10 @@
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 
+from daemon.clips import ClipTask
 from daemon.disk import files, uploads
 from daemon.errors import PictureError, blame, describe
 from daemon.jobs import Failed, HotFolder, Job, Outcome, SecondLook, Task
@@ -12,9 +14,11 @@ from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.deferral import is_young
 from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.naming import clip_format
 from daemon.lifecycle.placement import Placement
 from daemon.lifecycle.standby import Standby
 from daemon.messages import JobEnded, Message
+from daemon.worker.clips import kinds
 from daemon.worker.engines import Engine
 
 
@@ -76,7 +80,8 @@ class Dispatcher:
             if job.upload is not None and job.upload.fault:
                 raise PictureError(job.upload.fault)
             folder = self.folders.of(job)
-            placed = self.placement.renew(folder, job, now=now)
+            job = self.looked_at_again(folder, job)
+            placed = self.placement.renew(self.folders.of(job), job, now=now)
             self.placement.check_clash(folder, placed)
         except (OSError, PictureError) as error:
             # What caused it is decided where all outcomes are handled.
@@ -85,6 +90,17 @@ class Dispatcher:
         running = self.ledger.start(placed)
         self.running[job.id] = running
         return running, failed
+
+    def looked_at_again(self, folder: HotFolder, job: Job) -> Job:
+        """Return a job with its kind of clip; one that failed may have been unfinished then."""
+        if not job.reason or job.clip or folder.clips != "cut":
+            return job
+        kind = kinds.kind_of(job.source)
+        if not kind:
+            return job
+        self.ledger.change(job, job.state, clip=kind)
+        job = replace(job, clip=kind)
+        return self.placement.rename(self.folders.of(job), job, is_alpha_kept=False)
 
     def submit(self, job: Job, failed: Failed | None, *, now: float) -> None:
         """Give a started and committed job to the engine, or report why it cannot start."""
@@ -104,24 +120,54 @@ class Dispatcher:
         """Yield jobs that may start now.
 
         A job that failed unexpectedly, or was in work when the daemon died, runs alone: if it kills
-        the process again, other jobs must not be blamed.
+        the process again, other jobs must not be blamed. A clip that has got on is no suspect: it
+        would keep all others waiting for as long as it takes.
         """
         is_alone = self.engine.cluster is None  # a cluster gives such a job a worker for itself
-        has_suspect = is_alone and any(job.attempts > 1 for job in self.running.values())
-        while len(self.running) < self.engine.depth and not has_suspect:
-            job = self.suspect or self.queue.take(now)
-            self.suspect = None
-            if job is None:
-                return
-            if self.standby.has(job.folder):
-                self.on_standby.setdefault(job.folder, []).append(job)
-            elif job.attempts and self.running and is_alone:
-                self.suspect = job
-                return
-            else:
-                yield job
-                # It runs now, for the second or third time.
-                has_suspect = is_alone and job.attempts > 0
+        for take, has_place in (
+            (self.queue.take, self.has_place_for_picture),
+            (self.queue.take_clip, self.has_place_for_clip),
+        ):
+            has_suspect = is_alone and self.has_suspect_running()
+            while has_place() and not has_suspect:
+                job = self.suspect or take(now)
+                self.suspect = None
+                if job is None:
+                    break
+                if self.standby.has(job.folder):
+                    self.on_standby.setdefault(job.folder, []).append(job)
+                elif (
+                    is_alone
+                    and job.attempts
+                    and not all(map(self.has_got_on, self.running.values()))
+                ):
+                    self.suspect = job
+                    return
+                else:
+                    yield job
+                    # It runs now, for the second or third time.
+                    has_suspect = is_alone and job.attempts > 0
+
+    def has_place_for_picture(self) -> bool:
+        """Whether the engine takes another picture now."""
+        return len(self.running) - self.running_clips() < self.engine.depth
+
+    def has_place_for_clip(self) -> bool:
+        """Whether the engine takes another clip now."""
+        return self.running_clips() < self.engine.clip_depth
+
+    def running_clips(self) -> int:
+        """Return how many clips are in work."""
+        return sum(bool(job.clip) for job in self.running.values())
+
+    def has_suspect_running(self) -> bool:
+        """Whether a job is in work for the second or third time, and nothing came of it yet."""
+        return any(job.attempts > 1 and not self.has_got_on(job) for job in self.running.values())
+
+    def has_got_on(self, job: Job) -> bool:
+        """Whether it is a clip of which a segment was finished since it was started."""
+        progress = self.engine.clips.get(job.id)
+        return progress is not None and progress.has_made_segment
 
     def resume(self, folder: HotFolder) -> None:
         """Put a folder's jobs back into the queue: it has resumed."""
@@ -151,6 +197,7 @@ class Dispatcher:
             is_old=not is_young(job, folder.defer_s, now),
             is_reviewed=folder.review_below > 0,
             is_suspect=job.attempts > 1,
+            clip=ClipTask(job.clip, clip_format(folder), folder.video) if job.clip else None,
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:

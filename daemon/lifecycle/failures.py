@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from daemon import event_ids
-from daemon.disk import files
+from daemon.disk import files, segments
 from daemon.errors import Blame, DeviceError, InstallError, LedgerError, describe, printable
 from daemon.jobs import MAX_ATTEMPTS, Failed, HotFolder, Job
 from daemon.lifecycle.completion import Completion
@@ -111,6 +111,11 @@ class Failures:
     def retry_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
         """Try again after an unexpected error; reject after three attempts."""
         reason = failed.reason
+        if has_progressed(job):
+            self.requeue.release(job, reason=reason, not_before=now + RETRY_S)
+            text = "%s goes on after its last finished segment: %s"
+            logger.warning(text, printable(job.relative), reason, extra=job_fields(job))
+            return
         if job.attempts >= MAX_ATTEMPTS:
             reason = f"{reason} (given up after {job.attempts} attempts)"
             self.rejection.reject(job, reason, now=now, stage=failed.stage)
@@ -120,6 +125,12 @@ class Failures:
         self.counters.count(job, Verdict.RETRIED)
         fields = failed_fields(job, reason, failed.stage, event=event_ids.RETRIED)
         logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
+
+
+def has_progressed(job: Job) -> bool:
+    """Whether the latest attempt of a clip has finished a segment: then it is not counted."""
+    note = segments.read_note(job.part) if job.clip else None
+    return note is not None and note.has_progressed
 
 
 def has_changed(job: Job) -> bool:

@@ -6,6 +6,11 @@ from dataclasses import replace
 from daemon.jobs import HotFolder, Job
 
 
+def seen_by(folder: HotFolder, clip: str) -> HotFolder:
+    """Return a folder as a job sees it whose original is this kind of clip; empty: a picture."""
+    return replace(folder, clip=clip) if clip else folder
+
+
 class FolderRegistry:
     """One table that all parts read; only `service.folder_changes` changes it."""
 
@@ -25,7 +30,7 @@ class FolderRegistry:
 
     def of(self, job: Job) -> HotFolder:
         """Return a job's folder, with the rendering and the model that came with an upload."""
-        folder = self.by_name[job.folder]
+        folder = seen_by(self.by_name[job.folder], job.clip)
         if job.upload is None or job.upload.rendering is None:
             return folder
         wanted = job.upload.rendering

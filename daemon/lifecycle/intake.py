@@ -24,11 +24,14 @@ from daemon.watching.ignored_names import SkippedFolders, why_left
 from daemon.watching.inventory import Inventory
 from daemon.watching.settle import SettledFile, SettleTracker
 from daemon.watching.writers import Writers
+from daemon.worker.clips import kinds
 
 logger = logging.getLogger(__name__)
 
 #: How long we wait with a file that cannot be taken though its folder works.
 FILE_RETRY_S = 600.0
+#: A clip waits so long in its folder while as many as may be queued are.
+CLIP_WAIT_S = 10.0
 #: After so many files a sweep reports progress; on a slow share that takes some seconds.
 STEP_FILES = 200
 WAYS = tuple(dict.fromkeys(hint.found_by for hint in Hint))
@@ -158,7 +161,7 @@ class Intake:
         if folder.originals == "keep" and self.records.knows_version(identity, path):
             return
         self.inventory.note_name(folder.name, path, identity)
-        if self.inventory.left.leaves(folder, path, monotonic=monotonic):
+        if self.inventory.left.leaves(folder, path, identity, monotonic=monotonic):
             return
         self.backlog.note(folder.name, path, identity, monotonic=monotonic, now=now)
         if monotonic < self.retry_at.get(path, 0.0):
@@ -202,6 +205,8 @@ class Intake:
         if self.standby.has(folder.name) or self.standby.is_away(folder):
             return False  # swept when the folder resumes
         self.retry_at.pop(settled.path, None)
+        if self.leaves_clip(folder, settled, monotonic=monotonic):
+            return False
         if self.leaves_to_writer(folder, settled, monotonic=monotonic, now=now):
             return False
         try:
@@ -222,6 +227,20 @@ class Intake:
         self.queue.put(job, priority=folder.priority)
         where = "keeps" if folder.originals == "keep" else "claimed"
         logger.info("%s %s", where, printable(settled.path), extra=job_fields(job))
+        return True
+
+    def leaves_clip(self, folder: HotFolder, settled: SettledFile, *, monotonic: float) -> bool:
+        """Whether a file is a clip that is not taken: never, or not as long as others wait."""
+        is_full = folder.clips == "cut" and not self.queue.has_room_for_clip
+        if not (folder.clips == "ignore" or is_full) or not kinds.kind_of(settled.path):
+            return False
+        if is_full:
+            self.settling.hold(settled, until=monotonic + CLIP_WAIT_S)
+        else:
+            self.inventory.note_taken(folder.name, settled.path)
+            self.inventory.left.leave_clip(
+                folder, settled.path, settled.identity, monotonic=monotonic
+            )
         return True
 
     def leaves_to_writer(

@@ -8,6 +8,7 @@ from daemon.jobs import MAX_ATTEMPTS, Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.delivery import Delivery
+from daemon.lifecycle.failures import has_progressed
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.results import Results
 from daemon.log_fields import job_fields
@@ -15,6 +16,9 @@ from daemon.log_fields import job_fields
 logger = logging.getLogger(__name__)
 
 RETRY_S = 60.0
+#: A clip has a process of its own, so the daemon most likely died of something else. It may do so
+#: more often before the first segment is finished, which takes minutes with large frames.
+CLIP_DEATHS = 10
 
 
 class JobRecovery:
@@ -53,7 +57,10 @@ class JobRecovery:
             self.delivery.publish(job, now=now)
         elif self.results.was_published(job):
             self.completion.finish(job, now=now)
-        elif job.attempts >= MAX_ATTEMPTS:
+        elif has_progressed(job):
+            self.results.discard(job)
+            self.ledger.release(job, reason="the daemon died after some of it was finished")
+        elif job.attempts >= (CLIP_DEATHS if job.clip else MAX_ATTEMPTS):
             reason = f"the daemon died {job.attempts} times while this picture was in work"
             self.rejection.reject(job, reason, now=now)
         else:

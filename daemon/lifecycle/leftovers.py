@@ -3,8 +3,9 @@
 import logging
 from pathlib import Path
 
-from daemon.disk import drop_names, store
+from daemon.disk import drop_names, segments, store
 from daemon.errors import describe, printable
+from daemon.jobs import State
 from daemon.ledger.records import Records
 from daemon.lifecycle.folder_registry import FolderRegistry
 
@@ -30,8 +31,17 @@ class Leftovers:
             try:
                 for part in store.remove_orphans(place):
                     logger.info("removed unfinished %s", printable(part))
+                self.remove_segments(place)
             except OSError as error:
                 logger.warning("unfinished files in %s: %s", printable(place), describe(error))
+
+    def remove_segments(self, place: Path) -> None:
+        """Delete finished segments of clips that nobody works on any more."""
+        for job_id, part in segments.owners_below(place):
+            job = self.records.job(job_id)
+            if job is None or job.state in (State.DONE, State.FAILED) or job.part != part:
+                segments.remove_all(part)
+                logger.info("removed the segments of %s", printable(part))
 
     def remove_unused_drops(self) -> None:
         """Remove what the interrupted making or deletion of a drop has left: at most our mark."""

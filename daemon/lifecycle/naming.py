@@ -11,7 +11,7 @@ from daemon.errors import PictureError, printable
 from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop
 from daemon.portable_names import folded, portable, portable_path
-from daemon.renderings import Rendering
+from daemon.renderings import Rendering, VideoFormat
 
 SUFFIXES = {
     "png": ".png",
@@ -20,6 +20,16 @@ SUFFIXES = {
     "avif": ".avif",
     "tiff": ".tiff",
     "jpeg": ".jpg",
+}
+CLIP_SUFFIXES = {
+    "webm": ".webm",
+    "mov-prores": ".mov",
+    "mov-qtrle": ".mov",
+    "png-sequence": ".zip",
+    "apng": ".png",
+    "webp": ".webp",
+    "mp4": ".mp4",
+    "alpha": ".mov",
 }
 ALPHA = "_alpha"
 RESERVED_NAMES = (store.MANIFEST, store.MARKER, store.ORIGINALS, store.REVIEW)
@@ -66,12 +76,30 @@ def shown(folder: HotFolder, relative: Path) -> Path:
     return relative
 
 
+def clip_format(folder: HotFolder) -> VideoFormat:
+    """Return the format of a clip's result in a folder, as its job sees the folder."""
+    is_mask = folder.rendering.content == "alpha"
+    return folder.video.format_for(folder.clip, is_mask=is_mask)
+
+
+def suffix_of(folder: HotFolder) -> str:
+    """Return the suffix of a result in a folder, as its job sees the folder."""
+    if folder.clip:
+        return CLIP_SUFFIXES[clip_format(folder)]
+    return SUFFIXES[folder.rendering.format]
+
+
 def alpha_name(target: Path, rendering: Rendering) -> Path | None:
     """Return the mask's path beside a result; None if no mask is wanted."""
     if rendering.content != "both":
         return None
     suffix = SUFFIXES[rendering.alpha_format]
     return files.versioned(target.with_name(target.stem + ALPHA + suffix), 1)
+
+
+def mask_name(target: Path, folder: HotFolder) -> Path | None:
+    """Return the same for a folder as its job sees it: a clip has no mask beside it."""
+    return None if folder.clip else alpha_name(target, folder.rendering)
 
 
 def free_names(
@@ -88,7 +116,7 @@ def free_names(
     wanted = first_choice(folder, drop, relative, job_id, day=day, taken=taken)
 
     def is_blocked(path: Path) -> bool:
-        alpha = alpha_name(path, folder.rendering)
+        alpha = mask_name(path, folder)
         is_alpha_blocked = alpha is not None and (files.exists(alpha) or is_taken(alpha))
         return is_alpha_blocked or is_reserved_name(path, drop) or is_taken(path)
 
@@ -96,7 +124,7 @@ def free_names(
         return taken.holder(path) is not None
 
     target = files.free_name(wanted, is_blocked)
-    alpha = alpha_name(target, folder.rendering)
+    alpha = mask_name(target, folder)
     if folder.originals != "archive":
         return Names(target, alpha, None)
     # An original keeps its name as it is: other systems show a refused one in their own way.
@@ -131,7 +159,7 @@ def first_choice(
         portable_path(relative.parent),
         lambda path: is_reserved_name(path, drop) or taken.blocks_folder(path),
     )
-    return place / portable(stem + SUFFIXES[folder.rendering.format])
+    return place / portable(stem + suffix_of(folder))
 
 
 def is_reserved_name(path: Path, drop: Drop) -> bool:
@@ -146,7 +174,7 @@ def find_clash(
     wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken)
     if job.target == wanted:
         return None
-    for path in (wanted, alpha_name(wanted, folder.rendering)):
+    for path in (wanted, mask_name(wanted, folder)):
         if path is None:
             continue
         if files.exists(path):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon import event_ids
-from daemon.disk import files, quarantine_names, store
+from daemon.disk import files, quarantine_names, segments, store
 from daemon.disk.syncs import Syncs
 from daemon.errors import printable
 from daemon.jobs import Job
@@ -115,6 +115,8 @@ class Rejection:
         store.explain(job.quarantine, reason_of(job, now), later)
         if not job.is_kept:
             store.reject(job.source, job.quarantine, later)
+        if job.clip:
+            segments.remove_all(job.part)
 
 
 def reason_of(job: Job, now: float) -> dict[str, object]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Container
 from pathlib import Path
 
-from daemon.disk import files, publication, store
+from daemon.disk import files, publication, segments, store
 from daemon.disk.syncs import Syncs
 from daemon.errors import describe, printable
 from daemon.jobs import Done, HotFolder, Job
@@ -77,6 +77,7 @@ class Results:
                 else:
                     job = self.rename(folder, job)
         self.remove_parts(job, named)
+        self.remove_segments(job)
         return job
 
     def give_name(self, job: Job, part: Path, target: Path, later: Syncs) -> bool:
@@ -94,6 +95,11 @@ class Results:
                 raise
             return False
         return True
+
+    def remove_segments(self, job: Job) -> None:
+        """Delete the finished segments of a clip: its result has its name."""
+        if job.clip:
+            segments.remove_all(job.part)
 
     def first_unpublished(self, job: Job, named: Container[Path]) -> tuple[Path, Path] | None:
         """Return part and name of the next file, unless they are `named` in this call."""

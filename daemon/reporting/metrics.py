@@ -64,6 +64,7 @@ class SnapshotCollector(Collector):
             yield from folder_states(snapshot)
             yield from memory(snapshot)
             yield from load(snapshot)
+            yield from clips(snapshot)
             yield from histograms(snapshot)
             yield from hooks(snapshot)
             yield from cluster(snapshot)
@@ -172,6 +173,16 @@ def load(snapshot: Snapshot) -> Iterator[Metric]:
     for stage, count in snapshot.inside.items():
         inside.add_metric([stage], count)
     yield inside
+
+
+def clips(snapshot: Snapshot) -> Iterator[Metric]:
+    """Yield how many clips are in work in each folder, and how fast they get on."""
+    counts, rates = dict.fromkeys(snapshot.folders, 0.0), dict.fromkeys(snapshot.folders, 0.0)
+    for clip in snapshot.clips.values():
+        counts[clip.folder] = counts.get(clip.folder, 0.0) + 1
+        rates[clip.folder] = rates.get(clip.folder, 0.0) + clip.frames_per_s
+    yield by_folder("clips", "Clips in work.", counts)
+    yield by_folder("clip_frames_per_second", "Frames of clips that are encoded a second.", rates)
 
 
 def memory(snapshot: Snapshot) -> Iterator[Metric]:

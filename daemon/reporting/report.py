@@ -60,6 +60,30 @@ class FolderState:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipState:
+    """A clip in work at one moment."""
+
+    source: str
+    """Its path in the hot folder."""
+    folder: str
+    frames: int
+    """Those of its result that are encoded."""
+    total: int | None
+    """None if the clip does not say it."""
+    frames_per_s: float
+    left_s: float | None
+
+    @property
+    def line(self) -> str:
+        """Return it in words."""
+        text = f"clip {self.source}: frame {self.frames}"
+        if self.total is not None:
+            text += f" of {self.total}"
+        text += f", {self.frames_per_s:.1f} frames/s"
+        return text if self.left_s is None else f"{text}, {self.left_s:.0f} s left"
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The daemon at one moment. It holds no ages: an idle daemon's report must not change."""
 
@@ -89,6 +113,8 @@ class Snapshot:
     """By stage: pictures that are there, or wait before it."""
     work: dict[str, str] = field(default_factory=dict)
     """By job: the stage that works on it."""
+    clips: dict[str, ClipState] = field(default_factory=dict)
+    """By job: clips in work."""
     stages: dict[str, Histogram] = field(default_factory=dict)
     pictures: Histogram | None = None
     """From being taken in to being published."""
@@ -108,7 +134,8 @@ class Snapshot:
         )
         stalled = (f"no progress: {why}" for why in self.stalled)
         resting = (f"{name} stands by: {why}" for name, why in self.standby.items())
-        return "; ".join((text, *stalled, *resting))
+        clips = (clip.line for clip in self.clips.values())
+        return "; ".join((text, *clips, *stalled, *resting))
 
 
 class Report:

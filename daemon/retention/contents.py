@@ -7,7 +7,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import deletion, safe_open, store
+from daemon.disk import deletion, safe_open, segments, store
 from daemon.disk.safe_open import RelativeParts
 from daemon.errors import printable
 from daemon.json_values import as_text
@@ -31,13 +31,19 @@ def select_foreign(drop: int) -> deletion.IsKept:
     own = own_files(drop)
 
     def is_foreign(parts: RelativeParts) -> bool:
-        return not (as_text(Path(*parts)) in own or store.OUR_PART.fullmatch(parts[-1]))
+        is_ours = as_text(Path(*parts)) in own or has_our_name(parts[-1])
+        return not is_ours
 
     def is_foreign_and_no_litter(parts: RelativeParts) -> bool:
         return is_foreign(parts) and not any(LITTER_NAME.match(part.lower()) for part in parts)
 
     has_theirs = any(map(is_foreign_and_no_litter, deletion.files_below(drop)))
     return is_foreign if has_theirs else is_foreign_and_no_litter
+
+
+def has_our_name(name: str) -> bool:
+    """Whether only we give such names: unfinished files, and segments of clips."""
+    return bool(store.OUR_PART.fullmatch(name) or segments.OURS.fullmatch(name))
 
 
 def own_files(drop: int) -> frozenset[str]:

@@ -24,6 +24,9 @@ def engine_settings(config: Config, base: Path) -> EngineSettings:
         colours=hot_folders.needed_colours(config),
         max_file_bytes=int(config.worker.max_file_mb * MEGA),
         max_decode_s=config.worker.max_decode_s,
+        clips=config.worker.clips,
+        frame_share=config.worker.video_share,
+        max_clip_bytes=int(config.worker.max_video_mb * MEGA),
     )
 
 

@@ -3,7 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from daemon.reporting.report import FolderState, RefusedFile, Snapshot
+from daemon.errors import printable
+from daemon.reporting.report import ClipState, FolderState, RefusedFile, Snapshot
 from daemon.service.parts import Parts
 from daemon.watching.refusals import EXAMPLES, Refusal, cannot_be_looked_into
 
@@ -38,12 +39,29 @@ class SnapshotMaker:
             load=self.parts.engine.load,
             inside=self.parts.engine.inside,
             work=self.parts.engine.stages,
+            clips=self.clips(),
             stages={stage: timings.histogram for stage, timings in counters.stages.items()},
             pictures=counters.pictures.histogram,
             stalled=list(self.parts.liveness.reasons),
             hooks=self.parts.hook_delivery.states,
             cluster=self.parts.engine.cluster,
         )
+
+    def clips(self) -> dict[str, ClipState]:
+        """Return the clips in work, by job."""
+        running = self.parts.dispatcher.running
+        return {
+            job_id: ClipState(
+                printable(job.relative),
+                job.folder,
+                progress.frames,
+                progress.total,
+                progress.frames_per_s,
+                progress.left_s,
+            )
+            for job_id, progress in self.parts.engine.clips.items()
+            if (job := running.get(job_id)) is not None
+        }
 
     def folders(self) -> dict[str, FolderState]:
         """Return each hot folder by its name."""

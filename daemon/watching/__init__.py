@@ -11,6 +11,7 @@ __all__ = [
     "ignored_names",
     "inotify_limits",
     "inventory",
+    "left_files",
     "refusals",
     "scan",
     "settle",

@@ -53,6 +53,8 @@ SIDECARS += (
 VIDEO = (
     ".3g2 .3gp .avi .flv .insv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .vob .webm .wmv"
 )
+#: Those that are cut out where clips are.
+CUT_VIDEO = frozenset((".3g2", ".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"))
 AUDIO = ".aac .aif .aiff .amr .flac .m4a .mid .mp3 .oga .ogg .opus .wav .wma"
 ARCHIVES = ".7z .bz2 .cab .dmg .gz .iso .rar .tar .tbz2 .tgz .txz .xz .zip .zst"
 DOCUMENTS = ".csv .doc .docm .docx .eml .epub .htm .html .ics .key .md .msg .numbers .odp .ods .odt"
@@ -102,6 +104,10 @@ def why_left(path: Path, folder: HotFolder) -> str:
     if verdict:
         return "folders[].ignore names it"
     suffix = path.suffix.lower()
+    if folder.clips == "cut" and suffix in CUT_VIDEO:
+        return ""
+    if verdict is None and suffix in CUT_VIDEO:
+        return f"{suffix} files are not cut out here: folders[].video (docs/video.md)"
     if verdict is None and suffix in OTHER_FILES:
         return f"{suffix} files are no pictures (docs/input.md)"
     return ""

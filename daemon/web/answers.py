@@ -26,6 +26,9 @@ TYPES = {
     ".bmp": "image/bmp",
     ".json": "application/json",
     ".zip": "application/zip",
+    ".webm": "video/webm",
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
 }
 #: Nothing in a picture of a stranger may run as a page of ours.
 INERT = "default-src 'none'; sandbox"
@@ -56,7 +59,7 @@ def file_headers(name: str, *, is_shown: bool = True) -> dict[str, str]:
     """Return headers for a file under a name that may hold any letters."""
     suffix = f".{name.rpartition('.')[2].lower()}"
     kind = TYPES.get(suffix, "application/octet-stream")
-    way = "inline" if is_shown and kind.startswith("image/") else "attachment"
+    way = "inline" if is_shown and kind.startswith(("image/", "video/")) else "attachment"
     plain = "".join(
         letter if letter.isascii() and letter.isprintable() and letter not in '"\\%' else "_"
         for letter in name

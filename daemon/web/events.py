@@ -14,6 +14,7 @@ from daemon.jobs import State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
 from daemon.web import limits
+from daemon.web.pictures import progress_of
 from daemon.web.problems import Problem, busy
 from daemon.web.site import Site
 
@@ -46,7 +47,8 @@ class Observer:
         now = self.site.clock()
         rows = self.site.ledger.uploads.open_and_ended(self.since)
         self.since = now - LATENESS_S
-        stages: dict[str, str] = self.site.source.report().get("work", {})
+        report = self.site.source.report()
+        stages: dict[str, str] = report.get("work", {}) | percents(report.get("clips", {}))
         found = {}
         for ending in rows:
             job = ending.job
@@ -54,7 +56,10 @@ class Observer:
             stage = stages.get(job.id) if job.state is State.RUNNING else None
             is_new_stage = stage is not None and self.stages.get(job.id) != stage
             if self.states.get(job.id) != job.state.value or is_new_stage:
-                yield job.state.value, picture_event(ending) | ({"stage": stage} if stage else {})
+                more = {"stage": stage.partition(" ")[0]} if stage else {}
+                if job.clip and stage:
+                    more |= progress_of(self.site, job)
+                yield job.state.value, picture_event(ending) | more
         self.states, self.stages = found, stages
 
     def standby_events(self) -> Iterator[Event]:
@@ -120,6 +125,14 @@ class Events:
                 for event in events:
                     tell(queue, event)
             await asyncio.sleep(LOOK_S)
+
+
+def percents(clips: dict[str, Any]) -> dict[str, str]:  # Any: JSON
+    """Return clips in work as a stage that changes with each hundredth that is done."""
+    return {
+        job_id: f"clip {100 * clip['frames'] // max(clip['total'] or 1, 1)}"
+        for job_id, clip in clips.items()
+    }
 
 
 def tell(queue: "asyncio.Queue[Event | None]", event: Event) -> None:

@@ -4,12 +4,12 @@ import os
 from pathlib import PurePosixPath
 
 from daemon.disk import files, uploads
-from daemon.watching.ignored_names import OTHER_FILES, is_never_taken
+from daemon.watching.ignored_names import CUT_VIDEO, OTHER_FILES, is_never_taken
 
 NAMELESS = "picture"
 
 
-def safe_name(given: str) -> str:
+def safe_name(given: str, *, takes_clips: bool = False) -> str:
     """Return a name for the disk: no path, no control characters, not hidden, not too long.
 
     A name that the daemon would leave alone, such as ``notes.txt``, is replaced: what a file is
@@ -21,7 +21,8 @@ def safe_name(given: str) -> str:
     if len(os.fsencode(text)) > uploads.NAME_BYTES:
         text = shortened(text)
     suffix = PurePosixPath(text).suffix.lower()
-    if not text or is_never_taken(text) or suffix in OTHER_FILES:
+    left = OTHER_FILES - CUT_VIDEO if takes_clips else OTHER_FILES
+    if not text or is_never_taken(text) or suffix in left:
         return NAMELESS
     return text
 

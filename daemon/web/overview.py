@@ -34,6 +34,7 @@ class Overview:
             "done": report.get("done", 0),
             "failed": report.get("failed", 0),
             "stages": report.get("inside", {}),
+            "clips": list(report.get("clips", {}).values()),
             "standby": self.site.reasons("standby"),
             "cluster": report.get("cluster"),
             "limits": {

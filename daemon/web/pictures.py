@@ -96,6 +96,8 @@ class Pictures:
         }
         if job.state is State.QUEUED:
             content["place"] = self.site.ledger.uploads.count_before(job)
+        if job.state is State.RUNNING and job.clip:
+            content |= progress_of(self.site, job)
         if job.reason:
             content["reason"] = job.reason
         if job.state in (State.DONE, State.FAILED):
@@ -191,6 +193,15 @@ def entry_of(drop: Drop, ending: Ending) -> Json:
     entry = drops.picture(drop, ending, has_changed=has_changed)
     entry.pop("quarantine", None)
     return entry
+
+
+def progress_of(site: Site, job: Job) -> Json:
+    """Return how far the daemon has come with a clip; empty if it has not said so yet."""
+    clip = site.source.report().get("clips", {}).get(job.id)
+    if clip is None:
+        return {}
+    names = ("frames", "total", "frames_per_s", "left_s")
+    return {"progress": {name: clip[name] for name in names}}
 
 
 def delete_order(upload_id: str) -> str:

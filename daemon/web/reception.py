@@ -13,6 +13,7 @@ from starlette.requests import Request
 from daemon.config.request_options import Options, chosen
 from daemon.disk import uploads
 from daemon.disk.uploads import Staged
+from daemon.lifecycle import waited_clips
 from daemon.web import limits
 from daemon.web.bodies import chunks
 from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Part
@@ -185,7 +186,8 @@ class Reception:
         self.site.check_room()
         self.site.receiving.add(upload_id)
         try:
-            name = safe_name(filename)
+            takes_clips = self.site.settings.folder.clips == "cut"
+            name = safe_name(filename, takes_clips=takes_clips)
             staged = await self.site.run(
                 Staged, self.site.root, upload_id, name, is_waited_for=self.is_waited_for
             )
@@ -213,6 +215,9 @@ class Reception:
         """Make all pictures durable and visible; when this returns they are the daemon's."""
         if self.has_key:
             self.note_again()
+        if self.is_waited_for:
+            for picture in self.pictures:
+                await self.site.run(self.check_short, picture)
         new = [picture for picture in self.pictures if not picture.is_again]
         asked = chosen(self.options)
         for picture in new:
@@ -222,6 +227,18 @@ class Reception:
         for picture in new:
             await self.site.run(picture.staged.publish)
             self.site.tell(picture.id, picture.name)
+
+    def check_short(self, picture: Picture) -> None:
+        """Refuse a clip that nobody should wait for."""
+        picture.staged.file.flush()
+        path = picture.staged.path / picture.name
+        if waited_clips.takes_too_long(self.site.settings.folder, path, size=picture.size):
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "clip_takes_long",
+                "a clip takes longer than a request may: send it with POST /api/v1/pictures, then"
+                " ask for its result",
+            )
 
     def note_again(self) -> None:
         """Find out which pictures were taken before; `Problem` if they were others."""

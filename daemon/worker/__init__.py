@@ -5,4 +5,4 @@ not belong here: job states.
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["engines", "finishing", "gauges", "model_facts", "model_files", "predictors"]
+__all__ = ["clips", "engines", "finishing", "gauges", "model_facts", "model_files", "predictors"]

@@ -1,14 +1,17 @@
 """Pictures collected into batches for the network, and how large a device's batches may be."""
 
-import queue
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 #: After so many full batches, a device that ran out of memory gets larger ones again.
 RAISE_AFTER_BATCHES = 50
+#: Of what frames have earned and not used, so much is kept.
+MOST_CREDIT = 8
 
 
 class BatchLimit:
@@ -35,45 +38,86 @@ class BatchLimit:
 
 
 class Batcher(Generic[Item]):
-    """A queue that several threads empty batch by batch."""
+    """Two queues that several threads empty batch by batch: pictures, and frames of clips.
 
-    def __init__(self, max_wait_s: float, *, is_more_coming: Callable[[], bool]) -> None:
+    Pictures go first. While both wait, frames get their share of what is computed. A batch holds
+    pictures or frames, never both.
+    """
+
+    def __init__(
+        self, max_wait_s: float, *, is_more_coming: Callable[[], bool], frame_share: float = 0.25
+    ) -> None:
         """A batch waits ``max_wait_s`` at most, while more pictures are being decoded."""
         self.max_wait_s = max_wait_s
         self.is_more_coming = is_more_coming
-        self.ready: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self.frames_per_picture = frame_share / (1 - frame_share)
+        self.pictures: deque[Item] = deque()
+        self.frames: deque[Item] = deque()
+        self.credit = 0.0
+        """So many frames may go before the next picture."""
+        self.ends = 0
+        self.changed = threading.Condition()
 
     def __len__(self) -> int:
-        return self.ready.qsize()
+        return len(self.pictures)
 
     def put(self, item: Item) -> None:
-        """Add an item."""
-        self.ready.put(item)
+        """Add a picture."""
+        with self.changed:
+            self.pictures.append(item)
+            self.changed.notify()
+
+    def put_frames(self, items: Iterable[Item]) -> None:
+        """Add frames of a clip."""
+        with self.changed:
+            self.frames.extend(items)
+            self.changed.notify()
 
     def end_one_thread(self) -> None:
-        """Make one thread end, after all items that are in the queue."""
-        self.ready.put(None)
+        """Make one thread end, after all items that are in the queues."""
+        with self.changed:
+            self.ends += 1
+            self.changed.notify_all()
 
     def take(self, limit: int) -> list[Item]:
         """Wait for a batch: what is there, and what comes soon.
 
         Empty for a thread that is to end.
         """
-        first = self.ready.get()
-        if first is None:
-            return []
-        batch = [first]
+        with self.changed:
+            self.changed.wait_for(lambda: self.pictures or self.frames or self.ends)
+            if self.frames and (not self.pictures or self.credit >= 1):
+                return self.take_frames(limit)
+            if not self.pictures:
+                self.ends -= 1
+                return []
+            batch = self.take_pictures(limit)
+            if self.frames:
+                earned = len(batch) * self.frames_per_picture
+                self.credit = min(self.credit, MOST_CREDIT) + earned
+            return batch
+
+    def take_frames(self, limit: int) -> list[Item]:
+        """Take frames: as many as their share allows if pictures wait."""
+        most = min(limit, int(self.credit)) if self.pictures else limit
+        batch = [self.frames.popleft() for _ in range(min(most, len(self.frames)))]
+        self.credit = self.credit - len(batch) if self.pictures else 0.0
+        return batch
+
+    def take_pictures(self, limit: int) -> list[Item]:
+        """Take pictures; wait a moment for more."""
+        batch = [self.pictures.popleft()]
         deadline = time.monotonic() + self.max_wait_s
         while len(batch) < limit:
-            wait_s = max(deadline - time.monotonic(), 0.0) if self.is_more_coming() else 0.0
-            try:
-                item = self.ready.get(timeout=wait_s) if wait_s else self.ready.get_nowait()
-            except queue.Empty:
+            if self.pictures:
+                batch.append(self.pictures.popleft())
+                continue
+            wait_s = deadline - time.monotonic() if self.is_more_coming() else 0.0
+            if wait_s <= 0 or self.ends:
                 break
-            if item is None:  # a thread's end comes after this batch
-                self.ready.put(None)
-                break
-            batch.append(item)
+            self.changed.wait(wait_s)
+        if self.pictures or self.frames:
+            self.changed.notify()  # a call for others may have come to us
         return batch
 
 

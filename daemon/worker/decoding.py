@@ -105,10 +105,12 @@ class DecoderHere:
         """Nothing to let go of."""
 
 
-def identify(stream: BinaryIO, *, max_file_bytes: int) -> Identity:
+def identify(
+    stream: BinaryIO, *, max_file_bytes: int, setting: str = "worker.max_file_mb"
+) -> Identity:
     """Which version of the file was opened. `PictureError` for one that is too large to read.
 
-    By its length, holes included, and by what it takes on its disk.
+    By its length, holes included, and by what it takes on its disk. ``setting``: of the limit.
     """
     status = os.fstat(stream.fileno())
     identity = Identity.of(status)
@@ -117,7 +119,7 @@ def identify(stream: BinaryIO, *, max_file_bytes: int) -> Identity:
     if size > max_file_bytes:
         raise PictureError(
             f"the file has {size / MEGA:,.0f} MB; the limit is {max_file_bytes / MEGA:,.0f}"
-            " (worker.max_file_mb): make it smaller or raise the limit"
+            f" ({setting}): make it smaller or raise the limit"
         )
     return identity
 

@@ -5,9 +5,9 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from daemon.worker.items import Item, Look
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
+Resize = Literal["area", "lanczos"]
 
 BACKGROUND_PIXELS = 100_000_000
 #: Fields of the library's `FinishSettings` that are not taken from the rendering as they are: the
@@ -198,6 +199,11 @@ def finish_settings(rendering: Rendering) -> matting.FinishSettings:
         content="alpha" if rendering.content == "alpha" else "cutout",
         adjustments=adjustments.Adjustments(**asdict(rendering.adjustments)),
     )
+
+
+def clip_settings(rendering: Rendering, *, is_mask: bool) -> matting.FinishSettings:
+    """Return the library's part of the rendering of a clip's frames."""
+    return replace(finish_settings(rendering), content="alpha" if is_mask else "cutout")
 
 
 def subject_of(pixels: Pixels, threshold: int) -> tuple[int, int, int, int] | None:

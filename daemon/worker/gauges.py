@@ -30,6 +30,16 @@ class Limits:
     """Memory of all pictures that are decoded and not finished yet."""
     max_file_bytes: int = 2_000_000_000
     """Of one file."""
+    clips: int = 1
+    """Clips that are in work at once."""
+    frame_share: float = 0.25
+    """Of the network, for the frames of clips while pictures wait too."""
+    max_clip_bytes: int = 20_000_000_000
+    """Of one file that is a clip."""
+    max_silence_s: float = 120.0
+    """A clip's child that does not get on for so long is ended."""
+    segment_frames: int = 96
+    """Frames of a clip that are made durable together: some seconds."""
 
 
 #: Called with the number of bytes that may stay free; frees what exceeds it.
@@ -53,15 +63,30 @@ class MemoryBudget:
         self.limit = limit
         self.limit_free = limit_free
         self.used = 0
+        self.reserved = 0
+        """What clips wait for: pictures that come later do not take it."""
         self.changed = threading.Condition()
 
     def acquire(self, cost: int) -> int:
         """Wait for enough memory; returns the bytes to release later."""
         with self.changed:
-            self.changed.wait_for(lambda: not self.used or self.used + cost <= self.limit)
+            self.changed.wait_for(
+                lambda: not self.used or self.used + self.reserved + cost <= self.limit
+            )
             self.used += cost
         if cost > self.limit * LARGE_SHARE:
             self.limit_free(0)
+        return cost
+
+    def acquire_first(self, cost: int) -> int:
+        """Wait as `acquire`, but before all pictures that are not decoded yet."""
+        with self.changed:
+            self.reserved += cost
+            try:
+                self.changed.wait_for(lambda: not self.used or self.used + cost <= self.limit)
+            finally:
+                self.reserved -= cost
+            self.used += cost
         return cost
 
     def release(self, cost: int) -> None:

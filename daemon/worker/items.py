@@ -51,10 +51,38 @@ class Item:
     trouble: str = ""
     """Why the second model failed."""
 
+    @property
+    def is_looked_at_twice(self) -> bool:
+        """Whether its score decides about review."""
+        return self.task.is_reviewed
+
     def free(self) -> None:
         """Let go of all pixels."""
         self.picture = self.small = self.alpha = self.again = self.first = None
         self.touch_ups = []
+
+
+@dataclass(slots=True, eq=False)
+class FrameItem:
+    """One frame of a clip, on its way through the network only."""
+
+    task: Task
+    small: NDArray[np.uint8] | None
+    answer: "Future[NDArray[np.float32]]" = field(default_factory=Future)
+    alpha: NDArray[np.float32] | None = None
+    again: NDArray[np.float32] | None = None
+    is_asking: bool = False
+    is_looked_at_twice: bool = False
+
+    def settle(self) -> None:
+        """Give the alpha to the thread that waits for it."""
+        if self.alpha is not None and not self.answer.done():
+            self.answer.set_result(self.alpha)
+
+    def fail(self, error: BaseException) -> None:
+        """Give it an error instead."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 def failure(error: BaseException, stage: str) -> Failed:

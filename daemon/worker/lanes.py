@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from daemon.errors import DeviceError, PictureError, describe, printable
 from daemon.worker.batcher import Batcher, BatchLimit
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import Limits
-from daemon.worker.items import Item
+from daemon.worker.items import FrameItem, Item
 from daemon.worker.predictors import ModelThread, translated_errors
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ class Lane:
         self.model_threads = [
             ModelThread(one, BatchLimit(self.max_batch)) for one in model.predictors
         ]
-        self.batcher: Batcher[Item] = Batcher(limits.max_wait_s, is_more_coming=is_more_coming)
+        self.batcher: Batcher[Item | FrameItem] = Batcher(
+            limits.max_wait_s, is_more_coming=is_more_coming, frame_share=limits.frame_share
+        )
         self.finishing = finishing
         if model.sha256 is not None:
             self.finishing = replace(finishing, weights=model.sha256, model=dict(model.settings))
@@ -59,19 +62,32 @@ class Lane:
         return self.model_threads[0].predictor.prepare(picture)
 
     @property
+    def resize(self) -> Literal["area", "lanczos"]:
+        """Return how a picture is made as small as the model sees it."""
+        # Only models of other programs have a description; ours are shown areas.
+        described = getattr(self.model_threads[0].predictor, "description", None)
+        return "area" if described is None else described.resize
+
+    @property
     def depth(self) -> int:
         """Return how many pictures keep it busy: devices compute while others are decoded."""
         return 2 * self.max_batch * len(self.model_threads)
 
 
 def lane_of(lanes: Mapping[str, Lane], item: Item) -> Lane:
-    """Return the lane of an item's model; `PictureError` if there is no such model any more.
+    """Return the lane of an item's model, as `lane_named`."""
+    return lane_named(lanes, item.model)
+
+
+def lane_named(lanes: Mapping[str, Lane], model: str) -> Lane:
+    """Return the lane of a model, by default the first; `PictureError` if there is no such model.
 
     A request that came by HTTP keeps its model's name for as long as it waits.
     """
-    if item.model not in lanes:
-        raise PictureError(f"it asked for model {item.model!r}, which is no longer in models:")
-    return lanes[item.model]
+    model = model or next(iter(lanes))
+    if model not in lanes:
+        raise PictureError(f"it asked for model {model!r}, which is no longer in models:")
+    return lanes[model]
 
 
 def open_lanes(
@@ -89,10 +105,10 @@ def open_lanes(
 
 
 def look_again(
-    predictor: Predictor, batch: Sequence[Item], alphas: Sequence[Alpha]
+    predictor: Predictor, batch: Sequence[Item | FrameItem], alphas: Sequence[Alpha]
 ) -> list[Alpha | None]:
     """Return second alphas, in order: None where review is off, or one look is enough."""
-    wanted = [index for index, item in enumerate(batch) if item.task.is_reviewed]
+    wanted = [index for index, item in enumerate(batch) if item.is_looked_at_twice]
     smalls = [small for index in wanted if (small := batch[index].small) is not None]
     looks = second_look.look_again(predictor, smalls, [alphas[index] for index in wanted])
     found = dict(zip(wanted, looks, strict=True))
@@ -100,7 +116,9 @@ def look_again(
 
 
 def predict(
-    model_thread: ModelThread, batch: list[Item], fail: Callable[[Item, BaseException], object]
+    model_thread: ModelThread,
+    batch: Sequence[Item | FrameItem],
+    fail: Callable[[Item | FrameItem, BaseException], object],
 ) -> None:
     """Compute the alphas. A batch that fails is halved, so that one bad picture fails alone."""
     try:

@@ -36,6 +36,8 @@ INSTALLATION = (
     cvunet_errors.RuntimeMissing,
     cvunet_errors.ExportError,
     cvunet_errors.OptionError,
+    cvunet_errors.VideoMissing,
+    cvunet_errors.EncoderMissing,
 )
 
 

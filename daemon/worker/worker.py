@@ -5,7 +5,6 @@ Pixels stay in here and in `decoding`, `touching`, `finishing`, `predictors`.
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
@@ -13,14 +12,15 @@ from typing import BinaryIO
 
 import cv2
 
+from daemon.clips import ClipProgress
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, blame, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, finishing, touching, unfinished
+from daemon.worker.clips.threads import ClipThreads
 from daemon.worker.decoding import Abandoned, Decoder, DecoderHere
 from daemon.worker.finishing import Finishing
 from daemon.worker.gauges import (
-    SECOND,
     Counter,
     LimitFreeMemory,
     Limits,
@@ -30,10 +30,11 @@ from daemon.worker.gauges import (
     current_stage,
     no_limit,
 )
-from daemon.worker.items import Item, failure
-from daemon.worker.lanes import Lane, ServedModel, lane_of, open_lanes, predict
+from daemon.worker.items import FrameItem, Item, failure
+from daemon.worker.lanes import ServedModel, lane_of, open_lanes
+from daemon.worker.network_stage import NetworkStage
 from daemon.worker.opinions import Draining, SecondOpinions
-from daemon.worker.predictors import ModelThread, loads, translated_errors, warm
+from daemon.worker.predictors import loads, translated_errors, warm
 from daemon.worker.progress import Progress, StageRun
 
 logger = logging.getLogger(__name__)
@@ -77,13 +78,11 @@ class Worker:
             self.lanes, self.progress, is_draining=self.is_draining
         )
         self.model_threads = [one for lane in self.lanes.values() for one in lane.model_threads]
+        self.clip_threads = ClipThreads(self.lanes, limits, self.budget)
         self.decoders = ThreadPoolExecutor(limits.decoders, "decode")
         self.finishers = ThreadPoolExecutor(limits.finishers, "finish")
-        self.threads = [
-            self.thread_of(lane, one) for lane in self.lanes.values() for one in lane.model_threads
-        ]
-        for thread in self.threads:
-            thread.start()
+        self.network = NetworkStage(self.lanes, fail=self.fail, put=self.submit_finish)
+        self.threads = self.network.start()
 
     @property
     def device(self) -> str:
@@ -123,7 +122,17 @@ class Worker:
     @property
     def stages(self) -> dict[str, str]:
         """Return the stage of each picture that is at one, by its job."""
-        return self.progress.stages()
+        return self.progress.stages() | dict.fromkeys(self.clips, "clip")
+
+    @property
+    def clip_depth(self) -> int:
+        """Return how many clips it takes at once, beside pictures."""
+        return self.limits.clips
+
+    @property
+    def clips(self) -> dict[str, ClipProgress]:
+        """Return how far each clip in work has come, by its job."""
+        return self.clip_threads.progress
 
     def warm(self, on_step: Callable[[str], object]) -> None:
         """Run every batch size, so that the first picture is not slow."""
@@ -141,6 +150,8 @@ class Worker:
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task; its future always gets an outcome."""
+        if task.clip is not None:
+            return self.clip_threads.submit(task)
         item = Item(task, Future(), model=task.model or next(iter(self.lanes)))
         self.tasks_inside.add(1)
         self.decoding_count.add(1)
@@ -151,9 +162,11 @@ class Worker:
         """Return tasks that were not decoded yet as cancelled."""
         self.is_draining.set()
         self.decoder.drain()
+        self.clip_threads.drain()
 
     def close(self) -> None:
         """Finish what is inside, then end all threads."""
+        self.clip_threads.close()
         self.decoders.shutdown(wait=True)
         self.decoder.close()
         self.tasks_inside.wait_for_zero()  # some go through two lanes
@@ -208,37 +221,6 @@ class Worker:
             item.picture, item.sha256 = opened.picture()
         item.touch_ups = touching.read(self.decoder, item.task)
 
-    # --- stage 2: the network ------------------------------------------------------------
-
-    def thread_of(self, lane: Lane, one: ModelThread) -> threading.Thread:
-        """Return the thread of a model, not started."""
-        name = f"model-{one.device}"
-        return threading.Thread(None, self.run_model_thread, name, (lane, one), daemon=True)
-
-    def run_model_thread(self, lane: Lane, model_thread: ModelThread) -> None:
-        """Run a model thread: compute batches until it is told to end."""
-        while batch := lane.batcher.take(model_thread.batch_limit.size):
-            try:
-                self.run_batch(model_thread, batch)
-            except BaseException as error:  # noqa: BLE001  # the thread must outlive everything
-                for item in batch:
-                    if not item.future.done():
-                        self.fail(item, error)
-            # A thread waiting for work must not keep the last batch's pixels alive.
-            del batch
-
-    def run_batch(self, model_thread: ModelThread, batch: list[Item]) -> None:
-        """Compute one batch, then give each picture to the finish pool."""
-        began = time.perf_counter()
-        predict(model_thread, batch, self.fail)
-        seconds = time.perf_counter() - began
-        model_thread.busy_clock.count_batch(len(batch), seconds)
-        for item in batch:
-            stage, share = SECOND if item.is_asking else "network", seconds / len(batch)
-            item.seconds[stage] = round(item.seconds.get(stage, 0.0) + share, 4)
-            if item.alpha is not None:
-                self.submit_finish(item)
-
     # --- stage 3: finish -----------------------------------------------------------------
 
     def submit_finish(self, item: Item) -> None:
@@ -280,8 +262,13 @@ class Worker:
 
     # --- the end of a task ---------------------------------------------------------------
 
-    def fail(self, item: Item, error: BaseException) -> None:
+    def fail(self, item: Item | FrameItem, error: BaseException) -> None:
         """Turn an exception into an outcome; the service decides what follows."""
+        if isinstance(item, FrameItem):
+            item.fail(error)
+            return
+        if item.future.done():
+            return
         if self.second_opinions.keeps_first(item, error):
             self.submit_finish(item)
             return

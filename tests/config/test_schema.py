@@ -13,19 +13,21 @@ REPOSITORY = Path(__file__).parents[2]
 CONTRACT = """
 folders:
   - {path: hot, name: hot, recursive: true, settle_s: 2.0, defer_s: 120.0, watch: auto,
-     originals: archive, priority: 0, model: null, ignore: [], prune: false, output: {},
-     postprocess: {}}
+     originals: archive, priority: 0, model: null, ignore: [], prune: false, video: auto,
+     output: {}, postprocess: {}}
 output: {root: outputs, drop_name: "outputs_{time}", drop_idle_s: 30, drop_max_files: 1000,
          format: png, content: cutout, preset: none, background: null,
          depth: auto, metadata: strip, bleed: false,
          crop: {mode: none, threshold: 10, margin: 0.0, aspect: none, canvas: none, align: center,
                 enlarge: true},
-         name: "{stem}", clash: version, review: {below: 0.7, second: none}}
+         name: "{stem}", clash: version, review: {below: 0.7, second: none},
+         video: {format: webm, animations: webp, quality: 75, speed: fast}}
 model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: auto, mirror: false,
         runtime: auto}
 models: {}
 worker: {engine: local, max_batch: 8, max_wait_ms: 20, queue_size: 64,
          max_megapixels: 100, max_file_mb: 2000, max_decode_s: 120, memory_mb: 2500,
+         clips: 1, video_share: 0.25, max_video_minutes: 60, max_video_mb: 20000,
          ray: {address: "127.0.0.1:6379", namespace: cvunetd, resource: cvunetd, concurrency: null,
                silence_s: 30, auth: token, token_file: null, runtime_env: null, paths: [],
                transport: share, transport_mb: 50}}
@@ -33,6 +35,7 @@ postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05,
               decontaminate: true, colours: fast, hair: off, keep_haze: false,
               adjust: {low: 0.0, high: 1.0, shift_px: 0.0, feather_px: 0.0, fill_holes: 0.0,
                        keep: all}}
+video: {steady: {window: 2, strength: 1.0}, on_damage: keep}
 retention: {keep_days: 7, sweep_s: 3600, min_free_mb: 512}
 state_dir: state
 quarantine_dir: failed

@@ -16,7 +16,7 @@ from tests.commands.test_why import configure
 from tests.samples import make_folder
 from tests.service.service_kit import START, Kit, copy_out
 
-ENDINGS = "xmp aae cos pp3 dop thm json txt xml mp4 MOV wav zip 7z pdf DOCX xlsx csv lnk exe lrcat"
+ENDINGS = "xmp aae cos pp3 dop thm json txt xml vob WMV wav zip 7z pdf DOCX xlsx csv lnk exe lrcat"
 
 
 def no_picture(task: Task) -> Outcome:
@@ -47,6 +47,17 @@ def test_other_files(tmp_path: Path, ending: str):
     assert f"{ending.lower()} files are no pictures" in why_left(
         tmp_path / f"a.{ending}", make_folder(tmp_path, path=tmp_path)
     )
+
+
+@pytest.mark.parametrize(("clips", "is_left"), [("cut", False), ("ignore", True)])
+def test_video_files_stay_where_clips_are_not_cut_out(tmp_path: Path, clips: str, is_left: bool):
+    """The reason says which setting decides; a kind that is never cut out stays in any case."""
+    folder = make_folder(tmp_path, path=tmp_path, clips=clips)
+    reason = why_left(tmp_path / "a.MP4", folder)
+
+    assert bool(reason) is is_left
+    assert not is_left or "folders[].video" in reason
+    assert why_left(tmp_path / "a.vob", folder)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import time
 from threading import Timer
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from daemon.worker.batcher import RAISE_AFTER_BATCHES, Batcher, BatchLimit, warm_sizes
+from daemon.worker.batcher import MOST_CREDIT, RAISE_AFTER_BATCHES, Batcher, BatchLimit, warm_sizes
 
 WAIT_S = 5.0  # far more than needed: only a failing test waits that long
 
@@ -109,3 +111,69 @@ def test_failure_ends_calm():
 def test_all_sizes_are_warmed(most: int, sizes: list[int]):
     """Powers of two, and the most."""
     assert warm_sizes(most) == sizes
+
+
+# --- frames of clips -------------------------------------------------------------------------
+
+
+def both(*, share: float, pictures: int, frames: int) -> Batcher[str]:
+    """As many of both as are to wait."""
+    made: Batcher[str] = Batcher(0.0, is_more_coming=lambda: False, frame_share=share)
+    for _ in range(pictures):
+        made.put("p")
+    made.put_frames(["f"] * frames)
+    return made
+
+
+def taken(batches: Batcher[str], count: int, limit: int = 1) -> str:
+    """What comes one after the other."""
+    return "".join("".join(batches.take(limit)) for _ in range(count))
+
+
+@pytest.mark.parametrize(
+    ("share", "order"), [(0.25, "pppfpppf"), (0.5, "pfpfpfpf"), (0.75, "pfffpfff")]
+)
+def test_frames_get_their_share(share: float, order: str):
+    """While pictures wait too; those go first."""
+    assert taken(both(share=share, pictures=20, frames=20), len(order)) == order
+
+
+@given(
+    share=st.floats(0.05, 0.95),
+    limit=st.integers(1, 8),
+    pictures=st.integers(0, 60),
+    frames=st.integers(0, 60),
+)
+def test_nobody_starves(share: float, limit: int, pictures: int, frames: int):
+    """Everything comes, no batch holds both, and both kinds go at least at their share."""
+    batches = both(share=share, pictures=pictures, frames=frames)
+    order = ""
+    while len(order) < pictures + frames:
+        batch = batches.take(limit)
+        assert 0 < len(batch) <= limit
+        assert len(set(batch)) == 1
+        order += "".join(batch)
+        gone = {"p": order.count("p"), "f": order.count("f")}
+        if gone["p"] < pictures and gone["f"] < frames:
+            rate = share / (1 - share)
+            assert abs(gone["f"] - rate * gone["p"]) <= (rate + 1) * limit + MOST_CREDIT
+
+    assert (order.count("p"), order.count("f")) == (pictures, frames)
+
+
+def test_frames_alone_go_as_fast_as_they_come():
+    """In batches, as pictures do; what was saved up meanwhile is forgotten."""
+    batches = both(share=0.25, pictures=0, frames=5)
+
+    assert [batches.take(4), batches.take(4)] == [["f"] * 4, ["f"]]
+    batches.end_one_thread()
+    assert batches.take(4) == []
+
+
+def test_end_comes_behind_frames():
+    """Nobody waits for an answer for ever."""
+    batches = both(share=0.25, pictures=1, frames=1)
+    batches.end_one_thread()
+
+    assert taken(batches, 2) == "pf"
+    assert batches.take(1) == []

@@ -39,34 +39,39 @@ def die_with(parent: int) -> None:
         sys.exit(0)
 
 
-def limit() -> None:
-    """The limits that stay the same; memory and time are set by the daemon, for each picture."""
+def limit(*, file_bytes: int = 0) -> None:
+    """The limits that stay the same; memory and time are set by the daemon, for each picture.
+
+    ``file_bytes``: how long a file may be that the child writes, by a descriptor that it is given.
+    """
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_NOFILE, DESCRIPTORS),
     ):
         with suppress(ValueError, OSError):  # a lower hard limit is as good
             resource.setrlimit(kind, (most, most))
 
 
-def confine(root: Path) -> list[str]:
+def confine(root: Path, *, is_writing: bool = False) -> list[str]:
     """Give up what decoding does not need, for good; what of it this kernel enforces.
 
-    ``root`` is the folder of our own packages. Call it while there is one thread.
+    ``root`` is the folder of our own packages. ``is_writing``: files that are open may also be cut
+    off. Call it while there is one thread.
     """
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return []
     # Reading first: the filter knows no call that would restrict it.
     enforced = ["landlock"] if restrict_reading(library, root) else []
-    return [*enforced, "seccomp"] if filter_calls(library) else enforced
+    is_filtered = filter_calls(library, is_writing=is_writing)
+    return [*enforced, "seccomp"] if is_filtered else enforced
 
 
-def filter_calls(library: ctypes.CDLL) -> bool:
+def filter_calls(library: ctypes.CDLL, *, is_writing: bool) -> bool:
     """Only system calls that decoding needs; False where the kernel or the machine cannot."""
     machine = os.uname().machine
-    steps = system_calls.program(machine, pid=os.getpid())
+    steps = system_calls.program(machine, pid=os.getpid(), is_writing=is_writing)
     if steps is None:
         return False
     code = ctypes.create_string_buffer(steps, len(steps))

@@ -50,14 +50,17 @@ class TookTooLong(Exception):
 class DecodeChild:
     """A running child. Used by one thread at a time."""
 
-    def __init__(self) -> None:
-        """Start it, without waiting until it is ready. `OSError` if there is no process for it."""
+    def __init__(self, program: str | None = None) -> None:
+        """Start it, without waiting until it is ready. `OSError` if there is no process for it.
+
+        ``program``: what it runs instead of decoding pictures.
+        """
         self.end, theirs = channel.pair()
         # What nobody reads in time is lost, and nobody is held up by it.
         self.output, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             self.process = subprocess.Popen(
-                command(theirs.fileno()),
+                command(theirs.fileno(), program or PROGRAM),
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
@@ -187,11 +190,11 @@ class DecodeChild:
             os.close(self.output)
 
 
-def command(descriptor: int) -> Sequence[str]:
+def command(descriptor: int, program: str) -> Sequence[str]:
     """A Python that imports what this one does, and nothing from where it happens to be started."""
     paths = json.dumps([str(Path(path).absolute()) for path in sys.path])
     arguments = (paths, str(descriptor), str(os.getpid()), str(ROOT))
-    return [sys.executable, "-P", "-B", "-c", PROGRAM, *arguments]
+    return [sys.executable, "-P", "-B", "-c", program, *arguments]
 
 
 def environment() -> dict[str, str]:

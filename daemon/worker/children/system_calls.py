@@ -75,6 +75,11 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "statx": (332, 291),
     "rseq": (334, 293),
 }
+#: What a child may call besides that writes files: by descriptors that it was given.
+WRITING_CALLS: dict[str, tuple[int | None, int | None]] = {
+    "pwrite64": (18, 68),
+    "ftruncate": (77, 46),
+}
 #: Newer than what glibc can do without: it then uses the older call, whose arguments can be seen.
 UNKNOWN: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435),
@@ -93,7 +98,7 @@ ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 Step = tuple[int, int, int, int]  # operation, steps to skip if true, if false, operand
 
 
-def program(machine: str, *, pid: int) -> bytes | None:
+def program(machine: str, *, pid: int, is_writing: bool = False) -> bytes | None:
     """The filter for a process; None for machines whose numbers are not known."""
     if machine not in MACHINES:
         return None
@@ -106,7 +111,8 @@ def program(machine: str, *, pid: int) -> bytes | None:
         (JUMP_NOT_BELOW, 0, 1, X32),
         (RETURN, 0, 0, FAIL | errno.EPERM),
     ]
-    for calls, answer in ((ALLOWED, ALLOW), (UNKNOWN, FAIL | errno.ENOSYS)):
+    allowed = ALLOWED | WRITING_CALLS if is_writing else ALLOWED
+    for calls, answer in ((allowed, ALLOW), (UNKNOWN, FAIL | errno.ENOSYS)):
         for numbers in calls.values():
             if (number := numbers[column]) is not None:
                 steps += [(JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, answer)]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Protocol
 
+from daemon.clips import ClipProgress
 from daemon.jobs import Outcome, Task
 from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Load, Memory
@@ -19,6 +20,14 @@ class Engine(Protocol):
     @property
     def depth(self) -> int:
         """Return how many tasks keep it busy; more would only wait inside."""
+
+    @property
+    def clip_depth(self) -> int:
+        """Return how many clips it takes at once, beside pictures."""
+
+    @property
+    def clips(self) -> dict[str, ClipProgress]:
+        """Return how far each clip in work has come, by its job."""
 
     @property
     def memory(self) -> dict[str, Memory]:

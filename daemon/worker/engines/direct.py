@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
+from daemon.clips import ClipProgress
 from daemon.jobs import Cancelled, Outcome, Task
 from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Load, Memory
@@ -18,6 +19,8 @@ class DirectEngine:
     ) -> None:
         self.work = work
         self.depth = depth
+        self.clip_depth = 1
+        self.clips: dict[str, ClipProgress] = {}
         self.is_held = is_held
         self.held: list[tuple[Task, Future[Outcome]]] = []
         self.stalled_parts: list[str] = []

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
+from daemon.clips import ClipProgress
 from daemon.jobs import Outcome, Task
 from daemon.worker.engines import Engine
 from daemon.worker.engines.cluster.state import ClusterState
@@ -25,6 +26,16 @@ class LazyEngine:
     def depth(self) -> int:
         """Return how many tasks keep it busy."""
         return 1 if self.engine is None else self.engine.depth
+
+    @property
+    def clip_depth(self) -> int:
+        """Return how many clips it takes at once; one opens it."""
+        return 1 if self.engine is None else self.engine.clip_depth
+
+    @property
+    def clips(self) -> dict[str, ClipProgress]:
+        """Return how far each clip in work has come."""
+        return {} if self.engine is None else self.engine.clips
 
     @property
     def memory(self) -> dict[str, Memory]:

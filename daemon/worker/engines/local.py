@@ -40,6 +40,9 @@ class EngineSettings:
     """Pictures that results are put on."""
     max_file_bytes: int = 2_000_000_000
     max_decode_s: float = 120.0
+    clips: int = 1
+    frame_share: float = 0.25
+    max_clip_bytes: int = 20_000_000_000
 
 
 def cores() -> int:
@@ -108,6 +111,10 @@ def open_worker(
         finishers=finishers,
         memory_bytes=settings.memory_bytes,
         max_file_bytes=settings.max_file_bytes,
+        clips=settings.clips,
+        frame_share=settings.frame_share,
+        max_clip_bytes=settings.max_clip_bytes,
+        max_silence_s=settings.max_decode_s,
     )
     free_memory = allocator.FreeMemory()
     return Worker(

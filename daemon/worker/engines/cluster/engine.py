@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from daemon.clips import ClipProgress
 from daemon.errors import InstallError
 from daemon.jobs import Cancelled, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
@@ -144,6 +145,16 @@ class ClusterEngine:
     def depth(self) -> int:
         """Return how many tasks keep all workers busy; 0 while there is none."""
         return self.capacity
+
+    @property
+    def clip_depth(self) -> int:
+        """Return 0: a worker that is cut off would go on writing to the segments of the next."""
+        return 0
+
+    @property
+    def clips(self) -> dict[str, ClipProgress]:
+        """Return nothing: no clip is in work."""
+        return {}
 
     @property
     def cluster(self) -> ClusterState:

@@ -1,0 +1,138 @@
+"""The public Python interface for clips: cut the subject out of a moving picture.
+
+    predictor = open_predictor()
+    cut_out_clip(predictor, "cat.mp4", "cat.webm")
+
+It needs the extra ``[video]``. What comes out, and how edges are kept steady: docs/video.md.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeAlias, get_args
+
+from cvunet.cutout import WHITE, parse_background
+from cvunet.errors import FileError, ImageError, OptionError
+from cvunet.inference import matting
+from cvunet.inference.predictor import Predictor
+from cvunet.pictures.bit_depth import Uint8Array
+from cvunet.video import cutting, reading
+from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
+from cvunet.video.clips import ClipLimits, VideoFormat
+from cvunet.video.cutting import ClipJob, CutClip, Part, ignore_frame
+from cvunet.video.formats import Encoding
+from cvunet.video.pipeline import Backdrop, ClipRendering
+from cvunet.video.reading import ClipReader
+from cvunet.video.steadying import Steady
+
+__all__ = ["CutClip", "Steady", "cut_out_clip"]
+
+#: "#rrggbb", a colour (red, green, blue) of 0 to 255, an array HxWx3 uint8, or another clip.
+ClipBackground: TypeAlias = str | tuple[int, int, int] | Uint8Array | Path
+NO_LIMITS = ClipLimits(max_minutes=1e9, max_frames=sys.maxsize)
+SUFFIXES: dict[str, VideoFormat] = {
+    ".webm": "webm",
+    ".mov": "mov-prores",
+    ".mp4": "mp4",
+    ".zip": "png-sequence",
+    ".png": "apng",
+    ".apng": "apng",
+    ".webp": "webp",
+}
+
+
+def cut_out_clip(
+    predictor: Predictor,
+    source: str | Path,
+    target: str | Path,
+    *,
+    format: VideoFormat | None = None,
+    background: ClipBackground | None = None,
+    steady: Steady | None = None,
+    part: tuple[float, float | None] = (0.0, None),
+    on_frame: Callable[[int], None] = ignore_frame,
+) -> CutClip:
+    """Cut the subject out of a clip, with its sound and its times. Any thread.
+
+    Without ``format`` the suffix of ``target`` decides: .webm (VP9 with alpha), .mov (ProRes 4444),
+    .mp4 (H.264, on ``background``, else on white), .png or .apng, .webp, .zip (numbered PNG files).
+    Others are "mov-qtrle" and "alpha" (the matte alone, in .mov). ``background``: as of
+    `Cutout.on`, or the `Path` of another clip, which is repeated if it is shorter. ``steady``: how
+    edges are kept steady; None is ``Steady()``. ``part``: begin and end in seconds; None is the
+    end. ``on_frame`` gets the number of finished frames, after each of them.
+
+    The target appears whole or not at all; an earlier file of that name is replaced. Memory does
+    not depend on the length. `ImageError` if the clip cannot be read, `VideoMissing` without the
+    extra, `FileError` if a file cannot be read or written, `OptionError` for an unknown suffix or
+    format. Errors of the network as `cut_out`.
+    """
+    path = Path(target)
+    chosen = format or SUFFIXES.get(path.suffix.lower())
+    if chosen is None or chosen not in get_args(VideoFormat):
+        known = ", ".join(SUFFIXES)
+        raise OptionError(f"{path}: unknown suffix or format: use one of {known}, or name a format")
+    with ExitStack() as stack:
+        clip = _open(stack, Path(source))
+        job = ClipJob(
+            chosen,
+            rendering=ClipRendering(
+                finish=matting.FinishSettings(content="alpha" if chosen == "alpha" else "cutout"),
+                steady=steady or Steady(),
+                backdrop=_backdrop(stack, background, clip, chosen),
+                input_size=cutting.input_side(predictor),
+            ),
+            encoding=Encoding(threads=os.cpu_count() or 1),
+            part=Part(*part),
+            on_frame=on_frame,
+            cancelled=threading.Event(),
+        )
+        with _appearing(path) as (out, scratch):
+            return cutting.cut_clip(clip, out, scratch, predict=predictor.predict, job=job)
+
+
+def _open(stack: ExitStack, path: Path) -> ClipReader:
+    try:
+        stream = stack.enter_context(path.open("rb"))
+        return reading.open_clip(stream, limits=NO_LIMITS)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    except OSError as error:
+        raise FileError(
+            f"{path}: cannot be read ({error.strerror}): check the path and the rights"
+        ) from error
+
+
+def _backdrop(
+    stack: ExitStack, background: ClipBackground | None, clip: ClipReader, format: VideoFormat
+) -> Backdrop | None:
+    if isinstance(background, Path):
+        return ClipBackdrop(_open(stack, background), clip.facts.time_base)
+    if background is None:
+        return ColourBackdrop(WHITE) if format == "mp4" else None
+    if format != "mp4":
+        raise OptionError(f"{format} is transparent: a background is for mp4")
+    chosen = parse_background(background)
+    return ColourBackdrop(chosen) if isinstance(chosen, tuple) else PictureBackdrop(chosen)
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """A file that gets its name when all is well, and a nameless one beside it."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w+b") as out, tempfile.TemporaryFile(dir=path.parent) as scratch:
+            yield out, scratch
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise FileError(
+            f"{path}: cannot be written ({error.strerror}): check the folder, its rights and its"
+            " free space"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,38 @@
+"""Loads PyAV, the extra ``[video]``. The only importer of it.
+
+Everything that comes from it has the type `Any` here: the package must load without it.
+"""
+
+import functools
+from types import ModuleType
+
+from cvunet.errors import EncoderMissing, VideoMissing
+
+
+@functools.cache
+def load() -> ModuleType:
+    """PyAV; `VideoMissing` says why it is not available."""
+    try:
+        import av
+        import av.logging
+    except ImportError as error:
+        raise VideoMissing(
+            f"clips need PyAV ({error}): pip install 'cvunet-daemon[video]', or set"
+            " folders[].video to ignore"
+        ) from error
+    # libav prints to standard error by itself; what matters comes back as an exception.
+    av.logging.set_level(None)
+    return av
+
+
+def require_encoder(name: str, *, purpose: str) -> None:
+    """`EncoderMissing` if this build of PyAV cannot encode so."""
+    av = load()
+    try:
+        av.Codec(name, "w")
+    except ValueError as error:  # UnknownCodecError
+        raise EncoderMissing(
+            f"{purpose} needs the encoder {name}, and this PyAV ({av.__version__}) was built"
+            " without it: install PyAV from its wheel (pip install av), or choose another"
+            " output.video.format"
+        ) from error

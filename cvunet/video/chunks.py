@@ -1,0 +1,145 @@
+"""The chunks of animated PNG, WebP and GIF files: a second frame, and how often it is shown."""
+
+import struct
+from collections.abc import Iterator
+
+from cvunet.video.streams import Readable
+
+MOST_BYTES = 1 << 25
+"""Read of a GIF at most: beyond a first frame of so many bytes nothing is looked for."""
+MOST_CHUNKS = 10_000
+MOST_WEBP_CHUNKS = 2_000_000
+ANIMATION, HAS_ALPHA = 0x02, 0x10
+"""Flags of the chunk VP8X."""
+
+
+def png_chunks(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
+    """Name, offset and length of the content of each chunk of a PNG."""
+    at = 8
+    for _ in range(MOST_CHUNKS):
+        stream.seek(at)
+        head = stream.read(8)
+        if len(head) < 8:
+            return
+        length, name = struct.unpack(">I4s", head)
+        yield name, at + 8, length
+        at += 12 + length
+
+
+def png_control(stream: Readable) -> tuple[int, int]:
+    """Frames and loops of an animated PNG, as acTL says before IDAT; (1, 1) if it has none."""
+    for name, at, length in png_chunks(stream):
+        if name == b"acTL" and length >= 8:
+            stream.seek(at)
+            content = stream.read(8)
+            if len(content) < 8:
+                break
+            return struct.unpack(">II", content)
+        if name in (b"IDAT", b"IEND"):
+            break
+    return 1, 1
+
+
+def png_frames(stream: Readable) -> int:
+    """How many frames a PNG says to have; 1 if it is not animated."""
+    return png_control(stream)[0]
+
+
+def webp_chunks(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
+    """Name, offset and length of the content of each chunk of a WebP."""
+    at = 12
+    for _ in range(MOST_WEBP_CHUNKS):
+        stream.seek(at)
+        head = stream.read(8)
+        if len(head) < 8 or not head[:4].isascii() or head[:4] == bytes(4):
+            return
+        name, length = struct.unpack("<4sI", head)
+        yield name, at + 8, length
+        at += 8 + length + length % 2
+
+
+def has_two_webp_frames(stream: Readable) -> bool:
+    """Whether it is animated, and has a second frame."""
+    frames = 0
+    for number, (name, at, _) in enumerate(webp_chunks(stream)):
+        stream.seek(at)
+        if number == 0 and (name != b"VP8X" or not (stream.read(1) or b"\0")[0] & ANIMATION):
+            return False
+        frames += name == b"ANMF"
+        if frames == 2 or number == MOST_CHUNKS:
+            break
+    return frames == 2
+
+
+def webp_loops(stream: Readable) -> int:
+    """How often it is shown, by the chunk ANIM; 0 for ever."""
+    for number, (name, at, length) in enumerate(webp_chunks(stream)):
+        if name == b"ANIM" and length >= 6:
+            stream.seek(at + 4)
+            return int.from_bytes(stream.read(2), "little")
+        if name == b"ANMF" or number == MOST_CHUNKS:
+            break
+    return 1
+
+
+def gif_blocks(stream: Readable) -> Iterator[tuple[int, bytes]]:
+    """The blocks of a GIF: 0x2C and nothing for a frame, 0x21 and the first bytes of an extension.
+
+    Ends at the trailer, at damage, and after `MOST_BYTES`.
+    """
+    stream.seek(0)
+    head = stream.read(13)
+    if len(head) < 13:
+        return
+    stream.seek(13 + table_bytes(head[10]))
+    while stream.tell() < MOST_BYTES:
+        kind = stream.read(1)
+        if kind == b"\x2c":
+            place = stream.read(9)
+            if len(place) < 9:
+                return
+            stream.seek(table_bytes(place[8]) + 1, 1)
+            yield 0x2C, b""
+            skip_sub_blocks(stream)
+        elif kind == b"\x21":
+            label = stream.read(1)
+            yield 0x21, label + skip_sub_blocks(stream)
+        else:
+            return
+
+
+def table_bytes(flags: int) -> int:
+    """Of a colour table, by the flags before it."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def skip_sub_blocks(stream: Readable) -> bytes:
+    """Go behind the block without content that ends them; the first two come back."""
+    kept: list[bytes] = []
+    while (size := (stream.read(1) or b"\0")[0]) and stream.tell() < MOST_BYTES:
+        if len(kept) < 2:
+            kept.append(stream.read(size))
+        else:
+            stream.seek(size, 1)
+    return b"".join(kept)
+
+
+def has_two_gif_frames(stream: Readable) -> bool:
+    """Whether a second frame begins."""
+    frames = 0
+    for kind, _ in gif_blocks(stream):
+        frames += kind == 0x2C
+        if frames == 2:
+            return True
+    return False
+
+
+def gif_loops(stream: Readable) -> int:
+    """How often it is shown, by Netscape's extension; 0 for ever, 1 without the extension."""
+    for kind, content in gif_blocks(stream):
+        if kind == 0x2C:
+            break
+        if content.startswith((b"\xffNETSCAPE2.0\x01", b"\xffANIMEXTS1.0\x01")):
+            times = int.from_bytes(content[13:15], "little")
+            return times + 1 if times else 0  # it says how often it is shown again
+    return 1

@@ -1,0 +1,196 @@
+"""Cut out a whole clip in one process, from a stream into a stream."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import chain
+from typing import BinaryIO
+
+import numpy as np
+
+from cvunet.errors import ClipDamagedError, ImageError
+from cvunet.inference.predictor import Predictor
+from cvunet.pictures.bit_depth import Samples
+from cvunet.pictures.reading import Picture
+from cvunet.video.clips import ClipFacts, Frame, VideoFormat
+from cvunet.video.formats import Encoding
+from cvunet.video.joining import Cut, join
+from cvunet.video.looks import Predict
+from cvunet.video.pipeline import ClipRendering, cut_segment
+from cvunet.video.reading import ClipReader
+from cvunet.video.writing import SegmentWriter
+
+#: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
+SEARCH_S = 2.0
+TICKS = 1_000_000  # in a second, of what a person types
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a clip is cut out, in seconds after its first frame."""
+
+    start_s: float = 0.0
+    end_s: float | None = None
+    """None: to the end."""
+
+    @property
+    def start(self) -> Fraction:
+        """The begin, exactly as it was written: 0.2 is a fifth, which no float is."""
+        return Fraction(self.start_s).limit_denominator(TICKS)
+
+    @property
+    def end(self) -> Fraction | None:
+        """The end, likewise."""
+        return None if self.end_s is None else Fraction(self.end_s).limit_denominator(TICKS)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the clip."""
+        return self.start_s <= 0 and self.end_s is None
+
+    def expected_frames(self, facts: ClipFacts) -> int | None:
+        """How many frames it has by the clip's header; None if that says nothing."""
+        total = facts.frames
+        if total is None and facts.seconds is not None:
+            total = round(facts.seconds * float(facts.rate))
+        if self.is_whole:
+            return total
+        end_s = self.end_s
+        if end_s is None or total is not None:
+            known_s = None if total is None else total / float(facts.rate)
+            ends = [each for each in (end_s, known_s) if each is not None]
+            end_s = min(ends, default=None)
+        if end_s is None:
+            return None
+        return max(1, round((end_s - self.start_s) * float(facts.rate)))
+
+
+def input_side(predictor: Predictor) -> int:
+    """Side in pixels of the square that a network sees."""
+    tiny = Picture(np.zeros((1, 1, 3), np.uint8), None, warnings=(), format="array")
+    return len(predictor.prepare(tiny))
+
+
+def ignore_frame(frames: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipJob:
+    """How a clip is cut out."""
+
+    format: VideoFormat
+    rendering: ClipRendering = field(default_factory=ClipRendering)
+    encoding: Encoding = field(default_factory=Encoding)
+    part: Part = field(default_factory=Part)
+    on_frame: Callable[[int], None] = ignore_frame
+    """Gets the number of frames that are done, after each of them."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CutClip:
+    """What became of a clip."""
+
+    frames: int
+    warnings: tuple[str, ...]
+    """What a person should know of the result."""
+
+
+def cut_clip(
+    clip: ClipReader, out: BinaryIO, scratch: BinaryIO, *, predict: Predict, job: ClipJob
+) -> CutClip:
+    """Write the result of a clip to ``out``, a file that can seek.
+
+    ``scratch``: an empty file for the encoded frames before they are joined with the sound; it
+    becomes as large as the result. A clip that is damaged in the middle comes out up to there, with
+    a warning.
+
+    `ImageError` if nothing can be made of the clip, `stages.Cancelled` if the job was cancelled,
+    `EncoderMissing` if this machine cannot write the format; what ``predict`` raises.
+    """
+    facts = clip.facts
+    writer = SegmentWriter(scratch, job.format, facts, encoding=job.encoding)
+    source = PartFrames(clip, job.part)
+
+    def write(frame: Frame, pixels: Samples) -> None:
+        writer.add(frame, pixels)
+        job.on_frame(writer.frames)
+
+    warnings = _cut(source, predict, write, job)
+    if not writer.frames:
+        raise ImageError("no frame of the clip lies in the part that was asked for")
+    writer.close()
+    scratch.seek(0)
+    cut = None if job.part.is_whole else Cut(float(source.begin_s), source.end_s)
+    said = join([scratch], out, format=job.format, facts=facts, sound_from=clip, cut=cut)
+    return CutClip(writer.frames, (*clip.warnings, *warnings, *said))
+
+
+def _cut(
+    source: "PartFrames",
+    predict: Predict,
+    write: Callable[[Frame, Samples], None],
+    job: ClipJob,
+) -> tuple[str, ...]:
+    """Cut out all frames; return what went wrong after some of them."""
+    try:
+        cut_segment(
+            source,
+            first=0,
+            count=sys.maxsize // 2,  # its end is that of the frames
+            predict=predict,
+            rendering=job.rendering,
+            write=write,
+            cancelled=job.cancelled,
+            threads=job.threads,
+        )
+    except ClipDamagedError as error:
+        if not source.count:
+            raise
+        return (f"the clip is damaged, its result ends after {source.count} frames: {error}",)
+    return ()
+
+
+class PartFrames:
+    """The frames of a part of a clip, numbered and timed from the part's first frame on."""
+
+    def __init__(self, clip: ClipReader, part: Part) -> None:
+        self.clip = clip
+        self.part = part
+        self.count = 0
+        self.begin_s = Fraction(0)
+        """When the part's first frame is shown in the clip."""
+
+    @property
+    def end_s(self) -> float | None:
+        """When the part ends."""
+        return self.part.end_s
+
+    def __iter__(self) -> Iterator[Frame]:
+        begin: Frame | None = None
+        base, end = self.clip.facts.time_base, self.part.end
+        for frame in self._from_start():
+            if end is not None and frame.pts * base >= end:
+                return
+            if begin is None:
+                begin = frame
+                self.begin_s = frame.pts * base
+            self.count += 1
+            yield replace(frame, index=frame.index - begin.index, pts=frame.pts - begin.pts)
+
+    def _from_start(self) -> Iterator[Frame]:
+        """Frames from the first one that is shown at or after the part's start."""
+        start, base = self.part.start, self.clip.facts.time_base
+        # Frames before this number are decoded, which is fast, but not converted.
+        first = max(0, int((self.part.start_s - SEARCH_S) * float(self.clip.facts.rate)))
+        frames = self.clip.frames(first)
+        head = next(frames, None)
+        if first and (head is None or head.pts * base >= start):
+            frames = self.clip.frames()  # its rate varies, so its start lies before that number
+        elif head is not None:
+            frames = chain([head], frames)
+        return (frame for frame in frames if frame.pts * base >= start)

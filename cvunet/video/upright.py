@@ -1,0 +1,55 @@
+"""Turns frames upright, as their display matrix says. Pure numpy."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MATRIX = struct.Struct("=9i")
+ONE = 1 << 16
+"""1 as a fixed-point number of the matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """First transposed, then mirrored: all eight ways in which a rectangle lies on another."""
+
+    is_transposed: bool = False
+    is_mirrored_across: bool = False
+    """Left becomes right."""
+    is_mirrored_down: bool = False
+    """Top becomes bottom."""
+    is_exact: bool = True
+    """False if the matrix also asks for an angle between; the nearest of the eight is taken."""
+
+    def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """The upright frame of stored ``pixels`` HxW or HxWxC."""
+        if self.is_transposed:
+            pixels = pixels.swapaxes(0, 1)
+        if self.is_mirrored_across:
+            pixels = pixels[:, ::-1]
+        if self.is_mirrored_down:
+            pixels = pixels[::-1]
+        return np.ascontiguousarray(pixels)
+
+
+def turn_of(matrix: Sequence[int]) -> Turn:
+    """By nine numbers a b u c d v x y w: (x, y) is shown at (a x + c y, b x + d y)."""
+    a, b, _, c, d, *_ = matrix
+    if not (a or b or c or d):
+        return Turn()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        is_exact = b == c == 0
+        return Turn(False, a < 0, d < 0, is_exact)
+    return Turn(True, c < 0, b < 0, a == d == 0)
+
+
+def display_turn(picture: Any) -> Turn:
+    """How libav's frame (`Any`) becomes upright, by the matrix beside it."""
+    for data in picture.side_data:
+        if data.type.name == "DISPLAYMATRIX" and len(bytes(data)) >= MATRIX.size:
+            return turn_of(MATRIX.unpack_from(bytes(data)))
+    return Turn()

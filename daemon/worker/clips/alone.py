@@ -1,0 +1,172 @@
+"""A clip that a person names: cut out in this process, without a child and without segments.
+
+The command ends with it, so there is nothing to protect from a hostile file but the command itself.
+"""
+
+import fcntl
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import cv2
+
+from cvunet.video import av_library, cutting, reading
+from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
+from cvunet.video.clips import ClipLimits
+from cvunet.video.cutting import ClipJob, Part
+from cvunet.video.formats import Encoding
+from cvunet.video.pipeline import Backdrop, ClipRendering
+from cvunet.video.reading import ClipReader
+from cvunet.video.stages import Cancelled
+from cvunet.video.steadying import Steady
+from daemon.disk import files
+from daemon.renderings import Rendering, Video, VideoFormat
+from daemon.settings import ModelSettings
+from daemon.worker import finishing, predictors
+from daemon.worker.clips import kinds
+
+if TYPE_CHECKING:
+    from cvunet.inference.predictor import Predictor
+
+WHITE = (255, 255, 255)
+#: A person has named the clip: it may be as long as it likes.
+MOST_MINUTES = 1e9
+MOST_FRAMES = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done with one clip."""
+
+    source: Path
+    part: Path
+    """The unfinished result."""
+    format: VideoFormat
+    rendering: Rendering
+    video: Video
+    max_pixels: int
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A result that is durable under the name of its part."""
+
+    frames: int
+    warnings: tuple[str, ...]
+
+
+class CutStopped(Exception):
+    """A person has stopped it."""
+
+
+class InUse(Exception):
+    """Another process is making this result."""
+
+
+class ClipCutter:
+    """Cuts out clips, one after another, with one warm network."""
+
+    def __init__(self, model: ModelSettings, export_folders: tuple[Path, ...]) -> None:
+        """Load the network; `InstallError` if it cannot be used, or PyAV is missing."""
+        options = predictors.options_of(model, export_folders)
+        with predictors.translated_errors():
+            av_library.load()
+        cv2.setNumThreads(1)  # frames are finished in threads, each on one core
+        device = model.devices[0]
+        self.predictor: Predictor = predictors.open_predictor(replace(options, device=device))
+        self.stop = threading.Event()
+        """Set from anywhere: the clip in work ends with `CutStopped`."""
+
+    def cut(self, order: Order, on_frame: Callable[[int, int | None], None]) -> Made:
+        """Make one result; nothing is left of it if that fails.
+
+        ``on_frame`` gets the number of finished frames and that of all, None if it is unknown.
+        `PictureError` says what is wrong with the clip, `InstallError` with this machine.
+        """
+        try:
+            with ExitStack() as stack, predictors.translated_errors():
+                clip = open_clip(stack, order.source, order.max_pixels)
+                return self._make(stack, clip, order, on_frame)
+        except InUse:
+            raise
+        except BaseException as error:
+            files.remove(order.part)
+            if isinstance(error, Cancelled):
+                raise CutStopped from error
+            raise
+
+    def _make(
+        self,
+        stack: ExitStack,
+        clip: ClipReader,
+        order: Order,
+        on_frame: Callable[[int, int | None], None],
+    ) -> Made:
+        part = Part(order.start_s, order.end_s)
+        total = part.expected_frames(clip.facts)
+        cores = os.cpu_count() or 1
+        job = ClipJob(
+            order.format,
+            rendering=self._rendering(stack, clip, order),
+            encoding=Encoding(speed=order.video.speed, quality=order.video.quality, threads=cores),
+            part=part,
+            on_frame=lambda done: on_frame(done, total),
+            cancelled=self.stop,
+            threads=cores,
+        )
+        out = stack.enter_context(open_part(order.part))
+        # Without a name: nothing of it is left, however this process ends.
+        scratch = stack.enter_context(tempfile.TemporaryFile(dir=order.part.parent))  # noqa: SIM115
+        made = cutting.cut_clip(clip, out, scratch, predict=self.predictor.predict, job=job)
+        out.flush()
+        os.fsync(out.fileno())
+        return Made(made.frames, made.warnings)
+
+    def _rendering(self, stack: ExitStack, clip: ClipReader, order: Order) -> ClipRendering:
+        described = getattr(self.predictor, "description", None)
+        return ClipRendering(
+            finish=replace(
+                finishing.finish_settings(order.rendering),
+                content="alpha" if order.format == "alpha" else "cutout",
+            ),
+            steady=Steady(order.video.window, order.video.strength),
+            backdrop=self._backdrop(stack, clip, order) if order.format == "mp4" else None,
+            input_size=cutting.input_side(self.predictor),
+            resize="area" if described is None else described.resize,
+        )
+
+    def _backdrop(self, stack: ExitStack, clip: ClipReader, order: Order) -> Backdrop:
+        background = order.rendering.background
+        if not isinstance(background, Path):
+            return ColourBackdrop(background or WHITE)
+        if kinds.kind_of(background):
+            behind = open_clip(stack, background, order.max_pixels)
+            return ClipBackdrop(behind, clip.facts.time_base)
+        return PictureBackdrop(finishing.read_background(background)[0])
+
+
+def open_clip(stack: ExitStack, path: Path, max_pixels: int) -> ClipReader:
+    """Open a clip of any length; its file is closed with the stack."""
+    stream = stack.enter_context(files.open_regular(path))
+    limits = ClipLimits(max_pixels=max_pixels, max_minutes=MOST_MINUTES, max_frames=MOST_FRAMES)
+    return reading.open_clip(stream, limits=limits)
+
+
+@contextmanager
+def open_part(path: Path) -> Iterator[BinaryIO]:
+    """An unfinished result that nobody else writes; one that a killed run has left is emptied."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o666), "r+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InUse from error
+        stream.truncate(0)
+        yield stream

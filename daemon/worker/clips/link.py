@@ -1,0 +1,60 @@
+"""The clip child's end of the channel: questions to the daemon, one at a time."""
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.worker.children import channel
+from daemon.worker.children.channel import Message
+from daemon.worker.clips.exchange import FRAMES, Exchange
+
+
+class Link:
+    """Asks the daemon. Any thread; each question waits until the one before is answered."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        self.lock = threading.Lock()
+        self.frames_done = 0
+        """Frames that are encoded: the daemon is told with each question."""
+        self.exchange: Exchange | None = None
+
+    def receive(self) -> tuple[Message, list[int]]:
+        """What the daemon says of itself. `EOFError` if it has gone."""
+        message, descriptors = channel.receive_with_descriptors(self.end)
+        if not message:
+            raise EOFError("the daemon has gone")
+        return message, descriptors
+
+    def ask(self, question: str, **values: Any) -> tuple[Message, list[int]]:  # Any: JSON
+        """Ask, and wait for the answer with its descriptors."""
+        with self.lock:
+            message = {"ask": question, "done": self.frames_done, **values}
+            channel.send(self.end, message)
+            return self.receive()
+
+    def tell(self, message: Message) -> None:
+        """Say something that needs no answer."""
+        with self.lock:
+            channel.send(self.end, message)
+
+    def stream(self, question: str, mode: str, **values: Any) -> BinaryIO:  # Any: JSON
+        """A file that the daemon has opened."""
+        _, [descriptor] = self.ask(question, **values)
+        return os.fdopen(descriptor, mode)  # type: ignore[return-value]  # a binary mode
+
+    def predict(self, smalls: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+        """The alphas of small frames SxSx3, in order."""
+        assert self.exchange is not None
+        alphas: list[NDArray[np.float32]] = []
+        for start in range(0, len(smalls), FRAMES):
+            some = list(smalls[start : start + FRAMES])
+            self.exchange.put_smalls(some)
+            self.ask("predict", count=len(some))
+            alphas += self.exchange.take_alphas(len(some))
+        return alphas

@@ -1,0 +1,102 @@
+"""From a task to the plan of its clip, and to the key of everything that its segments depend on."""
+
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvunet.pictures.reading import Picture
+from daemon import __version__
+from daemon.errors import PictureError
+from daemon.jobs import Identity, Task
+from daemon.worker import finishing
+from daemon.worker.children.process import processors
+from daemon.worker.clips.descriptions import ClipHead
+from daemon.worker.clips.plan import Plan
+from daemon.worker.lanes import Lane
+
+WHITE = (255, 255, 255)
+#: Of one encoder; webm and mp4 have other bytes with another number.
+MOST_ENCODER_THREADS = 4
+MOST_FINISHERS = 4
+#: A picture that is no square: a model that keeps its shape is found by it.
+SAMPLE_SHAPE = (48, 96, 3)
+#: What the pixels and the bytes of a segment depend on, besides our own program.
+LIBRARIES = ("av", "numpy", "opencv-python-headless")
+
+
+def plan_of(task: Task, lane: Lane, *, segment_frames: int) -> Plan:
+    """Return how a clip is cut out. `PictureError` if its model cannot look at clips."""
+    assert task.clip is not None
+    video, colour = task.clip.video, task.rendering.background
+    if colour is None and task.clip.format == "mp4":
+        colour = WHITE  # it has no transparency
+    is_mask = task.clip.format == "alpha"
+    finish = finishing.clip_settings(task.rendering, is_mask=is_mask)
+    side, resize = shape_of(lane)
+    cores = processors()
+    return Plan(
+        max_pixels=task.max_pixels,
+        max_minutes=video.max_minutes,
+        format=task.clip.format,
+        quality=video.quality,
+        speed=video.speed,
+        encoder_threads=max(1, min(cores // 2, MOST_ENCODER_THREADS)),
+        finish=finish,
+        window=video.window,
+        strength=video.strength,
+        side=side,
+        resize=resize,
+        colour=None if is_mask or isinstance(colour, Path) else colour,
+        keeps_damaged=video.on_damage == "keep",
+        finish_threads=max(1, min(cores, MOST_FINISHERS)),
+        segment_frames=segment_frames,
+    )
+
+
+def shape_of(lane: Lane) -> tuple[int, finishing.Resize]:
+    """Return the side of the square that a model sees, and how a frame becomes it."""
+    sample = Picture(rgb=np.zeros(SAMPLE_SHAPE, np.uint8), alpha=None, warnings=(), format="")
+    height, width = lane.prepare(sample).shape[:2]
+    if height != width:
+        raise PictureError(
+            "its model looks at pictures in their own shape, and clips need one that squeezes them"
+            " to a square: choose another for this folder (folders[].model)"
+        )
+    return width, lane.resize
+
+
+def key_of(task: Task, lane: Lane, plan: Plan, identity: Identity) -> str:
+    """Return the SHA-256 of everything that the segments' bytes depend on."""
+    # The first changes whether a clip is made, the second how fast.
+    plain = plan.as_json() | {"max_minutes": 0, "finish_threads": 0}
+    everything = {
+        "plan": plain,
+        "settings": lane.finishing.settings(task.rendering),
+        "weights": lane.finishing.weights,
+        "model": task.model,
+        "program": __version__,
+        "libraries": {name: version_of(name) for name in LIBRARIES},
+        "original": identity.stamp,
+    }
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+def version_of(library: str) -> str:
+    """Return the version that is installed."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def backdrop_of(task: Task, lane: Lane, head: ClipHead) -> NDArray[np.uint8] | None:
+    """Return the picture HxWx3 that the subject is put on; None if it is put on none."""
+    background = task.rendering.background
+    if not isinstance(background, Path) or (task.clip and task.clip.format == "alpha"):
+        return None
+    frame = np.empty((head.height, head.width, 0), np.uint8)
+    return lane.finishing.backgrounds.fit(background, frame)

@@ -1,0 +1,265 @@
+"""One clip, from the daemon's side: its child is started, limited, served and ended."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.disk import files, segments
+from daemon.disk.segments import Note
+from daemon.errors import PictureError
+from daemon.worker.children import channel, layout
+from daemon.worker.children.channel import Message
+from daemon.worker.children.description import believed
+from daemon.worker.children.process import DecodeChild, Ended, TookTooLong, processors
+from daemon.worker.clips import verdicts
+from daemon.worker.clips.descriptions import ClipEnd, ClipHead
+from daemon.worker.clips.exchange import FRAMES, Exchange, size_of
+from daemon.worker.clips.plan import Plan
+from daemon.worker.clips.progress import Pace
+from daemon.worker.decoding import Abandoned
+
+PROGRAM = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from daemon.worker.clips import maker
+maker.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+"""
+MB = 1_000_000
+#: Address space for libraries, codecs and stacks of threads.
+SPARE_BYTES = 1500 * MB
+THREAD_BYTES = 20 * MB
+#: A child that uses the processors less than that is waiting for something else.
+IDLE_SHARE = 0.05
+FOR_EVER_S = 1e8
+
+Predict = Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]]
+
+
+class ClipRun:
+    """Serves one clip's child. Used by one thread."""
+
+    def __init__(
+        self,
+        child: DecodeChild,
+        part: Path,
+        plan: Plan,
+        *,
+        key: str,
+        predict: Predict,
+        max_silence_s: float,
+        is_abandoned: Callable[[], bool],
+        is_draining: Callable[[], bool],
+    ) -> None:
+        """``key``: of everything that segments depend on."""
+        self.child = child
+        self.part = part
+        self.plan = plan
+        self.predict = predict
+        self.max_silence_s = max_silence_s
+        self.is_abandoned = is_abandoned
+        self.is_draining = is_draining
+        self.note = begun(part, key)
+        self.kept = len(self.note.frames)
+        self.pace = Pace(begun_with=sum(self.note.frames), total=None)
+        self.limit_bytes = 0
+        self.opened: dict[str, BinaryIO] = {}
+        """Files that the child has descriptors of, by what it asked for."""
+        self.memory = layout.shared_memory(size_of(plan.side))
+        self.exchange = Exchange(self.memory, side=plan.side)
+
+    # --- the steps --------------------------------------------------------------------------
+
+    def open(self, source: BinaryIO) -> ClipHead:
+        """Have the clip opened. `PictureError` if it cannot be cut out."""
+        self.allow(SPARE_BYTES + 16 * self.plan.max_pixels)
+        self.child.make_ready(self.is_abandoned)
+        channel.send(self.child.end, {"plan": self.plan.as_json()}, [source.fileno(), self.memory])
+        head = ClipHead.of(self.receive(), max_pixels=self.plan.max_pixels)
+        self.pace = Pace(begun_with=sum(self.note.frames), total=head.frames)
+        return head
+
+    def allow(self, memory_bytes: int) -> None:
+        """Limit the child's memory from now on; its time is limited by what it says."""
+        spare_bytes = THREAD_BYTES * processors()
+        self.limit_bytes = memory_bytes + spare_bytes
+        self.child.allow(self.limit_bytes, cpu_s=FOR_EVER_S)
+
+    def make(self, backdrop: NDArray[np.uint8] | None) -> ClipEnd:
+        """Serve the child until the whole clip is durable under the part's name."""
+        whole = self.note.ending is not None
+        order = {"segment": len(self.note.frames), "is_whole": whole}
+        descriptors = [] if backdrop is None else [picture_in_memory(backdrop)]
+        try:
+            channel.send(self.child.end, order, descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        while not (message := self.receive()).get("is_end"):
+            self.answer(message)
+        end = ClipEnd.of(message)
+        with believed():
+            out = self.opened["result"]
+        with self.blaming_folder():
+            os.fsync(out.fileno())
+        return end
+
+    def close(self) -> None:
+        """Let go of everything; the child is ended by whoever has started it."""
+        for stream in self.opened.values():
+            with suppress(OSError):
+                stream.close()
+        os.close(self.memory)
+
+    # --- talking ----------------------------------------------------------------------------
+
+    def receive(self) -> Message:
+        """Wait for what the child says next; every failure as an error."""
+        cpu_s = self.child.cpu_s()
+        try:
+            message = self.child.receive(self.max_silence_s, self.is_abandoned)
+        except TookTooLong as error:
+            is_idle = self.child.cpu_s() - cpu_s < IDLE_SHARE * self.max_silence_s
+            raise verdicts.silent(
+                self.max_silence_s, frames=self.pace.frames, is_idle=is_idle
+            ) from error
+        except Ended as error:
+            raise verdicts.ended(
+                self.child.wait(), frames=self.pace.frames, memory_bytes=self.limit_bytes
+            ) from error
+        try:
+            verdicts.check(message, memory_bytes=self.limit_bytes)
+        except OSError as error:
+            self.raise_for_folder(error)
+        with believed():
+            self.pace.note(int(message.get("done", 0)))
+        return message
+
+    def answer(self, message: Message) -> None:
+        """Do what the child asks for, and answer."""
+        handlers: dict[str, Callable[[Message], int | None]] = {
+            "predict": self.answer_frames,
+            "segment": self.begin_segment,
+            "noted": self.note_segment,
+            "result": self.begin_result,
+            "read": self.open_segment,
+            "count": lambda message: None,
+            "alive": lambda message: None,
+        }
+        with believed():
+            handler = handlers[str(message["ask"])]
+        descriptor = handler(message)
+        reply: Message = {"count": len(self.note.frames)}
+        with suppress(OSError):  # it has ended, which the next look at it tells
+            channel.send(self.child.end, reply, [] if descriptor is None else [descriptor])
+
+    def answer_frames(self, message: Message) -> None:
+        """Have the network look at some frames."""
+        with believed():
+            count = int(message["count"])
+            if not 0 < count <= FRAMES:
+                raise ValueError(f"{count} frames at once")
+        alphas = self.predict(self.exchange.take_smalls(count))
+        if any(alpha.shape != (self.plan.side, self.plan.side) for alpha in alphas):
+            raise PictureError("its model gives masks of another shape: choose another for clips")
+        self.exchange.put_alphas(list(alphas))
+
+    # --- files ------------------------------------------------------------------------------
+
+    def begin_segment(self, message: Message) -> int:
+        """Open the next segment's file."""
+        with believed():
+            if (number := int(message["number"])) != len(self.note.frames):
+                raise ValueError(f"segment {number}")
+        with self.blaming_folder():
+            self.opened["segment"] = segments.begin(self.part, number)
+        return self.opened["segment"].fileno()
+
+    def note_segment(self, message: Message) -> None:
+        """Make a segment durable, then let it count. `Abandoned` if the daemon is stopping."""
+        stream = self.opened.pop("segment", None)
+        note = noted(self.note, message, most=self.plan.segment_frames, has_file=stream is not None)
+        with self.blaming_folder():
+            if stream is not None:
+                os.fsync(stream.fileno())
+                stream.close()
+            segments.write_note(self.part, note)
+        if len(note.frames) > len(self.note.frames):
+            self.pace.note_segment()
+        self.note = note
+        if self.is_draining():
+            raise Abandoned
+
+    def open_segment(self, message: Message) -> int:
+        """Open a finished segment for reading."""
+        with believed():
+            if not 0 <= (number := int(message["number"])) < len(self.note.frames):
+                raise ValueError(f"segment {number}")
+        if (before := self.opened.pop("read", None)) is not None:
+            before.close()
+        descriptor = files.open_if_regular(segments.place(self.part, number))
+        if descriptor is None:
+            raise verdicts.BadSegments("a finished segment is no file any more")
+        self.opened["read"] = os.fdopen(descriptor, "rb")
+        return descriptor
+
+    def begin_result(self, message: Message) -> int:
+        """Open the part."""
+        with self.blaming_folder():
+            self.opened["result"] = segments.open_both(self.part)
+        return self.opened["result"].fileno()
+
+    def blaming_folder(self) -> verdicts.BlamingFolder:
+        """Errors in here are the folder's."""
+        return verdicts.BlamingFolder(self.part.parent)
+
+    def raise_for_folder(self, error: OSError) -> None:
+        """Raise an error of the child's, which reads the clip and writes into the folder."""
+        with self.blaming_folder():
+            raise error
+
+
+def begun(part: Path, key: str) -> Note:
+    """Return what is finished of a clip, and note that another attempt begins.
+
+    Segments of other settings, or of another version of the original, are deleted.
+    """
+    note = segments.read_note(part)
+    if note is None or note.key != key:
+        segments.remove_all(part)
+        note = Note(key)
+    note = replace(note, begun_with=len(note.frames))
+    segments.write_note(part, note)
+    return note
+
+
+def noted(note: Note, message: Message, *, most: int, has_file: bool) -> Note:
+    """Return the note with one more segment, as a child has told; `PictureError` for no frame."""
+    with believed():
+        number, frames = int(message["number"]), int(message["frames"])
+        seconds, ending = float(message["seconds"]), message["ending"]
+        ending = None if ending is None else str(ending)
+        is_possible = 0 <= frames <= most and (frames > 0) == has_file
+        if number != len(note.frames) or not is_possible:
+            raise ValueError(f"{frames} frames in segment {number}")
+    if frames:
+        return replace(note, frames=(*note.frames, frames), seconds=seconds, ending=ending)
+    if not note.frames:
+        raise PictureError("it has no frame")
+    return replace(note, ending=ending)
+
+
+def picture_in_memory(pixels: NDArray[np.uint8]) -> int:
+    """Return a descriptor of memory with a picture in it."""
+    descriptor = layout.shared_memory(pixels.nbytes)
+    try:
+        os.pwrite(descriptor, np.ascontiguousarray(pixels).tobytes(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,216 @@
+"""Threads for clips: each runs one clip's child from its beginning to its end."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daemon.clips import ClipFacts, ClipProgress
+from daemon.disk import segments
+from daemon.disk.files import open_regular
+from daemon.errors import Blame, PictureError, blame, describe, printable
+from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
+from daemon.worker import decoding, host_memory
+from daemon.worker.children.process import DecodeChild
+from daemon.worker.clips import orders, verdicts
+from daemon.worker.clips.descriptions import ClipEnd, ClipHead
+from daemon.worker.clips.plan import Plan
+from daemon.worker.clips.run import PROGRAM, SPARE_BYTES, ClipRun
+from daemon.worker.decoding import Abandoned
+from daemon.worker.gauges import Limits, MemoryBudget
+from daemon.worker.items import FrameItem, failure
+from daemon.worker.lanes import Lane, lane_named
+
+logger = logging.getLogger(__name__)
+
+#: A segment may be finished for so long when the daemon stops.
+DRAIN_S = 5.0
+STAGE = "clip"
+MEGA = 1_000_000
+
+
+class ClipThreads:
+    """Makes clips; `submit` never blocks."""
+
+    def __init__(self, lanes: Mapping[str, Lane], limits: Limits, budget: MemoryBudget) -> None:
+        """``budget``: clips take their share of it, at most half."""
+        self.lanes = lanes
+        self.limits = limits
+        self.budget = budget
+        self.pool = ThreadPoolExecutor(limits.clips, "clip")
+        self.runs: dict[str, ClipRun] = {}
+        self.lock = threading.Lock()
+        self.drained_at: float | None = None
+
+    @property
+    def progress(self) -> dict[str, ClipProgress]:
+        """Return how far each clip in work has come, by its job."""
+        with self.lock:
+            return {job_id: run.pace.progress for job_id, run in self.runs.items()}
+
+    def submit(self, task: Task) -> "Future[Outcome]":
+        """Start a clip; its future always gets an outcome."""
+        future: Future[Outcome] = Future()
+        self.pool.submit(self.make, task, future)
+        return future
+
+    def drain(self) -> None:
+        """Clips end after their segment, and soon in any case."""
+        self.drained_at = time.monotonic()
+
+    def is_draining(self) -> bool:
+        """Whether clips are to end after their segment."""
+        return self.drained_at is not None
+
+    def is_abandoned(self) -> bool:
+        """Whether clips are to end at once."""
+        return self.drained_at is not None and time.monotonic() > self.drained_at + DRAIN_S
+
+    def close(self) -> None:
+        """Wait for all clips."""
+        self.pool.shutdown(wait=True)
+
+    # --- one clip ---------------------------------------------------------------------------
+
+    def make(self, task: Task, future: "Future[Outcome]") -> None:
+        """Turn a clip into an outcome."""
+        try:
+            outcome: Outcome = Cancelled() if self.is_draining() else self.cut_out(task)
+        except Abandoned:
+            outcome = Cancelled()
+        except BaseException as error:  # every failure becomes an outcome
+            if blame(error) is Blame.UNKNOWN:
+                text, source = "%s failed unforeseen", printable(task.source)
+                logger.warning(text, source, exc_info=error, extra={"JOB": task.job_id})
+            outcome = failure(error, STAGE)
+        future.set_result(outcome)
+
+    def cut_out(self, task: Task) -> Done:
+        """Do it all."""
+        began = time.monotonic()
+        lane = lane_named(self.lanes, task.model)
+        with open_regular(task.source) as stream:
+            identity = decoding.identify(
+                stream, max_file_bytes=self.limits.max_clip_bytes, setting="worker.max_video_mb"
+            )
+            plan = orders.plan_of(task, lane, segment_frames=self.limits.segment_frames)
+            run = self.started(task, lane, plan, orders.key_of(task, lane, plan, identity))
+            try:
+                head = run.open(stream)
+                end = self.made(run, task, lane, head)
+            except verdicts.BadSegments:
+                segments.remove_all(task.part)
+                raise
+            finally:
+                self.end(run, task)
+        seconds = {STAGE: round(time.monotonic() - began, 4)}
+        return done_outcome(run, task, lane, head=head, end=end, identity=identity, seconds=seconds)
+
+    def started(self, task: Task, lane: Lane, plan: Plan, key: str) -> ClipRun:
+        """Start a clip's child. `MachineError` if there is no process for it."""
+        try:
+            child = DecodeChild(PROGRAM)
+        except OSError as error:
+            raise verdicts.not_startable(describe(error)) from error
+        frame_task = replace(task, is_reviewed=False)
+
+        def predict(smalls: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+            return ask_network(lane, frame_task, smalls)
+
+        try:
+            run = ClipRun(
+                child,
+                task.part,
+                plan,
+                key=key,
+                predict=predict,
+                max_silence_s=self.limits.max_silence_s,
+                is_abandoned=self.is_abandoned,
+                is_draining=self.is_draining,
+            )
+        except BaseException:
+            child.kill()
+            child.close()
+            raise
+        with self.lock:
+            self.runs[task.job_id] = run
+        return run
+
+    def made(self, run: ClipRun, task: Task, lane: Lane, head: ClipHead) -> ClipEnd:
+        """Make an opened clip, with the memory that its frames take."""
+        needed = head.memory_bytes(run.plan.window)
+        free = host_memory.available_bytes()
+        if free is not None and needed > free:
+            raise PictureError(
+                f"its frames of {head.width}x{head.height} pixels need {needed / MEGA:.0f} MB while"
+                f" they are cut out, and the machine has {free / MEGA:.0f} MB left: make the clip"
+                " smaller, or try it again when there is more"
+            )
+        cost = self.budget.acquire_first(min(needed, self.budget.limit // 2))
+        try:
+            run.allow(SPARE_BYTES + 2 * needed)
+            return run.make(orders.backdrop_of(task, lane, head))
+        finally:
+            self.budget.release(cost)
+
+    def end(self, run: ClipRun, task: Task) -> None:
+        """End a clip's child, and tell what its libraries have written."""
+        with self.lock:
+            self.runs.pop(task.job_id, None)
+        if lines := " | ".join(run.child.said().split("\n")[:3]).strip(" |"):
+            source = printable(task.source.name)
+            text = "the process of %s says: %s"
+            logger.info(text, source, printable(lines[:500]), extra={"JOB": task.job_id})
+        run.child.kill()
+        run.child.close()
+        run.close()
+
+
+def ask_network(
+    lane: Lane, task: Task, smalls: Sequence[NDArray[np.uint8]]
+) -> Sequence[NDArray[np.float32]]:
+    """Return the alphas of small frames; pictures go first."""
+    items = [FrameItem(task, small) for small in smalls]
+    lane.batcher.put_frames(items)
+    return [item.answer.result() for item in items]
+
+
+def done_outcome(  # everything that the manifest says
+    run: ClipRun,
+    task: Task,
+    lane: Lane,
+    *,
+    head: ClipHead,
+    end: ClipEnd,
+    identity: Identity,
+    seconds: dict[str, float],
+) -> Done:
+    """Return what the manifest says about a clip."""
+    assert task.clip is not None
+    note = run.note
+    return Done(
+        identity,
+        head.width,
+        head.height,
+        seconds,
+        (*end.warnings, *((note.ending,) if note.ending else ())),
+        result_size=(head.width, head.height),
+        sha256=end.sha256,
+        weights=lane.finishing.weights,
+        settings=note.key,
+        model=task.model,
+        clip=ClipFacts(
+            kind=task.clip.kind,
+            format=task.clip.format,
+            frames=sum(note.frames),
+            duration_s=round(note.seconds, 3),
+            has_sound=end.has_sound,
+            segments=len(note.frames),
+            kept_segments=run.kept,
+        ),
+    )

@@ -1,0 +1,93 @@
+"""What a clip child's answer or its end says of the clip: which error it is, in words."""
+
+import errno
+import signal
+from pathlib import Path
+
+from daemon.errors import (
+    Blame,
+    MachineError,
+    NoPictureError,
+    PictureError,
+    blame,
+    describe,
+)
+from daemon.worker.children import channel
+from daemon.worker.children.channel import Message
+from daemon.worker.children.process import name_of_signal
+
+MB = 1_000_000
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
+
+
+class BadSegments(RuntimeError):
+    """A finished segment is damaged: all are made again."""
+
+
+def check(message: Message, *, memory_bytes: int) -> None:
+    """Raise what a child's message says has failed; nothing for any other message."""
+    if "refused" in message:
+        kind = NoPictureError if message.get("is_final") is True else PictureError
+        raise kind(str(message["refused"]))
+    if message.get("lacks_memory"):
+        raise too_large(memory_bytes)
+    if "bad_segments" in message:
+        raise BadSegments(str(message["bad_segments"]))
+    if "lacks_encoder" in message:
+        raise PictureError(f"{message['lacks_encoder']}: choose another output.video.format")
+    if isinstance(number := message.get("errno"), int):
+        raise OSError(number, str(message.get("text")))
+    if "unforeseen" in message:
+        raise RuntimeError(str(message["unforeseen"]))
+
+
+def too_large(memory_bytes: int) -> PictureError:
+    """It takes more memory than the size of its frames lets expect."""
+    return PictureError(
+        f"cutting it out needs more than {memory_bytes / MB:.0f} MB, far more than the size of its"
+        " frames should: save it anew"
+    )
+
+
+def silent(seconds: float, *, frames: int, is_idle: bool) -> Exception:
+    """No next frame has come in time."""
+    if is_idle:
+        text = f"reading it made no progress for {seconds:.0f} s: is its disk there?"
+        return OSError(errno.EIO, text)
+    return PictureError(
+        f"after {frames} frames no other came for {seconds:g} s (worker.max_decode_s): save it"
+        " anew, or raise the limit"
+    )
+
+
+def ended(status: int | None, *, frames: int, memory_bytes: int) -> Exception:
+    """The child has ended without a word."""
+    if status == channel.NO_MEMORY:
+        return too_large(memory_bytes)
+    if status is not None and -status in CRASHES:
+        # Unlike a picture's decoder, this one also encodes: it may not be the clip's fault.
+        return RuntimeError(f"its process crashed after {frames} frames ({name_of_signal(status)})")
+    return RuntimeError(
+        f"its process was ended after {frames} frames ({name_of_signal(status)}): has the machine"
+        " enough memory?"
+    )
+
+
+def not_startable(reason: str) -> MachineError:
+    """No process for a clip."""
+    return MachineError(f"no process for a clip can be started ({reason}); it is tried again")
+
+
+class BlamingFolder:
+    """A context that turns a machine's error into one that names the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and blame(error) is Blame.MACHINE:
+            text = f"{self.folder} cannot be written: {describe(error)}"
+            raise MachineError(text) from error

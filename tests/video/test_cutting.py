@@ -1,0 +1,154 @@
+"""Whole clips in one process, and the public Python interface."""
+
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cvunet
+from cvunet.errors import FileError, ImageError, OptionError
+from cvunet.inference import matting
+from cvunet.video.backdrops import ClipBackdrop
+from cvunet.video.clips import ClipLimits, Frame
+from cvunet.video.cutting import Part
+from cvunet.video.reading import open_clip
+from tests.samples import names_in
+from tests.video.clips_kit import Clip
+from tests.video.moving_disc import find_red
+
+pytest.importorskip("av")
+TIMES = tuple(range(0, 1000, 40))
+
+
+class RedPredictor:
+    """A network that sees 64 x 64 pixels."""
+
+    def prepare(self, picture: Any) -> Any:
+        """As others."""
+        return matting.prepare(picture, width=64, height=64)
+
+    predict = staticmethod(find_red)
+
+
+PREDICTOR: Any = RedPredictor()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """25 frames of 40 ms, with sound."""
+    path = tmp_path / "in" / "clip.mp4"
+    path.parent.mkdir()
+    path.write_bytes(Clip(times=TIMES, sound="aac").file())
+    return path
+
+
+def frames_of(path: Path) -> list[Frame]:
+    """What a result shows."""
+    with path.open("rb") as stream:
+        return list(open_clip(stream, limits=ClipLimits()).frames())
+
+
+def test_a_clip_becomes_a_clip(clip: Path, tmp_path: Path):
+    """All frames, their times, the sound; nothing else is left beside it."""
+    seen: list[int] = []
+
+    made = cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / "out.mov", on_frame=seen.append)
+
+    found = frames_of(tmp_path / "out.mov")
+    assert made.frames == 25
+    assert seen == list(range(1, 26))
+    assert [frame.index for frame in found] == list(range(25))
+    with (tmp_path / "out.mov").open("rb") as stream:
+        assert open_clip(stream, limits=ClipLimits()).facts.has_sound
+    assert names_in(tmp_path) == ["in", "out.mov"]
+
+
+@pytest.mark.parametrize(
+    ("part", "count"), [((0.2, 0.4), 5), ((0.19, None), 20), ((0, 0.04), 1), ((0.9, 5), 2)]
+)
+def test_part(clip: Path, tmp_path: Path, part: tuple[float, float | None], count: int):
+    """Frames that are shown from its begin on, and before its end."""
+    made = cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / "out.webm", part=part)
+
+    assert made.frames == count
+    assert frames_of(tmp_path / "out.webm")[0].pts == 0
+
+
+def test_part_of_a_clip_of_variable_rate(tmp_path: Path):
+    """Its average rate says little about where a time lies."""
+    times = (*range(0, 4000, 20), *range(4000, 60_000, 2000))
+    (tmp_path / "clip.mp4").write_bytes(Clip(times=times).file())
+
+    made = cvunet.cut_out_clip(
+        PREDICTOR, tmp_path / "clip.mp4", tmp_path / "out.webm", part=(3.9, 6.5)
+    )
+
+    assert made.frames == 5 + 2
+
+
+def test_a_part_without_frames(clip: Path, tmp_path: Path):
+    """It is an error, and nothing is left."""
+    with pytest.raises(ImageError, match="no frame"):
+        cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / "out.webm", part=(100, None))
+
+    assert names_in(tmp_path) == ["in"]
+
+
+def test_expected_frames(clip: Path):
+    """For progress: by the header."""
+    with clip.open("rb") as stream:
+        facts = open_clip(stream, limits=ClipLimits()).facts
+
+    assert Part().expected_frames(facts) == 25
+    assert Part(0.2, 0.4).expected_frames(facts) == 5
+    assert Part(0.2).expected_frames(facts) == 20
+
+
+def test_a_clip_behind_the_subject(clip: Path, tmp_path: Path):
+    """It plays, and begins again when it ends."""
+    behind = tmp_path / "behind.mp4"
+    behind.write_bytes(Clip(times=(0, 40, 80)).file())
+
+    with behind.open("rb") as stream:
+        backdrop = ClipBackdrop(open_clip(stream, limits=ClipLimits()), Fraction(1, 1000))
+        shown = [backdrop(frame(time)).mean() for time in (0, 40, 80, 120, 160, 500, 1000)]
+        first = list(open_clip(stream, limits=ClipLimits()).frames())
+
+    means = [each.rgb.mean() for each in first]
+    order = [0, 1, 2, 0, 1, (500 // 40) % 3, (1000 // 40) % 3]
+    assert shown == pytest.approx([means[k] for k in order], abs=0.6)
+
+
+def frame(time: int) -> Frame:
+    """A frame of any content."""
+    return Frame(0, time, 40, np.zeros((64, 96, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("target", "changes", "error", "words"),
+    [
+        ("out.gif", {}, OptionError, "unknown suffix"),
+        ("out.webm", {"background": "#00ff00"}, OptionError, "for mp4"),
+        ("missing/out.webm", {}, FileError, "cannot be written"),
+        ("out.webm", {"format": "theora"}, OptionError, "unknown suffix or format"),
+    ],
+)
+def test_what_cannot_be(
+    clip: Path, tmp_path: Path, target: str, changes: Any, error: Any, words: str
+):
+    """Each is an error of the library, with what to do."""
+    with pytest.raises(error, match=words):
+        cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / target, **changes)
+
+    assert names_in(tmp_path) == ["in"]
+
+
+def test_no_clip(tmp_path: Path):
+    """A picture is none."""
+    (tmp_path / "in.png").write_bytes(BytesIO(b"\x89PNG\r\n\x1a\n" + b"0" * 99).getvalue())
+
+    with pytest.raises(ImageError, match="no moving picture"):
+        cvunet.cut_out_clip(PREDICTOR, tmp_path / "in.png", tmp_path / "out.webm")
