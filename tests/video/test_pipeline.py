@@ -87,9 +87,7 @@ def test_an_error_of_any_step_ends_all_threads(step: str):
     before = threading.active_count()
     how = ClipRendering(FinishSettings(), Steady(2), backdrop, input_size=64)
     with pytest.raises(DeviceError, match=step):
-        cut_segment(
-            frames(), first=0, count=200, predict=predict, rendering=how, write=write
-        )
+        cut_segment(frames(), first=0, count=200, predict=predict, rendering=how, write=write)
 
     assert threading.active_count() == before
 

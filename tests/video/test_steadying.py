@@ -135,9 +135,12 @@ def test_a_cut_is_not_averaged_across():
     after = [type(each)(each.index, each.pts, 1, 255 - each.rgb) for each in after]
 
     def predict(pictures):
-        return [np.maximum(*pair) for pair in zip(
-            find_red(pictures), find_red([255 - each for each in pictures]), strict=True
-        )]
+        return [
+            np.maximum(*pair)
+            for pair in zip(
+                find_red(pictures), find_red([255 - each for each in pictures]), strict=True
+            )
+        ]
 
     together = results([*before, *after], rendering(3), predict=predict)
     apart = results(before, rendering(3), predict=predict)
@@ -172,9 +175,7 @@ def test_colours_of_the_edge_do_not_flicker_more_than_alone():
 def test_tiny_frames(size: tuple[int, int]):
     """Too small for optical flow: they come out as they are."""
     rng = np.random.default_rng(0)
-    frames = [
-        type(frame(0))(k, k, 1, rng.integers(0, 255, (*size, 3), np.uint8)) for k in range(4)
-    ]
+    frames = [type(frame(0))(k, k, 1, rng.integers(0, 255, (*size, 3), np.uint8)) for k in range(4)]
 
     pixels = results(frames, rendering(2))
 
