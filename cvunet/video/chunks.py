@@ -8,6 +8,7 @@ from cvunet.video.streams import Readable
 MOST_BYTES = 1 << 25
 """Read of a GIF at most: beyond a first frame of so many bytes nothing is looked for."""
 MOST_CHUNKS = 10_000
+MOST_WEBP_CHUNKS = 2_000_000
 ANIMATION, HAS_ALPHA = 0x02, 0x10
 """Flags of the chunk VP8X."""
 
@@ -47,10 +48,10 @@ def png_frames(stream: Readable) -> int:
 def webp_chunks(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
     """Name, offset and length of the content of each chunk of a WebP."""
     at = 12
-    while True:
+    for _ in range(MOST_WEBP_CHUNKS):
         stream.seek(at)
         head = stream.read(8)
-        if len(head) < 8:
+        if len(head) < 8 or not head[:4].isascii() or head[:4] == bytes(4):
             return
         name, length = struct.unpack("<4sI", head)
         yield name, at + 8, length

@@ -10,9 +10,12 @@ from cvunet.errors import ImageError
 from cvunet.video import av_library
 from cvunet.video.clips import ClipKind
 from cvunet.video.decoders import PICTURES, WITH_ALPHA
+from cvunet.video.streams import Window
 
 MAX_LEADING = 300
 """Packets before the first that can be decoded by itself; a clip that was cut begins so."""
+BYTES_A_PIXEL = 8
+"""Of the largest frames, which are not compressed."""
 DRM_TAGS = ("encv", "drmi")
 
 
@@ -81,16 +84,20 @@ def decoder_of(stream: Any, *, threads: int, max_pixels: int) -> Any:
     return codec
 
 
-def decode(container: Any, tracks: Tracks, *, threads: int, max_pixels: int) -> Iterator[Raw]:
+def decode(
+    container: Any, tracks: Tracks, window: Window, *, threads: int, max_pixels: int
+) -> Iterator[Raw]:
     """Each frame; `av.FFmpegError` or `ImageError` where it is damaged.
 
-    Frames before the first good one are left out.
+    Frames before the first good one are left out. ``window``: what the container reads.
     """
+    codec = tracks.video.codec_context
+    window.expect(BYTES_A_PIXEL * codec.width * codec.height)
     streams = [one for one in (tracks.video, tracks.mask) if one is not None]
     codecs = {one.index: decoder_of(one, threads=threads, max_pixels=max_pixels) for one in streams}
     waiting: dict[int, deque[Any]] = {one.index: deque() for one in streams}
     is_begun, errors = False, 0
-    for index, packet in from_first_key(packets(container, streams), tracks.video.index):
+    for index, packet in from_first_key(packets(container, streams, window), tracks.video.index):
         try:
             frames = codecs[index].decode(packet)
         except av_library.load().FFmpegError:
@@ -110,9 +117,13 @@ def decode(container: Any, tracks: Tracks, *, threads: int, max_pixels: int) -> 
             yield raw_frame(together, tracks.video.time_base)
 
 
-def packets(container: Any, streams: list[Any]) -> Iterator[tuple[int, Any]]:
+def packets(container: Any, streams: list[Any], window: Window) -> Iterator[tuple[int, Any]]:
     """Each packet with its stream's index, then None for each stream: give out what is left."""
-    for packet in container.demux(streams):
+    wanted = {one.index for one in streams}
+    for packet in container.demux():
+        window.renew()  # also for sound: a picture may stand for an hour of it
+        if packet.stream_index not in wanted:
+            continue
         if packet.has_sidedata("encryption_info"):
             raise ImageError("it is protected by DRM, and cannot be decoded without its key")
         if packet.size:  # an empty one would tell the decoder that the clip is over

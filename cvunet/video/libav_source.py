@@ -10,8 +10,10 @@ from cvunet.video.decoding import Raw, choose_tracks, decode
 from cvunet.video.deinterlacing import deinterlaced
 from cvunet.video.facts import facts_of, refuse_by_header
 from cvunet.video.opening import blame_on_clip, opened
-from cvunet.video.streams import WindowMaker
+from cvunet.video.streams import Window, WindowMaker
 from cvunet.video.upright import display_turn
+
+MOST_GIF_BYTES = 1 << 30
 
 
 class LibavSource:
@@ -44,11 +46,12 @@ class LibavSource:
 
     def _facts_of_first(self) -> ClipFacts:
         pixels = self._limits.max_pixels
-        with opened(self._window(), self._kind, max_pixels=pixels) as container:
+        window = self._new_window()
+        with window.own_errors(), opened(window, self._kind, max_pixels=pixels) as container:
             tracks = choose_tracks(container, self._kind)
             refuse_by_header(tracks, self._limits)
             with blame_on_clip("no frame of it can be decoded"):
-                raws = decode(container, tracks, threads=1, max_pixels=pixels)
+                raws = decode(container, tracks, window, threads=1, max_pixels=pixels)
                 first = next(raws, None)
             if first is None:
                 raise ImageError("it has no frame that can be decoded")
@@ -57,10 +60,17 @@ class LibavSource:
             turn = display_turn(first.picture)
             return facts_of(self._window(), self._kind, tracks, first, turn)
 
+    def _new_window(self) -> Window:
+        window = self._window()
+        if self._kind == "gif":  # libavformat counts its frames before it gives the first one
+            window.expect(MOST_GIF_BYTES)
+        return window
+
     def raws(self) -> Iterator[Raw]:
         """Each frame; `av.FFmpegError` or `ImageError` where it is damaged."""
         pixels = self._limits.max_pixels
-        with opened(self._window(), self._kind, max_pixels=pixels) as container:
+        window = self._new_window()
+        with window.own_errors(), opened(window, self._kind, max_pixels=pixels) as container:
             tracks = choose_tracks(container, self._kind)
-            frames = decode(container, tracks, threads=self._threads, max_pixels=pixels)
+            frames = decode(container, tracks, window, threads=self._threads, max_pixels=pixels)
             yield from deinterlaced(frames, tracks.video.time_base)

@@ -60,6 +60,8 @@ def to_arrays(
         threads=1,
     )
     pixels: NDArray[Any] = converted.to_ndarray()
+    if converted is frame:  # the decoder may need it as it is for the frames that follow
+        pixels = pixels.copy()
     if with_alpha:
         alpha = np.ascontiguousarray(pixels[..., 3])
         return np.ascontiguousarray(pixels[..., :3]), to_full_range(alpha, frame)

@@ -1,7 +1,7 @@
 """Reads a clip frame by frame: upright RGB, exact times, bounded memory, nothing but its stream."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
@@ -9,11 +9,11 @@ from typing import Any, Protocol
 from cvunet.errors import ClipDamagedError, ImageError
 from cvunet.video import av_library, endings, pixels
 from cvunet.video.clips import ClipFacts, ClipLimits, Frame
-from cvunet.video.decoding import Raw
+from cvunet.video.decoding import BYTES_A_PIXEL, Raw, choose_tracks
 from cvunet.video.libav_source import LibavSource
 from cvunet.video.opening import opened
 from cvunet.video.signatures import clip_kind
-from cvunet.video.streams import Readable, WindowMaker
+from cvunet.video.streams import Readable, Window, WindowMaker
 from cvunet.video.timeline import Timeline
 from cvunet.video.upright import display_turn
 from cvunet.video.webp_frames import WebpSource
@@ -59,6 +59,25 @@ class Timed:
     raw: Raw
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SoundSource:
+    """Where the packets of a clip's sound come from."""
+
+    container: Any
+    """libav's."""
+    stream: Any
+    """libav's; one of the container's."""
+    window: Window
+    """What the container reads."""
+
+    def packets(self) -> Iterator[Any]:
+        """libav's packets of the sound, and an empty one at the end."""
+        for packet in self.container.demux():
+            self.window.renew()
+            if packet.stream_index == self.stream.index:
+                yield packet
+
+
 class ClipReader:
     """A clip that is open. Several iterations may run at the same time, in several threads."""
 
@@ -96,15 +115,25 @@ class ClipReader:
             raise
         if waiting is not None and waiting.index >= first:
             yield self._frame(waiting, self._last_ticks(waiting, timeline))
-        if endings.is_cut_off(self._window(), self.facts.kind):
-            raise self._damage(waiting, timeline, "its file ends too early, it was cut off")
-        if endings.is_torn(self._window(), self.facts.kind):
-            raise self._damage(waiting, timeline, "its file is torn: frames before may be missing")
+        self._check_end(waiting, timeline)
 
-    def open_container(self) -> AbstractContextManager[Any]:
-        """The clip opened anew, as libav's container (`Any`): for its sound."""
+    def _check_end(self, last: Timed | None, timeline: Timeline) -> None:
+        """Whether the end is one: not every fault of a file keeps it from being decoded."""
+        if timeline.replaced:
+            self._found[f"{timeline.replaced} of its frames had no time of their own"] = None
+        if endings.is_cut_off(self._window(), self.facts.kind):
+            raise self._damage(last, timeline, "its file ends too early, it was cut off")
+        if endings.is_torn(self._window(), self.facts.kind):
+            raise self._damage(last, timeline, "its file is torn: frames before may be missing")
+
+    @contextmanager
+    def open_sound(self) -> Iterator["SoundSource"]:
+        """The clip opened anew, for the sound that its facts promise."""
+        window, facts = self._window(), self.facts
         pixels = self._limits.max_pixels
-        return opened(self._window(), self.facts.kind, max_pixels=pixels)
+        with window.own_errors(), opened(window, facts.kind, max_pixels=pixels) as container:
+            window.expect(BYTES_A_PIXEL * facts.width * facts.height)
+            yield SoundSource(container, choose_tracks(container, facts.kind).sound, window)
 
     def _timeline(self) -> Timeline:
         facts = self.facts

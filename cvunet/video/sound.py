@@ -8,6 +8,7 @@ from typing import Any
 
 from cvunet.video import av_library
 from cvunet.video.formats import Plan
+from cvunet.video.reading import SoundSource
 
 OPUS_RATE = 48_000
 RATES = frozenset((8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
@@ -38,19 +39,20 @@ def can_copy(sound: Any, plan: Plan) -> bool:
 class CopiedSound:
     """Packets as they are, with new times. A packet is left out or whole: about 20 ms."""
 
-    def __init__(self, container: Any, sound: Any, out: Any, span: Span) -> None:
+    def __init__(self, source: SoundSource, out: Any, span: Span) -> None:
         """``out``: the container that is written; its head must not be written yet."""
-        self._container = container
-        self._sound = sound
+        self._source = source
         self._span = span
-        self._stream = out.add_stream_from_template(sound, opaque=True)
+        self._stream = out.add_stream_from_template(source.stream, opaque=True)
 
     def packets(self) -> Iterator[tuple[Fraction, Any]]:
         """Each packet with its time in the result, in seconds."""
-        base, start = self._sound.time_base, round(self._span.start / self._sound.time_base)
-        for packet in self._container.demux(self._sound):
-            if packet.pts is None or not packet.size:
+        base = self._source.stream.time_base
+        start, last = round(self._span.start / base), None
+        for packet in self._source.packets():
+            if packet.pts is None or not packet.size or (last is not None and packet.pts <= last):
                 continue
+            last = packet.pts
             time = (packet.pts - start) * base
             if self._is_outside(time):
                 continue
@@ -68,12 +70,12 @@ class CopiedSound:
 class EncodedSound:
     """Decoded, brought to a rate that the codec has, and encoded. Gaps become silence."""
 
-    def __init__(self, container: Any, sound: Any, out: Any, *, codec: str, span: Span) -> None:
+    def __init__(self, source: SoundSource, out: Any, *, codec: str, span: Span) -> None:
         """``out``: the container that is written; its head must not be written yet."""
         av_library.require_encoder(codec, purpose="the sound of the result")
-        self._container = container
-        self._sound = sound
+        self._source = source
         self._span = span
+        sound = source.stream
         given = sound.codec_context.sample_rate
         rate = OPUS_RATE if codec == "libopus" or given not in RATES else given
         channels = sound.codec_context.layout.nb_channels
@@ -109,9 +111,9 @@ class EncodedSound:
             yield from pulled(graph)
 
     def _decoded(self) -> Iterator[Any]:
-        base = self._sound.time_base
+        base = self._source.stream.time_base
         end = None if self._span.end is None else self._span.end + 1
-        for packet in self._container.demux(self._sound):
+        for packet in self._source.packets():
             if end is not None and packet.pts is not None and packet.pts * base > end:
                 break
             try:

@@ -4,15 +4,15 @@ import subprocess
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import pytest
 
 from cvunet.errors import ClipDamagedError, ImageError
-from cvunet.video.clips import Frame
+from cvunet.video.clips import ClipLimits, Frame
 from cvunet.video.opening import opened, refuse
-from cvunet.video.reading import ClipReader
+from cvunet.video.reading import ClipReader, open_clip
 from cvunet.video.streams import WindowMaker
 from tests.video.clips_kit import MS, Clip, clip, pattern, tone
 from tests.video.test_signatures import animated
@@ -229,20 +229,22 @@ def test_every_attempt_to_open_something_is_refused():
         refuse("http://example.com/", 0, {})
 
 
-def test_trouble_of_the_disk_is_not_the_clips_fault():
-    """The picture may be fine: `OSError` passes through."""
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("good", [0, 1, 40, 100_000])
+def test_trouble_of_the_disk_is_not_the_clips_fault(name: str, good: int):
+    """The clip may be fine: `OSError` passes, whatever libav makes of it."""
+    file = SOURCES[name].file()
 
     class Failing(BytesIO):
+        """A disk that fails behind some bytes."""
+
         def read(self, size: int | None = -1, /) -> bytes:
-            if self.tell() > 2000:
+            if self.tell() > min(good, len(file) * 2 // 3):
                 raise OSError(5, "Input/output error")
             return super().read(size)
 
-    from cvunet.video.clips import ClipLimits
-    from cvunet.video.reading import open_clip
-
     with pytest.raises(OSError, match="Input/output"):
-        list(open_clip(Failing(SOURCES["mkv"].file()), limits=ClipLimits()).frames())
+        list(open_clip(Failing(file), limits=ClipLimits()).frames())
 
 
 def test_leading_frames_without_a_key_are_left_out():
@@ -288,3 +290,35 @@ def test_library_is_named_if_it_is_missing():
     )
 
     assert "pip install 'cvunet-daemon[video]'" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["mkv", "webm", "avi"])
+def test_huge_file_of_nothing_takes_no_time(name: str, tmp_path: Path):
+    """4 GB, most of it zeros: what is behind the last frame is not searched to its end."""
+    path = tmp_path / "clip"
+    file = SOURCES[name].file()
+    with path.open("wb") as made:
+        made.write(file[: len(file) * 7 // 10])
+        made.truncate(4 << 30)
+
+    with path.open("rb") as stream:
+        counted = CountedReads(stream)
+        with pytest.raises(ImageError):
+            list(open_clip(counted, limits=ClipLimits()).frames())
+
+    assert counted.bytes < 512 << 20
+
+
+class CountedReads:
+    """A stream that counts what is read of it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+        self.bytes = 0
+
+    def read(self, size: int, /) -> bytes:
+        """As a file's."""
+        content = self._stream.read(size)
+        self.bytes += len(content)
+        return content

@@ -3,12 +3,18 @@
 from fractions import Fraction
 from io import BytesIO
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from cvunet.errors import ImageError
+from cvunet.video.clips import ClipLimits
+from cvunet.video.reading import open_clip
 from cvunet.video.upright import turn_of
 from tests.video.clips_kit import MS, Clip, clip, pattern, seconds_of, shown
 from tests.video.test_signatures import animated
@@ -195,6 +201,34 @@ def test_interlaced_frames_are_made_whole():
     assert [one for one in reader.facts.warnings if "interlaced" in one]
 
 
+def test_combs_of_fields_are_gone():
+    """A bar that moves six pixels from field to field has one edge in each row."""
+    source = BytesIO()
+    with av.open(source, "w", format="matroska") as container:
+        stream = container.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        stream.codec_context.flags |= 1 << 18 | 1 << 29  # interlaced DCT and motion
+        stream.codec_context.bit_rate = 4_000_000
+        for n in range(8):
+            pixels = np.zeros((64, 128, 3), np.uint8)
+            pixels[0::2, n * 12 : n * 12 + 40] = 255
+            pixels[1::2, n * 12 + 6 : n * 12 + 46] = 255
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format="yuv420p")
+            frame.pts = n
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    combed = [rgba for _, rgba in shown(source.getvalue(), "matroska")]
+
+    whole = [frame.rgb for frame in clip(source.getvalue()).frames()]
+
+    def combs(pixels: NDArray[Any]) -> float:
+        rows = pixels[..., 0].astype(int)
+        return float(np.abs(2 * rows[1:-1] - rows[:-2] - rows[2:]).mean())
+
+    assert len(whole) == len(combed) == 8
+    assert combs(whole[4]) < combs(combed[4]) / 3
+
+
 def test_changed_size_is_scaled_to_the_first():
     """A recorded window was made larger; the result has one size."""
     reader = clip(growing())
@@ -256,6 +290,75 @@ def test_animated_webp_is_composed():
             assert np.abs(rgba - np.asarray(image.convert("RGBA"))).max() <= 1
 
 
+def test_frames_may_be_written_to():
+    """The decoder needs its own copy for the frames that follow."""
+    file = Clip("qtrle", "mov", pixel_format="rgb24").file()
+    wanted = [frame.rgb.copy() for frame in clip(file).frames()]
+
+    for number, frame in enumerate(clip(file).frames()):
+        assert np.array_equal(frame.rgb, wanted[number])
+        frame.rgb[:] = 77
+
+
+def test_frames_without_times_are_said():
+    """Two packets at the same time: a broken recorder."""
+    file = bytearray(Clip("qtrle", "mov", pixel_format="rgb24", times=(0, 40, 80)).file())
+    at = file.index(b"stts") + 12
+    assert file[at : at + 4] == (3).to_bytes(4, "big")
+    file[at + 4 : at + 8] = bytes(4)
+    reader = clip(bytes(file))
+
+    assert len(seconds_of(reader)) == 3
+    assert [one for one in reader.warnings if "no time" in one]
+
+
+def test_endless_gif_is_refused():
+    """More frames than a clip may have."""
+    file = animated("GIF", 30, duration=20)
+
+    with pytest.raises(ImageError, match="frames"):
+        clip(file, max_frames=29)
+
+
+def test_large_animated_webp_is_read_to_its_end():
+    """Each frame is a find: 90 MB of them are not read in vain."""
+    file = animated("WEBP", 3, duration=50)
+    start = file.index(b"ANMF")
+    end = start + 8 + int.from_bytes(file[start + 4 : start + 8], "little")
+    junk = b"JUNK" + (3 << 20).to_bytes(4, "little") + bytes(3 << 20)
+    frame = file[start + 8 : end] + junk
+    frames = (b"ANMF" + len(frame).to_bytes(4, "little") + frame) * 30
+    body = file[8:start] + frames
+
+    reader = clip(b"RIFF" + len(body).to_bytes(4, "little") + body)
+
+    assert sum(1 for _ in reader.frames()) == 30
+
+
+def test_still_picture_may_have_much_sound(tmp_path: Path):
+    """Two frames, and eighty megabytes of PCM between them."""
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "bgr0"
+        stream.codec_context.time_base = stream.time_base = MS
+        sound = container.add_stream("pcm_s16le", rate=48_000, layout="stereo")
+        for second in range(430):
+            if second in (0, 429):
+                frame = av.VideoFrame.from_ndarray(pattern(1, 32, 32), "rgba").reformat(
+                    format="bgr0"
+                )
+                frame.pts, frame.time_base = second * 1000, MS
+                container.mux(stream.encode(frame))
+            silence = np.zeros((1, 2 * 48_000), np.int16)
+            heard = av.AudioFrame.from_ndarray(silence, "s16", "stereo")
+            heard.sample_rate, heard.pts = 48_000, second * 48_000
+            container.mux(sound.encode(heard))
+
+    with path.open("rb") as opened:
+        assert seconds_of(open_clip(opened, limits=ClipLimits())) == [0, 429]
+
+
 def test_sound_is_noticed():
     """The facts say it before anything is decoded."""
     assert clip(Clip(sound="aac").file()).facts.has_sound
@@ -271,9 +374,6 @@ def test_late_first_frame_is_noticed():
 
 def test_decoder_threads_change_nothing():
     """Only the time that it takes."""
-    from cvunet.video.clips import ClipLimits
-    from cvunet.video.reading import open_clip
-
     file = Clip(options={"bf": "2"}).file()
     several = open_clip(BytesIO(file), limits=ClipLimits(), threads=3)
 

@@ -1,5 +1,6 @@
 """Segments, and the results that they become: pixels, times, colours, determinism."""
 
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from zipfile import ZipFile
@@ -12,8 +13,8 @@ from PIL import Image
 
 from cvunet.errors import EncoderMissing, FileError, ImageError
 from cvunet.video import av_library
-from cvunet.video.clips import ClipFacts, Frame, VideoFormat
-from cvunet.video.formats import PLANS, Encoding
+from cvunet.video.clips import ClipFacts, Frame, Tags, VideoFormat
+from cvunet.video.formats import PLANS, Encoding, losses
 from cvunet.video.joining import join
 from cvunet.video.segments import count_frames
 from cvunet.video.writing import SegmentWriter
@@ -260,6 +261,21 @@ def test_wholly_transparent_frames_are_frames(format: VideoFormat):
     assert [int((one.alpha > 0).sum()) for one in made if one.alpha is not None] == [0, 0, 24]
 
 
+@pytest.mark.parametrize("format", ["apng", "webp"])
+def test_another_decoder_sees_the_same_animation(format: VideoFormat):
+    """Pillow's libpng and libwebp: as many frames, as long, and the same alpha."""
+    reader = clip(SOURCE)
+    wanted = [finished(one, format) for one in reader.frames()]
+
+    with Image.open(BytesIO(result(SOURCE, format, length=2))) as image:
+        assert image.n_frames == len(wanted)  # type: ignore[attr-defined]
+        for number, pixels in enumerate(wanted):
+            image.seek(number)
+            found = np.asarray(image.convert("RGBA"))
+            assert np.array_equal(found[..., 3], pixels[..., 3])
+            assert image.info["duration"] == [15, 285, 11, 589, 40][number]
+
+
 def facts_of(size: tuple[int, int], **others: object) -> ClipFacts:
     """Of a clip of this size, in milliseconds."""
     return ClipFacts(
@@ -353,3 +369,26 @@ def test_segments_of_different_kinds_are_not_joined():
 
     with pytest.raises(FileError, match="different"):
         join(segments, BytesIO(), format="webm", facts=reader.facts)
+
+
+@pytest.mark.parametrize(
+    ("format", "facts", "words"),
+    [
+        ("webm", {"bits": 10}, ["8"]),
+        ("mov-prores", {"bits": 10}, []),
+        ("mp4", {"bits": 12, "has_sound": True}, ["10"]),
+        ("apng", {"has_sound": True, "pixel_aspect": Fraction(4, 3)}, ["sound", "square"]),
+        ("webp", {"tags": Tags(9, 16, 9), "bits": 10}, ["8", "HDR"]),
+        ("mov-qtrle", {"pixel_aspect": Fraction(4, 3), "has_sound": True}, []),
+        ("alpha", {"has_sound": True}, ["sound"]),
+        ("mp4", {"width": 33}, ["even"]),
+    ],
+)
+def test_what_a_format_cannot_keep_is_said(
+    format: VideoFormat, facts: dict[str, object], words: list[str]
+):
+    """Before the clip is made: a person may choose another format."""
+    said = losses(format, replace(facts_of((32, 32)), **facts))  # type: ignore[arg-type]
+
+    assert len(said) == len(words)
+    assert all(word in one for word, one in zip(words, said, strict=True))
