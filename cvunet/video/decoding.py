@@ -119,8 +119,11 @@ def decode(
 
 def packets(container: Any, streams: list[Any], window: Window) -> Iterator[tuple[int, Any]]:
     """Each packet with its stream's index, then None for each stream: give out what is left."""
-    for packet in container.demux(streams):
-        window.renew()
+    wanted = {one.index for one in streams}
+    for packet in container.demux():
+        window.renew()  # also for sound: a picture may stand for an hour of it
+        if packet.stream_index not in wanted:
+            continue
         if packet.has_sidedata("encryption_info"):
             raise ImageError("it is protected by DRM, and cannot be decoded without its key")
         if packet.size:  # an empty one would tell the decoder that the clip is over

@@ -8,6 +8,7 @@ from heapq import merge
 from operator import itemgetter
 from typing import Any, BinaryIO
 
+from cvunet.errors import ImageError
 from cvunet.video import av_library, picture_files
 from cvunet.video.clips import ClipFacts, VideoFormat
 from cvunet.video.encoders import ALPHA_DATA, codec_of, configure
@@ -16,7 +17,7 @@ from cvunet.video.opening import refuse
 from cvunet.video.reading import ClipReader
 from cvunet.video.segments import Packet, SegmentHead, SegmentReader, all_packets
 from cvunet.video.sound import CopiedSound, EncodedSound, Span, can_copy
-from cvunet.video.streams import Readable
+from cvunet.video.streams import Readable, Sink
 from cvunet.video.webm_aspect import set_aspect
 
 INTERLEAVE_US = 500_000
@@ -50,16 +51,23 @@ def join(
 
     ``segments``: all, in order. ``facts``: as they were given to `SegmentWriter`. ``sound_from``:
     the clip, for formats with sound. The same arguments give the same bytes. `FileError` if a
-    segment is not whole, or not of the same kind as the first.
+    segment is not whole, or not of the same kind as the first; `OSError` of ``out`` passes.
     """
     plan = PLANS[format]
     if plan.container in ("zip", "png", "webp"):
         picture_files.write(segments, out, plan=plan, facts=facts)
         return ()
     head = SegmentReader(segments[0]).head
-    warnings = write_container(
-        segments, out, head=head, facts=facts, sound_from=sound_from, cut=cut
-    )
+    sound = sound_from if plan.sound_codec and facts.has_sound else None
+    try:
+        warnings = write_container(segments, out, head=head, facts=facts, sound=sound, cut=cut)
+    except (av_library.load().FFmpegError, ImageError, ValueError) as error:
+        if sound is None:
+            raise ImageError(f"its result cannot be written: {reason_of(error)}") from error
+        out.seek(0)
+        out.truncate()
+        write_container(segments, out, head=head, facts=facts, sound=None, cut=cut)
+        warnings = (f"its sound cannot be read, the result has none: {reason_of(error)}",)
     if plan.container == "webm" and facts.pixel_aspect != 1:
         set_aspect(out, width=head.width, height=head.height, aspect=facts.pixel_aspect)
     return warnings
@@ -71,28 +79,35 @@ def write_container(
     *,
     head: SegmentHead,
     facts: ClipFacts,
-    sound_from: ClipReader | None,
+    sound: ClipReader | None,
     cut: Cut | None,
 ) -> tuple[str, ...]:
-    """The same, by one of libavformat's muxers."""
+    """The same, by one of libavformat's muxers; ``sound``: the clip that has it."""
     plan = PLANS[head.format]
     with ExitStack() as stack:
-        container = open_output(stack, out, plan)
-        has_sound = sound_from is not None and sound_from.facts.has_sound and plan.sound_codec
+        sink = Sink(out)
+        stack.enter_context(sink.own_errors())
+        container = open_output(stack, sink, plan)
         stream = add_video(container, head, facts)
-        offset = facts.delay if has_sound and (cut is None or not cut.start_s) else 0
+        is_whole = cut is None or not cut.start_s
+        offset = facts.delay if sound is not None and is_whole else 0
         pictures = picture_packets(segments, stream, plan=plan, facts=facts, offset=offset)
-        if not has_sound or sound_from is None:
+        if sound is None:
             for _, packet in pictures:
                 container.mux(packet)
             return ()
-        sound = open_sound(stack, sound_from, container, plan=plan, cut=cut)
-        for packet in by_time(pictures, sound.packets()):
+        track = open_sound(stack, sound, container, plan=plan, cut=cut)
+        for packet in by_time(pictures, track.packets()):
             container.mux(packet)
-        return sound_warnings(sound)
+        return sound_warnings(track)
 
 
-def open_output(stack: ExitStack, out: BinaryIO, plan: Plan) -> Any:
+def reason_of(error: Exception) -> str:
+    """What libav, or one of ours, says."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def open_output(stack: ExitStack, out: Sink, plan: Plan) -> Any:
     """libav's container for the result (`Any`); closed, and so finished, with the stack."""
     av = av_library.load()
     options = {"max_interleave_delta": str(INTERLEAVE_US), "avoid_negative_ts": "disabled"}

@@ -47,7 +47,7 @@ class LibavSource:
     def _facts_of_first(self) -> ClipFacts:
         pixels = self._limits.max_pixels
         window = self._new_window()
-        with opened(window, self._kind, max_pixels=pixels) as container:
+        with window.own_errors(), opened(window, self._kind, max_pixels=pixels) as container:
             tracks = choose_tracks(container, self._kind)
             refuse_by_header(tracks, self._limits)
             with blame_on_clip("no frame of it can be decoded"):
@@ -70,7 +70,7 @@ class LibavSource:
         """Each frame; `av.FFmpegError` or `ImageError` where it is damaged."""
         pixels = self._limits.max_pixels
         window = self._new_window()
-        with opened(window, self._kind, max_pixels=pixels) as container:
+        with window.own_errors(), opened(window, self._kind, max_pixels=pixels) as container:
             tracks = choose_tracks(container, self._kind)
             frames = decode(container, tracks, window, threads=self._threads, max_pixels=pixels)
             yield from deinterlaced(frames, tracks.video.time_base)

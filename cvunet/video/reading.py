@@ -130,7 +130,8 @@ class ClipReader:
     def open_sound(self) -> Iterator["SoundSource"]:
         """The clip opened anew, for the sound that its facts promise."""
         window, facts = self._window(), self.facts
-        with opened(window, facts.kind, max_pixels=self._limits.max_pixels) as container:
+        pixels = self._limits.max_pixels
+        with window.own_errors(), opened(window, facts.kind, max_pixels=pixels) as container:
             window.expect(BYTES_A_PIXEL * facts.width * facts.height)
             yield SoundSource(container, choose_tracks(container, facts.kind).sound, window)
 

@@ -48,10 +48,11 @@ class CopiedSound:
     def packets(self) -> Iterator[tuple[Fraction, Any]]:
         """Each packet with its time in the result, in seconds."""
         base = self._source.stream.time_base
-        start = round(self._span.start / base)
+        start, last = round(self._span.start / base), None
         for packet in self._source.packets():
-            if packet.pts is None or not packet.size:
+            if packet.pts is None or not packet.size or (last is not None and packet.pts <= last):
                 continue
+            last = packet.pts
             time = (packet.pts - start) * base
             if self._is_outside(time):
                 continue

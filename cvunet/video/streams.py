@@ -1,7 +1,9 @@
 """What is read here: a stream that can seek, and windows on it."""
 
 import threading
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Protocol
 
 from cvunet.errors import ImageError
 
@@ -44,7 +46,7 @@ class Window:
         self._stream = stream
         self._lock = lock
         self._position = 0
-        self._has_failed = False
+        self._error: OSError | ImageError | None = None
         self._in_vain = 0
         self._most_in_vain = MOST_BYTES_IN_VAIN
 
@@ -53,9 +55,16 @@ class Window:
 
         After an error it gives nothing more: PyAV prints each error but the first.
         """
-        if self._has_failed:
+        if self._error is not None:
             return b""
-        self._has_failed = True
+        try:
+            content = self._read(size)
+        except (OSError, ImageError) as error:
+            self._error = error
+            raise
+        return content
+
+    def _read(self, size: int) -> bytes:
         with self._lock:
             self._stream.seek(self._position)
             content = self._stream.read(size)
@@ -63,8 +72,13 @@ class Window:
         self._in_vain += len(content)
         if self._in_vain > self._most_in_vain:
             raise ImageError(f"{self._most_in_vain >> 20} MiB of its file hold nothing readable")
-        self._has_failed = False
         return content
+
+    @contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """Give the stream's error, not what libav made of it: it may even have gone on."""
+        with first_error(lambda: self._error):
+            yield
 
     def expect(self, size: int) -> None:
         """So many bytes more may be read for one thing that is found."""
@@ -86,6 +100,54 @@ class Window:
     def tell(self) -> int:
         """As a file's."""
         return self._position
+
+
+class Sink:
+    """A file as libavformat may have it: without a name. Its first error is not forgotten."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        """``out``: can seek."""
+        self._out = out
+        self._error: OSError | None = None
+
+    def write(self, content: bytes, /) -> int:
+        """As a file's; after an error nothing more is written."""
+        if self._error is None:
+            try:
+                return self._out.write(content)
+            except OSError as error:
+                self._error = error
+                raise
+        return len(content)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As a file's."""
+        return self._out.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file's."""
+        return self._out.tell()
+
+    @contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """Give the file's error, not what libav made of it: it may even have gone on."""
+        with first_error(lambda: self._error):
+            yield
+
+
+@contextmanager
+def first_error(remembered: Callable[[], Exception | None]) -> Iterator[None]:
+    """Raise what is remembered, whether libav has ended with an error of its own or with none."""
+    try:
+        yield
+    except Exception as error:
+        own = remembered()
+        if own is not None and own is not error:
+            raise own from error
+        raise
+    own = remembered()
+    if own is not None:
+        raise own
 
 
 class WindowMaker:

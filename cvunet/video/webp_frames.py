@@ -63,6 +63,8 @@ class WebpSource:
         canvas: NDArray[Any] = np.zeros((self.facts.height, self.facts.width, 4), np.uint8)
         stamp = 0
         for head in frame_heads(self._window(), self._limits.max_frames):
+            stream.renew()
+            stream.expect(head.length)
             stream.seek(head.start)
             pixels = decode_picture(stream.read(head.length), head, self._limits.max_pixels)
             place = canvas[head.top : head.top + head.height, head.left : head.left + head.width]

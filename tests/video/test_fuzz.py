@@ -130,6 +130,22 @@ def a_segment() -> bytes:
     return segments_of(clip(source("mp4")), "mov-qtrle")[0].getvalue()
 
 
+@pytest.mark.parametrize(("name", "format"), [("mp4", "webm"), ("mkv", "mp4"), ("webm", "webm")])
+@settings(FUZZ, max_examples=15)
+@given(changes=st.lists(CHANGE, min_size=1, max_size=6), head_only=st.booleans())
+def test_changed_sound_costs_the_sound_at_most(
+    name: str, format: str, changes: list[tuple[float, bytes]], head_only: bool
+):
+    """Copied or encoded: the pictures come out, or one of our errors."""
+    file = changed(source(name), changes, head_only, 1)
+
+    try:
+        made = result(file, format)  # type: ignore[arg-type]
+    except CvunetError:
+        return
+    assert clip_kind(BytesIO(made)) is not None
+
+
 @pytest.mark.parametrize("format", ["webm", "apng", "webp", "mov-prores"])
 def test_own_results_can_be_read(format: str):
     """A result that is put into the folder again is a clip as any other."""

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from io import BytesIO
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import av
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet.errors import ImageError
+from cvunet.video.clips import ClipLimits
+from cvunet.video.reading import open_clip
 from cvunet.video.upright import turn_of
 from tests.video.clips_kit import MS, Clip, clip, pattern, seconds_of, shown
 from tests.video.test_signatures import animated
@@ -317,6 +320,45 @@ def test_endless_gif_is_refused():
         clip(file, max_frames=29)
 
 
+def test_large_animated_webp_is_read_to_its_end():
+    """Each frame is a find: 90 MB of them are not read in vain."""
+    file = animated("WEBP", 3, duration=50)
+    start = file.index(b"ANMF")
+    end = start + 8 + int.from_bytes(file[start + 4 : start + 8], "little")
+    junk = b"JUNK" + (3 << 20).to_bytes(4, "little") + bytes(3 << 20)
+    frame = file[start + 8 : end] + junk
+    frames = (b"ANMF" + len(frame).to_bytes(4, "little") + frame) * 30
+    body = file[8:start] + frames
+
+    reader = clip(b"RIFF" + len(body).to_bytes(4, "little") + body)
+
+    assert sum(1 for _ in reader.frames()) == 30
+
+
+def test_still_picture_may_have_much_sound(tmp_path: Path):
+    """Two frames, and eighty megabytes of PCM between them."""
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "bgr0"
+        stream.codec_context.time_base = stream.time_base = MS
+        sound = container.add_stream("pcm_s16le", rate=48_000, layout="stereo")
+        for second in range(430):
+            if second in (0, 429):
+                frame = av.VideoFrame.from_ndarray(pattern(1, 32, 32), "rgba").reformat(
+                    format="bgr0"
+                )
+                frame.pts, frame.time_base = second * 1000, MS
+                container.mux(stream.encode(frame))
+            silence = np.zeros((1, 2 * 48_000), np.int16)
+            heard = av.AudioFrame.from_ndarray(silence, "s16", "stereo")
+            heard.sample_rate, heard.pts = 48_000, second * 48_000
+            container.mux(sound.encode(heard))
+
+    with path.open("rb") as opened:
+        assert seconds_of(open_clip(opened, limits=ClipLimits())) == [0, 429]
+
+
 def test_sound_is_noticed():
     """The facts say it before anything is decoded."""
     assert clip(Clip(sound="aac").file()).facts.has_sound
@@ -332,9 +374,6 @@ def test_late_first_frame_is_noticed():
 
 def test_decoder_threads_change_nothing():
     """Only the time that it takes."""
-    from cvunet.video.clips import ClipLimits
-    from cvunet.video.reading import open_clip
-
     file = Clip(options={"bf": "2"}).file()
     several = open_clip(BytesIO(file), limits=ClipLimits(), threads=3)
 

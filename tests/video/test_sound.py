@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cvunet.video.clips import VideoFormat
-from cvunet.video.joining import Cut
-from tests.video.clips_kit import MS, Clip, clip, heard, result
+from cvunet.video.joining import Cut, join
+from tests.video.clips_kit import MS, Clip, clip, heard, result, segments_of
 
 pytestmark = pytest.mark.video
 
@@ -187,9 +187,6 @@ def with_gap() -> bytes:
 
 def test_damaged_sound_becomes_silence():
     """The pictures are good: the clip is not refused, and a person is told."""
-    from cvunet.video.joining import join
-    from tests.video.clips_kit import segments_of
-
     file = bytearray(Clip(sound="aac", times=TIMES).file())
     packets = sound_packets(bytes(file))
     for packet in packets[20:30]:
@@ -202,3 +199,43 @@ def test_damaged_sound_becomes_silence():
 
     assert [one for one in said if "damaged" in one]
     assert audible(out.getvalue(), "matroska")[1] == pytest.approx(2, abs=CODER_S)
+
+
+def test_unreadable_sound_is_left_out():
+    """Its header is damaged: the pictures are good, and a person is told."""
+    file = bytearray(Clip(container="matroska", sound="flac", times=TIMES).file())
+    at = file.index(b"fLaC") + 8
+    file[at : at + 34] = bytes(34)
+    for packet in sound_packets(Clip(container="matroska", sound="flac", times=TIMES).file()):
+        where = file.index(packet)
+        file[where : where + len(packet)] = b"\x55" * len(packet)
+    reader, out = clip(bytes(file)), BytesIO()
+
+    said = join(
+        segments_of(reader, "mp4"), out, format="mp4", facts=reader.facts, sound_from=reader
+    )
+
+    assert [one for one in said if "sound" in one]
+    assert len(list(clip(out.getvalue()).frames())) == len(TIMES)
+
+
+@pytest.mark.parametrize("format", DEMUXERS)
+def test_full_disk_is_not_the_clips_fault(format: VideoFormat):
+    """`OSError` passes, whether it is the sound's turn or the pictures'."""
+
+    class Full(BytesIO):
+        def write(self, content: Any, /) -> int:
+            if self.tell() > 2000:
+                raise OSError(28, "No space left on device")
+            return super().write(content)
+
+    reader = clip(SOURCES["AAC in mp4"].file())
+
+    with pytest.raises(OSError, match="No space"):
+        join(
+            segments_of(reader, format),
+            Full(),
+            format=format,
+            facts=reader.facts,
+            sound_from=reader,
+        )
