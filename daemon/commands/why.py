@@ -23,7 +23,6 @@ from daemon.reporting.report import REPORT
 from daemon.watching import refusals, writers
 from daemon.watching.ignored_names import has_ignored_part, why_left
 from daemon.watching.left_files import CLIP
-from daemon.worker.clips import kinds
 
 NEWEST = 5
 CHANGED = "its original changed after it was cut out: put the original into the hot folder again"
@@ -181,6 +180,13 @@ def open_for_writing(path: Path, folder: HotFolder) -> str:
     )
 
 
+def is_clip(path: Path) -> bool:
+    """Whether a file is a clip by its content."""
+    from daemon.worker.clips import kinds  # loads numpy, which other answers do not need
+
+    return bool(kinds.kind_of(path))
+
+
 def why_never_taken(path: Path, folder: HotFolder) -> str:
     """Return why a file of a hot folder will never be taken; empty if it will be."""
     relative = path.relative_to(folder.path)
@@ -188,7 +194,7 @@ def why_never_taken(path: Path, folder: HotFolder) -> str:
         return "hidden or temporary names, and those of bins, are never taken (docs/input.md)"
     if reason := why_left(path, folder):
         return f"{reason}; it is left where it is"
-    if folder.clips == "ignore" and kinds.kind_of(path):
+    if folder.clips == "ignore" and is_clip(path):
         return f"{CLIP}; it is left where it is"
     if files.identity(path) is None:
         return "it is no regular file, or may not be looked at; such are never opened"

@@ -16,6 +16,9 @@ from daemon.log_fields import job_fields
 logger = logging.getLogger(__name__)
 
 RETRY_S = 60.0
+#: A clip has a process of its own, so the daemon most likely died of something else. It may do so
+#: more often before the first segment is finished, which takes minutes with large frames.
+CLIP_DEATHS = 10
 
 
 class JobRecovery:
@@ -57,7 +60,7 @@ class JobRecovery:
         elif has_progressed(job):
             self.results.discard(job)
             self.ledger.release(job, reason="the daemon died after some of it was finished")
-        elif job.attempts >= MAX_ATTEMPTS:
+        elif job.attempts >= (CLIP_DEATHS if job.clip else MAX_ATTEMPTS):
             reason = f"the daemon died {job.attempts} times while this picture was in work"
             self.rejection.reject(job, reason, now=now)
         else:

@@ -13,6 +13,7 @@ from daemon.errors import Blame, UsageError
 from daemon.jobs import Failed
 from tests.lifecycle.test_results import copy_with_mask
 from tests.service.service_kit import START, Kit, fail_with
+from tests.service.test_clips import gif
 
 BAD = Failed(Blame.FILE, "cannot be decoded")
 
@@ -186,3 +187,14 @@ def test_a_file_that_is_still_open_for_writing_is_told_with_its_program(tmp_path
     assert "a program still has it open for writing (process " in text
     assert f"process {os.getpid()}, " in text
     assert "when it has not changed for 120 s" in text
+
+
+def test_clip_that_is_left_for_its_content_says_so(tmp_path: Path):
+    """`folders[].video: ignore` also leaves animated pictures."""
+    config = configure(tmp_path)
+    config.write_text(yaml.safe_dump({"folders": [{"path": "hot", "video": "ignore"}]}))
+    (tmp_path / "hot").mkdir()
+    (tmp_path / "hot" / "cat.gif").write_bytes(gif(3))
+
+    [line] = inquiry.lines(config, tmp_path / "hot" / "cat.gif")
+    assert "it is a clip, and folders[].video is ignore" in line

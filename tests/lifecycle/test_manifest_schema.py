@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from daemon.config import video
 from daemon.disk import store
+from daemon.jobs import Outcome, Task
 from tests.lifecycle.schema_kit import opaque_work, validator_of
 from tests.service.service_kit import Kit
+from tests.service.test_clips import MP4, make_clip
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
 Json = dict[str, Any]  # Any: JSON
@@ -31,13 +34,20 @@ def work() -> Iterator[Any]:
 
 
 @pytest.fixture
-def manifest(tmp_path: Path, work: Any) -> Json:
+def manifest(tmp_path: Path, work: Any, monkeypatch: pytest.MonkeyPatch) -> Json:
     """Of a drop with all that a drop can hold."""
+    monkeypatch.setattr(video, "is_installed", lambda: True)
     output = {"content": "both", "clash": "overwrite", "format": "jpeg"}
-    kit = Kit(tmp_path, work=work, settings={"output": output})
+
+    def work_on(task: Task) -> Outcome:
+        outcome: Outcome = make_clip(task) if task.clip is not None else work(task)
+        return outcome
+
+    kit = Kit(tmp_path, work=work_on, settings={"output": output})
     for name, level in (("cat.png", 50), ("cat.png", 60), ("bad.png", 70)):
         kit.drop(name, picture(level))
         kit.pass_time(10)
+    kit.drop("clip.mp4", MP4)
     kit.pass_time(60)
     [drop] = kit.drops()
     content: Json = json.loads((drop / store.MANIFEST).read_text())
@@ -58,7 +68,7 @@ def test_manifest_of_a_real_drop_is_valid(validator: Draft202012Validator, manif
     """Replaced, done and failed pictures, masks, review, confidence: every branch is met."""
     states = [(entry["state"], entry.get("replaced_by") is None) for entry in manifest["pictures"]]
 
-    assert states == [("done", False), ("done", True), ("failed", True)]
+    assert states == [("done", False), ("done", True), ("failed", True), ("done", True)]
     assert manifest["pictures"][1]["review"] == "review/cat.jpg"  # all opaque: no subject was told
     assert faults(validator, manifest) == []
 
@@ -66,12 +76,13 @@ def test_manifest_of_a_real_drop_is_valid(validator: Draft202012Validator, manif
 def test_every_key_of_the_schema_is_written(manifest: Json):
     """What is promised to readers is there."""
     definitions = json.loads(SCHEMA.read_text())["$defs"]
-    done, failed = manifest["pictures"][1], manifest["pictures"][2]
-    others = {"weights", "opinions", "touch_ups"}  # Choosy is alone, and has none
+    done, failed, clip = manifest["pictures"][1:]
+    others = {"weights", "opinions", "touch_ups", "clip"}  # Choosy is alone, and has none
     expected = set(definitions["done"]["properties"]) - others
 
     assert set(done) == expected
     assert set(failed) == set(definitions["failed"]["properties"])
+    assert set(clip["clip"]) == set(definitions["clip"]["properties"])
     assert set(done["confidence"]) == set(definitions["confidence"]["properties"])
 
 

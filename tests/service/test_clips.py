@@ -352,16 +352,18 @@ def test_died_while_it_got_on(tmp_path: Path):
 
 
 def test_died_without_getting_on(tmp_path: Path):
-    """Three times: it is rejected as a picture is, and its segments go."""
+    """Ten times, for it has a process of its own: it is rejected, and its segments go."""
     kit = Kit(tmp_path, work=make_clip, is_held=True)
     kit.drop("cat.mp4", MP4)
     kit.pass_time(5)
     interrupted(2)(kit.engine.held[0][0])
-    for _ in range(4):
+    for _ in range(10):
+        assert not (tmp_path / "failed" / "hot" / "cat.mp4").exists()
         kit.restart()
         kit.pass_time(2)
         for task, _ in kit.engine.held:
             interrupted(0)(task)
+    kit.restart()
 
     assert (tmp_path / "failed" / "hot" / "cat.mp4").exists()
     assert hidden(kit) == []

@@ -7,11 +7,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import drop_names, files, store
+from daemon.disk import drop_names, files, segments, store
+from daemon.disk.segments import Note
 from daemon.errors import Blame
 from daemon.hooks.outbox import Outbox
 from daemon.jobs import Confidence, Done, Failed, Outcome, State, Task
@@ -24,9 +25,10 @@ from tests.system.reaper import Reaper
 PICTURES = ("a.jpg", "sub/a.jpg", "a.webp", "bad.jpg")
 STEPS_AT_MOST = 1000
 COPRIME = 37  # with the number of steps of most lives
+SEGMENTS = 2  # of each clip
 MEMORY = Path("/dev/shm")
 DOUBTFUL = Confidence(0.1, {}, {}, (), ("undecided",))
-LITTER = ("*.part", ".cvunetd-probe*")
+LITTER = ("*.part", ".cvunetd-probe*", ".*.segment", ".*.clip")
 
 
 @dataclass
@@ -75,6 +77,8 @@ class World:
             return Failed(Blame.FILE, "cannot be decoded")
         if task.alpha_part is not None:
             write(task.alpha_part, b"mask of: " + task.source.read_bytes())
+        if task.clip is not None:
+            make_segments(task.part)
         write(task.part, b"cut out: " + task.source.read_bytes())
         if f"{name} was meddled with" not in self.memo:
             self.memo.add(f"{name} was meddled with")
@@ -155,6 +159,20 @@ def write(part: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def make_segments(part: Path) -> None:
+    """As the real worker does it: those that an earlier life has noted are not made again."""
+    note = segments.read_note(part) or Note("key")
+    note = replace(note, begun_with=len(note.frames))
+    segments.write_note(part, note)
+    while len(note.frames) < SEGMENTS:
+        with segments.begin(part, len(note.frames)) as stream:
+            stream.write(b"segment")
+            stream.flush()
+            os.fsync(stream.fileno())
+        note = replace(note, frames=(*note.frames, 96))
+        segments.write_note(part, note)
 
 
 def has_tables(ledger: Ledger) -> bool:

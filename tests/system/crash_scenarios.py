@@ -1,6 +1,7 @@
 """The kinds of life that a process may die in."""
 
 import json
+from importlib.util import find_spec
 
 from daemon.commands import retry
 from daemon.commands.batch import BATCH_STATE, batch_folder, forget_changed
@@ -36,6 +37,8 @@ from tests.system.crash_orders import (
 )
 
 DAY_S = 86_400.0
+#: A file's content is its name, and these bytes begin an MP4.
+CLIP = "clipftypisom.mp4"
 
 
 def serve(world: World) -> None:
@@ -325,6 +328,15 @@ def nothing_left_over(world: World) -> None:
     assert not (world.base / "hot/sub").exists()
 
 
+#: Nothing here reads or writes clips in earnest, but the configuration asks whether that could be.
+CLIP_LIFE = Scenario(
+    name="clip",
+    pictures=(CLIP,),
+    folder={"video": "cut", "output": {"video": {"format": "apng"}}},
+    check=named(CLIP),
+    is_counted=False,
+    live=serve,
+)
 SCENARIOS = (
     Scenario(name="archive", check=three_and_a_bad_one, live=serve),
     Scenario(name="delete", folder={"originals": "delete"}, check=three_and_a_bad_one, live=serve),
@@ -399,6 +411,7 @@ SCENARIOS = (
         check=named("a.jpg"),
         is_counted=False,
     ),
+    *((CLIP_LIFE,) if find_spec("av") else ()),
     Scenario(name="retry", live=serve_and_retry, check=retried, is_counted=False),
     Scenario(
         name="both",

@@ -46,6 +46,7 @@ WATCHED = (
     "daemon.disk.syncs",
     "daemon.disk.moves",
     "daemon.disk.safe_open",
+    "daemon.disk.segments",
     "daemon.disk.uploads",
     "daemon.ledger.ledger",
     "daemon.ledger.database",

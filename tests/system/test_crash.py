@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import deletion, files, moves, publication, safe_open, store, syncs, uploads
+from daemon.disk import (
+    deletion,
+    files,
+    moves,
+    publication,
+    safe_open,
+    segments,
+    store,
+    syncs,
+    uploads,
+)
 from daemon.ledger import database, ledger
 from tests.system.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
 from tests.system.crash_scenarios import SCENARIOS
@@ -109,7 +119,7 @@ def mutating() -> set[str]:
     calls = {
         f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
         for module in (
-            *(store, publication, deletion, files, moves, safe_open, syncs, uploads),
+            *(store, publication, deletion, files, moves, safe_open, segments, syncs, uploads),
             *(ledger, database),
         )
         for node in ast.walk(ast.parse(inspect.getsource(module)))

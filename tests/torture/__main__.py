@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.system.crash_kit import folder_in_memory
 from tests.torture.bombs import bombs
 from tests.torture.burst import burst
+from tests.torture.clip_kills import clip_kills
 from tests.torture.floods import floods
 from tests.torture.kills import kills
 from tests.torture.locks import locks
@@ -38,6 +39,8 @@ class Length:
     burst: int = 20_000
     kills: int = 30
     photos: int = 210
+    clips: int = 4
+    clip_kills: int = 12
     uploads: int = 100
     waiting: int = 2000
     rejected: int = 30_000
@@ -53,6 +56,8 @@ QUICK = Length(
     burst=1500,
     kills=6,
     photos=48,
+    clips=2,
+    clip_kills=3,
     uploads=30,
     waiting=600,
     rejected=3000,
@@ -66,6 +71,9 @@ Case = Callable[[Path, Length], list[Row]]
 CASES: dict[str, Case] = {
     "kills": lambda base, length: kills(
         base, kills=length.kills, photos=length.photos, seed=length.seed
+    ),
+    "clips": lambda base, length: clip_kills(
+        base, kills=length.clip_kills, clips=length.clips, seed=length.seed
     ),
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),

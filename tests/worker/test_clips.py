@@ -16,6 +16,7 @@ from PIL import Image
 from daemon.disk import segments
 from daemon.errors import Blame, PictureError
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
+from daemon.worker import host_memory
 from daemon.worker.clips import verdicts
 from daemon.worker.clips.kinds import kind_of
 from tests.samples import RENDERING
@@ -316,11 +317,26 @@ def test_large_file_is_refused_before_it_is_read(clip: Path):
     assert (failed.blame, "worker.max_video_mb" in failed.reason) == (Blame.FILE, True)
 
 
-def test_clip_that_needs_too_much_memory_is_refused(clip: Path):
-    """With what to raise."""
-    failed = failure(made(kit.make_task(clip), memory_bytes=10**5))
+def test_clip_that_needs_too_much_memory_is_refused(clip: Path, monkeypatch: pytest.MonkeyPatch):
+    """With how much it needs and how much there is."""
+    monkeypatch.setattr(host_memory, "available_bytes", lambda: 10**6)
+    failed = failure(made(kit.make_task(clip)))
 
-    assert (failed.blame, "worker.memory_mb" in failed.reason) == (Blame.FILE, True)
+    assert failed.blame is Blame.FILE
+    assert "need 3 MB" in failed.reason
+    assert "1 MB left" in failed.reason
+
+
+def test_clip_takes_half_of_the_pictures_memory_at_most(clip: Path):
+    """Pictures always have the other half."""
+    taken = []
+    with kit.worker(memory_bytes=10**6) as worker:
+        with stopping_at(3, lambda: taken.append(worker.budget.used)) as predictor:
+            worker.lanes[""].model_threads[0].predictor = predictor
+            assert isinstance(worker.submit(kit.make_task(clip)).result(WAIT_S), Done)
+        assert worker.budget.used == 0
+
+    assert taken == [5 * 10**5]
 
 
 def test_silent_child_is_ended(clip: Path):
@@ -421,6 +437,42 @@ def test_picture_passes_a_clip(clip: Path, tmp_path: Path):
         assert isinstance(worker.submit(picture).result(WAIT_S), Done)
         assert not slow.done()
         assert isinstance(slow.result(WAIT_S), Done)
+
+
+def test_disk_that_holds_a_clip_is_told(clip: Path):
+    """After the patience of the watchdog and the time that a large result may take."""
+    seen: list[list[str]] = []
+    with kit.worker() as worker:
+
+        def look() -> None:
+            [run] = worker.clip_threads.runs.values()
+            run.writing_since = 0.0
+            seen.extend(list(worker.stalled(now, patience_s=60.0)) for now in (650.0, 670.0))
+            run.writing_since = None
+
+        with stopping_at(3, look) as predictor:
+            worker.lanes[""].model_threads[0].predictor = predictor
+            assert isinstance(worker.submit(kit.make_task(clip)).result(WAIT_S), Done)
+
+    assert seen[0] == []
+    [text] = seen[1]
+    assert text.endswith("does not end")
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ({"lacks_encoder": "no encoder for ProRes"}, PictureError),
+        ({"lacks_memory": True}, PictureError),
+        ({"refused": "damaged"}, PictureError),
+        ({"errno": 28, "text": "No space left on device"}, OSError),
+        ({"unforeseen": "KeyError: 'x'"}, RuntimeError),
+    ],
+)
+def test_failures_of_the_child_are_told_apart(message: dict[str, Any], kind: type[Exception]):
+    """An encoder that is absent is told, and the daemon goes on."""
+    with pytest.raises(kind):
+        verdicts.check(message, memory_bytes=10**9)
 
 
 def test_dead_device_is_nobodys_fault(clip: Path):

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from daemon.disk import segments
 from daemon.disk.files import open_regular
 from daemon.errors import Blame, PictureError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
-from daemon.worker import decoding
+from daemon.worker import decoding, host_memory
 from daemon.worker.children.process import DecodeChild
 from daemon.worker.clips import orders, verdicts
 from daemon.worker.clips.descriptions import ClipEnd, ClipHead
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: A segment may be finished for so long when the daemon stops.
 DRAIN_S = 5.0
+#: A result of many gigabytes may take so long to reach its disk.
+FLUSH_S = 600.0
 STAGE = "clip"
 MEGA = 1_000_000
 
@@ -52,6 +54,15 @@ class ClipThreads:
         """Return how far each clip in work has come, by its job."""
         with self.lock:
             return {job_id: run.pace.progress for job_id, run in self.runs.items()}
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
+        """Yield clips that wait for their disk for too long. A silent child is ended elsewhere."""
+        with self.lock:
+            runs = list(self.runs.values())
+        for run in runs:
+            since = run.writing_since
+            if since is not None and monotonic - since > patience_s + FLUSH_S:
+                yield f"writing {printable(run.part)} does not end"
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a clip; its future always gets an outcome."""
@@ -144,11 +155,12 @@ class ClipThreads:
     def made(self, run: ClipRun, task: Task, lane: Lane, head: ClipHead) -> ClipEnd:
         """Make an opened clip, with the memory that its frames take."""
         needed = head.memory_bytes(run.plan.window)
-        if needed > self.budget.limit:
+        free = host_memory.available_bytes()
+        if free is not None and needed > free:
             raise PictureError(
                 f"its frames of {head.width}x{head.height} pixels need {needed / MEGA:.0f} MB while"
-                f" they are cut out, and worker.memory_mb allows {self.budget.limit / MEGA:.0f}:"
-                " raise it, or make the clip smaller"
+                f" they are cut out, and the machine has {free / MEGA:.0f} MB left: make the clip"
+                " smaller, or try it again when there is more"
             )
         cost = self.budget.acquire_first(min(needed, self.budget.limit // 2))
         try:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from daemon.errors import (
     Blame,
-    InstallError,
     MachineError,
     NoPictureError,
     PictureError,
@@ -35,7 +34,7 @@ def check(message: Message, *, memory_bytes: int) -> None:
     if "bad_segments" in message:
         raise BadSegments(str(message["bad_segments"]))
     if "lacks_encoder" in message:
-        raise InstallError(f"{message['lacks_encoder']}: choose another output.video.format")
+        raise PictureError(f"{message['lacks_encoder']}: choose another output.video.format")
     if isinstance(number := message.get("errno"), int):
         raise OSError(number, str(message.get("text")))
     if "unforeseen" in message:
