@@ -14,5 +14,6 @@ __all__ = [
     "pieces",
     "postprocess",
     "signs",
+    "soft_band",
     "touch_up",
 ]

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from tqdm import tqdm
 
+from daemon.clips import ClipProgress
 from daemon.commands.startup import (
     OnSignal,
     StartLogging,
@@ -115,8 +116,19 @@ def run_with_progress_bar(service: Service, folder: HotFolder) -> None:
             bar.set_postfix(service.parts.engine.inside, refresh=False)
             bar.update()
 
-        service.on_end = show
+        def show_clips() -> None:
+            for clip in service.parts.engine.clips.values():
+                bar.set_postfix_str(frames_of(clip))
+
+        service.on_end, service.on_tick = show, show_clips
         service.run_once(is_patient=True)
+
+
+def frames_of(clip: ClipProgress) -> str:
+    """Return how far a clip has come, for the bar."""
+    total = "" if clip.total is None else f" of {clip.total}"
+    left = "" if clip.left_s is None else f", {clip.left_s:.0f} s left"
+    return f"frame {clip.frames}{total}, {clip.frames_per_s:.1f}/s{left}"
 
 
 def summary(service: Service, folder: HotFolder) -> str:

@@ -55,6 +55,8 @@ class Service:
         """Jobs that have ended since the last delivery."""
         self.on_end: Callable[[], object] = lambda: None
         """Called for each picture that is done or rejected."""
+        self.on_tick: Callable[[], object] = lambda: None
+        """Called at the end of each turn of the loop."""
         parts.intake.on_step = self.note_progress
         if parts.retention is not None:
             parts.retention.on_step = self.note_progress
@@ -115,6 +117,7 @@ class Service:
         self.check_liveness()
         if self.parts.report.is_due(monotonic := self.clocks.monotonic()):
             self.parts.report.update(self.snapshot(), monotonic=monotonic)
+        self.on_tick()
 
     def run_due(self) -> None:
         """Do everything that is due; nothing while the ledger cannot be written."""

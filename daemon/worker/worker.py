@@ -147,6 +147,7 @@ class Worker:
             elif busy_clock.is_overdue(monotonic, patience_s=patience_s):
                 yield f"thread {thread.name} does not come back from a batch{busy_clock.label}"
         yield from self.progress.overdue(monotonic, patience_s=patience_s)
+        yield from self.clip_threads.stalled(monotonic, patience_s=patience_s)
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task; its future always gets an outcome."""

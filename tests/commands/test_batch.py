@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands.batch import BATCH_STATE, batch, batch_folder, forget_changed
+from daemon.clips import ClipProgress
+from daemon.commands.batch import BATCH_STATE, batch, batch_folder, forget_changed, frames_of
 from daemon.commands.startup import has_work
 from daemon.config.schema import Config
 from daemon.disk import files
@@ -143,3 +144,9 @@ def test_once_loads_no_model_for_kept_originals_that_are_done(base: Path):
     (base / "in/new.jpg").write_text("new")
 
     assert (before, has_work(place)) == (False, True)
+
+
+def test_bar_says_how_far_a_clip_is():
+    """A batch of one film would show nothing for an hour."""
+    assert frames_of(ClipProgress(96, 200, 9.5, 10.9)) == "frame 96 of 200, 9.5/s, 11 s left"
+    assert frames_of(ClipProgress(96, None, 9.5, None)) == "frame 96, 9.5/s"

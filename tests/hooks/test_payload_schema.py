@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from daemon.config import video
 from tests.hooks.hooks_kit import Ears
 from tests.hooks.test_outbox import HOOKS, serve, told
 from tests.lifecycle.schema_kit import opaque_work, validator_of
 from tests.lifecycle.test_manifest_schema import faults, picture
 from tests.service.service_kit import Kit
+from tests.service.test_clips import MP4, make_clip
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "hook.schema.json"
 EVENTS = ("done", "failed", "drop_closed")
@@ -54,8 +56,26 @@ def test_every_key_of_the_schema_is_told(payloads: dict[str, Json]):
         expected = set(definitions[event]["properties"]) - {
             "weights",
             "opinions",
-        }  # Choosy is alone
+            "clip",
+        }  # Choosy is alone, and looks at pictures
         assert set(payloads[event]) == expected, event
+
+
+def test_payload_of_a_clip_is_valid(
+    tmp_path: Path, validator: Draft202012Validator, monkeypatch: pytest.MonkeyPatch
+):
+    """With all that is promised of a clip."""
+    monkeypatch.setattr(video, "is_installed", lambda: True)
+    ears = Ears()
+    settings = {"hooks": HOOKS, "output": {"drop_idle_s": 5}}
+    kit = Kit(tmp_path, work=make_clip, settings=settings, open_sender=ears)
+    kit.drop("cat.mp4", MP4)
+    serve(kit, 20)
+    [payload] = told(ears, "done")
+    definitions = json.loads(SCHEMA.read_text())["$defs"]
+
+    assert set(payload["clip"]) == set(definitions["clip"]["properties"])
+    assert faults(validator, payload) == []
 
 
 @pytest.mark.parametrize(

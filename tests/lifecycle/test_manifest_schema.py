@@ -68,7 +68,7 @@ def test_manifest_of_a_real_drop_is_valid(validator: Draft202012Validator, manif
     """Replaced, done and failed pictures, masks, review, confidence: every branch is met."""
     states = [(entry["state"], entry.get("replaced_by") is None) for entry in manifest["pictures"]]
 
-    assert states == [("done", False), ("done", True), ("failed", True)]
+    assert states == [("done", False), ("done", True), ("failed", True), ("done", True)]
     assert manifest["pictures"][1]["review"] == "review/cat.jpg"  # all opaque: no subject was told
     assert faults(validator, manifest) == []
 
@@ -76,12 +76,13 @@ def test_manifest_of_a_real_drop_is_valid(validator: Draft202012Validator, manif
 def test_every_key_of_the_schema_is_written(manifest: Json):
     """What is promised to readers is there."""
     definitions = json.loads(SCHEMA.read_text())["$defs"]
-    done, failed = manifest["pictures"][1], manifest["pictures"][2]
-    others = {"weights", "opinions", "touch_ups"}  # Choosy is alone, and has none
+    done, failed, clip = manifest["pictures"][1:]
+    others = {"weights", "opinions", "touch_ups", "clip"}  # Choosy is alone, and has none
     expected = set(definitions["done"]["properties"]) - others
 
     assert set(done) == expected
     assert set(failed) == set(definitions["failed"]["properties"])
+    assert set(clip["clip"]) == set(definitions["clip"]["properties"])
     assert set(done["confidence"]) == set(definitions["confidence"]["properties"])
 
 

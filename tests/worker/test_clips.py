@@ -439,6 +439,42 @@ def test_picture_passes_a_clip(clip: Path, tmp_path: Path):
         assert isinstance(slow.result(WAIT_S), Done)
 
 
+def test_disk_that_holds_a_clip_is_told(clip: Path):
+    """After the patience of the watchdog and the time that a large result may take."""
+    seen: list[list[str]] = []
+    with kit.worker() as worker:
+
+        def look() -> None:
+            [run] = worker.clip_threads.runs.values()
+            run.writing_since = 0.0
+            seen.extend(list(worker.stalled(now, patience_s=60.0)) for now in (650.0, 670.0))
+            run.writing_since = None
+
+        with stopping_at(3, look) as predictor:
+            worker.lanes[""].model_threads[0].predictor = predictor
+            assert isinstance(worker.submit(kit.make_task(clip)).result(WAIT_S), Done)
+
+    assert seen[0] == []
+    [text] = seen[1]
+    assert text.endswith("does not end")
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ({"lacks_encoder": "no encoder for ProRes"}, PictureError),
+        ({"lacks_memory": True}, PictureError),
+        ({"refused": "damaged"}, PictureError),
+        ({"errno": 28, "text": "No space left on device"}, OSError),
+        ({"unforeseen": "KeyError: 'x'"}, RuntimeError),
+    ],
+)
+def test_failures_of_the_child_are_told_apart(message: dict[str, Any], kind: type[Exception]):
+    """An encoder that is absent is told, and the daemon goes on."""
+    with pytest.raises(kind):
+        verdicts.check(message, memory_bytes=10**9)
+
+
 def test_dead_device_is_nobodys_fault(clip: Path):
     """The daemon ends, as it does for a picture."""
     from cvunet.errors import DeviceError

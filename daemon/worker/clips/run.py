@@ -1,8 +1,9 @@
 """One clip, from the daemon's side: its child is started, limited, served and ended."""
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -70,6 +71,8 @@ class ClipRun:
         self.limit_bytes = 0
         self.opened: dict[str, BinaryIO] = {}
         """Files that the child has descriptors of, by what it asked for."""
+        self.writing_since: float | None = None
+        """Monotonic: when the thread has begun to wait for the disk."""
         self.memory = layout.shared_memory(size_of(plan.side))
         self.exchange = Exchange(self.memory, side=plan.side)
 
@@ -105,7 +108,7 @@ class ClipRun:
         end = ClipEnd.of(message)
         with believed():
             out = self.opened["result"]
-        with self.blaming_folder():
+        with self.waiting_for_disk(), self.blaming_folder():
             os.fsync(out.fileno())
         return end
 
@@ -184,7 +187,7 @@ class ClipRun:
         """Make a segment durable, then let it count. `Abandoned` if the daemon is stopping."""
         stream = self.opened.pop("segment", None)
         note = noted(self.note, message, most=self.plan.segment_frames, has_file=stream is not None)
-        with self.blaming_folder():
+        with self.waiting_for_disk(), self.blaming_folder():
             if stream is not None:
                 os.fsync(stream.fileno())
                 stream.close()
@@ -213,6 +216,15 @@ class ClipRun:
         with self.blaming_folder():
             self.opened["result"] = segments.open_both(self.part)
         return self.opened["result"].fileno()
+
+    @contextmanager
+    def waiting_for_disk(self) -> Iterator[None]:
+        """Note since when: a share that is away may hold the thread for ever."""
+        self.writing_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self.writing_since = None
 
     def blaming_folder(self) -> verdicts.BlamingFolder:
         """Errors in here are the folder's."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: A segment may be finished for so long when the daemon stops.
 DRAIN_S = 5.0
+#: A result of many gigabytes may take so long to reach its disk.
+FLUSH_S = 600.0
 STAGE = "clip"
 MEGA = 1_000_000
 
@@ -52,6 +54,15 @@ class ClipThreads:
         """Return how far each clip in work has come, by its job."""
         with self.lock:
             return {job_id: run.pace.progress for job_id, run in self.runs.items()}
+
+    def stalled(self, monotonic: float, *, patience_s: float) -> Iterator[str]:
+        """Yield clips that wait for their disk for too long. A silent child is ended elsewhere."""
+        with self.lock:
+            runs = list(self.runs.values())
+        for run in runs:
+            since = run.writing_since
+            if since is not None and monotonic - since > patience_s + FLUSH_S:
+                yield f"writing {printable(run.part)} does not end"
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a clip; its future always gets an outcome."""

@@ -1,0 +1,245 @@
+"""`cvunetd cut` of clips: formats, parts, progress, and that nothing is left when it is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvunet.video.clips import ClipLimits
+from cvunet.video.reading import open_clip
+from cvunet.video.signatures import clip_kind
+from daemon.commands import cut
+from daemon.commands.cut_clips import Progress, Result, clock_text, seconds
+from daemon.errors import InstallError, UsageError
+from daemon.worker import predictors
+from tests.samples import names_in
+from tests.video.clips_kit import Clip
+from tests.video.test_cutting import RedPredictor
+
+pytest.importorskip("av")
+
+
+@dataclass
+class Command:
+    """`cvunetd cut` with a quick network, in this process."""
+
+    folder: Path
+    lines: list[str] = field(default_factory=list)
+    stop_after: int | None = None
+    """So many lines of progress."""
+    stop: Callable[[int], None] = lambda number: None
+
+    def __call__(self, *sources: Path, out: str, **options: Any) -> list[Result]:
+        """Run it; ``options`` as they are typed (`from_` is --from)."""
+        config = self.folder / "config.yaml"
+        config.write_text("folders: [{path: hot}]\n")
+        return cut.cut(
+            sources,
+            self.folder / out,
+            config,
+            start_logging=lambda *_: None,
+            on_signal=self.take_stop,
+            tell=self.note,
+            options={name.rstrip("_"): value for name, value in options.items()},
+        )
+
+    def take_stop(self, stop: Callable[[int], None]) -> None:
+        """As `signals.on_signal`."""
+        self.stop = stop
+
+    def note(self, line: str) -> None:
+        """Take a line of progress; the person at the terminal may have seen enough."""
+        self.lines.append(line)
+        if len(self.lines) == self.stop_after:
+            self.stop(signal.SIGINT)
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, and a clip of 25 frames in `clips/cat.mp4`."""
+    monkeypatch.setattr(predictors, "open_predictor", lambda *_: RedPredictor())
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "cat.mp4").write_bytes(Clip(times=tuple(range(0, 1000, 40))).file())
+    return Command(tmp_path)
+
+
+def clip_of(folder: Path) -> Path:
+    """The clip of `command`."""
+    return folder / "clips" / "cat.mp4"
+
+
+def kind_of(path: Path) -> str | None:
+    """What a result is, by its content."""
+    with path.open("rb") as stream:
+        return clip_kind(stream)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "kind"),
+    [
+        ("cat.webm", None, "webm"),
+        ("cat.mov", None, "mov"),
+        ("cat.mov", "alpha", "mov"),
+        ("cat.mp4", None, "mp4"),
+        ("cat.png", None, "apng"),
+        ("cat.webp", None, "webp"),
+        ("cat.zip", None, None),
+    ],
+)
+def test_the_suffix_chooses(command: Command, name: str, format: str | None, kind: str | None):
+    """As it does for pictures."""
+    [result] = command(clip_of(command.folder), out=name, format=format)
+
+    assert result.target == command.folder / name
+    assert kind_of(command.folder / name) == kind
+
+
+def test_into_a_folder(command: Command):
+    """The format is that of the configuration; a name that is taken gets a version."""
+    (command.folder / "out").mkdir()
+    (command.folder / "out" / "cat.webm").write_text("somebody's")
+
+    [result] = command(clip_of(command.folder), out="out")
+
+    assert result.target == command.folder / "out" / "cat_2.webm"
+    assert names_in(command.folder / "out") == ["cat.webm", "cat_2.webm"]
+
+
+def test_a_part(command: Command):
+    """--from and --to, in seconds or as a clock shows them."""
+    command(clip_of(command.folder), out="cat.webm", from_="0.2", to="0:00:00.4")
+
+    with (command.folder / "cat.webm").open("rb") as stream:
+        frames = list(open_clip(stream, limits=ClipLimits()).frames())
+    assert len(frames) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"out": "cat.gif"}, "not written as .gif"),
+        ({"out": "cat.webm", "format": "mp4"}, "leave out --format"),
+        ({"out": "out", "format": "jpeg"}, "is for pictures"),
+        ({"out": "cat.webm", "from_": "1:2:3:4"}, "h:mm:ss"),
+        ({"out": "cat.webm", "from_": "2", "to": "1"}, "not after --from"),
+    ],
+)
+def test_usage(command: Command, options: dict[str, Any], words: str):
+    """Each says what to type instead."""
+    with pytest.raises(UsageError, match=words):
+        command(clip_of(command.folder), **options)
+
+    assert names_in(command.folder) == ["clips", "config.yaml"]
+
+
+def test_stopped_in_the_middle(command: Command):
+    """Ctrl-C leaves nothing behind; clips after it are not begun."""
+    command.stop_after = 1
+    other = command.folder / "clips" / "dog.mp4"
+    other.write_bytes(clip_of(command.folder).read_bytes())
+
+    results = command(clip_of(command.folder), other, out="out")
+
+    assert [result.target for result in results] == [None, None]
+    assert "stopped" in results[0].reason
+    assert names_in(command.folder / "out") == []
+
+
+def test_what_a_killed_run_has_left_is_replaced(command: Command):
+    """It has one name, hidden, which the next run takes."""
+    (command.folder / ".cat.webm.part").write_bytes(b"half" * 1000)
+
+    command(clip_of(command.folder), out="cat.webm")
+
+    assert names_in(command.folder) == ["cat.webm", "clips", "config.yaml"]
+
+
+def test_a_damaged_clip(command: Command):
+    """It comes out up to there, with a warning; one that is no clip any more does not."""
+    content = clip_of(command.folder).read_bytes()
+    broken = command.folder / "clips" / "broken.mp4"
+    broken.write_bytes(content[: len(content) // 2])
+
+    [result] = command(broken, out="out")
+
+    assert result.target is None
+    assert names_in(command.folder / "out") == []
+
+
+def test_without_the_extra(command: Command, monkeypatch: pytest.MonkeyPatch):
+    """The message says what to install."""
+    from cvunet.errors import VideoMissing
+    from cvunet.video import av_library
+
+    def load() -> None:
+        raise VideoMissing("clips need PyAV: pip install 'cvunet-daemon[video]'")
+
+    monkeypatch.setattr(av_library, "load", load)
+
+    with pytest.raises(InstallError, match=r"pip install 'cvunet-daemon\[video\]'"):
+        command(clip_of(command.folder), out="cat.webm")
+
+
+def test_progress():
+    """Frame n of m, frames a second, time left; not more often than a person can read."""
+    times = iter([0.0, 0.1, 1.0, 10.0])
+    lines: list[str] = []
+    progress = Progress("cat.mp4", lines.append, lambda: next(times))
+
+    progress.note(1, 100)
+    progress.note(20, 100)
+    progress.note(50, None)
+
+    assert lines == [
+        "cat.mp4: frame 1 of 100, 10.0 frames/s, 0:10 left",
+        "cat.mp4: frame 20 of 100, 20.0 frames/s, 0:04 left",
+        "cat.mp4: frame 50, 5.0 frames/s",
+    ]
+
+
+def test_clocks():
+    """As people write times, and as they read them."""
+    assert [seconds(text, "from") for text in (None, "90", "1:30", "1:01:30.5")] == [
+        None,
+        90,
+        90,
+        3690.5,
+    ]
+    assert [clock_text(each) for each in (5, 65, 3661)] == ["0:05", "1:05", "1:01:01"]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGINT, 0), (signal.SIGKILL, 1)])
+def test_a_process_that_is_stopped(tmp_path: Path, number: int, left: int):
+    """Ctrl-C leaves nothing, kill -9 one hidden file that the next run takes."""
+    (tmp_path / "config.yaml").write_text("folders: [{path: hot}]\n")
+    clip = tmp_path / "cat.mp4"
+    clip.write_bytes(Clip(size=(640, 360), times=tuple(range(0, 40_000, 40))).file())
+    line: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "daemon",
+        "cut",
+        clip,
+        "-o",
+        tmp_path / "cat.webm",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [*line, "--config", tmp_path / "config.yaml"], env=environment, stderr=subprocess.PIPE
+    ) as process:
+        part = tmp_path / ".cat.webm.part"
+        while process.poll() is None and not part.exists():
+            time.sleep(0.05)
+        process.send_signal(number)
+        process.wait(60)
+
+    assert process.returncode != 0
+    assert [name for name in names_in(tmp_path) if "webm" in name] == [".cat.webm.part"][:left]
