@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from cvunet.video.joining import join
 from cvunet.video.writing import SegmentWriter
 from tests.browser.page_kit import chromium
-from tests.video.clips_kit import Clip, clip
+from tests.video.clips_kit import Clip, clip, result
 
 pytestmark = [pytest.mark.chromium, pytest.mark.video, pytest.mark.timeout(120)]
 
@@ -78,3 +78,14 @@ def test_chromium_plays_a_webm_with_its_alpha(browser: Browser):
     assert half[3] == pytest.approx(127, abs=6)
     assert nothing[3] == 0
     assert opaque[:3] == pytest.approx([220, 40, 40], abs=8)
+
+
+def test_chromium_plays_a_joined_mp4(browser: Browser):
+    """Three segments of H.264, and AAC that was copied."""
+    file = Clip(size=SIZE, times=tuple(range(0, 2000, 40)), sound="aac").file()
+    made = base64.b64encode(result(file, "mp4", length=20)).decode()
+
+    found = browser.new_page().evaluate(SCRIPT, ["video/mp4", made])
+
+    assert found["duration"] == pytest.approx(2, abs=0.05)
+    assert found["pixels"][0] == pytest.approx([37 * 12 % 256, 0, 0, 255], abs=40)

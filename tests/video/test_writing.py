@@ -261,6 +261,21 @@ def test_wholly_transparent_frames_are_frames(format: VideoFormat):
     assert [int((one.alpha > 0).sum()) for one in made if one.alpha is not None] == [0, 0, 24]
 
 
+@pytest.mark.parametrize("format", ["apng", "webp"])
+def test_another_decoder_sees_the_same_animation(format: VideoFormat):
+    """Pillow's libpng and libwebp: as many frames, as long, and the same alpha."""
+    reader = clip(SOURCE)
+    wanted = [finished(one, format) for one in reader.frames()]
+
+    with Image.open(BytesIO(result(SOURCE, format, length=2))) as image:
+        assert image.n_frames == len(wanted)  # type: ignore[attr-defined]
+        for number, pixels in enumerate(wanted):
+            image.seek(number)
+            found = np.asarray(image.convert("RGBA"))
+            assert np.array_equal(found[..., 3], pixels[..., 3])
+            assert image.info["duration"] == [15, 285, 11, 589, 40][number]
+
+
 def facts_of(size: tuple[int, int], **others: object) -> ClipFacts:
     """Of a clip of this size, in milliseconds."""
     return ClipFacts(
