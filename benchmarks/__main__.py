@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks import bars, device, living, photos, processes, web
+from benchmarks import bars, device, living, photos, processes, video, web
 from benchmarks.processes import BenchmarkError, Usage
 from benchmarks.programs import WEIGHTS, Ours, Program, Rembg
 from benchmarks.report import Report
@@ -226,6 +226,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="how long clients send to the API"
     )
+    video.add_options(parser)
     parser.add_argument("--device", default="auto", help="cuda…: measure the device itself")
     parser.add_argument(
         "--quick",
@@ -242,7 +243,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--write",
         type=Path,
-        help="Markdown file for the tables; a device run adds -cuda to its name, --web adds -web",
+        help="Markdown file for the tables; a device run adds -cuda, --web -web, --video -video",
     )
     options = parser.parse_args(arguments)
     if options.quick:
@@ -256,6 +257,9 @@ def bench(options: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="cvunetd-bench-") as folder:
         base = Path(folder)
         entered = list(programs(options, base))
+        if options.video:
+            video.measure(report, base, base / "onnxruntime.yaml", options)
+            return report
         if options.web:
             serve(report, entered[0], base, options)
             report.conclude()
@@ -283,8 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if options.write:
-        web_alone = options.write.with_stem(f"{options.write.stem}-web")
-        report.write(web_alone if options.web else options.write)
+        part = "-web" if options.web else "-video" if options.video else ""
+        report.write(options.write.with_stem(options.write.stem + part))
     return 0
 
 

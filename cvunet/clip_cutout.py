@@ -9,7 +9,6 @@ It needs the extra ``[video]``. What comes out, and how edges are kept steady: d
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,7 +53,7 @@ def cut_out_clip(
     background: ClipBackground | None = None,
     steady: Steady | None = None,
     part: tuple[float, float | None] = (0.0, None),
-    on_frame: Callable[[int], None] = ignore_frame,
+    on_frame: Callable[[int], None] | None = None,
 ) -> CutClip:
     """Cut the subject out of a clip, with its sound and its times. Any thread.
 
@@ -77,21 +76,27 @@ def cut_out_clip(
         raise OptionError(f"{path}: unknown suffix or format: use one of {known}, or name a format")
     with ExitStack() as stack:
         clip = _open(stack, Path(source))
+        backdrop = _backdrop(stack, background, clip, chosen)
         job = ClipJob(
             chosen,
-            rendering=ClipRendering(
-                finish=matting.FinishSettings(content="alpha" if chosen == "alpha" else "cutout"),
-                steady=steady or Steady(),
-                backdrop=_backdrop(stack, background, clip, chosen),
-                input_size=cutting.input_side(predictor),
-            ),
+            _rendering(predictor, chosen, steady or Steady(), backdrop),
             encoding=Encoding(threads=os.cpu_count() or 1),
             part=Part(*part),
-            on_frame=on_frame,
-            cancelled=threading.Event(),
+            on_frame=on_frame or ignore_frame,
         )
         with _appearing(path) as (out, scratch):
             return cutting.cut_clip(clip, out, scratch, predict=predictor.predict, job=job)
+
+
+def _rendering(
+    predictor: Predictor, format: VideoFormat, steady: Steady, backdrop: Backdrop | None
+) -> ClipRendering:
+    return ClipRendering(
+        matting.FinishSettings(content="alpha" if format == "alpha" else "cutout"),
+        steady,
+        backdrop,
+        input_size=cutting.input_side(predictor),
+    )
 
 
 def _open(stack: ExitStack, path: Path) -> ClipReader:

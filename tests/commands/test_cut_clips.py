@@ -222,7 +222,15 @@ def test_a_process_that_is_stopped(tmp_path: Path, number: int, left: int):
     (tmp_path / "config.yaml").write_text("folders: [{path: hot}]\n")
     clip = tmp_path / "cat.mp4"
     clip.write_bytes(Clip(size=(640, 360), times=tuple(range(0, 40_000, 40))).file())
-    line = [sys.executable, "-m", "daemon", "cut", clip, "-o", tmp_path / "cat.webm"]
+    line: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "daemon",
+        "cut",
+        clip,
+        "-o",
+        tmp_path / "cat.webm",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         [*line, "--config", tmp_path / "config.yaml"], env=environment, stderr=subprocess.PIPE

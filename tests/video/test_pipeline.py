@@ -64,30 +64,35 @@ def test_frames_under_way_do_not_grow_with_the_clip():
 def test_an_error_of_any_step_ends_all_threads(step: str):
     """It comes out as it is, and no thread is left."""
 
+    def fail(at: str) -> None:
+        if step == at:
+            raise DeviceError(step)
+
     def frames() -> Iterator[Frame]:
         for index in range(200):
-            if step == "frames" and index == 20:
-                raise DeviceError(step)
+            if index == 20:
+                fail("frames")
             yield frame(index, x=20 + index % 50)
 
     def predict(pictures):
-        if step == "predict":
-            raise DeviceError(step)
+        fail("predict")
         return find_red(pictures)
 
-    def write(frame: Frame, pixels: object) -> None:
-        if step == "write":
-            raise DeviceError(step)
-
     def backdrop(frame: Frame) -> tuple[int, int, int]:
-        if step == "backdrop":
-            raise DeviceError(step)
+        fail("backdrop")
         return 0, 0, 0
 
     before = threading.active_count()
     how = ClipRendering(FinishSettings(), Steady(2), backdrop, input_size=64)
     with pytest.raises(DeviceError, match=step):
-        cut_segment(frames(), first=0, count=200, predict=predict, rendering=how, write=write)
+        cut_segment(
+            frames(),
+            first=0,
+            count=200,
+            predict=predict,
+            rendering=how,
+            write=lambda *_: fail("write"),
+        )
 
     assert threading.active_count() == before
 

@@ -1,10 +1,13 @@
 """Steady edges: what is averaged, what is not, and that it does not depend on segments."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cvunet.errors import OptionError
 from cvunet.inference.matting import FinishSettings
@@ -28,7 +31,7 @@ def large(index: int, x: float) -> Frame:
     skin = cv2.resize(rng.integers(0, 200, (20, 32), np.uint8), (256, 160))
     rgb = np.dstack([ground] * 3)
     moved = cv2.warpAffine(skin, np.array([[1, 0, x - 80], [0, 1, 0]], np.float32), (256, 160))
-    disc = np.zeros((160, 256), np.float32)
+    disc: NDArray[Any] = np.zeros((160, 256), np.float32)
     cv2.circle(disc, (round(x * 16), 80 * 16), 50 * 16, 1.0, -1, cv2.LINE_AA, 4)
     disc = cv2.GaussianBlur(disc, (0, 0), 1.5)[..., None]
     red = np.dstack([np.full_like(moved, 220), np.full_like(moved, 20), moved])
