@@ -116,6 +116,14 @@ def test_an_unknown_place_is_the_first_page(site: Site, browser: Browser):
         expect(shown.page.get_by_role("alert")).to_contain_text("there is no such picture")
 
 
+def test_refusals_are_told_in_the_language_of_the_page(site: Site, browser: Browser):
+    """Those that people meet here; the server speaks English."""
+    with window(browser, site, language="zh") as shown:
+        shown.open(f"#/touch/{'0' * 22}")
+
+        expect(shown.page.get_by_role("alert")).to_contain_text("没有这张图片")
+
+
 def test_both_languages_have_the_same_texts(site: Site, browser: Browser):
     """Chinese has one plural form, English two: some views repeat it, some do not."""
     files = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.words.js")]
