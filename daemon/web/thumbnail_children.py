@@ -41,7 +41,9 @@ class Child:
         request = REQUEST.pack(side_px, is_webp)
         socket.send_fds(self.channel, [request], [stream.fileno()])
         (length,) = LENGTH.unpack(self.receive(LENGTH.size))
-        return self.receive(min(length, MAX_BYTES))
+        if length > MAX_BYTES:
+            raise ConnectionAbortedError("the process answers nonsense")
+        return self.receive(length)
 
     def receive(self, count: int) -> bytes:
         """Return so many bytes."""

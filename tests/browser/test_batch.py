@@ -337,6 +337,7 @@ def test_a_daemon_that_is_down(browser: Browser, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)
 def test_a_thousand_pictures(shown: Window, kit: Kit):
     """All are done; the page stays small."""
     shown.page.evaluate(

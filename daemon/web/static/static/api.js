@@ -43,7 +43,9 @@ function errorOf(status, text, retryAfter = null) {
   try {
     const { code, detail } = JSON.parse(text);
     if (code && detail) {
-      return new ApiError(status, code, detail, Number(retryAfter) || 0);
+      // What people meet here is told in their language; else the server's own words, in English.
+      const own = words(`error.${code}`);
+      return new ApiError(status, code, own === `error.${code}` ? detail : own, Number(retryAfter) || 0);
     }
   } catch {
     // a proxy before the server may answer something else than JSON
