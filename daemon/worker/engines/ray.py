@@ -147,10 +147,11 @@ class RayDriver:
 
         from daemon.worker.engines.cluster.sights import see
 
-        look = ray.remote(see).options(
-            num_cpus=0, max_retries=0, scheduling_strategy=on_node(visit.node)
-        )
-        self.await_answer(visit.call, look.remote(visit.look))
+        node = visit.node
+        look: Any = ray.remote(see)  # Any: Ray's types know no named arguments
+        there = look.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node.id))
+        ref = there.remote(visit.look, name=node.name, address=node.address)
+        self.await_answer(visit.call, ref)
 
     def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
         """Send a picture with its task; a large one lies on the share."""
