@@ -9,7 +9,6 @@ import logging
 import re
 import signal
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -278,17 +277,19 @@ def arguments(access: Access, temp_dir: str) -> dict[str, Any]:  # Any: argument
 
 
 def main() -> None:
-    """Serve the engine whose end of the socket is the file with this number."""
+    """Serve the engine.
+
+    The first argument is the number of the file that is our end of the socket, the second one a
+    folder for a cluster of our own, which the engine removes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon ends us when it is through
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))  # Any: commands and events
     access = connection.recv()
-    # Short: Ray puts sockets far below it, and their paths have at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="cvunetd-ray-", ignore_cleanup_errors=True) as place:
-        lost = connect(access, place)
-        if lost is not None:
-            connection.send(lost)
-            return
-        RayDriver(connection, access).serve()
+    lost = connect(access, sys.argv[2])
+    if lost is not None:
+        connection.send(lost)
+        return
+    RayDriver(connection, access).serve()
 
 
 if __name__ == "__main__":
