@@ -6,7 +6,6 @@ import pytest
 
 from daemon.worker.engines import Engine
 
-
 #: Of a test, with the start of the cluster if it is the first one.
 ON_RAY = pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.timeout(300)])
 
