@@ -116,7 +116,7 @@ def test_node_that_cannot_be_asked_fails(look: Look, answer: Answer, told: str):
 def test_node_that_says_nothing_fails(look: Look, monkeypatch: pytest.MonkeyPatch):
     """The others are told all the same."""
     monkeypatch.setattr(visits, "PATIENCE_S", 0.2)
-    found = visit(look, lambda one: Answered(one.call, see(one.look)) if one.node == "a" else None)
+    found = visit(look, lambda one: Answered(one.call, see(one.look)) if one.node == NODE else None)
 
     assert isinstance(found, list)
     assert [one.trouble for one in found] == ["", "it has not answered for 0 s"]

@@ -2,8 +2,13 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +16,14 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from tests.system.daemon_process import SETTINGS, Daemon, call, wait_for
+from daemon.worker.engines.cluster.access import why_unreachable
+from tests.system.daemon_process import ROOT, SETTINGS, Daemon, call, wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+#: What takes minutes; `make test-ray` runs it.
+whole = pytest.mark.skipif(
+    os.environ.get("CVUNETD_RAY") != "whole", reason="takes a minute: make test-ray"
+)
 RAY = {"engine": "ray", "ray": {"address": "local"}}
 MODEL = SETTINGS["model"] | {"input_size": 64}  # type: ignore[operator]  # a mapping
 DRIVER = "daemon.worker.engines.ray"
@@ -77,6 +87,7 @@ def test_pictures_are_cut_out_by_a_worker_that_may_die(daemon: Daemon):
     assert not (daemon.base / "outputs" / ".cvunetd-canary").exists()
 
 
+@whole
 def test_pictures_may_travel_through_ray(tmp_path: Path):
     """The worker writes nothing into our folders; what it has made is written here."""
     ray = {"address": "local", "transport": "object-store"}
@@ -123,3 +134,48 @@ def test_daemon_waits_for_a_cluster_that_is_not_there(tmp_path: Path):
         assert daemon.terminate() == 0
     finally:
         daemon.kill()
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A head of Ray's with a token of its own: its address, and the token's file."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    token = tmp_path / "token"
+    token.write_text(secrets.token_hex(32))
+    place = tempfile.mkdtemp(prefix="cvr-")
+    command = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+        *(f"--port={port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false"),
+        *("--num-cpus=0", f"--temp-dir={place}", "--object-store-memory=80000000"),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token"}
+    environment["RAY_AUTH_TOKEN_PATH"] = str(token)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"127.0.0.1:{port}"
+    try:
+        assert wait_for(lambda: not why_unreachable(address) or process.poll() is not None)
+        yield address, token
+    finally:
+        process.terminate()
+        process.wait(60)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@whole
+def test_wrong_token_is_told(head: tuple[str, Path], tmp_path: Path):
+    """Exit 78: only a person can mend it. With the right one `doctor` finds the node."""
+    address, token = head
+    wrong = tmp_path / "wrong"
+    wrong.write_text("0" * 64)
+    ray = {"address": address, "token_file": str(wrong)}
+    daemon = Daemon(tmp_path, {"worker": {"engine": "ray", "ray": ray}, "model": MODEL})
+    assert daemon.process.wait(180) == 78, daemon.told()
+    assert f"the cluster at {address} refuses our token ({wrong})" in daemon.told()
+
+    daemon.config.write_text(daemon.config.read_text().replace(str(wrong), str(token)))
+    told = call(tmp_path, "doctor", "--config", daemon.config).stdout
+    assert f"pass  cluster                    1 nodes at {address}" in told
+    assert "no worker runs there" in told, told

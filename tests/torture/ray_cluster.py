@@ -26,8 +26,8 @@ RATES = ALONE, TOGETHER = "one node alone", "two nodes together"
 WHOLE = 100
 SHORT = ("kill -9 of a worker", "kill -9 of a node")
 WARM = "is warm on"
-LARGE_PX = 900
-SMALL_TO_LARGE = 10
+LARGE_PX = 1200
+SMALL_TO_LARGE = 5
 LEAST_LARGE = 16
 
 
@@ -74,10 +74,12 @@ def rate_of(base: Path, ground: Ground, *, photos: int) -> float:
     count = max(photos // SMALL_TO_LARGE, LEAST_LARGE)
     folder = base / f"stock-{ground.hot.name.replace(' ', '-')}"
     folder.mkdir()
-    for number in range(count):
-        photo = folder / f"{number}.png"
-        Image.effect_noise((LARGE_PX, LARGE_PX + number), 60.0).convert("RGB").save(photo)
+    large = Image.effect_noise((LARGE_PX, LARGE_PX + count), 60.0).convert("RGB")
+    photos_made = [folder / f"{number}.jpg" for number in range(count)]
+    for number, photo in enumerate(photos_made):
+        large.crop((0, 0, LARGE_PX, LARGE_PX + number)).save(photo)
         ground.expect(photo)
+    for photo in photos_made:
         photo.rename(ground.hot / photo.name)
     assert wait_for(lambda: ground.arrived() >= 1, patience_s=PATIENCE_S)
     first, began = ground.arrived(), time.monotonic()

@@ -29,7 +29,7 @@ from daemon.worker.engines.cluster.messages import (
     Start,
     Visit,
 )
-from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
+from daemon.worker.engines.cluster.node_worker import Hello, Line, Report, Setup
 from daemon.worker.engines.cluster.sights import Look, Sight, see
 from daemon.worker.engines.local import EngineSettings
 from tests.samples import RENDERING
@@ -60,6 +60,7 @@ class FakeNode:
     """It takes what it is given, and says nothing."""
     see: Callable[[Sight], Sight] = lambda sight: sight
     stalled: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
     hello: object = None
     """What it says instead of a proper greeting."""
 
@@ -168,7 +169,7 @@ class World:
         answers: dict[str, Any] = {
             "see": lambda: host.see(see(worker.setup.look)),
             "open": lambda: host.hello or Hello("cpu", host.depth),
-            "report": lambda: Report({}, {}, {}, {}, host.stalled, depth=host.depth),
+            "report": lambda: Report({}, {}, {}, {}, host.stalled, host.lines, host.depth),
             "drain": lambda: None,
         }
         self.post(Answered(call, answers[method]()))

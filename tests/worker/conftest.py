@@ -6,8 +6,11 @@ import pytest
 
 from daemon.worker.engines import Engine
 
+#: Of a test, with the start of the cluster if it is the first one.
+ON_RAY = pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.timeout(300)])
 
-@pytest.fixture(scope="session", params=["local", pytest.param("ray", marks=pytest.mark.ray)])
+
+@pytest.fixture(scope="session", params=["local", ON_RAY])
 def remote(request: pytest.FixtureRequest) -> Iterator[Engine | None]:
     """One cluster for all tests of a process, because it takes some ten seconds to start."""
     if request.param == "local":

@@ -1,5 +1,6 @@
 """The engine of many machines, on a cluster of values: who gets a picture, whose fault it is."""
 
+import logging
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
 from daemon.worker.engines.cluster.judging import Unreadable
 from daemon.worker.engines.cluster.messages import Node
+from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.sights import Sight
 from tests.worker.cluster_kit import FakeNode, World, blind, node
 
@@ -380,6 +382,19 @@ def test_worker_that_greets_with_nonsense(tmp_path: Path):
     assert world.crew.depth == 0
     assert "says nonsense: 'hello?'" in world.keeper.trouble(world.now)
     assert 3 <= len(world.workers) <= 8
+
+
+def test_workers_log_lines_come_here(world: World, caplog: pytest.LogCaptureFixture):
+    """With their fields, and with node and device."""
+    line = Line(logging.WARNING, "daemon.worker.worker", "cat.jpg failed unforeseen", {"JOB": "7"})
+    world.nodes["n1"].lines = (line,)
+    world.pass_time(3.0)
+    world.nodes["n1"].lines = ()
+    [record] = [one for one in caplog.records if one.name == "daemon.worker.worker"]
+
+    assert record.getMessage() == "n1: cat.jpg failed unforeseen"
+    assert (record.levelno, vars(record)["JOB"]) == (logging.WARNING, "7")
+    assert (vars(record)["NODE"], vars(record)["DEVICE"]) == ("n1", "cpu")
 
 
 # --- the end -----------------------------------------------------------------------------------

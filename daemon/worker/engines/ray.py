@@ -9,7 +9,6 @@ import logging
 import re
 import signal
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -147,10 +146,11 @@ class RayDriver:
 
         from daemon.worker.engines.cluster.sights import see
 
-        look = ray.remote(see).options(
-            num_cpus=0, max_retries=0, scheduling_strategy=on_node(visit.node)
-        )
-        self.await_answer(visit.call, look.remote(visit.look))
+        node = visit.node
+        look: Any = ray.remote(see)  # Any: Ray's types know no named arguments
+        there = look.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node.id))
+        ref = there.remote(visit.look, name=node.name, address=node.address)
+        self.await_answer(visit.call, ref)
 
     def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
         """Send a picture with its task; a large one lies on the share."""
@@ -277,17 +277,19 @@ def arguments(access: Access, temp_dir: str) -> dict[str, Any]:  # Any: argument
 
 
 def main() -> None:
-    """Serve the engine whose end of the socket is the file with this number."""
+    """Serve the engine.
+
+    The first argument is the number of the file that is our end of the socket, the second one a
+    folder for a cluster of our own, which the engine removes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon ends us when it is through
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))  # Any: commands and events
     access = connection.recv()
-    # Short: Ray puts sockets far below it, and their paths have at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="cvunetd-ray-", ignore_cleanup_errors=True) as place:
-        lost = connect(access, place)
-        if lost is not None:
-            connection.send(lost)
-            return
-        RayDriver(connection, access).serve()
+    lost = connect(access, sys.argv[2])
+    if lost is not None:
+        connection.send(lost)
+        return
+    RayDriver(connection, access).serve()
 
 
 if __name__ == "__main__":

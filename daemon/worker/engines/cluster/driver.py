@@ -2,9 +2,11 @@
 
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -51,10 +53,12 @@ class RayProcess:
         self.on_event = on_event
         self.told: deque[str] = deque(maxlen=TOLD_LINES)
         self.is_closed = False
+        # Short: Ray puts sockets far below it, and their paths have at most 107 bytes.
+        self.place = tempfile.mkdtemp(prefix="cvunetd-ray-")
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno())],
+                [*COMMAND, str(theirs.fileno()), self.place],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -127,6 +131,7 @@ class RayProcess:
         self.connection.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def environment() -> dict[str, str]:

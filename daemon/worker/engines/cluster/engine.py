@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 TURN_S = 0.5
 #: How long a start waits for the first worker; the daemon goes on without one after that.
-START_S = 180.0
+START_S = 90.0
 #: If nothing answers at the address, for so long.
 ABSENCE_S = 10.0
 #: How long `close` waits without seeing a task end.

@@ -69,7 +69,7 @@ class Visit:
     """Look at a node without a worker, for `cvunetd doctor`."""
 
     call: int
-    node: str
+    node: Node
     look: Look
 
 

@@ -75,7 +75,7 @@ class Visits:
                 self.asked_at = time.time()
                 for call, node in enumerate(nodes):
                     self.nodes[call] = node
-                    self.driver.send(Visit(call, node.id, self.look))
+                    self.driver.send(Visit(call, node, self.look))
             case Answered(call, Sight() as sight):
                 mine = see(self.look)
                 found = tuple(differences(mine, sight, at=(self.asked_at, at)))
