@@ -253,7 +253,8 @@ def apply(model: Alpha, guide: Alpha | Samples) -> Alpha:
     terms = cv2.multiply(model, whole, scale=scale, dtype=cv2.CV_32F)
     # Two terms at a time, as a complex number: a third of the time of other sums of four.
     pairs = terms.astype(np.float32, copy=False).view(np.complex64)
-    total = pairs[..., 0] + pairs[..., 1]
+    total = pairs[..., 0]
+    total += pairs[..., 1]
     values: Alpha = total.real + total.imag
     return values
 

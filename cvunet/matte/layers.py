@@ -104,19 +104,20 @@ def _passes(photo: Floats, alpha: Floats, layers: Layers, boxes_px: tuple[int, .
         _three_channels(each) for each in (alpha, alpha * scale, rest * scale)
     )
     other = 1 - weight
-    totals = {box_px: _totals(alpha, box_px) for box_px in boxes_px}
+    smallest = np.float32(EPSILON)
+    shares = {box_px: cv2.blur(alpha, (box_px, box_px)) for box_px in boxes_px}
     front, behind = layers.front, layers.behind
     for box_px in boxes_px:
-        front_total, behind_total = totals[box_px]
+        share = shares[box_px].astype(np.float32, copy=False)
         residual = behind - front
         residual *= weight
         residual += photo
         residual -= behind
         front = _corrected_sum(front, residual * front_gain, weight, box_px)
-        front /= front_total
+        front /= _three_channels(share + smallest)
         residual *= behind_gain
         behind = _corrected_sum(behind, residual, other, box_px)
-        behind /= behind_total
+        behind /= _three_channels(1 + smallest - share)
     return Layers(front, behind)
 
 
@@ -129,13 +130,6 @@ def _corrected_sum(layer: Floats, change: Floats, share: Floats, box_px: int) ->
     np.clip(change, 0, 1, out=change)
     change *= share
     return cv2.blur(change, (box_px, box_px)).astype(np.float32, copy=False)
-
-
-def _totals(alpha: Floats, box_px: int) -> tuple[Floats, Floats]:
-    """The mean share of the foreground in boxes, and that of the background; HxWx3, above 0."""
-    share = cv2.blur(alpha, (box_px, box_px)).astype(np.float32, copy=False)
-    smallest = np.float32(EPSILON)
-    return _three_channels(share + smallest), _three_channels(1 + smallest - share)
 
 
 def _three_channels(alpha: Floats) -> Floats:
