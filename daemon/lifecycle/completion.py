@@ -220,7 +220,8 @@ class Completion:
     def finish(self, job: Job, *, now: float) -> None:
         """Finish a result that is published already; somebody may have removed it since."""
         later = Syncs()
-        later.add(job.target.parent)  # perhaps that is what failed
+        for place in filter(None, (job.target, job.archive)):  # perhaps that is what failed
+            later.add(place.parent)
         self.settle([(job, self.unarchived.get(job.id))], later, now=now)
 
 
