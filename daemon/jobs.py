@@ -227,8 +227,7 @@ class Done:
     """The version of the original that was read."""
     width: int
     height: int
-    seconds: dict[str, float]
-    """Wall time of each stage."""
+    seconds: dict[str, float]  # wall time of each stage
     warnings: tuple[str, ...] = ()
     result_size: tuple[int, int] | None = None
     """Width and height of the result; the fields above are the picture's own size."""
@@ -236,8 +235,7 @@ class Done:
     """Left, top, width and height of the subject in the result; None if there is none."""
     sha256: str | None = None
     """Of the original's bytes, as they were read."""
-    weights: str | None = None
-    """SHA-256 of the weights file."""
+    weights: str | None = None  # SHA-256 of the weights file
     settings: str | None = None
     """SHA-256 of every setting that the pixels depend on."""
     confidence: Confidence | None = None
@@ -255,12 +253,9 @@ class Failed:
 
     blame: Blame
     reason: str
-    stage: str = ""
-    """The stage of the pipeline that failed; empty if it failed outside."""
-    is_final: bool = False
-    """Waiting until the picture is older cannot help."""
-    is_unfinished: bool = False
-    """The picture is taken as it is once it is older."""
+    stage: str = ""  # of the pipeline; empty if it failed outside
+    is_final: bool = False  # waiting until the picture is older cannot help
+    is_unfinished: bool = False  # the picture is taken as it is once it is older
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,17 +285,14 @@ class HotFolder:
     rendering: Rendering
     clash: Literal["version", "overwrite", "fail"] = "version"
     """What to do if a result's name is taken."""
-    review_below: float = 0.0
-    """Results with a lower score are also put into the review folder."""
+    review_below: float = 0.0  # results with a lower score are also put into the review folder
     second: str = ""  # which model is asked before that; empty: none
-    skipped: frozenset[Path] = field(default_factory=frozenset)
-    """Folders below that are never entered."""
+    skipped: frozenset[Path] = field(default_factory=frozenset)  # below; never entered
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
     model: str = ""  # which model cuts its pictures out; empty: the first one
     has_uploads: bool = False  # see `daemon.disk.uploads`
-    drop_name: str = "outputs_{time}"
-    """Template of its output folders' names."""
+    drop_name: str = "outputs_{time}"  # template of its output folders' names
     prune: bool = False  # whether emptied sub-folders are removed
     clips: Literal["cut", "first-frame", "ignore"] = "first-frame"  # see `folders[].video`
     video: Video = field(default_factory=Video)

@@ -19,7 +19,6 @@ FILE = "ledger.db"
 NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 8)))
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
-INDEXES = Path(__file__).with_name("indexes.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Ledger(Database):
             self.db.executescript(
                 f"BEGIN IMMEDIATE; {scripts} PRAGMA user_version = {VERSION}; COMMIT;"
             )
-        self.db.executescript(INDEXES.read_text(encoding="utf-8"))
+        self.db.executescript(SCRIPTS[0].with_name("indexes.sql").read_text(encoding="utf-8"))
 
     # --- changes of state -------------------------------------------------------------------
 

@@ -13,18 +13,10 @@ from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.drops import DropPages, check_known, truth_of
-from daemon.web.pictures import (
-    delete_order,
-    entry_of,
-    gone,
-    links,
-    open_file,
-    read_options,
-    send_file,
-    send_thumbnail,
-)
+from daemon.web.pictures import delete_order, entry_of, links, read_options
 from daemon.web.problems import Problem, not_found, too_large
 from daemon.web.reception import Reception, ids
+from daemon.web.sending import gone, open_file, send_file, send_thumbnail
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
 

@@ -1,29 +1,27 @@
 """``/api/v1/pictures``: upload, ask, fetch, delete, try again, judge."""
 
-import os
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from daemon.config import request_options as options
 from daemon.config.request_options import BadOption, Options
-from daemon.disk import files, uploads
-from daemon.errors import UntrustedPath
+from daemon.disk import uploads
 from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.lifecycle import drops, late_changes
 from daemon.renderings import Rendering
 from daemon.web import limits
-from daemon.web.answers import file_headers
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.reception import Reception, ids, query_of
+from daemon.web.sending import gone, pieces_of, send_file, send_thumbnail
 from daemon.web.site import Site
-from daemon.web.thumbnails import SIDES_PX, Thumbnails, tag_of
+from daemon.web.thumbnails import SIDES_PX, Thumbnails
 
 Json = dict[str, Any]  # Any: JSON
 MAX_PICTURES = limits.MAX_PARTS
@@ -223,64 +221,6 @@ def file_of(job: Job, kind: str) -> Path | None:
             return job.archive
         case _:
             return job.target
-
-
-def open_file(path: Path) -> tuple[BinaryIO, int]:
-    """Open a file of a drop, following no link; `Problem` if somebody has deleted it."""
-    try:
-        descriptor = files.open_if_regular(path)
-    except UntrustedPath as error:
-        raise not_found("a link has its place") from error
-    except FileNotFoundError as error:
-        raise gone() from error
-    if descriptor is None:
-        raise not_found("something else has its place")
-    stream = os.fdopen(descriptor, "rb")  # closed by whoever sends it
-    return stream, stream.seek(0, 2) + stream.seek(0)
-
-
-async def send_file(site: Site, path: Path, *, is_shown: bool) -> Response:
-    """Answer a file of a drop; ``is_shown``: a browser may show it."""
-    stream, size = await site.run(open_file, path)
-    headers = file_headers(as_text(Path(path.name)), is_shown=is_shown)
-    headers["Content-Length"] = str(size)
-    return StreamingResponse(pieces_of(site, stream, size), headers=headers)
-
-
-async def pieces_of(site: Site, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
-    """Yield an open file piece by piece, no more than was announced."""
-    with stream:
-        while size > 0:
-            count = min(limits.CHUNK_BYTES, size)
-            piece = await site.run(stream.read, count)
-            if not piece:
-                raise EOFError("the file has become shorter while it was sent")
-            size -= len(piece)
-            yield piece
-
-
-async def send_thumbnail(
-    request: Request, thumbnails: Thumbnails, path: Path, side_px: int, *, is_ours: bool
-) -> Response:
-    """Answer a small picture, or that the browser's copy is still right.
-
-    It is a PNG, or WebP for clients that accept it by name. ``is_ours``: it is a result.
-    """
-    is_webp = "image/webp" in request.headers.get("accept", "")
-    stream, _ = await thumbnails.site.run(open_file, path)
-    with stream:
-        tag = tag_of(stream, side_px, is_webp=is_webp)
-        headers = {"Cache-Control": "private, no-cache", "ETag": tag, "Vary": "Accept, Origin"}
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        content = await thumbnails.of(path, stream, side_px, is_webp=is_webp, is_ours=is_ours)
-    name = "thumbnail.webp" if is_webp else "thumbnail.png"
-    return Response(content, headers=file_headers(name) | headers)
-
-
-def gone() -> Problem:
-    """Return the refusal of a file that was there."""
-    return Problem(HTTPStatus.GONE, "gone", "the file was deleted or replaced since")
 
 
 def read_options(
