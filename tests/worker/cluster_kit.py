@@ -59,6 +59,8 @@ class FakeNode:
     is_silent: bool = False
     """It takes what it is given, and says nothing."""
     see: Callable[[Sight], Sight] = lambda sight: sight
+    on_see: Callable[[], bool] = lambda: True
+    """Called when it is asked to look around; False: its share hangs."""
     stalled: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
     hello: object = None
@@ -109,8 +111,12 @@ class World:
         self.keeper.send(command)
 
     def aside(self, look: Callable[[], object], then: Callable[[object], None]) -> None:
-        """Shares do not hang here."""
-        found = look()
+        """Shares do not hang here, but looking may fail."""
+        found: object
+        try:
+            found = look()
+        except OSError as error:
+            found = error
         self.turns.append(lambda: then(found))
 
     def pass_time(self, seconds: float) -> None:
@@ -165,6 +171,8 @@ class World:
         worker = self.workers[number]
         host = self.nodes.get(worker.node)
         if host is None or host.is_silent or not worker.is_alive:
+            return
+        if method == "see" and not host.on_see():
             return
         answers: dict[str, Any] = {
             "see": lambda: host.see(see(worker.setup.look)),

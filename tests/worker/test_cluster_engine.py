@@ -360,6 +360,44 @@ def test_node_that_differs_is_not_used(tmp_path: Path, see: object, text: str, m
     assert mend in state.workers[0].why
 
 
+def test_worker_is_not_used_while_nobody_can_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The share is in trouble here: that says nothing good of the node."""
+
+    def fail(look: object) -> Sight:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("daemon.worker.engines.cluster.keeper.see", fail)
+    world = World(tmp_path, node("n1"))
+    world.pass_time(5.0)
+    assert world.crew.depth == 0
+    assert "Input/output error" in world.keeper.trouble(world.now)
+    monkeypatch.undo()
+    world.pass_time(60.0)
+
+    assert world.crew.depth == 2
+
+
+def test_share_that_hangs_is_asked_for_seldom(world: World):
+    """Each question would hold one more thread of the node."""
+    task = world.task()
+    world.submit(task)
+    [worker] = world.where(task)
+    asked: list[str] = []
+
+    def hang() -> bool:
+        asked.append("see")
+        return False
+
+    world.nodes[worker.node].on_see = hang
+    world.answer(task, Failed(Blame.MACHINE, "Stale file handle"), is_written=False)
+    world.pass_time(120.0)
+
+    assert asked == ["see", "see"]
+    assert world.crew.depth == 2
+
+
 def test_only_worker_that_is_replaced_is_no_trouble(tmp_path: Path):
     """Folders would stand by and resume each time; if no worker comes, they do."""
     world = World(tmp_path, node("n1"))
@@ -439,7 +477,7 @@ def test_each_task_ends_once(
                 assert len(held) - sum(is_over) <= 1
     world.is_up = True
     world.nodes = {"n1": node("n1"), "n2": node("n2")}
-    for _ in range(60):
+    for _ in range(200):  # a worker may take ten minutes to start
         for task in [task for one in world.workers.values() for task in one.inside.values()]:
             world.answer(task)
         world.pass_time(5.0)

@@ -34,6 +34,8 @@ RECONNECT_S = 3.0
 HEAD_S = 20.0
 #: How long a worker may take to start and to load its models.
 WARM_S = 600.0
+#: A look at a share may hang, and holds a thread there: the next one comes after so long.
+HANG_S = 60.0
 #: So long the only worker may be replaced before folders stand by.
 GRACE_S = 20.0
 
@@ -175,7 +177,7 @@ class Keeper:
         elif seat.is_silent(now, self.silence_s):
             self.crew.lose(seat, f"it has not answered for {self.silence_s:.0f} s", now=now)
         elif seat.word == "off" and now >= seat.not_before:
-            seat.not_before = now + REPORT_S
+            seat.not_before = now + HANG_S
             self.ask(seat, "see")
         elif seat.asked_at is None and now - seat.heard_at > REPORT_S:
             seat.asked_at = now
@@ -213,7 +215,7 @@ class Keeper:
             return
         match event.value:
             case Sight() as sight:
-                self.compare(seat, sight, question.asked_at, now=now)
+                self.compare(seat, sight, question.asked_at)
             case Hello(device, depth):
                 seat.device, seat.depth = device, max(depth, 1)
                 seat.set("warm", "", now=now)
@@ -228,15 +230,15 @@ class Keeper:
 
     # --- what workers say -----------------------------------------------------------------------
 
-    def compare(self, seat: Seat, sight: Sight, asked_at: float, *, now: float) -> None:
+    def compare(self, seat: Seat, sight: Sight, asked_at: float) -> None:
         """A worker has looked around: it is used only if it sees what we see."""
-        answered_at = time.time()
+        answered_at, worker = time.time(), seat.worker
 
         def conclude(found: object) -> None:
-            if seat.worker is None:
+            if seat.worker != worker:
                 return
-            if isinstance(found, str) and found:
-                self.crew.switch_off(seat, found, now=self.crew.clock())
+            if found != "":  # differences, or an exception: ours cannot be seen
+                self.crew.switch_off(seat, str(found), now=self.crew.clock())
             elif seat.depth:
                 seat.set("warm", "", now=self.crew.clock())
                 logger.warning("%s is used again", seat.label, extra=fields(seat))
