@@ -116,6 +116,7 @@ SOLE_IMPORTERS = {
         "daemon/web/reception.py",
         "daemon/web/rembg.py",
         "daemon/web/removebg.py",
+        "daemon/web/sending.py",
         "daemon/web/server_folders.py",
         "daemon/web/static_files.py",
         "daemon/web/versions.py",

@@ -123,7 +123,7 @@ def test_no_folder_at_all(tmp_path: Path):
         ("retention: {keep_days: .nan}", "config.yaml:1: retention.keep_days: "),
         ("worker: {queue_size: 0}", "config.yaml:1: worker.queue_size: "),
         ("worker: {queue_size: 2.5}", "config.yaml:1: worker.queue_size: "),
-        ("worker: {engine: ray}", "config.yaml:1: worker.engine: "),
+        ("worker: {engine: dask}", "config.yaml:1: worker.engine: "),
         ("model: {input_size: 500}", "config.yaml:1: model.input_size: "),
         ("folders: [{path: 5}]", "config.yaml:1: folders[0].path: "),
         ("folders: hot", "config.yaml:1: folders: "),
