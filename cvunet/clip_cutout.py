@@ -70,10 +70,7 @@ def cut_out_clip(
     format. Errors of the network as `cut_out`.
     """
     path = Path(target)
-    chosen = format or SUFFIXES.get(path.suffix.lower())
-    if chosen is None or chosen not in get_args(VideoFormat):
-        known = ", ".join(SUFFIXES)
-        raise OptionError(f"{path}: unknown suffix or format: use one of {known}, or name a format")
+    chosen = _format_of(path, format)
     with ExitStack() as stack:
         clip = _open(stack, Path(source))
         backdrop = _backdrop(stack, background, clip, chosen)
@@ -86,6 +83,14 @@ def cut_out_clip(
         )
         with _appearing(path) as (out, scratch):
             return cutting.cut_clip(clip, out, scratch, predict=predictor.predict, job=job)
+
+
+def _format_of(path: Path, format: VideoFormat | None) -> VideoFormat:
+    chosen = format or SUFFIXES.get(path.suffix.lower())
+    if chosen is None or chosen not in get_args(VideoFormat):
+        known = ", ".join(SUFFIXES)
+        raise OptionError(f"{path}: unknown suffix or format: use one of {known}, or name a format")
+    return chosen
 
 
 def _rendering(
