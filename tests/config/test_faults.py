@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from yaml.nodes import Node
+from yaml.nodes import MappingNode, Node, SequenceNode
 
 from daemon.config import schema
 from daemon.config.schema import load
@@ -324,6 +324,9 @@ def lines_of(node: Node | None) -> list[int]:
     """The lines of all nodes, in order."""
     if node is None:
         return []
-    children = [child for pair in node.value for child in pair] if node.id == "mapping" else []
-    children = node.value if node.id == "sequence" else children
+    children: list[Node] = []
+    if isinstance(node, MappingNode):
+        children = [child for pair in node.value for child in pair]
+    elif isinstance(node, SequenceNode):
+        children = node.value
     return [node.start_mark.line, *(line for child in children for line in lines_of(child))]
