@@ -324,7 +324,9 @@ def lines_of(node: Node | None) -> list[int]:
     """The lines of all nodes, in order."""
     if node is None:
         return []
-    children = node.value if isinstance(node, SequenceNode) else []
+    children: list[Node] = []
     if isinstance(node, MappingNode):
         children = [child for pair in node.value for child in pair]
+    elif isinstance(node, SequenceNode):
+        children = node.value
     return [node.start_mark.line, *(line for child in children for line in lines_of(child))]
