@@ -76,14 +76,14 @@ def ours(clip: Clip, config: Path, *options: str) -> Usage:
 
 
 def peer(clip: Clip, environment: Path, weights: Path) -> Usage:
-    """`rembg b -m u2net WIDTH HEIGHT`, its input from a file."""
+    """`rembg b -m u2net WIDTH HEIGHT`; it takes its input from a pipe only."""
     folder = clip.file.with_name(f"{clip.file.stem}-rembg")
     folder.mkdir()
     width, height = map(str, clip.size)
     words = (environment / "bin" / "rembg", "b", "-m", "u2net", "-o", folder / "%05d.png")
     line = shlex.join(map(str, (*words, width, height)))
     usage = processes.run(
-        ["sh", "-c", f"exec {line} < {shlex.quote(str(clip.raw))}"],
+        ["sh", "-c", f"cat {shlex.quote(str(clip.raw))} | {line}"],
         environment={"U2NET_HOME": str(weights.parent)},
     )
     made = len(list(folder.glob("*.png")))
