@@ -22,7 +22,7 @@ INPUTS := setup.cfg constraints.txt pyproject.toml
 APT := apt-get install --yes --quiet --no-install-recommends
 APT_PACKAGES := libsystemd-dev pkg-config gcc libc6-dev python3-dev
 APT_SYSTEMD := systemd systemd-container
-APT_PODMAN := podman buildah runc debootstrap netavark aardvark-dns iptables uidmap catatonit
+APT_PODMAN := podman buildah runc mmdebstrap netavark aardvark-dns iptables uidmap catatonit
 APT_BROWSER := chromium fonts-wqy-zenhei
 APT_WAYS := samba smbclient openssh-server openssh-client sshfs fuse3 rsync vsftpd nginx-light syncthing curl
 
@@ -32,7 +32,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile
+.PHONY: help setup run test test-system test-systemd test-ray test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile bench-service
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -51,7 +51,7 @@ test: $(VENV)/.dev ## Run the tests, in four minutes (ARGS="-k name", ARGS=--cov
 
 test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not podman and not deb' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not whole and not deb$(if $(findstring podman,$(CVUNETD_REQUIRE)),, and not podman)' $(ARGS)
 
 test-rembg: $(VENV)/.dev $(U2NET) ## Compare U2-Net served here with rembg, mask by mask (fetches 176 MB)
 	CVUNETD_U2NET=$(abspath $(U2NET)) $(BIN)/python -m pytest -m 'slow or not slow' tests/inference/test_rembg_masks.py tests/worker/test_rembg_masks.py $(ARGS)
@@ -61,7 +61,7 @@ test-systemd: $(VENV)/.dev ## As root: install, run, reload, kill under a system
 
 test-container: $(VENV)/.dev ## As root: build the container image, run it hardened, kill it, ask its health
 	@echo 'An image is built by podman: some minutes the first time, one minute later on.'
-	CVUNETD_REQUIRE=podman $(BIN)/python -m pytest tests/system/test_container.py $(ARGS)
+	CVUNETD_REQUIRE=podman $(BIN)/python -m pytest $(wildcard tests/system/test_container*.py) $(ARGS)
 
 test-deb: $(VENV)/.dev deb ## As root: build the .deb, install, upgrade and purge it under a systemd of its own
 	CVUNETD_REQUIRE=deb,systemd_machine $(BIN)/python -m pytest tests/system/test_deb.py $(ARGS)
@@ -71,6 +71,10 @@ test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; re
 
 test-clients: $(VENV)/.dev ## As root: clients of remove.bg and rembg, unmodified, against our server
 	CVUNETD_REQUIRE=clients $(BIN)/python -m pytest tests/system/test_web_clients.py $(ARGS)
+
+test-ray: $(VENV)/.dev ## As root: many machines; nodes, workers and the head are killed and cut off, 15 minutes
+	OMP_NUM_THREADS=1 CVUNETD_RAY=whole CVUNETD_REQUIRE=ray $(BIN)/python -m pytest -m ray $(ARGS)
+	$(BIN)/python -m tests.torture --only ray
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)
 	$(BIN)/python -m tests.torture $(ARGS)
@@ -110,6 +114,9 @@ confidence: $(VENV)/.dev ## Does the confidence find wrong masks of DATA? (ARGS=
 
 bench: $(VENV)/.dev $(PEER)/.done $(U2NET) ## Measure speed, beside rembg; ten minutes, docs/benchmarks.md
 	$(BIN)/python -m benchmarks --rembg $(PEER) --u2net $(U2NET) --write docs/benchmarks.md $(ARGS)
+
+bench-service: $(VENV)/.dev ## Measure the service without a network: pictures a second on one core (ARGS=--quick)
+	$(BIN)/python -m benchmarks.service $(ARGS)
 
 check-speed: $(VENV)/.dev ## Count the instructions of five steps; fail if one has grown by 10 % (ARGS=--renew)
 	$(BIN)/python -m benchmarks.instructions $(ARGS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmarks.processes import Usage
 
 SERVICE_SHARE = 0.02
+RATE = 400
 LINEAR_SHARE = 0.05
 IDLE_SHARE = 0.005
 LATENCY_S = 0.6
@@ -98,6 +99,25 @@ def service(many: Usage, one: Usage) -> Bar:
     """The service's own thread, without its start, over all CPU time without the start's."""
     share = (many.main_s - one.main_s) / max(many.cpu_s - one.cpu_s, 1e-9)
     return Bar("the service itself, share of the CPU time", share, SERVICE_SHARE)
+
+
+def service_rate(place: str, rate: float) -> Bar:
+    """Pictures that go through the service in a CPU second of its whole process."""
+    return Bar(f"{place}: pictures through the service on one core, a second", rate, RATE, True)
+
+
+def service_share(share: float) -> Bar:
+    """The service's own thread, over all CPU time of a picture that comes out alone."""
+    return Bar("the service's share of a picture, one by one", share, SERVICE_SHARE)
+
+
+def service_growth(cpu_s: Mapping[int, float], worker_s: float) -> Bar:
+    """CPU time of each further picture, as `linear`; a worker takes the same for each."""
+    few, some, most = sorted(cpu_s)
+    first = worker_s + (cpu_s[some] - cpu_s[few]) / (some - few)
+    last = worker_s + (cpu_s[most] - cpu_s[some]) / (most - some)
+    text = f"CPU seconds of a picture, {some} to {most} over {few} to {some}: growth"
+    return Bar(text, last / first - 1, LINEAR_SHARE)
 
 
 def life(idle_share: float, latency_s: float) -> list[Bar]:

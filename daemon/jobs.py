@@ -111,18 +111,16 @@ class Job:
     drop: int
     identity: Identity
     found_by: str
-    added_at: float
-    """UTC seconds."""
+    added_at: float  # UTC seconds
     changed_at: float
     """UTC seconds; when the original was last seen to change."""
     state: State = State.QUEUED
-    attempts: int = 0
+    attempts: int = 0  # how often it was started, without those starts that were refunded
+    starts: int = 0  # how often it was started in all; 0 also if only an older version did
     reason: str = ""
     quarantine: Path | None = None
-    is_kept: bool = False
-    """The original stays in its hot folder."""
-    alpha: Path | None = None
-    """Where the separate mask goes; None unless the content is both."""
+    is_kept: bool = False  # the original stays in its hot folder
+    alpha: Path | None = None  # where the separate mask goes; None unless the content is both
     review: Path | None = None
     """Where the result is also put for a person to check; None if it need not be."""
     stamps: tuple[Stamp, ...] = ()
@@ -133,12 +131,20 @@ class Job:
     @property
     def part(self) -> Path:
         """Return the unfinished result: hidden, beside its target, its name never too long."""
-        return self.target.parent / f".{self.id}.part"
+        return self.target.parent / f".{self.run}.part"
 
     @property
     def alpha_part(self) -> Path | None:
         """Return the unfinished mask, beside the unfinished result."""
-        return None if self.alpha is None else self.target.parent / f".{self.id}-alpha.part"
+        return None if self.alpha is None else self.target.parent / f".{self.run}-alpha.part"
+
+    @property
+    def run(self) -> str:
+        """Return what its unfinished files are called after: no two starts share a name.
+
+        A worker on another machine may go on writing after its attempt was given up.
+        """
+        return f"{self.id}-{self.starts}" if self.starts else self.id
 
     @property
     def outputs(self) -> tuple[tuple[Path, Path], ...]:
@@ -192,6 +198,7 @@ class Task:
     """The original has not changed for `defer_s`. A younger one may still be being written."""
     is_reviewed: bool = True
     """Whether its score decides about review: it may then take a second look at the picture."""
+    is_suspect: bool = False  # an attempt has failed: no other picture may be with it in a worker
     clip: ClipTask | None = None  # only for a clip
 
 
@@ -220,8 +227,7 @@ class Done:
     """The version of the original that was read."""
     width: int
     height: int
-    seconds: dict[str, float]
-    """Wall time of each stage."""
+    seconds: dict[str, float]  # wall time of each stage
     warnings: tuple[str, ...] = ()
     result_size: tuple[int, int] | None = None
     """Width and height of the result; the fields above are the picture's own size."""
@@ -229,8 +235,7 @@ class Done:
     """Left, top, width and height of the subject in the result; None if there is none."""
     sha256: str | None = None
     """Of the original's bytes, as they were read."""
-    weights: str | None = None
-    """SHA-256 of the weights file."""
+    weights: str | None = None  # SHA-256 of the weights file
     settings: str | None = None
     """SHA-256 of every setting that the pixels depend on."""
     confidence: Confidence | None = None
@@ -248,12 +253,9 @@ class Failed:
 
     blame: Blame
     reason: str
-    stage: str = ""
-    """The stage of the pipeline that failed; empty if it failed outside."""
-    is_final: bool = False
-    """Waiting until the picture is older cannot help."""
-    is_unfinished: bool = False
-    """The picture is taken as it is once it is older."""
+    stage: str = ""  # of the pipeline; empty if it failed outside
+    is_final: bool = False  # waiting until the picture is older cannot help
+    is_unfinished: bool = False  # the picture is taken as it is once it is older
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,17 +285,14 @@ class HotFolder:
     rendering: Rendering
     clash: Literal["version", "overwrite", "fail"] = "version"
     """What to do if a result's name is taken."""
-    review_below: float = 0.0
-    """Results with a lower score are also put into the review folder."""
+    review_below: float = 0.0  # results with a lower score are also put into the review folder
     second: str = ""  # which model is asked before that; empty: none
-    skipped: frozenset[Path] = field(default_factory=frozenset)
-    """Folders below that are never entered."""
+    skipped: frozenset[Path] = field(default_factory=frozenset)  # below; never entered
     ignore: tuple[str, ...] = ()
     """Patterns of files and folders below that are left alone; see `daemon.name_patterns`."""
     model: str = ""  # which model cuts its pictures out; empty: the first one
     has_uploads: bool = False  # see `daemon.disk.uploads`
-    drop_name: str = "outputs_{time}"
-    """Template of its output folders' names."""
+    drop_name: str = "outputs_{time}"  # template of its output folders' names
     prune: bool = False  # whether emptied sub-folders are removed
     clips: Literal["cut", "first-frame", "ignore"] = "first-frame"  # see `folders[].video`
     video: Video = field(default_factory=Video)

@@ -74,6 +74,18 @@ class Rendering:
     """The SHA-256 of each mask that a person has painted over the alpha, in their order."""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the result is the whole picture with transparency, and nothing was adjusted."""
+        return (
+            self.format == "png"
+            and self.content != "alpha"
+            and self.background is None
+            and self.framing.mode == "none"
+            and self.framing.canvas is None
+            and self.adjustments == Adjustments()
+        )
+
+    @property
     def alpha_format(self) -> Format:
         """Return the mask's format: lossless beside a JPEG, else that of the result."""
         return "png" if self.format == "jpeg" else self.format

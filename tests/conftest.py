@@ -119,6 +119,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str | Callable[[], str]]] = {
         lambda: all(is_installed(name) for name in ("smbclient", "sshfs", "syncthing", "curl")),
         "servers and clients are missing (on Debian: make apt-ways)",
     ),
+    "ray": (
+        lambda: importlib.util.find_spec("ray") is not None,
+        "ray is not installed",
+    ),
     "cuda": (has_cuda, "no CUDA device"),
     "clients": (
         lambda: os.geteuid() == 0 and all(map(is_installed, ("npm", "node", "curl", "unshare"))),
@@ -153,8 +157,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def urgency(item: pytest.Item) -> int:
-    """Machines wait most of the time, best beside everything else."""
-    if item.get_closest_marker("systemd_machine"):
+    """Machines and containers wait most of the time, best beside everything else."""
+    if item.get_closest_marker("systemd_machine") or item.get_closest_marker("podman"):
         return 0
     return 1 if item.get_closest_marker("slow") else LATER
 
@@ -181,7 +185,8 @@ def no_thread_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     started = [thread for thread in threading.enumerate() if thread not in before]
-    leaked = [thread for thread in started if not is_library_thread(thread)]
+    # One that a longer fixture starts right now has no number yet, and cannot be joined.
+    leaked = [one for one in started if one.ident is not None and not is_library_thread(one)]
     for thread in leaked:
         thread.join(GRACE_S)
     alive = [thread.name for thread in leaked if thread.is_alive()]

@@ -1,5 +1,6 @@
 """The container's files agree with the program: linters, settings, what goes into the build."""
 
+import hashlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cvunet.inference import exports
 from daemon.config import folders, schema
 from tests.test_packaging import ROOT
 
@@ -31,11 +33,11 @@ def program(name: str) -> str:
     return str(beside) if beside.exists() else shutil.which(name) or pytest.skip(f"no {name}")
 
 
-def compose(name: str) -> dict[str, Any]:  # Any: YAML
-    """The service of a compose file."""
+def compose(name: str, service: str = "cvunetd") -> dict[str, Any]:  # Any: YAML
+    """A service of a compose file."""
     content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-    service: dict[str, Any] = content["services"]["cvunetd"]
-    return service
+    found: dict[str, Any] = content["services"][service]
+    return found
 
 
 def test_dockerfile_is_clean():
@@ -47,7 +49,7 @@ def test_dockerfile_is_clean():
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml", "packaging/ray/compose.yaml"])
 def test_compose_file_is_read(name: str):
     """podman-compose reads it, and finds the service."""
     command = [program("podman-compose"), "--file", str(ROOT / name), "config"]
@@ -66,6 +68,41 @@ def test_compose_file_is_hardened():
     assert [port.split(":")[0] for port in service["ports"]] == ["127.0.0.1"]
     assert not service["user"].startswith("0")
     assert compose("compose.gpu.yaml")["extends"]["file"] == "compose.yaml"
+
+
+@pytest.mark.parametrize("service", ["head", "worker"])
+def test_cluster_of_containers_is_hardened(service: str):
+    """Alike, with a token, and none of Ray's ports on the host."""
+    found = compose("packaging/ray/compose.yaml", service)
+
+    assert {key: found[key] for key in HARDENING} == HARDENING
+    assert found["environment"]["RAY_AUTH_MODE"] == "token"
+    assert found["networks"] == ["cluster"]
+    assert found.get("ports", []) in ([], ["127.0.0.1:8080:8080"])
+    assert "../../pictures:/srv/cvunetd" in found["volumes"]
+
+
+def test_cluster_of_containers_has_two_workers():
+    """They look for the head under its name, and each offers to run one worker."""
+    worker = compose("packaging/ray/compose.yaml", "worker")
+
+    assert worker["deploy"]["replicas"] == 2
+    assert "--address=head:6379" in worker["command"][0]
+    assert """'--resources={"cvunetd": 1}'""" in worker["command"][0]
+    assert "--head --port=6379" in compose("packaging/ray/compose.yaml", "head")["command"][0]
+
+
+def test_cluster_of_containers_is_configured_as_one_container():
+    """But for the engine."""
+    one, many = (
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in (CONTAINER / "config.yaml", ROOT / "packaging/ray/config.yaml")
+    )
+    worker = many.pop("worker")
+
+    assert many == one
+    assert worker["engine"] == "ray"
+    assert worker["ray"]["address"] == "head:6379"
 
 
 def test_mounted_folder_is_in_the_checkout():
@@ -99,7 +136,12 @@ def test_build_gets_what_it_copies():
     ]
 
     assert lines[1] == "*"
-    assert all(any(Path(one).is_relative_to(top) for top in let_in) for one in copied)
+
+    def is_let_in(one: str) -> bool:
+        """All of it, or parts of it."""
+        return any(Path(one).is_relative_to(top) or top.startswith(f"{one}/") for top in let_in)
+
+    assert all(map(is_let_in, copied))
     assert {"cvunet", "daemon", "LICENSE", "README.md", "pyproject.toml"} <= let_in
     assert not {"pictures", "tests", "docs", "."} & let_in
 
@@ -117,6 +159,31 @@ def test_requirements_without_torch():
     assert len(found) == len(set(found))
     with pytest.raises(SystemExit, match="no such extra: webb"):
         wanted(text, extras=["webb"], without=[])
+
+
+def test_exported_weights_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They are copied with their description if they are whole; otherwise the build makes them."""
+    models, out = tmp_path / "models", tmp_path / "out"
+    models.mkdir()
+    out.mkdir()
+    weights, data = models / "cvunet.pth", b"a network"
+    weights.write_bytes(b"weights")
+    target = exports.place(weights, models, 512)
+    digest = hashlib.sha256(data).hexdigest()
+    with exports.unfinished(target, data) as part:
+        exports.publish(part, target, exports.description_of(digest, len(data), input_size=512))
+    monkeypatch.setattr(sys, "argv", ["exported.py", str(tmp_path), str(out)])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    copy = runpy.run_path(str(ROOT / "packaging/exported.py"))["main"]
+
+    copy()
+    copied = {path.name for path in out.iterdir()}
+    target.write_bytes(data[:-1])
+    with pytest.raises(SystemExit) as ended:
+        copy()
+
+    assert copied == {target.name, target.with_suffix(".yaml").name}
+    assert ended.value.code == 1
 
 
 def test_deb_installs_files_that_are_there():

@@ -129,10 +129,57 @@ def test_unit_of_the_page_exposes_little() -> None:
 
 
 @pytest.mark.systemd_analyze
+@pytest.mark.parametrize("name", ["head", "node"])
+def test_units_of_a_cluster_expose_little(tmp_path: Path, name: str) -> None:
+    """systemd finds no fault in them, and little that they could do without."""
+    unit = tmp_path / f"cvunetd-ray-{name}.service"
+    text = (ROOT / "packaging/ray" / unit.name).read_text(encoding="utf-8")
+    unit.write_text(text.replace("/opt/cvunetd/bin/ray", sys.executable), encoding="utf-8")
+    program = shutil.which("systemd-analyze") or "systemd-analyze"
+    security = [program, "security", "--offline=true", "--no-pager", str(unit)]
+
+    verified = subprocess.run(
+        [program, "verify", "--man=no", unit], capture_output=True, text=True, check=False
+    )
+    told = subprocess.run(security, capture_output=True, text=True, check=False)
+
+    assert [line for line in verified.stderr.splitlines() if unit.stem in line] == []
+    found = re.search(rf"exposure level for {unit.name}: ([\d.]+)", told.stdout)
+    assert found is not None, told.stdout + told.stderr
+    assert float(found[1]) <= 1.7
+
+
+def test_units_of_a_cluster_agree() -> None:
+    """A node has the head's sandbox, token and ports; each port has one meaning."""
+    head, node = (
+        (ROOT / f"packaging/ray/cvunetd-ray-{name}.service").read_text(encoding="utf-8")
+        for name in ("head", "node")
+    )
+    sandbox = head.partition("# --- What it may write")[2].replace("ray-head", "ray-node")
+    ports = [re.findall(r"--((?:[a-z-]+-)?port)=(\d+)", text) for text in (head, node)]
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+
+    assert (
+        sandbox.replace(", where the daemon uses them", "")
+        == node.partition("# --- What it may write")[2]
+    )
+    assert [pair for pair in ports[0] if pair[0] != "port"] == ports[1]
+    assert len({number for _, number in ports[0]}) == len(ports[0]) == 9
+    assert [number for _, number in ports[0] if number not in page] == []
+    assert all("RAY_AUTH_MODE=token" in text for text in (head, node))
+
+
+@pytest.mark.systemd_analyze
 @pytest.mark.parametrize(
     ("drop_ins", "limit"),
-    [((), 2.0), (("cpu.conf",), 1.2), (("hooks.conf",), 2.0), (("cpu.conf", "writers.conf"), 1.2)],
-    ids=["GPU", "CPU", "hooks", "writers"],
+    [
+        ((), 2.0),
+        (("cpu.conf",), 1.2),
+        (("hooks.conf",), 2.0),
+        (("cpu.conf", "writers.conf"), 1.2),
+        (("../ray/ray.conf",), 2.0),
+    ],
+    ids=["GPU", "CPU", "hooks", "writers", "cluster"],
 )
 def test_unit_exposes_little(tmp_path: Path, drop_ins: tuple[str, ...], limit: float) -> None:
     """What systemd's own table makes of the sandbox: 0 is closed, 10 is open."""

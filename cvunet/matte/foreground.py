@@ -72,7 +72,7 @@ def _correct(
     mixed = cv2.blendLinear(front, behind, weight, rest)
     gain = weight / (weight * weight + rest * rest + np.float32(REGULARISATION))
     change = cv2.subtract(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), mixed, dtype=cv2.CV_32F)
-    change = cv2.multiply(change, cv2.merge([gain] * 4), change)
+    change = cv2.multiply(change, cv2.cvtColor(gain, cv2.COLOR_GRAY2RGBA), change)
     depth = cv2.CV_16U if rgb.dtype == np.uint16 else cv2.CV_8U
     colours = cv2.add(change, front, dtype=depth)  # rounded, and clipped to the range of levels
     return colours.astype(rgb.dtype, copy=False)

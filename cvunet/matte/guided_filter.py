@@ -74,7 +74,7 @@ def upsample(
         part += upscale_tile(residual, tile, result.shape, kernel=cv2.INTER_CUBIC)
         np.clip(part, 0, 1, out=part)
         rows, columns = (each[line] for each, line in zip(places, tile.inner, strict=True))
-        is_near = near[rows[:, None], columns]
+        is_near = near[rows[0] : rows[-1] + 1].take(columns, 1).take(rows - rows[0], 0)
         cv2.copyTo(finish(part) if finish else part, is_near, result[tile.inner])
     return result
 
@@ -100,7 +100,9 @@ def _enlarge_plateaus(small: Alpha, places: tuple[Places, Places]) -> Alpha:
         used = np.flatnonzero(used_columns(lines)[columns])
         if used.size:
             run = slice(used[0], used[-1] + 1)
-            result[top : top + BLOCK_PX, run] = lines[:, columns[run]][own - own[0]]
+            # `take` has half of the time of indices; rows last, because there are more of them.
+            wide = lines.take(columns[run], 1)
+            result[top : top + BLOCK_PX, run] = wide.take(own - own[0], 0)
     return result
 
 
@@ -249,8 +251,12 @@ def apply(model: Alpha, guide: Alpha | Samples) -> Alpha:
     scale = 1.0 if guide.dtype == np.float32 else 1 / max_level(cast(Samples, guide))
     whole = cv2.cvtColor(guide, cv2.COLOR_RGB2RGBA)  # the fourth channel is full: the offset
     terms = cv2.multiply(model, whole, scale=scale, dtype=cv2.CV_32F)
-    total = cv2.transform(terms, np.ones((1, 4), np.float32))
-    return total.reshape(guide.shape[:2]).astype(np.float32, copy=False)
+    # Two terms at a time, as a complex number: a third of the time of other sums of four.
+    pairs = terms.astype(np.float32, copy=False).view(np.complex64)
+    total = pairs[..., 0]
+    total += pairs[..., 1]
+    values: Alpha = total.real + total.imag
+    return values
 
 
 def _mean(values: Alpha, radius: int) -> Alpha:

@@ -104,29 +104,34 @@ def _passes(photo: Floats, alpha: Floats, layers: Layers, boxes_px: tuple[int, .
         _three_channels(each) for each in (alpha, alpha * scale, rest * scale)
     )
     other = 1 - weight
+    smallest = np.float32(EPSILON)
+    shares = {box_px: cv2.blur(alpha, (box_px, box_px)) for box_px in boxes_px}
     front, behind = layers.front, layers.behind
     for box_px in boxes_px:
+        share = shares[box_px].astype(np.float32, copy=False)
         residual = behind - front
         residual *= weight
         residual += photo
         residual -= behind
-        front = _corrected_mean(front, residual * front_gain, weight, box_px)
+        front = _corrected_sum(front, residual * front_gain, weight, box_px)
+        front /= _three_channels(share + smallest)
         residual *= behind_gain
-        behind = _corrected_mean(behind, residual, other, box_px)
+        behind = _corrected_sum(behind, residual, other, box_px)
+        behind /= _three_channels(1 + smallest - share)
     return Layers(front, behind)
 
 
-def _corrected_mean(layer: Floats, change: Floats, share: Floats, box_px: int) -> Floats:
-    """The means over boxes of a layer with its change, which is overwritten; all HxWx3."""
+def _corrected_sum(layer: Floats, change: Floats, share: Floats, box_px: int) -> Floats:
+    """Means over boxes of a layer with its change, times its share; all HxWx3.
+
+    The change is overwritten.
+    """
     change += layer
     np.clip(change, 0, 1, out=change)
     change *= share
-    mean = cv2.blur(change, (box_px, box_px)).astype(np.float32, copy=False)
-    total = cv2.blur(share[..., 0], (box_px, box_px)) + np.float32(EPSILON)
-    mean /= _three_channels(total)
-    return mean
+    return cv2.blur(change, (box_px, box_px)).astype(np.float32, copy=False)
 
 
 def _three_channels(alpha: Floats) -> Floats:
     """HxW to HxWx3, with which numpy computes many times faster than with HxWx1."""
-    return cv2.merge([alpha, alpha, alpha]).astype(np.float32, copy=False)
+    return cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB).astype(np.float32, copy=False)

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 Window = tuple[slice, slice]
 
 TILE_PX = 128  # the band is narrow: larger tiles are mostly plateau
-#: Of `band_runs`: smaller blocks have less plateau, and adjacent ones share the cost of a call.
+#: Rows and columns of a block of `band_runs`: smaller blocks have less plateau. Adjacent blocks of
+#: a row share the cost of a call, so only the rows must not be too few.
 BLOCK_PX = 64
-RUN_BLOCKS = 8  # a run of more pixels would not stay in a core's cache
+COLUMNS_PX = 16
+RUN_BLOCKS = 32  # a run of more pixels would not stay in a core's cache
 KERNEL_PX = 2  # the cubic kernel reaches so far
 
 
@@ -83,14 +85,14 @@ def runs_of_row(
 ) -> Iterator[Tile]:
     """The tiles of one row of blocks, of the columns that are True; margins as in `tiles`."""
     width = len(columns)
-    is_used = np.logical_or.reduceat(columns, np.arange(0, width, BLOCK_PX)).tolist()
+    is_used = np.logical_or.reduceat(columns, np.arange(0, width, COLUMNS_PX)).tolist()
     begin = 0
     while True in is_used[begin:]:
         first = is_used.index(True, begin)
         begin = first + 1
         while begin < len(is_used) and is_used[begin] and begin - first < RUN_BLOCKS:
             begin += 1
-        run = slice(first * BLOCK_PX, min(begin * BLOCK_PX, width))
+        run = slice(first * COLUMNS_PX, min(begin * COLUMNS_PX, width))
         yield _tile(rows, run, limits=(height, width), margin_px=margin_px)
 
 

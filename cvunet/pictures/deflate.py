@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 #: Of 3. Level 2 takes a tenth more time for files of the same size, level 3 twice the time.
 LEVEL = 1
+MEMORY_LEVEL = 9  # of 9: saves up to four per cent of the time
 FLOATS = np.ones(64, np.float32)  # enough of them that numpy takes AVX
 
 
@@ -30,7 +31,7 @@ def checksum(data: bytes, before: int = 0) -> int:
 
 def compress_pieces(pieces: Iterable[NDArray[np.uint8]]) -> Iterator[bytes]:
     """Compress all pieces to one zlib stream, which comes in pieces, too."""
-    packer = isal_zlib.compressobj(LEVEL)
+    packer = isal_zlib.compressobj(LEVEL, memLevel=MEMORY_LEVEL)
     for piece in pieces:
         if packed := packer.compress(piece):
             yield packed

@@ -1,25 +1,37 @@
-"""``python -m cvunet.pictures.thumbnails [SIDE]``: a picture on standard input becomes a small PNG.
+"""``python -m cvunet.pictures.thumbnails``: pictures become small ones, in a process of its own.
 
-A process of its own: a large picture takes much memory for a moment, and may be hostile.
+A large picture takes much memory for a moment, and may be hostile. The program serves one client
+by the socket on its standard input. A request is `REQUEST` with the descriptor of a file; the
+answer is a length and the small picture. The length is 0 if none can be made. The program ends when
+its client hangs up.
 """
 
 import io
+import os
 import resource
-import sys
+import socket
+import struct
+import time
 from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
 from cvunet.pictures import heif
 
-SIDE_PX = 320
+#: The longest side in pixels, and whether WebP is wanted instead of PNG.
+REQUEST = struct.Struct(">I?")
+LENGTH = struct.Struct(">I")
 MEMORY_BYTES = 2_000_000_000
 CPU_S = 20
 MAX_PIXELS = 250_000_000
+#: Of WebP: a fifth of PNG's bytes, in less time.
+QUALITY = 80
+METHOD = 2
+ERRORS = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
 
-def thumbnail(stream: BinaryIO, side_px: int = SIDE_PX) -> bytes:
-    """Return a PNG with sides of at most ``side_px``; an error of Pillow's if it is no picture."""
+def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes:
+    """Return a small picture with sides of at most ``side_px``; one of `ERRORS` for no picture."""
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
     if stream.read(8)[4:] == b"ftyp":
         heif.register()
@@ -31,21 +43,43 @@ def thumbnail(stream: BinaryIO, side_px: int = SIDE_PX) -> bytes:
         ImageOps.exif_transpose(small, in_place=True)
     small.thumbnail((side_px, side_px), reducing_gap=2.0)
     made = io.BytesIO()
-    small.save(made, "PNG")
+    if is_webp:
+        small.save(made, "WEBP", quality=QUALITY, method=METHOD)
+    else:
+        small.save(made, "PNG")
     return made.getvalue()
 
 
+def serve(channel: socket.socket) -> None:
+    """Answer requests until the client hangs up."""
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(channel, REQUEST.size, 1)
+        if not request:
+            return
+        side_px, is_webp = REQUEST.unpack(request)
+        limit_time()
+        with os.fdopen(descriptors[0], "rb") as stream:
+            stream.seek(0)
+            try:
+                made = thumbnail(stream, side_px, is_webp=is_webp)
+            except ERRORS:
+                made = b""
+        channel.sendall(LENGTH.pack(len(made)) + made)
+
+
+def limit_time() -> None:
+    """Let one picture take `CPU_S` of this process, beside what earlier ones have taken."""
+    used_s = int(time.process_time())
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (used_s + 1 + CPU_S, hard))
+
+
 def main() -> None:
-    """Limit this process, then work."""
-    side_px = int(sys.argv[1]) if sys.argv[1:] else SIDE_PX
+    """Limit this process, then serve."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        made = thumbnail(io.BytesIO(sys.stdin.buffer.read()), side_px)
-    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
-        sys.exit(1)
-    sys.stdout.buffer.write(made)
+    with socket.socket(fileno=os.dup(0)) as channel:
+        serve(channel)
 
 
 if __name__ == "__main__":

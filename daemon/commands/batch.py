@@ -26,7 +26,7 @@ from daemon.disk import files, store
 from daemon.errors import InstallError, printable
 from daemon.jobs import HotFolder, State
 from daemon.service.assembly import assemble_batch
-from daemon.service.local_engine import open_local
+from daemon.service.configured_engine import open_configured
 from daemon.service.owned_folders import OwnedFolders, locked
 from daemon.service.service import Clocks, Service
 from daemon.watching import scan
@@ -67,13 +67,13 @@ def batch(
     start_logging("warning", config.log.format)
     tell_of_clips(config)
     folder = batch_folder(config, base, source, out)
-    if faults := video.missing([folder]):
+    if faults := video.missing(config, [folder]):
         raise InstallError("\n".join(faults))
     state = folder.output_root / BATCH_STATE
     place = OwnedFolders([folder], state=state, quarantine=state / "failed")
     inbox = signal_inbox(on_signal)
     with locked(place) as place:
-        engine = LazyEngine(lambda: open_local(config, base))
+        engine = LazyEngine(lambda: open_configured(config, base, [folder]))
         service = assemble_batch(
             config, place, folder.output_root, engine, inbox=inbox, clocks=Clocks()
         )

@@ -1,21 +1,27 @@
 """`cvunetd doctor`: checks the set-up and prints what repairs each fault; changes nothing."""
 
 import json
-import os
-import pwd
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.checks import Checkup, clips, hooks, machine, permissions, places, service
-from daemon.commands.findings import CheckContext, Finding, Result, User, failed, passed
+from daemon.commands.checks import (
+    Checkup,
+    clips,
+    cluster,
+    hooks,
+    machine,
+    permissions,
+    places,
+    service,
+)
+from daemon.commands.findings import CheckContext, Finding, Result, failed, passed
 from daemon.commands.status import running_daemon
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.models import model_settings
 from daemon.config.schema import Config
-from daemon.disk import lock
 from daemon.errors import InstallError, describe, printable
 
 CHECKUPS: tuple[Checkup, ...] = (
@@ -29,6 +35,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     machine.network,
     machine.gpu,
     machine.clock,
+    cluster.cluster,
     service.unit,
     service.monitors,
     service.page,
@@ -86,31 +93,11 @@ def collect_context(config: Config, base: Path, path: Path, *, now: float) -> Ch
         state=state,
         quarantine=hot_folders.resolve(base, config.quarantine_dir),
         models=model_settings(config, base),
-        user=owner(state),
+        user=service.owner(state),
         now=now,
         pid=pid,
         report=report,
     )
-
-
-def owner(state: Path) -> User:
-    """Return who ran the daemon here, else the unit's user, else the folder's owner, else us."""
-    named = service.unit_user()
-    if named is not None and not (state / lock.FILE).exists():
-        return User(named.pw_name, named.pw_uid, named.pw_gid)
-    for path in (state / lock.FILE, state):
-        if path.exists():
-            return user_of(path.stat().st_uid, path.stat().st_gid)
-    return user_of(os.geteuid(), os.getegid())
-
-
-def user_of(uid: int, gid: int) -> User:
-    """Return a user with its own group; one without a name is shown by its number."""
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return User(str(uid), uid, gid)
-    return User(entry.pw_name, uid, entry.pw_gid)
 
 
 def lines(findings: list[Finding]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from daemon.commands.startup import OnSignal, StartLogging, prepare, with_hooks
 from daemon.messages import Reload, Stop
 from daemon.reporting import notify
 from daemon.service.assembly import assemble
-from daemon.service.local_engine import open_local
+from daemon.service.configured_engine import open_configured
 from daemon.service.monitors import serving_monitors
 from daemon.service.owned_folders import locked
 from daemon.service.service import Clocks, Inbox
@@ -45,7 +45,7 @@ def serve(
             config_path=config_path,
         ),
     ):
-        engine = open_local(config, base, on_step=supervision.notifier.loading)
+        engine = open_configured(config, base, place.folders, on_step=supervision.notifier.loading)
         service = assemble(
             config,
             place,

@@ -19,7 +19,7 @@ from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.messages import Stop
-from daemon.service.local_engine import open_local
+from daemon.service.configured_engine import open_configured
 from daemon.service.owned_folders import OwnedFolders, owned_folders
 from daemon.service.service import Inbox
 from daemon.service.supervision import Supervision
@@ -59,7 +59,7 @@ def prepare(
 
 
 def tell_of_clips(config: Config) -> None:
-    """Say once if clips are not cut out because an extra is missing."""
+    """Say once if clips are not cut out, and why."""
     if text := video.notice(config):
         logger.info("%s", text)
 
@@ -93,8 +93,8 @@ def check_configured(config_path: Path | None, config: Config, base: Path) -> No
 def open_if_needed(place: OwnedFolders, config: Config, base: Path) -> Engine:
     """Return the engine; without pictures it loads the model only if some come meanwhile."""
     if has_work(place):
-        return open_local(config, base)
-    return LazyEngine(lambda: open_local(config, base))
+        return open_configured(config, base, place.folders)
+    return LazyEngine(lambda: open_configured(config, base, place.folders))
 
 
 def has_work(place: OwnedFolders) -> bool:

@@ -42,6 +42,7 @@ def header(status: Status, now: float) -> Iterator[str]:
     yield "  " + ", ".join(f"{report[key]} {key}" for key in ("running", "queued", "settling"))
     for why in report.get("stalled", ()):
         yield f"  no progress: {printable(why)}; a restart helps"
+    yield from cluster(report.get("cluster"))
     found = ", ".join(f"{count} by {way}" for way, count in report["found_by"].items())
     yield f"  found since start: {found or 'nothing'}"
     inside = ", ".join(f"{count} at {stage}" for stage, count in report.get("inside", {}).items())
@@ -53,6 +54,31 @@ def header(status: Status, now: float) -> Iterator[str]:
     for name, held in report.get("memory", {}).items():
         used, total = held["used_bytes"] / MEGABYTE, held["total_bytes"] / MEGABYTE
         yield f"  memory of {name}: {used:.0f} MB of {total:.0f} MB"
+
+
+def cluster(found: dict[str, Any] | None) -> Iterator[str]:  # Any: JSON of `ClusterState`
+    """Yield the nodes of a cluster and their workers, and why one is not used."""
+    if found is None:
+        return
+    trouble = f": {printable(found['trouble'])}" if found["trouble"] else ""
+    yield f"  cluster at {found['address']}: {len(found['nodes'])} nodes{trouble}"
+    for node in found["nodes"]:
+        name = f"node {printable(node['name'])} ({node['address']})"
+        if node["why"]:
+            yield f"    {name} is not used: {printable(node['why'])}"
+        for worker in node["workers"]:
+            yield f"    {name}: {worker_text(worker)}"
+
+
+def worker_text(worker: dict[str, Any]) -> str:  # Any: JSON of `WorkerState`
+    """Return what one worker does, and why it is not used."""
+    if worker["word"] != "warm":
+        return f"{worker['word']}: {printable(worker['why'])}"
+    restarts = f", {worker['restarts']} restarts" if worker["restarts"] else ""
+    return (
+        f"warm on {worker['device']}, {worker['running']} in work, {worker['done']} done,"
+        f" {worker['pictures_per_s']:.1f} a second in the last minute{restarts}"
+    )
 
 
 def clip_line(clip: dict[str, Any]) -> str:  # Any: JSON

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.commands.checks.permissions import asker_for
-from daemon.commands.doctor import owner
+from daemon.commands.checks.service import owner
 from daemon.commands.status import read_report
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration

@@ -127,7 +127,7 @@ def hot_folder(config: Config, base: Path, folder: Folder) -> HotFolder:
         model=folder.model or model_names(config)[0],
         drop_name=checked_drop_name(output.drop_name, folder.name or path.name),
         prune=folder.prune,
-        clips=video.mode_of(folder.video),
+        clips=video.mode_of(folder.video, can_cut=not video.obstacle(config)),
         video=video.video_of(config, output),
     )
 
@@ -181,7 +181,7 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
-        *video.missing(folders),
+        *video.missing(config, folders),
         *(fault for folder in folders for fault in model_faults(folder, model_names(config))),
         *overlaps.duplicate_names(folders),
         *overlaps.overlaps(

@@ -1,6 +1,7 @@
 """`config.yaml`: every setting with its default; the whole file is checked before a start."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from daemon.config.output_schema import (
     Share,
 )
 from daemon.config.postprocess_schema import Postprocess, PostprocessOverrides
+from daemon.config.ray_schema import Ray
 from daemon.config.web_schema import Web
 from daemon.errors import InstallError
 from daemon.errors import explain as in_words
@@ -82,7 +84,7 @@ class Folder(Section):
 class WorkerSettings(Section):
     """The pipeline's limits."""
 
-    engine: Literal["local"] = "local"
+    engine: Literal["local", "ray"] = "local"
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
     max_wait_ms: NotNegative = 20.0
     queue_size: Count = 64
@@ -94,6 +96,7 @@ class WorkerSettings(Section):
     video_share: Annotated[float, Field(ge=0.05, le=0.95)] = 0.25
     max_video_minutes: Positive = 60.0
     max_video_mb: Positive = 20_000.0
+    ray: Ray = Ray()
 
 
 class Steady(Section):
@@ -179,6 +182,24 @@ def find(named: Path | None) -> Path | None:
     return next((path for path in SEARCHED if os.path.isfile(path)), None)  # noqa: PTH113
 
 
+def parse(text: str) -> tuple[Any, yaml.Node | None]:  # Any: YAML gives whatever the user wrote
+    """Return the content of a file, and its tree, which knows lines and repeated keys.
+
+    `yaml.YAMLError` if it is no YAML.
+    """
+    if yaml.__with_libyaml__:  # ten times as fast, but its messages differ
+        with suppress(yaml.YAMLError):
+            return parse_with(yaml.CSafeLoader, text)
+    return parse_with(yaml.SafeLoader, text)
+
+
+def parse_with(
+    loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader], text: str
+) -> tuple[Any, yaml.Node | None]:  # Any: as above
+    """Parse by one of the two parsers. Twice, because loading puts merged keys into the tree."""
+    return yaml.load(text, Loader=loader), yaml.compose(text, Loader=loader)
+
+
 def load(named: Path | None) -> tuple[Config, Path]:
     """Return the configuration and the folder that its relative paths start from.
 
@@ -189,8 +210,7 @@ def load(named: Path | None) -> tuple[Config, Path]:
         return Config(), Path.cwd()
     try:
         text = path.read_text(encoding="utf-8")
-        content: Any = yaml.safe_load(text)  # Any: YAML gives whatever the user wrote
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content, tree = parse(text)
     except OSError as error:
         hint = ", or make one: `cvunetd init`" if isinstance(error, FileNotFoundError) else ""
         text = f"{path}: cannot be read ({in_words(error)}); check --config{hint}"

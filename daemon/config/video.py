@@ -16,12 +16,19 @@ def is_installed() -> bool:
     return find_spec("av") is not None
 
 
+def obstacle(config: Config) -> str:
+    """Return why clips cannot be cut out here; empty if they can."""
+    if config.worker.engine == "ray":
+        return "the workers of a cluster (worker.engine: ray) cut out pictures only"
+    return "" if is_installed() else f"PyAV is not installed: install {EXTRA}"
+
+
 def mode_of(
-    setting: Literal["auto", "cut", "first-frame", "ignore"],
+    setting: Literal["auto", "cut", "first-frame", "ignore"], *, can_cut: bool
 ) -> Literal["cut", "first-frame", "ignore"]:
-    """Return what `folders[].video` means on this machine."""
+    """Return what `folders[].video` means where clips can or cannot be cut out."""
     if setting == "auto":
-        return "cut" if is_installed() else "first-frame"
+        return "cut" if can_cut else "first-frame"
     return setting
 
 
@@ -39,13 +46,12 @@ def video_of(config: Config, output: Output) -> Video:
     )
 
 
-def missing(folders: list[HotFolder]) -> list[str]:
+def missing(config: Config, folders: list[HotFolder]) -> list[str]:
     """Return faults of folders whose clips are to be cut out, which nothing here can do."""
-    if is_installed():
+    if not (reason := obstacle(config)):
         return []
     return [
-        f"folder {folder.path}: video: cut needs PyAV, which is not installed: install {EXTRA}, or"
-        " write video: auto"
+        f"folder {folder.path}: video: cut is not possible, {reason}; or write video: auto"
         for folder in folders
         if folder.clips == "cut"
     ]
@@ -54,9 +60,9 @@ def missing(folders: list[HotFolder]) -> list[str]:
 def notice(config: Config) -> str:
     """Return what a person should know of clips that are not cut out; empty if they are."""
     has_auto = any(folder.video == "auto" for folder in config.folders)
-    if not has_auto or is_installed():
+    if not has_auto or not (reason := obstacle(config)):
         return ""
     return (
-        f"clips are not cut out: {EXTRA} is not installed. Animated pictures give their first"
-        " frame, video files stay in their folder"
+        f"clips are not cut out: {reason}. Animated pictures give their first frame, video files"
+        " stay in their folder"
     )

@@ -41,8 +41,11 @@ class Note:
 
 
 def stem_of(part: Path) -> str:
-    """Return how the names of a clip's files begin: with a dot and the job's id."""
-    return part.name.removesuffix(".part")
+    """Return how the names of a clip's files begin: with a dot and the job's id.
+
+    Not with the number of the start, which is in the part's name: the next one goes on with them.
+    """
+    return part.name.removesuffix(".part").partition("-")[0]
 
 
 def note_place(part: Path) -> Path:

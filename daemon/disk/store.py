@@ -34,7 +34,7 @@ ORIGINALS = "originals"
 REVIEW = "review"
 MANIFEST = "manifest.json"
 MARKER = drop_names.MARKER
-OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-alpha|-review|-clip)?|cvunetd-\d+)\.part")
+OUR_PART = re.compile(r"\.(?:[0-9a-f]{22}(?:-\d+)?(?:-alpha|-review|-clip)?|cvunetd-\d+)\.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def claims(root: Path) -> Iterator[Claim]:
                 yield Claim(folder.name, path.relative_to(folder), path)
 
 
-def drop_claim(root: Path, relative: Path, job_id: str) -> None:
+def drop_claim(root: Path, relative: Path, job_id: str, later: Syncs | None = None) -> None:
     """Remove the empty folders of one claim; anything that still holds a file stays."""
     parts = (job_id, *relative.parent.parts)
     with suppress(FileNotFoundError), safe_open.claims(root) as claims:
@@ -110,7 +110,9 @@ def drop_claim(root: Path, relative: Path, job_id: str) -> None:
                 suppress(FileNotFoundError),
                 safe_open.below(claims, parts[:depth], is_one_mount=True) as folder,
             ):
-                deletion.remove_if_empty(parts[depth], folder)
+                is_gone = deletion.remove_if_empty(parts[depth], folder)
+                if is_gone and later is not None:
+                    later.replace(root.joinpath(CLAIMS, *parts[: depth + 1]))
 
 
 def drop_empty_claims(root: Path) -> None:
@@ -140,9 +142,9 @@ def discard(source: Path) -> None:
 # --- the way of a result -----------------------------------------------------------------------
 
 
-def publish(part: Path, target: Path) -> None:
+def publish(part: Path, target: Path, later: Syncs | None = None) -> None:
     """Make a finished result visible under its name; `FileExistsError` if the name is taken."""
-    rename_no_replace(part, target)
+    rename_no_replace(part, target, later)
 
 
 def is_published(part: Path, target: Path) -> bool:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -15,6 +15,10 @@ from daemon.disk import safe_open
 THREADS = 16
 #: Syncs go one after the other for so long: where they are fast, threads would only cost.
 ALONE_S = 0.002
+#: The same for as long as each takes no more than this …
+QUICK_S = 0.0002
+#: … and for so few: to start threads takes longer than the processor is busy with a wait.
+FEW = 4
 
 
 def sync_folder(path: Path) -> None:
@@ -39,12 +43,25 @@ class Syncs:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` measures how fast the disk is."""
+        self.steps: list[Callable[[], None]] = []
         self.places: dict[Path, Callable[[], None]] = {}
         self.clock = clock
+
+    def do_first(self, step: Callable[[], None]) -> None:
+        """Do something that waits for the disk, side by side with others, before all syncs.
+
+        Steps may come in any order, and in threads. What they change they may add or replace.
+        """
+        self.steps.append(step)
 
     def add(self, folder: Path) -> None:
         """Names in a folder have changed."""
         self.places[folder] = partial(sync_folder, folder)
+
+    def replace(self, folder: Path) -> None:
+        """A folder has gone: that has to be durable now, and not what was changed in it."""
+        self.places.pop(folder, None)
+        self.add(folder.parent)
 
     def add_file(self, path: Path) -> None:
         """A file has been written."""
@@ -52,14 +69,23 @@ class Syncs:
 
     def flush(self) -> None:
         """Make everything durable; the first `OSError` tells that not all of it is."""
-        waits, self.places = deque(self.places.values()), {}
-        began = self.clock()
-        while waits and self.clock() - began < ALONE_S:
-            wait_if_there(waits.popleft())
-        if not waits:
+        steps, self.steps = self.steps, []
+        self.do_all(steps)
+        places, self.places = self.places, {}
+        self.do_all(places.values())
+
+    def do_all(self, steps: Iterable[Callable[[], None]]) -> None:
+        """Do several things that wait for the disk; the first error is raised."""
+        left, done, began = deque(steps), 0, self.clock()
+        while left and self.clock() - began < max(ALONE_S, done * QUICK_S):
+            wait_if_there(left.popleft())
+            done += 1
+        if len(left) <= FEW:
+            for step in left:
+                wait_if_there(step)
             return
-        with ThreadPoolExecutor(min(THREADS, len(waits)), "sync") as pool:
-            for _ in pool.map(wait_if_there, waits):
+        with ThreadPoolExecutor(min(THREADS, len(left)), "sync") as pool:
+            for _ in pool.map(wait_if_there, left):
                 pass
 
 

@@ -76,18 +76,20 @@ class Ledger(Database):
                 f" {VERSION}): start the daemon, which brings it up to date"
             )
         super().prepare(is_read_only=is_read_only)
-        if version < VERSION and not is_read_only:
+        if is_read_only:
+            return
+        if version < VERSION:
             self.db.create_function("name_key", 1, key_of, deterministic=True)
             scripts = "".join(path.read_text(encoding="utf-8") for path in SCRIPTS[version:])
             self.db.executescript(
                 f"BEGIN IMMEDIATE; {scripts} PRAGMA user_version = {VERSION}; COMMIT;"
             )
+        self.db.executescript(SCRIPTS[0].with_name("indexes.sql").read_text(encoding="utf-8"))
 
     # --- changes of state -------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
         """Add a queued row; the table's unique indexes reserve its names."""
-        identity = job.identity
         columns = {
             "id": job.id,
             "folder": job.folder,
@@ -98,10 +100,10 @@ class Ledger(Database):
             "alpha": as_bytes(job.alpha),
             "archive": as_bytes(job.archive),
             "drop_id": job.drop,
-            "device": identity.device,
-            "inode": identity.inode,
-            "size": identity.size,
-            "mtime_ns": identity.mtime_ns,
+            "device": job.identity.device,
+            "inode": job.identity.inode,
+            "size": job.identity.size,
+            "mtime_ns": job.identity.mtime_ns,
             "is_kept": int(job.is_kept),
             "found_by": job.found_by,
             "added_at": job.added_at,
@@ -117,10 +119,10 @@ class Ledger(Database):
             db.execute("UPDATE drops SET last_at = ? WHERE id = ?", (job.added_at, job.drop))
 
     def start(self, job: Job) -> Job:
-        """queued -> running; the attempt counts from its start."""
-        attempts = job.attempts + 1
-        self.change(job, State.QUEUED, state=State.RUNNING.value, attempts=attempts)
-        return replace(job, state=State.RUNNING, attempts=attempts)
+        """queued -> running; the attempt counts from its start. No two starts have one number."""
+        attempts, starts = job.attempts + 1, job.starts + 1
+        self.change(job, State.QUEUED, state=State.RUNNING.value, attempts=attempts, starts=starts)
+        return replace(job, state=State.RUNNING, attempts=attempts, starts=starts)
 
     def finish(self, job: Job, *, now: float) -> None:
         """running -> done."""
@@ -260,11 +262,9 @@ class Ledger(Database):
 
     def forget_all(self, jobs: Iterable[Job]) -> None:
         """Remove the rows of several ended jobs."""
+        query = "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed')"
         with self.transaction() as db:
-            for job in jobs:
-                db.execute(
-                    "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed')", (job.id,)
-                )
+            db.executemany(query, [(job.id,) for job in jobs])
 
     # --- drops ------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from daemon.errors import InstallError, describe
@@ -49,6 +50,7 @@ def job_of(row: Row) -> Job:
         changed_at=row["changed_at"],
         state=State(row["state"]),
         attempts=row["attempts"],
+        starts=row["starts"],
         reason=row["reason"],
         quarantine=as_path(row["quarantine"]),
         is_kept=bool(row["is_kept"]),
@@ -63,9 +65,13 @@ def job_of(row: Row) -> Job:
 @understood()
 def drop_of(row: Row) -> Drop:
     """Return a row of ``drops`` as a value."""
-    path = as_path(row["path"])
-    assert path is not None
-    return Drop(row["id"], row["folder"], path, row["opened_at"], row["last_at"])
+    return Drop(row["id"], row["folder"], drop_path(row["path"]), row["opened_at"], row["last_at"])
+
+
+@lru_cache(maxsize=256)
+def drop_path(stored: bytes) -> Path:
+    """Return the path of a drop, which is asked for several times for each picture."""
+    return Path(os.fsdecode(stored))
 
 
 class Records:
@@ -138,6 +144,13 @@ class Records:
         """Return drops that may still take pictures."""
         rows = self.ledger.rows("SELECT * FROM drops WHERE closed_at IS NULL ORDER BY id")
         return [drop_of(row) for row in rows]
+
+    def open_drops_of(self, folder: str) -> Iterator[Drop]:
+        """Yield one hot folder's drops that may still take pictures, newest first."""
+        rows = self.ledger.rows(
+            "SELECT * FROM drops WHERE closed_at IS NULL AND folder = ? ORDER BY id DESC", (folder,)
+        )
+        return map(drop_of, rows)
 
     def is_open_drop(self, path: Path) -> bool:
         """Whether a folder is a drop that may still take pictures."""

@@ -1,9 +1,10 @@
 """What a row says of a finished result; the manifest shows it."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
-from daemon.jobs import Done
+from daemon.clips import ClipFacts
+from daemon.jobs import Confidence, Done, Opinion
 
 
 def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
@@ -20,10 +21,15 @@ def details_of(done: Done) -> dict[str, Any]:  # Any: JSON
         "weights": done.weights,
         "settings": done.settings,
         "touch_ups": done.touch_ups or None,
-        "confidence": done.confidence and asdict(done.confidence),
+        "confidence": done.confidence and shallow(done.confidence),
         "warnings": done.warnings,
         "model": done.model or None,
-        "opinions": [asdict(one) for one in done.opinions] or None,
-        "clip": done.clip and asdict(done.clip),
+        "opinions": [shallow(one) for one in done.opinions] or None,
+        "clip": done.clip and shallow(done.clip),
     }
     return {name: value for name, value in known.items() if value is not None}
+
+
+def shallow(value: Confidence | Opinion | ClipFacts) -> dict[str, Any]:  # Any: JSON
+    """Return a value's fields; `asdict` would copy all that they hold, for each picture."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}

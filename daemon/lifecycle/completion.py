@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from daemon.disk import files
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, PictureError, blame, describe, printable
 from daemon.jobs import Done, Identity, Job, State
 from daemon.ledger.ledger import Ledger
@@ -57,7 +58,8 @@ class Completion:
     """Note, publish, archive, finish: recovery is possible after a crash between any two steps.
 
     Everything that is noted about several results is committed before the first of them gets its
-    name, and all of them are closed by one more commit: each commit waits for the disk.
+    name, and all of them are closed by one more commit: each commit waits for the disk. So does
+    each step in between: it is done for all of them, then made durable, each folder once.
     """
 
     def __init__(  # eight with the folders; the clock is for tests
@@ -139,33 +141,51 @@ class Completion:
 
     def publish(self, noted: Iterable[FinishedJob], *, now: float) -> list[FailedPublication]:
         """Give noted results their names, then close them; also after a crash."""
-        closing: list[FinishedJob] = []
+        published: list[FinishedJob] = []
         failed: list[FailedPublication] = []
-        began = self.clock()
+        began, later = self.clock(), Syncs()
         for job, done in noted:
             try:
-                published = self.results.publish(self.folders.of(job), job)
+                published.append((self.results.publish(self.folders.of(job), job, later), done))
             except (OSError, NameTaken) as error:
                 failed.append((job, error))
-            else:
-                closing += self.put_away(published, done)
-            if self.clock() - began > MAX_OPEN_S:
-                self.close(closing, now=now)
-                closing, began = [], self.clock()
-        self.close(closing, now=now)
+            if self.clock() - began > MAX_OPEN_S / 2:  # the other half is for what comes after it
+                self.settle(published, later, now=now)
+                published, began = [], self.clock()
+        self.settle(published, later, now=now)
         return failed
 
-    def put_away(self, job: Job, done: Done | None) -> list[FinishedJob]:
-        """Put the original of a published result away; empty if it will be tried again."""
-        self.unarchived[job.id] = done
+    def settle(self, published: Sequence[FinishedJob], later: Syncs, *, now: float) -> None:
+        """Put the originals of published results away, once their names are durable; close them."""
+        self.unarchived.update({job.id: done for job, done in published})
+        durable = self.made_durable(published, later)
+        put_away = [one for one in durable for one in self.put_away(*one, later)]
+        self.close(self.made_durable(put_away, later), now=now)
+
+    def made_durable(self, jobs: Sequence[FinishedJob], later: Syncs) -> Sequence[FinishedJob]:
+        """Wait for the disk, once for all; return those whose files are safe by then."""
         try:
-            return [(self.originals.put_away(self.results.add_review(job)), done)]
-        except OSError as error:
-            text = "%s is published, but its original could not be put away: %s; trying again"
-            logger.error(text, printable(job.target), describe(error), extra=job_fields(job))
-            if blame(error) is Blame.MACHINE:
-                self.standby.enter(self.folders[job.folder], describe(error))
+            later.flush()
+        except OSError as error:  # the disk does not say whose files it means
+            for job, _ in jobs:
+                self.note_trouble(job, error)
             return []
+        return jobs
+
+    def put_away(self, job: Job, done: Done | None, later: Syncs) -> list[FinishedJob]:
+        """Put the original of a published result away; empty if it will be tried again."""
+        try:
+            return [(self.originals.put_away(self.results.add_review(job), later), done)]
+        except OSError as error:
+            self.note_trouble(job, error)
+            return []
+
+    def note_trouble(self, job: Job, error: OSError) -> None:
+        """An original is not put away yet: that is tried again, after a while."""
+        text = "%s is published, but its original could not be put away: %s; trying again"
+        logger.error(text, printable(job.target), describe(error), extra=job_fields(job))
+        if blame(error) is Blame.MACHINE:
+            self.standby.enter(self.folders[job.folder], describe(error))
 
     def close(self, closing: Sequence[FinishedJob], *, now: float) -> None:
         """Close the rows of published results whose originals are put away, in one commit."""
@@ -199,7 +219,10 @@ class Completion:
 
     def finish(self, job: Job, *, now: float) -> None:
         """Finish a result that is published already; somebody may have removed it since."""
-        self.close(self.put_away(job, self.unarchived.get(job.id)), now=now)
+        later = Syncs()
+        for place in filter(None, (job.target, job.archive)):  # perhaps that is what failed
+            later.add(place.parent)
+        self.settle([(job, self.unarchived.get(job.id))], later, now=now)
 
 
 def remarks(job: Job, warnings: Iterable[str]) -> str:

@@ -123,30 +123,42 @@ class Dispatcher:
         the process again, other jobs must not be blamed. A clip that has got on is no suspect: it
         would keep all others waiting for as long as it takes.
         """
+        is_alone = self.engine.cluster is None  # a cluster gives such a job a worker for itself
         for take, has_place in (
             (self.queue.take, self.has_place_for_picture),
             (self.queue.take_clip, self.has_place_for_clip),
         ):
-            while has_place() and not self.has_suspect_running():
+            has_suspect = is_alone and self.has_suspect_running()
+            while has_place() and not has_suspect:
                 job = self.suspect or take(now)
                 self.suspect = None
                 if job is None:
                     break
                 if self.standby.has(job.folder):
                     self.on_standby.setdefault(job.folder, []).append(job)
-                elif job.attempts and not all(map(self.has_got_on, self.running.values())):
+                elif (
+                    is_alone
+                    and job.attempts
+                    and not all(map(self.has_got_on, self.running.values()))
+                ):
                     self.suspect = job
                     return
                 else:
                     yield job
+                    # It runs now, for the second or third time.
+                    has_suspect = is_alone and job.attempts > 0
 
     def has_place_for_picture(self) -> bool:
         """Whether the engine takes another picture now."""
-        return sum(not job.clip for job in self.running.values()) < self.engine.depth
+        return len(self.running) - self.running_clips() < self.engine.depth
 
     def has_place_for_clip(self) -> bool:
         """Whether the engine takes another clip now."""
-        return sum(bool(job.clip) for job in self.running.values()) < self.engine.clip_depth
+        return self.running_clips() < self.engine.clip_depth
+
+    def running_clips(self) -> int:
+        """Return how many clips are in work."""
+        return sum(bool(job.clip) for job in self.running.values())
 
     def has_suspect_running(self) -> bool:
         """Whether a job is in work for the second or third time, and nothing came of it yet."""
@@ -184,6 +196,7 @@ class Dispatcher:
             second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
             is_reviewed=folder.review_below > 0,
+            is_suspect=job.attempts > 1,
             clip=ClipTask(job.clip, clip_format(folder), folder.video) if job.clip else None,
         )
 

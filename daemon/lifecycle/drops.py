@@ -24,7 +24,7 @@ MANIFEST_S = 2.0
 MANIFEST_RETRY_S = 30.0
 #: The version of `docs/manifest.schema.json`; another number means that readers have to change.
 MANIFEST_VERSION = 2
-MANIFEST_PAUSES = 20  # a large one is not written again for so many times its own time
+MANIFEST_PAUSES = 100  # a large one is not written again for so many times its own time
 
 IsAway = Callable[[str], bool]
 
@@ -73,10 +73,13 @@ class Manifests:
         for drop in drops:
             if drop.id not in self.dirty:
                 continue
-            is_due = now >= self.next_write.get(drop.id, 0.0)
-            is_idle = not self.records.has_open_jobs(drop) and drop.id not in self.failed
-            if is_due or is_final or is_idle:
+            is_due = is_final or now >= self.next_write.get(drop.id, 0.0)
+            if is_due or self.is_idle(drop):
                 self.write(drop, closed_at=None, now=now)
+
+    def is_idle(self, drop: Drop) -> bool:
+        """Whether all of a drop's jobs have ended, and writing does not fail."""
+        return drop.id not in self.failed and not self.records.has_open_jobs(drop)
 
     def close(self, drop: Drop, *, now: float) -> bool:
         """Write the last manifest, as `write`, and count the originals that have changed."""
@@ -147,10 +150,9 @@ class TimedDrops:
 
     def place(self, folder: HotFolder, *, now: float) -> Drop:
         """Return the folder's open drop; a new one if it is idle, full, gone or elsewhere."""
-        for drop in reversed(self.records.open_drops()):  # older ones are full or idle
+        for drop in self.records.open_drops_of(folder.name):  # older ones are full or idle
             if (
-                drop.folder == folder.name
-                and drop.id not in self.closing
+                drop.id not in self.closing
                 and drop.path.parent == folder.output_root
                 and files.is_folder(drop.path)
                 and 0 <= now - drop.last_at < folder.drop_idle_s

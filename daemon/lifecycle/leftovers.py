@@ -39,7 +39,11 @@ class Leftovers:
         """Delete finished segments of clips that nobody works on any more."""
         for job_id, part in segments.owners_below(place):
             job = self.records.job(job_id)
-            if job is None or job.state in (State.DONE, State.FAILED) or job.part != part:
+            if (
+                job is None
+                or job.state in (State.DONE, State.FAILED)
+                or job.part.parent != part.parent
+            ):
                 segments.remove_all(part)
                 logger.info("removed the segments of %s", printable(part))
 

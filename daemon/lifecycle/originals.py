@@ -2,8 +2,10 @@
 
 import errno
 import logging
+from functools import partial
 
 from daemon.disk import files, store
+from daemon.disk.syncs import Syncs
 from daemon.errors import describe, printable
 from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
@@ -27,8 +29,11 @@ class Originals:
         self.records = records
         self.standby = standby
 
-    def put_away(self, job: Job) -> Job:
-        """Archive, delete or leave the original, as was decided when it was taken."""
+    def put_away(self, job: Job, later: Syncs | None = None) -> Job:
+        """Archive, delete or leave the original, as was decided when it was taken.
+
+        ``later`` makes it durable, together with others; without it that is done at once.
+        """
         if job.is_kept:
             return job
         if job.archive is None and late_changes.has_changed_before(job):
@@ -36,8 +41,11 @@ class Originals:
         elif job.archive is None:
             store.discard(job.source)
         elif not self.has_vanished(job):
-            job = self.archive(job)
-        self.drop_claim(job)
+            job = self.archive(job, later)
+        if later is None:
+            self.drop_claim(job)
+        else:
+            later.do_first(partial(self.drop_claim, job, later))
         return job
 
     def put_back(self, job: Job) -> None:
@@ -46,14 +54,14 @@ class Originals:
         logger.warning(text, printable(job.relative), extra=job_fields(job))
         store.unclaim(self.folders[job.folder].path, job.relative, job.id)
 
-    def archive(self, job: Job) -> Job:
+    def archive(self, job: Job, later: Syncs | None) -> Job:
         """Move the original beside its result; if its name is taken, under another one."""
         while True:
             assert job.archive is not None
             if self.standby.is_away(self.folders[job.folder]):
                 raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
             try:
-                store.archive(job.source, job.archive)
+                store.archive(job.source, job.archive, later)
             except FileExistsError:
                 free = files.free_name(job.archive, self.records.is_reserved)
                 job = self.ledger.move(
@@ -74,11 +82,14 @@ class Originals:
         )
         return True
 
-    def drop_claim(self, job: Job) -> None:
-        """Remove the claim's empty folders; the next start removes what stays."""
+    def drop_claim(self, job: Job, later: Syncs | None = None) -> None:
+        """Remove the claim's empty folders; the next start removes what stays.
+
+        Some file systems take milliseconds for each, so this may run in a thread.
+        """
         if job.is_kept:
             return
         try:
-            store.drop_claim(self.folders[job.folder].path, job.relative, job.id)
+            store.drop_claim(self.folders[job.folder].path, job.relative, job.id, later)
         except OSError as error:
             logger.warning("a claim's folder stays: %s", describe(error), extra=job_fields(job))

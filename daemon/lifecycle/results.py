@@ -2,9 +2,11 @@
 
 import errno
 import logging
+from collections.abc import Container
 from pathlib import Path
 
 from daemon.disk import files, publication, segments, store
+from daemon.disk.syncs import Syncs
 from daemon.errors import describe, printable
 from daemon.jobs import Done, HotFolder, Job
 from daemon.ledger.ledger import Ledger
@@ -54,46 +56,61 @@ class Results:
         """Whether a file has its name; an earlier result to be replaced does not count."""
         return store.is_published(part, target) and not self.is_replaceable(job, target)
 
-    def publish(self, folder: HotFolder, job: Job) -> Job:
-        """Give all files their names, the result last; `NameTaken` if that is a failure."""
-        while (missing := self.first_unpublished(job)) is not None:
+    def publish(self, folder: HotFolder, job: Job, later: Syncs) -> Job:
+        """Give all files their names, the result last; `NameTaken` if that is a failure.
+
+        ``later`` makes the names durable.
+        """
+        named: set[Path] = set()
+        """Parts that have their names, and are gone."""
+        while (missing := self.first_unpublished(job, named)) is not None:
             part, target = missing
             try:
-                if self.is_replaceable(job, target):
-                    publication.replace(part, target)
-                else:
-                    store.publish(part, target)
+                if self.give_name(job, part, target, later):
+                    named.add(part)
             except FileExistsError as error:
                 if files.is_same_content(part, target):
-                    store.remove_part(
-                        part
-                    )  # published by an earlier process that died before noting it
-                    continue
-                if folder.clash == "fail":
+                    # Published by an earlier process that died before noting it.
+                    store.remove_part(part)
+                elif folder.clash == "fail":
                     raise NameTaken(target) from error
-                job = self.rename(folder, job)
-            except OSError:
-                # Renamed, but perhaps not durable: making it again would publish it twice.
-                if not self.is_published(job, part, target):
-                    raise
-        self.remove_parts(job)
+                else:
+                    job = self.rename(folder, job)
+        self.remove_parts(job, named)
         self.remove_segments(job)
         return job
+
+    def give_name(self, job: Job, part: Path, target: Path, later: Syncs) -> bool:
+        """Give one file its name; False if its part may still be there as well."""
+        try:
+            if self.is_replaceable(job, target):
+                publication.replace(part, target)
+            else:
+                store.publish(part, target, later)
+        except FileExistsError:
+            raise
+        except OSError:
+            # Renamed, but perhaps not durable: making it again would publish it twice.
+            if not self.is_published(job, part, target):
+                raise
+            return False
+        return True
 
     def remove_segments(self, job: Job) -> None:
         """Delete the finished segments of a clip: its result has its name."""
         if job.clip:
             segments.remove_all(job.part)
 
-    def first_unpublished(self, job: Job) -> tuple[Path, Path] | None:
-        """Return part and name of the next file."""
-        pairs = (pair for pair in job.outputs if not self.is_published(job, *pair))
-        return next(pairs, None)
+    def first_unpublished(self, job: Job, named: Container[Path]) -> tuple[Path, Path] | None:
+        """Return part and name of the next file, unless they are `named` in this call."""
+        pairs = (pair for pair in job.outputs if pair[0] not in named)
+        return next((pair for pair in pairs if not self.is_published(job, *pair)), None)
 
-    def remove_parts(self, job: Job) -> None:
-        """Delete parts that are unfinished, or have their names by now."""
+    def remove_parts(self, job: Job, gone: Container[Path] = ()) -> None:
+        """Delete parts that are unfinished, or have their names by now; not those that are gone."""
         for part, _ in job.outputs:
-            store.remove_part(part)
+            if part not in gone:
+                store.remove_part(part)
 
     def rename(self, folder: HotFolder, job: Job) -> Job:
         """Give other names in the same drop; the parts and what is published stay."""

@@ -11,6 +11,7 @@ from daemon.disk import free_space, safe_open, store
 from daemon.disk.lock import Lock
 from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
+from daemon.worker.engines.cluster.state import ClusterState
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +31,14 @@ class Standby:
         check_ledger: Callable[[], None],
         check_claims: Callable[[HotFolder], object],
         look_at_ledger: Callable[[], None] = lambda: None,
+        cluster: Callable[[], ClusterState | None] = lambda: None,
         locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
 
         ``look_at_ledger`` does so if it has been taken away, and writes nothing.
+
+        ``cluster``: the machines that cut pictures out, if that is not this one alone.
 
         ``check_claims`` raises `UntrustedPath` if a claim folder is not the one that we made.
 
@@ -45,6 +49,8 @@ class Standby:
         self.quarantine = quarantine
         self.check_ledger = check_ledger
         self.look_at_ledger = look_at_ledger
+        self.cluster = cluster
+        self.had_engine = True
         self.check_claims = check_claims
         self.locks = locks
         self.ledger_trouble = ""
@@ -93,16 +99,20 @@ class Standby:
 
         Returns the folders that have just resumed. A thorough check writes to all places.
         """
-        if monotonic < self.next_check:
+        engine_trouble = cluster.trouble if (cluster := self.cluster()) is not None else ""
+        has_engine = not engine_trouble
+        if monotonic < self.next_check and has_engine == self.had_engine:
             return []
-        self.next_check = monotonic + RECHECK_S
+        self.next_check, self.had_engine = monotonic + RECHECK_S, has_engine
         is_asked = is_thorough or bool(self.ledger_trouble)
         self.ledger_trouble = self.ledger_error(is_thorough=is_asked)
         resumed = []
         for folder in folders:
             # Probes write; for a working folder its results are proof enough.
             is_probed = is_thorough or self.has(folder.name)
-            trouble = self.ledger_trouble or self.trouble(folder, is_thorough=is_probed)
+            trouble = (
+                self.ledger_trouble or engine_trouble or self.trouble(folder, is_thorough=is_probed)
+            )
             if trouble:
                 self.enter(folder, trouble)
             elif self.reasons.pop(folder.name, None) is not None:

@@ -22,6 +22,8 @@ FIELDS = (
     "DURATION_MS",
     "ERROR",
     "HOOK",
+    "NODE",
+    "DEVICE",
 )
 #: What systemd-python adds.
 STANDARD = ("PRIORITY", "LOGGER", "THREAD_NAME", "CODE_FILE", "CODE_LINE", "CODE_FUNC")

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import accumulate
@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 from daemon import __version__
 from daemon.disk import free_space
 from daemon.errors import printable
+from daemon.reporting import clip_figures, cluster_figures
+from daemon.reporting.cluster_figures import Figure
 from daemon.reporting.endpoint import Page, Response
 from daemon.reporting.latest_snapshot import Health, LatestSnapshot
 from daemon.reporting.report import Snapshot
@@ -63,9 +65,11 @@ class SnapshotCollector(Collector):
             yield from folder_states(snapshot)
             yield from memory(snapshot)
             yield from load(snapshot)
-            yield from clips(snapshot)
+            yield from families(clip_figures.figures(snapshot))
             yield from histograms(snapshot)
             yield from hooks(snapshot)
+            if snapshot.cluster is not None:
+                yield from families(cluster_figures.figures(snapshot.cluster))
 
 
 def info(snapshot: Snapshot | None) -> Metric:
@@ -173,16 +177,6 @@ def load(snapshot: Snapshot) -> Iterator[Metric]:
     yield inside
 
 
-def clips(snapshot: Snapshot) -> Iterator[Metric]:
-    """Yield how many clips are in work in each folder, and how fast they get on."""
-    counts, rates = dict.fromkeys(snapshot.folders, 0.0), dict.fromkeys(snapshot.folders, 0.0)
-    for clip in snapshot.clips.values():
-        counts[clip.folder] = counts.get(clip.folder, 0.0) + 1
-        rates[clip.folder] = rates.get(clip.folder, 0.0) + clip.frames_per_s
-    yield by_folder("clips", "Clips in work.", counts)
-    yield by_folder("clip_frames_per_second", "Frames of clips that are encoded a second.", rates)
-
-
 def memory(snapshot: Snapshot) -> Iterator[Metric]:
     """Yield the memory of devices; the process's is in process_resident_memory_bytes."""
     used = GaugeMetricFamily(
@@ -196,6 +190,16 @@ def memory(snapshot: Snapshot) -> Iterator[Metric]:
         total.add_metric([device], held.total_bytes)
     yield used
     yield total
+
+
+def families(figures: Iterable[Figure]) -> Iterator[Metric]:
+    """Yield figures in the library's form."""
+    for one in figures:
+        kind = CounterMetricFamily if one.is_counter else GaugeMetricFamily
+        family = kind(f"cvunetd_{one.name}", one.text, labels=one.labels)
+        for values, number in one.values:
+            family.add_metric(values, number)
+        yield family
 
 
 def histograms(snapshot: Snapshot) -> Iterator[Metric]:

@@ -13,6 +13,7 @@ from daemon.disk import moves
 from daemon.errors import describe
 from daemon.notices import HookState
 from daemon.reporting.notify import Notifier
+from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Histogram, Load, Memory
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,8 @@ class Snapshot:
     """What makes no progress."""
     hooks: dict[str, HookState] = field(default_factory=dict)
     """By event and name."""
+    cluster: ClusterState | None = None
+    """The machines that cut pictures out; None: this one alone."""
 
     @property
     def line(self) -> str:

@@ -95,6 +95,7 @@ class LifecycleParts:
             check_ledger=self.state_folder.check,
             look_at_ledger=self.state_folder.look,
             check_claims=self.claims.check,
+            cluster=lambda: self.engine.cluster,
             locks=self.owned.locks,
         )
 

@@ -44,6 +44,7 @@ class SnapshotMaker:
             pictures=counters.pictures.histogram,
             stalled=list(self.parts.liveness.reasons),
             hooks=self.parts.hook_delivery.states,
+            cluster=self.parts.engine.cluster,
         )
 
     def clips(self) -> dict[str, ClipState]:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TYPE_CHECKING
 
 from daemon.disk import files, mounts
 from daemon.errors import explain, printable
@@ -12,7 +13,9 @@ from daemon.jobs import HotFolder
 from daemon.watching import inotify_limits as limits
 from daemon.watching import scan
 from daemon.watching.canary import Canary
-from daemon.watching.watch import Watcher
+
+if TYPE_CHECKING:  # commands that only ask why a folder is polled need no watchdog
+    from daemon.watching.watch import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class PolledFolder:
 class WatchHealth:
     """Decides for each folder whether its events are relied on."""
 
-    def __init__(self, watcher: Watcher | None) -> None:
+    def __init__(self, watcher: "Watcher | None") -> None:
         """``watcher`` is None where folders are only swept: `once` and `batch`."""
         self.watcher = watcher
         self.canary = Canary()
@@ -104,7 +107,7 @@ class WatchHealth:
             return True
         return polled.limits != limits.current_values()
 
-    def ensure_watched(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> None:
+    def ensure_watched(self, folder: HotFolder, watcher: "Watcher", *, monotonic: float) -> None:
         """Make sure that a folder has all its watches, then let the canary prove them."""
         try:
             if watcher.is_broken(folder):
@@ -134,7 +137,7 @@ class WatchHealth:
                 polled, retry_at=retry_at, limits=limits.current_values()
             )
 
-    def renew_watch(self, folder: HotFolder, watcher: Watcher) -> None:
+    def renew_watch(self, folder: HotFolder, watcher: "Watcher") -> None:
         """Set a folder's watch anew; what the next sweep finds may have come before it."""
         self.canary.forget(folder.name)
         self.proven.add(folder.name)
@@ -144,7 +147,7 @@ class WatchHealth:
         watcher.add(folder)
 
     def stop_watching(
-        self, folder: HotFolder, watcher: Watcher, error: OSError, *, monotonic: float
+        self, folder: HotFolder, watcher: "Watcher", error: OSError, *, monotonic: float
     ) -> None:
         """Poll a folder that cannot be watched, and leave its watches to other programs."""
         watcher.remove(folder)
@@ -177,7 +180,7 @@ class WatchHealth:
             or (is_idle and self.has_canary_failed(folder, self.watcher, monotonic=monotonic))
         ]
 
-    def has_broken_watch(self, folder: HotFolder, watcher: Watcher) -> bool:
+    def has_broken_watch(self, folder: HotFolder, watcher: "Watcher") -> bool:
         """Whether the watch of a folder has gone, or the path leads to another folder."""
         if folder.name in self.polled and folder.name not in self.untrusted:
             return False
@@ -186,7 +189,7 @@ class WatchHealth:
         except OSError:
             return True  # the sweep will report why
 
-    def has_canary_failed(self, folder: HotFolder, watcher: Watcher, *, monotonic: float) -> bool:
+    def has_canary_failed(self, folder: HotFolder, watcher: "Watcher", *, monotonic: float) -> bool:
         """Whether no event came of two touches; then the folder is polled from now on."""
         if watcher.is_busy or not self.canary.is_overdue(folder.name, monotonic=monotonic):
             return False

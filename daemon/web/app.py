@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
-from daemon.web import drop_pictures, openapi
+from daemon.web import drop_pictures, openapi, openapi_page
 from daemon.web.access import Access
 from daemon.web.archives import Archives
 from daemon.web.arranger import Arranger
@@ -62,7 +62,7 @@ def routes(site: Site) -> Iterator[BaseRoute]:
     yield from drops(site, pictures, thumbnails)
     yield from machine(site)
     yield Route(f"{V1}/events", Events(site).listen)
-    yield Route("/api/", openapi.page)
+    yield Route("/api/", openapi_page.page)
     yield Route("/{path:path}", StaticFiles().fetch)
 
 

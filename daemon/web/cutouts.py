@@ -15,9 +15,10 @@ from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
 from daemon.web import limits
 from daemon.web.answers import file_headers
-from daemon.web.pictures import Pictures, check_no_fields, open_file, read_options
+from daemon.web.pictures import Pictures, check_no_fields, read_options
 from daemon.web.problems import Problem, busy
 from daemon.web.reception import Reception, ids
+from daemon.web.sending import open_file
 from daemon.web.site import Site
 
 #: How often it is looked whether the ledger has changed; rows are read only then.

@@ -13,18 +13,10 @@ from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.drops import DropPages, check_known, truth_of
-from daemon.web.pictures import (
-    delete_order,
-    entry_of,
-    gone,
-    links,
-    open_file,
-    read_options,
-    send_file,
-    send_thumbnail,
-)
+from daemon.web.pictures import delete_order, entry_of, links, read_options
 from daemon.web.problems import Problem, not_found, too_large
 from daemon.web.reception import Reception, ids
+from daemon.web.sending import gone, open_file, send_file, send_thumbnail
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
 
@@ -97,7 +89,8 @@ class DropPictures:
         path = self.path_of(found, kind)
         side_px = SIDES_PX.get(kind.removeprefix(OF_ORIGINAL))
         if side_px is not None:
-            return await send_thumbnail(request, self.thumbnails, path, side_px)
+            is_ours = not kind.startswith(OF_ORIGINAL)
+            return await send_thumbnail(request, self.thumbnails, path, side_px, is_ours=is_ours)
         return await send_file(self.site, path, is_shown=kind != "original")
 
     def path_of(self, found: Found, kind: str) -> Path:

@@ -14,8 +14,9 @@ from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.answers import file_headers
-from daemon.web.pictures import entry_of, send_file
+from daemon.web.pictures import entry_of
 from daemon.web.problems import Problem, bad_request, not_found
+from daemon.web.sending import send_file
 from daemon.web.site import Site
 from daemon.web.zips import send_zip
 

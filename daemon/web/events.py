@@ -64,7 +64,7 @@ class Observer:
 
     def standby_events(self) -> Iterator[Event]:
         """Yield folders that have begun or ceased to stand by."""
-        standby = dict(self.site.source.report().get("standby", {}))
+        standby = self.site.reasons("standby")
         if standby != self.standby:
             self.standby = standby
             yield "standby", {"folders": standby}

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from daemon.json_values import utc
 from daemon.ledger.history import MINUTE_S, History
 from daemon.web import limits
 from daemon.web.drops import check_known, number_of
+from daemon.web.hiding import hidden
 from daemon.web.problems import unavailable
 from daemon.web.site import Site
 
@@ -30,9 +30,6 @@ PATIENCE_S = 3.0
 DOCTOR_S = 60.0
 #: Then a client is told to ask again.
 CHECKS_PATIENCE_S = 8.0
-#: A path of this machine; what stands before it is no part of a name or of an address.
-PATH = re.compile(r"(?<![\w.:/])/(?:[^\s,:;'\"()/]+/)*([^\s,:;'\"()/]+)/?")
-ADDRESS = re.compile(r"\b(https?://)(?:[^\s/@]*@)?([^\s/?#]+)[^\s]*")
 
 
 class Remembered:
@@ -165,8 +162,3 @@ def finding_of(one: Json) -> Json:
         "text": hidden(str(one["text"])),
         "mend": hidden(str(one["mend"])),
     }
-
-
-def hidden(text: str) -> str:
-    """Return a text in which a path is only its last part, and an address only its host."""
-    return PATH.sub(r"…/\1", ADDRESS.sub(r"\1\2", text))

@@ -1,14 +1,10 @@
-"""The API's description (OpenAPI 3.1), and a page that shows it without a network."""
+"""The API's description (OpenAPI 3.1)."""
 
-from html import escape
 from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 
 from daemon import __version__
 from daemon.config.request_options import Options
-from daemon.web import openapi_history
+from daemon.web import openapi_compatible, openapi_history
 from daemon.web.openapi_parts import (
     DROP_ID,
     IDEMPOTENCY_KEY,
@@ -50,7 +46,7 @@ def document() -> Json:
         "security": [{}, {"key": []}, {"bearer": []}],
         "paths": paths(),
         "components": {
-            "schemas": SCHEMAS | openapi_history.SCHEMAS,
+            "schemas": SCHEMAS | openapi_history.SCHEMAS | openapi_compatible.SCHEMAS,
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -101,6 +97,7 @@ def paths() -> Json:
         f"{V1}/status": {"get": operation("Ask what the daemon does", {"200": ref("Status")})},
         f"{V1}/models": {"get": operation("List the networks", {"200": ref("Models")})},
         f"{V1}/events": {"get": events()},
+        **openapi_compatible.paths(),
     }
 
 
@@ -201,45 +198,3 @@ def events() -> Json:
     )
     found["responses"]["200"] = answer("Events without end", "text/event-stream")
     return found
-
-
-async def page(request: Request) -> Response:
-    """Answer the description for people; without a script."""
-    content = document()
-    rows = [
-        row(path, verb, one)
-        for path, verbs in content["paths"].items()
-        for verb, one in verbs.items()
-    ]
-    text = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>API of cvunetd</title>'
-        '<link rel="stylesheet" href="/static/api.css"></head><body><main><h1>API of cvunetd</h1>'
-        f"<p>Version {escape(__version__)}. For programs: "
-        f'<a href="{V1}/openapi.json">openapi.json</a>.</p>{"".join(rows)}</main></body></html>'
-    )
-    return HTMLResponse(text)
-
-
-def row(path: str, verb: str, one: Json) -> str:
-    """Return an operation as HTML."""
-    inputs = "".join(
-        f"<tr><td><code>{escape(each['name'])}</code></td><td>{each['in']}</td>"
-        f"<td><code>{escape(values_of(each['schema']))}</code></td></tr>"
-        for each in one.get("parameters", [])
-    )
-    table = f"<table>{inputs}</table>" if inputs else ""
-    answers = ", ".join(one["responses"])
-    return (
-        f"<section><h2><code>{verb.upper()} {escape(path)}</code></h2>"
-        f"<p>{escape(one['summary'])}. Answers: {answers}.</p>{table}</section>"
-    )
-
-
-def values_of(schema: Json) -> str:
-    """Return which values a parameter may have."""
-    if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
-    limits = [
-        f"{name} {schema[name]}" for name in ("minimum", "maximum", "pattern") if name in schema
-    ]
-    return ", ".join([str(schema.get("type", "")), *limits])

@@ -100,6 +100,19 @@ FACTS: Json = {"type": "object"}
 COUNTS: Json = {"type": "object", "additionalProperties": COUNT}
 REASONS: Json = {"type": "object", "additionalProperties": TEXT}
 
+WORKER = {
+    "word": {"enum": ["starting", "warm", "off", "lost"]},
+    "device": TEXT,
+    "running": COUNT,
+    "done": COUNT,
+    "pictures_per_s": {"type": "number", "minimum": 0},
+    "restarts": COUNT,
+    "why": TEXT,
+}
+NODE = {"name": TEXT, "address": TEXT, "workers": many(record(WORKER)), "why": TEXT}
+CLUSTER: Json = record({"address": TEXT, "trouble": TEXT, "nodes": many(record(NODE))})
+MAYBE_CLUSTER: Json = {"anyOf": [CLUSTER, {"type": "null"}]}
+
 PICTURE_ID: Json = {"name": "id", "in": "path", "required": True, "schema": ID}
 DROP_ID: Json = {
     "name": "id",
@@ -158,6 +171,7 @@ SCHEMAS: Json = {
             "progress": FACTS,
             "reason": TEXT,
             "picture": FACTS,
+            "is_plain": {"type": "boolean"},
         },
         required=["id", "href", "state"],
     ),
@@ -197,6 +211,7 @@ SCHEMAS: Json = {
             "stages": COUNTS,
             "clips": many(FACTS),
             "standby": REASONS,
+            "cluster": MAYBE_CLUSTER,
             "limits": COUNTS,
         }
     ),

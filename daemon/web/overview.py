@@ -35,7 +35,8 @@ class Overview:
             "failed": report.get("failed", 0),
             "stages": report.get("inside", {}),
             "clips": list(report.get("clips", {}).values()),
-            "standby": report.get("standby", {}),
+            "standby": self.site.reasons("standby"),
+            "cluster": report.get("cluster"),
             "limits": {
                 "max_upload_bytes": self.site.limit_bytes,
                 "max_waiting": self.site.settings.web.max_waiting,
@@ -45,7 +46,7 @@ class Overview:
     async def folders(self, request: Request) -> Response:
         """Answer what happens in each hot folder."""
         report = self.site.source.report()
-        standby, polled = report.get("standby", {}), report.get("polled", {})
+        standby, polled = self.site.reasons("standby"), self.site.reasons("polled")
         found = [
             {
                 "name": name,

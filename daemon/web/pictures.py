@@ -1,29 +1,27 @@
 """``/api/v1/pictures``: upload, ask, fetch, delete, try again, judge."""
 
-import os
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from daemon.config import request_options as options
 from daemon.config.request_options import BadOption, Options
-from daemon.disk import files, uploads
-from daemon.errors import UntrustedPath
+from daemon.disk import uploads
 from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.lifecycle import drops, late_changes
 from daemon.renderings import Rendering
 from daemon.web import limits
-from daemon.web.answers import file_headers
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.reception import Reception, ids, query_of
+from daemon.web.sending import gone, pieces_of, send_file, send_thumbnail
 from daemon.web.site import Site
-from daemon.web.thumbnails import SIDES_PX, Thumbnails, tag_of
+from daemon.web.thumbnails import SIDES_PX, Thumbnails
 
 Json = dict[str, Any]  # Any: JSON
 MAX_PICTURES = limits.MAX_PARTS
@@ -102,7 +100,21 @@ class Pictures:
             content["reason"] = job.reason
         if job.state in (State.DONE, State.FAILED):
             content["picture"] = entry_of(self.site.ledger.records.drop_of(job), found)
+        if job.state is State.DONE:
+            content["is_plain"] = self.is_plain(found)
         return content
+
+    def is_plain(self, found: Ending) -> bool:
+        """Whether a result is a PNG of the whole picture, transparent and without adjustments.
+
+        The page paints on such a result.
+        """
+        upload, facts = found.job.upload, found.details
+        made = (upload and upload.rendering) or self.site.settings.folder.rendering
+        size, whole = (
+            [facts.get(f"{of}{one}") for one in ("width", "height")] for of in ("result_", "")
+        )
+        return made.is_plain and size == whole
 
     def count_queued(self) -> int:
         """Return how many pictures are queued before those that wait."""
@@ -119,7 +131,9 @@ class Pictures:
             raise not_found(f"this picture has no {kind} of its own")
         self.check_served(job, path)
         if kind in SIDES_PX:
-            return await send_thumbnail(request, self.thumbnails, path, SIDES_PX[kind])
+            return await send_thumbnail(
+                request, self.thumbnails, path, SIDES_PX[kind], is_ours=True
+            )
         return await send_file(self.site, path, is_shown=kind != "original")
 
     def pieces(self, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
@@ -207,59 +221,6 @@ def file_of(job: Job, kind: str) -> Path | None:
             return job.archive
         case _:
             return job.target
-
-
-def open_file(path: Path) -> tuple[BinaryIO, int]:
-    """Open a file of a drop, following no link; `Problem` if somebody has deleted it."""
-    try:
-        descriptor = files.open_if_regular(path)
-    except UntrustedPath as error:
-        raise not_found("a link has its place") from error
-    except FileNotFoundError as error:
-        raise gone() from error
-    if descriptor is None:
-        raise not_found("something else has its place")
-    stream = os.fdopen(descriptor, "rb")  # closed by whoever sends it
-    return stream, stream.seek(0, 2) + stream.seek(0)
-
-
-async def send_file(site: Site, path: Path, *, is_shown: bool) -> Response:
-    """Answer a file of a drop; ``is_shown``: a browser may show it."""
-    stream, size = await site.run(open_file, path)
-    headers = file_headers(as_text(Path(path.name)), is_shown=is_shown)
-    headers["Content-Length"] = str(size)
-    return StreamingResponse(pieces_of(site, stream, size), headers=headers)
-
-
-async def pieces_of(site: Site, stream: BinaryIO, size: int) -> AsyncIterator[bytes]:
-    """Yield an open file piece by piece, no more than was announced."""
-    with stream:
-        while size > 0:
-            count = min(limits.CHUNK_BYTES, size)
-            piece = await site.run(stream.read, count)
-            if not piece:
-                raise EOFError("the file has become shorter while it was sent")
-            size -= len(piece)
-            yield piece
-
-
-async def send_thumbnail(
-    request: Request, thumbnails: Thumbnails, path: Path, side_px: int
-) -> Response:
-    """Answer a small picture, or that the browser's copy is still right."""
-    stream, _ = await thumbnails.site.run(open_file, path)
-    with stream:
-        tag = tag_of(stream, side_px)
-        headers = {"Cache-Control": "private, no-cache", "ETag": tag}
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        content = await thumbnails.of(path, stream, side_px)
-    return Response(content, headers=file_headers("thumbnail.png") | headers)
-
-
-def gone() -> Problem:
-    """Return the refusal of a file that was there."""
-    return Problem(HTTPStatus.GONE, "gone", "the file was deleted or replaced since")
 
 
 def read_options(

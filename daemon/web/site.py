@@ -17,9 +17,11 @@ from daemon.jobs import Hint, HotFolder
 from daemon.lifecycle.naming import new_id
 from daemon.messages import FileEvent, Message
 from daemon.web import limits
+from daemon.web.hiding import hidden
 from daemon.web.problems import Problem, busy, unavailable
 from daemon.web.records import LedgerView
 from daemon.web.sources import Source
+from daemon.web.thumbnail_children import Children
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ class Site:
         self.listeners = 0
         self.is_stopping = False
         self.pool = ThreadPoolExecutor(limits.FILE_THREADS, "web-file")
+        self.children = Children()
 
     @property
     def root(self) -> Path:
@@ -137,9 +140,14 @@ class Site:
         state = self.source.state()
         if state != "running":
             raise unavailable(f"the daemon is {state}: nothing is cut out now")
-        reason = self.source.report().get("standby", {}).get(self.settings.folder.name)
+        reason = self.reasons("standby").get(self.settings.folder.name)
         if reason:
             raise unavailable(f"the daemon stands by: {reason}")
+
+    def reasons(self, kind: str) -> dict[str, str]:
+        """Return by name why folders stand by, or are polled (``polled``); without whole paths."""
+        told = self.source.report().get(kind, {})
+        return {name: hidden(str(reason)) for name, reason in told.items()}
 
     def tell(self, upload_id: str, name: str) -> None:
         """Let the daemon look at an upload at once; else it would see it a moment later."""
@@ -158,6 +166,7 @@ class Site:
         return (self.root / uploads.ORDERS / f"{name}.json").exists()
 
     def close(self) -> None:
-        """Wait for what the threads do, and close the ledger."""
+        """Wait for what the threads do, end the children, and close the ledger."""
         self.pool.shutdown(wait=True)
+        self.children.close()
         self.ledger.close()

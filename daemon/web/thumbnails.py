@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import os
-import subprocess
-import sys
+import time
 from collections import OrderedDict
 from http import HTTPStatus
 from pathlib import Path
@@ -16,12 +15,11 @@ from daemon.web.site import Site
 
 #: Longest side of a thumbnail, and of a preview that fills a window.
 SIDES_PX = {"thumbnail": 320, "preview": 1280}
-TIMEOUT_S = 20.0
-#: About 600 thumbnails; the one that was asked for longest ago goes first.
+#: About 3,000 thumbnails as WebP; the one that was asked for longest ago goes first.
 CACHE_BYTES = 32_000_000
 #: Each may take `cvunet.pictures.thumbnails.MEMORY_BYTES` for a moment.
 AT_ONCE = 2
-Key = tuple[Path, Stamp, int]
+Key = tuple[Path, Stamp, int, bool]
 
 
 class Thumbnails:
@@ -34,17 +32,41 @@ class Thumbnails:
         self.kept: OrderedDict[Key, bytes] = OrderedDict()
         self.kept_bytes = 0
         self.turn = asyncio.Semaphore(AT_ONCE)
+        self.timer: asyncio.TimerHandle | None = None
 
-    async def of(self, path: Path, stream: BinaryIO, side_px: int) -> bytes:
-        """Return a PNG of an open file; ``path`` is its name. `Problem` if none can be made."""
-        key = (path, stamp_of(stream), side_px)
-        async with self.turn:
-            if key in self.kept:
-                self.kept.move_to_end(key)
-                return self.kept[key]
-            made = await self.site.run(make, stream, side_px)
-            self.keep(key, made)
-        return made
+    async def of(
+        self, path: Path, stream: BinaryIO, side_px: int, *, is_webp: bool, is_ours: bool
+    ) -> bytes:
+        """Return a small picture of an open file; `Problem` if none can be made.
+
+        ``path`` is its name. ``is_webp``: WebP, else PNG. ``is_ours``: it is a result of ours.
+        """
+        key = (path, stamp_of(stream), side_px, is_webp)
+        if key not in self.kept:
+            async with self.turn:
+                if key not in self.kept:  # somebody else may have waited for the same one
+                    made = await self.site.run(
+                        self.site.children.make, stream, side_px, is_webp=is_webp, is_ours=is_ours
+                    )
+                    self.end_idle_later()
+                    if not made:
+                        raise no_thumbnail()
+                    self.keep(key, made)
+                    return made
+        self.kept.move_to_end(key)
+        return self.kept[key]
+
+    def end_idle_later(self) -> None:
+        """See to it that processes end that nobody needs any more."""
+        if self.timer is None:
+            delay_s = self.site.children.idle_s
+            self.timer = asyncio.get_running_loop().call_later(delay_s, self.end_idle)
+
+    def end_idle(self) -> None:
+        """End idle processes, and look again when the next one is due."""
+        self.timer = None
+        if self.site.children.end_idle(time.monotonic()) is not None:
+            self.end_idle_later()
 
     def keep(self, key: Key, made: bytes) -> None:
         """Keep a thumbnail, and drop the oldest ones if there are too many bytes."""
@@ -64,22 +86,13 @@ def stamp_of(stream: BinaryIO) -> Stamp:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def tag_of(stream: BinaryIO, side_px: int) -> str:
+def tag_of(stream: BinaryIO, side_px: int, *, is_webp: bool) -> str:
     """Return a text for the header ETag, which changes with the file."""
-    text = repr((stamp_of(stream), side_px))
+    text = repr((stamp_of(stream), side_px, is_webp))
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
 
 
-def make(stream: BinaryIO, side_px: int) -> bytes:
-    """Return a PNG whose sides are at most so long; `Problem` if none can be made."""
-    program = [sys.executable, "-m", "cvunet.pictures.thumbnails", str(side_px)]
-    try:
-        made = subprocess.run(
-            program, stdin=stream, capture_output=True, timeout=TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        made = None
-    if made is None or made.returncode:
-        text = "no thumbnail can be made of it"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no_thumbnail", text)
-    return made.stdout
+def no_thumbnail() -> Problem:
+    """Return the refusal of a file that is no picture for us."""
+    text = "no thumbnail can be made of it"
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no_thumbnail", text)

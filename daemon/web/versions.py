@@ -15,9 +15,10 @@ from daemon.disk.uploads import StagedMask
 from daemon.jobs import Job
 from daemon.json_values import as_text
 from daemon.web.bodies import chunks
-from daemon.web.pictures import Pictures, file_of, links, open_file, read_options
+from daemon.web.pictures import Pictures, file_of, links, read_options
 from daemon.web.problems import Problem, bad_request
 from daemon.web.reception import Reception, ids
+from daemon.web.sending import open_file
 from daemon.web.site import Site
 
 PNG = "image/png"

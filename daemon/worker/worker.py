@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Runs tasks in stages, each in threads of its own; `submit` never blocks."""
 
+    cluster = None  # it works on this machine alone
+
     def __init__(
         self,
         models: Mapping[str, ServedModel],

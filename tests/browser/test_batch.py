@@ -1,6 +1,7 @@
 """The view for many pictures, in a real browser."""
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Request, Route, expect
 
-from tests.browser.views_kit import Window, window, write_photos
+from tests.browser.views_kit import Window, found, window, write_photos
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
@@ -69,6 +70,64 @@ def test_pictures_become_results(shown: Window, kit: Kit, tmp_path: Path):
         ["not a picture", "The file is empty."], ignore_case=True
     )
     assert len(kit.tasks) == 6
+
+
+def test_a_picture_is_looked_at_and_deleted(shown: Window, kit: Kit, tmp_path: Path):
+    """In a window of its own; then it is no longer part of the batch, and others may be added."""
+    choose(shown, write_photos(tmp_path / "in", 2))
+    await_ready(shown, 2)
+    shown.page.get_by_role("button", name="photo-000.png").click()
+    dialog = shown.page.locator("dialog[open]")
+    expect(dialog.locator(".stage-image[src^=blob]")).to_be_visible()
+    dialog.get_by_role("button", name="Delete").click()
+    shown.page.locator("dialog[open] .danger[value=yes]").click()
+    await_ready(shown, 1)
+    choose(shown, write_photos(tmp_path / "in", 1, start=5))
+    await_ready(shown, 2)
+
+    assert wait_for(lambda: kit.results().count("photo-000.png") == 0)
+    assert len(kit.tasks) == 3
+
+
+def test_a_touched_up_picture_takes_the_place_of_the_first(shown: Window, kit: Kit, tmp_path: Path):
+    """In the list, also after a reload, and in the zip."""
+    choose(shown, write_photos(tmp_path / "in", 2))
+    await_ready(shown, 2)
+    [first] = found(kit, text="photo-001")
+    shown.page.get_by_role("button", name="photo-001.png").click()
+    shown.page.locator("dialog[open]").get_by_role("link", name="Touch up").click()
+    canvas = shown.page.locator(".touch .viewer-canvas")
+    expect(canvas).to_be_visible()
+    canvas.click()
+    shown.page.get_by_role("button", name="Save").click()
+    expect(shown.page.locator(".view-batch h1")).to_be_visible()
+    await_ready(shown, 2)
+    shown.page.reload()
+    await_ready(shown, 2)
+    with shown.page.expect_request("**/archives") as asked:
+        shown.page.get_by_role("button", name="Save everything as a ZIP").click()
+    body = json.loads(asked.value.post_data or "")
+
+    [version] = [one for one in found(kit, text="photo-001") if one["id"] != first["id"]]
+    assert version["upload"] in [one["id"] for one in body["pictures"]]
+    assert first["upload"] not in [one["id"] for one in body["pictures"]]
+
+
+def test_a_server_that_is_gone_is_told(browser: Browser, tmp_path: Path):
+    """Also when all pictures are sent and nothing else would notice; then it goes on."""
+    with (
+        running(Kit(tmp_path, is_held=True)) as kit,
+        window(browser, kit) as shown,
+    ):
+        shown.open("batch")
+        choose(shown, write_photos(tmp_path / "in", 2))
+        expect(shown.page.locator(".badge.is-sent")).to_have_count(2)
+        shown.page.route("**/api/**", lambda route: route.abort())
+        notice = shown.page.locator(".progress-card .notice")
+        expect(notice).to_contain_text("does not answer")
+        shown.page.unroute("**/api/**")
+
+        expect(notice).to_be_hidden()
 
 
 def test_everything_as_one_zip(shown: Window, tmp_path: Path):
@@ -278,6 +337,7 @@ def test_a_daemon_that_is_down(browser: Browser, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)
 def test_a_thousand_pictures(shown: Window, kit: Kit):
     """All are done; the page stays small."""
     shown.page.evaluate(

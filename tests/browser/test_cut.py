@@ -3,16 +3,21 @@
 import base64
 import io
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from daemon.web import keys
-from tests.browser.page_kit import Site, Window, payload, photo, serving, window
+from tests.browser.page_kit import PHONE, Site, Window, payload, photo, serving, window
+from tests.browser.views_kit import window as view_window
+from tests.system.daemon_process import wait_for
+from tests.web.web_kit import Kit, running
 
 pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(180)]
 STEPS_SEEN = """() => { window.seen = [];
@@ -319,6 +324,111 @@ def test_keep_the_largest_part(site: Site, browser: Browser):
         assert "adjust_keep=largest" in asked.value.url
 
 
+def test_a_changed_download_leaves_no_other_result(site: Site, browser: Browser):
+    """The server deletes it when the browser has it; the same file once more is not made again."""
+    with window(browser, site) as shown:
+        first = shown.cut("only-once.jpg", photo())
+        shown.page.locator("#knob-format").select_option("webp")
+        with shown.page.expect_response(
+            lambda one: one.request.method == "DELETE" and one.status == 202
+        ) as deleted:
+            _, content = downloaded(shown.page)
+        assert wait_for(lambda: not is_there(site, deleted.value.url))
+        _, again = downloaded(shown.page)
+        found = site.get("/api/v1/pictures?text=only-once").json()["pictures"]
+
+        assert content == again
+        assert [one["upload"] for one in found] == [first]
+
+
+def is_there(site: Site, url: str) -> bool:
+    """Whether the server knows a picture."""
+    return httpx.get(url).status_code != 404
+
+
+def test_a_frame_beyond_the_picture_is_shown(site: Site, browser: Browser):
+    """Larger than the picture: the viewer makes room for it, with the file's background."""
+    with window(browser, site) as shown:
+        shown.cut("ball.jpg", photo())
+        page, text = shown.page, shown.page.locator(".zoom-text")
+        set_share(page, 0)
+        fitted = text.inner_text()
+        page.locator("#knob-background").select_option("colour")
+        page.locator("#knob-crop").select_option("subject")
+        page.locator("#knob-margin").evaluate(
+            "(one) => { one.value = 0.45; one.dispatchEvent(new Event('input')); }"
+        )
+        expect(text).not_to_have_text(fitted)
+        view = np.asarray(Image.open(io.BytesIO(shot(page))).convert("RGB")).astype(int)
+        middle = view.shape[1] // 2
+
+        assert view[20, middle].tolist() == [255, 255, 255]  # above the picture: the background
+        page.locator("#knob-crop").select_option("none")
+        expect(text).to_have_text(fitted)
+
+
+def test_a_lost_upload_is_sent_again(site: Site, browser: Browser):
+    """By a button, without choosing the file again, and only one picture comes of it."""
+    with window(browser, site) as shown:
+        page = shown.open()
+        keys_seen = []
+
+        def lose(route: Route) -> None:
+            """Have the server take it, and lose the answer the first time."""
+            keys_seen.append(route.request.headers["idempotency-key"])
+            if len(keys_seen) > 1:
+                route.continue_()
+            else:
+                route.fetch()
+                route.abort()
+
+        page.route("**/api/v1/pictures?*", lose)
+        page.set_input_files("#cut-file", payload("lost.jpg", photo()))
+        expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        page.get_by_role("button", name="Try again").click()
+        shown.shown_id()
+        found = site.get("/api/v1/pictures?text=lost.jpg").json()["pictures"]
+
+        assert len(set(keys_seen)) == 1
+        assert len(found) == 1
+
+
+def test_a_daemon_that_is_down_is_told(browser: Browser, tmp_path: Path):
+    """While a picture waits; it is safe meanwhile."""
+    with (
+        running(Kit(tmp_path, is_daemon_up=False)) as kit,
+        view_window(browser, kit) as shown,
+    ):
+        shown.page.goto(f"{kit.server.url}/#/cut")
+        shown.page.set_input_files("#cut-file", payload("ball.jpg", photo()))
+
+        expect(shown.page.locator(".step-text")).to_contain_text("the daemon does not run")
+
+
+@pytest.mark.parametrize("view", ["cut", "touch"])
+def test_what_is_needed_is_on_the_first_screen_of_a_phone(site: Site, browser: Browser, view: str):
+    """Download, and the brush's tools; a last control is not hidden below them."""
+    buttons = {"cut": ["Download", "Copy", "Touch up"], "touch": ["Erase", "Undo", "Save"]}
+    with window(browser, site, size=PHONE, has_touch=True) as shown:
+        shown.cut("ball.jpg", photo())
+        page = shown.page
+        if view == "touch":
+            page.get_by_role("button", name="Touch up").click()
+            expect(page.locator(".touch .viewer-canvas")).to_be_visible()
+        for name in buttons[view]:
+            box = page.get_by_role("button", name=name, exact=True).bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= PHONE[1]
+        last = page.locator("main button:visible:not(.dock *)").last
+        last.scroll_into_view_if_needed()
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        boxes = [last.bounding_box(), page.locator(".dock").bounding_box()]
+
+        assert boxes[0] is not None
+        assert boxes[1] is not None
+        assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+
+
 def test_copy_to_the_clipboard(site: Site, browser: Browser):
     """As PNG, whatever the format of downloads is."""
     with window(browser, site) as shown:
@@ -362,6 +472,39 @@ def test_a_file_that_the_browser_cannot_decode_is_compared_all_the_same(
         set_share(page, 0)
 
         assert shot(page) != original
+
+
+@pytest.mark.heif
+def test_a_heic_is_compared_by_the_servers_preview(site: Site, browser: Browser):
+    """As phones make them; this browser cannot show it. The brush can restore from it, too."""
+    heif = pytest.importorskip("pillow_heif")
+    made = io.BytesIO()
+    heif.from_pillow(Image.open(io.BytesIO(photo()))).save(made, quality=90)
+    with window(browser, site) as shown:
+        shown.cut("IMG_0001.HEIC", made.getvalue())
+        page = shown.page
+        expect(page.locator("#cut-slider")).to_be_visible()
+        set_share(page, 100)
+        original = shot(page)
+        set_share(page, 0)
+        assert shot(page) != original
+        page.get_by_role("button", name="Touch up").click()
+
+        expect(page.get_by_label("Show the original faintly")).to_be_visible()
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is not None, reason="pillow-heif is installed")
+def test_a_heic_without_the_extra_is_told(site: Site, browser: Browser):
+    """What is missing, and what a person can do without it."""
+    with window(browser, site) as shown:
+        page = shown.open()
+        brand = b"\0\0\0\x18ftypheic\0\0\0\0heicmif1"
+        page.set_input_files("#cut-file", payload("IMG_0001.HEIC", brand + bytes(100)))
+        alert = page.get_by_role("alert")
+
+        expect(alert).to_contain_text("HEIC picture: install pillow-heif")
+        expect(alert).to_contain_text("convert the picture to JPEG")
+        expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 def set_share(page: Page, share: int) -> None:

@@ -116,6 +116,14 @@ def test_an_unknown_place_is_the_first_page(site: Site, browser: Browser):
         expect(shown.page.get_by_role("alert")).to_contain_text("there is no such picture")
 
 
+def test_refusals_are_told_in_the_language_of_the_page(site: Site, browser: Browser):
+    """Those that people meet here; the server speaks English."""
+    with window(browser, site, language="zh") as shown:
+        shown.open(f"#/touch/{'0' * 22}")
+
+        expect(shown.page.get_by_role("alert")).to_contain_text("没有这张图片")
+
+
 def test_both_languages_have_the_same_texts(site: Site, browser: Browser):
     """Chinese has one plural form, English two: some views repeat it, some do not."""
     files = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.words.js")]
@@ -157,6 +165,36 @@ def test_the_page_is_small(site: Site, browser: Browser):
         missing = {f"/static/{name}" for name in ALL_VIEWS} - set(sizes)
         assert missing == set(), told
         assert 20_000 < sum(sizes.values()) <= LIMIT_BYTES, told
+
+
+@pytest.mark.parametrize("stage", ["result", "touch"])
+def test_nothing_shuts_people_out_on_a_phone(site: Site, browser: Browser, stage: str):
+    """What lies at the lower edge of a small screen is no trap."""
+    with window(browser, site, size=PHONE, has_touch=True) as shown:
+        found = Axe().run(show(shown, stage))
+
+        assert found.violations_count == 0, found.generate_report()
+
+
+def test_nothing_comes_from_elsewhere(site: Site, browser: Browser):
+    """No view asks another server for anything, and no file names one."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:  # the library cannot wrap a built-in method
+        asked.append(request.url)
+
+    with window(browser, site) as shown:
+        shown.page.on("request", note)
+        show(shown, "touch")
+        for view in ("batch", "history", "review", "state"):
+            shown.page.evaluate(f"location.hash = '#/{view}'")
+            expect(shown.page.locator(f".view-{view} h1")).to_be_visible()
+    texts = {path.name: path.read_text() for path in STATIC.rglob("*.*") if path.suffix != ".svg"}
+    named = {name for name, text in texts.items() if re.search(r"https?://(?!www\.w3\.org/)", text)}
+
+    assert [url for url in asked if not url.startswith((site.url, f"blob:{site.url}"))] == []
+    assert named == set()
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", texts["index.html"])
 
 
 def test_events_go_on_after_the_server_was_away(browser: Browser, tmp_path: Path):

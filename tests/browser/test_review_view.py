@@ -1,11 +1,14 @@
 """Review in a real browser: one key for each decision."""
 
+import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
+from cvunet.matte import confidence
 from tests.browser.views_kit import Window, drop_picture, found, window
 from tests.web.web_kit import Kit, running, wait_for
 
@@ -53,6 +56,52 @@ def test_reasons_are_told(shown: Window):
     expect(shown.page.locator("#view")).to_contain_text("1 of 3")
 
 
+MEASURES = (
+    *("inside", "shaky", "detached", "holes", "subject"),
+    *("top", "border", "disagreement", "lost"),
+)
+REASONS = """async ([confidences, language]) => {
+  const {reasonsOf} = await import('/static/views/reasons.js');
+  const {en, zh} = await import('/static/views/picture-words.js');
+  const {register, useLanguage, words} = await import('/static/words.js');
+  register({en, zh});
+  useLanguage(language);
+  return confidences.map((one) => reasonsOf(one, words)); }"""
+
+
+def test_the_reasons_are_those_of_the_score(browser: Browser, kit: Kit):
+    """As the library explains them, the worst one first; in Chinese with the same figures."""
+    draw = random.Random(0)  # not for secrets
+    drawn = []
+    for _ in range(60):
+        parts = {name: draw.choice([0.1, 0.3, 0.5, 0.7, 0.9]) for name in confidence.GROUPS}
+        # Of small subjects the library tells a tenth of a percent.
+        measures = {name: draw.randint(1, 99) / 100 for name in MEASURES} | {"subject": 0.004}
+        drawn.append({"parts": parts, "measures": measures, "is_blank": False})
+    expected = [confidence.explain(one["parts"], one["measures"]) for one in drawn]  # type: ignore[arg-type]
+    with window(browser, kit) as shown:
+        shown.open("state")
+        english, chinese = (shown.page.evaluate(REASONS, [drawn, one]) for one in ("en", "zh"))
+
+    for told, other, reasons in zip(english, chinese, expected, strict=True):
+        texts = [f"{one[0].upper()}{one[1:]}." for one in reasons]
+        assert sorted(told) == sorted(texts or ["Several small doubts add up."])
+        figures = [sorted(re.findall(r"[\d.]+%", one)) for one in told]
+        assert [sorted(re.findall(r"[\d.]+%", one)) for one in other] == figures
+
+
+def test_decisions_are_on_the_first_screen_of_a_phone(browser: Browser, kit: Kit):
+    """Below the picture, over everything else."""
+    with window(browser, kit, width=360) as shown:
+        shown.page.set_viewport_size({"width": 360, "height": 740})
+        shown.open("review")
+        for decision in ("Accept", "Reject", "Touch up"):
+            box = shown.page.get_by_role("button", name=decision).bounding_box()
+
+            assert box is not None
+            assert box["y"] + box["height"] <= 740
+
+
 def test_arrows_and_grounds(shown: Window):
     """Nothing is decided by them."""
     shown.page.keyboard.press("ArrowRight")
@@ -86,8 +135,10 @@ def test_rejected_and_undone(shown: Window, kit: Kit):
     assert wait_for(lambda: (kit.base / "failed/hot/two.png").exists())
     shown.page.keyboard.press("u")
 
+    expect(shown.page.locator(".review-panel .notice")).to_contain_text("two.png is cut out again")
     assert wait_for(lambda: "two.png" in doubtful(kit))
     assert not (kit.base / "failed/hot/two.png").exists()
+    expect(shown.page.locator("#view")).to_contain_text("of 3")  # it is in the list again
 
 
 def test_undone_at_once(shown: Window, kit: Kit):
@@ -128,6 +179,26 @@ def test_touching_up_a_dropped_picture(shown: Window, kit: Kit):
 
     upload_id = shown.page.url.rpartition("/")[2].partition("?")[0]
     assert kit.client.get(f"/api/v1/pictures/{upload_id}/original").content == b"blank 2"
+
+
+def test_the_other_model_is_another_one(browser: Browser, kit: Kit):
+    """The one that has made the result is not offered first."""
+    models = [{"name": "first"}, {"name": "second"}]
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/models", lambda route: route.fulfill(json={"models": models}))
+        listing = "**/api/v1/pictures?state=doubtful*"
+
+        def by_first(route: Route) -> None:
+            """All results are of the first model."""
+            answer = route.fetch()
+            found = answer.json()
+            found["pictures"] = [one | {"model": "first"} for one in found["pictures"]]
+            route.fulfill(response=answer, json=found)
+
+        shown.page.route(listing, by_first)
+        shown.open("review")
+
+        expect(shown.page.locator("#review-model")).to_have_value("second")
 
 
 def test_another_model(browser: Browser, kit: Kit):

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.page_kit import PHONE, Site, photo, window
+from tests.browser.page_kit import PHONE, Json, Site, photo, window
+from tests.system.daemon_process import wait_for
 
 pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(180)]
 MIDDLE = (0.5, 0.5)  # in the ball
@@ -214,19 +215,49 @@ def test_leaving_with_strokes_is_asked(site: Site, browser: Browser):
         expect(page.locator("#cut-slider")).to_be_visible()
 
 
-def test_a_cropped_result_is_touched_up_in_the_originals_frame(site: Site, browser: Browser):
-    """By address, as from Review: the page has a plain version made first."""
+OPTIONS = [
+    {"crop": "subject", "format": "jpeg"},
+    {"preset": "marketplace", "format": "webp"},
+    {"background": "ffffff"},
+    {"max_megapixels": "0.01", "depth": "8", "adjust_shift_px": "3"},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda one: next(iter(one)))
+def test_a_touched_up_result_stays_as_it_was_asked_for(
+    site: Site, browser: Browser, options: dict[str, str]
+):
+    """Painted in the original's frame, saved with its own format, crop and background.
+
+    What was made only to be painted on is deleted.
+    """
     sent = httpx.post(
-        f"{site.url}/api/v1/pictures?name=ball.jpg&crop=subject&format=jpeg", content=photo()
+        f"{site.url}/api/v1/pictures", params={"name": "ball.jpg"} | options, content=photo()
     ).json()["pictures"][0]["id"]
+    known = {one["id"] for one in site.get("/api/v1/pictures?limit=200").json()["pictures"]}
     with window(browser, site) as shown:
-        shown.open(f"#/touch/{sent}")
+        shown.open(f"#/touch/{sent}?from=history")
         expect(shown.page.locator(".touch .viewer-canvas")).to_be_visible()
         stroke(shown.page, MIDDLE)
-        version = saved(shown.page, sent)
+        shown.page.get_by_role("button", name="Save").click()
+        expect(shown.page.locator(".view-history h1")).to_be_visible()
+    before = site.picture(sent)["picture"]
+    assert wait_for(lambda: len(new_ones(site, known, before["id"])) == 1)
+    [after] = new_ones(site, known, before["id"])
 
-        assert site.result(version).shape == (240, 320, 4)
-        assert site.result(version)[120, 160, 3] == 0
+    made = np.asarray(Image.open(io.BytesIO(site.get(f"{after['href']}/result").content)))
+    names = ("result_width", "result_height")
+    assert [after[name] for name in names] == [before[name] for name in names]
+    assert after["touch_ups"] == 1
+    assert after["result"].rpartition(".")[2] == before["result"].rpartition(".")[2]
+    middle = made[made.shape[0] // 2, made.shape[1] // 2]
+    assert middle.tolist() == [255] * 3 if made.shape[2] == 3 else middle[3] == 0
+
+
+def new_ones(site: Site, known: set[str], sent: str) -> list[Json]:
+    """Pictures that are neither known nor the one that was sent."""
+    found = site.get("/api/v1/pictures?limit=200").json()["pictures"]
+    return [one for one in found if one["id"] not in known | {sent}]
 
 
 def test_a_large_picture_is_painted_smaller_and_exact_where_it_is_not(site: Site, browser: Browser):
@@ -284,7 +315,7 @@ def test_strokes_are_not_lost_without_a_question(site: Site, browser: Browser, w
         for answer in ("Stay", "Leave"):
             go(page, way)
             expect(page.get_by_role("dialog")).to_be_visible()
-            assert page.url == brush
+            page.wait_for_url(brush)  # the browser comes back a moment after the question
             page.get_by_role("button", name=answer, exact=True).click()
             expect(page.get_by_role("dialog")).to_have_count(0)
             if answer == "Stay":

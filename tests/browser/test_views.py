@@ -50,6 +50,25 @@ def fill(shown: Window, view: str, folder: Path) -> None:
         expect(shown.page.locator("[aria-busy]")).to_have_count(0, timeout=60_000)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["batch", "history"])
+def test_a_picture_in_a_window_of_its_own_shuts_nobody_out(
+    browser: Browser, kit: Kit, tmp_path: Path, view: str, scheme: str
+):
+    """By axe; Escape brings the focus back to the picture."""
+    with window(browser, kit, scheme=scheme) as shown:
+        fill(shown, view, tmp_path)
+        button = shown.page.locator(".picture-button").first
+        button.focus()
+        shown.page.keyboard.press("Enter")
+        expect(shown.page.locator("dialog[open] .facts")).to_be_visible()
+        found = Axe().run(shown.page)
+        shown.page.keyboard.press("Escape")
+
+        assert found.violations_count == 0, found.generate_report()
+        expect(button).to_be_focused()
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_language_on_a_phone(

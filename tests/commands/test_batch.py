@@ -115,11 +115,11 @@ def test_the_model_is_loaded_only_for_work(
         (base / "out/cat.png").unlink()
     opened = list[str]()
 
-    def open_engine(config: Config, place: Path) -> DirectEngine:
+    def open_engine(config: Config, place: Path, folders: object) -> DirectEngine:
         opened.append("model")
         return DirectEngine(work)
 
-    monkeypatch.setattr("daemon.commands.batch.open_local", open_engine)
+    monkeypatch.setattr("daemon.commands.batch.open_configured", open_engine)
     config = base / "config.yaml"
     config.write_text("output: {content: both}\nretention: {min_free_mb: 0}\n")
     failed = batch(

@@ -36,12 +36,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How often a model was loaded; the engine has none."""
     times: list[str] = []
 
-    def open_local(config: Config, base: Path) -> Engine:
+    def open_configured(config: Config, base: Path, folders: object) -> Engine:
         times.append("opened")
         return DirectEngine(work)
 
     for module in (startup, batches):
-        monkeypatch.setattr(module, "open_local", open_local)
+        monkeypatch.setattr(module, "open_configured", open_configured)
     return times
 
 

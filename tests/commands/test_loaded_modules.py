@@ -13,7 +13,10 @@ from cvunet.models import description
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "models" / "cvunet.pth"
-HEAVY = ("torch", "numpy", "cv2", "PIL", "onnxruntime", "starlette", "uvicorn", "urllib3", "isal")
+HEAVY = (
+    *("torch", "numpy", "cv2", "PIL", "onnxruntime", "starlette", "uvicorn", "urllib3", "isal"),
+    *("watchdog", "pathspec"),
+)
 #: Runs a command, then says which of the heavy libraries it has loaded, and how many modules.
 PROGRAM = """
 import sys

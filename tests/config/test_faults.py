@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from yaml.nodes import MappingNode, Node, SequenceNode
 
+from daemon.config import schema
 from daemon.config.schema import load
 from daemon.errors import InstallError
 
@@ -120,7 +123,7 @@ def test_no_folder_at_all(tmp_path: Path):
         ("retention: {keep_days: .nan}", "config.yaml:1: retention.keep_days: "),
         ("worker: {queue_size: 0}", "config.yaml:1: worker.queue_size: "),
         ("worker: {queue_size: 2.5}", "config.yaml:1: worker.queue_size: "),
-        ("worker: {engine: ray}", "config.yaml:1: worker.engine: "),
+        ("worker: {engine: dask}", "config.yaml:1: worker.engine: "),
         ("model: {input_size: 500}", "config.yaml:1: model.input_size: "),
         ("folders: [{path: 5}]", "config.yaml:1: folders[0].path: "),
         ("folders: hot", "config.yaml:1: folders: "),
@@ -293,3 +296,37 @@ def test_python_objects_are_refused(tmp_path: Path):
     told = fault(tmp_path, "state_dir: !!python/object/apply:os.getcwd []\n")
 
     assert told.startswith("config.yaml: is not valid YAML: ")
+
+
+def test_merged_keys_are_no_repeated_keys(tmp_path: Path):
+    """What YAML's ``<<`` brings may be said anew."""
+    file = tmp_path / "config.yaml"
+    file.write_text("folders: [&hot {path: hot, name: a}, {<<: *hot, path: cold, name: b}]\n")
+
+    config, _ = load(file)
+
+    assert [folder.name for folder in config.folders] == ["a", "b"]
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml")
+def test_both_parsers_read_the_same():
+    """The fast one gives the values and the lines of the other, for the file that we ship."""
+    text = (Path(__file__).parents[2] / "config.yaml").read_text(encoding="utf-8")
+    (fast, fast_tree), (slow, slow_tree) = (
+        schema.parse_with(loader, text) for loader in (yaml.CSafeLoader, yaml.SafeLoader)
+    )
+
+    assert fast == slow
+    assert lines_of(fast_tree) == lines_of(slow_tree)
+
+
+def lines_of(node: Node | None) -> list[int]:
+    """The lines of all nodes, in order."""
+    if node is None:
+        return []
+    children: list[Node] = []
+    if isinstance(node, MappingNode):
+        children = [child for pair in node.value for child in pair]
+    elif isinstance(node, SequenceNode):
+        children = node.value
+    return [node.start_mark.line, *(line for child in children for line in lines_of(child))]

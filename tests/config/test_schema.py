@@ -27,7 +27,10 @@ model: {weights: models/cvunet.pth, device: auto, input_size: 512, precision: au
 models: {}
 worker: {engine: local, max_batch: 8, max_wait_ms: 20, queue_size: 64,
          max_megapixels: 100, max_file_mb: 2000, max_decode_s: 120, memory_mb: 2500,
-         clips: 1, video_share: 0.25, max_video_minutes: 60, max_video_mb: 20000}
+         clips: 1, video_share: 0.25, max_video_minutes: 60, max_video_mb: 20000,
+         ray: {address: "127.0.0.1:6379", namespace: cvunetd, resource: cvunetd, concurrency: null,
+               silence_s: 30, auth: token, token_file: null, runtime_env: null, paths: [],
+               transport: share, transport_mb: 50}}
 postprocess: {kernel: guided, filter: bilateral, diameter: 5, sigma_color: 0.05, sigma_space: 1.5,
               decontaminate: true, colours: fast, hair: off, keep_haze: false,
               adjust: {low: 0.0, high: 1.0, shift_px: 0.0, feather_px: 0.0, fill_holes: 0.0,

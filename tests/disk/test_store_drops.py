@@ -80,7 +80,9 @@ def test_orphans_are_removed(tmp_path: Path):
     """Unfinished files at every depth; what is finished or another program's stays."""
     (tmp_path / "sub").mkdir()
     part = make_job(new_id(NOW, 1), target=tmp_path / "cat.png").part
-    ours = [part, tmp_path / "sub" / ".cvunetd-42.part"]
+    job = make_job(new_id(NOW, 2), target=tmp_path / "cat.png", alpha=tmp_path / "a", starts=12)
+    assert job.alpha_part is not None
+    ours = [part, tmp_path / "sub" / ".cvunetd-42.part", job.part, job.alpha_part]
     theirs = [tmp_path / name for name in ("cat.png", "sub/cat.part", ".hidden", "sub/.dog.part")]
     for path in ours + theirs:
         path.touch()

@@ -109,3 +109,36 @@ def test_a_share_that_cannot_sync_folders_is_well(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "fsync", fsync)
 
     syncs.sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("clock", [fast, slow()], ids=["fast", "slow"])
+def test_steps_come_before_all_syncs(
+    tmp_path: Path, synced: list[tuple[str, str]], clock: Callable[[], float]
+):
+    """A claim's folder is removed first; then the folder above is synced, once for all."""
+    later = Syncs(clock)
+    claims = [tmp_path / f"{number}" for number in range(10)]
+
+    def remove(claim: Path) -> None:
+        claim.rmdir()
+        later.replace(claim)
+
+    for claim in claims:
+        claim.mkdir()
+        later.add(claim)
+        later.do_first(partial(remove, claim))
+    later.flush()
+
+    assert not any(claim.exists() for claim in claims)
+    assert [name for name, _ in synced] == [tmp_path.name]
+
+
+def test_few_waits_need_no_thread(tmp_path: Path, synced: list[tuple[str, str]]):
+    """Pictures that come out one by one: starting a thread costs more than it gives."""
+    later = Syncs(slow())
+    for number in range(3):
+        (tmp_path / f"{number}").mkdir()
+        later.add(tmp_path / f"{number}")
+    later.flush()
+
+    assert [thread for _, thread in synced] == ["MainThread"] * 3

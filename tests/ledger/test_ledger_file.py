@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from daemon.errors import InstallError, LedgerError
 from daemon.jobs import Identity, State
-from daemon.ledger.ledger import SCRIPTS, Drop, Ledger
+from daemon.ledger.ledger import SCRIPTS, VERSION, Drop, Ledger
 from daemon.ledger.records import Records
 from tests.samples import NOW, make_job
 
@@ -189,7 +190,7 @@ def test_every_commit_reaches_the_disk(ledger: Ledger):
         for name in ("journal_mode", "synchronous", "foreign_keys", "user_version")
     ]
 
-    assert settings == ["wal", 2, 1, 7]
+    assert settings == ["wal", 2, 1, VERSION]
 
 
 def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
@@ -206,7 +207,7 @@ def test_opening_again_changes_nothing(ledger: Ledger, tmp_path: Path):
 def test_newer_version_is_refused(tmp_path: Path, is_read_only: bool):
     """A downgrade must not write into what it does not know."""
     with sqlite3.connect(tmp_path / "ledger.db") as db:
-        db.execute("PRAGMA user_version = 8")
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
     db.close()
 
     with pytest.raises(InstallError, match=r"ledger\.db: written by a newer cvunetd .* upgrade"):
@@ -384,10 +385,13 @@ def test_damage_anywhere_is_told_and_no_traceback(tmp_path: Path, seed: int):
         whole.finish(whole.start(make_job(f"{number}")), now=NOW)
     whole.close()
     content, chance = (tmp_path / "whole.db").read_bytes(), random.Random(seed)
+    schema = [found.start() for found in re.finditer(rb"CREATE [A-Z ]*(TABLE|INDEX)", content)]
     told = Counter[str]()
     for number in range(150):
         path = tmp_path / f"{number}.db"
-        place = chance.randrange(16, 8192 if number % 2 else len(content) - 8)
+        place = chance.randrange(16, len(content) - 8)
+        if number % 2:
+            place = chance.choice(schema) + chance.randrange(60)
         damaged = bytearray(content)
         damaged[place : place + 8] = chance.randbytes(8) if number % 3 else b"xxxxxxxx"
         path.write_bytes(damaged)

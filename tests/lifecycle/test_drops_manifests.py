@@ -229,17 +229,17 @@ def test_manifest_without_news_is_left_alone(drops: TimedDrops, drop: Drop):
 
 
 def test_costly_manifest_is_written_less_often(drops: TimedDrops, drop: Drop, ledger: Ledger):
-    """One that takes a second to write rests for twenty."""
+    """One that takes a second to write rests for a hundred."""
     times = iter([100.0, 101.0])
     drops.manifests.clock = lambda: next(times, 101.0)
     start(ledger, drop, "2")
-    for job_id, end in (("1", NOW), ("3", NOW + 20)):
+    for job_id, end in (("1", NOW), ("3", NOW + 100)):
         ledger.finish(start(ledger, drop, job_id), now=end)
         drops.touch(drop.id)
         drops.upkeep(now=NOW + 10 + (end - NOW) * 0.99)
 
     assert len(written(drop)["pictures"]) == 1
-    drops.upkeep(now=NOW + 30)
+    drops.upkeep(now=NOW + 110)
     assert len(written(drop)["pictures"]) == 2
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.commands import why as inquiry
+from daemon.disk.syncs import Syncs
 from daemon.jobs import Outcome, Task
 from daemon.lifecycle import late_changes
 from tests.commands.test_why import configure
@@ -47,10 +48,10 @@ def test_a_newer_version_is_not_deleted_but_made_again(tmp_path: Path) -> None:
     publish = kit.service.parts.completion.results.publish
     contents = [b"newer content"]
 
-    def publish_and_write(folder: object, job: object) -> object:
+    def publish_and_write(folder: object, job: object, later: Syncs) -> object:
         if contents:
             job.source.write_bytes(contents.pop())  # type: ignore[attr-defined]
-        return publish(folder, job)  # type: ignore[arg-type]
+        return publish(folder, job, later)  # type: ignore[arg-type]
 
     kit.service.parts.completion.results.publish = publish_and_write  # type: ignore[method-assign,assignment]
     kit.drop("cat.jpg", b"older")

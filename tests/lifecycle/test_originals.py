@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import store
+from daemon.disk.syncs import Syncs
 from daemon.lifecycle import standby
 from tests.service.service_kit import Kit
 
@@ -17,7 +18,7 @@ def test_a_disk_too_full_for_originals_makes_the_folder_rest(
     """The result is out, the original has no room: no more is taken in until it has."""
     archive = store.archive
 
-    def refuse(source: Path, destination: Path) -> None:
+    def refuse(source: Path, destination: Path, later: Syncs) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(destination))
 
     monkeypatch.setattr(store, "archive", refuse)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import files, store
+from daemon.disk.syncs import Syncs
 from daemon.jobs import Done, Identity, Job, Outcome, State, Task
 from tests.service.service_kit import Kit, copy_out
 from tests.system.reaper import Died
@@ -177,7 +178,7 @@ def test_a_result_that_could_not_be_seen_at_the_start_is_not_doubled(
     """Died after publishing; then the output's server was down while the next life looked."""
     kit = Kit(tmp_path)
 
-    def die(job: Job) -> Job:
+    def die(job: Job, later: Syncs) -> Job:
         raise Died("before archiving")
 
     monkeypatch.setattr(kit.service.parts.completion.originals, "put_away", die)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.disk import publication, store
+from daemon.disk.syncs import Syncs
 from daemon.jobs import Confidence, Done, Outcome, State, Task
 from tests.service.service_kit import START, Kit, copy_out
 
@@ -91,10 +92,10 @@ def test_a_result_whose_second_name_fails_is_taken_back_and_made_again(
     left = [1]
     publish = store.publish
 
-    def fail_once(part: Path, target: Path) -> None:
+    def fail_once(part: Path, target: Path, later: Syncs) -> None:
         if target.name == "cat.png" and left.pop() if left else False:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
-        publish(part, target)
+        publish(part, target, later)
 
     monkeypatch.setattr(store, "publish", fail_once)
     life.drop("cat.jpg", b"cat")

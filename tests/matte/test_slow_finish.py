@@ -126,10 +126,11 @@ def test_fast_way_is_the_slow_way(
 
 
 @pytest.mark.parametrize("shape", [(20_000, 1), (1, 20_000), (20_000, 70), (65, 20_000)])
-@pytest.mark.parametrize("kind", ["hair", "steps"])
-def test_very_long_pictures(shape: tuple[int, int], kind: str):
+@pytest.mark.parametrize("kind", ["hair", "steps", "empty", "full"])
+@pytest.mark.parametrize(("bits", "has_alpha"), [(8, False), (16, True)])
+def test_very_long_pictures(shape: tuple[int, int], kind: str, bits: int, has_alpha: bool):
     """A picture of 20,000 pixels along one side, and of any along the other."""
-    picture = picture_of(shape, bits=8, has_alpha=False, seed=1)
+    picture = picture_of(shape, bits=bits, has_alpha=has_alpha, seed=1)
 
     mean, worst = differences(picture, small_alpha(kind, 512, 1))
 

@@ -1,5 +1,6 @@
 """How often the disk is waited for: what happens in one tick shares its commits."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from daemon.disk import store, syncs
 from daemon.disk.store import MARKER
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, DeviceError
 from daemon.jobs import Failed, Outcome, State, Task
 from tests.ledger.ledger_faults import Faults, inject
@@ -45,6 +47,57 @@ def test_pictures_of_one_tick_share_four_commits(tmp_path: Path, faults: Faults)
     assert commits(faults) == 2
     assert kit.records.counts() == {"hot": {"done": PICTURES}}
     assert len(kit.results()) == 2 * PICTURES  # originals, too
+
+
+def test_results_of_one_tick_share_their_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drop, the originals and the claims are synced once each; claims' own folders are gone."""
+    kit = Kit(tmp_path, is_held=True)
+    kit.engine.depth = PICTURES
+    kit.service.parts.completion.clock = lambda: 0.0
+    for number in range(PICTURES):
+        kit.drop(f"{number}.jpg")
+    kit.pass_time(5)
+    (drop,) = kit.drops()
+    synced: list[Path] = []
+    monkeypatch.setattr(syncs, "sync_folder", synced.append)
+    kit.engine.run_held()
+    kit.service.receive(0)
+
+    assert kit.records.counts() == {"hot": {"done": PICTURES}}
+    assert sorted(synced) == sorted([drop, drop / "originals", kit.hot / ".cvunetd"])
+    assert list((kit.hot / ".cvunetd").glob("?" * 22)) == []
+
+
+@pytest.mark.parametrize("place", ["", "originals"], ids=["results", "originals"])
+def test_results_whose_names_are_not_durable_stay_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The disk fails while it is waited for: no row ends; all end when it works again."""
+    kit = Kit(tmp_path, is_held=True)
+    for number in range(3):
+        kit.drop(f"{number}.jpg")
+    kit.pass_time(5)
+    (drop,) = kit.drops()
+    sync = syncs.sync_folder
+
+    def fail(path: Path) -> None:
+        if path == drop / place:
+            raise OSError(errno.EIO, "the disk is ill")
+        sync(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(syncs, "sync_folder", fail)
+        kit.engine.run_held()
+        kit.service.tick(0)
+        left = [path.name for path in (kit.hot / ".cvunetd").rglob("*.jpg")]
+
+        assert kit.records.counts() == {"hot": {"running": 3}}
+        assert len(left) == (0 if place else 3)  # an original goes when its result is safe
+    kit.pass_time(120, step_s=2)
+    assert kit.records.counts() == {"hot": {"done": 3}}
+    assert len(kit.results()) == 2 * 3
 
 
 def test_a_tick_in_which_nothing_happens_commits_nothing(tmp_path: Path, faults: Faults) -> None:
@@ -220,10 +273,10 @@ def test_trouble_with_files_after_trouble_with_the_ledger_is_no_end(
     troubles = [OSError(5, "Input/output error")]
     publish = store.publish
 
-    def fail_once(part: Path, target: Path) -> None:
+    def fail_once(part: Path, target: Path, later: Syncs) -> None:
         if troubles:
             raise troubles.pop()
-        publish(part, target)
+        publish(part, target, later)
 
     monkeypatch.setattr(store, "publish", fail_once)
     kit.engine.is_held = False

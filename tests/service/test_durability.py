@@ -77,8 +77,9 @@ def test_a_result_is_durable_before_its_row_says_so(tmp_path: Path, reaper: Reap
         "fsync outputs/DROP",
         "link hot/.cvunetd/ID/good.jpg outputs/DROP/originals/good.jpg",
         "unlink hot/.cvunetd/ID/good.jpg",
+        "rmdir hot/.cvunetd/ID",
         "fsync outputs/DROP/originals",
-        "fsync hot/.cvunetd/ID",
+        "fsync hot/.cvunetd",
         "committed state/ledger.db",  # finished
     )
 
@@ -115,7 +116,8 @@ def test_an_original_is_copied_durably_before_it_is_removed(tmp_path: Path, reap
         "unlink outputs/DROP/originals/PART",
         "fsync outputs/DROP/originals",
         "unlink hot/.cvunetd/ID/good.jpg",
-        "fsync hot/.cvunetd/ID",
+        "rmdir hot/.cvunetd/ID",
+        "fsync hot/.cvunetd",
         "committed state/ledger.db",
     )
 

@@ -1,41 +1,37 @@
-"""Containers as users start them: an image built by podman on a Debian made here.
+"""Containers as users start them.
 
-`python -m tests.system.container_kit` tells in one line whether that can be done here.
-The base image lasts in podman's own storage, and so do the layers of a build.
+`python -m tests.system.container_kit` tells in one line whether images can be built and run here.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
 from tests.system import daemon_process
+from tests.system.container_images import (
+    COMMAND_S,
+    IMAGE,
+    ROOT,
+    checked,
+    podman,
+    settings,
+)
+from tests.ways import servers
 
-ROOT = Path(__file__).parents[2]
-DOCKERFILE = "packaging/container/Dockerfile"
-BASE, IMAGE = "localhost/cvunetd-base:bookworm", "localhost/cvunetd-test:cpu"
-PROGRAMS = ("podman", "runc", "debootstrap", "iptables")
-SUITE = "bookworm"
-PACKAGES = "python3,python3-venv,ca-certificates"
-COMMAND_S, BUILD_S = 120.0, 1500.0
+PROGRAMS = ("podman", "runc", "mmdebstrap", "iptables")
 SERIALS = count()
+HEALTH_TRIES = 3
+#: The exit status that says so; a fault in here ends with another.
+NO_CONTAINERS = 3
 #: Each question to a container starts a program.
 wait_for = partial(daemon_process.wait_for, pause_s=0.3)
-#: crun refuses hybrid cgroups, and there may be no systemd and no right to raise limits.
-SETTINGS = """[containers]
-default_ulimits=["nofile=16384:16384","nproc=16384:16384"]
-[engine]
-runtime="runc"
-cgroup_manager="cgroupfs"
-events_logger="file"
-"""
 HARDENED = (
     *("--network", "none", "--read-only", "--tmpfs", "/tmp"),
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
@@ -43,116 +39,55 @@ HARDENED = (
 
 
 @cache
-def settings_file() -> Path:
-    """podman's settings for this process's containers."""
-    path = Path(tempfile.gettempdir()) / f"cvunetd-containers-{os.getpid()}.conf"
-    path.write_text(SETTINGS, encoding="utf-8")
-    return path
-
-
-def podman(*arguments: str, patience_s: float = COMMAND_S) -> "subprocess.CompletedProcess[str]":
-    """Run podman; what it printed, errors included."""
-    return subprocess.run(
-        ["podman", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=patience_s,
-        check=False,
-        env=os.environ | {"CONTAINERS_CONF": str(settings_file())},
-    )
-
-
-def checked(*arguments: str, patience_s: float = COMMAND_S) -> str:
-    """Run podman; its output."""
-    done = podman(*arguments, patience_s=patience_s)
-    assert done.returncode == 0, f"podman {' '.join(arguments)}: {done.stdout[-3000:]}"
-    return done.stdout
-
-
-@cache
 def obstacle() -> str:
-    """Why no image can be built and run here; empty if it can."""
+    """Why no image can be built and run here; empty if it can, because one was. Takes seconds.
+
+    Nothing of the project is in it: what this says is about the rights and the kernel that we have.
+    """
     if os.geteuid() != 0:
         return "not running as root"
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         return f"not installed: {', '.join(missing)} (on Debian: make apt-podman)"
-    told = podman("info")
-    return "" if told.returncode == 0 else told.stdout[-500:]
+    probe = f"localhost/cvunetd-probe-{os.getpid()}"
+    try:
+        return tried(probe)
+    finally:
+        podman("rmi", "--force", f"{probe}:built", f"{probe}:base")
 
 
-# --- images --------------------------------------------------------------------------------------
-
-
-def build_base() -> None:
-    """A Debian as the base image, if there is none yet."""
-    if podman("image", "exists", BASE).returncode == 0:
-        return
+def tried(probe: str) -> str:
+    """What podman says if it cannot import, build and run an image of one program."""
     with tempfile.TemporaryDirectory() as name:
-        root = f"{name}/root"
-        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=BUILD_S)
-        left_out = ("./var/cache/apt/*", "./var/lib/apt/lists/*")
-        packed = f"{name}/base.tar"
-        options = [f"--exclude={one}" for one in left_out]
-        subprocess.run(["tar", "-C", root, *options, "-cf", packed, "."], check=True)
-        checked("import", packed, BASE, patience_s=BUILD_S)
-
-
-def pip_settings() -> Mapping[str, str]:
-    """What pip is told on this machine, by its files and variables."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = {}
-    for line in told.splitlines():
-        key, _, value = line.partition("=")
-        # What the variables say comes later and counts.
-        found[key.removeprefix("global.").removeprefix(":env:.")] = value.strip("'\"")
-    wanted = ("cert", "find-links", "index-url", "extra-index-url", "default-timeout")
-    return {key: value for key, value in found.items() if key in wanted}
-
-
-def pip_mounts(folder: Path) -> list[str]:
-    """Options by which a build downloads as this machine does; nothing of it stays in the image."""
-    settings = pip_settings()
-    text = "\n".join(["[global]", *(f"{key} = {value}" for key, value in settings.items())])
-    (folder / "pip.conf").write_text(text + "\n", encoding="utf-8")
-    options = ["--volume", f"{folder}/pip.conf:/etc/pip.conf:ro"]
-    words = [word for value in settings.values() for word in value.split()]
-    # A local index names its files by paths beside it.
-    index, plain = "file://", [word for word in words if word.startswith("/")]
-    beside = [
-        str(Path(word.removeprefix(index)).parent) for word in words if word.startswith(index)
-    ]
-    for place in dict.fromkeys([*plain, *beside]):
-        if Path(place).exists():
-            options += ["--volume", f"{place}:{place}:ro"]
-    return options
-
-
-def build() -> None:
-    """The image for a CPU, of the checkout."""
-    build_base()
-    with tempfile.TemporaryDirectory() as name:
-        arguments = ["BASE=" + BASE, "TORCH_INDEX="]
-        checked(
-            *("build", "--network", "host", "--format", "docker", "--layers"),
-            *("--file", str(ROOT / DOCKERFILE), "--tag", IMAGE),
-            *(word for one in arguments for word in ("--build-arg", one)),
-            *pip_mounts(Path(name)),
-            str(ROOT),
-            patience_s=BUILD_S,
+        packed, recipe = pack_one_program(Path(name)), Path(name) / "Dockerfile"
+        recipe.write_text(f'FROM {probe}:base\nRUN ["/true"]\n', encoding="utf-8")
+        steps = (
+            ("import", str(packed), f"{probe}:base"),
+            ("build", "--format", "docker", "--tag", f"{probe}:built", "--file", str(recipe), name),
+            ("run", "--rm", *HARDENED, f"{probe}:built", "/true"),
         )
+        for step in steps:
+            told = podman(*step)
+            if told.returncode:
+                return f"podman {step[0]}: {' '.join(told.stdout.split())[-500:]}"
+    return ""
 
 
-def unpacked_mb() -> float:
-    """The image's size on disk."""
-    [found] = json.loads(checked("image", "inspect", IMAGE))
-    return float(found["Size"]) / 1e6
-
-
-# --- containers ----------------------------------------------------------------------------------
+def pack_one_program(folder: Path) -> Path:
+    """An archive of a root folder that holds `true` and its libraries."""
+    program = shutil.which("true")
+    assert program is not None
+    told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    root = folder / "root"
+    root.mkdir()
+    shutil.copy(program, root / "true")
+    for library in {word for word in told.split() if word.startswith("/")}:
+        place = root / library.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, place)
+    packed = folder / "root.tar"
+    subprocess.run(["tar", "-C", str(root), "-cf", str(packed), "."], check=True)
+    return packed
 
 
 class Container:
@@ -192,11 +127,16 @@ class Container:
         checked("start", self.name)
 
     def health(self) -> tuple[bool, str]:
-        """What the image's own health check says now: as podman's timer would ask."""
-        done = podman("exec", self.name, "cvunetd", "healthz")
-        checked_too = podman("healthcheck", "run", self.name)
-        assert (done.returncode == 0) == (checked_too.returncode == 0), checked_too.stdout
-        return done.returncode == 0, done.stdout
+        """What the image's own health check says now: as podman's timer would ask.
+
+        Both ask the same daemon. Between the two its answer may change, but not again and again.
+        """
+        for _ in range(HEALTH_TRIES):
+            done = podman("exec", self.name, "cvunetd", "healthz")
+            checked_too = podman("healthcheck", "run", self.name)
+            if (done.returncode == 0) == (checked_too.returncode == 0):
+                return done.returncode == 0, done.stdout
+        raise AssertionError(f"healthz: {done.stdout}; podman: {checked_too.stdout}")
 
 
 @contextmanager
@@ -215,7 +155,45 @@ def running(
         podman("rm", "--force", "--time", "0", name)
 
 
+@contextmanager
+def composed(folder: Path) -> Iterator[tuple[Container, int]]:
+    """What compose.yaml describes, with the image of the tests; and the port of its page.
+
+    Its project lies in ``folder``. All of it is gone afterwards, but for the pictures.
+    """
+    project, port = f"cvunetd-test-{os.getpid()}-{next(SERIALS)}", servers.free_port()
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    text = text.replace("127.0.0.1:8080:", f"127.0.0.1:{port}:")
+    (folder / "compose.yaml").write_text(text, encoding="utf-8")
+    (folder / "pictures").mkdir()
+    os.chown(folder / "pictures", 1000, 1000)
+    checked("tag", IMAGE, f"localhost/{project}_cvunetd")
+    try:
+        compose(folder, project, "up", "--detach", "--no-build")
+        yield Container(f"{project}_cvunetd_1"), port
+    finally:
+        compose(folder, project, "down")
+        # With one argument only it would take all names away.
+        podman("untag", IMAGE, f"localhost/{project}_cvunetd")
+
+
+def compose(folder: Path, project: str, *arguments: str) -> None:
+    """Run podman-compose, which is in this environment."""
+    program = Path(sys.executable).with_name("podman-compose")
+    done = subprocess.run(
+        [program, "--project-name", project, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=COMMAND_S,
+        check=False,
+        env=settings(),
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
 if __name__ == "__main__":
     why_not = obstacle()
     sys.stdout.write(f"{why_not or 'images can be built and run here'}\n")
-    sys.exit(3 if why_not else 0)
+    sys.exit(NO_CONTAINERS if why_not else 0)

@@ -2,8 +2,10 @@
 
 import json
 import socket
+import struct
 import subprocess
 import time
+import zlib
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -97,6 +99,46 @@ def test_what_was_answered_survives_sigkill(tmp_path: Path):
         assert send(url, picture(20), "0-0") == ids[0]
         assert len(daemon.results()) == 9
         assert wait_for(lambda: not list((tmp_path / "uploads").glob("[0-9a-f]*")))
+        assert daemon.terminate() == 0
+    finally:
+        daemon.kill()
+
+
+def bomb(side: int) -> bytes:
+    """A small PNG that says it has so many pixels a side."""
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(bytes(100_000))), (b"IEND", b"")]
+    chunks = [
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_hostile_pictures_are_told_in_each_clients_format(tmp_path: Path):
+    """By the real daemon: a bomb, and a text named .jpg; uploads leave no trace."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    hostile = [("bomb.png", bomb(60_000), "megapixels"), ("a.jpg", b"hello" * 50, "not a picture")]
+    daemon = Daemon(tmp_path, settings(port))
+    try:
+        daemon.wait_ready()
+        for name, content, reason in hostile:
+            ours = ask("POST", f"{url}/api/v1/cutouts", files={"image": (name, content)})
+            theirs = ask("POST", f"{url}/v1.0/removebg", files={"image_file": (name, content)})
+            rembg = ask("POST", f"{url}/api/remove", files={"file": (name, content)})
+
+            assert [one.status_code for one in (ours, theirs, rembg)] == [422, 400, 422]
+            assert ours.json()["code"] == "picture_failed"
+            assert theirs.json()["errors"][0]["code"] == "invalid_image_file"
+            assert rembg.json()["detail"][0]["loc"] == ["body", "file"]
+            assert all(reason in one.text for one in (ours, theirs, rembg))
+        assert not list((tmp_path / "uploads").glob("[0-9a-f]*"))
         assert daemon.terminate() == 0
     finally:
         daemon.kill()

@@ -22,6 +22,7 @@ from tests.torture.kills import kills
 from tests.torture.locks import locks
 from tests.torture.mounts import mounts
 from tests.torture.neighbours import neighbours
+from tests.torture.ray_cluster import ray_cluster
 from tests.torture.steps import random_lives, steps
 from tests.torture.tally import Row, table
 from tests.torture.ways_in import ways_in
@@ -42,6 +43,7 @@ class Length:
     clips: int = 4
     clip_kills: int = 12
     uploads: int = 100
+    shared: int = 300
     waiting: int = 2000
     rejected: int = 30_000
     seconds: int = 2
@@ -59,6 +61,7 @@ QUICK = Length(
     clips=2,
     clip_kills=3,
     uploads=30,
+    shared=30,
     waiting=600,
     rejected=3000,
     seconds=0,
@@ -80,6 +83,7 @@ CASES: dict[str, Case] = {
     "floods": lambda base, length: floods(base, waiting=length.waiting, rejected=length.rejected),
     "neighbours": lambda base, length: neighbours(base, stride=length.stride),
     "web": lambda base, length: web_uploads(base, uploads=length.uploads, seed=length.seed),
+    "ray": lambda base, length: ray_cluster(base, photos=length.shared),
     "burst": lambda base, length: burst(base, files=length.burst),
     "bombs": lambda base, length: bombs(base),
     "locks": lambda base, length: locks(base),

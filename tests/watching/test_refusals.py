@@ -190,7 +190,7 @@ def test_sub_folder_that_may_not_be_read(kit: Kit):
     found = refusals.find(
         kit.service.parts.folders["hot"],
         kit.hot / PICTURE,
-        permissions.asker_for(doctor.user_of(NOBODY, NOBODY)),
+        permissions.asker_for(service.user_of(NOBODY, NOBODY)),
     )
 
     assert state.refused == 1

@@ -353,12 +353,17 @@ def test_a_full_disk(kit: Kit, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_folder_that_stands_by(kit: Kit):
     """Waiting for a result is refused with the reason; pictures are taken for later."""
-    report = {"standby": {"web": "the disk is full"}, "folders": {}}
+    folder = {"path": "/srv/secret/uploads", "unclaimed": 1, "queued": 0, "running": 0}
+    reason = "/srv/secret/outputs is full"
+    report = {"standby": {"web": reason}, "folders": {"web": folder}}
     kit.server.site.source.report = lambda: report  # type: ignore[method-assign]
     answer = kit.client.post("/api/v1/cutouts", content=b"x")
+    others = [kit.client.get(f"/api/v1/{one}").text for one in ("folders", "status")]
 
     assert answer.status_code == 503
-    assert "the disk is full" in answer.json()["detail"]
+    assert "…/outputs is full" in answer.json()["detail"]
+    assert all("…/outputs is full" in one for one in others)
+    assert not any("secret" in one for one in (answer.text, *others))
     assert kit.client.post(V1, content=b"x").status_code == 202
 
 
@@ -449,7 +454,72 @@ def test_too_many_bytes_in_other_formats(kit: Kit):
     assert wait_for(lambda: kit.left() == [])
 
 
-@pytest.mark.parametrize("path", [REMOVEBG, REMBG, "/api/v1/cutouts"])
+EVERY_API = [REMOVEBG, REMBG, "/api/v1/cutouts"]
+FORMATS = {REMOVEBG: {"errors"}, REMBG: {"detail"}}
+PROBLEM = {"type", "title", "status", "code", "detail"}
+
+
+@pytest.mark.parametrize("path", EVERY_API)
+@pytest.mark.parametrize(
+    ("headers", "status", "reason"),
+    [
+        ({"Host": "evil.example"}, 421, "not known by that name"),
+        ({"Origin": "https://evil.example"}, 403, "another origin"),
+        ({"Sec-Fetch-Site": "cross-site"}, 403, "another origin"),
+    ],
+)
+def test_strangers_are_refused_by_every_api(
+    kit: Kit, path: str, headers: dict[str, str], status: int, reason: str
+):
+    """In its own format, before a picture is received."""
+    field = {REMOVEBG: "image_file", REMBG: "file"}.get(path, "image")
+    answer = kit.client.post(path, files={field: ("a.jpg", b"x")}, headers=headers)
+
+    assert (answer.status_code, set(answer.json())) == (status, FORMATS.get(path, PROBLEM))
+    assert reason in told(answer)
+    assert kit.left() == []
+
+
+@pytest.mark.parametrize("path", EVERY_API)
+def test_ten_thousand_parts_of_every_api(kit: Kit, path: str):
+    """remove.bg has no 413."""
+    part = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = kit.client.post(path, content=part * 10_000 + b"--b--\r\n", headers=kind)
+
+    assert answer.status_code == (400 if path == REMOVEBG else 413)
+    assert set(answer.json()) == FORMATS.get(path, PROBLEM)
+    assert "200 parts" in told(answer)
+    assert kit.left() == []
+
+
+@pytest.mark.parametrize("path", EVERY_API)
+def test_a_form_that_ends_too_early_of_every_api(kit: Kit, path: str):
+    """The length was wrong: 400, and nothing is taken."""
+    form = b'--b\r\nContent-Disposition: form-data; name="image_file"; filename="a"\r\n\r\nxxx'
+    if path == REMBG:
+        form = form.replace(b"image_file", b"file")
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = kit.client.post(path, content=form, headers=kind)
+
+    assert answer.status_code == (422 if path == REMBG else 400)
+    assert set(answer.json()) == FORMATS.get(path, PROBLEM)
+    assert wait_for(lambda: kit.left() == [])
+
+
+@pytest.mark.parametrize("path", EVERY_API)
+def test_a_body_of_two_gigabytes_of_every_api(kit: Kit, path: str):
+    """Refused by its length: not a byte of it is received."""
+    kind = "Content-Type: multipart/form-data; boundary=b"
+    text = head(2_000_000_000, kind).replace(V1.encode(), path.encode())
+    answer = raw(kit, text)
+
+    assert answer.split()[1] == (b"400" if path == REMOVEBG else b"413")
+    assert b"1000000 bytes" in answer
+    assert kit.left() == []
+
+
+@pytest.mark.parametrize("path", EVERY_API)
 def test_a_cut_connection_of_every_api(kit: Kit, path: str):
     """In the middle of a form: nothing is taken, nothing stays."""
     form = b'--b\r\nContent-Disposition: form-data; name="image_file"; filename="a"\r\n\r\nxxx'

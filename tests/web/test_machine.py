@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.web.machine import hidden
+from daemon.web.hiding import hidden
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = pytest.mark.web

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.checks import (
     ignored_auth,
     missing_required_header,
@@ -17,7 +18,9 @@ from schemathesis.specs.openapi.checks import (
 from starlette.routing import Route
 
 from daemon.config.request_options import Options
-from daemon.web import app, limits, openapi
+from daemon.web import app, limits, openapi, openapi_page, rembg
+from daemon.web import removebg_parameters as removebg
+from daemon.web.problems import Problem
 from tests.web.web_kit import Kit, running
 
 pytestmark = pytest.mark.web
@@ -28,6 +31,8 @@ NOT_MEANT = [ignored_auth, missing_required_header, use_after_free]
 #: whatever is drawn for a file into bytes, of which the server knows only later what they are.
 NOT_MEANT_OF_UPLOADS = [positive_data_acceptance, negative_data_rejection]
 ENDLESS = "/api/v1/events"
+#: Pages, not operations.
+PAGES = ("/api/", "/{path:path}", "/api/v1/openapi.json")
 DOCUMENT = openapi.document()
 OPERATIONS = [
     (path, verb) for path, verbs in DOCUMENT["paths"].items() for verb in verbs if path != ENDLESS
@@ -51,14 +56,14 @@ def test_every_route_is_described():
     routes = {
         (route.path, verb.lower())
         for route in app.routes(None)  # type: ignore[arg-type]  # nothing is asked of it
-        if isinstance(route, Route) and route.path.startswith("/api/v1/")
+        if isinstance(route, Route) and route.path not in PAGES
         for verb in route.methods or ()
         if verb != "HEAD"
     }
     described = {(path, verb) for path, verbs in DOCUMENT["paths"].items() for verb in verbs}
 
     zipped = ("/api/v1/drops/{id}.zip", "get")  # answered where drops are
-    assert described - {zipped} == routes - {("/api/v1/openapi.json", "get")}
+    assert described - {zipped} == routes
 
 
 def test_every_option_is_described():
@@ -68,6 +73,66 @@ def test_every_option_is_described():
     assert set(Options.model_fields) | {"name", "Idempotency-Key"} == names
 
 
+def test_every_parameter_of_other_programs_is_described():
+    """Each one that is read, in each place from which it is read."""
+    paths = DOCUMENT["paths"]
+    bodies = paths["/v1.0/removebg"]["post"]["requestBody"]["content"]
+    texts = {*removebg.READERS, *removebg.WITHOUT_EFFECT, "image_file_b64", "image_url"}
+    texts |= {removebg.BACKGROUND_URL}
+    files = {removebg.FILE, removebg.BACKGROUND_FILE}
+    form = paths["/api/remove"]["post"]
+    fields = form["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    in_query = {one["name"] for one in form["parameters"]}
+    of_get = {one["name"] for one in paths["/api/remove"]["get"]["parameters"]}
+
+    assert {kind: set(one["schema"]["properties"]) for kind, one in bodies.items()} == {
+        "multipart/form-data": texts | files,
+        "application/x-www-form-urlencoded": texts,
+        "application/json": texts,
+    }
+    assert {"bgc", "extras"} == in_query
+    assert set(fields) | in_query == {*rembg.READERS, "file"}
+    assert of_get == {*rembg.READERS, "url"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_valid"),
+    [
+        *[("crop_margin", "10%", True), ("crop_margin", "1% 2px", True)],
+        *[("crop_margin", "1% 2% 3% 4%", True), ("crop_margin", "1% 2% 3%", False)],
+        *[("scale", "original", True), ("scale", "80%", True), ("scale", "80", False)],
+        *[("position", "center", True), ("position", "5% 90.5%", True), ("position", "x", False)],
+        *[("roi", "0% 0% 100% 100%", True), ("roi", "10% 10% 90%", False)],
+        *[("bg_color", "81d4fa77", True), ("bg_color", "#fff", True), ("bg_color", "#ff", False)],
+    ],
+)
+def test_values_that_are_described_are_read(name: str, value: str, is_valid: bool):
+    """And what the description refuses is refused."""
+    described = DOCUMENT["paths"]["/v1.0/removebg"]["post"]["requestBody"]["content"]
+    schema = described["application/json"]["schema"]["properties"][name]
+    try:
+        removebg.wanted({name: value})
+        is_read = True
+    except Problem:
+        is_read = False
+
+    assert Draft202012Validator(schema).is_valid(value) is is_read is is_valid
+
+
+def test_the_page_tells_fields_values_and_refusals():
+    """Of each kind of body, and the schema of each refusal."""
+    removed = DOCUMENT["paths"]["/v1.0/removebg"]["post"]
+    text = openapi_page.operation("/v1.0/removebg", "post", removed)
+
+    assert "<code>bg_image_file</code></td><td>form</td>" in text
+    assert "Body: multipart/form-data or application/x-www-form-urlencoded or" in text
+    assert text.count("<code>size</code>") == 1  # with all kinds of bodies that may hold it
+    assert "such as 10%, 30px 5%" in text
+    assert "preview | small" in text
+    assert "X-Ignored-Parameters" in text
+    assert '400 Bad Request: application/json <a href="#RemoveBgErrors">' in text
+
+
 def test_the_description_is_served(kit: Kit):
     """As JSON, and as a page without scripts that names every operation."""
     page = kit.client.get("/api/").text
@@ -75,6 +140,7 @@ def test_the_description_is_served(kit: Kit):
     assert kit.client.get("/api/v1/openapi.json").json() == DOCUMENT
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
+    assert all(f'id="{name}"' in page for name in DOCUMENT["components"]["schemas"])
     assert all(
         f"{verb.upper()} {path}" in page
         for path, verbs in DOCUMENT["paths"].items()
@@ -90,7 +156,8 @@ def test_the_server_does_what_is_described(kit: Kit, path: str, verb: str):
     strategy = schema[path][verb].as_strategy() | schema[path][verb].as_strategy(
         generation_mode=schemathesis.GenerationMode.NEGATIVE
     )
-    is_upload = verb == "post" and path.endswith(("/cutouts", "/pictures", "/versions"))
+    ends = ("/cutouts", "/pictures", "/versions", "/removebg", "/remove")
+    is_upload = path.endswith(ends) and (verb == "post" or path == "/api/remove")
     check_all(strategy, kit.server.url, NOT_MEANT_OF_UPLOADS if is_upload else [])
 
 

@@ -234,3 +234,24 @@ def test_a_note_that_was_tampered_with_rejects_its_picture(kit: Kit):
     kit.wait(upload_id, "failed")
 
     assert "options cannot be understood" in kit.client.get(f"{V1}/{upload_id}").json()["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, True),
+        ({"content": "both"}, True),
+        ({"format": "webp"}, False),
+        ({"background": "ffffff"}, False),
+        ({"crop": "subject"}, False),
+        ({"preset": "square"}, False),
+        ({"adjust_low": "0.1"}, False),
+        ({"content": "alpha"}, False),
+    ],
+)
+def test_whether_a_result_is_plain(kit: Kit, options: dict[str, str], expected: bool):
+    """As its own options say, not as its name looks."""
+    upload_id = kit.upload(picture(), **options)
+    kit.wait(upload_id)
+
+    assert kit.client.get(f"{V1}/{upload_id}").json()["is_plain"] is expected

@@ -1,11 +1,20 @@
-"""Thumbnails are kept for a while, and only so many of them."""
+"""Thumbnails are kept for a while, and only so many of them; few processes make them."""
 
+import io
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from cvunet.pictures import thumbnails as program
+from daemon.web import thumbnail_children
 from daemon.web.site import Site
+from daemon.web.thumbnail_children import Children
 from daemon.web.thumbnails import Key, Thumbnails
+from tests.web.web_kit import Kit, picture, running, wait_for
 
 pytestmark = pytest.mark.web
 
@@ -19,7 +28,7 @@ def thumbnails() -> Thumbnails:
 
 def key(number: int) -> Key:
     """Of one of many files."""
-    return (Path(f"/{number}.png"), (number, 1, 1), 320)
+    return (Path(f"/{number}.png"), (number, 1, 1), 320, False)
 
 
 def test_the_oldest_ones_go(thumbnails: Thumbnails):
@@ -45,3 +54,122 @@ def test_a_large_one_is_not_kept(thumbnails: Thumbnails):
     thumbnails.keep(key(2), b"x" * 90)
 
     assert list(thumbnails.kept) == [key(1)]
+
+
+# --- the processes -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    """None is left."""
+    made = Children()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A PNG with noise, half transparent."""
+    levels = np.random.default_rng(0).integers(0, 256, (400, 600, 4), np.uint8)
+    Image.fromarray(levels, "RGBA").save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def make(children: Children, path: Path, *, is_webp: bool = False, is_ours: bool = True) -> bytes:
+    """A small picture of a file."""
+    with path.open("rb") as stream:
+        return children.make(stream, 320, is_webp=is_webp, is_ours=is_ours)
+
+
+def test_both_sides_speak_the_same_language():
+    """The server does not import the program, which imports Pillow."""
+    assert thumbnail_children.REQUEST.format == program.REQUEST.format
+    assert thumbnail_children.LENGTH.format == program.LENGTH.format
+
+
+@pytest.mark.parametrize(("is_webp", "expected"), [(False, "PNG"), (True, "WEBP")])
+def test_a_small_picture(children: Children, photo: Path, is_webp: bool, expected: str):
+    """Of either format, with transparency."""
+    made = Image.open(io.BytesIO(make(children, photo, is_webp=is_webp)))
+
+    assert (made.format, made.size, made.mode) == (expected, (320, 213), "RGBA")
+
+
+def test_one_process_makes_many(children: Children, photo: Path):
+    """Of results; it starts only once."""
+    first = make(children, photo)
+    [(child, _)] = children.idle
+    second = make(children, photo)
+
+    assert [child] == [one for one, _ in children.idle]
+    assert first == second
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_process_that_read_what_may_be_hostile_is_ended(
+    children: Children, photo: Path, content: bytes | None
+):
+    """An original, and whatever cannot be read."""
+    if content is not None:
+        photo.write_bytes(content)
+
+    made = make(children, photo, is_ours=content is not None)
+
+    assert children.idle == []
+    assert bool(made) is (content is None)
+
+
+def test_a_process_that_has_died_is_replaced(children: Children, photo: Path):
+    """The next picture notices nothing."""
+    make(children, photo)
+    [(child, _)] = children.idle
+    child.process.kill()
+    child.process.wait()
+
+    assert make(children, photo)
+    assert child not in [one for one, _ in children.idle]
+
+
+def test_a_process_that_hangs_is_ended(
+    children: Children, photo: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """There is no small picture then."""
+    monkeypatch.setattr(thumbnail_children, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(thumbnail_children, "PROGRAM", ("sleep", "60"))
+
+    assert make(children, photo) == b""
+    assert children.idle == []
+
+
+def test_idle_processes_end(photo: Path):
+    """Those that were used lately stay."""
+    children = Children(idle_s=10)
+    make(children, photo)
+    now = time.monotonic()
+    due = children.end_idle(now + 5)
+    [(child, _)] = children.idle
+
+    assert due is not None
+    assert children.end_idle(now + 11) is None
+    assert (children.idle, child.process.poll() is not None) == ([], True)
+
+
+def test_the_server_ends_them_and_answers_webp_to_those_who_take_it(tmp_path: Path):
+    """By the header Accept; a copy in a browser is of one of both."""
+    with running(Kit(tmp_path)) as kit:
+        upload_id = kit.upload(picture(600))
+        kit.wait(upload_id)
+        path = f"/api/v1/pictures/{upload_id}/thumbnail"
+        kit.server.site.children.idle_s = 0.01
+        png, webp = (kit.client.get(path, headers={"Accept": one}) for one in ("*/*", "image/webp"))
+        again = kit.client.get(
+            path, headers={"Accept": "*/*", "If-None-Match": png.headers["etag"]}
+        )
+
+        assert (png.headers["content-type"], webp.headers["content-type"]) == (
+            "image/png",
+            "image/webp",
+        )
+        assert png.headers["etag"] != webp.headers["etag"]
+        assert (again.status_code, again.headers["vary"]) == (304, "Accept, Origin")
+        assert wait_for(lambda: not kit.server.site.children.idle)

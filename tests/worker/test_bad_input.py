@@ -1,9 +1,8 @@
 """Bad files through the whole worker: a cut-out and the warning, or the reason of the refusal."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +12,7 @@ from PIL import Image
 from cvunet.pictures.reading import Picture
 from daemon.errors import Blame
 from daemon.jobs import Done, Failed, Outcome, Task
-from daemon.worker.gauges import Limits
-from daemon.worker.lanes import ServedModel
-from daemon.worker.worker import Worker
+from daemon.worker.engines import Engine
 from tests.pictures import pictures_kit as kit
 from tests.pictures.test_colour_spaces import cicp, gama, png
 from tests.pictures.test_damage import JUNK, NONSENSE, tiled
@@ -45,20 +42,16 @@ class Whole:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[[bytes], Outcome]]:
+def run(engine: Engine, tmp_path: Path) -> Callable[[bytes], Outcome]:
     """What the worker says of a file; the result is `cat.part`."""
-    predictor: Any = Whole()  # Any: only what the worker asks of a predictor
-    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker({"": ServedModel([predictor])}, limits)
 
     def submit(data: bytes) -> Outcome:
         source = tmp_path / "cat.jpg"
         source.write_bytes(data)
         task = Task("1", source, tmp_path / "cat.part", RENDERING, 10**6)
-        return worker.submit(task).result(30)
+        return engine.submit(task).result(30)
 
-    yield submit
-    worker.close()
+    return submit
 
 
 CUT_OUT = {

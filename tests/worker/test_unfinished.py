@@ -1,7 +1,7 @@
 """Formats that decode although their end was never written: they wait, then come with a warning."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,8 @@ from PIL import Image, features
 from daemon.errors import Blame
 from daemon.jobs import Done, Failed, Outcome, Task
 from daemon.worker import unfinished
-from daemon.worker.gauges import Limits
-from daemon.worker.lanes import ServedModel
-from daemon.worker.worker import Worker
+from daemon.worker.engines import Engine
 from tests.samples import RENDERING
-from tests.worker.test_bad_input import Whole
 
 NOISE = Image.fromarray(np.random.default_rng(1).integers(1, 256, (240, 320, 3), dtype=np.uint8))
 UNPROVEN: dict[str, tuple[Image.Image, dict[str, Any]]] = {  # Any: options of Pillow's
@@ -52,21 +49,17 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
+def run(engine: Engine, tmp_path: Path) -> Run:
     """What the worker says of a file."""
-    predictor: Any = Whole()  # Any: only what the worker asks of a predictor
-    limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
-    worker = Worker({"": ServedModel([predictor])}, limits)
 
     def submit(data: bytes, *, is_old: bool) -> Outcome:
         source = tmp_path / "cat"
         source.write_bytes(data)
         part = tmp_path / "cat.part"
         task = Task("1", source, part, RENDERING, 10**6, is_old=is_old)
-        return worker.submit(task).result(30)
+        return engine.submit(task).result(30)
 
-    yield submit
-    worker.close()
+    return submit
 
 
 @pytest.mark.parametrize("name", UNPROVEN)

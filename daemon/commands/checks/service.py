@@ -11,9 +11,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.commands.findings import CheckContext, Finding, failed, passed, skipped, warned
+from daemon.commands.findings import (
+    CheckContext,
+    Finding,
+    User,
+    failed,
+    passed,
+    skipped,
+    warned,
+)
 from daemon.commands.status import from_ledger
 from daemon.config.folders import resolve
+from daemon.disk import lock
 from daemon.ledger import database
 from daemon.ledger import ledger as ledgers
 
@@ -117,6 +126,26 @@ def unit_user() -> pwd.struct_passwd | None:
         return pwd.getpwnam(names[-1]) if names else None
     except KeyError:
         return None
+
+
+def owner(state: Path) -> User:
+    """Return who ran the daemon here, else the unit's user, else the folder's owner, else us."""
+    named = unit_user()
+    if named is not None and not (state / lock.FILE).exists():
+        return User(named.pw_name, named.pw_uid, named.pw_gid)
+    for path in (state / lock.FILE, state):
+        if path.exists():
+            return user_of(path.stat().st_uid, path.stat().st_gid)
+    return user_of(os.geteuid(), os.getegid())
+
+
+def user_of(uid: int, gid: int) -> User:
+    """Return a user with its own group; one without a name is shown by its number."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return User(str(uid), uid, gid)
+    return User(entry.pw_name, uid, entry.pw_gid)
 
 
 def unit_text(path: Path) -> str:

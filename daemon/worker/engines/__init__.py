@@ -6,6 +6,7 @@ from typing import Protocol
 
 from daemon.clips import ClipProgress
 from daemon.jobs import Outcome, Task
+from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Load, Memory
 
 
@@ -43,6 +44,13 @@ class Engine(Protocol):
     @property
     def stages(self) -> dict[str, str]:
         """Return the stage that works on a task, by its job; tasks that wait are left out."""
+
+    @property
+    def cluster(self) -> ClusterState | None:
+        """Return the machines that it works on, and why it can do nothing; None: this one alone.
+
+        An engine with a cluster runs each task that is suspect alone in a worker by itself.
+        """
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task. The future gets an outcome and never an exception."""

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 
 from daemon.clips import ClipProgress
 from daemon.jobs import Cancelled, Outcome, Task
+from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Load, Memory
 
 
@@ -26,6 +27,7 @@ class DirectEngine:
         self.memory: dict[str, Memory] = {}
         self.load: dict[str, Load] = {}
         self.stages: dict[str, str] = {}
+        self.cluster: ClusterState | None = None
 
     @property
     def inside(self) -> dict[str, int]:

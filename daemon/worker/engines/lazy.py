@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from daemon.clips import ClipProgress
 from daemon.jobs import Outcome, Task
 from daemon.worker.engines import Engine
+from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Load, Memory
 
 
@@ -55,6 +56,11 @@ class LazyEngine:
     def stages(self) -> dict[str, str]:
         """Return the stage that works on a task."""
         return {} if self.engine is None else self.engine.stages
+
+    @property
+    def cluster(self) -> ClusterState | None:
+        """Return the machines that it works on, once it is open."""
+        return None if self.engine is None else self.engine.cluster
 
     def open(self) -> Engine:
         """Open the engine now, if it is not open yet."""

@@ -43,7 +43,9 @@ function errorOf(status, text, retryAfter = null) {
   try {
     const { code, detail } = JSON.parse(text);
     if (code && detail) {
-      return new ApiError(status, code, detail, Number(retryAfter) || 0);
+      // What people meet here is told in their language; else the server's own words, in English.
+      const own = words(`error.${code}`);
+      return new ApiError(status, code, own === `error.${code}` ? detail : own, Number(retryAfter) || 0);
     }
   } catch {
     // a proxy before the server may answer something else than JSON
@@ -127,9 +129,12 @@ function post(path, body) {
     : send("POST", path, { body });
 }
 
-async function blob(path, { signal } = {}) {
-  return (await keyed(() => fetched(path, { signal }))).blob();
+async function blob(path, { signal, headers } = {}) {
+  return (await keyed(() => fetched(path, { signal, headers }))).blob();
 }
+
+// A thumbnail or a preview: as WebP it has a fifth of a PNG's bytes.
+const small = (path, options = {}) => blob(path, { ...options, headers: { Accept: "image/webp" } });
 
 // Yield the events of one connection.
 async function* eventsOf(answer) {
@@ -196,4 +201,4 @@ function events(listener) {
   };
 }
 
-export const api = { get: (path) => send("GET", path), post, send, blob, events };
+export const api = { get: (path) => send("GET", path), post, send, blob, small, events };

@@ -89,7 +89,7 @@ async function show({ isFirst = false } = {}) {
   guard = null;
   turn += 1;
   const mine = turn;
-  markNavigation(name);
+  markNavigation(name, params);
   await Promise.resolve(unmount()).catch(() => null); // the old view is gone in any case
   unmount = () => null;
   view.replaceChildren();
@@ -126,8 +126,9 @@ async function show({ isFirst = false } = {}) {
   }
 }
 
-function markNavigation(name) {
-  const shown = name === "touch" ? "cut" : name;
+function markNavigation(name, { from, job }) {
+  const origin = VIEWS.includes(from) ? from : "cut"; // of a touch-up; `job` comes from Review
+  const shown = name === "touch" ? (job && "review") || origin : name;
   for (const link of document.querySelectorAll(".top nav a")) {
     if (link.getAttribute("href") === `#/${shown}`) {
       link.setAttribute("aria-current", "page");

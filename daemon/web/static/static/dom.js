@@ -11,6 +11,11 @@ export function h(tag, props, ...children) {
   return element;
 }
 
+// Return a text as nodes; what stands between backticks is a command.
+export function marked(text) {
+  return text.split("`").map((part, place) => (place % 2 ? h("code", {}, part) : part));
+}
+
 function setProperty(element, name, value) {
   if (value === false || value === null || value === undefined) {
     return;

@@ -1,6 +1,6 @@
 // Asks for the key of a server that wants one.
 
-import { h } from "./dom.js";
+import { h, marked } from "./dom.js";
 import { words } from "./words.js";
 
 // Return the key, or an empty text if the person gives none.
@@ -9,7 +9,7 @@ export function askForKey(isWrong) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "key-title" },
     h("form", { method: "dialog" },
       h("h2", { id: "key-title" }, words("shell.key_title")),
-      h("p", { class: "hint" }, words("shell.key_text")),
+      h("p", { class: "hint" }, ...marked(words("shell.key_text"))),
       isWrong && h("p", { class: "reason", role: "alert" }, words("shell.key_wrong")),
       h("div", { class: "field" }, h("label", { for: "key" }, words("shell.key")), input),
       h("div", { class: "bar" },

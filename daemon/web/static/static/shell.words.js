@@ -23,6 +23,16 @@ export const en = {
   "shell.refused": "The server refused this ({status}).",
   "shell.too_large": "The file is larger than this server accepts.",
   "shell.no_key": "Without a key this server shows nothing.",
+  "error.not_found": "there is no such picture or folder: it was deleted, or never here",
+  "error.gone": "the file was deleted or replaced since",
+  "error.storage": "the server has too little free space; nothing was taken",
+  "error.rate_limit_exceeded": "too many pictures wait already: try again later",
+  "error.file_too_large": "the file is larger than this server accepts",
+  "error.empty_file": "the file is empty",
+  "error.timeout": "it came too slowly, or takes too long: try again",
+  "error.already_judged": "somebody else has judged it already",
+  "error.no_original": "its original is gone or was not kept",
+  "error.internal": "the server has made a mistake; its log says more",
 };
 
 export const zh = {
@@ -50,4 +60,14 @@ export const zh = {
   "shell.refused": "服务器拒绝了这个请求（{status}）。",
   "shell.too_large": "文件超出了服务器允许的大小。",
   "shell.no_key": "没有密钥，此服务器不显示任何内容。",
+  "error.not_found": "没有这张图片或这个文件夹：可能已被删除，或从未存在",
+  "error.gone": "文件已被删除或替换",
+  "error.storage": "服务器磁盘空间不足，没有接收任何内容",
+  "error.rate_limit_exceeded": "排队的图片太多，请稍后再试",
+  "error.file_too_large": "文件超出了服务器允许的大小",
+  "error.empty_file": "文件是空的",
+  "error.timeout": "上传太慢或处理时间过长，请重试",
+  "error.already_judged": "已被别人复核",
+  "error.no_original": "原图已被删除或没有保留",
+  "error.internal": "服务器内部出错，详见服务器日志",
 };

@@ -11,6 +11,7 @@ const SAVE_MS = 1_000;
 const UPLOADS = "web";
 const RATE_S = 120;
 const LONGEST_WAIT_S = 30;
+const ROUND = 1_000_000; // a picture that is sent once more has a number of the next round
 // Refusals that pass, or that a person ends elsewhere; all others are about the picture itself.
 const PASSING = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504, 507]);
 const KEY_NEEDED = new Set([401, 403]);
@@ -109,8 +110,11 @@ export class Batch extends EventTarget {
   }
 
   append(added) {
+    // Part of each picture's key: never that of an earlier one.
+    let number = this.items.reduce((most, one) => Math.max(most, one.number % ROUND), -1);
     for (const one of added) {
-      one.number = this.items.length;
+      number += 1;
+      one.number = number;
       this.items.push(one);
       if (one.size === 0) {
         one.state = "refused";
@@ -318,7 +322,8 @@ export class Batch extends EventTarget {
         this.askForAll();
       }
       await this.lookUp();
-      if (beat % 5 === 1 && this.items.some((one) => one.state === "sent")) {
+      const isDue = beat % 5 === 1 || this.daemon !== "running";
+      if (isDue && this.items.some((one) => one.state === "sent")) {
         await this.lookAtDaemon();
       }
     }
@@ -333,8 +338,16 @@ export class Batch extends EventTarget {
         Object.assign(this, { daemon: status.state, standby });
         this.tell([]);
       }
-    } catch {
-      return; // sending tells when the server cannot be reached
+    } catch (error) {
+      this.noteSilence(error);
+    }
+  }
+
+  // The server itself cannot be reached; what was sent is safe.
+  noteSilence(error) {
+    if (error.status === 0 && this.daemon !== "unreachable") {
+      this.daemon = "unreachable";
+      this.tell([]);
     }
   }
 
@@ -347,7 +360,8 @@ export class Batch extends EventTarget {
     try {
       const answer = await this.api.get(`/api/v1/states?ids=${ids.join(",")}`);
       answer.pictures.forEach((found) => this.note(found));
-    } catch {
+    } catch (error) {
+      this.noteSilence(error);
       return; // the next poll asks again: `sent` is not settled
     }
     if (this.wanted.size) {
@@ -377,6 +391,27 @@ export class Batch extends EventTarget {
     this.change(one, { state, href, reason: found.reason || "", stage: "" });
   }
 
+  // A version of a picture takes its place: in the list, in the counts and in the zip.
+  replace(id, versionId) {
+    const one = this.byId.get(id);
+    if (!one) {
+      return;
+    }
+    this.byId.delete(id);
+    this.byId.set(versionId, one);
+    this.change(one, { id: versionId, state: "sent", stage: "queued" });
+    this.wanted.add(versionId);
+    this.lookUpSoon();
+  }
+
+  // A person has deleted or rejected it: it is no longer part of the batch.
+  remove(id) {
+    this.items = this.items.filter((one) => one.id !== id);
+    this.byId.delete(id);
+    this.save();
+    this.tell([]);
+  }
+
   async retryFailed() {
     for (const one of this.items.filter((each) => each.state === "failed")) {
       try {
@@ -388,7 +423,7 @@ export class Batch extends EventTarget {
     }
     for (const one of this.items.filter((each) => each.state === "refused")) {
       if (one.file || one.folder !== null) {
-        one.number += 1_000_000; // another key: the first one may be spent
+        one.number += ROUND; // another key: the first one may be spent
         this.change(one, { state: "waiting", reason: "", id: null });
       }
     }

@@ -5,6 +5,7 @@ import { SETTLED, theBatch } from "./batch-model.js";
 import { chosenFiles, droppedFiles } from "./dropped-files.js";
 import { duration, number } from "./format.js";
 import { optionFields } from "./option-fields.js";
+import { showPicture } from "./picture-dialog.js";
 import { saveZip } from "./save-file.js";
 import { serverFolders } from "./server-folders.js";
 import { loadStyles } from "./style-sheet.js";
@@ -220,8 +221,8 @@ class BatchView {
     const isDone = one.state === "done" || one.state === "doubtful";
     const picture =
       isDone && one.href
-        ? h("a", { class: "checker thumb", href: `#/touch/${one.id}`, title: this.words("batch.open") },
-            this.thumbnails.image(`${one.href}/thumbnail`, name))
+        ? h("button", { class: "picture-button", type: "button", "aria-label": this.words("batch.open", { name }), onclick: () => this.openPicture(one) },
+            h("span", { class: "checker thumb" }, this.thumbnails.image(`${one.href}/thumbnail`, "")))
         : h("div", { class: `thumb placeholder is-${one.state}`, "aria-hidden": "true" });
     const state = this.words(`batch.state_${one.stage && one.state === "sent" ? stageOf(one.stage) : one.state}`);
     const card = h(
@@ -235,6 +236,18 @@ class BatchView {
     );
     card.dataset.key = key;
     return card;
+  }
+
+  async openPicture(one) {
+    try {
+      showPicture(await this.api.get(one.href), this, {
+        from: "batch",
+        onGone: () => this.batch.remove(one.id),
+        onChange: ({ is_doubtful: isDoubtful }) => this.batch.change(one, { state: isDoubtful ? "doubtful" : "done" }),
+      });
+    } catch (error) {
+      this.batch.change(one, { reason: error.detail || String(error) });
+    }
   }
 
   reason(one) {
@@ -284,7 +297,11 @@ class BatchView {
     if (this.batch.trouble) {
       texts.push(this.words(`batch.trouble_${this.batch.trouble}`));
     }
-    if (counts.sent && this.batch.daemon !== "running") {
+    if (counts.sent && this.batch.daemon === "unreachable") {
+      if (!this.batch.trouble) {
+        texts.push(this.words("batch.server_away"));
+      }
+    } else if (counts.sent && this.batch.daemon !== "running") {
       texts.push(this.words("batch.daemon_away"));
     } else if (counts.sent && this.batch.standby) {
       texts.push(this.words("batch.standby", { reason: this.batch.standby }));

@@ -1,4 +1,7 @@
+import * as shared from "./picture-words.js";
+
 export const en = {
+  ...shared.en,
   "batch.title": "Batch",
   "batch.drop": "Drop pictures or whole folders here, hundreds at once.",
   "batch.choose_files": "Choose pictures",
@@ -18,7 +21,7 @@ export const en = {
   "batch.filter_doubtful": "Doubtful",
   "batch.filter_failed": "Failed",
   "batch.more": "Show more ({count})",
-  "batch.open": "Touch up this picture",
+  "batch.open": "{name}: look at it, save it, touch it up",
   "batch.state_waiting": "waits here",
   "batch.state_sending": "being sent",
   "batch.state_sent": "on the server",
@@ -49,6 +52,7 @@ export const en = {
   "batch.trouble_disk": "The server's disk is full. Sending goes on when there is room.",
   "batch.trouble_server": "The server has trouble. Sending goes on by itself.",
   "batch.trouble_key": "The server wants a key, or another one. Enter it, then go on sending.",
+  "batch.server_away": "The server does not answer. What was sent is safe, and this page goes on when the server is there again.",
   "batch.daemon_away": "The daemon does not run now. What was sent is safe, and is cut out when it runs again.",
   "batch.standby": "The daemon stands by, and goes on by itself: {reason}",
   "batch.zip": "Save everything as a ZIP",
@@ -88,6 +92,7 @@ export const en = {
 };
 
 export const zh = {
+  ...shared.zh,
   "batch.title": "批量处理",
   "batch.drop": "把图片或整个文件夹拖到这里，几百张也可以。",
   "batch.choose_files": "选择图片",
@@ -107,7 +112,7 @@ export const zh = {
   "batch.filter_doubtful": "存疑",
   "batch.filter_failed": "失败",
   "batch.more": "再显示一些（还有 {count} 张）",
-  "batch.open": "修整这张图片",
+  "batch.open": "{name}：查看、保存或修整",
   "batch.state_waiting": "等待上传",
   "batch.state_sending": "正在上传",
   "batch.state_sent": "已上传",
@@ -138,6 +143,7 @@ export const zh = {
   "batch.trouble_disk": "服务器磁盘已满，有空间后会继续上传。",
   "batch.trouble_server": "服务器出了问题，稍后会自动继续上传。",
   "batch.trouble_key": "服务器需要密钥，或密钥不对。请输入密钥后继续上传。",
+  "batch.server_away": "服务器没有响应。已上传的图片不会丢失，服务器恢复后会自动继续。",
   "batch.daemon_away": "服务目前没有运行。已上传的图片不会丢失，服务恢复后会继续处理。",
   "batch.standby": "服务暂停处理，恢复后会自动继续：{reason}",
   "batch.zip": "全部存为 ZIP",

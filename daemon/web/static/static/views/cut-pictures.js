@@ -1,22 +1,23 @@
 // Uploads, waits, and reads pixels: what Cut and Touch up have in common.
 
 const POLL_MS = 1000;
-// A result without any change, whose alpha the knobs and the brush begin with.
+const PATIENCE = 3; // looks at a picture that waits, before it is asked why
+const UPLOADS = "web"; // the name of the folder of uploads
+// A result without any change, whose alpha the knobs and the brush begin with. A version is laid over
+// the options of its picture, so each of them that changes the shape is named.
 export const PLAIN = {
-  preset: "none", format: "png", content: "cutout", background: "none", crop: "none",
+  preset: "none", format: "png", content: "cutout", background: "none", depth: "auto", max_megapixels: 1000,
+  crop: "none", crop_aspect: "none", crop_canvas: "none", crop_margin: 0,
   adjust_low: 0, adjust_high: 1, adjust_shift_px: 0, adjust_feather_px: 0, adjust_fill_holes: 0, adjust_keep: "all",
 };
-const plainIds = new Set(); // made with these options by this page
-
 export const queryOf = (options) => new URLSearchParams(Object.entries(options)).toString();
 
-// Send a picture; return its id. `onProgress` gets 0 to 1.
-export async function upload(api, file, { onProgress, signal }) {
+// Send a picture; return its id. `onProgress` gets 0 to 1. The same `key` never takes a picture twice.
+export async function upload(api, file, { key, onProgress, signal }) {
   const query = queryOf({ ...PLAIN, name: file.name || "picture.png" });
   const answer = await api.send("POST", `/api/v1/pictures?${query}`, {
-    body: file, headers: { "Content-Type": "application/octet-stream" }, onProgress, signal,
+    body: file, headers: { "Content-Type": "application/octet-stream", "Idempotency-Key": key }, onProgress, signal,
   });
-  plainIds.add(answer.pictures[0].id);
   return answer.pictures[0].id;
 }
 
@@ -28,12 +29,24 @@ export async function makeVersion(api, id, options, { mask = null, onProgress, s
   return answer.id;
 }
 
-// Wait until a picture is done; return what the server says of it. `onState` gets each state.
+// Return why nothing is cut out now: {name, reason}; null if all is well.
+async function troubleOf(api) {
+  const { state, standby } = await api.get("/api/v1/status");
+  if (state !== "running") {
+    return { name: state };
+  }
+  return standby[UPLOADS] ? { name: "standby", reason: standby[UPLOADS] } : null;
+}
+
+// Wait until a picture is done; return what the server says of it. `onState` gets each state, and
+// what keeps the picture from being cut out (`trouble`).
 // An error with `isFailed` if the picture cannot be cut out.
 export function ended(api, id, { onState = () => null, signal } = {}) {
   return new Promise((resolve, reject) => {
     let isOver = false;
     let stage = null;
+    let looks = 0;
+    let trouble = null;
     const finish = (settle, value) => {
       isOver = true;
       clearInterval(timer);
@@ -51,9 +64,12 @@ export function ended(api, id, { onState = () => null, signal } = {}) {
         } else if (found.state === "failed") {
           finish(reject, Object.assign(new Error(found.reason), { isFailed: true, detail: found.reason }));
         } else {
-          onState({ state: found.state, place: found.place ?? 0, stage });
+          looks = found.state === "running" ? 0 : looks + 1;
+          trouble = looks && looks % PATIENCE === 0 ? await troubleOf(api) : looks && trouble;
+          onState({ state: found.state, place: found.place ?? 0, stage, trouble });
         }
       } catch (error) {
+        onState({ state: "waiting", place: 0, stage, trouble: { name: "unreachable" } });
         if (!isOver && error.status !== 0 && error.status !== 429 && error.status !== 503) {
           finish(reject, error); // else the server comes back, or the person goes away
         }
@@ -128,13 +144,13 @@ export async function load(api, id, { side, file = null, onState, signal }) {
   const about = await ended(api, id, { onState, signal });
   const result = await plainResult(api, about, { side, onState, signal });
   const original = (await decode(file ?? (await originalOf(api, id, signal)), side))
-    ?? (await decode(await previewOf(api, about, signal), side));
+    ?? (await decode(await previewOf(api, about, "original-preview", signal), side));
   const { width, height } = result.bitmap;
   const cut = pixelsOf(result.bitmap, width, height);
   result.bitmap.close();
   const photo = original ? pixelsOf(original.bitmap, width, height) : null;
   original?.bitmap.close();
-  return { id: result.id, name: about.name, about: result.about, width, height, fullWidth: result.fullWidth, fullHeight: result.fullHeight, cut, photo, blob: result.blob };
+  return { id: result.id, name: about.name, about: result.about, origin: about, width, height, fullWidth: result.fullWidth, fullHeight: result.fullHeight, cut, photo, blob: result.blob };
 }
 
 async function originalOf(api, id, signal) {
@@ -148,10 +164,11 @@ async function originalOf(api, id, signal) {
   }
 }
 
-// A smaller PNG of an original that the browser cannot decode, such as TIFF.
-async function previewOf(api, about, signal) {
+// A smaller picture of a file that the browser cannot decode, such as TIFF or HEIC, or one that is
+// too large for it.
+async function previewOf(api, about, kind, signal) {
   try {
-    return await api.blob(`/api/v1/drops/${about.drop}/pictures/${about.picture.id}/original-preview`, { signal });
+    return await api.small(`/api/v1/drops/${about.drop}/pictures/${about.picture.id}/${kind}`, { signal });
   } catch (error) {
     if (error.name === "AbortError") {
       throw error;
@@ -160,22 +177,28 @@ async function previewOf(api, about, signal) {
   }
 }
 
+// The result as the knobs and the brush begin with it. Another one is made if the picture's own is
+// cropped, has a background or a format without transparency.
 async function plainResult(api, about, { side, onState, signal }) {
-  const facts = about.picture ?? {};
-  const isPlain = plainIds.has(about.id) || (facts.result?.endsWith(".png") && facts.result_width === facts.width && facts.result_height === facts.height);
   let { id } = about;
   let told = about;
-  if (!isPlain) {
+  if (!about.is_plain) {
     id = await makeVersion(api, id, PLAIN, { signal });
-    plainIds.add(id);
     told = await ended(api, id, { onState, signal });
   }
   const blob = await api.blob(`/api/v1/pictures/${id}/result`, { signal });
-  return { id, about: told, blob, ...(await decode(blob, side)) };
+  const decoded = (await decode(blob, side)) ?? (await decode(await previewOf(api, told, "preview", signal), side));
+  const { result_width: fullWidth, result_height: fullHeight } = told.picture;
+  return { id, about: told, blob, ...decoded, fullWidth, fullHeight };
 }
 
-export function notePlain(id) {
-  plainIds.add(id);
+// Delete a picture that was made only for this page; the server keeps what it was made of.
+export async function discard(api, id) {
+  try {
+    await api.send("DELETE", `/api/v1/pictures/${id}`);
+  } catch (error) {
+    console.warn(`${id} stays: ${error.detail}`);
+  }
 }
 
 // Offer a file to the person.

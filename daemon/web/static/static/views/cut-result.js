@@ -1,7 +1,7 @@
 // A result beside its original, with knobs, downloads and the clipboard.
 
 import { h } from "../dom.js";
-import { alphaOf, ended, makeVersion, photoCanvas, queryOf, saveAs } from "./cut-pictures.js";
+import { alphaOf, discard, ended, makeVersion, photoCanvas, queryOf, saveAs } from "./cut-pictures.js";
 import { Grounds } from "./grounds.js";
 import { FORMATS, Knobs } from "./knobs.js";
 import { viewBox } from "./matte-preview.js";
@@ -12,7 +12,7 @@ const FAINT = 8; // below this alpha a result has no colours of its own
 
 export class CutResult {
   constructor(context, picture, onNew) {
-    Object.assign(this, { ...context, picture, onNew, share: 0.5, turn: 0, made: new Map() });
+    Object.assign(this, { ...context, picture, onNew, share: 0.5, turn: 0, box: null, made: new Map() });
     this.base = alphaOf(picture.cut);
     this.alpha = this.base;
     this.shown = new OffscreenCanvas(picture.width, picture.height);
@@ -45,7 +45,7 @@ export class CutResult {
     this.download = h("button", { class: "button primary", type: "button", onclick: () => this.save() }, words("cut.download"));
     this.copy = h("button", { class: "button", type: "button", onclick: () => this.toClipboard() }, words("cut.copy"));
     this.touch = h("button", { class: "button", type: "button", onclick: () => this.navigate(`#/touch/${picture.id}`) }, words("cut.touch"));
-    const another = h("button", { class: "button", type: "button", onclick: this.onNew }, words("cut.another"));
+    const another = h("button", { class: "button wide", type: "button", onclick: this.onNew }, words("cut.another"));
     const smaller = picture.width < picture.fullWidth && h("p", { class: "hint" }, words("cut.smaller", { width: picture.width, height: picture.height }));
     this.element = h("div", { class: "cut-layout" },
       h("section", { class: "card stage-card", "aria-label": words("cut.stage") },
@@ -55,8 +55,8 @@ export class CutResult {
       h("section", { class: "card side-card", "aria-label": words("cut.settings") },
         h("h2", { class: "file-name" }, picture.name),
         h("p", { class: "hint" }, `${picture.fullWidth} × ${picture.fullHeight}`),
-        h("div", { class: "bar actions" }, this.download, this.copy, this.touch, another),
-        this.status, this.knobs.element));
+        h("div", { class: "dock" }, h("div", { class: "bar actions" }, this.download, this.copy, this.touch), this.status),
+        another, this.knobs.element));
     this.viewer.show(picture.width, picture.height, picture.fullWidth);
   }
 
@@ -70,6 +70,8 @@ export class CutResult {
     if (isEdge) {
       this.turn += 1;
       this.ask();
+    } else {
+      this.reframe();
     }
     this.viewer.draw();
   }
@@ -109,6 +111,7 @@ export class CutResult {
       }
     }
     this.shown.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+    this.reframe();
     this.viewer.draw();
   }
 
@@ -117,22 +120,26 @@ export class CutResult {
     return this.before ? this.share * canvas.width : 0;
   }
 
+  // Find what a crop leaves, in pixels of the picture; it may be larger than the picture.
+  reframe() {
+    const { frame } = this.knobs;
+    this.box = frame && viewBox(this.alpha, this.picture.width, this.picture.height, frame);
+    this.viewer.include(this.box);
+  }
+
   paint(context, view) {
     const { width, height } = this.picture;
     const split = view.toPicture([this.dividerX, 0])[0];
+    const shown = union(this.box, width, height);
     if (this.before) {
       this.within(context, [0, 0, split, height], () => context.drawImage(this.before, 0, 0));
     }
-    this.within(context, [Math.max(0, split), 0, width - Math.max(0, split), height], () => {
-      if (this.knobs.background === null) {
-        this.grounds.paint(context, width, height, view.zoom);
-      } else {
-        context.fillStyle = this.knobs.background;
-        context.fillRect(0, 0, width, height);
-      }
+    const from = this.before ? Math.max(shown.left, split) : shown.left;
+    this.within(context, [from, shown.top, shown.left + shown.width - from, shown.height], () => {
+      this.paintGround(context, shown, view);
       context.drawImage(this.shown, 0, 0);
     });
-    this.paintFrame(context, view);
+    this.paintFrame(context, view, shown);
   }
 
   within(context, [left, top, width, height], paint) {
@@ -146,22 +153,37 @@ export class CutResult {
     }
   }
 
-  // What a crop leaves, as a dashed line; the rest is dimmed.
-  paintFrame(context, view) {
-    const box = this.knobs.frame && viewBox(this.alpha, this.picture.width, this.picture.height, this.knobs.frame);
+  paintGround(context, { left, top, width, height }, view) {
+    context.save();
+    context.translate(left, top);
+    if (this.knobs.background === null) {
+      this.grounds.paint(context, width, height, view.zoom);
+    } else {
+      context.fillStyle = this.knobs.background;
+      context.fillRect(0, 0, width, height);
+    }
+    context.restore();
+  }
+
+  // A dashed line around what a crop leaves; the rest of the picture is dimmed.
+  paintFrame(context, view, shown) {
+    const { box } = this;
     if (!box) {
       return;
     }
     context.save();
     context.fillStyle = "rgb(20 24 34 / 55%)";
     context.beginPath();
-    context.rect(0, 0, this.picture.width, this.picture.height);
+    context.rect(shown.left, shown.top, shown.width, shown.height);
     context.rect(box.left, box.top, box.width, box.height);
     context.fill("evenodd");
-    context.strokeStyle = "#fff";
-    context.lineWidth = 2 / view.zoom;
-    context.setLineDash([8 / view.zoom, 6 / view.zoom]);
-    context.strokeRect(box.left, box.top, box.width, box.height);
+    for (const [colour, offset] of [["#14182a", 0], ["#fff", 8]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = 2 / view.zoom;
+      context.setLineDash([8 / view.zoom, 8 / view.zoom]);
+      context.lineDashOffset = offset / view.zoom;
+      context.strokeRect(box.left, box.top, box.width, box.height);
+    }
     context.restore();
   }
 
@@ -216,11 +238,21 @@ export class CutResult {
     }
     const query = queryOf(options);
     if (!this.made.has(query)) {
-      const id = await makeVersion(this.api, this.picture.id, options);
-      await ended(this.api, id);
-      this.made.set(query, await this.api.blob(`/api/v1/pictures/${id}/result`));
+      this.made.set(query, await this.makeFile(options));
     }
     return this.made.get(query);
+  }
+
+  // The server makes the file as one more picture. It is deleted there when it is here: the stored
+  // result and the original stay, and the folder is not filled by tries.
+  async makeFile(options) {
+    const id = await makeVersion(this.api, this.picture.id, options);
+    try {
+      await ended(this.api, id);
+      return await this.api.blob(`/api/v1/pictures/${id}/result`);
+    } finally {
+      discard(this.api, id);
+    }
   }
 
   async during(text, work) {
@@ -267,4 +299,14 @@ export class CutResult {
       this.before.width = 1;
     }
   }
+}
+
+// The picture together with a box, which may be null.
+function union(box, width, height) {
+  if (!box) {
+    return { left: 0, top: 0, width, height };
+  }
+  const [left, top] = [Math.min(0, box.left), Math.min(0, box.top)];
+  const right = Math.max(width, box.left + box.width);
+  return { left, top, width: right - left, height: Math.max(height, box.top + box.height) - top };
 }

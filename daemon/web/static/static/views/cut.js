@@ -7,6 +7,7 @@ import { samplePicture } from "./sample.js";
 import { loadStyles } from "./style-sheet.js";
 
 const SIDE_PX = 2560; // more would make the knobs slow; files are made by the server
+const FINAL = new Set([400, 404, 410, 413, 422]); // the same request would be refused again
 const files = new Map(); // by id: the person's own file needs no download
 
 export async function mount(root, context) {
@@ -47,19 +48,21 @@ class CutView {
 
   // --- in --------------------------------------------------------------------------------
 
-  showEmpty(problem = "") {
+  // `again`: does once more what went wrong.
+  showEmpty(problem = "", again = null) {
     this.clear();
     const input = h("input", { type: "file", id: "cut-file", accept: "image/*,.heic,.avif,.tif,.tiff,.jxl,.dng", class: "visually-hidden", onchange: () => input.files[0] && this.take(input.files[0]) });
     const sample = h("button", { class: "button", type: "button", onclick: async () => this.take(await samplePicture()) }, this.words("cut.sample"));
     this.root.replaceChildren(
       h("h1", { class: "hero" }, this.words("cut.title")),
       h("p", { class: "hero-text" }, this.words("cut.text")),
-      problem && h("p", { class: "card reason", role: "alert" }, problem),
+      problem && h("div", { class: "card problem" }, h("p", { class: "reason", role: "alert" }, problem),
+        again && h("button", { class: "button primary", type: "button", onclick: again }, this.words("cut.again"))),
       h("div", { class: "drop-area card" },
         h("img", { src: "/static/icon.svg", alt: "", width: 72, height: 72 }),
         h("p", { class: "drop-text" }, this.words("cut.drop")),
         h("div", { class: "bar" }, input, h("label", { class: "button primary", for: "cut-file" }, this.words("cut.choose")), sample),
-        h("p", { class: "hint" }, this.words("cut.paste"))));
+        h("p", { class: "hint paste-text" }, this.words("cut.paste"))));
   }
 
   paste(event) {
@@ -90,10 +93,11 @@ class CutView {
     this.result = null;
   }
 
-  async take(file) {
-    await this.run(file.name, async (tell, signal) => {
+  // The key makes sure that a picture which is sent again is not taken twice.
+  async take(file, key = crypto.getRandomValues(new Uint32Array(4)).join("-")) {
+    await this.run(file.name, () => this.take(file, key), async (tell, signal) => {
       tell("uploading", 0);
-      const id = await upload(this.api, file, { onProgress: (share) => tell("uploading", share), signal });
+      const id = await upload(this.api, file, { key, onProgress: (share) => tell("uploading", share), signal });
       tell("waiting", 0);
       await ended(this.api, id, { onState: (state) => this.tellState(tell, state), signal });
       files.clear(); // one picture at a time stays in memory
@@ -103,11 +107,11 @@ class CutView {
   }
 
   async open(id) {
-    await this.run("", async () => id);
+    await this.run("", () => this.open(id), async () => id);
   }
 
-  // Show the steps while `begin` gets a picture's id, then the picture.
-  async run(name, begin) {
+  // Show the steps while `begin` gets a picture's id, then the picture. `again` tries it once more.
+  async run(name, again, begin) {
     this.clear();
     const stop = new AbortController();
     this.stop = stop;
@@ -122,13 +126,16 @@ class CutView {
       }
     } catch (error) {
       if (error.name !== "AbortError" && !this.isClosed && this.stop === stop) {
-        this.showEmpty(this.words(error.isFailed ? "cut.failed" : "cut.problem", { reason: error.detail ?? String(error) }));
+        const isFinal = error.isFailed || FINAL.has(error.status);
+        this.showEmpty(this.words(error.isFailed ? "cut.failed" : "cut.problem", { reason: error.detail ?? String(error) }), isFinal ? null : again);
       }
     }
   }
 
-  tellState(tell, { state, place, stage }) {
-    if (state === "running") {
+  tellState(tell, { state, place, stage, trouble }) {
+    if (trouble) {
+      tell("waiting", null, this.words(`cut.trouble_${trouble.name}`, trouble));
+    } else if (state === "running") {
       tell("running", null, stage ? this.words(`cut.stage_${stage.split(" ")[0]}`) : "");
     } else {
       tell("waiting", null, place ? this.words("cut.before", { count: place }) : "");

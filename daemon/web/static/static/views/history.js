@@ -247,6 +247,7 @@ class HistoryView {
       state === "done" ? "" : h("span", { class: `badge is-${state}` }, this.words(`history.state_${state}`)));
     const card = h("li", { class: "card picture" }, button);
     button.addEventListener("click", () => showPicture(one, this, {
+      from: "history",
       onGone: () => {
         this.thumbnails.forget(card);
         const next = card.nextElementSibling ?? card.previousElementSibling;

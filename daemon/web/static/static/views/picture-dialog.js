@@ -7,8 +7,9 @@ import { reasonsOf } from "./reasons.js";
 import { saveFile } from "./save-file.js";
 import { Stage } from "./stage.js";
 
-// Show it until it is closed. `onGone` and `onChange` tell what became of it.
-export function showPicture(one, { api, words, announce }, { onGone, onChange }) {
+// Show it until it is closed. `onGone` and `onChange` tell what became of it. `from`: the view to
+// which a touch-up comes back.
+export function showPicture(one, { api, words, announce }, { from, onGone, onChange }) {
   const dialog = h("dialog", { class: "dialog picture-dialog", "aria-labelledby": "picture-name" });
   const notice = h("p", { class: "notice", role: "status", hidden: true });
   const act = (work) => async () => {
@@ -39,7 +40,7 @@ export function showPicture(one, { api, words, announce }, { onGone, onChange })
     button("primary", "picture.save", () => saveFile(api, `${one.href}/result`, nameOf(one.result, one.name))),
     one.alpha ? button("", "picture.save_mask", () => saveFile(api, `${one.href}/mask`, nameOf(one.alpha, one.name))) : "",
     one.original ? button("", "picture.save_original", () => saveFile(api, `${one.href}/original`, one.name)) : "",
-    one.upload ? h("a", { class: "button", href: `#/touch/${one.upload}` }, words("picture.touch")) : "",
+    one.upload ? h("a", { class: "button", href: `#/touch/${one.upload}?from=${from}` }, words("picture.touch")) : "",
     one.is_doubtful ? button("", "picture.approve", judge("approve", "picture.approved", { is_doubtful: false })) : "",
     button("", "picture.reject", judge("reject", "picture.rejected", null)),
   ];
@@ -57,11 +58,11 @@ export function showPicture(one, { api, words, announce }, { onGone, onChange })
   dialog.append(
     h("header", { class: "bar" }, h("h2", { id: "picture-name" }, one.name), close),
     stage ? stage.element : h("p", { class: "reason" }, one.reason || ""),
-    facts(one, words),
     notice,
     h("div", { class: "bar" },
       ...(one.state === "done" ? doneActions() : failedActions()),
       button("danger", "picture.delete", remove)),
+    facts(one, words),
   );
   dialog.addEventListener("close", () => {
     stage?.close();

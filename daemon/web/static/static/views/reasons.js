@@ -1,24 +1,38 @@
 // Why a result is doubtful, in words: from the numbers of its score, so in each language.
+// As `explain` in cvunet/matte/confidence.py; a test compares both.
 
 import { percent } from "./format.js";
 
 const LIMIT = 0.75;
+const SOLID = 0.5;
 
+const FOUND = {
+  certainty: (measures) => ["uncertain", { inside: measures.inside, shaky: measures.shaky }],
+  wholeness: (measures) => (measures.holes > measures.detached
+    ? ["holes", { share: measures.holes }]
+    : ["detached", { share: measures.detached }]),
+  presence: (measures) => ["small", { share: measures.subject }],
+  freedom: (measures) => ["border", { top: measures.top, border: measures.border }],
+  agreement: (measures) => (measures.lost > measures.disagreement / 2
+    ? ["lost", { share: measures.lost }]
+    : ["disagreement", { share: measures.disagreement }]),
+};
+
+// Return the reasons, the worst one first.
 export function reasonsOf(confidence, words) {
   if (!confidence) {
     return [];
   }
   const { measures = {}, parts = {} } = confidence;
-  const share = measures.subject ?? 0;
   if (confidence.is_blank) {
-    return [words(share < 0.5 ? "reasons.empty" : "reasons.full")];
+    return [words((measures.subject ?? 0) < SOLID ? "reasons.empty" : "reasons.full")];
   }
-  const found = {
-    certainty: () => words("reasons.uncertain", { share: percent(measures.uncertain ?? 0) }),
-    wholeness: () => words("reasons.fragments", { share: percent(measures.crumbs ?? 0) }),
-    presence: () => words(share < 0.5 ? "reasons.small" : "reasons.large", { share: percent(share) }),
-    freedom: () => words("reasons.border", { share: percent(measures.border ?? 0) }),
-  };
-  const low = Object.keys(found).filter((name) => (parts[name] ?? 1) <= LIMIT);
-  return low.length ? low.map((name) => found[name]()) : [words("reasons.altogether")];
+  const low = Object.keys(FOUND).filter((name) => (parts[name] ?? 1) <= LIMIT);
+  low.sort((one, other) => parts[one] - parts[other]);
+  const told = low.map((name) => {
+    const [key, shares] = FOUND[name](measures);
+    const texts = Object.entries(shares).map(([of, share]) => [of, percent(share ?? 0)]);
+    return words(`reasons.${key}`, Object.fromEntries(texts));
+  });
+  return told.length ? told : [words("reasons.altogether")];
 }

@@ -10,6 +10,7 @@ const PAGE = 100;
 const WAIT_MS = 15_000;
 const READY_MS = 500;
 const READY_TRIES = 240;
+const BACK_MS = [3_000, 10_000, 30_000]; // after so long a picture that is cut out again is looked for
 let keptIds = []; // after touching up a person goes on with the first of these that is still doubtful
 
 export async function mount(root, context) {
@@ -85,7 +86,7 @@ class ReviewView {
       this.name, this.facts,
       h("p", { class: "score" }, this.score, " ", this.scoreText),
       this.reasons, this.notice,
-      h("div", { class: "bar decisions" }, this.accept, this.reject, this.touch, this.model, this.modelList),
+      h("div", { class: "bar decisions dock" }, this.accept, this.reject, this.touch, this.model, this.modelList),
       h("div", { class: "bar" }, ...skip, this.undoButton),
       h("p", { class: "hint keys" }, this.words("review.keys")));
     this.done = h("p", { class: "empty", hidden: true }, this.words("review.nothing"));
@@ -105,14 +106,14 @@ class ReviewView {
     return this.list[this.place];
   }
 
-  // Load the next ones; those that were judged here meanwhile do not come again.
-  async load() {
+  // Load the next ones, or look for fresh ones; those that were judged here meanwhile do not come again.
+  async load({ isFresh = false } = {}) {
     try {
-      const before = this.next ? `&before=${this.next}` : "";
+      const before = this.next && !isFresh ? `&before=${this.next}` : "";
       const answer = await this.api.get(`/api/v1/pictures?state=doubtful&limit=${PAGE}${before}`);
       this.list.push(...answer.pictures.filter((one) => !this.seen.has(one.id)));
       answer.pictures.forEach((one) => this.seen.add(one.id));
-      this.next = answer.next;
+      this.next = isFresh ? this.next : answer.next;
       this.total = Math.max(answer.doubtful, this.list.length);
       this.notice.hidden = true;
     } catch (error) {
@@ -145,11 +146,19 @@ class ReviewView {
     this.touch.disabled = !one.upload && !one.original;
     this.touch.title = this.touch.disabled ? this.words("review.no_original") : "";
     this.model.disabled = !one.original || this.models.length < 2;
+    this.offerOther(one.model);
     this.model.title = this.models.length < 2 ? this.words("review.one_model") : this.touch.title;
     this.stage.show(one);
     const following = this.list[this.place + 1];
     if (following) {
       this.stage.prepare(following);
+    }
+  }
+
+  // The same model would give the same result.
+  offerOther(model) {
+    if (this.modelList.value === model) {
+      this.modelList.value = this.models.find((one) => one !== model) ?? model;
     }
   }
 
@@ -243,6 +252,8 @@ class ReviewView {
       this.total += 1;
     } else {
       this.seen.delete(one.id);
+      this.tell(this.words("review.undid_reject", { name: one.name }));
+      BACK_MS.forEach((pause) => setTimeout(() => this.isClosed || this.load({ isFresh: true }), pause));
     }
     this.announce(this.words(`review.undid_${verb}`, { name: one.name }));
     this.draw();

@@ -80,7 +80,7 @@ export class Stage {
 
   async urlOf(path) {
     if (!this.urls.has(path)) {
-      const blob = await this.api.blob(path);
+      const blob = await this.api.small(path);
       if (!this.urls.has(path)) {
         this.urls.set(path, URL.createObjectURL(blob));
       }

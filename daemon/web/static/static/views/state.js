@@ -1,6 +1,6 @@
 // What the daemon and its machine do now.
 
-import { h } from "../dom.js";
+import { h, marked } from "../dom.js";
 import { bytes, hourAndMinute, moment, number, percent } from "./format.js";
 import { loadStyles } from "./style-sheet.js";
 
@@ -137,7 +137,7 @@ class StateView {
       const text = this.words("state.free", { free: bytes(one.free_bytes), total: bytes(one.total_bytes) });
       return h("div", { class: "disk" },
         h("p", {}, h("strong", {}, one.name), " ", text, " ", isLow ? h("span", { class: "badge is-failed" }, this.words("state.low")) : ""),
-        h("meter", { min: 0, max: 1, low: 0.8, high: 0.95, optimum: 0, value: used, "aria-label": `${one.name}: ${percent(used)}` }));
+        h("meter", { min: 0, max: 1, low: isLow ? 0 : 0.8, high: isLow ? 0 : 0.95, optimum: 0, value: used, "aria-label": `${one.name}: ${percent(used)}` }));
     });
   }
 
@@ -172,7 +172,7 @@ class StateView {
       bad.length ? h("ul", { class: "checks" }, ...bad.map(line)) : "",
       h("details", {}, h("summary", {}, this.words("state.passed", { count: number(good.length) })),
         h("ul", { class: "checks" }, ...good.map(line))),
-      h("p", { class: "hint" }, this.words("state.checked", { time: moment(answer.checked_at) })),
+      h("p", { class: "hint" }, ...marked(this.words("state.checked", { time: moment(answer.checked_at) }))),
     ].filter(Boolean);
   }
 }

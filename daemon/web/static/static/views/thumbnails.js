@@ -65,7 +65,7 @@ export class Thumbnails {
 
   async fetch(image, one) {
     try {
-      const blob = await this.api.blob(one.path);
+      const blob = await this.api.small(one.path);
       if (one.isNear && this.images.has(image) && !one.url) {
         one.url = URL.createObjectURL(blob);
         image.src = one.url;

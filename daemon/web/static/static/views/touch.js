@@ -1,7 +1,8 @@
 // Touch up a result: erase what is too much, restore what is missing.
 
 import { h } from "../dom.js";
-import { ended, load, makeVersion, notePlain } from "./cut-pictures.js";
+import { theBatch } from "./batch-model.js";
+import { discard, ended, load, makeVersion } from "./cut-pictures.js";
 import { loadStyles } from "./style-sheet.js";
 import { Grounds } from "./grounds.js";
 import { inheritKnobs } from "./knobs.js";
@@ -9,6 +10,7 @@ import { TouchCanvas } from "./touch-canvas.js";
 import { Viewer, zoomBar } from "./viewer.js";
 
 const SIDE_PX = 4096; // the largest mask that the server takes
+const VIEWS = ["batch", "history"]; // from where a picture may come, besides Cut and Review
 const kept = { tool: "erase", size: 40, hardness: 70 }; // for the next picture
 
 export async function mount(root, context) {
@@ -80,8 +82,8 @@ class TouchView {
     const isGhost = h("input", { type: "checkbox", id: "touch-ghost", onchange: () => { this.isGhost = isGhost.checked; this.viewer.draw(); } });
     this.ghostInput = isGhost;
     this.tools = ["erase", "restore"].map((name) => h("button", { class: "button", type: "button", onclick: () => this.use(name) }, words(`touch.${name}`)));
-    this.undoButton = h("button", { class: "button", type: "button", onclick: () => this.undo() }, words("touch.undo"));
-    this.redoButton = h("button", { class: "button", type: "button", onclick: () => this.redo() }, words("touch.redo"));
+    this.undoButton = this.step("↶", "touch.undo", () => this.undo());
+    this.redoButton = this.step("↷", "touch.redo", () => this.redo());
     this.saveButton = h("button", { class: "button primary", type: "button", onclick: () => this.save() }, words("touch.save"));
     this.status = h("p", { class: "hint status-line", role: "status" }, "");
     this.root.replaceChildren(h("h1", {}, words("touch.title")),
@@ -89,16 +91,23 @@ class TouchView {
         h("section", { class: "card stage-card", "aria-label": picture.name }, this.viewer.element,
           h("div", { class: "bar tools" }, this.grounds.element, zoomBar(this.viewer, words))),
         h("section", { class: "card side-card brush-tools", "aria-label": words("touch.tools") },
-          h("div", { class: "pair", role: "group", "aria-label": words("touch.tools") }, ...this.tools),
+          h("div", { class: "dock" },
+            h("div", { class: "brush-bar", role: "group", "aria-label": words("touch.tools") },
+              ...this.tools, this.undoButton, this.redoButton, this.saveButton),
+            this.status),
           this.range("size", 1, 400), this.range("hardness", 0, 100),
           picture.photo ? h("label", { class: "bar", for: "touch-ghost" }, isGhost, words("touch.ghost")) : h("p", { class: "hint" }, words("touch.no_original")),
-          h("div", { class: "pair" }, this.undoButton, this.redoButton),
-          this.saveButton,
           h("button", { class: "button", type: "button", onclick: () => this.leave() }, words("touch.back")),
-          this.status, this.keysCard())));
+          this.keysCard())));
     this.use(kept.tool);
     this.mark();
     this.viewer.show(picture.width, picture.height, picture.fullWidth);
+  }
+
+  // A button that is only a sign where there is little room.
+  step(sign, key, onclick) {
+    return h("button", { class: "button step-button", type: "button", onclick },
+      h("span", { "aria-hidden": "true" }, sign), h("span", { class: "button-text" }, this.words(key)));
   }
 
   range(name, min, max) {
@@ -263,19 +272,20 @@ class TouchView {
     };
     try {
       const mask = await this.painting.png();
-      const id = await makeVersion(this.api, this.picture.id, {}, {
+      // Of the picture itself, not of what is shown: format, background and crop stay as they were.
+      const id = await makeVersion(this.api, this.params.id, {}, {
         mask, signal: this.stop.signal, onProgress: (share) => tell(this.words("touch.saving", { share: Math.round(100 * share) })),
       });
       tell(this.words("touch.making"));
-      await ended(this.api, id, { signal: this.stop.signal });
+      const made = await ended(this.api, id, { signal: this.stop.signal });
       this.isSaved = true;
-      notePlain(id);
-      inheritKnobs(this.picture.id, id);
-      if (this.isFromReview) {
-        await this.settleReview(id);
+      inheritKnobs(this.params.id, id);
+      await this.settleDoubts(made);
+      if (this.params.from === "batch") {
+        theBatch(this.api).replace(this.params.id, id);
       }
       this.announce(this.words("touch.saved"));
-      this.navigate(this.isFromReview ? "#/review" : `#/cut/${id}`);
+      this.navigate(this.placeAfter(id));
     } catch (error) {
       if (error.name !== "AbortError") {
         tell(this.words("touch.failed", { reason: error.detail ?? String(error) }), true);
@@ -285,20 +295,27 @@ class TouchView {
     this.mark();
   }
 
-  // --- from Review ------------------------------------------------------------------------
+  // --- where it came from -----------------------------------------------------------------
 
   get isFromReview() {
     return Boolean(this.params.job);
   }
 
-  // A person has made a better version by hand, so neither it nor the doubtful result is asked about
-  // again. Nothing is deleted: the doubtful result stays in its folder.
-  async settleReview(id) {
-    const { drop, job } = this.params;
-    const judged = [`/api/v1/drops/${drop}/pictures/${job}`];
-    const made = await this.api.get(`/api/v1/pictures/${id}`);
-    judged.push(`/api/v1/drops/${made.drop}/pictures/${made.picture.id}`);
-    for (const path of judged) {
+  placeAfter(id) {
+    if (this.isFromReview) {
+      return "#/review";
+    }
+    return VIEWS.includes(this.params.from) ? `#/${this.params.from}` : `#/cut/${id}`;
+  }
+
+  // A person has made a better version by hand, so neither it nor the earlier result is asked about
+  // in Review. Nothing is deleted: the earlier result stays in its folder.
+  async settleDoubts(made) {
+    const judged = [made, this.picture.origin].filter((one) => one.picture.review).map((one) => `/api/v1/drops/${one.drop}/pictures/${one.picture.id}`);
+    if (this.isFromReview) {
+      judged.push(`/api/v1/drops/${this.params.drop}/pictures/${this.params.job}`);
+    }
+    for (const path of new Set(judged)) {
       try {
         await this.api.post(`${path}/approve?doubtful=true`);
       } catch (error) {
@@ -312,20 +329,16 @@ class TouchView {
   // Pictures that were made only to be painted on: a dropped original taken in as an upload, and a
   // plain result. They would be doubtful, too, and stand in Review beside the one they come from.
   async deleteExtras() {
-    if (!this.isFromReview) {
-      return;
-    }
     const extras = new Set(this.params.made ? [this.params.id] : []);
     if (this.picture && this.picture.id !== this.params.id) {
       extras.add(this.picture.id);
     }
-    await Promise.all([...extras].map((id) => this.api.send("DELETE", `/api/v1/pictures/${id}`)
-      .catch((error) => console.warn(`${id} stays: ${error.detail}`))));
+    await Promise.all([...extras].map((id) => discard(this.api, id)));
   }
 
   // The router asks about strokes that are not saved.
   leave() {
-    this.navigate(this.isFromReview ? "#/review" : `#/cut/${this.picture.id}`);
+    this.navigate(this.placeAfter(this.params.id));
   }
 
   agreed() {

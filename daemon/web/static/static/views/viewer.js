@@ -9,7 +9,7 @@ const MOVE_PX = 48;
 export class Viewer {
   // `paint(context, view)` draws in pixels of the picture. `label` is told to screen readers.
   constructor({ label, paint, over = () => null }) {
-    Object.assign(this, { paint, over, size: [1, 1], zoom: 1, offset: [0, 0], isFitted: true, pointers: new Map() });
+    Object.assign(this, { paint, over, size: [1, 1], bounds: [0, 0, 1, 1], zoom: 1, offset: [0, 0], isFitted: true, pointers: new Map() });
     this.canvas = h("canvas", { class: "viewer-canvas", role: "img", tabindex: "0", "aria-label": label });
     this.element = h("div", { class: "viewer" }, this.canvas);
     this.watcher = new ResizeObserver(() => this.resize());
@@ -28,8 +28,21 @@ export class Viewer {
   // Show a picture of another size (pixels); `pixelsPerPixel`: of the screen's for 1:1.
   show(width, height, fullWidth = width) {
     this.size = [width, height];
+    this.bounds = [0, 0, width, height];
     this.whole = width / fullWidth; // zoom at which a pixel of the file is one of the screen
     this.fit();
+  }
+
+  // Leave room for a box that may be larger than the picture; null for none.
+  include(box) {
+    const [width, height] = this.size;
+    const [left, top] = box ? [Math.min(0, box.left), Math.min(0, box.top)] : [0, 0];
+    const right = box ? Math.max(width, box.left + box.width) : width;
+    const bottom = box ? Math.max(height, box.top + box.height) : height;
+    this.bounds = [left, top, right - left, bottom - top];
+    if (this.isFitted) {
+      this.fit();
+    }
   }
 
   resize() {
@@ -46,8 +59,9 @@ export class Viewer {
 
   fit() {
     const { width, height } = this.canvas;
-    this.zoom = Math.min(width / this.size[0], height / this.size[1], Math.max(1, 2 * (this.ratio || 1)));
-    this.offset = [(width - this.zoom * this.size[0]) / 2, (height - this.zoom * this.size[1]) / 2];
+    const [left, top, wide, high] = this.bounds;
+    this.zoom = Math.min(width / wide, height / high, Math.max(1, 2 * (this.ratio || 1)));
+    this.offset = [(width - this.zoom * wide) / 2 - this.zoom * left, (height - this.zoom * high) / 2 - this.zoom * top];
     this.isFitted = true;
     this.changed();
   }
@@ -78,8 +92,9 @@ export class Viewer {
   keepInSight() {
     const frame = [this.canvas.width, this.canvas.height];
     this.offset = this.offset.map((offset, axis) => {
-      const side = this.size[axis] * this.zoom;
-      return side <= frame[axis] ? (frame[axis] - side) / 2 : Math.min(0, Math.max(frame[axis] - side, offset));
+      const begin = this.bounds[axis] * this.zoom;
+      const side = this.bounds[axis + 2] * this.zoom;
+      return side <= frame[axis] ? (frame[axis] - side) / 2 - begin : Math.min(-begin, Math.max(frame[axis] - side - begin, offset));
     });
   }
 

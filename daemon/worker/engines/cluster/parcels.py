@@ -1,0 +1,116 @@
+"""Pictures that travel through Ray instead of lying on a share: packed, unpacked, written."""
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from daemon.disk import files
+from daemon.errors import MachineError, blame, describe
+from daemon.jobs import Done, Failed, Identity, Outcome, Task
+
+SOURCE = "source"
+RESULT = "result.part"
+ALPHA = "alpha.part"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A task with the content of its files, or the content of its results."""
+
+    task: Task
+    contents: dict[str, bytes] = field(default_factory=dict)
+    identity: Identity | None = None
+    """Of the original, as its content was read."""
+
+
+def pack(task: Task, *, max_bytes: int) -> Parcel | None:
+    """Return a task with its files' content; None if its picture is too large to travel.
+
+    `OSError` if a file cannot be read.
+    """
+    with files.open_regular(task.source) as stream:
+        identity = Identity.of(os.fstat(stream.fileno()))
+        if identity is None or identity.size > max_bytes:
+            return None
+        contents = {SOURCE: stream.read(max_bytes + 1)}
+    if len(contents[SOURCE]) != identity.size:
+        return None  # it grows: the share's way tells what follows from that
+    for path in task.touch_ups:
+        with files.open_regular(path) as stream:
+            contents[path.name] = stream.read()
+    return Parcel(task, contents, identity)
+
+
+def unpack(parcel: Parcel, folder: Path) -> Task:
+    """Write what has arrived into a folder of this node, and return the task for it."""
+    for name, content in parcel.contents.items():
+        (folder / name).write_bytes(content)
+    task = parcel.task
+    source = folder / SOURCE
+    if parcel.identity is not None:  # how old it is says whether it may still grow
+        os.utime(source, ns=(parcel.identity.mtime_ns, parcel.identity.mtime_ns))
+    return replace(
+        task,
+        source=source,
+        part=folder / RESULT,
+        alpha_part=None if task.alpha_part is None else folder / ALPHA,
+        touch_ups=tuple(folder / path.name for path in task.touch_ups),
+    )
+
+
+def pack_results(task: Task) -> Parcel:
+    """Return the content of what was made; empty if nothing was."""
+    contents = {
+        path.name: path.read_bytes()
+        for path in (task.part, task.alpha_part)
+        if path is not None and path.exists()
+    }
+    return Parcel(task, contents)
+
+
+def written(sent: Parcel, answer: object) -> object:
+    """Write the results' parts here, and return the outcome as if they had been made here.
+
+    ``answer``: what another machine has sent; it is handed on if it makes no sense.
+    """
+    match answer:
+        case (Done() as outcome, Parcel() as made):
+            return write_results(sent, outcome, made)
+        case (outcome, Parcel()):
+            return outcome
+    return answer
+
+
+def write_results(sent: Parcel, outcome: Done, made: Parcel) -> Outcome:
+    """Write the results' parts here, and return the outcome with our identity of the original."""
+    assert sent.identity is not None
+    try:
+        for path, content in parts_of(sent.task, made):
+            write(path, content)
+    except OSError as error:
+        return Failed(blame(error), describe(error), "encode")
+    except MachineError as error:
+        return Failed(blame(error), str(error), "encode")
+    return replace(outcome, identity=sent.identity)
+
+
+def parts_of(task: Task, made: Parcel) -> Iterator[tuple[Path, bytes]]:
+    """Yield where each part goes, the mask first; one that is missing is left out."""
+    for path, name in ((task.alpha_part, ALPHA), (task.part, RESULT)):
+        if path is not None and name in made.contents:
+            yield path, made.contents[name]
+
+
+def write(part: Path, content: bytes) -> None:
+    """Write one file and make it durable; `MachineError` if there is no room."""
+    try:
+        with files.create(part) as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        raise MachineError(f"{part.parent} cannot be written: {describe(error)}") from error

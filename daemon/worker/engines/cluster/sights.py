@@ -1,0 +1,222 @@
+"""Whether a node sees what we see: the same folders, the same weights, the same program and time.
+
+`Look` is what is asked, `Sight` what a machine sees, and `differences` compares two sights.
+"""
+
+import hashlib
+import os
+import platform
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from daemon import __version__
+from daemon.disk import files
+from daemon.disk.free_space import PROBE
+from daemon.errors import describe
+from daemon.worker.engines.cluster.path_maps import MappedFolder, PathMap
+
+#: In a folder for results: a few random bytes, by which two machines know that it is one folder.
+CANARY = ".cvunetd-canary"
+#: In a hot folder: the lock of the daemon that owns it.
+LOCK = Path(".cvunetd", "lock")
+CANARY_BYTES = 64
+UNREADABLE = b"?"
+MAX_CLOCK_S = 2.0
+CANNOT_BE_WRITTEN = "cannot be written"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a machine is to look at; all paths are the daemon's."""
+
+    read: tuple[Path, ...]
+    """Folders from which pictures come."""
+    written: tuple[Path, ...]
+    """Folders into which results go."""
+    models: tuple[Path, ...] = ()
+    folders: tuple[MappedFolder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder as one machine sees it."""
+
+    path: str
+    """That machine's own path of it."""
+    fault: str = ""
+    """Why it cannot be used; the other fields say nothing then."""
+    device: int = 0
+    inode: int = 0
+    canary: bytes = b""
+    """What is in its canary or lock; empty without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one machine sees."""
+
+    places: dict[Path, Place]
+    models: dict[Path, str]
+    """SHA-256 of each file, or why it cannot be read, with a blank in it."""
+    version: str
+    python: str
+    user: int
+    now: float
+    """UTC seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that has to be mended on a node."""
+
+    check: str
+    text: str
+    mend: str
+
+
+def see(look: Look, *, name: str = "", address: str = "") -> Sight:
+    """Return what this machine sees; ``name`` and ``address``: its own, for mapped paths."""
+    mapped = PathMap(look.folders, name=name, address=address)
+    places = {path: place_of(mapped.there(path), is_written=False) for path in look.read}
+    places |= {path: place_of(mapped.there(path), is_written=True) for path in look.written}
+    return Sight(
+        places,
+        {path: digest_of(mapped.there(path)) for path in look.models},
+        __version__,
+        platform.python_version(),
+        os.geteuid(),
+        time.time(),
+    )
+
+
+def place_of(path: Path, *, is_written: bool) -> Place:
+    """Return a folder as this machine sees it."""
+    try:
+        os.scandir(path).close()
+        status = path.stat()
+    except OSError as error:
+        return Place(str(path), describe(error))
+    if is_written and (fault := why_not_written(path)):
+        return Place(str(path), fault)
+    return Place(str(path), "", status.st_dev, status.st_ino, canary_of(path))
+
+
+def why_not_written(path: Path) -> str:
+    """Return why no file can be made in a folder; empty if one can.
+
+    Each try has a name of its own: several nodes try at once.
+    """
+    probe = path / f"{PROBE}-{uuid.uuid4().hex}"
+    try:
+        files.create(probe).close()
+        files.remove(probe)
+    except OSError as error:
+        return f"it {CANNOT_BE_WRITTEN}: {describe(error)}"
+    return ""
+
+
+def canary_of(path: Path) -> bytes:
+    """Return what tells this folder from others; empty if there is nothing."""
+    for file in (path / CANARY, path / LOCK):
+        try:
+            descriptor = files.open_if_regular(file)
+        except FileNotFoundError:
+            continue
+        except OSError:  # of another user
+            return UNREADABLE
+        if descriptor is not None:
+            with os.fdopen(descriptor, "rb") as stream:
+                return stream.read(CANARY_BYTES)
+    return b""
+
+
+def digest_of(file: Path) -> str:
+    """Return the SHA-256 of a file, or why it has none; read again only if it has changed."""
+    try:
+        status = file.stat()
+        return digest_of_version(file, status.st_ino, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        return describe(error)
+
+
+@lru_cache(maxsize=32)
+def digest_of_version(file: Path, inode: int, size: int, mtime_ns: int) -> str:
+    """Return the SHA-256 of a file that is as the numbers say."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def plant(folders: Iterable[Path]) -> None:
+    """Put a canary into each folder for results; one that is there stays."""
+    for folder in folders:
+        # One that is away or read-only is told elsewhere; its inode must do.
+        with suppress(OSError):
+            if not files.exists(folder / CANARY):
+                write_canary(folder / CANARY)
+
+
+def write_canary(canary: Path) -> None:
+    """Write what no other folder has."""
+    with files.create(canary) as stream:
+        stream.write(uuid.uuid4().hex.encode())
+
+
+def pull_up(folders: Iterable[Path]) -> None:
+    """Remove the canaries."""
+    for folder in folders:
+        with suppress(OSError):
+            files.remove(folder / CANARY)
+
+
+def differences(ours: Sight, theirs: Sight, *, at: tuple[float, float]) -> Iterator[Difference]:
+    """Yield what a node sees otherwise than we do; ``at``: when it was asked and had answered."""
+    if theirs.version != ours.version:
+        text = f"runs cvunetd {theirs.version}, and the daemon {ours.version}"
+        mend = f"there: pip install cvunet-daemon[ray]=={ours.version}, then restart Ray's node"
+        yield Difference("program", text, mend)
+    for path, place in ours.places.items():
+        yield from place_differences(path, place, theirs.places.get(path, Place("", "not seen")))
+    for file, digest in ours.models.items():
+        found = theirs.models.get(file, "not seen")
+        if found != digest:
+            text = f"{file} is not the same file there: {found}, and here {digest}"
+            yield Difference("weights", text, f"copy {file} to that node, to the same path")
+    earliest, latest = at[0] - MAX_CLOCK_S, at[1] + MAX_CLOCK_S
+    if not earliest <= theirs.now <= latest:
+        late = theirs.now - (at[0] if theirs.now < earliest else at[1])
+        text = f"its clock is {abs(late):.1f} s {'behind' if late < 0 else 'ahead'}"
+        yield Difference("clock", text, "there: timedatectl set-ntp true")
+
+
+def place_differences(path: Path, ours: Place, theirs: Place) -> Iterator[Difference]:
+    """Yield what is wrong with one folder there."""
+    if ours.fault:
+        return  # it is looked after here
+    map_it = f"mount it there, or name its place: worker.ray.paths: [{{here: {path}, there: …}}]"
+    if theirs.fault:
+        mend = map_it if CANNOT_BE_WRITTEN not in theirs.fault else rights(theirs.path)
+        yield Difference("folder", f"cannot use {theirs.path}: {theirs.fault}", mend)
+    elif not is_same(ours, theirs):
+        text = f"{theirs.path} is another folder there than {path} here"
+        yield Difference("folder", text, map_it)
+
+
+def is_same(ours: Place, theirs: Place) -> bool:
+    """Whether both are one folder: by its numbers, or by the same canary.
+
+    A share has another device number on each machine, so that its inode and canary decide.
+    """
+    canaries = {ours.canary, theirs.canary}
+    if canaries == {b""} or UNREADABLE in canaries:
+        return ours.inode == theirs.inode
+    return len(canaries) == 1
+
+
+def rights(path: str) -> str:
+    """Return the command that gives Ray's user the right to write."""
+    return f"there: give Ray's user the right to write in {path}, as on the daemon's machine"

@@ -1,0 +1,296 @@
+"""The process that speaks to Ray for the daemon. The only importer of ray.
+
+It is a process of its own because Ray ends the process that uses it when the cluster's head is
+gone, writes to standard error as it likes, and cannot be shut down and begun anew without rest.
+`daemon.worker.engines.cluster.driver` starts it; they speak over a socket.
+"""
+
+import logging
+import re
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+from daemon.errors import DaemonError, blame, describe
+from daemon.jobs import Failed, Task
+from daemon.worker.engines.cluster import parcels
+from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
+from daemon.worker.engines.cluster.messages import (
+    Answered,
+    Broken,
+    Call,
+    Command,
+    Connected,
+    Event,
+    Kill,
+    Lost,
+    Node,
+    Run,
+    Seen,
+    Start,
+    Visit,
+)
+from daemon.worker.engines.cluster.parcels import Parcel
+
+LOOK_S = 1.0
+#: Threads that read and write pictures which travel through Ray.
+CARRIERS = 4
+#: Objects are small: paths, or single pictures.
+OBJECTS_BYTES = 200_000_000
+INSTALL = "install it: pip install 'cvunet-daemon[ray]'"
+#: Lines of Ray's messages that only name things by numbers.
+NUMBERS = re.compile(r"^\s*(class_name|actor_id|pid|namespace|ip|name|node_id)\b.*$", re.MULTILINE)
+MAX_REASON = 300
+
+
+class RayDriver:
+    """Does what the engine commands, and tells what happens."""
+
+    def __init__(self, connection: "Connection[Event, Command]", access: Access) -> None:
+        self.connection = connection
+        self.access = access
+        self.sending = threading.Lock()
+        self.workers: dict[int, Any] = {}  # Any: handles of Ray's
+        self.carriers = ThreadPoolExecutor(CARRIERS, "carry")
+        self.refs: dict[int, Any] = {}  # Any: references of Ray's; without them answers are lost
+
+    def serve(self) -> None:
+        """Obey until the engine closes its end."""
+        import ray
+
+        self.tell(Connected())
+        threading.Thread(None, self.look_around, "nodes", daemon=True).start()
+        try:
+            while True:
+                self.obey(self.connection.recv())
+        except EOFError:
+            ray.shutdown()
+
+    def tell(self, event: Event) -> None:
+        """Send one event; several threads have some."""
+        with self.sending:
+            self.connection.send(event)
+
+    def look_around(self) -> None:
+        """Tell every second which nodes there are; while the head is away, Ray does not return."""
+        import ray
+
+        while True:
+            try:
+                found = ray.nodes()  # type: ignore[no-untyped-call]
+                self.tell(Seen(tuple(self.node_of(one) for one in found if one["Alive"])))
+            except OSError:  # the engine has closed its end
+                return
+            time.sleep(LOOK_S)
+
+    def node_of(self, found: dict[str, Any]) -> Node:  # Any: Ray's table
+        """Return a node in our words."""
+        resources = found["Resources"]
+        shares = resources.get(self.access.resource)
+        return Node(
+            id=found["NodeID"],
+            name=str(found["NodeManagerHostname"]),
+            address=str(found["NodeManagerAddress"]),
+            gpus=int(resources.get("GPU", 0)),
+            shares=None if shares is None else int(shares),
+        )
+
+    def obey(self, command: Command) -> None:
+        """Do one thing; what it leads to is told later."""
+        match command:
+            case Start():
+                self.start(command)
+            case Call(call, worker, method, arguments):
+                handle = self.workers.get(worker)
+                if handle is None:
+                    self.tell(Broken(call, "the worker was ended"))
+                else:
+                    self.await_answer(call, getattr(handle, method).remote(*arguments))
+            case Run(call, worker, task) if self.access.carried_bytes and worker in self.workers:
+                self.carriers.submit(self.carry, call, self.workers[worker], task)
+            case Run(call, worker, task):
+                self.obey(Call(call, worker, "run", (task,)))
+            case Visit():
+                self.visit(command)
+            case Kill(worker):
+                self.kill(worker)
+
+    def start(self, start: Start) -> None:
+        """Ask Ray for a worker on its node. It is never restarted by Ray: that would hide its end
+        from the engine, and its tasks would wait for a node that may not come back.
+        """
+        import ray
+
+        from daemon.worker.engines.cluster.node_worker import NodeWorker
+
+        options: dict[str, Any] = {  # Any: options of Ray's
+            "num_cpus": 0,
+            "num_gpus": start.gpus,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+            "scheduling_strategy": on_node(start.node),
+        }
+        if start.is_share:
+            options["resources"] = {self.access.resource: 1}
+        self.workers[start.worker] = ray.remote(NodeWorker).options(**options).remote(start.setup)
+
+    def visit(self, visit: Visit) -> None:
+        """Look at a node by a task of its own."""
+        import ray
+
+        from daemon.worker.engines.cluster.sights import see
+
+        node = visit.node
+        look: Any = ray.remote(see)  # Any: Ray's types know no named arguments
+        there = look.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node.id))
+        ref = there.remote(visit.look, name=node.name, address=node.address)
+        self.await_answer(visit.call, ref)
+
+    def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
+        """Send a picture with its task; a large one lies on the share."""
+        try:
+            parcel = parcels.pack(task, max_bytes=self.access.carried_bytes)
+        except (OSError, DaemonError) as error:
+            self.tell(Answered(call, Failed(blame(error), describe(error), "decode")))
+            return
+        if parcel is None:
+            self.await_answer(call, worker.run.remote(task))
+            return
+        ref = worker.run_parcel.remote(parcel)
+        self.refs[call] = ref
+        ref.future().add_done_callback(
+            lambda future: self.carriers.submit(self.unpack, call, parcel, future)
+        )
+
+    def unpack(self, call: int, parcel: Parcel, future: "Future[Any]") -> None:  # Any: as below
+        """Write the results that came back, then tell the answer."""
+        self.refs.pop(call, None)
+        error = future.exception()
+        if error is not None:
+            self.tell(broken(call, error))
+        else:
+            self.tell(Answered(call, parcels.written(parcel, future.result())))
+
+    def kill(self, worker: int) -> None:
+        """End a worker; it may be gone already."""
+        import ray
+
+        handle = self.workers.pop(worker, None)
+        if handle is not None:
+            ray.kill(handle, no_restart=True)
+
+    def await_answer(self, call: int, ref: Any) -> None:  # Any: a reference of Ray's
+        """Tell when a call has returned."""
+        self.refs[call] = ref
+        ref.future().add_done_callback(partial(self.settle, call))
+
+    def settle(self, call: int, future: "Future[Any]") -> None:  # Any: what a worker returns
+        """In some thread of Ray's: tell the answer, or why there is none."""
+        self.refs.pop(call, None)
+        error = future.exception()
+        with suppress(OSError):  # the engine has closed its end, and waits for no answer
+            self.tell(Answered(call, future.result()) if error is None else broken(call, error))
+
+
+def on_node(node: str) -> Any:  # Any: Ray's
+    """Return that something must run on one node and on no other."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def broken(call: int, error: BaseException) -> Broken:
+    """Return why a call has no answer, in few words."""
+    from ray.exceptions import RayTaskError
+
+    if isinstance(error, RayTaskError):
+        error = error.cause if isinstance(error.cause, BaseException) else error
+        return Broken(call, shorten(describe(error)), is_death=False)
+    return Broken(call, in_words(str(error)))
+
+
+def in_words(text: str) -> str:
+    """Return why an actor has not answered, without Ray's advice."""
+    if "node has died" in text:
+        return "its node has died, or is cut off"
+    if "worker process has died" in text:
+        return "its process has ended: killed, out of memory, or a crash"
+    return shorten(text)
+
+
+def shorten(text: str) -> str:
+    """Return a message of Ray's without the lines that name things by numbers."""
+    text = " ".join(NUMBERS.sub("", text).split())
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} …"
+
+
+# --- the connection ------------------------------------------------------------------------------
+
+
+def connect(access: Access, temp_dir: str) -> Lost | None:
+    """Join the cluster as its driver; return why that cannot be."""
+    set_environment(access)
+    try:
+        import ray
+    except ImportError as error:
+        return Lost(f"worker.engine is ray, and ray is missing ({error}): {INSTALL}", True)
+    from ray.exceptions import AuthenticationError
+
+    if reason := why_unreachable(access.address):
+        return Lost(reason)
+    try:
+        ray.init(**arguments(access, temp_dir))
+    except AuthenticationError as error:
+        return Lost(f"no token for the cluster at {access.address}: {shorten(str(error))}", True)
+    except Exception as error:  # noqa: BLE001  # of many kinds; their words say what is wrong
+        text = shorten(describe(error))
+        is_lasting = "mismatch" in text.lower()  # of Ray's or Python's version
+        return Lost(f"the cluster at {access.address} cannot be joined: {text}", is_lasting)
+    return None
+
+
+def arguments(access: Access, temp_dir: str) -> dict[str, Any]:  # Any: arguments of Ray's
+    """Return what `ray.init` gets; ``temp_dir`` is for a cluster of our own."""
+    common: dict[str, Any] = {  # Any: as above
+        "namespace": access.namespace,
+        "runtime_env": access.runtime_env,
+        "log_to_driver": False,
+        "configure_logging": False,
+        "logging_level": logging.ERROR,
+    }
+    if not access.is_private:
+        return common | {"address": access.address}
+    return common | {
+        "address": "local",
+        "resources": {access.resource: 1},
+        "include_dashboard": False,
+        "object_store_memory": OBJECTS_BYTES,
+        "_node_ip_address": "127.0.0.1",
+        "_temp_dir": temp_dir,
+    }
+
+
+def main() -> None:
+    """Serve the engine.
+
+    The first argument is the number of the file that is our end of the socket, the second one a
+    folder for a cluster of our own, which the engine removes.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon ends us when it is through
+    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))  # Any: commands and events
+    access = connection.recv()
+    lost = connect(access, sys.argv[2])
+    if lost is not None:
+        connection.send(lost)
+        return
+    RayDriver(connection, access).serve()
+
+
+if __name__ == "__main__":
+    main()

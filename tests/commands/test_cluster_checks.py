@@ -1,0 +1,130 @@
+"""`cvunetd doctor` with a cluster: one finding for each fault of each node, with what mends it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.commands.checks import cluster as checks
+from daemon.commands.findings import Result
+from daemon.worker.engines.cluster import visits
+from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.messages import (
+    Answered,
+    Broken,
+    Command,
+    Event,
+    Lost,
+    Node,
+    Seen,
+    Visit,
+)
+from daemon.worker.engines.cluster.sights import Look, Sight, see
+from daemon.worker.engines.cluster.visits import Visited, Visits
+
+NODE = Node("a", "alpha", "10.0.0.1", shares=1)
+BARE = Node("b", "beta", "10.0.0.2")
+Answer = Callable[[Visit], Event | None]
+
+
+class FakeDriver:
+    """A cluster of two nodes that answer as a test wants it."""
+
+    def __init__(self, hear: Callable[[Any, Event], object], answer: Answer) -> None:
+        self.hear = hear
+        self.answer = answer
+        hear(self, Seen((NODE, BARE)))
+
+    def send(self, command: Command) -> None:
+        """Answered at once, or never."""
+        assert isinstance(command, Visit)
+        event = self.answer(command)
+        if event is not None:
+            self.hear(self, event)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Look:
+    """One folder."""
+    return Look((tmp_path,), ())
+
+
+def visit(look: Look, answer: Answer) -> list[Visited] | str:
+    """One round."""
+    round_ = Visits(Access("head:1"), look, lambda access, hear: FakeDriver(hear, answer))
+    return round_.run()
+
+
+def findings(found: list[Visited] | str) -> list[tuple[Result, str, str]]:
+    """What the doctor makes of it."""
+    assert isinstance(found, list)
+    lines = [one for visited in found for one in checks.node_findings(visited, "cvunetd")]
+    return [(one.result, one.check, one.mend) for one in lines]
+
+
+def test_nodes_that_see_the_same_pass(look: Look):
+    """A node without a worker is a warning, with the command that uses it."""
+    found = findings(visit(look, lambda one: Answered(one.call, see(one.look))))
+
+    assert [one[:2] for one in found] == [
+        (Result.PASS, "node alpha"),
+        (Result.WARN, "node beta"),
+    ]
+    assert "ray start" in found[1][2]
+
+
+def test_each_difference_is_a_finding(look: Look):
+    """With its own remedy."""
+
+    def answer(one: Visit) -> Event:
+        sight: Sight = see(one.look)
+        return Answered(one.call, replace(sight, version="0.1", now=sight.now - 90))
+
+    found = [one for one in findings(visit(look, answer)) if "alpha" in one[1]]
+
+    assert [(one[0], one[1]) for one in found] == [
+        (Result.FAIL, "node alpha program"),
+        (Result.FAIL, "node alpha clock"),
+    ]
+    assert found[1][2] == "there: timedatectl set-ntp true"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            lambda one: Broken(one.call, "ModuleNotFoundError: No module named 'daemon'"),
+            "No module",
+        ),
+        (lambda one: Answered(one.call, "hello"), "says nonsense: 'hello'"),
+    ],
+)
+def test_node_that_cannot_be_asked_fails(look: Look, answer: Answer, told: str):
+    """It says why, and what to install."""
+    found = visit(look, answer)
+
+    assert isinstance(found, list)
+    assert told in found[0].trouble
+    assert {one[0] for one in findings(found)} == {Result.FAIL}
+
+
+def test_node_that_says_nothing_fails(look: Look, monkeypatch: pytest.MonkeyPatch):
+    """The others are told all the same."""
+    monkeypatch.setattr(visits, "PATIENCE_S", 0.2)
+    found = visit(look, lambda one: Answered(one.call, see(one.look)) if one.node == NODE else None)
+
+    assert isinstance(found, list)
+    assert [one.trouble for one in found] == ["", "it has not answered for 0 s"]
+
+
+def test_cluster_that_cannot_be_joined(look: Look):
+    """One line says why."""
+    assert (
+        visit(look, lambda one: Lost("no cluster answers at head:1"))
+        == "no cluster answers at head:1"
+    )

@@ -1,0 +1,516 @@
+"""The engine of many machines, on a cluster of values: who gets a picture, whose fault it is."""
+
+import logging
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.errors import Blame
+from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
+from daemon.worker.engines.cluster.judging import Unreadable
+from daemon.worker.engines.cluster.messages import Node
+from daemon.worker.engines.cluster.node_worker import Line
+from daemon.worker.engines.cluster.sights import Sight
+from tests.worker.cluster_kit import FakeNode, World, blind, node
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Two nodes with a warm worker each."""
+    world = World(tmp_path, node("n1"), node("n2"))
+    world.pass_time(5.0)
+    return world
+
+
+# --- capacity --------------------------------------------------------------------------------
+
+
+def test_each_share_has_a_warm_worker(world: World):
+    """And the engine takes as much as both together."""
+    assert world.crew.depth == 4
+    assert [worker.word for one in world.keeper.state(0).nodes for worker in one.workers] == [
+        "warm",
+        "warm",
+    ]
+
+
+def test_pictures_are_spread(world: World):
+    """The least busy worker gets the next one."""
+    tasks = [world.task() for _ in range(4)]
+    for task in tasks:
+        world.submit(task)
+
+    assert [len(worker.inside) for worker in world.workers.values()] == [2, 2]
+
+
+def test_node_that_joins_gets_a_worker(world: World):
+    """Within seconds."""
+    world.nodes["n3"] = node("n3")
+    world.pass_time(3.0)
+
+    assert world.crew.depth == 6
+
+
+@pytest.mark.parametrize(
+    ("machine", "workers", "gpus"),
+    [
+        (Node("n1", "n1", "", gpus=4), 4, 1),
+        (Node("n1", "n1", "", gpus=4, shares=2), 2, 1),
+        (Node("n1", "n1", "", gpus=1, shares=3), 3, 0),
+        (Node("n1", "n1", "", gpus=4, shares=0), 0, 0),
+        (Node("n1", "n1", ""), 0, 0),
+    ],
+)
+def test_workers_of_a_node(machine: Node, workers: int, gpus: int):
+    """As many as shares, else as GPUs; a GPU each only if there are enough."""
+    assert (machine.seats, machine.gpus_of_seat) == (workers, gpus)
+
+
+def test_node_without_a_resource_is_told(tmp_path: Path):
+    """It is not used, and the way to use it is said."""
+    world = World(tmp_path, FakeNode(Node("n1", "n1", "10.0.0.1")))
+    world.pass_time(5.0)
+
+    [state] = world.keeper.state(0).nodes
+    assert "ray start" in state.why
+    assert "no node with a GPU or with the resource cvunetd" in world.keeper.trouble(world.now)
+
+
+# --- what gets lost --------------------------------------------------------------------------
+
+
+def test_dead_worker_costs_its_pictures_an_attempt(world: World):
+    """They are tried again by the service; others are not touched, and a new worker comes."""
+    tasks = [world.task() for _ in range(4)]
+    futures = [world.submit(task) for task in tasks]
+    first = world.on("n1")
+    lost = [futures[tasks.index(task)] for task in first.inside.values()]
+    world.break_worker(first, "killed by signal 9")
+
+    outcomes = [future.result(0) for future in lost]
+    assert [(one.blame, one.reason) for one in outcomes if isinstance(one, Failed)] == [
+        (Blame.UNKNOWN, "node n1 (10.0.0.1): killed by signal 9")
+    ] * 2
+    assert sum(future.done() for future in futures) == 2
+    world.pass_time(5.0)
+    assert world.crew.depth == 4
+
+
+def test_node_that_is_cut_off_costs_an_attempt_and_publishes_nothing(world: World):
+    """Its worker goes on, and what it writes later is deleted."""
+    task = world.task()
+    future = world.submit(task)
+    [worker] = world.where(task)
+    world.lose_node(worker.node)
+    outcome = future.result(0)
+    task.part.write_bytes(b"late")
+    world.pass_time(3.0)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.blame is Blame.UNKNOWN
+    assert not task.part.exists()
+
+
+def test_late_answer_changes_nothing(world: World):
+    """The worker was given up and answers afterwards: that attempt is over."""
+    task = world.task()
+    future = world.submit(task)
+    [worker] = world.where(task)
+    world.nodes[worker.node].is_silent = True
+    world.pass_time(40.0)
+    outcome = future.result(0)
+    world.answer(task)
+    world.pass_time(3.0)
+
+    assert isinstance(outcome, Failed)
+    assert "has not answered for 30 s" in outcome.reason
+    assert not task.part.exists()
+
+
+def test_silent_worker_gets_nothing_more(world: World):
+    """Long before it is given up."""
+    world.nodes["n1"].is_silent = True
+    world.pass_time(10.0)
+    tasks = [world.task() for _ in range(3)]
+    for task in tasks:
+        world.submit(task)
+
+    assert len(world.on("n1").inside) == 0
+    assert len(world.on("n2").inside) == 2
+
+
+def test_stalled_worker_is_replaced(world: World):
+    """A stage that hangs costs its pictures an attempt, as on one machine."""
+    task = world.task()
+    future = world.submit(task)
+    [worker] = world.where(task)
+    host = world.nodes[worker.node]
+    host.stalled = ("thread model-cpu does not come back from a batch",)
+    world.pass_time(3.0)
+    host.stalled = ()
+    outcome = future.result(0)
+    world.pass_time(5.0)
+
+    assert isinstance(outcome, Failed)
+    assert "makes no progress" in outcome.reason
+    assert not worker.is_alive
+    assert world.crew.depth == 4
+
+
+def test_suspect_is_alone_in_its_worker(world: World):
+    """It waits until one is empty; the other worker goes on meanwhile."""
+    for _ in range(4):
+        world.submit(world.task())
+    suspect, later = world.task(is_suspect=True), world.task()
+    world.submit(suspect)
+    world.submit(later)
+    reserved = [seat for seat in world.crew.seats.values() if seat.is_reserved]
+    assert len(reserved) == 1
+    for task in list(world.on(reserved[0].node.id).inside.values()):
+        world.answer(task)
+
+    [worker] = world.where(suspect)
+    assert list(worker.inside.values()) == [suspect]
+    assert worker.node == reserved[0].node.id
+    assert world.where(later) == []
+
+
+def test_picture_that_kills_on_three_nodes(tmp_path: Path):
+    """Each time it counts, and no other picture is with it after the first time."""
+    world = World(tmp_path, node("n1"), node("n2"), node("n3"))
+    world.pass_time(5.0)
+    neighbours = [world.submit(world.task()) for _ in range(3)]
+    reasons = []
+    for attempt in range(3):
+        killer = world.task(f"killer{attempt}", is_suspect=attempt > 0)
+        future = world.submit(killer)
+        if not world.where(killer):
+            for task in [task for one in world.workers.values() for task in one.inside.values()]:
+                world.answer(task)
+        [worker] = world.where(killer)
+        assert attempt == 0 or list(worker.inside.values()) == [killer]
+        world.break_worker(worker)
+        reasons.append(future.result(0))
+        world.pass_time(5.0)
+
+    assert all(isinstance(one, Failed) and one.blame is Blame.UNKNOWN for one in reasons)
+    assert sum(isinstance(one.result(0), Failed) for one in neighbours if one.done()) <= 1
+
+
+# --- the head --------------------------------------------------------------------------------
+
+
+def test_head_that_is_gone_gives_everything_back(world: World):
+    """Nothing counts, the reason is told, and work goes on when it is back."""
+    futures = [world.submit(world.task()) for _ in range(6)]
+    world.lose_head()
+
+    assert [future.result(0) for future in futures] == [Cancelled()] * 6
+    assert "connection to the cluster has ended" in world.keeper.trouble(world.now)
+    assert world.crew.depth == 0
+    world.pass_time(5.0)
+    assert "no cluster answers" in world.keeper.trouble(world.now)
+    world.is_up = True
+    world.pass_time(10.0)
+    assert (world.keeper.trouble(world.now), world.crew.depth) == ("", 4)
+
+
+def test_head_that_says_nothing_counts_as_gone(world: World):
+    """Ray itself would wait for a minute."""
+    future = world.submit(world.task())
+    world.is_up = False
+    world.pass_time(25.0)
+
+    assert future.result(0) == Cancelled()
+
+
+def test_own_cluster_that_dies_counts(tmp_path: Path):
+    """It runs on this machine alone: a picture may have ended it."""
+    world = World(tmp_path, node("n1"), is_private=True)
+    world.pass_time(5.0)
+    future = world.submit(world.task())
+    world.lose_head()
+
+    assert isinstance(future.result(0), Failed)
+
+
+def test_parts_of_lost_attempts_are_deleted(world: World):
+    """Workers end a minute after the head; what they write until then belongs to nobody."""
+    task = world.task()
+    world.submit(task)
+    world.lose_head()
+    world.is_up = True
+    world.pass_time(10.0)
+    task.part.write_bytes(b"late")
+    world.pass_time(3.0)
+
+    assert not task.part.exists()
+
+
+# --- a machine's fault -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Failed(Blame.MACHINE, "No space left on device"),
+        Failed(Blame.UNSURE, "Input/output error"),
+        Unreadable(Failed(Blame.FILE, "the original vanished before it was read")),
+        "nonsense",
+        None,
+        Failed(Blame.DEVICE, "CUDA error: an illegal memory access was encountered"),
+        Failed(Blame.INSTALL, "no such weights"),
+    ],
+    ids=str,
+)
+def test_machine_is_to_blame_for_what_works_here(world: World, answer: object):
+    """The picture goes to another worker, its attempt is refunded, and the reason is told."""
+    task = world.task()
+    future = world.submit(task)
+    [worker] = world.where(task)
+    world.answer(task, answer if answer is not None else [], is_written=False)
+
+    assert future.result(0) == Cancelled()
+    [seat] = [one for one in world.crew.seats.values() if one.word != "warm"]
+    assert seat.node.id == worker.node
+    assert seat.why
+
+
+def test_result_that_is_not_here_is_the_machines_fault(world: World):
+    """An empty mount point takes results, and keeps them."""
+    task = world.task()
+    future = world.submit(task)
+    world.answer(task, is_written=False)
+
+    assert future.result(0) == Cancelled()
+    assert [one.why for one in world.crew.seats.values() if one.word == "off"] == [
+        f"it says that it has written {task.part}, which is not here"
+    ]
+
+
+@pytest.mark.parametrize("blame", [Blame.MACHINE, Blame.UNSURE])
+def test_trouble_that_is_here_too_is_told(world: World, blame: Blame):
+    """The service knows what to do about it: the folder stands by."""
+    task = world.task()
+    future = world.submit(task)
+    task.source.unlink()
+    world.answer(task, Failed(blame, "gone"), is_written=False)
+
+    assert future.result(0) == Failed(blame, "gone")
+    assert world.crew.depth == 4
+
+
+def test_bad_picture_is_bad_everywhere(world: World):
+    """What a node can read and not decode is the picture's fault."""
+    task = world.task()
+    future = world.submit(task)
+    world.answer(task, Failed(Blame.FILE, "not a picture"), is_written=False)
+
+    assert future.result(0) == Failed(Blame.FILE, "not a picture")
+
+
+def test_share_that_goes_away_on_one_node(world: World):
+    """It is not used until it sees the share again."""
+    task = world.task()
+    world.submit(task)
+    [worker] = world.where(task)
+    host = world.nodes[worker.node]
+    host.see = blind
+    world.answer(task, Unreadable(Failed(Blame.FILE, "vanished")), is_written=False)
+    world.pass_time(20.0)
+    assert world.crew.depth == 2
+    host.see = lambda sight: sight
+    world.pass_time(40.0)
+
+    assert world.crew.depth == 4
+    assert worker.is_alive  # its model stayed warm
+
+
+def behind(sight: Sight) -> Sight:
+    """A clock that is a minute late."""
+    return replace(sight, now=sight.now - 60)
+
+
+def older(sight: Sight) -> Sight:
+    """Another version of the program."""
+    return replace(sight, version="0.1")
+
+
+@pytest.mark.parametrize(
+    ("see", "text", "mend"),
+    [
+        (blind, "cannot use", "mount it there, or name its place: worker.ray.paths"),
+        (behind, "its clock is 60", "timedatectl set-ntp true"),
+        (older, "runs cvunetd 0.1", "pip install cvunet-daemon[ray]=="),
+    ],
+)
+def test_node_that_differs_is_not_used(tmp_path: Path, see: object, text: str, mend: str):
+    """It loads no model, the reason and what mends it are told, and the others work."""
+    world = World(tmp_path, node("n1", see=see), node("n2"))
+    world.pass_time(5.0)
+    [state] = [one for one in world.keeper.state(0).nodes if one.name == "n1"]
+
+    assert world.crew.depth == 2
+    assert text in state.workers[0].why
+    assert mend in state.workers[0].why
+
+
+def test_worker_is_not_used_while_nobody_can_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The share is in trouble here: that says nothing good of the node."""
+
+    def fail(look: object) -> Sight:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("daemon.worker.engines.cluster.keeper.see", fail)
+    world = World(tmp_path, node("n1"))
+    world.pass_time(5.0)
+    assert world.crew.depth == 0
+    assert "Input/output error" in world.keeper.trouble(world.now)
+    monkeypatch.undo()
+    world.pass_time(60.0)
+
+    assert world.crew.depth == 2
+
+
+def test_share_that_hangs_is_asked_for_seldom(world: World):
+    """Each question would hold one more thread of the node."""
+    task = world.task()
+    world.submit(task)
+    [worker] = world.where(task)
+    asked: list[str] = []
+
+    def hang() -> bool:
+        asked.append("see")
+        return False
+
+    world.nodes[worker.node].on_see = hang
+    world.answer(task, Failed(Blame.MACHINE, "Stale file handle"), is_written=False)
+    world.pass_time(120.0)
+
+    assert asked == ["see", "see"]
+    assert world.crew.depth == 2
+
+
+def test_only_worker_that_is_replaced_is_no_trouble(tmp_path: Path):
+    """Folders would stand by and resume each time; if no worker comes, they do."""
+    world = World(tmp_path, node("n1"))
+    world.pass_time(5.0)
+    assert world.keeper.trouble(world.now) == ""
+    world.nodes["n1"].see = blind
+    world.break_worker(world.on("n1"))
+    world.pass_time(5.0)
+    assert world.keeper.trouble(world.now) == ""
+    world.pass_time(30.0)
+
+    assert "cannot use" in world.keeper.trouble(world.now)
+
+
+def test_worker_that_greets_with_nonsense(tmp_path: Path):
+    """It is replaced, ever more slowly."""
+    world = World(tmp_path, node("n1", hello="hello?"))
+    world.pass_time(60.0)
+
+    assert world.crew.depth == 0
+    assert "says nonsense: 'hello?'" in world.keeper.trouble(world.now)
+    assert 3 <= len(world.workers) <= 8
+
+
+def test_workers_log_lines_come_here(world: World, caplog: pytest.LogCaptureFixture):
+    """With their fields, and with node and device."""
+    line = Line(logging.WARNING, "daemon.worker.worker", "cat.jpg failed unforeseen", {"JOB": "7"})
+    world.nodes["n1"].lines = (line,)
+    world.pass_time(3.0)
+    world.nodes["n1"].lines = ()
+    [record] = [one for one in caplog.records if one.name == "daemon.worker.worker"]
+
+    assert record.getMessage() == "n1: cat.jpg failed unforeseen"
+    assert (record.levelno, vars(record)["JOB"]) == (logging.WARNING, "7")
+    assert (vars(record)["NODE"], vars(record)["DEVICE"]) == ("n1", "cpu")
+
+
+# --- the end -----------------------------------------------------------------------------------
+
+
+def test_drain_gives_back_what_waits(world: World):
+    """What workers have goes on, and nothing new begins."""
+    futures = [world.submit(world.task()) for _ in range(6)]
+    world.crew.drain()
+    late = world.submit(world.task())
+
+    assert [future.done() for future in futures] == [False] * 4 + [True] * 2
+    assert late.result(0) == Cancelled()
+
+
+# --- any history ---------------------------------------------------------------------------------
+
+Futures = dict[Task, "Future[Outcome]"]
+EVENTS = st.lists(
+    st.sampled_from(
+        ["submit", "suspect", "finish", "kill", "cut", "join", "head", "back", "silent", "wait"]
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_each_task_ends_once(
+    tmp_path_factory: pytest.TempPathFactory, events: list[str], chance: Random
+):
+    """Whatever dies: one outcome each, no part left of attempts that are over, suspects alone."""
+    world = World(tmp_path_factory.mktemp("any"), node("n1"), node("n2"))
+    world.pass_time(5.0)
+    futures: Futures = {}
+    for number, event in enumerate(events):
+        act(world, event, chance, futures, number)
+        for worker in world.workers.values():
+            held = list(worker.inside.values())
+            if worker.is_alive and any(task.is_suspect for task in held):
+                is_over = [futures[task].done() for task in held]
+                assert len(held) - sum(is_over) <= 1
+    world.is_up = True
+    world.nodes = {"n1": node("n1"), "n2": node("n2")}
+    for _ in range(200):  # a worker may take ten minutes to start
+        for task in [task for one in world.workers.values() for task in one.inside.values()]:
+            world.answer(task)
+        world.pass_time(5.0)
+        if all(future.done() for future in futures.values()):
+            break
+    world.pass_time(5.0)
+
+    outcomes = {task: future.result(0) for task, future in futures.items()}
+    assert all(task.part.exists() == isinstance(one, Done) for task, one in outcomes.items())
+
+
+def act(  # noqa: C901  # a table of events
+    world: World, event: str, chance: Random, futures: Futures, number: int
+) -> None:
+    """Let one thing happen."""
+    alive = [one for one in world.workers.values() if one.is_alive]
+    busy = [task for one in world.workers.values() for task in one.inside.values()]
+    match event:
+        case "submit" | "suspect":
+            task = world.task(is_suspect=event == "suspect")
+            futures[task] = world.submit(task)
+        case "finish" if busy:
+            world.answer(chance.choice(busy))
+        case "kill" if alive:
+            world.break_worker(chance.choice(alive))
+        case "cut" if world.nodes:
+            world.lose_node(chance.choice(sorted(world.nodes)))
+        case "join":
+            world.nodes[f"m{number}"] = node(f"m{number}")
+        case "head" if world.is_up:
+            world.lose_head()
+        case "back":
+            world.is_up = True
+        case "silent" if world.nodes:
+            chance.choice(list(world.nodes.values())).is_silent = True
+    world.pass_time(chance.choice([0.5, 3.0, 40.0]))

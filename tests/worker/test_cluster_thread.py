@@ -1,0 +1,195 @@
+"""The cluster's thread and the interface of engines, on a driver that answers at once."""
+
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.errors import InstallError
+from daemon.jobs import Cancelled, Done, Task
+from daemon.worker.engines.cluster import engine as engines
+from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.engine import ClusterEngine
+from daemon.worker.engines.cluster.messages import (
+    Answered,
+    Call,
+    Command,
+    Connected,
+    Event,
+    Lost,
+    Node,
+    Run,
+    Seen,
+    Start,
+)
+from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
+from daemon.worker.engines.cluster.sights import CANARY, Look, see
+from daemon.worker.gauges import Load, Memory
+from tests.samples import RENDERING
+from tests.system.daemon_process import wait_for
+from tests.worker.cluster_kit import SETTINGS, done
+
+NODE = Node("n1", "alpha", "10.0.0.1", shares=1)
+REPORT = Report(
+    {"network": 1}, {"cpu": Load(1, 2.0, 3, 4)}, {"cpu": Memory(1, 2)}, {"1": "network"}
+)
+
+
+class Obedient:
+    """One node whose worker answers in the moment it is asked."""
+
+    def __init__(self, hear: Callable[[Any, Event], object], first: Event) -> None:
+        self.hear = hear
+        self.held: list[Run] = []
+        self.is_holding = False
+        self.is_closed = False
+        self.look = Look((), ())
+        hear(self, first)
+        if isinstance(first, Connected):
+            hear(self, Seen((NODE,)))
+
+    def send(self, command: Command) -> None:
+        """Answer it."""
+        match command:
+            case Start(setup=packed):
+                self.look = pickle.loads(packed).look
+            case Call(call, _, "see"):
+                self.hear(self, Answered(call, see(self.look)))
+            case Call(call, _, "open"):
+                self.hear(self, Answered(call, Hello("cpu", 2)))
+            case Call(call, _, "report"):
+                self.hear(self, Answered(call, REPORT))
+            case Run() if self.is_holding:
+                self.held.append(command)
+            case Run():
+                self.finish(command)
+
+    def finish(self, run: Run) -> None:
+        """A picture is done."""
+        run.task.part.write_bytes(b"result")
+        self.hear(self, Answered(run.call, done(run.task)))
+
+    def close(self) -> None:
+        """Noted."""
+        self.is_closed = True
+
+
+@pytest.fixture
+def drivers() -> list[Obedient]:
+    """Those that were opened."""
+    return []
+
+
+@pytest.fixture
+def opened(drivers: list[Obedient], tmp_path: Path) -> Iterator[Callable[..., ClusterEngine]]:
+    """Opens an engine whose cluster says something first."""
+    engines_open: list[ClusterEngine] = []
+
+    def open_engine(first: Event | None = None) -> ClusterEngine:
+        def open_driver(access: Access, hear: Any) -> Obedient:  # Any: as the engine passes it
+            driver = Obedient(hear, first or Connected())
+            drivers.append(driver)
+            return driver
+
+        (tmp_path / "out").mkdir(exist_ok=True)
+        setup = Setup(SETTINGS, Look((), (tmp_path / "out",)), "", "")
+        engine = ClusterEngine(Access("head:1"), setup, open_driver)
+        engines_open.append(engine)
+        # Their threads end a moment after the engine is closed.
+        return engine
+
+    yield open_engine
+    for engine in engines_open:
+        if not engine.is_closed:
+            engine.close()
+
+
+def make_task(base: Path, name: str = "1") -> Task:
+    """A picture."""
+    source = base / f"{name}.jpg"
+    source.write_bytes(b"picture")
+    return Task(name, source, base / "out" / f".{name}.part", RENDERING, 10**6)
+
+
+def test_task_is_done(opened: Callable[..., ClusterEngine], tmp_path: Path):
+    """From a thread that knows nothing of the cluster."""
+    engine = opened()
+    engine.wait_until_warm(lambda step: None)
+    outcome = engine.submit(make_task(tmp_path)).result(30)
+
+    assert isinstance(outcome, Done)
+    assert engine.depth == 2
+    assert engine.device == "1 worker on 1 node (cpu)"
+    assert engine.cluster.trouble == ""
+    assert list(engine.stalled(0.0, patience_s=60.0)) == []
+
+
+def test_reports_are_told_by_node(opened: Callable[..., ClusterEngine]):
+    """Load, memory, places and stages."""
+    engine = opened()
+    assert wait_for(lambda: engine.load != {}, patience_s=20)
+
+    assert engine.load == {"alpha cpu": Load(1, 2.0, 3, 4)}
+    assert engine.memory == {"alpha cpu": Memory(1, 2)}
+    assert engine.inside == {"network": 1}
+    assert engine.stages == {"1": "network"}
+
+
+def test_close_waits_for_what_is_in_work(
+    opened: Callable[..., ClusterEngine], drivers: list[Obedient], tmp_path: Path
+):
+    """The last picture comes out; the canary goes, and the connection is closed."""
+    engine = opened()
+    engine.wait_until_warm(lambda step: None)
+    [driver] = drivers
+    driver.is_holding = True
+    future = engine.submit(make_task(tmp_path))
+    assert wait_for(lambda: bool(driver.held), patience_s=20)
+    assert (tmp_path / "out" / CANARY).exists()
+    engine.drain()
+    timer = threading.Timer(0.5, lambda: driver.finish(driver.held[0]))
+    timer.start()
+    engine.close()
+    timer.join()
+
+    assert isinstance(future.result(0), Done)
+    assert driver.is_closed
+    assert engine.submit(make_task(tmp_path, "2")).result(0) == Cancelled()
+    assert wait_for(lambda: not (tmp_path / "out" / CANARY).exists(), patience_s=20)
+
+
+def test_what_only_a_person_can_mend_ends_the_start(opened: Callable[..., ClusterEngine]):
+    """With the reason."""
+    engine = opened(Lost("ray is missing: install it", is_lasting=True))
+
+    with pytest.raises(InstallError, match="ray is missing: install it"):
+        engine.wait_until_warm(lambda step: None)
+
+
+def test_cluster_that_is_away_does_not_end_the_start(
+    opened: Callable[..., ClusterEngine], monkeypatch: pytest.MonkeyPatch
+):
+    """The daemon serves, and waits for it."""
+    monkeypatch.setattr(engines, "ABSENCE_S", 0.2)
+    engine = opened(Lost("no cluster answers at head:1"))
+    steps: list[str] = []
+    engine.wait_until_warm(steps.append)
+
+    assert engine.depth == 0
+    assert engine.cluster.trouble == "no cluster answers at head:1"
+    assert "waiting for the cluster" in steps[0]
+
+
+def test_thread_that_hangs_is_told(opened: Callable[..., ClusterEngine]):
+    """The daemon gives systemd no sign of life then."""
+    engine = opened()
+    gate = threading.Event()
+    engine.mailbox.put(engines.Turn(lambda: gate.wait(30)))
+    assert wait_for(
+        lambda: list(engine.stalled(0.0, patience_s=1.0)) == ["thread cluster does not turn"],
+        patience_s=20,
+    )
+    gate.set()
