@@ -58,7 +58,7 @@ def cut_out_clip(
     """Cut the subject out of a clip, with its sound and its times. Any thread.
 
     Without ``format`` the suffix of ``target`` decides: .webm (VP9 with alpha), .mov (ProRes 4444),
-    .mp4 (H.264, on ``background``, else on white), .png or .apng, .webp, .zip (numbered PNG files).
+    .mp4 (H.264, white without ``background``), .png or .apng, .webp, .zip (numbered PNG files).
     Others are "mov-qtrle" and "alpha" (the matte alone, in .mov). ``background``: as of
     `Cutout.on`, or the `Path` of another clip, which is repeated if it is shorter. ``steady``: how
     edges are kept steady; None is ``Steady()``. ``part``: begin and end in seconds; None is the
@@ -119,12 +119,12 @@ def _open(stack: ExitStack, path: Path) -> ClipReader:
 def _backdrop(
     stack: ExitStack, background: ClipBackground | None, clip: ClipReader, format: VideoFormat
 ) -> Backdrop | None:
+    if format == "alpha" and background is not None:
+        raise OptionError("alpha is the matte alone: leave out the background")
     if isinstance(background, Path):
         return ClipBackdrop(_open(stack, background), clip.facts.time_base)
     if background is None:
         return ColourBackdrop(WHITE) if format == "mp4" else None
-    if format != "mp4":
-        raise OptionError(f"{format} is transparent: a background is for mp4")
     chosen = parse_background(background)
     return ColourBackdrop(chosen) if isinstance(chosen, tuple) else PictureBackdrop(chosen)
 

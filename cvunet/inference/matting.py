@@ -3,6 +3,7 @@
 No torch in here: processes that run the network by another runtime never load it.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -115,9 +116,15 @@ def compose(
 
 
 def _small_copy(picture: Picture, prepared: Uint8Array | None) -> Uint8Array | None:
-    """What the network sees, if it has the colours of the picture: opaque, sRGB, 8 bits."""
+    """What the network sees, if it has the colours of the picture: opaque, sRGB, 8 bits.
+
+    Not if a side was enlarged for the network: that copy is blurred, and the picture is not.
+    """
     is_opaque_srgb = picture.alpha is None and picture.profile is None
-    return prepared if is_opaque_srgb and bits_of(picture.rgb) == 8 else None
+    if prepared is None or not is_opaque_srgb or bits_of(picture.rgb) != 8:
+        return None
+    is_smaller = all(map(operator.le, prepared.shape, picture.rgb.shape))
+    return prepared if is_smaller else None
 
 
 def flatten_on_grey(picture: Picture) -> Samples:

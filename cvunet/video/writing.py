@@ -45,10 +45,12 @@ class SegmentWriter:
     def add(self, frame: Frame, pixels: NDArray[Any]) -> None:
         """Encode one frame: its times, and its ``pixels`` instead of its own.
 
-        Pixels are straight RGBA HxWx4 (for `mp4`: RGB HxWx3; for `alpha`: grey HxW), uint8, or
-        uint16 of full range; they are brought to the format's depth. All of one size and depth.
+        Pixels are straight RGBA HxWx4 or opaque RGB HxWx3 (for `mp4`: RGB alone; for `alpha`: grey
+        HxW), uint8, or uint16 of full range; they are brought to the format's depth. All of one
+        size and depth.
         `ImageError` if the format cannot hold that size, `EncoderMissing` without its encoder.
         """
+        pixels = with_channels(pixels, PLANS[self._format].channels)
         if self._encoder is None or self._file is None:
             self._shape = pixels.shape
             head = segment_head(self._format, self._facts, self._encoding, pixels)
@@ -71,6 +73,14 @@ class SegmentWriter:
         for packet in self._encoder.finish():
             self._file.add(packet)
         self._file.close()
+
+
+def with_channels(pixels: NDArray[Any], count: int) -> NDArray[Any]:
+    """Opaque pixels HxWx3 as HxWx4, if ``count`` is 4; all others as they are."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or count != 4:
+        return pixels
+    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
+    return np.concatenate([pixels, opaque], axis=2)
 
 
 def as_8_bits(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -49,6 +49,19 @@ def test_prepare_puts_transparency_on_grey():
     assert (int(small[0, 0, 0]), int(small[0, -1, 0])) == (128, 250)
 
 
+@pytest.mark.parametrize(("width", "height"), [(40, 200), (200, 40), (40, 40)])
+def test_an_enlarged_copy_is_not_used(width: int, height: int):
+    """It is blurred: the edges of a small picture would be, too."""
+    rng = np.random.default_rng(1)
+    picture = picture_of(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+    alpha = rng.random((SIZE, SIZE), np.float32)
+    prepared = predictor().prepare(picture)
+
+    finished = matting.finish(picture, alpha, settings=FinishSettings(), prepared=prepared)
+
+    assert np.array_equal(finished, matting.finish(picture, alpha, settings=FinishSettings()))
+
+
 def ramp(width: int = 200, height: int = 100) -> Picture:
     """A photo wider than high, all of one colour."""
     return picture_of(np.full((height, width, 3), (200, 100, 50), np.uint8))

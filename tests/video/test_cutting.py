@@ -1,5 +1,6 @@
 """Whole clips in one process, and the public Python interface."""
 
+import zipfile
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cvunet
 from cvunet.errors import FileError, ImageError, OptionError
@@ -107,6 +109,30 @@ def test_expected_frames(clip: Path):
     assert Part(0.2).expected_frames(facts) == 20
 
 
+@pytest.mark.parametrize("name", ["out.mov", "out.mp4", "out.webm", "out.zip"])
+def test_a_colour_behind_the_subject(clip: Path, tmp_path: Path, name: str):
+    """In every format; the result is opaque then."""
+    cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / name, background="#00ff00", part=(0, 0.1))
+
+    corner = first_pixels(tmp_path / name)[0, 0].astype(int)
+    # This network sees a twentieth of a subject everywhere.
+    assert corner[:3] == pytest.approx([0, 255, 0], abs=20)
+    assert corner.size == 3 or corner[3] == 255
+
+
+def first_pixels(path: Path) -> Any:
+    """The first frame of a result, HxWx3 or HxWx4."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".png"))
+            return np.asarray(Image.open(BytesIO(archive.read(name))))
+    found = frames_of(path)[0]
+    rgb, alpha = found.rgb, found.alpha
+    if rgb.dtype == np.uint16:
+        rgb, alpha = rgb >> 8, None if alpha is None else alpha >> 8
+    return rgb if alpha is None else np.dstack([rgb, alpha])
+
+
 def test_a_clip_behind_the_subject(clip: Path, tmp_path: Path):
     """It plays, and begins again when it ends."""
     behind = tmp_path / "behind.mp4"
@@ -131,7 +157,7 @@ def frame(time: int) -> Frame:
     ("target", "changes", "error", "words"),
     [
         ("out.gif", {}, OptionError, "unknown suffix"),
-        ("out.webm", {"background": "#00ff00"}, OptionError, "for mp4"),
+        ("out.mov", {"background": "#00ff00", "format": "alpha"}, OptionError, "matte alone"),
         ("missing/out.webm", {}, FileError, "cannot be written"),
         ("out.webm", {"format": "theora"}, OptionError, "unknown suffix or format"),
     ],

@@ -137,13 +137,16 @@ class ClipCutter:
                 content="alpha" if order.format == "alpha" else "cutout",
             ),
             steady=Steady(order.video.window, order.video.strength),
-            backdrop=self._backdrop(stack, clip, order) if order.format == "mp4" else None,
+            backdrop=self._backdrop(stack, clip, order),
             input_size=cutting.input_side(self.predictor),
             resize="area" if described is None else described.resize,
         )
 
-    def _backdrop(self, stack: ExitStack, clip: ClipReader, order: Order) -> Backdrop:
+    def _backdrop(self, stack: ExitStack, clip: ClipReader, order: Order) -> Backdrop | None:
+        """What is behind the subject; None if the result is transparent, or the matte alone."""
         background = order.rendering.background
+        if order.format == "alpha" or (background is None and order.format != "mp4"):
+            return None
         if not isinstance(background, Path):
             return ColourBackdrop(background or WHITE)
         if kinds.kind_of(background):

@@ -200,14 +200,6 @@ class Making:
         return found.hexdigest()
 
 
-def with_channels(pixels: Any, count: int) -> Any:  # Any: uint8 or uint16
-    """Return opaque pixels HxWx3 as the format takes them; all others as they are."""
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or count != 4:
-        return pixels
-    opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
-    return np.concatenate([pixels, opaque], axis=2)
-
-
 class Segment:
     """One segment: its file is asked for when its first frame is there."""
 
@@ -228,7 +220,7 @@ class Segment:
             self.writer = SegmentWriter(
                 self.stream, making.plan.format, making.reader.facts, encoding=making.encoding
             )
-        self.writer.add(frame, with_channels(pixels, PLANS[making.plan.format].channels))
+        self.writer.add(frame, pixels)
         self.frames += 1
         self.ticks = frame.pts + frame.duration
         making.link.frames_done += 1
