@@ -245,6 +245,6 @@ def test_the_library_that_torch_writes_with_may_be_absent(
 def test_the_extra_has_all_that_an_export_needs():
     """A start without it would fall back to torch."""
     text = (Path(__file__).parents[2] / "setup.cfg").read_text(encoding="utf-8")
-    extra = text.partition("\nonnx =\n")[2].partition("\nweb =")[0].split()
+    extra = text.partition("\nonnx =\n")[2].partition("\nray =")[0].split()
 
     assert [name.partition(">")[0] for name in extra] == ["onnxruntime", "onnx"]
