@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.views_kit import Window, drop_picture, photo, window, write_photos
 from tests.web.web_kit import Kit, running
@@ -135,6 +135,51 @@ def test_what_the_machine_does(browser: Browser, kit: Kit):
         assert {"hot", "web", "running", "free"} <= set(text.replace("\n", " ").split())
         assert str(kit.base) not in text
         assert shown.page.locator(".chart rect").count() >= 1
+
+
+WORKER = {"word": "warm", "device": "cuda:0", "running": 3, "done": 1200, "pictures_per_s": 41.5}
+LOST = {"word": "lost", "device": "", "running": 0, "done": 7, "pictures_per_s": 0.0}
+CLUSTER = {
+    "address": "10.0.0.5:6379",
+    "trouble": "",
+    "nodes": [
+        {"name": "one", "address": "10.0.0.6", "why": "", "workers": [WORKER | {"why": ""}]},
+        {"name": "two", "address": "10.0.0.7", "why": "", "workers": [LOST | {"why": "it hangs"}]},
+        {"name": "three", "address": "10.0.0.8", "why": "other weights", "workers": []},
+    ],
+}
+CLIP = {"source": "cat.mp4", "folder": "hot", "frames": 96, "frames_per_s": 9.5}
+CLIPS = [
+    CLIP | {"total": 200, "left_s": 11.0},
+    CLIP | {"source": "dog.mkv", "total": None, "left_s": None},
+]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_clips_and_machines(browser: Browser, kit: Kit, language: str):
+    """How far clips are; which machine does what, and why one does nothing."""
+
+    def answer(route: Route) -> None:
+        found = route.fetch()
+        route.fulfill(response=found, json=found.json() | {"clips": CLIPS, "cluster": CLUSTER})
+
+    with window(browser, kit, language=language) as shown:
+        shown.page.route("**/api/v1/status", answer)
+        shown.open("state")
+        clips = shown.page.locator(".clips-in-work li")
+        expect(clips).to_have_count(2)
+        machines = shown.page.locator("table.cluster tbody tr")
+        expect(machines).to_have_count(3)
+        texts = {
+            "en": ("96 of 200 frames, 9.5 a second", "no worker"),
+            "zh": ("已完成 96 / 200 帧", "没有工作进程"),
+        }
+        expect(clips.nth(0)).to_contain_text(f"cat.mp4 {texts[language][0]}")
+        expect(clips.nth(0)).to_contain_text("11")
+        expect(machines.nth(0)).to_contain_text("41.5")
+        expect(machines.nth(1)).to_contain_text("it hangs")
+        expect(machines.nth(2)).to_contain_text(texts[language][1])
+        expect(machines.nth(2)).to_contain_text("other weights")
 
 
 def test_a_daemon_that_is_down(browser: Browser, tmp_path: Path):

@@ -3,6 +3,7 @@
 import { h, marked } from "../dom.js";
 import { bytes, hourAndMinute, moment, number, percent } from "./format.js";
 import { loadStyles } from "./style-sheet.js";
+import { clipsInWork, clusterNow } from "./work-now.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 600;
@@ -96,6 +97,8 @@ class StateView {
     return [
       h("p", {}, h("span", { class: `badge is-${status.state}` }, this.words(`state.is_${status.state}`))),
       facts(rows, this.words),
+      ...clipsInWork(status.clips, this.words),
+      ...clusterNow(status.cluster, this.words),
     ];
   }
 
