@@ -222,6 +222,19 @@ def test_who_asks_for_clips_needs_the_extra(tmp_path: Path, monkeypatch: pytest.
         hot_folders(config, tmp_path)
 
 
+def test_a_cluster_cuts_out_no_clips(tmp_path: Path):
+    """By default they are treated as without the extra; who asks for them is told."""
+    (tmp_path / "hot").mkdir()
+    worker = {"engine": "ray"}
+    config = Config.model_validate({"folders": [{"path": "hot"}], "worker": worker})
+    asked = {"folders": [{"path": "hot", "video": "cut"}], "worker": worker}
+
+    assert [one.clips for one in hot_folders(config, tmp_path)] == ["first-frame"]
+    assert "worker.engine: ray" in video.notice(config)
+    with pytest.raises(InstallError, match=r"worker\.engine: ray\) cut out pictures only"):
+        hot_folders(Config.model_validate(asked), tmp_path)
+
+
 # --- beside pictures -------------------------------------------------------------------------
 
 

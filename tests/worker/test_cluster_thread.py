@@ -3,13 +3,16 @@
 import pickle
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.clips import ClipTask
 from daemon.errors import InstallError
-from daemon.jobs import Cancelled, Done, Task
+from daemon.jobs import Cancelled, Done, Failed, Task
+from daemon.renderings import Video
 from daemon.worker.engines.cluster import engine as engines
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.engine import ClusterEngine
@@ -125,6 +128,18 @@ def test_task_is_done(opened: Callable[..., ClusterEngine], tmp_path: Path):
     assert engine.device == "1 worker on 1 node (cpu)"
     assert engine.cluster.trouble == ""
     assert list(engine.stalled(0.0, patience_s=60.0)) == []
+
+
+def test_clip_is_refused_with_what_to_do(opened: Callable[..., ClusterEngine], tmp_path: Path):
+    """It was taken by another engine; it must not wait for ever."""
+    engine = opened()
+    clip = ClipTask("mp4", "webm", Video())
+    outcome = engine.submit(replace(make_task(tmp_path), clip=clip)).result(30)
+
+    assert engine.clip_depth == 1
+    assert isinstance(outcome, Failed)
+    assert outcome.is_final
+    assert "worker.engine: local" in outcome.reason
 
 
 def test_reports_are_told_by_node(opened: Callable[..., ClusterEngine]):

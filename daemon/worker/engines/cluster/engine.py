@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from daemon.clips import ClipProgress
-from daemon.errors import InstallError
-from daemon.jobs import Cancelled, Outcome, Task
+from daemon.errors import Blame, InstallError
+from daemon.jobs import Cancelled, Failed, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, Errand
 from daemon.worker.engines.cluster.driver import Driver, OnEvent
@@ -34,6 +34,14 @@ ABSENCE_S = 10.0
 CLOSE_S = 30.0
 #: Threads that look at shares.
 LOOKERS = 8
+
+#: A worker that is cut off would go on writing to the segments of the next one.
+NO_CLIPS = Failed(
+    Blame.FILE,
+    "a cluster cuts out pictures only (worker.engine: ray): clips need worker.engine: local; then"
+    " `cvunetd retry` takes this one up again",
+    is_final=True,
+)
 
 OpenDriver = Callable[[Access, OnEvent], Driver]
 
@@ -148,8 +156,8 @@ class ClusterEngine:
 
     @property
     def clip_depth(self) -> int:
-        """Return 0: a worker that is cut off would go on writing to the segments of the next."""
-        return 0
+        """Return 1, to refuse those that were taken when the engine was another one."""
+        return 1
 
     @property
     def clips(self) -> dict[str, ClipProgress]:
@@ -200,6 +208,9 @@ class ClusterEngine:
         future: Future[Outcome] = Future()
         if self.is_closed:
             future.set_result(Cancelled())
+            return future
+        if task.clip is not None:
+            future.set_result(NO_CLIPS)
             return future
         errand = Errand(task, future)
         self.mailbox.put(Turn(lambda: self.crew.submit(errand, now=self.clock())))
