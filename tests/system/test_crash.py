@@ -57,6 +57,7 @@ HARMLESS = {
     "moves.write_new",
     "safe_open.make_claims",
     "store.remove_new_drop",
+    "syncs.replace",  # it only notes what is to be synced
     "uploads.nameless",  # such a file has no name, so none is left
 }
 
