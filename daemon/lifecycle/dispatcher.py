@@ -124,12 +124,10 @@ class Dispatcher:
         would keep all others waiting for as long as it takes.
         """
         is_alone = self.engine.cluster is None  # a cluster gives such a job a worker for itself
-        for take, has_place in (
-            (self.queue.take, self.has_place_for_picture),
-            (self.queue.take_clip, self.has_place_for_clip),
-        ):
+        for take, is_clip in ((self.queue.take, False), (self.queue.take_clip, True)):
+            room = self.room(is_clip=is_clip)
             has_suspect = is_alone and self.has_suspect_running()
-            while has_place() and not has_suspect:
+            while room > 0 and not has_suspect:
                 job = self.suspect or take(now)
                 self.suspect = None
                 if job is None:
@@ -145,20 +143,14 @@ class Dispatcher:
                     return
                 else:
                     yield job
+                    room -= 1
                     # It runs now, for the second or third time.
                     has_suspect = is_alone and job.attempts > 0
 
-    def has_place_for_picture(self) -> bool:
-        """Whether the engine takes another picture now."""
-        return len(self.running) - self.running_clips() < self.engine.depth
-
-    def has_place_for_clip(self) -> bool:
-        """Whether the engine takes another clip now."""
-        return self.running_clips() < self.engine.clip_depth
-
-    def running_clips(self) -> int:
-        """Return how many clips are in work."""
-        return sum(bool(job.clip) for job in self.running.values())
+    def room(self, *, is_clip: bool) -> int:
+        """Return how many more clips, or else pictures, the engine takes now."""
+        inside = sum(bool(job.clip) is is_clip for job in self.running.values())
+        return (self.engine.clip_depth if is_clip else self.engine.depth) - inside
 
     def has_suspect_running(self) -> bool:
         """Whether a job is in work for the second or third time, and nothing came of it yet."""
