@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from daemon.commands import cut_clips
-from daemon.commands.cut_clips import Result
+from daemon.commands.cut_clips import Result, made_folder
 from daemon.config import folders as hot_folders
 from daemon.config import options as run_options
 from daemon.config import schema as configuration
@@ -18,7 +18,7 @@ from daemon.config.output_schema import OutputOverrides
 from daemon.config.overrides import merged_output
 from daemon.config.schema import Config
 from daemon.disk import files, publication, store
-from daemon.errors import InstallError, UsageError, describe, explain
+from daemon.errors import UsageError, describe
 from daemon.jobs import Done, Failed, Outcome, SecondLook, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.portable_names import portable
@@ -158,13 +158,7 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
     is_file = is_one_file(sources, out)
     if not is_file and out.suffix.lower() in FORMATS and not out.is_dir():
         raise UsageError(f"-o {out} is the name of one file: for several pictures name a folder")
-    folder = (out.parent if is_file else out).resolve()
-    try:
-        files.make_folders(folder)
-    except OSError as error:
-        raise InstallError(
-            f"{folder} cannot be made: {explain(error)}; choose another -o"
-        ) from error
+    folder = made_folder(out, is_file=is_file)
     names = [out.name] if is_file else [portable(source.stem + suffix) for source in sources]
     return [folder / name for name in names]
 

@@ -188,6 +188,16 @@ def target_of(source: Path, setup: Setup, format: VideoFormat) -> Path:
     """Return where a result goes; makes its folder."""
     out = setup.out
     is_file = setup.is_one and out.suffix.lower() in CLIP_FORMATS and not out.is_dir()
+    folder = made_folder(out, is_file=is_file)
+    name = out.name if is_file else portable(source.stem + ENDINGS[format])
+    return folder / name
+
+
+def made_folder(out: Path, *, is_file: bool) -> Path:
+    """Return the folder of results, which is made if it is missing; ``out`` as a person typed it.
+
+    ``is_file``: it names the result itself.
+    """
     folder = (out.parent if is_file else out).resolve()
     try:
         files.make_folders(folder)
@@ -195,8 +205,7 @@ def target_of(source: Path, setup: Setup, format: VideoFormat) -> Path:
         raise InstallError(
             f"{folder} cannot be made: {explain(error)}; choose another -o"
         ) from error
-    name = out.name if is_file else portable(source.stem + ENDINGS[format])
-    return folder / name
+    return folder
 
 
 def cut_one(
