@@ -43,11 +43,11 @@ class Observer:
 
     def look(self) -> Iterator[Event]:
         """Yield what has changed since the last look."""
-        yield from self.standby_events()
+        report = self.site.source.report()
+        yield from self.standby_events(report)
         now = self.site.clock()
         rows = self.site.ledger.uploads.open_and_ended(self.since)
         self.since = now - LATENESS_S
-        report = self.site.source.report()
         stages: dict[str, str] = report.get("work", {}) | percents(report.get("clips", {}))
         found = {}
         for ending in rows:
@@ -58,13 +58,13 @@ class Observer:
             if self.states.get(job.id) != job.state.value or is_new_stage:
                 more = {"stage": stage.partition(" ")[0]} if stage else {}
                 if job.clip and stage:
-                    more |= progress_of(self.site, job)
+                    more |= progress_of(report, job)
                 yield job.state.value, picture_event(ending) | more
         self.states, self.stages = found, stages
 
-    def standby_events(self) -> Iterator[Event]:
+    def standby_events(self, report: dict[str, Any]) -> Iterator[Event]:  # Any: JSON
         """Yield folders that have begun or ceased to stand by."""
-        standby = self.site.reasons("standby")
+        standby = self.site.reasons("standby", report)
         if standby != self.standby:
             self.standby = standby
             yield "standby", {"folders": standby}

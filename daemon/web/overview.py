@@ -35,7 +35,7 @@ class Overview:
             "failed": report.get("failed", 0),
             "stages": report.get("inside", {}),
             "clips": list(report.get("clips", {}).values()),
-            "standby": self.site.reasons("standby"),
+            "standby": self.site.reasons("standby", report),
             "cluster": report.get("cluster"),
             "limits": {
                 "max_upload_bytes": self.site.limit_bytes,
@@ -46,7 +46,7 @@ class Overview:
     async def folders(self, request: Request) -> Response:
         """Answer what happens in each hot folder."""
         report = self.site.source.report()
-        standby, polled = self.site.reasons("standby"), self.site.reasons("polled")
+        standby, polled = (self.site.reasons(kind, report) for kind in ("standby", "polled"))
         found = [
             {
                 "name": name,

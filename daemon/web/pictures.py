@@ -95,7 +95,7 @@ class Pictures:
         if job.state is State.QUEUED:
             content["place"] = self.site.ledger.uploads.count_before(job)
         if job.state is State.RUNNING and job.clip:
-            content |= progress_of(self.site, job)
+            content |= progress_of(self.site.source.report(), job)
         if job.reason:
             content["reason"] = job.reason
         if job.state in (State.DONE, State.FAILED):
@@ -193,9 +193,9 @@ def entry_of(drop: Drop, ending: Ending) -> Json:
     return entry
 
 
-def progress_of(site: Site, job: Job) -> Json:
-    """Return how far the daemon has come with a clip; empty if it has not said so yet."""
-    clip = site.source.report().get("clips", {}).get(job.id)
+def progress_of(report: Json, job: Job) -> Json:
+    """Return how far a clip has come by the daemon's report; empty if it does not say it yet."""
+    clip = report.get("clips", {}).get(job.id)
     if clip is None:
         return {}
     names = ("frames", "total", "frames_per_s", "left_s")

@@ -140,13 +140,16 @@ class Site:
         state = self.source.state()
         if state != "running":
             raise unavailable(f"the daemon is {state}: nothing is cut out now")
-        reason = self.reasons("standby").get(self.settings.folder.name)
+        reason = self.reasons("standby", self.source.report()).get(self.settings.folder.name)
         if reason:
             raise unavailable(f"the daemon stands by: {reason}")
 
-    def reasons(self, kind: str) -> dict[str, str]:
-        """Return by name why folders stand by, or are polled (``polled``); without whole paths."""
-        told = self.source.report().get(kind, {})
+    def reasons(self, kind: str, report: dict[str, Any]) -> dict[str, str]:  # Any: JSON
+        """Return by name why folders stand by, or are polled (``polled``); without whole paths.
+
+        ``report`` is the daemon's: it takes time to make.
+        """
+        told = report.get(kind, {})
         return {name: hidden(str(reason)) for name, reason in told.items()}
 
     def tell(self, upload_id: str, name: str) -> None:
