@@ -8,6 +8,7 @@ bytes. A running mean without the flow smears fast subjects (docs/video.md has t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -62,7 +63,7 @@ class Pair:
     """For those of the later one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Moment:
     """A frame as its neighbours see it."""
 
@@ -71,6 +72,11 @@ class Moment:
     sight: Sight
     earlier: dict[int, Pair] = field(default_factory=dict)
     """By distance, the fields between it and frames before it in its scene."""
+
+    @cached_property
+    def extremes(self) -> tuple[Alpha, Alpha]:
+        """The least and the greatest value of each block of the matte; several windows ask."""
+        return _per_block(self.matte, np.minimum), _per_block(self.matte, np.maximum)
 
 
 def pairs(
@@ -107,7 +113,7 @@ def steady_matte(window: Sequence[Moment], place: int, *, strength: float) -> Al
     fits = [_fit(window, place, other, strength) for other in range(len(window)) if other != place]
     mattes = [each.matte for other, each in enumerate(window) if other != place]
     result = now.matte.copy()
-    for tile in _uncertain_runs([each.matte for each in window]):
+    for tile in _uncertain_runs(window):
         result[tile.inner] = _average(now.matte, mattes, fits, tile)
     return result
 
@@ -151,15 +157,13 @@ def _average(own: Alpha, mattes: Sequence[Alpha], fits: Sequence[Floats], tile: 
     return np.clip(total, 0, 1, out=total)
 
 
-def _uncertain_runs(mattes: Sequence[Alpha]) -> Iterator[Tile]:
+def _uncertain_runs(window: Sequence[Moment]) -> Iterator[Tile]:
     """The tiles where the mattes are not all 0 or all 1, with a block of room for motion."""
-    least, most = (
-        np.stack([_per_block(matte, pick) for matte in mattes]) for pick in (np.minimum, np.maximum)
-    )
+    least, most = map(np.stack, zip(*(each.extremes for each in window), strict=True))
     square = np.ones((3, 3), np.uint8)
     is_plain = cv2.erode(least.min(0), square) >= 1
     is_plain |= cv2.dilate(most.max(0), square) <= 0
-    height, width = mattes[0].shape
+    height, width = window[0].matte.shape
     for number, plain in enumerate(is_plain):
         rows = slice(number * BLOCK_PX, min((number + 1) * BLOCK_PX, height))
         columns = np.repeat(~plain, BLOCK_PX)[:width]
