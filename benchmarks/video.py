@@ -16,13 +16,13 @@ import numpy as np
 from benchmarks import flicker, moving, photos, processes
 from benchmarks.bars import Bar
 from benchmarks.processes import BenchmarkError, Usage
+from benchmarks.programs import WEIGHTS
 from benchmarks.report import Report
 from benchmarks.tables import table
 from cvunet.inference import runtimes
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.video import av_library
 
-WEIGHTS = Path(__file__).parents[1] / "models" / "cvunet.pth"
 RATE = 25
 SIZE = (1280, 720)
 #: How many times as long the second clip of the memory test is: 10 s and 10 minutes are 60.

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, get_args
 
+from cvunet import files
 from cvunet.cutout import WHITE, parse_background
 from cvunet.errors import FileError, ImageError, OptionError
 from cvunet.inference import matting
@@ -132,17 +133,11 @@ def _backdrop(
 @contextmanager
 def _appearing(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """A file that gets its name when all is well, and a nameless one beside it."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("w+b") as out, tempfile.TemporaryFile(dir=path.parent) as scratch:
+        with files.appearing(path) as out, tempfile.TemporaryFile(dir=path.parent) as scratch:
             yield out, scratch
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
     except OSError as error:
         raise FileError(
             f"{path}: cannot be written ({error.strerror}): check the folder, its rights and its"
             " free space"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -11,6 +11,8 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet.matte.soft_band import bounding_window
+
 #: Alphas above it belong to the subject, where it is searched.
 SUBJECT = 0.1
 #: Room around the subject on each side, as a share of its own size. The network needs to see some
@@ -67,11 +69,9 @@ def subject_box(alpha: NDArray[np.float32]) -> Box | None:
     mask = alpha > SUBJECT
     if not mask.any():
         return None
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    rows, columns = bounding_window(mask, margin_px=0)
     height, width = mask.shape
-    return Box(
-        columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
-    )
+    return Box(columns.start / width, rows.start / height, columns.stop / width, rows.stop / height)
 
 
 def close_box(subjects: Sequence[Box | None]) -> Box:

@@ -57,11 +57,8 @@ class Part:
             total = round(facts.seconds * float(facts.rate))
         if self.is_whole:
             return total
-        end_s = self.end_s
-        if end_s is None or total is not None:
-            known_s = None if total is None else total / float(facts.rate)
-            ends = [each for each in (end_s, known_s) if each is not None]
-            end_s = min(ends, default=None)
+        known_s = None if total is None else total / float(facts.rate)
+        end_s = min((each for each in (self.end_s, known_s) if each is not None), default=None)
         if end_s is None:
             return None
         return max(1, round((end_s - self.start_s) * float(facts.rate)))
@@ -125,7 +122,7 @@ def cut_clip(
         raise ImageError("no frame of the clip lies in the part that was asked for")
     writer.close()
     scratch.seek(0)
-    cut = None if job.part.is_whole else Cut(float(source.begin_s), source.end_s)
+    cut = None if job.part.is_whole else Cut(float(source.begin_s), job.part.end_s)
     said = join([scratch], out, format=job.format, facts=facts, sound_from=clip, cut=cut)
     return CutClip(writer.frames, (*clip.warnings, *warnings, *said))
 
@@ -164,11 +161,6 @@ class PartFrames:
         self.count = 0
         self.begin_s = Fraction(0)
         """When the part's first frame is shown in the clip."""
-
-    @property
-    def end_s(self) -> float | None:
-        """When the part ends."""
-        return self.part.end_s
 
     def __iter__(self) -> Iterator[Frame]:
         begin: Frame | None = None

@@ -99,7 +99,7 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn:
 def frames_of(stream: Readable, kind: ClipKind, video: Any) -> int | None:
     """How many frames the header says there are."""
     if kind == "apng":
-        return chunks.png_control(stream)[0]
+        return chunks.png_frames(stream)
     return video.frames or None
 
 

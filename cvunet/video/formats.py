@@ -1,4 +1,4 @@
-"""How results are written: for each format its container, codec, sound and name's ending."""
+"""How results are written: for each format its container, codec and sound."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,8 +26,6 @@ class Plan:
     """One format."""
 
     container: Container
-    ending: str
-    """Of the result's name."""
     channels: int
     """Of the pixels that it takes: 4 RGBA, 3 RGB, 1 grey."""
     codec: str | None = None
@@ -50,7 +48,6 @@ WEBM_SOUNDS = frozenset(("opus", "libopus", "vorbis"))
 PLANS: dict[VideoFormat, Plan] = {
     "webm": Plan(
         "webm",
-        ".webm",
         4,
         "libvpx-vp9",
         ("yuva420p", "yuva420p"),
@@ -60,7 +57,6 @@ PLANS: dict[VideoFormat, Plan] = {
     ),
     "mov-prores": Plan(
         "mov",
-        ".mov",
         4,
         "prores_ks",
         ("yuva444p10le", "yuva444p10le"),
@@ -71,7 +67,6 @@ PLANS: dict[VideoFormat, Plan] = {
     ),
     "mov-qtrle": Plan(
         "mov",
-        ".mov",
         4,
         "qtrle",
         ("argb", "argb"),
@@ -80,7 +75,6 @@ PLANS: dict[VideoFormat, Plan] = {
     ),
     "mp4": Plan(
         "mp4",
-        ".mp4",
         3,
         "libx264",
         ("yuv420p", "yuv420p10le"),
@@ -90,10 +84,10 @@ PLANS: dict[VideoFormat, Plan] = {
         max_bits=10,
         is_yuv=True,
     ),
-    "alpha": Plan("mov", ".mov", 1, "png", ("gray", "gray16be"), max_bits=16),
-    "png-sequence": Plan("zip", ".zip", 4, max_bits=16),
-    "apng": Plan("png", ".png", 4, max_bits=16),
-    "webp": Plan("webp", ".webp", 4, "libwebp", ("bgra", "bgra")),
+    "alpha": Plan("mov", 1, "png", ("gray", "gray16be"), max_bits=16),
+    "png-sequence": Plan("zip", 4, max_bits=16),
+    "apng": Plan("png", 4, max_bits=16),
+    "webp": Plan("webp", 4, "libwebp", ("bgra", "bgra")),
 }
 
 

@@ -13,7 +13,7 @@ from cvunet.video import av_library, picture_files
 from cvunet.video.clips import ClipFacts, VideoFormat
 from cvunet.video.encoders import ALPHA_DATA, codec_of, configure
 from cvunet.video.formats import PLANS, Plan
-from cvunet.video.opening import refuse
+from cvunet.video.opening import reason_of, refuse
 from cvunet.video.reading import ClipReader
 from cvunet.video.segments import Packet, SegmentHead, SegmentReader, all_packets
 from cvunet.video.sound import CopiedSound, EncodedSound, Span, can_copy
@@ -100,11 +100,6 @@ def write_container(
         for packet in by_time(pictures, track.packets()):
             container.mux(packet)
         return sound_warnings(track)
-
-
-def reason_of(error: Exception) -> str:
-    """What libav, or one of ours, says."""
-    return getattr(error, "strerror", None) or str(error)
 
 
 def open_output(stack: ExitStack, out: Sink, plan: Plan) -> Any:

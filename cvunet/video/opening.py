@@ -66,3 +66,8 @@ def blame_on_clip(what: str) -> Iterator[None]:
         yield
     except av.FFmpegError as error:
         raise ImageError(f"{what}: {error.strerror or error}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What libav, or one of ours, says."""
+    return getattr(error, "strerror", None) or str(error)

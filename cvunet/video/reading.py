@@ -11,7 +11,7 @@ from cvunet.video import av_library, endings, pixels
 from cvunet.video.clips import ClipFacts, ClipLimits, Frame
 from cvunet.video.decoding import BYTES_A_PIXEL, Raw, choose_tracks
 from cvunet.video.libav_source import LibavSource
-from cvunet.video.opening import opened
+from cvunet.video.opening import opened, reason_of
 from cvunet.video.signatures import clip_kind
 from cvunet.video.streams import Readable, Window, WindowMaker
 from cvunet.video.timeline import Timeline
@@ -147,8 +147,7 @@ class ClipReader:
             try:
                 raw = next(raws, None)
             except (ImageError, av_library.load().FFmpegError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                raise self._damage(last, timeline, reason) from error
+                raise self._damage(last, timeline, reason_of(error)) from error
             if raw is None:
                 return
             before = last.raw.ticks if last is not None else 0

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from cvunet.video import av_library
+from cvunet.video.encoders import BITEXACT
 from cvunet.video.formats import Plan
 from cvunet.video.reading import SoundSource
 
@@ -84,7 +85,7 @@ class EncodedSound:
         context = self._stream.codec_context
         context.bit_rate = BITS_A_CHANNEL * context.layout.nb_channels
         context.time_base = Fraction(1, rate)
-        context.flags |= 1 << 23  # bit exact: no name of the library in the file
+        context.flags |= BITEXACT  # no name of the library in the file
         self._codec = context
         self.damaged = 0
         """Packets that could not be decoded; they became silence."""

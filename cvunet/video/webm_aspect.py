@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
-from cvunet.video import ebml
+from cvunet.video import ebml, endings
 
 HEAD_BYTES = 1 << 14
 SEEK_HEAD, INFO, TRACKS = b"\x11\x4d\x9b\x74", b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b"
@@ -31,9 +31,9 @@ class Element:
 
 def set_aspect(out: BinaryIO, *, width: int, height: int, aspect: Fraction) -> None:
     """Say how wide a frame of ``width`` times ``height`` pixels is shown. ``out`` can seek."""
+    _, start = endings.segment(out)
     out.seek(0)
     head = out.read(HEAD_BYTES)
-    start = segment_start(head)
     parts = list(until_tracks(head[start:]))
     shown = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
     old = sum(one.length for one in parts)
@@ -44,13 +44,6 @@ def set_aspect(out: BinaryIO, *, width: int, height: int, aspect: Fraction) -> N
     out.seek(start)
     out.write(new)
     out.seek(0, 2)
-
-
-def segment_start(head: bytes) -> int:
-    """Where the content of the segment begins."""
-    size, at = ebml.read_size(head, len(ebml.MAGIC))
-    at += size + 4
-    return ebml.read_size(head, at)[1]
 
 
 def elements(content: bytes) -> Iterator[Element]:

@@ -13,6 +13,7 @@ from cvunet.errors import ImageError
 from cvunet.video import av_library, chunks
 from cvunet.video.clips import ClipFacts, ClipLimits
 from cvunet.video.decoding import Raw
+from cvunet.video.pixels import BT601, SWSCALE
 from cvunet.video.streams import Readable, WindowMaker
 
 MILLISECOND = Fraction(1, 1000)
@@ -20,7 +21,6 @@ NO_BLEND, CLEAR_AFTER = 2, 1
 """Flags of a frame."""
 SHORTEST_MS, INSTEAD_MS = 11, 100
 """Browsers show frames of less than 11 ms for 100 ms."""
-BT601_OF_SWSCALE = 5
 
 
 class WebpSource:
@@ -138,7 +138,7 @@ def decode_picture(content: bytes, head: FrameHead, max_pixels: int) -> NDArray[
         raise ImageError(f"a frame is damaged: {error.strerror}") from error
     if not frames or frames[0].is_corrupt:
         raise ImageError("a frame is damaged")
-    picture = frames[0].reformat(format="rgba", src_colorspace=BT601_OF_SWSCALE, threads=1)
+    picture = frames[0].reformat(format="rgba", src_colorspace=SWSCALE[BT601], threads=1)
     pixels: NDArray[Any] = picture.to_ndarray()
     return pixels
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.errors import ImageError
+from cvunet.pictures.bit_depth import to_8_bits
 from cvunet.video import av_library
 from cvunet.video.clips import ClipFacts, Frame, VideoFormat
 from cvunet.video.encoders import Encoder, LibavEncoder, PngEncoder, WebpEncoder
@@ -57,8 +58,8 @@ class SegmentWriter:
             self._encoder = make_encoder(head, self._facts)
             self._file = SegmentFile(self._stream, head)
         assert pixels.shape == self._shape, "frames of one size"
-        if pixels.dtype == np.uint16 and PLANS[self._format].max_bits == 8:
-            pixels = as_8_bits(pixels)
+        if PLANS[self._format].max_bits == 8:
+            pixels = to_8_bits(pixels)
         try:
             packets = self._encoder.encode(frame, pixels)
         except av_library.load().FFmpegError as error:
@@ -81,11 +82,6 @@ def with_channels(pixels: NDArray[Any], count: int) -> NDArray[Any]:
         return pixels
     opaque = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
     return np.concatenate([pixels, opaque], axis=2)
-
-
-def as_8_bits(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Levels of 16 bits to the nearest of 8."""
-    return ((pixels.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)
 
 
 def segment_head(

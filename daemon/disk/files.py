@@ -67,18 +67,23 @@ def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
         os.close(handle)
 
 
-def create(path: Path) -> BinaryIO:
-    """Open a file of ours for writing, made or emptied; a link in its place is not followed."""
+def create(path: Path, *, is_read: bool = False) -> BinaryIO:
+    """Open a file of ours for writing, made or emptied; a link in its place is not followed.
+
+    ``is_read``: for reading as well.
+    """
     with safe_open.parent(path) as folder:
-        return create_in(folder, path)
+        return create_in(folder, path, is_read=is_read)
 
 
-def create_in(folder: int, path: Path) -> BinaryIO:
+def create_in(folder: int, path: Path, *, is_read: bool = False) -> BinaryIO:
     """The same, in the open folder that holds the path."""
 
     def opener(_: str, flags: int) -> int:
         return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, modes.FILE, dir_fd=folder)
 
+    if is_read:
+        return open(path, "w+b", opener=opener)
     return open(path, "wb", opener=opener)  # the path is named in its errors
 
 

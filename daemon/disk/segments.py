@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.disk import modes, moves, safe_open, tree
+from daemon.disk import moves, tree
 from daemon.disk.files import create, open_if_regular, remove
 
 OURS = re.compile(r"\.([0-9a-f]{22})\.(?:clip|\d{6}\.segment)")
@@ -99,13 +99,7 @@ def begin(part: Path, number: int) -> BinaryIO:
 
 def open_both(path: Path) -> BinaryIO:
     """Open a file of ours for writing and reading, made or emptied; follows no link."""
-    with safe_open.parent(path) as folder:
-
-        def opener(_: str, flags: int) -> int:
-            flags |= os.O_NOFOLLOW | os.O_CLOEXEC
-            return os.open(path.name, flags, modes.FILE, dir_fd=folder)
-
-        return open(path, "w+b", opener=opener)
+    return create(path, is_read=True)
 
 
 def remove_all(part: Path) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
-from daemon.worker.engines.cluster.state import ClusterState, NodeState, WorkerState
+from daemon.worker.engines.cluster.state import ClusterState, NodeState, WorkerState, WorkerWord
 
-WORDS = ("starting", "warm", "off", "lost")
+WORDS: tuple[str, ...] = get_args(WorkerWord)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,6 @@ from daemon.worker.clips import kinds
 if TYPE_CHECKING:
     from cvunet.inference.predictor import Predictor
 
-WHITE = (255, 255, 255)
 #: A person has named the clip: it may be as long as it likes.
 MOST_MINUTES = 1e9
 MOST_FRAMES = 1 << 62
@@ -132,10 +131,7 @@ class ClipCutter:
     def _rendering(self, stack: ExitStack, clip: ClipReader, order: Order) -> ClipRendering:
         described = getattr(self.predictor, "description", None)
         return ClipRendering(
-            finish=replace(
-                finishing.finish_settings(order.rendering),
-                content="alpha" if order.format == "alpha" else "cutout",
-            ),
+            finish=finishing.clip_settings(order.rendering, is_mask=order.format == "alpha"),
             steady=Steady(order.video.window, order.video.strength),
             backdrop=self._backdrop(stack, clip, order),
             input_size=cutting.input_side(self.predictor),
@@ -148,7 +144,7 @@ class ClipCutter:
         if order.format == "alpha" or (background is None and order.format != "mp4"):
             return None
         if not isinstance(background, Path):
-            return ColourBackdrop(background or WHITE)
+            return ColourBackdrop(background or finishing.WHITE)
         if kinds.kind_of(background):
             behind = open_clip(stack, background, order.max_pixels)
             return ClipBackdrop(behind, clip.facts.time_base)

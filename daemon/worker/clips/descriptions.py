@@ -20,7 +20,6 @@ class ClipHead:
     height: int
     sample_bytes: int
     frames: int | None
-    channels: int
 
     @classmethod
     def of(cls, message: Message, *, max_pixels: int) -> "ClipHead":
@@ -33,7 +32,6 @@ class ClipHead:
                 height=int(told["height"]),
                 sample_bytes=int(told["sample_bytes"]),
                 frames=None if frames is None else int(frames),
-                channels=int(told["channels"]),
             )
             is_true = (
                 min(head.width, head.height) > 0

@@ -95,7 +95,6 @@ class Making:
             resize=plan.resize,
         )
         self.replay: Replay | None = None
-        self.ending: str | None = None
         self.sound_warnings: tuple[str, ...] = ()
 
     @property
@@ -110,8 +109,6 @@ class Making:
             "height": facts.height,
             "sample_bytes": 1 if facts.bits <= 8 else 2,
             "frames": total,
-            "channels": PLANS[self.plan.format].channels,
-            "has_sound": facts.has_sound,
         }
 
     @property
@@ -146,6 +143,7 @@ class Making:
             self.link.frames_done = first
         segment = Segment(self, number)
         keep_from = max(0, first + count - lead)
+        ending = ""
         try:
             cut_segment(
                 self.replay.segment(keep_from=keep_from),
@@ -159,13 +157,11 @@ class Making:
         except ImageError as error:
             if error is not self.replay.damage or not self.plan.keeps_damaged:
                 raise
-            self.ending = str(error)
+            ending = str(error)
             if first + segment.frames == 0:
                 raise
-        else:
-            self.ending = ""
         is_full = segment.frames == count
-        segment.close(None if is_full else self.ending)
+        segment.close(None if is_full else ending)
         gc.collect()  # codecs lie in cycles; else a long clip takes more and more memory
         return is_full
 

@@ -18,7 +18,6 @@ from daemon.worker.clips.descriptions import ClipHead
 from daemon.worker.clips.plan import Plan
 from daemon.worker.lanes import Lane
 
-WHITE = (255, 255, 255)
 #: Of one encoder; webm and mp4 have other bytes with another number.
 MOST_ENCODER_THREADS = 4
 MOST_FINISHERS = 4
@@ -33,7 +32,7 @@ def plan_of(task: Task, lane: Lane, *, segment_frames: int) -> Plan:
     assert task.clip is not None
     video, colour = task.clip.video, task.rendering.background
     if colour is None and task.clip.format == "mp4":
-        colour = WHITE  # it has no transparency
+        colour = finishing.WHITE  # it has no transparency
     is_mask = task.clip.format == "alpha"
     finish = finishing.clip_settings(task.rendering, is_mask=is_mask)
     side, resize = shape_of(lane)

@@ -66,7 +66,6 @@ class ClipRun:
         self.is_abandoned = is_abandoned
         self.is_draining = is_draining
         self.note = begun(part, key)
-        self.kept = len(self.note.frames)
         self.pace = Pace(begun_with=sum(self.note.frames), total=None)
         self.limit_bytes = 0
         self.opened: dict[str, BinaryIO] = {}
@@ -270,7 +269,7 @@ def picture_in_memory(pixels: NDArray[np.uint8]) -> int:
     """Return a descriptor of memory with a picture in it."""
     descriptor = layout.shared_memory(pixels.nbytes)
     try:
-        os.pwrite(descriptor, np.ascontiguousarray(pixels).tobytes(), 0)
+        os.pwrite(descriptor, np.ascontiguousarray(pixels).data, 0)
     except BaseException:
         os.close(descriptor)
         raise

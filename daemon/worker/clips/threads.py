@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,18 +128,13 @@ class ClipThreads:
             child = DecodeChild(PROGRAM)
         except OSError as error:
             raise verdicts.not_startable(describe(error)) from error
-        frame_task = replace(task, is_reviewed=False)
-
-        def predict(smalls: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
-            return ask_network(lane, frame_task, smalls)
-
         try:
             run = ClipRun(
                 child,
                 task.part,
                 plan,
                 key=key,
-                predict=predict,
+                predict=partial(ask_network, lane, task),
                 max_silence_s=self.limits.max_silence_s,
                 is_abandoned=self.is_abandoned,
                 is_draining=self.is_draining,
@@ -222,6 +217,6 @@ def done_outcome(  # everything that the manifest says
             duration_s=round(note.seconds, 3),
             has_sound=end.has_sound,
             segments=len(note.frames),
-            kept_segments=run.kept,
+            kept_segments=run.note.begun_with,
         ),
     )

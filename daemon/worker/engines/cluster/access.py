@@ -49,7 +49,7 @@ def set_environment(access: Access) -> None:
 
 def why_unreachable(address: str) -> str:
     """Return why nothing answers at ``host:port``; empty if something does."""
-    if address == "local":
+    if address == LOCAL:
         return ""
     host, _, port = address.rpartition(":")
     try:

@@ -174,7 +174,7 @@ class Crew:
         log("%s: its worker is lost: %s", seat.label, why, extra=fields(seat))
         if seat.worker is not None:
             self.send(Kill(seat.worker))
-        lost = [self.errands.pop(call) for call in list(seat.running) if call in self.errands]
+        lost = self.taken_from(seat)
         seat.vacate(why, now=now)
         for errand in lost:
             failed = judging.lost(f"{seat.label}: {why}")
@@ -187,10 +187,14 @@ class Crew:
         seat.set("off", why, now=now)
         seat.put_off(now=now)
 
+    def taken_from(self, seat: Seat) -> list[Errand]:
+        """Return the errands of a seat, which has them no more."""
+        return [self.errands.pop(call) for call in list(seat.running) if call in self.errands]
+
     def lose_all(self, why: str, *, now: float, is_blamed: bool) -> None:
         """The cluster is away; everything in it may still go on for a while."""
         for seat in list(self.seats.values()):
-            lost = [self.errands.pop(call) for call in list(seat.running) if call in self.errands]
+            lost = self.taken_from(seat)
             for errand in lost:
                 self.end(errand, judging.lost(why) if is_blamed else Cancelled(), now=now)
         self.seats.clear()

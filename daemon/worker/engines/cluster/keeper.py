@@ -46,7 +46,6 @@ class Question:
 
     seat: Seat
     worker: int
-    method: str
     asked_at: float
     """UTC seconds."""
 
@@ -199,7 +198,7 @@ class Keeper:
         """Call a method that runs no task."""
         assert seat.worker is not None
         call = next(self.crew.numbers)
-        self.questions[call] = Question(seat, seat.worker, method, time.time())
+        self.questions[call] = Question(seat, seat.worker, time.time())
         self.send(Call(call, seat.worker, method))
 
     def take_reply(self, event: Answered | Broken, *, now: float) -> None:
@@ -209,8 +208,6 @@ class Keeper:
             return
         seat = question.seat
         if isinstance(event, Broken):
-            if question.method == "drain":
-                return
             self.crew.lose(seat, event.reason, now=now)
             return
         match event.value:

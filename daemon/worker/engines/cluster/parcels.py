@@ -89,10 +89,8 @@ def write_results(sent: Parcel, outcome: Done, made: Parcel) -> Outcome:
     try:
         for path, content in parts_of(sent.task, made):
             write(path, content)
-    except OSError as error:
+    except (OSError, MachineError) as error:
         return Failed(blame(error), describe(error), "encode")
-    except MachineError as error:
-        return Failed(blame(error), str(error), "encode")
     return replace(outcome, identity=sent.identity)
 
 
