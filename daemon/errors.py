@@ -22,6 +22,7 @@ class Blame(Enum):
     FILE = "file"  # the picture is rejected, once it is old enough to be complete
     UNKNOWN = "unknown"  # tried again, rejected after three starts
     MACHINE = "machine"  # the folder stands by, nothing is rejected
+    OUTSIDE = "outside"  # tried again, later and later: it was held up or ended by somebody else
     UNSURE = "unsure"  # machine if a probe shows that the folder fails, else unknown
     DEVICE = "device"  # the process stops at once
     INSTALL = "install"  # exit 78
@@ -62,6 +63,10 @@ class DeviceError(DaemonError):
 
 class MachineError(DaemonError):
     """A disk is full, a folder cannot be written, a share is gone: it is temporary."""
+
+
+class HeldUpError(DaemonError):
+    """The work on a picture was ended, or did not get on, for a reason that is not the picture."""
 
 
 class LedgerError(MachineError):
@@ -111,6 +116,7 @@ BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
     (PictureError, Blame.FILE),
     (DeviceError, Blame.DEVICE),
     (MachineError, Blame.MACHINE),
+    (HeldUpError, Blame.OUTSIDE),
     (UntrustedPath, Blame.MACHINE),
     (InstallError, Blame.INSTALL),
     (UsageError, Blame.INSTALL),

@@ -16,7 +16,7 @@ from daemon.ledger.result_details import details_of
 
 FILE = "ledger.db"
 #: Each brings a file from the version before to the next one; a new file gets them all.
-NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 8)))
+NAMES = ("schema.sql", *(f"upgrade_{version}.sql" for version in range(2, 9)))
 SCRIPTS = tuple(Path(__file__).with_name(name) for name in NAMES)
 VERSION = len(SCRIPTS)
 
@@ -130,26 +130,22 @@ class Ledger(Database):
 
     def retry(self, job: Job, *, not_before: float, reason: str) -> None:
         """running -> queued; the attempt still counts."""
-        self.change(
-            job,
-            State.RUNNING,
-            state=State.QUEUED.value,
-            not_before=not_before,
-            reason=reason,
-            **NO_RESULT,
-        )
+        self.queue_again(job, not_before=not_before, reason=reason)
 
     def release(self, job: Job, *, not_before: float = 0.0, reason: str = "") -> None:
         """running -> queued; the attempt is refunded: the picture was not to blame."""
-        self.change(
-            job,
-            State.RUNNING,
-            state=State.QUEUED.value,
-            attempts=max(job.attempts - 1, 0),
-            not_before=not_before,
-            reason=reason,
-            **NO_RESULT,
-        )
+        attempts = max(job.attempts - 1, 0)
+        self.queue_again(job, attempts=attempts, not_before=not_before, reason=reason)
+
+    def excuse(self, job: Job, *, not_before: float, reason: str) -> None:
+        """running -> queued; refunded, and a death is counted: the process was ended by others."""
+        attempts, deaths = max(job.attempts - 1, 0), job.deaths + 1
+        columns = {"attempts": attempts, "deaths": deaths, "not_before": not_before}
+        self.queue_again(job, **columns, reason=reason)
+
+    def queue_again(self, job: Job, **columns: Any) -> None:  # Any: column values
+        """running -> queued, without what was noted of a result."""
+        self.change(job, State.RUNNING, state=State.QUEUED.value, **columns, **NO_RESULT)
 
     def fail(self, job: Job, *, reason: str, now: float) -> None:
         """running -> failed; the result that it was to replace stays."""

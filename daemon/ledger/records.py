@@ -51,6 +51,7 @@ def job_of(row: Row) -> Job:
         state=State(row["state"]),
         attempts=row["attempts"],
         starts=row["starts"],
+        deaths=row["deaths"],
         reason=row["reason"],
         quarantine=as_path(row["quarantine"]),
         is_kept=bool(row["is_kept"]),

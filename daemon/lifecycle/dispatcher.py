@@ -9,7 +9,7 @@ from functools import partial
 from daemon.clips import ClipTask
 from daemon.disk import files, uploads
 from daemon.errors import PictureError, blame, describe
-from daemon.jobs import Failed, HotFolder, Job, Outcome, SecondLook, Task
+from daemon.jobs import Failed, HotFolder, Job, Outcome, SecondLook, State, Task
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.deferral import is_young
@@ -136,7 +136,7 @@ class Dispatcher:
                     self.on_standby.setdefault(job.folder, []).append(job)
                 elif (
                     is_alone
-                    and job.attempts
+                    and is_suspect(job)
                     and not all(map(self.has_got_on, self.running.values()))
                 ):
                     self.suspect = job
@@ -145,7 +145,7 @@ class Dispatcher:
                     yield job
                     room -= 1
                     # It runs now, for the second or third time.
-                    has_suspect = is_alone and job.attempts > 0
+                    has_suspect = is_alone and is_suspect(job)
 
     def room(self, *, is_clip: bool) -> int:
         """Return how many more clips, or else pictures, the engine takes now."""
@@ -154,7 +154,7 @@ class Dispatcher:
 
     def has_suspect_running(self) -> bool:
         """Whether a job is in work for the second or third time, and nothing came of it yet."""
-        return any(job.attempts > 1 and not self.has_got_on(job) for job in self.running.values())
+        return any(is_suspect(job) and not self.has_got_on(job) for job in self.running.values())
 
     def has_got_on(self, job: Job) -> bool:
         """Whether it is a clip of which a segment was finished since it was started."""
@@ -188,10 +188,15 @@ class Dispatcher:
             second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
             is_reviewed=folder.review_below > 0,
-            is_suspect=job.attempts > 1,
+            is_suspect=is_suspect(job),
             clip=ClipTask(job.clip, clip_format(folder), folder.video) if job.clip else None,
         )
 
     def report_end(self, job_id: str, future: "Future[Outcome]") -> None:
         """In some thread of the engine: put a message and return."""
         self.put(JobEnded(job_id, future.result()))
+
+
+def is_suspect(job: Job) -> bool:
+    """Whether an earlier start of a job failed unforeseen, or the daemon ended during it."""
+    return job.deaths > 0 or job.attempts > (job.state is State.RUNNING)

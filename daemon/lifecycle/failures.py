@@ -59,17 +59,23 @@ class Failures:
                 self.rejection.reject(job, failed.reason, now=now, stage=failed.stage)
             case Blame.FILE:
                 self.reject_or_defer(folder, job, failed, now=now)
-            case Blame.UNKNOWN:
-                self.retry_or_reject(job, failed, now=now)
             case Blame.MACHINE:
                 self.standby.enter(folder, text)
                 # Later than others: if only this picture fails, it must not delay them.
                 self.requeue.release(job, reason=failed.reason, not_before=now + AFTER_OTHERS_S)
-            case Blame.UNSURE:
-                if self.standby.enter_if_failing(folder, text):
-                    self.requeue.release(job, reason=failed.reason)
-                else:
-                    self.retry_or_reject(job, failed, now=now)
+            case Blame.UNSURE | Blame.OUTSIDE if self.standby.enter_if_failing(folder, text):
+                self.requeue.release(job, reason=failed.reason)
+            case Blame.OUTSIDE:
+                self.try_later(job, failed, now=now)
+            case _:
+                self.retry_or_reject(job, failed, now=now)
+
+    def try_later(self, job: Job, failed: Failed, *, now: float) -> None:
+        """The machine is short of time or memory, or somebody ended a process: nothing counts."""
+        self.requeue.release_later(job, reason=failed.reason, now=now)
+        self.counters.count(job, Verdict.RETRIED)
+        fields = failed_fields(job, failed.reason, failed.stage, event=event_ids.RETRIED)
+        logger.warning("will retry %s: %s", printable(job.relative), failed.reason, extra=fields)
 
     def raise_fatal(self, job: Job, failed: Failed) -> NoReturn:
         """Put the job back into the queue and raise: this process can do nothing more."""

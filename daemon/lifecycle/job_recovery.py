@@ -16,6 +16,11 @@ from daemon.log_fields import job_fields
 logger = logging.getLogger(__name__)
 
 RETRY_S = 60.0
+#: So often the daemon may be ended from outside, without a trace, while a picture is in work. After
+#: each time but the first it has to run for a while before it tries the picture again, and longer
+#: each time. So that many in a row are no accident, however often somebody ends the daemon.
+MAX_DEATHS = 8
+REST_S, MOST_REST_S = 10.0, 600.0
 #: A clip has a process of its own, so the daemon most likely died of something else. It may do so
 #: more often before the first segment is finished, which takes minutes with large frames.
 CLIP_DEATHS = 10
@@ -32,12 +37,15 @@ class JobRecovery:
         completion: Completion,
         rejection: Rejection,
         delivery: Delivery,
+        crash: str = "",
     ) -> None:
+        """``crash``: why the process before has crashed; empty if it was ended from outside."""
         self.ledger = ledger
         self.results = results
         self.completion = completion
         self.rejection = rejection
         self.delivery = delivery
+        self.crash = crash
 
     def recover_or_queue(self, job: Job, *, now: float) -> None:
         """Recover one job; if the disk fails, queue it like any other."""
@@ -60,9 +68,36 @@ class JobRecovery:
         elif has_progressed(job):
             self.results.discard(job)
             self.ledger.release(job, reason="the daemon died after some of it was finished")
-        elif job.attempts >= (CLIP_DEATHS if job.clip else MAX_ATTEMPTS):
-            reason = f"the daemon died {job.attempts} times while this picture was in work"
-            self.rejection.reject(job, reason, now=now)
+        elif self.crash:
+            self.retry_or_reject(job, now=now)
         else:
-            self.results.discard(job)
-            self.ledger.retry(job, not_before=0.0, reason="the daemon died while it was in work")
+            self.excuse_or_reject(job, now=now)
+
+    def retry_or_reject(self, job: Job, *, now: float) -> None:
+        """The process crashed by itself: perhaps because of this picture."""
+        if job.attempts >= (CLIP_DEATHS if job.clip else MAX_ATTEMPTS):
+            reason = f"the daemon died {job.attempts} times while this picture was in work"
+            self.rejection.reject(job, f"{reason} ({self.crash})", now=now)
+            return
+        self.results.discard(job)
+        reason = f"the daemon died while it was in work ({self.crash})"
+        self.ledger.retry(job, not_before=0.0, reason=reason)
+
+    def excuse_or_reject(self, job: Job, *, now: float) -> None:
+        """Somebody has ended the process, which is no proof against the picture."""
+        deaths = job.deaths + 1
+        if deaths >= MAX_DEATHS:
+            reason = (
+                f"the daemon was ended {deaths} times while this picture was in work, each time"
+            )
+            reason += " after it had run well for longer: has the machine enough memory for it?"
+            self.rejection.reject(job, reason, now=now)
+            return
+        self.results.discard(job)
+        reason = "the daemon was ended from outside while it was in work"
+        self.ledger.excuse(job, not_before=now + rest_s(deaths), reason=reason)
+
+
+def rest_s(deaths: int) -> float:
+    """Return how long the daemon has to live before it tries a picture again."""
+    return 0.0 if deaths < 2 else min(REST_S * 2.0 ** (deaths - 2), MOST_REST_S)

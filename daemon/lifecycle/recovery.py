@@ -11,7 +11,7 @@ from daemon.ledger.records import Records
 from daemon.lifecycle.claim_recovery import ClaimRecovery
 from daemon.lifecycle.delivery import HELD_S
 from daemon.lifecycle.folder_registry import FolderRegistry
-from daemon.lifecycle.job_recovery import JobRecovery
+from daemon.lifecycle.job_recovery import JobRecovery, rest_s
 from daemon.lifecycle.leftovers import Leftovers
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,8 @@ class Recovery:
         self.jobs = jobs
         self.claims = claims
         self.leftovers = leftovers
+        self.began_at = float("-inf")
+        """UTC seconds: since when this process lives, if it is one that lasts."""
 
     def run(self, *, now: float) -> None:
         """Recover running rows first, then files without a row, then fill the queue."""
@@ -91,9 +93,14 @@ class Recovery:
                 )
                 continue
             # Longer than the longest delay: the clock was wrong when it was written.
+            not_before = self.rested(job, not_before)
             delay = min(not_before, now + HELD_S) if not_before > now else 0.0
             job = with_owner(job, owner_of(job))
             self.queue.put(job, priority=folder.priority, not_before=delay)
+
+    def rested(self, job: Job, not_before: float) -> float:
+        """Return when a job may start: not in a life as short as those in which it did not end."""
+        return max(not_before, self.began_at + rest_s(job.deaths))
 
 
 def owner_of(job: Job) -> int:

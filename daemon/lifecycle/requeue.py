@@ -8,6 +8,8 @@ from daemon.lifecycle.folder_registry import FolderRegistry
 
 #: Later than others: a single failing picture must not delay them.
 AFTER_OTHERS_S = 20.0
+#: A picture that was held up waits so long at first, and twice as long each time.
+HELD_UP_S, MOST_HELD_UP_S = 5.0, 600.0
 
 
 class Requeue:
@@ -25,6 +27,11 @@ class Requeue:
         """Queue a job again, with its attempt refunded."""
         self.ledger.release(job, not_before=not_before, reason=reason)
         self.put(job, attempts=max(job.attempts - 1, 0), not_before=not_before)
+
+    def release_later(self, job: Job, *, reason: str, now: float) -> None:
+        """Queue a job that was held up, with its attempt refunded; it waits longer each time."""
+        wait_s = min(HELD_UP_S * 2.0 ** min(job.starts - 1, 10), MOST_HELD_UP_S)
+        self.release(job, reason=reason, not_before=now + wait_s)
 
     def retry(self, job: Job, *, reason: str, not_before: float) -> None:
         """Queue a job again; its attempt counts."""

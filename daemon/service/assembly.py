@@ -209,6 +209,7 @@ class Assembly:
             ledger=self.ledger,
             standby=self.lifecycle.standby,
             ledger_outage=self.lifecycle.ledger_outage,
+            crash_note=self.owned.crash_note,
         )
 
     @cached_property

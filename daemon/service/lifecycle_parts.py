@@ -44,8 +44,6 @@ from daemon.service.owned_folders import OwnedFolders
 from daemon.watching.access_errors import AccessErrors
 from daemon.worker.engines import Engine
 
-MEGA = 1_000_000
-
 
 class LifecycleParts:
     """A table of contents: each part is made once, when it is first needed."""
@@ -162,7 +160,7 @@ class LifecycleParts:
             standby=self.standby,
             placement=self.placement,
             put=self.put,
-            max_pixels=int(self.config.worker.max_megapixels * MEGA),
+            max_pixels=int(self.config.worker.max_megapixels * 1e6),
         )
 
     @cached_property
@@ -264,6 +262,7 @@ class LifecycleParts:
             completion=self.completion,
             rejection=self.rejection,
             delivery=self.delivery,
+            crash=self.owned.crash_note.before,
         )
 
     @cached_property

@@ -1,7 +1,7 @@
 """Checks behind WATCHDOG=1: not only the loop runs, but every part makes progress."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 from daemon import event_ids
@@ -10,7 +10,9 @@ from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.ledger_outage import LedgerOutage
 from daemon.lifecycle.standby import Standby
 from daemon.reporting.notify import Notifier
+from daemon.service.crash_note import CrashNote
 from daemon.worker.engines import Engine
+from daemon.worker.progress import AT_DISK
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Liveness:
         ledger: Ledger,
         standby: Standby,
         ledger_outage: LedgerOutage,
+        crash_note: CrashNote,
     ) -> None:
         """``watchdog_s``: how long systemd waits for a ping; 0 if it does not wait."""
         self.notifier = notifier
@@ -45,6 +48,7 @@ class Liveness:
         self.ledger = ledger
         self.standby = standby
         self.ledger_outage = ledger_outage
+        self.crash_note = crash_note
         self.has_watchdog = watchdog_s > 0
         self.interval_s = (watchdog_s or DEFAULT_WATCHDOG_S) * WATCHDOG_SHARE
         self.next_sign = 0.0
@@ -71,6 +75,7 @@ class Liveness:
             return
         reasons = tuple(self.stalled(due, monotonic=monotonic))
         self.log_changes(reasons)
+        self.note_hangs(reasons)
         self.reasons = reasons
         if reasons:
             self.next_sign = monotonic + STALLED_CHECK_S
@@ -100,6 +105,15 @@ class Liveness:
         elif self.reasons and not reasons:
             logger.warning("everything gets on again")
 
+    def note_hangs(self, reasons: tuple[str, ...]) -> None:
+        """Note what computes without an end: whoever kills this process, it may be the picture."""
+        hangs, known = computing(reasons), computing(self.reasons)
+        if hangs == known:
+            return
+        self.crash_note.take_back()
+        for hang in hangs:
+            self.crash_note.write(f"no progress: {hang}")
+
     def stalled(self, due: Mapping[str, float], *, monotonic: float) -> Iterator[str]:
         """Yield what makes no progress. The loop itself runs, because it calls this."""
         if monotonic < self.lenient_until:
@@ -113,3 +127,9 @@ class Liveness:
         for folder in self.folders.open:
             if monotonic - max(due.get(folder.name, inf), self.progress_at) > late_s:
                 yield f"folder {folder.name} should have been looked at"
+
+
+def computing(reasons: Sequence[str]) -> list[str]:
+    """Return what neither reads nor writes files: that may hang because of a disk or a share."""
+    others = (*(f"{stage} of " for stage in AT_DISK), "folder ", "writing ")
+    return [reason for reason in reasons if not reason.startswith(others)]

@@ -10,6 +10,7 @@ from daemon.config.schema import Config
 from daemon.disk import lock as locks
 from daemon.disk.lock import Lock
 from daemon.jobs import HotFolder
+from daemon.service.crash_note import CrashNote, noting_crashes
 from daemon.service.folder_changes import lock_of
 
 
@@ -23,6 +24,8 @@ class OwnedFolders:
     locks: dict[str, Lock] = field(default_factory=dict)
     """Locks of the hot folders that we own, by their names."""
     state_lock: Lock | None = None
+    crash_note: CrashNote = field(default_factory=CrashNote)
+    """Where a crash is noted, and what the process before has noted."""
 
     @property
     def by_name(self) -> dict[str, HotFolder]:
@@ -43,7 +46,8 @@ def owned_folders(config: Config, base: Path) -> OwnedFolders:
 def locked(place: OwnedFolders) -> Iterator[OwnedFolders]:
     """Own the state folder and every hot folder that we may write to."""
     state, hot = lock_all(place)
-    yield replace(place, locks=hot, state_lock=state)
+    with noting_crashes(place.state) as note:
+        yield replace(place, locks=hot, state_lock=state, crash_note=note)
     for lock in (state, *hot.values()):
         lock.release()
 

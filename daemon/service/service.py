@@ -72,7 +72,7 @@ class Service:
 
     def run_once(self, *, is_patient: bool) -> None:
         """Process what the folders hold now, then end; a patient run also waits for retries."""
-        self.startup()
+        self.startup(is_lasting=False)
         while self.stop is None and self.has_work(is_patient=is_patient):
             self.tick(self.wait_s())
         self.shutdown()
@@ -85,9 +85,11 @@ class Service:
         waiting = resting + stopped + refused
         return self.parts.counters.failed + waiting + len(self.parts.standby.reasons)
 
-    def startup(self) -> None:
-        """Recover, watch, then sweep: in this order no file is missed."""
+    def startup(self, *, is_lasting: bool = True) -> None:
+        """Recover, watch, sweep: so no file is missed. ``is_lasting``: it lives on without work."""
         now, monotonic = self.clocks.now(), self.clocks.monotonic()
+        if is_lasting:
+            self.parts.recovery.began_at = now
         folders = list(self.parts.folders)
         self.parts.standby.check(folders, monotonic=monotonic, is_thorough=True)
         with self.parts.ledger_outage.guarding():

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
+from daemon.worker.starvation import FairClock
+
 #: In the order in which a picture passes them.
 STAGES = ("decode", "network", "judge", "finish", "encode")
 #: Between judging and finishing, for pictures that a second model is asked about: its own input,
@@ -144,8 +146,8 @@ class BusyClock:
     def __init__(self) -> None:
         self.slowest_s = 0.0
         """The longest time per picture so far, beginning with the warm-up."""
-        self.current: tuple[float, float] | None = None
-        """When the current batch began and what it may take: one value, so that both agree."""
+        self.current: tuple[FairClock, float] | None = None
+        """Since when the current batch runs, and what it may take: one value, so both agree."""
         self.names: tuple[str, ...] = ()
         self.load = Load(threads=1)
 
@@ -163,7 +165,7 @@ class BusyClock:
         """Measure a batch: the more pictures are in it, the longer it may take."""
         began = time.monotonic()
         self.names = tuple(names)
-        self.current = began, SLACK * self.slowest_s * pictures
+        self.current = FairClock(), SLACK * self.slowest_s * pictures
         try:
             yield
             self.slowest_s = max(self.slowest_s, (time.monotonic() - began) / pictures)
@@ -171,12 +173,15 @@ class BusyClock:
             self.current = None
 
     def is_overdue(self, monotonic: float, *, patience_s: float) -> bool:
-        """Whether the current batch takes longer than it may, and longer than ``patience_s``."""
+        """Whether the current batch takes longer than it may, and longer than ``patience_s``.
+
+        The time that its thread waits for a processor does not count.
+        """
         current = self.current
         if current is None:
             return False
-        began, allowed_s = current
-        return monotonic - began > max(allowed_s, patience_s)
+        clock, allowed_s = current
+        return clock.seconds(monotonic) > max(allowed_s, patience_s)
 
 
 def current_stage(seconds: dict[str, float]) -> str:

@@ -38,11 +38,17 @@ def available_bytes() -> int | None:
     return min(found, default=None)
 
 
-def machine_bytes() -> int | None:
-    """Return what the machine has left."""
+def most_bytes() -> int | None:
+    """Return the memory that this process could take if nothing else ran; None as above."""
+    found = [one for one in (machine_bytes("MemTotal:"), group_limit_bytes()) if one is not None]
+    return min(found, default=None)
+
+
+def machine_bytes(name: str = "MemAvailable:") -> int | None:
+    """Return what the machine has left, or another of its figures."""
     try:
         for line in MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
     except OSError as error:
         logger.debug("%s cannot be read: %s", MEMINFO, error)
@@ -51,15 +57,24 @@ def machine_bytes() -> int | None:
 
 def group_bytes() -> int | None:
     """Return what our control group (version 2) may still take; None without a limit."""
+    limit, used = group_limit_bytes(), group_figure("memory.current")
+    return None if limit is None or used is None else max(0, limit - used)
+
+
+def group_limit_bytes() -> int | None:
+    """Return what our control group may take in all; None without a limit."""
+    return group_figure("memory.max")
+
+
+def group_figure(name: str) -> int | None:
+    """Return a figure of our control group; None if there is none, or it is no number."""
     try:
         line = next(line for line in OWN_CGROUP.read_text().splitlines() if line.startswith("0::"))
         folder = CGROUP / line.removeprefix("0::").strip().lstrip("/")
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
+        return int((folder / name).read_text())
     except (OSError, StopIteration, ValueError) as error:
         logger.debug("no limit of a control group: %s", error)
         return None
-    return None if limit == "max" else max(0, int(limit) - used)
 
 
 def check_fits(file: Path, available: int | None) -> None:

@@ -1,7 +1,6 @@
 """Which picture is at which stage since when, to find what never ends."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +9,17 @@ from typing import Protocol
 from daemon.errors import printable
 from daemon.jobs import Task
 from daemon.worker.gauges import timed
+from daemon.worker.starvation import FairClock
 
 MILLION = 1_000_000
 #: Extra time of a stage for each megapixel, or for each megabyte read: ten times what the slowest
 #: format needs on a small board, or 100 kB/s. It is not learnt from earlier pictures: a disk that
 #: hung once must not excuse the next time.
 GRACE_S = 10.0
+
+
+#: Stages that read or write files: what they wait for may be a disk, and not the picture.
+AT_DISK = ("decode", "encode")
 
 
 class StagedItem(Protocol):
@@ -36,7 +40,7 @@ class StageRun:
         self.job_id = job_id
         self.source = source
         self.size = pixels / MILLION
-        self.started_at: float | None = time.monotonic()
+        self.clock: FairClock | None = FairClock()
         """None while it waits for others."""
 
     def note_size(self, amount: int) -> None:
@@ -46,16 +50,19 @@ class StageRun:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Wait for others, which have clocks of their own; then the time starts anew."""
-        was_running = self.started_at is not None
-        self.started_at = None
+        was_running = self.clock is not None
+        self.clock = None
         yield
         if was_running:
-            self.started_at = time.monotonic()
+            self.clock = FairClock()
 
     def is_overdue(self, monotonic: float, *, patience_s: float) -> bool:
-        """Whether it takes longer than ``patience_s`` plus the time for its size."""
-        started_at = self.started_at
-        return started_at is not None and monotonic - started_at > patience_s + GRACE_S * self.size
+        """Whether it takes longer than ``patience_s`` plus the time for its size.
+
+        The time that it waits for a processor does not count: on a busy machine that is no hang.
+        """
+        clock = self.clock
+        return clock is not None and clock.seconds(monotonic) > patience_s + GRACE_S * self.size
 
 
 class Progress:

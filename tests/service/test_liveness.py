@@ -10,6 +10,7 @@ import pytest
 
 from daemon.reporting import notify
 from daemon.reporting.notify import Notifier
+from daemon.service.crash_note import CrashNote
 from daemon.service.liveness import DEFAULT_WATCHDOG_S, Liveness
 from daemon.worker.gauges import SLACK, BusyClock, current_stage
 from tests.service.service_kit import Kit
@@ -36,6 +37,7 @@ def kit(tmp_path: Path, heard: list[str]) -> Kit:
         ledger=parts.ledger,
         standby=parts.standby,
         ledger_outage=parts.ledger_outage,
+        crash_note=CrashNote(),
     )
     return kit
 
@@ -131,6 +133,7 @@ def test_without_watchdog_no_sign_is_given(tmp_path: Path):
         ledger=parts.ledger,
         standby=parts.standby,
         ledger_outage=parts.ledger_outage,
+        crash_note=CrashNote(),
     )
     liveness.check({}, monotonic=1e9)
 

@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 from tests.system.crash_kit import folder_in_memory
@@ -30,6 +31,8 @@ from tests.torture.web_uploads import web_uploads
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 3600.0
+#: Where the folder of a case goes that was not clean.
+REMAINS = ROOT / "runs" / "torture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,9 @@ def main() -> int:
     length, names = length_of(options), options.only or list(CASES)
     if options.as_json:
         logging.disable()
-        with workspace(options.keep) as base:
+        with workspace(options.keep) as base, kept_if_broken(base, names, options.keep):
             rows = [row for name in names for row in CASES[name](base, length)]
+            rows = kept_if_dirty(base, names, rows, options.keep)
         print(json.dumps([asdict(row) for row in rows]))
         return 0
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -128,6 +132,8 @@ def main() -> int:
     print(table(rows))
     dirty = [row for row in rows if not row.is_clean]
     if dirty:  # once more, at the end: logs of CI are cut at their head
+        for row in filter(attrgetter("told"), dirty):
+            print(f"\n{row.case}:\n{row.told}")
         print(f"\n{len(dirty)} of {len(rows)} rows are not clean:\n{table(dirty)}")
     return 1 if dirty else 0
 
@@ -159,6 +165,37 @@ def workspace(kept: Path | None) -> Iterator[Path]:
         return
     kept.mkdir(parents=True)
     yield Path(tempfile.mkdtemp(dir=kept))
+
+
+def kept_if_dirty(base: Path, names: list[str], rows: list[Row], kept: Path | None) -> list[Row]:
+    """Return the rows; if one is not clean, each of those says where all remains are kept."""
+    if all(row.is_clean for row in rows):
+        return rows
+    place = base if kept is not None else keep(base, names)
+    return [
+        row if row.is_clean else replace(row, told=f"{row.told}\nkept: {place}".lstrip())
+        for row in rows
+    ]
+
+
+@contextmanager
+def kept_if_broken(base: Path, names: list[str], kept: Path | None) -> Iterator[None]:
+    """Keep all remains of a case that breaks off, too."""
+    try:
+        yield
+    except Exception:
+        place = base if kept is not None else keep(base, names)
+        print(f"kept: {place}", file=sys.stderr)
+        raise
+
+
+def keep(base: Path, names: list[str]) -> Path:
+    """Copy a case's folder to where it outlives the case; return the copy."""
+    REMAINS.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f"{'-'.join(names)}-", dir=REMAINS))
+    # Not by Python: a case may have left pipes and sockets.
+    subprocess.run(["cp", "-a", f"{base}/.", place], check=False)
+    return place
 
 
 if __name__ == "__main__":

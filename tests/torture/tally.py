@@ -11,6 +11,8 @@ from typing import Literal
 
 from PIL import Image
 
+from tests.torture import inquest
+
 CLAIMS = ".cvunetd"
 OURS = ("manifest.json", ".cvunetd-drop")
 PARTS = (".*.part", ".cvunetd-probe*")
@@ -30,6 +32,8 @@ class Row:
     lost: int = 0
     twice: int = 0
     torn: int = 0
+    told: str = ""
+    """What is known of the pictures that are lost or there twice."""
 
     @property
     def is_clean(self) -> bool:
@@ -108,30 +112,55 @@ class Ground:
         """The verdict."""
         where = self.whereabouts()
         keys, undecodable = self.result_keys()
-        lost = twice = 0
-        for content, key in self.good.items():
-            home = {"archive": "original", "keep": "hot", "delete": "deleted"}[self.originals]
-            places = Counter({place: where[place][content] for place in where})
-            places["deleted"] = 1
-            is_lost = keys[key] == 0 or places[home] == 0
-            elsewhere = sum(places.values()) - places[home] - (home != "deleted")
-            lost += is_lost
-            twice += not is_lost and (keys[key] > 1 or places[home] > 1 or elsewhere > 0)
-        for content in self.bad:
-            copies = sum(place[content] for place in where.values())
-            lost += (
-                copies == 0 or where["failed" if self.originals != "keep" else "hot"][content] == 0
-            )
-            twice += copies > 1
+        verdicts = self.verdicts(where, keys)
+        count = Counter(verdicts.values())
         unknown = sum(count for key, count in keys.items() if key not in self.good.values())
         return Row(
             case,
             dropped=len(self.good) + len(self.bad),
             published=sum(keys.values()),
             quarantined=len(self.quarantined()),
-            lost=lost,
-            twice=twice + unknown,
+            lost=count["lost"],
+            twice=count["twice"] + unknown,
             torn=undecodable + self.unfinished() + self.wrong_manifests(),
+            told=self.inquests(verdicts),
+        )
+
+    def verdicts(
+        self, where: dict[str, Counter[str]], keys: Counter[Key]
+    ) -> dict[str, Literal["lost", "twice"]]:
+        """What is wrong with which content."""
+        found: dict[str, Literal["lost", "twice"]] = {}
+        for content, key in self.good.items():
+            home = {"archive": "original", "keep": "hot", "delete": "deleted"}[self.originals]
+            places = Counter({place: where[place][content] for place in where})
+            places["deleted"] = 1
+            elsewhere = sum(places.values()) - places[home] - (home != "deleted")
+            if keys[key] == 0 or places[home] == 0:
+                found[content] = "lost"
+            elif keys[key] > 1 or places[home] > 1 or elsewhere > 0:
+                found[content] = "twice"
+        for content in self.bad:
+            copies = sum(place[content] for place in where.values())
+            if where["failed" if self.originals != "keep" else "hot"][content] == 0:
+                found[content] = "lost"
+            elif copies > 1:
+                found[content] = "twice"
+        return found
+
+    def inquests(self, verdicts: dict[str, Literal["lost", "twice"]]) -> str:
+        """Everything that is known of what is lost or there twice."""
+        if not verdicts:
+            return ""
+        tops = (self.hot, self.outputs, self.failed)
+        base = inquest.base_of(*tops)
+        places: dict[str, list[Path]] = {content: [] for content in verdicts}
+        for path in (path for top in tops for path in regular_files(top)):
+            if (content := digest(path)) in places:
+                places[content].append(path)
+        return "\n".join(
+            inquest.told(base, content, verdict, places[content])
+            for content, verdict in verdicts.items()
         )
 
     def whereabouts(self) -> dict[str, Counter[str]]:

@@ -320,11 +320,21 @@ def test_large_file_is_refused_before_it_is_read(clip: Path):
 def test_clip_that_needs_too_much_memory_is_refused(clip: Path, monkeypatch: pytest.MonkeyPatch):
     """With how much it needs and how much there is."""
     monkeypatch.setattr(host_memory, "available_bytes", lambda: 10**6)
+    monkeypatch.setattr(host_memory, "most_bytes", lambda: 2 * 10**6)
     failed = failure(made(kit.make_task(clip)))
 
     assert failed.blame is Blame.FILE
     assert "need 3 MB" in failed.reason
     assert "1 MB left" in failed.reason
+
+
+def test_clip_waits_while_others_have_the_memory(clip: Path, monkeypatch: pytest.MonkeyPatch):
+    """The machine is large enough for it, but not now."""
+    monkeypatch.setattr(host_memory, "available_bytes", lambda: 10**6)
+    monkeypatch.setattr(host_memory, "most_bytes", lambda: 10**9)
+    failed = failure(made(kit.make_task(clip)))
+
+    assert failed.blame is Blame.OUTSIDE
 
 
 def test_clip_takes_half_of_the_pictures_memory_at_most(clip: Path):

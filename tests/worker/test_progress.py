@@ -18,6 +18,7 @@ from daemon.worker.gauges import Limits
 from daemon.worker.items import Item
 from daemon.worker.lanes import ServedModel
 from daemon.worker.progress import GRACE_S, Progress, StageRun
+from daemon.worker.starvation import FairClock
 from daemon.worker.worker import Worker
 from tests.samples import RENDERING
 from tests.worker.test_worker_batch import Choosy
@@ -132,7 +133,7 @@ def test_waiting_for_room_is_no_hang(tmp_path: Path, gate: Gate):
     futures.append(hanging.submit(task(tmp_path, "second.png")))
     pieces = hanging.progress.runs
     deadline = time.monotonic() + WAIT_S
-    while sorted(str(piece.started_at is None) for piece in pieces.values()) != ["False", "True"]:
+    while sorted(str(piece.clock is None) for piece in pieces.values()) != ["False", "True"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     told = list(hanging.stalled(time.monotonic() + 1e6, patience_s=PATIENCE_S))
@@ -159,7 +160,7 @@ def test_large_picture_extends_its_time(
 ):
     """By its pixels, or by the bytes that have to be read, whichever are more."""
     piece = StageRun("decode", Path("cat.tif"), pixels=0)
-    piece.started_at = 100.0
+    piece.clock = FairClock(began=100.0)
     for amount in amounts:
         piece.note_size(amount)
 

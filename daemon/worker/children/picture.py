@@ -1,15 +1,13 @@
 """One picture in a decode child, from the daemon's side: what is asked and allowed."""
 
-import errno
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable
 from typing import BinaryIO
 
 from cvunet.pictures.reading import Picture, PictureInfo
-from daemon.errors import NoPictureError, PictureError, printable
+from daemon.errors import HeldUpError, NoPictureError, PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
 from daemon.worker.children import channel
@@ -37,8 +35,8 @@ METADATA_BYTES = 34 * MB
 NEAR_BYTES = 48 * MB
 #: A share may be slow: the file has so much time more to be read.
 READ_BYTES_PER_S = 10_000_000
-#: Less of the time on a processor, and it was waiting for something else.
-IDLE_SHARE = 0.05
+#: Less of its time on a processor, and it was waiting for a disk or for memory.
+BUSY_SHARE = 0.5
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 LINES, LINE_LETTERS = 3, 200
 FAILURES = frozenset({"refused", "errno", "unforeseen"})
@@ -123,7 +121,7 @@ class ChildsDecoding:
         """The child's answer; the child is spoilt by every failure but a refusal."""
         child, before = self.child, self.child.peak_bytes()
         limit = child.allow(memory_bytes, cpu_s=within_s * processors())
-        began, cpu_s = time.monotonic(), child.cpu_s()
+        cpu_s = child.cpu_s()
         try:
             answer = child.ask(
                 message,
@@ -133,7 +131,7 @@ class ChildsDecoding:
             )
         except TookTooLong as error:
             self.is_spoilt = True
-            raise self.late(time.monotonic() - began, child.cpu_s() - cpu_s) from error
+            raise self.late(error.seconds, child.cpu_s() - cpu_s) from error
         except decoding.Abandoned:
             self.is_spoilt = True
             raise
@@ -167,9 +165,10 @@ class ChildsDecoding:
 
     def late(self, seconds: float, cpu_s: float) -> Exception:
         """Whose fault it is that no answer came in time."""
-        if cpu_s < IDLE_SHARE * seconds:
-            return OSError(
-                errno.EIO, f"reading it made no progress for {seconds:.0f} s: is its disk there?"
+        if cpu_s < BUSY_SHARE * seconds:
+            return HeldUpError(
+                f"reading it made no progress for {seconds:.0f} s: is its disk there, and has the"
+                " machine enough memory?"
             )
         return PictureError(
             f"decoding it took longer than {self.max_decode_s:g} s (worker.max_decode_s): save it"
@@ -191,9 +190,9 @@ class ChildsDecoding:
             return self.late(1.0, 1.0)
         if status is not None and -status in CRASHES:
             return PictureError(f"its decoder crashed ({name_of_signal(status)}): save it anew")
-        return RuntimeError(
-            f"its decoder was ended ({name_of_signal(status)}): has the machine enough memory?"
-        )
+        text = f"its decoder was ended ({name_of_signal(status)}): has the machine enough memory?"
+        # By itself it ends with a status; a signal that is no crash comes from somebody else.
+        return HeldUpError(text) if status is None or status < 0 else RuntimeError(text)
 
     def tell_output(self) -> None:
         """What libraries have written while they decoded: one line in the log, with its picture."""

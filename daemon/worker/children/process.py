@@ -16,6 +16,7 @@ import daemon
 from daemon.worker.children import channel
 from daemon.worker.children.channel import Message
 from daemon.worker.children.layout import Buffers
+from daemon.worker.children.patience import ChildClock
 from daemon.worker.decoding import Abandoned
 
 #: A loaded machine may take so long to import the decoders.
@@ -45,6 +46,11 @@ class Ended(Exception):
 
 class TookTooLong(Exception):
     """No answer came in time."""
+
+    def __init__(self, seconds: float) -> None:
+        """``seconds``: in which the child could have worked."""
+        super().__init__(f"no answer in {seconds:.0f} s")
+        self.seconds = seconds
 
 
 class DecodeChild:
@@ -107,15 +113,18 @@ class DecodeChild:
         return self.receive(within_s, is_abandoned)
 
     def receive(self, within_s: float, is_abandoned: Callable[[], bool]) -> Message:
-        """Wait for what it says; see `ask`."""
-        deadline = time.monotonic() + within_s
+        """Wait for what it says; see `ask`.
+
+        ``within_s`` is time in which it could have worked: see `ChildClock`.
+        """
+        clock = ChildClock(self.process.pid)
         waiting = select.poll()
         waiting.register(self.end, select.POLLIN)
         while not waiting.poll(LOOK_S * 1000):
             if is_abandoned():
                 raise Abandoned
-            if time.monotonic() > deadline:
-                raise TookTooLong
+            if (seconds := clock.seconds(time.monotonic())) > within_s:
+                raise TookTooLong(seconds)
         try:
             answer = channel.receive(self.end)
         except (OSError, ValueError, RecursionError) as error:
@@ -137,8 +146,8 @@ class DecodeChild:
         return limit
 
     def held_bytes(self) -> int:
-        """Address space; 0 if it has ended."""
-        with suppress(OSError, LookupError):
+        """Address space; 0 if it has ended. `OSError` if nobody can tell."""
+        with suppress(FileNotFoundError, ProcessLookupError, LookupError):
             return int(self.about("statm").split()[0]) * PAGE_BYTES
         return 0
 

@@ -36,7 +36,7 @@ MB = 1_000_000
 SPARE_BYTES = 1500 * MB
 THREAD_BYTES = 20 * MB
 #: A child that uses the processors less than that is waiting for something else.
-IDLE_SHARE = 0.05
+BUSY_SHARE = 0.5
 FOR_EVER_S = 1e8
 
 Predict = Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]]
@@ -126,7 +126,7 @@ class ClipRun:
         try:
             message = self.child.receive(self.max_silence_s, self.is_abandoned)
         except TookTooLong as error:
-            is_idle = self.child.cpu_s() - cpu_s < IDLE_SHARE * self.max_silence_s
+            is_idle = self.child.cpu_s() - cpu_s < BUSY_SHARE * error.seconds
             raise verdicts.silent(
                 self.max_silence_s, frames=self.pace.frames, is_idle=is_idle
             ) from error

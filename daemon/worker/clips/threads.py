@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from daemon.clips import ClipFacts, ClipProgress
 from daemon.disk import segments
 from daemon.disk.files import open_regular
-from daemon.errors import Blame, PictureError, blame, describe, printable
+from daemon.errors import Blame, HeldUpError, PictureError, blame, describe, printable
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, host_memory
 from daemon.worker.children.process import DecodeChild
@@ -150,13 +150,7 @@ class ClipThreads:
     def made(self, run: ClipRun, task: Task, lane: Lane, head: ClipHead) -> ClipEnd:
         """Make an opened clip, with the memory that its frames take."""
         needed = head.memory_bytes(run.plan.window)
-        free = host_memory.available_bytes()
-        if free is not None and needed > free:
-            raise PictureError(
-                f"its frames of {head.width}x{head.height} pixels need {needed / MEGA:.0f} MB while"
-                f" they are cut out, and the machine has {free / MEGA:.0f} MB left: make the clip"
-                " smaller, or try it again when there is more"
-            )
+        check_memory(head, needed)
         cost = self.budget.acquire_first(min(needed, self.budget.limit // 2))
         try:
             run.allow(SPARE_BYTES + 2 * needed)
@@ -175,6 +169,20 @@ class ClipThreads:
         run.child.kill()
         run.child.close()
         run.close()
+
+
+def check_memory(head: ClipHead, needed: int) -> None:
+    """Raise `PictureError` for a clip that can never fit, `HeldUpError` for one that may later."""
+    free, most = host_memory.available_bytes(), host_memory.most_bytes()
+    if free is None or needed <= free:
+        return
+    text = (
+        f"its frames of {head.width}x{head.height} pixels need {needed / MEGA:.0f} MB while they"
+        f" are cut out, and the machine has {free / MEGA:.0f} MB left"
+    )
+    if most is not None and needed > most:
+        raise PictureError(f"{text} of {most / MEGA:.0f} MB: make the clip smaller")
+    raise HeldUpError(f"{text}: it waits until there is more; or make the clip smaller")
 
 
 def ask_network(

@@ -1,11 +1,11 @@
 """What a clip child's answer or its end says of the clip: which error it is, in words."""
 
-import errno
 import signal
 from pathlib import Path
 
 from daemon.errors import (
     Blame,
+    HeldUpError,
     MachineError,
     NoPictureError,
     PictureError,
@@ -53,7 +53,7 @@ def silent(seconds: float, *, frames: int, is_idle: bool) -> Exception:
     """No next frame has come in time."""
     if is_idle:
         text = f"reading it made no progress for {seconds:.0f} s: is its disk there?"
-        return OSError(errno.EIO, text)
+        return HeldUpError(text)
     return PictureError(
         f"after {frames} frames no other came for {seconds:g} s (worker.max_decode_s): save it"
         " anew, or raise the limit"
@@ -67,10 +67,10 @@ def ended(status: int | None, *, frames: int, memory_bytes: int) -> Exception:
     if status is not None and -status in CRASHES:
         # Unlike a picture's decoder, this one also encodes: it may not be the clip's fault.
         return RuntimeError(f"its process crashed after {frames} frames ({name_of_signal(status)})")
-    return RuntimeError(
-        f"its process was ended after {frames} frames ({name_of_signal(status)}): has the machine"
-        " enough memory?"
-    )
+    text = f"its process was ended after {frames} frames ({name_of_signal(status)})"
+    text += ": has the machine enough memory?"
+    # By itself it ends with a status; a signal that is no crash comes from somebody else.
+    return HeldUpError(text) if status is None or status < 0 else RuntimeError(text)
 
 
 def not_startable(reason: str) -> MachineError:

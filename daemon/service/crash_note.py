@@ -1,0 +1,140 @@
+"""What the process writes into the state folder if it ends by a fault of its own.
+
+A process that was ended from outside (kill -9, a power cut, the kernel without memory) writes
+nothing here. So the next start knows whether the pictures in work may have caused the end.
+"""
+
+import faulthandler
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from daemon.disk import modes
+from daemon.errors import Blame, blame, describe
+
+logger = logging.getLogger(__name__)
+
+FILE = "crash"
+#: The note of the latest crash, for people.
+KEPT = "crash.last"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+ABORTED = "Fatal Python error: Aborted"
+THREAD = "Current thread "
+MOST_BYTES = 200_000
+
+
+class CrashNote:
+    """The note of this life, and what the life before has noted."""
+
+    def __init__(self, before: str = "", stream: TextIO | None = None) -> None:
+        """``before``: why the process before has crashed; empty if it was ended from outside."""
+        self.before = before
+        self.stream = stream
+
+    def write(self, reason: str) -> None:
+        """Note why the process is about to end; if the disk is full, nothing is noted."""
+        if self.stream is None:
+            return
+        with suppress(OSError):
+            self.stream.write(f"{' '.join(reason.split())}\n")
+            self.stream.flush()
+
+    def take_back(self) -> None:
+        """What was noted does not hold any more: what hung gets on again."""
+        if self.stream is None:
+            return
+        with suppress(OSError):
+            self.stream.seek(0)
+            self.stream.truncate()
+            self.stream.write(header())
+            self.stream.flush()
+
+
+@contextmanager
+def noting_crashes(state: Path) -> Iterator[CrashNote]:
+    """Note crashes of this process from here on; read what the process before has noted.
+
+    The state folder must be ours already. If it cannot be written, the daemon starts all the same.
+    """
+    path = state / FILE
+    before = read(path)
+    if before:
+        logger.error("the process before has crashed: %s (more in %s)", before, state / KEPT)
+    stream = begun(path, is_kept=bool(before))
+    if stream is None:
+        yield CrashNote(before)
+        return
+    note = CrashNote(before, stream)
+    was_enabled = faulthandler.is_enabled()
+    faulthandler.enable(stream)
+    try:
+        yield note
+    except Exception as error:
+        if is_own_fault(error):
+            note.write(describe(error))
+        raise
+    finally:
+        faulthandler.disable()
+        stream.close()
+        if was_enabled:
+            with suppress(OSError, ValueError, AttributeError, RuntimeError):  # no real stderr
+                faulthandler.enable()
+
+
+def begun(path: Path, *, is_kept: bool) -> TextIO | None:
+    """Return an empty note; None if there can be none."""
+    try:
+        if is_kept:
+            path.replace(path.with_name(KEPT))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        stream = os.fdopen(os.open(path, flags, modes.FILE), "w", encoding="utf-8")
+        stream.write(header())
+        stream.flush()
+    except OSError as error:
+        logger.warning("crashes are not noted: %s", describe(error))
+        return None
+    return stream
+
+
+def header() -> str:
+    """Return the first line: this boot, and the main thread as a trace names it."""
+    main = threading.main_thread().ident or 0
+    return f"{boot()} {main:#018x}\n"
+
+
+def boot() -> str:
+    """Return what names this boot of the machine; a constant where there is no name."""
+    with suppress(OSError):
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    return "unknown"
+
+
+def read(path: Path) -> str:
+    """Return why the process before has crashed; empty if it noted nothing.
+
+    A note from before a reboot says nothing: it may not be the latest one. SIGABRT in the main
+    thread, which touches no pixels, comes from outside: systemd's watchdog ends a process so.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            lines = stream.read(MOST_BYTES).splitlines()
+    except OSError:
+        return ""
+    if not lines or not lines[0].startswith(f"{boot()} "):
+        return ""
+    main, told = lines[0].split()[-1], [line for line in lines[1:] if line.strip()]
+    if not told:
+        return ""
+    current = next((line for line in told if line.startswith(THREAD)), "")
+    is_from_outside = told[0] == ABORTED and current.startswith(f"{THREAD}{main}")
+    return "" if is_from_outside else told[0].removeprefix("Fatal Python error: ")
+
+
+def is_own_fault(error: Exception) -> bool:
+    """Whether an exception that ends the process may come of a picture, and not of the machine."""
+    is_short = isinstance(error, MemoryError) or "can't start new thread" in str(error)
+    return blame(error) is Blame.UNKNOWN and not is_short

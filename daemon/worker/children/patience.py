@@ -1,0 +1,55 @@
+"""How long a child has had the chance to work: what it waits for a processor is not its fault."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+NANO = 1e9
+#: States of a thread that somebody has stopped (SIGSTOP, a debugger, a frozen container).
+STOPPED = ("T", "t")
+
+
+class ChildClock:
+    """The time since its start in which a child could have worked.
+
+    Left out is the time in which its threads wanted a processor and had none, and that in which it
+    was stopped. To notice the latter it has to be asked often.
+    """
+
+    def __init__(self, process: int, *, now: float | None = None, about: Path = Path("/proc")):
+        """``process``: the child's number. ``now``: on the monotonic clock, as always here."""
+        self.folder = about / str(process)
+        self.began = self.looked_at = time.monotonic() if now is None else now
+        self.waited_before_s = self.waited_s()
+        self.stopped_s = 0.0
+
+    def seconds(self, now: float) -> float:
+        """Return the time in which it could have worked until now."""
+        if self.is_stopped():
+            self.stopped_s += now - self.looked_at
+        self.looked_at = now
+        waited_s = max(
+            (
+                waited - self.waited_before_s.get(thread, 0.0)
+                for thread, waited in self.waited_s().items()
+            ),
+            default=0.0,
+        )
+        return now - self.began - self.stopped_s - max(waited_s, 0.0)
+
+    def waited_s(self) -> dict[str, float]:
+        """Return how long each thread had to wait for a processor; empty if nobody can tell."""
+        found = {}
+        with suppress(OSError):
+            for thread in (self.folder / "task").iterdir():
+                with suppress(OSError, ValueError, IndexError):
+                    fields = (thread / "schedstat").read_text(encoding="ascii").split()
+                    found[thread.name] = int(fields[1]) / NANO
+        return found
+
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped it."""
+        with suppress(OSError, IndexError):
+            told = (self.folder / "stat").read_text(encoding="ascii", errors="replace")
+            return told.rpartition(")")[2].split()[0] in STOPPED
+        return False
