@@ -33,7 +33,7 @@ def test_a_picture_that_kills_the_process_is_rejected_after_three_starts(tmp_pat
             break
         except Died:
             deaths += 1
-            kit.restart()
+            kit.restart(crash="Segmentation fault")
 
     assert deaths == 3
     assert [path for path in kit.results() if path.endswith(".png")] == ["a.png", "z.png"]

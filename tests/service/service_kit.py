@@ -16,6 +16,7 @@ from daemon.jobs import Done, Failed, Hint, Outcome, Task
 from daemon.ledger.records import Records
 from daemon.messages import FileEvent
 from daemon.service.assembly import assemble
+from daemon.service.crash_note import CrashNote
 from daemon.service.owned_folders import OwnedFolders
 from daemon.service.service import Clocks, Inbox, Service
 from daemon.service.supervision import Supervision
@@ -66,6 +67,8 @@ class Kit:
     open_sender: OpenSender | None = None
     """Who brings notices to hooks; without one, who does so in earnest."""
     time: Time = field(default_factory=Time)
+    crash: str = ""
+    """What the life before has noted of its crash; empty: it was ended from outside."""
 
     def __post_init__(self) -> None:
         self.hot = self.base / "hot"
@@ -81,7 +84,10 @@ class Kit:
         }
         config = Config.model_validate(content | self.settings)
         place = OwnedFolders(
-            hot_folders(config, self.base), self.base / "state", self.base / "failed"
+            hot_folders(config, self.base),
+            self.base / "state",
+            self.base / "failed",
+            crash_note=CrashNote(self.crash),
         )
         register = HookLoader(self.base, {"PATH": os.defpath})
         self.inbox = Inbox()
@@ -105,9 +111,10 @@ class Kit:
         """The process is gone; the next life opens the same files."""
         self.service.parts.ledger.close()
 
-    def restart(self) -> Service:
-        """Die, then live again."""
+    def restart(self, *, crash: str = "") -> Service:
+        """Die, then live again. ``crash``: why, if it was the process's own fault."""
         self.die()
+        self.crash = crash
         return self.start()
 
     def drop(self, name: str | Path, content: bytes = b"picture") -> Path:
