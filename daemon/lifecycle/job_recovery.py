@@ -94,8 +94,11 @@ class JobRecovery:
             self.rejection.reject(job, reason, now=now)
             return
         self.results.discard(job)
-        reason = "the daemon was ended from outside while it was in work"
-        self.ledger.excuse(job, not_before=now + rest_s(deaths), reason=reason)
+        rest = rest_s(deaths)
+        reason = f"the daemon was ended from outside while it was in work, {deaths} times by now"
+        if rest:
+            reason += f"; it is tried again when the daemon has run for {rest:.0f} s"
+        self.ledger.excuse(job, not_before=now + rest, reason=reason)
 
 
 def rest_s(deaths: int) -> float:

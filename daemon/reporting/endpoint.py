@@ -30,6 +30,9 @@ REQUEST_TIMEOUT_S = 10.0
 MAX_REQUESTS = 8
 #: Threads that are hung up on may still be making a page; beyond this many nobody is let in.
 MAX_THREADS = 2 * MAX_REQUESTS
+#: So long somebody waits for the end of threads that were hung up on: on a busy machine it
+#: takes them a while to notice.
+ROOM_S = 2.0
 SOCKET_MODE = 0o660  # the daemon's group may ask
 
 
@@ -139,7 +142,7 @@ class Server(socketserver.ThreadingTCPServer):
     def process_request(self, request: Request, client_address: ClientAddress) -> None:
         """Start to answer, if a slot is free."""
         self.on_turn(time.monotonic())
-        if not self.free_slots.acquire(blocking=False):
+        if not self.free_slots.acquire(timeout=ROOM_S):
             logger.warning("more than %s monitors ask at once: one is turned away", MAX_REQUESTS)
             self.shutdown_request(request)
             return

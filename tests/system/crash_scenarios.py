@@ -1,6 +1,5 @@
 """The kinds of life that a process may die in."""
 
-import json
 from importlib.util import find_spec
 
 from daemon.commands import retry
@@ -302,15 +301,10 @@ def mirrored(world: World) -> None:
 
 
 def named(name: str) -> Step:
-    """The one picture came out, under whatever name, unless its starts were used up."""
+    """The one picture came out, under whatever name: no death is held against it."""
 
     def check(world: World) -> None:
         content = name if "changing" not in name else "new version"
-        reasons = [json.loads(text) for text in world.contents("failed", "*.json")]
-        if reasons:  # one start was used up by the scenario, and then there were two deaths
-            assert [(r["attempts"], "died 3 times" in r["reason"]) for r in reasons] == [(3, True)]
-            check_pictures(world, good=(), bad=(content,))
-            return
         check_pictures(world, good=(content,), bad=())
 
     return check

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from daemon.disk import files
 from daemon.errors import Blame
-from daemon.jobs import MAX_ATTEMPTS, Done, Failed, Hint, Job, Outcome, State, Task
+from daemon.jobs import Done, Failed, Hint, Job, Outcome, State, Task
+from daemon.lifecycle.job_recovery import MAX_DEATHS
 from daemon.messages import FileEvent
 from daemon.service.service import Clocks
 from tests.service.service_kit import START, Kit, Time
@@ -331,11 +332,11 @@ class Machine(RuleBasedStateMachine):
             self.stack.close()
 
     def check_ends(self) -> None:
-        """Whole pictures are published; three deaths or a writer that paused too long excuse."""
+        """Whole pictures are published; many deaths or a writer that paused too long excuse."""
         rejected = self.texts("failed/hot/**/*[!n]")
         assert not self.whole & set(self.texts("hot/*.*", "hot/sub/*", "hot/.cvunetd/*/**/*"))
         for content in self.whole - self.slow:
-            if "bad" not in content and self.deaths < MAX_ATTEMPTS:
+            if "bad" not in content and self.deaths < MAX_DEATHS:
                 assert not rejected[content], content
 
     def count(self) -> None:

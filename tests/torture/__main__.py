@@ -24,6 +24,7 @@ from tests.torture.locks import locks
 from tests.torture.mounts import mounts
 from tests.torture.neighbours import neighbours
 from tests.torture.ray_cluster import ray_cluster
+from tests.torture.slow import slow
 from tests.torture.steps import random_lives, steps
 from tests.torture.tally import Row, table
 from tests.torture.ways_in import ways_in
@@ -45,6 +46,8 @@ class Length:
     photos: int = 210
     clips: int = 4
     clip_kills: int = 12
+    slow_kills: int = 10
+    starved: int = 40
     uploads: int = 100
     shared: int = 300
     waiting: int = 2000
@@ -63,6 +66,8 @@ QUICK = Length(
     photos=48,
     clips=2,
     clip_kills=3,
+    slow_kills=2,
+    starved=8,
     uploads=30,
     shared=30,
     waiting=600,
@@ -80,6 +85,9 @@ CASES: dict[str, Case] = {
     ),
     "clips": lambda base, length: clip_kills(
         base, kills=length.clip_kills, clips=length.clips, seed=length.seed
+    ),
+    "slow": lambda base, length: slow(
+        base, kills=length.slow_kills, photos=length.starved, seed=length.seed
     ),
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),

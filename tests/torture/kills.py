@@ -17,8 +17,10 @@ from tests.torture.tally import Ground, Row
 EARLY = 0.4  # so many of the kills come while the daemon is starting
 LATE_S = 2.5
 BAD = 0.12
-DEFER_S = 120.0
-DEFER_LIVES = 20
+#: Half a photo may lie for many lives, on a slow machine too: it is not to be rejected young.
+DEFER_S = 3600.0
+#: A picture that was often in work at a kill rests for some minutes before the next try.
+STILL_S = 700.0
 
 
 @dataclass
@@ -90,12 +92,10 @@ class Dropper:
 def kills(base: Path, *, kills: int, photos: int, seed: int) -> list[Row]:
     """Kill at random times, drop all the while, let the last life finish."""
     chance = random.Random(seed)
-    folders = [folder_settings("kill")]
+    folders = [folder_settings("kill", defer_s=DEFER_S)]
     [ground] = grounds(base, folders).values()
     dropper = Dropper(ground, Stock(base / "stock"), chance)
     ready_s = measure_start(base, folders)
-    # Half a photo may lie for some lives: it is not to be rejected young.
-    folders[0]["defer_s"] = max(DEFER_S, DEFER_LIVES * ready_s)
     for number in range(kills):
         goal = photos * (number + 1) // kills
         live_and_die(base, folders, dropper, goal=goal, ready_s=ready_s)
@@ -134,11 +134,19 @@ def live_and_die(
     daemon.kill()
 
 
+def wait_while_some_arrive(ground: Ground) -> None:
+    """Wait until all have come out, however slow the machine is, or until no more come."""
+    arrived = -1
+    while not ground.is_through() and arrived < (arrived := ground.arrived()):
+        wait_for(lambda: ground.is_through() or ground.arrived() > arrived, patience_s=STILL_S)
+
+
 def finish(daemon: Daemon, ground: Ground | None) -> None:
     """A last life that is left in peace."""
     try:
         daemon.wait_ready()
-        wait_for(lambda: ground is None or ground.is_through(), patience_s=300)
+        if ground is not None:
+            wait_while_some_arrive(ground)
         daemon.terminate()
     finally:
         daemon.kill()

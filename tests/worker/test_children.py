@@ -18,7 +18,14 @@ import pytest
 from PIL import Image
 
 from cvunet.pictures import reading
-from daemon.errors import InstallError, MachineError, PictureError, blame
+from daemon.errors import (
+    Blame,
+    HeldUpError,
+    InstallError,
+    MachineError,
+    PictureError,
+    blame,
+)
 from daemon.jobs import Cancelled, Task
 from daemon.worker import decoding
 from daemon.worker.children import layout, picture, pool, process
@@ -231,24 +238,47 @@ def test_hang_is_ended(obedient: ChildPool, tmp_path: Path):
     """A decoder that runs in circles, after the time that a picture may take."""
     assert well(obedient, tmp_path)
     obedient.max_decode_s = 1.0
-    began = time.monotonic()
     with pytest.raises(PictureError, match=r"longer than 1 s \(worker.max_decode_s\)"):
         decoded(obedient, ordering(tmp_path, "while 1: pass"))
-    seconds = time.monotonic() - began
     obedient.max_decode_s = WAIT_S
 
-    assert seconds < 10
     assert well(obedient, tmp_path)
+
+
+def test_stopped_child_is_waited_for(obedient: ChildPool, tmp_path: Path):
+    """SIGSTOP, a debugger, a frozen container: no time goes by for the picture."""
+    assert well(obedient, tmp_path)
+    child = obedient.places[0].child
+    assert child is not None
+    obedient.max_decode_s = 1.0
+    child.process.send_signal(signal.SIGSTOP)
+    timer = threading.Timer(3.0, child.process.send_signal, [signal.SIGCONT])
+    timer.start()
+    picture, _ = decoded(obedient, ordering(tmp_path, ""))
+    timer.join()
+
+    assert picture.format == "PNG"
+    assert obedient.places[0].child is child
 
 
 def test_disk_that_does_not_answer_is_not_the_pictures_fault(obedient: ChildPool, tmp_path: Path):
-    """The child waits and uses no processor: the folder is probed."""
+    """The child waits and uses no processor: the folder is probed, and it is tried again."""
     assert well(obedient, tmp_path)
     obedient.max_decode_s = 1.0
-    with pytest.raises(OSError, match="made no progress") as caught:
+    with pytest.raises(HeldUpError, match="made no progress") as caught:
         decoded(obedient, ordering(tmp_path, "import time; time.sleep(60)"))
 
-    assert blame(caught.value).value == "unsure"
+    assert blame(caught.value) is Blame.OUTSIDE
+
+
+def test_decoder_that_mostly_waits_is_not_the_pictures_fault(obedient: ChildPool, tmp_path: Path):
+    """A tenth of its time on a processor: a machine that swaps, or a slow share."""
+    assert well(obedient, tmp_path)
+    obedient.max_decode_s = 2.0
+    order = "import time\nwhile 1:\n e = time.process_time() + 0.02\n time.sleep(0.2)\n"
+    order += " while time.process_time() < e: pass"
+    with pytest.raises(HeldUpError, match="made no progress"):
+        decoded(obedient, ordering(tmp_path, order))
 
 
 def test_somebody_elses_kill_is_not_the_pictures_fault(obedient: ChildPool, tmp_path: Path):
@@ -258,7 +288,7 @@ def test_somebody_elses_kill_is_not_the_pictures_fault(obedient: ChildPool, tmp_
     assert child is not None
     killer = threading.Timer(0.5, child.process.send_signal, [signal.SIGKILL])
     killer.start()
-    with pytest.raises(RuntimeError, match="SIGKILL"):
+    with pytest.raises(HeldUpError, match="SIGKILL"):
         decoded(obedient, ordering(tmp_path, "import time; time.sleep(60)"))
     killer.join()
 
@@ -273,12 +303,9 @@ def test_draining_does_not_wait_for_a_hang(
     assert well(obedient, tmp_path)
     timer = threading.Timer(0.5, obedient.drain)
     timer.start()
-    began = time.monotonic()
-    with pytest.raises(Abandoned):
+    with pytest.raises(Abandoned):  # and not: it took longer than it may
         decoded(obedient, ordering(tmp_path, "while 1: pass"))
     timer.join()
-
-    assert time.monotonic() - began < 10
 
 
 def test_stopped_worker_gives_the_picture_back(

@@ -17,6 +17,7 @@ from daemon.disk import segments
 from daemon.errors import Blame, PictureError
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
 from daemon.worker import host_memory
+from daemon.worker.children import patience
 from daemon.worker.clips import verdicts
 from daemon.worker.clips.kinds import kind_of
 from tests.samples import RENDERING
@@ -201,7 +202,7 @@ def test_killed_child_keeps_finished_segments(clip: Path, whole: bytes):
         with stopping_at(2 * kit.SEGMENT + 3, kill) as predictor:
             worker.lanes[""].model_threads[0].predictor = predictor
             failed = failure(worker.submit(task).result(WAIT_S))
-        assert failed.blame is Blame.UNKNOWN
+        assert failed.blame is Blame.OUTSIDE
         assert "SIGKILL" in failed.reason
 
         outcome = worker.submit(task).result(WAIT_S)
@@ -349,8 +350,9 @@ def test_clip_takes_half_of_the_pictures_memory_at_most(clip: Path):
     assert taken == [5 * 10**5]
 
 
-def test_silent_child_is_ended(clip: Path):
-    """A file of which no frame comes for long takes no thread for ever."""
+def test_silent_child_is_ended(clip: Path, monkeypatch: pytest.MonkeyPatch):
+    """A child that is stopped, or of which no frame comes, takes no thread for ever."""
+    monkeypatch.setattr(patience, "MOST_STOPPED_S", 1.0)
     with kit.worker(max_silence_s=1.0) as worker:
 
         def stop() -> None:
@@ -361,7 +363,7 @@ def test_silent_child_is_ended(clip: Path):
             worker.lanes[""].model_threads[0].predictor = predictor
             failed = failure(worker.submit(kit.make_task(clip)).result(WAIT_S))
 
-    assert failed.blame is Blame.UNSURE  # it did not even use a processor
+    assert failed.blame is Blame.OUTSIDE  # it did not even use a processor
     assert "no progress" in failed.reason
 
 

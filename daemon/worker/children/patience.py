@@ -7,6 +7,8 @@ from pathlib import Path
 NANO = 1e9
 #: States of a thread that somebody has stopped (SIGSTOP, a debugger, a frozen container).
 STOPPED = ("T", "t")
+#: Who stops a child for longer has forgotten it; it is replaced, and its picture is tried again.
+MOST_STOPPED_S = 600.0
 
 
 class ChildClock:
@@ -36,6 +38,11 @@ class ChildClock:
             default=0.0,
         )
         return now - self.began - self.stopped_s - max(waited_s, 0.0)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it was stopped for so long that nobody waits for it any more."""
+        return self.stopped_s > MOST_STOPPED_S
 
     def waited_s(self) -> dict[str, float]:
         """Return how long each thread had to wait for a processor; empty if nobody can tell."""

@@ -48,7 +48,7 @@ class TookTooLong(Exception):
     """No answer came in time."""
 
     def __init__(self, seconds: float) -> None:
-        """``seconds``: in which the child could have worked."""
+        """``seconds``: in which the child could have worked, or was stopped."""
         super().__init__(f"no answer in {seconds:.0f} s")
         self.seconds = seconds
 
@@ -123,8 +123,9 @@ class DecodeChild:
         while not waiting.poll(LOOK_S * 1000):
             if is_abandoned():
                 raise Abandoned
-            if (seconds := clock.seconds(time.monotonic())) > within_s:
-                raise TookTooLong(seconds)
+            seconds = clock.seconds(time.monotonic())
+            if seconds > within_s or clock.is_forgotten:
+                raise TookTooLong(seconds + clock.stopped_s)
         try:
             answer = channel.receive(self.end)
         except (OSError, ValueError, RecursionError) as error:
