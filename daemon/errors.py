@@ -130,6 +130,8 @@ def blame(error: BaseException) -> Blame:
             return verdict
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
         return Blame.MACHINE
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return Blame.OUTSIDE  # the kernel has none left now
     if isinstance(error, OSError) and error.errno in UNSURE_ERRNOS:
         return Blame.UNSURE
     return Blame.UNKNOWN

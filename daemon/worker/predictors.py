@@ -12,7 +12,14 @@ from cvunet.errors import DeviceMemoryError
 from cvunet.inference import runtimes
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.models import description
-from daemon.errors import DeviceError, InstallError, NoPictureError, PictureError, describe
+from daemon.errors import (
+    DeviceError,
+    HeldUpError,
+    InstallError,
+    NoPictureError,
+    PictureError,
+    describe,
+)
 from daemon.settings import ModelSettings
 from daemon.worker.batcher import BatchLimit, warm_sizes
 from daemon.worker.gauges import BusyClock, Load
@@ -120,7 +127,8 @@ class ModelThread:
             return problem
         self.failures += 1
         if self.failures < MAX_FAILURES:
-            return problem
+            is_full = isinstance(problem, DeviceMemoryError)  # of another program's, most likely
+            return HeldUpError(describe(problem)) if is_full else problem
         return DeviceError(f"{self.device} fails picture after picture ({describe(problem)})")
 
 

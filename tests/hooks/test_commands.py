@@ -152,9 +152,9 @@ def test_late_program_is_ended_with_its_children(tmp_path: Path):
         f"sleep 300 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/pid; wait",
     )
 
-    reply = sender(program, timeout_s=0.5).send(notice())
+    reply = sender(program, timeout_s=3.0).send(notice())
 
-    assert TemporaryFailure("not through after 0.5 s, ended: bye", max_attempts=3) == reply
+    assert TemporaryFailure("not through after 3 s, ended: bye", max_attempts=3) == reply
     assert has_gone(tmp_path / "child")
     assert has_gone(tmp_path / "pid")
 
@@ -168,10 +168,10 @@ def test_deaf_program_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     )
     before = time.monotonic()
 
-    reply = sender(program, timeout_s=0.3).send(notice())
+    reply = sender(program, timeout_s=3.0).send(notice())
 
     assert isinstance(reply, TemporaryFailure)
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 150  # and not as long as the child sleeps
     assert has_gone(tmp_path / "child")
 
 
@@ -181,7 +181,7 @@ def test_what_is_left_behind_ends(tmp_path: Path):
     before = time.monotonic()
 
     assert Accepted() == sender(program).send(notice())
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 150  # and not as long as the child sleeps
     assert has_gone(tmp_path / "child")
 
 
@@ -191,10 +191,10 @@ def test_stop_of_the_daemon_interrupts(tmp_path: Path):
     hanging, replies = sender(program), []
     thread = threading.Thread(target=lambda: replies.append(hanging.send(notice())))
     thread.start()
-    assert wait_for((tmp_path / "begun").exists, patience_s=10)
+    assert wait_for((tmp_path / "begun").exists, patience_s=50)
 
     hanging.abort()
-    thread.join(10)
+    thread.join(50)
 
     assert [Interrupted()] == replies
 

@@ -60,7 +60,7 @@ class Bench:
         """Once; then everything that was begun is told, but not heard yet."""
         self.hook_delivery.run_once(monotonic=100 + self.seconds, now=NOW + self.seconds)
         for channel in self.hook_delivery.channels.values():
-            channel.sending_thread.join(10)
+            channel.sending_thread.join(50)
         for told in self.put:
             self.hook_delivery.note_reply(told)
         self.put.clear()
@@ -149,13 +149,13 @@ def test_slow_hook_holds_up_nobody(two: Bench):
     awake = threading.Event()
 
     def wait(notice: Notice) -> Reply:
-        awake.wait(10)
+        awake.wait(50)
         return Accepted()
 
     two.ears(HOOK).answers = wait
     two.happen(1)
     two.hook_delivery.run_once(monotonic=100.0, now=NOW)
-    two.hook_delivery.channels[OTHER.key].sending_thread.join(10)
+    two.hook_delivery.channels[OTHER.key].sending_thread.join(50)
 
     assert two.heard(OTHER.key) == ["done-1"]
     assert two.hook_delivery.channels[HOOK.key].is_busy
@@ -381,7 +381,7 @@ def test_changed_hook_waits_for_what_was_begun(bench: Bench):
     awake = threading.Event()
 
     def wait(notice: Notice) -> Reply:
-        awake.wait(10)
+        awake.wait(50)
         return Accepted()
 
     bench.ears(HOOK).answers = wait
@@ -392,7 +392,7 @@ def test_changed_hook_waits_for_what_was_begun(bench: Bench):
     bench.hook_delivery.change(Subscriptions(bench.hooks))
     bench.turn()
     awake.set()
-    old.join(10)
+    old.join(50)
     bench.wait(2)
 
     assert bench.heard() == ["done-1"]
@@ -460,7 +460,7 @@ def test_stop_interrupts_and_keeps_the_rest(bench: Bench, caplog: pytest.LogCapt
     ear = bench.ears(HOOK)
 
     def hang(notice: Notice) -> Reply:
-        ear.aborted.wait(10)
+        ear.aborted.wait(50)
         return Interrupted()
 
     ear.answers = hang
@@ -499,6 +499,6 @@ def test_stopped_sending_thread_begins_nothing(bench: Bench):
     ear.answers = stop
     bench.happen(1, 2)
     sending_thread.start(bench.outbox.waiting(HOOK, 2))
-    sending_thread.join(10)
+    sending_thread.join(50)
 
     assert bench.heard() == ["done-1"]

@@ -136,7 +136,7 @@ def test_receiver_refuses_what_is_not(receiver: tuple[ModuleType, int], key: byt
 
 def test_receiver_refuses_what_is_old(receiver: tuple[ModuleType, int]):
     """Or says that it is."""
-    connection = http.client.HTTPConnection("127.0.0.1", receiver[1], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", receiver[1], timeout=50)
     headers = {"webhook-id": "1", "webhook-timestamp": "1", "webhook-signature": "v1,x"}
     connection.request("POST", "/", body=b"{}", headers=headers)
     status = connection.getresponse().status

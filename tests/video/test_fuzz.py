@@ -72,14 +72,14 @@ def changed(file: bytes, changes: list[tuple[float, bytes]], head_only: bool, ke
 
 def try_to_read(file: bytes) -> None:
     """All frames, or an error of ours, within the time."""
-    begin = time.monotonic()
+    begin = time.process_time()  # a busy machine is no fault of the file
     try:
         for number, frame in enumerate(open_clip(BytesIO(file), limits=LIMITS).frames()):
             assert frame.rgb.size <= 3 * LIMITS.max_pixels
             assert number < LIMITS.max_frames
     except CvunetError as error:
         assert str(error)
-    assert time.monotonic() - begin < LONGEST_S
+    assert time.process_time() - begin < LONGEST_S
 
 
 @pytest.mark.parametrize("name", [*SOURCES, *PICTURES])

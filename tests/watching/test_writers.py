@@ -201,7 +201,7 @@ def test_a_lease_of_its_writer_does_not_stop_the_loop(file: Path):
         other.wait()
 
     assert found
-    assert took_s < 10.0
+    assert took_s < 40.0
 
 
 def test_the_program_is_named(file: Path):

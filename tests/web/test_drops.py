@@ -155,7 +155,7 @@ def test_events_tell_what_happens(kit: Kit):
     ready = threading.Event()
     listener = threading.Thread(target=listen, args=(kit.server.url, events, ready))
     listener.start()
-    assert ready.wait(10)
+    assert ready.wait(50)
     good, bad = kit.upload(), kit.upload(b"bad")
 
     def ends() -> set[tuple[str, object]]:
@@ -165,5 +165,5 @@ def test_events_tell_what_happens(kit: Kit):
     kit.server.site.source.report = lambda: {"standby": {"web": "full"}}  # type: ignore[method-assign]
     assert wait_for(lambda: ("standby", {"folders": {"web": "full"}}) in events)
     kit.server.stop()
-    listener.join(10)
+    listener.join(50)
     assert not listener.is_alive()

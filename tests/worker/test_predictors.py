@@ -86,7 +86,9 @@ def test_failure_after_failure_is_the_devices():
     problems: list[Exception] = [DeviceMemoryError("out of memory"), RuntimeError("no algorithm")]
     judged = [place.explain_failure(problems[index % 2], 1) for index in range(MAX_FAILURES)]
 
-    assert judged[:-1] == [problems[index % 2] for index in range(MAX_FAILURES - 1)]
+    # Another program has filled the card: that is not held against a picture.
+    expected = [Blame.OUTSIDE if index % 2 == 0 else Blame.UNKNOWN for index in range(9)]
+    assert [blame(one) for one in judged[:-1]] == expected[: MAX_FAILURES - 1]
     assert blame(judged[-1]) is Blame.DEVICE
     assert "fails picture after picture" in str(judged[-1])
 
