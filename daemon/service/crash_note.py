@@ -6,14 +6,13 @@ nothing here. So the next start knows whether the pictures in work may have caus
 
 import faulthandler
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
-from daemon.disk import modes
+from daemon.disk import files
 from daemon.errors import Blame, blame, describe
 
 logger = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ MOST_BYTES = 200_000
 class CrashNote:
     """The note of this life, and what the life before has noted."""
 
-    def __init__(self, before: str = "", stream: TextIO | None = None) -> None:
+    def __init__(self, before: str = "", stream: BinaryIO | None = None) -> None:
         """``before``: why the process before has crashed; empty if it was ended from outside."""
         self.before = before
         self.stream = stream
@@ -40,7 +39,7 @@ class CrashNote:
         if self.stream is None:
             return
         with suppress(OSError):
-            self.stream.write(f"{' '.join(reason.split())}\n")
+            self.stream.write(f"{' '.join(reason.split())}\n".encode())
             self.stream.flush()
 
     def take_back(self) -> None:
@@ -85,13 +84,12 @@ def noting_crashes(state: Path) -> Iterator[CrashNote]:
                 faulthandler.enable()
 
 
-def begun(path: Path, *, is_kept: bool) -> TextIO | None:
+def begun(path: Path, *, is_kept: bool) -> BinaryIO | None:
     """Return an empty note; None if there can be none."""
     try:
         if is_kept:
             path.replace(path.with_name(KEPT))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        stream = os.fdopen(os.open(path, flags, modes.FILE), "w", encoding="utf-8")
+        stream = files.create(path)
         stream.write(header())
         stream.flush()
     except OSError as error:
@@ -100,10 +98,10 @@ def begun(path: Path, *, is_kept: bool) -> TextIO | None:
     return stream
 
 
-def header() -> str:
+def header() -> bytes:
     """Return the first line: this boot, and the main thread as a trace names it."""
     main = threading.main_thread().ident or 0
-    return f"{boot()} {main:#018x}\n"
+    return f"{boot()} {main:#018x}\n".encode()
 
 
 def boot() -> str:

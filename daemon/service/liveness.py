@@ -12,7 +12,7 @@ from daemon.lifecycle.standby import Standby
 from daemon.reporting.notify import Notifier
 from daemon.service.crash_note import CrashNote
 from daemon.worker.engines import Engine
-from daemon.worker.progress import AT_DISK
+from daemon.worker.gauges import AT_DISK
 
 logger = logging.getLogger(__name__)
 

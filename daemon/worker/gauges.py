@@ -12,6 +12,8 @@ from daemon.worker.starvation import FairClock
 
 #: In the order in which a picture passes them.
 STAGES = ("decode", "network", "judge", "finish", "encode")
+#: Those that read or write files: what they wait for may be a disk, and not the picture.
+AT_DISK = ("decode", "encode")
 #: Between judging and finishing, for pictures that a second model is asked about: its own input,
 #: pass and judging.
 SECOND = "second"

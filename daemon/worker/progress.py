@@ -18,10 +18,6 @@ MILLION = 1_000_000
 GRACE_S = 10.0
 
 
-#: Stages that read or write files: what they wait for may be a disk, and not the picture.
-AT_DISK = ("decode", "encode")
-
-
 class StagedItem(Protocol):
     """What passes through the stages."""
 

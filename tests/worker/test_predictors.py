@@ -122,7 +122,7 @@ class Full(Choosy):
 
 
 def test_full_card_rejects_no_pictures_for_long(task: Any):
-    """The first may be to blame, the rest are given back and the process ends."""
+    """Nothing is held against the first ones, the rest are given back, and the process ends."""
     card: Any = Full()
     limits = Limits(max_batch=1, max_wait_s=0.0, decoders=1, finishers=1, memory_bytes=10**8)
     worker = Worker({"": ServedModel([card])}, limits)
@@ -131,7 +131,7 @@ def test_full_card_rejects_no_pictures_for_long(task: Any):
 
     assert all(isinstance(outcome, Failed) for outcome in outcomes)
     blames = [outcome.blame for outcome in outcomes if isinstance(outcome, Failed)]
-    assert blames == [Blame.UNKNOWN] * (MAX_FAILURES - 1) + [Blame.DEVICE] * 2
+    assert blames == [Blame.OUTSIDE] * (MAX_FAILURES - 1) + [Blame.DEVICE] * 2
 
 
 @pytest.mark.parametrize(
