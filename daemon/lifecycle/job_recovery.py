@@ -55,7 +55,7 @@ class JobRecovery:
             logger.warning(
                 "%s: %s", printable(job.relative), describe(error), extra=job_fields(job)
             )
-            self.ledger.retry(job, not_before=now + RETRY_S, reason=describe(error))
+            self.ledger.release(job, not_before=now + RETRY_S, reason=describe(error))
 
     def recover(self, job: Job, *, now: float) -> None:
         """Recover one job whose process died: the disk shows how far it came."""

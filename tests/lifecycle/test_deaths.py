@@ -1,5 +1,6 @@
 """A process that somebody else ends is no proof against the picture that was in work."""
 
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.errors import Blame
-from daemon.jobs import Failed, Outcome, State, Task
-from daemon.lifecycle.job_recovery import MAX_DEATHS, rest_s
+from daemon.jobs import Failed, Job, Outcome, State, Task
+from daemon.lifecycle.job_recovery import MAX_DEATHS, JobRecovery, rest_s
 from tests.service.service_kit import Kit, copy_out
 from tests.system.reaper import Died
 
@@ -139,6 +140,26 @@ def test_rests_grow_to_ten_minutes() -> None:
 
     assert rests[:4] == [0.0, 0.0, 10.0, 20.0]
     assert max(rests) == 600.0
+
+
+def test_a_disk_that_fails_at_the_start_is_no_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even after a crash: nobody knows yet how far the picture came."""
+    kit = Kit(tmp_path, work=Mortal(deaths_left=4))
+    kit.drop("cat.jpg")
+
+    def fail(self: JobRecovery, job: Job, *, now: float) -> None:
+        raise OSError(errno.EIO, "the disk fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobRecovery, "recover", fail)
+        deaths = sum(live(kit, 200.0, crash="Segmentation fault") for _ in range(5))
+    kit.pass_time(200.0)
+
+    assert deaths == 4
+    assert rejected(kit) == []
+    assert kit.results() == ["cat.png", "originals/cat.jpg"]
 
 
 @pytest.mark.parametrize("times", [3, 12])
