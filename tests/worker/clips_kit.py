@@ -60,6 +60,23 @@ class Bright:
         """None of its own."""
 
 
+class Described(Bright):
+    """A model of another program: its description says how pictures are made small."""
+
+    def __init__(self, resize: str) -> None:
+        super().__init__()
+        self.description = SimpleNamespace(resize=resize)
+
+    def prepare(self, picture: Picture) -> NDArray[np.uint8]:
+        """As the description says."""
+        resize = self.description.resize
+        return matting.prepare(picture, width=self.side, height=self.side, resize=resize)
+
+    def predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        """As soft as its input, so that each difference shows."""
+        return [(small.mean(axis=2) / 255).astype(np.float32) for small in batch]
+
+
 def frame(number: int, *, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
     """A bright square that moves over a dark ground."""
     pixels = np.full((height, width, 3), (20, 40, 60), np.uint8)

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import cvunet
 from daemon.disk import segments
 from daemon.errors import Blame, PictureError
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
@@ -106,6 +108,24 @@ def test_length_may_be_a_whole_number_of_segments(tmp_path: Path):
     assert isinstance(outcome, Done)
     assert outcome.clip is not None
     assert (outcome.clip.frames, outcome.clip.segments) == (2 * kit.SEGMENT, 2)
+
+
+@pytest.mark.parametrize("resize", ["area", "lanczos"])
+def test_library_makes_the_same_frames(tmp_path: Path, resize: str):
+    """Also with a model of another program that wants pictures made small by Lanczos."""
+    source = kit.write_clip(tmp_path / "in.mp4", frames=3, width=320, height=180)
+    task = kit.make_task(source)
+    assert isinstance(made(task, kit.Described(resize)), Done)
+    other = {"area": "lanczos", "lanczos": "area"}[resize]
+    sees = [kit.Described(resize), kit.Described(other)]
+
+    for number, predictor in enumerate(sees):
+        target = tmp_path / f"{number}.mov"
+        cvunet.cut_out_clip(predictor, source, target, format="mov-qtrle")  # type: ignore[arg-type]  # no real one
+
+    whole = np.stack(kit.decoded(task.part))
+    assert np.array_equal(np.stack(kit.decoded(tmp_path / "0.mov")), whole)
+    assert not np.array_equal(np.stack(kit.decoded(tmp_path / "1.mov")), whole)
 
 
 def test_mask_is_a_grey_clip(clip: Path):
