@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import files, publication, quarantine_names, store, uploads
+from daemon.disk import files, publication, quarantine_names, store, tree, uploads
 from daemon.errors import describe, printable
 from daemon.hooks.outbox import Outbox
 from daemon.jobs import Hint, HotFolder, Job, State
@@ -171,7 +171,7 @@ class Orders:
             return
         drop, closed_at = found
         if closed_at is not None:  # the next start looks only at open ones for what is unfinished
-            for part in store.remove_orphans(drop.path):
+            for part in store.remove_orphans(tree.below(drop.path)):
                 logger.info("removed unfinished %s", printable(part))
         if not self.manifests.write(drop, closed_at=closed_at, without=without, now=now):
             raise OSError(errno.EIO, "its manifest cannot be written", str(drop.path))

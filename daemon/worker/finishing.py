@@ -19,7 +19,7 @@ from cvunet.matte.touch_up import TouchUp
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
-from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
+from daemon.errors import InstallError, PictureError, blaming
 from daemon.jobs import Confidence, Done, Identity, Task
 from daemon.renderings import Adjustments, Rendering
 from daemon.worker.items import Item, Look
@@ -239,12 +239,7 @@ def write_part(
     part: Path, pixels: Pixels, *, format: encoding.Format, source: reading.Picture
 ) -> None:
     """Write one file; `MachineError` if the folder cannot be written."""
-    try:
-        with files.create(part) as stream:
-            encoding.write(stream, pixels, format=format, source=source)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        if blame(error) is not Blame.MACHINE:
-            raise
-        raise MachineError(f"{part.parent} cannot be written: {describe(error)}") from error
+    with blaming(part.parent), files.create(part) as stream:
+        encoding.write(stream, pixels, format=format, source=source)
+        stream.flush()
+        os.fsync(stream.fileno())

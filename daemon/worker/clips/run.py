@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from daemon.disk import files, segments
 from daemon.disk.segments import Note
-from daemon.errors import PictureError
+from daemon.errors import PictureError, blaming
 from daemon.worker.children import channel, layout
+from daemon.worker.children import verdicts as judging
 from daemon.worker.children.channel import Message
 from daemon.worker.children.description import believed
 from daemon.worker.children.process import DecodeChild, Ended, TookTooLong, processors
@@ -35,8 +36,6 @@ MB = 1_000_000
 #: Address space for libraries, codecs and stacks of threads.
 SPARE_BYTES = 1500 * MB
 THREAD_BYTES = 20 * MB
-#: A child that uses the processors less than that is waiting for something else.
-IDLE_SHARE = 0.05
 FOR_EVER_S = 1e8
 
 Predict = Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]]
@@ -107,7 +106,7 @@ class ClipRun:
         end = ClipEnd.of(message)
         with believed():
             out = self.opened["result"]
-        with self.waiting_for_disk(), self.blaming_folder():
+        with self.waiting_for_disk(), blaming(self.part.parent):
             os.fsync(out.fileno())
         return end
 
@@ -126,7 +125,7 @@ class ClipRun:
         try:
             message = self.child.receive(self.max_silence_s, self.is_abandoned)
         except TookTooLong as error:
-            is_idle = self.child.cpu_s() - cpu_s < IDLE_SHARE * self.max_silence_s
+            is_idle = judging.is_idle(self.child.cpu_s() - cpu_s, self.max_silence_s)
             raise verdicts.silent(
                 self.max_silence_s, frames=self.pace.frames, is_idle=is_idle
             ) from error
@@ -178,7 +177,7 @@ class ClipRun:
         with believed():
             if (number := int(message["number"])) != len(self.note.frames):
                 raise ValueError(f"segment {number}")
-        with self.blaming_folder():
+        with blaming(self.part.parent):
             self.opened["segment"] = segments.begin(self.part, number)
         return self.opened["segment"].fileno()
 
@@ -186,7 +185,7 @@ class ClipRun:
         """Make a segment durable, then let it count. `Abandoned` if the daemon is stopping."""
         stream = self.opened.pop("segment", None)
         note = noted(self.note, message, most=self.plan.segment_frames, has_file=stream is not None)
-        with self.waiting_for_disk(), self.blaming_folder():
+        with self.waiting_for_disk(), blaming(self.part.parent):
             if stream is not None:
                 os.fsync(stream.fileno())
                 stream.close()
@@ -212,7 +211,7 @@ class ClipRun:
 
     def begin_result(self, message: Message) -> int:
         """Open the part."""
-        with self.blaming_folder():
+        with blaming(self.part.parent):
             self.opened["result"] = segments.open_both(self.part)
         return self.opened["result"].fileno()
 
@@ -225,13 +224,9 @@ class ClipRun:
         finally:
             self.writing_since = None
 
-    def blaming_folder(self) -> verdicts.BlamingFolder:
-        """Errors in here are the folder's."""
-        return verdicts.BlamingFolder(self.part.parent)
-
     def raise_for_folder(self, error: OSError) -> None:
         """Raise an error of the child's, which reads the clip and writes into the folder."""
-        with self.blaming_folder():
+        with blaming(self.part.parent):
             raise error
 
 
