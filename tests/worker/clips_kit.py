@@ -86,12 +86,21 @@ def frame(number: int, *, width: int = WIDTH, height: int = HEIGHT) -> NDArray[n
 
 
 def write_clip(
-    path: Path, *, frames: int, width: int = WIDTH, height: int = HEIGHT, has_sound: bool = False
+    path: Path,
+    *,
+    frames: int,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    has_sound: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
-    """An mp4 of MPEG-4, 24 frames a second, with a tone if it is to have one."""
+    """An mp4 of MPEG-4, 24 frames a second, with a tone if it is to have one.
+
+    ``options``: of the container.
+    """
     import av
 
-    with av.open(str(path), "w", format="mp4") as out:
+    with av.open(str(path), "w", format="mp4", container_options=options) as out:
         video = out.add_stream("mpeg4", rate=RATE)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.bit_rate = 2_000_000
@@ -116,6 +125,23 @@ def write_webm(path: Path, *, frames: int) -> Path:
         video.bit_rate = 2_000_000
         for number in range(frames):
             picture = av.VideoFrame.from_ndarray(frame(number) ^ noise())
+            picture.pts, picture.time_base = number, Fraction(1, RATE)
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+    return path
+
+
+def write_shades(
+    path: Path, shades: Sequence[int], *, width: int = WIDTH, height: int = HEIGHT
+) -> Path:
+    """A Matroska of grey frames, 24 a second, kept exactly but for the range of video."""
+    import av
+
+    with av.open(str(path), "w", format="matroska") as out:
+        video = out.add_stream("ffv1", rate=RATE)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        for number, shade in enumerate(shades):
+            picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), shade, np.uint8))
             picture.pts, picture.time_base = number, Fraction(1, RATE)
             out.mux(video.encode(picture))
         out.mux(video.encode(None))

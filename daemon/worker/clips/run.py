@@ -20,6 +20,7 @@ from daemon.worker.children.channel import Message
 from daemon.worker.children.description import believed
 from daemon.worker.children.process import DecodeChild, Ended, TookTooLong, processors
 from daemon.worker.clips import verdicts
+from daemon.worker.clips.backgrounds import OpenBackground, unusable
 from daemon.worker.clips.descriptions import ClipEnd, ClipHead
 from daemon.worker.clips.exchange import FRAMES, Exchange, size_of
 from daemon.worker.clips.plan import Plan
@@ -71,16 +72,25 @@ class ClipRun:
         """Files that the child has descriptors of, by what it asked for."""
         self.writing_since: float | None = None
         """Monotonic: when the thread has begun to wait for the disk."""
+        self.background: OpenBackground | None = None
+        """The clip that this one is put on."""
         self.memory = layout.shared_memory(size_of(plan.side))
         self.exchange = Exchange(self.memory, side=plan.side)
 
     # --- the steps --------------------------------------------------------------------------
 
-    def open(self, source: BinaryIO) -> ClipHead:
-        """Have the clip opened. `PictureError` if it cannot be cut out."""
+    def open(self, source: BinaryIO, background: OpenBackground | None = None) -> ClipHead:
+        """Have the clip opened, and the one that it is put on.
+
+        `PictureError` if it cannot be cut out, `MachineError` if the other one cannot be read.
+        """
+        self.background = background
         self.allow(SPARE_BYTES + 16 * self.plan.max_pixels)
         self.child.make_ready(self.is_abandoned)
-        channel.send(self.child.end, {"plan": self.plan.as_json()}, [source.fileno(), self.memory])
+        descriptors = [source.fileno(), self.memory]
+        if background is not None:
+            descriptors.append(background.stream.fileno())
+        channel.send(self.child.end, {"plan": self.plan.as_json()}, descriptors)
         head = ClipHead.of(self.receive(), max_pixels=self.plan.max_pixels)
         self.pace = Pace(begun_with=sum(self.note.frames), total=head.frames)
         return head
@@ -121,6 +131,8 @@ class ClipRun:
 
     def receive(self) -> Message:
         """Wait for what the child says next; every failure as an error."""
+        if self.is_abandoned():  # a child that always has something to ask is not waited for
+            raise Abandoned
         cpu_s = self.child.cpu_s()
         try:
             message = self.child.receive(self.max_silence_s, self.is_abandoned)
@@ -133,6 +145,9 @@ class ClipRun:
             raise verdicts.ended(
                 self.child.wait(), frames=self.pace.frames, memory_bytes=self.limit_bytes
             ) from error
+        if self.background is not None and "bad_background" in message:
+            self.background.check()  # it may be about to be written
+            raise unusable(self.background.path, str(message["bad_background"]))
         try:
             verdicts.check(message, memory_bytes=self.limit_bytes)
         except OSError as error:
@@ -183,6 +198,8 @@ class ClipRun:
 
     def note_segment(self, message: Message) -> None:
         """Make a segment durable, then let it count. `Abandoned` if the daemon is stopping."""
+        if self.background is not None:
+            self.background.check()
         stream = self.opened.pop("segment", None)
         note = noted(self.note, message, most=self.plan.segment_frames, has_file=stream is not None)
         with self.waiting_for_disk(), blaming(self.part.parent):
