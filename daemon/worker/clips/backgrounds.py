@@ -4,6 +4,7 @@ Such a clip is named in the configuration, so it is trusted as far as a backgrou
 first frame is decoded in this process.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from cvunet.pictures.bit_depth import to_8_bits
 from cvunet.video import av_library, reading
 from cvunet.video.clips import ClipLimits
 from daemon.disk import files
-from daemon.errors import InstallError, MachineError, PictureError, describe, explain
+from daemon.errors import InstallError, MachineError, explain
 from daemon.jobs import Identity, Stamp
 from daemon.renderings import ANIMATIONS
 from daemon.worker.clips import kinds
@@ -64,12 +65,19 @@ def opened(path: Path | None) -> Iterator[OpenBackground | None]:
         yield None
         return
     try:
-        stream = files.open_regular(path)
-    except (OSError, PictureError) as error:
-        reason = explain(error) if isinstance(error, OSError) else str(error)
-        raise unusable(path, reason) from error
+        stream = open_file(path)
+    except OSError as error:
+        raise unusable(path, explain(error)) from error
     with stream:
         yield OpenBackground(path, stream, stamp_of(stream))
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a background for reading; `OSError` also for what is no file, such as a pipe."""
+    descriptor = files.open_if_regular(path)
+    if descriptor is None:
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def stamp_of(stream: BinaryIO) -> Stamp:
@@ -90,15 +98,15 @@ def first_frame(path: Path) -> tuple[NDArray[np.uint8], str]:
     `InstallError` if the clip cannot be used.
     """
     try:
-        with files.open_regular(path) as stream:
+        with open_file(path) as stream:
             frame = next(reading.open_clip(stream, limits=LIMITS).frames())
     except cvunet_errors.VideoMissing as error:
         raise InstallError(
             f"background {path} is a clip, and PyAV is not installed: install"
             f" cvunet-daemon[video], or {MEND}"
         ) from error
-    except (cvunet_errors.ImageError, PictureError, OSError) as error:
-        reason = str(error) if not isinstance(error, OSError) else describe(error)
+    except (cvunet_errors.ImageError, OSError) as error:
+        reason = explain(error) if isinstance(error, OSError) else str(error)
         raise InstallError(f"background {path} cannot be read: {reason}; {MEND}") from error
     pixels = to_8_bits(frame.rgb)
     digest = hashlib.sha256(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
