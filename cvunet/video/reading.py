@@ -132,6 +132,8 @@ class ClipReader:
             self._found[f"{timeline.replaced} of its frames had no time of their own"] = None
         if endings.is_cut_off(self._window(), self.facts.kind):
             raise self._damage(last, timeline, "its file ends too early, it was cut off")
+        if endings.has_giant_frame(self._window(), self.facts.kind):
+            raise self._damage(last, timeline, "its index names a frame of more than 1 GB")
         if endings.is_torn(self._window(), self.facts.kind):
             raise self._damage(last, timeline, "its file is torn: frames before may be missing")
 

@@ -164,9 +164,10 @@ def test_clip_behind_takes_memory_too(clip: Path, tmp_path: Path):
     behind = kit.write_shades(tmp_path / "behind.mkv", (0, 100), width=960, height=640)
     taken = []
     with (
+        on_clip(behind) as worker,
         stopping_at(3, lambda: taken.append(worker.budget.used)) as predictor,
-        on_clip(behind, predictor) as worker,
     ):
+        worker.lanes[""].model_threads[0].predictor = predictor
         assert isinstance(worker.submit(put_on(kit.make_task(clip), behind)).result(WAIT_S), Done)
 
     assert taken == [kit.WIDTH * kit.HEIGHT * (14 * 12 + 300) + 60 * 960 * 640]

@@ -124,7 +124,7 @@ def test_library_makes_the_same_frames(tmp_path: Path, resize: str):
 
     for number, predictor in enumerate(sees):
         target = tmp_path / f"{number}.mov"
-        cvunet.cut_out_clip(predictor, source, target, format="mov-qtrle")  # type: ignore[arg-type]  # no real one
+        cvunet.cut_out_clip(predictor, source, target, format="mov-qtrle")
 
     whole = np.stack(kit.decoded(task.part))
     assert np.array_equal(np.stack(kit.decoded(tmp_path / "0.mov")), whole)
