@@ -115,8 +115,9 @@ def test_content_decides_the_result(
     assert kit.results() == [result, f"originals/{name}"]
 
 
-def test_manifest_tells_of_the_clip(tmp_path: Path):
-    """Its kind, its frames, how long it lasts."""
+def test_manifest_tells_of_the_clip(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Its kind, its frames, how long it lasts; the log says the frames."""
+    caplog.set_level(logging.INFO)
     kit = Kit(tmp_path, work=make_clip)
     kit.drop("cat.mp4", MP4)
     kit.pass_time(5)
@@ -133,6 +134,7 @@ def test_manifest_tells_of_the_clip(tmp_path: Path):
     }
     assert faults(entry) == []
     assert (entry["result"], entry["seconds"]) == ("cat.webm", {"clip": 1.0})
+    assert f"done {kit.drops()[0]}/cat.webm (10 frames)" in caplog.messages
 
 
 def test_kept_original_is_looked_at_where_it_is(tmp_path: Path):
