@@ -104,6 +104,9 @@ class ActorsEngine:
             for job_id, outcome in outcomes:
                 self.futures.pop(job_id).set_result(outcome)
 
+    def cancel(self, job_id: str) -> None:
+        """There are no clips."""
+
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
         """Actors of this kind always get on."""
         return ()

@@ -125,17 +125,20 @@ def speed(report: Report, base: Path, config: Path, options: argparse.Namespace)
         )
 
 
-def memory(report: Report, base: Path, config: Path) -> None:
+def memory(report: Report, base: Path, config: Path, options: argparse.Namespace) -> None:
     """A short and a long clip: the peak must not grow with the length."""
-    short, long = (make(base, count, SMALL) for count in (MEMORY_FRAMES, MEMORY_FRAMES * LONGER))
+    size, longer = tuple(options.memory_size), options.longer
+    ours(make(base, 2, SMALL), config)  # the first start may export the weights, which takes more
+    counts = (options.memory_frames, options.memory_frames * longer)
+    short, long = (make(base, count, size) for count in counts)
     peaks = [ours(clip, config).peak_mb for clip in (short, long)]
     rows = [
         (f"{clip.frames} frames", f"{peak:.0f}")
         for clip, peak in zip((short, long), peaks, strict=True)
     ]
-    report.add(f"Peak memory by length, {SMALL[0]}x{SMALL[1]}", table(("clip", "MB"), rows))
+    report.add(f"Peak memory by length, {size[0]}x{size[1]}", table(("clip", "MB"), rows))
     report.bars.append(
-        Bar(f"peak memory of a clip {LONGER} times as long", peaks[1] / peaks[0], LIMITS["memory"])
+        Bar(f"peak memory of a clip {longer} times as long", peaks[1] / peaks[0], LIMITS["memory"])
     )
 
 
@@ -164,6 +167,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clips", type=int, default=12, help="composites for steadiness")
     parser.add_argument("--clip-frames", type=int, default=16, help="of each composite")
     parser.add_argument("--data", type=Path, help="shards, for composites of photos")
+    size = ("WIDTH", "HEIGHT")
+    parser.add_argument(
+        "--memory-size", type=int, nargs=2, metavar=size, default=SMALL, help="of its frames"
+    )
+    parser.add_argument(
+        "--memory-frames", type=int, default=MEMORY_FRAMES, help="of the short clip for memory"
+    )
+    parser.add_argument("--longer", type=int, default=LONGER, help="the long one, times as long")
     parser.add_argument("--part", choices=("speed", "memory", "steadiness"), help="only this")
 
 
@@ -173,7 +184,7 @@ def measure(report: Report, base: Path, config: Path, options: argparse.Namespac
     if "speed" in wanted:
         speed(report, base, config, options)
     if "memory" in wanted:
-        memory(report, base, config)
+        memory(report, base, config, options)
     if "steadiness" in wanted:
         steadiness(report, options)
     report.conclude()

@@ -18,7 +18,7 @@ from cvunet import files
 from cvunet.cutout import WHITE, parse_background
 from cvunet.errors import FileError, ImageError, OptionError
 from cvunet.inference import matting
-from cvunet.inference.predictor import Predictor
+from cvunet.inference.predictor import Predictor, resize_of
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video import cutting, reading
 from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
@@ -102,6 +102,7 @@ def _rendering(
         steady,
         backdrop,
         input_size=cutting.input_side(predictor),
+        resize=resize_of(predictor),
     )
 
 

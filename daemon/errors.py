@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -135,6 +137,22 @@ def blame(error: BaseException) -> Blame:
     if isinstance(error, OSError) and error.errno in UNSURE_ERRNOS:
         return Blame.UNSURE
     return Blame.UNKNOWN
+
+
+@contextmanager
+def blaming(folder: Path) -> Iterator[None]:
+    """Turn the machine's errors about files in a folder into one that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if blame(error) is not Blame.MACHINE:
+            raise
+        raise not_writable(folder, error) from error
+
+
+def not_writable(folder: Path, error: OSError) -> MachineError:
+    """Return the error of a folder in which no file can be made, or not all of one."""
+    return MachineError(f"{folder} cannot be written: {describe(error)}")
 
 
 def is_temporary(error: OSError) -> bool:

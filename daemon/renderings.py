@@ -49,7 +49,7 @@ class Rendering:
     format: Format
     content: Literal["cutout", "alpha", "both"]
     background: tuple[int, int, int] | Path | None
-    """A colour, the path of a picture, or None."""
+    """A colour, the path of a picture or clip, or None."""
     depth: Literal["auto", 8, 16]
     """Bits of a sample; auto is 16 if the original has more than 8 and the format can."""
     metadata: Literal["strip", "copyright", "keep"]

@@ -1,7 +1,7 @@
 """What waits, taken in turns: by folder, within a folder by owner, within an owner by rank."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -57,6 +57,19 @@ class Turns(Generic[T]):
             self.folders[folder] = owners
         self.count -= 1
         return thing
+
+    def remove(self, is_meant: Callable[[T], bool]) -> None:
+        """Forget some things; the others keep their turns."""
+        for folder, owners in list(self.folders.items()):
+            for owner, line in list(owners.items()):
+                kept = [waiting for waiting in line if not is_meant(waiting.thing)]
+                self.count -= len(line) - len(kept)
+                heapq.heapify(kept)
+                owners[owner] = kept
+                if not kept:
+                    del owners[owner]
+            if not owners:
+                del self.folders[folder]
 
     def clear(self) -> None:
         """Forget everything."""

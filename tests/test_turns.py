@@ -1,5 +1,8 @@
 """Lines that are served in turns."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from daemon.turns import Turns
 
 
@@ -64,3 +67,26 @@ def test_what_waits_can_be_looked_at_and_forgotten():
 
     assert seen == ["x", "y"]
     assert (len(turns), turns.take()) == (0, None)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2), st.integers(0, 9)), max_size=20),
+    st.sets(st.integers(0, 19)),
+)
+def test_what_is_removed_was_never_there(things: list[tuple[str, int, int]], gone: set[int]):
+    """The others come in the same order, whatever is removed."""
+    whole, without = Turns[str](), Turns[str]()
+    for number, (folder, owner, rank) in enumerate(things):
+        whole.put(str(number), folder=folder, owner=owner, rank=(rank,))
+        if number not in gone:
+            without.put(str(number), folder=folder, owner=owner, rank=(rank,))
+    whole.remove(lambda thing: int(thing) in gone)
+
+    assert len(whole) == len(without)
+    left, expected = taken(whole), taken(without)
+    for line in {one[:2] for one in things}:  # folders may take turns in another order
+
+        def of_line(found: list[str], line: tuple[str, int] = line) -> list[str]:
+            return [one for one in found if things[int(one)][:2] == line]
+
+        assert of_line(left) == of_line(expected)

@@ -57,3 +57,10 @@ class Predictor(Protocol):
     def memory(self) -> tuple[int, int] | None:
         """Bytes of the device's own memory that this process holds, and its total; else None."""
         ...
+
+
+def resize_of(predictor: Predictor) -> Literal["area", "lanczos"]:
+    """How a picture is made as small as a network sees it."""
+    # Only models of other programs have a description; ours are shown areas.
+    described = getattr(predictor, "description", None)
+    return "area" if described is None else described.resize

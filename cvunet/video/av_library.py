@@ -4,9 +4,15 @@ Everything that comes from it has the type `Any` here: the package must load wit
 """
 
 import functools
+from importlib.util import find_spec
 from types import ModuleType
 
 from cvunet.errors import EncoderMissing, VideoMissing
+
+
+def is_installed() -> bool:
+    """Whether PyAV is there; it is not loaded."""
+    return find_spec("av") is not None
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """What a subject is put on where a result has no transparency: a colour, a picture or a clip."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from cvunet.errors import ImageError
@@ -36,25 +36,46 @@ class PictureBackdrop:
         return self.fitted
 
 
+def ignore_frame() -> None:
+    """Report nothing."""
+
+
 class ClipBackdrop:
     """Another clip that plays behind the subject, again from its beginning when it ends.
 
     Frames are asked for in the order of their times. One that cannot be decoded ends the round.
+    What is shown depends on the time alone, whenever the first frame is asked for.
     """
 
-    def __init__(self, clip: ClipReader, time_base: Fraction) -> None:
-        """``time_base``: seconds of a tick of the frames that it is put behind."""
+    def __init__(
+        self,
+        clip: ClipReader,
+        time_base: Fraction,
+        *,
+        on_frame: Callable[[], None] = ignore_frame,
+    ) -> None:
+        """``time_base``: seconds of a tick of the frames that it is put behind.
+
+        ``on_frame`` is called for each frame that is decoded: there may be many before the first
+        one that is shown. `ImageError` if the clip has no frame.
+        """
         self.clip = clip
         self.time_base = time_base
+        self.on_frame = on_frame
         self.round_s = Fraction(0)
         """When this round began."""
+        self.fitted: tuple[Frame, Uint8Array] | None = None
+        """The latest frame, and how it is shown."""
         self._begin()
 
     def __call__(self, frame: Frame) -> Uint8Array:
         """Return what is shown at the frame's time, at the frame's size."""
         self._advance(frame.pts * self.time_base)
         height, width = frame.rgb.shape[:2]
-        return framing.cover(to_8_bits(self.now.rgb), width=width, height=height)
+        if self.fitted is None or self.fitted[0] is not self.now:
+            fitted = framing.cover(to_8_bits(self.now.rgb), width=width, height=height)
+            self.fitted = self.now, fitted
+        return self.fitted[1]
 
     def _begin(self) -> None:
         self.frames: Iterator[Frame] = self.clip.frames()
@@ -65,6 +86,7 @@ class ClipBackdrop:
         self.following = self._next()
 
     def _next(self) -> Frame | None:
+        self.on_frame()
         try:
             return next(self.frames, None)
         except ImageError:
@@ -72,12 +94,16 @@ class ClipBackdrop:
 
     def _advance(self, time_s: Fraction) -> None:
         base = self.clip.facts.time_base
+        # Its times are rounded to its ticks: a frame of the same time counts as shown already.
+        time_s += base / 2
         while True:
             if self.following is None:
                 end = self.round_s + (self.now.pts + max(1, self.now.duration)) * base
                 if time_s < end:
                     return
-                self.round_s = end
+                # All rounds are equally long: those that nobody sees are not decoded.
+                length = end - self.round_s
+                self.round_s += (time_s - self.round_s) // length * length
                 self._begin()
             elif self.round_s + self.following.pts * base <= time_s:
                 self.now, self.following = self.following, self._next()

@@ -4,11 +4,17 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from cvunet.video.clips import ClipKind
 from cvunet.video.streams import Readable
 
 MOST_BOXES = 10_000
 """In one file; more are not looked at."""
+MOST_SAMPLE_BYTES = 0x3FFF_FFFF
+"""Of one sample, as libavformat has it (`mov_build_index`)."""
+TABLE_BYTES = 1 << 16
+"""Of a table, at a time."""
 SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ")
 # fmt: off
 MP4_BRANDS = (
@@ -58,6 +64,23 @@ def most_samples(stream: Readable) -> int:
             stream.seek(box.start + 8)
             counts.append(int.from_bytes(stream.read(4), "big"))
     return max(counts)
+
+
+def has_giant_sample(stream: Readable) -> bool:
+    """Whether a sample is said to be so large that libavformat ends there, and says nothing."""
+    for box in walk(stream):
+        if box.name != b"stsz":
+            continue
+        stream.seek(box.start + 4)
+        if int.from_bytes(stream.read(4), "big") > MOST_SAMPLE_BYTES:
+            return True
+        for at in range(box.start + 12, box.end, TABLE_BYTES):
+            stream.seek(at)
+            content = stream.read(min(TABLE_BYTES, box.end - at))
+            sizes = np.frombuffer(content[: len(content) // 4 * 4], ">u4")
+            if sizes.size and sizes.max() > MOST_SAMPLE_BYTES:
+                return True
+    return False
 
 
 def walk(stream: Readable) -> Iterator[Box]:

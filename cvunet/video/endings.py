@@ -47,6 +47,11 @@ def has_cut_box(stream: Readable, length: int) -> bool:
     return False
 
 
+def has_giant_frame(stream: Readable, kind: ClipKind) -> bool:
+    """Whether an mp4 or mov says that a frame has more than 1 GB: reading ends before it."""
+    return kind in ("mp4", "mov", "avif") and boxes.has_giant_sample(stream)
+
+
 def lacks_index(stream: Readable, kind: ClipKind) -> bool:
     """Whether an mp4 or mov has no `moov`, without which nothing in it can be found."""
     if kind not in ("mp4", "mov", "avif"):

@@ -1,6 +1,6 @@
 """Reads a clip frame by frame: upright RGB, exact times, bounded memory, nothing but its stream."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +29,10 @@ class Source(Protocol):
     def raws(self) -> Iterator[Raw]:
         """Each frame from the first one on, anew with each call."""
         ...
+
+
+def ignore_frame() -> None:
+    """Report nothing."""
 
 
 def open_clip(stream: Readable, *, limits: ClipLimits, threads: int = 1) -> "ClipReader":
@@ -96,9 +100,12 @@ class ClipReader:
         """Those of the facts, and what the frames read so far have added."""
         return (*self.facts.warnings, *self._found)
 
-    def frames(self, first: int = 0) -> Iterator[Frame]:
+    def frames(
+        self, first: int = 0, *, on_skipped: Callable[[], None] = ignore_frame
+    ) -> Iterator[Frame]:
         """Each frame from number ``first`` on; those before are decoded, but not converted.
 
+        ``on_skipped`` is called for each of those before: they may take minutes.
         `ClipDamagedError` where the clip cannot be decoded further, after all frames before that;
         also at its end if its file is cut off. `ImageError` if it is longer than the limits.
         """
@@ -106,6 +113,8 @@ class ClipReader:
         timeline = self._timeline()
         try:
             for timed in self._timed(timeline):
+                if timed.index < first:
+                    on_skipped()
                 if waiting is not None and waiting.index >= first:
                     yield self._frame(waiting, timed.tick - waiting.tick)
                 waiting = timed
@@ -123,6 +132,8 @@ class ClipReader:
             self._found[f"{timeline.replaced} of its frames had no time of their own"] = None
         if endings.is_cut_off(self._window(), self.facts.kind):
             raise self._damage(last, timeline, "its file ends too early, it was cut off")
+        if endings.has_giant_frame(self._window(), self.facts.kind):
+            raise self._damage(last, timeline, "its index names a frame of more than 1 GB")
         if endings.is_torn(self._window(), self.facts.kind):
             raise self._damage(last, timeline, "its file is torn: frames before may be missing")
 

@@ -181,6 +181,7 @@ def hot_folders(
     faults = [
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
+        *overlaps.backgrounds_in_hot(folders),
         *video.missing(config, folders),
         *(fault for folder in folders for fault in model_faults(folder, model_names(config))),
         *overlaps.duplicate_names(folders),
@@ -199,7 +200,7 @@ def missing(folders: list[HotFolder]) -> list[str]:
 
 
 def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
-    """Return all background pictures."""
+    """Return all backgrounds that are files: pictures and clips."""
     own = (OutputOverrides(), config.web.output, *(folder.output for folder in config.folders))
     found = (parse_background(base, merged_output(config, each).background) for each in own)
     return tuple(sorted({path for path in found if isinstance(path, Path)}))
@@ -222,7 +223,7 @@ def needed_colours(config: Config) -> Colours:
 
 
 def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
-    """Return faults of background pictures that do not exist."""
+    """Return faults of backgrounds that do not exist."""
     backgrounds = {folder.rendering.background for folder in folders}
     return [
         f"background {path} is no file: mend output.background"

@@ -168,13 +168,14 @@ class OutputOverrides(Section):
     @field_validator("background")
     @classmethod
     def check_background(cls, value: str | None) -> str | None:
-        """Accept a colour as six hex digits, or a picture's file."""
+        """Accept a colour as six hex digits, or the file of a picture or clip."""
         if value is None or COLOUR.fullmatch(value):
             return value
         # A picture's file has a suffix; the name of a colour, or one without its #, has none.
         if value.startswith("#") or "." not in value or not value.isprintable():
             raise ValueError(
-                'write a colour as "#rrggbb", the path of a picture, or null for transparency'
+                'write a colour as "#rrggbb", the path of a picture or clip, or null for'
+                " transparency"
             )
         return value
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from daemon.jobs import HotFolder
+from daemon.name_patterns import compiled
 
 
 def duplicate_names(folders: list[HotFolder]) -> list[str]:
@@ -34,6 +35,29 @@ def overlaps(folders: list[HotFolder], state: Path, quarantine: Path) -> list[st
             if is_inside(folder.path, other.path) or is_inside(other.path, folder.path)
         ]
     return faults
+
+
+def backgrounds_in_hot(folders: list[HotFolder]) -> list[str]:
+    """Return faults of backgrounds that would be taken for pictures and moved away."""
+    backgrounds = {folder.rendering.background for folder in folders}
+    files = sorted(path for path in backgrounds if isinstance(path, Path))
+    return [
+        f"background {path} lies in hot folder {folder.path}, from which it would be taken: move it"
+        " out"
+        for path in files
+        for folder in folders
+        if folder.originals != "keep" and is_taken_from(path, folder)
+    ]
+
+
+def is_taken_from(path: Path, folder: HotFolder) -> bool:
+    """Whether a file lies where a hot folder's pictures do, and not under a name that is left."""
+    if not is_inside(path, folder.path):
+        return False
+    relative = path.relative_to(folder.path)
+    is_hidden = any(part.startswith(".") for part in relative.parts)
+    is_reached = folder.recursive or len(relative.parts) == 1
+    return is_reached and not is_hidden and not compiled(folder.ignore).verdict(relative)
 
 
 def is_inside(inner: Path, outer: Path) -> bool:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from daemon.disk.files import create, make_folders, remove
-from daemon.errors import MachineError, describe
+from daemon.errors import not_writable
 
 #: One name for all processes: the next probe removes what a killed one left.
 PROBE = ".cvunetd-probe"
@@ -41,4 +41,4 @@ def check_writable(folder: Path) -> None:
             stream.write(b"\0" * 4096)
         remove(probe)
     except OSError as error:
-        raise MachineError(f"{folder} cannot be written: {describe(error)}") from error
+        raise not_writable(folder, error) from error

@@ -7,7 +7,7 @@ given up.
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -111,10 +111,10 @@ def remove_all(part: Path) -> None:
             remove(entry.path)
 
 
-def owners_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the id of each job that has such files below a folder, and the path of its part."""
+def owners(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
+    """Yield the id of each job that has such files among paths, and the path of its part."""
     found = {}
-    for path in tree.below(folder):
+    for path in paths:
         match = OURS.fullmatch(path.name)
         if match is not None:
             found[match[1], path.parent] = path.with_name(f".{match[1]}.part")

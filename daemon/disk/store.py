@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,9 +290,9 @@ def remove_empty_drop(drop: Path, *, is_known: bool) -> bool:
     return True
 
 
-def remove_orphans(folder: Path) -> list[Path]:
-    """Delete the unfinished files that a crash left below a folder; only files with our names."""
-    found = (path for path in tree.below(folder) if OUR_PART.fullmatch(path.name))
+def remove_orphans(paths: Iterable[Path]) -> list[Path]:
+    """Delete the unfinished files that a crash left among paths; only files with our names."""
+    found = (path for path in paths if OUR_PART.fullmatch(path.name))
     orphans = [part for part in found if not is_folder(part)]
     for part in orphans:
         remove(part)

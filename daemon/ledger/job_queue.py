@@ -40,6 +40,8 @@ class JobQueue:
         self.clip_lines: dict[int, Turns[Job]] = {}
         """Clips: a line of their own, because a picture must not wait for the end of a clip."""
         self.delayed: list[Delayed] = []
+        self.withdrawn: set[str] = set()
+        """Jobs that nobody wants any more: they are not queued again."""
         self.now = 0.0
 
     def __len__(self) -> int:
@@ -61,7 +63,12 @@ class JobQueue:
         return sum(map(len, self.clip_lines.values())) < self.size
 
     def put(self, job: Job, *, priority: int, not_before: float = 0.0) -> None:
-        """Add a job; a higher priority starts earlier. Recovered jobs may overfill the queue."""
+        """Add a job; a higher priority starts earlier. Recovered jobs may overfill the queue.
+
+        One that was withdrawn is not added.
+        """
+        if job.id in self.withdrawn:
+            return
         if not_before > 0:
             heapq.heappush(self.delayed, Delayed(not_before, job.id, priority, job))
             return
@@ -69,6 +76,23 @@ class JobQueue:
         line = lines.setdefault(priority, Turns())
         rank = (job.added_at + handicap_s(job.identity), job.id)
         line.put(job, folder=job.folder, owner=job.identity.owner, rank=rank)
+
+    def withdraw(self, job_id: str) -> None:
+        """Remove a job, and do not take it again until it is forgotten."""
+        if job_id in self.withdrawn:
+            return
+        self.withdrawn.add(job_id)
+        for lines in (self.lines, self.clip_lines):
+            for priority, line in list(lines.items()):
+                line.remove(lambda job: job.id == job_id)
+                if not line:
+                    del lines[priority]
+        self.delayed = [one for one in self.delayed if one.job_id != job_id]
+        heapq.heapify(self.delayed)
+
+    def forget_withdrawn(self, job_id: str) -> None:
+        """Forget a job that was withdrawn: its row is gone."""
+        self.withdrawn.discard(job_id)
 
     def clear(self) -> None:
         """Empty the queue, to fill it again from the ledger."""

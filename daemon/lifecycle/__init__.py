@@ -38,4 +38,5 @@ __all__ = [
     "state_folder",
     "upload_notes",
     "waited_clips",
+    "withdrawals",
 ]

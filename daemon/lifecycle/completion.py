@@ -50,6 +50,7 @@ class Told:
     """What the log tells of a result."""
 
     warnings: tuple[str, ...]
+    """Of a clip, how many frames it has before them."""
     seconds: Mapping[str, float]
     """Wall time of each stage."""
 
@@ -201,7 +202,8 @@ class Completion:
     def told(self, job: Job, done: Done | None) -> Told:
         """Return what the log tells of a result; after a crash from the row."""
         if done is not None:
-            return Told(tuple(done.warnings), done.seconds)
+            frames = () if done.clip is None else (f"{done.clip.frames} frames",)
+            return Told((*frames, *done.warnings), done.seconds)
         details = self.records.ending(job.id).details
         return Told(tuple(details.get("warnings", ())), details.get("seconds", {}))
 

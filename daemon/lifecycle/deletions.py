@@ -14,6 +14,7 @@ from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.drops import Drops, Manifests
+from daemon.lifecycle.withdrawals import Withdrawals
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Deletions:
         records: Records,
         drops: Drops,
         manifests: Manifests,
+        withdrawals: Withdrawals,
         select: Select,
     ) -> None:
         """``select`` raises `ValueError` or `OSError` if the manifest of a drop cannot be read."""
@@ -39,6 +41,7 @@ class Deletions:
         self.uploads = Uploads(ledger)
         self.drops = drops
         self.manifests = manifests
+        self.withdrawals = withdrawals
         self.select = select
 
     # --- one picture ----------------------------------------------------------------------

@@ -166,6 +166,20 @@ class Dispatcher:
         for job in self.on_standby.pop(folder.name, []):
             self.queue.put(job, priority=folder.priority)
 
+    def withdraw(self, job: Job) -> bool:
+        """Start a job no more; whether nothing works on it now.
+
+        A clip in work is stopped, which takes seconds. A picture in work ends by itself.
+        """
+        self.queue.withdraw(job.id)
+        if self.suspect is not None and self.suspect.id == job.id:
+            self.suspect = None
+        for name, waiting in self.on_standby.items():
+            self.on_standby[name] = [one for one in waiting if one.id != job.id]
+        if job.id in self.running and job.clip:
+            self.engine.cancel(job.id)
+        return job.id not in self.running
+
     def forget_waiting(self) -> None:
         """Forget the jobs that wait here; they are read again from the ledger."""
         self.suspect = None

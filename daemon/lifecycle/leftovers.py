@@ -1,9 +1,10 @@
 """Deletes unfinished files and unused drops that an earlier process left."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
-from daemon.disk import drop_names, segments, store
+from daemon.disk import drop_names, segments, store, tree
 from daemon.errors import describe, printable
 from daemon.jobs import State
 from daemon.ledger.records import Records
@@ -29,15 +30,16 @@ class Leftovers:
         places += [self.quarantine / folder.name for folder in self.folders]
         for place in (*places, self.state):
             try:
-                for part in store.remove_orphans(place):
+                paths = list(tree.below(place))
+                for part in store.remove_orphans(paths):
                     logger.info("removed unfinished %s", printable(part))
-                self.remove_segments(place)
+                self.remove_segments(paths)
             except OSError as error:
                 logger.warning("unfinished files in %s: %s", printable(place), describe(error))
 
-    def remove_segments(self, place: Path) -> None:
+    def remove_segments(self, paths: Iterable[Path]) -> None:
         """Delete finished segments of clips that nobody works on any more."""
-        for job_id, part in segments.owners_below(place):
+        for job_id, part in segments.owners(paths):
             job = self.records.job(job_id)
             if (
                 job is None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
-from daemon.disk import files, publication, quarantine_names, store, uploads
+from daemon.disk import files, publication, quarantine_names, store, tree, uploads
 from daemon.errors import describe, printable
 from daemon.hooks.outbox import Outbox
 from daemon.jobs import Hint, HotFolder, Job, State
@@ -52,6 +52,7 @@ class Orders:
         self.outbox = outbox
         self.results = results
         self.deletions = deletions
+        self.withdrawals = deletions.withdrawals
         self.drops = deletions.drops
         self.manifests = manifests
         self.quarantine = quarantine
@@ -171,7 +172,7 @@ class Orders:
             return
         drop, closed_at = found
         if closed_at is not None:  # the next start looks only at open ones for what is unfinished
-            for part in store.remove_orphans(drop.path):
+            for part in store.remove_orphans(tree.below(drop.path)):
                 logger.info("removed unfinished %s", printable(part))
         if not self.manifests.write(drop, closed_at=closed_at, without=without, now=now):
             raise OSError(errno.EIO, "its manifest cannot be written", str(drop.path))
@@ -182,12 +183,16 @@ class Orders:
         """Delete a picture with all that was made of it; False while it is in work."""
         uploads.discard(folder.path / upload_id)
         jobs = self.records.rows(upload_id)
-        if any(job.state in (State.QUEUED, State.RUNNING) for job in jobs):
+        if not all(map(self.withdrawals.is_over, jobs)):
             return False
         for job in jobs:
-            self.deletions.delete_files(job)
+            if job.state is State.QUEUED:
+                self.withdrawals.delete_files(folder, job)
+            else:
+                self.deletions.delete_files(job)
         for drop in {job.drop for job in jobs}:
             self.revise(drop, without={job.id for job in jobs}, now=now)
+        self.withdrawals.forget(jobs)
         self.ledger.forget_all(jobs)
         for job in jobs:
             logger.info("deleted %s by request", printable(job.relative), extra=job_fields(job))

@@ -11,6 +11,7 @@ from daemon.disk import free_space, safe_open, store
 from daemon.disk.lock import Lock
 from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
+from daemon.worker.clips import backgrounds
 from daemon.worker.engines.cluster.state import ClusterState
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Standby:
         """The mount point of each place, as far as we know."""
         self.inodes: dict[Path, tuple[int, int]] = {}
         """Device and inode of those places: as long as they are the same, so is the mount."""
+        self.clips_behind: dict[Path, bool] = {}
+        """Which backgrounds are clips, as they were when they were first looked at."""
         self.next_check = 0.0
 
     def enter(self, folder: HotFolder, reason: str) -> None:
@@ -232,6 +235,23 @@ class Standby:
             self.check_claims(folder)  # it may have been made just now
         free_space.check_writable(folder.output_root)
         free_space.check_writable(self.quarantine)
+        return self.lost_background(folder)
+
+    def lost_background(self, folder: HotFolder) -> str:
+        """Return why the clip that clips are put on cannot be read; empty if nothing is wrong.
+
+        It is read anew for each of them, unlike a picture.
+        """
+        place = folder.rendering.background
+        if folder.clips != "cut" or not isinstance(place, Path):
+            return ""
+        if place not in self.clips_behind and place.exists():
+            self.clips_behind[place] = backgrounds.is_clip(place)
+        try:
+            if self.clips_behind.get(place):
+                backgrounds.first_frame(place)
+        except InstallError as error:
+            return str(error)
         return ""
 
 

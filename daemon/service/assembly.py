@@ -17,6 +17,7 @@ from daemon.lifecycle.deletions import Deletions
 from daemon.lifecycle.drops import Drops, FixedDrop, TimedDrops
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.orders import Orders
+from daemon.lifecycle.withdrawals import Withdrawals
 from daemon.reporting.report import Report
 from daemon.retention.clock_trust import ClockTrust
 from daemon.retention.contents import select_foreign
@@ -167,6 +168,11 @@ class Assembly:
                 records=self.records,
                 drops=self.drops,
                 manifests=self.drops.manifests,
+                withdrawals=Withdrawals(
+                    ledger=self.ledger,
+                    dispatcher=self.lifecycle.dispatcher,
+                    results=self.lifecycle.results,
+                ),
                 select=select_foreign,
             ),
             manifests=self.drops.manifests,

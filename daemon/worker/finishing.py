@@ -19,9 +19,10 @@ from cvunet.matte.touch_up import TouchUp
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
-from daemon.errors import Blame, InstallError, MachineError, PictureError, blame, describe
+from daemon.errors import InstallError, PictureError, blaming
 from daemon.jobs import Confidence, Done, Identity, Task
 from daemon.renderings import Adjustments, Rendering
+from daemon.worker.clips import backgrounds
 from daemon.worker.items import Item, Look
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
@@ -37,14 +38,20 @@ NOT_SHARED = frozenset({"background", "content", "adjustments"})
 
 
 class Backgrounds:
-    """Background pictures, decoded once."""
+    """Background pictures, decoded once; of a clip, its first frame."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
-        """`InstallError` for a file that is no picture."""
+        """`InstallError` for a file that is neither a picture nor a clip."""
         self.pictures: dict[Path, NDArray[np.uint8]] = {}
         self.digests: dict[Path, str] = {}
+        self.clips: set[Path] = set()
+        """Those that play behind clips."""
         for file in sorted(set(files)):
-            self.pictures[file], self.digests[file] = read_background(file)
+            if backgrounds.is_clip(file):
+                self.clips.add(file)
+                self.pictures[file], self.digests[file] = backgrounds.first_frame(file)
+            else:
+                self.pictures[file], self.digests[file] = read_background(file)
 
     def fit(self, file: Path, pixels: Pixels) -> NDArray[np.uint8]:
         """Return the picture as HxWx3 in sRGB, scaled so that it covers a cut-out HxWx4."""
@@ -185,7 +192,7 @@ class Finishing:
 
 
 def check_backgrounds(files: Iterable[Path]) -> None:
-    """Raise `InstallError` for a background that is no picture."""
+    """Raise `InstallError` for a background that is neither a picture nor a clip."""
     Backgrounds(files)
 
 
@@ -239,12 +246,7 @@ def write_part(
     part: Path, pixels: Pixels, *, format: encoding.Format, source: reading.Picture
 ) -> None:
     """Write one file; `MachineError` if the folder cannot be written."""
-    try:
-        with files.create(part) as stream:
-            encoding.write(stream, pixels, format=format, source=source)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        if blame(error) is not Blame.MACHINE:
-            raise
-        raise MachineError(f"{part.parent} cannot be written: {describe(error)}") from error
+    with blaming(part.parent), files.create(part) as stream:
+        encoding.write(stream, pixels, format=format, source=source)
+        stream.flush()
+        os.fsync(stream.fileno())

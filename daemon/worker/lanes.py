@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.inference import second_look
-from cvunet.inference.predictor import Alpha, Predictor
+from cvunet.inference.predictor import Alpha, Predictor, resize_of
 from cvunet.pictures.reading import Picture
 from daemon.errors import DeviceError, PictureError, describe, printable
 from daemon.worker.batcher import Batcher, BatchLimit
@@ -64,9 +64,7 @@ class Lane:
     @property
     def resize(self) -> Literal["area", "lanczos"]:
         """Return how a picture is made as small as the model sees it."""
-        # Only models of other programs have a description; ours are shown areas.
-        described = getattr(self.model_threads[0].predictor, "description", None)
-        return "area" if described is None else described.resize
+        return resize_of(self.model_threads[0].predictor)
 
     @property
     def depth(self) -> int:

@@ -159,6 +159,10 @@ class Worker:
         self.decoders.submit(self.decode, item)
         return item.future
 
+    def cancel(self, job_id: str) -> None:
+        """Stop a clip in work soon."""
+        self.clip_threads.cancel(job_id)
+
     def drain(self) -> None:
         """Return tasks that were not decoded yet as cancelled."""
         self.is_draining.set()

@@ -130,6 +130,26 @@ def test_an_upload_can_be_cancelled(site: Site, browser: Browser):
         expect(page.get_by_text("Drop a picture here")).to_be_visible()
 
 
+def test_what_is_cancelled_after_its_upload_is_deleted(site: Site, browser: Browser):
+    """On the server too: a clip would keep it busy for long."""
+    with window(browser, site) as shown:
+        page = shown.open()
+        # Its end is never told.
+        page.route("**/api/v1/events*", lambda route: None)
+        page.route(
+            "**/api/v1/pictures/*",
+            lambda route: route.continue_() if route.request.method == "DELETE" else None,
+        )
+        with page.expect_response(lambda answer: "/api/v1/pictures?" in answer.url) as sent:
+            page.get_by_role("button", name="Try it with a sample").click()
+        upload_id = sent.value.json()["pictures"][0]["id"]
+        with page.expect_request(lambda request: request.method == "DELETE") as deleted:
+            page.get_by_role("button", name="Cancel").click()
+
+        assert deleted.value.url.endswith(upload_id)
+        expect(page.get_by_text("Drop a picture here")).to_be_visible()
+
+
 # --- looked at ---------------------------------------------------------------------------
 
 

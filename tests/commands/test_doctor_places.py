@@ -97,6 +97,21 @@ def test_closed_folder_above(base: Path):
     assert findings(base, **settings)["permissions of hot"].result is Result.PASS
 
 
+@pytest.mark.root
+def test_background_of_somebody_else(base: Path):
+    """Root may read it, the daemon's user may not: the daemon would not start."""
+    (base / "state").mkdir()
+    os.chown(base / "state", NOBODY, NOBODY)
+    make_reachable(base)
+    (base / "room.mp4").touch(mode=0o600)
+    settings = {"output": {"background": "room.mp4"}}
+    before = findings(base, **settings)["permissions of background"]
+    run(before.mend)
+
+    assert before.text == f"{base}/room.mp4 may not be read by nobody"
+    assert findings(base, **settings)["permissions of background"].result is Result.PASS
+
+
 def make_reachable(base: Path) -> None:
     """Folders of tests are closed to others; what they lie in is not ours to open."""
     top = Path(tempfile.gettempdir()).resolve()

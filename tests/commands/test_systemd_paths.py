@@ -73,11 +73,14 @@ def test_kept_folder_is_only_read(tmp_path: Path):
     assert 'BindReadOnlyPaths="-/home/ann/hot"' in found
 
 
-def test_background_picture_in_a_home_is_bound(tmp_path: Path):
-    """The engine decodes it at the start."""
-    found = settings(tmp_path, {"path": "/srv/a/hot", "output": {"background": "/home/ann/b.png"}})
+@pytest.mark.parametrize("name", ["b.png", "b.mp4"])
+def test_background_in_a_home_is_bound(tmp_path: Path, name: str):
+    """The engine decodes it: a picture at the start, a clip for each clip that is put on it."""
+    found = settings(
+        tmp_path, {"path": "/srv/a/hot", "output": {"background": f"/home/ann/{name}"}}
+    )
 
-    assert 'BindReadOnlyPaths="-/home/ann/b.png"' in found
+    assert f'BindReadOnlyPaths="-/home/ann/{name}"' in found
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_bad_colour(tmp_path: Path, colour: str):
     """Six hexadecimal digits and nothing else."""
     expected = (
         'config.yaml:1: output.background: write a colour as "#rrggbb", the path of a'
-        " picture, or null for transparency"
+        " picture or clip, or null for transparency"
     )
 
     assert expected == fault(tmp_path, f'output: {{background: "{colour}"}}\n')

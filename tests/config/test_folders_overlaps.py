@@ -137,3 +137,30 @@ def test_overlap_through_a_link(base: Path):
 
     expected = ["hot folders a and a/inner overlap: keep one of them"]
     assert expected == faults(base, "a", "link")
+
+
+@pytest.mark.parametrize(
+    ("place", "folder", "is_fault"),
+    [
+        ("a/room.mp4", {}, True),
+        ("a/inner/room.png", {}, True),
+        ("a/inner/room.mp4", {"recursive": False}, False),
+        ("a/room.mp4", {"ignore": ["room.*"]}, False),
+        ("a/.hidden/room.mp4", {}, False),
+        ("a/room.mp4", {"originals": "keep"}, False),
+        ("b/room.mp4", {}, False),
+    ],
+)
+def test_background_in_a_hot_folder(base: Path, place: str, folder: dict[str, Any], is_fault: bool):
+    """It would be taken for a picture, cut out and moved away."""
+    (base / place).parent.mkdir(exist_ok=True)
+    (base / place).touch()
+    own = {"path": "a", "output": {"background": str(base / place)}} | folder
+    content = {"folders": [own]}
+
+    if is_fault:
+        assert faults(base, **content) == [
+            f"background {place} lies in hot folder a, from which it would be taken: move it out"
+        ]
+    else:
+        assert len(hot_folders(Config.model_validate(content), base)) == 1

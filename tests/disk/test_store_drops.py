@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import drop_names, safe_open, store
+from daemon.disk import drop_names, safe_open, store, tree
 from daemon.errors import UntrustedPath
 from daemon.lifecycle.naming import new_id
 from tests.samples import NOW, make_job, names_in
@@ -87,7 +87,7 @@ def test_orphans_are_removed(tmp_path: Path):
     for path in ours + theirs:
         path.touch()
 
-    removed = store.remove_orphans(tmp_path)
+    removed = store.remove_orphans(tree.below(tmp_path))
 
     assert sorted(ours) == sorted(removed)
     assert all(path.exists() for path in theirs)
@@ -98,13 +98,13 @@ def test_orphaned_link_is_removed_not_followed(tmp_path: Path):
     (tmp_path / "theirs").mkdir()
     (tmp_path / ".cvunetd-1.part").symlink_to("theirs")
 
-    assert [tmp_path / ".cvunetd-1.part"] == store.remove_orphans(tmp_path)
+    assert [tmp_path / ".cvunetd-1.part"] == store.remove_orphans(tree.below(tmp_path))
     assert (tmp_path / "theirs").is_dir()
 
 
 def test_orphans_of_a_drop_that_is_gone(tmp_path: Path):
     """Nothing to remove, no error."""
-    assert store.remove_orphans(tmp_path / "gone") == []
+    assert store.remove_orphans(tree.below(tmp_path / "gone")) == []
 
 
 def fill(drop: Path) -> Path:

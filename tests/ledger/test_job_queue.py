@@ -205,3 +205,24 @@ def test_a_large_picture_does_not_starve():
 
     assert started_s is not None
     assert HANDICAP_S < started_s <= came_before / 1.5 + 1
+
+
+def test_withdrawn_job_is_not_taken():
+    """Wherever it waits, and also if it is put back: until it is forgotten."""
+    queue = JobQueue(10)
+    queue.put(make_job("1"), priority=0)
+    queue.put(make_job("2"), priority=5)
+    queue.put(make_job("3", clip="mp4"), priority=0)
+    queue.put(make_job("4"), priority=0, not_before=NOW + 5)
+    queue.put(make_job("5"), priority=0)
+    for job_id in ("2", "3", "4"):
+        queue.withdraw(job_id)
+        queue.withdraw(job_id)  # each look at the order does it again
+    queue.put(make_job("2"), priority=0, not_before=NOW + 1)
+
+    assert taken(queue, NOW + 10) == ["1", "5"]
+    assert queue.take_clip(NOW + 10) is None
+    assert queue.next_due() is None
+    queue.forget_withdrawn("2")
+    queue.put(make_job("2"), priority=0)
+    assert taken(queue) == ["2"]

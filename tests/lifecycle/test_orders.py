@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from daemon.disk import uploads
+from daemon.config import video
+from daemon.disk import segments, uploads
+from daemon.disk.segments import Note
 from daemon.disk.uploads import Staged
-from daemon.jobs import State
+from daemon.jobs import State, Task
 from daemon.ledger.uploads import Uploads
 from tests.service.service_kit import Kit
+from tests.service.test_clips import MP4
 
-ID = "a" * 22
+ID, OTHER = "a" * 22, "b" * 22
 
 
 def make_kit(base: Path, *, is_held: bool) -> Kit:
@@ -32,10 +35,15 @@ def root(kit: Kit) -> Path:
     return kit.base.resolve() / "uploads"
 
 
-def upload(kit: Kit, upload_id: str = ID, note: dict[str, object] | None = None) -> None:
+def upload(
+    kit: Kit,
+    upload_id: str = ID,
+    note: dict[str, object] | None = None,
+    content: bytes = b"picture",
+) -> None:
     """What the server does with a picture."""
     staged = Staged(root(kit), upload_id, "cat.jpg")
-    staged.write(b"picture")
+    staged.write(content)
     staged.complete({"options": {}, "sha256": "x"} if note is None else note)
     staged.publish()
     kit.service.next_sweep["web"] = 0.0
@@ -107,6 +115,116 @@ def test_a_picture_in_work_is_deleted_when_it_has_ended(tmp_path: Path):
     assert not path.exists()
     assert states(kit) == []
     assert kit.results() == []
+
+
+@pytest.fixture
+def clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips are cut out, as with the extra."""
+    monkeypatch.setattr(video, "is_installed", lambda: True)
+
+
+def work_on(task: Task) -> None:
+    """What a worker leaves that is stopped in the middle of a clip."""
+    with segments.begin(task.part, 0) as stream:
+        stream.write(b"segment")
+    segments.write_note(task.part, Note("key", (96,)))
+    task.part.write_bytes(b"half a result")
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_clip_in_work_is_stopped_and_deleted(tmp_path: Path):
+    """Nothing of it is left, and its place is free for the next one."""
+    kit = make_kit(tmp_path, is_held=True)
+    upload(kit, content=MP4)
+    kit.pass_time(2)
+    [(task, _)] = kit.engine.held
+    work_on(task)
+    path = order(kit, {"do": "delete", "id": ID})
+    upload(kit, OTHER, content=MP4)
+    kit.pass_time(2)
+
+    assert not path.exists()
+    assert states(kit) == []
+    assert [task.job_id for task, _ in kit.engine.held] == [
+        kit.records.in_state(State.RUNNING)[0].id
+    ]
+    assert not task.source.exists()
+    assert not task.source.parent.parent.exists()
+    assert [one.name for drop in kit.drops() for one in drop.rglob(".*.*")] == []
+    kit.engine.run_held()
+    kit.pass_time(2)
+    # Both had an original of this name for a moment.
+    assert kit.results() == ["cat.webm", "originals/cat_2.jpg"]
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_clip_that_was_stopped_is_not_started_again(tmp_path: Path):
+    """Its outcome comes with the same tick as the order is looked at, or long before it."""
+    kit = make_kit(tmp_path, is_held=True)
+    upload(kit, content=MP4)
+    kit.pass_time(2)
+    order(kit, {"do": "delete", "id": ID})
+    for _ in range(6):
+        kit.service.tick(0)
+
+    assert kit.engine.held == []
+    assert states(kit) == []
+
+
+@pytest.mark.usefixtures("clips")
+@pytest.mark.parametrize("content", [MP4, b"picture"])
+def test_a_queued_one_is_deleted_at_once(tmp_path: Path, content: bytes):
+    """It does not wait for a place, nor for the end of those before it."""
+    kit = make_kit(tmp_path, is_held=True)
+    for number in range(kit.engine.depth):
+        upload(kit, f"{number:022x}", content=content)
+        kit.pass_time(1)
+    upload(kit, content=content)
+    kit.pass_time(2)
+    assert states(kit) == [State.QUEUED]
+    path = order(kit, {"do": "delete", "id": ID})
+    kit.pass_time(1)
+
+    assert not path.exists()
+    assert states(kit) == []
+    assert not list((root(kit) / ".cvunetd").rglob(f"{ID}*"))
+    kit.engine.run_held()
+    for _ in range(20):
+        kit.pass_time(1)
+        kit.engine.run_held()
+    assert len(kit.results()) == 2 * kit.engine.depth
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_clip_that_ends_while_it_is_stopped_is_deleted(tmp_path: Path):
+    """As any finished one."""
+    kit = make_kit(tmp_path, is_held=True)
+    upload(kit, content=MP4)
+    kit.pass_time(2)
+    order(kit, {"do": "delete", "id": ID})
+    kit.engine.run_held()
+    kit.pass_time(2)
+
+    assert states(kit) == []
+    assert kit.results() == []
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_death_in_the_middle_of_deleting_a_clip(tmp_path: Path):
+    """Its original was deleted, its row was not: the next life does the rest."""
+    kit = make_kit(tmp_path, is_held=True)
+    upload(kit, content=MP4)
+    kit.pass_time(2)
+    [(task, _)] = kit.engine.held
+    work_on(task)
+    path = order(kit, {"do": "delete", "id": ID})
+    task.source.unlink()
+    kit.restart()
+    kit.pass_time(2)
+
+    assert not path.exists()
+    assert states(kit) == []
+    assert [one.name for drop in kit.drops() for one in drop.rglob(".*.*")] == []
 
 
 def test_a_result_that_a_person_has_changed_is_not_deleted(kit: Kit):

@@ -21,6 +21,7 @@ from daemon.disk import segments, store
 from daemon.disk.segments import Note
 from daemon.errors import Blame, InstallError
 from daemon.jobs import Done, Failed, Outcome, State, Task
+from daemon.worker.clips import backgrounds
 from tests.service.service_kit import Kit, copy_out
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
@@ -114,8 +115,9 @@ def test_content_decides_the_result(
     assert kit.results() == [result, f"originals/{name}"]
 
 
-def test_manifest_tells_of_the_clip(tmp_path: Path):
-    """Its kind, its frames, how long it lasts."""
+def test_manifest_tells_of_the_clip(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Its kind, its frames, how long it lasts; the log says the frames."""
+    caplog.set_level(logging.INFO)
     kit = Kit(tmp_path, work=make_clip)
     kit.drop("cat.mp4", MP4)
     kit.pass_time(5)
@@ -132,6 +134,7 @@ def test_manifest_tells_of_the_clip(tmp_path: Path):
     }
     assert faults(entry) == []
     assert (entry["result"], entry["seconds"]) == ("cat.webm", {"clip": 1.0})
+    assert f"done {kit.drops()[0]}/cat.webm (10 frames)" in caplog.messages
 
 
 def test_kept_original_is_looked_at_where_it_is(tmp_path: Path):
@@ -407,6 +410,40 @@ def test_full_disk_keeps_segments(tmp_path: Path):
     assert note is not None
     assert len(note.frames) == 2
     assert job.attempts == 0
+
+
+@pytest.mark.parametrize("is_clip", [True, False])
+def test_folder_waits_for_a_clip_that_is_behind_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_clip: bool
+):
+    """It is read anew for each clip; a picture was read at the start, and is not missed."""
+    behind = tmp_path / "room.mp4"
+    behind.write_bytes(MP4)
+    looked: list[Path] = []
+
+    def first_frame(path: Path) -> None:
+        looked.append(path)
+        if not path.exists():
+            raise InstallError(f"background {path} cannot be read")
+
+    monkeypatch.setattr(backgrounds, "is_clip", lambda path: is_clip)
+    monkeypatch.setattr(backgrounds, "first_frame", first_frame)
+    reason = "background room.mp4 cannot be read"
+    kit = Kit(
+        tmp_path,
+        work=lambda task: make_clip(task) if behind.exists() else Failed(Blame.MACHINE, reason),
+        folder={"output": {"background": str(behind)}},
+    )
+    behind.unlink()
+    kit.drop("cat.mp4", MP4)
+    kit.pass_time(60)
+    reasons = dict(kit.service.parts.standby.reasons)
+    behind.write_bytes(MP4)
+    kit.pass_time(60)
+
+    assert bool(reasons) is is_clip
+    assert bool(looked) is is_clip
+    assert kit.results() == ["cat.webm", "originals/cat.mp4"]
 
 
 def test_segments_of_nobody_are_removed(tmp_path: Path):

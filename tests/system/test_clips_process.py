@@ -1,11 +1,13 @@
 """The real daemon and clips: beside pictures, stopped, and told of."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.system.daemon_process import Daemon, call, wait_for
+from tests.system.test_web_process import ask, free_port
 from tests.torture.daemons import MODEL, folder_settings
 from tests.torture.photos import Stock
 from tests.worker import clips_kit
@@ -52,6 +54,52 @@ def test_clip_beside_pictures_and_across_a_stop(tmp_path: Path):
     assert entry["clip"]["kept_segments"] >= 1
     assert entry["attempts"] == 1
     assert segments(tmp_path) == []
+
+
+@pytest.mark.web
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_clip_in_work_is_deleted_by_the_api(tmp_path: Path):
+    """Its process ends within seconds, nothing of it is left, and the next one gets its place."""
+    (tmp_path / "uploads").mkdir()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api/v1/pictures"
+    web = {"listen": f"127.0.0.1:{port}", "folder": "uploads"}
+    output = {"drop_idle_s": 600, "video": {"format": "mov-qtrle"}}
+    long, short = (
+        clips_kit.write_clip(tmp_path / f"{name}.mp4", frames=frames, width=320, height=240)
+        for name, frames in (("long", 2000), ("short", 5))
+    )
+    daemon = Daemon(tmp_path, {"web": web, "output": output} | MODEL)
+    try:
+        daemon.wait_ready()
+        sent = ask("POST", url, files={"image": ("long.mp4", long.read_bytes())})
+        [upload] = sent.json()["pictures"]
+        assert wait_for(lambda: bool(left(tmp_path))), daemon.told()
+        assert ask("DELETE", f"{url}/{upload['id']}").status_code == 202
+        began = time.monotonic()
+        assert wait_for(lambda: not left(tmp_path)), daemon.told()
+        seconds = time.monotonic() - began
+        ask("POST", url, files={"image": ("short.mp4", short.read_bytes())})
+        assert wait_for(lambda: bool(list(tmp_path.glob("outputs/*/short.mov")))), daemon.told()
+        assert ask("GET", f"{url}/{upload['id']}").status_code == 404
+        assert daemon.terminate() == 0
+    finally:
+        daemon.kill()
+
+    assert seconds < 20  # two on a machine that has time
+    assert not list(tmp_path.glob("outputs/*/long*"))
+    assert not list(tmp_path.rglob("*long.mp4*"))[1:]  # but for the one that was sent
+    assert daemon.quarantined() == set()
+
+
+def left(base: Path) -> list[Path]:
+    """Segments and notes of clips, and unfinished results."""
+    return [
+        path
+        for path in (base / "outputs").rglob(".*")
+        if path.suffix in (".segment", ".clip", ".part")
+    ]
 
 
 def results(base: Path, name: str) -> list[Path]:

@@ -3,6 +3,7 @@
 import zipfile
 from fractions import Fraction
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,35 @@ def test_a_clip_behind_the_subject(clip: Path, tmp_path: Path):
     means = [each.rgb.mean() for each in first]
     order = [0, 1, 2, 0, 1, (500 // 40) % 3, (1000 // 40) % 3]
     assert shown == pytest.approx([means[k] for k in order], abs=0.6)
+
+
+def test_a_clip_behind_a_late_frame_is_found_soon(tmp_path: Path):
+    """Work that goes on after an hour does not decode a thousand rounds of a short clip."""
+    path = tmp_path / "behind.mp4"
+    path.write_bytes(Clip(times=(0, 40, 80)).file())
+    decoded: list[None] = []
+    with path.open("rb") as stream:
+        reader = open_clip(stream, limits=ClipLimits())
+        backdrop = ClipBackdrop(reader, Fraction(1, 1000), on_frame=lambda: decoded.append(None))
+        late = backdrop(frame(3_600_000 + 40))
+        stepwise = ClipBackdrop(reader, Fraction(1, 1000))
+        for time in range(0, 1_280, 40):
+            expected = stepwise(frame(time))
+
+    assert len(decoded) <= 8
+    assert (late == expected).all()  # 90,001 and 31 frames after the first, of three
+
+
+def test_a_clip_behind_one_of_the_same_rate_shows_each_frame(tmp_path: Path):
+    """Although the times of one are rounded to milliseconds: 42 are not before 41.67."""
+    path = tmp_path / "behind.mkv"
+    path.write_bytes(Clip(times=(0, 42, 83, 125), container="matroska").file())
+    with path.open("rb") as stream:
+        reader = open_clip(stream, limits=ClipLimits())
+        backdrop = ClipBackdrop(reader, Fraction(1, 24))
+        shown = [backdrop(frame(number)).copy() for number in range(4)]
+
+    assert all((one != other).any() for one, other in pairwise(shown))
 
 
 def frame(time: int) -> Frame:

@@ -386,3 +386,13 @@ def test_decoder_threads_change_nothing():
 def test_kit_decodes_what_it_encodes():
     """The tests' own decoder sees ten frames."""
     assert len(shown(Clip().file(), "mov")) == 10
+
+
+def test_skipped_frames_are_told():
+    """Who waits for the first one knows that the decoder gets on."""
+    skipped: list[None] = []
+    reader = clip(Clip().file())
+
+    frames = list(reader.frames(7, on_skipped=lambda: skipped.append(None)))
+
+    assert (len(skipped), [frame.index for frame in frames]) == (7, [7, 8, 9])

@@ -60,6 +60,23 @@ class Bright:
         """None of its own."""
 
 
+class Described(Bright):
+    """A model of another program: its description says how pictures are made small."""
+
+    def __init__(self, resize: str) -> None:
+        super().__init__()
+        self.description = SimpleNamespace(resize=resize)
+
+    def prepare(self, picture: Picture) -> NDArray[np.uint8]:
+        """As the description says."""
+        resize = self.description.resize
+        return matting.prepare(picture, width=self.side, height=self.side, resize=resize)
+
+    def predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        """As soft as its input, so that each difference shows."""
+        return [(small.mean(axis=2) / 255).astype(np.float32) for small in batch]
+
+
 def frame(number: int, *, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
     """A bright square that moves over a dark ground."""
     pixels = np.full((height, width, 3), (20, 40, 60), np.uint8)
@@ -69,12 +86,21 @@ def frame(number: int, *, width: int = WIDTH, height: int = HEIGHT) -> NDArray[n
 
 
 def write_clip(
-    path: Path, *, frames: int, width: int = WIDTH, height: int = HEIGHT, has_sound: bool = False
+    path: Path,
+    *,
+    frames: int,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    has_sound: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
-    """An mp4 of MPEG-4, 24 frames a second, with a tone if it is to have one."""
+    """An mp4 of MPEG-4, 24 frames a second, with a tone if it is to have one.
+
+    ``options``: of the container.
+    """
     import av
 
-    with av.open(str(path), "w", format="mp4") as out:
+    with av.open(str(path), "w", format="mp4", container_options=options) as out:
         video = out.add_stream("mpeg4", rate=RATE)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.bit_rate = 2_000_000
@@ -99,6 +125,23 @@ def write_webm(path: Path, *, frames: int) -> Path:
         video.bit_rate = 2_000_000
         for number in range(frames):
             picture = av.VideoFrame.from_ndarray(frame(number) ^ noise())
+            picture.pts, picture.time_base = number, Fraction(1, RATE)
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+    return path
+
+
+def write_shades(
+    path: Path, shades: Sequence[int], *, width: int = WIDTH, height: int = HEIGHT
+) -> Path:
+    """A Matroska of grey frames, 24 a second, kept exactly but for the range of video."""
+    import av
+
+    with av.open(str(path), "w", format="matroska") as out:
+        video = out.add_stream("ffv1", rate=RATE)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        for number, shade in enumerate(shades):
+            picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), shade, np.uint8))
             picture.pts, picture.time_base = number, Fraction(1, RATE)
             out.mux(video.encode(picture))
         out.mux(video.encode(None))

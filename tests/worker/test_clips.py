@@ -10,16 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import cvunet
 from daemon.disk import segments
 from daemon.errors import Blame, PictureError
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
 from daemon.worker import host_memory
-from daemon.worker.children import patience
+from daemon.worker.children import channel, patience
 from daemon.worker.clips import verdicts
 from daemon.worker.clips.kinds import kind_of
+from daemon.worker.clips.link import Link
+from daemon.worker.finishing import Backgrounds, Finishing
 from tests.samples import RENDERING
 from tests.worker import clips_kit as kit
 
@@ -109,6 +113,24 @@ def test_length_may_be_a_whole_number_of_segments(tmp_path: Path):
     assert (outcome.clip.frames, outcome.clip.segments) == (2 * kit.SEGMENT, 2)
 
 
+@pytest.mark.parametrize("resize", ["area", "lanczos"])
+def test_library_makes_the_same_frames(tmp_path: Path, resize: str):
+    """Also with a model of another program that wants pictures made small by Lanczos."""
+    source = kit.write_clip(tmp_path / "in.mp4", frames=3, width=320, height=180)
+    task = kit.make_task(source)
+    assert isinstance(made(task, kit.Described(resize)), Done)
+    other = {"area": "lanczos", "lanczos": "area"}[resize]
+    sees = [kit.Described(resize), kit.Described(other)]
+
+    for number, predictor in enumerate(sees):
+        target = tmp_path / f"{number}.mov"
+        cvunet.cut_out_clip(predictor, source, target, format="mov-qtrle")
+
+    whole = np.stack(kit.decoded(task.part))
+    assert np.array_equal(np.stack(kit.decoded(tmp_path / "0.mov")), whole)
+    assert not np.array_equal(np.stack(kit.decoded(tmp_path / "1.mov")), whole)
+
+
 def test_mask_is_a_grey_clip(clip: Path):
     """`content: alpha`."""
     task = kit.make_task(clip, format="alpha")
@@ -131,8 +153,6 @@ def test_mp4_lies_on_a_colour(clip: Path):
 
 def test_clip_may_lie_on_a_picture(clip: Path, tmp_path: Path):
     """It is scaled so that it covers each frame."""
-    from daemon.worker.finishing import Backgrounds, Finishing
-
     picture = tmp_path / "green.png"
     Image.new("RGB", (8, 8), (0, 200, 0)).save(picture)
     task = kit.make_task(clip)
@@ -271,6 +291,37 @@ def test_other_original_begins_anew(tmp_path: Path):
     assert isinstance(outcome, Done)
     assert outcome.clip is not None
     assert outcome.clip.kept_segments == 0
+
+
+def test_cancelled_clip_ends_soon(clip: Path):
+    """Although its child always has something to ask; the next one gets its place."""
+    task, other = kit.make_task(clip), replace(kit.make_task(clip), job_id="other")
+    started = threading.Event()
+    with stopping_at(3, started.set) as predictor, kit.worker(predictor) as worker:
+        future, second = worker.submit(task), worker.submit(other)
+        assert started.wait(WAIT_S)
+        [run] = worker.clip_threads.runs.values()
+        worker.cancel(task.job_id)
+        assert isinstance(future.result(5.0), Cancelled)
+        assert not run.child.is_alive
+        assert isinstance(second.result(WAIT_S), Done)
+        assert worker.clip_threads.cancelled == worker.clip_threads.inside == set()
+        worker.cancel(task.job_id)  # nothing happens
+        assert worker.clip_threads.cancelled == set()
+
+
+def test_cancelled_clip_does_not_begin(clip: Path):
+    """It waited for its place."""
+    first, task = kit.make_task(clip), replace(kit.make_task(clip), job_id="other")
+    started = threading.Event()
+    with stopping_at(3, started.set) as predictor, kit.worker(predictor) as worker:
+        whole, future = worker.submit(first), worker.submit(task)
+        assert started.wait(WAIT_S)
+        worker.cancel("other")
+        assert isinstance(whole.result(WAIT_S), Done)
+        assert isinstance(future.result(WAIT_S), Cancelled)
+
+    assert segments.read_note(task.part) is None
 
 
 # --- bad input -------------------------------------------------------------------------------
@@ -449,6 +500,24 @@ def test_picture_passes_a_clip(clip: Path, tmp_path: Path):
         assert isinstance(worker.submit(picture).result(WAIT_S), Done)
         assert not slow.done()
         assert isinstance(slow.result(WAIT_S), Done)
+
+
+def test_child_that_decodes_for_long_says_so():
+    """It would be ended for its silence; but not each frame is told."""
+    ours, theirs = channel.pair()
+    now = [0.0]
+    with ours, theirs:
+        child = Link(theirs, clock=lambda: now[0])
+        for _ in range(2):
+            channel.send(ours, {"count": 0})
+        for now[0] in (0.0, 1.0, 2.1, 3.0, 4.0, 4.3):
+            child.note_frame()
+        ours.setblocking(False)
+        told = [channel.receive(ours)["ask"] for _ in range(2)]
+        with pytest.raises(BlockingIOError):
+            channel.receive(ours)
+
+    assert told == ["alive", "alive"]
 
 
 def test_disk_that_holds_a_clip_is_told(clip: Path):

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvunet.errors import VideoMissing
 from cvunet.pictures import profiles
 from cvunet.pictures.reading import Picture
+from cvunet.video import av_library
 from daemon.disk import checksums
 from daemon.errors import InstallError, MachineError
 from daemon.jobs import Task
 from daemon.renderings import Adjustments, Framing, Rendering
+from daemon.worker.clips import backgrounds
 from daemon.worker.finishing import (
     Backgrounds,
     Finishing,
@@ -25,6 +29,7 @@ from daemon.worker.finishing import (
     write,
 )
 from tests.samples import RENDERING
+from tests.service.test_clips import MP4, gif
 
 SIZE = 64
 
@@ -128,6 +133,48 @@ def test_wrong_background_is_told_at_start(tmp_path: Path, content: bytes | None
 
     with pytest.raises(InstallError, match=r"background\.png.*mend output\.background"):
         check_backgrounds([path])
+
+
+@pytest.mark.video
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "cannot be read"),
+        (None, "no regular file"),
+    ],
+)
+def test_background_that_is_no_whole_clip(tmp_path: Path, content: bytes | None, reason: str):
+    """The head of one alone, and a pipe: nothing waits for what is written into it."""
+    path = tmp_path / "room.mp4"
+    if content is None:
+        os.mkfifo(path)
+        with pytest.raises(InstallError, match=reason):
+            backgrounds.first_frame(path)
+        return
+    path.write_bytes(content)
+
+    with pytest.raises(InstallError, match=rf"room\.mp4 {reason}.*mend output\.background"):
+        check_backgrounds([path])
+
+
+@pytest.mark.parametrize("name", ["room.mp4", "room.gif"])
+def test_moving_background_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """A video file says what to install; an animated picture stands still."""
+
+    def missing() -> None:
+        raise VideoMissing("not installed")
+
+    monkeypatch.setattr(av_library, "is_installed", lambda: False)
+    monkeypatch.setattr(av_library, "load", missing)
+    path = tmp_path / name
+    path.write_bytes(gif(3) if name == "room.gif" else MP4)
+
+    if name == "room.gif":
+        found = Backgrounds([path])
+        assert (found.clips, found.pictures[path].shape) == (set(), (8, 8, 3))
+    else:
+        with pytest.raises(InstallError, match=r"is a clip.*install cvunet-daemon\[video\]"):
+            check_backgrounds([path])
 
 
 def test_library_gets_its_share_of_the_settings():

@@ -36,6 +36,9 @@ def permissions(context: CheckContext) -> Iterator[Finding]:
     for folder in context.folders:
         is_kept = folder.originals == "keep"
         yield check_hot_folder(context.user, folder.name, folder.path, "rx" if is_kept else "rwx")
+    backgrounds = {folder.rendering.background for folder in context.folders}
+    for path in sorted(one for one in backgrounds if isinstance(one, Path)):
+        yield check_background(context.user, path)
     for path in context.outputs:
         yield check_own_folder(context.user, "output", path)
     yield check_own_folder(context.user, "quarantine", context.quarantine)
@@ -91,6 +94,23 @@ def check_hot_folder(user: User, name: str, path: Path, modes: str) -> Finding:
     return check_folder(check, user, path, modes)
 
 
+def check_background(user: User, path: Path) -> Finding:
+    """Check a picture or clip that results are put on."""
+    check, quoted = "permissions of background", shlex.quote(str(path))
+    closed = closed_above(user, path)
+    if closed is not None:
+        text = f"{path} cannot be reached: {closed} is closed to {user.name}"
+        return failed(check, text, f"chmod o+x {shlex.quote(str(closed))}")
+    if not may(user, path, "r"):
+        return failed(check, f"{path} may not be read by {user.name}", f"chmod o+r {quoted}")
+    return passed(check, f"{path} may be read by {user.name}")
+
+
+def closed_above(user: User, path: Path) -> Path | None:
+    """Return the first folder above a path that a user may not enter; None if there is none."""
+    return next((above for above in reversed(path.parents) if not may(user, above, "x")), None)
+
+
 def check_own_folder(user: User, what: str, path: Path) -> Finding:
     """Check a folder that we make if it is missing; we must be able to write its files."""
     check = f"permissions of {what}"
@@ -113,7 +133,7 @@ def own_files(path: Path) -> list[Path]:
 def check_folder(check: str, user: User, path: Path, modes: str) -> Finding:
     """Check whether a folder can be used in this way."""
     words = {"rx": "read", "rwx": "read and written"}[modes]
-    closed = next((above for above in reversed(path.parents) if not may(user, above, "x")), None)
+    closed = closed_above(user, path)
     if closed is not None:
         text = f"{path} cannot be reached: {closed} is closed to {user.name}"
         return failed(check, text, f"chmod o+x {shlex.quote(str(closed))}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 MESSAGE_BYTES = 128 * 1024
-DESCRIPTORS = 2
+DESCRIPTORS = 3
 #: How a child ends that has no memory left, not even to say so.
 NO_MEMORY = 77
 

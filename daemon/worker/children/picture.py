@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from cvunet.pictures.reading import Picture, PictureInfo
-from daemon.errors import HeldUpError, NoPictureError, PictureError, printable
+from daemon.errors import HeldUpError, PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
-from daemon.worker.children import channel
+from daemon.worker.children import channel, verdicts
 from daemon.worker.children.channel import Message
 from daemon.worker.children.description import Description, believed
 from daemon.worker.children.process import (
@@ -35,9 +35,6 @@ METADATA_BYTES = 34 * MB
 NEAR_BYTES = 48 * MB
 #: A share may be slow: the file has so much time more to be read.
 READ_BYTES_PER_S = 10_000_000
-#: Less of its time on a processor, and it was waiting for a disk or for memory.
-BUSY_SHARE = 0.5
-CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 LINES, LINE_LETTERS = 3, 200
 FAILURES = frozenset({"refused", "errno", "unforeseen"})
 
@@ -153,23 +150,14 @@ class ChildsDecoding:
 
     def judged(self, answer: Message) -> Message:
         """The same answer, if it is none of a failure."""
-        if "refused" in answer:
-            kind = NoPictureError if answer.get("is_final") is True else PictureError
-            raise kind(str(answer["refused"]))
-        if isinstance(number := answer.get("errno"), int):
-            raise OSError(number, str(answer.get("text")))
-        if "unforeseen" in answer:
-            self.is_spoilt = True
-            raise RuntimeError(str(answer["unforeseen"]))
+        self.is_spoilt = self.is_spoilt or "unforeseen" in answer
+        verdicts.check(answer)
         return answer
 
     def late(self, seconds: float, cpu_s: float) -> Exception:
         """Whose fault it is that no answer came in time."""
-        if cpu_s < BUSY_SHARE * seconds:
-            return HeldUpError(
-                f"reading it made no progress for {seconds:.0f} s: is its disk there, and has the"
-                " machine enough memory?"
-            )
+        if verdicts.is_idle(cpu_s, seconds):
+            return verdicts.no_progress(seconds)
         return PictureError(
             f"decoding it took longer than {self.max_decode_s:g} s (worker.max_decode_s): save it"
             " anew, or raise the limit"
@@ -188,7 +176,7 @@ class ChildsDecoding:
             return self.too_large(memory_bytes)
         if status == -signal.SIGXCPU:
             return self.late(1.0, 1.0)
-        if status is not None and -status in CRASHES:
+        if verdicts.has_crashed(status):
             return PictureError(f"its decoder crashed ({name_of_signal(status)}): save it anew")
         text = f"its decoder was ended ({name_of_signal(status)}): has the machine enough memory?"
         # By itself it ends with a status; a signal that is no crash comes from somebody else.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 
+from cvunet.inference.predictor import resize_of
 from cvunet.video import av_library, cutting, reading
 from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
 from cvunet.video.clips import ClipLimits
@@ -129,13 +130,12 @@ class ClipCutter:
         return Made(made.frames, made.warnings)
 
     def _rendering(self, stack: ExitStack, clip: ClipReader, order: Order) -> ClipRendering:
-        described = getattr(self.predictor, "description", None)
         return ClipRendering(
             finish=finishing.clip_settings(order.rendering, is_mask=order.format == "alpha"),
             steady=Steady(order.video.window, order.video.strength),
             backdrop=self._backdrop(stack, clip, order),
             input_size=cutting.input_side(self.predictor),
-            resize="area" if described is None else described.resize,
+            resize=resize_of(self.predictor),
         )
 
     def _backdrop(self, stack: ExitStack, clip: ClipReader, order: Order) -> Backdrop | None:

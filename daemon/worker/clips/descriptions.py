@@ -10,6 +10,8 @@ from daemon.worker.children.description import SHA256, believed
 #: keep. Measured with 1080p, VP9 and a window of 2: 412 in all.
 FRAME_BYTES = 12
 KEPT_BYTES = 300
+#: The same for frames of a clip behind it: those that a decoder keeps, and three as pixels.
+BEHIND_BYTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +22,27 @@ class ClipHead:
     height: int
     sample_bytes: int
     frames: int | None
+    behind_bytes: int = 0
+    """Of a sample, times the pixels of a frame of the clip behind it; 0 if there is none."""
 
     @classmethod
     def of(cls, message: Message, *, max_pixels: int) -> "ClipHead":
         """Check it; `RuntimeError` for what makes no sense."""
         with believed():
             told = message["facts"]
-            frames = told["frames"]
+            frames, behind = told["frames"], int(told.get("behind_bytes", 0))
             head = cls(
                 width=int(told["width"]),
                 height=int(told["height"]),
                 sample_bytes=int(told["sample_bytes"]),
                 frames=None if frames is None else int(frames),
+                behind_bytes=behind,
             )
             is_true = (
                 min(head.width, head.height) > 0
                 and head.width * head.height <= max_pixels
                 and head.sample_bytes in (1, 2)
+                and 0 <= behind <= 2 * max_pixels
             )
             if not is_true:
                 raise ValueError("a size that was not asked for")
@@ -45,7 +51,8 @@ class ClipHead:
     def memory_bytes(self, window: int) -> int:
         """Return what a clip of such frames takes: frames in the pipeline, and those of codecs."""
         pipeline = (2 * window + 10) * FRAME_BYTES * self.sample_bytes
-        return self.width * self.height * (pipeline + KEPT_BYTES * self.sample_bytes)
+        own = self.width * self.height * (pipeline + KEPT_BYTES * self.sample_bytes)
+        return own + BEHIND_BYTES * self.behind_bytes
 
 
 @dataclass(frozen=True, slots=True)

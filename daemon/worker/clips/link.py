@@ -3,7 +3,8 @@
 import os
 import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,16 +14,21 @@ from daemon.worker.children import channel
 from daemon.worker.children.channel import Message
 from daemon.worker.clips.exchange import FRAMES, Exchange
 
+#: After so long without a question the daemon is told that all is well.
+SILENT_S = 2.0
+
 
 class Link:
     """Asks the daemon. Any thread; each question waits until the one before is answered."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.end = end
+        self.clock = clock
         self.lock = threading.Lock()
         self.frames_done = 0
         """Frames that are encoded: the daemon is told with each question."""
         self.exchange: Exchange | None = None
+        self.asked_at = self.clock()
 
     def receive(self) -> tuple[Message, list[int]]:
         """What the daemon says of itself. `EOFError` if it has gone."""
@@ -34,9 +40,15 @@ class Link:
     def ask(self, question: str, **values: Any) -> tuple[Message, list[int]]:  # Any: JSON
         """Ask, and wait for the answer with its descriptors."""
         with self.lock:
+            self.asked_at = self.clock()
             message = {"ask": question, "done": self.frames_done, **values}
             channel.send(self.end, message)
             return self.receive()
+
+    def note_frame(self) -> None:
+        """Say from time to time that frames are decoded, although none is shown yet."""
+        if self.clock() - self.asked_at > SILENT_S:
+            self.ask("alive")
 
     def tell(self, message: Message) -> None:
         """Say something that needs no answer."""

@@ -59,10 +59,8 @@ class Session:
         except self.making.REFUSALS as error:
             is_final = isinstance(error, self.making.FINAL_REFUSALS)
             message = {"refused": str(error)[:LETTERS], "is_final": is_final}
-        except self.making.BAD_SEGMENTS as error:
-            message = {"bad_segments": str(error)[:LETTERS]}
-        except self.making.LACKS_ENCODER as error:
-            message = {"lacks_encoder": str(error)[:LETTERS]}
+        except self.making.OTHERS as error:
+            message = {self.making.name_of(error): str(error)[:LETTERS]}
         except OSError as error:
             message = {"errno": error.errno, "text": str(error.strerror)[:LETTERS]}
         except Exception as error:  # noqa: BLE001 - the daemon decides what follows
@@ -71,11 +69,13 @@ class Session:
 
     def make(self) -> Message:
         """Open, cut out, join; return what the result holds."""
-        order, (source, exchange) = self.link.receive()
+        order, (source, exchange, *behind) = self.link.receive()
         plan = Plan.of_json(order["plan"])
         self.link.exchange = Exchange(exchange, side=plan.side)
         with os.fdopen(source, "rb") as stream:
             making = self.making.Making(plan, stream, self.link)
+            if behind:
+                making.open_behind(behind[0])
             self.link.tell({"facts": making.facts})
             begin, descriptors = self.link.receive()
             making.set_backdrop(descriptors)

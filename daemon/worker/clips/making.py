@@ -16,24 +16,36 @@ import numpy as np
 
 from cvunet.errors import EncoderMissing, FileError, ImageError, UnreadableKindError
 from cvunet.video import av_library
-from cvunet.video.clips import ClipLimits, Frame
+from cvunet.video.clips import ClipFacts, ClipLimits, Frame
 from cvunet.video.formats import PLANS, Encoding
 from cvunet.video.joining import join
 from cvunet.video.pipeline import ClipRendering, cut_segment
-from cvunet.video.reading import open_clip
+from cvunet.video.reading import ClipReader, open_clip
 from cvunet.video.steadying import Steady
 from cvunet.video.writing import SegmentWriter
+from daemon.worker.clips import behind
+from daemon.worker.clips.behind import BadBackground
 from daemon.worker.clips.link import Link
 from daemon.worker.clips.plan import Plan
 from daemon.worker.clips.replay import Replay
 
 REFUSALS = (ImageError,)
 FINAL_REFUSALS = (UnreadableKindError,)
-BAD_SEGMENTS = (FileError,)
-LACKS_ENCODER = (EncoderMissing,)
 HASH_BYTES = 1 << 20
 #: The daemon hears of the hashing after so many bytes.
 TELL_BYTES = 1 << 28
+#: Failures of something else than the clip, and what the daemon calls them.
+NAMES: dict[type[Exception], str] = {
+    BadBackground: "bad_background",
+    EncoderMissing: "lacks_encoder",
+    FileError: "bad_segments",
+}
+OTHERS = tuple(NAMES)
+
+
+def name_of(error: Exception) -> str:
+    """Return what the daemon calls a failure of `OTHERS`."""
+    return next(name for kind, name in NAMES.items() if isinstance(error, kind))
 
 
 def load() -> None:
@@ -94,6 +106,8 @@ class Making:
             input_size=plan.side,
             resize=plan.resize,
         )
+        self.behind: ClipReader | None = None
+        """The clip that the subject is put on."""
         self.replay: Replay | None = None
         self.sound_warnings: tuple[str, ...] = ()
 
@@ -107,8 +121,9 @@ class Making:
         return {
             "width": facts.width,
             "height": facts.height,
-            "sample_bytes": 1 if facts.bits <= 8 else 2,
+            "sample_bytes": bytes_of(facts),
             "frames": total,
+            "behind_bytes": 0 if self.behind is None else sample_bytes(self.behind),
         }
 
     @property
@@ -121,8 +136,18 @@ class Making:
         """What a person should know of the result."""
         return [*self.reader.warnings, *self.sound_warnings]
 
+    def open_behind(self, descriptor: int) -> None:
+        """Open the clip that the subject is put on. `BadBackground` if it cannot be read."""
+        self.behind = behind.open_background(descriptor, max_pixels=self.plan.max_pixels)
+
     def set_backdrop(self, descriptors: list[int]) -> None:
-        """Put frames on a colour, or on a picture of a frame's size in shared memory HxWx3."""
+        """Put frames on a colour, a clip, or a picture of a frame's size in shared memory HxWx3."""
+        if self.behind is not None:
+            playing = behind.backdrop(
+                self.behind, self.reader.facts.time_base, on_frame=self.link.note_frame
+            )
+            self.rendering = replace(self.rendering, backdrop=playing)
+            return
         backdrop: Any = self.plan.colour  # Any: a colour or an array
         if descriptors:
             facts = self.reader.facts
@@ -139,7 +164,8 @@ class Making:
         count, lead = self.plan.segment_frames, self.rendering.lead
         first = number * count
         if self.replay is None:
-            self.replay = Replay(self.reader.frames(max(0, first - lead)))
+            frames = self.reader.frames(max(0, first - lead), on_skipped=self.link.note_frame)
+            self.replay = Replay(frames)
             self.link.frames_done = first
         segment = Segment(self, number)
         keep_from = max(0, first + count - lead)
@@ -194,6 +220,16 @@ class Making:
                 told = 0
                 self.link.ask("alive")
         return found.hexdigest()
+
+
+def bytes_of(facts: ClipFacts) -> int:
+    """Return the bytes of a sample of a clip's frames."""
+    return 1 if facts.bits <= 8 else 2
+
+
+def sample_bytes(clip: ClipReader) -> int:
+    """Return the pixels of a frame, times the bytes of a sample."""
+    return clip.facts.width * clip.facts.height * bytes_of(clip.facts)
 
 
 class Segment:

@@ -14,6 +14,7 @@ from daemon.errors import PictureError
 from daemon.jobs import Identity, Task
 from daemon.worker import finishing
 from daemon.worker.children.process import processors
+from daemon.worker.clips.backgrounds import OpenBackground
 from daemon.worker.clips.descriptions import ClipHead
 from daemon.worker.clips.plan import Plan
 from daemon.worker.lanes import Lane
@@ -68,7 +69,14 @@ def shape_of(lane: Lane) -> tuple[int, finishing.Resize]:
     return width, lane.resize
 
 
-def key_of(task: Task, lane: Lane, plan: Plan, identity: Identity) -> str:
+def key_of(
+    task: Task,
+    lane: Lane,
+    plan: Plan,
+    identity: Identity,
+    *,
+    background: OpenBackground | None = None,
+) -> str:
     """Return the SHA-256 of everything that the segments' bytes depend on."""
     # The first changes whether a clip is made, the second how fast.
     plain = plan.as_json() | {"max_minutes": 0, "finish_threads": 0}
@@ -81,6 +89,8 @@ def key_of(task: Task, lane: Lane, plan: Plan, identity: Identity) -> str:
         "libraries": {name: version_of(name) for name in LIBRARIES},
         "original": identity.stamp,
     }
+    if background is not None:
+        everything["background"] = background.stamp
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
@@ -92,10 +102,23 @@ def version_of(library: str) -> str:
         return ""
 
 
+def background_file(task: Task) -> Path | None:
+    """Return the file that the subject is put on; None for a colour, for none, and for a mask."""
+    background = task.rendering.background
+    is_mask = task.clip is not None and task.clip.format == "alpha"
+    return background if isinstance(background, Path) and not is_mask else None
+
+
+def background_clip(task: Task, lane: Lane) -> Path | None:
+    """Return the clip that the subject is put on; None if it is put on none."""
+    background = background_file(task)
+    return background if background in lane.finishing.backgrounds.clips else None
+
+
 def backdrop_of(task: Task, lane: Lane, head: ClipHead) -> NDArray[np.uint8] | None:
     """Return the picture HxWx3 that the subject is put on; None if it is put on none."""
-    background = task.rendering.background
-    if not isinstance(background, Path) or (task.clip and task.clip.format == "alpha"):
+    background = background_file(task)
+    if background is None or background in lane.finishing.backgrounds.clips:
         return None
     frame = np.empty((head.height, head.width, 0), np.uint8)
     return lane.finishing.backgrounds.fit(background, frame)

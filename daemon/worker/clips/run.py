@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from daemon.disk import files, segments
 from daemon.disk.segments import Note
-from daemon.errors import PictureError
+from daemon.errors import PictureError, blaming
 from daemon.worker.children import channel, layout
+from daemon.worker.children import verdicts as judging
 from daemon.worker.children.channel import Message
 from daemon.worker.children.description import believed
 from daemon.worker.children.process import DecodeChild, Ended, TookTooLong, processors
 from daemon.worker.clips import verdicts
+from daemon.worker.clips.backgrounds import OpenBackground, unusable
 from daemon.worker.clips.descriptions import ClipEnd, ClipHead
 from daemon.worker.clips.exchange import FRAMES, Exchange, size_of
 from daemon.worker.clips.plan import Plan
@@ -35,8 +37,6 @@ MB = 1_000_000
 #: Address space for libraries, codecs and stacks of threads.
 SPARE_BYTES = 1500 * MB
 THREAD_BYTES = 20 * MB
-#: A child that uses the processors less than that is waiting for something else.
-BUSY_SHARE = 0.5
 FOR_EVER_S = 1e8
 
 Predict = Callable[[Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.float32]]]
@@ -72,16 +72,25 @@ class ClipRun:
         """Files that the child has descriptors of, by what it asked for."""
         self.writing_since: float | None = None
         """Monotonic: when the thread has begun to wait for the disk."""
+        self.background: OpenBackground | None = None
+        """The clip that this one is put on."""
         self.memory = layout.shared_memory(size_of(plan.side))
         self.exchange = Exchange(self.memory, side=plan.side)
 
     # --- the steps --------------------------------------------------------------------------
 
-    def open(self, source: BinaryIO) -> ClipHead:
-        """Have the clip opened. `PictureError` if it cannot be cut out."""
+    def open(self, source: BinaryIO, background: OpenBackground | None = None) -> ClipHead:
+        """Have the clip opened, and the one that it is put on.
+
+        `PictureError` if it cannot be cut out, `MachineError` if the other one cannot be read.
+        """
+        self.background = background
         self.allow(SPARE_BYTES + 16 * self.plan.max_pixels)
         self.child.make_ready(self.is_abandoned)
-        channel.send(self.child.end, {"plan": self.plan.as_json()}, [source.fileno(), self.memory])
+        descriptors = [source.fileno(), self.memory]
+        if background is not None:
+            descriptors.append(background.stream.fileno())
+        channel.send(self.child.end, {"plan": self.plan.as_json()}, descriptors)
         head = ClipHead.of(self.receive(), max_pixels=self.plan.max_pixels)
         self.pace = Pace(begun_with=sum(self.note.frames), total=head.frames)
         return head
@@ -107,7 +116,7 @@ class ClipRun:
         end = ClipEnd.of(message)
         with believed():
             out = self.opened["result"]
-        with self.waiting_for_disk(), self.blaming_folder():
+        with self.waiting_for_disk(), blaming(self.part.parent):
             os.fsync(out.fileno())
         return end
 
@@ -122,11 +131,13 @@ class ClipRun:
 
     def receive(self) -> Message:
         """Wait for what the child says next; every failure as an error."""
+        if self.is_abandoned():  # a child that always has something to ask is not waited for
+            raise Abandoned
         cpu_s = self.child.cpu_s()
         try:
             message = self.child.receive(self.max_silence_s, self.is_abandoned)
         except TookTooLong as error:
-            is_idle = self.child.cpu_s() - cpu_s < BUSY_SHARE * error.seconds
+            is_idle = judging.is_idle(self.child.cpu_s() - cpu_s, error.seconds)
             raise verdicts.silent(
                 self.max_silence_s, frames=self.pace.frames, is_idle=is_idle
             ) from error
@@ -134,6 +145,9 @@ class ClipRun:
             raise verdicts.ended(
                 self.child.wait(), frames=self.pace.frames, memory_bytes=self.limit_bytes
             ) from error
+        if self.background is not None and "bad_background" in message:
+            self.background.check()  # it may be about to be written
+            raise unusable(self.background.path, str(message["bad_background"]))
         try:
             verdicts.check(message, memory_bytes=self.limit_bytes)
         except OSError as error:
@@ -178,15 +192,17 @@ class ClipRun:
         with believed():
             if (number := int(message["number"])) != len(self.note.frames):
                 raise ValueError(f"segment {number}")
-        with self.blaming_folder():
+        with blaming(self.part.parent):
             self.opened["segment"] = segments.begin(self.part, number)
         return self.opened["segment"].fileno()
 
     def note_segment(self, message: Message) -> None:
         """Make a segment durable, then let it count. `Abandoned` if the daemon is stopping."""
+        if self.background is not None:
+            self.background.check()
         stream = self.opened.pop("segment", None)
         note = noted(self.note, message, most=self.plan.segment_frames, has_file=stream is not None)
-        with self.waiting_for_disk(), self.blaming_folder():
+        with self.waiting_for_disk(), blaming(self.part.parent):
             if stream is not None:
                 os.fsync(stream.fileno())
                 stream.close()
@@ -212,7 +228,7 @@ class ClipRun:
 
     def begin_result(self, message: Message) -> int:
         """Open the part."""
-        with self.blaming_folder():
+        with blaming(self.part.parent):
             self.opened["result"] = segments.open_both(self.part)
         return self.opened["result"].fileno()
 
@@ -225,13 +241,9 @@ class ClipRun:
         finally:
             self.writing_since = None
 
-    def blaming_folder(self) -> verdicts.BlamingFolder:
-        """Errors in here are the folder's."""
-        return verdicts.BlamingFolder(self.part.parent)
-
     def raise_for_folder(self, error: OSError) -> None:
         """Raise an error of the child's, which reads the clip and writes into the folder."""
-        with self.blaming_folder():
+        with blaming(self.part.parent):
             raise error
 
 

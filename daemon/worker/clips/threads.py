@@ -17,7 +17,7 @@ from daemon.errors import Blame, HeldUpError, PictureError, blame, describe, pri
 from daemon.jobs import Cancelled, Done, Identity, Outcome, Task
 from daemon.worker import decoding, host_memory
 from daemon.worker.children.process import DecodeChild
-from daemon.worker.clips import orders, verdicts
+from daemon.worker.clips import backgrounds, orders, verdicts
 from daemon.worker.clips.descriptions import ClipEnd, ClipHead
 from daemon.worker.clips.plan import Plan
 from daemon.worker.clips.run import PROGRAM, SPARE_BYTES, ClipRun
@@ -47,6 +47,10 @@ class ClipThreads:
         self.pool = ThreadPoolExecutor(limits.clips, "clip")
         self.runs: dict[str, ClipRun] = {}
         self.lock = threading.Lock()
+        self.inside: set[str] = set()
+        """Jobs that have no outcome yet."""
+        self.cancelled: set[str] = set()
+        """Those of them that are to end at once."""
         self.drained_at: float | None = None
 
     @property
@@ -67,8 +71,16 @@ class ClipThreads:
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a clip; its future always gets an outcome."""
         future: Future[Outcome] = Future()
+        with self.lock:
+            self.inside.add(task.job_id)
         self.pool.submit(self.make, task, future)
         return future
+
+    def cancel(self, job_id: str) -> None:
+        """End one clip at once; nothing happens if it has its outcome."""
+        with self.lock:
+            if job_id in self.inside:
+                self.cancelled.add(job_id)
 
     def drain(self) -> None:
         """Clips end after their segment, and soon in any case."""
@@ -78,8 +90,10 @@ class ClipThreads:
         """Whether clips are to end after their segment."""
         return self.drained_at is not None
 
-    def is_abandoned(self) -> bool:
-        """Whether clips are to end at once."""
+    def is_abandoned(self, job_id: str) -> bool:
+        """Whether a clip is to end at once."""
+        if job_id in self.cancelled:
+            return True
         return self.drained_at is not None and time.monotonic() > self.drained_at + DRAIN_S
 
     def close(self) -> None:
@@ -91,7 +105,8 @@ class ClipThreads:
     def make(self, task: Task, future: "Future[Outcome]") -> None:
         """Turn a clip into an outcome."""
         try:
-            outcome: Outcome = Cancelled() if self.is_draining() else self.cut_out(task)
+            is_late = self.is_draining() or self.is_abandoned(task.job_id)
+            outcome: Outcome = Cancelled() if is_late else self.cut_out(task)
         except Abandoned:
             outcome = Cancelled()
         except BaseException as error:  # every failure becomes an outcome
@@ -99,20 +114,25 @@ class ClipThreads:
                 text, source = "%s failed unforeseen", printable(task.source)
                 logger.warning(text, source, exc_info=error, extra={"JOB": task.job_id})
             outcome = failure(error, STAGE)
+        with self.lock:
+            self.inside.discard(task.job_id)
+            self.cancelled.discard(task.job_id)
         future.set_result(outcome)
 
     def cut_out(self, task: Task) -> Done:
         """Do it all."""
         began = time.monotonic()
         lane = lane_named(self.lanes, task.model)
-        with open_regular(task.source) as stream:
+        behind = backgrounds.opened(orders.background_clip(task, lane))
+        with open_regular(task.source) as stream, behind as background:
             identity = decoding.identify(
                 stream, max_file_bytes=self.limits.max_clip_bytes, setting="worker.max_video_mb"
             )
             plan = orders.plan_of(task, lane, segment_frames=self.limits.segment_frames)
-            run = self.started(task, lane, plan, orders.key_of(task, lane, plan, identity))
+            key = orders.key_of(task, lane, plan, identity, background=background)
+            run = self.started(task, lane, plan, key)
             try:
-                head = run.open(stream)
+                head = run.open(stream, background)
                 end = self.made(run, task, lane, head)
             except verdicts.BadSegments:
                 segments.remove_all(task.part)
@@ -136,7 +156,7 @@ class ClipThreads:
                 key=key,
                 predict=partial(ask_network, lane, task),
                 max_silence_s=self.limits.max_silence_s,
-                is_abandoned=self.is_abandoned,
+                is_abandoned=partial(self.is_abandoned, task.job_id),
                 is_draining=self.is_draining,
             )
         except BaseException:

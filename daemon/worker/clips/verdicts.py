@@ -1,23 +1,11 @@
 """What a clip child's answer or its end says of the clip: which error it is, in words."""
 
-import signal
-from pathlib import Path
-
-from daemon.errors import (
-    Blame,
-    HeldUpError,
-    MachineError,
-    NoPictureError,
-    PictureError,
-    blame,
-    describe,
-)
-from daemon.worker.children import channel
+from daemon.errors import HeldUpError, MachineError, PictureError
+from daemon.worker.children import channel, verdicts
 from daemon.worker.children.channel import Message
 from daemon.worker.children.process import name_of_signal
 
 MB = 1_000_000
-CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
 class BadSegments(RuntimeError):
@@ -26,19 +14,13 @@ class BadSegments(RuntimeError):
 
 def check(message: Message, *, memory_bytes: int) -> None:
     """Raise what a child's message says has failed; nothing for any other message."""
-    if "refused" in message:
-        kind = NoPictureError if message.get("is_final") is True else PictureError
-        raise kind(str(message["refused"]))
     if message.get("lacks_memory"):
         raise too_large(memory_bytes)
     if "bad_segments" in message:
         raise BadSegments(str(message["bad_segments"]))
     if "lacks_encoder" in message:
         raise PictureError(f"{message['lacks_encoder']}: choose another output.video.format")
-    if isinstance(number := message.get("errno"), int):
-        raise OSError(number, str(message.get("text")))
-    if "unforeseen" in message:
-        raise RuntimeError(str(message["unforeseen"]))
+    verdicts.check(message)
 
 
 def too_large(memory_bytes: int) -> PictureError:
@@ -52,8 +34,7 @@ def too_large(memory_bytes: int) -> PictureError:
 def silent(seconds: float, *, frames: int, is_idle: bool) -> Exception:
     """No next frame has come in time."""
     if is_idle:
-        text = f"reading it made no progress for {seconds:.0f} s: is its disk there?"
-        return HeldUpError(text)
+        return verdicts.no_progress(seconds)
     return PictureError(
         f"after {frames} frames no other came for {seconds:g} s (worker.max_decode_s): save it"
         " anew, or raise the limit"
@@ -64,7 +45,7 @@ def ended(status: int | None, *, frames: int, memory_bytes: int) -> Exception:
     """The child has ended without a word."""
     if status == channel.NO_MEMORY:
         return too_large(memory_bytes)
-    if status is not None and -status in CRASHES:
+    if verdicts.has_crashed(status):
         # Unlike a picture's decoder, this one also encodes: it may not be the clip's fault.
         return RuntimeError(f"its process crashed after {frames} frames ({name_of_signal(status)})")
     text = f"its process was ended after {frames} frames ({name_of_signal(status)})"
@@ -76,18 +57,3 @@ def ended(status: int | None, *, frames: int, memory_bytes: int) -> Exception:
 def not_startable(reason: str) -> MachineError:
     """No process for a clip."""
     return MachineError(f"no process for a clip can be started ({reason}); it is tried again")
-
-
-class BlamingFolder:
-    """A context that turns a machine's error into one that names the folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and blame(error) is Blame.MACHINE:
-            text = f"{self.folder} cannot be written: {describe(error)}"
-            raise MachineError(text) from error

@@ -55,6 +55,12 @@ class Engine(Protocol):
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task. The future gets an outcome and never an exception."""
 
+    def cancel(self, job_id: str) -> None:
+        """Stop a clip in work soon: it ends as `Cancelled`, or as usual if it was just finished.
+
+        Nothing happens to pictures, and to jobs that are not inside.
+        """
+
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
         """Return which parts make no progress, for people; nothing if all is well.
 

@@ -49,6 +49,14 @@ class DirectEngine:
         for task, future in held:
             future.set_result(self.work(task))
 
+    def cancel(self, job_id: str) -> None:
+        """Cancel a held clip."""
+        for task, future in self.held:
+            if task.job_id == job_id and task.clip is not None:
+                self.held.remove((task, future))
+                future.set_result(Cancelled())
+                return
+
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
         """Return what a test has set."""
         return self.stalled_parts

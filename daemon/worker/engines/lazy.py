@@ -72,6 +72,11 @@ class LazyEngine:
         """Start a task; the first one opens the engine."""
         return self.open().submit(task)
 
+    def cancel(self, job_id: str) -> None:
+        """Stop a clip in work."""
+        if self.engine is not None:
+            self.engine.cancel(job_id)
+
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
         """Return which parts make no progress."""
         return () if self.engine is None else self.engine.stalled(monotonic, patience_s=patience_s)

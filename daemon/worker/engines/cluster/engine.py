@@ -216,6 +216,9 @@ class ClusterEngine:
         self.mailbox.put(Turn(lambda: self.crew.submit(errand, now=self.clock())))
         return future
 
+    def cancel(self, job_id: str) -> None:
+        """Do nothing: it takes no clips, and pictures end by themselves."""
+
     def stalled(self, monotonic: float, *, patience_s: float) -> Iterable[str]:
         """Yield that our own thread hangs; workers that hang are replaced by it."""
         if not self.thread.is_alive():

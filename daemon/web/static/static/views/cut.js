@@ -1,7 +1,7 @@
 // Cut out one picture: choose it, wait, look at the result.
 
 import { h } from "../dom.js";
-import { ended, load, upload } from "./cut-pictures.js";
+import { discard, ended, load, upload } from "./cut-pictures.js";
 import { CutResult } from "./cut-result.js";
 import { samplePicture } from "./sample.js";
 import { loadStyles } from "./style-sheet.js";
@@ -95,9 +95,10 @@ class CutView {
 
   // The key makes sure that a picture which is sent again is not taken twice.
   async take(file, key = crypto.getRandomValues(new Uint32Array(4)).join("-")) {
-    await this.run(file.name, () => this.take(file, key), async (tell, signal) => {
+    await this.run(file.name, () => this.take(file, key), async (tell, signal, sent) => {
       tell("uploading", 0);
       const id = await upload(this.api, file, { key, onProgress: (share) => tell("uploading", share), signal });
+      sent.id = id;
       tell("waiting", 0);
       await ended(this.api, id, { onState: (state) => this.tellState(tell, state), signal });
       files.clear(); // one picture at a time stays in memory
@@ -116,9 +117,15 @@ class CutView {
     const stop = new AbortController();
     this.stop = stop;
     const { signal } = stop;
-    const tell = this.showSteps(name, () => this.goEmpty());
+    const sent = { id: null }; // what was sent for this, and is not wanted if the person cancels
+    const tell = this.showSteps(name, () => {
+      this.goEmpty();
+      if (sent.id) {
+        discard(this.api, sent.id);
+      }
+    });
     try {
-      const id = await begin(tell, signal);
+      const id = await begin(tell, signal, sent);
       tell("opening");
       const picture = await load(this.api, id, { side: SIDE_PX, file: files.get(id), onState: (state) => this.tellState(tell, state), signal });
       if (!signal.aborted && !this.isClosed) {

@@ -1,0 +1,51 @@
+"""Takes back jobs that have not ended: a person has asked for their deletion.
+
+A queued one leaves the queue, a clip in work is stopped. Each step may be repeated: the order for
+it stays until the last one is done.
+"""
+
+from collections.abc import Iterable
+
+from daemon.disk import segments, store
+from daemon.jobs import HotFolder, Job, State
+from daemon.ledger.ledger import Ledger
+from daemon.lifecycle.dispatcher import Dispatcher
+from daemon.lifecycle.results import Results
+
+
+class Withdrawals:
+    """What is in the queue or in the engine, and not wanted any more."""
+
+    def __init__(self, *, ledger: Ledger, dispatcher: Dispatcher, results: Results) -> None:
+        self.ledger = ledger
+        self.dispatcher = dispatcher
+        self.results = results
+
+    def is_over(self, job: Job) -> bool:
+        """Whether nothing works on a job any more; one that has not ended is taken back.
+
+        The original of a kept one would be taken again: it has to end by itself.
+        """
+        if job.state in (State.DONE, State.FAILED):
+            return True
+        if job.is_kept:
+            return False
+        # A row may say for a moment that a job is in work which the engine has given back.
+        return self.dispatcher.withdraw(job) and job.state is State.QUEUED
+
+    def delete_files(self, folder: HotFolder, job: Job) -> None:
+        """Delete the original and the unfinished files of a job that was taken back."""
+        self.results.discard(job)
+        if job.clip:
+            segments.remove_all(job.part)
+        store.discard(job.source)
+        store.drop_claim(folder.path, job.relative, job.id)
+
+    def forget(self, jobs: Iterable[Job]) -> None:
+        """Remove the rows of those whose files are deleted."""
+        with self.ledger.transaction():
+            for job in jobs:
+                if job.state is State.QUEUED:
+                    self.ledger.forget(job)
+        for job in jobs:
+            self.dispatcher.queue.forget_withdrawn(job.id)

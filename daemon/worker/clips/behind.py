@@ -1,0 +1,49 @@
+"""The clip that another one is put on, as its child reads it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+
+from cvunet.errors import ImageError
+from cvunet.pictures.bit_depth import Uint8Array
+from cvunet.video.backdrops import ClipBackdrop
+from cvunet.video.clips import ClipLimits, Frame
+from cvunet.video.pipeline import Backdrop
+from cvunet.video.reading import ClipReader, open_clip
+
+#: It may be of any length: only as much of it is decoded as is shown.
+MOST_MINUTES, MOST_FRAMES = 1e9, 1 << 62
+
+
+class BadBackground(Exception):
+    """It cannot be read: the clip that is cut out is not to blame."""
+
+
+@contextmanager
+def blaming_background() -> Iterator[None]:
+    """Turn errors of reading in here into `BadBackground`."""
+    try:
+        yield
+    except (ImageError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise BadBackground(reason or str(error)) from error
+
+
+def open_background(descriptor: int, *, max_pixels: int) -> ClipReader:
+    """Open it. `BadBackground` if it cannot be read."""
+    limits = ClipLimits(max_pixels=max_pixels, max_minutes=MOST_MINUTES, max_frames=MOST_FRAMES)
+    with blaming_background():
+        return open_clip(os.fdopen(descriptor, "rb"), limits=limits)
+
+
+def backdrop(clip: ClipReader, time_base: Fraction, *, on_frame: Callable[[], None]) -> Backdrop:
+    """Return what it shows behind each frame; as `ClipBackdrop`, but it raises `BadBackground`."""
+    with blaming_background():
+        playing = ClipBackdrop(clip, time_base, on_frame=on_frame)
+
+    def shown(frame: Frame) -> Uint8Array:
+        with blaming_background():
+            return playing(frame)
+
+    return shown

@@ -1,0 +1,150 @@
+"""The real daemon, clips and disks that are really full: it waits, says why, and loses nothing."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.daemon_process import Daemon, call, wait_for
+from tests.system.test_clips_process import results, segments
+from tests.torture.daemons import MODEL, folder_settings
+from tests.torture.photos import Stock
+from tests.worker import clips_kit
+
+pytestmark = [
+    pytest.mark.video,
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
+#: Three segments of 96, so that there is a middle.
+FRAMES = 220
+PATIENCE_S = 250.0
+Mount = Callable[[Path, str], Path]
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mounts small file systems in memory, until the test ends."""
+    mounted: list[Path] = []
+
+    def mount(place: Path, size: str) -> Path:
+        place.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def fill(place: Path, *, left_bytes: int = 0) -> Path:
+    """Take all the space, but for some bytes."""
+    filler = place / ".filler"
+    status = os.statvfs(place)
+    with filler.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, status.f_bavail * status.f_frsize - left_bytes)
+    return filler
+
+
+def make_settings(**changes: object) -> dict[str, object]:
+    """A folder for clips, and another one whose output is on another disk."""
+    clips = folder_settings("mixed", video="cut", settle_s=0.5)
+    clips["output"] = {"root": "outputs/mixed", "video": {"format": "mov-qtrle"}}
+    return (
+        {
+            "folders": [clips, folder_settings("other", settle_s=0.5)],
+            "retention": {"min_free_mb": 0},
+        }
+        | MODEL
+        | changes
+    )
+
+
+def start(base: Path) -> Daemon:
+    """A daemon that is ready."""
+    for name in ("mixed", "other"):
+        (base / "hot" / name).mkdir(parents=True, exist_ok=True)
+    daemon = Daemon(base, make_settings())
+    daemon.wait_ready()
+    return daemon
+
+
+def drop_clip(base: Path) -> None:
+    """A clip of noise: its segments take some megabytes."""
+    clip = clips_kit.write_clip(base / "clip.mp4", frames=FRAMES, width=320, height=240)
+    clip.rename(base / "hot" / "mixed" / "clip.mp4")
+
+
+def stands_by(daemon: Daemon) -> bool:
+    """Whether the folder of clips waits, by the log and by `cvunetd status`."""
+    return "folder mixed stands by" in daemon.told()
+
+
+def is_torn(base: Path) -> bool:
+    """Whether something of a result has a name already."""
+    return bool(results(base, "clip*"))
+
+
+@pytest.mark.parametrize("moment", ["in the middle", "while it is joined"])
+def test_full_output_disk(tmp_path: Path, mount: Mount, moment: str):
+    """Finished segments stay; pictures of another folder go on; it resumes when there is room."""
+    outputs = mount(tmp_path / "outputs" / "mixed", "40M")
+    photo = Stock(tmp_path / "stock").photo()
+    daemon = start(tmp_path)
+    try:
+        drop_clip(tmp_path)
+        assert wait_for(lambda: bool(segments(tmp_path)), patience_s=PATIENCE_S), daemon.told()
+        sizes = [path.stat().st_size for path in outputs.rglob("*.segment")]
+        # The rest of the segments has room, the whole beside them has not.
+        left_bytes = 0 if moment == "in the middle" else 2 * max(sizes)
+        filler = fill(outputs, left_bytes=left_bytes)
+        assert wait_for(lambda: stands_by(daemon), patience_s=PATIENCE_S), daemon.told()
+        photo.rename(tmp_path / "hot" / "other" / "photo.png")
+        assert wait_for(lambda: bool(list((tmp_path / "outputs" / "other").glob("*/photo.png")))), (
+            daemon.told()
+        )
+        told = call(tmp_path, "status").stdout
+        kept = segments(tmp_path)
+        assert not is_torn(tmp_path)
+        filler.unlink()
+        assert wait_for(lambda: is_torn(tmp_path), patience_s=PATIENCE_S), daemon.told()
+        assert daemon.terminate() == 0
+    finally:
+        daemon.kill()
+
+    [result] = results(tmp_path, "clip.mov")
+    assert "No space left on device" in told
+    assert kept
+    assert len(clips_kit.decoded(result)) == FRAMES
+    assert daemon.quarantined() == set()
+    assert [path.name for path in outputs.rglob(".*.*") if path.name != ".cvunetd-drop"] == []
+
+
+def test_full_state_disk(tmp_path: Path, mount: Mount):
+    """The clip goes on meanwhile; its end is written down when there is room, and it comes once."""
+    state = mount(tmp_path / "state", "8M")
+    daemon = start(tmp_path)
+    try:
+        drop_clip(tmp_path)
+        assert wait_for(lambda: bool(segments(tmp_path)), patience_s=PATIENCE_S), daemon.told()
+        filler = fill(state)
+        # Something has to be written: a picture that comes now.
+        Stock(tmp_path / "stock").photo().rename(tmp_path / "hot" / "other" / "photo.png")
+        assert wait_for(lambda: stands_by(daemon), patience_s=PATIENCE_S), daemon.told()
+        assert not is_torn(tmp_path)
+        filler.unlink()
+        assert wait_for(lambda: is_torn(tmp_path), patience_s=PATIENCE_S), daemon.told()
+        assert wait_for(lambda: bool(list((tmp_path / "outputs" / "other").glob("*/photo.png")))), (
+            daemon.told()
+        )
+        assert daemon.terminate() == 0
+    finally:
+        daemon.kill()
+
+    [result] = results(tmp_path, "clip*")
+    assert len(clips_kit.decoded(result)) == FRAMES
+    assert daemon.quarantined() == set()
