@@ -60,6 +60,11 @@ class Served:
         """By the clock, without what other programs had of the core."""
         return self.wall_s - self.delayed_s
 
+    @property
+    def waits_s(self) -> float:
+        """Of the service's thread: for the disk, a lock, or actors that have not finished."""
+        return max(self.undisturbed_s - self.service_s, 0.0)
+
 
 def fill(hot: Path, count: int) -> None:
     """Put pictures into a hot folder, each with bytes of its own."""

@@ -25,7 +25,7 @@ NET = "10.77.40"
 ALLOWED, STRANGER = f"{NET}.0/28", f"{NET}.99"
 PORT = 6379
 PLACE, CONFIG, UNITS = "/srv/cvunetd", "/etc/cvunetd/config.yaml", "/etc/systemd/system"
-OWNER = 850
+OWNER, TOKEN = 850, "/etc/cvunetd/ray-token"
 #: Without it systemd in the machine cannot make the firewall of a unit, and does not complain.
 FIREWALL = "--system-call-filter=bpf"
 LABORATORY = f"""[Service]
@@ -72,9 +72,14 @@ class Member:
         return self.machine.run("journalctl", *lines, check=False)
 
     def cvunetd(self, *arguments: str) -> str:
-        """What the program says, asked by root."""
-        command = ["/opt/cvunetd/bin/cvunetd", *arguments, "--config", CONFIG]
-        return self.machine.run(*command, check=False, PYTHONPATH=str(LIBRARIES))
+        """What the program says, asked by root, who may read the token."""
+        return self.machine.run(
+            *("/opt/cvunetd/bin/cvunetd", *arguments, "--config", CONFIG),
+            check=False,
+            patience_s=START_S,
+            PYTHONPATH=str(LIBRARIES),
+            RAY_AUTH_TOKEN_PATH=TOKEN,
+        )
 
     def commands(self) -> list[str]:
         """Command lines of the user's processes."""
@@ -233,8 +238,8 @@ def set_up(member: Member, token: str) -> None:
     program = machine.path("/opt/cvunetd/bin/ray")
     program.write_text(RAY_PROGRAM, encoding="utf-8")
     program.chmod(0o755)
-    machine.write("/etc/cvunetd/ray-token", token)
-    machine.path("/etc/cvunetd/ray-token").chmod(0o600)
+    machine.write(TOKEN, token)
+    machine.path(TOKEN).chmod(0o600)
     unit = f"{SOURCE}/packaging/ray/{member.unit}.service"
     machine.run("install", "-m", "0644", unit, f"{UNITS}/")
     text = (machine.path(SOURCE) / "packaging/ray/ray.env").read_text(encoding="utf-8")
