@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.actors import ActorsEngine, Speed
-from benchmarks.meter import Meter, blocked_ns, delayed_ns, watch_service
+from benchmarks.meter import OTHER, Meter, blocked_ns, delayed_ns, watch_service
 from benchmarks.processes import BenchmarkError
 from daemon.config.schema import Config
 from daemon.jobs import Cancelled, Outcome, Task
@@ -109,7 +109,10 @@ def serve(base: Path, options: argparse.Namespace) -> Served:
     done = service.parts.counters.done
     if done < options.count:
         raise BenchmarkError(f"{done} of {options.count} pictures were done")
-    return Served(options.count, wall_s, service_s, others_s, delayed_s, meter.seconds)
+    parts_s = meter.seconds
+    if options.waits:
+        parts_s[OTHER] -= options.settle
+    return Served(options.count, wall_s, service_s, others_s, delayed_s, parts_s)
 
 
 def stop_after(service: Service, inbox: Inbox, count: int) -> None:

@@ -14,7 +14,7 @@ import skimage
 
 from daemon import __version__
 from tests.system import ray_machines, systemd_machine
-from tests.system.ray_machines import DAEMON, HEAD, NET, NODE, PORT, UNITS, Member, Site
+from tests.system.ray_machines import ALLOWED, DAEMON, HEAD, NET, NODE, PORT, UNITS, Member, Site
 from tests.system.systemd_machine import SOURCE, WHEELS, wait_for
 
 pytestmark = [
@@ -154,12 +154,13 @@ def test_stranger_is_shut_out(serving: Site):
 
 def test_it_is_the_firewall_that_shuts_out(serving: Site):
     """The same stranger gets in as soon as the unit lets in its address."""
-    unit, before = f"{HEAD}.service", serving.answers(serving.head.address, PORT)
-    serving.head.systemctl("set-property", "--runtime", unit, f"IPAddressAllow={NET}.0/24")
-    during = serving.answers(serving.head.address, PORT)
-    serving.head.systemctl("revert", unit)
+    heard = []
+    for allowed in (ALLOWED, f"{NET}.0/24", ALLOWED):
+        lines = (f"IPAddressAllow={which}" for which in ("", "localhost", allowed))
+        serving.head.systemctl("set-property", "--runtime", f"{HEAD}.service", *lines)
+        heard.append(serving.answers(serving.head.address, PORT))
 
-    assert (before, during) == (False, True)
+    assert heard == [False, True, False]
 
 
 def test_node_with_another_token_is_no_member(serving: Site):
