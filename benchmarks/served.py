@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.actors import ActorsEngine, Speed
-from benchmarks.meter import Meter, watch_service
+from benchmarks.meter import OTHER, Meter, blocked_ns, delayed_ns, watch_service
 from benchmarks.processes import BenchmarkError
 from daemon.config.schema import Config
 from daemon.jobs import Cancelled, Outcome, Task
@@ -45,6 +45,8 @@ class Served:
     """CPU seconds of the service's thread."""
     others_s: float
     """Of the threads beside it, which talk to the actors and wait for the disk."""
+    delayed_s: float = 0.0
+    """Of the service's thread: it could have run, but other programs had the core."""
     parts_s: dict[str, float] = field(default_factory=dict)
     """Of the service's thread, by part; empty without a meter."""
 
@@ -52,6 +54,16 @@ class Served:
     def cpu_s(self) -> float:
         """CPU seconds of the whole process."""
         return self.service_s + self.others_s
+
+    @property
+    def undisturbed_s(self) -> float:
+        """By the clock, without what other programs had of the core."""
+        return self.wall_s - self.delayed_s
+
+    @property
+    def waits_s(self) -> float:
+        """Of the service's thread: for the disk, a lock, or actors that have not finished."""
+        return max(self.undisturbed_s - self.service_s, 0.0)
 
 
 def fill(hot: Path, count: int) -> None:
@@ -79,23 +91,28 @@ def serve(base: Path, options: argparse.Namespace) -> Served:
     engine = ActorsEngine(speed)  # before we keep to one core: the actors have the others
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
-    inbox, meter = Inbox(), Meter()
+    inbox, meter = Inbox(), Meter(blocked_ns if options.waits else time.thread_time_ns)
     config = configured(options.queue, options.settle)
     (base / "state").mkdir()
     with locked(owned_folders(config, base)) as place:
         service = assemble(config, place, engine, inbox=inbox, clocks=Clocks(), is_watching=True)
         stop_after(service, inbox, options.count)
-        if options.meter:
+        if options.meter or options.waits:
             watch_service(service, meter)
-        began, thread_s, process_s = time.monotonic(), time.thread_time(), time.process_time()
+        delayed_s, began = delayed_ns() / 1e9, time.monotonic()
+        thread_s, process_s = time.thread_time(), time.process_time()
         service.run()
         wall_s = time.monotonic() - began - options.settle
         service_s = time.thread_time() - thread_s
         others_s = time.process_time() - process_s - service_s
+        delayed_s = delayed_ns() / 1e9 - delayed_s
     done = service.parts.counters.done
     if done < options.count:
         raise BenchmarkError(f"{done} of {options.count} pictures were done")
-    return Served(options.count, wall_s, service_s, others_s, meter.seconds)
+    parts_s = meter.seconds
+    if options.waits:
+        parts_s[OTHER] -= options.settle
+    return Served(options.count, wall_s, service_s, others_s, delayed_s, parts_s)
 
 
 def stop_after(service: Service, inbox: Inbox, count: int) -> None:
@@ -147,6 +164,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--latency", type=float, default=speed.latency_s, help="of one picture")
     parser.add_argument("--core", type=int, help="keep the service to this core")
     parser.add_argument("--meter", action="store_true", help="CPU seconds by part")
+    parser.add_argument("--waits", action="store_true", help="seconds of waiting by part instead")
     parser.add_argument("--wait", action="store_true", help="only turn the loop; nothing is done")
     return parser.parse_args(arguments)
 

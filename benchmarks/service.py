@@ -30,7 +30,12 @@ SLOW = ("--actors", "1", "--rate", "5", "--latency", "0.2")
 """As one machine with two cores: pictures come out one by one."""
 FULL, QUICK = 100_000, 2_000
 METERED = 10_000
-HEAD = ("where", "pictures", "pictures/s", "service, ms", "other threads, ms", "pictures/CPU s")
+HEAD = (
+    *("where", "pictures", "pictures/s", "pictures/s undisturbed"),
+    *("service, ms", "waits, ms", "other threads, ms", "pictures/CPU s"),
+)
+"""Undisturbed: by the clock, without the time that other programs had the core. Waits: of the
+service's thread, for the disk and for the actors."""
 
 
 def run(base: Path, *arguments: str) -> Served:
@@ -61,6 +66,7 @@ def flood(report: Report, places: Mapping[str, Path], options: argparse.Namespac
     title = f"64 actors with the speed of an H100; the service on core {options.core}"
     report.add(title, table(HEAD, rows))
     parts(report, places, options, arguments)
+    waits(report, places, options, arguments)
 
 
 def flood_row(name: str, served: Served) -> tuple[str, ...]:
@@ -69,7 +75,9 @@ def flood_row(name: str, served: Served) -> tuple[str, ...]:
         name,
         f"{served.pictures:,}",
         f"{served.pictures / served.wall_s:.0f}",
+        f"{served.pictures / served.undisturbed_s:.0f}",
         f"{served.service_s / served.pictures * 1000:.2f}",
+        f"{served.waits_s / served.pictures * 1000:.2f}",
         f"{served.others_s / served.pictures * 1000:.2f}",
         f"{served.pictures / served.cpu_s:.0f}",
     )
@@ -83,9 +91,32 @@ def parts(
 ) -> None:
     """CPU time of the service's thread by part, in each place."""
     count = min(options.pictures, METERED)
+    title = f"CPU time of a picture in the service's thread, of {count:,}; microseconds"
+    by_part(report, title, places, count, (*arguments, "--meter"))
+
+
+def waits(
+    report: Report,
+    places: Mapping[str, Path],
+    options: argparse.Namespace,
+    arguments: Sequence[str],
+) -> None:
+    """Where the service's thread neither runs nor could run, in each place."""
+    count = min(options.pictures, METERED)
+    title = f"Waits of a picture in the service's thread, of {count:,}; microseconds"
+    by_part(report, title, places, count, (*arguments, "--waits"))
+
+
+def by_part(
+    report: Report,
+    title: str,
+    places: Mapping[str, Path],
+    count: int,
+    arguments: Sequence[str],
+) -> None:
+    """One table of what a picture takes in each part, the largest first."""
     metered = {
-        name: run(place, "--count", str(count), *arguments, "--meter")
-        for name, place in places.items()
+        name: run(place, "--count", str(count), *arguments) for name, place in places.items()
     }
     names = sorted(
         {part for served in metered.values() for part in served.parts_s},
@@ -95,7 +126,6 @@ def parts(
         (part, *(f"{one.parts_s.get(part, 0.0) / count * 1e6:.0f}" for one in metered.values()))
         for part in names
     ]
-    title = f"CPU time of a picture in the service's thread, of {count:,}; microseconds"
     report.add(title, table(("part", *metered), rows))
 
 

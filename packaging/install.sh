@@ -129,7 +129,7 @@ install_files() {
     for name in "${!FILES[@]}"; do
         run install -D -m 0644 "$HERE/$name" "${FILES[$name]}"
     done
-    for name in operations systemd monitoring output api; do
+    for name in operations systemd monitoring output api cluster; do
         run install -D -m 0644 "$SOURCE/docs/$name.md" "$HOME_OF_PROGRAM/share/doc/cvunetd/$name.md"
     done
     if { [ ! -e "$LINK" ] && [ ! -L "$LINK" ]; } || is_ours "$LINK"; then

@@ -1,12 +1,13 @@
 """The benchmark of the service: a real service, actors in another process."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks import bars, served, service
-from benchmarks.meter import OTHER, Meter
+from benchmarks.meter import OTHER, Meter, blocked_ns
 from benchmarks.processes import BenchmarkError
 from benchmarks.served import Served
 
@@ -40,6 +41,35 @@ def test_all_pictures_go_through_a_real_service(tmp_path: Path, capsys: pytest.C
     assert found.pictures == 30
     assert 0 < sum(found.parts_s.values()) <= found.service_s * 1.2 + 0.1
     assert {"ledger: commits", "delivery: publish", "intake: rename"} <= set(found.parts_s)
+
+
+def test_waits_are_told_apart_from_turns_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """By the clock: the processor's time, others' turns, and waits by part."""
+    base = tmp_path / "run"
+    actors = ["--actors", "1", "--rate", "20", "--latency", "0.05"]
+
+    assert served.main([str(base), "--count", "10", "--settle", "0.1", "--waits", *actors]) == 0
+    found = Served(**json.loads(capsys.readouterr().out))
+
+    assert found.waits_s == pytest.approx(
+        found.wall_s - found.service_s - found.delayed_s, abs=0.01
+    )
+    assert found.waits_s > 0.2  # ten pictures, twenty a second
+    assert found.parts_s[OTHER] == max(found.parts_s.values())
+
+
+def test_thread_that_sleeps_is_blocked():
+    """And one that computes is not, whoever has the core meanwhile."""
+    began = blocked_ns()
+    time.sleep(0.05)
+    slept, began = blocked_ns() - began, blocked_ns()
+    sum(range(1_000_000))
+    computed = blocked_ns() - began
+
+    assert slept >= 45_000_000
+    assert computed < 5_000_000
 
 
 def test_waiting_files_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

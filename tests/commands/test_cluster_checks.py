@@ -128,3 +128,15 @@ def test_cluster_that_cannot_be_joined(look: Look):
         visit(look, lambda one: Lost("no cluster answers at head:1"))
         == "no cluster answers at head:1"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("no cluster answers at head:1", "start Ray's head at head:1"),
+        ("no token for the cluster at head:1: none was found", "RAY_AUTH_TOKEN_PATH="),
+    ],
+)
+def test_remedy_fits_the_reason(reason: str, told: str):
+    """systemd gives the token to the units alone: a person's shell has to name its file."""
+    assert told in checks.remedy(reason, "head:1", Path("config.yaml"))

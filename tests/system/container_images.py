@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = "packaging/container/Dockerfile"
 BASE, IMAGE = "localhost/cvunetd-base:bookworm", "localhost/cvunetd-test:cpu"
+#: With Ray, for packaging/ray/compose.yaml.
+RAY_IMAGE = "localhost/cvunetd-test:ray"
 SUITE = "bookworm"
 PACKAGES = "usr-is-merged,python3,python3-venv,ca-certificates"
 #: Otherwise `usrmerge` would bring 50 MB of perl.
@@ -130,15 +132,15 @@ def pip_mounts(folder: Path) -> list[str]:
     return options
 
 
-def build() -> None:
-    """The image for a CPU, of the checkout."""
+def build(image: str = IMAGE, *build_arguments: str) -> None:
+    """An image for a CPU, of the checkout; ``build_arguments`` as "EXTRAS=web"."""
     checked("image", "prune", "--force", "--filter", f"until={KEPT_FOR}", patience_s=BUILD_S)
     build_base()
     with tempfile.TemporaryDirectory() as name:
-        arguments = ["BASE=" + BASE, "TORCH_INDEX="]
+        arguments = ["BASE=" + BASE, "TORCH_INDEX=", *build_arguments]
         checked(
             *("build", "--network", "host", "--format", "docker", "--layers"),
-            *("--file", str(ROOT / DOCKERFILE), "--tag", IMAGE),
+            *("--file", str(ROOT / DOCKERFILE), "--tag", image),
             *(word for one in arguments for word in ("--build-arg", one)),
             *pip_mounts(Path(name)),
             str(ROOT),

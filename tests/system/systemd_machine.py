@@ -88,13 +88,21 @@ class Machine:
         self.root = root
         self.leader = leader
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> str:
+    def run(
+        self,
+        *command: str,
+        check: bool = True,
+        patience_s: float = COMMAND_S,
+        **environment: str,
+    ) -> str:
         """Run a command inside; its output, errors included."""
-        ended = self.process(*command, **environment)
+        ended = self.process(*command, patience_s=patience_s, **environment)
         assert ended.returncode == 0 or not check, f"{command}: {ended.stdout}"
         return ended.stdout
 
-    def process(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def process(
+        self, *command: str, patience_s: float = COMMAND_S, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command inside; the process after its end."""
         variables = [f"{key}={value}" for key, value in environment.items()]
         enter = ["nsenter", "--target", str(self.leader), "--all"]
@@ -103,7 +111,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=COMMAND_S,
+            timeout=patience_s,
             check=False,
         )
 
@@ -220,8 +228,8 @@ def libraries_and_python() -> list[str]:
 
 
 @contextmanager
-def booted() -> Iterator[Machine]:
-    """A machine that has come up; it is gone afterwards."""
+def booted(*options: str) -> Iterator[Machine]:
+    """A machine that has come up; it is gone afterwards. ``options``: more of systemd-nspawn's."""
     remove_left()
     # Not pytest's own folder: its path may hold what nspawn's options give a meaning.
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as name:
@@ -233,6 +241,7 @@ def booted() -> Iterator[Machine]:
                     f"--machine=laboratory-{os.getpid()}-{next(SERIALS)}",
                     f"--directory={root}",
                     *libraries_and_python(),
+                    *options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
