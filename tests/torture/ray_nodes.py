@@ -20,6 +20,8 @@ OBJECTS_BYTES = 80_000_000
 START_S = 120.0
 TRIES = 4
 OURS = " -m daemon"
+ONE_SHARE = '--resources={"cvunetd": 1}'
+ACTOR = "ray::NodeWorker"
 #: Ray's own patience, made short: a node that is silent for so long is given up by its head, and
 #: ends itself when it has not heard its head for so long.
 QUICK = {
@@ -48,6 +50,11 @@ class Machine:
     """A folder with a short path: Ray's sockets lie far below it."""
     processor: int | None = None
     """The only one that it may use; None: all."""
+    python: str = sys.executable
+    code: str = str(ROOT)
+    """Where its Python looks for programs first: folders, with a colon between them."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """More of its environment."""
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
@@ -65,20 +72,21 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         """What Ray reads."""
-        return QUICK | {
-            "PYTHONPATH": str(ROOT),
+        ours = {
+            "PYTHONPATH": self.code,
             "PATH": os.environ["PATH"],
             "OMP_NUM_THREADS": "1",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token),
             "RAY_USAGE_STATS_ENABLED": "0",
         }
+        return QUICK | ours | self.extra
 
     def start(self, *arguments: str) -> None:
         """`ray start`, which ends with what it has started."""
         self.starts += 1
         command = [
-            *(*self.wrapper, sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
+            *(*self.wrapper, self.python, "-m", "ray.scripts.scripts", "start", "--block"),
             f"--node-ip-address={self.address}",
             f"--object-store-memory={OBJECTS_BYTES}",
             "--disable-usage-stats",
@@ -102,12 +110,11 @@ class Machine:
         assert wait_for(lambda: answers() or self.has_ended(), patience_s=START_S), self.told()
         assert not self.has_ended(), self.told()
 
-    def start_node(self, head: "Machine") -> None:
-        """A node with one worker; returns when it has joined."""
-        share = '{"cvunetd": 1}'
+    def start_node(self, head: "Machine", *, offers: tuple[str, ...] = (ONE_SHARE,)) -> None:
+        """A node that ``offers`` one worker, or something else; returns when it has joined."""
         for _ in range(TRIES):
             self.log.unlink(missing_ok=True)
-            self.start(f"--address={head.address}:{PORT}", "--num-cpus=1", f"--resources={share}")
+            self.start(f"--address={head.address}:{PORT}", "--num-cpus=1", *offers)
             if wait_for(lambda: self.has_joined() or self.has_ended()) and self.has_joined():
                 return
             self.kill()
@@ -135,6 +142,19 @@ class Machine:
             ["ip", "netns", "pids", self.name], capture_output=True, text=True, check=True
         )
         return [int(line) for line in found.stdout.split()]
+
+    def actors(self) -> list[int]:
+        """The processes of its workers."""
+        return [pid for pid in self.pids() if ACTOR in command_of(pid)]
+
+    def on_mounts(self, *command: str) -> None:
+        """Run a command that mounts something for this machine alone, whose Ray runs already.
+
+        `ip netns exec` has given it mounts of its own, which follow ours and not the other way.
+        """
+        assert self.process is not None
+        [raylet, *_] = [pid for pid in self.pids() if "raylet/raylet" in command_of(pid)]
+        run("nsenter", "--target", str(raylet), "--mount", *command)
 
     def kill(self, word: str = "") -> None:
         """`kill -9` of all of Ray's, or of those with a word in their command."""

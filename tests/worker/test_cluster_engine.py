@@ -1,6 +1,7 @@
 """The engine of many machines, on a cluster of values: who gets a picture, whose fault it is."""
 
 import logging
+import os
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.disk import files
 from daemon.errors import Blame
-from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
-from daemon.worker.engines.cluster.judging import Unreadable
+from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
+from daemon.worker.engines.cluster.judging import Nonsense, Reply, Unreadable
 from daemon.worker.engines.cluster.messages import Node
 from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.sights import Sight
@@ -263,6 +265,8 @@ def test_parts_of_lost_attempts_are_deleted(world: World):
         Unreadable(Failed(Blame.FILE, "the original vanished before it was read")),
         "nonsense",
         None,
+        Nonsense("Done of wrong fields"),
+        Reply("another job", Cancelled()),
         Failed(Blame.DEVICE, "CUDA error: an illegal memory access was encountered"),
         Failed(Blame.INSTALL, "no such weights"),
     ],
@@ -279,6 +283,35 @@ def test_machine_is_to_blame_for_what_works_here(world: World, answer: object):
     [seat] = [one for one in world.crew.seats.values() if one.word != "warm"]
     assert seat.node.id == worker.node
     assert seat.why
+
+
+@pytest.mark.parametrize("exact_ns", [1, 100, 1_000_000_000])
+def test_share_has_other_numbers_on_each_machine(world: World, exact_ns: int):
+    """NFS, SMB and SFTP: a device and an inode of their own, and times as exact as they know."""
+    task = world.task()
+    os.utime(task.source, ns=(0, 1_700_000_000_123_456_789))
+    future = world.submit(task)
+    ours = files.identity(task.source)
+    assert ours is not None
+    theirs = Identity(9, 99, ours.size, ours.mtime_ns // exact_ns * exact_ns)
+    task.part.write_bytes(b"result")
+    world.answer(task, Done(theirs, 4, 3, {}))
+
+    assert future.result(0) == Done(ours, 4, 3, {})
+
+
+@pytest.mark.parametrize("change", [{"size": 8}, {"mtime_ns": 5}])
+def test_original_that_has_changed_is_told(world: World, change: dict[str, int]):
+    """The service cuts out the new version."""
+    task = world.task()
+    future = world.submit(task)
+    ours = files.identity(task.source)
+    assert ours is not None
+    read = replace(ours, **change)
+    task.part.write_bytes(b"result")
+    world.answer(task, Done(read, 4, 3, {}))
+
+    assert future.result(0) == Done(read, 4, 3, {})
 
 
 def test_result_that_is_not_here_is_the_machines_fault(world: World):

@@ -6,7 +6,6 @@ gone, writes to standard error as it likes, and cannot be shut down and begun an
 """
 
 import logging
-import re
 import signal
 import sys
 import threading
@@ -21,6 +20,7 @@ from daemon.errors import DaemonError, blame, describe
 from daemon.jobs import Failed, Task
 from daemon.worker.engines.cluster import parcels
 from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
+from daemon.worker.engines.cluster.judging import Nonsense
 from daemon.worker.engines.cluster.messages import (
     Answered,
     Broken,
@@ -37,6 +37,8 @@ from daemon.worker.engines.cluster.messages import (
     Visit,
 )
 from daemon.worker.engines.cluster.parcels import Parcel
+from daemon.worker.engines.cluster.shapes import fits
+from daemon.worker.engines.cluster.wording import in_words, shorten
 
 LOOK_S = 1.0
 #: Threads that read and write pictures which travel through Ray.
@@ -44,9 +46,6 @@ CARRIERS = 4
 #: Objects are small: paths, or single pictures.
 OBJECTS_BYTES = 200_000_000
 INSTALL = "install it: pip install 'cvunet-daemon[ray]'"
-#: Lines of Ray's messages that only name things by numbers.
-NUMBERS = re.compile(r"^\s*(class_name|actor_id|pid|namespace|ip|name|node_id)\b.*$", re.MULTILINE)
-MAX_REASON = 300
 
 
 class RayDriver:
@@ -170,12 +169,13 @@ class RayDriver:
 
     def unpack(self, call: int, parcel: Parcel, future: "Future[Any]") -> None:  # Any: as below
         """Write the results that came back, then tell the answer."""
+        from daemon.worker.engines.cluster.node_worker import Carried
+
         self.refs.pop(call, None)
-        error = future.exception()
-        if error is not None:
-            self.tell(broken(call, error))
-        else:
-            self.tell(Answered(call, parcels.written(parcel, future.result())))
+        event = event_of(call, future, Carried)
+        if isinstance(event, Answered) and not isinstance(event.value, Nonsense):
+            event = Answered(call, parcels.written(parcel, *event.value))
+        self.tell(event)
 
     def kill(self, worker: int) -> None:
         """End a worker; it may be gone already."""
@@ -192,10 +192,23 @@ class RayDriver:
 
     def settle(self, call: int, future: "Future[Any]") -> None:  # Any: what a worker returns
         """In some thread of Ray's: tell the answer, or why there is none."""
+        from daemon.worker.engines.cluster.node_worker import Answer
+
         self.refs.pop(call, None)
-        error = future.exception()
         with suppress(OSError):  # the engine has closed its end, and waits for no answer
-            self.tell(Answered(call, future.result()) if error is None else broken(call, error))
+            self.tell(event_of(call, future, Answer))
+
+
+def event_of(call: int, future: "Future[Any]", kind: Any) -> Answered | Broken:  # Any: as above
+    """Return what has come of a call. ``kind``: what may be answered.
+
+    Nothing else is passed on: it may be something that cannot be sent, and the engine would wait.
+    """
+    error = future.exception()
+    if error is not None:
+        return broken(call, error)
+    value = future.result()
+    return Answered(call, value if fits(value, kind) else Nonsense(shorten(str(value))))
 
 
 def on_node(node: str) -> Any:  # Any: Ray's
@@ -213,21 +226,6 @@ def broken(call: int, error: BaseException) -> Broken:
         error = error.cause if isinstance(error.cause, BaseException) else error
         return Broken(call, shorten(describe(error)), is_death=False)
     return Broken(call, in_words(str(error)))
-
-
-def in_words(text: str) -> str:
-    """Return why an actor has not answered, without Ray's advice."""
-    if "node has died" in text:
-        return "its node has died, or is cut off"
-    if "worker process has died" in text:
-        return "its process has ended: killed, out of memory, or a crash"
-    return shorten(text)
-
-
-def shorten(text: str) -> str:
-    """Return a message of Ray's without the lines that name things by numbers."""
-    text = " ".join(NUMBERS.sub("", text).split())
-    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} …"
 
 
 # --- the connection ------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from daemon.errors import Blame, DaemonError
 from daemon.jobs import Failed, Outcome, Task
 from daemon.worker.engines import Engine
 from daemon.worker.engines.cluster import parcels
-from daemon.worker.engines.cluster.judging import Unreadable
+from daemon.worker.engines.cluster.judging import Reply, Unreadable
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.path_maps import PathMap
 from daemon.worker.engines.cluster.sights import Look, Sight, see
@@ -77,6 +77,12 @@ class Report:
     stalled: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
     depth: int = 1
+
+
+#: All that a worker says.
+Answer = Reply | Hello | Report | Sight | None
+#: What it says of a picture that came by Ray, with the results.
+Carried = tuple[Outcome, Parcel]
 
 
 class Lines(logging.Handler):
@@ -155,16 +161,16 @@ class NodeWorker:
 
         return open_engine(settings, lambda step: None)
 
-    async def run(self, task: Task) -> Outcome | Unreadable:
+    async def run(self, task: Task) -> Reply:
         """Cut out one picture whose files lie on the share."""
         assert self.engine is not None
         mapped = self.paths.task(task)
         outcome = await asyncio.wrap_future(self.engine.submit(mapped))
         if isinstance(outcome, Failed) and outcome.blame is Blame.FILE:
-            return await asyncio.to_thread(doubted, outcome, mapped)
-        return outcome
+            return Reply(task.job_id, await asyncio.to_thread(doubted, outcome, mapped))
+        return Reply(task.job_id, outcome)
 
-    async def run_parcel(self, parcel: Parcel) -> tuple[Outcome, Parcel]:
+    async def run_parcel(self, parcel: Parcel) -> Carried:
         """Cut out one picture that came by Ray; what was made goes back the same way."""
         assert self.engine is not None
         with tempfile.TemporaryDirectory(prefix="cvunetd-") as name:

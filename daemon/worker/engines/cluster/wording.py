@@ -1,0 +1,22 @@
+"""Ray's messages in few words, for people who do not know Ray."""
+
+import re
+
+#: Lines of Ray's messages that only name things by numbers.
+NUMBERS = re.compile(r"^\s*(class_name|actor_id|pid|namespace|ip|name|node_id)\b.*$", re.MULTILINE)
+MAX_REASON = 300
+
+
+def in_words(text: str) -> str:
+    """Return why an actor has not answered, without Ray's advice."""
+    if "node has died" in text:
+        return "its node has died, or is cut off"
+    if "worker process has died" in text:
+        return "its process has ended: killed, out of memory, or a crash"
+    return shorten(text)
+
+
+def shorten(text: str) -> str:
+    """Return a message of Ray's without the lines that name things by numbers."""
+    text = " ".join(NUMBERS.sub("", text).split())
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} …"
