@@ -47,7 +47,7 @@ def test_status_names_nodes_and_reasons():
     assert list(status_text.cluster(asdict(CLUSTER))) == [
         "  cluster at head:1: 2 nodes",
         "    node a (10.0.0.1): warm on cuda:0, 3 in work, 40 done, 0.7 a second in the last"
-        " minute, 1 restarts",
+        " minute, 1 restart",
         "    node a (10.0.0.1): off: its clock is 60.0 s behind",
         "    node b (10.0.0.2) is not used: it has no GPU",
     ]

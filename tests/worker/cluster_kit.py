@@ -202,12 +202,14 @@ class World:
             self.post(Answered(call, said_of(task, value)))
         self.pass_time(STEP_S)
 
-    def break_worker(self, worker: FakeWorker, reason: str = "it died") -> None:
-        """A worker's process ends."""
+    def break_worker(
+        self, worker: FakeWorker, reason: str = "it died", *, is_machines: bool = False
+    ) -> None:
+        """A worker's process ends; ``is_machines``: by its machine, whatever it did."""
         worker.is_alive = False
         for call in list(worker.inside):
             del worker.inside[call]
-            self.post(Broken(call, reason))
+            self.post(Broken(call, reason, is_machines=is_machines))
         self.pass_time(STEP_S)
 
     def lose_node(self, name: str) -> None:

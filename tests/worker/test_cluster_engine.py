@@ -103,6 +103,20 @@ def test_dead_worker_costs_its_pictures_an_attempt(world: World):
     assert world.crew.depth == 4
 
 
+def test_machine_without_memory_costs_nothing(world: World):
+    """Ray has ended the worker, whatever it did: its pictures go to the others, uncounted."""
+    tasks = [world.task() for _ in range(4)]
+    futures = [world.submit(task) for task in tasks]
+    first = world.on("n1")
+    lost = [futures[tasks.index(task)] for task in first.inside.values()]
+    world.break_worker(first, "no memory", is_machines=True)
+
+    assert [future.result(0) for future in lost] == [Cancelled()] * 2
+    assert sum(future.done() for future in futures) == 2
+    [seat] = [one for one in world.crew.seats.values() if one.word != "warm"]
+    assert seat.why == "no memory"
+
+
 def test_node_that_is_cut_off_costs_an_attempt_and_publishes_nothing(world: World):
     """Its worker goes on, and what it writes later is deleted."""
     task = world.task()
@@ -391,6 +405,19 @@ def test_node_that_differs_is_not_used(tmp_path: Path, see: object, text: str, m
     assert world.crew.depth == 2
     assert text in state.workers[0].why
     assert mend in state.workers[0].why
+
+
+def test_each_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Also that of a node that was never used, and not at each look."""
+    host = node("n1", see=older)
+    world = World(tmp_path, host)
+    world.pass_time(60.0)
+    host.see = blind
+    world.pass_time(60.0)
+
+    told = [one.getMessage() for one in caplog.records if "is not used" in one.getMessage()]
+    assert ["runs cvunetd 0.1" in text for text in told] == [True, False]
+    assert "cannot use" in told[1]
 
 
 def test_worker_is_not_used_while_nobody_can_compare(

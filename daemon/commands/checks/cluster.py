@@ -7,6 +7,7 @@ from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.seats import why_unused
 from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
 from daemon.worker.engines.cluster.visits import Visited, Visits
+from daemon.worker.engines.cluster.wording import counted
 
 
 def cluster(context: CheckContext) -> Iterator[Finding]:
@@ -29,7 +30,7 @@ def cluster(context: CheckContext) -> Iterator[Finding]:
         mend = f"start Ray's head at {address}, or set worker.ray.address in {context.config_path}"
         yield failed("cluster", found, mend)
         return
-    yield passed("cluster", f"{len(found)} nodes at {address}")
+    yield passed("cluster", f"{counted(len(found), 'node')} at {address}")
     for visited in found:
         yield from node_findings(visited, config.worker.ray.resource)
 
@@ -47,5 +48,5 @@ def node_findings(visited: Visited, resource: str) -> Iterator[Finding]:
         why = why_unused(resource)
         yield warned(name, f"{visited.node.address}: no worker runs there", why)
     elif not visited.differences:
-        count = visited.node.seats
-        yield passed(name, f"{visited.node.address}: sees what we see; {count} workers")
+        room = counted(visited.node.seats, "worker")
+        yield passed(name, f"{visited.node.address}: sees what we see; it has room for {room}")

@@ -38,7 +38,7 @@ from daemon.worker.engines.cluster.messages import (
 )
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.shapes import fits
-from daemon.worker.engines.cluster.wording import in_words, shorten
+from daemon.worker.engines.cluster.wording import SHORT_OF_MEMORY, in_words, shorten
 
 LOOK_S = 1.0
 #: Threads that read and write pictures which travel through Ray.
@@ -148,7 +148,8 @@ class RayDriver:
         node = visit.node
         look: Any = ray.remote(see)  # Any: Ray's types know no named arguments
         there = look.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node.id))
-        ref = there.remote(visit.look, name=node.name, address=node.address)
+        has_gpu = node.gpus_of_seat > 0
+        ref = there.remote(visit.look, name=node.name, address=node.address, has_gpu=has_gpu)
         self.await_answer(visit.call, ref)
 
     def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
@@ -225,7 +226,8 @@ def broken(call: int, error: BaseException) -> Broken:
     if isinstance(error, RayTaskError):
         error = error.cause if isinstance(error.cause, BaseException) else error
         return Broken(call, shorten(describe(error)), is_death=False)
-    return Broken(call, in_words(str(error)))
+    text = str(error)
+    return Broken(call, in_words(text), is_machines=SHORT_OF_MEMORY in text)
 
 
 # --- the connection ------------------------------------------------------------------------------

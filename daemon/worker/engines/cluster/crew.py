@@ -131,10 +131,11 @@ class Crew:
         seat.is_alone = False
         if isinstance(event, Broken):
             if event.is_death:
-                self.lose(seat, event.reason, now=now)
+                self.lose(seat, event.reason, now=now, is_blamed=not event.is_machines)
             else:
                 self.switch_off(seat, event.reason, now=now)
-            self.end(errand, judging.lost(f"{seat.label}: {event.reason}"), now=now)
+            lost = judging.lost(f"{seat.label}: {event.reason}")
+            self.end(errand, Cancelled() if event.is_machines else lost, now=now)
             return True
         self.judged += 1
         worker = seat.worker
@@ -182,7 +183,7 @@ class Crew:
 
     def switch_off(self, seat: Seat, why: str, *, now: float) -> None:
         """A worker lives, but its machine is in trouble: it is looked at again in a while."""
-        if seat.word == "warm":
+        if seat.word == "warm" or why != seat.why:
             logger.warning("%s is not used: %s", seat.label, why, extra=fields(seat))
         seat.set("off", why, now=now)
         seat.put_off(now=now)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from daemon.disk import files
 from daemon.errors import Blame, DaemonError
 from daemon.jobs import Failed, Outcome, Task
+from daemon.settings import ModelSettings
 from daemon.worker.engines import Engine
 from daemon.worker.engines.cluster import parcels
 from daemon.worker.engines.cluster.judging import Reply, Unreadable
@@ -40,6 +41,8 @@ class Setup:
     name: str
     """Its node's."""
     address: str
+    has_gpu: bool = False
+    """Ray gives the worker one of the node's GPUs."""
     share: tuple[int, int] = (0, 1)
     """Which of how many equal parts of the node's processors it uses."""
     concurrency: int | None = None
@@ -129,8 +132,10 @@ class NodeWorker:
 
     async def see(self) -> Sight:
         """Look around."""
-        look, name, address = self.setup.look, self.setup.name, self.setup.address
-        return await asyncio.to_thread(see, look, name=name, address=address)
+        setup = self.setup
+        return await asyncio.to_thread(
+            see, setup.look, name=setup.name, address=setup.address, has_gpu=setup.has_gpu
+        )
 
     async def open(self) -> Hello:
         """Load the models and warm them; raises if that fails."""
@@ -151,7 +156,7 @@ class NodeWorker:
         ours = self.setup.settings
         settings = replace(
             ours,
-            models=self.paths.models(ours.models),
+            models=self.models(ours.models),
             export_folders=(export_folder(),),
             backgrounds=tuple(map(self.paths.there, ours.backgrounds)),
         )
@@ -160,6 +165,17 @@ class NodeWorker:
         from daemon.worker.engines.local import open_engine
 
         return open_engine(settings, lambda step: None)
+
+    def models(self, ours: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+        """Return models with this node's paths; without a GPU from Ray, auto is the CPU: the
+        node's GPUs belong to others.
+        """
+        models = self.paths.models(ours)
+        if self.setup.has_gpu:
+            return models
+        return tuple(
+            replace(one, devices=("cpu",)) if one.devices == ("auto",) else one for one in models
+        )
 
     async def run(self, task: Task) -> Reply:
         """Cut out one picture whose files lie on the share."""

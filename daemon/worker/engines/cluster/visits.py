@@ -44,6 +44,7 @@ class Visits:
         """Those that have not answered, by their calls."""
         self.asked_at = 0.0
         self.found: list[Visited] = []
+        self.mine: Sight | None = None
         self.driver = open_driver(access, self.hear)
 
     def hear(self, driver: Driver, event: Event) -> None:
@@ -77,8 +78,8 @@ class Visits:
                     self.nodes[call] = node
                     self.driver.send(Visit(call, node, self.look))
             case Answered(call, Sight() as sight):
-                mine = see(self.look)
-                found = tuple(differences(mine, sight, at=(self.asked_at, at)))
+                self.mine = self.mine or see(self.look)
+                found = tuple(differences(self.mine, sight, at=(self.asked_at, at)))
                 self.found.append(Visited(self.nodes.pop(call), found))
             case Answered(call, nonsense):
                 said = f"it says nonsense: {str(nonsense)[:100]!r}"

@@ -1,14 +1,26 @@
-"""Ray's messages in few words, for people who do not know Ray."""
+"""What is said of a cluster in few words, for people who do not know Ray."""
 
 import re
 
 #: Lines of Ray's messages that only name things by numbers.
 NUMBERS = re.compile(r"^\s*(class_name|actor_id|pid|namespace|ip|name|node_id)\b.*$", re.MULTILINE)
 MAX_REASON = 300
+#: What Ray says when it has ended a worker because its whole machine is short of memory.
+SHORT_OF_MEMORY = "low on memory"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 worker, 2 workers."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def in_words(text: str) -> str:
     """Return why an actor has not answered, without Ray's advice."""
+    if SHORT_OF_MEMORY in text:
+        return (
+            "Ray has ended it, because its machine has hardly any memory left, whatever uses it:"
+            " end other programs there, or lower worker.memory_mb"
+        )
     if "node has died" in text:
         return "its node has died, or is cut off"
     if "worker process has died" in text:
