@@ -24,7 +24,9 @@ SMALLEST_PX = 200
 SILENCE_S = 6
 #: Beyond it nothing gets done, also on a machine with much else to do.
 PATIENCE_S = 150.0
-#: The end of a module whose worker obeys.
+#: In it is the class of the actor.
+NODE_WORKER = "worker/engines/cluster/node_worker.py"
+#: The end of that module on a node whose worker obeys.
 OBEY = """
 import sys
 from tests.system import ray_orders
@@ -32,10 +34,10 @@ ray_orders.install(sys.modules[__name__])
 """
 
 
-def program(folder: Path, *, version: str | None = None, obeys: bool = False) -> str:
+def program(folder: Path, *, ends: dict[str, str]) -> str:
     """Our program in a folder of its own, as it might be on another machine; what to look in.
 
-    ``obeys``: its worker does wrong what a test orders.
+    ``ends``: by file of the program, what is added at its end.
     """
     place = folder / "daemon"
     shutil.copytree(
@@ -44,18 +46,11 @@ def program(folder: Path, *, version: str | None = None, obeys: bool = False) ->
         copy_function=os.symlink,
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    if version is not None:
-        change(place / "__init__.py", lambda text: f'{text}\n__version__ = "{version}"\n')
-    if obeys:
-        change(place / "worker/engines/cluster/node_worker.py", lambda text: f"{text}{OBEY}")
+    for name, end in ends.items():
+        text = (place / name).read_text()
+        (place / name).unlink()  # it is a link to ours
+        (place / name).write_text(text + end)
     return f"{folder}:{ROOT}"
-
-
-def change(file: Path, edit: Any) -> None:  # Any: from text to text
-    """Give a file of that program another content."""
-    text = file.read_text()
-    file.unlink()  # it is a link to ours
-    file.write_text(edit(text))
 
 
 @dataclass
@@ -142,13 +137,13 @@ class Site:
 
 def obeying(machine: Machine, base: Path) -> None:
     """Give a machine a program that does what it is ordered."""
-    machine.code = program(base / f"program-{machine.number}", obeys=True)
+    machine.code = program(base / f"program-{machine.number}", ends={NODE_WORKER: OBEY})
     machine.extra[ORDER] = str(base / f"order-{machine.number}")
 
 
 @contextmanager
-def site(base: Path, nodes: int, *, obey: bool = False, **ray: object) -> Iterator[Site]:
-    """A head, a daemon beside it, and machines that may become nodes; ``ray``: more settings."""
+def site(base: Path, nodes: int, *, obey: bool = False, device: str = "cpu") -> Iterator[Site]:
+    """A head, a daemon beside it, and machines that may become nodes."""
     real, share = base / "real", base / "share"
     for folder in (real, share):
         folder.mkdir()
@@ -164,7 +159,7 @@ def site(base: Path, nodes: int, *, obey: bool = False, **ray: object) -> Iterat
             cluster.head.start_head()
             try:
                 daemon = Daemon(
-                    base, settings(cluster, ground, **ray), wrapper=cluster.head.wrapper
+                    base, settings(cluster, ground, device), wrapper=cluster.head.wrapper
                 )
                 yield Site(base, cluster, daemon, ground)
             finally:
@@ -174,7 +169,7 @@ def site(base: Path, nodes: int, *, obey: bool = False, **ray: object) -> Iterat
         run("umount", "--lazy", str(share))
 
 
-def settings(cluster: Machines, ground: Ground, **ray: object) -> dict[str, object]:
+def settings(cluster: Machines, ground: Ground, device: str) -> dict[str, object]:
     """The daemon's configuration."""
     reached = {
         "address": f"{cluster.head.address}:{PORT}",
@@ -182,11 +177,11 @@ def settings(cluster: Machines, ground: Ground, **ray: object) -> dict[str, obje
         "silence_s": SILENCE_S,
     }
     folder = {"path": str(ground.hot), "name": "hot", "settle_s": 0.5, "defer_s": 2.0}
-    model = MODEL["model"] | {"weights": str(WEIGHTS)}
+    model = MODEL["model"] | {"weights": str(WEIGHTS), "device": device}
     return {
         "folders": [folder],
         "output": {"root": str(ground.outputs), "drop_idle_s": 600},
         "quarantine_dir": str(ground.failed),
-        "worker": {"engine": "ray", "ray": reached | ray},
+        "worker": {"engine": "ray", "ray": reached},
         "model": model,
     }

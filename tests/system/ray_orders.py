@@ -50,6 +50,8 @@ def install(module: ModuleType) -> None:
 
     def erring_opened(worker: Any) -> Any:  # Any: an engine whose method is replaced
         engine = opened(worker)
+        with Path(f"{os.environ[ORDER]}.devices").open("a") as told:
+            told.write(f"{os.environ.get('CUDA_VISIBLE_DEVICES')} ")
         finish = engine.finish_picture
 
         def endless(item: Any) -> Any:  # Any: an item of the worker

@@ -1,13 +1,16 @@
 """What goes wrong on one node of a real cluster while the others go on: no picture pays for it."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.system.daemon_process import wait_for
 from tests.system.ray_kit import PATIENCE_S, Site, site
+from tests.system.ray_orders import ORDER
 from tests.torture.ray_nodes import Machine
 from tests.torture.tally import digest
 
@@ -152,6 +155,21 @@ def test_worker_that_answers_for_something_else(site_: Site, faulty: Machine, or
 
 
 @whole
+def test_each_gpu_has_a_worker(site_: Site):
+    """Ray only counts them. Each worker sees its own, and computes on the CPU, as it is told to."""
+    third = site_.cluster.nodes[2]
+    third.start_node(site_.cluster.head, offers=("--num-gpus=2",))
+    site_.wait_warm(third)
+    site_.drop(PHOTOS)
+
+    published(site_)
+    assert len(third.actors()) == 2
+    assert sorted(Path(f"{third.extra[ORDER]}.devices").read_text().split()) == ["0", "1"]
+    third.kill()
+    assert wait_for(lambda: not site_.node(third), pause_s=1.0), site_.told()
+
+
+@whole
 def test_picture_that_kills_workers(site_: Site):
     """On three nodes: alone from its second start on, rejected after three, nobody else blamed."""
     third = site_.cluster.nodes[2]
@@ -160,9 +178,10 @@ def test_picture_that_kills_workers(site_: Site):
     killer = site_.drop(1)[0]
     for node in site_.cluster.nodes:
         site_.order(node, f"kill {digest(killer)}")
-    others = site_.drop(PHOTOS)
-    name = killer.name
-    del others
+    site_.drop(PHOTOS)
 
     assert wait_for(site_.is_through, patience_s=PATIENCE_S), site_.told()
-    assert [path.name for path in site_.ground.quarantined()] == [name], site_.told()
+    assert [path.name for path in site_.ground.quarantined()] == [killer.name], site_.told()
+    reason = json.loads(site_.ground.quarantined()[0].with_suffix(".png.json").read_text())
+    assert reason["attempts"] == 3
+    assert "its process has ended" in reason["reason"]

@@ -57,6 +57,8 @@ class Machine:
     """Where its Python looks for programs first: folders, with a colon between them."""
     extra: dict[str, str] = field(default_factory=dict)
     """More of its environment."""
+    before: str = ":"
+    """What its shell does before Ray is started, with mounts of its own."""
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
@@ -88,7 +90,8 @@ class Machine:
         """`ray start`, which ends with what it has started."""
         self.starts += 1
         command = [
-            *(*self.wrapper, self.python, "-m", "ray.scripts.scripts", "start", "--block"),
+            *(*self.wrapper, "sh", "-c", f'{self.before} && exec "$@"', "sh"),
+            *(self.python, "-m", "ray.scripts.scripts", "start", "--block"),
             f"--node-ip-address={self.address}",
             f"--object-store-memory={OBJECTS_BYTES}",
             "--disable-usage-stats",

@@ -7,7 +7,7 @@ import pytest
 from daemon.worker.engines.cluster.judging import Nonsense
 from daemon.worker.engines.cluster.messages import Answered
 from daemon.worker.engines.cluster.node_worker import Answer, Hello
-from daemon.worker.engines.cluster.wording import counted, in_words
+from daemon.worker.engines.cluster.wording import counted, in_words, why_not_joined
 from daemon.worker.engines.ray import event_of
 
 
@@ -42,6 +42,21 @@ def test_only_what_we_know_is_passed_on(value: object, told: object):
 def test_rays_messages_are_told_in_few_words(text: str, words: str):
     """Without numbers that only Ray knows."""
     assert words in in_words(text)
+
+
+def test_versions_that_differ_are_told_with_what_to_do():
+    """Both of both, as Ray 2.60 writes them."""
+    text = (
+        "RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n"
+        "    Python: 3.11.7\nThis process on node 10.0.0.5 was started with:\n"
+        "    Ray: 2.59.0\n    Python: 3.12.1\n"
+    )
+
+    assert why_not_joined(text) == (
+        "runs Ray 2.60.0 on Python 3.11.7, and this machine Ray 2.59.0 on Python 3.12.1:"
+        " install the same on all machines"
+    )
+    assert why_not_joined("a time-out") == "cannot be joined: a time-out"
 
 
 def test_numbers_have_their_noun():

@@ -38,7 +38,12 @@ from daemon.worker.engines.cluster.messages import (
 )
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.shapes import fits
-from daemon.worker.engines.cluster.wording import SHORT_OF_MEMORY, in_words, shorten
+from daemon.worker.engines.cluster.wording import (
+    SHORT_OF_MEMORY,
+    in_words,
+    shorten,
+    why_not_joined,
+)
 
 LOOK_S = 1.0
 #: Threads that read and write pictures which travel through Ray.
@@ -226,8 +231,7 @@ def broken(call: int, error: BaseException) -> Broken:
     if isinstance(error, RayTaskError):
         error = error.cause if isinstance(error.cause, BaseException) else error
         return Broken(call, shorten(describe(error)), is_death=False)
-    text = str(error)
-    return Broken(call, in_words(text), is_machines=SHORT_OF_MEMORY in text)
+    return Broken(call, in_words(str(error)), is_machines=SHORT_OF_MEMORY in str(error))
 
 
 # --- the connection ------------------------------------------------------------------------------
@@ -249,9 +253,9 @@ def connect(access: Access, temp_dir: str) -> Lost | None:
     except AuthenticationError as error:
         return Lost(f"no token for the cluster at {access.address}: {shorten(str(error))}", True)
     except Exception as error:  # noqa: BLE001  # of many kinds; their words say what is wrong
-        text = shorten(describe(error))
+        text = describe(error)
         is_lasting = "mismatch" in text.lower()  # of Ray's or Python's version
-        return Lost(f"the cluster at {access.address} cannot be joined: {text}", is_lasting)
+        return Lost(f"the cluster at {access.address} {why_not_joined(text)}", is_lasting)
     return None
 
 

@@ -5,6 +5,8 @@ import re
 #: Lines of Ray's messages that only name things by numbers.
 NUMBERS = re.compile(r"^\s*(class_name|actor_id|pid|namespace|ip|name|node_id)\b.*$", re.MULTILINE)
 MAX_REASON = 300
+#: How Ray tells of versions that differ: the cluster's, then ours.
+VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 #: What Ray says when it has ended a worker because its whole machine is short of memory.
 SHORT_OF_MEMORY = "low on memory"
 
@@ -12,6 +14,15 @@ SHORT_OF_MEMORY = "low on memory"
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: 1 worker, 2 workers."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def why_not_joined(text: str) -> str:
+    """Return why Ray does not let us into a cluster; versions that differ with what to do."""
+    versions = VERSIONS.findall(text)
+    if len(versions) != 2:
+        return f"cannot be joined: {shorten(text)}"
+    theirs, ours = (f"Ray {ray} on Python {python}" for ray, python in versions)
+    return f"runs {theirs}, and this machine {ours}: install the same on all machines"
 
 
 def in_words(text: str) -> str:
