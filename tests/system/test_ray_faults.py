@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,9 @@ whole = pytest.mark.skipif(
     os.environ.get("CVUNETD_RAY") != "whole", reason="takes a minute: make test-ray"
 )
 PHOTOS = 12
+SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
+#: As the unit starts a machine with GPUs: a worker for each of them, and none for its CPU.
+NO_SHARES = ('--resources={"cvunetd":0}', "--num-gpus=2")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +71,7 @@ def published(site_: Site) -> None:
     assert site_.ground.quarantined() == [], site_.told()
 
 
+@whole
 def test_worker_that_is_stopped(site_: Site, faulty: Machine):
     """SIGSTOP: it says nothing more. Its pictures go to the other node, and it is replaced."""
     before = faulty.actors()
@@ -102,10 +110,13 @@ SHARES = {
 def test_share_that_is_gone_on_one_node(site_: Site, faulty: Machine, how: str):
     """That node is not used, and says how to mend it; it is used again when the share is back."""
     away, back = SHARES[how]
+    before_drop = site_.ground.arrived()
     share = str(site_.share)
-    faulty.on_mounts(*away, share)
     before = faulty.actors()
+    site_.order(faulty, "slow 3")  # it has pictures when its share goes
     site_.drop(PHOTOS)
+    assert wait_for(lambda: site_.ground.arrived() > before_drop, patience_s=PATIENCE_S)
+    faulty.on_mounts(*away, share)
 
     published(site_)
     assert wait_for(lambda: site_.words(faulty) == ["off"], pause_s=1.0), site_.told()
@@ -114,6 +125,49 @@ def test_share_that_is_gone_on_one_node(site_: Site, faulty: Machine, how: str):
     faulty.on_mounts(*back, *((str(site_.base / "real"),) if how == "unmounted" else ()), share)
     site_.wait_warm(faulty)
     assert faulty.actors() == before  # its model stayed warm
+
+
+@whole
+@pytest.mark.skipif(
+    shutil.which("sshfs") is None or not SFTP_SERVER.exists(), reason="no sshfs, no sftp-server"
+)
+def test_share_by_another_protocol(site_: Site, faulty: Machine):
+    """By SFTP it has another device number, other inodes, and times in whole seconds; by NFS and
+    SMB some of that. Its worker's results count all the same.
+    """
+    share = str(site_.share)
+    faulty.on_mounts("umount", "--lazy", share)
+    with by_sftp(faulty, site_.base / "real", site_.share):
+        before = done_by(site_, faulty)
+        site_.drop(PHOTOS)
+
+        published(site_)
+        assert done_by(site_, faulty) > before
+    faulty.on_mounts("mount", "--bind", str(site_.base / "real"), share)
+
+
+@contextmanager
+def by_sftp(machine: Machine, there: Path, here: Path) -> Iterator[None]:
+    """A folder, mounted on a machine by a protocol with a server of its own; no network."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        server = subprocess.Popen([str(SFTP_SERVER)], stdin=theirs, stdout=theirs)
+        options = "passive,dir_cache=no,attr_timeout=0,entry_timeout=0"
+        command = ["sshfs", "-f", "-o", options, f":{there}", str(here)]
+        client = subprocess.Popen(machine.with_mounts(*command), stdin=ours, stdout=ours)
+    try:
+        listing = machine.with_mounts("test", "-d", str(here / "hot"))
+        assert wait_for(lambda: subprocess.run(listing, check=False).returncode == 0)
+        yield
+    finally:
+        machine.on_mounts("umount", "--lazy", str(here))
+        client.wait(30)
+        server.wait(30)
+
+
+def done_by(site_: Site, machine: Machine) -> int:
+    """How many pictures its worker has done."""
+    return sum(worker["done"] for worker in site_.node(machine)["workers"])
 
 
 @whole
@@ -158,7 +212,7 @@ def test_worker_that_answers_for_something_else(site_: Site, faulty: Machine, or
 def test_each_gpu_has_a_worker(site_: Site):
     """Ray only counts them. Each worker sees its own, and computes on the CPU, as it is told to."""
     third = site_.cluster.nodes[2]
-    third.start_node(site_.cluster.head, offers=("--num-gpus=2",))
+    third.start_node(site_.cluster.head, offers=NO_SHARES)
     site_.wait_warm(third)
     site_.drop(PHOTOS)
 

@@ -157,9 +157,12 @@ class Machine:
 
         `ip netns exec` has given it mounts of its own, which follow ours and not the other way.
         """
-        assert self.process is not None
+        run(*self.with_mounts(*command))
+
+    def with_mounts(self, *command: str) -> list[str]:
+        """Return a command that sees what this machine has mounted."""
         [raylet, *_] = [pid for pid in self.pids() if "raylet/raylet" in command_of(pid)]
-        run("nsenter", "--target", str(raylet), "--mount", *command)
+        return ["nsenter", "--target", str(raylet), "--mount", *command]
 
     def kill(self, word: str = "") -> None:
         """`kill -9` of all of Ray's, or of those with a word in their command."""

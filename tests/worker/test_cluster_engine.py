@@ -378,6 +378,24 @@ def test_share_that_goes_away_on_one_node(world: World):
     assert worker.is_alive  # its model stayed warm
 
 
+def test_many_pictures_are_one_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """All that a worker has in work fails at once: it is told once, and soon looked at again."""
+    world = World(tmp_path, node("n1", depth=8))
+    world.pass_time(5.0)
+    tasks = [world.task() for _ in range(8)]
+    futures = [world.submit(task) for task in tasks]
+    host = world.nodes["n1"]
+    host.on_see = lambda: False
+    for task in tasks:
+        world.answer(task, Unreadable(Failed(Blame.FILE, f"{task.job_id} vanished")))
+    told = [one.getMessage() for one in caplog.records if "is not used" in one.getMessage()]
+    [seat] = world.crew.seats.values()
+
+    assert [future.result(0) for future in futures] == [Cancelled()] * 8
+    assert len(told) == 1
+    assert seat.failures == 1
+
+
 def behind(sight: Sight) -> Sight:
     """A clock that is a minute late."""
     return replace(sight, now=sight.now - 60)
