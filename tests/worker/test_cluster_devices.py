@@ -1,18 +1,24 @@
-"""Which device a worker of a cluster uses, and what is said if its GPU is none."""
+"""What a worker of a cluster finds on its node: a GPU or none, a disk with or without room."""
 
+import asyncio
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from daemon.errors import DeviceError
+from daemon.errors import Blame, DeviceError
+from daemon.jobs import Cancelled, Failed, Task
 from daemon.settings import ModelSettings
 from daemon.worker import predictors
 from daemon.worker.engines.cluster.messages import Node
 from daemon.worker.engines.cluster.node_worker import NodeWorker, Setup
+from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.path_maps import PathMap
 from daemon.worker.engines.cluster.seats import Seat
 from daemon.worker.engines.cluster.sights import NO_CUDA, Look, see
+from daemon.worker.engines.direct import DirectEngine
+from tests.samples import RENDERING
 from tests.worker.cluster_kit import SETTINGS
 
 AUTO = ModelSettings(name="", file=Path("weights.pth"))
@@ -89,3 +95,19 @@ def test_worker_without_a_gpu_of_its_own_uses_the_cpu(
 def test_workers_on_a_cpu_share_it(node: Node, model: ModelSettings, share: tuple[int, int]):
     """Those on GPUs use all processors each; so must none that computes on them."""
     assert Seat(node, 1).share((model,)) == share
+
+
+def test_full_disk_of_a_node_is_the_machines(monkeypatch: pytest.MonkeyPatch):
+    """Pictures that travel through Ray are written there: none of them is blamed."""
+
+    def fail(*arguments: object, **named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", fail)
+    worker = NodeWorker.__new__(NodeWorker)
+    worker.engine = DirectEngine(lambda task: Cancelled())
+    task = Task("7", Path("a"), Path("b"), RENDERING, 10**6)
+    outcome, made = asyncio.run(worker.run_parcel(Parcel(task)))
+
+    assert isinstance(outcome, Failed)
+    assert (outcome.blame, made.contents) == (Blame.MACHINE, {})

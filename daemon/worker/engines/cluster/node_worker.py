@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.disk import files
-from daemon.errors import Blame, DaemonError
+from daemon.errors import Blame, DaemonError, blame, describe
 from daemon.jobs import Failed, Outcome, Task
 from daemon.settings import ModelSettings
 from daemon.worker.engines import Engine
@@ -188,6 +188,13 @@ class NodeWorker:
 
     async def run_parcel(self, parcel: Parcel) -> Carried:
         """Cut out one picture that came by Ray; what was made goes back the same way."""
+        try:
+            return await self.run_here(parcel)
+        except OSError as error:  # this node's own disk: the picture was written here by us
+            return Failed(blame(error), describe(error)), Parcel(parcel.task)
+
+    async def run_here(self, parcel: Parcel) -> Carried:
+        """Cut out one picture in a folder of this node."""
         assert self.engine is not None
         with tempfile.TemporaryDirectory(prefix="cvunetd-") as name:
             mapped = replace(parcel, task=self.paths.task(parcel.task))
