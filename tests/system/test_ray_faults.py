@@ -151,10 +151,12 @@ def by_sftp(machine: Machine, there: Path, here: Path) -> Iterator[None]:
     """A folder, mounted on a machine by a protocol with a server of its own; no network."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        server = subprocess.Popen([str(SFTP_SERVER)], stdin=theirs, stdout=theirs)
+        server = subprocess.Popen([str(SFTP_SERVER)], stdin=theirs.fileno(), stdout=theirs.fileno())
         options = "passive,dir_cache=no,attr_timeout=0,entry_timeout=0"
         command = ["sshfs", "-f", "-o", options, f":{there}", str(here)]
-        client = subprocess.Popen(machine.with_mounts(*command), stdin=ours, stdout=ours)
+        client = subprocess.Popen(
+            machine.with_mounts(*command), stdin=ours.fileno(), stdout=ours.fileno()
+        )
     try:
         listing = machine.with_mounts("test", "-d", str(here / "hot"))
         assert wait_for(lambda: subprocess.run(listing, check=False).returncode == 0)

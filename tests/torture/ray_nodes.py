@@ -17,7 +17,6 @@ from tests.system.daemon_process import ROOT, wait_for
 PORT = 6379
 NET = "10.77.16"
 OBJECTS_BYTES = 80_000_000
-START_S = 120.0
 TRIES = 4
 OURS = " -m daemon"
 ONE_SHARE = '--resources={"cvunetd": 1}'
@@ -105,31 +104,25 @@ class Machine:
             )
 
     def start_head(self) -> None:
-        """The head, without workers; returns when it answers."""
-        self.start("--head", f"--port={PORT}", "--include-dashboard=false", "--num-cpus=0")
-        command = [*self.wrapper, "bash", "-c", f"exec 3<>/dev/tcp/{self.address}/{PORT}"]
-
-        def answers() -> bool:
-            return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-        assert wait_for(lambda: answers() or self.has_ended(), patience_s=START_S), self.told()
-        assert not self.has_ended(), self.told()
+        """The head, without workers; returns when it has started."""
+        self.start_well("--head", f"--port={PORT}", "--include-dashboard=false", "--num-cpus=0")
 
     def start_node(self, head: "Machine", *, offers: tuple[str, ...] = (ONE_SHARE,)) -> None:
         """A node that ``offers`` one worker, or something else; returns when it has joined."""
+        self.start_well(f"--address={head.address}:{PORT}", "--num-cpus=1", *offers)
+
+    def start_well(self, *arguments: str) -> None:
+        """Start Ray until it has started; on a busy machine it gives up its own processes."""
         for _ in range(TRIES):
             self.log.unlink(missing_ok=True)
-            self.start(f"--address={head.address}:{PORT}", "--num-cpus=1", *offers)
+            self.start(*arguments)
             if wait_for(lambda: self.has_joined() or self.has_ended()) and self.has_joined():
                 return
             self.kill()
         raise AssertionError(self.told())
 
     def has_joined(self) -> bool:
-        """Its raylet is there, and stays; one that has given up is started again, as systemd does.
-
-        On a busy machine Ray does not wait long enough for its own processes.
-        """
+        """Its raylet is there, and stays; one that has given up is started again, as by systemd."""
         return not self.has_ended() and "Ray runtime started" in self.told()
 
     def told(self) -> str:
