@@ -44,8 +44,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def site_(opened: Site) -> Iterator[Site]:
-    """Both workers warm at the beginning, and all pictures once at the end."""
+    """Both workers warm at the beginning, and all pictures once at the end.
+
+    Each does a picture first: the next fault is then the first one in a row.
+    """
     opened.wait_warm(*opened.cluster.nodes[:2])
+    opened.drop(PHOTOS // 2)
+    published(opened)
     yield opened
     for node in opened.cluster.nodes:
         opened.order(node, "")
