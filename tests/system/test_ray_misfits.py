@@ -22,12 +22,16 @@ pytestmark = [
 ]
 LATE = "\nimport types\ntime = types.SimpleNamespace(time=lambda real=time.time: real() - 60.0)\n"
 GPUS = ("--num-gpus=2",)
+PHOTOS = 4
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A head with the daemon beside it, and a machine that becomes one node after the other."""
-    with site(tmp_path_factory.mktemp("site"), 1, device="auto") as opened:
+    """A head with the daemon beside it, a node that works, and a machine that becomes one node
+    after the other.
+    """
+    with site(tmp_path_factory.mktemp("site"), 2, device="auto") as opened:
+        opened.cluster.nodes[0].start_node(opened.cluster.head)
         opened.daemon.wait_ready()
         yield opened
         assert opened.daemon.terminate() == 0
@@ -85,7 +89,7 @@ def test_node_that_does_not_fit(
     """It loads no model and gets no picture; the reason and what mends it are told everywhere."""
     if offers is GPUS and Path("/proc/driver/nvidia/version").exists():
         pytest.skip("this machine has a GPU")
-    [machine] = opened.cluster.nodes
+    machine = opened.cluster.nodes[1]
     machine.code, machine.before = Machine.code, Machine.before
     change(machine, opened.base)
     machine.start_node(opened.cluster.head, offers=offers)
@@ -100,6 +104,9 @@ def test_node_that_does_not_fit(
         [line] = [line for line in doctor.splitlines() if text in line]
         assert line.startswith("fail  node ")
         assert mend in doctor
+        opened.drop(PHOTOS)
+        assert wait_for(opened.is_through), opened.told()
+        assert opened.ground.quarantined() == []
     finally:
         machine.kill()
     assert wait_for(lambda: not opened.node(machine), pause_s=1.0), opened.told()
@@ -124,7 +131,7 @@ def other_ray(base: Path) -> str:
 
 def test_node_with_another_ray(opened: Site):
     """It does not join: Ray itself refuses it, and says why where it was started."""
-    [machine] = opened.cluster.nodes
+    machine = opened.cluster.nodes[1]
     machine.before = Machine.before
     machine.code = f"{other_ray(opened.base)}:{Machine.code}"
     machine.start(f"--address={opened.cluster.head.address}:{PORT}", ONE_SHARE)
