@@ -88,6 +88,8 @@ class Machine:
     def start(self, *arguments: str) -> None:
         """`ray start`, which ends with what it has started."""
         self.starts += 1
+        if self.process is not None:  # an earlier one, which was killed
+            self.process.wait(30)
         command = [
             *(*self.wrapper, "sh", "-c", f'{self.before} && exec "$@"', "sh"),
             *(self.python, "-m", "ray.scripts.scripts", "start", "--block"),

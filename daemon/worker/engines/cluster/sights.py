@@ -221,7 +221,7 @@ def differences(ours: Sight, theirs: Sight, *, at: tuple[float, float]) -> Itera
     earliest, latest = at[0] - MAX_CLOCK_S, at[1] + MAX_CLOCK_S
     if not earliest <= theirs.now <= latest:
         late = theirs.now - (at[0] if theirs.now < earliest else at[1])
-        text = f"its clock is {abs(late):.1f} s {'behind' if late < 0 else 'ahead'}"
+        text = f"its clock is at least {abs(late):.1f} s {'behind' if late < 0 else 'ahead'}"
         yield Difference("clock", text, "there: timedatectl set-ntp true")
 
 
