@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,21 @@ class Site:
     daemon: Daemon
     ground: Ground
     dropped: int = 0
-    names: list[str] = field(default_factory=list)
 
     @property
     def share(self) -> Path:
         """Where all machines mount it."""
         return self.base / "share"
 
-    def drop(self, count: int) -> list[Path]:
-        """Put photos into the hot folder at once, each of another size; return what was dropped."""
+    def drop(self, count: int) -> None:
+        """Put photos into the hot folder at once, and expect their results."""
+        made = self.photos(count)
+        for photo in made:
+            self.ground.expect(photo)
+        self.put(made)
+
+    def photos(self, count: int) -> list[Path]:
+        """Make photos outside of the hot folder, each of another size."""
         stock = self.base / "stock"
         stock.mkdir(exist_ok=True)
         photo = Image.fromarray(data.astronaut())
@@ -79,12 +85,14 @@ class Site:
             self.dropped += 1
             made.append(stock / f"{self.dropped}.png")
             photo.resize((SMALLEST_PX, SMALLEST_PX + self.dropped)).save(made[-1])
-            self.ground.expect(made[-1])
-        for path in made:
+        return made
+
+    def put(self, photos: list[Path]) -> None:
+        """Put files into the hot folder, each whole in one moment."""
+        for path in photos:
             hidden = self.ground.hot / f".{path.name}"
             shutil.copyfile(path, hidden)
             hidden.rename(self.ground.hot / path.name)
-        return made
 
     def is_through(self) -> bool:
         """All that was dropped has come out."""

@@ -236,9 +236,11 @@ def test_picture_that_kills_workers(site_: Site):
     third = site_.cluster.nodes[2]
     third.start_node(site_.cluster.head)
     site_.wait_warm(*site_.cluster.nodes)
-    killer = site_.drop(1)[0]
+    killer = site_.photos(1)[0]
+    site_.ground.expect_bad(killer)
     for node in site_.cluster.nodes:
         site_.order(node, f"kill {digest(killer)}")
+    site_.put([killer])
     site_.drop(PHOTOS)
 
     assert wait_for(site_.is_through, patience_s=PATIENCE_S), site_.told()
