@@ -61,7 +61,8 @@ def cluster(found: dict[str, Any] | None) -> Iterator[str]:  # Any: JSON of `Clu
     if found is None:
         return
     trouble = f": {printable(found['trouble'])}" if found["trouble"] else ""
-    yield f"  cluster at {found['address']}: {len(found['nodes'])} nodes{trouble}"
+    count = len(found["nodes"])
+    yield f"  cluster at {found['address']}: {count} node{'' if count == 1 else 's'}{trouble}"
     for node in found["nodes"]:
         name = f"node {printable(node['name'])} ({node['address']})"
         if node["why"]:
@@ -74,7 +75,8 @@ def worker_text(worker: dict[str, Any]) -> str:  # Any: JSON of `WorkerState`
     """Return what one worker does, and why it is not used."""
     if worker["word"] != "warm":
         return f"{worker['word']}: {printable(worker['why'])}"
-    restarts = f", {worker['restarts']} restarts" if worker["restarts"] else ""
+    count = worker["restarts"]
+    restarts = f", {count} restart{'' if count == 1 else 's'}" if count else ""
     return (
         f"warm on {worker['device']}, {worker['running']} in work, {worker['done']} done,"
         f" {worker['pictures_per_s']:.1f} a second in the last minute{restarts}"

@@ -14,6 +14,7 @@ from daemon.worker.engines.cluster.engine import ClusterEngine
 from daemon.worker.engines.cluster.node_worker import Setup
 from daemon.worker.engines.cluster.path_maps import MappedFolder
 from daemon.worker.engines.cluster.sights import Look
+from daemon.worker.engines.local import EngineSettings
 
 
 def open_configured(
@@ -56,9 +57,10 @@ def access(config: Config, base: Path) -> Access:
 
 def setup(config: Config, base: Path, folders: Iterable[HotFolder]) -> Setup:
     """Return what each worker needs to know; its node is filled in later."""
+    settings = engine_settings(config, base)
     return Setup(
-        engine_settings(config, base),
-        look(config, base, folders),
+        settings,
+        look_for(settings, config, folders),
         name="",
         address="",
         concurrency=config.worker.ray.concurrency,
@@ -67,8 +69,12 @@ def setup(config: Config, base: Path, folders: Iterable[HotFolder]) -> Setup:
 
 def look(config: Config, base: Path, folders: Iterable[HotFolder]) -> Look:
     """Return what each node has to see as we do; no folder if pictures travel through Ray."""
+    return look_for(engine_settings(config, base), config, folders)
+
+
+def look_for(settings: EngineSettings, config: Config, folders: Iterable[HotFolder]) -> Look:
+    """Return the same, by the engine's settings."""
     served = [] if config.worker.ray.transport == "object-store" else list(folders)
-    settings = engine_settings(config, base)
     return Look(
         read=tuple(sorted({folder.path for folder in served})),
         written=tuple(sorted({folder.output_root for folder in served})),
@@ -76,4 +82,5 @@ def look(config: Config, base: Path, folders: Iterable[HotFolder]) -> Look:
         folders=tuple(
             MappedFolder(one.here, one.there, one.nodes) for one in config.worker.ray.paths
         ),
+        served=settings.models,
     )

@@ -78,20 +78,38 @@ def test_nodes_that_see_the_same_pass(look: Look):
     assert "ray start" in found[1][2]
 
 
+def test_we_look_once_however_many_nodes_there_are(look: Look, monkeypatch: pytest.MonkeyPatch):
+    """Our own shares may be slow, and each look makes a file."""
+    looks: list[Look] = []
+
+    def count(asked: Look) -> Sight:
+        looks.append(asked)
+        return see(asked)
+
+    monkeypatch.setattr(visits, "see", count)
+    found = visit(look, lambda one: Answered(one.call, see(one.look)))
+
+    assert len(found) == 2
+    assert looks == [look]
+
+
 def test_each_difference_is_a_finding(look: Look):
     """With its own remedy."""
 
     def answer(one: Visit) -> Event:
         sight: Sight = see(one.look)
-        return Answered(one.call, replace(sight, version="0.1", now=sight.now - 90))
+        theirs = replace(sight, version="0.1", now=sight.now - 90, gpu_fault="torch sees none")
+        return Answered(one.call, theirs)
 
     found = [one for one in findings(visit(look, answer)) if "alpha" in one[1]]
 
     assert [(one[0], one[1]) for one in found] == [
         (Result.FAIL, "node alpha program"),
+        (Result.FAIL, "node alpha GPU"),
         (Result.FAIL, "node alpha clock"),
     ]
-    assert found[1][2] == "there: timedatectl set-ntp true"
+    assert "--num-gpus=0" in found[1][2]
+    assert found[2][2] == "there: timedatectl set-ntp true"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from daemon.reporting.cluster_figures import figures
 from daemon.worker.engines.cluster.state import ClusterState, NodeState, WorkerState
 
 WARM = WorkerState("warm", "cuda:0", running=3, done=40, pictures_per_s=0.7, restarts=1)
-OFF = WorkerState("off", "cpu", why="its clock is 60.0 s behind")
+OFF = WorkerState("off", "cpu", why="its clock is at least 60.0 s behind")
 CLUSTER = ClusterState(
     "head:1",
     "",
@@ -47,8 +47,8 @@ def test_status_names_nodes_and_reasons():
     assert list(status_text.cluster(asdict(CLUSTER))) == [
         "  cluster at head:1: 2 nodes",
         "    node a (10.0.0.1): warm on cuda:0, 3 in work, 40 done, 0.7 a second in the last"
-        " minute, 1 restarts",
-        "    node a (10.0.0.1): off: its clock is 60.0 s behind",
+        " minute, 1 restart",
+        "    node a (10.0.0.1): off: its clock is at least 60.0 s behind",
         "    node b (10.0.0.2) is not used: it has no GPU",
     ]
 

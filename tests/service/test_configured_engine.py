@@ -8,7 +8,9 @@ import pytest
 from daemon.config.folders import all_folders
 from daemon.config.schema import Config
 from daemon.service import configured_engine
+from daemon.service.local_engine import engine_settings
 from daemon.worker.engines.cluster.path_maps import MappedFolder
+from daemon.worker.engines.local import EngineSettings
 
 
 def config_of(**ray: Any) -> Config:  # Any: settings of `worker.ray`
@@ -56,3 +58,19 @@ def test_each_worker_gets_the_limits(tmp_path: Path):
     assert setup.concurrency == 3
     assert setup.settings.memory_bytes == 2_500_000_000
     assert setup.settings.max_batch == 8
+
+
+def test_settings_are_made_once_for_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """They read manifests of models."""
+    made: list[EngineSettings] = []
+
+    def count(config: Config, base: Path) -> EngineSettings:
+        made.append(engine_settings(config, base))
+        return made[-1]
+
+    monkeypatch.setattr(configured_engine, "engine_settings", count)
+    config = config_of()
+    setup = configured_engine.setup(config, tmp_path, all_folders(config, tmp_path))
+
+    assert made == [setup.settings]
+    assert setup.look.served == setup.settings.models

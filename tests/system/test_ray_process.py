@@ -177,5 +177,5 @@ def test_wrong_token_is_told(head: tuple[str, Path], tmp_path: Path):
 
     daemon.config.write_text(daemon.config.read_text().replace(str(wrong), str(token)))
     told = call(tmp_path, "doctor", "--config", daemon.config).stdout
-    assert f"pass  cluster                    1 nodes at {address}" in told
+    assert f"pass  cluster                    1 node at {address}" in told
     assert "no worker runs there" in told, told

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.system.daemon_process import Daemon, wait_for
 from tests.torture.daemons import MODEL, folder_settings, grounds
 from tests.torture.photos import Stock
-from tests.torture.ray_nodes import PORT, Machines, machines
+from tests.torture.ray_nodes import ACTOR, PORT, Machines, machines
 from tests.torture.tally import Ground, Row
 
 PATIENCE_S = 400.0
@@ -115,7 +115,7 @@ def one_event(
 
 def kill_worker(cluster: Machines) -> None:
     """The actor of the first node."""
-    cluster.nodes[0].kill("ray::NodeWorker")
+    cluster.nodes[0].kill(ACTOR)
 
 
 def cut_off_and_heal(cluster: Machines) -> None:

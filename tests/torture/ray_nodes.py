@@ -17,9 +17,10 @@ from tests.system.daemon_process import ROOT, wait_for
 PORT = 6379
 NET = "10.77.16"
 OBJECTS_BYTES = 80_000_000
-START_S = 120.0
 TRIES = 4
 OURS = " -m daemon"
+ONE_SHARE = '--resources={"cvunetd": 1}'
+ACTOR = "ray::NodeWorker"
 #: Ray's own patience, made short: a node that is silent for so long is given up by its head, and
 #: ends itself when it has not heard its head for so long.
 QUICK = {
@@ -28,6 +29,8 @@ QUICK = {
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+    # As in our units: a machine that runs tests may be short of memory.
+    "RAY_memory_monitor_refresh_ms": "0",
 }
 
 
@@ -48,6 +51,13 @@ class Machine:
     """A folder with a short path: Ray's sockets lie far below it."""
     processor: int | None = None
     """The only one that it may use; None: all."""
+    python: str = sys.executable
+    code: str = str(ROOT)
+    """Where its Python looks for programs first: folders, with a colon between them."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """More of its environment."""
+    before: str = ":"
+    """What its shell does before Ray is started, with mounts of its own."""
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
@@ -65,20 +75,24 @@ class Machine:
     @property
     def environment(self) -> dict[str, str]:
         """What Ray reads."""
-        return QUICK | {
-            "PYTHONPATH": str(ROOT),
+        ours = {
+            "PYTHONPATH": self.code,
             "PATH": os.environ["PATH"],
             "OMP_NUM_THREADS": "1",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token),
             "RAY_USAGE_STATS_ENABLED": "0",
         }
+        return QUICK | ours | self.extra
 
     def start(self, *arguments: str) -> None:
         """`ray start`, which ends with what it has started."""
         self.starts += 1
+        if self.process is not None:  # an earlier one, which was killed
+            self.process.wait(30)
         command = [
-            *(*self.wrapper, sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
+            *(*self.wrapper, "sh", "-c", f'{self.before} && exec "$@"', "sh"),
+            *(self.python, "-m", "ray.scripts.scripts", "start", "--block"),
             f"--node-ip-address={self.address}",
             f"--object-store-memory={OBJECTS_BYTES}",
             "--disable-usage-stats",
@@ -92,32 +106,25 @@ class Machine:
             )
 
     def start_head(self) -> None:
-        """The head, without workers; returns when it answers."""
-        self.start("--head", f"--port={PORT}", "--include-dashboard=false", "--num-cpus=0")
-        command = [*self.wrapper, "bash", "-c", f"exec 3<>/dev/tcp/{self.address}/{PORT}"]
+        """The head, without workers; returns when it has started."""
+        self.start_well("--head", f"--port={PORT}", "--include-dashboard=false", "--num-cpus=0")
 
-        def answers() -> bool:
-            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    def start_node(self, head: "Machine", *, offers: tuple[str, ...] = (ONE_SHARE,)) -> None:
+        """A node that ``offers`` one worker, or something else; returns when it has joined."""
+        self.start_well(f"--address={head.address}:{PORT}", "--num-cpus=1", *offers)
 
-        assert wait_for(lambda: answers() or self.has_ended(), patience_s=START_S), self.told()
-        assert not self.has_ended(), self.told()
-
-    def start_node(self, head: "Machine") -> None:
-        """A node with one worker; returns when it has joined."""
-        share = '{"cvunetd": 1}'
+    def start_well(self, *arguments: str) -> None:
+        """Start Ray until it has started; on a busy machine it gives up its own processes."""
         for _ in range(TRIES):
             self.log.unlink(missing_ok=True)
-            self.start(f"--address={head.address}:{PORT}", "--num-cpus=1", f"--resources={share}")
+            self.start(*arguments)
             if wait_for(lambda: self.has_joined() or self.has_ended()) and self.has_joined():
                 return
             self.kill()
         raise AssertionError(self.told())
 
     def has_joined(self) -> bool:
-        """Its raylet is there, and stays; one that has given up is started again, as systemd does.
-
-        On a busy machine Ray does not wait long enough for its own processes.
-        """
+        """Its raylet is there, and stays; one that has given up is started again, as by systemd."""
         return not self.has_ended() and "Ray runtime started" in self.told()
 
     def told(self) -> str:
@@ -135,6 +142,22 @@ class Machine:
             ["ip", "netns", "pids", self.name], capture_output=True, text=True, check=True
         )
         return [int(line) for line in found.stdout.split()]
+
+    def actors(self) -> list[int]:
+        """The processes of its workers."""
+        return [pid for pid in self.pids() if ACTOR in command_of(pid)]
+
+    def on_mounts(self, *command: str) -> None:
+        """Run a command that mounts something for this machine alone, whose Ray runs already.
+
+        `ip netns exec` has given it mounts of its own, which follow ours and not the other way.
+        """
+        run(*self.with_mounts(*command))
+
+    def with_mounts(self, *command: str) -> list[str]:
+        """Return a command that sees what this machine has mounted."""
+        [raylet, *_] = [pid for pid in self.pids() if "raylet/raylet" in command_of(pid)]
+        return ["nsenter", "--target", str(raylet), "--mount", *command]
 
     def kill(self, word: str = "") -> None:
         """`kill -9` of all of Ray's, or of those with a word in their command."""

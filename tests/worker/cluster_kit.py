@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.disk import files
-from daemon.jobs import Done, Outcome, Task
+from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, Errand
+from daemon.worker.engines.cluster.judging import Reply, Unreadable
 from daemon.worker.engines.cluster.keeper import Keeper
 from daemon.worker.engines.cluster.messages import (
     Answered,
@@ -198,15 +199,17 @@ class World:
             del worker.inside[call]
             if value is None and is_written:
                 task.part.write_bytes(b"result")
-            self.post(Answered(call, value if value is not None else done(task)))
+            self.post(Answered(call, said_of(task, value)))
         self.pass_time(STEP_S)
 
-    def break_worker(self, worker: FakeWorker, reason: str = "it died") -> None:
-        """A worker's process ends."""
+    def break_worker(
+        self, worker: FakeWorker, reason: str = "it died", *, is_machines: bool = False
+    ) -> None:
+        """A worker's process ends; ``is_machines``: by its machine, whatever it did."""
         worker.is_alive = False
         for call in list(worker.inside):
             del worker.inside[call]
-            self.post(Broken(call, reason))
+            self.post(Broken(call, reason, is_machines=is_machines))
         self.pass_time(STEP_S)
 
     def lose_node(self, name: str) -> None:
@@ -239,6 +242,15 @@ class Connection:
 def node(name: str, **changes: Any) -> FakeNode:  # Any: fields of FakeNode
     """A node with one share."""
     return FakeNode(Node(name, name, f"10.0.0.{name[-1]}", shares=1), **changes)
+
+
+def said_of(task: Task, value: object) -> object:
+    """What a worker says of a task: that it is done, an outcome, or nonsense."""
+    if value is None:
+        return Reply(task.job_id, done(task))
+    if isinstance(value, Done | Failed | Cancelled | Unreadable):
+        return Reply(task.job_id, value)
+    return value
 
 
 def done(task: Task) -> Done:

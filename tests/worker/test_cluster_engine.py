@@ -1,6 +1,7 @@
 """The engine of many machines, on a cluster of values: who gets a picture, whose fault it is."""
 
 import logging
+import os
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.disk import files
 from daemon.errors import Blame
-from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
-from daemon.worker.engines.cluster.judging import Unreadable
+from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
+from daemon.worker.engines.cluster.judging import Nonsense, Reply, Unreadable
 from daemon.worker.engines.cluster.messages import Node
 from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.sights import Sight
@@ -99,6 +101,20 @@ def test_dead_worker_costs_its_pictures_an_attempt(world: World):
     assert sum(future.done() for future in futures) == 2
     world.pass_time(5.0)
     assert world.crew.depth == 4
+
+
+def test_machine_without_memory_costs_nothing(world: World):
+    """Ray has ended the worker, whatever it did: its pictures go to the others, uncounted."""
+    tasks = [world.task() for _ in range(4)]
+    futures = [world.submit(task) for task in tasks]
+    first = world.on("n1")
+    lost = [futures[tasks.index(task)] for task in first.inside.values()]
+    world.break_worker(first, "no memory", is_machines=True)
+
+    assert [future.result(0) for future in lost] == [Cancelled()] * 2
+    assert sum(future.done() for future in futures) == 2
+    [seat] = [one for one in world.crew.seats.values() if one.word != "warm"]
+    assert seat.why == "no memory"
 
 
 def test_node_that_is_cut_off_costs_an_attempt_and_publishes_nothing(world: World):
@@ -263,6 +279,8 @@ def test_parts_of_lost_attempts_are_deleted(world: World):
         Unreadable(Failed(Blame.FILE, "the original vanished before it was read")),
         "nonsense",
         None,
+        Nonsense("Done of wrong fields"),
+        Reply("another job", Cancelled()),
         Failed(Blame.DEVICE, "CUDA error: an illegal memory access was encountered"),
         Failed(Blame.INSTALL, "no such weights"),
     ],
@@ -279,6 +297,35 @@ def test_machine_is_to_blame_for_what_works_here(world: World, answer: object):
     [seat] = [one for one in world.crew.seats.values() if one.word != "warm"]
     assert seat.node.id == worker.node
     assert seat.why
+
+
+@pytest.mark.parametrize("exact_ns", [1, 100, 1_000_000_000])
+def test_share_has_other_numbers_on_each_machine(world: World, exact_ns: int):
+    """NFS, SMB and SFTP: a device and an inode of their own, and times as exact as they know."""
+    task = world.task()
+    os.utime(task.source, ns=(0, 1_700_000_000_123_456_789))
+    future = world.submit(task)
+    ours = files.identity(task.source)
+    assert ours is not None
+    theirs = Identity(9, 99, ours.size, ours.mtime_ns // exact_ns * exact_ns)
+    task.part.write_bytes(b"result")
+    world.answer(task, Done(theirs, 4, 3, {}))
+
+    assert future.result(0) == Done(ours, 4, 3, {})
+
+
+@pytest.mark.parametrize("change", [{"size": 8}, {"mtime_ns": 5}])
+def test_original_that_has_changed_is_told(world: World, change: dict[str, int]):
+    """The service cuts out the new version."""
+    task = world.task()
+    future = world.submit(task)
+    ours = files.identity(task.source)
+    assert ours is not None
+    read = replace(ours, **change)
+    task.part.write_bytes(b"result")
+    world.answer(task, Done(read, 4, 3, {}))
+
+    assert future.result(0) == Done(read, 4, 3, {})
 
 
 def test_result_that_is_not_here_is_the_machines_fault(world: World):
@@ -331,6 +378,24 @@ def test_share_that_goes_away_on_one_node(world: World):
     assert worker.is_alive  # its model stayed warm
 
 
+def test_many_pictures_are_one_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """All that a worker has in work fails at once: it is told once, and soon looked at again."""
+    world = World(tmp_path, node("n1", depth=8))
+    world.pass_time(5.0)
+    tasks = [world.task() for _ in range(8)]
+    futures = [world.submit(task) for task in tasks]
+    host = world.nodes["n1"]
+    host.on_see = lambda: False
+    for task in tasks:
+        world.answer(task, Unreadable(Failed(Blame.FILE, f"{task.job_id} vanished")))
+    told = [one.getMessage() for one in caplog.records if "is not used" in one.getMessage()]
+    [seat] = world.crew.seats.values()
+
+    assert [future.result(0) for future in futures] == [Cancelled()] * 8
+    assert len(told) == 1
+    assert seat.failures == 1
+
+
 def behind(sight: Sight) -> Sight:
     """A clock that is a minute late."""
     return replace(sight, now=sight.now - 60)
@@ -345,7 +410,7 @@ def older(sight: Sight) -> Sight:
     ("see", "text", "mend"),
     [
         (blind, "cannot use", "mount it there, or name its place: worker.ray.paths"),
-        (behind, "its clock is 60", "timedatectl set-ntp true"),
+        (behind, "its clock is at least 60", "timedatectl set-ntp true"),
         (older, "runs cvunetd 0.1", "pip install cvunet-daemon[ray]=="),
     ],
 )
@@ -358,6 +423,19 @@ def test_node_that_differs_is_not_used(tmp_path: Path, see: object, text: str, m
     assert world.crew.depth == 2
     assert text in state.workers[0].why
     assert mend in state.workers[0].why
+
+
+def test_each_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Also that of a node that was never used, and not at each look."""
+    host = node("n1", see=older)
+    world = World(tmp_path, host)
+    world.pass_time(60.0)
+    host.see = blind
+    world.pass_time(60.0)
+
+    told = [one.getMessage() for one in caplog.records if "is not used" in one.getMessage()]
+    assert ["runs cvunetd 0.1" in text for text in told] == [True, False]
+    assert "cannot use" in told[1]
 
 
 def test_worker_is_not_used_while_nobody_can_compare(

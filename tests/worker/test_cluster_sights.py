@@ -12,6 +12,7 @@ from daemon.errors import Blame, MachineError
 from daemon.jobs import Cancelled, Done, Failed, Identity, Task
 from daemon.worker.engines.cluster import parcels
 from daemon.worker.engines.cluster.access import why_unreachable
+from daemon.worker.engines.cluster.judging import Reply
 from daemon.worker.engines.cluster.node_worker import share_of
 from daemon.worker.engines.cluster.parcels import ALPHA, RESULT, Parcel
 from daemon.worker.engines.cluster.path_maps import MappedFolder, PathMap
@@ -202,8 +203,8 @@ def test_parcel_goes_there_and_back(task: Task, tmp_path: Path):
     theirs.part.write_bytes(b"result")
     assert theirs.alpha_part is not None
     theirs.alpha_part.write_bytes(b"alpha")
-    answer = (Done(Identity(7, 7, 7, 7), 1, 1, {}), parcels.pack_results(theirs))
-    outcome = parcels.written(sent, answer)
+    done = Done(Identity(7, 7, 7, 7), 1, 1, {})
+    outcome = parcels.written(sent, done, parcels.pack_results(theirs)).outcome
 
     assert isinstance(outcome, Done)
     assert outcome.identity == files.identity(task.source)
@@ -222,9 +223,18 @@ def test_failure_comes_back_as_it_is(task: Task):
     failed = Failed(Blame.FILE, "not a picture")
     sent = Parcel(task, {}, Identity(1, 2, 3, 4))
 
-    assert parcels.written(sent, (failed, Parcel(task))) == failed
-    assert parcels.written(sent, (Cancelled(), Parcel(task))) == Cancelled()
-    assert parcels.written(sent, "nonsense") == "nonsense"
+    assert parcels.written(sent, failed, Parcel(task)) == Reply(task.job_id, failed)
+    assert parcels.written(sent, Cancelled(), Parcel(task)) == Reply(task.job_id, Cancelled())
+    assert not task.part.exists()
+
+
+def test_parcel_of_another_picture_is_not_written(task: Task):
+    """Its reply names that picture, by which it is known as nonsense."""
+    sent = Parcel(task, {}, Identity(1, 2, 3, 4))
+    made = Parcel(replace(task, job_id="other"), {RESULT: b"result"})
+    reply = parcels.written(sent, Done(Identity(7, 7, 7, 7), 1, 1, {}), made)
+
+    assert reply.job_id == "other"
     assert not task.part.exists()
 
 
@@ -232,9 +242,9 @@ def test_part_that_cannot_be_written_here_is_told(task: Task):
     """The service decides what follows."""
     sent = Parcel(replace(task, part=Path("/proc/no/part")), {}, Identity(1, 2, 3, 4))
     made = Parcel(task, {RESULT: b"result", ALPHA: b"alpha"})
-    outcome = parcels.written(sent, (Done(Identity(7, 7, 7, 7), 1, 1, {}), made))
+    reply = parcels.written(sent, Done(Identity(7, 7, 7, 7), 1, 1, {}), made)
 
-    assert isinstance(outcome, Failed)
+    assert isinstance(reply.outcome, Failed)
 
 
 def test_full_disk_is_the_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

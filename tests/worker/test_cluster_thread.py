@@ -33,7 +33,7 @@ from daemon.worker.engines.cluster.sights import CANARY, Look, see
 from daemon.worker.gauges import Load, Memory
 from tests.samples import RENDERING
 from tests.system.daemon_process import wait_for
-from tests.worker.cluster_kit import SETTINGS, done
+from tests.worker.cluster_kit import SETTINGS, said_of
 
 NODE = Node("n1", "alpha", "10.0.0.1", shares=1)
 REPORT = Report(
@@ -73,7 +73,7 @@ class Obedient:
     def finish(self, run: Run) -> None:
         """A picture is done."""
         run.task.part.write_bytes(b"result")
-        self.hear(self, Answered(run.call, done(run.task)))
+        self.hear(self, Answered(run.call, said_of(run.task, None)))
 
     def close(self) -> None:
         """Noted."""

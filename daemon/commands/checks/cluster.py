@@ -8,6 +8,7 @@ from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.seats import why_unused
 from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
 from daemon.worker.engines.cluster.visits import Visited, Visits
+from daemon.worker.engines.cluster.wording import counted
 
 #: systemd gives the token to the units alone (packaging/ray/), and not to a person's shell.
 TOKEN = "as root: RAY_AUTH_TOKEN_PATH=/etc/cvunetd/ray-token cvunetd doctor"
@@ -32,7 +33,7 @@ def cluster(context: CheckContext) -> Iterator[Finding]:
     if isinstance(found, str):
         yield failed("cluster", found, remedy(found, address, context.config_path))
         return
-    yield passed("cluster", f"{len(found)} nodes at {address}")
+    yield passed("cluster", f"{counted(len(found), 'node')} at {address}")
     for visited in found:
         yield from node_findings(visited, config.worker.ray.resource)
 
@@ -57,5 +58,5 @@ def node_findings(visited: Visited, resource: str) -> Iterator[Finding]:
         why = why_unused(resource)
         yield warned(name, f"{visited.node.address}: no worker runs there", why)
     elif not visited.differences:
-        count = visited.node.seats
-        yield passed(name, f"{visited.node.address}: sees what we see; {count} workers")
+        room = counted(visited.node.seats, "worker")
+        yield passed(name, f"{visited.node.address}: sees what we see; it has room for {room}")

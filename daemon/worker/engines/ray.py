@@ -6,7 +6,6 @@ gone, writes to standard error as it likes, and cannot be shut down and begun an
 """
 
 import logging
-import re
 import signal
 import sys
 import threading
@@ -21,6 +20,7 @@ from daemon.errors import DaemonError, blame, describe
 from daemon.jobs import Failed, Task
 from daemon.worker.engines.cluster import parcels
 from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
+from daemon.worker.engines.cluster.judging import Nonsense
 from daemon.worker.engines.cluster.messages import (
     Answered,
     Broken,
@@ -37,6 +37,13 @@ from daemon.worker.engines.cluster.messages import (
     Visit,
 )
 from daemon.worker.engines.cluster.parcels import Parcel
+from daemon.worker.engines.cluster.shapes import fits
+from daemon.worker.engines.cluster.wording import (
+    SHORT_OF_MEMORY,
+    in_words,
+    shorten,
+    why_not_joined,
+)
 
 LOOK_S = 1.0
 #: Threads that read and write pictures which travel through Ray.
@@ -44,9 +51,6 @@ CARRIERS = 4
 #: Objects are small: paths, or single pictures.
 OBJECTS_BYTES = 200_000_000
 INSTALL = "install it: pip install 'cvunet-daemon[ray]'"
-#: Lines of Ray's messages that only name things by numbers.
-NUMBERS = re.compile(r"^\s*(class_name|actor_id|pid|namespace|ip|name|node_id)\b.*$", re.MULTILINE)
-MAX_REASON = 300
 
 
 class RayDriver:
@@ -149,7 +153,8 @@ class RayDriver:
         node = visit.node
         look: Any = ray.remote(see)  # Any: Ray's types know no named arguments
         there = look.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node.id))
-        ref = there.remote(visit.look, name=node.name, address=node.address)
+        has_gpu = node.gpus_of_seat > 0
+        ref = there.remote(visit.look, name=node.name, address=node.address, has_gpu=has_gpu)
         self.await_answer(visit.call, ref)
 
     def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
@@ -170,12 +175,13 @@ class RayDriver:
 
     def unpack(self, call: int, parcel: Parcel, future: "Future[Any]") -> None:  # Any: as below
         """Write the results that came back, then tell the answer."""
+        from daemon.worker.engines.cluster.node_worker import Carried
+
         self.refs.pop(call, None)
-        error = future.exception()
-        if error is not None:
-            self.tell(broken(call, error))
-        else:
-            self.tell(Answered(call, parcels.written(parcel, future.result())))
+        event = event_of(call, future, Carried)
+        if isinstance(event, Answered) and not isinstance(event.value, Nonsense):
+            event = Answered(call, parcels.written(parcel, *event.value))
+        self.tell(event)
 
     def kill(self, worker: int) -> None:
         """End a worker; it may be gone already."""
@@ -192,10 +198,23 @@ class RayDriver:
 
     def settle(self, call: int, future: "Future[Any]") -> None:  # Any: what a worker returns
         """In some thread of Ray's: tell the answer, or why there is none."""
+        from daemon.worker.engines.cluster.node_worker import Answer
+
         self.refs.pop(call, None)
-        error = future.exception()
         with suppress(OSError):  # the engine has closed its end, and waits for no answer
-            self.tell(Answered(call, future.result()) if error is None else broken(call, error))
+            self.tell(event_of(call, future, Answer))
+
+
+def event_of(call: int, future: "Future[Any]", kind: Any) -> Answered | Broken:  # Any: as above
+    """Return what has come of a call. ``kind``: what may be answered.
+
+    Nothing else is passed on: it may be something that cannot be sent, and the engine would wait.
+    """
+    error = future.exception()
+    if error is not None:
+        return broken(call, error)
+    value = future.result()
+    return Answered(call, value if fits(value, kind) else Nonsense(shorten(str(value))))
 
 
 def on_node(node: str) -> Any:  # Any: Ray's
@@ -212,22 +231,7 @@ def broken(call: int, error: BaseException) -> Broken:
     if isinstance(error, RayTaskError):
         error = error.cause if isinstance(error.cause, BaseException) else error
         return Broken(call, shorten(describe(error)), is_death=False)
-    return Broken(call, in_words(str(error)))
-
-
-def in_words(text: str) -> str:
-    """Return why an actor has not answered, without Ray's advice."""
-    if "node has died" in text:
-        return "its node has died, or is cut off"
-    if "worker process has died" in text:
-        return "its process has ended: killed, out of memory, or a crash"
-    return shorten(text)
-
-
-def shorten(text: str) -> str:
-    """Return a message of Ray's without the lines that name things by numbers."""
-    text = " ".join(NUMBERS.sub("", text).split())
-    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} …"
+    return Broken(call, in_words(str(error)), is_machines=SHORT_OF_MEMORY in str(error))
 
 
 # --- the connection ------------------------------------------------------------------------------
@@ -249,9 +253,9 @@ def connect(access: Access, temp_dir: str) -> Lost | None:
     except AuthenticationError as error:
         return Lost(f"no token for the cluster at {access.address}: {shorten(str(error))}", True)
     except Exception as error:  # noqa: BLE001  # of many kinds; their words say what is wrong
-        text = shorten(describe(error))
+        text = describe(error)
         is_lasting = "mismatch" in text.lower()  # of Ray's or Python's version
-        return Lost(f"the cluster at {access.address} cannot be joined: {text}", is_lasting)
+        return Lost(f"the cluster at {access.address} {why_not_joined(text)}", is_lasting)
     return None
 
 

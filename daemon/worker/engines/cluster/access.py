@@ -39,6 +39,8 @@ def set_environment(access: Access) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if access.is_private:  # Ray's only switch for listening on loopback alone
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # Else it ends our worker as soon as the whole machine is short of memory.
+        os.environ["RAY_memory_monitor_refresh_ms"] = "0"  # noqa: SIM112  # Ray has it so
     if not access.is_authenticated:
         return
     if access.token_file is not None:

@@ -131,10 +131,11 @@ class Crew:
         seat.is_alone = False
         if isinstance(event, Broken):
             if event.is_death:
-                self.lose(seat, event.reason, now=now)
+                self.lose(seat, event.reason, now=now, is_blamed=not event.is_machines)
             else:
-                self.switch_off(seat, event.reason, now=now)
-            self.end(errand, judging.lost(f"{seat.label}: {event.reason}"), now=now)
+                self.doubt(seat, event.reason, now=now)
+            lost = judging.lost(f"{seat.label}: {event.reason}")
+            self.end(errand, Cancelled() if event.is_machines else lost, now=now)
             return True
         self.judged += 1
         worker = seat.worker
@@ -154,7 +155,7 @@ class Crew:
             if verdict.is_fatal:
                 self.lose(seat, verdict.fault, now=now, is_blamed=False)
             else:
-                self.switch_off(seat, verdict.fault, now=now)
+                self.doubt(seat, verdict.fault, now=now)
         self.end(errand, verdict.outcome, now=now, is_stray=bool(verdict.fault))
 
     def end(self, errand: Errand, outcome: Outcome, *, now: float, is_stray: bool = True) -> None:
@@ -180,9 +181,14 @@ class Crew:
             failed = judging.lost(f"{seat.label}: {why}")
             self.end(errand, failed if is_blamed else Cancelled(), now=now)
 
+    def doubt(self, seat: Seat, why: str, *, now: float) -> None:
+        """A picture has met trouble of its worker's machine; the others there meet the same."""
+        if seat.word != "off":
+            self.switch_off(seat, why, now=now)
+
     def switch_off(self, seat: Seat, why: str, *, now: float) -> None:
         """A worker lives, but its machine is in trouble: it is looked at again in a while."""
-        if seat.word == "warm":
+        if seat.word == "warm" or why != seat.why:
             logger.warning("%s is not used: %s", seat.label, why, extra=fields(seat))
         seat.set("off", why, now=now)
         seat.put_off(now=now)

@@ -21,6 +21,7 @@ from daemon.worker.engines.cluster.messages import Command, Connected, Event, Lo
 from daemon.worker.engines.cluster.node_worker import Setup
 from daemon.worker.engines.cluster.sights import plant, pull_up
 from daemon.worker.engines.cluster.state import ClusterState
+from daemon.worker.engines.cluster.wording import counted
 from daemon.worker.gauges import Load, Memory
 
 logger = logging.getLogger(__name__)
@@ -144,10 +145,8 @@ class ClusterEngine:
         """Return how many workers there are, for people."""
         nodes = [node for node in self.state.nodes if any(w.word == "warm" for w in node.workers)]
         kinds = {worker.device for node in nodes for worker in node.workers if worker.device}
-        count = self.state.warm
-        workers = f"{count} worker{'' if count == 1 else 's'}"
-        machines = f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}"
-        return f"{workers} on {machines}" + (f" ({', '.join(sorted(kinds))})" if kinds else "")
+        text = f"{counted(self.state.warm, 'worker')} on {counted(len(nodes), 'node')}"
+        return text + (f" ({', '.join(sorted(kinds))})" if kinds else "")
 
     @property
     def depth(self) -> int:

@@ -1,16 +1,18 @@
 """Whose fault it is what a worker on another machine says: the picture's, or that machine's."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon.disk import files
-from daemon.errors import Blame, DaemonError
-from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
+from daemon.errors import Blame, DaemonError, printable
+from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
 from daemon.worker.engines.cluster.sights import why_not_written
 
 #: What one node alone may suffer from, if the same place works here.
 DOUBTED = (Blame.MACHINE, Blame.UNSURE)
+#: How exactly a mount tells the time of a change, in nanoseconds: NFS, SMB, SFTP.
+EXACT_NS = (1, 100, 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,23 @@ class Unreadable:
     """What a node says of a picture that it cannot read: the picture's fault, or the node's."""
 
     outcome: Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a worker says of one picture."""
+
+    job_id: str
+    """Of the task that it ran."""
+    outcome: Outcome | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Nonsense:
+    """A worker has said something that is none of our values."""
+
+    said: str
+    """The beginning of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +52,58 @@ class Verdict:
 
 def judge(task: Task, answer: object) -> Verdict:
     """Return what follows; looks at the share, and may wait for it."""
-    match answer:
+    if not isinstance(answer, Reply):
+        said = answer.said if isinstance(answer, Nonsense) else str(answer)[:100]
+        return Verdict(Cancelled(), f"it has answered nonsense: {said!r}", is_fatal=True)
+    if answer.job_id != task.job_id:
+        text = f"it was asked for {printable(task.source)}, and has answered for another picture"
+        return Verdict(Cancelled(), text, is_fatal=True)
+    return judge_outcome(task, answer.outcome)
+
+
+def judge_outcome(task: Task, outcome: Outcome | Unreadable) -> Verdict:
+    """Return what follows from what a worker says of this very task."""
+    match outcome:
         case Done():
             missing = [part for part in parts(task) if not is_there(part)]
             if missing:
                 text = f"it says that it has written {missing[0]}, which is not here"
                 return Verdict(Cancelled(), text)
-            return Verdict(answer)
+            return Verdict(as_seen_here(task, outcome))
         case Failed(blame, reason) if blame.is_fatal:
             return Verdict(Cancelled(), reason, is_fatal=True)
         case Failed(blame, reason) if blame in DOUBTED and is_well_here(task):
-            return Verdict(Cancelled(), reason)
-        case Unreadable(outcome) if is_well_here(task):
-            return Verdict(Cancelled(), outcome.reason)
-        case Unreadable(outcome):
-            return Verdict(outcome)
-        case Failed() | Cancelled():
-            return Verdict(answer)
-    return Verdict(Cancelled(), f"it has answered nonsense: {str(answer)[:100]!r}", is_fatal=True)
+            return Verdict(Cancelled(), doubt(task, reason))
+        case Unreadable(failed) if is_well_here(task):
+            return Verdict(Cancelled(), doubt(task, failed.reason))
+        case Unreadable(failed):
+            return Verdict(failed)
+    return Verdict(outcome)
+
+
+def doubt(task: Task, reason: str) -> str:
+    """Return why a worker is not believed."""
+    return f"it says of {printable(task.source)}: {reason}; here it can be read and written"
+
+
+def as_seen_here(task: Task, done: Done) -> Done:
+    """Return an outcome with our identity of the original, if the worker has read this version.
+
+    Each machine gives a share a device number of its own, and some mounts other inodes, too. The
+    service compares all of them: it would take the original for a changed one each time.
+    """
+    try:
+        ours = files.identity(task.source)
+    except OSError:  # it is away here: the service finds that out
+        return done
+    is_same = ours is not None and is_same_version(ours, done.identity)
+    return replace(done, identity=ours) if is_same and ours is not None else done
+
+
+def is_same_version(ours: Identity, theirs: Identity) -> bool:
+    """Whether a file has one content for us and on another machine, as far as `stat` can tell."""
+    times = [ours.mtime_ns // exact * exact for exact in EXACT_NS]
+    return ours.size == theirs.size and theirs.mtime_ns in times
 
 
 def parts(task: Task) -> list[Path]:

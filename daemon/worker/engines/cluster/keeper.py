@@ -25,6 +25,7 @@ from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
 from daemon.worker.engines.cluster.seats import Seat, node_states
 from daemon.worker.engines.cluster.sights import Sight, differences, see
 from daemon.worker.engines.cluster.state import ClusterState
+from daemon.worker.engines.cluster.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +136,11 @@ class Keeper:
         found = {node.id: node for node in nodes}
         for name, node in found.items():
             if name not in known:
-                text = "node %s (%s) has joined: %s workers"
-                logger.info(text, node.name, node.address, node.seats, extra={"NODE": node.name})
+                text, room = (
+                    "node %s (%s) has joined: it has room for %s",
+                    counted(node.seats, "worker"),
+                )
+                logger.info(text, node.name, node.address, room, extra={"NODE": node.name})
         self.crew.nodes = found
         wanted = {(node.id, index): node for node in found.values() for index in range(node.seats)}
         for key in [key for key in self.crew.seats if key not in wanted]:
@@ -188,7 +192,13 @@ class Keeper:
         seat.restarts += seat.since > 0.0
         seat.set("starting", "it is being started", now=now)
         node = seat.node
-        setup = replace(self.setup, name=node.name, address=node.address, share=share_of_node(seat))
+        setup = replace(
+            self.setup,
+            name=node.name,
+            address=node.address,
+            share=seat.share(self.setup.look.served),
+            has_gpu=node.gpus_of_seat > 0,
+        )
         has_share = node.shares is not None
         packed = pickle.dumps(setup)
         self.send(Start(seat.worker, node.id, node.gpus_of_seat, has_share, packed))
@@ -287,8 +297,3 @@ class Keeper:
             resource = self.access.resource
             return f"the cluster has no node with a GPU or with the resource {resource}"
         return "; ".join(dict.fromkeys(f"{seat.label}: {seat.why}" for seat in seats))
-
-
-def share_of_node(seat: Seat) -> tuple[int, int]:
-    """Return which part of its node's processors a worker uses; with a GPU each uses all."""
-    return (0, 1) if seat.node.gpus_of_seat else (seat.index, max(seat.node.seats, 1))

@@ -122,6 +122,8 @@ class Broken:
     call: int
     reason: str
     is_death: bool = True
+    is_machines: bool = False
+    """Its machine was in trouble, and ended it whatever it was doing."""
 
 
 Event = Connected | Lost | Seen | Answered | Broken

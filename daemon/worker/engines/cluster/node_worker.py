@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.disk import files
-from daemon.errors import Blame, DaemonError
+from daemon.errors import Blame, DaemonError, blame, describe
 from daemon.jobs import Failed, Outcome, Task
+from daemon.settings import ModelSettings
 from daemon.worker.engines import Engine
 from daemon.worker.engines.cluster import parcels
-from daemon.worker.engines.cluster.judging import Unreadable
+from daemon.worker.engines.cluster.judging import Reply, Unreadable
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.path_maps import PathMap
 from daemon.worker.engines.cluster.sights import Look, Sight, see
@@ -40,6 +41,8 @@ class Setup:
     name: str
     """Its node's."""
     address: str
+    has_gpu: bool = False
+    """Ray gives the worker one of the node's GPUs."""
     share: tuple[int, int] = (0, 1)
     """Which of how many equal parts of the node's processors it uses."""
     concurrency: int | None = None
@@ -77,6 +80,12 @@ class Report:
     stalled: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
     depth: int = 1
+
+
+#: All that a worker says.
+Answer = Reply | Hello | Report | Sight | None
+#: What it says of a picture that came by Ray, with the results.
+Carried = tuple[Outcome, Parcel]
 
 
 class Lines(logging.Handler):
@@ -123,8 +132,10 @@ class NodeWorker:
 
     async def see(self) -> Sight:
         """Look around."""
-        look, name, address = self.setup.look, self.setup.name, self.setup.address
-        return await asyncio.to_thread(see, look, name=name, address=address)
+        setup = self.setup
+        return await asyncio.to_thread(
+            see, setup.look, name=setup.name, address=setup.address, has_gpu=setup.has_gpu
+        )
 
     async def open(self) -> Hello:
         """Load the models and warm them; raises if that fails."""
@@ -145,7 +156,7 @@ class NodeWorker:
         ours = self.setup.settings
         settings = replace(
             ours,
-            models=self.paths.models(ours.models),
+            models=self.models(ours.models),
             export_folders=(export_folder(),),
             backgrounds=tuple(map(self.paths.there, ours.backgrounds)),
         )
@@ -155,17 +166,35 @@ class NodeWorker:
 
         return open_engine(settings, lambda step: None)
 
-    async def run(self, task: Task) -> Outcome | Unreadable:
+    def models(self, ours: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+        """Return models with this node's paths; without a GPU from Ray, auto is the CPU: the
+        node's GPUs belong to others.
+        """
+        models = self.paths.models(ours)
+        if self.setup.has_gpu:
+            return models
+        return tuple(
+            replace(one, devices=("cpu",)) if one.devices == ("auto",) else one for one in models
+        )
+
+    async def run(self, task: Task) -> Reply:
         """Cut out one picture whose files lie on the share."""
         assert self.engine is not None
         mapped = self.paths.task(task)
         outcome = await asyncio.wrap_future(self.engine.submit(mapped))
         if isinstance(outcome, Failed) and outcome.blame is Blame.FILE:
-            return await asyncio.to_thread(doubted, outcome, mapped)
-        return outcome
+            return Reply(task.job_id, await asyncio.to_thread(doubted, outcome, mapped))
+        return Reply(task.job_id, outcome)
 
-    async def run_parcel(self, parcel: Parcel) -> tuple[Outcome, Parcel]:
+    async def run_parcel(self, parcel: Parcel) -> Carried:
         """Cut out one picture that came by Ray; what was made goes back the same way."""
+        try:
+            return await self.run_here(parcel)
+        except OSError as error:  # this node's own disk: the picture was written here by us
+            return Failed(blame(error), describe(error)), Parcel(parcel.task)
+
+    async def run_here(self, parcel: Parcel) -> Carried:
+        """Cut out one picture in a folder of this node."""
         assert self.engine is not None
         with tempfile.TemporaryDirectory(prefix="cvunetd-") as name:
             mapped = replace(parcel, task=self.paths.task(parcel.task))

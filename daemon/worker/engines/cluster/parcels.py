@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon.disk import files
 from daemon.errors import MachineError, blame, describe
 from daemon.jobs import Done, Failed, Identity, Outcome, Task
+from daemon.worker.engines.cluster.judging import Reply
 
 SOURCE = "source"
 RESULT = "result.part"
@@ -70,17 +71,12 @@ def pack_results(task: Task) -> Parcel:
     return Parcel(task, contents)
 
 
-def written(sent: Parcel, answer: object) -> object:
-    """Write the results' parts here, and return the outcome as if they had been made here.
-
-    ``answer``: what another machine has sent; it is handed on if it makes no sense.
-    """
-    match answer:
-        case (Done() as outcome, Parcel() as made):
-            return write_results(sent, outcome, made)
-        case (outcome, Parcel()):
-            return outcome
-    return answer
+def written(sent: Parcel, outcome: Outcome, made: Parcel) -> Reply:
+    """Write the results' parts here, and return the reply as if they had been made here."""
+    is_ours = made.task.job_id == sent.task.job_id
+    if isinstance(outcome, Done) and is_ours:
+        outcome = write_results(sent, outcome, made)
+    return Reply(made.task.job_id, outcome)
 
 
 def write_results(sent: Parcel, outcome: Done, made: Parcel) -> Outcome:

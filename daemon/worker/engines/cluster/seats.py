@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from daemon.settings import ModelSettings
 from daemon.worker.engines.cluster.messages import Node
 from daemon.worker.engines.cluster.node_worker import Report
 from daemon.worker.engines.cluster.state import NodeState, WorkerState, WorkerWord
@@ -51,6 +52,15 @@ class Seat:
         """Return its name for people."""
         number = f" worker {self.index + 1}" if self.node.seats > 1 else ""
         return f"node {self.node.name} ({self.node.address}){number}"
+
+    def share(self, models: Iterable[ModelSettings]) -> tuple[int, int]:
+        """Return which of how many parts of its node's processors its worker uses.
+
+        One that uses a GPU takes all of them.
+        """
+        if self.node.gpus_of_seat and any(model.devices != ("cpu",) for model in models):
+            return (0, 1)
+        return (self.index, max(self.node.seats, 1))
 
     def set(self, word: WorkerWord, why: str, *, now: float) -> None:
         """Set what it does now, and why it is not used."""

@@ -10,14 +10,15 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from daemon import __version__
 from daemon.disk import files
 from daemon.disk.free_space import PROBE
-from daemon.errors import describe
+from daemon.errors import DaemonError, describe, explain
+from daemon.settings import ModelSettings
 from daemon.worker.engines.cluster.path_maps import MappedFolder, PathMap
 
 #: In a folder for results: a few random bytes, by which two machines know that it is one folder.
@@ -28,6 +29,13 @@ CANARY_BYTES = 64
 UNREADABLE = b"?"
 MAX_CLOCK_S = 2.0
 CANNOT_BE_WRITTEN = "cannot be written"
+GPU = ("auto",)
+NO_CUDA = "torch or onnxruntime sees no CUDA device there"
+MEND_GPU = (
+    "there: nvidia-smi must list the GPU; or start Ray's node with --num-gpus=0 and"
+    " --resources='{\"cvunetd\": 1}' for a worker on its CPU; or set model: {device: cpu},"
+    " or {device: auto} instead of a device's number"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,8 @@ class Look:
     """Folders into which results go."""
     models: tuple[Path, ...] = ()
     folders: tuple[MappedFolder, ...] = ()
+    served: tuple[ModelSettings, ...] = ()
+    """The models that a worker opens; some of `models` are pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,8 @@ class Sight:
     user: int
     now: float
     """UTC seconds."""
+    gpu_fault: str = ""
+    """Why the GPU that Ray gives a worker there cannot be used; empty if it can or has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +91,11 @@ class Difference:
     mend: str
 
 
-def see(look: Look, *, name: str = "", address: str = "") -> Sight:
-    """Return what this machine sees; ``name`` and ``address``: its own, for mapped paths."""
+def see(look: Look, *, name: str = "", address: str = "", has_gpu: bool = False) -> Sight:
+    """Return what this machine sees; ``name`` and ``address``: its own, for mapped paths.
+
+    ``has_gpu``: its workers get a GPU each, which is looked for; that loads torch.
+    """
     mapped = PathMap(look.folders, name=name, address=address)
     places = {path: place_of(mapped.there(path), is_written=False) for path in look.read}
     places |= {path: place_of(mapped.there(path), is_written=True) for path in look.written}
@@ -91,7 +106,22 @@ def see(look: Look, *, name: str = "", address: str = "") -> Sight:
         platform.python_version(),
         os.geteuid(),
         time.time(),
+        why_no_gpu(mapped.models(look.served)) if has_gpu else "",
     )
+
+
+def why_no_gpu(models: Iterable[ModelSettings]) -> str:
+    """Return why models would not run on this machine's GPU; empty if they do, or shall not."""
+    from daemon.worker.predictors import found_devices  # loads OpenCV
+
+    try:
+        for model in models:
+            if model.devices != ("cpu",) and "cpu" in found_devices(replace(model, devices=GPU)):
+                return NO_CUDA
+            found_devices(model)
+    except DaemonError as error:
+        return str(error)
+    return ""
 
 
 def place_of(path: Path, *, is_written: bool) -> Place:
@@ -100,7 +130,7 @@ def place_of(path: Path, *, is_written: bool) -> Place:
         os.scandir(path).close()
         status = path.stat()
     except OSError as error:
-        return Place(str(path), describe(error))
+        return Place(str(path), explain(error))
     if is_written and (fault := why_not_written(path)):
         return Place(str(path), fault)
     return Place(str(path), "", status.st_dev, status.st_ino, canary_of(path))
@@ -116,7 +146,7 @@ def why_not_written(path: Path) -> str:
         files.create(probe).close()
         files.remove(probe)
     except OSError as error:
-        return f"it {CANNOT_BE_WRITTEN}: {describe(error)}"
+        return f"it {CANNOT_BE_WRITTEN}: {explain(error)}"
     return ""
 
 
@@ -186,10 +216,12 @@ def differences(ours: Sight, theirs: Sight, *, at: tuple[float, float]) -> Itera
         if found != digest:
             text = f"{file} is not the same file there: {found}, and here {digest}"
             yield Difference("weights", text, f"copy {file} to that node, to the same path")
+    if theirs.gpu_fault:
+        yield Difference("GPU", f"Ray has a GPU for it, and {theirs.gpu_fault}", MEND_GPU)
     earliest, latest = at[0] - MAX_CLOCK_S, at[1] + MAX_CLOCK_S
     if not earliest <= theirs.now <= latest:
         late = theirs.now - (at[0] if theirs.now < earliest else at[1])
-        text = f"its clock is {abs(late):.1f} s {'behind' if late < 0 else 'ahead'}"
+        text = f"its clock is at least {abs(late):.1f} s {'behind' if late < 0 else 'ahead'}"
         yield Difference("clock", text, "there: timedatectl set-ntp true")
 
 

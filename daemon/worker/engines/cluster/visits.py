@@ -18,7 +18,7 @@ from daemon.worker.engines.cluster.messages import (
 )
 from daemon.worker.engines.cluster.sights import Difference, Look, Sight, differences, see
 
-#: For joining the cluster and for all answers.
+#: For joining the cluster, and as long again for all answers.
 PATIENCE_S = 45.0
 
 OpenDriver = Callable[[Access, OnEvent], Driver]
@@ -43,7 +43,9 @@ class Visits:
         self.nodes: dict[int, Node] = {}
         """Those that have not answered, by their calls."""
         self.asked_at = 0.0
+        self.deadline = 0.0
         self.found: list[Visited] = []
+        self.mine: Sight | None = None
         self.driver = open_driver(access, self.hear)
 
     def hear(self, driver: Driver, event: Event) -> None:
@@ -52,11 +54,12 @@ class Visits:
 
     def run(self) -> list[Visited] | str:
         """Return what each node has said, or why the cluster cannot be asked."""
-        deadline = time.monotonic() + PATIENCE_S
+        self.deadline = time.monotonic() + PATIENCE_S
         try:
             while not self.found or self.nodes:
+                left_s = max(self.deadline - time.monotonic(), 0.01)
                 try:
-                    at, event = self.events.get(timeout=max(deadline - time.monotonic(), 0.01))
+                    at, event = self.events.get(timeout=left_s)
                 except queue.Empty:
                     break
                 if isinstance(event, Lost):
@@ -73,12 +76,13 @@ class Visits:
         match event:
             case Seen(nodes) if not self.asked_at:
                 self.asked_at = time.time()
+                self.deadline = time.monotonic() + PATIENCE_S
                 for call, node in enumerate(nodes):
                     self.nodes[call] = node
                     self.driver.send(Visit(call, node, self.look))
             case Answered(call, Sight() as sight):
-                mine = see(self.look)
-                found = tuple(differences(mine, sight, at=(self.asked_at, at)))
+                self.mine = self.mine or see(self.look)
+                found = tuple(differences(self.mine, sight, at=(self.asked_at, at)))
                 self.found.append(Visited(self.nodes.pop(call), found))
             case Answered(call, nonsense):
                 said = f"it says nonsense: {str(nonsense)[:100]!r}"
