@@ -1,6 +1,7 @@
 """Loads, checks and warms up the network; turns the library's errors into the daemon's."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,8 +26,9 @@ logger = logging.getLogger(__name__)
 
 #: After so many failures in a row, each of a picture alone in its batch, the device counts as dead.
 MAX_FAILURES = 3
-#: The network's share of a picture's time on one core; the rest is decoding and finishing.
-NETWORK_SHARE = 0.3
+#: The network's share of a picture's time on one core, its second look included; the rest is
+#: decoding and finishing.
+NETWORK_SHARE = 0.6
 
 
 #: What a person has to install or mend.
@@ -83,7 +85,7 @@ def open_predictors(
         predictor = open_predictor(replace(model, device=device, threads=1), on_step)
         count = 1
         if predictor.device.type == "cpu":
-            count = max(1, round(cores * NETWORK_SHARE))
+            count = math.ceil(cores * NETWORK_SHARE)
         predictors += [predictor] * count  # the same object: networks have no state
     return predictors
 
