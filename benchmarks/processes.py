@@ -126,14 +126,21 @@ def peak_mb(process: int) -> float:
 def children_mb(process: int) -> float:
     """Memory in RAM that the children of a process have for themselves alone, grandchildren too.
 
-    What they share with it, such as libraries and pixels, counts as its own.
+    What they share with it, such as libraries and pixels, counts as its own. A child that is just
+    being started has all memory of its parent for some milliseconds: it is left out.
     """
-    found = 0.0
+    found, own = 0.0, command_line(process)
     for thread in Path(f"/proc/{process}/task").iterdir():
         for child in (thread / "children").read_text(encoding="ascii").split():
             with suppress(OSError):  # it has ended meanwhile
-                found += private_mb(int(child)) + children_mb(int(child))
+                if command_line(int(child)) != own:
+                    found += private_mb(int(child)) + children_mb(int(child))
     return found
+
+
+def command_line(process: int) -> bytes:
+    """Return the program and its arguments; until it runs its own one, those of its parent."""
+    return Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 def private_mb(process: int) -> float:

@@ -1,6 +1,7 @@
 """Our network in torch on its device: the reference for other runtimes, and the one for GPUs."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NotRequired, TypedDict, Unpack
@@ -14,6 +15,7 @@ from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionErr
 from cvunet.inference import forward, matting, torch_errors
 from cvunet.inference.batch_runner import BatchRunner
 from cvunet.inference.predictor import Alpha, Precision
+from cvunet.models import manifest
 from cvunet.network import folding
 from cvunet.network.network import STRIDE
 from cvunet.pictures.bit_depth import Uint8Array
@@ -46,16 +48,23 @@ class TorchPredictor:
         precision: Precision,
         input_size: int,
         is_mirrored: bool = False,
+        reload: Callable[[], nn.Module] | None = None,
     ) -> None:
-        """``is_mirrored``: the mirrored picture is processed too, and the mean of both is taken."""
+        """``is_mirrored``: the mirrored picture is processed too, and the mean of both is taken.
+
+        ``reload`` loads ``model`` again: with it, the model is not kept beside its folded copy. It
+        is needed for pictures whose logits overflow in less than float32, which are rare.
+        """
         if input_size <= 0 or input_size % STRIDE:
             raise OptionError(f"input_size is {input_size}; it must be a multiple of {STRIDE}")
         self.device = device
         self.precision = choose_precision(precision, device)
         self.input_size = input_size
         self.is_mirrored = is_mirrored
-        self.model = model.eval().to(device)
-        self.folded_model = folding.fold_for_inference(self.model, self.precision)
+        model = model.eval().to(device)
+        self.folded_model = folding.fold_for_inference(model, self.precision)
+        self.reload = reload
+        self.model = model if reload is None else None
         self.batch_runner: BatchRunner | None = None
         if device.type == "cuda":
             forward_pass = partial(
@@ -123,10 +132,17 @@ class TorchPredictor:
 
     def _predict_float32(self, picture: Uint8Array) -> Alpha:
         """Logits SxS in float32, of a picture whose logits overflowed."""
-        logits: Alpha = self._logits(self.model, picture[None], torch.float32)[0]
+        logits: Alpha = self._logits(self._exact_model(), picture[None], torch.float32)[0]
         if not np.isfinite(logits).all():
             raise CvunetError("the network's answer is not a number: are its weights sound?")
         return logits
+
+    def _exact_model(self) -> nn.Module:
+        """The model as it was given, in float32; `WeightsError` if it cannot be loaded again."""
+        if self.model is None:
+            assert self.reload is not None
+            self.model = self.reload().eval().to(self.device)
+        return self.model
 
     @torch.inference_mode()
     def _logits(self, model: nn.Module, pixels: Uint8Array, dtype: torch.dtype) -> Alpha:
@@ -175,7 +191,10 @@ def open_predictor(
     chosen = choose_device(device)
     if chosen.type == "cuda" and choose_precision(options["precision"], chosen) == torch.float32:
         disable_tf32()
-    return TorchPredictor(weights.load(weights_path), device=chosen, **options)
+    # Before it is loaded: a file that is exchanged meanwhile is refused later on, not used.
+    sha256 = hashlib.sha256(manifest.read(weights_path)).hexdigest()
+    reload = partial(weights.load, weights_path, sha256=sha256)
+    return TorchPredictor(weights.load(weights_path), device=chosen, reload=reload, **options)
 
 
 def use_one_thread() -> None:

@@ -148,15 +148,20 @@ def write_json(
     *,
     later: Syncs | None = None,
 ) -> None:
+    """Write a dictionary as `write_text` writes a text."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False), later=later)
+
+
+def write_text(path: Path, text: str, *, later: Syncs | None = None) -> None:
     """Write beside, fsync, rename: readers see the old or the new text, never half of it.
 
-    ``later``: what is synced is the file under its name. A power cut before that may tear it.
+    A line break is added. ``later``: what is synced is the file under its name. A power cut before
+    that may tear it.
     """
     part = path.with_name(f".cvunetd-{os.getpid()}.part")
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     with removed_on_error(part), safe_open.parent(path) as folder:
         with create_in(folder, part) as stream:
-            stream.write(text.encode("utf-8", "backslashreplace"))
+            stream.write(f"{text}\n".encode("utf-8", "backslashreplace"))
             stream.flush()
             if later is None:
                 os.fsync(stream.fileno())

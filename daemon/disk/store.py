@@ -23,7 +23,7 @@ from daemon.disk.files import (
     remove,
     remove_if_empty,
 )
-from daemon.disk.moves import move, rename_no_replace, write_json
+from daemon.disk.moves import move, rename_no_replace, write_json, write_text
 from daemon.disk.syncs import Syncs
 from daemon.errors import describe
 
@@ -245,9 +245,9 @@ def mark_drop(drop: Path) -> Path:
     return drop
 
 
-def write_manifest(drop: Path, content: dict[str, Any]) -> None:  # Any: JSON
+def write_manifest(drop: Path, text: str) -> None:
     """Write or replace a drop's manifest in one step."""
-    write_json(drop / MANIFEST, content)
+    write_text(drop / MANIFEST, text)
 
 
 def remove_drop(

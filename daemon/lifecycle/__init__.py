@@ -26,6 +26,7 @@ __all__ = [
     "late_changes",
     "ledger_outage",
     "leftovers",
+    "manifests",
     "naming",
     "orders",
     "originals",

@@ -13,7 +13,8 @@ from daemon.jobs import Job, State
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
-from daemon.lifecycle.drops import Drops, Manifests
+from daemon.lifecycle.drops import Drops
+from daemon.lifecycle.manifests import Manifests
 from daemon.lifecycle.withdrawals import Withdrawals
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from daemon.jobs import Hint, HotFolder, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.deletions import Deletions
-from daemon.lifecycle.drops import Manifests
 from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.manifests import Manifests
 from daemon.lifecycle.results import Results
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent, Message

@@ -7,6 +7,7 @@ classes.
 #: What other packages may import; everything else is private to this one.
 __all__ = [
     "assembly",
+    "cluster_engine",
     "configured_engine",
     "local_engine",
     "monitors",

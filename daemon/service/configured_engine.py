@@ -3,18 +3,10 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from daemon.config import folders as hot_folders
 from daemon.config.schema import Config
 from daemon.jobs import HotFolder
-from daemon.service.local_engine import MEGA, engine_settings, open_local
+from daemon.service.local_engine import open_local
 from daemon.worker.engines import Engine
-from daemon.worker.engines.cluster.access import Access
-from daemon.worker.engines.cluster.driver import RayProcess
-from daemon.worker.engines.cluster.engine import ClusterEngine
-from daemon.worker.engines.cluster.node_worker import Setup
-from daemon.worker.engines.cluster.path_maps import MappedFolder
-from daemon.worker.engines.cluster.sights import Look
-from daemon.worker.engines.local import EngineSettings
 
 
 def open_configured(
@@ -30,57 +22,6 @@ def open_configured(
     """
     if config.worker.engine == "local":
         return open_local(config, base, on_step=on_step)
-    engine = ClusterEngine(
-        access(config, base),
-        setup(config, base, folders),
-        RayProcess,
-        silence_s=config.worker.ray.silence_s,
-    )
-    engine.wait_until_warm(on_step)
-    return engine
+    from daemon.service import cluster_engine  # with asyncio and TLS: 4 MB that few need
 
-
-def access(config: Config, base: Path) -> Access:
-    """Return how the cluster is reached."""
-    ray = config.worker.ray
-    is_carried = ray.transport == "object-store"
-    return Access(
-        address=ray.address,
-        namespace=ray.namespace,
-        resource=ray.resource,
-        is_authenticated=ray.auth == "token",
-        token_file=None if ray.token_file is None else hot_folders.resolve(base, ray.token_file),
-        runtime_env=ray.runtime_env,
-        carried_bytes=int(ray.transport_mb * MEGA) if is_carried else 0,
-    )
-
-
-def setup(config: Config, base: Path, folders: Iterable[HotFolder]) -> Setup:
-    """Return what each worker needs to know; its node is filled in later."""
-    settings = engine_settings(config, base)
-    return Setup(
-        settings,
-        look_for(settings, config, folders),
-        name="",
-        address="",
-        concurrency=config.worker.ray.concurrency,
-    )
-
-
-def look(config: Config, base: Path, folders: Iterable[HotFolder]) -> Look:
-    """Return what each node has to see as we do; no folder if pictures travel through Ray."""
-    return look_for(engine_settings(config, base), config, folders)
-
-
-def look_for(settings: EngineSettings, config: Config, folders: Iterable[HotFolder]) -> Look:
-    """Return the same, by the engine's settings."""
-    served = [] if config.worker.ray.transport == "object-store" else list(folders)
-    return Look(
-        read=tuple(sorted({folder.path for folder in served})),
-        written=tuple(sorted({folder.output_root for folder in served})),
-        models=(*(model.file for model in settings.models), *settings.backgrounds),
-        folders=tuple(
-            MappedFolder(one.here, one.there, one.nodes) for one in config.worker.ray.paths
-        ),
-        served=settings.models,
-    )
+    return cluster_engine.open_cluster(config, base, folders, on_step=on_step)

@@ -8,7 +8,6 @@ from daemon.config import folders as hot_folders
 from daemon.config.addresses import Address, SocketFile
 from daemon.config.schema import Config
 from daemon.errors import InstallError
-from daemon.reporting.endpoint import Endpoint
 from daemon.reporting.latest_snapshot import LatestSnapshot
 from daemon.service.owned_folders import OwnedFolders
 
@@ -29,6 +28,8 @@ def serving_monitors(
             f"metrics.listen is set, but {error.name} is missing:"
             " pip install 'cvunet-daemon[metrics]', or set metrics.listen: null"
         ) from error
+    from daemon.reporting.endpoint import Endpoint  # with Python's HTTP server and TLS
+
     places = {"state": owned.state, "quarantine": owned.quarantine}
     pages = metrics.pages(latest_snapshot, places=places)
     endpoint = Endpoint(resolved(address, base), pages, latest_snapshot.note_turn)

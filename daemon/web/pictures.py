@@ -14,7 +14,7 @@ from daemon.disk import uploads
 from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
-from daemon.lifecycle import drops, late_changes
+from daemon.lifecycle import late_changes, manifests
 from daemon.renderings import Rendering
 from daemon.web import limits
 from daemon.web.problems import Problem, bad_request, not_found
@@ -188,7 +188,7 @@ def entry_of(drop: Drop, ending: Ending) -> Json:
     """Return a picture's entry in the manifest, without paths of this machine."""
     is_done = ending.job.state is State.DONE
     has_changed = is_done and late_changes.has_changed_after(ending.job)
-    entry = drops.picture(drop, ending, has_changed=has_changed)
+    entry = manifests.picture(drop, ending, has_changed=has_changed)
     entry.pop("quarantine", None)
     return entry
 

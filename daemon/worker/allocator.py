@@ -16,6 +16,8 @@ MMAP_THRESHOLD_BYTES = 32 * 1024 * 1024
 TRIM_THRESHOLD_BYTES = 128 * 1024 * 1024
 #: The number of heaps (arenas). More threads than heaps share them; each heap keeps its own blocks.
 MAX_ARENAS = 4
+#: So many cores share a heap. On two cores a batch takes 10 to 35 MB less with one than with four.
+CORES_OF_ARENA = 4
 #: Fields of `struct mallinfo2`, from glibc's malloc.h.
 MALLINFO2 = (
     "arena",
@@ -31,6 +33,11 @@ MALLINFO2 = (
 )
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def arenas_for(cores: int) -> int:
+    """Return how many heaps the threads of so many cores need."""
+    return min(max(cores // CORES_OF_ARENA, 1), MAX_ARENAS)
 
 
 def configure_allocator(

@@ -1,6 +1,7 @@
 """Loads, checks and warms up the network; turns the library's errors into the daemon's."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,8 +33,11 @@ logger = logging.getLogger(__name__)
 
 #: After so many failures in a row, each of a picture alone in its batch, the device counts as dead.
 MAX_FAILURES = 3
-#: The network's share of a picture's time on one core; the rest is decoding and finishing.
-NETWORK_SHARE = 0.3
+#: The share of our own network in a picture's time on one core, its second look included; the rest
+#: is decoding and finishing.
+NETWORK_SHARE = 0.6
+#: Of other models' files. Their share is larger, but a pass of theirs may take a gigabyte.
+OTHERS_SHARE = 0.3
 
 
 #: What a person has to install or mend.
@@ -90,9 +94,19 @@ def open_predictors(
         predictor = open_predictor(replace(model, device=device, threads=1), on_step)
         count = 1
         if predictor.device.type == "cpu":
-            count = max(1, round(cores * NETWORK_SHARE))
+            count = passes_at_once(model, cores)
         predictors += [predictor] * count  # the same object: networks have no state
     return predictors
+
+
+def passes_at_once(model: ModelOptions, cores: int) -> int:
+    """Return how many passes of a model run at once on a CPU, each on one core.
+
+    With fewer than its share of the cores, the network holds all other stages up.
+    """
+    if model.file.suffix == runtimes.ONNX:
+        return max(1, round(cores * OTHERS_SHARE))
+    return math.ceil(cores * NETWORK_SHARE)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.commands.checks import cluster as checks
+from daemon.commands.checks import nodes as checks
 from daemon.commands.findings import Result
 from daemon.worker.engines.cluster import visits
 from daemon.worker.engines.cluster.access import Access

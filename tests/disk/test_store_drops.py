@@ -69,8 +69,8 @@ def test_mark_makes_the_folder(tmp_path: Path):
 
 def test_manifest_is_replaced(tmp_path: Path):
     """The last one counts."""
-    store.write_manifest(tmp_path, {"a": 1})
-    store.write_manifest(tmp_path, {"a": 2})
+    store.write_manifest(tmp_path, '{"a": 1}')
+    store.write_manifest(tmp_path, '{"a": 2}')
 
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"a": 2}
     assert names_in(tmp_path) == ["manifest.json"]
@@ -112,7 +112,7 @@ def fill(drop: Path) -> Path:
     (drop / "originals").mkdir()
     (drop / "originals" / "cat.jpg").touch()
     (drop / "cat.png").touch()
-    store.write_manifest(drop, {})
+    store.write_manifest(drop, "{}")
     return drop
 
 

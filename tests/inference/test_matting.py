@@ -175,6 +175,41 @@ def test_only_the_bad_picture_runs_again():
     assert [float(alpha[0, 0]) for alpha in alphas] == [0.5, 0.5, 0.5]
 
 
+def test_model_is_loaded_again_for_a_picture_that_overflows():
+    """Until then only the folded copy is kept; afterwards the model stays."""
+    loads: list[int] = []
+
+    def load() -> nn.Module:
+        loads.append(1)
+        return Overflowing()
+
+    predictor = TorchPredictor(
+        load(), device=CPU, precision="bfloat16", input_size=SIZE, reload=load
+    )
+    before = predictor.model
+    predictor.predict([plain(0)])
+    loads_before = len(loads)
+    alphas = [predictor.predict([plain(255)])[0] for _ in range(2)]
+
+    assert (before, loads_before, len(loads)) == (None, 1, 2)
+    assert [float(alpha[0, 0]) for alpha in alphas] == [0.5, 0.5]
+
+
+def test_weights_that_were_exchanged_are_not_loaded_again(weights_path: Path):
+    """The running daemon has other ones: a picture that overflows fails alone."""
+    predictor = torch_predictor.open_predictor(
+        weights_path, device="cpu", precision="bfloat16", input_size=SIZE
+    )
+    other = CVUNet(SMALL)
+    sha256 = weights.save(weights_path, other, config=SMALL, provenance={})
+    size = weights_path.stat().st_size
+    weights.record(weights_path.with_name("manifest.yaml"), weights_path.name, sha256, size)
+    predictor.folded_model = Overflowing()
+
+    with pytest.raises(WeightsError, match="expected"):
+        predictor.predict([plain(255)])
+
+
 def test_no_number_at_all_is_an_error():
     """A network that answers NaN in float32 too has bad weights."""
     with pytest.raises(CvunetError, match="weights"):

@@ -15,6 +15,7 @@ from daemon.jobs import Done, Identity, Job
 from daemon.json_values import utc
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import manifests
 from daemon.lifecycle.drops import TimedDrops
 from tests.samples import NOW, finish, make_folder, make_job
 
@@ -241,6 +242,67 @@ def test_costly_manifest_is_written_less_often(drops: TimedDrops, drop: Drop, le
     assert len(written(drop)["pictures"]) == 1
     drops.upkeep(now=NOW + 110)
     assert len(written(drop)["pictures"]) == 2
+
+
+def test_text_is_that_of_the_whole_document(drops: TimedDrops, drop: Drop, ledger: Ledger):
+    """Entries are written one by one; names hold line breaks, quotes and bytes that are no text."""
+    for number, name in enumerate(["a", 'two\n    "lines"', "\udcff", "猫"]):
+        job = start(ledger, drop, str(number), relative=Path(f"{name}.jpg"))
+        finish(ledger, job, DONE, now=NOW + number)
+        drops.touch(drop.id)
+        drops.upkeep(now=NOW + 10 * number)
+        text = (drop.path / store.MANIFEST).read_text(encoding="utf-8")
+
+        assert len(written(drop)["pictures"]) == number + 1
+        assert text == json.dumps(written(drop), indent=2, ensure_ascii=False) + "\n"
+
+
+@pytest.mark.parametrize(("most", "expected"), [(3, [1, 1, 1]), (0, [1, 2, 3])])
+def test_entries_are_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+    drops: TimedDrops,
+    drop: Drop,
+    ledger: Ledger,
+    most: int,
+    expected: list[int],
+):
+    """A folder that is busy all day must not read all its pictures again for each new one."""
+    made: list[str] = []
+    real = manifests.picture
+
+    def picture(drop: Drop, ending: Any, *, has_changed: bool) -> Any:  # Any: an entry
+        made.append(ending.job.id)
+        return real(drop, ending, has_changed=has_changed)
+
+    monkeypatch.setattr(manifests, "picture", picture)
+    monkeypatch.setattr(manifests, "MOST_TEXTS", most)
+    counts = []
+    for number in range(3):
+        finish(ledger, start(ledger, drop, str(number)), DONE, now=NOW + number)
+        drops.touch(drop.id)
+        made.clear()
+        drops.upkeep(now=NOW + 10 * number)
+        counts.append(len(made))
+
+    assert counts == expected
+
+
+def test_entry_of_a_row_that_has_changed_is_made_anew(
+    drops: TimedDrops, drop: Drop, ledger: Ledger
+):
+    """A result that another one has replaced is no longer named."""
+    finish(ledger, start(ledger, drop), DONE, now=NOW)
+    drops.touch(drop.id)
+    drops.upkeep(now=NOW + 10)
+    before = written(drop)["pictures"][0]
+    with ledger.transaction():
+        ledger.db.execute("UPDATE jobs SET replaced_by = 'next' WHERE id = '1'")
+    drops.touch(drop.id)
+    drops.upkeep(now=NOW + 20)
+    [after] = written(drop)["pictures"]
+
+    assert (before["replaced_by"], before["result"]) == (None, "sub/1.png")
+    assert (after["replaced_by"], after["result"]) == ("next", None)
 
 
 def test_trouble_with_a_manifest_is_told_from_time_to_time(

@@ -193,6 +193,23 @@ def test_other_commands_do_not_load_the_server(tmp_path: Path):
     assert done.stdout.strip() == "[]"
 
 
+def test_daemon_of_one_machine_loads_nothing_for_clusters(tmp_path: Path):
+    """Neither asyncio nor TLS nor an HTTP server: memory and time of each start."""
+    program = (
+        "import sys; from daemon.commands import batch, run;"
+        "print([name for name in ('asyncio', 'ssl', 'http.server') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [*command()[:1], "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=True,
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_without_the_extra_the_start_says_what_to_install(tmp_path: Path):
     """Exit 78; without an address nothing is missing."""
     for name in ("starlette", "uvicorn", "python_multipart"):

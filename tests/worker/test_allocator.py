@@ -110,3 +110,9 @@ def test_a_process_out_of_files_goes_on(
 
     assert not free_memory.trim_above(0)
     assert "cannot be told" in caplog.text
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (2, 1), (4, 1), (8, 2), (16, 4), (64, 4)])
+def test_few_cores_share_one_heap(cores: int, expected: int):
+    """What one thread frees the others can use; with many cores they would wait for each other."""
+    assert allocator.arenas_for(cores) == expected

@@ -459,6 +459,42 @@ def test_child_that_cannot_start_later_is_the_machines_trouble(
     assert found.format == "PNG"
 
 
+def test_children_are_started_when_they_are_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """One child decodes picture after picture; another starts while it is held up."""
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.05)
+    source = tmp_path / "cat.png"
+    source.write_bytes(FILES["PNG"])
+    children = ChildPool(1, max_decode_s=WAIT_S)
+    children.extend(3)
+    for _ in range(5):
+        decoded(children, source)
+    before = [place.child is not None for place in children.places]
+    with source.open("rb") as stream, children.opened(stream, task_of(source)):
+        found, _ = decoded(children, source)
+        after = [place.child is not None for place in children.places]
+    again = [decoded(children, source)[0].format for _ in range(5)]
+    still = [place.child is not None for place in children.places]
+    children.close()
+
+    assert (before, after, still) == ([True, False, False], [True, True, False], after)
+    assert (found.format, again) == ("PNG", ["PNG"] * 5)
+
+
+def test_child_lets_go_of_memory_that_will_not_come_again(children: ChildPool, tmp_path: Path):
+    """Many pictures at once, and again: what is not kept here is not kept there either."""
+    source = tmp_path / "cat.png"
+    source.write_bytes(FILES["PNG"])
+    for _ in range(2):
+        at_once = [decoded(children, source) for _ in range(layout.KEPT + 5)]
+        del at_once
+        gc.collect()
+    decoded(children, source)
+    [place] = children.places
+    assert place.child is not None
+
+    assert place.child.about("maps").count("memfd:picture") == layout.KEPT
+
+
 def test_idle_child_that_has_died_is_replaced(children: ChildPool, tmp_path: Path):
     """Without any picture's fault."""
     source = tmp_path / "cat.png"

@@ -16,7 +16,7 @@ def test_what_pictures_leave_free_is_bounded(monkeypatch: pytest.MonkeyPatch, tm
     """The budget of pictures in work gives back what lies free, or memory creeps up for hours."""
     looks: list[int] = []
     monkeypatch.setattr(
-        allocator, "configure_allocator", lambda: True
+        allocator, "configure_allocator", lambda **_: True
     )  # this process outlives the test
     monkeypatch.setattr(
         allocator.FreeMemory, "trim_above", lambda self, free_bytes: looks.append(free_bytes)
@@ -44,7 +44,7 @@ def test_what_models_take_is_counted_on_a_cpu_alone(
 ):
     """CUDA takes gigabytes of the host at every start; pictures must still have room."""
     taken = iter([10**8, 10**8 + host_memory.ALLOWANCE_BYTES + 10**8])
-    monkeypatch.setattr(allocator, "configure_allocator", lambda: True)
+    monkeypatch.setattr(allocator, "configure_allocator", lambda **_: True)
     monkeypatch.setattr(host_memory, "own_bytes", lambda: next(taken))
     card = Choosy()
     monkeypatch.setattr(card, "device", SimpleNamespace(type=kind), raising=False)

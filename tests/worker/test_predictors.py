@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 
 from cvunet import errors as cvunet_errors
 from cvunet.errors import CvunetError, DeviceMemoryError
+from cvunet.inference.runtimes import ModelOptions
 from daemon.errors import Blame, DeviceError, blame
 from daemon.jobs import Failed
 from daemon.worker.batcher import BatchLimit
 from daemon.worker.engines.local import pool_sizes
 from daemon.worker.gauges import Limits
 from daemon.worker.lanes import ServedModel
-from daemon.worker.predictors import MAX_FAILURES, ModelThread, warm
+from daemon.worker.predictors import MAX_FAILURES, ModelThread, passes_at_once, warm
 from daemon.worker.worker import Worker
 from tests.worker.test_worker_batch import Choosy, task
 
@@ -149,3 +151,19 @@ def test_full_card_rejects_no_pictures_for_long(task: Any):
 def test_cores_are_shared_between_pools(cores: int, has_cards: bool, expected: tuple[int, int]):
     """Without the network on them most of their time is finishing."""
     assert pool_sizes(cores, has_gpus=has_cards) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "cores", "expected"),
+    [
+        ("cvunet.pth", 1, 1),
+        ("cvunet.pth", 2, 2),
+        ("cvunet.pth", 4, 3),
+        ("cvunet.pth", 16, 10),
+        ("u2net.onnx", 2, 1),
+        ("u2net.onnx", 16, 5),
+    ],
+)
+def test_passes_at_once_keep_the_cores_busy(file: str, cores: int, expected: int):
+    """Our network has its share of the cores; other models take more memory a pass."""
+    assert passes_at_once(ModelOptions(file=Path(file)), cores) == expected

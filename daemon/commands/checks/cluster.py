@@ -1,62 +1,14 @@
 """Checks of a cluster: every node sees the same folders, weights, program and time as we do."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
-from daemon.worker.engines.cluster.driver import RayProcess
-from daemon.worker.engines.cluster.seats import why_unused
-from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
-from daemon.worker.engines.cluster.visits import Visited, Visits
-from daemon.worker.engines.cluster.wording import counted
-
-#: systemd gives the token to the units alone (packaging/ray/), and not to a person's shell.
-TOKEN = "as root: RAY_AUTH_TOKEN_PATH=/etc/cvunetd/ray-token cvunetd doctor"
+from daemon.commands.findings import CheckContext, Finding
 
 
 def cluster(context: CheckContext) -> Iterator[Finding]:
     """Ask every node; nothing if pictures are cut out by this process."""
-    config, base = context.config, context.config_path.parent
-    if config.worker.engine != "ray":
+    if context.config.worker.engine != "ray":
         return
-    from daemon.service import configured_engine  # loads numpy and OpenCV
+    from daemon.commands.checks import nodes  # loads numpy, OpenCV and asyncio
 
-    look = configured_engine.look(config, base, context.folders)
-    # A running daemon has its canaries there; ours are for the time of the question only.
-    planted = [folder for folder in look.written if not (folder / CANARY).exists()]
-    plant(planted)
-    try:
-        found = Visits(configured_engine.access(config, base), look, RayProcess).run()
-    finally:
-        pull_up(planted)
-    address = config.worker.ray.address
-    if isinstance(found, str):
-        yield failed("cluster", found, remedy(found, address, context.config_path))
-        return
-    yield passed("cluster", f"{counted(len(found), 'node')} at {address}")
-    for visited in found:
-        yield from node_findings(visited, config.worker.ray.resource)
-
-
-def remedy(reason: str, address: str, config_path: Path) -> str:
-    """Return what mends that a cluster cannot be joined."""
-    if reason.startswith("no token"):
-        return TOKEN
-    return f"start Ray's head at {address}, or set worker.ray.address in {config_path}"
-
-
-def node_findings(visited: Visited, resource: str) -> Iterator[Finding]:
-    """Yield what is wrong with one node, or that nothing is."""
-    name = f"node {visited.node.name}"
-    if visited.trouble:
-        mend = "there: pip install cvunet-daemon[ray] of the daemon's version, restart Ray's node"
-        yield failed(name, f"{visited.node.address}: {visited.trouble}", mend)
-        return
-    for one in visited.differences:
-        yield failed(f"{name} {one.check}", f"{visited.node.address}: {one.text}", one.mend)
-    if not visited.node.seats:
-        why = why_unused(resource)
-        yield warned(name, f"{visited.node.address}: no worker runs there", why)
-    elif not visited.differences:
-        room = counted(visited.node.seats, "worker")
-        yield passed(name, f"{visited.node.address}: sees what we see; it has room for {room}")
+    yield from nodes.ask_nodes(context)

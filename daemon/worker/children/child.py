@@ -103,13 +103,16 @@ class Server:
         return {name: getattr(info, name) for name in info.__slots__}
 
     def pixels(
-        self, descriptor: int, buffer: int | None, **options: Any
+        self, descriptor: int, buffer: int | None, closed: list[int], **options: Any
     ) -> Message:  # Any: those of `reading.read`
         """Decode into memory: colours, alpha, profile, EXIF and XMP, one behind the other.
 
-        ``buffer``: its number, if the same memory will come again.
+        ``buffer``: its number, if the same memory will come again. ``closed``: those that will not.
         """
         assert self.stream is not None
+        for number in closed:
+            if (unused := self.mapped.pop(number, None)) is not None:
+                unused.close()
         source, sha256 = self.hashed(self.stream)
         picture = self.reading.read(source, **options)
         parts = [

@@ -1,5 +1,6 @@
 """How a picture lies in the memory that a decode child shares with the daemon."""
 
+import collections
 import fcntl
 import itertools
 import mmap
@@ -18,7 +19,7 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 #: Memory of this size is kept, as far as it was written to; larger pictures take their own.
 KEPT_BYTES = 48_000_000
 #: For each child: one picture is decoded while some others are finished.
-KEPT = 4
+KEPT = 6
 
 Part = NDArray[Any]  # Any: uint8 or uint16
 Sizes = Sequence[int | None]  # bytes; None for a part that the picture does not have
@@ -70,6 +71,8 @@ class Buffers:
 
     def __init__(self) -> None:
         self.kept: list[Buffer] = []
+        self.closed: collections.deque[int] = collections.deque()
+        """Numbers that will not come again; the child may still have their memory mapped."""
         self.numbers = itertools.count()
         self.is_closed = False
 
@@ -86,8 +89,14 @@ class Buffers:
         """Nobody uses it any more. Any thread, at any moment."""
         if buffer.is_kept and not self.is_closed and len(self.kept) < KEPT:
             self.kept.append(buffer)
-        else:
-            buffer.close()
+            return
+        if buffer.is_kept:
+            self.closed.append(buffer.number)
+        buffer.close()
+
+    def take_closed(self) -> list[int]:
+        """Return the numbers that were closed since the last call."""
+        return [self.closed.popleft() for _ in range(len(self.closed))]
 
     def close(self) -> None:
         """Keep no more; what is in use goes when it is given back."""

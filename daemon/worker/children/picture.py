@@ -87,6 +87,7 @@ class ChildsDecoding:
         message: Message = {
             "ask": "pixels",
             "buffer": buffer.number if buffer.is_kept else None,
+            "closed": self.child.buffers.take_closed(),
             "max_pixels": self.task.max_pixels,
             "depth": depth,
             "policy": self.task.rendering.metadata,

@@ -1,4 +1,4 @@
-"""The decoder that decodes in child processes: one child for each thread that decodes."""
+"""The decoder that decodes in child processes: as many as are needed, one a thread at most."""
 
 import logging
 import queue
@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 MOST_WAIT_S = 60.0
 #: A child is not replaced sooner than that after its start: a flood of bombs is no flood of starts.
 LEAST_LIFE_S = 1.0
+#: A picture waits so long for a child that is busy before another one is started. For usual photos
+#: one child is enough for several cores; each has 45 MB for itself.
+PATIENCE_S = 0.25
 #: What is being decoded when the daemon is told to stop may take so long.
 DRAIN_S = 5.0
 TOLD_LETTERS = 500
@@ -51,20 +54,34 @@ class ChildPool:
         """Killed, and still held by a share that does not answer."""
         self.places: list[Place] = []
         self.idle: queue.LifoQueue[Place] = queue.LifoQueue()
-        self.extend(count)
+        self.spare: queue.SimpleQueue[Place] = queue.SimpleQueue()
+        """Places that were not needed yet."""
+        for _ in range(count):
+            self.places.append(place := Place())
+            self.idle.put(place)
+        self.started = tuple(self.places)
         self.start_all()
 
     def extend(self, count: int) -> None:
-        """Have so many places, and not fewer than there are. New ones are empty as yet."""
+        """Have so many places, and not fewer than there are. New ones are empty until needed."""
         while len(self.places) < count:
             self.places.append(place := Place())
-            self.idle.put(place)
+            self.spare.put(place)
 
     def start_all(self) -> None:
-        """A child for each empty place, as far as that is possible now."""
-        for place in self.places:
+        """A child for each of the first places, as far as that is possible now."""
+        for place in self.started:
             with suppress(MachineError):  # tried again when it is needed
                 self.living(place)
+
+    def free_place(self) -> Place:
+        """Wait for a place; if all that were used are busy for a moment, take a new one."""
+        if not self.spare.empty():
+            with suppress(queue.Empty):
+                return self.idle.get(timeout=PATIENCE_S)
+            with suppress(queue.Empty):
+                return self.spare.get_nowait()
+        return self.idle.get()
 
     def check(self) -> None:
         """Wait until the first child is ready, and start those that are missing.
@@ -89,7 +106,7 @@ class ChildPool:
     @contextmanager
     def opened(self, stream: BinaryIO, task: Task) -> Iterator[ChildsDecoding]:
         """Lend a child to a picture; it is replaced if the picture has cost its life."""
-        place = self.idle.get()
+        place = self.free_place()
         child = None
         try:
             child = self.ready(place)

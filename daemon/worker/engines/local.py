@@ -65,7 +65,7 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     or the estimator is missing, if the models leave no memory for pictures, or if decode children
     do not start.
     """
-    allocator.configure_allocator()
+    allocator.configure_allocator(arenas=allocator.arenas_for(cores()))
     check_colours(settings.colours)
     # Before the models, so that they get ready meanwhile, and no process begins beside CUDA.
     decoders, _ = pool_sizes(cores(), has_gpus=True)

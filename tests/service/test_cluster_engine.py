@@ -7,7 +7,7 @@ import pytest
 
 from daemon.config.folders import all_folders
 from daemon.config.schema import Config
-from daemon.service import configured_engine
+from daemon.service import cluster_engine
 from daemon.service.local_engine import engine_settings
 from daemon.worker.engines.cluster.path_maps import MappedFolder
 from daemon.worker.engines.local import EngineSettings
@@ -25,7 +25,7 @@ def test_access(tmp_path: Path):
     config = config_of(
         address="10.0.0.5:6379", token_file="token", transport="object-store", transport_mb=2
     )
-    access = configured_engine.access(config, tmp_path)
+    access = cluster_engine.access(config, tmp_path)
 
     assert (access.address, access.token_file) == ("10.0.0.5:6379", tmp_path / "token")
     assert (access.is_authenticated, access.is_private) == (True, False)
@@ -34,7 +34,7 @@ def test_access(tmp_path: Path):
 
 def test_access_to_an_open_cluster_of_our_own(tmp_path: Path):
     """Nothing travels but paths."""
-    access = configured_engine.access(config_of(address="local", auth="none"), tmp_path)
+    access = cluster_engine.access(config_of(address="local", auth="none"), tmp_path)
 
     assert (access.is_authenticated, access.is_private, access.carried_bytes) == (False, True, 0)
 
@@ -44,7 +44,7 @@ def test_nodes_look_at_folders_only_if_they_need_them(tmp_path: Path, transport:
     """Weights have to be there in any case."""
     paths = [{"here": "/srv", "there": "/mnt", "nodes": "gpu*"}]
     config = config_of(transport=transport, paths=paths)
-    look = configured_engine.look(config, tmp_path, all_folders(config, tmp_path))
+    look = cluster_engine.look(config, tmp_path, all_folders(config, tmp_path))
 
     assert (len(look.read), len(look.written), len(look.models)) == (count, count, 1)
     assert look.folders == (MappedFolder(Path("/srv"), Path("/mnt"), "gpu*"),)
@@ -53,7 +53,7 @@ def test_nodes_look_at_folders_only_if_they_need_them(tmp_path: Path, transport:
 def test_each_worker_gets_the_limits(tmp_path: Path):
     """As an engine in this process."""
     config = config_of(concurrency=3)
-    setup = configured_engine.setup(config, tmp_path, all_folders(config, tmp_path))
+    setup = cluster_engine.setup(config, tmp_path, all_folders(config, tmp_path))
 
     assert setup.concurrency == 3
     assert setup.settings.memory_bytes == 2_500_000_000
@@ -68,9 +68,9 @@ def test_settings_are_made_once_for_a_start(tmp_path: Path, monkeypatch: pytest.
         made.append(engine_settings(config, base))
         return made[-1]
 
-    monkeypatch.setattr(configured_engine, "engine_settings", count)
+    monkeypatch.setattr(cluster_engine, "engine_settings", count)
     config = config_of()
-    setup = configured_engine.setup(config, tmp_path, all_folders(config, tmp_path))
+    setup = cluster_engine.setup(config, tmp_path, all_folders(config, tmp_path))
 
     assert made == [setup.settings]
     assert setup.look.served == setup.settings.models

@@ -1,0 +1,49 @@
+"""What `doctor` asks the nodes of a cluster: do they see the same folders, weights and time?"""
+
+from collections.abc import Iterator
+
+from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
+from daemon.service import cluster_engine
+from daemon.worker.engines.cluster.driver import RayProcess
+from daemon.worker.engines.cluster.seats import why_unused
+from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
+from daemon.worker.engines.cluster.visits import Visited, Visits
+from daemon.worker.engines.cluster.wording import counted
+
+
+def ask_nodes(context: CheckContext) -> Iterator[Finding]:
+    """Ask every node of the cluster that is configured."""
+    config, base = context.config, context.config_path.parent
+    look = cluster_engine.look(config, base, context.folders)
+    # A running daemon has its canaries there; ours are for the time of the question only.
+    planted = [folder for folder in look.written if not (folder / CANARY).exists()]
+    plant(planted)
+    try:
+        found = Visits(cluster_engine.access(config, base), look, RayProcess).run()
+    finally:
+        pull_up(planted)
+    address = config.worker.ray.address
+    if isinstance(found, str):
+        mend = f"start Ray's head at {address}, or set worker.ray.address in {context.config_path}"
+        yield failed("cluster", found, mend)
+        return
+    yield passed("cluster", f"{counted(len(found), 'node')} at {address}")
+    for visited in found:
+        yield from node_findings(visited, config.worker.ray.resource)
+
+
+def node_findings(visited: Visited, resource: str) -> Iterator[Finding]:
+    """Yield what is wrong with one node, or that nothing is."""
+    name = f"node {visited.node.name}"
+    if visited.trouble:
+        mend = "there: pip install cvunet-daemon[ray] of the daemon's version, restart Ray's node"
+        yield failed(name, f"{visited.node.address}: {visited.trouble}", mend)
+        return
+    for one in visited.differences:
+        yield failed(f"{name} {one.check}", f"{visited.node.address}: {one.text}", one.mend)
+    if not visited.node.seats:
+        why = why_unused(resource)
+        yield warned(name, f"{visited.node.address}: no worker runs there", why)
+    elif not visited.differences:
+        room = counted(visited.node.seats, "worker")
+        yield passed(name, f"{visited.node.address}: sees what we see; it has room for {room}")
