@@ -192,6 +192,11 @@ def check_session(session: Session, description: Description) -> tuple[Tensor, T
             f" {description.width}x{description.height}, {description.layout}, {description.fit}:"
             " mend the description"
         )
+    if description.glance_px and any(isinstance(one, int) and one != 3 for one in given.shape[1:]):
+        raise WeightsError(
+            f"the model takes {description.width}x{description.height} only, and its description"
+            f" says glance_px: {description.glance_px}: remove that line"
+        )
     if isinstance(given.shape[0], int) and given.shape[0] != 1:
         raise WeightsError(f"the model takes batches of {given.shape[0]} only: export it for 1")
     outputs = {one.name: one for one in session.outputs}

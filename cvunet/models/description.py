@@ -163,10 +163,11 @@ def from_entry(entry: dict[str, Any], *, where: str) -> Description:  # Any: YAM
 
 
 def to_entry(described: Description) -> dict[str, Any]:  # Any: YAML values
-    """The same as YAML writes it."""
+    """The same as YAML writes it; earlier versions read it unless the model glances."""
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in dataclasses.asdict(described).items()
+        if key != "glance_px" or value
     }
 
 

@@ -77,9 +77,9 @@ def test_both_runtimes_glance_alike(config: NetworkConfig, tmp_path: Path):
     )
     assert isinstance(exported, Glancing)
     assert isinstance(reference, Glancing)
-    assert exported.glance_px == reference.glance_px == 32
+    assert exported.glance_px == reference.glance_px == 64
 
-    for side, ask in ((32, "glance"), (SIDE, "predict")):
+    for side, ask in ((64, "glance"), (SIDE, "predict")):
         pictures = list(export.test_pictures(side))
         found, expected = (getattr(one, ask)(pictures) for one in (exported, reference))
         np.testing.assert_allclose(np.stack(found), np.stack(expected), atol=1e-5)
