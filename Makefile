@@ -32,7 +32,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ray test-ways torture corpus check man train evaluate confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile bench-service
+.PHONY: help setup run test test-system test-systemd test-ray test-ways torture corpus check man train evaluate confidence fit-confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile bench-service
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -108,6 +108,10 @@ $(START):
 
 evaluate: $(U2NET) ## Score weights on DATA, beside U2-Net
 	$(BIN)/python -m cvunet.training.evaluation --data $(DATA) --u2net $(U2NET) --sheet runs/worst.png $(ARGS)
+
+fit-confidence: $(VENV)/.dev ## Fit the confidence to new weights, with DATA, and measure it (ARGS="--weights FILE")
+	$(BIN)/python -m cvunet.training.confidence_fit --data $(DATA) $(ARGS)
+	$(BIN)/python -m benchmarks.confidence --data $(DATA) $(ARGS)
 
 confidence: $(VENV)/.dev ## Does the confidence find wrong masks of DATA? (ARGS="--weights model.onnx")
 	$(BIN)/python -m benchmarks.confidence --data $(DATA) $(ARGS)

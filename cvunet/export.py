@@ -9,129 +9,84 @@ import hashlib
 import importlib.util
 import io
 import logging
-import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from cvunet import weights
 from cvunet.errors import CvunetError, ExportError
 from cvunet.inference import exports, onnx_predictor, samples
 from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.models.description import Description
-from cvunet.network import folding
-from cvunet.network.network import STRIDE, CVUNet
+from cvunet.network import exported, folding
+from cvunet.network.network import CVUNet
 
 logger = logging.getLogger(__name__)
 
 OPSET = 17
-BLOCKS = 8  # at most; fewer where they do not divide the side
 TOLERANCE = 1e-5  # of alpha
 RANDOM_PICTURES, SMOOTH_PICTURES = 2, 2
-
-
-class ExactResizing(TorchFunctionMode):
-    """While it is active, `interpolate` to a given size is a product of matrices.
-
-    torch's exporter knows no antialias. onnxruntime's own Resize computes its places in float32,
-    which changes an alpha by up to 2e-5 where the ratio is no whole number.
-    """
-
-    def __torch_function__(
-        self,
-        function: Callable[..., object],
-        types: object,
-        arguments: tuple[Any, ...] = (),  # Any: of any function of torch
-        options: dict[str, Any] | None = None,
-    ) -> object:
-        """Replace the one function, pass on all others."""
-        options = options or {}
-        if function is not functional.interpolate or options.get("size") is None:
-            return function(*arguments, **options)
-        rows, columns = (int(side) for side in options["size"])
-        is_antialiased = bool(options.get("antialias"))
-        image = resize_rows(arguments[0], rows, is_antialiased=is_antialiased).transpose(2, 3)
-        return resize_rows(image, columns, is_antialiased=is_antialiased).transpose(2, 3)
-
-
-def resize_rows(image: Tensor, side: int, *, is_antialiased: bool) -> Tensor:
-    """BxCxHxW to BxCxSxW. The matrix is cut into blocks: each pixel comes from a few neighbours."""
-    channels, height, width = (int(one) for one in image.shape[1:])
-    matrix = functional.interpolate(
-        torch.eye(height)[None, None],
-        size=(side, height),
-        mode="bilinear",
-        align_corners=False,
-        antialias=is_antialiased,
-    )[0, 0]
-    count = math.gcd(BLOCKS, side)
-    blocks = matrix.reshape(count, side // count, height)
-    used = [block.any(0).nonzero().flatten().tolist() for block in blocks]
-    reach = max(rows[-1] - rows[0] + 1 for rows in used)
-    windows = [torch.arange(reach) + min(rows[0], height - reach) for rows in used]
-    weights = torch.stack([block[:, one] for block, one in zip(blocks, windows, strict=True)])
-    picked = image.index_select(2, torch.cat(windows))
-    picked = picked.reshape(-1, channels, count, reach, width)
-    return torch.matmul(weights, picked).reshape(-1, channels, side, width)
-
-
-class ExportedNetwork(nn.Module):
-    """A network for inputs of one size, in operations that ONNX has."""
-
-    def __init__(self, network: CVUNet, *, input_size: int) -> None:
-        """``network`` is folded already."""
-        super().__init__()
-        self.network = network
-        self.smaller = max(STRIDE, round(input_size * network.trunk_scale / STRIDE) * STRIDE)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Bx3xSxS in [-1, 1] to logits Bx1xSxS."""
-        with ExactResizing():
-            small = image
-            if self.network.trunk_scale != 1:
-                small = functional.interpolate(
-                    image,
-                    size=(self.smaller, self.smaller),
-                    mode="bilinear",
-                    align_corners=False,
-                    antialias=True,
-                )
-            return self.network.refine_logits(image, self.network.decode(small)[-1])
 
 
 def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
     """The network as an ONNX file; the number of pictures in a batch is left open.
 
-    `ExportError` if torch's exporter lacks the library that it writes with.
+    A picture of another size than ``input_size``, its sides multiples of 32, is answered by the
+    trunk alone: that is the second look. `ExportError` if torch's exporter lacks the library that
+    it writes with.
     """
     if importlib.util.find_spec("onnx") is None:
         raise ExportError("torch exports with the library onnx: pip install 'cvunet-daemon[onnx]'")
-    folded = folding.fold_for_inference(model, torch.float32)
-    assert isinstance(folded, CVUNet)
-    network = ExportedNetwork(folded, input_size=input_size).eval()
+    from cvunet import onnx_graph  # it needs onnx
+
+    network = folding.fold_for_inference(model, torch.float32)
+    assert isinstance(network, CVUNet)
+    trunk = exported.Trunk(network)
+    image = torch.zeros(1, 3, input_size, input_size)
+    shrinking = exported.Shrinking(network, input_size) if network.trunk_scale != 1 else None
+    with torch.inference_mode():
+        small = image if shrinking is None else shrinking(image)
+        logits, narrowed = trunk(small)
+    parts = onnx_graph.Parts(
+        shrink=traced(shrinking, {"image": image}, ["small"]) if shrinking else None,
+        trunk=traced(trunk, {"small": small}, ["coarse", "narrowed"], has_open_sides=True),
+        refine=None,
+    )
+    if network.refine is not None:
+        refining = exported.Refining(network, input_size)
+        given = {"image": image, "coarse": logits, "narrowed": narrowed}
+        parts = replace(parts, refine=traced(refining, given, ["logits"]))
+    return onnx_graph.join(parts, input_size=input_size)
+
+
+def traced(
+    part: nn.Module, given: dict[str, Tensor], outputs: list[str], *, has_open_sides: bool = False
+) -> bytes:
+    """A part of the network as an ONNX file; a trace holds for any batch, and for one size.
+
+    With ``has_open_sides`` the part computes nothing from its input's size, so the sides are open.
+    """
+    open_axes = {0: "batch", 2: "rows", 3: "columns"} if has_open_sides else {0: "batch"}
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
-        # The exporter of TorchScript is deprecated; the new one needs onnxscript. A trace holds for
-        # one size, which is all that we need.
+        # The exporter of TorchScript is deprecated; the new one needs onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
-            (torch.zeros(1, 3, input_size, input_size),),
+            part.eval(),
+            tuple(given.values()),
             buffer,  # type: ignore[arg-type]  # the old exporter takes a stream too
             dynamo=False,
             opset_version=OPSET,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
+            input_names=list(given),
+            output_names=outputs,
+            dynamic_axes=dict.fromkeys([*given, *outputs], open_axes),
         )
     return buffer.getvalue()
 
@@ -148,14 +103,13 @@ def compare(model: CVUNet, path: Path, description: Description) -> float:
     reference = TorchPredictor(
         model, device=torch.device("cpu"), precision="float32", input_size=side
     )
-    exported = onnx_predictor.open_predictor(path, description, device="cpu", threads=None)
-    return max(
-        float(np.abs(ours - theirs).max())
-        for picture in test_pictures(side)
-        for ours, theirs in zip(
-            reference.predict([picture]), exported.predict([picture]), strict=True
-        )
-    )
+    written = onnx_predictor.open_predictor(path, description, device="cpu", threads=None)
+    small = description.glance_px
+    pairs = [
+        *((reference.predict([one]), written.predict([one])) for one in test_pictures(side)),
+        *((reference.glance([one]), written.glance([one])) for one in test_pictures(small)),
+    ]
+    return max(float(np.abs(ours - theirs).max()) for [ours], [theirs] in pairs)
 
 
 def export(source: Path, target: Path, *, input_size: int) -> float:

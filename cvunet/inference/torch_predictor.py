@@ -12,12 +12,13 @@ from torch import nn
 
 from cvunet import weights
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionError
-from cvunet.inference import forward, matting, torch_errors
+from cvunet.inference import exports, forward, matting, torch_errors
 from cvunet.inference.batch_runner import BatchRunner
+from cvunet.inference.forward import Network
 from cvunet.inference.predictor import Alpha, Precision
 from cvunet.models import manifest
 from cvunet.network import folding
-from cvunet.network.network import STRIDE
+from cvunet.network.network import STRIDE, CVUNet
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.pictures.reading import Picture
 
@@ -65,15 +66,18 @@ class TorchPredictor:
         self.folded_model = folding.fold_for_inference(model, self.precision)
         self.reload = reload
         self.model = model if reload is None else None
+        self.glance_px = exports.glance_side(input_size) if isinstance(model, CVUNet) else None
         self.batch_runner: BatchRunner | None = None
+        self.glance_runner: BatchRunner | None = None
         if device.type == "cuda":
-            forward_pass = partial(
-                forward.predict_alphas,
-                self.folded_model,
-                dtype=self.precision,
-                is_mirrored=is_mirrored,
-            )
+            alphas = partial(forward.predict_alphas, dtype=self.precision)
+            forward_pass = partial(alphas, self.folded_model, is_mirrored=is_mirrored)
             self.batch_runner = BatchRunner.on_cuda(device, forward_pass, side=input_size)
+            if self.glance_px is not None:
+                glance = partial(alphas, network_of(self.folded_model, is_glance=True))
+                self.glance_runner = self.batch_runner.beside(
+                    partial(glance, is_mirrored=False), side=self.glance_px
+                )
 
     def prepare(self, picture: Picture) -> Uint8Array:
         """The network's input SxSx3 in sRGB: the picture squeezed to a square. Any thread."""
@@ -85,9 +89,16 @@ class TorchPredictor:
         `DeviceMemoryError`: try a smaller batch. `DeviceError`: the device has died, end the
         process. `CvunetError`: for some picture the network gives no numbers, even in float32.
         """
+        return self._ask(batch, is_glance=False)
+
+    def glance(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
+        """See `predictor.Glancing`: the trunk alone."""
+        return self._ask(batch, is_glance=True)
+
+    def _ask(self, batch: Sequence[Uint8Array], *, is_glance: bool) -> list[Alpha]:
         problem: CvunetError | None = None
         try:
-            return self._alphas(batch)
+            return self._alphas(batch, is_glance=is_glance)
         except RuntimeError as error:
             problem = torch_errors.translate(error)
             if problem is None:
@@ -113,26 +124,37 @@ class TorchPredictor:
         shape = (self.input_size, self.input_size, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for size in batch_sizes:
-            if self.batch_runner is not None:
-                self.batch_runner.add_size(size)
+            for runner in self._runners():
+                runner.add_size(size)
             for _ in range(2):
                 self.predict([noise] * size)
+                if self.glance_px is not None:
+                    self.glance([noise[: self.glance_px, : self.glance_px]] * size)
 
-    def _alphas(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
-        if self.batch_runner is not None:
-            outputs = self.batch_runner.run(batch)
+    def _alphas(self, batch: Sequence[Uint8Array], *, is_glance: bool) -> list[Alpha]:
+        runner = self.glance_runner if is_glance else self.batch_runner
+        if runner is not None:
+            outputs = runner.run(batch)
             for index in np.flatnonzero(~outputs.is_finite).tolist():
-                outputs.alphas[index] = forward.sigmoid(self._predict_float32(batch[index]))
+                logits = self._predict_float32(batch[index], is_glance=is_glance)
+                outputs.alphas[index] = forward.sigmoid(logits)
             return list(outputs.alphas)
-        logits = self._logits(self.folded_model, np.stack(batch), self.precision)
+        network = network_of(self.folded_model, is_glance=is_glance)
+        is_mirrored = self.is_mirrored and not is_glance
+        logits = self._logits(network, np.stack(batch), self.precision, is_mirrored=is_mirrored)
         finite = np.isfinite(logits).all(axis=(1, 2))
         for index in np.flatnonzero(~finite).tolist():
-            logits[index] = self._predict_float32(batch[index])
+            logits[index] = self._predict_float32(batch[index], is_glance=is_glance)
         return list(forward.sigmoid(logits))
 
-    def _predict_float32(self, picture: Uint8Array) -> Alpha:
+    def _predict_float32(self, picture: Uint8Array, *, is_glance: bool) -> Alpha:
         """Logits SxS in float32, of a picture whose logits overflowed."""
-        logits: Alpha = self._logits(self._exact_model(), picture[None], torch.float32)[0]
+        logits: Alpha = self._logits(
+            network_of(self._exact_model(), is_glance=is_glance),
+            picture[None],
+            torch.float32,
+            is_mirrored=self.is_mirrored and not is_glance,
+        )[0]
         if not np.isfinite(logits).all():
             raise CvunetError("the network's answer is not a number: are its weights sound?")
         return logits
@@ -145,21 +167,34 @@ class TorchPredictor:
         return self.model
 
     @torch.inference_mode()
-    def _logits(self, model: nn.Module, pixels: Uint8Array, dtype: torch.dtype) -> Alpha:
+    def _logits(
+        self, network: Network, pixels: Uint8Array, dtype: torch.dtype, *, is_mirrored: bool
+    ) -> Alpha:
         sent = torch.from_numpy(pixels).to(self.device)
-        logits = forward.predict_logits(model, sent, dtype=dtype, is_mirrored=self.is_mirrored)
+        logits = forward.predict_logits(network, sent, dtype=dtype, is_mirrored=is_mirrored)
         alpha: Alpha = logits.cpu().numpy()
         return alpha
 
     def _free_memory(self, pictures: int) -> CvunetError | None:
         """Free the memory of a batch that was too large; the error of the device if it has died."""
-        if self.batch_runner is None:
-            return None
         try:
-            self.batch_runner.free_memory(pictures)
+            for runner in self._runners():
+                runner.free_memory(pictures)
         except RuntimeError as error:
             return torch_errors.translate(error)
         return None
+
+    def _runners(self) -> list[BatchRunner]:
+        """Those of a GPU; without one there are none."""
+        return [one for one in (self.batch_runner, self.glance_runner) if one is not None]
+
+
+def network_of(model: nn.Module, *, is_glance: bool) -> Network:
+    """The whole network, or what glances: the trunk of a CV-UNet."""
+    if not is_glance:
+        return model
+    assert isinstance(model, CVUNet)
+    return model.glance
 
 
 def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:

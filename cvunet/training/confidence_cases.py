@@ -93,8 +93,7 @@ def rows(predictor: Predictor, picked: Iterable[Case], *, tears: bool = False) -
         rgb, mask = case.load()
         small = predictor.prepare(Picture(rgb, None, warnings=(), format="array"))
         [alpha] = predictor.predict([small])
-        [answer] = predictor.predict([second_look.away(small)])
-        look = second_look.back(answer)
+        [look] = second_look.take(predictor, [small])
         height, width = alpha.shape
         truth = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
         row = row_of(case.set, alpha, look, truth)

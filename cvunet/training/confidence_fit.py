@@ -2,7 +2,8 @@
 
 It runs a network on 1,400 pictures made from the training shards, twice each, and fits two logistic
 regressions (for one look and for two) to the question whether IoU is at least 0.85. No validation
-picture is used. The same weights and data give the same table. Ten minutes on an idle core.
+picture is used. The same weights and data give the same table, which names the weights. It takes
+four minutes on an idle core.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from cvunet.errors import TrainingError
 from cvunet.inference import runtimes
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import confidence, odds
+from cvunet.models import description
 from cvunet.training import confidence_cases, samples
 from cvunet.training.confidence_cases import Row
 
@@ -117,7 +119,8 @@ def main() -> None:
     rows = list(confidence_cases.rows(predictor, tqdm(picked), tears=True))
     table = table_of(rows)
     wrong = sum(row.iou < confidence.RIGHT_IOU for row in rows)
-    source = f"{options.weights.name}, {len(rows)} training pictures, {wrong} wrong"
+    weights = f"{options.weights.name} (SHA-256 {description.sha256_of(options.weights)})"
+    source = f"{weights}, {len(rows)} training pictures, {wrong} wrong"
     files.write_whole(options.out, odds.text(table, source=source).encode())
     sys.stdout.write(f"{options.out}: {source}\n")
 

@@ -35,6 +35,19 @@ class RedIsSubject:
         return [(picture[..., 0] / 255).astype(np.float32) for picture in batch]
 
 
+@dataclass
+class Glances(RedIsSubject):
+    """The same predictor, with a second pass for small pictures."""
+
+    glance_px: int | None = 32
+    glanced: list[tuple[int, ...]] = field(default_factory=list)
+
+    def glance(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
+        """See `predictor.Glancing`."""
+        self.glanced += [one.shape for one in batch]
+        return [(picture[..., 0] / 255).astype(np.float32) for picture in batch]
+
+
 def picture(height: int = 128, width: int = 128, *, grey: int = 0) -> Uint8Array:
     """A red disc left of the middle; ``grey`` is the red of its inside."""
     canvas = np.zeros((height, width, 3), np.uint8)
@@ -81,3 +94,32 @@ def test_no_picture_needs_no_pass():
 
     assert second_look.look_again(predictor, [], []) == []
     assert predictor.asked == 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(128, 128), (96, 128)])
+def test_our_own_network_glances(height: int, width: int):
+    """At a small copy, mirrored, whose answer comes back to its place; no whole pass is made."""
+    predictor: Any = Glances()  # Any: only what a look asks of a predictor
+    seen = picture(height, width)
+    [look] = second_look.take(predictor, [seen])
+
+    assert (predictor.asked, predictor.glanced) == (0, [(32, 32, 3)])
+    assert look.shape == (height, width)
+    assert np.abs(look - seen[..., 0] / 255).mean() < 0.05
+
+
+def test_glance_is_mirrored():
+    """A network that prefers one side must not agree with itself."""
+    seen = picture()
+    shown = second_look.small_mirror(seen, 32)
+
+    assert shown[16, 31 - 32 // 3, 0] > 200
+    assert shown[16, 32 // 3 - 4, 0] < 50
+
+
+def test_model_of_one_size_is_asked_for_a_whole_pass():
+    """Its file takes no smaller picture."""
+    predictor: Any = Glances(glance_px=None)  # Any: as above
+    second_look.take(predictor, [picture()])
+
+    assert (predictor.asked, predictor.glanced) == (1, [])

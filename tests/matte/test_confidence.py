@@ -1,5 +1,6 @@
 """The score of a matte: which signs lower it, and which must not."""
 
+import json
 import time
 
 import cv2
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from cvunet.matte import odds
 from cvunet.matte.confidence import is_clear, judge
+from cvunet.models import manifest
+from cvunet.models.description import sha256_of
 
 Alpha = NDArray[np.float32]
 SIZE = 512
@@ -171,6 +174,13 @@ def test_table_of_another_version_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="version 99"):
         odds.read(path)
+
+
+def test_table_belongs_to_the_shipped_weights():
+    """Other weights make other mistakes: fit it again with `make fit-confidence`."""
+    sha256 = sha256_of(manifest.SHIPPED)
+
+    assert sha256 in json.loads(odds.SHIPPED.read_text())["source"]
 
 
 def test_it_is_cheap():

@@ -1,0 +1,124 @@
+"""A network in three parts, as it is exported: shrink the photo, find the subject, refine the edge.
+
+The trunk takes photos of any size. So one file answers two questions: a photo of the network's own
+size goes through all three parts, and a smaller one, for a second look, through the trunk alone.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cvunet.network.decoder import DecoderStage
+from cvunet.network.network import STRIDE, CVUNet
+from cvunet.network.refinement import FOLD
+from cvunet.network.resizing import ExactResizing
+from cvunet.network.rewriting import (
+    HEAD_STEP,
+    LargeSpatialAttention,
+    PhotoJoin,
+    UnfoldingConv,
+)
+
+LARGE_FROM = 2
+"""The number of the decoder's first stage whose maps are large."""
+
+
+class Shrinking(nn.Module):
+    """The copy for the trunk."""
+
+    def __init__(self, network: CVUNet, input_size: int) -> None:
+        super().__init__()
+        self.side = max(STRIDE, round(input_size * network.trunk_scale / STRIDE) * STRIDE)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Bx3xSxS to Bx3xsxs."""
+        with ExactResizing():
+            small: Tensor = functional.interpolate(
+                image,
+                size=(self.side, self.side),
+                mode="bilinear",
+                align_corners=False,
+                antialias=True,
+            )
+        return small
+
+
+class Trunk(nn.Module):
+    """Encoder and decoder: `CVUNet.decode` and `CVUNet.unfold_logits`."""
+
+    def __init__(self, network: CVUNet) -> None:
+        """``network`` is folded already; it is changed."""
+        super().__init__()
+        self.network = network
+        self.stages = stages_of(network)
+        for stage in self.stages[LARGE_FROM:]:
+            channels = convolution_of(stage.join).out_channels
+            # Called like the one that it stands for.
+            stage.attend.spatial = LargeSpatialAttention(  # type: ignore[assignment]
+                stage.attend.spatial, channels
+            )
+        self.join = PhotoJoin(convolution_of(self.stages[-1].join), FOLD)
+        self.head = UnfoldingConv(network.head, HEAD_STEP)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Bx3xHxW, sides multiples of 32, to logits Bx1xHxW and what `Refining` needs of the trunk.
+
+        That is its finest map BxCxH/2xW/2, narrowed if there is a refinement.
+        """
+        network = self.network
+        maps = [norm(x) for norm, x in zip(network.norms, network.encoder(image), strict=True)]
+        x = deepest = network.attention(network.aspp(maps[4]))
+        *stages, last = self.stages
+        for number, (stage, skip) in enumerate(zip(stages, maps[3:0:-1], strict=True)):
+            x = grow(stage, x, deepest, number)
+            x = stage.attend(stage.join(torch.cat([x, skip], dim=1)))
+        x = grow(last, x, deepest, len(stages))
+        x = last.attend(self.join(torch.cat([x, maps[0]], dim=1), image))
+        narrowed = x if network.refine is None else network.refine.narrow(x)
+        return self.head(x), narrowed
+
+
+def stages_of(network: CVUNet) -> list[DecoderStage]:
+    """The decoder's stages, from coarse to fine."""
+    return [stage for stage in network.decoder.stages if isinstance(stage, DecoderStage)]
+
+
+def convolution_of(join: nn.Sequential) -> nn.Conv2d:
+    """The first layer of a join: BatchNorm is folded into it."""
+    layer = join[0]
+    assert isinstance(layer, nn.Conv2d)
+    return layer
+
+
+def grow(stage: DecoderStage, x: Tensor, deepest: Tensor, number: int) -> Tensor:
+    """The first half of `DecoderStage`. All factors are given as numbers: no size is fixed."""
+    x = stage.narrow(x)
+    if stage.guide is not None:
+        x = x + scale(stage.guide(deepest), 2.0**number)
+    return scale(x, 2.0)
+
+
+def scale(x: Tensor, factor: float) -> Tensor:
+    """BxCxHxW, each side a whole number of times as long."""
+    return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+class Refining(nn.Module):
+    """`CVUNet.refine_logits`, after the trunk."""
+
+    def __init__(self, network: CVUNet, input_size: int) -> None:
+        super().__init__()
+        assert network.refine is not None
+        self.side = input_size
+        self.join = PhotoJoin(convolution_of(network.refine.join), FOLD)
+        self.head = UnfoldingConv(network.refine.head, HEAD_STEP)
+
+    def forward(self, image: Tensor, logits: Tensor, narrowed: Tensor) -> Tensor:
+        """The logits Bx1xSxS, of the photo and of both answers of the trunk."""
+        with ExactResizing():
+            logits, grown = (
+                functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+                for x, side in ((logits, self.side), (narrowed, self.side // FOLD))
+            )
+        refined: Tensor = logits + self.head(self.join(grown, image))
+        return refined

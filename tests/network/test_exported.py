@@ -1,0 +1,109 @@
+"""What is exported computes the same as the network, in layers of another form."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from cvunet.network import folding
+from cvunet.network.cbam import SpatialAttention
+from cvunet.network.exported import Refining, Shrinking, Trunk
+from cvunet.network.network import CVUNet, NetworkConfig
+from cvunet.network.rewriting import LargeSpatialAttention, PhotoJoin, UnfoldingConv
+
+SIDE = 96
+SMALL = {"width": 0.35, "aspp_channels": 32, "decoder_channels": (16, 8, 8, 8)}
+EVERY_PART = NetworkConfig(
+    **SMALL,  # type: ignore[arg-type]  # their types are those of the table above
+    trunk_scale=0.875,
+    refine_channels=8,
+    attention_blocks=1,
+    is_guided=True,
+    has_encoder_norms=True,
+)
+TRUNK_ONLY = NetworkConfig(**SMALL)  # type: ignore[arg-type]  # as above
+
+
+def network_of(config: NetworkConfig) -> CVUNet:
+    """Folded, of chance; layers that start with 0 have weights, too."""
+    torch.manual_seed(1)
+    network = CVUNet(config).eval()
+    for weights in network.parameters():
+        if not weights.any():
+            nn.init.normal_(weights, std=0.1)
+    folded = folding.fold_for_inference(network, torch.float32)
+    assert isinstance(folded, CVUNet)
+    return folded
+
+
+def seen(side: int = SIDE) -> torch.Tensor:
+    """Two photos of chance."""
+    return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(side)) * 2 - 1
+
+
+def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+@settings(deadline=None)
+@given(
+    side=st.sampled_from([1, 2, 3]),
+    step=st.sampled_from([1, 2, 4]),
+    kernel=st.sampled_from([1, 3, 7]),
+    places=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+@torch.inference_mode()
+def test_unfolding_for_several_places_at_once(
+    side: int, step: int, kernel: int, places: tuple[int, int]
+):
+    """The same as the layer and `pixel_shuffle`, at the borders, too."""
+    layer = nn.Conv2d(2, side * side, kernel, padding=kernel // 2)
+    x = torch.randn(2, 2, places[0] * step, places[1] * step)
+
+    assert_same(UnfoldingConv(layer, step)(x), functional.pixel_shuffle(layer(x), side))
+
+
+@pytest.mark.parametrize("fold", [1, 2, 4])
+@torch.inference_mode()
+def test_photo_is_joined_without_folding_it(fold: int):
+    """The same as the layer on the maps and the folded photo."""
+    layer = nn.Conv2d(5 + 3 * fold * fold, 4, 3, padding=1)
+    maps, photo = torch.randn(2, 5, 6, 8), torch.randn(2, 3, 6 * fold, 8 * fold)
+    folded = functional.pixel_unshuffle(photo, fold)
+
+    assert_same(
+        PhotoJoin(layer, fold)(maps, photo),
+        functional.relu(layer(torch.cat([maps, folded], dim=1))),
+    )
+
+
+@torch.inference_mode()
+def test_attention_of_large_maps():
+    """The same gate."""
+    attention, x = SpatialAttention(), torch.randn(2, 6, 12, 8)
+
+    assert_same(LargeSpatialAttention(attention, 6)(x), attention(x))
+
+
+@torch.inference_mode()
+def test_three_parts_are_the_network():
+    """With every part that a recipe asks for."""
+    network, image = network_of(EVERY_PART), seen()
+    expected = network(image)
+    shrinking, refining = Shrinking(network, SIDE), Refining(network, SIDE)
+    logits, narrowed = Trunk(network)(shrinking(image))
+
+    assert_same(refining(image, logits, narrowed), expected)
+
+
+@pytest.mark.parametrize("config", [EVERY_PART, TRUNK_ONLY], ids=["every part", "trunk only"])
+@pytest.mark.parametrize("side", [32, 64, SIDE])
+@torch.inference_mode()
+def test_trunk_glances_at_any_size(config: NetworkConfig, side: int):
+    """It is what torch's glance is."""
+    network = network_of(config)
+    expected = network.glance(seen(side))
+
+    assert_same(Trunk(network)(seen(side))[0], expected)
