@@ -25,6 +25,15 @@ GRID_PX = 448
 MIN_SIDE_PX = 32
 #: Colours are compared after this blur, so that noise does not count as motion.
 BLUR_PX = 1.5
+#: How far the motion of the subject is carried into its soft band, in pixels of the grid (sigma of
+#: a Gaussian). 3 to 12 give nearly the same; the smaller it is, the better limbs keep their own.
+CARRY_PX = 6.0
+#: DIS looks at patches: so near the edge its field is a mixture of two motions.
+MIXED_PX = 4
+#: What the mixed zone counts beside the inside of the subject: all that thin parts have.
+MIXED_SHARE = 0.02
+#: Less subject than this nearby: the field stays as it is.
+LEAST_SUBJECT = 1e-4
 #: Differences of colour (levels of 255) and of place (pixels of the grid) at which the weight of a
 #: neighbour has fallen to 1/e.
 COLOUR_SCALE = 18.0
@@ -73,6 +82,32 @@ class FlowEstimator:
             # The stub says that the third argument is needed; None makes a new array.
             result[window] = self.dis.calc(one, other, None)  # type: ignore[call-overload]
         return result
+
+
+def at_grid(matte: Floats, sight: Sight) -> Floats:
+    """A matte HxW at the size of the grid of its frame."""
+    rows, columns = sight.grey.shape
+    small = cv2.resize(matte, (columns, rows), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32, copy=False)
+
+
+def motion_of_subject(field: Field, subject: Floats, window: tuple[slice, slice]) -> Field:
+    """The field with the motion of the subject carried outwards into its soft band.
+
+    ``subject``: the matte HxW of the grid. A soft edge moves with the subject, but the flow sees
+    the background there too, which moves in another way. So the field is averaged around each
+    pixel, and each pixel counts by how surely it belongs to the subject (normalized convolution,
+    Knutsson and Westin, CVPR 1993). Far from the subject, and outside of the window, it stays.
+    """
+    own, alpha = field[window], subject[window]
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * MIXED_PX + 1, 2 * MIXED_PX + 1))
+    weights = cv2.erode(alpha, disc) ** 4 + np.float32(MIXED_SHARE) * alpha**4
+    total = cv2.GaussianBlur(own * weights[..., None], (0, 0), CARRY_PX)
+    known = cv2.GaussianBlur(weights, (0, 0), CARRY_PX)
+    total += own * np.float32(LEAST_SUBJECT)
+    result = field.copy()
+    result[window] = total / (known + np.float32(LEAST_SUBJECT))[..., None]
+    return result
 
 
 def warp(values: Values, field: Field) -> Values:
