@@ -136,7 +136,7 @@ def _fit(window: Sequence[Moment], place: int, other: int, strength: float) -> F
     else:
         way, back = pair.onward, pair.backward
     weight = flow.trust(now.sight, there.sight, way, back) * np.float32(strength)
-    fit: Floats = np.dstack([way, weight])
+    fit: Floats = np.dstack([way[..., :2], weight])
     return fit
 
 

@@ -164,22 +164,43 @@ def test_a_soft_edge_moves_with_the_subject():
 def test_one_motion_stays_that_motion(seed: int, across: float, down: float):
     """If all pixels move alike, the subject does so too, wherever it is."""
     subject = np.random.default_rng(seed).random((24, 32), np.float32) ** 8
-    field = np.full((24, 32, 2), (across, down), np.float32)
+    field = np.full((24, 32, 3), (across, down, 0), np.float32)
 
     found = flow.motion_of_subject(field, subject, (slice(4, 20), slice(0, 30)))
 
-    assert np.allclose(found, field, rtol=1e-4, atol=1e-4)
+    assert np.allclose(found[..., :2], field[..., :2], rtol=1e-4, atol=1e-4)
+    assert found[..., 2].max() < 0.05
+
+
+def test_a_subject_that_bends_is_less_sure():
+    """Where the motion differs within a few pixels, neighbours count less."""
+    down = np.arange(40, dtype=np.float32)[:, None].repeat(40, 1)
+    subject, everywhere = np.ones((40, 40), np.float32), (slice(0, 40), slice(0, 40))
+    stiff = np.dstack([np.full_like(down, 2), np.zeros_like(down), np.zeros_like(down)])
+    bending = np.dstack([down / 2, np.zeros_like(down), np.zeros_like(down)])
+    sight = flow.sight_of(np.full((40, 40, 3), 90, np.uint8))
+
+    fits = []
+    for field in (stiff, bending):
+        onward, back = (
+            flow.motion_of_subject(each, subject, everywhere)
+            for each in (field, field * np.float32(-1))
+        )
+        fits.append(flow.trust(sight, sight, onward, back)[20, 20])
+
+    assert fits[0] > 0.9
+    assert fits[1] < 0.5
 
 
 def test_without_a_subject_the_motion_stays():
     """There is nothing to carry."""
-    field = np.random.default_rng(0).normal(0, 5, (24, 32, 2)).astype(np.float32)
+    field = np.random.default_rng(0).normal(0, 5, (24, 32, 3)).astype(np.float32)
 
     found = flow.motion_of_subject(
         field, np.zeros((24, 32), np.float32), (slice(0, 24), slice(0, 32))
     )
 
-    assert np.allclose(found, field, rtol=1e-6)
+    assert np.allclose(found[..., :2], field[..., :2], rtol=1e-6)
 
 
 def test_a_cut_is_not_averaged_across():
