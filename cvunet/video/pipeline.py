@@ -7,7 +7,7 @@ the length. A frame's result depends on at most `ClipRendering.lead` frames befo
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Literal, TypeAlias
 
@@ -22,7 +22,7 @@ from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.video import looks
 from cvunet.video.clips import Frame
 from cvunet.video.close_up import WHOLE, Box
-from cvunet.video.flow import FlowEstimator
+from cvunet.video.flow import FlowEstimator, at_grid
 from cvunet.video.looks import Eyes, Look, Predict
 from cvunet.video.shots import LOOK_AHEAD, picture_of, shots
 from cvunet.video.stages import Stages
@@ -182,12 +182,13 @@ def _moments(
     for look, matte in finished:
         if look.shot.begins_scene:
             before.clear()
-        sight, earlier = look.shot.sight, {}
+        sight = look.shot.sight
+        moment = Moment(matte, sight, at_grid(matte, sight))
         if before:
             box = look.view.box.union(before[0][0].view.box)
             window = box.window(sight.grey.shape[1], sight.grey.shape[0])
-            earlier = pairs(sight, [moment for _, moment in before], estimator, window)
-        moment = Moment(matte, sight, earlier)
+            earlier = pairs(moment, [each for _, each in before], estimator, window)
+            moment = replace(moment, earlier=earlier)
         yield look, moment
         before.appendleft((look, moment))
 

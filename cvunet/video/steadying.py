@@ -70,6 +70,8 @@ class Moment:
     matte: Alpha
     """Its finished matte HxW at full size. Equal frames share one array."""
     sight: Sight
+    subject: Floats
+    """The matte at the size of the flow's grid."""
     earlier: dict[int, Pair] = field(default_factory=dict)
     """By distance, the fields between it and frames before it in its scene."""
 
@@ -80,18 +82,18 @@ class Moment:
 
 
 def pairs(
-    now: Sight, before: Sequence[Moment], estimator: FlowEstimator, window: tuple[slice, slice]
+    now: Moment, before: Sequence[Moment], estimator: FlowEstimator, window: tuple[slice, slice]
 ) -> dict[int, Pair]:
     """The fields between a frame and those before it in its scene, the nearest first.
 
-    Only the nearest is computed; the others are composed of it and of what the nearest knows.
-    ``window`` (rows, columns of the grid) is where there is a subject.
+    They follow the subject. Only the nearest is computed; the others are composed of it and of
+    what the nearest knows. ``window`` (rows, columns of the grid) is where there is a subject.
     """
     if not before:
         return {}
     nearest = before[0]
-    onward = estimator.field(nearest.sight, now, window)
-    backward = estimator.field(now, nearest.sight, window)
+    onward = _of_subject(nearest, now, estimator, window)
+    backward = _of_subject(now, nearest, estimator, window)
     found = {1: Pair(onward, backward)}
     for distance in range(2, len(before) + 1):
         known = nearest.earlier[distance - 1]
@@ -99,6 +101,13 @@ def pairs(
             onward=flow.follow(known.onward, onward), backward=flow.follow(backward, known.backward)
         )
     return found
+
+
+def _of_subject(
+    here: Moment, there: Moment, estimator: FlowEstimator, window: tuple[slice, slice]
+) -> Field:
+    field = estimator.field(here.sight, there.sight, window)
+    return flow.motion_of_subject(field, here.subject, window)
 
 
 def steady_matte(window: Sequence[Moment], place: int, *, strength: float) -> Alpha:
@@ -127,7 +136,7 @@ def _fit(window: Sequence[Moment], place: int, other: int, strength: float) -> F
     else:
         way, back = pair.onward, pair.backward
     weight = flow.trust(now.sight, there.sight, way, back) * np.float32(strength)
-    fit: Floats = np.dstack([way, weight])
+    fit: Floats = np.dstack([way[..., :2], weight])
     return fit
 
 

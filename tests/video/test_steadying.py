@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cvunet.errors import OptionError
 from cvunet.inference.matting import FinishSettings
-from cvunet.video import scene_cuts
+from cvunet.video import flow, scene_cuts
 from cvunet.video.clips import Frame
 from cvunet.video.steadying import Steady
 from tests.video.moving_disc import (
@@ -36,6 +36,23 @@ def large(index: int, x: float) -> Frame:
     disc = cv2.GaussianBlur(disc, (0, 0), 1.5)[..., None]
     red = np.dstack([np.full_like(moved, 220), np.full_like(moved, 20), moved])
     return Frame(index, index, 1, (red * disc + rgb * (1 - disc)).astype(np.uint8))
+
+
+def crossing(index: int) -> Frame:
+    """A disc with a soft edge goes 3 pixels to the right, its background 3 to the left."""
+    rng = np.random.default_rng(7)
+    ground, skin = (
+        cv2.resize(rng.integers(low, 200, (40, 64), np.uint8), (512, 320)) for low in (60, 0)
+    )
+    behind, own = (
+        cv2.warpAffine(texture, np.array([[1, 0, left], [0, 1, -80]], np.float32), (256, 160))
+        for texture, left in ((ground, -150 - 3 * index), (skin, -100 + 3 * index))
+    )
+    disc: NDArray[Any] = np.zeros((160, 256), np.float32)
+    cv2.circle(disc, (100 + 3 * index, 80), 50, 1.0, -1)
+    disc = cv2.GaussianBlur(disc, (0, 0), 4)[..., None]
+    red = np.dstack([np.full_like(own, 220), np.full_like(own, 20), own])
+    return Frame(index, index, 1, (red * disc + behind[..., None] * (1 - disc)).astype(np.uint8))
 
 
 def restlessness(pixels) -> float:
@@ -129,6 +146,61 @@ def test_a_moving_edge_does_not_smear():
     smeared = np.abs(np.array(steadied, np.float32) - np.array(alone, np.float32)).mean()
     trail = np.abs(np.array(alone[1:], np.float32) - np.array(alone[:-1], np.float32)).mean()
     assert smeared < 0.1 * trail
+
+
+def test_a_soft_edge_moves_with_the_subject():
+    """Not with the background, which the flow sees through it: that would blur the edge."""
+    frames = [crossing(k) for k in range(12)]
+
+    steadied = np.array(results(frames, rendering(2)), np.float32)
+    alone = np.array(results(frames, rendering(0)), np.float32)
+
+    trail = np.abs(np.diff(alone, axis=0)).mean()
+    assert np.abs(steadied - alone).mean() < 0.15 * trail
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 999), across=st.floats(-20, 20), down=st.floats(-20, 20))
+def test_one_motion_stays_that_motion(seed: int, across: float, down: float):
+    """If all pixels move alike, the subject does so too, wherever it is."""
+    subject = np.random.default_rng(seed).random((24, 32), np.float32) ** 8
+    field = np.full((24, 32, 3), (across, down, 0), np.float32)
+
+    found = flow.motion_of_subject(field, subject, (slice(4, 20), slice(0, 30)))
+
+    assert np.allclose(found[..., :2], field[..., :2], rtol=1e-4, atol=1e-4)
+    assert found[..., 2].max() < 0.05
+
+
+def test_a_subject_that_bends_is_less_sure():
+    """Where the motion differs within a few pixels, neighbours count less."""
+    down = np.arange(40, dtype=np.float32)[:, None].repeat(40, 1)
+    subject, everywhere = np.ones((40, 40), np.float32), (slice(0, 40), slice(0, 40))
+    stiff = np.dstack([np.full_like(down, 2), np.zeros_like(down), np.zeros_like(down)])
+    bending = np.dstack([down / 2, np.zeros_like(down), np.zeros_like(down)])
+    sight = flow.sight_of(np.full((40, 40, 3), 90, np.uint8))
+
+    fits = []
+    for field in (stiff, bending):
+        onward, back = (
+            flow.motion_of_subject(each, subject, everywhere)
+            for each in (field, field * np.float32(-1))
+        )
+        fits.append(flow.trust(sight, sight, onward, back)[20, 20])
+
+    assert fits[0] > 0.9
+    assert fits[1] < 0.5
+
+
+def test_without_a_subject_the_motion_stays():
+    """There is nothing to carry."""
+    field = np.random.default_rng(0).normal(0, 5, (24, 32, 3)).astype(np.float32)
+
+    found = flow.motion_of_subject(
+        field, np.zeros((24, 32), np.float32), (slice(0, 24), slice(0, 32))
+    )
+
+    assert np.allclose(found[..., :2], field[..., :2], rtol=1e-6)
 
 
 def test_a_cut_is_not_averaged_across():
