@@ -89,7 +89,7 @@ def base() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_death_at_any_step_loses_and_repeats_nothing(
     base: Path, reaper: Reaper, scenario: Scenario

@@ -48,6 +48,7 @@ class Length:
     clip_kills: int = 12
     slow_kills: int = 10
     starved: int = 40
+    hogs: int = 0
     uploads: int = 100
     shared: int = 300
     waiting: int = 2000
@@ -87,7 +88,7 @@ CASES: dict[str, Case] = {
         base, kills=length.clip_kills, clips=length.clips, seed=length.seed
     ),
     "slow": lambda base, length: slow(
-        base, kills=length.slow_kills, photos=length.starved, seed=length.seed
+        base, kills=length.slow_kills, photos=length.starved, hogs=length.hogs, seed=length.seed
     ),
     "steps": lambda base, length: steps(base, seconds=length.seconds),
     "ways": lambda base, length: ways_in(base, files=length.files),

@@ -1,8 +1,8 @@
-"""A slow machine: the real daemon is starved, frozen, and killed with a picture in work.
+"""A slow machine: the real daemon is frozen, starved, and killed with a picture in work.
 
-It runs with the lowest priority beside busy processes. It and its children are stopped (SIGSTOP)
-for longer than a picture may take to decode, its children are killed, and every life ends by
-`kill -9` as soon as a picture is in work.
+It and its children are stopped (SIGSTOP) for longer than a picture may take to decode, its children
+are killed, and every life ends by `kill -9` as soon as a picture is in work. With `--hogs` it also
+has a low priority beside so many busy processes; that takes minutes for each life.
 """
 
 import os
@@ -34,7 +34,7 @@ IN_WORK = "SELECT count(*) FROM jobs WHERE state = 'running'"
 DEATHS = "SELECT coalesce(sum(deaths), 0) FROM jobs"
 
 
-def slow(base: Path, *, kills: int, photos: int, seed: int) -> list[Row]:
+def slow(base: Path, *, kills: int, photos: int, hogs: int, seed: int) -> list[Row]:
     """Lives that end with a picture in work, then one that is left in peace."""
     chance = random.Random(seed)
     folders = [folder_settings("slow", defer_s=DEFER_S)]
@@ -44,15 +44,15 @@ def slow(base: Path, *, kills: int, photos: int, seed: int) -> list[Row]:
         "folders": folders,
         "worker": {"max_decode_s": MAX_DECODE_S},
     } | MODEL
-    deaths = 0
-    with busy():
+    deaths, wrapper = 0, SLOW if hogs else ()
+    with busy(hogs):
         for number in range(kills):
             for serial in range(photos * number // kills, photos * (number + 1) // kills):
                 photo = stock.photo()
                 ground.expect(photo)
                 photo.rename(ground.hot / f"cat{serial}.png")
-            deaths += live_and_die(Daemon(base, settings, wrapper=SLOW), chance)
-        last = Daemon(base, settings, wrapper=SLOW)
+            deaths += live_and_die(Daemon(base, settings, wrapper=wrapper), chance)
+        last = Daemon(base, settings, wrapper=wrapper)
         wait_ready(last)
         finish(last, ground)
     in_work = asked(base, DEATHS)
@@ -115,9 +115,8 @@ def asked(base: Path, question: str) -> int:
 
 
 @contextmanager
-def busy() -> Iterator[None]:
-    """A process for each core that takes nearly all of the time from those of low priority."""
-    count = os.cpu_count() or 1
+def busy(count: int) -> Iterator[None]:
+    """Processes that take most of the time from those of a lower priority."""
     hogs = [subprocess.Popen(BUSY) for _ in range(count)]
     try:
         yield
