@@ -65,12 +65,10 @@ def make_settings(**changes: object) -> dict[str, object]:
 
 
 def start(base: Path) -> Daemon:
-    """A daemon that is ready."""
+    """A daemon that begins."""
     for name in ("mixed", "other"):
         (base / "hot" / name).mkdir(parents=True, exist_ok=True)
-    daemon = Daemon(base, make_settings())
-    daemon.wait_ready()
-    return daemon
+    return Daemon(base, make_settings())
 
 
 def drop_clip(base: Path) -> None:
@@ -96,6 +94,7 @@ def test_full_output_disk(tmp_path: Path, mount: Mount, moment: str):
     photo = Stock(tmp_path / "stock").photo()
     daemon = start(tmp_path)
     try:
+        daemon.wait_ready()
         drop_clip(tmp_path)
         assert wait_for(lambda: bool(segments(tmp_path)), patience_s=PATIENCE_S), daemon.told()
         sizes = [path.stat().st_size for path in outputs.rglob("*.segment")]
@@ -129,6 +128,7 @@ def test_full_state_disk(tmp_path: Path, mount: Mount):
     state = mount(tmp_path / "state", "8M")
     daemon = start(tmp_path)
     try:
+        daemon.wait_ready()
         drop_clip(tmp_path)
         assert wait_for(lambda: bool(segments(tmp_path)), patience_s=PATIENCE_S), daemon.told()
         filler = fill(state)
