@@ -72,8 +72,8 @@ test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; re
 test-clients: $(VENV)/.dev ## As root: clients of remove.bg and rembg, unmodified, against our server
 	CVUNETD_REQUIRE=clients $(BIN)/python -m pytest tests/system/test_web_clients.py $(ARGS)
 
-test-ray: $(VENV)/.dev ## As root: many machines; nodes, workers and the head are killed and cut off, 15 minutes
-	OMP_NUM_THREADS=1 CVUNETD_RAY=whole CVUNETD_REQUIRE=ray $(BIN)/python -m pytest -m ray $(ARGS)
+test-ray: $(VENV)/.dev ## As root: many machines; nodes, workers, the head are killed and cut off; units under systemd; 20 minutes
+	OMP_NUM_THREADS=1 CVUNETD_RAY=whole CVUNETD_REQUIRE=ray,systemd_machine $(BIN)/python -m pytest -m 'ray and not podman' $(ARGS)
 	$(BIN)/python -m tests.torture --only ray
 
 torture: $(VENV)/.dev ## Lose nothing under torture: 10 minutes, one table (ARGS=--quick)

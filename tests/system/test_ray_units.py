@@ -223,7 +223,7 @@ def test_upgrade_node_by_node(serving: Site):
     serving.node.upgrade()
     serving.node.systemctl("start", NODE)
     told = wait_for(
-        lambda: newer in str(nodes(serving).get(2, {}).get("why", "")),
+        lambda: newer in str(nodes(serving).get(2, {}).get("workers")),
         patience_s=PATIENCE_S,
         pause_s=1.0,
     )
