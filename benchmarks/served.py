@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.actors import ActorsEngine, Speed
@@ -99,20 +99,25 @@ def serve(base: Path, options: argparse.Namespace) -> Served:
         stop_after(service, inbox, options.count)
         if options.meter or options.waits:
             watch_service(service, meter)
-        delayed_s, began = delayed_ns() / 1e9, time.monotonic()
-        thread_s, process_s = time.thread_time(), time.process_time()
-        service.run()
-        wall_s = time.monotonic() - began - options.settle
-        service_s = time.thread_time() - thread_s
-        others_s = time.process_time() - process_s - service_s
-        delayed_s = delayed_ns() / 1e9 - delayed_s
-    done = service.parts.counters.done
-    if done < options.count:
-        raise BenchmarkError(f"{done} of {options.count} pictures were done")
+        found = timed(service, options.settle)
+    if found.pictures < options.count:
+        raise BenchmarkError(f"{found.pictures} of {options.count} pictures were done")
     parts_s = meter.seconds
     if options.waits:
         parts_s[OTHER] -= options.settle
-    return Served(options.count, wall_s, service_s, others_s, delayed_s, parts_s)
+    return replace(found, parts_s=parts_s)
+
+
+def timed(service: Service, settle_s: float) -> Served:
+    """Run the loop to its end; how many pictures were done, and in which time."""
+    delayed, began = delayed_ns(), time.monotonic()
+    thread_s, process_s = time.thread_time(), time.process_time()
+    service.run()
+    wall_s = time.monotonic() - began - settle_s
+    service_s = time.thread_time() - thread_s
+    others_s = time.process_time() - process_s - service_s
+    delayed_s = (delayed_ns() - delayed) / 1e9
+    return Served(service.parts.counters.done, wall_s, service_s, others_s, delayed_s)
 
 
 def stop_after(service: Service, inbox: Inbox, count: int) -> None:

@@ -150,33 +150,28 @@ def site() -> Iterator[Site]:
     """A head and a node, installed and not started; all of it is gone afterwards."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cvunetd-share-")))
-        share = folder / "share"
+        share, source = folder / "share", folder / "source"
         share.mkdir()
+        source.mkdir()
+        systemd_machine.copy_source(source)
+        systemd_machine.build_wheel(source, folder / "wheels")
         wires = stack.enter_context(cable())
-        token = secrets.token_hex(32)
-        wheels = folder / "wheels"
-        members = []
-        for number, unit in enumerate((HEAD, NODE), start=1):
-            machine = stack.enter_context(
-                systemd_machine.booted(f"--bind={share}:{PLACE}", FIREWALL)
-            )
-            wires.plug_in(machine.leader, f"{NET}.{number}")
-            if not wheels.exists():
-                source = folder / "source"
-                source.mkdir()
-                systemd_machine.copy_source(source)
-                systemd_machine.build_wheel(source, wheels)
-            member = Member(machine, number, unit)
+
+        def boot(number: int, unit: str) -> Member:
+            options = (f"--bind={share}:{PLACE}", FIREWALL)
+            member = Member(stack.enter_context(systemd_machine.booted(*options)), number, unit)
+            wires.plug_in(member.machine.leader, member.address)
             member.prepare(folder)
-            if members:
-                copy_program(members[0], member)
-            else:
-                member.upgrade()
+            return member
+
+        head, node = boot(1, HEAD), boot(2, NODE)
+        head.upgrade()
+        copy_program(head, node)
+        token = secrets.token_hex(32)
+        for member in (head, node):
             set_up(member, token)
-            members.append(member)
-        found = Site(*members, share, wires.stranger)
-        configure_daemon(found.head)
-        yield found
+        configure_daemon(head)
+        yield Site(head, node, share, wires.stranger)
 
 
 @dataclass(frozen=True, slots=True)
