@@ -17,7 +17,7 @@ from tests.system.daemon_process import ROOT, wait_for
 PORT = 6379
 NET = "10.77.16"
 OBJECTS_BYTES = 80_000_000
-TRIES = 4
+TRIES = 8
 OURS = " -m daemon"
 ONE_SHARE = '--resources={"cvunetd": 1}'
 ACTOR = "ray::NodeWorker"
