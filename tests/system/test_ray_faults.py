@@ -165,11 +165,10 @@ def by_sftp(machine: Machine, there: Path, here: Path) -> Iterator[None]:
         assert wait_for(lambda: subprocess.run(listing, check=False).returncode == 0)
         yield
     finally:
-        machine.on_mounts("umount", "--lazy", str(here))
-        machine.on_mounts("mount", "--bind", str(there), str(here))
-        client.terminate()  # some process may still have a file open there
+        client.terminate()  # it unmounts what it has mounted
         client.wait(30)
         server.wait(30)
+        machine.on_mounts("mount", "--bind", str(there), str(here))
 
 
 def done_by(site_: Site, machine: Machine) -> int:
