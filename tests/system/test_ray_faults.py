@@ -140,15 +140,13 @@ def test_share_by_another_protocol(site_: Site, faulty: Machine):
     """By SFTP it has another device number, other inodes, and times in whole seconds; by NFS and
     SMB some of that. Its worker's results count all the same.
     """
-    share = str(site_.share)
-    faulty.on_mounts("umount", "--lazy", share)
+    faulty.on_mounts("umount", "--lazy", str(site_.share))
     with by_sftp(faulty, site_.base / "real", site_.share):
         before = done_by(site_, faulty)
         site_.drop(PHOTOS)
 
         published(site_)
         assert done_by(site_, faulty) > before
-    faulty.on_mounts("mount", "--bind", str(site_.base / "real"), share)
 
 
 @contextmanager
@@ -167,9 +165,10 @@ def by_sftp(machine: Machine, there: Path, here: Path) -> Iterator[None]:
         assert wait_for(lambda: subprocess.run(listing, check=False).returncode == 0)
         yield
     finally:
-        machine.on_mounts("umount", "--lazy", str(here))
+        client.terminate()  # it unmounts what it has mounted
         client.wait(30)
         server.wait(30)
+        machine.on_mounts("mount", "--bind", str(there), str(here))
 
 
 def done_by(site_: Site, machine: Machine) -> int:

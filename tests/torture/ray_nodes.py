@@ -17,7 +17,7 @@ from tests.system.daemon_process import ROOT, wait_for
 PORT = 6379
 NET = "10.77.16"
 OBJECTS_BYTES = 80_000_000
-TRIES = 4
+TRIES = 8
 OURS = " -m daemon"
 ONE_SHARE = '--resources={"cvunetd": 1}'
 ACTOR = "ray::NodeWorker"
@@ -29,6 +29,8 @@ QUICK = {
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+    # A machine that runs tests is slow.
+    "RAY_raylet_start_wait_time_s": "90",
     # As in our units: a machine that runs tests may be short of memory.
     "RAY_memory_monitor_refresh_ms": "0",
 }

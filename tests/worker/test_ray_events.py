@@ -35,6 +35,10 @@ def test_only_what_we_know_is_passed_on(value: object, told: object):
             "hardly any memory left",
         ),
         ("The actor died because its node has died.", "its node has died, or is cut off"),
+        (
+            "The actor 2dc2 is unavailable: The actor is temporarily unavailable: RpcError: RPC",
+            "its connection has broken off",
+        ),
         ("worker process has died unexpectedly", "its process has ended"),
         ("something\nclass_name: NodeWorker\nelse", "something else"),
     ],

@@ -32,6 +32,8 @@ def in_words(text: str) -> str:
             "Ray has ended it, because its machine has hardly any memory left, whatever uses it:"
             " end other programs there, or lower worker.memory_mb"
         )
+    if "temporarily unavailable" in text:
+        return "its connection has broken off: its process or its node has ended, or is cut off"
     if "node has died" in text:
         return "its node has died, or is cut off"
     if "worker process has died" in text:
