@@ -105,17 +105,23 @@ def motion_of_subject(field: Field, subject: Floats, window: tuple[slice, slice]
     own, alpha = field[window][..., :2], subject[window]
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * MIXED_PX + 1, 2 * MIXED_PX + 1))
     weights = cv2.erode(alpha, disc) ** 4 + np.float32(MIXED_SHARE) * alpha**4
-    values = np.dstack([own, np.square(own).sum(2), np.ones_like(alpha)])
+    values = np.dstack([own, _squared_length(own), np.ones_like(alpha)])
     around: Floats = cv2.GaussianBlur(values * weights[..., None], (0, 0), CARRY_PX).astype(
         np.float32, copy=False
     )
     around += values * np.float32(LEAST_SUBJECT)
     around /= around[..., 3:].copy()
-    variance = around[..., 2] - np.square(around[..., :2]).sum(2)
+    variance = around[..., 2] - _squared_length(around)
     result = field.copy()
     result[window][..., :2] = around[..., :2]
     result[window][..., 2] = np.sqrt(np.maximum(variance, 0))
     return result
+
+
+def _squared_length(field: Field) -> Floats:
+    """HxW, of the steps right and down. A sum over so short an axis takes longer."""
+    squared: Floats = np.square(field[..., 0]) + np.square(field[..., 1])
+    return squared
 
 
 def warp(values: Values, field: Field) -> Values:
