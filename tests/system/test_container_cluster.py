@@ -143,7 +143,7 @@ def test_another_token_is_no_member(tmp_path: Path, ray_image: str):
             *("--no-healthcheck", "--tmpfs", "/tmp", "--entrypoint", "/opt/cvunetd/bin/python"),
             *("--env", "RAY_AUTH_MODE=token", "--env", f"RAY_AUTH_TOKEN={'0' * 64}"),
             *(ray_image, "-c", program),
-            patience_s=container_kit.COMMAND_S * 3,
+            patience_s=container_images.COMMAND_S * 3,
         )
 
     assert asked.returncode != 0

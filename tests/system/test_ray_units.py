@@ -239,8 +239,8 @@ def test_upgrade_node_by_node(serving: Site):
     assert come_out(serving, "after", FEW), logs(serving)
     assert wait_for(lambda: 2 in warm(serving), patience_s=PATIENCE_S, pause_s=1.0), logs(serving)
     for member in (serving.node, serving.head):
-        place = member.machine.path("/opt/cvunetd/lib").glob("python*/site-packages/daemon")
-        assert [newer in (path / "__init__.py").read_text("utf-8") for path in place] == [True]
+        found = member.machine.path("/opt/cvunetd/lib").glob("python*/site-packages/daemon")
+        assert [newer in (path / "__init__.py").read_text("utf-8") for path in found] == [True]
 
 
 # --- ends ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What `doctor` asks the nodes of a cluster: do they see the same folders, weights and time?"""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
 from daemon.service import cluster_engine
@@ -9,6 +10,9 @@ from daemon.worker.engines.cluster.seats import why_unused
 from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
 from daemon.worker.engines.cluster.visits import Visited, Visits
 from daemon.worker.engines.cluster.wording import counted
+
+#: systemd gives the token to the units alone (packaging/ray/), and not to a person's shell.
+TOKEN = "as root: RAY_AUTH_TOKEN_PATH=/etc/cvunetd/ray-token cvunetd doctor"
 
 
 def ask_nodes(context: CheckContext) -> Iterator[Finding]:
@@ -24,12 +28,18 @@ def ask_nodes(context: CheckContext) -> Iterator[Finding]:
         pull_up(planted)
     address = config.worker.ray.address
     if isinstance(found, str):
-        mend = f"start Ray's head at {address}, or set worker.ray.address in {context.config_path}"
-        yield failed("cluster", found, mend)
+        yield failed("cluster", found, remedy(found, address, context.config_path))
         return
     yield passed("cluster", f"{counted(len(found), 'node')} at {address}")
     for visited in found:
         yield from node_findings(visited, config.worker.ray.resource)
+
+
+def remedy(reason: str, address: str, config_path: Path) -> str:
+    """Return what mends that a cluster cannot be joined."""
+    if reason.startswith("no token"):
+        return TOKEN
+    return f"start Ray's head at {address}, or set worker.ray.address in {config_path}"
 
 
 def node_findings(visited: Visited, resource: str) -> Iterator[Finding]:
