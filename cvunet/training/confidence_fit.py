@@ -119,8 +119,9 @@ def main() -> None:
     rows = list(confidence_cases.rows(predictor, tqdm(picked), tears=True))
     table = table_of(rows)
     wrong = sum(row.iou < confidence.RIGHT_IOU for row in rows)
-    weights = f"{options.weights.name} (SHA-256 {hashlib.sha256(options.weights.read_bytes()).hexdigest()})"
-    source = f"{weights}, {len(rows)} training pictures, {wrong} wrong"
+    sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    pictures = f"{len(rows)} training pictures, {wrong} wrong"
+    source = f"{options.weights.name} (SHA-256 {sha256}), {pictures}"
     files.write_whole(options.out, odds.text(table, source=source).encode())
     sys.stdout.write(f"{options.out}: {source}\n")
 
