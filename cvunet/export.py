@@ -44,7 +44,7 @@ def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
     """
     if importlib.util.find_spec("onnx") is None:
         raise ExportError("torch exports with the library onnx: pip install 'cvunet-daemon[onnx]'")
-    from cvunet import onnx_graph  # it needs onnx
+    from cvunet.inference import onnx_graph  # it needs onnx
 
     network = folding.fold_for_inference(model, torch.float32)
     assert isinstance(network, CVUNet)

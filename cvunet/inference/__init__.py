@@ -8,6 +8,7 @@ __all__ = [
     "exports",
     "matting",
     "model_files",
+    "onnx_graph",
     "onnx_predictor",
     "predictor",
     "runtimes",

@@ -1,7 +1,7 @@
 """A second look at a picture: mirrored and smaller.
 
 A network that is sure of its subject finds it again. Our own network glances: its trunk sees a
-small copy, which costs a sixth of a pass. Every other model has one size, so it is shown the
+small copy, which costs a third of a pass. Every other model has one size, so it is shown the
 picture at three quarters of its size, in the middle of its own continuation. Both differ from the
 first look even if the predictor averages mirrored pictures.
 """

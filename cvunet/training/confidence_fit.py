@@ -7,6 +7,7 @@ four minutes on an idle core.
 """
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,6 @@ from cvunet.errors import TrainingError
 from cvunet.inference import runtimes
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.matte import confidence, odds
-from cvunet.models import description
 from cvunet.training import confidence_cases, samples
 from cvunet.training.confidence_cases import Row
 
@@ -119,8 +119,9 @@ def main() -> None:
     rows = list(confidence_cases.rows(predictor, tqdm(picked), tears=True))
     table = table_of(rows)
     wrong = sum(row.iou < confidence.RIGHT_IOU for row in rows)
-    weights = f"{options.weights.name} (SHA-256 {description.sha256_of(options.weights)})"
-    source = f"{weights}, {len(rows)} training pictures, {wrong} wrong"
+    sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    pictures = f"{len(rows)} training pictures, {wrong} wrong"
+    source = f"{options.weights.name} (SHA-256 {sha256}), {pictures}"
     files.write_whole(options.out, odds.text(table, source=source).encode())
     sys.stdout.write(f"{options.out}: {source}\n")
 
