@@ -70,7 +70,7 @@ def test_what_a_worker_says_fits(value: object):
         Reply("7", Failed("file", "no picture")),  # type: ignore[arg-type]
         Report({"decode": 1}, {"cpu": 2}, {}, {}),  # type: ignore[dict-item]
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_nonsense_does_not_fit(value: object):
     """Another class, and any field of another type, however deep."""
