@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import skimage
 
-from tests.system import container_images, container_kit
+from tests.system import container_images
 from tests.system.container_images import RAY_IMAGE, ROOT, checked, podman
 from tests.system.container_kit import compose, wait_for
 from tests.ways import servers
