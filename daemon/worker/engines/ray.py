@@ -18,7 +18,7 @@ from typing import Any
 
 from daemon.errors import DaemonError, blame, describe
 from daemon.jobs import Failed, Task
-from daemon.worker.engines.cluster import parcels
+from daemon.worker.engines.cluster import parcels, wording
 from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
 from daemon.worker.engines.cluster.judging import Nonsense
 from daemon.worker.engines.cluster.messages import (
@@ -38,12 +38,7 @@ from daemon.worker.engines.cluster.messages import (
 )
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.shapes import fits
-from daemon.worker.engines.cluster.wording import (
-    SHORT_OF_MEMORY,
-    in_words,
-    shorten,
-    why_not_joined,
-)
+from daemon.worker.engines.cluster.wording import SHORT_OF_MEMORY, in_words, shorten
 
 LOOK_S = 1.0
 #: Threads that read and write pictures which travel through Ray.
@@ -224,10 +219,12 @@ def on_node(node: str) -> Any:  # Any: Ray's
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
-def broken(call: int, error: BaseException) -> Broken:
+def broken(call: int, error: BaseException) -> Answered | Broken:
     """Return why a call has no answer, in few words."""
-    from ray.exceptions import RayTaskError
+    from ray.exceptions import RaySystemError, RayTaskError
 
+    if isinstance(error, RaySystemError):  # its answer cannot be read here: it knows other classes
+        return Answered(call, Nonsense(shorten(str(error))))
     if isinstance(error, RayTaskError):
         error = error.cause if isinstance(error.cause, BaseException) else error
         return Broken(call, shorten(describe(error)), is_death=False)
@@ -255,7 +252,7 @@ def connect(access: Access, temp_dir: str) -> Lost | None:
     except Exception as error:  # noqa: BLE001  # of many kinds; their words say what is wrong
         text = describe(error)
         is_lasting = "mismatch" in text.lower()  # of Ray's or Python's version
-        return Lost(f"the cluster at {access.address} {why_not_joined(text)}", is_lasting)
+        return Lost(f"the cluster at {access.address} {wording.why_not_joined(text)}", is_lasting)
     return None
 
 
