@@ -11,13 +11,14 @@ NANO = 1e9
 THREADS = Path("/proc/self/task")
 
 
-def waited_s(thread: int) -> float:
+def waited_s(thread: int, threads: Path = THREADS) -> float:
     """Return the seconds that a thread was ready to run and had no processor, since it began.
 
-    ``thread``: its number as the kernel knows it. 0 where the kernel does not tell.
+    ``thread``: its number as the kernel knows it. ``threads``: the folder of a process with all of
+    its threads. 0 where the kernel does not tell.
     """
     with suppress(OSError, ValueError, IndexError):
-        fields = (THREADS / str(thread) / "schedstat").read_text(encoding="ascii").split()
+        fields = (threads / str(thread) / "schedstat").read_text(encoding="ascii").split()
         return int(fields[1]) / NANO
     return 0.0
 

@@ -4,7 +4,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-NANO = 1e9
+from daemon.worker.starvation import waited_s
+
 #: States of a thread that somebody has stopped (SIGSTOP, a debugger, a frozen container).
 STOPPED = ("T", "t")
 #: Who stops a child for longer has forgotten it; it is replaced, and its picture is tried again.
@@ -46,13 +47,10 @@ class ChildClock:
 
     def waited_s(self) -> dict[str, float]:
         """Return how long each thread had to wait for a processor; empty if nobody can tell."""
-        found = {}
+        threads = self.folder / "task"
         with suppress(OSError):
-            for thread in (self.folder / "task").iterdir():
-                with suppress(OSError, ValueError, IndexError):
-                    fields = (thread / "schedstat").read_text(encoding="ascii").split()
-                    found[thread.name] = int(fields[1]) / NANO
-        return found
+            return {one.name: waited_s(int(one.name), threads) for one in threads.iterdir()}
+        return {}
 
     def is_stopped(self) -> bool:
         """Whether somebody has stopped it."""
