@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.worker import starvation
 from daemon.worker.children.patience import ChildClock
 from daemon.worker.progress import StageRun
 from daemon.worker.starvation import FairClock, waited_s
@@ -86,12 +85,10 @@ def test_a_stage_that_has_no_processor_is_not_overdue() -> None:
     assert run.is_overdue(665.0, patience_s=60.0)
 
 
-def test_the_kernel_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_kernel_is_asked(tmp_path: Path) -> None:
     """Where it says nothing, nothing was waited."""
-    clock = FairClock()
-    own = waited_s(clock.thread)
-    monkeypatch.setattr(starvation, "THREADS", tmp_path)
+    clock = FairClock(waited=lambda thread: waited_s(thread, tmp_path))
 
-    assert own >= 0.0
-    assert waited_s(clock.thread) == 0.0
+    assert waited_s(clock.thread) >= 0.0
+    assert waited_s(clock.thread, tmp_path) == 0.0
     assert clock.seconds(clock.began + 5.0) == 5.0
