@@ -183,7 +183,7 @@ def safe_folder(text: str) -> str:
     """Return a path of folders for a zip: it cannot leave the folder where it is unpacked."""
     text = text.encode("utf-8", "replace").decode()
     parts = [portable(part)[:PART_LETTERS] for part in text.replace("\\", "/").split("/")]
-    good = [part for part in parts if part.strip("._ ")]
+    good = [part for part in parts if part.strip("._ ~")]
     if len(good) > MAX_DEPTH:
         raise bad_request("invalid_pictures", f"folder has at most {MAX_DEPTH} parts")
     return "/".join(good)

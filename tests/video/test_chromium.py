@@ -31,9 +31,16 @@ async ([kind, data]) => {
     const canvas = document.createElement('canvas');
     canvas.width = video.videoWidth; canvas.height = video.videoHeight;
     const context = canvas.getContext('2d');
-    context.drawImage(video, 0, 0);
     const at = x => Array.from(context.getImageData(x, 32, 1, 1).data);
-    const pixels = [at(16), at(48), at(80)];
+    // On a busy machine the place is reached some time before its frame can be drawn.
+    const last = performance.now() + 20000;
+    let pixels;
+    do {
+        await new Promise(done => setTimeout(done, 30));
+        context.clearRect(0, 0, canvas.width, canvas.height);
+        context.drawImage(video, 0, 0);
+        pixels = [at(16), at(48), at(80)];
+    } while (pixels.every(pixel => pixel[3] === 0) && performance.now() < last);
     const duration = video.duration;
     await video.play();
     await new Promise(done => { video.onended = done; });

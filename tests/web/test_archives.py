@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daemon.commands.web import new_key
@@ -142,6 +142,7 @@ def test_only_fetching_needs_no_key(tmp_path: Path):
 
 
 @given(st.text(max_size=60))
+@example("~")
 def test_a_folder_in_a_zip_leads_nowhere_else(text: str):
     """Whatever a client sends."""
     try:
