@@ -65,8 +65,10 @@ def flood(report: Report, places: Mapping[str, Path], options: argparse.Namespac
         report.bars.append(bars.service_rate(name, served.pictures / served.cpu_s))
     title = f"64 actors with the speed of an H100; the service on core {options.core}"
     report.add(title, table(HEAD, rows))
-    parts(report, places, options, arguments)
-    waits(report, places, options, arguments)
+    count = min(options.pictures, METERED)
+    for what, flag in (("CPU time", "--meter"), ("Waits", "--waits")):
+        title = f"{what} of a picture in the service's thread, of {count:,}; microseconds"
+        by_part(report, title, places, count, (*arguments, flag))
 
 
 def flood_row(name: str, served: Served) -> tuple[str, ...]:
@@ -81,30 +83,6 @@ def flood_row(name: str, served: Served) -> tuple[str, ...]:
         f"{served.others_s / served.pictures * 1000:.2f}",
         f"{served.pictures / served.cpu_s:.0f}",
     )
-
-
-def parts(
-    report: Report,
-    places: Mapping[str, Path],
-    options: argparse.Namespace,
-    arguments: Sequence[str],
-) -> None:
-    """CPU time of the service's thread by part, in each place."""
-    count = min(options.pictures, METERED)
-    title = f"CPU time of a picture in the service's thread, of {count:,}; microseconds"
-    by_part(report, title, places, count, (*arguments, "--meter"))
-
-
-def waits(
-    report: Report,
-    places: Mapping[str, Path],
-    options: argparse.Namespace,
-    arguments: Sequence[str],
-) -> None:
-    """Where the service's thread neither runs nor could run, in each place."""
-    count = min(options.pictures, METERED)
-    title = f"Waits of a picture in the service's thread, of {count:,}; microseconds"
-    by_part(report, title, places, count, (*arguments, "--waits"))
 
 
 def by_part(

@@ -123,22 +123,29 @@ def clips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "is_installed", lambda: True)
 
 
-def work_on(task: Task) -> None:
-    """What a worker leaves that is stopped in the middle of a clip."""
+def held_clip(tmp_path: Path) -> Kit:
+    """A clip is in work."""
+    kit = make_kit(tmp_path, is_held=True)
+    upload(kit, content=MP4)
+    kit.pass_time(2)
+    return kit
+
+
+def work_on(kit: Kit) -> Task:
+    """What a worker leaves that is stopped in the middle of its only clip."""
+    [(task, _)] = kit.engine.held
     with segments.begin(task.part, 0) as stream:
         stream.write(b"segment")
     segments.write_note(task.part, Note("key", (96,)))
     task.part.write_bytes(b"half a result")
+    return task
 
 
 @pytest.mark.usefixtures("clips")
 def test_a_clip_in_work_is_stopped_and_deleted(tmp_path: Path):
     """Nothing of it is left, and its place is free for the next one."""
-    kit = make_kit(tmp_path, is_held=True)
-    upload(kit, content=MP4)
-    kit.pass_time(2)
-    [(task, _)] = kit.engine.held
-    work_on(task)
+    kit = held_clip(tmp_path)
+    task = work_on(kit)
     path = order(kit, {"do": "delete", "id": ID})
     upload(kit, OTHER, content=MP4)
     kit.pass_time(2)
@@ -160,9 +167,7 @@ def test_a_clip_in_work_is_stopped_and_deleted(tmp_path: Path):
 @pytest.mark.usefixtures("clips")
 def test_a_clip_that_was_stopped_is_not_started_again(tmp_path: Path):
     """Its outcome comes with the same tick as the order is looked at, or long before it."""
-    kit = make_kit(tmp_path, is_held=True)
-    upload(kit, content=MP4)
-    kit.pass_time(2)
+    kit = held_clip(tmp_path)
     order(kit, {"do": "delete", "id": ID})
     for _ in range(6):
         kit.service.tick(0)
@@ -198,9 +203,7 @@ def test_a_queued_one_is_deleted_at_once(tmp_path: Path, content: bytes):
 @pytest.mark.usefixtures("clips")
 def test_a_clip_that_ends_while_it_is_stopped_is_deleted(tmp_path: Path):
     """As any finished one."""
-    kit = make_kit(tmp_path, is_held=True)
-    upload(kit, content=MP4)
-    kit.pass_time(2)
+    kit = held_clip(tmp_path)
     order(kit, {"do": "delete", "id": ID})
     kit.engine.run_held()
     kit.pass_time(2)
@@ -212,11 +215,8 @@ def test_a_clip_that_ends_while_it_is_stopped_is_deleted(tmp_path: Path):
 @pytest.mark.usefixtures("clips")
 def test_a_death_in_the_middle_of_deleting_a_clip(tmp_path: Path):
     """Its original was deleted, its row was not: the next life does the rest."""
-    kit = make_kit(tmp_path, is_held=True)
-    upload(kit, content=MP4)
-    kit.pass_time(2)
-    [(task, _)] = kit.engine.held
-    work_on(task)
+    kit = held_clip(tmp_path)
+    task = work_on(kit)
     path = order(kit, {"do": "delete", "id": ID})
     task.source.unlink()
     kit.restart()

@@ -89,9 +89,11 @@ class Daemon:
                 stderr=log,
             )
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, *, patience_s: float = PATIENCE_S) -> None:
         """The model is warm and the folders are watched."""
-        assert wait_for(lambda: "watching" in self.told() or self.has_ended()), self.told()
+        assert wait_for(
+            lambda: "watching" in self.told() or self.has_ended(), patience_s=patience_s
+        ), self.told()
         assert not self.has_ended(), self.told()
 
     def has_ended(self) -> bool:

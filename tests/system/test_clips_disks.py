@@ -1,8 +1,7 @@
 """The real daemon, clips and disks that are really full: it waits, says why, and loses nothing."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.system.daemon_process import Daemon, call, wait_for
 from tests.system.test_clips_process import results, segments
 from tests.torture.daemons import MODEL, folder_settings
+from tests.torture.mounts import fill, mounted_tmpfs
 from tests.torture.photos import Stock
 from tests.worker import clips_kit
 
@@ -29,47 +29,24 @@ Mount = Callable[[Path, str], Path]
 @pytest.fixture
 def mount() -> Iterator[Mount]:
     """Mounts small file systems in memory, until the test ends."""
-    mounted: list[Path] = []
+    with ExitStack() as mounted:
 
-    def mount(place: Path, size: str) -> Path:
-        place.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
-        mounted.append(place)
-        return place
+        def mount(place: Path, size: str) -> Path:
+            place.mkdir(parents=True)
+            mounted.enter_context(mounted_tmpfs(place, size))
+            return place
 
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def fill(place: Path, *, left_bytes: int = 0) -> Path:
-    """Take all the space, but for some bytes."""
-    filler = place / ".filler"
-    status = os.statvfs(place)
-    with filler.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, status.f_bavail * status.f_frsize - left_bytes)
-    return filler
-
-
-def make_settings(**changes: object) -> dict[str, object]:
-    """A folder for clips, and another one whose output is on another disk."""
-    clips = folder_settings("mixed", video="cut", settle_s=0.5)
-    clips["output"] = {"root": "outputs/mixed", "video": {"format": "mov-qtrle"}}
-    return (
-        {
-            "folders": [clips, folder_settings("other", settle_s=0.5)],
-            "retention": {"min_free_mb": 0},
-        }
-        | MODEL
-        | changes
-    )
+        yield mount
 
 
 def start(base: Path) -> Daemon:
-    """A daemon that begins."""
+    """A daemon with a folder for clips, and another one whose output is on another disk."""
     for name in ("mixed", "other"):
         (base / "hot" / name).mkdir(parents=True, exist_ok=True)
-    return Daemon(base, make_settings())
+    clips = folder_settings("mixed", video="cut", settle_s=0.5)
+    clips["output"] = {"root": "outputs/mixed", "video": {"format": "mov-qtrle"}}
+    folders = [clips, folder_settings("other", settle_s=0.5)]
+    return Daemon(base, {"folders": folders, "retention": {"min_free_mb": 0}} | MODEL)
 
 
 def drop_clip(base: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.system.daemon_process import Daemon, call, wait_for
+from tests.torture.mounts import mounted_tmpfs
 
 pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(900)]
 
@@ -17,9 +18,8 @@ def state(tmp_path: Path) -> Iterator[Path]:
     """A state folder of eight megabytes."""
     place = tmp_path / "state"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
+    with mounted_tmpfs(place, "8M"):
+        yield place
 
 
 def fill(place: Path) -> Path:

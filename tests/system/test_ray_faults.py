@@ -67,7 +67,8 @@ def faulty(site_: Site) -> Machine:
 
 def is_replaced(site_: Site, machine: Machine, before: list[int]) -> bool:
     """Another process is the worker of that node."""
-    return bool(machine.actors()) and not set(machine.actors()) & set(before)
+    now = machine.actors()
+    return bool(now) and not set(now) & set(before)
 
 
 def published(site_: Site) -> None:

@@ -176,21 +176,21 @@ def test_a_server_of_its_own(tmp_path: Path):
         server.wait()
 
 
+def printed(program: str) -> str:
+    """What a program prints that runs in a Python of its own."""
+    arguments = [*command()[:1], "-c", program]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment(), check=True)
+    return done.stdout.strip()
+
+
 def test_other_commands_do_not_load_the_server(tmp_path: Path):
     """`cvunetd status` must be quick."""
     program = (
         "import sys; from daemon.commands import status; from daemon.service import web_pages;"
         "print([name for name in sys.modules if name.split('.')[0] in ('starlette', 'uvicorn')])"
     )
-    done = subprocess.run(
-        [*command()[:1], "-c", program],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=True,
-    )
 
-    assert done.stdout.strip() == "[]"
+    assert printed(program) == "[]"
 
 
 def test_daemon_of_one_machine_loads_nothing_for_clusters(tmp_path: Path):
@@ -199,15 +199,8 @@ def test_daemon_of_one_machine_loads_nothing_for_clusters(tmp_path: Path):
         "import sys; from daemon.commands import batch, run;"
         "print([name for name in ('asyncio', 'ssl', 'http.server') if name in sys.modules])"
     )
-    done = subprocess.run(
-        [*command()[:1], "-c", program],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=True,
-    )
 
-    assert done.stdout.strip() == "[]"
+    assert printed(program) == "[]"
 
 
 def test_without_the_extra_the_start_says_what_to_install(tmp_path: Path):

@@ -180,7 +180,7 @@ def kept_if_dirty(base: Path, names: list[str], rows: list[Row], kept: Path | No
     """Return the rows; if one is not clean, each of those says where all remains are kept."""
     if all(row.is_clean for row in rows):
         return rows
-    place = base if kept is not None else keep(base, names)
+    place = keep(base, names, kept)
     return [
         row if row.is_clean else replace(row, told=f"{row.told}\nkept: {place}".lstrip())
         for row in rows
@@ -193,13 +193,15 @@ def kept_if_broken(base: Path, names: list[str], kept: Path | None) -> Iterator[
     try:
         yield
     except Exception:
-        place = base if kept is not None else keep(base, names)
+        place = keep(base, names, kept)
         print(f"kept: {place}", file=sys.stderr)
         raise
 
 
-def keep(base: Path, names: list[str]) -> Path:
-    """Copy a case's folder to where it outlives the case; return the copy."""
+def keep(base: Path, names: list[str], kept: Path | None) -> Path:
+    """Return where a case's folder outlives the case: as it is if all are kept, else a copy."""
+    if kept is not None:
+        return base
     REMAINS.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f"{'-'.join(names)}-", dir=REMAINS))
     # Not by Python: a case may have left pipes and sockets.

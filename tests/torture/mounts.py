@@ -96,3 +96,12 @@ def mounted_tmpfs(point: Path, size: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", point], check=True)
+
+
+def fill(place: Path, *, left_bytes: int = 0) -> Path:
+    """Take all the space, but for some bytes."""
+    filler = place / ".filler"
+    status = os.statvfs(place)
+    with filler.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, status.f_bavail * status.f_frsize - left_bytes)
+    return filler

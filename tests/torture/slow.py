@@ -53,7 +53,7 @@ def slow(base: Path, *, kills: int, photos: int, hogs: int, seed: int) -> list[R
                 photo.rename(ground.hot / f"cat{serial}.png")
             deaths += live_and_die(Daemon(base, settings, wrapper=wrapper), chance)
         last = Daemon(base, settings, wrapper=wrapper)
-        wait_ready(last)
+        last.wait_ready(patience_s=READY_S)
         finish(last, ground)
     in_work = asked(base, DEATHS)
     row = ground.row(f"slow machine ({deaths} kills, {in_work} pictures in work, seed {seed})")
@@ -62,7 +62,7 @@ def slow(base: Path, *, kills: int, photos: int, hogs: int, seed: int) -> list[R
 
 def live_and_die(daemon: Daemon, chance: random.Random) -> bool:
     """One life; whether it ended with a picture in work."""
-    wait_ready(daemon)
+    daemon.wait_ready(patience_s=READY_S)
     dies_at = time.monotonic() + LIFE_S
     is_in_work = False
     while not is_in_work and time.monotonic() < dies_at:
@@ -71,12 +71,6 @@ def live_and_die(daemon: Daemon, chance: random.Random) -> bool:
     assert not daemon.has_ended(), daemon.told()
     daemon.kill()
     return is_in_work
-
-
-def wait_ready(daemon: Daemon) -> None:
-    """It watches; with so little of a processor it takes long until then."""
-    wait_for(lambda: "watching" in daemon.told() or daemon.has_ended(), patience_s=READY_S)
-    assert not daemon.has_ended(), daemon.told()
 
 
 def torment(daemon: Daemon, chance: random.Random) -> None:

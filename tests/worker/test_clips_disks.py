@@ -1,7 +1,5 @@
 """Clips and disks that are really full: small file systems in memory. These tests need root."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ import pytest
 from daemon.disk import segments
 from daemon.errors import Blame
 from daemon.jobs import Done
+from tests.torture.mounts import fill, mounted_tmpfs
 from tests.worker import clips_kit as kit
 from tests.worker.test_clips import LENGTH, WAIT_S, failure, stopping_at
 
@@ -22,18 +21,8 @@ def drop(tmp_path: Path) -> Iterator[Path]:
     """The folder of results, on a disk of 16 MB."""
     place = tmp_path / "drop"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16M", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def fill(place: Path, *, left_bytes: int = 0) -> Path:
-    """Take all the space, but for some bytes."""
-    filler = place / "filler"
-    status = os.statvfs(place)
-    with filler.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, status.f_bavail * status.f_frsize - left_bytes)
-    return filler
+    with mounted_tmpfs(place, "16M"):
+        yield place
 
 
 @pytest.mark.parametrize(
