@@ -7,7 +7,6 @@ It needs the extra ``[video]``. What comes out, and how edges are kept steady: d
 """
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +21,7 @@ from cvunet.inference.predictor import Predictor, resize_of
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video import cutting, reading
 from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
-from cvunet.video.clips import ClipLimits, VideoFormat
+from cvunet.video.clips import ANY_LENGTH, VideoFormat
 from cvunet.video.cutting import ClipJob, CutClip, Part, ignore_frame
 from cvunet.video.formats import Encoding
 from cvunet.video.pipeline import Backdrop, ClipRendering
@@ -33,7 +32,6 @@ __all__ = ["CutClip", "Steady", "cut_out_clip"]
 
 #: "#rrggbb", a colour (red, green, blue) of 0 to 255, an array HxWx3 uint8, or another clip.
 ClipBackground: TypeAlias = str | tuple[int, int, int] | Uint8Array | Path
-NO_LIMITS = ClipLimits(max_minutes=1e9, max_frames=sys.maxsize)
 SUFFIXES: dict[str, VideoFormat] = {
     ".webm": "webm",
     ".mov": "mov-prores",
@@ -109,7 +107,7 @@ def _rendering(
 def _open(stack: ExitStack, path: Path) -> ClipReader:
     try:
         stream = stack.enter_context(path.open("rb"))
-        return reading.open_clip(stream, limits=NO_LIMITS)
+        return reading.open_clip(stream, limits=ANY_LENGTH)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except OSError as error:

@@ -12,7 +12,6 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +53,16 @@ def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
     with torch.inference_mode():
         small = image if shrinking is None else shrinking(image)
         logits, narrowed = trunk(small)
-    parts = onnx_graph.Parts(
-        shrink=traced(shrinking, {"image": image}, ["small"]) if shrinking else None,
-        trunk=traced(trunk, {"small": small}, ["coarse", "narrowed"], has_open_sides=True),
-        refine=None,
-    )
+    refine = None
     if network.refine is not None:
         refining = exported.Refining(network, input_size)
         given = {"image": image, "coarse": logits, "narrowed": narrowed}
-        parts = replace(parts, refine=traced(refining, given, ["logits"]))
+        refine = traced(refining, given, ["logits"])
+    parts = onnx_graph.Parts(
+        shrink=traced(shrinking, {"image": image}, ["small"]) if shrinking else None,
+        trunk=traced(trunk, {"small": small}, ["coarse", "narrowed"], has_open_sides=True),
+        refine=refine,
+    )
     return onnx_graph.join(parts, input_size=input_size)
 
 

@@ -84,6 +84,4 @@ def back(alpha: Alpha) -> Alpha:
     height, width = alpha.shape
     rows, columns = round(height * SHARE), round(width * SHARE)
     top, left = (height - rows) // 2, (width - columns) // 2
-    inner = alpha[top : top + rows, left : left + columns]
-    grown = cv2.resize(inner, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(grown[:, ::-1], np.float32)
+    return mirror_back(alpha[top : top + rows, left : left + columns], height, width)

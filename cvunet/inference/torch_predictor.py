@@ -139,9 +139,8 @@ class TorchPredictor:
                 logits = self._predict_float32(batch[index], is_glance=is_glance)
                 outputs.alphas[index] = forward.sigmoid(logits)
             return list(outputs.alphas)
-        network = network_of(self.folded_model, is_glance=is_glance)
-        is_mirrored = self.is_mirrored and not is_glance
-        logits = self._logits(network, np.stack(batch), self.precision, is_mirrored=is_mirrored)
+        pixels = np.stack(batch)
+        logits = self._logits(self.folded_model, pixels, self.precision, is_glance=is_glance)
         finite = np.isfinite(logits).all(axis=(1, 2))
         for index in np.flatnonzero(~finite).tolist():
             logits[index] = self._predict_float32(batch[index], is_glance=is_glance)
@@ -149,12 +148,8 @@ class TorchPredictor:
 
     def _predict_float32(self, picture: Uint8Array, *, is_glance: bool) -> Alpha:
         """Logits SxS in float32, of a picture whose logits overflowed."""
-        logits: Alpha = self._logits(
-            network_of(self._exact_model(), is_glance=is_glance),
-            picture[None],
-            torch.float32,
-            is_mirrored=self.is_mirrored and not is_glance,
-        )[0]
+        model, pixels = self._exact_model(), picture[None]
+        logits: Alpha = self._logits(model, pixels, torch.float32, is_glance=is_glance)[0]
         if not np.isfinite(logits).all():
             raise CvunetError("the network's answer is not a number: are its weights sound?")
         return logits
@@ -168,8 +163,10 @@ class TorchPredictor:
 
     @torch.inference_mode()
     def _logits(
-        self, network: Network, pixels: Uint8Array, dtype: torch.dtype, *, is_mirrored: bool
+        self, model: nn.Module, pixels: Uint8Array, dtype: torch.dtype, *, is_glance: bool
     ) -> Alpha:
+        network = network_of(model, is_glance=is_glance)
+        is_mirrored = self.is_mirrored and not is_glance
         sent = torch.from_numpy(pixels).to(self.device)
         logits = forward.predict_logits(network, sent, dtype=dtype, is_mirrored=is_mirrored)
         alpha: Alpha = logits.cpu().numpy()

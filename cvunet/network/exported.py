@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cvunet.network.decoder import DecoderStage
-from cvunet.network.network import STRIDE, CVUNet
+from cvunet.network.network import CVUNet
 from cvunet.network.refinement import FOLD
-from cvunet.network.resizing import ExactResizing
+from cvunet.network.resizing import resized
 from cvunet.network.rewriting import (
     HEAD_STEP,
     LargeSpatialAttention,
@@ -28,19 +28,11 @@ class Shrinking(nn.Module):
 
     def __init__(self, network: CVUNet, input_size: int) -> None:
         super().__init__()
-        self.side = max(STRIDE, round(input_size * network.trunk_scale / STRIDE) * STRIDE)
+        self.side = network.trunk_side(input_size)
 
     def forward(self, image: Tensor) -> Tensor:
         """Bx3xSxS to Bx3xsxs."""
-        with ExactResizing():
-            small: Tensor = functional.interpolate(
-                image,
-                size=(self.side, self.side),
-                mode="bilinear",
-                align_corners=False,
-                antialias=True,
-            )
-        return small
+        return resized(image, self.side, is_antialiased=True)
 
 
 class Trunk(nn.Module):
@@ -115,10 +107,6 @@ class Refining(nn.Module):
 
     def forward(self, image: Tensor, logits: Tensor, narrowed: Tensor) -> Tensor:
         """The logits Bx1xSxS, of the photo and of both answers of the trunk."""
-        with ExactResizing():
-            logits, grown = (
-                functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
-                for x, side in ((logits, self.side), (narrowed, self.side // FOLD))
-            )
+        logits, grown = resized(logits, self.side), resized(narrowed, self.side // FOLD)
         refined: Tensor = logits + self.head(self.join(grown, image))
         return refined

@@ -103,15 +103,16 @@ class CVUNet(nn.Module):
         """The copy for the trunk: scaled, its sides rounded to multiples of 32."""
         if self.trunk_scale == 1:
             return image
-        size = [
-            max(STRIDE, round(side * self.trunk_scale / STRIDE) * STRIDE)
-            for side in image.shape[2:]
-        ]
+        size = [self.trunk_side(side) for side in image.shape[2:]]
         # In float32, because a CPU has no other version; it takes a tenth of the whole time.
         smaller = functional.interpolate(
             image.float(), size=size, mode="bilinear", align_corners=False, antialias=True
         )
         return smaller.to(image.dtype)
+
+    def trunk_side(self, side: int) -> int:
+        """What the trunk sees of a side, rounded to a multiple of 32."""
+        return max(STRIDE, round(side * self.trunk_scale / STRIDE) * STRIDE)
 
     def unfold_logits(self, decoded: Tensor) -> Tensor:
         """The trunk's logits Bx1xHxW, from its finest map at stride 2."""

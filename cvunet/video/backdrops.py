@@ -7,7 +7,7 @@ from cvunet.errors import ImageError
 from cvunet.matte import framing
 from cvunet.pictures.bit_depth import Uint8Array, to_8_bits
 from cvunet.video.clips import Frame
-from cvunet.video.reading import ClipReader
+from cvunet.video.reading import ClipReader, ignore_frame
 
 
 class ColourBackdrop:
@@ -34,10 +34,6 @@ class PictureBackdrop:
         if self.fitted is None or self.fitted.shape[:2] != (height, width):
             self.fitted = framing.cover(self.picture, width=width, height=height)
         return self.fitted
-
-
-def ignore_frame() -> None:
-    """Report nothing."""
 
 
 class ClipBackdrop:

@@ -39,6 +39,10 @@ class ClipLimits:
     max_frames: int = 1_000_000
 
 
+#: Of a clip that a person has named: it may be as long as it likes.
+ANY_LENGTH = ClipLimits(max_minutes=1e9, max_frames=1 << 62)
+
+
 @dataclass(frozen=True, slots=True)
 class ClipFacts:
     """A clip as its header describes it. Counts and lengths may be wrong: frames are the truth."""

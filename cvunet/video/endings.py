@@ -4,6 +4,8 @@ from cvunet.video import boxes, ebml
 from cvunet.video.clips import ClipKind
 from cvunet.video.streams import Readable
 
+#: Kinds that consist of boxes (ISO 14496-12).
+BOXED = ("mp4", "mov", "avif")
 EBML_SEGMENT = b"\x18\x53\x80\x67"
 TAIL_BYTES = 64
 CLUSTER = b"\x1f\x43\xb6\x75"
@@ -22,7 +24,7 @@ MOST_ELEMENTS = 3_000_000
 def is_cut_off(stream: Readable, kind: ClipKind) -> bool:
     """By the sizes that the file itself says; False if it says none."""
     length = stream.seek(0, 2)
-    if kind in ("mp4", "mov", "avif"):
+    if kind in BOXED:
         return has_cut_box(stream, length)
     if kind in ("mkv", "webm"):
         return has_cut_segment(stream, length)
@@ -49,12 +51,12 @@ def has_cut_box(stream: Readable, length: int) -> bool:
 
 def has_giant_frame(stream: Readable, kind: ClipKind) -> bool:
     """Whether an mp4 or mov says that a frame has more than 1 GB: reading ends before it."""
-    return kind in ("mp4", "mov", "avif") and boxes.has_giant_sample(stream)
+    return kind in BOXED and boxes.has_giant_sample(stream)
 
 
 def lacks_index(stream: Readable, kind: ClipKind) -> bool:
     """Whether an mp4 or mov has no `moov`, without which nothing in it can be found."""
-    if kind not in ("mp4", "mov", "avif"):
+    if kind not in BOXED:
         return False
     return all(box.name != b"moov" for box in boxes.walk(stream))
 

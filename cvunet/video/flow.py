@@ -102,6 +102,8 @@ def motion_of_subject(field: Field, subject: Floats, window: tuple[slice, slice]
     parts that bend or turn have several motions. Far from the subject and outside of the window
     the field stays as it is.
     """
+    if not field.any():  # nothing moves
+        return field
     own, alpha = field[window][..., :2], subject[window]
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * MIXED_PX + 1, 2 * MIXED_PX + 1))
     weights = cv2.erode(alpha, disc) ** 4 + np.float32(MIXED_SHARE) * alpha**4

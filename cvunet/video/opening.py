@@ -65,7 +65,7 @@ def blame_on_clip(what: str) -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as error:
-        raise ImageError(f"{what}: {error.strerror or error}") from error
+        raise ImageError(f"{what}: {reason_of(error)}") from error
 
 
 def reason_of(error: Exception) -> str:

@@ -7,7 +7,7 @@ the length. A frame's result depends on at most `ClipRendering.lead` frames befo
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal, TypeAlias
 
@@ -22,7 +22,7 @@ from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.video import looks
 from cvunet.video.clips import Frame
 from cvunet.video.close_up import WHOLE, Box
-from cvunet.video.flow import FlowEstimator, at_grid
+from cvunet.video.flow import FlowEstimator
 from cvunet.video.looks import Eyes, Look, Predict
 from cvunet.video.shots import LOOK_AHEAD, picture_of, shots
 from cvunet.video.stages import Stages
@@ -183,12 +183,12 @@ def _moments(
         if look.shot.begins_scene:
             before.clear()
         sight = look.shot.sight
-        moment = Moment(matte, sight, at_grid(matte, sight))
+        moment = Moment(matte, sight)
         if before:
             box = look.view.box.union(before[0][0].view.box)
             window = box.window(sight.grey.shape[1], sight.grey.shape[0])
-            earlier = pairs(moment, [each for _, each in before], estimator, window)
-            moment = replace(moment, earlier=earlier)
+            moments = [each for _, each in before]
+            moment.earlier.update(pairs(moment, moments, estimator, window))
         yield look, moment
         before.appendleft((look, moment))
 

@@ -70,10 +70,13 @@ class Moment:
     matte: Alpha
     """Its finished matte HxW at full size. Equal frames share one array."""
     sight: Sight
-    subject: Floats
-    """The matte at the size of the flow's grid."""
     earlier: dict[int, Pair] = field(default_factory=dict)
     """By distance, the fields between it and frames before it in its scene."""
+
+    @cached_property
+    def subject(self) -> Floats:
+        """The matte at the size of the flow's grid."""
+        return flow.at_grid(self.matte, self.sight)
 
     @cached_property
     def extremes(self) -> tuple[Alpha, Alpha]:
