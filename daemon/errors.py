@@ -185,6 +185,11 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 worker, 2 workers."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(path: Path | str) -> str:
     """Return a path for people: bytes that are no text, and control characters, are escaped."""
     text = str(path)

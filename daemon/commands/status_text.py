@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from daemon.commands.status import MEGABYTE, SPANS, FolderStatus, Status
-from daemon.errors import printable
+from daemon.errors import counted, printable
 
 JOB_STATES = ("queued", "running", "done", "failed")
 UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
@@ -61,8 +61,8 @@ def cluster(found: dict[str, Any] | None) -> Iterator[str]:  # Any: JSON of `Clu
     if found is None:
         return
     trouble = f": {printable(found['trouble'])}" if found["trouble"] else ""
-    count = len(found["nodes"])
-    yield f"  cluster at {found['address']}: {count} node{'' if count == 1 else 's'}{trouble}"
+    nodes = counted(len(found["nodes"]), "node")
+    yield f"  cluster at {found['address']}: {nodes}{trouble}"
     for node in found["nodes"]:
         name = f"node {printable(node['name'])} ({node['address']})"
         if node["why"]:
@@ -75,8 +75,7 @@ def worker_text(worker: dict[str, Any]) -> str:  # Any: JSON of `WorkerState`
     """Return what one worker does, and why it is not used."""
     if worker["word"] != "warm":
         return f"{worker['word']}: {printable(worker['why'])}"
-    count = worker["restarts"]
-    restarts = f", {count} restart{'' if count == 1 else 's'}" if count else ""
+    restarts = f", {counted(worker['restarts'], 'restart')}" if worker["restarts"] else ""
     return (
         f"warm on {worker['device']}, {worker['running']} in work, {worker['done']} done,"
         f" {worker['pictures_per_s']:.1f} a second in the last minute{restarts}"

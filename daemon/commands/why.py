@@ -13,7 +13,7 @@ from daemon.commands.status import read_report
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.disk import files, lock, segments
-from daemon.errors import printable
+from daemon.errors import counted, printable
 from daemon.jobs import HotFolder, Job, State
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
@@ -68,7 +68,7 @@ def describe_job(ending: Ending) -> str:
 def outcome(ending: Ending) -> str:
     """Return how a job ended, or its current state."""
     job, ended_at = ending.job, ending.ended_at
-    attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
+    attempts = counted(job.attempts, "attempt")
     match job.state:
         case State.DONE:
             original = f", original {place(job.archive)}" if job.archive else ""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from daemon import event_ids
+from daemon.backoff import doubled_s
 from daemon.errors import LedgerError
 from daemon.hooks.channel import Channel
 from daemon.hooks.outbox import Outbox
@@ -201,7 +202,7 @@ class HookDelivery:
 
     def backoff_s(self, failures: int) -> float:
         """Return how long to wait after so many failures, with jitter."""
-        longest = min(FIRST_WAIT_S * 2.0 ** min(failures - 1, 30), LONGEST_WAIT_S)
+        longest = doubled_s(FIRST_WAIT_S, failures - 1, LONGEST_WAIT_S)
         return longest * (0.5 + self.jitter() / 2)
 
     # --- what waits -------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.drops import Drops
 from daemon.lifecycle.manifests import Manifests
-from daemon.lifecycle.withdrawals import Withdrawals
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,6 @@ class Deletions:
         records: Records,
         drops: Drops,
         manifests: Manifests,
-        withdrawals: Withdrawals,
         select: Select,
     ) -> None:
         """``select`` raises `ValueError` or `OSError` if the manifest of a drop cannot be read."""
@@ -42,7 +40,6 @@ class Deletions:
         self.uploads = Uploads(ledger)
         self.drops = drops
         self.manifests = manifests
-        self.withdrawals = withdrawals
         self.select = select
 
     # --- one picture ----------------------------------------------------------------------

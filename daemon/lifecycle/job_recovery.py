@@ -2,6 +2,7 @@
 
 import logging
 
+from daemon.backoff import doubled_s
 from daemon.disk import files
 from daemon.errors import describe, printable
 from daemon.jobs import MAX_ATTEMPTS, Job
@@ -103,4 +104,4 @@ class JobRecovery:
 
 def rest_s(deaths: int) -> float:
     """Return how long the daemon has to live before it tries a picture again."""
-    return 0.0 if deaths < 2 else min(REST_S * 2.0 ** (deaths - 2), MOST_REST_S)
+    return 0.0 if deaths < 2 else doubled_s(REST_S, deaths - 2, MOST_REST_S)

@@ -30,7 +30,7 @@ class Leftovers:
         places += [self.quarantine / folder.name for folder in self.folders]
         for place in (*places, self.state):
             try:
-                paths = list(tree.below(place))
+                paths = [path for path in tree.below(place) if path.name.startswith(".")]
                 for part in store.remove_orphans(paths):
                     logger.info("removed unfinished %s", printable(part))
                 self.remove_segments(paths)

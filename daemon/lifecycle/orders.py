@@ -17,8 +17,8 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.deletions import Deletions
 from daemon.lifecycle.folder_registry import FolderRegistry
-from daemon.lifecycle.manifests import Manifests
 from daemon.lifecycle.results import Results
+from daemon.lifecycle.withdrawals import Withdrawals
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent, Message
 
@@ -40,7 +40,7 @@ class Orders:
         outbox: Outbox,
         results: Results,
         deletions: Deletions,
-        manifests: Manifests,
+        withdrawals: Withdrawals,
         quarantine: Path,
         put: Callable[[Message], object],
     ) -> None:
@@ -52,9 +52,9 @@ class Orders:
         self.outbox = outbox
         self.results = results
         self.deletions = deletions
-        self.withdrawals = deletions.withdrawals
+        self.withdrawals = withdrawals
         self.drops = deletions.drops
-        self.manifests = manifests
+        self.manifests = deletions.manifests
         self.quarantine = quarantine
         self.retry_at: dict[Path, float] = {}
 

@@ -1,5 +1,6 @@
 """Puts jobs back into the queue: for another attempt, or with the attempt refunded."""
 
+from daemon.backoff import doubled_s
 from daemon.jobs import Job, State, with_owner
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
@@ -30,7 +31,7 @@ class Requeue:
 
     def release_later(self, job: Job, *, reason: str, now: float) -> None:
         """Queue a job that was held up, with its attempt refunded; it waits longer each time."""
-        wait_s = min(HELD_UP_S * 2.0 ** min(job.starts - 1, 10), MOST_HELD_UP_S)
+        wait_s = doubled_s(HELD_UP_S, job.starts - 1, MOST_HELD_UP_S)
         self.release(job, reason=reason, not_before=now + wait_s)
 
     def retry(self, job: Job, *, reason: str, not_before: float) -> None:

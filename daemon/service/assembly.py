@@ -168,14 +168,13 @@ class Assembly:
                 records=self.records,
                 drops=self.drops,
                 manifests=self.drops.manifests,
-                withdrawals=Withdrawals(
-                    ledger=self.ledger,
-                    dispatcher=self.lifecycle.dispatcher,
-                    results=self.lifecycle.results,
-                ),
                 select=select_foreign,
             ),
-            manifests=self.drops.manifests,
+            withdrawals=Withdrawals(
+                ledger=self.ledger,
+                dispatcher=self.lifecycle.dispatcher,
+                results=self.lifecycle.results,
+            ),
             quarantine=self.owned.quarantine,
             put=self.inbox.put,
         )

@@ -4,10 +4,11 @@ from concurrent.futures import Future
 
 import pytest
 
+from daemon.errors import counted
 from daemon.worker.engines.cluster.judging import Nonsense
 from daemon.worker.engines.cluster.messages import Answered
 from daemon.worker.engines.cluster.node_worker import Answer, Hello
-from daemon.worker.engines.cluster.wording import counted, in_words, why_not_joined
+from daemon.worker.engines.cluster.wording import in_words, why_not_joined
 from daemon.worker.engines.ray import event_of
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
+from daemon.errors import counted
 from daemon.service import cluster_engine
 from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.seats import why_unused
 from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
 from daemon.worker.engines.cluster.visits import Visited, Visits
-from daemon.worker.engines.cluster.wording import counted
 
 #: systemd gives the token to the units alone (packaging/ray/), and not to a person's shell.
 TOKEN = "as root: RAY_AUTH_TOKEN_PATH=/etc/cvunetd/ray-token cvunetd doctor"

@@ -97,18 +97,20 @@ def check_hot_folder(user: User, name: str, path: Path, modes: str) -> Finding:
 def check_background(user: User, path: Path) -> Finding:
     """Check a picture or clip that results are put on."""
     check, quoted = "permissions of background", shlex.quote(str(path))
-    closed = closed_above(user, path)
-    if closed is not None:
-        text = f"{path} cannot be reached: {closed} is closed to {user.name}"
-        return failed(check, text, f"chmod o+x {shlex.quote(str(closed))}")
+    if (fault := unreachable(check, user, path)) is not None:
+        return fault
     if not may(user, path, "r"):
         return failed(check, f"{path} may not be read by {user.name}", f"chmod o+r {quoted}")
     return passed(check, f"{path} may be read by {user.name}")
 
 
-def closed_above(user: User, path: Path) -> Path | None:
-    """Return the first folder above a path that a user may not enter; None if there is none."""
-    return next((above for above in reversed(path.parents) if not may(user, above, "x")), None)
+def unreachable(check: str, user: User, path: Path) -> Finding | None:
+    """Return that a user may not enter some folder above a path; None if all are open."""
+    closed = next((above for above in reversed(path.parents) if not may(user, above, "x")), None)
+    if closed is None:
+        return None
+    text = f"{path} cannot be reached: {closed} is closed to {user.name}"
+    return failed(check, text, f"chmod o+x {shlex.quote(str(closed))}")
 
 
 def check_own_folder(user: User, what: str, path: Path) -> Finding:
@@ -133,10 +135,8 @@ def own_files(path: Path) -> list[Path]:
 def check_folder(check: str, user: User, path: Path, modes: str) -> Finding:
     """Check whether a folder can be used in this way."""
     words = {"rx": "read", "rwx": "read and written"}[modes]
-    closed = closed_above(user, path)
-    if closed is not None:
-        text = f"{path} cannot be reached: {closed} is closed to {user.name}"
-        return failed(check, text, f"chmod o+x {shlex.quote(str(closed))}")
+    if (fault := unreachable(check, user, path)) is not None:
+        return fault
     quoted = shlex.quote(str(path))
     if not path.is_dir():
         return failed(check, f"{path} is no folder", f"mv {quoted} {quoted}.old")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from cvunet.pictures.reading import Picture, PictureInfo
-from daemon.errors import HeldUpError, PictureError, printable
+from daemon.errors import PictureError, printable
 from daemon.jobs import Task
 from daemon.worker import decoding
 from daemon.worker.children import channel, verdicts
@@ -179,9 +179,7 @@ class ChildsDecoding:
             return self.late(1.0, 1.0)
         if verdicts.has_crashed(status):
             return PictureError(f"its decoder crashed ({name_of_signal(status)}): save it anew")
-        text = f"its decoder was ended ({name_of_signal(status)}): has the machine enough memory?"
-        # By itself it ends with a status; a signal that is no crash comes from somebody else.
-        return HeldUpError(text) if status is None or status < 0 else RuntimeError(text)
+        return verdicts.ended("its decoder was ended", status)
 
     def tell_output(self) -> None:
         """What libraries have written while they decoded: one line in the log, with its picture."""

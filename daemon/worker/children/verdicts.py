@@ -4,6 +4,7 @@ import signal
 
 from daemon.errors import HeldUpError, NoPictureError, PictureError
 from daemon.worker.children.channel import Message
+from daemon.worker.children.process import name_of_signal
 
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 #: Less of its time on a processor, and it was waiting for a disk or for memory.
@@ -32,6 +33,15 @@ def no_progress(seconds: float) -> HeldUpError:
         f"reading it made no progress for {seconds:.0f} s: is its disk there, and has the machine"
         " enough memory?"
     )
+
+
+def ended(what: str, status: int | None) -> Exception:
+    """Return the error of a child that has ended without a word, and has not crashed.
+
+    ``what`` has ended. By itself it ends with a status; a signal comes from somebody else.
+    """
+    text = f"{what} ({name_of_signal(status)}): has the machine enough memory?"
+    return HeldUpError(text) if status is None or status < 0 else RuntimeError(text)
 
 
 def has_crashed(status: int | None) -> bool:

@@ -18,7 +18,7 @@ import cv2
 from cvunet.inference.predictor import resize_of
 from cvunet.video import av_library, cutting, reading
 from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
-from cvunet.video.clips import ClipLimits
+from cvunet.video.clips import ANY_LENGTH
 from cvunet.video.cutting import ClipJob, Part
 from cvunet.video.formats import Encoding
 from cvunet.video.pipeline import Backdrop, ClipRendering
@@ -33,10 +33,6 @@ from daemon.worker.clips import kinds
 
 if TYPE_CHECKING:
     from cvunet.inference.predictor import Predictor
-
-#: A person has named the clip: it may be as long as it likes.
-MOST_MINUTES = 1e9
-MOST_FRAMES = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +150,7 @@ class ClipCutter:
 def open_clip(stack: ExitStack, path: Path, max_pixels: int) -> ClipReader:
     """Open a clip of any length; its file is closed with the stack."""
     stream = stack.enter_context(files.open_regular(path))
-    limits = ClipLimits(max_pixels=max_pixels, max_minutes=MOST_MINUTES, max_frames=MOST_FRAMES)
+    limits = replace(ANY_LENGTH, max_pixels=max_pixels)
     return reading.open_clip(stream, limits=limits)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cvunet import errors as cvunet_errors
 from cvunet.pictures.bit_depth import to_8_bits
 from cvunet.video import av_library, reading
-from cvunet.video.clips import ClipLimits
+from cvunet.video.clips import ANY_LENGTH
 from daemon.disk import files
 from daemon.errors import InstallError, MachineError, explain
 from daemon.jobs import Identity, Stamp
@@ -27,8 +27,6 @@ from daemon.renderings import ANIMATIONS
 from daemon.worker.clips import kinds
 
 MEND = "mend output.background"
-#: A person has named it: it may be as long as it likes.
-LIMITS = ClipLimits(max_minutes=1e9, max_frames=1 << 62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def first_frame(path: Path) -> tuple[NDArray[np.uint8], str]:
     """
     try:
         with open_file(path) as stream:
-            frame = next(reading.open_clip(stream, limits=LIMITS).frames())
+            frame = next(reading.open_clip(stream, limits=ANY_LENGTH).frames())
     except cvunet_errors.VideoMissing as error:
         raise InstallError(
             f"background {path} is a clip, and PyAV is not installed: install"

@@ -3,17 +3,15 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 
 from cvunet.errors import ImageError
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video.backdrops import ClipBackdrop
-from cvunet.video.clips import ClipLimits, Frame
+from cvunet.video.clips import ANY_LENGTH, Frame
 from cvunet.video.pipeline import Backdrop
 from cvunet.video.reading import ClipReader, open_clip
-
-#: It may be of any length: only as much of it is decoded as is shown.
-MOST_MINUTES, MOST_FRAMES = 1e9, 1 << 62
 
 
 class BadBackground(Exception):
@@ -31,8 +29,11 @@ def blaming_background() -> Iterator[None]:
 
 
 def open_background(descriptor: int, *, max_pixels: int) -> ClipReader:
-    """Open it. `BadBackground` if it cannot be read."""
-    limits = ClipLimits(max_pixels=max_pixels, max_minutes=MOST_MINUTES, max_frames=MOST_FRAMES)
+    """Open it. `BadBackground` if it cannot be read.
+
+    It may be of any length: only as much of it is decoded as is shown.
+    """
+    limits = replace(ANY_LENGTH, max_pixels=max_pixels)
     with blaming_background():
         return open_clip(os.fdopen(descriptor, "rb"), limits=limits)
 

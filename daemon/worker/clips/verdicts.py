@@ -1,6 +1,6 @@
 """What a clip child's answer or its end says of the clip: which error it is, in words."""
 
-from daemon.errors import HeldUpError, MachineError, PictureError
+from daemon.errors import MachineError, PictureError
 from daemon.worker.children import channel, verdicts
 from daemon.worker.children.channel import Message
 from daemon.worker.children.process import name_of_signal
@@ -48,10 +48,7 @@ def ended(status: int | None, *, frames: int, memory_bytes: int) -> Exception:
     if verdicts.has_crashed(status):
         # Unlike a picture's decoder, this one also encodes: it may not be the clip's fault.
         return RuntimeError(f"its process crashed after {frames} frames ({name_of_signal(status)})")
-    text = f"its process was ended after {frames} frames ({name_of_signal(status)})"
-    text += ": has the machine enough memory?"
-    # By itself it ends with a status; a signal that is no crash comes from somebody else.
-    return HeldUpError(text) if status is None or status < 0 else RuntimeError(text)
+    return verdicts.ended(f"its process was ended after {frames} frames", status)
 
 
 def not_startable(reason: str) -> MachineError:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from daemon.clips import ClipProgress
-from daemon.errors import Blame, InstallError
+from daemon.errors import Blame, InstallError, counted
 from daemon.jobs import Cancelled, Failed, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, Errand
@@ -21,7 +21,6 @@ from daemon.worker.engines.cluster.messages import Command, Connected, Event, Lo
 from daemon.worker.engines.cluster.node_worker import Setup
 from daemon.worker.engines.cluster.sights import plant, pull_up
 from daemon.worker.engines.cluster.state import ClusterState
-from daemon.worker.engines.cluster.wording import counted
 from daemon.worker.gauges import Load, Memory
 
 logger = logging.getLogger(__name__)

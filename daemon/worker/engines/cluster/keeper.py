@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from daemon.errors import counted
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, fields
 from daemon.worker.engines.cluster.driver import Driver
@@ -25,7 +26,6 @@ from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
 from daemon.worker.engines.cluster.seats import Seat, node_states
 from daemon.worker.engines.cluster.sights import Sight, differences, see
 from daemon.worker.engines.cluster.state import ClusterState
-from daemon.worker.engines.cluster.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -136,10 +136,8 @@ class Keeper:
         found = {node.id: node for node in nodes}
         for name, node in found.items():
             if name not in known:
-                text, room = (
-                    "node %s (%s) has joined: it has room for %s",
-                    counted(node.seats, "worker"),
-                )
+                text = "node %s (%s) has joined: it has room for %s"
+                room = counted(node.seats, "worker")
                 logger.info(text, node.name, node.address, room, extra={"NODE": node.name})
         self.crew.nodes = found
         wanted = {(node.id, index): node for node in found.values() for index in range(node.seats)}

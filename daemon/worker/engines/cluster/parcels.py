@@ -1,13 +1,12 @@
 """Pictures that travel through Ray instead of lying on a share: packed, unpacked, written."""
 
-import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.disk import files
-from daemon.errors import MachineError, blame, describe
+from daemon.errors import MachineError, blame, blaming, describe
 from daemon.jobs import Done, Failed, Identity, Outcome, Task
 from daemon.worker.engines.cluster.judging import Reply
 
@@ -98,13 +97,8 @@ def parts_of(task: Task, made: Parcel) -> Iterator[tuple[Path, bytes]]:
 
 
 def write(part: Path, content: bytes) -> None:
-    """Write one file and make it durable; `MachineError` if there is no room."""
-    try:
-        with files.create(part) as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise
-        raise MachineError(f"{part.parent} cannot be written: {describe(error)}") from error
+    """Write one file and make it durable; `MachineError` if the folder cannot be written."""
+    with blaming(part.parent), files.create(part) as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from daemon.backoff import doubled_s
 from daemon.settings import ModelSettings
 from daemon.worker.engines.cluster.messages import Node
 from daemon.worker.engines.cluster.node_worker import Report
@@ -11,7 +12,7 @@ from daemon.worker.engines.cluster.state import NodeState, WorkerState, WorkerWo
 
 RATE_S = 60.0
 #: After a failure the next worker of the seat waits 1, 2, 4 … seconds, at most so many.
-MOST_WAIT_S = 300.0
+FIRST_WAIT_S, MOST_WAIT_S = 1.0, 300.0
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +79,7 @@ class Seat:
     def put_off(self, *, now: float) -> None:
         """Wait longer with each failure."""
         self.failures += 1
-        self.not_before = now + min(2.0 ** (self.failures - 1), MOST_WAIT_S)
+        self.not_before = now + doubled_s(FIRST_WAIT_S, self.failures - 1, MOST_WAIT_S)
 
     def is_silent(self, now: float, patience_s: float) -> bool:
         """Whether it owes a report for so long."""

@@ -11,11 +11,6 @@ VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 SHORT_OF_MEMORY = "low on memory"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: 1 worker, 2 workers."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def why_not_joined(text: str) -> str:
     """Return why Ray does not let us into a cluster; versions that differ with what to do."""
     versions = VERSIONS.findall(text)
