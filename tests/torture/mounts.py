@@ -1,5 +1,6 @@
 """File systems in trouble, on file systems of our own: needs root."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -98,10 +99,24 @@ def mounted_tmpfs(point: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", point], check=True)
 
 
-def fill(place: Path, *, left_bytes: int = 0) -> Path:
-    """Take all the space, but for some bytes."""
+def fill(place: Path, *, left_bytes: int = 0, attempts: int = 100) -> Path:
+    """Take all the space, but for some bytes.
+
+    Others may write or remove meanwhile: what was free a moment ago is asked again.
+    """
     filler = place / ".filler"
-    status = os.statvfs(place)
     with filler.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, status.f_bavail * status.f_frsize - left_bytes)
+        for _ in range(attempts):
+            status = os.statvfs(place)
+            taken_bytes = os.fstat(stream.fileno()).st_blocks * 512
+            spare_bytes = status.f_bavail * status.f_frsize - left_bytes
+            if spare_bytes <= 0:
+                break
+            try:
+                os.posix_fallocate(stream.fileno(), 0, taken_bytes + spare_bytes)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+        else:
+            raise AssertionError(f"{place} could not be filled in {attempts} attempts")
     return filler
