@@ -31,25 +31,15 @@ BELOW = (0.3, 0.5, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What each picture got, with one look, with two, and as the daemon asks."""
+    """What each picture got."""
 
-    one: Floats
-    two: Floats
-    daemon: Floats
-    has_second: Flags
+    scores: Floats
     overlaps: Floats
     sets: NDArray[np.str_]
 
     def only(self, kept: Flags) -> "Scores":
         """Those of some of the pictures."""
-        return Scores(
-            self.one[kept],
-            self.two[kept],
-            self.daemon[kept],
-            self.has_second[kept],
-            self.overlaps[kept],
-            self.sets[kept],
-        )
+        return Scores(self.scores[kept], self.overlaps[kept], self.sets[kept])
 
     @property
     def is_wrong(self) -> Flags:
@@ -57,18 +47,12 @@ class Scores:
         return self.overlaps < confidence.RIGHT_IOU
 
 
-def scores(rows: Sequence[Row], table: odds.Table) -> Scores:
+def scores(rows: Sequence[Row], table: odds.Odds) -> Scores:
     """The scores of rows; those of empty and full masks are 0."""
-    is_blank = np.array([confidence.is_blank(row.first["subject"]) for row in rows])
-    one = np.array([table.one_look.probability(row.first) for row in rows])
-    two = np.array([table.two_looks.probability(row.second) for row in rows])
-    one, two = np.where(is_blank, 0, one), np.where(is_blank, 0, two)
-    has_second = (one > confidence.CLEAR[0]) & (one < confidence.CLEAR[1])
+    is_blank = np.array([confidence.is_blank(row.signs["subject"]) for row in rows])
+    found = np.array([table.probability(row.signs) for row in rows])
     return Scores(
-        one,
-        two,
-        np.where(has_second, two, one),
-        has_second,
+        np.where(is_blank, 0, found),
         np.array([row.iou for row in rows]),
         np.array([row.set for row in rows]),
     )
@@ -107,29 +91,23 @@ def lines(name: str, found: Scores) -> list[str]:
     if is_wrong.all() or not is_wrong.any():
         return [total, ""]
     most = min(1.0, round(len(is_wrong) * LOWEST) / is_wrong.sum())
-    made = [f"{total}; a second look is taken at {found.has_second.mean():.0%}"]
-    made.append(
-        f"{'':12}area under the curve   wrong ones in the lowest tenth (at most {most:.2f})"
-    )
-    for label, values in (
-        ("one look", found.one),
-        ("two looks", found.two),
-        ("as it runs", found.daemon),
-    ):
-        area, tenth = area_under_curve, found_in_lowest
-        texts = [
-            f"{figure(values, is_wrong):.3f} ({low:.3f} to {high:.3f})"
-            for figure in (area, tenth)
-            for low, high in [interval(figure, values, is_wrong)]
-        ]
-        made.append(f"{label:12}{texts[0]:23}{texts[1]}")
+    texts = [
+        f"{figure(found.scores, is_wrong):.3f} ({low:.3f} to {high:.3f})"
+        for figure in (area_under_curve, found_in_lowest)
+        for low, high in [interval(figure, found.scores, is_wrong)]
+    ]
+    made = [
+        total,
+        f"area under the curve: {texts[0]}",
+        f"wrong ones in the lowest tenth (at most {most:.2f}): {texts[1]}",
+    ]
     made.append("below   shown   of the wrong found   wrong among shown   IoU shown   IoU rest")
     return [*made, *(review_line(found, below) for below in BELOW), ""]
 
 
 def review_line(found: Scores, below: float) -> str:
     """What a person would see with this `review.below`."""
-    is_shown, is_wrong = found.daemon < below, found.is_wrong
+    is_shown, is_wrong = found.scores < below, found.is_wrong
     both = (is_shown & is_wrong).sum()
     shown, rest = (
         f"{found.overlaps[kept].mean():.2f}" if kept.any() else "-"

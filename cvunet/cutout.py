@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cvunet import files
 from cvunet.errors import FileError, ImageError, OptionError
-from cvunet.inference import matting, runtimes, second_look
+from cvunet.inference import matting, runtimes
 from cvunet.inference.predictor import Precision, Predictor
 from cvunet.inference.runtimes import ModelOptions, Runtime
 from cvunet.matte import confidence as matte_confidence
@@ -262,15 +262,14 @@ def cut_out_batch(
     """
     inputs = [predictor.prepare(picture) for picture in pictures]
     alphas = predictor.predict(inputs) if inputs else []
-    looks = second_look.look_again(predictor, inputs, alphas)
     settings = matting.FinishSettings(adjustments=adjustments or Adjustments())
     return [
         Cutout(
             rgba=matting.finish(picture, alpha, settings=settings, prepared=prepared),
-            confidence=matte_confidence.judge(alpha, look),
+            confidence=matte_confidence.judge(alpha),
             picture=picture,
         )
-        for picture, alpha, look, prepared in zip(pictures, alphas, looks, inputs, strict=True)
+        for picture, alpha, prepared in zip(pictures, alphas, inputs, strict=True)
     ]
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from cvunet import weights
 from cvunet.errors import CvunetError, ExportError
@@ -37,56 +36,25 @@ RANDOM_PICTURES, SMOOTH_PICTURES = 2, 2
 def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
     """The network as an ONNX file; the number of pictures in a batch is left open.
 
-    A picture of another size than ``input_size``, its sides multiples of 32, is answered by the
-    trunk alone: that is the second look. `ExportError` if torch's exporter lacks the library that
-    it writes with.
+    `ExportError` if torch's exporter lacks the library that it writes with.
     """
     if importlib.util.find_spec("onnx") is None:
         raise ExportError("torch exports with the library onnx: pip install 'cvunet-daemon[onnx]'")
-    from cvunet.inference import onnx_graph  # it needs onnx
-
     network = folding.fold_for_inference(model, torch.float32)
     assert isinstance(network, CVUNet)
-    trunk = exported.Trunk(network)
-    image = torch.zeros(1, 3, input_size, input_size)
-    shrinking = exported.Shrinking(network, input_size) if network.trunk_scale != 1 else None
-    with torch.inference_mode():
-        small = image if shrinking is None else shrinking(image)
-        logits, narrowed = trunk(small)
-    refine = None
-    if network.refine is not None:
-        refining = exported.Refining(network, input_size)
-        given = {"image": image, "coarse": logits, "narrowed": narrowed}
-        refine = traced(refining, given, ["logits"])
-    parts = onnx_graph.Parts(
-        shrink=traced(shrinking, {"image": image}, ["small"]) if shrinking else None,
-        trunk=traced(trunk, {"small": small}, ["coarse", "narrowed"], has_open_sides=True),
-        refine=refine,
-    )
-    return onnx_graph.join(parts, input_size=input_size)
-
-
-def traced(
-    part: nn.Module, given: dict[str, Tensor], outputs: list[str], *, has_open_sides: bool = False
-) -> bytes:
-    """A part of the network as an ONNX file; a trace holds for any batch, and for one size.
-
-    With ``has_open_sides`` the part computes nothing from its input's size, so the sides are open.
-    """
-    open_axes = {0: "batch", 2: "rows", 3: "columns"} if has_open_sides else {0: "batch"}
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
         # The exporter of TorchScript is deprecated; the new one needs onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            part.eval(),
-            tuple(given.values()),
+            exported.Exported(network, input_size).eval(),
+            (torch.zeros(1, 3, input_size, input_size),),
             buffer,  # type: ignore[arg-type]  # the old exporter takes a stream too
             dynamo=False,
             opset_version=OPSET,
-            input_names=list(given),
-            output_names=outputs,
-            dynamic_axes=dict.fromkeys([*given, *outputs], open_axes),
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_axes={"image": {0: "batch"}, "logits": {0: "batch"}},
         )
     return buffer.getvalue()
 
@@ -104,11 +72,7 @@ def compare(model: CVUNet, path: Path, description: Description) -> float:
         model, device=torch.device("cpu"), precision="float32", input_size=side
     )
     written = onnx_predictor.open_predictor(path, description, device="cpu", threads=None)
-    small = description.glance_px
-    pairs = [
-        *((reference.predict([one]), written.predict([one])) for one in test_pictures(side)),
-        *((reference.glance([one]), written.glance([one])) for one in test_pictures(small)),
-    ]
+    pairs = [(reference.predict([one]), written.predict([one])) for one in test_pictures(side)]
     return max(float(np.abs(ours - theirs).max()) for [ours], [theirs] in pairs)
 
 

@@ -197,8 +197,6 @@ class Task:
     second: SecondLook | None = None
     is_old: bool = True
     """The original has not changed for `defer_s`. A younger one may still be being written."""
-    is_reviewed: bool = True
-    """Whether its score decides about review: it may then take a second look at the picture."""
     is_suspect: bool = False  # an attempt has failed: no other picture may be with it in a worker
     clip: ClipTask | None = None  # only for a clip
 

@@ -95,7 +95,6 @@ SOLE_IMPORTERS = {
     "ray": {"daemon/worker/engines/ray.py"},
     "isal": {"cvunet/pictures/deflate.py"},
     "av": {"cvunet/video/av_library.py"},
-    "onnx": {"cvunet/inference/onnx_graph.py"},
     "onnxruntime": {"cvunet/inference/onnx_session.py", "cvunet/training/contestants.py"},
     "tqdm": {"daemon/commands/batch.py"},
     "prometheus_client": {"daemon/reporting/metrics.py"},

@@ -8,11 +8,9 @@ __all__ = [
     "exports",
     "matting",
     "model_files",
-    "onnx_graph",
     "onnx_predictor",
     "predictor",
     "runtimes",
     "samples",
-    "second_look",
     "torch_predictor",
 ]

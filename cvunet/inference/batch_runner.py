@@ -69,13 +69,6 @@ class BatchRunner:
         with streams.current_device():
             return cls(forward_pass, side=side, streams=streams, recorder=GraphRecorder(streams))
 
-    def beside(self, forward_pass: ForwardPass, *, side: int) -> "BatchRunner":
-        """A runner of another pass on this device. Passes of both run one after another, and share
-        the memory of what is captured."""
-        other = BatchRunner(forward_pass, side=side, streams=self.streams, recorder=self.recorder)
-        other.lock = self.lock
-        return other
-
     def add_size(self, size: int) -> None:
         """Allow passes of this many pictures; the pass is captured when it is first needed."""
         with self.lock:

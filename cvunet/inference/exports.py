@@ -22,10 +22,9 @@ from cvunet.models.description import Description
 logger = logging.getLogger(__name__)
 
 #: Raised when the exported graph changes: older files are then made again.
-VERSION = 2
+VERSION = 3
 HASH_LETTERS = 12
 STRIDE = 32
-GLANCE_SHARE = 5 / 8
 #: Loading torch, exporting and comparing take 5 s on an idle core.
 TIMEOUT_S = 300.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,14 +35,6 @@ from cvunet import export
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 sys.exit(export.main(sys.argv[2:]))
 """
-
-
-def glance_side(input_size: int) -> int:
-    """The side in pixels at which our network glances at a picture again: 320 of 512.
-
-    It is a multiple of 32. What other sides cost and find: docs/decisions/confidence.md.
-    """
-    return max(STRIDE, round(input_size * GLANCE_SHARE / STRIDE) * STRIDE)
 
 
 def place(weights: Path, folder: Path, input_size: int) -> Path:
@@ -62,7 +53,6 @@ def description_of(sha256: str, size: int, *, input_size: int) -> Description:
         mean=(0.5, 0.5, 0.5),
         deviation=(0.5, 0.5, 0.5),
         answer="logits",
-        glance_px=glance_side(input_size),
         family="cvunet",
         licence="Apache-2.0",
         source="exported by python -m cvunet.export",

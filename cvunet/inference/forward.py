@@ -1,18 +1,13 @@
 """The forward pass of a network on its device: pictures in, logits or alphas out."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-
-Network = Callable[[Tensor], Tensor]
-"""Images Bx3xHxW in [-1, 1] to logits Bx1xHxW."""
+from torch import Tensor, nn
 
 
 def predict_logits(
-    model: Network, pixels: Tensor, *, dtype: torch.dtype, is_mirrored: bool
+    model: nn.Module, pixels: Tensor, *, dtype: torch.dtype, is_mirrored: bool
 ) -> Tensor:
     """Logits BxSxS float32 of pictures BxSxSx3 uint8, on their device.
 
@@ -28,7 +23,7 @@ def predict_logits(
 
 
 def predict_alphas(
-    model: Network, pixels: Tensor, *, dtype: torch.dtype, is_mirrored: bool
+    model: nn.Module, pixels: Tensor, *, dtype: torch.dtype, is_mirrored: bool
 ) -> tuple[Tensor, Tensor]:
     """Alphas BxSxS in [0, 1], and whether all logits of a picture are finite B: a `ForwardPass`."""
     logits = predict_logits(model, pixels, dtype=dtype, is_mirrored=is_mirrored)

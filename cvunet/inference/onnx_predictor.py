@@ -65,24 +65,12 @@ class OnnxPredictor:
         groups = [list(batch)] if is_one_pass else [[small] for small in batch]
         return [alpha for group in groups for alpha in self._alphas(group)]
 
-    @property
-    def glance_px(self) -> int | None:
-        """See `predictor.Glancing`."""
-        return self.description.glance_px or None
-
-    def glance(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
-        """See `predictor.Glancing`."""
-        images = np.stack([normalise(small, self.description) for small in batch])
-        return [to_alpha(answer, self.description.answer) for answer in self._pass(images)]
-
     def warm(self, batch_sizes: Sequence[int]) -> None:
         """Run each batch size once: after that the arena has the memory of a pass."""
         shape = (self.description.height, self.description.width, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for size in batch_sizes:
             self.predict([noise] * size)
-            if self.glance_px is not None:
-                self.glance([noise[: self.glance_px, : self.glance_px]] * size)
 
     def memory(self) -> tuple[int, int] | None:
         """None: onnxruntime does not tell what it holds of a device."""
@@ -191,11 +179,6 @@ def check_session(session: Session, description: Description) -> tuple[Tensor, T
             f"the model's input is {shape}, and its description says"
             f" {description.width}x{description.height}, {description.layout}, {description.fit}:"
             " mend the description"
-        )
-    if description.glance_px and any(isinstance(one, int) and one != 3 for one in given.shape[1:]):
-        raise WeightsError(
-            f"the model takes {description.width}x{description.height} only, and its description"
-            f" says glance_px: {description.glance_px}: remove that line"
         )
     if isinstance(given.shape[0], int) and given.shape[0] != 1:
         raise WeightsError(f"the model takes batches of {given.shape[0]} only: export it for 1")

@@ -1,7 +1,7 @@
 """What every runtime offers: a network on its device, asked with small pictures."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,20 +64,3 @@ def resize_of(predictor: Predictor) -> Literal["area", "lanczos"]:
     # Only models of other programs have a description; ours are shown areas.
     described = getattr(predictor, "description", None)
     return "area" if described is None else described.resize
-
-
-@runtime_checkable
-class Glancing(Protocol):
-    """A predictor that may have a second, much cheaper pass for small copies of pictures."""
-
-    @property
-    def glance_px(self) -> int | None:
-        """The side in pixels of those copies; None: this model has no such pass."""
-        ...
-
-    def glance(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
-        """Rough alphas SxS in [0, 1] of pictures SxSx3, in order, S being `glance_px`.
-
-        Errors as `Predictor.predict`.
-        """
-        ...

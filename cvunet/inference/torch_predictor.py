@@ -12,13 +12,12 @@ from torch import nn
 
 from cvunet import weights
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionError
-from cvunet.inference import exports, forward, matting, torch_errors
+from cvunet.inference import forward, matting, torch_errors
 from cvunet.inference.batch_runner import BatchRunner
-from cvunet.inference.forward import Network
 from cvunet.inference.predictor import Alpha, Precision
 from cvunet.models import manifest
 from cvunet.network import folding
-from cvunet.network.network import STRIDE, CVUNet
+from cvunet.network.network import STRIDE
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.pictures.reading import Picture
 
@@ -66,18 +65,15 @@ class TorchPredictor:
         self.folded_model = folding.fold_for_inference(model, self.precision)
         self.reload = reload
         self.model = model if reload is None else None
-        self.glance_px = exports.glance_side(input_size) if isinstance(model, CVUNet) else None
         self.batch_runner: BatchRunner | None = None
-        self.glance_runner: BatchRunner | None = None
         if device.type == "cuda":
-            alphas = partial(forward.predict_alphas, dtype=self.precision)
-            forward_pass = partial(alphas, self.folded_model, is_mirrored=is_mirrored)
+            forward_pass = partial(
+                forward.predict_alphas,
+                self.folded_model,
+                dtype=self.precision,
+                is_mirrored=is_mirrored,
+            )
             self.batch_runner = BatchRunner.on_cuda(device, forward_pass, side=input_size)
-            if self.glance_px is not None:
-                glance = partial(alphas, network_of(self.folded_model, is_glance=True))
-                self.glance_runner = self.batch_runner.beside(
-                    partial(glance, is_mirrored=False), side=self.glance_px
-                )
 
     def prepare(self, picture: Picture) -> Uint8Array:
         """The network's input SxSx3 in sRGB: the picture squeezed to a square. Any thread."""
@@ -89,16 +85,9 @@ class TorchPredictor:
         `DeviceMemoryError`: try a smaller batch. `DeviceError`: the device has died, end the
         process. `CvunetError`: for some picture the network gives no numbers, even in float32.
         """
-        return self._ask(batch, is_glance=False)
-
-    def glance(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
-        """See `predictor.Glancing`: the trunk alone."""
-        return self._ask(batch, is_glance=True)
-
-    def _ask(self, batch: Sequence[Uint8Array], *, is_glance: bool) -> list[Alpha]:
         problem: CvunetError | None = None
         try:
-            return self._alphas(batch, is_glance=is_glance)
+            return self._alphas(batch)
         except RuntimeError as error:
             problem = torch_errors.translate(error)
             if problem is None:
@@ -124,32 +113,26 @@ class TorchPredictor:
         shape = (self.input_size, self.input_size, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for size in batch_sizes:
-            for runner in self._runners():
-                runner.add_size(size)
+            if self.batch_runner is not None:
+                self.batch_runner.add_size(size)
             for _ in range(2):
                 self.predict([noise] * size)
-                if self.glance_px is not None:
-                    self.glance([noise[: self.glance_px, : self.glance_px]] * size)
 
-    def _alphas(self, batch: Sequence[Uint8Array], *, is_glance: bool) -> list[Alpha]:
-        runner = self.glance_runner if is_glance else self.batch_runner
-        if runner is not None:
-            outputs = runner.run(batch)
+    def _alphas(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
+        if self.batch_runner is not None:
+            outputs = self.batch_runner.run(batch)
             for index in np.flatnonzero(~outputs.is_finite).tolist():
-                logits = self._predict_float32(batch[index], is_glance=is_glance)
-                outputs.alphas[index] = forward.sigmoid(logits)
+                outputs.alphas[index] = forward.sigmoid(self._predict_float32(batch[index]))
             return list(outputs.alphas)
-        pixels = np.stack(batch)
-        logits = self._logits(self.folded_model, pixels, self.precision, is_glance=is_glance)
+        logits = self._logits(self.folded_model, np.stack(batch), self.precision)
         finite = np.isfinite(logits).all(axis=(1, 2))
         for index in np.flatnonzero(~finite).tolist():
-            logits[index] = self._predict_float32(batch[index], is_glance=is_glance)
+            logits[index] = self._predict_float32(batch[index])
         return list(forward.sigmoid(logits))
 
-    def _predict_float32(self, picture: Uint8Array, *, is_glance: bool) -> Alpha:
+    def _predict_float32(self, picture: Uint8Array) -> Alpha:
         """Logits SxS in float32, of a picture whose logits overflowed."""
-        model, pixels = self._exact_model(), picture[None]
-        logits: Alpha = self._logits(model, pixels, torch.float32, is_glance=is_glance)[0]
+        logits: Alpha = self._logits(self._exact_model(), picture[None], torch.float32)[0]
         if not np.isfinite(logits).all():
             raise CvunetError("the network's answer is not a number: are its weights sound?")
         return logits
@@ -162,36 +145,21 @@ class TorchPredictor:
         return self.model
 
     @torch.inference_mode()
-    def _logits(
-        self, model: nn.Module, pixels: Uint8Array, dtype: torch.dtype, *, is_glance: bool
-    ) -> Alpha:
-        network = network_of(model, is_glance=is_glance)
-        is_mirrored = self.is_mirrored and not is_glance
+    def _logits(self, model: nn.Module, pixels: Uint8Array, dtype: torch.dtype) -> Alpha:
         sent = torch.from_numpy(pixels).to(self.device)
-        logits = forward.predict_logits(network, sent, dtype=dtype, is_mirrored=is_mirrored)
+        logits = forward.predict_logits(model, sent, dtype=dtype, is_mirrored=self.is_mirrored)
         alpha: Alpha = logits.cpu().numpy()
         return alpha
 
     def _free_memory(self, pictures: int) -> CvunetError | None:
         """Free the memory of a batch that was too large; the error of the device if it has died."""
+        if self.batch_runner is None:
+            return None
         try:
-            for runner in self._runners():
-                runner.free_memory(pictures)
+            self.batch_runner.free_memory(pictures)
         except RuntimeError as error:
             return torch_errors.translate(error)
         return None
-
-    def _runners(self) -> list[BatchRunner]:
-        """Those of a GPU; without one there are none."""
-        return [one for one in (self.batch_runner, self.glance_runner) if one is not None]
-
-
-def network_of(model: nn.Module, *, is_glance: bool) -> Network:
-    """The whole network, or what glances: the trunk of a CV-UNet."""
-    if not is_glance:
-        return model
-    assert isinstance(model, CVUNet)
-    return model.glance
 
 
 def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:

@@ -2,7 +2,7 @@
 
 "Right" means that the subject shares at least 85 % with the true one (IoU at alpha 0.5). The score
 is 0 if the matte is empty or full. Otherwise `odds` computes it from the figures of `signs`, which
-come from the network's own small alpha and, if there is one, from a second look at the picture.
+come from the network's own small alpha.
 
     parts      by group of signs, the factor by which the group lowers the odds of a typical right
                matte; 1 if it does not lower them
@@ -17,21 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.matte import odds, signs
-from cvunet.matte.odds import Table
+from cvunet.matte.odds import Odds
 
 Alpha = NDArray[np.float32]
 
 RIGHT_IOU = 0.85
 BLANK_SHARE = 0.0005  # of the picture: less subject, or less background, counts as none
 DOUBT = 0.75  # a part this low gives a reason
-CLEAR = (0.1, 0.95)
-"""Below and above, one look decides. More looks than that: docs/decisions/confidence.md."""
 GROUPS = {
     "certainty": ("shaky", "inside", "faint"),
     "wholeness": ("detached", "holes"),
     "presence": ("subject",),
     "freedom": ("top",),
-    "agreement": ("disagreement", "lost"),
 }
 
 
@@ -51,13 +48,10 @@ class Confidence:
     is_blank: bool
 
 
-def judge(alpha: Alpha, look: Alpha | None = None, *, table: Table | None = None) -> Confidence:
-    """Judge the network's alpha HxW in [0, 1].
-
-    ``look``: another answer HxW for the same picture. ``table``: None is the shipped one.
-    """
-    measures = signs.measure(alpha, look)
-    chosen = (table or odds.shipped()).odds_for(measures)
+def judge(alpha: Alpha, *, table: Odds | None = None) -> Confidence:
+    """Judge the network's alpha HxW in [0, 1]. ``table``: None is the shipped one."""
+    measures = signs.measure(alpha)
+    chosen = table or odds.shipped()
     share = float((alpha >= signs.SOLID).mean())
     has_none = is_blank(share)
     parts = group(chosen.evidence(measures))
@@ -76,17 +70,11 @@ def is_blank(share: float) -> bool:
     return share < BLANK_SHARE or 1 - share < BLANK_SHARE
 
 
-def is_clear(first: Confidence) -> bool:
-    """Whether a second look would hardly change the verdict of the first."""
-    return first.is_blank or not CLEAR[0] < first.score < CLEAR[1]
-
-
 def group(evidence: dict[str, float]) -> dict[str, float]:
-    """The parts, each in (0, 1]; without a second look there is no agreement."""
+    """The parts, each in (0, 1]."""
     return {
-        name: round(min(1.0, math.exp(sum(evidence[one] for one in members if one in evidence))), 4)
+        name: round(min(1.0, math.exp(sum(evidence[one] for one in members))), 4)
         for name, members in GROUPS.items()
-        if any(one in evidence for one in members)
     }
 
 
@@ -106,8 +94,6 @@ def word(name: str, measures: dict[str, float]) -> str:
     """A part in words, with the figure that weighs most in it."""
     if name == "wholeness" and measures["holes"] > measures["detached"]:
         return f"the subject has holes ({measures['holes']:.0%} of its area)"
-    if name == "agreement" and measures["lost"] > measures["disagreement"] / 2:
-        return f"a second look does not see {measures['lost']:.0%} of the subject"
     return {
         "certainty": (
             f"large regions are undecided (soft inside: {measures['inside']:.0%} of the subject,"
@@ -119,5 +105,4 @@ def word(name: str, measures: dict[str, float]) -> str:
             f"the subject covers {measures['top']:.0%} of the picture's upper side and"
             f" {measures['border']:.0%} of its border"
         ),
-        "agreement": f"a second look disagrees in {measures.get('disagreement', 0):.0%} of it",
     }[name]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 SHIPPED = Path(__file__).with_name("odds.json")
-VERSION = 1
+VERSION = 2
 PLAIN = ("top",)
 """Signs that are used as they are; of the others the logarithm is taken."""
 LEAST = 0.01  # added before the logarithm: smaller figures are noise
@@ -52,45 +52,27 @@ class Odds:
         return float(1 / (1 + np.exp(-self.bias - sum(self.evidence(measures).values()))))
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The regressions for one look at a picture and for two."""
-
-    one_look: Odds
-    two_looks: Odds
-
-    def odds_for(self, measures: dict[str, float]) -> Odds:
-        """The regression that fits what was measured."""
-        return self.two_looks if "disagreement" in measures else self.one_look
-
-
 def scaled(name: str, value: float) -> float:
     """A sign on the scale that the regression uses."""
     return value if name in PLAIN else float(np.log(value + LEAST))
 
 
 @cache
-def shipped() -> Table:
+def shipped() -> Odds:
     """The table that comes with the program, read once."""
     return read(SHIPPED)
 
 
-def read(path: Path) -> Table:
+def read(path: Path) -> Odds:
     """A table from its file. `ValueError` for a file of another version."""
     entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))  # Any: JSON
     if entry["version"] != VERSION:
         raise ValueError(f"{path} has version {entry['version']}, expected {VERSION}")
-    one, two = (
-        Odds(
-            float(entry[name]["bias"]),
-            {sign: Term(**term) for sign, term in entry[name]["terms"].items()},
-        )
-        for name in ("one_look", "two_looks")
-    )
-    return Table(one, two)
+    terms = {sign: Term(**term) for sign, term in entry["terms"].items()}
+    return Odds(float(entry["bias"]), terms)
 
 
-def text(table: Table, *, source: str) -> str:
+def text(table: Odds, *, source: str) -> str:
     """The contents of a table's file; ``source`` says what it was fitted to."""
     entry = {"version": VERSION, "source": source, **asdict(table)}
     return json.dumps(entry, indent=1) + "\n"

@@ -1,4 +1,4 @@
-"""Signs of a wrong matte: figures of a small alpha, and of a second look at the same picture.
+"""Signs of a wrong matte: figures of a small alpha.
 
 All of them are computed at 256x256, so they cost a few milliseconds for photos of any size, and
 mean the same for networks of any input size. "Subject" is alpha >= 0.5; lengths are in pixels of
@@ -23,7 +23,7 @@ TOUCH_SHARE = 0.01  # of a side
 SIDES = ("top", "bottom", "left", "right")
 
 
-def measure(alpha: Alpha, look: Alpha | None) -> dict[str, float]:
+def measure(alpha: Alpha) -> dict[str, float]:
     """Figures by name, each 0 or more, of an alpha HxW in [0, 1].
 
     subject       its share of the picture
@@ -35,11 +35,8 @@ def measure(alpha: Alpha, look: Alpha | None) -> dict[str, float]:
     crumbs        subject in pieces smaller than a tenth of the largest one
     holes         background that the subject encloses
     top, border   share of the picture's upper side, of its whole border, that is subject
-    disagreement  1 - (sum of the lower) / (sum of the higher alpha) of both looks
-    lost          subject that the second look does not see
 
-    inside, faint, detached, crumbs, holes and lost are divided by the subject's area. The last two
-    are absent without a second look ``look``, which has the shape of ``alpha``.
+    inside, faint, detached, crumbs and holes are divided by the subject's area.
     """
     alpha = shrink(alpha)
     solid = alpha >= SOLID
@@ -48,7 +45,7 @@ def measure(alpha: Alpha, look: Alpha | None) -> dict[str, float]:
     background = (alpha < OUTSIDE).astype(np.uint8)
     is_inside = cv2.dilate(background, np.ones((INNER_PX, INNER_PX), np.uint8)) == 0
     lines = border_lines(solid)
-    found = {
+    return {
         "subject": float(solid.mean()),
         "shaky": 1 - float((alpha >= SHAKY[1]).sum()) / max(1.0, above),
         "inside": float((4 * alpha * (1 - alpha))[is_inside].sum()) / area,
@@ -57,9 +54,6 @@ def measure(alpha: Alpha, look: Alpha | None) -> dict[str, float]:
         "top": float(lines[0].mean()),
         "border": float(np.concatenate(lines).mean()),
     }
-    if look is not None:
-        found |= compare(alpha, shrink(look), area)
-    return found
 
 
 def shrink(alpha: Alpha) -> Alpha:
@@ -83,14 +77,6 @@ def pieces(solid: Mask, area: float) -> dict[str, float]:
         "crumbs": float(areas[areas < FRAGMENT_AREA * largest].sum()) / area,
         "holes": float(enclosed) / area,
     }
-
-
-def compare(alpha: Alpha, look: Alpha, area: float) -> dict[str, float]:
-    """How far two looks differ, and how much of the subject only the first one sees."""
-    shared = float(np.minimum(alpha, look).sum())
-    either = max(1.0, float(np.maximum(alpha, look).sum()))
-    lost = float(((alpha >= SOLID) & (look < SOLID)).sum())
-    return {"disagreement": 1 - shared / either, "lost": lost / area}
 
 
 def border_lines(solid: Flags) -> tuple[Flags, ...]:

@@ -19,7 +19,6 @@ Answer = Literal["logits", "probabilities", "min-max"]
 CHUNK_BYTES = 1 << 20
 SIDES_PX = range(32, 4097)
 STEP_PX = 32
-GLANCES_PX = range(0, 4097, STEP_PX)
 #: The sides of an input whose shorter side is fixed are at most so many times longer than it.
 LONGEST = 4
 NO_ENTRY = "describe it first: cvunetd models add"
@@ -47,9 +46,6 @@ class Description:
     layout: Literal["nchw", "nhwc"] = "nchw"
     output: str = ""
     """The answer's name among several outputs; empty: the first."""
-    glance_px: int = 0
-    """The side of a smaller, square picture that the file takes, too, and answers roughly: a cheap
-    second look. 0: it takes none. Of the files that `cvunet.export` writes."""
     family: str = "custom"
     runtime: Literal["onnxruntime"] = "onnxruntime"
     licence: str = "unknown"
@@ -76,8 +72,6 @@ class Description:
             for name in ("mean", "deviation")
             if not is_triple(getattr(self, name))
         ]
-        if type(self.glance_px) is not int or self.glance_px not in GLANCES_PX:
-            faults.append(f"glance_px is {self.glance_px!r}: 0, or a multiple of 32 up to 4096")
         if not faults and min(self.deviation) <= 0:
             faults.append(f"deviation is {self.deviation!r}: each number must be above 0")
         if not faults and max(map(abs, self.mean)) > 1:
@@ -163,11 +157,10 @@ def from_entry(entry: dict[str, Any], *, where: str) -> Description:  # Any: YAM
 
 
 def to_entry(described: Description) -> dict[str, Any]:  # Any: YAML values
-    """The same as YAML writes it; earlier versions read it unless the model glances."""
+    """The same as YAML writes it."""
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in dataclasses.asdict(described).items()
-        if key != "glance_px" or value
     }
 
 

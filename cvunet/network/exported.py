@@ -1,7 +1,6 @@
 """A network in three parts, as it is exported: shrink the photo, find the subject, refine the edge.
 
-The trunk takes photos of any size. So one file answers two questions: a photo of the network's own
-size goes through all three parts, and a smaller one, for a second look, through the trunk alone.
+It computes the same function as `CVUNet`, in forms that onnxruntime computes faster.
 """
 
 import torch
@@ -21,6 +20,26 @@ from cvunet.network.rewriting import (
 
 LARGE_FROM = 2
 """The number of the decoder's first stage whose maps are large."""
+
+
+class Exported(nn.Module):
+    """The whole network for photos of one size: `CVUNet.forward`."""
+
+    def __init__(self, network: CVUNet, input_size: int) -> None:
+        """``network`` is folded already; it is changed."""
+        super().__init__()
+        has_smaller_trunk = network.trunk_scale != 1
+        self.shrink = Shrinking(network, input_size) if has_smaller_trunk else nn.Identity()
+        self.trunk = Trunk(network)
+        self.refine = None if network.refine is None else Refining(network, input_size)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Bx3xSxS in [-1, 1] to logits Bx1xSxS."""
+        logits, narrowed = self.trunk(self.shrink(image))
+        refined: Tensor = logits
+        if self.refine is not None:
+            refined = self.refine(image, logits, narrowed)
+        return refined
 
 
 class Shrinking(nn.Module):
@@ -83,7 +102,7 @@ def convolution_of(join: nn.Sequential) -> nn.Conv2d:
 
 
 def grow(stage: DecoderStage, x: Tensor, deepest: Tensor, number: int) -> Tensor:
-    """The first half of `DecoderStage`. All factors are given as numbers: no size is fixed."""
+    """The first half of `DecoderStage`."""
     x = stage.narrow(x)
     if stage.guide is not None:
         x = x + scale(stage.guide(deepest), 2.0**number)

@@ -86,10 +86,6 @@ class CVUNet(nn.Module):
         decoded = self.decode(image)
         return self.unfold_logits(decoded[-1]), self.coarse_head(decoded[0])
 
-    def glance(self, image: Tensor) -> Tensor:
-        """Logits Bx1xHxW of the trunk alone, which sees the image at its full size."""
-        return self.unfold_logits(self.decode(image)[-1])
-
     def decode(self, image: Tensor) -> list[Tensor]:
         """The decoder's four maps, at strides 16, 8, 4 and 2 of the trunk's input."""
         maps = [norm(x) for norm, x in zip(self.norms, self.encoder(image), strict=True)]

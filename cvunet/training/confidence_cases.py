@@ -8,12 +8,11 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from cvunet.inference import second_look
 from cvunet.inference.predictor import Alpha, Predictor
 from cvunet.matte import confidence, signs
 from cvunet.pictures.reading import Picture
 from cvunet.scores import intersection_over_union
-from cvunet.training import cases, probes, samples
+from cvunet.training import cases, darkness, probes, samples
 from cvunet.training.cases import Case
 from cvunet.training.samples import Sources
 
@@ -21,7 +20,8 @@ T = TypeVar("T")
 SMALL_PHOTOS, SHARP_PHOTOS, PEOPLE = 500, 60, 160
 OTHERS = 3 / 2  # so many times as many photos give windows; none of them is also shown whole
 OF_EACH_KIND = 140
-TORN, TEAR_EVERY, KEPT = "torn", 40, (0.3, 0.8)  # KEPT: the share of the subject that stays
+PIERCED, PIERCE_EVERY = "pierced", 100
+HOLE = (0.4, 0.8)  # its radius, of the largest disc that lies in the subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,7 @@ class Row:
 
     set: str
     iou: float
-    first: dict[str, float]
-    """Signs of one look."""
-    second: dict[str, float]
-    """Signs of two looks."""
+    signs: dict[str, float]
 
 
 def chosen(items: Iterable[T], count: int, *, seed: int) -> list[T]:
@@ -43,7 +40,8 @@ def chosen(items: Iterable[T], count: int, *, seed: int) -> list[T]:
 
 
 def for_fit(sources: Sources, *, share: float = 1.0) -> list[Case]:
-    """Training photos, and what networks get wrong more often: windows, composites, distractors.
+    """Training photos, and what networks get wrong more often: windows, composites, distractors,
+    and portraits whose body is hardly visible.
 
     ``share``: less than 1 takes fewer of each.
     """
@@ -61,7 +59,14 @@ def for_fit(sources: Sources, *, share: float = 1.0) -> list[Case]:
         salient=chosen(small, more[0], seed=1)[smalls:] + chosen(sharp, more[1], seed=2)[sharps:],
         people=chosen(sources.people, more[2], seed=3)[people:],
     )
-    return cases.photos(whole) + hard(others, sources, max(1, round(OF_EACH_KIND * share)))
+    each = max(1, round(OF_EACH_KIND * share))
+    # The windows and the whole photos show other people.
+    rest = chosen(sources.people, len(sources.people), seed=3)[round(PEOPLE * (1 + OTHERS)) :]
+    return [
+        *cases.photos(whole),
+        *hard(others, sources, each),
+        *darkness.portraits(sources, rest, each),
+    ]
 
 
 def for_test(sources: Sources, *, photos: int, each: int) -> list[Case]:
@@ -83,36 +88,36 @@ def hard(photos: Sources, sources: Sources, count: int) -> list[Case]:
     ]
 
 
-def rows(predictor: Predictor, picked: Iterable[Case], *, tears: bool = False) -> Iterator[Row]:
-    """A row for each case: one pass for the picture, one for its second look.
+def rows(predictor: Predictor, picked: Iterable[Case], *, pierces: bool = False) -> Iterator[Row]:
+    """A row for each case: one pass for the picture.
 
-    ``tears``: every 40th right alpha makes another row, of the set `TORN`, with a part torn off.
-    Networks that lose half of a subject do so too rarely to be learnt from their own mistakes.
+    ``pierces``: every 100th right alpha makes another row, of the set `PIERCED`, with a hole in it.
+    Networks tear holes too rarely for the fit to learn from their own mistakes that holes are bad.
     """
     for number, case in enumerate(picked):
         rgb, mask = case.load()
         small = predictor.prepare(Picture(rgb, None, warnings=(), format="array"))
         [alpha] = predictor.predict([small])
-        [look] = second_look.take(predictor, [small])
         height, width = alpha.shape
         truth = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
-        row = row_of(case.set, alpha, look, truth)
+        row = row_of(case.set, alpha, truth)
         yield row
-        if tears and number % TEAR_EVERY == 0 and row.iou >= confidence.RIGHT_IOU:
-            yield row_of(TORN, torn(np.random.default_rng(number), alpha), look, truth)
+        if pierces and number % PIERCE_EVERY == 0 and row.iou >= confidence.RIGHT_IOU:
+            yield row_of(PIERCED, pierced(np.random.default_rng(number), alpha), truth)
 
 
-def row_of(set_: str, alpha: Alpha, look: Alpha, truth: Alpha) -> Row:
-    """What is known of an alpha HxW whose second look and whose truth have the same shape."""
-    overlap = intersection_over_union(alpha, truth)
-    return Row(set_, overlap, signs.measure(alpha, None), signs.measure(alpha, look))
+def row_of(set_: str, alpha: Alpha, truth: Alpha) -> Row:
+    """What is known of an alpha HxW whose truth has the same shape."""
+    return Row(set_, intersection_over_union(alpha, truth), signs.measure(alpha))
 
 
-def torn(rng: np.random.Generator, alpha: Alpha) -> Alpha:
-    """An alpha HxW without the part of its subject beyond a random straight line."""
-    angle = rng.uniform(0, 2 * np.pi)
-    rows_, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
-    along = columns * np.cos(angle) + rows_ * np.sin(angle)
-    line = np.quantile(along[alpha >= signs.SOLID], rng.uniform(*KEPT))
-    kept: Alpha = np.where(along > line, np.float32(0), alpha)
-    return kept
+def pierced(rng: np.random.Generator, alpha: Alpha) -> Alpha:
+    """An alpha HxW with a round hole where its subject is widest."""
+    solid = (alpha >= signs.SOLID).astype(np.uint8)
+    framed = cv2.copyMakeBorder(solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    radius = int(depth.max() * rng.uniform(*HOLE))
+    holed = alpha.copy()
+    cv2.circle(holed, (int(column), int(row)), radius, 0.0, -1)
+    return holed

@@ -1,9 +1,8 @@
 """`python -m cvunet.training.confidence_fit --data FOLDER`: fit the table of the confidence.
 
-It runs a network on 1,400 pictures made from the training shards, twice each, and fits two logistic
-regressions (for one look and for two) to the question whether IoU is at least 0.85. No validation
-picture is used. The same weights and data give the same table, which names the weights. It takes
-four minutes on an idle core.
+It runs a network on 1,560 pictures made from the training shards, and fits a logistic regression to
+the question whether IoU is at least 0.85. No validation picture is used. The same weights and data
+give the same table, which names the weights. It takes four minutes on an idle core.
 """
 
 import argparse
@@ -26,10 +25,7 @@ from cvunet.training.confidence_cases import Row
 
 Floats = NDArray[np.float64]
 
-ONE_LOOK = tuple(
-    name for group, names in confidence.GROUPS.items() if group != "agreement" for name in names
-)
-TWO_LOOKS = (*ONE_LOOK, *confidence.GROUPS["agreement"])
+NAMES = tuple(name for names in confidence.GROUPS.values() for name in names)
 RISES = {"subject"}
 """Signs of a right matte: their weight is 0 or more. That of the others is 0 or less."""
 RIDGE = 5.0  # pulls weights towards 0: ten signs that tell of the same share their weight
@@ -44,16 +40,15 @@ def fit(signs: Sequence[dict[str, float]], is_right: NDArray[np.bool_]) -> odds.
     """
     if is_right.all() or not is_right.any():
         raise TrainingError("all mattes are right, or all are wrong: give it more pictures")
-    names = TWO_LOOKS if "disagreement" in signs[0] else ONE_LOOK
-    table = np.array([[odds.scaled(name, one[name]) for name in names] for one in signs])
+    table = np.array([[odds.scaled(name, one[name]) for name in NAMES] for one in signs])
     low, high = np.quantile(table, RANGE, axis=0)
     table = table.clip(low, high)
     mean, spread = table.mean(0), table.std(0) + 1e-9
     standard = (table - mean) / spread
-    direction = np.array([1.0 if name in RISES else -1.0 for name in names])
-    used = np.ones(len(names), bool)
+    direction = np.array([1.0 if name in RISES else -1.0 for name in NAMES])
+    used = np.ones(len(NAMES), bool)
     while True:
-        weights = np.zeros(len(names))
+        weights = np.zeros(len(NAMES))
         start, weights[used] = regression(standard[:, used], is_right)
         wrong = weights * direction < 0
         if not wrong.any():
@@ -63,7 +58,7 @@ def fit(signs: Sequence[dict[str, float]], is_right: NDArray[np.bool_]) -> odds.
     weights /= spread
     terms = {
         name: odds.Term(*(round(float(one[i]), 5) for one in (weights, typical, low, high)))
-        for i, name in enumerate(names)
+        for i, name in enumerate(NAMES)
     }
     return odds.Odds(round(float(start + (weights * (typical - mean)).sum()), 5), terms)
 
@@ -84,17 +79,10 @@ def regression(columns: Floats, is_right: NDArray[np.bool_]) -> tuple[float, Flo
     return float(found[0]), found[1:]
 
 
-def table_of(rows: Sequence[Row]) -> odds.Table:
-    """Both regressions. Empty and full mattes are left out: their score is 0 anyway.
-
-    What was torn by hand teaches the second look only: one look cannot know of it.
-    """
-    kept = [row for row in rows if not confidence.is_blank(row.first["subject"])]
-    real = [row for row in kept if row.set != confidence_cases.TORN]
-    return odds.Table(
-        fit([row.first for row in real], are_right(real)),
-        fit([row.second for row in kept], are_right(kept)),
-    )
+def table_of(rows: Sequence[Row]) -> odds.Odds:
+    """The regression. Empty and full mattes are left out: their score is 0 anyway."""
+    kept = [row for row in rows if not confidence.is_blank(row.signs["subject"])]
+    return fit([row.signs for row in kept], are_right(kept))
 
 
 def are_right(rows: Sequence[Row]) -> NDArray[np.bool_]:
@@ -116,7 +104,7 @@ def main() -> None:
     picked = confidence_cases.for_fit(
         samples.open_sources(options.data, "train"), share=options.share
     )
-    rows = list(confidence_cases.rows(predictor, tqdm(picked), tears=True))
+    rows = list(confidence_cases.rows(predictor, tqdm(picked), pierces=True))
     table = table_of(rows)
     wrong = sum(row.iou < confidence.RIGHT_IOU for row in rows)
     sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()

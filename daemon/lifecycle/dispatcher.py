@@ -201,7 +201,6 @@ class Dispatcher:
             ),
             second=SecondLook(folder.second, folder.review_below) if folder.second else None,
             is_old=not is_young(job, folder.defer_s, now),
-            is_reviewed=folder.review_below > 0,
             is_suspect=is_suspect(job),
             clip=ClipTask(job.clip, clip_format(folder), folder.video) if job.clip else None,
         )

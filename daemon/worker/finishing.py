@@ -223,9 +223,9 @@ def subject_of(pixels: Pixels, threshold: int) -> tuple[int, int, int, int] | No
     return int(box.left), int(box.top), int(box.width), int(box.height)
 
 
-def assess(alpha: Alpha, again: Alpha | None) -> Confidence:
-    """Return how far the network's own alpha can be trusted; ``again``: it looked twice."""
-    return Confidence(**asdict(confidence.judge(alpha, again)))
+def assess(alpha: Alpha) -> Confidence:
+    """Return how far the network's own alpha can be trusted."""
+    return Confidence(**asdict(confidence.judge(alpha)))
 
 
 def write(task: Task, picture: reading.Picture, result: Pixels, mask: Pixels | None) -> None:

@@ -38,8 +38,6 @@ class Item:
     picture: reading.Picture | None = None
     small: NDArray[np.uint8] | None = None
     alpha: NDArray[np.float32] | None = None
-    again: NDArray[np.float32] | None = None
-    """The same model's alpha of a second look; None if one was enough."""
     touch_ups: list[TouchUp] = field(default_factory=list)
     model: str = ""
     """The model that looks at it, or has looked."""
@@ -51,14 +49,9 @@ class Item:
     trouble: str = ""
     """Why the second model failed."""
 
-    @property
-    def is_looked_at_twice(self) -> bool:
-        """Whether its score decides about review."""
-        return self.task.is_reviewed
-
     def free(self) -> None:
         """Let go of all pixels."""
-        self.picture = self.small = self.alpha = self.again = self.first = None
+        self.picture = self.small = self.alpha = self.first = None
         self.touch_ups = []
 
 
@@ -70,9 +63,7 @@ class FrameItem:
     small: NDArray[np.uint8] | None
     answer: "Future[NDArray[np.float32]]" = field(default_factory=Future)
     alpha: NDArray[np.float32] | None = None
-    again: NDArray[np.float32] | None = None
     is_asking: bool = False
-    is_looked_at_twice: bool = False
 
     def settle(self) -> None:
         """Give the alpha to the thread that waits for it."""

@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.inference import second_look
-from cvunet.inference.predictor import Alpha, Predictor, resize_of
+from cvunet.inference.predictor import Predictor, resize_of
 from cvunet.pictures.reading import Picture
 from daemon.errors import DeviceError, PictureError, describe, printable
 from daemon.worker.batcher import Batcher, BatchLimit
@@ -102,17 +101,6 @@ def open_lanes(
     }
 
 
-def look_again(
-    predictor: Predictor, batch: Sequence[Item | FrameItem], alphas: Sequence[Alpha]
-) -> list[Alpha | None]:
-    """Return second alphas, in order: None where review is off, or one look is enough."""
-    wanted = [index for index, item in enumerate(batch) if item.is_looked_at_twice]
-    smalls = [small for index in wanted if (small := batch[index].small) is not None]
-    looks = second_look.look_again(predictor, smalls, [alphas[index] for index in wanted])
-    found = dict(zip(wanted, looks, strict=True))
-    return [found.get(index) for index in range(len(batch))]
-
-
 def predict(
     model_thread: ModelThread,
     batch: Sequence[Item | FrameItem],
@@ -124,12 +112,11 @@ def predict(
         with translated_errors(), model_thread.busy_clock.busy(len(batch), names):
             smalls = [item.small for item in batch if item.small is not None]
             alphas = model_thread.predictor.predict(smalls)
-            looks = look_again(model_thread.predictor, batch, alphas)
     except Exception as error:  # noqa: BLE001  # every failure becomes an outcome
         problem = error  # outside the handler, so that its frames do not keep tensors alive
     else:
-        for item, alpha, again in zip(batch, alphas, looks, strict=True):
-            item.alpha, item.again = alpha, again
+        for item, alpha in zip(batch, alphas, strict=True):
+            item.alpha = alpha
         model_thread.note_success(len(batch))
         return
     explained = model_thread.explain_failure(problem, len(batch))

@@ -44,7 +44,7 @@ class SecondOpinions:
             assert item.first is not None
             return item.first
         with self.progress.stage(item, SECOND if item.is_asking else "judge"):
-            confidence = finishing.assess(item.alpha, item.again)
+            confidence = finishing.assess(item.alpha)
             look = Look(item.model, item.small, item.alpha, confidence)
         if item.first is not None:
             self.end(item)
@@ -61,7 +61,7 @@ class SecondOpinions:
             raise Draining
         assert item.task.second is not None
         assert item.picture is not None
-        item.first, item.small, item.alpha, item.again = first, None, None, None
+        item.first, item.small, item.alpha = first, None, None
         item.model, item.is_asking = item.task.second.model, True
         self.asked.add(1)
         with self.progress.stage(item, SECOND), translated_errors():
@@ -84,7 +84,7 @@ class SecondOpinions:
         if isinstance(error, DeviceError) or not isinstance(error, Exception):
             return False
         assert item.first is not None
-        item.small = item.alpha = item.again = None
+        item.small = item.alpha = None
         item.opinions = opinion_of(item.first), Opinion(item.model, None)
         item.trouble = (
             f"the second model {item.model} failed ({describe(error)}): this is the result of"

@@ -33,8 +33,7 @@ logger = logging.getLogger(__name__)
 
 #: After so many failures in a row, each of a picture alone in its batch, the device counts as dead.
 MAX_FAILURES = 3
-#: The share of our own network in a picture's time on one core, its second look included; the rest
-#: is decoding and finishing.
+#: The share of our own network in a picture's time on one core; the rest is decoding and finishing.
 NETWORK_SHARE = 0.6
 #: Of other models' files. Their share is larger, but a pass of theirs may take a gigabyte.
 OTHERS_SHARE = 0.3

@@ -56,10 +56,7 @@ def test_reasons_are_told(shown: Window):
     expect(shown.page.locator("#view")).to_contain_text("1 of 3")
 
 
-MEASURES = (
-    *("inside", "shaky", "detached", "holes", "subject"),
-    *("top", "border", "disagreement", "lost"),
-)
+MEASURES = ("inside", "shaky", "detached", "holes", "subject", "top", "border")
 REASONS = """async ([confidences, language]) => {
   const {reasonsOf} = await import('/static/views/reasons.js');
   const {en, zh} = await import('/static/views/picture-words.js');

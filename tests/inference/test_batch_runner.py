@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cvunet.errors import DeviceError, DeviceMemoryError
-from cvunet.inference import forward, samples, torch_errors
+from cvunet.inference import forward, torch_errors
 from cvunet.inference.batch_runner import BatchRunner, split_batch
 from cvunet.inference.cuda_graphs import ForwardPass
-from cvunet.inference.torch_predictor import TorchPredictor, network_of
+from cvunet.inference.torch_predictor import TorchPredictor
 from cvunet.inference.transfers import Streams
-from cvunet.network.network import CVUNet, NetworkConfig
 from tests.inference.batch_runner_kit import CPU, SIDE, GraphRecorder, Recording, brightness
 
 Bytes = NDArray[np.uint8]
@@ -296,44 +295,3 @@ def test_recordings_keep_their_shape():
 
     with pytest.raises(AssertionError, match="one shape"):
         recording(torch.zeros((1, SIDE, SIDE, 3), dtype=torch.uint8))
-
-
-def test_glances_run_beside_whole_passes():
-    """Each in its own shape, one after another, in the same captured memory."""
-    runner, recorder = runner_of(1, 2)
-    small = runner.beside(brightness, side=SIDE // 2)
-    small.add_size(2)
-    pictures = [np.full((SIDE // 2, SIDE // 2, 3), level, np.uint8) for level in (40, 50, 60)]
-    answers = [levels(runner, [7, 8, 9])]
-    answers += [[round(float(one.mean()) * 255) for one in small.run(pictures).alphas]]
-    answers += [levels(runner, [1])]
-
-    assert answers == [[7, 8, 9], [40, 50, 60], [1]]
-    assert small.lock is runner.lock
-    assert [recording.pixels.shape[1] for _, recording in recorder.made].count(SIDE // 2) == 1
-
-
-def test_predictor_glances_in_captured_passes():
-    """As it does on a CUDA device: the trunk alone; a batch that is too large gives all back."""
-    config = NetworkConfig(width=0.35, aspp_channels=16, decoder_channels=(8, 8, 8, 8))
-    model = CVUNet(config).eval()
-    plain_one = TorchPredictor(model, device=CPU, precision="float32", input_size=64)
-    captured = TorchPredictor(model, device=CPU, precision="float32", input_size=64)
-    captured.batch_runner, _ = runner_of()
-    assert captured.glance_px == 32
-    glance = partial(
-        forward.predict_alphas,
-        network_of(captured.folded_model, is_glance=True),
-        dtype=torch.float32,
-        is_mirrored=False,
-    )
-    captured.glance_runner = captured.batch_runner.beside(glance, side=captured.glance_px)
-    captured.glance_runner.add_size(2)
-    pictures = list(samples.noise(32, 3))
-
-    np.testing.assert_allclose(
-        np.stack(captured.glance(pictures)), np.stack(plain_one.glance(pictures)), atol=1e-6
-    )
-    assert list(captured.glance_runner.captured) == [2]
-    captured._free_memory(2)
-    assert not captured.glance_runner.captured

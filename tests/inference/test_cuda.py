@@ -96,25 +96,6 @@ def test_float32_is_close_to_the_cpu():
     assert worst(exact, predictor(precision="float32").predict(batch)) <= TOLERANCE
 
 
-def test_glance_is_a_graph_and_close_to_the_cpu():
-    """Of every size; whole passes between glances change nothing."""
-    disable_tf32()
-    made = predictor(precision="float32")
-    exact = TorchPredictor(
-        network(), device=torch.device("cpu"), precision="float32", input_size=SIDE
-    )
-    assert made.glance_px == exact.glance_px is not None
-    assert made.glance_runner is not None
-    assert sorted(made.glance_runner.captured) == sorted(SIZES)
-    for count in (1, 3, 9):
-        batch = [one[: made.glance_px, : made.glance_px].copy() for one in pictures(count)]
-        first = made.glance(batch)
-        made.predict(pictures(2))
-
-        assert worst(exact.glance(batch), first) <= TOLERANCE
-        assert worst(made.glance(batch), first) <= TOLERANCE
-
-
 def test_sizes_in_turns_do_not_mix():
     """Graphs share memory: each answer is that of its own pictures, and stays so."""
     made = predictor()

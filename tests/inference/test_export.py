@@ -14,7 +14,6 @@ import torch
 from cvunet import export, weights
 from cvunet.errors import ExportError, OptionError, RuntimeMissing, WeightsError
 from cvunet.inference import exports, onnx_predictor, onnx_session, runtimes, torch_predictor
-from cvunet.inference.predictor import Glancing
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.models import description as descriptions
 from cvunet.network.network import CVUNet, NetworkConfig
@@ -63,26 +62,15 @@ def test_exported_network_gives_torchs_alphas(own_weights: Path, tmp_path: Path)
         )
 
 
-@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, trunk_scale=1.0, refine_channels=0)])
-def test_both_runtimes_glance_alike(config: NetworkConfig, tmp_path: Path):
-    """At the smaller size, in the same file; also a network that has a trunk alone."""
+def test_network_of_a_trunk_alone_is_exported(tmp_path: Path):
+    """Nothing is shrunk before it, and nothing refined after it."""
+    config = replace(CONFIG, trunk_scale=1.0, refine_channels=0)
     torch.manual_seed(0)
-    source, target = tmp_path / "own.pth", tmp_path / "own.onnx"
+    source = tmp_path / "own.pth"
     sha256 = weights.save(source, CVUNet(config).eval(), config=config, provenance={})
     weights.record(source.with_name("manifest.yaml"), source.name, sha256, source.stat().st_size)
-    export.export(source, target, input_size=SIDE)
-    exported = runtimes.open_onnx(ModelOptions(file=target, device="cpu"))
-    reference = runtimes.open_torch(
-        ModelOptions(file=source, device="cpu", precision="float32", input_size=SIDE)
-    )
-    assert isinstance(exported, Glancing)
-    assert isinstance(reference, Glancing)
-    assert exported.glance_px == reference.glance_px == 64
 
-    for side, ask in ((64, "glance"), (SIDE, "predict")):
-        pictures = list(export.test_pictures(side))
-        found, expected = (getattr(one, ask)(pictures) for one in (exported, reference))
-        np.testing.assert_allclose(np.stack(found), np.stack(expected), atol=1e-5)
+    assert export.export(source, tmp_path / "own.onnx", input_size=SIDE) <= export.TOLERANCE
 
 
 def test_both_runtimes_look_into_the_mirror(own_weights: Path):

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from cvunet.network import folding
 from cvunet.network.cbam import SpatialAttention
-from cvunet.network.exported import Refining, Shrinking, Trunk
+from cvunet.network.exported import Exported
 from cvunet.network.network import CVUNet, NetworkConfig
 from cvunet.network.rewriting import LargeSpatialAttention, PhotoJoin, UnfoldingConv
 
@@ -87,23 +87,11 @@ def test_attention_of_large_maps():
     assert_same(LargeSpatialAttention(attention, 6)(x), attention(x))
 
 
-@torch.inference_mode()
-def test_three_parts_are_the_network():
-    """With every part that a recipe asks for."""
-    network, image = network_of(EVERY_PART), seen()
-    expected = network(image)
-    shrinking, refining = Shrinking(network, SIDE), Refining(network, SIDE)
-    logits, narrowed = Trunk(network)(shrinking(image))
-
-    assert_same(refining(image, logits, narrowed), expected)
-
-
 @pytest.mark.parametrize("config", [EVERY_PART, TRUNK_ONLY], ids=["every part", "trunk only"])
-@pytest.mark.parametrize("side", [32, 64, SIDE])
 @torch.inference_mode()
-def test_trunk_glances_at_any_size(config: NetworkConfig, side: int):
-    """It is what torch's glance is."""
-    network = network_of(config)
-    expected = network.glance(seen(side))
+def test_exported_network_is_the_network(config: NetworkConfig):
+    """With every part that a recipe asks for, and with the trunk alone."""
+    network, image = network_of(config), seen()
+    expected = network(image)
 
-    assert_same(Trunk(network)(seen(side))[0], expected)
+    assert_same(Exported(network, SIDE)(image), expected)

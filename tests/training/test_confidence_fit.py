@@ -19,17 +19,16 @@ def rows(count: int = 400) -> list[Row]:
     for _ in range(count):
         inside, holes = rng.uniform(0, 0.4), rng.uniform(0, 0.3)
         is_right = inside + rng.normal(0, 0.05) - 0.2 * holes < 0.2
-        first = ALL | {"inside": inside, "holes": holes}
-        second = first | {"disagreement": inside, "lost": 0.0}
-        made.append(Row("drawn", 0.95 if is_right else 0.4, first, second))
+        signs_ = ALL | {"inside": inside, "holes": holes}
+        made.append(Row("drawn", 0.95 if is_right else 0.4, signs_))
     return made
 
 
 def test_fit_tells_right_from_wrong():
     """The probability falls with the sign that is to blame; the figure is calibrated."""
     table = confidence_fit.table_of(rows())
-    sharp, soft = (table.one_look.probability(ALL | {"inside": one}) for one in (0.05, 0.35))
-    found = np.mean([table.one_look.probability(row.first) for row in rows()])
+    sharp, soft = (table.probability(ALL | {"inside": one}) for one in (0.05, 0.35))
+    found = np.mean([table.probability(row.signs) for row in rows()])
     right = np.mean([row.iou > 0.85 for row in rows()])
 
     assert (sharp > 0.9, soft < 0.3) == (True, True)
@@ -38,7 +37,7 @@ def test_fit_tells_right_from_wrong():
 
 def test_sign_of_the_wrong_direction_gets_no_weight():
     """Holes go with right mattes here by chance, and must not raise a score."""
-    assert confidence_fit.table_of(rows()).one_look.terms["holes"].weight == 0
+    assert confidence_fit.table_of(rows()).terms["holes"].weight == 0
 
 
 def test_fit_is_the_same_every_time(tmp_path):
@@ -56,21 +55,12 @@ def test_fit_needs_wrong_mattes():
         confidence_fit.table_of([row for row in rows() if row.iou > 0.85])
 
 
-def test_torn_mattes_do_not_teach_the_first_look():
-    """It cannot see what is not there."""
-    torn = [Row(confidence_cases.TORN, 0.4, row.first, row.second) for row in rows(50)]
-    both, real = confidence_fit.table_of(rows() + torn), confidence_fit.table_of(rows())
-
-    assert both.one_look == real.one_look
-    assert both.two_looks != real.two_looks
-
-
-def test_tear_takes_a_part():
-    """Of the subject, between a fifth and seven tenths, beyond one line."""
+def test_hole_lies_inside():
+    """The background does not reach it, and it takes a part of the subject."""
     alpha = np.zeros((100, 100), np.float32)
-    alpha[20:80, 20:80] = 1
+    alpha[20:80, 10:90] = 1
     for seed in range(10):
-        left = confidence_cases.torn(np.random.default_rng(seed), alpha)
+        holed = confidence_cases.pierced(np.random.default_rng(seed), alpha)
 
-        assert 0.25 < (left >= signs.SOLID).sum() / alpha.sum() < 0.85
-        assert (left <= alpha).all()
+        assert 0.05 < signs.measure(holed)["holes"] < 0.9
+        assert (holed <= alpha).all()

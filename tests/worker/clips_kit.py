@@ -188,7 +188,7 @@ def make_task(source: Path, *, format: str = "mov-qtrle", **changes: Any) -> Tas
     video = Video(**{"window": 2} | changes)
     part = source.parent / f".{next(SERIALS):022x}.part"
     clip = ClipTask("mp4", format, video)  # type: ignore[arg-type]  # a format
-    return Task("job", source, part, RENDERING, 10**7, is_reviewed=False, clip=clip)
+    return Task("job", source, part, RENDERING, 10**7, clip=clip)
 
 
 def limits(**changes: Any) -> Limits:

@@ -151,7 +151,7 @@ def test_picture_lies_on_the_first_frame(tmp_path: Path):
     behind = kit.write_shades(tmp_path / "behind.mkv", (100, 200))
     source = tmp_path / "a.png"
     Image.fromarray(kit.frame(0)).save(source)
-    task = Task("picture", source, tmp_path / "a.part", RENDERING, 10**6, is_reviewed=False)
+    task = Task("picture", source, tmp_path / "a.part", RENDERING, 10**6)
     with on_clip(behind) as worker:
         assert isinstance(worker.submit(put_on(task, behind)).result(WAIT_S), Done)
 

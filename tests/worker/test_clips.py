@@ -490,7 +490,7 @@ def test_picture_passes_a_clip(clip: Path, tmp_path: Path):
     """It is cut out while the clip is in work, and the clip goes on meanwhile."""
     source = tmp_path / "a.png"
     Image.fromarray(kit.frame(0)).save(source)
-    picture = Task("picture", source, tmp_path / "a.part", RENDERING, 10**6, is_reviewed=False)
+    picture = Task("picture", source, tmp_path / "a.part", RENDERING, 10**6)
     predictor = kit.Bright()
     predictor.before = lambda: time.sleep(0.02)
     with kit.worker(predictor) as worker:

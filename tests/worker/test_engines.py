@@ -132,7 +132,7 @@ def test_second_model_is_asked(engine: Engine, tmp_path: Path):
     """The better of both masks becomes the result."""
     source = tmp_path / "cat.png"
     Image.fromarray(np.full((40, 40, 3), 9, np.uint8)).save(source)
-    made = Task("cat", source, tmp_path / "cat.part", RENDERING, 10**6, is_reviewed=False)
+    made = Task("cat", source, tmp_path / "cat.part", RENDERING, 10**6)
     made = replace(made, model="unsure", second=SecondLook("large", 0.5))
     [done] = outcomes(engine, [made])
 

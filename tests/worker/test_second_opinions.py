@@ -59,7 +59,7 @@ def mask(alpha: float, side: int = SIDE) -> Any:
 
 def score(alpha: float) -> float:
     """What such a mask gets."""
-    return finishing.assess(mask(alpha), None).score
+    return finishing.assess(mask(alpha)).score
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def task(tmp_path: Path) -> Callable[..., Task]:
         source = tmp_path / f"{level}.png"
         Image.new("RGB", (SIDE, SIDE), (level, level, level)).save(source)
         made = Task(f"{level}", source, tmp_path / f"{level}.part", RENDERING, 10**6)
-        return replace(made, second=SecondLook("large", BELOW), is_reviewed=False, **changes)
+        return replace(made, second=SecondLook("large", BELOW), **changes)
 
     return make
 

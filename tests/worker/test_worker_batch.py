@@ -55,7 +55,7 @@ def task(tmp_path: Path) -> Any:
         source = tmp_path / f"{level}.png"
         Image.new("RGB", (8, 8), (level, level, level)).save(source)
         part = tmp_path / f"{level}.part"
-        return Task(f"{level}", source, part, RENDERING, 10**6, is_reviewed=False)
+        return Task(f"{level}", source, part, RENDERING, 10**6)
 
     return make
 

@@ -13,9 +13,6 @@ const FOUND = {
     : ["detached", { share: measures.detached }]),
   presence: (measures) => ["small", { share: measures.subject }],
   freedom: (measures) => ["border", { top: measures.top, border: measures.border }],
-  agreement: (measures) => (measures.lost > measures.disagreement / 2
-    ? ["lost", { share: measures.lost }]
-    : ["disagreement", { share: measures.disagreement }]),
 };
 
 // Return the reasons, the worst one first.
