@@ -122,7 +122,8 @@ class OnnxPredictor:
     ) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
         """The image 3xHxW in the middle of the model's input, and where.
 
-        Only a letterbox has margins. They are 0, which is the mean of what the model was trained with.
+        Only a letterbox has margins. They are 0, which is the mean of what the model was trained
+        with.
         """
         rows, columns = image.shape[1:]
         if self.description.fit != "letterbox":
