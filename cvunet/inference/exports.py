@@ -22,7 +22,7 @@ from cvunet.models.description import Description
 logger = logging.getLogger(__name__)
 
 #: Raised when the exported graph changes: older files are then made again.
-VERSION = 2
+VERSION = 3
 HASH_LETTERS = 12
 STRIDE = 32
 GLANCE_SHARE = 5 / 8
