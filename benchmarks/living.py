@@ -1,6 +1,5 @@
 """The daemon while it lives: start-up, idling, the time from a drop to its cut-out."""
 
-import os
 import signal
 import statistics
 import subprocess
@@ -14,7 +13,13 @@ from pathlib import Path
 import yaml
 
 from benchmarks import photos
-from benchmarks.processes import BenchmarkError, children_mb, process_seconds, resident_mb
+from benchmarks.processes import (
+    BenchmarkError,
+    as_installed,
+    children_mb,
+    process_seconds,
+    resident_mb,
+)
 
 READY = "watching "
 PATIENCE_S = 120.0
@@ -110,12 +115,11 @@ def best(starts: Sequence[Start]) -> Start:
 def living(config: Path) -> Iterator[Daemon]:
     """A daemon from its readiness to its stop; `BenchmarkError` if it never gets ready."""
     log = config.with_name("log")
-    environment = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
     with log.open("wb") as stream:
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "daemon", "run", "--config", str(config)],
-            env=environment,
+            env=as_installed(),
             stdout=stream,
             stderr=stream,
         )

@@ -50,7 +50,7 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
     began = time.perf_counter()
     process = subprocess.Popen(
         list(map(str, command)),
-        env={**os.environ, **(environment or {})},
+        env={**as_installed(), **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -75,6 +75,16 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
         peak_mb=samples.peak_mb,
         resident_mb=tuple(samples.resident_mb),
     )
+
+
+def as_installed() -> dict[str, str]:
+    """The environment of a program whose modules are compiled once, not at each start.
+
+    An installer compiles them. A tree of sources is compiled by the first run, unless a developer's
+    environment forbids it.
+    """
+    left_out = ("NOTIFY_SOCKET", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
 def watch(process: int, samples: Samples, is_over: Callable[[], bool]) -> None:

@@ -10,6 +10,7 @@ from typing import NoReturn, ParamSpec, Protocol
 
 import click
 
+from daemon import collector
 from daemon.errors import (
     EXIT_BROKEN,
     EXIT_INSTALL,
@@ -32,6 +33,7 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        collector.be_patient()  # before the command imports its heavy parts
         try:
             status = command(*args, **kwargs)
         except (InstallError, UsageError) as error:

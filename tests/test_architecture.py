@@ -53,7 +53,7 @@ CVUNET = {
 #: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
 VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
 VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__", "renderings"}
-VALUES |= {"clips", "backoff"}
+VALUES |= {"clips", "backoff", "collector"}
 SHARED = {"errors", "files", "scores", "yaml_files"}
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks", "browser", "ways"}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,18 +86,18 @@ class OnnxPredictor:
         ]
 
     def _ask(self, images: NDArray[np.float32]) -> Floats:
-        """Answers BxHxW of images BxHxWx3; with ``is_mirrored`` the mean of both looks."""
+        """Answers BxHxW of images Bx3xHxW; with ``is_mirrored`` the mean of both looks."""
         answers = self._pass(images)
         if self.is_mirrored:
-            answers = (answers + self._pass(images[:, :, ::-1])[:, :, ::-1]) / 2
+            answers = (answers + self._pass(images[..., ::-1])[..., ::-1]) / 2
         return answers
 
     def _pass(self, images: NDArray[np.float32]) -> Floats:
-        if self.description.layout == "nchw":
-            images = images.transpose(0, 3, 1, 2)
+        count, _, height, width = images.shape
+        if self.description.layout == "nhwc":
+            images = images.transpose(0, 2, 3, 1)
         sent = np.ascontiguousarray(images, onnx_session.TYPES[self.input.type])
         answer = self.session.run(sent, self.output.name)
-        count, height, width = len(sent), *images_sides(sent, self.description.layout)
         if answer.size != count * height * width:
             raise CvunetError(
                 f"the model's answer has shape {answer.shape} for an input of {sent.shape}: name"
@@ -107,35 +108,34 @@ class OnnxPredictor:
     def _padded(
         self, image: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], tuple[slice, slice]]:
-        """The image in the middle of the model's input, and where; only a letterbox has margins.
+        """The image 3xHxW in the middle of the model's input, and where.
 
-        The margins are 0, which is the mean of what the model was trained with.
+        Only a letterbox has margins. They are 0, which is the mean of what the model was trained
+        with.
         """
-        rows, columns = image.shape[:2]
+        rows, columns = image.shape[1:]
         if self.description.fit != "letterbox":
             return image, (slice(0, rows), slice(0, columns))
         height, width = self.description.height, self.description.width
         top, left = (height - rows) // 2, (width - columns) // 2
         inner = slice(top, top + rows), slice(left, left + columns)
-        padded = np.zeros((height, width, 3), np.float32)
-        padded[inner] = image
+        padded = np.zeros((3, height, width), np.float32)
+        padded[:, *inner] = image
         return padded, inner
 
 
-def images_sides(images: Floats, layout: str) -> tuple[int, int]:
-    """Height and width of images in this layout."""
-    height, width = images.shape[2:] if layout == "nchw" else images.shape[1:3]
-    return int(height), int(width)
-
-
 def normalise(small: Uint8Array, description: Description) -> NDArray[np.float32]:
-    """A picture HxWx3 as the model was trained: scaled, mean off, divided by the deviation."""
+    """A picture HxWx3 as the model was trained, 3xHxW: scaled, mean off, over the deviation."""
     full = 255.0 if description.scale == "255" else max(float(small.max()), 1e-6)
     mean = np.array(description.mean, np.float32)
     deviation = np.array(description.deviation, np.float32)
-    # One multiplication and one addition for each sample.
-    gain, offset = 1 / (full * deviation), mean / deviation
-    image: NDArray[np.float32] = small * gain.astype(np.float32) - offset
+    # One multiplication and one addition for each sample. Whole channels: numpy computes with rows
+    # of three numbers at a tenth of its speed.
+    gain, offset = (1 / (full * deviation)).astype(np.float32), mean / deviation
+    image = np.empty((3, *small.shape[:2]), np.float32)
+    for channel, samples, times, less in zip(image, cv2.split(small), gain, offset, strict=True):
+        np.multiply(samples, times, out=channel)
+        channel -= less
     return image
 
 

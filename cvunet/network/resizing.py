@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BLOCKS = 8  # at most; fewer where they do not divide the side
+#: At most; fewer where they do not divide the side. With 8 a pass took 1.04 of the time: a larger
+#: block multiplies more often by 0. More than 32 gain nothing.
+BLOCKS = 32
 
 
 def resized(image: Tensor, side: int, *, is_antialiased: bool = False) -> Tensor:

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon import collector
 from daemon.config import addresses, web_schema
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
@@ -46,6 +47,7 @@ def serve(
         config_path=config_path,
     )
     server.start()
+    collector.settle()
     notifier = notify.Notifier(notify.find_send(), is_expected=False)
     notifier.ready()
     try:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from daemon import collector
 from daemon.config import folders as hot_folders
 from daemon.config.schema import Config
 from daemon.jobs import HotFolder
@@ -35,6 +36,7 @@ def open_cluster(
         silence_s=config.worker.ray.silence_s,
     )
     engine.wait_until_warm(on_step)
+    collector.settle()
     return engine
 
 

@@ -31,3 +31,11 @@ def test_children_that_are_being_started_have_no_memory_yet(kind: str, least: in
         parent.communicate(b"\n\n")
 
     assert least <= found <= most
+
+
+def test_programs_may_keep_their_compiled_modules(monkeypatch: pytest.MonkeyPatch):
+    """Else every start of ours would compile all of them, and that of an installed peer none."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    asked = "import sys; sys.exit(sys.dont_write_bytecode)"
+
+    assert processes.run([sys.executable, "-c", asked]).wall_s > 0

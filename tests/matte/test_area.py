@@ -1,5 +1,9 @@
 """Means over areas, which are OpenCV's."""
 
+import os
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +13,20 @@ from hypothesis import strategies as st
 from cvunet.matte import area
 
 SIDES = st.integers(1, 40)
+#: Tells the processor time of its own thread and of all its threads.
+TIMED = """
+import time
+import cv2
+import numpy as np
+from cvunet.matte import area
+cv2.setNumThreads(1)
+pixels = np.zeros((1500, 5000, 3), np.uint8)
+area.shrink(pixels, width=512, height=512)
+own_s, all_s = time.thread_time(), time.process_time()
+for _ in range(5):
+    area.shrink(pixels, width=512, height=512)
+print(time.thread_time() - own_s, time.process_time() - all_s)
+"""
 
 
 @settings(max_examples=200, deadline=None)
@@ -35,9 +53,10 @@ def test_shrinks_as_inter_area(
     assert difference.max() <= 1
 
 
-def test_a_photo_is_nearly_always_equal():
+@pytest.mark.parametrize("shape", [(2999, 1001, 3), (1067, 1600, 3), (1600, 1067, 3)])
+def test_a_photo_is_nearly_always_equal(shape: tuple[int, int, int]):
     """Only ties of the rounding differ: fewer than one sample in a thousand."""
-    pixels = np.random.default_rng(1).integers(0, 256, (2999, 1001, 3), np.uint8)
+    pixels = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
 
     shrunk = area.shrink(pixels, width=512, height=512)
 
@@ -45,7 +64,9 @@ def test_a_photo_is_nearly_always_equal():
     assert (shrunk != expected).mean() < 0.001
 
 
-@pytest.mark.parametrize("rows", [4 * 33, 4 * 33 + 1, 5 * 33 - 1, 20_000])
+@pytest.mark.parametrize(
+    "rows", [2 * 33, 2 * 33 + 1, 4 * 33 - 1, 4 * 33, 4 * 33 + 1, 5 * 33 - 1, 20_000]
+)
 def test_parts_of_rows_count_in_part(rows: int):
     """A white line is spread by its share, and the whole keeps its mean."""
     pixels = np.zeros((rows, 3, 3), np.uint16)
@@ -67,3 +88,14 @@ def test_views_and_same_size():
 
     assert np.array_equal(shrunk, area.shrink(view.copy(), width=11, height=7))
     assert area.shrink(view, width=80, height=100) is view
+
+
+def test_products_start_no_threads_of_their_own():
+    """They would wait in a loop, on a core that another picture needs."""
+    environment = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", TIMED], env=environment, capture_output=True, check=True, text=True
+    )
+    own_s, all_s = map(float, done.stdout.split())
+
+    assert all_s < 1.2 * own_s

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from daemon import collector
 from daemon.worker.children import channel, confinement, layout
 from daemon.worker.children.channel import Message
 
@@ -29,7 +30,9 @@ def main(descriptor: int, parent: int, root: str) -> None:
     confinement.die_with(parent)
     confinement.limit()
     end = socket.socket(fileno=descriptor)
+    collector.be_patient()
     server = Server()  # imports the decoders
+    collector.settle()
     channel.send(end, {"confined_by": confinement.confine(Path(root))})
     try:
         serve(end, server)

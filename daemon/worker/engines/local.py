@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from daemon import collector
 from daemon.settings import ModelSettings
 from daemon.worker import allocator, host_memory
 from daemon.worker.children.pool import ChildPool
@@ -81,6 +82,7 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
             taken = host_memory.own_bytes() - before
             worker.budget.limit = host_memory.left_for_pictures(settings.memory_bytes, taken)
         children.check()
+        collector.settle()
     except BaseException:
         opened.close()  # a worker closes its children, too
         raise
