@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from daemon.web import limits, site
+from daemon.web import limits
+from daemon.web.problems import Problem, busy
 from tests.web.web_kit import PATIENCE_S, Kit, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -39,13 +40,12 @@ def make_room(kit: Kit) -> None:
 def count_refusals(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return a list that grows with each look at a full folder."""
     looks: list[float] = []
-    real = site.busy
 
-    def busy(detail: str) -> Exception:
+    def noted(detail: str) -> Problem:
         looks.append(time.monotonic())
-        return real(detail)
+        return busy(detail)
 
-    monkeypatch.setattr(site, "busy", busy)
+    monkeypatch.setattr("daemon.web.site.busy", noted)
     return looks
 
 
