@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli_endings import exit_status, print_lines, print_results, show_progress
+from daemon.cli_endings import exit_status, print_lines, print_results, quick_status, show_progress
 from daemon.cli_options import (
     PATH,
     adjust_options,
@@ -164,7 +164,7 @@ def cut(files: tuple[Path, ...], out: Path, config_path: Path | None, **options:
 @main.command()
 @json_option
 @config_option
-@exit_status
+@quick_status
 def status(config_path: Path | None, is_json: bool) -> int:
     """Show what the daemon is doing and what happened to the pictures."""
     from daemon.commands import status as command
@@ -190,7 +190,7 @@ def healthz(config_path: Path | None) -> int:
 @main.command()
 @json_option
 @config_option
-@exit_status
+@quick_status
 def doctor(config_path: Path | None, is_json: bool) -> int:
     """Check the installation, and print the command or setting that repairs each fault."""
     from daemon.commands import doctor as command
@@ -203,7 +203,7 @@ def doctor(config_path: Path | None, is_json: bool) -> int:
 @main.command()
 @click.argument("file", type=PATH)
 @config_option
-@exit_status
+@quick_status
 def why(file: Path, config_path: Path | None) -> int:
     """Say what happened to a picture, or why nothing did; FILE is any of its paths, or its name."""
     from daemon.commands import why as command

@@ -2,10 +2,19 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from daemon.jobs import HotFolder
-from daemon.notices import Subscriptions
+
+if TYPE_CHECKING:
+    from daemon.notices import Subscriptions
+
+
+def no_hooks() -> "Subscriptions":
+    """Return that nobody listens."""
+    from daemon.notices import Subscriptions  # `cvunetd doctor` needs none of it
+
+    return Subscriptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +26,7 @@ class Settings:
     sweep_s: float
     min_free_mb: float
     log_level: str
-    subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    subscriptions: "Subscriptions" = field(default_factory=no_hooks)
     fixed: tuple[str, ...] = ()
     """Settings that have changed, but need a restart."""
 

@@ -39,8 +39,13 @@ sys.exit(export.main(sys.argv[2:]))
 
 def place(weights: Path, folder: Path, input_size: int) -> Path:
     """Where the export of a weights file lies in a folder."""
+    return folder / name_of(weights, input_size)
+
+
+def name_of(weights: Path, input_size: int) -> str:
+    """The name of a weights file's export; the whole file is read for it."""
     digest = descriptions.sha256_of(weights)[:HASH_LETTERS]
-    return folder / f"{weights.stem}-{digest}-{input_size}-v{VERSION}.onnx"
+    return f"{weights.stem}-{digest}-{input_size}-v{VERSION}.onnx"
 
 
 def description_of(sha256: str, size: int, *, input_size: int) -> Description:
@@ -85,8 +90,9 @@ def find(
     weights: Path, folders: Sequence[Path], *, input_size: int
 ) -> tuple[Path, Description] | None:
     """The export of a weights file that is whole, in the first of the folders that has it."""
+    name = name_of(weights, input_size)
     for folder in folders:
-        path = place(weights, folder, input_size)
+        path = folder / name
         try:
             if path.exists():
                 return path, descriptions.read(path)

@@ -4,11 +4,12 @@ import grp
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daemon.config.schema import Config
-from daemon.jobs import HotFolder
-from daemon.settings import ModelSettings
+if TYPE_CHECKING:  # `cvunetd why` needs none of them
+    from daemon.config.schema import Config
+    from daemon.jobs import HotFolder
+    from daemon.settings import ModelSettings
 
 
 class Result(Enum):
@@ -52,12 +53,12 @@ class User:
 class CheckContext:
     """Everything that the checks need."""
 
-    config: Config
+    config: "Config"
     config_path: Path
-    folders: list[HotFolder]
+    folders: "list[HotFolder]"
     state: Path
     quarantine: Path
-    models: tuple[ModelSettings, ...]
+    models: "tuple[ModelSettings, ...]"
     user: User
     now: float
     """UTC seconds."""

@@ -14,12 +14,11 @@ from daemon.config.schema import Config
 from daemon.disk import free_space as disks
 from daemon.disk import lock
 from daemon.errors import InstallError, LedgerError, describe, printable
-from daemon.hooks.outbox import Outbox
 from daemon.jobs import HotFolder
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.reporting.report import REPORT
+from daemon.reporting.report_file import REPORT
 
 logger = logging.getLogger(__name__)
 
@@ -204,7 +203,7 @@ def ledger_fields(records: Records, *, now: float) -> dict[str, Any]:  # Any: fi
             }
             for ending in records.last_failures(FAILURES)
         ],
-        "untold": Outbox(records.ledger, records).counts(),
+        "untold": records.waiting_notices(),
     }
 
 

@@ -12,14 +12,14 @@ from daemon.commands.checks.service import owner
 from daemon.commands.status import read_report
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
-from daemon.disk import files, lock, segments
+from daemon.disk import files, lock
 from daemon.errors import counted, printable
 from daemon.jobs import HotFolder, Job, State
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle import late_changes
-from daemon.reporting.report import REPORT
+from daemon.reporting.report_file import REPORT
 from daemon.watching import refusals, writers
 from daemon.watching.ignored_names import has_ignored_part, why_left
 from daemon.watching.left_files import CLIP
@@ -88,7 +88,11 @@ def outcome(ending: Ending) -> str:
 
 def finished(job: Job) -> str:
     """Return how much of a clip is finished; empty for a picture."""
-    note = segments.read_note(job.part) if job.clip else None
+    if not job.clip:
+        return ""
+    from daemon.disk import segments  # loads what moves files, which other answers do not need
+
+    note = segments.read_note(job.part)
     if note is None:
         return ""
     return f", {sum(note.frames)} frames in {len(note.frames)} segments are finished"

@@ -12,7 +12,7 @@ from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.overrides import merged_output, merged_postprocess
 from daemon.config.postprocess_schema import Colours, Postprocess, PostprocessOverrides
 from daemon.config.schema import Config, Folder
-from daemon.disk import drop_names, store
+from daemon.disk import drop_names, safe_open
 from daemon.errors import (
     READ_ONLY_ADVICE,
     InstallError,
@@ -239,7 +239,7 @@ def fault_of(folder: HotFolder) -> str:
             if folder.has_uploads:  # ours: it is made with its lock
                 return ""
             return f"folder {folder.path} does not exist: make it, or mend folders[].path"
-        is_kept, claims = folder.originals == "keep", folder.path / store.CLAIMS
+        is_kept, claims = folder.originals == "keep", folder.path / safe_open.CLAIMS
         if not is_kept and claims.is_symlink():
             return f"{claims} is a link, which claimed pictures would follow: remove it"
         if os.access(folder.path, os.R_OK | os.X_OK | (0 if is_kept else os.W_OK)):

@@ -17,7 +17,13 @@ def read() -> str:
 
 def points(table: str) -> Iterator[tuple[Path, str]]:
     """Yield mount points and the types of their file systems; the top one of a point comes last."""
+    for name, kind in names(table):
+        yield Path(name), kind
+
+
+def names(table: str) -> Iterator[tuple[str, str]]:
+    """Yield the same with the points as the kernel writes them: without a slash at the end."""
     for line in filter(None, table.split("\n")):
         before, _, after = line.partition(" - ")
         name = ESCAPED.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4])
-        yield Path(name), after.split(" ")[0]
+        yield name, after.split(" ")[0]

@@ -71,8 +71,7 @@ class Outbox:
 
     def counts(self) -> dict[str, int]:
         """Return how many notices wait, by hook; includes hooks that were removed."""
-        rows = self.ledger.rows("SELECT hook, count(*) AS notices FROM notices GROUP BY hook")
-        return {row["hook"]: row["notices"] for row in rows}
+        return self.records.waiting_notices()
 
     def waiting(self, hook: Hook, limit: int) -> list[Notice]:
         """Return waiting notices of a hook: fewest attempts first, then the oldest."""

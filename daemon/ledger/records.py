@@ -278,6 +278,11 @@ class Records:
             counts.setdefault(row["folder"], {})[row["state"]] = row["jobs"]
         return counts
 
+    def waiting_notices(self) -> dict[str, int]:
+        """Return how many notices wait, by hook; includes hooks that were removed."""
+        rows = self.ledger.rows("SELECT hook, count(*) AS notices FROM notices GROUP BY hook")
+        return {row["hook"]: row["notices"] for row in rows}
+
 
 @understood()
 def ending_of(row: Row) -> Ending:

@@ -4,4 +4,4 @@ Does not belong here: notices about events (hooks). Nothing here changes the ser
 """
 
 #: What other packages may import; everything else is private to this one.
-__all__ = ["endpoint", "journal", "latest_snapshot", "metrics", "notify", "report"]
+__all__ = ["endpoint", "journal", "latest_snapshot", "metrics", "notify", "report", "report_file"]

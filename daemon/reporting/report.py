@@ -13,12 +13,12 @@ from daemon.disk import moves
 from daemon.errors import describe
 from daemon.notices import HookState
 from daemon.reporting.notify import Notifier
+from daemon.reporting.report_file import REPORT
 from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Histogram, Load, Memory
 
 logger = logging.getLogger(__name__)
 
-REPORT = "status.json"
 UPDATE_S = 2.0
 
 

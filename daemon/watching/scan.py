@@ -93,11 +93,12 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def file_system(path: Path, table: str) -> str:
     """Return the type of a path's file system, from the text of ``/proc/self/mountinfo``."""
-    best, kind = -1, "unknown"
-    for point, mounted in mounts.points(table):
-        # Of mounts on one point the last is on top.
-        if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), mounted
+    best, kind, text = -1, "unknown", f"{path}/"
+    for point, mounted in mounts.names(table):
+        above = point.rstrip("/") + "/"
+        # Of points above one path the longest is the nearest; of mounts on one the last is on top.
+        if text.startswith(above) and len(above) >= best:
+            best, kind = len(above), mounted
     return kind
 
 

@@ -18,6 +18,10 @@ MAX_FIELD_BYTES = 65_536
 MAX_WAITING_CLIENTS = 16
 ANSWER_S = 120.0
 MAX_LISTENERS = 16
+#: An upload waits so long for room before it is refused, and so many wait at once: half of the
+#: connections.
+ROOM_S = 2.0
+MAX_SEEKING = 32
 FILE_THREADS = 4
 KEEP_ALIVE_S = 5
 SHUTDOWN_S = 5

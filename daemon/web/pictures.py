@@ -40,7 +40,7 @@ class Pictures:
     async def upload(self, request: Request) -> Response:
         """Take pictures; when this answers they are safe on the disk."""
         asked = read_options(self.site, request, frozenset({"name"}))
-        self.site.check_room()
+        await self.site.find_room()
         reception = Reception(self.site, asked, ids(self.site, request), frozenset(), MAX_PICTURES)
         async with reception:
             await reception.receive(request)

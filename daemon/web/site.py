@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: How old a count of waiting uploads may be.
 COUNT_S = 0.2
+#: Between two looks of the first client that waits for room.
+ROOM_LOOK_S = 0.05
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -82,6 +84,10 @@ class Site:
         self.receiving: set[str] = set()
         """Ids of uploads that come now."""
         self.waiting_clients = 0
+        self.seeking = 0
+        """Uploads that wait for room."""
+        self.line = asyncio.Lock()
+        """Held by the first of them."""
         self.waiting = 0
         """Uploads that wait to be taken, by the last count, and those published since."""
         self.counted_at = -COUNT_S
@@ -127,6 +133,37 @@ class Site:
                 headers={"Retry-After": "60"},
                 is_closing=True,
             )
+
+    async def find_room(self) -> None:
+        """Let an upload wait a moment for room, in turn; `Problem` as by `check_room`.
+
+        A client that is refused sends its picture again. That takes more of this machine than a
+        client that waits, while its bytes wait on the connection.
+        """
+        try:
+            return self.check_room()
+        except Problem as problem:
+            is_full = problem.status is HTTPStatus.TOO_MANY_REQUESTS
+            if not is_full or self.is_stopping or self.seeking >= limits.MAX_SEEKING:
+                raise
+        self.seeking += 1
+        try:
+            async with asyncio.timeout(limits.ROOM_S), self.line:
+                await self.see_room()
+        except TimeoutError:
+            self.check_room()
+        finally:
+            self.seeking -= 1
+
+    async def see_room(self) -> None:
+        """Look again and again until there is room."""
+        while True:
+            await asyncio.sleep(ROOM_LOOK_S)  # the one before us begins to send meanwhile
+            try:
+                return self.check_room()
+            except Problem as problem:
+                if problem.status is not HTTPStatus.TOO_MANY_REQUESTS or self.is_stopping:
+                    raise
 
     def count_waiting(self) -> int:
         """Return how many uploads wait, or a few more: each listing of the folder takes time."""

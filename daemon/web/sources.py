@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from daemon.disk import lock
 from daemon.reporting.latest_snapshot import LatestSnapshot
-from daemon.reporting.report import REPORT
+from daemon.reporting.report_file import REPORT
 
 Json = dict[str, Any]  # Any: JSON
 

@@ -323,7 +323,7 @@ def test_a_full_queue(lonely: Kit):
     """429 with a time, and what was taken stays."""
     for number in range(3):
         lonely.upload(b"%d" % number)
-    answer = lonely.client.post(V1, content=b"x")
+    answer = lonely.client.post(V1, content=b"x")  # waits a moment for room
 
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
