@@ -65,7 +65,6 @@ class ChildsDecoding:
         message: Message = {"ask": "head", "max_pixels": self.task.max_pixels}
         answer = self.ask(
             message,
-            self.stream.fileno(),
             memory_bytes=self.spare_bytes,
             within_s=self.max_decode_s,
         )
@@ -114,7 +113,7 @@ class ChildsDecoding:
     # --- asking --------------------------------------------------------------------------
 
     def ask(
-        self, message: Message, descriptor: int, *, memory_bytes: int, within_s: float
+        self, message: Message, *buffers: int, memory_bytes: int, within_s: float
     ) -> Message:
         """The child's answer; the child is spoilt by every failure but a refusal."""
         child, before = self.child, self.child.peak_bytes()
@@ -123,7 +122,7 @@ class ChildsDecoding:
         try:
             answer = child.ask(
                 message,
-                [descriptor],
+                [self.stream.fileno(), *buffers],
                 within_s=within_s,
                 is_abandoned=self.is_abandoned,
             )
