@@ -163,9 +163,9 @@ def test_original_is_let_go_with_its_answer(name: str, children: ChildPool, tmp_
     told(children, source)
     [place] = children.places
     assert place.child is not None
-    held = [os.readlink(one) for one in Path(f"/proc/{place.child.process.pid}/fd").iterdir()]
+    held = [one.readlink() for one in Path(f"/proc/{place.child.process.pid}/fd").iterdir()]
 
-    assert [one for one in held if one.startswith(str(tmp_path))] == []
+    assert [one for one in held if one.is_relative_to(tmp_path)] == []
 
 
 # --- what a file does to its child ----------------------------------------------------------------

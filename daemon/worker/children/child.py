@@ -80,7 +80,7 @@ class Server:
         try:
             if message.pop("ask") == "head":
                 return self.head(stream, **message)
-            return self.pixels(stream, *buffers, **message)
+            return self.pixels(stream, buffers[0], **message)
         except self.refusal as error:
             is_final = isinstance(error, self.final_refusal)
             return {"refused": str(error)[:WARNING_LETTERS], "is_final": is_final}

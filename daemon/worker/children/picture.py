@@ -112,9 +112,7 @@ class ChildsDecoding:
 
     # --- asking --------------------------------------------------------------------------
 
-    def ask(
-        self, message: Message, *buffers: int, memory_bytes: int, within_s: float
-    ) -> Message:
+    def ask(self, message: Message, *buffers: int, memory_bytes: int, within_s: float) -> Message:
         """The child's answer; the child is spoilt by every failure but a refusal."""
         child, before = self.child, self.child.peak_bytes()
         limit = child.allow(memory_bytes, cpu_s=within_s * processors())
