@@ -181,6 +181,21 @@ def test_node_that_cannot_be_asked_ends_the_inquest(world: World):
     assert world.crew.inquests == {}
 
 
+def test_node_that_leaves_during_an_inquest_ends_it(world: World):
+    """All of it was shut off: Ray tells of the worker first, and of the node a little later."""
+    future = world.submit(task := world.task())
+    [worker] = world.where(task)
+    world.nodes[worker.node].is_away = True
+    world.break_worker(worker)
+    was_waiting = not future.done()
+    world.lose_node(worker.node)
+
+    outcome = future.result(0)
+    assert was_waiting
+    assert isinstance(outcome, Failed)
+    assert outcome.blame is Blame.ENDED
+
+
 def test_head_that_goes_during_an_inquest_ends_it(world: World):
     """Its pictures are given back like all others."""
     future = world.submit(task := world.task())

@@ -174,7 +174,7 @@ class Crew:
         seat.vacate(why, now=now)
         if not lost:
             return
-        inquest = Inquest(lost, seat.label, why, end, now + inquests.PATIENCE_S)
+        inquest = Inquest(lost, seat.node.id, seat.label, why, end, now + inquests.PATIENCE_S)
         if end in (End.GONE, End.SILENT):
             call = next(self.numbers)
             self.inquests[call] = inquest
@@ -189,9 +189,10 @@ class Crew:
         self.end_all(inquest.errands, inquest.verdict(answer), now=now)
 
     def end_late_inquests(self, *, now: float) -> None:
-        """Wait no longer for nodes that do not answer."""
-        for call in [call for call, one in self.inquests.items() if one.until <= now]:
-            self.end_inquest(call, None, now=now)
+        """Wait no longer for nodes that are gone, or do not answer."""
+        for call, one in list(self.inquests.items()):
+            if one.until <= now or one.node not in self.nodes:
+                self.end_inquest(call, None, now=now)
 
     def end_all(self, errands: Iterable[Errand], outcome: Outcome, *, now: float) -> None:
         """Give tasks of a lost worker the same outcome."""

@@ -32,6 +32,7 @@ class Inquest:
     """Pictures of a lost worker, which wait for what its node says."""
 
     errands: list[Errand]
+    node: str
     label: str
     why: str
     end: End
