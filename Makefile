@@ -32,7 +32,7 @@ CORES := $(shell nproc 2>/dev/null || echo 2)
 PROCESSES := --numprocesses $(shell expr $(CORES) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-system test-systemd test-ray test-ways torture corpus check man train evaluate confidence fit-confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile bench-service
+.PHONY: help setup run test test-system test-systemd test-long test-ray test-ways torture corpus check man train evaluate confidence fit-confidence bench edges clean apt-packages apt-systemd apt-browser screenshots apt-ways test-clients test-rembg check-speed test-container test-deb deb apt-podman profile bench-service
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -52,6 +52,9 @@ test: $(VENV)/.dev ## Run the tests, in four minutes (ARGS="-k name", ARGS=--cov
 test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not whole and not deb$(if $(findstring podman,$(CVUNETD_REQUIRE)),, and not podman)' $(ARGS)
+
+test-long: $(VENV)/.dev ## What needs minutes for one test: two deaths at every step, a second picture of 100 megapixels
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'whole and not podman and not ray and not deb' $(ARGS)
 
 test-rembg: $(VENV)/.dev $(U2NET) ## Compare U2-Net served here with rembg, mask by mask (fetches 176 MB)
 	CVUNETD_U2NET=$(abspath $(U2NET)) $(BIN)/python -m pytest -m 'slow or not slow' tests/inference/test_rembg_masks.py tests/worker/test_rembg_masks.py $(ARGS)

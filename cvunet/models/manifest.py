@@ -87,8 +87,17 @@ def weights_entry(path: Path) -> dict[str, Any]:  # Any: YAML values
 def find_entry(path: Path) -> dict[str, Any] | None:  # Any: YAML values, checked by the caller
     """What is written of a model's file: `NAME.yaml` beside it, else its line in `manifest.yaml`.
 
-    None if nothing is. `DocumentError` if a file is there and cannot be read.
+    Beside a link, else beside the file that it leads to. None if nothing is written.
+    `DocumentError` if a file is there and cannot be read.
     """
+    entry = find_beside(path)
+    if entry is None and path.is_symlink():
+        return find_beside(path.resolve())
+    return entry
+
+
+def find_beside(path: Path) -> dict[str, Any] | None:  # Any: as above
+    """The same, in the folder of this very path."""
     own = path.with_suffix(".yaml")
     if own.name != MANIFEST and own.exists():
         return yaml_files.read(own)

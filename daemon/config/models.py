@@ -16,8 +16,12 @@ def find_weights(config: Config, base: Path) -> Path:
 
 
 def find_file(file: Path, base: Path) -> Path:
-    """Return a model's file; the default weights may be those installed with the program."""
-    named = resolve(base, file)
+    """Return a model's file; the default weights may be those installed with the program.
+
+    A link to another's model keeps its name: the model may be described beside the link.
+    """
+    is_ours = file.suffix == Model().weights.suffix
+    named = resolve(base, file) if is_ours else resolve(base, file.parent) / file.name
     if file != Model().weights or named.exists():
         return named
     return shipped_files.find(file) or named

@@ -215,6 +215,7 @@ def test_clocks():
     assert [clock_text(each) for each in (5, 65, 3661)] == ["0:05", "1:05", "1:01:01"]
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.system
 @pytest.mark.parametrize(("number", "left"), [(signal.SIGINT, 0), (signal.SIGKILL, 1)])
 def test_a_process_that_is_stopped(tmp_path: Path, number: int, left: int):

@@ -87,6 +87,19 @@ def test_faulty_model_is_listed_with_its_fault(tmp_path: Path):
     assert (checked.exit_code, "cvunetd models add" in checked.output) == (78, True)
 
 
+@pytest.mark.parametrize("added", ["link", "file"])
+def test_link_to_a_model_is_described_beside_either(tmp_path: Path, added: str):
+    """People link a file of another program's folder, and describe it here or there."""
+    (tmp_path / "theirs").mkdir()
+    file = onnx_kit.write(tmp_path / "theirs" / "u2netp.onnx", outputs=7)
+    link = tmp_path / "u2netp.onnx"
+    link.symlink_to(file)
+    run("add", link if added == "link" else file)
+    checked = run("check", "u2netp", "--config", configured(tmp_path, {"u2netp": str(link)}))
+
+    assert checked.exit_code == 0, checked.output
+
+
 @pytest.mark.parametrize("name", ["cvunet"])
 def test_shipped_weights_are_the_only_model_by_default(tmp_path: Path, name: str):
     """With their licence."""

@@ -56,6 +56,20 @@ def test_model_leaves_out_what_is_common(tmp_path: Path):
     )
 
 
+def test_link_to_a_described_model_keeps_its_name(tmp_path: Path):
+    """`NAME.yaml` may be beside the link; our own weights have theirs beside the file itself."""
+    (tmp_path / "real").mkdir()
+    for name in ("u2net.onnx", "mine.pth"):
+        (tmp_path / "real" / name).touch()
+        (tmp_path / name).symlink_to(tmp_path / "real" / name)
+    config = configured(models={"other": "u2net.onnx", "ours": "mine.pth"})
+
+    other, ours = model_settings(config, tmp_path)
+
+    assert other.file == tmp_path / "u2net.onnx"
+    assert ours.file == tmp_path / "real" / "mine.pth"
+
+
 def test_weights_and_models_contradict_each_other(tmp_path: Path):
     """One of them would be ignored."""
     config = configured(model={"weights": "mine.pth"}, models={"a": "a.onnx"})

@@ -175,7 +175,7 @@ def test_hidden_pixels_get_the_nearest_visible_colours(bits: int, has_alpha: boo
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ["disc", "hair"])
+@pytest.mark.parametrize("kind", ["disc", pytest.param("hair", marks=pytest.mark.whole)])
 def test_a_hundred_megapixels(kind: str):
     """The same for all pixels of a picture of 100 megapixels."""
     small = picture_of((1000, 1000), bits=8, has_alpha=False, seed=3)

@@ -26,7 +26,9 @@ from tests.system.crash_scenarios import SCENARIOS
 from tests.system.reaper import CHANGES, Reaper
 
 #: Where each first death is followed by a second one; `make torture` does more, and everywhere.
-WITH_SECONDS = ("archive", "keep", "another file system")
+WITH_SECONDS = ("archive",)
+#: The same, where it takes minutes: `make test-long`.
+WITH_LONG_SECONDS = ("keep", "another file system")
 #: What changes the disk, by its names in os, pathlib, shutil and sqlite3.
 CHANGING = {
     *CHANGES,
@@ -95,7 +97,23 @@ def test_a_death_at_any_step_loses_and_repeats_nothing(
     base: Path, reaper: Reaper, scenario: Scenario
 ) -> None:
     """Whatever was being done, and again whatever is being done about it."""
-    seconds = int(scenario.name in WITH_SECONDS)
+    check_deaths(scenario, base, reaper, seconds=int(scenario.name in WITH_SECONDS))
+
+
+@pytest.mark.slow
+@pytest.mark.whole
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", WITH_LONG_SECONDS)
+def test_a_second_death_at_any_step_loses_and_repeats_nothing(
+    base: Path, reaper: Reaper, name: str
+) -> None:
+    """The next life dies as well."""
+    (scenario,) = (one for one in SCENARIOS if one.name == name)
+    check_deaths(scenario, base, reaper, seconds=1)
+
+
+def check_deaths(scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int) -> None:
+    """Enough steps were died in, and `seconds` more times in the life after each of them."""
     stories = die_everywhere(scenario, base, reaper, seconds=seconds)
     deaths = Counter(story.deaths for story in stories)
 
@@ -103,6 +121,7 @@ def test_a_death_at_any_step_loses_and_repeats_nothing(
     assert deaths[2] >= 0.9 * deaths[1] * seconds
 
 
+@pytest.mark.timeout(240)
 def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Reaper) -> None:
     """The list comes from the modules themselves: a new one needs a scenario that meets it."""
     met: set[str] = set()
