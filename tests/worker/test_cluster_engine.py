@@ -609,7 +609,10 @@ def test_drain_gives_back_what_waits(world: World):
 Futures = dict[Task, "Future[Outcome]"]
 EVENTS = st.lists(
     st.sampled_from(
-        ["submit", "suspect", "finish", "kill", "cut", "join", "head", "back", "silent", "wait"]
+        [
+            *("submit", "suspect", "finish", "kill", "cut", "join"),
+            *("head", "back", "silent", "away", "wait"),
+        ]
     ),
     max_size=30,
 )
@@ -658,7 +661,7 @@ def act(  # noqa: C901  # a table of events
         case "finish" if busy:
             world.answer(chance.choice(busy))
         case "kill" if alive:
-            world.break_worker(chance.choice(alive))
+            world.break_worker(chance.choice(alive), crash=chance.choice(["", CRASH]))
         case "cut" if world.nodes:
             world.lose_node(chance.choice(sorted(world.nodes)))
         case "join":
@@ -669,4 +672,6 @@ def act(  # noqa: C901  # a table of events
             world.is_up = True
         case "silent" if world.nodes:
             chance.choice(list(world.nodes.values())).is_silent = True
+        case "away" if world.nodes:
+            chance.choice(list(world.nodes.values())).is_away = True
     world.pass_time(chance.choice([0.5, 3.0, 40.0]))
