@@ -75,7 +75,7 @@ test-ways: $(VENV)/.dev ## As root: SMB, SFTP, FTP, WebDAV, rsync, Syncthing; re
 test-clients: $(VENV)/.dev ## As root: clients of remove.bg and rembg, unmodified, against our server
 	CVUNETD_REQUIRE=clients $(BIN)/python -m pytest tests/system/test_web_clients.py $(ARGS)
 
-test-ray: $(VENV)/.dev ## As root: many machines; nodes that err, die, are cut off or do not fit; units; half an hour
+test-ray: $(VENV)/.dev ## As root: many machines; nodes that err, die, are cut off or do not fit; units; 35 minutes
 	OMP_NUM_THREADS=1 CVUNETD_RAY=whole CVUNETD_REQUIRE=ray,systemd_machine $(BIN)/python -m pytest -m 'ray and not podman' tests/system tests/worker $(ARGS)
 	$(BIN)/python -m tests.torture --only ray
 

@@ -25,6 +25,7 @@ class Blame(Enum):
     UNKNOWN = "unknown"  # tried again, rejected after three starts
     MACHINE = "machine"  # the folder stands by, nothing is rejected
     OUTSIDE = "outside"  # tried again, later and later: it was held up or ended by somebody else
+    ENDED = "ended"  # its process was ended by somebody else: tried again, rejected at the eighth
     UNSURE = "unsure"  # machine if a probe shows that the folder fails, else unknown
     DEVICE = "device"  # the process stops at once
     INSTALL = "install"  # exit 78

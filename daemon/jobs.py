@@ -117,7 +117,7 @@ class Job:
     state: State = State.QUEUED
     attempts: int = 0  # how often it was started, without those starts that were refunded
     starts: int = 0  # how often it was started in all; 0 also if only an older version did
-    deaths: int = 0  # how often the daemon was ended from outside while it was in work
+    deaths: int = 0  # how often the process that worked on it was ended from outside
     reason: str = ""
     quarantine: Path | None = None
     is_kept: bool = False  # the original stays in its hot folder

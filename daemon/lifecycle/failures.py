@@ -6,10 +6,19 @@ from typing import NoReturn
 
 from daemon import event_ids
 from daemon.disk import files, segments
-from daemon.errors import Blame, DeviceError, InstallError, LedgerError, describe, printable
+from daemon.errors import (
+    Blame,
+    DeviceError,
+    InstallError,
+    LedgerError,
+    counted,
+    describe,
+    printable,
+)
 from daemon.jobs import MAX_ATTEMPTS, Failed, HotFolder, Job
 from daemon.lifecycle.completion import Completion
 from daemon.lifecycle.counters import Counters, Verdict
+from daemon.lifecycle.deaths import MAX_DEATHS, rest_s
 from daemon.lifecycle.deferral import Deferral
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.rejection import Rejection
@@ -67,15 +76,34 @@ class Failures:
                 self.requeue.release(job, reason=failed.reason)
             case Blame.OUTSIDE:
                 self.try_later(job, failed, now=now)
+            case Blame.ENDED:
+                self.excuse_or_reject(job, failed, now=now)
             case _:
                 self.retry_or_reject(job, failed, now=now)
 
     def try_later(self, job: Job, failed: Failed, *, now: float) -> None:
         """The machine is short of time or memory, or somebody ended a process: nothing counts."""
         self.requeue.release_later(job, reason=failed.reason, now=now)
+        self.tell_retry(job, failed, failed.reason)
+
+    def excuse_or_reject(self, job: Job, failed: Failed, *, now: float) -> None:
+        """Somebody has ended the process of its worker, which is no proof against the picture."""
+        deaths = job.deaths + 1
+        reason = f"{failed.reason}; {counted(deaths, 'time')} by now while it was in work"
+        if deaths >= MAX_DEATHS:
+            reason += ": has that machine enough memory for it?"
+            self.rejection.reject(job, reason, now=now, stage=failed.stage)
+            return
+        if rest := rest_s(deaths):
+            reason += f"; it is tried again after {rest:.0f} s"
+        self.requeue.excuse(job, reason=reason, not_before=now + rest)
+        self.tell_retry(job, failed, reason)
+
+    def tell_retry(self, job: Job, failed: Failed, reason: str) -> None:
+        """Count another try, and say why in the log."""
         self.counters.count(job, Verdict.RETRIED)
-        fields = failed_fields(job, failed.reason, failed.stage, event=event_ids.RETRIED)
-        logger.warning("will retry %s: %s", printable(job.relative), failed.reason, extra=fields)
+        fields = failed_fields(job, reason, failed.stage, event=event_ids.RETRIED)
+        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
 
     def raise_fatal(self, job: Job, failed: Failed) -> NoReturn:
         """Put the job back into the queue and raise: this process can do nothing more."""
@@ -128,9 +156,7 @@ class Failures:
             return
         not_before = now + RETRY_S * 2 ** (job.attempts - 1)
         self.requeue.retry(job, reason=reason, not_before=not_before)
-        self.counters.count(job, Verdict.RETRIED)
-        fields = failed_fields(job, reason, failed.stage, event=event_ids.RETRIED)
-        logger.warning("will retry %s: %s", printable(job.relative), reason, extra=fields)
+        self.tell_retry(job, failed, reason)
 
 
 def has_progressed(job: Job) -> bool:

@@ -2,12 +2,12 @@
 
 import logging
 
-from daemon.backoff import doubled_s
 from daemon.disk import files
 from daemon.errors import describe, printable
 from daemon.jobs import MAX_ATTEMPTS, Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.completion import Completion
+from daemon.lifecycle.deaths import MAX_DEATHS, rest_s
 from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.failures import has_progressed
 from daemon.lifecycle.rejection import Rejection
@@ -17,11 +17,6 @@ from daemon.log_fields import job_fields
 logger = logging.getLogger(__name__)
 
 RETRY_S = 60.0
-#: So often the daemon may be ended from outside, without a trace, while a picture is in work. After
-#: each time but the first it has to run for a while before it tries the picture again, and longer
-#: each time. So that many in a row are no accident, however often somebody ends the daemon.
-MAX_DEATHS = 8
-REST_S, MOST_REST_S = 10.0, 600.0
 #: A clip has a process of its own, so the daemon most likely died of something else. It may do so
 #: more often before the first segment is finished, which takes minutes with large frames.
 CLIP_DEATHS = 10
@@ -100,8 +95,3 @@ class JobRecovery:
         if rest:
             reason += f"; it is tried again when the daemon has run for {rest:.0f} s"
         self.ledger.excuse(job, not_before=now + rest, reason=reason)
-
-
-def rest_s(deaths: int) -> float:
-    """Return how long the daemon has to live before it tries a picture again."""
-    return 0.0 if deaths < 2 else doubled_s(REST_S, deaths - 2, MOST_REST_S)

@@ -9,9 +9,10 @@ from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.claim_recovery import ClaimRecovery
+from daemon.lifecycle.deaths import rest_s
 from daemon.lifecycle.delivery import HELD_S
 from daemon.lifecycle.folder_registry import FolderRegistry
-from daemon.lifecycle.job_recovery import JobRecovery, rest_s
+from daemon.lifecycle.job_recovery import JobRecovery
 from daemon.lifecycle.leftovers import Leftovers
 
 logger = logging.getLogger(__name__)

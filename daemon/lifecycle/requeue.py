@@ -39,6 +39,11 @@ class Requeue:
         self.ledger.retry(job, not_before=not_before, reason=reason)
         self.put(job, attempts=job.attempts, not_before=not_before)
 
+    def excuse(self, job: Job, *, reason: str, not_before: float) -> None:
+        """Queue a job whose process was ended from outside: refunded, and the death is counted."""
+        self.ledger.excuse(job, not_before=not_before, reason=reason)
+        self.put(job, attempts=max(job.attempts - 1, 0), not_before=not_before)
+
     def put(self, job: Job, *, attempts: int, not_before: float) -> None:
         """Put the ledger's new row into the queue."""
         fresh = self.records.job(job.id)

@@ -3,6 +3,7 @@
 import errno
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from daemon.errors import Blame
 from daemon.jobs import Failed, Job, Outcome, State, Task
-from daemon.lifecycle.job_recovery import MAX_DEATHS, JobRecovery, rest_s
+from daemon.lifecycle.deaths import MAX_DEATHS, rest_s
+from daemon.lifecycle.job_recovery import JobRecovery
 from tests.service.service_kit import Kit, copy_out
 from tests.system.reaper import Died
 
@@ -172,3 +174,67 @@ def test_a_picture_that_is_held_up_waits(tmp_path: Path, times: int) -> None:
 
     assert rejected(kit) == []
     assert kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+KILLED = Failed(Blame.ENDED, "node n1: its process has ended from outside")
+
+
+@pytest.mark.parametrize("times", [3, MAX_DEATHS - 1])
+def test_a_picture_whose_worker_is_killed_comes_out(tmp_path: Path, times: int) -> None:
+    """On another machine: no attempt counts, it runs alone, and the others do not wait for it."""
+    tasks: list[Task] = []
+
+    def work(task: Task) -> Outcome:
+        if task.source.name == "quick.jpg":
+            return copy_out(task)
+        tasks.append(task)
+        return KILLED if len(tasks) <= times else copy_out(task)
+
+    kit = Kit(tmp_path, work=work)
+    kit.drop("cat.jpg")
+    kit.drop("quick.jpg")
+    kit.pass_time(6.0)
+    early = kit.results()
+    kit.pass_time(2000.0, step_s=5.0)
+    [job] = [one for one in kit.records.in_state(State.DONE) if one.relative.name == "cat.jpg"]
+
+    assert early == ["originals/quick.jpg", "quick.png"]
+    assert [task.is_suspect for task in tasks] == [False] + [True] * times
+    assert (job.attempts, job.deaths) == (1, times)
+    assert rejected(kit) == []
+
+
+def test_a_picture_that_ends_every_worker_is_rejected_in_the_end(tmp_path: Path) -> None:
+    """The kernel without memory kills as somebody else does; crashes in between count apart."""
+    outcomes: list[Outcome] = [KILLED] * (MAX_DEATHS - 1)
+    outcomes.insert(3, Failed(Blame.UNKNOWN, "its process has crashed"))
+    left = [*outcomes, KILLED]
+    kit = Kit(tmp_path, work=lambda task: left.pop(0))
+    kit.drop("huge.jpg")
+    kit.pass_time(5000.0, step_s=5.0)
+    [reason] = rejected(kit)
+
+    assert left == []
+    assert reason == (
+        f"{KILLED.reason}; {MAX_DEATHS} times by now while it was in work:"
+        " has that machine enough memory for it?"
+    )
+
+
+def test_a_picture_whose_worker_is_killed_rests(tmp_path: Path) -> None:
+    """It is tried at once after the first time, and later and later then."""
+    starts: list[float] = []
+
+    def work(task: Task) -> Outcome:
+        starts.append(kit.time.seconds)
+        return KILLED
+
+    kit = Kit(tmp_path, work=work)
+    kit.drop("cat.jpg")
+    kit.pass_time(1000.0, step_s=1.0)
+    rests = [later - sooner for sooner, later in pairwise(starts)]
+
+    assert len(starts) == MAX_DEATHS
+    assert all(
+        rest_s(number + 1) <= rest <= rest_s(number + 1) + 3.0 for number, rest in enumerate(rests)
+    ), rests

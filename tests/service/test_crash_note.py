@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from daemon.disk import crash_notes
+from daemon.disk.crash_notes import read
 from daemon.errors import DeviceError, MachineError
-from daemon.service import crash_note
-from daemon.service.crash_note import FILE, KEPT, CrashNote, noting_crashes, read
+from daemon.service.crash_note import FILE, KEPT, CrashNote, is_own_fault, noting_crashes
 from daemon.service.liveness import computing
 from tests.service.service_kit import Kit
 
@@ -65,7 +66,7 @@ def test_a_note_from_before_a_reboot_says_nothing(
     with noting_crashes(tmp_path) as note:
         note.write("Segmentation fault")
     before = read(tmp_path / FILE)
-    monkeypatch.setattr(crash_note, "boot", lambda: "another boot")
+    monkeypatch.setattr(crash_notes, "boot", lambda: "another boot")
 
     assert (before, read(tmp_path / FILE)) == ("Segmentation fault", "")
 
@@ -173,6 +174,6 @@ def test_faults_are_told_apart() -> None:
     faults = [KeyError(), DeviceError(), MachineError(), MemoryError(), OSError(28, "full")]
     threads = RuntimeError("can't start new thread")
 
-    found = [crash_note.is_own_fault(error) for error in [*faults, threads]]
+    found = [is_own_fault(error) for error in [*faults, threads]]
 
     assert found == [True, False, False, False, False, False]

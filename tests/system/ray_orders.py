@@ -5,6 +5,7 @@ holds the order, so that a worker that runs obeys from its next picture on.
 """
 
 import asyncio
+import ctypes
 import hashlib
 import os
 import signal
@@ -37,9 +38,11 @@ def install(module: ModuleType) -> None:
     run, opened = changed.NodeWorker.run, changed.NodeWorker.opened
 
     async def erring_run(worker: Any, task: Task) -> Any:  # Any: nonsense is the point
+        with runs_of(os.environ[ORDER]).open("a") as told:
+            told.write(f"{task.job_id}\n")
         word, _, argument = order().partition(" ")
-        if word == "kill" and argument == content_of(task):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if word in ENDS and argument == content_of(task):
+            ENDS[word]()
         if word == "spin":
             spin(until=lambda: False)
         if word in ANSWERS:
@@ -66,6 +69,11 @@ def install(module: ModuleType) -> None:
     changed.NodeWorker.opened = erring_opened
 
 
+def runs_of(order: str) -> Path:
+    """The file in which a worker notes each picture that it begins, by its job."""
+    return Path(f"{order}.runs")
+
+
 def content_of(task: Task) -> str:
     """The SHA-256 of the picture, by which a test names it."""
     return hashlib.sha256(task.source.read_bytes()).hexdigest()
@@ -84,6 +92,11 @@ class Unknown:
         return __import__, ("no_such_module",)
 
 
+#: By order: how it ends itself. Nobody else can tell the first from a kill by somebody else.
+ENDS: dict[str, Callable[[], object]] = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "crash": lambda: ctypes.string_at(0),
+}
 #: By order: what it answers instead of an outcome.
 ANSWERS: dict[str, Callable[[Any], Any]] = {  # Any: as above
     "text": lambda reply: "hello",

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from daemon.disk import files
 from daemon.errors import Blame
 from daemon.jobs import Done, Failed, Hint, Job, Outcome, State, Task
-from daemon.lifecycle.job_recovery import MAX_DEATHS
+from daemon.lifecycle.deaths import MAX_DEATHS
 from daemon.messages import FileEvent
 from daemon.service.service import Clocks
 from tests.service.service_kit import START, Kit, Time

@@ -14,7 +14,7 @@ import pytest
 
 from tests.system.daemon_process import wait_for
 from tests.system.ray_kit import PATIENCE_S, Site, site
-from tests.system.ray_orders import ORDER
+from tests.system.ray_orders import ORDER, runs_of
 from tests.torture.ray_nodes import Machine
 from tests.torture.tally import digest
 
@@ -25,6 +25,8 @@ whole = pytest.mark.skipif(
 )
 PHOTOS = 12
 SFTP_SERVER = Path("/usr/lib/openssh/sftp-server")
+#: What is told of a picture whose worker was killed for the fourth time.
+KILLED_OFTEN = "ended from outside: by kill -9, or for lack of memory; 4 times by now"
 #: As the unit starts a machine with GPUs: a worker for each of them, and none for its CPU.
 NO_SHARES = ('--resources={"cvunetd":0}', "--num-gpus=2")
 
@@ -139,17 +141,21 @@ def test_share_that_is_gone_on_one_node(site_: Site, faulty: Machine, how: str):
 )
 def test_share_by_another_protocol(site_: Site, faulty: Machine):
     """By SFTP it has another device number, other inodes, and times in whole seconds; by NFS and
-    SMB some of that. Its worker's results count all the same.
+    SMB some of that. Its worker's results count all the same, and nothing in it holds the mount.
     """
+    before = runs(site_)
     faulty.on_mounts("umount", "--lazy", str(site_.share))
     with by_sftp(faulty, site_.base / "real", site_.share):
-        before = done_by(site_, faulty)
         site_.drop(PHOTOS)
-
         published(site_)
-        assert done_by(site_, faulty) > before
-    for pid in faulty.actors():  # something in it still has a file of the mount that is gone
-        os.kill(pid, signal.SIGKILL)
+    during = runs(site_)
+    site_.drop(PHOTOS)
+    published(site_)
+    after = runs(site_)
+
+    assert during[faulty.number] > before[faulty.number]
+    assert after[faulty.number] > during[faulty.number]
+    assert sum(after.values()) - sum(before.values()) == 2 * PHOTOS  # none was made again
 
 
 @contextmanager
@@ -174,9 +180,13 @@ def by_sftp(machine: Machine, there: Path, here: Path) -> Iterator[None]:
         machine.on_mounts("mount", "--bind", str(there), str(here))
 
 
-def done_by(site_: Site, machine: Machine) -> int:
-    """How many pictures its worker has done."""
-    return sum(worker["done"] for worker in site_.node(machine)["workers"])
+def runs(site_: Site) -> dict[int, int]:
+    """How often a picture was begun on each machine, by its number: sooner than `status` has it."""
+    counts = {}
+    for node in site_.cluster.nodes:
+        file = runs_of(node.extra[ORDER])
+        counts[node.number] = len(file.read_text().splitlines()) if file.exists() else 0
+    return counts
 
 
 @whole
@@ -233,7 +243,26 @@ def test_each_gpu_has_a_worker(site_: Site):
 
 
 @whole
-def test_picture_that_kills_workers(site_: Site):
+def test_picture_whose_worker_is_killed(site_: Site):
+    """By somebody else, four times: that is no attempt of the picture, and it comes out."""
+    victim = site_.photos(1)[0]
+    site_.ground.expect(victim)
+    for node in site_.cluster.nodes:
+        site_.order(node, f"kill {digest(victim)}")
+    site_.put([victim])
+    site_.drop(PHOTOS)
+
+    assert wait_for(
+        lambda: f"will retry {victim.name}" in site_.told() and KILLED_OFTEN in site_.told(),
+        patience_s=2 * PATIENCE_S,
+    ), site_.told()
+    for node in site_.cluster.nodes:
+        site_.order(node, "")
+    published(site_)
+
+
+@whole
+def test_picture_that_crashes_workers(site_: Site):
     """On three nodes: alone from its second start on, rejected after three, nobody else blamed."""
     third = site_.cluster.nodes[2]
     third.start_node(site_.cluster.head)
@@ -241,7 +270,7 @@ def test_picture_that_kills_workers(site_: Site):
     killer = site_.photos(1)[0]
     site_.ground.expect_bad(killer)
     for node in site_.cluster.nodes:
-        site_.order(node, f"kill {digest(killer)}")
+        site_.order(node, f"crash {digest(killer)}")
     site_.put([killer])
     site_.drop(PHOTOS)
 
@@ -249,4 +278,4 @@ def test_picture_that_kills_workers(site_: Site):
     assert [path.name for path in site_.ground.quarantined()] == [killer.name], site_.told()
     reason = json.loads(site_.ground.quarantined()[0].with_suffix(".png.json").read_text())
     assert reason["attempts"] == 3
-    assert "its process has ended" in reason["reason"]
+    assert "its process has crashed: Segmentation fault" in reason["reason"]

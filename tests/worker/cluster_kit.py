@@ -12,7 +12,9 @@ from typing import Any
 from daemon.disk import files
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
-from daemon.worker.engines.cluster.crew import Crew, Errand
+from daemon.worker.engines.cluster.crashes import Found
+from daemon.worker.engines.cluster.crew import Crew
+from daemon.worker.engines.cluster.errands import Errand
 from daemon.worker.engines.cluster.judging import Reply, Unreadable
 from daemon.worker.engines.cluster.keeper import Keeper
 from daemon.worker.engines.cluster.messages import (
@@ -22,6 +24,7 @@ from daemon.worker.engines.cluster.messages import (
     Command,
     Connected,
     Event,
+    Inquire,
     Kill,
     Lost,
     Node,
@@ -49,6 +52,8 @@ class FakeWorker:
     setup: Setup
     inside: dict[int, Task] = field(default_factory=dict)
     is_alive: bool = True
+    crash: str = ""
+    """What it has noted on its node."""
 
 
 @dataclass
@@ -58,7 +63,9 @@ class FakeNode:
     node: Node
     depth: int = 2
     is_silent: bool = False
-    """It takes what it is given, and says nothing."""
+    """Its workers take what they are given, and say nothing."""
+    is_away: bool = False
+    """It says nothing either, and Ray has not noticed yet."""
     see: Callable[[Sight], Sight] = lambda sight: sight
     on_see: Callable[[], bool] = lambda: True
     """Called when it is asked to look around; False: its share hangs."""
@@ -164,6 +171,8 @@ class World:
                 self.reply(call, worker, method)
             case Kill(worker):
                 self.workers[worker].is_alive = False
+            case Inquire(call, node, note):
+                self.look_for(call, node, note)
             case Visit():
                 raise AssertionError(command)
 
@@ -182,6 +191,13 @@ class World:
             "drain": lambda: None,
         }
         self.post(Answered(call, answers[method]()))
+
+    def look_for(self, call: int, node: str, note: str) -> None:
+        """A node says what a worker has noted there; one that is away says nothing."""
+        [worker] = [one for one in self.workers.values() if one.setup.crash_note == note]
+        assert worker.node == node
+        if node in self.nodes and not self.nodes[node].is_away:
+            self.post(Answered(call, Found(worker.crash)))
 
     def on(self, node: str) -> FakeWorker:
         """The living worker of a node."""
@@ -203,10 +219,18 @@ class World:
         self.pass_time(STEP_S)
 
     def break_worker(
-        self, worker: FakeWorker, reason: str = "it died", *, is_machines: bool = False
+        self,
+        worker: FakeWorker,
+        reason: str = "it died",
+        *,
+        crash: str = "",
+        is_machines: bool = False,
     ) -> None:
-        """A worker's process ends; ``is_machines``: by its machine, whatever it did."""
-        worker.is_alive = False
+        """A worker's process ends: by itself, if it notes a ``crash``; else from outside.
+
+        ``is_machines``: by its machine, whatever it did.
+        """
+        worker.is_alive, worker.crash = False, crash
         for call in list(worker.inside):
             del worker.inside[call]
             self.post(Broken(call, reason, is_machines=is_machines))

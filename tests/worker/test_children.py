@@ -155,6 +155,19 @@ def test_descriptors_do_not_leak(children: ChildPool, tmp_path: Path):
     assert [len(list(folder.iterdir())) for folder in folders] == before
 
 
+@pytest.mark.parametrize("name", ["JPEG", "text"])
+def test_original_is_let_go_with_its_answer(name: str, children: ChildPool, tmp_path: Path):
+    """An idle child has no file of a disk, which could not be unmounted; also after a refusal."""
+    source = tmp_path / name
+    source.write_bytes(FILES[name])
+    told(children, source)
+    [place] = children.places
+    assert place.child is not None
+    held = [one.readlink() for one in Path(f"/proc/{place.child.process.pid}/fd").iterdir()]
+
+    assert [one for one in held if one.is_relative_to(tmp_path)] == []
+
+
 # --- what a file does to its child ----------------------------------------------------------------
 
 #: A child that does as the file says, instead of decoding it.

@@ -15,9 +15,10 @@ from daemon.disk import files
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
 from daemon.worker.engines.cluster.judging import Nonsense, Reply, Unreadable
-from daemon.worker.engines.cluster.messages import Node
+from daemon.worker.engines.cluster.messages import Broken, Node
 from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.sights import Sight
+from daemon.worker.engines.cluster.wording import PROCESS_ENDED
 from tests.worker.cluster_kit import FakeNode, World, blind, node
 
 
@@ -86,39 +87,53 @@ def test_node_without_a_resource_is_told(tmp_path: Path):
 # --- what gets lost --------------------------------------------------------------------------
 
 
-def test_dead_worker_costs_its_pictures_an_attempt(world: World):
-    """They are tried again by the service; others are not touched, and a new worker comes."""
+CRASH = "Segmentation fault"
+FROM_OUTSIDE = f"{PROCESS_ENDED} from outside: by kill -9, or for lack of memory"
+
+
+@pytest.mark.parametrize(
+    ("crash", "expected"),
+    [
+        (CRASH, (Blame.UNKNOWN, "node n1 (10.0.0.1): its process has crashed: Segmentation fault")),
+        ("", (Blame.ENDED, f"node n1 (10.0.0.1): {FROM_OUTSIDE}")),
+    ],
+)
+def test_dead_worker_is_blamed_on_its_pictures_if_it_has_crashed(
+    world: World, crash: str, expected: tuple[Blame, str]
+):
+    """An attempt each; a death from outside is only counted. The others are not touched."""
     tasks = [world.task() for _ in range(4)]
     futures = [world.submit(task) for task in tasks]
     first = world.on("n1")
     lost = [futures[tasks.index(task)] for task in first.inside.values()]
-    world.break_worker(first, "killed by signal 9")
+    world.break_worker(first, PROCESS_ENDED, crash=crash)
 
     outcomes = [future.result(0) for future in lost]
     assert [(one.blame, one.reason) for one in outcomes if isinstance(one, Failed)] == [
-        (Blame.UNKNOWN, "node n1 (10.0.0.1): killed by signal 9")
+        expected
     ] * 2
     assert sum(future.done() for future in futures) == 2
     world.pass_time(5.0)
     assert world.crew.depth == 4
 
 
-def test_machine_without_memory_costs_nothing(world: World):
-    """Ray has ended the worker, whatever it did: its pictures go to the others, uncounted."""
+def test_machine_without_memory_costs_no_attempt(world: World):
+    """Ray has ended the worker, whatever it did: only a death is counted, at once."""
     tasks = [world.task() for _ in range(4)]
     futures = [world.submit(task) for task in tasks]
     first = world.on("n1")
     lost = [futures[tasks.index(task)] for task in first.inside.values()]
     world.break_worker(first, "no memory", is_machines=True)
 
-    assert [future.result(0) for future in lost] == [Cancelled()] * 2
+    reason = "node n1 (10.0.0.1): no memory"
+    assert [future.result(0) for future in lost] == [Failed(Blame.ENDED, reason)] * 2
     assert sum(future.done() for future in futures) == 2
     [seat] = [one for one in world.crew.seats.values() if one.word != "warm"]
     assert seat.why == "no memory"
 
 
-def test_node_that_is_cut_off_costs_an_attempt_and_publishes_nothing(world: World):
-    """Its worker goes on, and what it writes later is deleted."""
+def test_node_that_is_cut_off_costs_no_attempt_and_publishes_nothing(world: World):
+    """No picture takes a node away. Its worker goes on, and what it writes later is deleted."""
     task = world.task()
     future = world.submit(task)
     [worker] = world.where(task)
@@ -128,8 +143,69 @@ def test_node_that_is_cut_off_costs_an_attempt_and_publishes_nothing(world: Worl
     world.pass_time(3.0)
 
     assert isinstance(outcome, Failed)
-    assert outcome.blame is Blame.UNKNOWN
+    assert outcome.blame is Blame.ENDED
     assert not task.part.exists()
+
+
+@pytest.mark.parametrize(("is_away", "blame"), [(False, Blame.UNKNOWN), (True, Blame.ENDED)])
+def test_silent_worker_hangs_if_its_node_answers(world: World, is_away: bool, blame: Blame):
+    """Else the node may be cut off, which is no fault of the picture."""
+    task = world.task()
+    future = world.submit(task)
+    [worker] = world.where(task)
+    world.nodes[worker.node].is_silent = True
+    world.nodes[worker.node].is_away = is_away
+    world.pass_time(33.0)
+    was_waiting = not future.done()
+    world.pass_time(35.0)
+    outcome = future.result(0)
+
+    assert was_waiting is is_away
+    assert isinstance(outcome, Failed)
+    assert (outcome.blame, "has not answered for 30 s" in outcome.reason) == (blame, True)
+
+
+def test_node_that_cannot_be_asked_ends_the_inquest(world: World):
+    """Ray says that it is gone: nothing is waited for."""
+    task = world.task()
+    future = world.submit(task)
+    [worker] = world.where(task)
+    world.nodes[worker.node].is_away = True
+    world.break_worker(worker, crash=CRASH)
+    assert not future.done()
+    [call] = world.crew.inquests
+    world.post(Broken(call, "its node has died"))
+    world.run_turns()
+
+    assert future.result(0) == Failed(Blame.ENDED, f"node {worker.node} (10.0.0.1): it died")
+    assert world.crew.inquests == {}
+
+
+def test_node_that_leaves_during_an_inquest_ends_it(world: World):
+    """All of it was shut off: Ray tells of the worker first, and of the node a little later."""
+    future = world.submit(task := world.task())
+    [worker] = world.where(task)
+    world.nodes[worker.node].is_away = True
+    world.break_worker(worker)
+    was_waiting = not future.done()
+    world.lose_node(worker.node)
+
+    outcome = future.result(0)
+    assert was_waiting
+    assert isinstance(outcome, Failed)
+    assert outcome.blame is Blame.ENDED
+
+
+def test_head_that_goes_during_an_inquest_ends_it(world: World):
+    """Its pictures are given back like all others."""
+    future = world.submit(task := world.task())
+    [worker] = world.where(task)
+    world.nodes[worker.node].is_away = True
+    world.break_worker(worker)
+    was_idle = world.crew.is_idle
+    world.lose_head()
+
+    assert (was_idle, future.result(0), world.crew.is_idle) == (False, Cancelled(), True)
 
 
 def test_late_answer_changes_nothing(world: World):
@@ -210,7 +286,7 @@ def test_picture_that_kills_on_three_nodes(tmp_path: Path):
                 world.answer(task)
         [worker] = world.where(killer)
         assert attempt == 0 or list(worker.inside.values()) == [killer]
-        world.break_worker(worker)
+        world.break_worker(worker, crash=CRASH)
         reasons.append(future.result(0))
         world.pass_time(5.0)
 
@@ -246,13 +322,15 @@ def test_head_that_says_nothing_counts_as_gone(world: World):
 
 
 def test_own_cluster_that_dies_counts(tmp_path: Path):
-    """It runs on this machine alone: a picture may have ended it."""
+    """It runs on this machine alone: a picture may have taken its memory."""
     world = World(tmp_path, node("n1"), is_private=True)
     world.pass_time(5.0)
     future = world.submit(world.task())
     world.lose_head()
 
-    assert isinstance(future.result(0), Failed)
+    outcome = future.result(0)
+    assert isinstance(outcome, Failed)
+    assert outcome.blame is Blame.ENDED
 
 
 def test_parts_of_lost_attempts_are_deleted(world: World):
@@ -531,7 +609,10 @@ def test_drain_gives_back_what_waits(world: World):
 Futures = dict[Task, "Future[Outcome]"]
 EVENTS = st.lists(
     st.sampled_from(
-        ["submit", "suspect", "finish", "kill", "cut", "join", "head", "back", "silent", "wait"]
+        [
+            *("submit", "suspect", "finish", "kill", "cut", "join"),
+            *("head", "back", "silent", "away", "wait"),
+        ]
     ),
     max_size=30,
 )
@@ -580,7 +661,7 @@ def act(  # noqa: C901  # a table of events
         case "finish" if busy:
             world.answer(chance.choice(busy))
         case "kill" if alive:
-            world.break_worker(chance.choice(alive))
+            world.break_worker(chance.choice(alive), crash=chance.choice(["", CRASH]))
         case "cut" if world.nodes:
             world.lose_node(chance.choice(sorted(world.nodes)))
         case "join":
@@ -591,4 +672,6 @@ def act(  # noqa: C901  # a table of events
             world.is_up = True
         case "silent" if world.nodes:
             chance.choice(list(world.nodes.values())).is_silent = True
+        case "away" if world.nodes:
+            chance.choice(list(world.nodes.values())).is_away = True
     world.pass_time(chance.choice([0.5, 3.0, 40.0]))

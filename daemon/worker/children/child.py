@@ -7,6 +7,7 @@ daemon and is trusted; what it sends back is not.
 import mmap
 import os
 import socket
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -70,19 +71,19 @@ class Server:
         self.final_refusal = UnreadableKindError
         self.trim = allocator.trim
         self.largest_bytes = 0
-        self.stream: BinaryIO | None = None
         self.mapped: dict[int | None, mmap.mmap] = {}
 
     def answer(self, message: Message, descriptors: list[int]) -> Message:
-        """What was asked for, or why there is no such thing."""
+        """What was asked for, or why there is no such thing. ``descriptors``: the file, a buffer.
+
+        All are closed before the answer is there: a file that stays open keeps its disk mounted.
+        """
+        file, *buffers = descriptors
+        stream = os.fdopen(file, "rb")
         try:
             if message.pop("ask") == "head":
-                self.open(descriptors[0])
-                return self.head(**message)
-            try:
-                return self.pixels(descriptors[0], **message)
-            finally:
-                os.close(descriptors[0])
+                return self.head(stream, **message)
+            return self.pixels(stream, buffers[0], **message)
         except self.refusal as error:
             is_final = isinstance(error, self.final_refusal)
             return {"refused": str(error)[:WARNING_LETTERS], "is_final": is_final}
@@ -92,31 +93,33 @@ class Server:
             return {"errno": error.errno, "text": str(error.strerror)[:WARNING_LETTERS]}
         except Exception as error:  # noqa: BLE001 - the daemon decides what follows
             return {"unforeseen": f"{type(error).__name__}: {error}"[:WARNING_LETTERS]}
+        finally:
+            with suppress(OSError):  # its disk has gone: it was only read
+                stream.close()
+            for buffer in buffers:
+                os.close(buffer)
 
-    def open(self, descriptor: int) -> None:
-        """The next file; the one before is closed."""
-        if self.stream is not None:
-            self.stream.close()
-        self.stream = os.fdopen(descriptor, "rb")
-
-    def head(self, max_pixels: int) -> Message:
+    def head(self, stream: BinaryIO, max_pixels: int) -> Message:
         """What the picture will cost."""
-        assert self.stream is not None
-        info = self.reading.read_info(self.stream, max_pixels=max_pixels)
+        info = self.reading.read_info(stream, max_pixels=max_pixels)
         return {name: getattr(info, name) for name in info.__slots__}
 
     def pixels(
-        self, descriptor: int, buffer: int | None, closed: list[int], **options: Any
+        self,
+        stream: BinaryIO,
+        descriptor: int,
+        buffer: int | None,
+        closed: list[int],
+        **options: Any,
     ) -> Message:  # Any: those of `reading.read`
         """Decode into memory: colours, alpha, profile, EXIF and XMP, one behind the other.
 
         ``buffer``: its number, if the same memory will come again. ``closed``: those that will not.
         """
-        assert self.stream is not None
         for number in closed:
             if (unused := self.mapped.pop(number, None)) is not None:
                 unused.close()
-        source, sha256 = self.hashed(self.stream)
+        source, sha256 = self.hashed(stream)
         picture = self.reading.read(source, **options)
         parts = [
             picture.rgb,

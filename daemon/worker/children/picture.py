@@ -65,7 +65,6 @@ class ChildsDecoding:
         message: Message = {"ask": "head", "max_pixels": self.task.max_pixels}
         answer = self.ask(
             message,
-            self.stream.fileno(),
             memory_bytes=self.spare_bytes,
             within_s=self.max_decode_s,
         )
@@ -113,9 +112,7 @@ class ChildsDecoding:
 
     # --- asking --------------------------------------------------------------------------
 
-    def ask(
-        self, message: Message, descriptor: int, *, memory_bytes: int, within_s: float
-    ) -> Message:
+    def ask(self, message: Message, *buffers: int, memory_bytes: int, within_s: float) -> Message:
         """The child's answer; the child is spoilt by every failure but a refusal."""
         child, before = self.child, self.child.peak_bytes()
         limit = child.allow(memory_bytes, cpu_s=within_s * processors())
@@ -123,7 +120,7 @@ class ChildsDecoding:
         try:
             answer = child.ask(
                 message,
-                [descriptor],
+                [self.stream.fileno(), *buffers],
                 within_s=within_s,
                 is_abandoned=self.is_abandoned,
             )

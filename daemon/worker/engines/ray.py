@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -18,7 +19,7 @@ from typing import Any
 
 from daemon.errors import DaemonError, blame, describe
 from daemon.jobs import Failed, Task
-from daemon.worker.engines.cluster import parcels, wording
+from daemon.worker.engines.cluster import crashes, parcels, wording
 from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
 from daemon.worker.engines.cluster.judging import Nonsense
 from daemon.worker.engines.cluster.messages import (
@@ -28,6 +29,7 @@ from daemon.worker.engines.cluster.messages import (
     Command,
     Connected,
     Event,
+    Inquire,
     Kill,
     Lost,
     Node,
@@ -38,6 +40,7 @@ from daemon.worker.engines.cluster.messages import (
 )
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.shapes import fits
+from daemon.worker.engines.cluster.sights import see
 from daemon.worker.engines.cluster.wording import SHORT_OF_MEMORY, in_words, shorten
 
 LOOK_S = 1.0
@@ -100,7 +103,7 @@ class RayDriver:
             shares=None if shares is None else int(shares),
         )
 
-    def obey(self, command: Command) -> None:
+    def obey(self, command: Command) -> None:  # noqa: C901  # a table of commands
         """Do one thing; what it leads to is told later."""
         match command:
             case Start():
@@ -115,8 +118,11 @@ class RayDriver:
                 self.carriers.submit(self.carry, call, self.workers[worker], task)
             case Run(call, worker, task):
                 self.obey(Call(call, worker, "run", (task,)))
-            case Visit():
-                self.visit(command)
+            case Visit(call, node, look):
+                about = {"name": node.name, "address": node.address}
+                self.ask_node(call, node.id, see, look, has_gpu=node.gpus_of_seat > 0, **about)
+            case Inquire(call, node, note):
+                self.ask_node(call, node, crashes.find, note)
             case Kill(worker):
                 self.kill(worker)
 
@@ -139,18 +145,15 @@ class RayDriver:
             options["resources"] = {self.access.resource: 1}
         self.workers[start.worker] = ray.remote(NodeWorker).options(**options).remote(start.setup)
 
-    def visit(self, visit: Visit) -> None:
-        """Look at a node by a task of its own."""
+    def ask_node(
+        self, call: int, node: str, look: Callable[..., object], *about: object, **more: object
+    ) -> None:
+        """Look at something on a node, by a task of its own."""
         import ray
 
-        from daemon.worker.engines.cluster.sights import see
-
-        node = visit.node
-        look: Any = ray.remote(see)  # Any: Ray's types know no named arguments
-        there = look.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node.id))
-        has_gpu = node.gpus_of_seat > 0
-        ref = there.remote(visit.look, name=node.name, address=node.address, has_gpu=has_gpu)
-        self.await_answer(visit.call, ref)
+        task: Any = ray.remote(look)  # Any: Ray's types know no named arguments
+        there = task.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node))
+        self.await_answer(call, there.remote(*about, **more))
 
     def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
         """Send a picture with its task; a large one lies on the share."""

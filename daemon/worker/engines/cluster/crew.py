@@ -7,19 +7,20 @@ may wait for a disk is handed to `Crew.aside`.
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from daemon.jobs import Cancelled, Done, Outcome, Task
-from daemon.worker.engines.cluster import judging
+from daemon.jobs import Cancelled, Done, Outcome
+from daemon.worker.engines.cluster import inquests, judging
+from daemon.worker.engines.cluster.errands import Errand
+from daemon.worker.engines.cluster.inquests import End, Inquest
 from daemon.worker.engines.cluster.judging import Verdict
 from daemon.worker.engines.cluster.messages import (
     Answered,
     Broken,
     Call,
     Command,
+    Inquire,
     Kill,
     Node,
     Run,
@@ -33,15 +34,6 @@ logger = logging.getLogger(__name__)
 QUIET_S = 6.0
 #: Runs a function beside, then gives what it returns to another one in the crew's thread.
 Aside = Callable[[Callable[[], object], Callable[[object], None]], None]
-
-
-@dataclass(slots=True, eq=False)
-class Errand:
-    """A task that waits for a worker or is with one."""
-
-    task: Task
-    future: "Future[Outcome]"
-    seat: Seat | None = None
 
 
 class Crew:
@@ -58,6 +50,8 @@ class Crew:
         self.seats: dict[tuple[str, int], Seat] = {}
         self.nodes: dict[str, Node] = {}
         self.errands: dict[int, Errand] = {}
+        """By the number of their call."""
+        self.inquests: dict[int, Inquest] = {}
         """By the number of their call."""
         self.judged = 0
         """Answers that are looked at aside."""
@@ -123,19 +117,23 @@ class Crew:
 
     def answer(self, event: Answered | Broken, *, now: float) -> bool:
         """A call has ended; False if it ran no task that is still wanted."""
-        errand = self.errands.pop(event.call, None)
+        if event.call in self.inquests:
+            said = event.value if isinstance(event, Answered) else None
+            self.end_inquest(event.call, said, now=now)
+            return True
+        errand = self.errands.get(event.call)
         if errand is None or errand.seat is None:
             return False
         seat = errand.seat
+        if isinstance(event, Broken) and event.is_death:
+            self.lose(seat, event.reason, now=now, end=End.TAKEN if event.is_machines else End.GONE)
+            return True
+        del self.errands[event.call]
         seat.running.discard(event.call)
         seat.is_alone = False
         if isinstance(event, Broken):
-            if event.is_death:
-                self.lose(seat, event.reason, now=now, is_blamed=not event.is_machines)
-            else:
-                self.doubt(seat, event.reason, now=now)
-            lost = judging.lost(f"{seat.label}: {event.reason}")
-            self.end(errand, Cancelled() if event.is_machines else lost, now=now)
+            self.doubt(seat, event.reason, now=now)
+            self.end(errand, inquests.counts(f"{seat.label}: {event.reason}"), now=now)
             return True
         self.judged += 1
         worker = seat.worker
@@ -148,12 +146,12 @@ class Crew:
         self.judged -= 1
         now = self.clock()
         if not isinstance(verdict, Verdict):
-            verdict = Verdict(judging.lost(f"the share does not answer: {verdict}"))
+            verdict = Verdict(inquests.counts(f"the share does not answer: {verdict}"))
         if isinstance(verdict.outcome, Done):
             seat.count_done(now)
         if verdict.fault and seat.worker == worker and worker is not None:
             if verdict.is_fatal:
-                self.lose(seat, verdict.fault, now=now, is_blamed=False)
+                self.lose(seat, verdict.fault, now=now, end=End.UNFIT)
             else:
                 self.doubt(seat, verdict.fault, now=now)
         self.end(errand, verdict.outcome, now=now, is_stray=bool(verdict.fault))
@@ -166,20 +164,40 @@ class Crew:
 
     # --- workers --------------------------------------------------------------------------------
 
-    def lose(self, seat: Seat, why: str, *, now: float, is_blamed: bool = True) -> None:
-        """A worker is gone or is ended; its tasks go to others.
-
-        ``is_blamed``: they count an attempt each, because one of them may be the cause.
-        """
+    def lose(self, seat: Seat, why: str, *, now: float, end: End = End.GONE) -> None:
+        """A worker is gone or is ended; its tasks go to others. ``end``: what follows for them."""
         log = logger.info if seat.word == "lost" else logger.warning
         log("%s: its worker is lost: %s", seat.label, why, extra=fields(seat))
         if seat.worker is not None:
             self.send(Kill(seat.worker))
-        lost = self.taken_from(seat)
+        lost, note = self.taken_from(seat), seat.crash_note
         seat.vacate(why, now=now)
-        for errand in lost:
-            failed = judging.lost(f"{seat.label}: {why}")
-            self.end(errand, failed if is_blamed else Cancelled(), now=now)
+        if not lost:
+            return
+        inquest = Inquest(lost, seat.node.id, seat.label, why, end, now + inquests.PATIENCE_S)
+        if end in (End.GONE, End.SILENT):
+            call = next(self.numbers)
+            self.inquests[call] = inquest
+            self.send(Inquire(call, seat.node.id, note))
+            return
+        outcome: Outcome = Cancelled() if end is End.UNFIT else inquest.verdict(None)
+        self.end_all(lost, outcome, now=now)
+
+    def end_inquest(self, call: int, answer: object, *, now: float) -> None:
+        """A node has said what it knows, or nothing; ``answer``: None if nothing."""
+        inquest = self.inquests.pop(call)
+        self.end_all(inquest.errands, inquest.verdict(answer), now=now)
+
+    def end_late_inquests(self, *, now: float) -> None:
+        """Wait no longer for nodes that are gone, or do not answer."""
+        for call, one in list(self.inquests.items()):
+            if one.until <= now or one.node not in self.nodes:
+                self.end_inquest(call, None, now=now)
+
+    def end_all(self, errands: Iterable[Errand], outcome: Outcome, *, now: float) -> None:
+        """Give tasks of a lost worker the same outcome."""
+        for errand in errands:
+            self.end(errand, outcome, now=now)
 
     def doubt(self, seat: Seat, why: str, *, now: float) -> None:
         """A picture has met trouble of its worker's machine; the others there meet the same."""
@@ -197,12 +215,17 @@ class Crew:
         """Return the errands of a seat, which has them no more."""
         return [self.errands.pop(call) for call in list(seat.running) if call in self.errands]
 
-    def lose_all(self, why: str, *, now: float, is_blamed: bool) -> None:
-        """The cluster is away; everything in it may still go on for a while."""
+    def lose_all(self, why: str, *, now: float, is_counted: bool) -> None:
+        """The cluster is away; everything in it may still go on for a while.
+
+        ``is_counted``: as a death of each picture in work, because one of them may be the cause.
+        """
+        outcome: Outcome = inquests.excused(why) if is_counted else Cancelled()
         for seat in list(self.seats.values()):
-            lost = self.taken_from(seat)
-            for errand in lost:
-                self.end(errand, judging.lost(why) if is_blamed else Cancelled(), now=now)
+            self.end_all(self.taken_from(seat), outcome, now=now)
+        for inquest in self.inquests.values():
+            self.end_all(inquest.errands, outcome, now=now)
+        self.inquests.clear()
         self.seats.clear()
         self.nodes.clear()
         self.cancel_waiting()
@@ -236,7 +259,7 @@ class Crew:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in work."""
-        return not self.errands and not self.waiting and not self.judged
+        return not (self.errands or self.waiting or self.judged or self.inquests)
 
 
 def log_removed(removed: object) -> None:

@@ -14,8 +14,9 @@ from daemon.clips import ClipProgress
 from daemon.errors import Blame, InstallError, counted
 from daemon.jobs import Cancelled, Failed, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
-from daemon.worker.engines.cluster.crew import Crew, Errand
+from daemon.worker.engines.cluster.crew import Crew
 from daemon.worker.engines.cluster.driver import Driver, OnEvent
+from daemon.worker.engines.cluster.errands import Errand
 from daemon.worker.engines.cluster.keeper import Keeper
 from daemon.worker.engines.cluster.messages import Command, Connected, Event, Lost
 from daemon.worker.engines.cluster.node_worker import Setup

@@ -127,8 +127,3 @@ def is_well_here(task: Task) -> bool:
     except (OSError, DaemonError):
         return False
     return not why_not_written(task.part.parent)
-
-
-def lost(reason: str) -> Failed:
-    """Return that a worker was lost with a task in it: tried again, and it counts."""
-    return Failed(Blame.UNKNOWN, reason)

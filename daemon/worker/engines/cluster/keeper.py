@@ -3,13 +3,16 @@
 import logging
 import pickle
 import time
+import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from daemon.errors import counted
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crew import Crew, fields
 from daemon.worker.engines.cluster.driver import Driver
+from daemon.worker.engines.cluster.errands import Question
+from daemon.worker.engines.cluster.inquests import End
 from daemon.worker.engines.cluster.messages import (
     Answered,
     Broken,
@@ -41,16 +44,6 @@ HANG_S = 60.0
 GRACE_S = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A call that runs no task."""
-
-    seat: Seat
-    worker: int
-    asked_at: float
-    """UTC seconds."""
-
-
 class Keeper:
     """One thread calls it, the crew's."""
 
@@ -77,6 +70,8 @@ class Keeper:
         self.warm_at = float("-inf")
         self.next_connect = 0.0
         self.seen_at = 0.0
+        self.life = uuid.uuid4().hex
+        """Tells our workers from those of other daemons and of earlier lives."""
         self.questions: dict[int, Question] = {}
         self.reports: tuple[tuple[str, Report], ...] = ()
         """By name of the node; replaced, never changed: other threads read it."""
@@ -118,15 +113,15 @@ class Keeper:
         self.next_connect = now + RECONNECT_S
         self.questions.clear()
         self.warm_at = float("-inf")
-        # A cluster of our own runs on this machine only: what ends it may be a picture.
-        self.crew.lose_all(lost.reason, now=now, is_blamed=self.access.is_private)
+        # A cluster of our own runs on this machine only: a picture may take its memory.
+        self.crew.lose_all(lost.reason, now=now, is_counted=self.access.is_private)
 
     def close(self) -> None:
         """Leave the cluster; workers end with the connection."""
         if self.driver is not None:
             self.driver.close()
             self.driver = None
-        self.crew.lose_all("stopping", now=self.crew.clock(), is_blamed=False)
+        self.crew.lose_all("stopping", now=self.crew.clock(), is_counted=False)
 
     # --- nodes and seats ------------------------------------------------------------------------
 
@@ -143,7 +138,8 @@ class Keeper:
         wanted = {(node.id, index): node for node in found.values() for index in range(node.seats)}
         for key in [key for key in self.crew.seats if key not in wanted]:
             seat = self.crew.seats[key]
-            self.crew.lose(seat, "its node has left the cluster, or is cut off", now=now)
+            text = "its node has left the cluster, or is cut off"
+            self.crew.lose(seat, text, now=now, end=End.TAKEN)
             del self.crew.seats[key]
         for (name, index), node in wanted.items():
             seat = self.crew.seats.setdefault((name, index), Seat(node, index))
@@ -160,6 +156,7 @@ class Keeper:
             return
         for seat in list(self.crew.seats.values()):
             self.keep(seat, now=now)
+        self.crew.end_late_inquests(now=now)
         self.crew.sweep_strays(now=now)
         self.reports = tuple(
             (seat.node.name, seat.report)
@@ -176,7 +173,8 @@ class Keeper:
             if now - seat.since > WARM_S:
                 self.crew.lose(seat, f"it was not warm after {WARM_S:.0f} s", now=now)
         elif seat.is_silent(now, self.silence_s):
-            self.crew.lose(seat, f"it has not answered for {self.silence_s:.0f} s", now=now)
+            text = f"it has not answered for {self.silence_s:.0f} s"
+            self.crew.lose(seat, text, now=now, end=End.SILENT)
         elif seat.word == "off" and now >= seat.not_before:
             seat.not_before = now + HANG_S
             self.ask(seat, "see")
@@ -187,6 +185,7 @@ class Keeper:
     def start(self, seat: Seat, *, now: float) -> None:
         """Ask for a worker; first it looks around, then it loads its models."""
         seat.worker = next(self.crew.numbers)
+        seat.crash_note = f"{self.life}-{seat.worker}"
         seat.restarts += seat.since > 0.0
         seat.set("starting", "it is being started", now=now)
         node = seat.node
@@ -196,6 +195,7 @@ class Keeper:
             address=node.address,
             share=seat.share(self.setup.look.served),
             has_gpu=node.gpus_of_seat > 0,
+            crash_note=seat.crash_note,
         )
         has_share = node.shares is not None
         packed = pickle.dumps(setup)
@@ -231,7 +231,8 @@ class Keeper:
             case None:
                 pass
             case nonsense:
-                self.crew.lose(seat, f"it says nonsense: {str(nonsense)[:100]!r}", now=now)
+                text = f"it says nonsense: {str(nonsense)[:100]!r}"
+                self.crew.lose(seat, text, now=now, end=End.UNFIT)
 
     # --- what workers say -----------------------------------------------------------------------
 
@@ -268,7 +269,8 @@ class Keeper:
             text = f"{seat.node.name}: {line.message}"
             logging.getLogger(line.logger).log(line.level, "%s", text, extra=about)
         if report.stalled:
-            self.crew.lose(seat, f"it makes no progress: {'; '.join(report.stalled)}", now=now)
+            text = f"it makes no progress: {'; '.join(report.stalled)}"
+            self.crew.lose(seat, text, now=now, end=End.HUNG)
 
     # --- for people -----------------------------------------------------------------------------
 

@@ -74,13 +74,22 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquire:
+    """Look at a node for what a worker that is lost has noted there."""
+
+    call: int
+    node: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """End a worker at once."""
 
     worker: int
 
 
-Command = Start | Call | Run | Visit | Kill
+Command = Start | Call | Run | Visit | Inquire | Kill
 
 
 # --- from the cluster ----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from daemon.jobs import Failed, Outcome, Task
 from daemon.settings import ModelSettings
 from daemon.worker.engines import Engine
 from daemon.worker.engines.cluster import parcels
+from daemon.worker.engines.cluster.crashes import Found, node_folder, note_crashes
 from daemon.worker.engines.cluster.judging import Reply, Unreadable
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.path_maps import PathMap
@@ -47,6 +48,8 @@ class Setup:
     """Which of how many equal parts of the node's processors it uses."""
     concurrency: int | None = None
     """How many pictures are in it at once; None: as many as keep it busy."""
+    crash_note: str = ""
+    """The name of its note, on its node; empty for none."""
     open_engine: "Callable[[EngineSettings], Engine] | None" = None
     """For tests; None: the real one."""
 
@@ -82,8 +85,8 @@ class Report:
     depth: int = 1
 
 
-#: All that a worker says.
-Answer = Reply | Hello | Report | Sight | None
+#: All that a worker says, or its node.
+Answer = Reply | Hello | Report | Sight | Found | None
 #: What it says of a picture that came by Ray, with the results.
 Carried = tuple[Outcome, Parcel]
 
@@ -120,6 +123,7 @@ class NodeWorker:
         """
         self.setup: Setup = pickle.loads(packed)  # of the daemon, whose code this is
         self.engine: Engine | None = None
+        self.crash_note = note_crashes(self.setup.crash_note) if self.setup.crash_note else None
         self.lines = Lines()
         self.paths = PathMap(
             self.setup.look.folders, name=self.setup.name, address=self.setup.address
@@ -157,7 +161,7 @@ class NodeWorker:
         settings = replace(
             ours,
             models=self.models(ours.models),
-            export_folders=(export_folder(),),
+            export_folders=(node_folder(),),
             backgrounds=tuple(map(self.paths.there, ours.backgrounds)),
         )
         if self.setup.open_engine is not None:
@@ -243,10 +247,3 @@ def share_of(processors: list[int], index: int, count: int) -> set[int]:
     each = max(len(processors) // max(count, 1), 1)
     first = index * each % len(processors)
     return set(processors[first : first + each])
-
-
-def export_folder() -> Path:
-    """Return where this node keeps the export of our weights, as it does not have our state."""
-    place = Path(tempfile.gettempdir()) / f"cvunetd-{os.geteuid()}"
-    files.make_folders(place)
-    return place

@@ -23,6 +23,8 @@ class Seat:
     index: int
     worker: int | None = None
     """The number of the worker that sits here; None without one."""
+    crash_note: str = ""
+    """The name of its note, on its node."""
     word: WorkerWord = "lost"
     why: str = "no worker was started yet"
     device: str = ""

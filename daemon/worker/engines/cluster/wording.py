@@ -7,6 +7,8 @@ NUMBERS = re.compile(r"^\s*(class_name|actor_id|pid|namespace|ip|name|node_id)\b
 MAX_REASON = 300
 #: How Ray tells of versions that differ: the cluster's, then ours.
 VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
+#: Ray does not tell by what.
+PROCESS_ENDED = "its process has ended"
 #: What Ray says when it has ended a worker because its whole machine is short of memory.
 SHORT_OF_MEMORY = "low on memory"
 
@@ -32,7 +34,7 @@ def in_words(text: str) -> str:
     if "node has died" in text:
         return "its node has died, or is cut off"
     if "worker process has died" in text:
-        return "its process has ended: killed, out of memory, or a crash"
+        return PROCESS_ENDED
     return shorten(text)
 
 
