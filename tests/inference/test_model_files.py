@@ -292,8 +292,6 @@ def test_file_without_a_description_is_told(tmp_path: Path):
         ({"fit": "crop"}, "choose one of squeeze, letterbox, shorter"),
         ({"width": 10}, "a whole number from 32 to 4096"),
         ({"height": "32"}, "a whole number"),
-        ({"glance_px": 100}, "glance_px is 100: 0, or a multiple of 32"),
-        ({"glance_px": 32}, "remove that line"),
         ({"widht": 64}, "unknown key 'widht'"),
         ({"width": 96}, "its description says 96x32"),
     ],
