@@ -255,7 +255,7 @@ def made_claim(
             later(place)
             with suppress(FileExistsError):
                 os.mkdir(name, modes.FOLDER, dir_fd=descriptor)
-            descriptor = stack.enter_context(below(descriptor, (name,), flags=PASSED))
+            descriptor = stack.enter_context(below(descriptor, (name,)))  # to be synced as well
             place /= name
         yield descriptor
 

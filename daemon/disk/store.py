@@ -62,7 +62,7 @@ def claim(root: Path, relative: Path, job_id: str, later: Syncs) -> Path:
             safe_open.made_claim(top, root, (job_id, *parts), later.add) as place,
         ):
             os.rename(relative.name, relative.name, src_dir_fd=source, dst_dir_fd=place)
-            later.add(root.joinpath(CLAIMS, job_id, *parts))
+            later.add_open(root.joinpath(CLAIMS, job_id, *parts), place)
     except OSError:
         drop_claim(root, relative, job_id)
         raise

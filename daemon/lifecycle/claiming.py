@@ -58,6 +58,7 @@ class Claiming:
             return self.add_job(folder, relative, job_id, settled.path, identity, found_by, now=now)
         self.guard.prepare(folder)
         claimed = store.claim(folder.path, relative, job_id, self.syncs)
+        self.syncs.begin()
         identity = claimed_identity(claimed)
         if identity is None and not files.may_be_regular(claimed):
             # A link, pipe or folder was swapped in at the last moment: not ours to take.

@@ -84,6 +84,7 @@ class Completion:
         self.originals = originals
         self.closing = closing
         self.clock = clock
+        self.syncs = Syncs()
         self.unarchived: dict[str, Done | None] = {}
         """Published, but the original was not put away yet; None after a crash."""
         self.next_try = 0.0
@@ -144,7 +145,7 @@ class Completion:
         """Give noted results their names, then close them; also after a crash."""
         published: list[FinishedJob] = []
         failed: list[FailedPublication] = []
-        began, later = self.clock(), Syncs()
+        began, later = self.clock(), self.syncs
         for job, done in noted:
             try:
                 published.append((self.results.publish(self.folders.of(job), job, later), done))
@@ -221,7 +222,7 @@ class Completion:
 
     def finish(self, job: Job, *, now: float) -> None:
         """Finish a result that is published already; somebody may have removed it since."""
-        later = Syncs()
+        later = self.syncs
         for place in filter(None, (job.target, job.archive)):  # perhaps that is what failed
             later.add(place.parent)
         self.settle([(job, self.unarchived.get(job.id))], later, now=now)

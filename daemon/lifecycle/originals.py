@@ -2,7 +2,6 @@
 
 import errno
 import logging
-from functools import partial
 
 from daemon.disk import files, store
 from daemon.disk.syncs import Syncs
@@ -42,10 +41,7 @@ class Originals:
             store.discard(job.source)
         elif not self.has_vanished(job):
             job = self.archive(job, later)
-        if later is None:
-            self.drop_claim(job)
-        else:
-            later.do_first(partial(self.drop_claim, job, later))
+        self.drop_claim(job, later)
         return job
 
     def put_back(self, job: Job) -> None:
@@ -83,10 +79,7 @@ class Originals:
         return True
 
     def drop_claim(self, job: Job, later: Syncs | None = None) -> None:
-        """Remove the claim's empty folders; the next start removes what stays.
-
-        Some file systems take milliseconds for each, so this may run in a thread.
-        """
+        """Remove the claim's empty folders; the next start removes what stays."""
         if job.is_kept:
             return
         try:

@@ -36,6 +36,7 @@ class Rejection:
         self.meant: set[Path] = set()
         """Names that these and their reasons will have."""
         self.spellings = quarantine_names.Spellings()
+        self.syncs = Syncs()
 
     def reject(self, job: Job, reason: str, *, now: float, stage: str = "") -> None:
         """Move the original into quarantine with its reason; a kept one stays where it is."""
@@ -87,7 +88,7 @@ class Rejection:
         """
         stuck: list[tuple[Job, OSError]] = []
         moved: list[Noted] = []
-        later = Syncs()
+        later = self.syncs
         for job, stage in noted:
             try:
                 self.move(job, later, now=now)

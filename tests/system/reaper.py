@@ -43,6 +43,7 @@ WATCHED = (
     "daemon.disk.free_space",
     "daemon.disk.deletion",
     "daemon.disk.files",
+    "daemon.disk.sync_threads",
     "daemon.disk.syncs",
     "daemon.disk.moves",
     "daemon.disk.safe_open",

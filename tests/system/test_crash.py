@@ -17,6 +17,7 @@ from daemon.disk import (
     safe_open,
     segments,
     store,
+    sync_threads,
     syncs,
     uploads,
 )
@@ -59,6 +60,8 @@ HARMLESS = {
     "moves.write_new",
     "safe_open.make_claims",
     "store.remove_new_drop",
+    "sync_threads.help",  # what it starts is a thread, no job
+    "syncs.begin",  # the same
     "syncs.replace",  # it only notes what is to be synced
     "uploads.nameless",  # such a file has no name, so none is left
 }
@@ -121,6 +124,33 @@ def check_deaths(scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int
     assert deaths[2] >= 0.9 * deaths[1] * seconds
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_death_while_threads_wait_for_the_disk_loses_nothing(
+    base: Path, reaper: Reaper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a slow disk: each claim is synced in a thread while the next picture is claimed."""
+    monkeypatch.setattr(syncs, "EARLY", 1)
+    (archive,) = (scenario for scenario in SCENARIOS if scenario.name == "archive")
+    waits: list[bool] = []
+    make, begin = syncs.Syncs.__init__, syncs.Syncs.begin
+
+    def make_slow(self: syncs.Syncs) -> None:
+        make(self)
+        self.slow_until = float("inf")
+
+    def noted(self: syncs.Syncs) -> None:
+        begin(self)
+        waits.append(bool(self.begun))
+
+    monkeypatch.setattr(syncs.Syncs, "__init__", make_slow)
+    monkeypatch.setattr(syncs.Syncs, "begin", noted)
+    check_deaths(archive, base, reaper, seconds=0)
+
+    assert waits
+    assert all(waits), "not everything was begun early"
+
+
 @pytest.mark.timeout(240)
 def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Reaper) -> None:
     """The list comes from the modules themselves: a new one needs a scenario that meets it."""
@@ -139,8 +169,8 @@ def mutating() -> set[str]:
     calls = {
         f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
         for module in (
-            *(store, publication, deletion, files, moves, safe_open, segments, syncs, uploads),
-            *(ledger, database),
+            *(store, publication, deletion, files, moves, safe_open, segments, uploads),
+            *(syncs, sync_threads, ledger, database),
         )
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.FunctionDef) and node.name not in CLOSING
