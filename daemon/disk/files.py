@@ -121,6 +121,24 @@ def make_folders(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only this process's user may enter, in one that everybody may write to.
+
+    `UntrustedPath` if something else has its name: another user may have put it there first.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=safe_open.PRIVATE)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise UntrustedPath(
+            errno.EPERM,
+            f"is no folder of user {os.geteuid()}, but belongs to user {status.st_uid}: remove it",
+            str(path),
+        )
+    if status.st_mode & 0o077:
+        path.chmod(safe_open.PRIVATE)
+
+
 def exists(path: Path) -> bool:
     """Something has this name, also a dangling link; `OSError` where that cannot be told."""
     return mode_of(path) is not None

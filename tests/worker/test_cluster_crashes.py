@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.disk import crash_notes, files
+from daemon.errors import UntrustedPath
 from daemon.worker.engines.cluster import crashes
 from daemon.worker.engines.cluster.crashes import Found, find, note_crashes, unused_notes
 
@@ -62,6 +64,39 @@ def test_worker_that_never_was_has_noted_nothing(node: Path):
     """It was lost before it could begin."""
     assert find("life-2") == Found("")
     assert node.is_dir()
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_folder_of_somebody_else_is_not_used(node: Path, tmp_path: Path, kind: str):
+    """Anybody may write to the folder above: a model of theirs would be read, or a crash noted."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "crash-life-1").write_bytes(crash_notes.header() + b"Fatal\n")
+    if kind == "link":
+        node.symlink_to(tmp_path / "theirs")
+    else:
+        node.touch()
+
+    with pytest.raises(UntrustedPath, match="remove it"):
+        crashes.node_folder()
+    assert find("life-1") == Found("")
+
+
+def test_folder_of_another_user_is_not_used(node: Path, monkeypatch: pytest.MonkeyPatch):
+    """They could put a file there."""
+    node.mkdir()
+    owner = node.stat().st_uid
+    monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+
+    with pytest.raises(UntrustedPath, match=f"belongs to user {owner}"):
+        files.make_private_folder(node)
+
+
+def test_folder_of_an_earlier_version_is_closed(node: Path):
+    """Its group could enter it."""
+    node.mkdir(mode=0o750)
+    crashes.node_folder()
+
+    assert node.stat().st_mode & 0o777 == 0o700
 
 
 def test_notes_of_workers_that_are_gone_are_deleted(node: Path):

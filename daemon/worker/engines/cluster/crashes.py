@@ -35,9 +35,12 @@ class Found:
 
 
 def node_folder() -> Path:
-    """Return where this node keeps what is its own: it does not have our state."""
+    """Return where this node keeps what is its own: it does not have our state.
+
+    `UntrustedPath` if another user has made it: exported models are read there.
+    """
     place = Path(tempfile.gettempdir()) / f"cvunetd-{os.geteuid()}"
-    files.make_folders(place)
+    files.make_private_folder(place)
     return place
 
 
@@ -73,7 +76,11 @@ def unused_notes(folder: Path, *, now: float) -> Iterator[Path]:
 
 def find(name: str) -> Found:
     """On a node: return what a worker has noted there, and forget it."""
-    note = node_folder() / f"{PREFIX}{name}"
+    try:
+        note = node_folder() / f"{PREFIX}{name}"
+    except OSError as error:
+        logger.warning("notes of crashes cannot be read: %s", describe(error))
+        return Found("")
     found = Found(crash_notes.read(note))
     with suppress(OSError):
         files.remove(note)
