@@ -62,7 +62,8 @@ HARMLESS = {
     "store.remove_new_drop",
     "sync_threads.help",  # what it starts is a thread, no job
     "syncs.begin",  # the same
-    "syncs.replace",  # it only notes what is to be synced
+    "syncs.add_open",  # they only note what is to be synced
+    "syncs.replace",
     "uploads.nameless",  # such a file has no name, so none is left
 }
 
