@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-#: The keys of `hooks:`; without the prefix they are the event's name in a payload.
-EVENTS = ("on_done", "on_failed", "on_drop_closed")
+#: Of the events among the keys of `hooks:`; without it they are the event's name in a payload.
 PREFIX = "on_"
 
 
@@ -35,7 +34,7 @@ class Hook:
     """One listener to one event."""
 
     event: str
-    """One of `EVENTS`."""
+    """A key of `hooks:` that begins with `PREFIX`."""
     name: str
     target: Command | Webhook
     timeout_s: float = 30.0

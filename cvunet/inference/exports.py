@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 #: Raised when the exported graph changes: older files are then made again.
 VERSION = 3
 HASH_LETTERS = 12
-STRIDE = 32
 #: Loading torch, exporting and comparing take 5 s on an idle core.
 TIMEOUT_S = 300.0
 ROOT = Path(__file__).resolve().parents[2]

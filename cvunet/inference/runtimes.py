@@ -28,6 +28,8 @@ ONNX = ".onnx"
 #: A driver of NVIDIA's makes one of these. Without them no GPU needs to be asked for.
 GPU_NODES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 INSTALL_TORCH = "pip install torch"
+#: Of the network, as `cvunet.network.network` says, which needs torch.
+STRIDE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +221,8 @@ def has_export(options: ModelOptions) -> bool:
 
 def check_input_size(size: int) -> None:
     """`OptionError` for a size that CV-UNet cannot have."""
-    if size <= 0 or size % exports.STRIDE:
-        raise OptionError(f"input_size is {size}; it must be a multiple of {exports.STRIDE}")
+    if size <= 0 or size % STRIDE:
+        raise OptionError(f"input_size is {size}; it must be a multiple of {STRIDE}")
 
 
 def has_torch() -> bool:

@@ -1,6 +1,7 @@
 """The section `hooks:` of `config.yaml`: which hook gets which event."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from daemon.config.output_schema import Count, Positive, Section
 
 CREDENTIAL = re.compile(r"[A-Za-z0-9._-]{1,200}")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,60}")
+#: The keys of `hooks:` that have entries.
+EVENTS = ("on_done", "on_failed", "on_drop_closed")
 Word = Annotated[str, Field(min_length=1)]
 
 
@@ -102,3 +105,10 @@ class Hooks(Section):
     on_drop_closed: Entries = Field(default=[])
     give_up_s: Positive = 86_400.0
     max_waiting: Count = 10_000
+
+
+def entries(hooks: Hooks) -> Iterator[tuple[str, str, HookEntry]]:
+    """Yield each entry with its place in the file and its event."""
+    for event in EVENTS:
+        for number, entry in enumerate(getattr(hooks, event)):
+            yield f"hooks.{event}[{number}]", event, entry

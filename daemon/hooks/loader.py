@@ -2,16 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.config import destinations
 from daemon.config.folders import resolve
-from daemon.config.hook_schema import HookEntry, Hooks
+from daemon.config.hook_schema import HookEntry, Hooks, entries
 from daemon.errors import InstallError, describe
 from daemon.hooks.commands import CommandSender
 from daemon.hooks.signature import credential, read_key
-from daemon.notices import EVENTS, Command, Hook, Sender, Subscriptions, Webhook
+from daemon.notices import Command, Hook, Sender, Subscriptions, Webhook
 from daemon.reporting.notify import for_children
 
 MISSING = (
@@ -103,13 +103,6 @@ class HookLoader:
         from daemon.hooks.webhooks import WebhookSender
 
         return WebhookSender(hook, hook.target)
-
-
-def entries(hooks: Hooks) -> Iterator[tuple[str, str, HookEntry]]:
-    """Yield each entry with its place in the file and its event."""
-    for event in EVENTS:
-        for number, entry in enumerate(getattr(hooks, event)):
-            yield f"hooks.{event}[{number}]", event, entry
 
 
 def name_of(entry: HookEntry) -> str:

@@ -142,6 +142,11 @@ class Site:
         """Tell the worker of a machine what to do wrong; empty: nothing."""
         Path(machine.extra[ORDER]).write_text(text)
 
+    def order_all(self, text: str) -> None:
+        """Tell the workers of all machines the same."""
+        for machine in self.cluster.nodes:
+            self.order(machine, text)
+
 
 def obeying(machine: Machine, base: Path) -> None:
     """Give a machine a program that does what it is ordered."""

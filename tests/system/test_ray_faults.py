@@ -54,8 +54,7 @@ def site_(opened: Site) -> Iterator[Site]:
     opened.drop(PHOTOS // 2)
     published(opened)
     yield opened
-    for node in opened.cluster.nodes:
-        opened.order(node, "")
+    opened.order_all("")
     assert wait_for(opened.is_through, patience_s=PATIENCE_S), opened.told()
     row = opened.ground.row("all")
     assert row.is_clean, row
@@ -247,8 +246,7 @@ def test_picture_whose_worker_is_killed(site_: Site):
     """By somebody else, four times: that is no attempt of the picture, and it comes out."""
     victim = site_.photos(1)[0]
     site_.ground.expect(victim)
-    for node in site_.cluster.nodes:
-        site_.order(node, f"kill {digest(victim)}")
+    site_.order_all(f"kill {digest(victim)}")
     site_.put([victim])
     site_.drop(PHOTOS)
 
@@ -256,8 +254,7 @@ def test_picture_whose_worker_is_killed(site_: Site):
         lambda: f"will retry {victim.name}" in site_.told() and KILLED_OFTEN in site_.told(),
         patience_s=2 * PATIENCE_S,
     ), site_.told()
-    for node in site_.cluster.nodes:
-        site_.order(node, "")
+    site_.order_all("")
     published(site_)
 
 
@@ -269,8 +266,7 @@ def test_picture_that_crashes_workers(site_: Site):
     site_.wait_warm(*site_.cluster.nodes)
     killer = site_.photos(1)[0]
     site_.ground.expect_bad(killer)
-    for node in site_.cluster.nodes:
-        site_.order(node, f"crash {digest(killer)}")
+    site_.order_all(f"crash {digest(killer)}")
     site_.put([killer])
     site_.drop(PHOTOS)
 

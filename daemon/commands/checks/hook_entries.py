@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.commands.checks import service
-from daemon.commands.checks.permissions import may
+from daemon.commands.checks.permissions import may, unreachable
 from daemon.commands.findings import CheckContext, Finding, User, failed, passed, warned
 from daemon.config.folders import resolve
-from daemon.config.hook_schema import HookEntry
+from daemon.config.hook_schema import HookEntry, entries
 from daemon.errors import InstallError
-from daemon.hooks.loader import HookLoader, check_library, entries
+from daemon.hooks.loader import HookLoader, check_library
 from daemon.notices import Command
 
 DROP_IN = "/etc/systemd/system/cvunetd.service.d/hooks.conf"
@@ -53,10 +53,8 @@ def check_entry(
 
 def check_runnable(user: User, place: str, program: Path) -> Finding:
     """Check whether the daemon's user can reach and run a program."""
-    closed = next((one for one in reversed(program.parents) if not may(user, one, "x")), None)
-    if closed is not None:
-        text = f"{place}: {program} cannot be reached: {closed} is closed to {user.name}"
-        return failed("hooks", text, f"chmod o+x {shlex.quote(str(closed))}")
+    if (fault := unreachable("hooks", user, program, where=f"{place}: ")) is not None:
+        return fault
     if not may(user, program, "x"):
         text = f"{place}: {program} may not be run by {user.name}"
         return failed("hooks", text, f"chmod a+rx {shlex.quote(str(program))}")

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from daemon.commands.findings import CheckContext, Finding, skipped
+from daemon.config.hook_schema import entries
 
 
 def hooks(context: CheckContext) -> Iterator[Finding]:
     """Check each hook, then what they share; sends no notice."""
-    listeners = context.config.hooks
-    if not (listeners.on_done or listeners.on_failed or listeners.on_drop_closed):
+    if not any(entries(context.config.hooks)):
         yield skipped("hooks", "none is configured")
         return
     from daemon.commands.checks import hook_entries  # loads what runs hooks

@@ -104,12 +104,15 @@ def check_background(user: User, path: Path) -> Finding:
     return passed(check, f"{path} may be read by {user.name}")
 
 
-def unreachable(check: str, user: User, path: Path) -> Finding | None:
-    """Return that a user may not enter some folder above a path; None if all are open."""
+def unreachable(check: str, user: User, path: Path, *, where: str = "") -> Finding | None:
+    """Return that a user may not enter some folder above a path; None if all are open.
+
+    ``where``: words before the path.
+    """
     closed = next((above for above in reversed(path.parents) if not may(user, above, "x")), None)
     if closed is None:
         return None
-    text = f"{path} cannot be reached: {closed} is closed to {user.name}"
+    text = f"{where}{path} cannot be reached: {closed} is closed to {user.name}"
     return failed(check, text, f"chmod o+x {shlex.quote(str(closed))}")
 
 
