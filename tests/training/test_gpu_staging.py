@@ -1,5 +1,7 @@
 """Shards travel in pieces and are joined."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,17 @@ def test_cut_needs_an_empty_folder(data: Path):
 
     with pytest.raises(TrainingError, match="not empty"):
         cut(data)
+
+
+def test_a_piece_and_the_source_tree_fit_into_one_call():
+    """The tree grows: then pieces must shrink, or the calls on the machine that is lent fail."""
+    root = Path(__file__).parents[2]
+    if shutil.which("git") is None or not (root / ".git").exists():
+        pytest.skip("no git here, so the tree's size is not known")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
+    )
+    paths = [root / name for name in listed.stdout.split("\0") if name]
+    tree_bytes = sum(path.stat().st_size for path in paths if path.is_file())
+
+    assert tree_bytes + staging.PIECE_MB * 1e6 <= 64 * 1024 * 1024

@@ -23,7 +23,7 @@ from cvunet.training.gpu.running import Run
 logger = logging.getLogger(__name__)
 
 SAMPLE_BYTES_PER_PIXEL = 1500
-"""Memory that a step takes per pixel of its batch; counted in docs/training.md."""
+"""Memory that a step takes per pixel of its batch; counted in docs/decisions/gpu-training.md."""
 ENDING_S = 6.0
 """For the last files."""
 

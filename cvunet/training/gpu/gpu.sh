@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains on one GPU within some minutes: docs/training.md, "A run of ten minutes on a GPU".
+# Trains on one GPU within some minutes: docs/training.md, "Ten minutes on a GPU".
 #   gpu.sh --cut DATA FOLDER [--also FILE]...   here: cut the shards into FOLDER/1, FOLDER/2 ...
 #   gpu.sh --stage FOLDER/1                     there: keep one piece, tell what is missing
 #   gpu.sh --train [OPTION]...                  there: train on what was staged

@@ -19,8 +19,8 @@ from cvunet.errors import CvunetError, TrainingError
 logger = logging.getLogger(__name__)
 
 LIST = "pieces.yaml"
-PIECE_MB = 50.0
-"""Less than 60: the source tree travels in the same call."""
+PIECE_MB = 45.0
+"""A call carries 64 MiB at most, with the source tree in it."""
 CHUNK_BYTES = 1 << 20
 
 
