@@ -45,7 +45,12 @@ def clean(
     start_logging(config.log.level, config.log.format)
     places = find_places(config, base)
     if is_dry:
-        yield from dry_run(places, local_now)
+        is_anything_old = False
+        for line in dry_run(places, local_now):
+            is_anything_old = True
+            yield line
+        if not is_anything_old:
+            yield f"nothing is older than {places.keep_days:g} days (retention.keep_days)"
         return
     lock = Lock(places.state / locks.FILE)
     lock.take(f"state folder {places.state}")

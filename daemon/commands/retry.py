@@ -18,6 +18,8 @@ def retry(config_path: Path | None, chosen: Sequence[Path], *, is_all: bool) -> 
     folders = {folder.name: folder for folder in hot_folders.all_folders(config, base)}
     known = quarantined(quarantine)
     pictures = known if is_all else [find(file, known) for file in chosen]
+    if not pictures:
+        yield f"no picture is in quarantine ({printable(quarantine)})"
     for picture in pictures:
         yield put_back(picture, quarantine, folders)
 

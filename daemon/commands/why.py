@@ -41,7 +41,8 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
         reason = why_not_taken(path, holder, state)
         yield f"{printable(path)} lies in hot folder {holder.name}: {reason}"
     elif not jobs:
-        yield f"{printable(path)}: nothing is known of it, and it is in no hot folder"
+        where = "any hot folder" if holder is None else f"hot folder {holder.name}"
+        yield f"{printable(path)}: nothing is known of it, and it is not in {where}"
 
 
 def job_lines(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:

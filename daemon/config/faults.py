@@ -13,6 +13,19 @@ Place = tuple[int | str, ...]
 Fault = tuple[Place, str, str, object]
 """Place, kind, message and the wrong value, as pydantic tells them."""
 QUOTED = re.compile(r"'([^']*)'")
+NUMBER = re.compile(r"\d+")
+#: What a value has to be, by the kind of a fault.
+WANTED = {
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "a section with keys"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    "finite_number": "a finite number",
+    "string_type": "text; put it in quotes",
+    "path_type": "a path",
+}
+BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of")
 
 
 def explain(path: Path, tree: Node | None, faults: list[Fault], model: type[BaseModel]) -> str:
@@ -34,7 +47,28 @@ def describe(fault: Fault, model: type[BaseModel]) -> str:
         return f"{key}: {value!r} is none of its values; {hint} {', '.join(options)}"
     if kind == "missing":
         return f"key {key!r} is missing"
-    return f"{key}: {message.removeprefix('Value error, ')}" if key else message
+    text = in_words(kind, message, value)
+    return f"{key}: {text}" if key else text
+
+
+def in_words(kind: str, message: str, value: object) -> str:
+    """Return what is wrong with a value, and what it has to be."""
+    if kind in WANTED:
+        return f"{shown(value)} is not {WANTED[kind]}"
+    if kind in BOUNDS:
+        return f"{shown(value)} must be {message.removeprefix('Input should be ')}"
+    if kind == "too_short" and (least := NUMBER.search(message)):
+        return f"at least {least.group()} must be named"
+    return message.removeprefix("Value error, ")
+
+
+def shown(value: object) -> str:
+    """Return a value as YAML writes it; of a list or a section only what it is."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "a section" if isinstance(value, dict) else repr(value)
 
 
 def dotted(place: Place) -> str:

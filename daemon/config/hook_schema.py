@@ -35,7 +35,7 @@ class HookEntry(Section):
     def check_name(cls, value: str | None) -> str | None:
         """Check that the name is one word, for logs and metrics."""
         if value is not None and NAME.fullmatch(value) is None:
-            raise ValueError("a hook's name has letters, digits, dots and dashes, 60 at most")
+            raise ValueError("a hook's name has letters, digits and . _ - only, 60 at most")
         return value
 
     @field_validator("command")

@@ -26,7 +26,7 @@ def hashed(key: str) -> str:
 def line_of(name: str, key: str) -> str:
     """Return the line of the file for a key; `ValueError` for a name that is no single word."""
     if NAME.fullmatch(name) is None:
-        raise ValueError("a key's name has letters, digits, dots and dashes, 60 at most")
+        raise ValueError("a key's name has letters, digits and . _ - only, 60 at most")
     return f"{name}:{hashed(key)}"
 
 

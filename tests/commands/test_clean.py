@@ -112,7 +112,7 @@ def test_a_dry_run_lists_everything_that_a_real_run_deletes(varied: Path) -> Non
     kinds = [line.split()[1:3] for line in would]
     assert len(kinds) == 4
     assert unchanged == [path for path in before if "ledger.db-" not in path.name]
-    assert clean(varied, is_dry=True) == []
+    assert clean(varied, is_dry=True) == ["nothing is older than 7 days (retention.keep_days)"]
     assert (varied / "kept/here.jpg").exists()
 
 

@@ -32,6 +32,14 @@ def test_missing_hot_folder(base: Path):
     assert findings(base)["permissions of hot"].result is Result.PASS
 
 
+def test_missing_folder_of_uploads(base: Path):
+    """The daemon makes it, so a set-up that never ran is sound without it."""
+    found = findings(base, web={"listen": "127.0.0.1:8080", "folder": "uploads"})
+
+    assert found["permissions of web"].result is Result.PASS
+    assert not (base / "uploads").exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

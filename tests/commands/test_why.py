@@ -110,7 +110,14 @@ def test_an_unknown_picture_is_told(tmp_path: Path) -> None:
     """Neither ledger nor folder has it."""
     Kit(tmp_path)
 
-    assert "nothing is known of it" in answer(tmp_path, tmp_path / "elsewhere.jpg")
+    elsewhere, here = tmp_path / "elsewhere.jpg", tmp_path / "hot/cat.jpg"
+
+    assert answer(tmp_path, elsewhere) == (
+        f"{elsewhere}: nothing is known of it, and it is not in any hot folder"
+    )
+    assert answer(tmp_path, here) == (
+        f"{here}: nothing is known of it, and it is not in hot folder hot"
+    )
 
 
 def test_a_rejected_picture_goes_back_and_is_done(tmp_path: Path) -> None:
@@ -125,6 +132,13 @@ def test_a_rejected_picture_goes_back_and_is_done(tmp_path: Path) -> None:
     assert told == [str(tmp_path / "hot/sub/cat.jpg")]
     assert kit.results() == ["originals/sub/cat.jpg", "sub/cat.png"]
     assert [path for path in (tmp_path / "failed").rglob("*") if path.is_file()] == []
+
+
+def test_an_empty_quarantine_is_told(tmp_path: Path) -> None:
+    """A command that says nothing leaves a person in doubt."""
+    told = list(retry.retry(configure(tmp_path), [], is_all=True))
+
+    assert told == [f"no picture is in quarantine ({tmp_path / 'failed'})"]
 
 
 def test_one_picture_can_be_named(tmp_path: Path) -> None:

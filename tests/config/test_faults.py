@@ -175,6 +175,27 @@ def test_wrong_value_names_line_and_key(tmp_path: Path, text: str, start: str):
     assert len(told.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("folders: []", "folders: at least 1 must be named"),
+        ("folders: {path: hot}", "folders: a section is not a list"),
+        ("worker: {max_batch: 0}", "worker.max_batch: 0 must be greater than or equal to 1"),
+        ("worker: {max_batch: 1.5}", "worker.max_batch: 1.5 is not a whole number"),
+        ("worker: {max_batch: null}", "worker.max_batch: null is not a whole number"),
+        ("retention: {keep_days: week}", "retention.keep_days: 'week' is not a number"),
+        ("retention: 7", "retention: 7 is not a section with keys"),
+        ("model: {mirror: maybe}", "model.mirror: 'maybe' is not true or false"),
+        ("model: {input_size: 500}", "model.input_size: 500 must be a multiple of 32"),
+        ("web: {folder: u, listen: 8080}", "web.listen: 8080 is not text; put it in quotes"),
+        ("state_dir: [a]", "state_dir: a list is not a path"),
+    ],
+)
+def test_wrong_value_is_named_with_what_it_has_to_be(tmp_path: Path, text: str, told: str):
+    """Words of our own: those of the library do not name the value."""
+    assert fault(tmp_path, f"{text}\n") == f"config.yaml:1: {told}"
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "[]", "[cuda:0, tpu]", "3", "[1]", "null"])
 def test_wrong_device(tmp_path: Path, device: str):
     """One line, with the key that the user wrote."""

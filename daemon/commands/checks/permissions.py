@@ -34,6 +34,9 @@ def permissions(context: CheckContext) -> Iterator[Finding]:
         )
         return
     for folder in context.folders:
+        if folder.has_uploads:  # the daemon makes it
+            yield check_own_folder(context.user, folder.name, folder.path)
+            continue
         is_kept = folder.originals == "keep"
         yield check_hot_folder(context.user, folder.name, folder.path, "rx" if is_kept else "rwx")
     backgrounds = {folder.rendering.background for folder in context.folders}
