@@ -139,7 +139,7 @@ def batch(source: Path, out: Path, config_path: Path | None, **options: object) 
     "--out",
     required=True,
     type=PATH,
-    help="Output folder; for a single file also a file, whose suffix decides the format.",
+    help="Output folder. For a single input also a file: its suffix decides the format.",
 )
 @cut_options
 @adjust_options
@@ -179,7 +179,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
 @config_option
 @exit_status
 def healthz(config_path: Path | None) -> int:
-    """Ask the running daemon at metrics.listen whether it makes progress; 1 if not."""
+    """Ask the daemon at metrics.listen whether it makes progress; exit status 1 if not."""
     from daemon.commands import healthz as command
 
     health = command.ask(config_path)

@@ -24,7 +24,7 @@ STATUSES = (
     ("0", "Success."),
     (
         str(errors.EXIT_SOME_FAILED),
-        "Some pictures failed (`once`, `batch`, `cut`), or a check has failed (`doctor`).",
+        "Some pictures failed (`once`, `batch`, `cut`), or a check has failed (`doctor`, `healthz`).",
     ),
     (str(errors.EXIT_USAGE), "The command line is wrong."),
     (
@@ -34,8 +34,8 @@ STATUSES = (
     ),
     (
         str(errors.EXIT_INSTALL),
-        "Configuration or weights are wrong. Starting again does not help; a person must correct"
-        " them.",
+        "Configuration or weights are wrong, or another cvunetd uses the state folder. Starting"
+        " again does not help; a person must correct it.",
     ),
 )
 SIGNALS = (

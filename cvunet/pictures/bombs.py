@@ -174,7 +174,7 @@ def check_fields(fields: bytes, order: str, *, is_big: bool, file_bytes: int) ->
             (sides[tag],) = struct.unpack_from(order + NUMBERS[kind], fields, value_at)
     check_tiles(sides)
     if total > max(file_bytes, MAX_METADATA_BYTES):
-        advice = "the file is damaged or no TIFF: copy it here again, or export it as JPEG or TIFF"
+        advice = "the file is damaged or no TIFF: copy it again, or export it as JPEG or TIFF"
         raise too_much_metadata("more than all of its own", file_bytes, advice=advice)
 
 

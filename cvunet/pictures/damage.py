@@ -54,7 +54,7 @@ def diagnose(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str
     stream.seek(0)
     head = stream.read(16)
     if not head:
-        return "the file is empty: copy it here again"
+        return "the file is empty: copy it again"
     if any(text in str(error) for text in TOO_LARGE_TEXTS):
         return f"its packed metadata is too large ({error}): strip it, or save it anew"
     known = [name for at, signature, name in SIGNATURES if head[at:].startswith(signature)]
@@ -68,7 +68,7 @@ def diagnose(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str
     if known or not is_unidentified:
         kind = known[0] if known else "picture"
         reason = "its header is broken" if is_unidentified else error
-        return f"the {kind} is truncated or damaged ({reason}): copy it here again"
+        return f"the {kind} is truncated or damaged ({reason}): copy it again"
     return f"not a picture in a known format ({', '.join(readable)}): convert it to JPEG or PNG"
 
 

@@ -147,7 +147,7 @@ def _same_in_all(
         if found is not None and not _same_pixels(found, again):
             raise ImageError(
                 f"the {found.format} is truncated or damaged (pixels are missing at its end):"
-                " copy it here again"
+                " copy it again"
             )
         found = found or again
     if found is None:

@@ -79,7 +79,7 @@ def outcome(ending: Ending) -> str:
             changed = f"; {CHANGED}" if late_changes.has_changed_after(job) else ""
             return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}{changed}"
         case State.FAILED:
-            where = f", now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
+            where = f"; it is now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
         case State.QUEUED | State.RUNNING:
             why = f" ({job.reason})" if job.reason else ""
@@ -153,7 +153,7 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
     if identity is not None and identity.size == 0:
         return (
             f"it is empty; if it is still empty {folder.defer_s:g} s after its last change, it is"
-            " rejected: copy it here again"
+            " rejected: copy it again"
         )
     return f"not taken yet; it has to stay unchanged for {folder.settle_s:g} s, in turn with others"
 

@@ -82,6 +82,6 @@ def check_keys(address: Address | None, *, has_keys: bool) -> None:
     """Raise `ValueError` for an address that other machines reach, without keys."""
     if isinstance(address, Loopback) and not address.is_loopback and not has_keys:
         raise ValueError(
-            f"{address.host} can be reached from other machines: set keys_file or keys"
-            " (`cvunetd web-key NAME` makes a key), or listen on 127.0.0.1"
+            f"{address.host} can be reached from other machines: set web.keys_file or"
+            " web.keys (`cvunetd web-key NAME` makes a key), or listen on 127.0.0.1"
         )

@@ -56,7 +56,7 @@ def test_cut_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: s
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("mark", "remedy"), [(b"\0" * 4, "copy it here again"), (b"CR\x02\0", "export it as JPEG")]
+    ("mark", "remedy"), [(b"\0" * 4, "copy it again"), (b"CR\x02\0", "export it as JPEG")]
 )
 def test_a_broken_tiff_is_not_told_to_strip_its_metadata(seed: int, mark: bytes, remedy: str):
     """Its directory is noise, and claims more than there is; the second says it is a raw file."""

@@ -78,7 +78,7 @@ def test_kind_is_told(name: str):
 
     with pytest.raises(ImageError, match=told) as caught:
         reading.read(io.BytesIO(data), max_pixels=LIMIT)
-    assert "copy it here again" not in str(caught.value)
+    assert "copy it again" not in str(caught.value)
     assert any(remedy in str(caught.value) for remedy in ("save it", "export it"))
 
 
@@ -87,7 +87,7 @@ def test_damaged_picture_is_still_told_to_be_damaged():
     halves = [kit.file_of(FLAT, "JPEG")[:400], tiff()[:300]]
     halves.append(kit.file_of(FLAT, "TIFF", compression="tiff_lzw")[:200])
     for data in halves:
-        with pytest.raises(ImageError, match="copy it here again"):
+        with pytest.raises(ImageError, match="copy it again"):
             reading.read(io.BytesIO(data), max_pixels=LIMIT)
 
 
