@@ -221,7 +221,7 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
     from daemon.commands import retry as command
 
     if is_all == bool(files):
-        raise UsageError("name the pictures in quarantine, or say --all")
+        raise UsageError("name pictures in quarantine, or use --all")
     for line in command.retry(config_path, files, is_all=is_all):
         click.echo(line)
     return 0

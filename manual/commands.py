@@ -24,7 +24,8 @@ STATUSES = (
     ("0", "Success."),
     (
         str(errors.EXIT_SOME_FAILED),
-        "Some pictures failed (`once`, `batch`, `cut`), or a check has failed (`doctor`, `healthz`).",
+        "Some pictures failed (`once`, `batch`, `cut`), or a check has failed (`doctor`,"
+        " `healthz`).",
     ),
     (str(errors.EXIT_USAGE), "The command line is wrong."),
     (

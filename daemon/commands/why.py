@@ -79,7 +79,9 @@ def outcome(ending: Ending) -> str:
             changed = f"; {CHANGED}" if late_changes.has_changed_after(job) else ""
             return f"done at {utc(ended_at)} after {attempts}, {what}{original}{warnings}{changed}"
         case State.FAILED:
-            where = f"; it is now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
+            where = (
+                f"; it is now {place(job.quarantine)}" if job.quarantine and not job.is_kept else ""
+            )
             return f"failed at {utc(ended_at)} after {attempts}: {job.reason}{where}"
         case State.QUEUED | State.RUNNING:
             why = f" ({job.reason})" if job.reason else ""

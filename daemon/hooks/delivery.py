@@ -267,7 +267,7 @@ class HookDelivery:
                 self.close_answered(monotonic=clocks.monotonic(), now=clocks.now())
             self.update_counts()
         except LedgerError as error:
-            logger.warning("what hooks were told last could not be written down: %s", error)
+            logger.warning("answers of hooks could not be written down: %s", error)
             self.stop()
         for channel in self.channels.values():
             if channel.waiting:

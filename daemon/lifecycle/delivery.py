@@ -134,7 +134,9 @@ class Delivery:
         self.results.remove_parts(job)
         renewed = self.completion.renew(job, change.current, now=now)
         if renewed is not None:
-            logger.info("%s %s; again", printable(job.relative), change, extra=job_fields(job))
+            logger.info(
+                "%s %s; cut out again", printable(job.relative), change, extra=job_fields(job)
+            )
             not_before = now + self.folders[job.folder].settle_s
             self.requeue.release(renewed, reason=str(change), not_before=not_before)
 

@@ -195,7 +195,7 @@ class Intake:
             self.claiming.syncs.flush()
         except OSError as error:
             # The files are ours already; if a power cut undoes a rename, it is simply found again.
-            logger.warning("claims may not outlive a power cut: %s", describe(error))
+            logger.warning("a power cut may undo claims: %s", describe(error))
 
     def accept(self, settled: SettledFile, *, monotonic: float, now: float) -> bool:
         """Claim one file and add its job; on an error the file stays."""

@@ -62,4 +62,6 @@ class Leftovers:
                     if store.remove_empty_drop(drop, is_known=is_known):
                         logger.info("removed unused %s", printable(drop))
             except OSError as error:
-                logger.warning("unused drops in %s: %s", printable(root), describe(error))
+                logger.warning(
+                    "unused drops in %s could not be removed: %s", printable(root), describe(error)
+                )

@@ -80,7 +80,9 @@ class Orders:
                 files.remove(path)
                 self.retry_at.pop(path, None)
         except ValueError as error:
-            logger.warning("%s is no order (%s): it is deleted", printable(path), describe(error))
+            logger.warning(
+                "%s cannot be read as an order (%s): deleted", printable(path), describe(error)
+            )
             files.remove(path)
         except OSError as error:
             logger.warning("%s is tried again: %s", printable(path), describe(error))

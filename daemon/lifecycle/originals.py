@@ -85,4 +85,8 @@ class Originals:
         try:
             store.drop_claim(self.folders[job.folder].path, job.relative, job.id, later)
         except OSError as error:
-            logger.warning("a claim's folder stays: %s", describe(error), extra=job_fields(job))
+            logger.warning(
+                "the empty folder of a claim could not be removed: %s",
+                describe(error),
+                extra=job_fields(job),
+            )

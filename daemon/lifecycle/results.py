@@ -156,7 +156,7 @@ class Results:
             publication.is_unchanged(target, stamp) for (_, target), stamp in pairs
         ):
             logger.warning(
-                "%s is not as we left it and stays; the new result is %s",
+                "%s was changed by somebody else and stays; the new result is %s",
                 printable(earlier.target),
                 printable(job.target.name),
                 extra=job_fields(job),

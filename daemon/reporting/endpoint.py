@@ -147,7 +147,9 @@ class Server(socketserver.ThreadingTCPServer):
             self.shutdown_request(request)
             return
         if self.callers.add(request, time.monotonic()):
-            logger.warning("more than %s monitors ask at once: a slow one is left", MAX_REQUESTS)
+            logger.warning(
+                "more than %s monitors ask at once: a slow one is hung up on", MAX_REQUESTS
+            )
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:

@@ -54,7 +54,7 @@ class Notifier:
         self.last_status = ""
         if is_expected and send is None:
             logger.warning(
-                "systemd waits for word, but systemd-python is missing:"
+                "systemd waits to be told of the start, but systemd-python is missing:"
                 " install cvunet-daemon[systemd], or set Type=exec in the unit"
             )
 

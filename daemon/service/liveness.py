@@ -103,7 +103,7 @@ class Liveness:
             extra = {"MESSAGE_ID": event_ids.STALLED, "ERROR": why}
             logger.error("no progress%s: %s", suffix, why, extra=extra)
         elif self.reasons and not reasons:
-            logger.warning("everything gets on again")
+            logger.warning("everything makes progress again")
 
     def note_hangs(self, reasons: tuple[str, ...]) -> None:
         """Note what computes without an end: whoever kills this process, it may be the picture."""

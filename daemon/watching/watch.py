@@ -197,7 +197,7 @@ class Watcher:
     def running_observer(self) -> InotifyObserver:
         """Return the observer; a new one if there is none or it has died: it cannot start twice."""
         if self.observer is not None and not is_running(self.observer):
-            logger.warning("watching has broken down and begins anew")
+            logger.warning("the watch for file events has failed and is started again")
             self.reset()
         if self.observer is None:
             self.observer = Observer()

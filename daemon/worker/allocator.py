@@ -111,7 +111,7 @@ class FreeMemory:
                 self.trim()
                 return True
         except OSError as error:  # for instance too many open files; the next picture tries again
-            logger.warning("what lies free in memory cannot be told: %s", error)
+            logger.warning("free memory cannot be measured: %s", error)
             return False
 
     def trim(self) -> None:

@@ -164,7 +164,7 @@ def test_overwriting_spares_what_a_person_has_changed(
 
     assert (drop / "cat.png").read_bytes() == b"retouched"
     assert (drop / "cat_2.png").read_bytes() == b"second"
-    assert "not as we left it" in caplog.text
+    assert "was changed by somebody else" in caplog.text
 
 
 def test_overwriting_spares_another_pictures_result(tmp_path: Path):

@@ -64,7 +64,7 @@ def test_hung_model_keeps_signs_out(kit: Kit, heard: list[str], caplog: pytest.L
 
     assert (silent, signs(heard)) == (0, 1)
     assert caplog.text.count("no progress") == 1
-    assert "gets on again" in caplog.text
+    assert "makes progress again" in caplog.text
 
 
 def test_missed_sweep_keeps_signs_out(kit: Kit, heard: list[str]):

@@ -29,7 +29,7 @@ def permissions(context: CheckContext) -> Iterator[Finding]:
         config = shlex.quote(str(context.config_path))
         yield warned(
             "permissions",
-            f"the state folder belongs to {context.user.name}: for others little can be told",
+            f"the state folder belongs to {context.user.name}: another user can check little here",
             f"sudo -u {context.user.name} cvunetd doctor --config {config}",
         )
         return
