@@ -35,6 +35,10 @@ FORMATS = {
     ".jpg": ("jpeg",),
     ".jpeg": ("jpeg",),
 }
+#: Suffixes of files that pictures are not written as. A folder of such a name would surprise.
+UNWRITTEN = frozenset(
+    [".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".mov", ".mp4", ".pdf", ".ppm", ".psd", ".svg", ".webm", ".zip"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,9 @@ def apply_options(
     config: Config, options: Mapping[str, object], *, sources: Sequence[Path], out: Path
 ) -> Config:
     """Return the configuration with the options in it, and with the format of a file ``out``."""
+    if len(sources) == 1 and out.suffix.lower() in UNWRITTEN and not out.is_dir():
+        text = f"pictures are not written as {out.suffix.lower()}: use {', '.join(FORMATS)}"
+        raise UsageError(f"-o {out}: {text}")
     if not is_one_file(sources, out):
         return run_options.apply(config, options, current=Path.cwd())
     fitting, wanted = FORMATS[out.suffix.lower()], options.get("format")

@@ -79,4 +79,6 @@ def folder_of(given: Mapping[str, object]) -> Folder:
             )
             for fault in error.errors()
         ]
-        raise UsageError("\n".join(lines)) from error
+        # The file says null, the command line none.
+        text = "\n".join(lines).replace("null for transparency", "none for transparency")
+        raise UsageError(text) from error

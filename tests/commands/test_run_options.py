@@ -41,6 +41,19 @@ def test_format_against_the_suffix():
         decided("x.jpg", format="png")
 
 
+@pytest.mark.parametrize("out", ["x.gif", "x.BMP", "x.mp4"])
+def test_suffix_that_is_not_written(out: str):
+    """A folder of this name would not be what the person wants."""
+    with pytest.raises(UsageError, match=r"pictures are not written as \.\w+: use \.png, \.webp"):
+        decided(out)
+
+
+def test_transparency_is_none_on_the_command_line():
+    """The configuration says null."""
+    with pytest.raises(UsageError, match="clip, or none for transparency"):
+        decided("x.png", background="red")
+
+
 def test_folder_may_look_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """If it is there."""
     (tmp_path / "x.jpg").mkdir()

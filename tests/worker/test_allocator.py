@@ -109,7 +109,7 @@ def test_a_process_out_of_files_goes_on(
     monkeypatch.setattr(allocator, "STATM", tmp_path / "statm")
 
     assert not free_memory.trim_above(0)
-    assert "cannot be told" in caplog.text
+    assert "cannot be measured" in caplog.text
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, 1), (2, 1), (4, 1), (8, 2), (16, 4), (64, 4)])
