@@ -36,8 +36,9 @@ FORMATS = {
     ".jpeg": ("jpeg",),
 }
 #: Suffixes of files that pictures are not written as. A folder of such a name would surprise.
-UNWRITTEN = frozenset(
-    [".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".mov", ".mp4", ".pdf", ".ppm", ".psd", ".svg", ".webm", ".zip"]
+UNWRITTEN = (
+    *(".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".pdf", ".ppm", ".psd", ".svg"),
+    *(".mov", ".mp4", ".webm", ".zip"),
 )
 
 
