@@ -37,6 +37,7 @@ def test_missing_folder_of_uploads(base: Path):
     found = findings(base, web={"listen": "127.0.0.1:8080", "folder": "uploads"})
 
     assert found["permissions of web"].result is Result.PASS
+    assert found["permissions of web"].text.startswith(f"{base}/uploads is made when it is needed")
     assert not (base / "uploads").exists()
 
 

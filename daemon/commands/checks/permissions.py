@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from daemon.commands.checks.places import nearest_existing
-from daemon.commands.findings import CheckContext, Finding, User, failed, passed, warned
+from daemon.commands.findings import CheckContext, Finding, Result, User, failed, passed, warned
 from daemon.disk import free_space
 from daemon.jobs import HotFolder
 from daemon.watching import refusals, scan
@@ -64,7 +64,9 @@ def pictures(context: CheckContext) -> Iterator[Finding]:
         for reason, alike in found.items():
             yield failed(check, f"cannot be taken: {reason}", alike[0].mend)
         if not found:
-            yield passed(check, f"{len(looked_at)} files and sub-folders can be taken from")
+            yield passed(
+                check, f"{len(looked_at)} files and sub-folders looked at: all can be taken"
+            )
 
 
 def places_of(folder: HotFolder) -> Iterator[Path]:
@@ -127,7 +129,11 @@ def check_own_folder(user: User, what: str, path: Path) -> Finding:
         if foreign and may(user, path, "wx"):
             text = f"{foreign[0]} is not writable for {user.name}"
             return failed(check, text, f"chown -R {user.name}: {shlex.quote(str(path))}")
-    return check_folder(check, user, nearest_existing(path), "rwx")
+        return check_folder(check, user, path, "rwx")
+    found = check_folder(check, user, nearest_existing(path), "rwx")
+    if found.result is not Result.PASS:
+        return found
+    return passed(check, f"{path} is made when it is needed: {found.text}")
 
 
 def own_files(path: Path) -> list[Path]:
