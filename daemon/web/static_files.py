@@ -59,7 +59,7 @@ class StaticFiles:
         """Answer a file, or that the browser's copy is still right."""
         found = self.files.get(request.path_params["path"] or FIRST)
         if found is None:
-            raise not_found("there is no such file")
+            raise not_found("there is nothing at this address")
         # The browser asks each time, because the files change with the program.
         headers = {"Cache-Control": "no-cache", "ETag": found.tag, "Vary": "Accept-Encoding"}
         if found.tag in tags_of(request.headers.get("if-none-match", "")):
