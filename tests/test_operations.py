@@ -23,7 +23,7 @@ SAID = (
     "fetch the file again, or record your own with: ",
     " is absent; this machine has: ",
     " may not be written by this user: cvunetd doctor",
-    "; mend its mode, then retry",
+    "; correct its mode, then retry",
     " (retention.min_free_mb): make room",
     " is not there (deleted, renamed or not mounted)",
     "the new configuration is refused, the old one stays: ",

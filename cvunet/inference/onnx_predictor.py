@@ -178,7 +178,7 @@ def check_session(session: Session, description: Description) -> tuple[Tensor, T
         raise WeightsError(
             f"the model's input is {shape}, and its description says"
             f" {description.width}x{description.height}, {description.layout}, {description.fit}:"
-            " mend the description"
+            " correct the description"
         )
     if isinstance(given.shape[0], int) and given.shape[0] != 1:
         raise WeightsError(f"the model takes batches of {given.shape[0]} only: export it for 1")

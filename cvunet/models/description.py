@@ -130,7 +130,7 @@ def read(path: Path) -> Description:
             raise WeightsError(f"{path}: nothing says what this model is; {NO_ENTRY} {path}")
         described = from_entry(entry, where=f"{path.with_suffix('.yaml')}")
     except DocumentError as error:
-        raise WeightsError(f"{error}; mend it, or {NO_ENTRY} {path}") from error
+        raise WeightsError(f"{error}; correct it, or {NO_ENTRY} {path}") from error
     found = sha256_of(path)
     if found != described.sha256:
         size = path.stat().st_size

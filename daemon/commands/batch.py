@@ -84,7 +84,7 @@ def batch(
         run_with_progress_bar(service, folder)
         tell(summary(service, folder))
     for reason in service.parts.standby.reasons.values():
-        logger.error("stopped: %s; mend that, then start again", reason)
+        logger.error("stopped: %s; correct that, then start again", reason)
     return service.count_unfinished()
 
 

@@ -66,7 +66,7 @@ def advice(path: Path) -> str:
     if is_read_only(path):
         return f"{path} is read-only: mount a folder there that may be written, without :ro"
     if status.st_uid == os.getuid():
-        return f"mend the mode of {path}; on SELinux, mount it with :Z"
+        return f"correct the mode of {path}; on SELinux, mount it with :Z"
     return (
         f"{path} belongs to {theirs}, and cvunetd runs as {ours}: run it as {theirs}"
         f" (container: --user {theirs}), or give the folder away: chown -R {ours} FOLDER"

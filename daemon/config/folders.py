@@ -226,7 +226,7 @@ def missing_backgrounds(folders: list[HotFolder]) -> list[str]:
     """Return faults of backgrounds that do not exist."""
     backgrounds = {folder.rendering.background for folder in folders}
     return [
-        f"background {path} is no file: mend output.background"
+        f"background {path} is no file: correct output.background"
         for path in sorted(path for path in backgrounds if isinstance(path, Path))
         if not path.is_file()
     ]
@@ -238,7 +238,7 @@ def fault_of(folder: HotFolder) -> str:
         if not is_dir(folder.path):
             if folder.has_uploads:  # ours: it is made with its lock
                 return ""
-            return f"folder {folder.path} does not exist: make it, or mend folders[].path"
+            return f"folder {folder.path} does not exist: make it, or correct folders[].path"
         is_kept, claims = folder.originals == "keep", folder.path / safe_open.CLAIMS
         if not is_kept and claims.is_symlink():
             return f"{claims} is a link, which claimed pictures would follow: remove it"
@@ -250,7 +250,7 @@ def fault_of(folder: HotFolder) -> str:
         if is_temporary(error):  # systemd will try again
             raise MachineError(f"folder {folder.path}: {describe(error)}") from error
         return (
-            f"folder {folder.path} cannot be entered ({explain(error)}): mend the modes of the"
+            f"folder {folder.path} cannot be entered ({explain(error)}): correct the modes of the"
             " folders above; under systemd `cvunetd systemd-paths` prints what ProtectHome= hides"
         )
     return (

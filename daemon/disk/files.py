@@ -34,7 +34,7 @@ def open_regular(path: Path) -> BinaryIO:
     except OSError as error:
         if error.errno in UNREADABLE:
             raise PictureError(
-                f"may not be read: {explain(error)}; mend its mode, then retry"
+                f"may not be read: {explain(error)}; correct its mode, then retry"
             ) from error
         raise
     if descriptor is None:

@@ -68,7 +68,7 @@ def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:
             return profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile), digest
     except (cvunet_errors.ImageError, PictureError, OSError) as error:
         raise InstallError(
-            f"background {file} cannot be read: {error}; mend output.background"
+            f"background {file} cannot be read: {error}; correct output.background"
         ) from error
 
 

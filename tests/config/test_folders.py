@@ -296,7 +296,7 @@ def test_folder_below_a_closed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "access", refuse)
 
-    expected = f"folder {tmp_path}/hot cannot be entered (Permission denied): mend the modes"
+    expected = f"folder {tmp_path}/hot cannot be entered (Permission denied): correct the modes"
     assert fault(tmp_path).startswith(expected)
     assert "`cvunetd systemd-paths`" in fault(tmp_path)
 

@@ -35,7 +35,7 @@ def test_neighbours_are_well(base: Path):
 
 def test_missing_folder(base: Path):
     """It is not made: a mistyped path must not become a folder."""
-    expected = ["folder no does not exist: make it, or mend folders[].path"]
+    expected = ["folder no does not exist: make it, or correct folders[].path"]
 
     assert expected == faults(base, "no")
     assert not (base / "no").exists()

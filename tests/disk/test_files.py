@@ -69,7 +69,7 @@ def test_no_permission_is_the_files_own_trouble(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "open", refuse)
 
-    with pytest.raises(PictureError, match="may not be read: Permission denied; mend its mode"):
+    with pytest.raises(PictureError, match="may not be read: Permission denied; correct its mode"):
         files.open_regular(tmp_path / "a")
 
 

@@ -131,7 +131,7 @@ def test_wrong_background_is_told_at_start(tmp_path: Path, content: bytes | None
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(InstallError, match=r"background\.png.*mend output\.background"):
+    with pytest.raises(InstallError, match=r"background\.png.*correct output\.background"):
         check_backgrounds([path])
 
 
@@ -153,7 +153,7 @@ def test_background_that_is_no_whole_clip(tmp_path: Path, content: bytes | None,
         return
     path.write_bytes(content)
 
-    with pytest.raises(InstallError, match=rf"room\.mp4 {reason}.*mend output\.background"):
+    with pytest.raises(InstallError, match=rf"room\.mp4 {reason}.*correct output\.background"):
         check_backgrounds([path])
 
 

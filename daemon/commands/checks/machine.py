@@ -136,7 +136,7 @@ def check_model(context: CheckContext, model: ModelSettings) -> Iterator[Finding
         found = ", ".join(predictors.found_devices(model))
         yield passed(f"device{label}", f"{names} is {found} here")
     except DaemonError as error:
-        mend = f"mend what GPU says below, or in {context.config_path}: model: {{device: auto}}"
+        mend = f"correct what GPU says below, or in {context.config_path}: model: {{device: auto}}"
         yield failed(f"device{label}", str(error), mend)
 
 

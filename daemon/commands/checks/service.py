@@ -53,7 +53,7 @@ def daemon_state(context: CheckContext) -> Iterator[Finding]:
         yield failed("daemon", f"no progress: {why}", restart)
     for name, reason in context.report.get("standby", {}).items():
         text = f"{name} stands by: {reason}"
-        yield failed("daemon", text, "mend what it says; the folder resumes by itself within 10 s")
+        yield failed("daemon", text, "fix what it says; the folder resumes by itself within 10 s")
     yield from refused(context)
     for name, reason in context.report.get("polled", {}).items():
         folder = next((folder for folder in context.folders if folder.name == name), None)

@@ -26,7 +26,7 @@ from daemon.jobs import Identity, Stamp
 from daemon.renderings import ANIMATIONS
 from daemon.worker.clips import kinds
 
-MEND = "mend output.background"
+MEND = "correct output.background"
 
 
 @dataclass(frozen=True, slots=True)
