@@ -32,12 +32,21 @@ def lines(config_path: Path | None) -> Iterator[str]:
         hooks = HookLoader(base, os.environ, is_check=True).subscriptions(config.hooks).hooks
     if faults.lines:
         raise InstallError("\n".join(faults.lines))
-    yield from (f"{folder.name}: {folder.path} -> {folder.output_root}" for folder in found)
+    yield from (
+        f"configuration: {name_of(config_path)}: without a fault",
+        *(f"{folder.name}: {folder.path} -> {folder.output_root}" for folder in found),
+    )
     if config.models:
         yield from (f"model {model.name}: {model.file}" for model in served)
     else:
         yield f"weights: {served[0].file}"
     yield from (f"hook: {printable(hook.key)}" for hook in hooks)
+
+
+def name_of(config_path: Path | None) -> str:
+    """Return which file was checked."""
+    path = schema.find(config_path)
+    return "no file, all defaults" if path is None else printable(path)
 
 
 class Faults:

@@ -141,6 +141,15 @@ def test_faults_of_every_kind_come_together(tmp_path: Path):
     assert [line.split(":")[1] for line in told.splitlines()] == ["2", "3"]
 
 
+def test_check_config_names_the_file_that_it_checked(tmp_path: Path):
+    """A person may look at another one than the daemon uses."""
+    (tmp_path / "hot").mkdir()
+    path = tmp_path / "config.yaml"
+    path.write_text("folders: [{path: hot}]\n")
+
+    assert f"configuration: {path}: without a fault" in list(check_config.lines(path))
+
+
 def test_check_config_lists_all_faults(tmp_path: Path):
     """Folder, weights and hook are wrong at once; the first does not hide the others."""
     (tmp_path / "config.yaml").write_text(
