@@ -86,3 +86,8 @@ class Frame:
     """HxWx3, uint8, or uint16 of full range for clips of more than 8 bits."""
     alpha: NDArray[Any] | None = None
     """HxW, of the same type; only if the source has one."""
+
+
+def blank_warnings(blank: int, frames: int) -> tuple[str, ...]:
+    """What a person should know of a clip with so many frames without a subject."""
+    return (f"no subject was found in {blank} of {frames} frames",) if blank else ()

@@ -4,15 +4,20 @@ A queued one leaves the queue, a clip in work is stopped. Each step may be repea
 it stays until the last one is done.
 """
 
+import logging
 from collections.abc import Iterable
 
 from daemon.disk import segments, store
+from daemon.errors import printable
 from daemon.jobs import HotFolder, Job, State
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.dispatcher import Dispatcher
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.results import Results
+from daemon.log_fields import job_fields
+
+logger = logging.getLogger(__name__)
 
 
 class Withdrawals:
@@ -54,6 +59,7 @@ class Withdrawals:
             if self.is_over(job):
                 self.delete_files(self.folders[job.folder], job)
                 self.forget([job])
+                logger.info("deleted %s by request", printable(job.relative), extra=job_fields(job))
 
     def delete_files(self, folder: HotFolder, job: Job) -> None:
         """Delete the original and the unfinished files of a job that was taken back."""

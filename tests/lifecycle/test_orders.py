@@ -18,10 +18,11 @@ from tests.service.test_clips import MP4
 ID, OTHER = "a" * 22, "b" * 22
 
 
-def make_kit(base: Path, *, is_held: bool) -> Kit:
-    """A service with a folder of uploads."""
+def make_kit(base: Path, *, is_held: bool, folder: dict[str, object] | None = None) -> Kit:
+    """A service with a folder of uploads; ``folder``: settings of the hot folder."""
     (base / "uploads").mkdir()
-    return Kit(base, settings={"web": {"folder": "uploads"}}, is_held=is_held)
+    web: dict[str, object] = {"web": {"folder": "uploads"}}
+    return Kit(base, settings=web, folder=folder or {}, is_held=is_held)
 
 
 @pytest.fixture
@@ -406,8 +407,7 @@ def test_a_death_in_the_middle_of_deleting_a_drop_with_a_clip(tmp_path: Path):
 @pytest.mark.usefixtures("clips")
 def test_a_kept_clip_in_a_deleted_drop_ends_by_itself(tmp_path: Path):
     """Its original stays in the hot folder: stopped, it would be taken again as new."""
-    settings = {"web": {"folder": "uploads"}}
-    kit = Kit(tmp_path, settings=settings, folder={"originals": "keep"}, is_held=True)
+    kit = make_kit(tmp_path, is_held=True, folder={"originals": "keep"})
     kit.drop("cat.mp4", MP4)
     kit.pass_time(5)
     path = drop_order(kit)

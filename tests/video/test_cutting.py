@@ -69,6 +69,24 @@ def test_a_clip_becomes_a_clip(clip: Path, tmp_path: Path):
     assert names_in(tmp_path) == ["in", "out.mov"]
 
 
+@pytest.mark.parametrize("background", [None, "#00ff00"])
+def test_frames_without_a_subject_are_told(clip: Path, tmp_path: Path, background: str | None):
+    """Nobody has to watch the result to learn of it. A trace of a mask is no subject."""
+
+    def predict(pictures: Any) -> Any:
+        found = [1.0 if picture[..., 0].mean() > 126 else 1e-4 for picture in pictures]
+        return [np.full((64, 64), alpha, np.float32) for alpha in found]
+
+    sees_late: Any = RedPredictor()
+    sees_late.predict = predict
+    made = cvunet.cut_out_clip(sees_late, clip, tmp_path / "out.mov", background=background)
+    end = cvunet.cut_out_clip(sees_late, clip, tmp_path / "end.mov", part=(0.6, 0.8))
+
+    # The red of a frame is twelve times its number, modulo 256.
+    assert made.warnings == ("no subject was found in 14 of 25 frames",)
+    assert (end.frames, end.warnings) == (5, ())
+
+
 @pytest.mark.parametrize(
     ("part", "count"), [((0.2, 0.4), 5), ((0.19, None), 20), ((0, 0.04), 1), ((0.9, 5), 2)]
 )

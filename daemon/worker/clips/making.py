@@ -16,10 +16,10 @@ import numpy as np
 
 from cvunet.errors import EncoderMissing, FileError, ImageError, UnreadableKindError
 from cvunet.video import av_library
-from cvunet.video.clips import ClipFacts, ClipLimits, Frame
+from cvunet.video.clips import ClipFacts, ClipLimits
 from cvunet.video.formats import PLANS, Encoding
 from cvunet.video.joining import join
-from cvunet.video.pipeline import ClipRendering, cut_segment
+from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader, open_clip
 from cvunet.video.steadying import Steady
 from cvunet.video.writing import SegmentWriter
@@ -239,12 +239,14 @@ class Segment:
         self.making = making
         self.number = number
         self.frames = 0
+        self.blank = 0
+        """Those of them in which no subject was found."""
         self.ticks = 0
         """Of the clip's time base, when the last frame ends."""
         self.stream: BinaryIO | None = None
         self.writer: SegmentWriter | None = None
 
-    def write(self, frame: Frame, pixels: Any) -> None:  # Any: uint8 or uint16
+    def write(self, made: CutFrame) -> None:
         """Encode one frame."""
         making = self.making
         if self.writer is None:
@@ -252,9 +254,10 @@ class Segment:
             self.writer = SegmentWriter(
                 self.stream, making.plan.format, making.reader.facts, encoding=making.encoding
             )
-        self.writer.add(frame, pixels)
+        self.writer.add(made.frame, made.pixels)
         self.frames += 1
-        self.ticks = frame.pts + frame.duration
+        self.blank += not made.has_subject
+        self.ticks = made.frame.pts + made.frame.duration
         making.link.frames_done += 1
 
     def close(self, ending: str | None) -> None:
@@ -264,7 +267,14 @@ class Segment:
             self.writer.close()
             self.stream.flush()
         seconds = float(self.ticks * facts.time_base)
-        link.ask("noted", number=self.number, frames=self.frames, seconds=seconds, ending=ending)
+        link.ask(
+            "noted",
+            number=self.number,
+            frames=self.frames,
+            blank=self.blank,
+            seconds=seconds,
+            ending=ending,
+        )
         if self.stream is not None:
             with suppress(OSError):  # it is durable already
                 self.stream.close()
