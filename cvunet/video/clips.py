@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-#: How a result is written; `png-sequence` is a folder of numbered files, `alpha` a grey clip.
+#: How a result is written; `png-sequence` is a zip of numbered files, `alpha` a grey clip.
 VideoFormat = Literal[
     "webm", "mov-prores", "mov-qtrle", "png-sequence", "apng", "webp", "mp4", "alpha"
 ]
