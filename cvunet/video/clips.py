@@ -71,6 +71,13 @@ class ClipFacts:
     delay: int = 0
     """Ticks by which its first frame is later than the beginning of its sound."""
 
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames it has as far as the header says it, by their number or its length."""
+        if self.frames is not None or self.seconds is None:
+            return self.frames
+        return round(self.seconds * float(self.rate))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:

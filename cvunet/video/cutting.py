@@ -51,9 +51,7 @@ class Part:
 
     def expected_frames(self, facts: ClipFacts) -> int | None:
         """How many frames it has by the clip's header; None if that says nothing."""
-        total = facts.frames
-        if total is None and facts.seconds is not None:
-            total = round(facts.seconds * float(facts.rate))
+        total = facts.expected_frames
         if self.is_whole:
             return total
         known_s = None if total is None else total / float(facts.rate)

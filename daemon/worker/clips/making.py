@@ -115,15 +115,12 @@ class Making:
     def facts(self) -> dict[str, Any]:  # Any: JSON
         """What the daemon wants to know of the clip."""
         facts = self.reader.facts
-        total = facts.frames
-        if total is None and facts.seconds is not None:
-            total = round(facts.seconds * float(facts.rate))
         return {
             "width": facts.width,
             "height": facts.height,
-            "sample_bytes": bytes_of(facts),
-            "frames": total,
-            "behind_bytes": 0 if self.behind is None else sample_bytes(self.behind),
+            "sample_bytes": sample_bytes(facts),
+            "frames": facts.expected_frames,
+            "behind_bytes": 0 if self.behind is None else plane_bytes(self.behind.facts),
         }
 
     @property
@@ -222,14 +219,14 @@ class Making:
         return found.hexdigest()
 
 
-def bytes_of(facts: ClipFacts) -> int:
+def sample_bytes(facts: ClipFacts) -> int:
     """Return the bytes of a sample of a clip's frames."""
     return 1 if facts.bits <= 8 else 2
 
 
-def sample_bytes(clip: ClipReader) -> int:
-    """Return the pixels of a frame, times the bytes of a sample."""
-    return clip.facts.width * clip.facts.height * bytes_of(clip.facts)
+def plane_bytes(facts: ClipFacts) -> int:
+    """Return the bytes of one of the three colours of a whole frame."""
+    return facts.width * facts.height * sample_bytes(facts)
 
 
 class Segment:
