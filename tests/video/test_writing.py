@@ -387,7 +387,7 @@ def test_segments_of_different_kinds_are_not_joined():
 def test_what_a_format_cannot_keep_is_said(
     format: VideoFormat, facts: dict[str, object], words: list[str]
 ):
-    """Before the clip is made: a person may choose another format."""
+    """A person may choose another format."""
     said = losses(format, replace(facts_of((32, 32)), **facts))  # type: ignore[arg-type]
 
     assert len(said) == len(words)

@@ -109,7 +109,7 @@ class Making:
         self.behind: ClipReader | None = None
         """The clip that the subject is put on."""
         self.replay: Replay | None = None
-        self.sound_warnings: tuple[str, ...] = ()
+        self.join_warnings: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:  # Any: JSON
@@ -131,7 +131,7 @@ class Making:
     @property
     def warnings(self) -> list[str]:
         """What a person should know of the result."""
-        return [*self.reader.warnings, *self.sound_warnings]
+        return [*self.reader.warnings, *self.join_warnings]
 
     def open_behind(self, descriptor: int) -> None:
         """Open the clip that the subject is put on. `BadBackground` if it cannot be read."""
@@ -194,7 +194,7 @@ class Making:
         """Make one file of all segments."""
         segments = Lazy(self.link, count)
         try:
-            self.sound_warnings = join(
+            self.join_warnings = join(
                 segments,
                 out,
                 format=self.plan.format,
