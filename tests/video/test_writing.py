@@ -16,12 +16,12 @@ from cvunet.video import av_library
 from cvunet.video.clips import ClipFacts, Frame, Tags, VideoFormat
 from cvunet.video.formats import PLANS, Encoding, losses
 from cvunet.video.joining import join
-from cvunet.video.segments import count_frames
 from cvunet.video.writing import SegmentWriter
 from tests.video.clips_kit import (
     MS,
     Clip,
     clip,
+    count_frames,
     finished,
     pattern,
     result,
