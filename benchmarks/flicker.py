@@ -17,7 +17,7 @@ from benchmarks.tables import table
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video.clips import Frame
 from cvunet.video.looks import Predict
-from cvunet.video.pipeline import ClipRendering, cut_segment
+from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.steadying import Steady
 
 Floats = NDArray[np.float32]
@@ -52,10 +52,10 @@ def score(clip: Moving, predict: Predict, way: ClipRendering) -> Scores:
     """Cut a clip out in one way and compare it with the truth."""
     errors: list[Floats] = []
 
-    def write(frame: Frame, pixels: NDArray[np.unsignedinteger]) -> None:
-        made = (pixels / np.float32(255)).astype(np.float32)
+    def write(cut: CutFrame) -> None:
+        made = (cut.pixels / np.float32(255)).astype(np.float32)
         made[..., :3] *= made[..., 3:]
-        errors.append(made - clip.layers[frame.index])
+        errors.append(made - clip.layers[cut.frame.index])
 
     frames = [Frame(index, index, 1, rgb) for index, rgb in enumerate(clip.frames)]
     cut_segment(frames, first=0, count=len(frames), predict=predict, rendering=way, write=write)

@@ -19,6 +19,15 @@ SIGNATURES = (  # offset, bytes, name: a damaged picture, or no picture at all?
     (0, b"MM\0*", "TIFF"),
     (0, b"GIF8", "GIF"),
 )
+TS_PACKET_BYTES = 188  # ISO/IEC 13818-1; on discs each has four bytes before it
+VIDEOS = (  # offset and bytes, and offset and bytes, name: with a name such as .mp4 they come here
+    (0, b"\x47", TS_PACKET_BYTES, b"\x47", "MPEG-TS"),
+    (4, b"\x47", TS_PACKET_BYTES + 8, b"\x47", "MPEG-TS"),
+    (0, b"\0\0\x01\xba", 0, b"", "MPEG"),
+    (0, b"FLV\x01", 0, b"", "FLV"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", 0, b"", "WMV"),
+    (0, b"OggS", 0, b"", "Ogg"),
+)
 HEIF_BRANDS = (b"ftyphei", b"ftyphev", b"ftypmif1")
 
 #: Pillow's errors for text and profiles that unpack to more than it allows.
@@ -69,7 +78,23 @@ def diagnose(stream: BinaryIO, error: Exception, readable: Sequence[str]) -> str
         kind = known[0] if known else "picture"
         reason = "its header is broken" if is_unidentified else error
         return f"the {kind} is truncated or damaged ({reason}): copy it again"
+    if video := unread_video(stream):
+        return f"a video or sound in {video}, which is not read: convert it to mp4 or mkv"
     return f"not a picture in a known format ({', '.join(readable)}): convert it to JPEG or PNG"
+
+
+def unread_video(stream: BinaryIO) -> str:
+    """The name of a container that neither pictures nor our clips have; empty for all others."""
+    stream.seek(0)
+    head = stream.read(2 * TS_PACKET_BYTES)
+    return next(
+        (
+            name
+            for at, sign, again_at, again, name in VIDEOS
+            if head[at:].startswith(sign) and head[again_at:].startswith(again)
+        ),
+        "",
+    )
 
 
 def unsupported_kind(stream: BinaryIO, known: Sequence[str], error: Exception) -> str:

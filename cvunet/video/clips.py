@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-#: How a result is written; `png-sequence` is a folder of numbered files, `alpha` a grey clip.
+#: How a result is written; `png-sequence` is a zip of numbered files, `alpha` a grey clip.
 VideoFormat = Literal[
     "webm", "mov-prores", "mov-qtrle", "png-sequence", "apng", "webp", "mp4", "alpha"
 ]
@@ -71,6 +71,13 @@ class ClipFacts:
     delay: int = 0
     """Ticks by which its first frame is later than the beginning of its sound."""
 
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames it has as far as the header says it, by their number or its length."""
+        if self.frames is not None or self.seconds is None:
+            return self.frames
+        return round(self.seconds * float(self.rate))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -86,3 +93,8 @@ class Frame:
     """HxWx3, uint8, or uint16 of full range for clips of more than 8 bits."""
     alpha: NDArray[Any] | None = None
     """HxW, of the same type; only if the source has one."""
+
+
+def blank_warnings(blank: int, frames: int) -> tuple[str, ...]:
+    """What a person should know of a clip with so many frames without a subject."""
+    return (f"no subject was found in {blank} of {frames} frames",) if blank else ()

@@ -12,13 +12,12 @@ import numpy as np
 
 from cvunet.errors import ClipDamagedError, ImageError
 from cvunet.inference.predictor import Predictor
-from cvunet.pictures.bit_depth import Samples
 from cvunet.pictures.reading import Picture
-from cvunet.video.clips import ClipFacts, Frame, VideoFormat
+from cvunet.video.clips import ClipFacts, Frame, VideoFormat, blank_warnings
 from cvunet.video.formats import Encoding
 from cvunet.video.joining import Cut, join
 from cvunet.video.looks import Predict
-from cvunet.video.pipeline import ClipRendering, cut_segment
+from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader
 from cvunet.video.writing import SegmentWriter
 
@@ -52,9 +51,7 @@ class Part:
 
     def expected_frames(self, facts: ClipFacts) -> int | None:
         """How many frames it has by the clip's header; None if that says nothing."""
-        total = facts.frames
-        if total is None and facts.seconds is not None:
-            total = round(facts.seconds * float(facts.rate))
+        total = facts.expected_frames
         if self.is_whole:
             return total
         known_s = None if total is None else total / float(facts.rate)
@@ -113,8 +110,12 @@ def cut_clip(
     writer = SegmentWriter(scratch, job.format, facts, encoding=job.encoding)
     source = PartFrames(clip, job.part)
 
-    def write(frame: Frame, pixels: Samples) -> None:
-        writer.add(frame, pixels)
+    blank = 0
+
+    def write(made: CutFrame) -> None:
+        nonlocal blank
+        writer.add(made.frame, made.pixels)
+        blank += not made.has_subject
         job.on_frame(writer.frames)
 
     warnings = _cut(source, predict, write, job)
@@ -124,13 +125,14 @@ def cut_clip(
     scratch.seek(0)
     cut = None if job.part.is_whole else Cut(float(source.begin_s), job.part.end_s)
     said = join([scratch], out, format=job.format, facts=facts, sound_from=clip, cut=cut)
-    return CutClip(writer.frames, (*clip.warnings, *warnings, *said))
+    found = blank_warnings(blank, writer.frames)
+    return CutClip(writer.frames, (*clip.warnings, *warnings, *said, *found))
 
 
 def _cut(
     source: "PartFrames",
     predict: Predict,
-    write: Callable[[Frame, Samples], None],
+    write: Callable[[CutFrame], None],
     job: ClipJob,
 ) -> tuple[str, ...]:
     """Cut out all frames; return what went wrong after some of them."""

@@ -139,4 +139,6 @@ def warnings_of(tracks: Tracks, first: Raw, turn: Turn, tags: Tags) -> tuple[str
         said.append("it has several sound tracks: only its main one is kept")
     if container.streams.subtitles:
         said.append("its subtitles are not kept")
+    if container.chapters():
+        said.append("its chapters are not kept")
     return tuple(said)

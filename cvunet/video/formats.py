@@ -92,18 +92,18 @@ PLANS: dict[VideoFormat, Plan] = {
 
 
 def losses(format: VideoFormat, facts: ClipFacts) -> tuple[str, ...]:
-    """What of this clip the format cannot keep: sentences for people, after "its"."""
+    """What of this clip the format cannot keep, in words."""
     plan = PLANS[format]
     is_stream = plan.codec is not None and format != "webp"
     lost = []
     if facts.bits > plan.max_bits:
-        lost.append(f"{facts.bits} bits a sample become {plan.max_bits}: {format} has no more")
+        lost.append(f"its {facts.bits} bits a sample become {plan.max_bits}: {format} has no more")
     if facts.tags.is_hdr and not is_stream:
-        lost.append(f"HDR colour tags are lost: {format} has none, so it looks pale")
+        lost.append(f"its HDR colour tags are lost: {format} has none, so it looks pale")
     if facts.has_sound and plan.sound_codec is None:
-        lost.append(f"sound is lost: {format} has none")
+        lost.append(f"its sound is lost: {format} has none")
     if facts.pixel_aspect != 1 and not is_stream:
-        lost.append(f"pixels are not square, and {format} cannot say that")
+        lost.append(f"its pixels are not square, and {format} cannot say that")
     if plan.needs_even_sides and (facts.width % 2 or facts.height % 2):
-        lost.append(f"last column or row is repeated: {format} has even sides")
+        lost.append(f"its last column or row is repeated: {format} has even sides")
     return tuple(lost)

@@ -12,7 +12,7 @@ from cvunet.errors import ImageError
 from cvunet.video import av_library, picture_files
 from cvunet.video.clips import ClipFacts, VideoFormat
 from cvunet.video.encoders import ALPHA_DATA, codec_of, configure
-from cvunet.video.formats import PLANS, Plan
+from cvunet.video.formats import PLANS, Plan, losses
 from cvunet.video.opening import reason_of, refuse
 from cvunet.video.reading import ClipReader
 from cvunet.video.segments import Packet, SegmentHead, SegmentReader, all_packets
@@ -56,7 +56,7 @@ def join(
     plan = PLANS[format]
     if plan.container in ("zip", "png", "webp"):
         picture_files.write(segments, out, plan=plan, facts=facts)
-        return ()
+        return losses(format, facts)
     head = SegmentReader(segments[0]).head
     sound = sound_from if plan.sound_codec and facts.has_sound else None
     try:
@@ -70,7 +70,7 @@ def join(
         warnings = (f"its sound cannot be read, the result has none: {reason_of(error)}",)
     if plan.container == "webm" and facts.pixel_aspect != 1:
         set_aspect(out, width=head.width, height=head.height, aspect=facts.pixel_aspect)
-    return warnings
+    return (*warnings, *losses(format, facts))
 
 
 def write_container(

@@ -18,6 +18,7 @@ from cvunet.errors import ImageError
 from cvunet.inference import matting
 from cvunet.inference.matting import FinishSettings
 from cvunet.matte import foreground
+from cvunet.matte.confidence import BLANK_SHARE
 from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.video import looks
 from cvunet.video.clips import Frame
@@ -35,6 +36,18 @@ Backdrop: TypeAlias = Callable[[Frame], tuple[int, int, int] | Uint8Array]
 
 #: Items that wait between two steps.
 ROOM = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutFrame:
+    """A frame that is cut out."""
+
+    frame: Frame
+    pixels: Samples
+    """RGBA HxWx4, alpha HxW (content "alpha") or RGB HxWx3 (with a backdrop), 8 or 16 bits as the
+    frame. Nobody may change them: equal frames share them."""
+    has_subject: bool
+    """Whether the network found one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,7 @@ def cut_segment(
     count: int,
     predict: Predict,
     rendering: ClipRendering,
-    write: Callable[[Frame, Samples], None],
+    write: Callable[[CutFrame], None],
     cancelled: threading.Event | None = None,
     threads: int = 2,
 ) -> int:
@@ -90,9 +103,8 @@ def cut_segment(
     looked at. So segments can be made in any order, and again, with the same bytes.
 
     ``predict`` is called by one thread, with up to `BATCH` pictures; it may wait for another
-    process. ``write`` gets each frame in order, in the caller's thread, with its pixels: RGBA
-    HxWx4, alpha HxW (content "alpha") or RGB HxWx3 (with a backdrop), 8 or 16 bits as the frame.
-    It must not change them. ``threads`` finish and steady frames.
+    process. ``write`` gets each frame in order, in the caller's thread. ``threads`` finish and
+    steady frames.
 
     Whatever a step raises is raised here after all threads have ended; `stages.Cancelled` after
     ``cancelled`` was set. If ``frames`` raises `ImageError`, the clip ends there: the frames before
@@ -102,8 +114,8 @@ def cut_segment(
     wanted = range(first, first + count)
     written = 0
     with Stages(cancelled) as stages:
-        for frame, pixels in _results(stages, source, wanted, predict, rendering, threads):
-            write(frame, pixels)
+        for made in _results(stages, source, wanted, predict, rendering, threads):
+            write(made)
             written += 1
     if source.damage is not None and written < count:
         raise source.damage
@@ -131,7 +143,7 @@ def _results(
     predict: Predict,
     rendering: ClipRendering,
     threads: int,
-) -> Iterator[tuple[Frame, Samples]]:
+) -> Iterator[CutFrame]:
     """The steps one after another, each in a thread."""
     reach, settings = rendering.steady.reach, rendering.finish
     needed = range(wanted.start - reach, wanted.stop + reach)
@@ -155,8 +167,7 @@ def _results(
         threads=threads,
         is_same=_is_still,
     )
-    results = ((scene.look.shot.frame, pixels) for scene, pixels in composed)
-    return stages.in_thread(_flattened(results, rendering), room=ROOM, name="clip-compose")
+    return stages.in_thread(_cut_frames(composed, rendering), room=ROOM, name="clip-compose")
 
 
 def _full_matte(look: Look, settings: FinishSettings) -> Alpha:
@@ -233,12 +244,14 @@ def _compose(scene: _Scene, rendering: ClipRendering) -> Samples:
     return pixels
 
 
-def _flattened(
-    results: Iterable[tuple[Frame, Samples]], rendering: ClipRendering
-) -> Generator[tuple[Frame, Samples], None, None]:
-    """The results on the backdrop, if there is one."""
-    for frame, pixels in results:
-        if rendering.backdrop is None or rendering.finish.content == "alpha":
-            yield frame, pixels
-        else:
-            yield frame, foreground.flatten(pixels, rendering.backdrop(frame))
+def _cut_frames(
+    composed: Iterable[tuple[_Scene, Samples]], rendering: ClipRendering
+) -> Generator[CutFrame, None, None]:
+    """The results, on the backdrop if there is one."""
+    backdrop = None if rendering.finish.content == "alpha" else rendering.backdrop
+    for scene, pixels in composed:
+        look = scene.look
+        frame, has_subject = look.shot.frame, float(look.view.alpha.mean()) >= BLANK_SHARE
+        if backdrop is not None:
+            pixels = foreground.flatten(pixels, backdrop(frame))
+        yield CutFrame(frame, pixels, has_subject)

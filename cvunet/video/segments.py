@@ -153,11 +153,6 @@ def head_of(content: bytes) -> SegmentHead:
         raise FileError(f"a segment has a head that cannot be read: {error}") from error
 
 
-def count_frames(stream: Readable) -> int:
-    """How many frames a segment has; `FileError` if it is not whole. Reads all of it."""
-    return sum(1 for _ in SegmentReader(stream).packets())
-
-
 def all_packets(segments: Sequence[Readable]) -> Iterator[Packet]:
     """The packets of all segments in order; `FileError` if they do not belong together."""
     first: SegmentHead | None = None

@@ -31,6 +31,8 @@ class Note:
     """How many segments there were when the latest attempt began."""
     seconds: float = 0.0
     """How long the finished segments last."""
+    blank: int = 0
+    """In how many of their frames no subject was found."""
     ending: str | None = None
     """None: more is to come. Empty: the last one ends with the clip. Else why it ends before."""
 
@@ -76,6 +78,7 @@ def read_note(part: Path) -> Note | None:
             frames=frames,
             begun_with=int(content["begun_with"]),
             seconds=float(content["seconds"]),
+            blank=int(content.get("blank", 0)),  # notes of earlier versions have none
             ending=None if ending is None else str(ending),
         )
     except (KeyError, TypeError, ValueError):

@@ -207,6 +207,13 @@ class Records:
         )
         return row is not None
 
+    def open_jobs(self, drop: Drop) -> list[Job]:
+        """Return the jobs of a drop that are queued or running."""
+        rows = self.ledger.rows(
+            "SELECT * FROM jobs WHERE drop_id = ? AND state IN ('queued', 'running')", (drop.id,)
+        )
+        return [job_of(row) for row in rows]
+
     def has_open_jobs_of(self, folder: str) -> bool:
         """Whether some job of a hot folder is queued or running."""
         row = self.ledger.first(

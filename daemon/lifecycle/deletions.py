@@ -15,6 +15,7 @@ from daemon.ledger.records import Records
 from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.drops import Drops
 from daemon.lifecycle.manifests import Manifests
+from daemon.lifecycle.withdrawals import Withdrawals
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Deletions:
         records: Records,
         drops: Drops,
         manifests: Manifests,
+        withdrawals: Withdrawals,
         select: Select,
     ) -> None:
         """``select`` raises `ValueError` or `OSError` if the manifest of a drop cannot be read."""
@@ -40,6 +42,7 @@ class Deletions:
         self.uploads = Uploads(ledger)
         self.drops = drops
         self.manifests = manifests
+        self.withdrawals = withdrawals
         self.select = select
 
     # --- one picture ----------------------------------------------------------------------
@@ -82,6 +85,7 @@ class Deletions:
     def delete_drop(self, drop_id: int, opened_at: object, *, now: float) -> bool:
         """Delete a drop and its pictures; False as long as it takes pictures or has some in work.
 
+        What has not ended is taken back first, so that nobody waits for the end of a clip.
         What other people have put there stays, and so does a result that somebody has changed.
         ``opened_at`` (UTC seconds) makes sure that it is the same drop: the number of a deleted
         one is used again, and after a crash the order is carried out once more.
@@ -92,6 +96,7 @@ class Deletions:
         drop, closed_at = found
         if closed_at is None:
             self.drops.close_soon(drop_id)
+            self.withdrawals.take_back(drop)
             return False
         jobs = [ending.job for ending in self.records.endings(drop)]
         for job in jobs:
@@ -99,6 +104,7 @@ class Deletions:
         if files.is_folder(drop.path):
             self.remove_folder(drop, changed_files(jobs), closed_at=closed_at, now=now)
         self.end_reviews(jobs)
+        self.withdrawals.forget(jobs)
         self.ledger.forget_drop(drop.path)
         logger.info("deleted %s by request", printable(drop.path))
         return True

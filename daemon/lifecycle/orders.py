@@ -18,7 +18,6 @@ from daemon.ledger.uploads import Uploads
 from daemon.lifecycle.deletions import Deletions
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.results import Results
-from daemon.lifecycle.withdrawals import Withdrawals
 from daemon.log_fields import job_fields
 from daemon.messages import FileEvent, Message
 
@@ -40,7 +39,6 @@ class Orders:
         outbox: Outbox,
         results: Results,
         deletions: Deletions,
-        withdrawals: Withdrawals,
         quarantine: Path,
         put: Callable[[Message], object],
     ) -> None:
@@ -52,7 +50,7 @@ class Orders:
         self.outbox = outbox
         self.results = results
         self.deletions = deletions
-        self.withdrawals = withdrawals
+        self.withdrawals = deletions.withdrawals
         self.drops = deletions.drops
         self.manifests = deletions.manifests
         self.quarantine = quarantine

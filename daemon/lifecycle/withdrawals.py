@@ -4,20 +4,37 @@ A queued one leaves the queue, a clip in work is stopped. Each step may be repea
 it stays until the last one is done.
 """
 
+import logging
 from collections.abc import Iterable
 
 from daemon.disk import segments, store
+from daemon.errors import printable
 from daemon.jobs import HotFolder, Job, State
-from daemon.ledger.ledger import Ledger
+from daemon.ledger.ledger import Drop, Ledger
+from daemon.ledger.records import Records
 from daemon.lifecycle.dispatcher import Dispatcher
+from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.results import Results
+from daemon.log_fields import job_fields
+
+logger = logging.getLogger(__name__)
 
 
 class Withdrawals:
     """What is in the queue or in the engine, and not wanted any more."""
 
-    def __init__(self, *, ledger: Ledger, dispatcher: Dispatcher, results: Results) -> None:
+    def __init__(
+        self,
+        folders: FolderRegistry,
+        *,
+        ledger: Ledger,
+        records: Records,
+        dispatcher: Dispatcher,
+        results: Results,
+    ) -> None:
+        self.folders = folders
         self.ledger = ledger
+        self.records = records
         self.dispatcher = dispatcher
         self.results = results
 
@@ -32,6 +49,17 @@ class Withdrawals:
             return False
         # A row may say for a moment that a job is in work which the engine has given back.
         return self.dispatcher.withdraw(job) and job.state is State.QUEUED
+
+    def take_back(self, drop: Drop) -> None:
+        """Delete what is queued of a drop, and stop its clips in work: they are queued soon.
+
+        Pictures in work and kept originals end by themselves.
+        """
+        for job in self.records.open_jobs(drop):
+            if self.is_over(job):
+                self.delete_files(self.folders[job.folder], job)
+                self.forget([job])
+                logger.info("deleted %s by request", printable(job.relative), extra=job_fields(job))
 
     def delete_files(self, folder: HotFolder, job: Job) -> None:
         """Delete the original and the unfinished files of a job that was taken back."""

@@ -18,10 +18,11 @@ from tests.service.test_clips import MP4
 ID, OTHER = "a" * 22, "b" * 22
 
 
-def make_kit(base: Path, *, is_held: bool) -> Kit:
-    """A service with a folder of uploads."""
+def make_kit(base: Path, *, is_held: bool, folder: dict[str, object] | None = None) -> Kit:
+    """A service with a folder of uploads; ``folder``: settings of the hot folder."""
     (base / "uploads").mkdir()
-    return Kit(base, settings={"web": {"folder": "uploads"}}, is_held=is_held)
+    web: dict[str, object] = {"web": {"folder": "uploads"}}
+    return Kit(base, settings=web, folder=folder or {}, is_held=is_held)
 
 
 @pytest.fixture
@@ -338,6 +339,88 @@ def test_a_repeated_order_spares_the_next_drop(kit: Kit):
 
     assert second.id == first.id
     assert kit.results() == ["b.png", "originals/b.jpg"]
+
+
+def drop_order(kit: Kit) -> Path:
+    """The wish to delete the only drop."""
+    [drop] = kit.records.open_drops()
+    return order(kit, {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at})
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_drop_is_deleted_without_waiting_for_its_clip(tmp_path: Path):
+    """The clip in work is stopped, and nothing of it is left; the next one gets its place."""
+    kit = held_clip(tmp_path)
+    task = work_on(kit)
+    path = drop_order(kit)
+    kit.pass_time(2)
+
+    assert not path.exists()
+    assert states(kit) == []
+    assert kit.drops() == []
+    assert not task.source.exists()
+    upload(kit, OTHER, content=MP4)
+    kit.pass_time(2)
+    kit.engine.run_held()
+    kit.pass_time(2)
+    assert kit.results() == ["cat.webm", "originals/cat.jpg"]
+
+
+@pytest.mark.usefixtures("clips")
+def test_what_is_queued_for_a_deleted_drop_is_not_begun(tmp_path: Path):
+    """Pictures in work end first, as when they are deleted one by one."""
+    kit = make_kit(tmp_path, is_held=True)
+    for number in range(kit.engine.depth):
+        upload(kit, f"{number:022x}")
+        kit.pass_time(1)
+    upload(kit)
+    kit.pass_time(2)
+    assert states(kit) == [State.QUEUED]
+    path = drop_order(kit)
+    kit.pass_time(1)
+
+    assert states(kit) == []
+    assert path.exists()
+    assert len(kit.engine.held) == kit.engine.depth
+    kit.engine.run_held()
+    kit.pass_time(2)
+    assert not path.exists()
+    assert kit.drops() == []
+    assert not list((root(kit) / ".cvunetd").rglob("*.jpg"))
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_death_in_the_middle_of_deleting_a_drop_with_a_clip(tmp_path: Path):
+    """The clip's original was deleted, its row was not: the next life does the rest."""
+    kit = held_clip(tmp_path)
+    task = work_on(kit)
+    path = drop_order(kit)
+    task.source.unlink()
+    kit.restart()
+    kit.pass_time(2)
+
+    assert not path.exists()
+    assert states(kit) == []
+    assert kit.drops() == []
+
+
+@pytest.mark.usefixtures("clips")
+def test_a_kept_clip_in_a_deleted_drop_ends_by_itself(tmp_path: Path):
+    """Its original stays in the hot folder: stopped, it would be taken again as new."""
+    kit = make_kit(tmp_path, is_held=True, folder={"originals": "keep"})
+    kit.drop("cat.mp4", MP4)
+    kit.pass_time(5)
+    path = drop_order(kit)
+    kit.pass_time(2)
+    assert path.exists()
+    assert len(kit.engine.held) == 1
+    kit.engine.run_held()
+    kit.pass_time(5)
+
+    assert not path.exists()
+    assert kit.drops() == []
+    assert (kit.hot / "cat.mp4").exists()
+    assert kit.engine.held == []
 
 
 @pytest.mark.parametrize("verb", ["delete", "approve", "doubt", "reject", "retry"])

@@ -63,6 +63,26 @@ def test_text_is_not_a_picture():
     assert "not a picture in a known format (JPEG, PNG" in message(b"Dear reader,\nhello.\n" * 50)
 
 
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ((b"\x47" + bytes(187)) * 3, "MPEG-TS"),
+        ((b"\0\0\0\0\x47" + bytes(187)) * 3, "MPEG-TS"),
+        (b"\0\0\x01\xba" + bytes(200), "MPEG"),
+        (b"FLV\x01" + bytes(200), "FLV"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(200), "WMV"),
+        (b"OggS" + bytes(200), "Ogg"),
+    ],
+)
+def test_video_of_another_kind_is_named(head: bytes, name: str):
+    """Recorders name it .mp4, and JPEG is no advice for it."""
+    told = message(head)
+
+    assert f"a video or sound in {name}" in told
+    assert "mp4" in told
+    assert "JPEG" not in told
+
+
 def test_postscript_is_not_tried():
     """EPS would run an interpreter on the file."""
     data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"

@@ -59,11 +59,13 @@ def test_clip_beside_pictures_and_across_a_stop(tmp_path: Path):
 @pytest.mark.web
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_clip_in_work_is_deleted_by_the_api(tmp_path: Path):
+@pytest.mark.parametrize("what", ["picture", "drop"])
+def test_clip_in_work_is_deleted_by_the_api(tmp_path: Path, what: str):
     """Its process ends within seconds, nothing of it is left, and the next one gets its place."""
     (tmp_path / "uploads").mkdir()
     port = free_port()
-    url = f"http://127.0.0.1:{port}/api/v1/pictures"
+    root = f"http://127.0.0.1:{port}/api/v1"
+    url = f"{root}/pictures"
     web = {"listen": f"127.0.0.1:{port}", "folder": "uploads"}
     output = {"drop_idle_s": 600, "video": {"format": "mov-qtrle"}}
     long, short = (
@@ -76,7 +78,8 @@ def test_clip_in_work_is_deleted_by_the_api(tmp_path: Path):
         sent = ask("POST", url, files={"image": ("long.mp4", long.read_bytes())})
         [upload] = sent.json()["pictures"]
         assert wait_for(lambda: bool(left(tmp_path))), daemon.told()
-        assert ask("DELETE", f"{url}/{upload['id']}").status_code == 202
+        victim = f"{url}/{upload['id']}" if what == "picture" else f"{root}/drops/1"
+        assert ask("DELETE", victim).status_code == 202
         began = time.monotonic()
         assert wait_for(lambda: not left(tmp_path)), daemon.told()
         seconds = time.monotonic() - began

@@ -14,6 +14,7 @@ from cvunet.video.clips import ClipLimits, Frame, VideoFormat
 from cvunet.video.formats import PLANS, Encoding
 from cvunet.video.joining import Cut, join
 from cvunet.video.reading import ClipReader, open_clip
+from cvunet.video.segments import SegmentReader
 from cvunet.video.writing import SegmentWriter
 
 MS = Fraction(1, 1000)
@@ -163,6 +164,11 @@ def segments_of(
     if writer is not None:
         writer.close()
     return made
+
+
+def count_frames(stream: BytesIO) -> int:
+    """How many frames a segment has; `FileError` if it is not whole. Reads all of it."""
+    return sum(1 for _ in SegmentReader(stream).packets())
 
 
 def result(

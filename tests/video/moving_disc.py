@@ -71,6 +71,6 @@ def results(
         count=len(frames) - first if count is None else count,
         predict=predict,
         rendering=how,
-        write=lambda frame, pixels: found.append(pixels),
+        write=lambda made: found.append(made.pixels),
     )
     return found

@@ -70,6 +70,58 @@ def test_a_clip_becomes_a_clip(clip: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out.webm", ["its 10 bits a sample become 8: webm has no more"]),
+        (
+            "out.zip",
+            [
+                "its HDR colour tags are lost: png-sequence has none, so it looks pale",
+                "its sound is lost: png-sequence has none",
+            ],
+        ),
+        (
+            "out.webp",
+            [
+                "its 10 bits a sample become 8: webp has no more",
+                "its HDR colour tags are lost: webp has none, so it looks pale",
+                "its sound is lost: webp has none",
+            ],
+        ),
+        ("out.mov", []),
+    ],
+)
+def test_what_the_format_cannot_keep_is_told(tmp_path: Path, name: str, said: list[str]):
+    """Sound, depth and colour tags are not lost without a word."""
+    clip = tmp_path / "clip.mp4"
+    deep = Clip(pixel_format="yuv420p10le", tags=(9, 16, 9), times=(0, 40, 80), sound="aac")
+    clip.write_bytes(deep.file())
+
+    made = cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / name)
+
+    told = [warning for warning in made.warnings if " HDR (" not in warning]
+    assert [one for one in told if "subject" not in one] == said
+
+
+@pytest.mark.parametrize("background", [None, "#00ff00"])
+def test_frames_without_a_subject_are_told(clip: Path, tmp_path: Path, background: str | None):
+    """Nobody has to watch the result to learn of it. A trace of a mask is no subject."""
+
+    def predict(pictures: Any) -> Any:
+        found = [1.0 if picture[..., 0].mean() > 126 else 1e-4 for picture in pictures]
+        return [np.full((64, 64), alpha, np.float32) for alpha in found]
+
+    sees_late: Any = RedPredictor()
+    sees_late.predict = predict
+    made = cvunet.cut_out_clip(sees_late, clip, tmp_path / "out.mov", background=background)
+    end = cvunet.cut_out_clip(sees_late, clip, tmp_path / "end.mov", part=(0.6, 0.8))
+
+    # The red of a frame is twelve times its number, modulo 256.
+    assert made.warnings == ("no subject was found in 14 of 25 frames",)
+    assert (end.frames, end.warnings) == (5, ())
+
+
+@pytest.mark.parametrize(
     ("part", "count"), [((0.2, 0.4), 5), ((0.19, None), 20), ((0, 0.04), 1), ((0.9, 5), 2)]
 )
 def test_part(clip: Path, tmp_path: Path, part: tuple[float, float | None], count: int):

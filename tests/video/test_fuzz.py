@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from cvunet.errors import CvunetError, FileError
 from cvunet.video.clips import ClipLimits
 from cvunet.video.reading import open_clip
-from cvunet.video.segments import count_frames
 from cvunet.video.signatures import HEAD_BYTES, clip_kind, may_be_clip
-from tests.video.clips_kit import MS, Clip, clip, result, segments_of
+from tests.video.clips_kit import MS, Clip, clip, count_frames, result, segments_of
 from tests.video.test_signatures import animated
 
 pytestmark = pytest.mark.video

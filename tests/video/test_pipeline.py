@@ -9,7 +9,7 @@ import pytest
 from cvunet.errors import ClipDamagedError, DeviceError
 from cvunet.inference.matting import FinishSettings
 from cvunet.video.clips import Frame
-from cvunet.video.pipeline import ClipRendering, cut_segment
+from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.stages import Cancelled
 from cvunet.video.steadying import Steady
 from tests.video.moving_disc import find_red, frame, moving, rendering, results
@@ -31,7 +31,7 @@ class CountedFrames:
             yield frame(index, x=15 + index % 60)
 
 
-def cut(frames, *, predict=find_red, write=lambda frame, pixels: None, **changes):
+def cut(frames, *, predict=find_red, write=lambda made: None, **changes):
     """A whole clip."""
     return cut_segment(
         frames,
@@ -50,7 +50,7 @@ def test_frames_under_way_do_not_grow_with_the_clip():
     for count in (60, 240):
         frames = CountedFrames(count)
 
-        def write(frame: Frame, pixels: object, frames: CountedFrames = frames) -> None:
+        def write(made: CutFrame, frames: CountedFrames = frames) -> None:
             frames.written += 1
 
         cut(frames, write=write)
@@ -102,8 +102,8 @@ def test_cancelled_from_another_thread():
     cancelled = threading.Event()
     written = []
 
-    def write(frame: Frame, pixels: object) -> None:
-        written.append(frame.index)
+    def write(made: CutFrame) -> None:
+        written.append(made.frame.index)
         if len(written) == 5:
             cancelled.set()
 
@@ -126,7 +126,7 @@ def test_a_damaged_clip_comes_out_up_to_there():
     written: list[int] = []
 
     with pytest.raises(ClipDamagedError):
-        cut(damaged(12), write=lambda frame, pixels: written.append(frame.index))
+        cut(damaged(12), write=lambda made: written.append(made.frame.index))
 
     assert written == list(range(12))
 
@@ -139,7 +139,7 @@ def test_damage_behind_a_segment_is_not_its_trouble():
         count=8,
         predict=find_red,
         rendering=rendering(2),
-        write=lambda frame, pixels: None,
+        write=lambda made: None,
     )
 
     assert found == 8
@@ -154,7 +154,7 @@ def test_no_more_frames_are_taken_than_needed():
         count=8,
         predict=find_red,
         rendering=rendering(2),
-        write=lambda frame, pixels: None,
+        write=lambda made: None,
     )
 
     assert frames.made == 8 + rendering(2).lead

@@ -365,6 +365,32 @@ def test_sound_is_noticed():
     assert not clip(Clip().file()).facts.has_sound
 
 
+def test_what_is_not_kept_is_said():
+    """Further sound tracks, subtitles and chapters."""
+    out = BytesIO()
+    with av.open(out, "w", format="matroska") as container:
+        video = container.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        for _ in range(2):
+            container.add_stream("flac", rate=48_000, layout="mono")
+        subtitles = container.add_mux_stream("subrip")
+        container.set_chapters(
+            [{"id": 1, "start": 0, "end": 200, "time_base": MS, "metadata": {"title": "first"}}]
+        )
+        frame = av.VideoFrame.from_ndarray(np.zeros((64, 96, 3), np.uint8))
+        container.mux([*video.encode(frame), *video.encode(None)])
+        said = av.Packet(b"hello")
+        said.pts = said.dts = 0
+        said.duration, said.time_base, said.stream = 100, MS, subtitles
+        container.mux(said)
+
+    assert clip(out.getvalue()).facts.warnings == (
+        "it has several sound tracks: only its main one is kept",
+        "its subtitles are not kept",
+        "its chapters are not kept",
+    )
+
+
 def test_late_first_frame_is_noticed():
     """Its sound begins half a second earlier."""
     facts = clip(Clip(sound="aac", times=tuple(range(500, 900, 40))).file()).facts

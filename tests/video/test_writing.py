@@ -16,12 +16,12 @@ from cvunet.video import av_library
 from cvunet.video.clips import ClipFacts, Frame, Tags, VideoFormat
 from cvunet.video.formats import PLANS, Encoding, losses
 from cvunet.video.joining import join
-from cvunet.video.segments import count_frames
 from cvunet.video.writing import SegmentWriter
 from tests.video.clips_kit import (
     MS,
     Clip,
     clip,
+    count_frames,
     finished,
     pattern,
     result,
@@ -387,7 +387,7 @@ def test_segments_of_different_kinds_are_not_joined():
 def test_what_a_format_cannot_keep_is_said(
     format: VideoFormat, facts: dict[str, object], words: list[str]
 ):
-    """Before the clip is made: a person may choose another format."""
+    """A person may choose another format."""
     said = losses(format, replace(facts_of((32, 32)), **facts))  # type: ignore[arg-type]
 
     assert len(said) == len(words)

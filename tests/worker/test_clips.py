@@ -61,9 +61,11 @@ def failure(outcome: Outcome) -> Failed:
 
 
 @contextmanager
-def stopping_at(frames: int, action: Any) -> Iterator[kit.Bright]:
+def stopping_at(
+    frames: int, action: Any, predictor: kit.Bright | None = None
+) -> Iterator[kit.Bright]:
     """A predictor that calls an action before it looks at so many frames."""
-    predictor = kit.Bright()
+    predictor = predictor or kit.Bright()
 
     def count() -> None:
         if len(predictor.batches) == frames:
@@ -101,6 +103,33 @@ def test_outcome_says_what_the_manifest_needs(clip: Path):
     assert (outcome.width, outcome.height) == outcome.result_size == (kit.WIDTH, kit.HEIGHT)
     assert outcome.sha256 is not None
     assert set(outcome.seconds) == {"clip"}
+
+
+class Blind(kit.Bright):
+    """A network that finds nothing."""
+
+    def predict(self, batch: Any) -> Any:
+        """As the other one, but empty."""
+        return [alpha * 0 for alpha in super().predict(batch)]
+
+
+def test_frames_without_a_subject_are_told(clip: Path):
+    """Over all segments, also those of the attempt before."""
+    task, blind, started = kit.make_task(clip), Blind(), threading.Event()
+    with (
+        stopping_at(kit.SEGMENT + 5, started.set, blind) as predictor,
+        kit.worker(predictor) as worker,
+    ):
+        future = worker.submit(task)
+        assert started.wait(WAIT_S)
+        worker.drain()
+        assert isinstance(future.result(WAIT_S), Cancelled)
+    outcome = made(task, Blind())
+
+    assert isinstance(outcome, Done)
+    assert outcome.clip is not None
+    assert outcome.clip.kept_segments > 0
+    assert outcome.warnings == (f"no subject was found in {LENGTH} of {LENGTH} frames",)
 
 
 def test_length_may_be_a_whole_number_of_segments(tmp_path: Path):

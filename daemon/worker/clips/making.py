@@ -16,10 +16,10 @@ import numpy as np
 
 from cvunet.errors import EncoderMissing, FileError, ImageError, UnreadableKindError
 from cvunet.video import av_library
-from cvunet.video.clips import ClipFacts, ClipLimits, Frame
+from cvunet.video.clips import ClipFacts, ClipLimits
 from cvunet.video.formats import PLANS, Encoding
 from cvunet.video.joining import join
-from cvunet.video.pipeline import ClipRendering, cut_segment
+from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader, open_clip
 from cvunet.video.steadying import Steady
 from cvunet.video.writing import SegmentWriter
@@ -109,21 +109,18 @@ class Making:
         self.behind: ClipReader | None = None
         """The clip that the subject is put on."""
         self.replay: Replay | None = None
-        self.sound_warnings: tuple[str, ...] = ()
+        self.join_warnings: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:  # Any: JSON
         """What the daemon wants to know of the clip."""
         facts = self.reader.facts
-        total = facts.frames
-        if total is None and facts.seconds is not None:
-            total = round(facts.seconds * float(facts.rate))
         return {
             "width": facts.width,
             "height": facts.height,
-            "sample_bytes": bytes_of(facts),
-            "frames": total,
-            "behind_bytes": 0 if self.behind is None else sample_bytes(self.behind),
+            "sample_bytes": sample_bytes(facts),
+            "frames": facts.expected_frames,
+            "behind_bytes": 0 if self.behind is None else plane_bytes(self.behind.facts),
         }
 
     @property
@@ -134,7 +131,7 @@ class Making:
     @property
     def warnings(self) -> list[str]:
         """What a person should know of the result."""
-        return [*self.reader.warnings, *self.sound_warnings]
+        return [*self.reader.warnings, *self.join_warnings]
 
     def open_behind(self, descriptor: int) -> None:
         """Open the clip that the subject is put on. `BadBackground` if it cannot be read."""
@@ -197,7 +194,7 @@ class Making:
         """Make one file of all segments."""
         segments = Lazy(self.link, count)
         try:
-            self.sound_warnings = join(
+            self.join_warnings = join(
                 segments,
                 out,
                 format=self.plan.format,
@@ -222,14 +219,14 @@ class Making:
         return found.hexdigest()
 
 
-def bytes_of(facts: ClipFacts) -> int:
+def sample_bytes(facts: ClipFacts) -> int:
     """Return the bytes of a sample of a clip's frames."""
     return 1 if facts.bits <= 8 else 2
 
 
-def sample_bytes(clip: ClipReader) -> int:
-    """Return the pixels of a frame, times the bytes of a sample."""
-    return clip.facts.width * clip.facts.height * bytes_of(clip.facts)
+def plane_bytes(facts: ClipFacts) -> int:
+    """Return the bytes of one of the three colours of a whole frame."""
+    return facts.width * facts.height * sample_bytes(facts)
 
 
 class Segment:
@@ -239,12 +236,14 @@ class Segment:
         self.making = making
         self.number = number
         self.frames = 0
+        self.blank = 0
+        """Those of them in which no subject was found."""
         self.ticks = 0
         """Of the clip's time base, when the last frame ends."""
         self.stream: BinaryIO | None = None
         self.writer: SegmentWriter | None = None
 
-    def write(self, frame: Frame, pixels: Any) -> None:  # Any: uint8 or uint16
+    def write(self, made: CutFrame) -> None:
         """Encode one frame."""
         making = self.making
         if self.writer is None:
@@ -252,9 +251,10 @@ class Segment:
             self.writer = SegmentWriter(
                 self.stream, making.plan.format, making.reader.facts, encoding=making.encoding
             )
-        self.writer.add(frame, pixels)
+        self.writer.add(made.frame, made.pixels)
         self.frames += 1
-        self.ticks = frame.pts + frame.duration
+        self.blank += not made.has_subject
+        self.ticks = made.frame.pts + made.frame.duration
         making.link.frames_done += 1
 
     def close(self, ending: str | None) -> None:
@@ -264,7 +264,14 @@ class Segment:
             self.writer.close()
             self.stream.flush()
         seconds = float(self.ticks * facts.time_base)
-        link.ask("noted", number=self.number, frames=self.frames, seconds=seconds, ending=ending)
+        link.ask(
+            "noted",
+            number=self.number,
+            frames=self.frames,
+            blank=self.blank,
+            seconds=seconds,
+            ending=ending,
+        )
         if self.stream is not None:
             with suppress(OSError):  # it is durable already
                 self.stream.close()

@@ -265,13 +265,20 @@ def noted(note: Note, message: Message, *, most: int, has_file: bool) -> Note:
     """Return the note with one more segment, as a child has told; `PictureError` for no frame."""
     with believed():
         number, frames = int(message["number"]), int(message["frames"])
+        blank = int(message["blank"])
         seconds, ending = float(message["seconds"]), message["ending"]
         ending = None if ending is None else str(ending)
-        is_possible = 0 <= frames <= most and (frames > 0) == has_file
+        is_possible = 0 <= blank <= frames <= most and (frames > 0) == has_file
         if number != len(note.frames) or not is_possible:
             raise ValueError(f"{frames} frames in segment {number}")
     if frames:
-        return replace(note, frames=(*note.frames, frames), seconds=seconds, ending=ending)
+        return replace(
+            note,
+            frames=(*note.frames, frames),
+            seconds=seconds,
+            blank=note.blank + blank,
+            ending=ending,
+        )
     if not note.frames:
         raise PictureError("it has no frame")
     return replace(note, ending=ending)

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet.video.clips import blank_warnings
 from daemon.clips import ClipFacts, ClipProgress
 from daemon.disk import segments
 from daemon.disk.files import open_regular
@@ -232,7 +233,11 @@ def done_outcome(  # everything that the manifest says
         head.width,
         head.height,
         seconds,
-        (*end.warnings, *((note.ending,) if note.ending else ())),
+        (
+            *end.warnings,
+            *((note.ending,) if note.ending else ()),
+            *blank_warnings(note.blank, sum(note.frames)),
+        ),
         result_size=(head.width, head.height),
         sha256=end.sha256,
         weights=lane.finishing.weights,
