@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cvunet.network.cbam import ChannelAttention, SpatialAttention
+from cvunet.network.cbam import CBAM, ChannelAttention, SpatialAttention
 from cvunet.network.encoder import SameConv, SqueezeExcite
 from cvunet.network.exported import Exported
 from cvunet.network.network import CVUNet
@@ -20,12 +20,11 @@ from cvunet.network.rewriting import LargeSpatialAttention, UnfoldingConv
 def on_cpu(network: CVUNet, input_size: int) -> nn.Module:
     """`CVUNet.forward` for photos of one size. ``network`` is folded already; it is changed."""
     dtype = next(network.parameters()).dtype
-    ready = Exported(network, input_size)
+    ready = Exported(network, input_size).to(dtype=dtype)
     exchange_layers(ready)
     for part in ready.modules():
         if isinstance(part, nn.ReLU | nn.Hardswish):
             part.inplace = True  # each follows a convolution
-    ready.to(dtype=dtype)
     ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks it
     return ready.eval()
 
@@ -63,12 +62,23 @@ def without_padding(layer: SameConv) -> nn.Module:
 
 
 def linear_of(layer: nn.Module) -> nn.Linear:
-    """A convolution 1x1 as a layer for one place, for which its weights need no other order."""
+    """A convolution 1x1 as a layer for one place, in float32: so torch needs an eighth of the time."""
     assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
     made = nn.Linear(layer.in_channels, layer.out_channels)
-    made.weight = nn.Parameter(layer.weight.detach().flatten(1))
-    made.bias = layer.bias
+    made.weight = nn.Parameter(layer.weight.detach().flatten(1).float())
+    made.bias = nn.Parameter(layer.bias.detach().float())
     return made
+
+
+def mean_of(x: Tensor) -> Tensor:
+    """BxCxHxW to the mean of each channel BxC, float32. In bfloat16 torch's own takes four times that."""
+    return x.sum((2, 3)).float() / (x.shape[2] * x.shape[3])
+
+
+def gate_of(answers: Tensor, x: Tensor) -> Tensor:
+    """BxC to what BxCxHxW is multiplied with."""
+    return answers.to(x.dtype).view(*x.shape[:2], 1, 1)
 
 
 class OnePlaceSqueezeExcite(nn.Module):
@@ -80,8 +90,8 @@ class OnePlaceSqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW, scaled per channel by a gate in [0, 1]."""
-        squeezed = functional.relu(self.reduce(x.mean((2, 3))))
-        return x.mul_(functional.hardsigmoid(self.expand(squeezed)).view(*x.shape[:2], 1, 1))
+        squeezed = functional.relu(self.reduce(mean_of(x)))
+        return x.mul_(gate_of(functional.hardsigmoid(self.expand(squeezed)), x))
 
 
 class OnePlaceChannelAttention(nn.Module):
@@ -93,10 +103,9 @@ class OnePlaceChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """BxCxHxW to a gate BxCx1x1 in (0, 1)."""
-        mean = x.sum((2, 3)) / (x.shape[2] * x.shape[3])
-        peak = functional.adaptive_max_pool2d(x, 1).flatten(1)
-        answers = self.expand(functional.relu(self.reduce(torch.stack([mean, peak]))))
-        return torch.sigmoid(answers.sum(0)).view(*x.shape[:2], 1, 1)
+        peak = functional.adaptive_max_pool2d(x, 1).flatten(1).float()
+        hidden = functional.relu(self.reduce(torch.stack([mean_of(x), peak])))
+        return gate_of(torch.sigmoid(self.expand(hidden).sum(0)), x)
 
 
 class PixelSpatialAttention(nn.Module):
@@ -113,6 +122,20 @@ class PixelSpatialAttention(nn.Module):
         pixels = x.permute(0, 2, 3, 1).float()
         summary = torch.stack([pixels.mean(-1), pixels.amax(-1)], dim=-1).to(x.dtype)
         return torch.sigmoid(self.conv(summary.permute(0, 3, 1, 2)))
+
+
+class InPlaceCBAM(nn.Module):
+    """`cbam.CBAM`; it changes its input."""
+
+    def __init__(self, layer: CBAM) -> None:
+        super().__init__()
+        self.channel, self.spatial = layer.channel, layer.spatial
+        exchange_layers(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """BxCxHxW to the same shape."""
+        x.mul_(self.channel(x))
+        return x.mul_(self.spatial(x))
 
 
 class PixelUnfoldingConv(nn.Module):
@@ -163,6 +186,7 @@ class PixelResizing(nn.Module):
 FORMS: dict[type[nn.Module], Callable[..., nn.Module]] = {
     SameConv: without_padding,
     SqueezeExcite: OnePlaceSqueezeExcite,
+    CBAM: InPlaceCBAM,
     ChannelAttention: OnePlaceChannelAttention,
     SpatialAttention: PixelSpatialAttention,
     LargeSpatialAttention: PixelSpatialAttention,
