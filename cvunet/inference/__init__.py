@@ -6,6 +6,7 @@ Not here: reading and writing pictures (pictures), edges and colours (matte).
 #: What other packages may import. All other modules are private to this package.
 __all__ = [
     "exports",
+    "forward",
     "matting",
     "model_files",
     "onnx_predictor",

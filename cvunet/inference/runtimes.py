@@ -119,16 +119,16 @@ def open_torch(options: ModelOptions) -> "Predictor":
         raise RuntimeMissing(f"torch is not installed: {INSTALL_TORCH}, or runtime: onnxruntime")
     from cvunet.inference import torch_predictor
 
-    predictor = torch_predictor.open_predictor(
+    if options.threads == 1 and torch_predictor.choose_device(options.device).type == "cpu":
+        # Before the first computation: threads that have worked once wait in a loop for more work.
+        torch_predictor.use_one_thread()
+    return torch_predictor.open_predictor(
         options.file,
         device=options.device,
         precision=options.precision,
         input_size=options.input_size,
         is_mirrored=options.is_mirrored,
     )
-    if options.threads == 1 and predictor.device.type == "cpu":
-        torch_predictor.use_one_thread()
-    return predictor
 
 
 def choose_runtime(options: ModelOptions) -> Literal["torch", "onnxruntime"]:

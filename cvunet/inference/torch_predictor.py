@@ -16,8 +16,8 @@ from cvunet.inference import forward, matting, torch_errors
 from cvunet.inference.batch_runner import BatchRunner
 from cvunet.inference.predictor import Alpha, Precision
 from cvunet.models import manifest
-from cvunet.network import folding
-from cvunet.network.network import STRIDE
+from cvunet.network import cpu_layers, folding
+from cvunet.network.network import STRIDE, CVUNet
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.pictures.reading import Picture
 
@@ -63,6 +63,8 @@ class TorchPredictor:
         self.is_mirrored = is_mirrored
         model = model.eval().to(device)
         self.folded_model = folding.fold_for_inference(model, self.precision)
+        if device.type == "cpu" and isinstance(self.folded_model, CVUNet):
+            self.folded_model = cpu_layers.on_cpu(self.folded_model, input_size)
         self.reload = reload
         self.model = model if reload is None else None
         self.batch_runner: BatchRunner | None = None
@@ -106,17 +108,18 @@ class TorchPredictor:
         return torch.cuda.memory_reserved(self.device), total
 
     def warm(self, batch_sizes: Sequence[int]) -> None:
-        """Run each batch size twice: the first run captures the pass, the second replays it.
+        """Run each batch size, so that the first picture is not slow. Errors as `predict`.
 
-        On a CUDA device, passes have these sizes from then on. Errors as `predict`.
+        On a CUDA device passes have these sizes from then on, and each size runs twice: the first
+        run captures the pass, the second replays it.
         """
         shape = (self.input_size, self.input_size, 3)
         noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         for size in batch_sizes:
             if self.batch_runner is not None:
                 self.batch_runner.add_size(size)
-            for _ in range(2):
                 self.predict([noise] * size)
+            self.predict([noise] * size)
 
     def _alphas(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
         if self.batch_runner is not None:

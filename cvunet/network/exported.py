@@ -10,7 +10,7 @@ from torch.nn import functional
 from cvunet.network.decoder import DecoderStage
 from cvunet.network.network import CVUNet
 from cvunet.network.refinement import FOLD
-from cvunet.network.resizing import resized
+from cvunet.network.resizing import Resizing
 from cvunet.network.rewriting import (
     HEAD_STEP,
     LargeSpatialAttention,
@@ -28,10 +28,14 @@ class Exported(nn.Module):
     def __init__(self, network: CVUNet, input_size: int) -> None:
         """``network`` is folded already; it is changed."""
         super().__init__()
-        has_smaller_trunk = network.trunk_scale != 1
-        self.shrink = Shrinking(network, input_size) if has_smaller_trunk else nn.Identity()
+        trunk_side = input_size if network.trunk_scale == 1 else network.trunk_side(input_size)
+        self.shrink: nn.Module = nn.Identity()
+        if network.trunk_scale != 1:
+            self.shrink = Resizing(input_size, trunk_side, is_antialiased=True)
         self.trunk = Trunk(network)
-        self.refine = None if network.refine is None else Refining(network, input_size)
+        self.refine = None
+        if network.refine is not None:
+            self.refine = Refining(network, trunk_side=trunk_side, input_size=input_size)
 
     def forward(self, image: Tensor) -> Tensor:
         """Bx3xSxS in [-1, 1] to logits Bx1xSxS."""
@@ -40,18 +44,6 @@ class Exported(nn.Module):
         if self.refine is not None:
             refined = self.refine(image, logits, narrowed)
         return refined
-
-
-class Shrinking(nn.Module):
-    """The copy for the trunk."""
-
-    def __init__(self, network: CVUNet, input_size: int) -> None:
-        super().__init__()
-        self.side = network.trunk_side(input_size)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Bx3xSxS to Bx3xsxs."""
-        return resized(image, self.side, is_antialiased=True)
 
 
 class Trunk(nn.Module):
@@ -117,15 +109,16 @@ def scale(x: Tensor, factor: float) -> Tensor:
 class Refining(nn.Module):
     """`CVUNet.refine_logits`, after the trunk."""
 
-    def __init__(self, network: CVUNet, input_size: int) -> None:
+    def __init__(self, network: CVUNet, *, trunk_side: int, input_size: int) -> None:
         super().__init__()
         assert network.refine is not None
-        self.side = input_size
+        self.grow_logits = Resizing(trunk_side, input_size)
+        self.grow_maps = Resizing(trunk_side // FOLD, input_size // FOLD)
         self.join = PhotoJoin(convolution_of(network.refine.join), FOLD)
         self.head = UnfoldingConv(network.refine.head, HEAD_STEP)
 
     def forward(self, image: Tensor, logits: Tensor, narrowed: Tensor) -> Tensor:
         """The logits Bx1xSxS, of the photo and of both answers of the trunk."""
-        logits, grown = resized(logits, self.side), resized(narrowed, self.side // FOLD)
+        logits, grown = self.grow_logits(logits), self.grow_maps(narrowed)
         refined: Tensor = logits + self.head(self.join(grown, image))
         return refined

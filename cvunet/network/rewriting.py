@@ -71,7 +71,7 @@ class PhotoJoin(nn.Module):
 
     def forward(self, maps: Tensor, photo: Tensor) -> Tensor:
         """BxCxHxW and Bx3x(fold * H)x(fold * W) to BxC'xHxW."""
-        return functional.relu(self.photo(photo) + self.maps(maps))
+        return functional.relu_(self.photo(photo).add_(self.maps(maps)))
 
 
 class LargeSpatialAttention(nn.Module):

@@ -6,16 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cvunet import export, weights
 from cvunet.errors import ExportError, OptionError, RuntimeMissing, WeightsError
 from cvunet.inference import exports, onnx_predictor, onnx_session, runtimes, torch_predictor
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.models import description as descriptions
+from cvunet.network import rewriting
 from cvunet.network.network import CVUNet, NetworkConfig
 
 pytest.importorskip("onnxruntime")
@@ -83,6 +86,48 @@ def test_both_runtimes_look_into_the_mirror(own_weights: Path):
     (theirs,) = runtimes.open_export(options, lambda step: None).predict([picture])
 
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+def test_torch_has_one_thread_before_it_computes(
+    own_weights: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A second thread that has worked once would wait in a loop for more work."""
+    threads: list[int] = []
+    load = weights.load
+
+    def loaded(*given: Any, **named: Any) -> CVUNet:
+        threads.append(torch.get_num_threads())
+        return load(*given, **named)
+
+    monkeypatch.setattr(weights, "load", loaded)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        runtimes.open_torch(ModelOptions(file=own_weights, device="cpu", input_size=SIDE))
+        runtimes.open_torch(
+            ModelOptions(file=own_weights, device="cpu", input_size=SIDE, threads=1)
+        )
+    finally:
+        torch.set_num_threads(before)
+
+    assert threads == [2, 1]
+
+
+def test_export_is_compared_with_the_networks_own_layers(
+    own_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A fault in a form that both runtimes share is found."""
+    unfold = rewriting.UnfoldingConv.__init__
+
+    def with_fault(self: rewriting.UnfoldingConv, layer: nn.Conv2d, step: int) -> None:
+        unfold(self, layer, step)
+        assert self.conv.bias is not None
+        self.conv.bias = nn.Parameter(self.conv.bias + 0.1)
+
+    monkeypatch.setattr(rewriting.UnfoldingConv, "__init__", with_fault)
+
+    with pytest.raises(ExportError, match="differ"):
+        export.export(own_weights, tmp_path / "own.onnx", input_size=SIDE)
 
 
 def test_runtimes_that_disagree_leave_no_file(

@@ -149,13 +149,13 @@ def test_mirror_averages_two_looks():
     assert logits(twice) == [2, 0, 0, 0]
 
 
-def test_warm_runs_each_size_twice():
-    """The first run plans, the second may record."""
+def test_warm_runs_each_size_once_on_a_cpu():
+    """A second run would record nothing there."""
     model = Brightness()
 
     predictor_of(model).warm([1, 4])
 
-    assert [shape[0] for shape in model.seen] == [1, 1, 4, 4]
+    assert [shape[0] for shape in model.seen] == [1, 4]
 
 
 @pytest.mark.parametrize("size", [0, -32, 500])
