@@ -30,8 +30,8 @@ from daemon.errors import explain as in_words
 from daemon.name_patterns import NamePatterns
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
-#: What the parser raises besides its own errors: for a date that is none (2026-13-45), a number that
-#: is none (!!int four), a value that holds itself.
+#: What the parser raises besides its own errors: for a date or a number that is none (2026-13-45,
+#: !!int four), and for a value that holds itself.
 NO_VALUE = (ValueError, AttributeError, OverflowError, RecursionError)
 
 

@@ -508,9 +508,7 @@ def test_child_lets_go_of_memory_that_will_not_come_again(children: ChildPool, t
     assert place.child.about("maps").count("memfd:picture") == layout.KEPT
 
 
-def test_more_pictures_are_in_work_than_a_child_may_open_files(
-    children: ChildPool, tmp_path: Path
-):
+def test_more_pictures_are_in_work_than_a_child_may_open_files(children: ChildPool, tmp_path: Path):
     """One child has decoded all that waits for the network: none of them is written over."""
     for name in ("PNG", "JPEG"):
         (tmp_path / name).write_bytes(FILES[name])

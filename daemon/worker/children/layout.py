@@ -20,8 +20,8 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 KEPT_BYTES = 48_000_000
 #: For each child: one picture is decoded while some others are finished.
 KEPT = 6
-#: So many pictures may lie in the memory of one child. The pixels of more are copied out of it: each
-#: memory takes a descriptor at both ends, and a child may have `confinement.DESCRIPTORS`.
+#: So many pictures may lie in the memory of one child. The pixels of more are copied out of it,
+#: because each memory takes a descriptor, and a child may have `confinement.DESCRIPTORS`.
 MOST_LENT = 32
 
 Part = NDArray[Any]  # Any: uint8 or uint16
