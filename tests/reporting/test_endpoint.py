@@ -210,9 +210,7 @@ def test_threads_that_are_slow_to_end_keep_nobody_out(
     assert status == 200
 
 
-def test_machine_without_threads_costs_no_slot(
-    at_port: Loopback, monkeypatch: pytest.MonkeyPatch
-):
+def test_machine_without_threads_costs_no_slot(at_port: Loopback, monkeypatch: pytest.MonkeyPatch):
     """For a while no thread can be started; after that everybody is answered again."""
     with monkeypatch.context() as patch:
 
