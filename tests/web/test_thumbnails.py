@@ -95,6 +95,22 @@ def test_a_small_picture(children: Children, photo: Path, is_webp: bool, expecte
     assert (made.format, made.size, made.mode) == (expected, (320, 213), "RGBA")
 
 
+@pytest.mark.parametrize(("format", "mode"), [("PNG", "I;16"), ("TIFF", "I;16"), ("TIFF", "I;16B")])
+def test_grey_of_16_bits_is_shown_as_it_is(format: str, mode: str):
+    """As masks of 16 bits and scans have it; Pillow alone makes nearly all of it white."""
+    order = ">u2" if mode.endswith("B") else "<u2"
+    levels = np.linspace(0, 65_535, 64 * 64).reshape(64, 64).astype(order)
+    file = io.BytesIO()
+    Image.frombytes(mode, (64, 64), levels.tobytes()).save(file, format)
+    file.seek(0)
+    with Image.open(io.BytesIO(program.thumbnail(file, 32))) as made:
+        small = np.asarray(made.convert("L"), dtype=float)
+
+    assert made.size == (32, 32)
+    assert (small.min(), small.max()) == pytest.approx((0, 255), abs=6)
+    assert small.mean() == pytest.approx(127.5, abs=2)
+
+
 def test_one_process_makes_many(children: Children, photo: Path):
     """Of results; it starts only once."""
     first = make(children, photo)
