@@ -260,12 +260,14 @@ def remove_drop(
 
     Both functions get the open folder, which is the one that is deleted; ``select`` returns which
     files stay. Mark and manifest are deleted last: what a failure leaves is still known as ours.
+    `ValueError` for a folder without our mark: a neighbour may take it away at any moment.
     """
     with safe_open.folder(drop.parent) as root:
         with safe_open.below(root, (drop.name,)) as folder:
             if not is_expired(folder):
                 return False
-            assert drop_names.is_marked(drop.name, folder)
+            if not drop_names.is_marked(drop.name, folder):
+                raise ValueError("it has no mark of ours, so it is not deleted")
             deletion.check_unmounted(drop)
             deletion.clear(folder, is_kept=select(folder), last=(MANIFEST, MARKER))
         deletion.remove_if_empty(drop.name, root)

@@ -9,10 +9,12 @@ import pytest
 
 from daemon.config import video
 from daemon.disk import files, segments, uploads
+from daemon.disk.drop_names import MARKER
 from daemon.disk.segments import Note
 from daemon.disk.uploads import Staged
 from daemon.errors import Blame
 from daemon.jobs import Failed, Job, State, Task
+from daemon.ledger.ledger import Drop
 from daemon.ledger.uploads import Uploads
 from tests.service.service_kit import Kit, fail_with
 from tests.service.test_clips import MP4
@@ -474,3 +476,29 @@ def test_order_that_cannot_be_removed_ends_nothing(
 
     assert path.exists()
     assert "is tried again: OSError" in caplog.text
+
+
+def test_mark_that_goes_while_its_drop_is_deleted_ends_nothing(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A neighbour who may write there took it away."""
+    kit.drop("a.jpg")
+    kit.pass_time(60)
+    [(drop, _)] = Uploads(kit.service.parts.ledger).drops(limit=9)
+    order(kit, {"do": "close", "id": drop.id})
+    kit.pass_time(1)
+    (drop.path / "theirs.txt").write_text("not ours")
+    manifests = kit.service.parts.drops.manifests
+    real = manifests.write
+
+    def write(drop: Drop, *, closed_at: float | None, now: float) -> bool:
+        is_written = real(drop, closed_at=closed_at, now=now)
+        (drop.path / MARKER).unlink()
+        return is_written
+
+    monkeypatch.setattr(manifests, "write", write)
+    order(kit, {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at})
+    kit.pass_time(1)
+
+    assert (drop.path / "theirs.txt").read_text() == "not ours"
+    assert "it has no mark of ours" in caplog.text
