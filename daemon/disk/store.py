@@ -256,11 +256,10 @@ def remove_drop(
     is_expired: Callable[[int], bool] = lambda folder: True,
     select: Callable[[int], deletion.IsKept] = lambda folder: lambda parts: False,
 ) -> bool:
-    """Delete a drop with everything in it; links are removed, never followed.
+    """Delete a drop, or `ValueError` without our mark; links are removed, never followed.
 
     Both functions get the open folder, which is the one that is deleted; ``select`` returns which
     files stay. Mark and manifest are deleted last: what a failure leaves is still known as ours.
-    `ValueError` for a folder without our mark: a neighbour may take it away at any moment.
     """
     with safe_open.folder(drop.parent) as root:
         with safe_open.below(root, (drop.name,)) as folder:
