@@ -17,6 +17,8 @@ from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of, max_level, t
 #: Of the longer side, when shapes are compared: a mask that was made smaller has rounded sides.
 SHAPE_PX = 2.0
 STRIP_PIXELS = 1 << 20
+#: OpenCV samples nothing that has a side of 32767 pixels or more.
+BLOCK_PX = 4096
 
 Window = slice
 Floats = NDArray[np.float32]
@@ -99,23 +101,33 @@ def _strips(
     # Both are interpolated, not the level: it means nothing where nothing was painted.
     strength = touch_up.strength.astype(np.float32) / np.float32(255)
     restored = strength * touch_up.level.astype(np.float32) / np.float32(255)
-    if strength.shape != (height, width):
-        small_height, small_width = strength.shape
-        across = (np.arange(width, dtype=np.float32) + 0.5) * small_width / width - 0.5
-    count = max(1, STRIP_PIXELS // width)
+    small_height, small_width = strength.shape
+    across = (np.arange(width, dtype=np.float32) + 0.5) * small_width / width - 0.5
+    count = min(max(1, STRIP_PIXELS // width), BLOCK_PX)
     for top in range(0, height, count):
         rows = slice(top, min(top + count, height))
         if strength.shape == (height, width):
             yield rows, strength[rows], restored[rows]
             continue
         down = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * small_height / height
-        places = np.meshgrid(across.astype(np.float32), (down - 0.5).astype(np.float32))
-        yield rows, _sampled(strength, places), _sampled(restored, places)
+        places = across.astype(np.float32), (down - 0.5).astype(np.float32)
+        yield rows, _sampled(strength, *places), _sampled(restored, *places)
 
 
-def _sampled(values: Floats, places: list[Floats] | tuple[Floats, ...]) -> Floats:
-    """Values between pixels; beyond the border those at the border."""
-    found = cv2.remap(
-        values, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return found.astype(np.float32, copy=False)
+def _sampled(values: Floats, across: Floats, down: Floats) -> Floats:
+    """Values between pixels, at all columns and rows; beyond the border those at the border."""
+    found = np.empty((len(down), len(across)), np.float32)
+    rows = _around(down, len(values))
+    for left in range(0, len(across), BLOCK_PX):
+        block = slice(left, left + BLOCK_PX)
+        columns = _around(across[block], values.shape[1])
+        x, y = np.meshgrid(across[block] - columns.start, down - rows.start)
+        found[:, block] = cv2.remap(
+            values[rows, columns], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    return found
+
+
+def _around(places: Floats, length: int) -> slice:
+    """The pixels of a line that lie around rising places."""
+    return slice(max(0, int(places[0])), min(length, int(places[-1]) + 2))

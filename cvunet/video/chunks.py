@@ -7,6 +7,8 @@ from cvunet.video.streams import Readable
 
 MOST_BYTES = 1 << 25
 """Read of a GIF at most: beyond a first frame of so many bytes nothing is looked for."""
+MOST_BLOCKS = 150_000
+"""Likewise: these are more than `MOST_BYTES` in blocks of the usual 255 bytes."""
 MOST_CHUNKS = 10_000
 MOST_WEBP_CHUNKS = 2_000_000
 ANIMATION, HAS_ALPHA = 0x02, 0x10
@@ -85,14 +87,15 @@ def webp_loops(stream: Readable) -> int:
 def gif_blocks(stream: Readable) -> Iterator[tuple[int, bytes]]:
     """The blocks of a GIF: 0x2C and nothing for a frame, 0x21 and the first bytes of an extension.
 
-    Ends at the trailer, at damage, and after `MOST_BYTES`.
+    Ends at the trailer, at damage, and after `MOST_BYTES` or `MOST_BLOCKS`.
     """
     stream.seek(0)
     head = stream.read(13)
     if len(head) < 13:
         return
     stream.seek(13 + table_bytes(head[10]))
-    while stream.tell() < MOST_BYTES:
+    left = MOST_BLOCKS
+    while stream.tell() < MOST_BYTES and left > 0:
         kind = stream.read(1)
         if kind == b"\x2c":
             place = stream.read(9)
@@ -100,10 +103,12 @@ def gif_blocks(stream: Readable) -> Iterator[tuple[int, bytes]]:
                 return
             stream.seek(table_bytes(place[8]) + 1, 1)
             yield 0x2C, b""
-            skip_sub_blocks(stream)
+            left -= skip_sub_blocks(stream, left)[1]
         elif kind == b"\x21":
             label = stream.read(1)
-            yield 0x21, label + skip_sub_blocks(stream)
+            content, count = skip_sub_blocks(stream, left)
+            left -= count
+            yield 0x21, label + content
         else:
             return
 
@@ -113,15 +118,20 @@ def table_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def skip_sub_blocks(stream: Readable) -> bytes:
-    """Go behind the block without content that ends them; the first two come back."""
+def skip_sub_blocks(stream: Readable, most: int) -> tuple[bytes, int]:
+    """Go behind the block without content that ends them; return the first two, and their count.
+
+    Not further than ``most`` blocks.
+    """
     kept: list[bytes] = []
-    while (size := (stream.read(1) or b"\0")[0]) and stream.tell() < MOST_BYTES:
+    count = 1
+    while (size := (stream.read(1) or b"\0")[0]) and stream.tell() < MOST_BYTES and count < most:
+        count += 1
         if len(kept) < 2:
             kept.append(stream.read(size))
         else:
             stream.seek(size, 1)
-    return b"".join(kept)
+    return b"".join(kept), count
 
 
 def has_two_gif_frames(stream: Readable) -> bool:

@@ -52,9 +52,11 @@ def filled(template: str, samples: Mapping[str, object], *, what: str) -> str:
                 near = nearest(field, samples)
                 known += f"; did you mean {{{near}}}?" if near else ""
                 raise ValueError(f"unknown field {field}")
-        return template.format(**samples)
+        made = template.format(**samples)
+        made.encode()  # an escape such as \\ud800 is half a letter, and no file's name
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ValueError(known) from error
+    return made
 
 
 class Section(BaseModel):

@@ -30,6 +30,9 @@ from daemon.errors import explain as in_words
 from daemon.name_patterns import NamePatterns
 
 SEARCHED = (Path("config.yaml"), Path("/etc/cvunetd/config.yaml"))
+#: What the parser raises besides its own errors: for a date or a number that is none (2026-13-45,
+#: !!int four), and for a value that holds itself.
+NO_VALUE = (ValueError, AttributeError, OverflowError, RecursionError)
 
 
 class Folder(Section):
@@ -211,14 +214,15 @@ def load(named: Path | None) -> tuple[Config, Path]:
     try:
         text = path.read_text(encoding="utf-8")
         content, tree = parse(text)
+        twice = duplicates(tree)
     except OSError as error:
         hint = ", or make one: `cvunetd init`" if isinstance(error, FileNotFoundError) else ""
         text = f"{path}: cannot be read ({in_words(error)}); check --config{hint}"
         raise InstallError(text) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, *NO_VALUE) as error:
         reason = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise InstallError(f"{path}: is not valid YAML: {reason}") from error
-    repeated = [f"{path}:{line}: key {key!r} stands twice" for line, key in duplicates(tree)]
+    repeated = [f"{path}:{line}: key {key!r} stands twice" for line, key in twice]
     try:
         config = Config.model_validate({} if content is None else content)
     except ValidationError as error:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.disk import files, safe_open, store
+from daemon.disk import files, safe_open, store, uploads
 from daemon.portable_names import folded
 
 #: So many names are remembered; then they are listed anew.
@@ -87,3 +87,20 @@ def free_quarantine(
     for path in (place, store.reason_file(place)):
         known.note(path)
     return place
+
+
+def is_of(place: Path, job_id: str) -> bool:
+    """Whether a place in quarantine is a job's by the reason beside it; True if there is none.
+
+    Once a picture has left quarantine, the next one of its name gets its place.
+    """
+    try:
+        reason = uploads.read_json(store.reason_file(place))
+    except ValueError:
+        return False  # somebody has written another one: nobody knows whose the picture is
+    return reason is None or reason.get("id") == job_id
+
+
+def holds(place: Path | None, job_id: str) -> bool:
+    """Whether a job's original is at its place in quarantine, and no other picture."""
+    return place is not None and files.exists(place) and is_of(place, job_id)

@@ -256,7 +256,7 @@ def remove_drop(
     is_expired: Callable[[int], bool] = lambda folder: True,
     select: Callable[[int], deletion.IsKept] = lambda folder: lambda parts: False,
 ) -> bool:
-    """Delete a drop with everything in it; links are removed, never followed.
+    """Delete a drop, or `ValueError` without our mark; links are removed, never followed.
 
     Both functions get the open folder, which is the one that is deleted; ``select`` returns which
     files stay. Mark and manifest are deleted last: what a failure leaves is still known as ours.
@@ -265,7 +265,8 @@ def remove_drop(
         with safe_open.below(root, (drop.name,)) as folder:
             if not is_expired(folder):
                 return False
-            assert drop_names.is_marked(drop.name, folder)
+            if not drop_names.is_marked(drop.name, folder):
+                raise ValueError("it has no mark of ours, so it is not deleted")
             deletion.check_unmounted(drop)
             deletion.clear(folder, is_kept=select(folder), last=(MANIFEST, MARKER))
         deletion.remove_if_empty(drop.name, root)

@@ -1,9 +1,12 @@
 """Threads that wait for the disk beside each other; they end when there is nothing to wait for."""
 
+import logging
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+
+logger = logging.getLogger(__name__)
 
 #: File systems with a journal write once for all who wait at the same time.
 THREADS = 16
@@ -73,10 +76,18 @@ class SyncThreads:
             needed = min(THREADS, sum(one.undone for one in self.open))
             for _ in range(min(THREADS, batch.undone)):
                 self.batches.put(batch)
-            while self.count < needed:
+            while self.count < needed and self.start_one():
                 self.count += 1
-                # A daemon thread: a process that ends does not wait until it has been idle.
-                threading.Thread(target=self.serve, name="sync", daemon=True).start()
+
+    def start_one(self) -> bool:
+        """Start a thread; False if the machine has none now: who waits does the steps then."""
+        try:
+            # A daemon thread: a process that ends does not wait until it has been idle.
+            threading.Thread(target=self.serve, name="sync", daemon=True).start()
+        except RuntimeError as error:
+            logger.warning("no thread to wait for the disk: %s", error)
+            return False
+        return True
 
     def serve(self) -> None:
         """In a thread: one batch after the other."""

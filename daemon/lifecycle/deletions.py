@@ -7,7 +7,15 @@ import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from daemon.disk import deletion, drop_names, files, publication, safe_open, store
+from daemon.disk import (
+    deletion,
+    drop_names,
+    files,
+    publication,
+    quarantine_names,
+    safe_open,
+    store,
+)
 from daemon.errors import describe, printable
 from daemon.jobs import Job, State
 from daemon.ledger.ledger import Drop, Ledger
@@ -53,7 +61,7 @@ class Deletions:
             self.delete_result(job)
             if job.archive is not None:
                 files.remove(job.archive)
-        if job.quarantine is not None:
+        if job.quarantine is not None and quarantine_names.is_of(job.quarantine, job.id):
             files.remove(job.quarantine)
             files.remove(store.reason_file(job.quarantine))
             files.remove_if_empty(job.quarantine.parent)

@@ -114,6 +114,8 @@ class TimedDrops:
         for drop in drops:
             if self.is_idle(drop, now) and not self.records.has_open_jobs(drop):
                 self.close(drop, is_away=is_away, now=now)
+        # The number of a drop that was closed before may be given to another one.
+        self.closing &= {drop.id for drop in drops}
 
     def is_idle(self, drop: Drop, now: float) -> bool:
         """Whether no picture has come for long enough; at once if the folder was removed."""

@@ -48,7 +48,9 @@ class Manifests:
         self.changed: Counter[str] = Counter()
         """By folder: originals that were found changed when their drop was closed."""
         self.texts: dict[int, Texts] = {}
-        """By drop, of those that are open."""
+        """By drop, of those that are open, and of the closed one that was revised last."""
+        self.revised: int | None = None
+        """The number of that one: a person judges its pictures one after the other."""
 
     def write_due(self, drops: list[Drop], *, now: float, is_final: bool) -> None:
         """Write manifests that are out of date, if the drop is idle or enough time has passed."""
@@ -98,6 +100,9 @@ class Manifests:
         self.failed.discard(drop.id)
         cost_s = self.clock() - began
         self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
+        if is_last and self.revised != drop.id:
+            self.let_go(self.revised)
+            self.revised = drop.id
         return changed
 
     def entries(self, drop: Drop, rows: list[Row], changed: set[str]) -> list[str]:
@@ -118,10 +123,15 @@ class Manifests:
 
     def forget(self, drop: Drop) -> None:
         """Forget a drop that is closed: nothing more will be written."""
-        self.texts.pop(drop.id, None)
         self.dirty.discard(drop.id)
-        self.failed.discard(drop.id)
-        self.next_write.pop(drop.id, None)
+        self.let_go(drop.id)
+
+    def let_go(self, drop_id: int | None) -> None:
+        """Forget what only saves time, also if another drop has the number by now."""
+        if drop_id is not None:
+            self.texts.pop(drop_id, None)
+            self.failed.discard(drop_id)
+            self.next_write.pop(drop_id, None)
 
 
 def changed_jobs(endings: Iterable[Ending]) -> set[str]:

@@ -73,18 +73,23 @@ class Orders:
     def run_one(self, folder: HotFolder, path: Path, *, monotonic: float, now: float) -> None:
         """Carry out one order; it waits if that fails."""
         try:
-            order = uploads.read_json(path)
-            if order is None or self.carry_out(folder, order, now=now):
+            if self.is_through(folder, path, now=now):
                 files.remove(path)
                 self.retry_at.pop(path, None)
+        except OSError as error:
+            logger.warning("%s is tried again: %s", printable(path), describe(error))
+            self.retry_at[path] = monotonic + RETRY_S
+
+    def is_through(self, folder: HotFolder, path: Path, *, now: float) -> bool:
+        """Whether nothing is left to do for an order, or it is none."""
+        try:
+            order = uploads.read_json(path)
+            return order is None or self.carry_out(folder, order, now=now)
         except ValueError as error:
             logger.warning(
                 "%s cannot be read as an order (%s): deleted", printable(path), describe(error)
             )
-            files.remove(path)
-        except OSError as error:
-            logger.warning("%s is tried again: %s", printable(path), describe(error))
-            self.retry_at[path] = monotonic + RETRY_S
+            return True
 
     def carry_out(
         self,
@@ -204,7 +209,7 @@ class Orders:
         """Put a rejected picture back to where it was uploaded: it is found there as new."""
         if job.state is not State.FAILED or job.quarantine is None:
             return
-        if files.exists(job.quarantine):
+        if quarantine_names.holds(job.quarantine, job.id):
             place = folder.path / job.relative
             store.restore(job.quarantine, place)
             self.put(FileEvent(folder.name, place, Hint.MOVED))
@@ -215,7 +220,7 @@ class Orders:
         folder = self.folders.get_open(job.folder)
         if job.state is not State.FAILED or folder is None:
             return False
-        if job.is_kept or job.quarantine is None or not files.exists(job.quarantine):
+        if job.quarantine is None or not quarantine_names.holds(job.quarantine, job.id):
             return True  # it is there already: kept, or put back before a crash
         place = folder.path / job.relative
         if not (files.exists(place) and files.is_same_file(place, job.quarantine)):
@@ -255,9 +260,11 @@ class Orders:
         if not job.is_kept and not has_original(job):
             logger.warning("%s stays: its original is gone", printable(job.target))
             return
-        place = job.quarantine or quarantine_names.free_quarantine(
-            self.quarantine / job.folder, job.relative, lambda path: False
-        )
+        place = job.quarantine
+        if place is None or not quarantine_names.is_of(place, job.id):
+            place = quarantine_names.free_quarantine(
+                self.quarantine / job.folder, job.relative, lambda path: False
+            )
         self.ledger.note_rejection(job, quarantine=place)  # so that a repetition finds it
         if job.archive is not None and files.exists(job.archive):
             store.explain(place, reason_of(job, now))
@@ -271,8 +278,8 @@ class Orders:
 
 def has_original(job: Job) -> bool:
     """Whether the original is in its drop, or already where a rejection puts it."""
-    places = (job.archive, job.quarantine)
-    return any(place is not None and files.exists(place) for place in places)
+    is_archived = job.archive is not None and files.exists(job.archive)
+    return is_archived or quarantine_names.holds(job.quarantine, job.id)
 
 
 def reason_of(job: Job, now: float) -> dict[str, object]:

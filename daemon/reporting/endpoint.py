@@ -150,7 +150,11 @@ class Server(socketserver.ThreadingTCPServer):
             logger.warning(
                 "more than %s monitors ask at once: a slow one is hung up on", MAX_REQUESTS
             )
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # there is no thread for it: the library hangs up
+            self.leave(request)
+            raise
 
     def service_actions(self) -> None:
         """Called by the library several times a second."""
@@ -163,8 +167,12 @@ class Server(socketserver.ThreadingTCPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.callers.remove(request)
-            self.free_slots.release()
+            self.leave(request)
+
+    def leave(self, request: Request) -> None:
+        """Free the slot of a request that is answered, or never will be."""
+        self.callers.remove(request)
+        self.free_slots.release()
 
     def handle_error(self, request: Request, client_address: ClientAddress) -> None:
         """Log a closed connection; it is no error of ours."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container
 from pathlib import Path
 
 from daemon import event_ids
-from daemon.errors import InstallError, MachineError, printable
+from daemon.errors import InstallError, MachineError, describe, printable
 from daemon.hooks.delivery import HookDelivery
 from daemon.lifecycle.standby import Standby
 from daemon.reporting.journal import set_level
@@ -45,11 +45,9 @@ class Reconfiguration:
             settings = self.reread(self.folder_changes.paths)
             self.folder_changes.take_locks(settings.folders)
         except (InstallError, MachineError) as error:
-            for line in str(error).splitlines():
-                text = "the new configuration is refused, the old one stays: %s"
-                about = {"MESSAGE_ID": event_ids.REFUSED, "ERROR": printable(line)}
-                logger.error(text, printable(line), extra=about)
-            return set()
+            return refuse(str(error))
+        except OSError as error:  # a share that is away, a folder above that is closed to us
+            return refuse(describe(error))
         changed = self.apply(settings)
         for name in settings.fixed:
             logger.warning(
@@ -69,3 +67,12 @@ class Reconfiguration:
             )
         self.hook_delivery.change(settings.subscriptions)
         return self.folder_changes.change(settings.folders)
+
+
+def refuse(faults: str) -> set[str]:
+    """Log why a configuration is refused, a line for each fault; return no folder to sweep."""
+    for line in faults.splitlines():
+        text = "the new configuration is refused, the old one stays: %s"
+        about = {"MESSAGE_ID": event_ids.REFUSED, "ERROR": printable(line)}
+        logger.error(text, printable(line), extra=about)
+    return set()

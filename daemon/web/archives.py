@@ -20,14 +20,14 @@ from daemon.disk import files, uploads
 from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
-from daemon.portable_names import folded, portable
+from daemon.portable_names import portable
 from daemon.web.answers import file_headers
 from daemon.web.bodies import json_fields
-from daemon.web.drops import DropPages, members
+from daemon.web.drops import DropPages, members, zip_members
 from daemon.web.pictures import Pictures
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.site import Site
-from daemon.web.zips import Member, send_zip
+from daemon.web.zips import Member, free_name, send_zip
 
 Json = dict[str, Any]  # Any: JSON
 FOLDER = "/api/v1/archives/"
@@ -102,8 +102,7 @@ class Archives:
         if not files.is_folder(drop.path):
             raise Problem(HTTPStatus.GONE, "gone", "the drop was deleted since")
         names = members(drop, self.pages.endings(drop), has_originals=has_originals)
-        found = [(drop.path / name, as_text(name)) for name in names]
-        return as_text(Path(drop.path.name)), found, 0
+        return as_text(Path(drop.path.name)), zip_members(drop, names), 0
 
     async def of_pictures(
         self, chosen: list[Chosen], *, has_originals: bool
@@ -207,7 +206,7 @@ def places(
             yield path, PurePosixPath(folder, plain_name(path.name, job.relative.stem))
     original = job.archive if has_originals else None
     if original is not None and original.is_relative_to(drop.path):
-        yield original, PurePosixPath("originals", folder, as_text(Path(original.name)))
+        yield original, PurePosixPath("originals", folder, original.name)
 
 
 def plain_name(name: str, stem: str) -> str:
@@ -216,14 +215,4 @@ def plain_name(name: str, stem: str) -> str:
     There it lies beside results of other folders' pictures. ``stem``: of the original's name.
     """
     versioned = re.fullmatch(rf"{re.escape(stem)}_[0-9]{{1,4}}((?:_alpha)?\.[a-z]+)", name)
-    return as_text(Path(name if versioned is None else f"{stem}{versioned[1]}"))
-
-
-def free_name(place: PurePosixPath, taken: set[str]) -> str:
-    """Return a name that no other file of the zip has, on any system."""
-    name, number = str(place), 1
-    while folded(name) in taken:
-        number += 1
-        name = str(place.with_name(f"{place.stem} ({number}){place.suffix}"))
-    taken.add(folded(name))
-    return name
+    return name if versioned is None else f"{stem}{versioned[1]}"

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from daemon.disk import files, uploads
+from daemon.disk import files, quarantine_names, uploads
 from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
@@ -167,9 +167,11 @@ class DropPictures:
         if is_doubt_needed and job.state is State.DONE and not is_doubtful(self.site, job):
             text = "the picture is not for review any more: somebody has judged it"
             raise Problem(HTTPStatus.CONFLICT, "already_judged", text)
-        original = job.archive if verb == "reject" else job.quarantine
-        has_original = job.is_kept or (original is not None and files.exists(original))
-        if verb in ("reject", "retry") and not has_original:
+        if verb == "reject":
+            has_original = job.archive is not None and files.exists(job.archive)
+        else:
+            has_original = quarantine_names.holds(job.quarantine, job.id)
+        if verb in ("reject", "retry") and not (job.is_kept or has_original):
             text = "its original is gone: it can only be deleted"
             raise Problem(HTTPStatus.CONFLICT, "no_original", text)
 

@@ -1,9 +1,9 @@
 """``/api/v1/drops``: output folders, and each of them as a zip that is made while it is sent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from daemon.web.pictures import entry_of
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.sending import send_file
 from daemon.web.site import Site
-from daemon.web.zips import send_zip
+from daemon.web.zips import Member, free_name, send_zip
 
 Json = dict[str, Any]  # Any: JSON
 MAX_LISTED = 200
@@ -57,9 +57,9 @@ class DropPages:
 
     def find(self, text: str) -> FoundDrop:
         """Return a drop; `Problem` if there is none that may be served."""
-        if not text.isascii() or not text.isdecimal() or int(text) > LARGEST_ID:
+        if (number := as_number(text, LARGEST_ID)) is None:
             raise not_found("there is no such drop")
-        found = self.site.ledger.uploads.drop(int(text))
+        found = self.site.ledger.uploads.drop(number)
         if (
             found is None
             or found[0].path.parent not in self.site.settings.roots
@@ -117,12 +117,11 @@ class DropPages:
         drop = self.find(text).drop
         if not files.is_folder(drop.path):
             raise Problem(HTTPStatus.GONE, "gone", "the drop was deleted since")
-        names = list(members(drop, self.endings(drop), has_originals=has_originals))
+        names = members(drop, self.endings(drop), has_originals=has_originals)
         headers = file_headers(f"{as_text(Path(drop.path.name))}.zip", is_shown=False)
         if request.method == "HEAD":
             return Response(headers=headers)
-        members_of = [(drop.path / name, as_text(name)) for name in names]
-        return StreamingResponse(send_zip(self.site, members_of), headers=headers)
+        return StreamingResponse(send_zip(self.site, zip_members(drop, names)), headers=headers)
 
     async def manifest(self, request: Request) -> Response:
         """Answer a drop's manifest, as it lies in its folder."""
@@ -166,14 +165,27 @@ def members(drop: Drop, endings: list[Ending], *, has_originals: bool) -> Iterat
     yield Path(store.MANIFEST)
 
 
+def zip_members(drop: Drop, names: Iterable[Path]) -> list[Member]:
+    """Return files of a drop, each with its name in a zip."""
+    taken: set[str] = set()
+    return [(drop.path / name, free_name(PurePosixPath(name), taken)) for name in names]
+
+
+def as_number(text: str, most: int) -> int | None:
+    """Return a number from 0 to ``most``; None for anything else, however long it is."""
+    if not text.isascii() or not text.isdecimal() or len(text) > len(str(most)):
+        return None
+    return number if (number := int(text)) <= most else None
+
+
 def number_of(request: Request, name: str, *, default: int | None, most: int) -> int | None:
     """Return a number of the query, at least 1; `Problem` for anything else."""
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= most:
+    if not (number := as_number(text, most)):
         raise bad_request(f"invalid_{name}", f"{name} is a number from 1 to {most}")
-    return int(text)
+    return number
 
 
 def truth_of(request: Request, name: str) -> bool:

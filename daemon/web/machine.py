@@ -47,7 +47,8 @@ class Remembered:
 
     async def get(self, *, patience_s: float) -> Json:
         """Return what was seen lately; `Problem` if nothing was, and a look takes too long."""
-        if self.seen is None or self.clock() - self.seen_at >= self.life_s:
+        # Less than nothing: the clock was set back since.
+        if self.seen is None or not 0 <= self.clock() - self.seen_at < self.life_s:
             if self.task is None or self.task.done():
                 self.task = asyncio.create_task(self.look_again())
             done, _ = await asyncio.wait([self.task], timeout=patience_s)

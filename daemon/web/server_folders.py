@@ -19,7 +19,7 @@ from daemon.disk import files, safe_open
 from daemon.errors import UntrustedPath
 from daemon.json_values import as_text
 from daemon.watching.ignored_names import OTHER_FILES, is_never_taken
-from daemon.web.drops import check_known, number_of
+from daemon.web.drops import as_number, check_known, number_of
 from daemon.web.pictures import Pictures, links, read_options
 from daemon.web.problems import Problem, bad_request, not_found, too_large
 from daemon.web.reception import Reception, ids
@@ -94,11 +94,11 @@ class ServerFolders:
 
     def place(self, request: Request) -> tuple[Path, tuple[str, ...]]:
         """Return the allowed folder of a request, and the names below it."""
-        number = request.path_params["id"]
         roots = self.site.settings.server_folders
-        if not number.isascii() or not number.isdecimal() or int(number[:9]) >= len(roots):
+        number = as_number(request.path_params["id"], len(roots))
+        if number is None or number >= len(roots):
             raise not_found("there is no such folder: see web.server_folders")
-        return roots[int(number[:9])], names_of(request.query_params.get("path", ""))
+        return roots[number], names_of(request.query_params.get("path", ""))
 
 
 def names_of(text: str) -> tuple[str, ...]:

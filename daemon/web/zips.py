@@ -3,11 +3,12 @@
 import io
 import zipfile
 from collections.abc import AsyncIterator, Generator, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from daemon.disk import files
 from daemon.errors import UntrustedPath
+from daemon.portable_names import folded, portable
 from daemon.web import limits
 from daemon.web.site import Site
 
@@ -76,3 +77,17 @@ def open_member(path: Path) -> BinaryIO | None:
     except (FileNotFoundError, NotADirectoryError, UntrustedPath):
         return None
     return None if descriptor is None else open(descriptor, "rb")  # noqa: PTH123  # no path
+
+
+def free_name(place: PurePosixPath, taken: set[str]) -> str:
+    """Return a name that every system accepts, and that no other file of the zip has on any.
+
+    A backslash, which Linux allows in a name, leads to another folder on Windows.
+    """
+    place = PurePosixPath(*map(portable, place.parts))
+    name, number = str(place), 1
+    while folded(name) in taken:
+        number += 1
+        name = str(place.with_name(f"{place.stem} ({number}){place.suffix}"))
+    taken.add(folded(name))
+    return name

@@ -351,3 +351,23 @@ def lines_of(node: Node | None) -> list[int]:
     elif isinstance(node, SequenceNode):
         children = node.value
     return [node.start_mark.line, *(line for child in children for line in lines_of(child))]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("log: 2026-13-45\n", "month must be in 1..12"),
+        ("log: 2026-01-01 99:99:99\n", "hour must be in 0..23"),
+        ("log: !!int four\n", "invalid literal for int()"),
+        ("log: !!timestamp soon\n", "no attribute"),
+        (f"worker: {{queue_size: {'9' * 5000}}}\n", "4300 digits"),
+        ("folders: &all [*all]\n", "recursion"),
+        ("[" * 3000, "recursion"),
+    ],
+)
+def test_value_that_the_parser_cannot_make_is_told(tmp_path: Path, text: str, reason: str):
+    """Not every error of the library is one of YAML's own; none of them may end a daemon."""
+    told = fault(tmp_path, text)
+
+    assert told.startswith("config.yaml: is not valid YAML: ")
+    assert reason in told

@@ -156,7 +156,7 @@ def test_only_drops_are_deleted(tmp_path: Path):
     """A mistake of ours must not cost a user's folder."""
     (tmp_path / "photos").mkdir()
 
-    with pytest.raises(AssertionError):
+    with pytest.raises(ValueError, match="no mark of ours"):
         store.remove_drop(tmp_path / "photos")
     assert (tmp_path / "photos").is_dir()
 

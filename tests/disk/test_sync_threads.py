@@ -107,3 +107,21 @@ def test_without_threads_the_caller_does_everything() -> None:
 
     assert done == ["MainThread"] * 3
     assert not batch.do_next()
+
+
+def test_machine_without_threads_only_makes_it_slower(monkeypatch: pytest.MonkeyPatch):
+    """What was begun is done by whoever waits for it, and later there are threads again."""
+    done: list[int] = []
+    threads = SyncThreads(idle_s=0.05)
+    with monkeypatch.context() as patch:
+
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", refuse)
+        batch = Batch([partial(done.append, number) for number in range(5)])
+        threads.help(batch)
+        batch.finish()
+
+    assert sorted(done) == [0, 1, 2, 3, 4]
+    assert threads.count == 0

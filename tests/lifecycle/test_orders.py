@@ -1,5 +1,6 @@
 """Orders of the API's clients: carried out once or more, whatever else lies in their folder."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -7,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from daemon.config import video
-from daemon.disk import segments, uploads
+from daemon.disk import files, segments, uploads
+from daemon.disk.drop_names import MARKER
 from daemon.disk.segments import Note
 from daemon.disk.uploads import Staged
-from daemon.jobs import State, Task
+from daemon.errors import Blame
+from daemon.jobs import Failed, Job, State, Task
+from daemon.ledger.ledger import Drop
 from daemon.ledger.uploads import Uploads
-from tests.service.service_kit import Kit
+from tests.service.service_kit import Kit, fail_with
 from tests.service.test_clips import MP4
 
 ID, OTHER = "a" * 22, "b" * 22
@@ -449,3 +453,135 @@ def test_orders_about_nothing(kit: Kit, content: dict[str, object]):
 
     assert not list(uploads.orders(root(kit)))
     assert kit.results() == ["a.png", "originals/a.jpg"]
+
+
+# --- what is another picture's -----------------------------------------------------------------
+
+
+def rejected_twice(kit: Kit) -> list[Job]:
+    """Two pictures were rejected under one name; the first one had left quarantine before."""
+    kit.work = fail_with(Failed(Blame.FILE, "no picture", is_final=True))
+    for content in (b"first", b"second"):
+        (kit.base / "failed/hot/cat.jpg").unlink(missing_ok=True)
+        (kit.base / "failed/hot/cat.jpg.json").unlink(missing_ok=True)
+        kit.drop("cat.jpg", content)
+        kit.pass_time(60)
+    return [ending.job for ending in reversed(kit.records.last_failures(2))]
+
+
+@pytest.mark.parametrize("verb", ["delete", "retry"])
+def test_order_spares_another_picture_in_quarantine(kit: Kit, verb: str):
+    """It has the place that the first one had."""
+    first, second = rejected_twice(kit)
+    order(kit, {"do": verb, "job": first.id})
+    kit.pass_time(1)
+
+    assert first.quarantine == second.quarantine
+    assert kit.records.job(first.id) is None
+    assert (kit.base / "failed/hot/cat.jpg").read_bytes() == b"second"
+    assert (kit.base / "failed/hot/cat.jpg.json").exists()
+
+
+def test_drop_that_is_deleted_spares_another_picture_in_quarantine(kit: Kit):
+    """That picture belongs to a later drop."""
+    rejected_twice(kit)
+    [(later, _), (drop, _)] = Uploads(kit.service.parts.ledger).drops(limit=9)
+    order(kit, {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at})
+    kit.pass_time(3)
+
+    assert [one.id for one, _ in Uploads(kit.service.parts.ledger).drops(limit=9)] == [later.id]
+    assert (kit.base / "failed/hot/cat.jpg").read_bytes() == b"second"
+
+
+def test_rejection_goes_elsewhere_if_its_place_was_taken_meanwhile(kit: Kit):
+    """It was interrupted after its place was written down."""
+    kit.drop("cat.jpg", b"good")
+    kit.pass_time(3)
+    [found] = kit.records.endings(kit.records.open_drops()[0])
+    place = kit.base / "failed/hot/cat.jpg"
+    kit.service.parts.ledger.note_rejection(found.job, quarantine=place)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"another")
+    place.with_name("cat.jpg.json").write_text(json.dumps({"id": OTHER}))
+    order(kit, {"do": "reject", "job": found.job.id})
+    kit.pass_time(1)
+
+    assert place.read_bytes() == b"another"
+    assert (kit.base / "failed/hot/cat_2.jpg").read_bytes() == b"good"
+
+
+# --- over months ---------------------------------------------------------------------------------
+
+
+def test_manifests_of_closed_drops_are_not_all_kept_in_memory(kit: Kit):
+    """A person judges pictures of many drops, one drop after the other."""
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        kit.drop(name)
+        kit.pass_time(60)
+    manifests = kit.service.parts.drops.manifests
+    for drop, _ in Uploads(kit.service.parts.ledger).drops(limit=9):
+        [found] = kit.records.endings(drop)
+        order(kit, {"do": "approve", "job": found.job.id}, name=found.job.id)
+        kit.pass_time(1)
+
+    assert kit.records.open_drops() == []
+    assert len(manifests.texts) == 1
+    assert len(manifests.next_write) == 1
+
+
+def test_closing_a_closed_drop_says_nothing_of_the_next_one(kit: Kit):
+    """A deleted drop's number is given again."""
+    kit.drop("a.jpg")
+    kit.pass_time(60)
+    [(first, _)] = Uploads(kit.service.parts.ledger).drops(limit=9)
+    order(kit, {"do": "close", "id": first.id})
+    kit.pass_time(1)
+    order(kit, {"do": "delete-drop", "id": first.id, "opened_at": first.opened_at})
+    kit.pass_time(1)
+    for name in ("b.jpg", "c.jpg"):
+        kit.drop(name)
+    kit.pass_time(3)
+
+    assert [drop.id for drop in kit.records.open_drops()] == [first.id]
+
+
+def test_order_that_cannot_be_removed_ends_nothing(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Its folder has become read-only, and what lies there is no order."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    path = order(kit, "{")
+    monkeypatch.setattr(files, "remove", refuse)
+    kit.pass_time(1)
+
+    assert path.exists()
+    assert "is tried again: OSError" in caplog.text
+
+
+def test_mark_that_goes_while_its_drop_is_deleted_ends_nothing(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A neighbour who may write there took it away."""
+    kit.drop("a.jpg")
+    kit.pass_time(60)
+    [(drop, _)] = Uploads(kit.service.parts.ledger).drops(limit=9)
+    order(kit, {"do": "close", "id": drop.id})
+    kit.pass_time(1)
+    (drop.path / "theirs.txt").write_text("not ours")
+    manifests = kit.service.parts.drops.manifests
+    real = manifests.write
+
+    def write(drop: Drop, *, closed_at: float | None, now: float) -> bool:
+        is_written = real(drop, closed_at=closed_at, now=now)
+        (drop.path / MARKER).unlink()
+        return is_written
+
+    monkeypatch.setattr(manifests, "write", write)
+    order(kit, {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at})
+    kit.pass_time(1)
+
+    assert (drop.path / "theirs.txt").read_text() == "not ours"
+    assert "it has no mark of ours" in caplog.text

@@ -86,6 +86,23 @@ def test_a_smaller_mask_changes_only_what_was_painted():
     assert np.array_equal(made[:, 9:], big[:, 9:])
 
 
+@pytest.mark.parametrize("shape", [(80, 40_000), (40_000, 80)])
+@pytest.mark.parametrize("other", [0.1, 0.5, 2.5])
+def test_a_panorama_is_longer_than_opencv_takes(shape: tuple[int, int], other: float):
+    """No side of 32767 pixels or more can be sampled at once, neither of it nor of the mask."""
+    pixels = np.full((*shape, 4), 200, np.uint8)
+    small = [max(1, round(side * other)) for side in shape]
+    strength = np.zeros(small, np.uint8)
+    strength[small[0] // 2 :, small[1] // 2 :] = 255
+
+    lay_over(pixels, TouchUp(strength, np.zeros_like(strength)), rgb=pixels[..., :3].copy())
+
+    quarter = tuple(slice(side * 3 // 4, None) for side in shape)
+    assert not pixels[quarter].any()
+    assert (pixels[: shape[0] // 4] == 200).all()
+    assert (pixels[:, : shape[1] // 4] == 200).all()
+
+
 def test_a_mask_of_another_shape_is_refused():
     """It was painted over another picture."""
     rgba, photo = a_result()

@@ -210,6 +210,24 @@ def test_threads_that_are_slow_to_end_keep_nobody_out(
     assert status == 200
 
 
+def test_machine_without_threads_costs_no_slot(at_port: Loopback, monkeypatch: pytest.MonkeyPatch):
+    """For a while no thread can be started; after that everybody is answered again."""
+    with monkeypatch.context() as patch:
+
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(endpoint.MAX_THREADS + 2):
+            with suppress(OSError, http.client.HTTPException):
+                ask(at_port, "/hello")
+    began = time.monotonic()
+    status, *_ = ask(at_port, "/hello")
+
+    assert status == 200
+    assert time.monotonic() - began < endpoint.ROOM_S
+
+
 def test_a_client_that_says_a_little_now_and_then_is_left(
     at_port: Loopback, monkeypatch: pytest.MonkeyPatch
 ):

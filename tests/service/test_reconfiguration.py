@@ -1,6 +1,7 @@
 """A new configuration while pictures are in work."""
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,10 @@ def test_retention_changes(world: World):
         ([{"path": "nowhere"}], "nowhere does not exist"),
         ([{"path": "hot", "settle_s": -1}], "settle_s"),
         ([{"path": "hot"}, {"path": "second", "name": "hot"}], "two folders are named"),
+        ([{"path": "hot", "output": {"background": f"{'b' * 300}.png"}}], "is no file"),
+        ([{"path": "hot", "output": {"drop_name": "\ud800{time}"}}], "a drop's name is made of"),
+        ([{"path": "hot", "output": {"name": "\ud800{stem}"}}], "a name is made of"),
+        ([{"path": "hot", "settle_s": date(2026, 12, 31)}], "settle_s"),
     ],
 )
 def test_wrong_file_is_refused_whole(
@@ -151,6 +156,19 @@ def test_wrong_file_is_refused_whole(
     assert reason in caplog.text
     assert retention is not None
     assert retention.keep_days == 7
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+def test_file_that_the_parser_cannot_read_is_refused(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    """A typing error in a date ends no daemon."""
+    world.file.write_text("log: 2026-13-45\n")
+    world.reload()
+    world.kit.drop("cat.jpg")
+    world.kit.pass_time(5.0)
+
+    assert "is not valid YAML: month must be in 1..12" in caplog.text
     assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
 
 

@@ -116,6 +116,27 @@ def test_gif_without_loops_is_shown_once():
     assert chunks.gif_loops(BytesIO(animated("GIF", 2))) == 1
 
 
+class Counting(BytesIO):
+    """A file that counts how often it is read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As usual."""
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize("block", [b"\x01\0", b"\0\x21\xfe"])
+def test_gif_of_millions_of_blocks_is_read_to_its_limit(block: bytes):
+    """The daemon asks in its own thread: 32 MB of the smallest blocks took it ten seconds."""
+    head = b"GIF89a\1\0\1\0\0\0\0" + b"\x21\xfe"
+    file = Counting(head + block * (10 * chunks.MOST_BLOCKS))
+
+    assert not chunks.has_two_gif_frames(file)
+    assert file.reads <= 3 * chunks.MOST_BLOCKS + 9
+
+
 def test_large_gif_is_read_to_its_limit():
     """A first frame without an end does not keep the daemon busy."""
     head = b"GIF89a\1\0\1\0\0\0\0\x2c\0\0\0\0\1\0\1\0\0\2"

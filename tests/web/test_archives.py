@@ -1,6 +1,7 @@
 """Any pictures as one zip: prepared with a key, fetched by its address alone."""
 
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daemon.commands.web import new_key
+from daemon.jobs import Hint
+from daemon.ledger.ledger import Drop
+from daemon.messages import FileEvent
 from daemon.web import archives
-from daemon.web.archives import free_name, safe_folder
+from daemon.web.archives import safe_folder
+from daemon.web.drops import zip_members
 from daemon.web.problems import Problem
-from tests.web.web_kit import Kit, running
+from daemon.web.zips import free_name
+from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = pytest.mark.web
 V1 = "/api/v1/archives"
+DONE = {"done": 1}
 
 
 @pytest.fixture
@@ -51,6 +58,36 @@ def test_pictures_of_several_drops(kit: Kit):
         "cat (2).png": b"2",
     }
     assert set(fetched(kit, pictures=[ids[0]], originals=True)) == {"cat.png", "originals/cat.jpg"}
+
+
+def test_names_in_a_zip_lead_nowhere_on_any_system(kit: Kit):
+    """A backslash parts folders on Windows; originals keep such names only on the disk."""
+    for name in ("a\\..\\evil.jpg", "a|..|evil.jpg", os.fsdecode(b"caf\xe9.jpg")):
+        path = kit.base.resolve() / "hot" / name
+        path.write_bytes(b"picture")
+        kit.inbox.put(FileEvent("hot", path, Hint.MOVED))
+    drops = (1, 2, 3)
+    counts = [f"/api/v1/drops/{drop}" for drop in drops]
+    assert wait_for(lambda: all(kit.client.get(one).status_code == 200 for one in counts))
+    assert wait_for(lambda: all(kit.client.get(one).json()["counts"] == DONE for one in counts))
+    found = [set(fetched(kit, drop=drop, originals=True)) for drop in drops]
+    names = sorted(name for names in found for name in names if name.startswith("originals/"))
+    plain = zipfile.ZipFile(io.BytesIO(kit.client.get(f"{counts[0]}.zip?originals=true").content))
+
+    assert names == [*["originals/a_.._evil.jpg"] * 2, "originals/caf_.jpg"]
+    assert not any("\\" in name for name in plain.namelist())
+
+
+def test_equal_names_in_a_zip_are_told_apart(tmp_path: Path):
+    """Two names may be one where a letter is refused."""
+    drop = Drop(1, "hot", tmp_path, 0.0, 0.0)
+    members = [Path("originals/a|b.jpg"), Path("originals/a?b.jpg"), Path("manifest.json")]
+
+    assert zip_members(drop, members) == [
+        (tmp_path / "originals/a|b.jpg", "originals/a_b.jpg"),
+        (tmp_path / "originals/a?b.jpg", "originals/a_b (2).jpg"),
+        (tmp_path / "manifest.json", "manifest.json"),
+    ]
 
 
 def test_what_is_not_done_is_counted(kit: Kit):

@@ -1,8 +1,13 @@
 """remove.bg's and rembg's clients: each parameter does what it says, or is refused."""
 
 import base64
-from collections.abc import Iterator
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +293,7 @@ class Answer:
     def __init__(self, status: int, content: bytes) -> None:
         self.status = status
         self.content = content
+        self.length = len(content)
 
     def read1(self, count: int) -> bytes:
         """The next bytes."""
@@ -297,6 +303,8 @@ class Answer:
 
 class Connection:
     """A connection to nowhere."""
+
+    sock = None
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -326,6 +334,83 @@ def fetched(url: str, answer: Answer, *, resolve: Any = public, limit: int = 100
 def test_a_url_is_fetched():
     """From a public address."""
     assert fetched("https://x.example/cat.jpg", Answer(200, b"picture")) == b"picture"
+
+
+@contextmanager
+def server_that_sends(pieces: Iterable[bytes]) -> Iterator[int]:
+    """A server on this machine that answers one request, and its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(65_536)
+                for piece in pieces:
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join()
+
+
+def fetched_from(port: int) -> bytes:
+    """What a URL brings that leads to a server on this machine."""
+    connect = lambda place, address: HTTPConnection("127.0.0.1", port, timeout=5)  # noqa: E731
+    return b"".join(fetch("https://x.example/", 100_000, resolve=public, connect=connect))
+
+
+def slowly(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Each before the reader would lose patience."""
+    for piece in pieces:
+        time.sleep(0.05)
+        yield piece
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"HTTP/1.1 200 OK\r\nX: ", *[b"x"] * 100],
+        [b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 100],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", *[b"x"] * 100],
+    ],
+)
+def test_a_url_that_answers_slowly_is_given_up(
+    pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
+):
+    """In its head or in its body: else it would hold a thread for hours."""
+    monkeypatch.setattr(fetching, "TOTAL_S", 0.5)
+    began = time.monotonic()
+    with server_that_sends(slowly(pieces)) as port:
+        with pytest.raises(Problem, match="longer than"):
+            fetched_from(port)
+        took_s = time.monotonic() - began
+
+    assert took_s < 3  # all of it would take 5
+
+
+def test_a_url_of_a_server_that_keeps_its_connections_open():
+    """As nearly all do: the answer's length says where it ends."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+        yield b"picture"
+        time.sleep(3)
+
+    began = time.monotonic()
+    with server_that_sends(pieces()) as port:
+        found = fetched_from(port)
+        took_s = time.monotonic() - began
+
+    assert found == b"picture"
+    assert took_s < 2
+
+
+def test_a_url_whose_answer_is_cut_off_is_no_picture():
+    """Half a JPEG would be cut out as if it were whole."""
+    pieces = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"half of it"]
+    with server_that_sends(pieces) as port, pytest.raises(Problem, match="cut off"):
+        fetched_from(port)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_zip_is_made_in_small_steps(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "drop", ["2", "0", "x", "-1", "1.zip.zip", "99999999999999999999", "\uff12"]
+    "drop", ["2", "0", "x", "-1", "1.zip.zip", "99999999999999999999", "9" * 5000, "\uff12"]
 )
 def test_unknown_drops(kit: Kit, drop: str):
     """404 in every form."""
@@ -102,7 +102,9 @@ def test_a_drop_is_closed_by_request(kit: Kit):
     assert [one["id"] for one in kit.client.get(f"{V1}?before=2&limit=1").json()["drops"]] == [1]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=201", "before=-1", "other=1"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=201", f"limit={'9' * 5000}", "before=-1", "other=1"]
+)
 def test_wrong_parameters(kit: Kit, query: str):
     """Each is named."""
     assert kit.client.get(f"{V1}?{query}").status_code == 400

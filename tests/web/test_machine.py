@@ -1,5 +1,6 @@
 """Speed, disks and checks by HTTP."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.web.hiding import hidden
+from daemon.web.machine import Remembered
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -83,3 +85,21 @@ def test_checks(kit: Kit):
 def test_what_is_hidden(text: str, wanted: str):
     """Paths but for their last part, and all of an address but its host."""
     assert hidden(text) == wanted
+
+
+def test_what_is_remembered_does_not_outlive_a_clock_that_is_set_back():
+    """Not for an hour, because the clock was set back by an hour."""
+    looks: list[int] = []
+    now = [10_000.0]
+
+    async def look() -> dict[str, object]:
+        looks.append(1)
+        return {"look": len(looks)}
+
+    async def ask_twice() -> list[dict[str, object]]:
+        one = Remembered(look, life_s=10, clock=lambda: now[0])
+        first = await one.get(patience_s=1)
+        now[0] -= 3600
+        return [first, await one.get(patience_s=1)]
+
+    assert asyncio.run(ask_twice()) == [{"look": 1}, {"look": 2}]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cvunet.pictures import profiles
 from cvunet.pictures import thumbnails as program
 from daemon.web import thumbnail_children
 from daemon.web.site import Site
@@ -93,6 +94,51 @@ def test_a_small_picture(children: Children, photo: Path, is_webp: bool, expecte
     made = Image.open(io.BytesIO(make(children, photo, is_webp=is_webp)))
 
     assert (made.format, made.size, made.mode) == (expected, (320, 213), "RGBA")
+
+
+@pytest.mark.parametrize(("format", "mode"), [("PNG", "I;16"), ("TIFF", "I;16"), ("TIFF", "I;16B")])
+def test_grey_of_16_bits_is_shown_as_it_is(format: str, mode: str):
+    """As masks of 16 bits and scans have it; Pillow alone makes nearly all of it white."""
+    order = ">u2" if mode.endswith("B") else "<u2"
+    levels = np.linspace(0, 65_535, 64 * 64).reshape(64, 64).astype(order)
+    file = io.BytesIO()
+    Image.frombytes(mode, (64, 64), levels.tobytes()).save(file, format)
+    file.seek(0)
+    with Image.open(io.BytesIO(program.thumbnail(file, 32))) as made:
+        small = np.asarray(made.convert("L"), dtype=float)
+
+    assert made.size == (32, 32)
+    assert (small.min(), small.max()) == pytest.approx((0, 255), abs=6)
+    assert small.mean() == pytest.approx(127.5, abs=2)
+
+
+@pytest.mark.parametrize("is_webp", [True, False])
+@pytest.mark.parametrize("has_alpha", [True, False])
+def test_colours_of_another_space_are_those_that_they_stand_for(is_webp: bool, has_alpha: bool):
+    """A browser takes a small picture without a profile for sRGB."""
+    profile = profiles.adobe_rgb()
+    plane = np.full((64, 64, 3), (60, 180, 90), np.uint8)
+    expected = profiles.to_srgb(plane, profile)[0, 0].astype(int)
+    whole = Image.fromarray(np.dstack([plane, np.full((64, 64), 200, np.uint8)]), "RGBA")
+    file = io.BytesIO()
+    (whole if has_alpha else whole.convert("RGB")).save(file, "PNG", icc_profile=profile)
+    file.seek(0)
+    with Image.open(io.BytesIO(program.thumbnail(file, 32, is_webp=is_webp))) as made:
+        found = np.asarray(made)[16, 16].astype(int)
+
+    assert "icc_profile" not in made.info
+    assert np.abs(expected - (60, 180, 90)).max() > 20
+    assert np.abs(found[:3] - expected).max() <= 4
+    assert not has_alpha or abs(found[3] - 200) <= 2
+
+
+def test_profile_that_cannot_be_used_costs_no_thumbnail():
+    """Its colours stay as they are."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (60, 180, 90)).save(file, "PNG", icc_profile=b"no profile" * 20)
+    file.seek(0)
+    with Image.open(io.BytesIO(program.thumbnail(file, 32))) as made:
+        assert made.convert("RGB").getpixel((16, 16)) == (60, 180, 90)
 
 
 def test_one_process_makes_many(children: Children, photo: Path):

@@ -28,7 +28,7 @@ from daemon.errors import (
 )
 from daemon.jobs import Cancelled, Task
 from daemon.worker import decoding
-from daemon.worker.children import layout, picture, pool, process
+from daemon.worker.children import confinement, layout, picture, pool, process
 from daemon.worker.children.pool import ChildPool
 from daemon.worker.decoding import Abandoned, DecoderHere
 from daemon.worker.gauges import Limits
@@ -506,6 +506,19 @@ def test_child_lets_go_of_memory_that_will_not_come_again(children: ChildPool, t
     assert place.child is not None
 
     assert place.child.about("maps").count("memfd:picture") == layout.KEPT
+
+
+def test_more_pictures_are_in_work_than_a_child_may_open_files(children: ChildPool, tmp_path: Path):
+    """One child has decoded all that waits for the network: none of them is written over."""
+    for name in ("PNG", "JPEG"):
+        (tmp_path / name).write_bytes(FILES[name])
+    first = decoded(children, tmp_path / "JPEG")[0].rgb.copy()
+    in_work = [decoded(children, tmp_path / "JPEG")[0] for _ in range(2 * confinement.DESCRIPTORS)]
+    decoded(children, tmp_path / "PNG")
+    during = mappings()
+
+    assert all(np.array_equal(picture.rgb, first) for picture in in_work)
+    assert during <= layout.MOST_LENT + 1
 
 
 def test_idle_child_that_has_died_is_replaced(children: ChildPool, tmp_path: Path):

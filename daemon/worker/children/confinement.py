@@ -16,7 +16,8 @@ from pathlib import Path
 
 from daemon.worker.children import system_calls
 
-DESCRIPTORS = 32
+#: Memory of pictures takes most of them: see `layout.MOST_LENT`.
+DESCRIPTORS = 64
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2

@@ -20,6 +20,9 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 KEPT_BYTES = 48_000_000
 #: For each child: one picture is decoded while some others are finished.
 KEPT = 6
+#: So many pictures may lie in the memory of one child. The pixels of more are copied out of it,
+#: because each memory takes a descriptor, and a child may have `confinement.DESCRIPTORS`.
+MOST_LENT = 32
 
 Part = NDArray[Any]  # Any: uint8 or uint16
 Sizes = Sequence[int | None]  # bytes; None for a part that the picture does not have
@@ -74,10 +77,18 @@ class Buffers:
         self.closed: collections.deque[int] = collections.deque()
         """Numbers that will not come again; the child may still have their memory mapped."""
         self.numbers = itertools.count()
+        self.lent: set[int] = set()
+        """Numbers of memory that somebody uses."""
         self.is_closed = False
 
     def take(self, size: int) -> "Buffer":
         """Memory of at least so many bytes, to be given back."""
+        buffer = self.kept_or_new(size)
+        self.lent.add(buffer.number)
+        return buffer
+
+    def kept_or_new(self, size: int) -> "Buffer":
+        """Memory that was given back if it is large enough, else new memory."""
         if size > KEPT_BYTES:
             return Buffer(next(self.numbers), size, owner=self)
         try:
@@ -85,8 +96,14 @@ class Buffers:
         except IndexError:
             return Buffer(next(self.numbers), KEPT_BYTES, owner=self)
 
+    @property
+    def are_many_lent(self) -> bool:
+        """Whether more of it is in use than its child may have open."""
+        return len(self.lent) > MOST_LENT
+
     def give(self, buffer: "Buffer") -> None:
         """Nobody uses it any more. Any thread, at any moment."""
+        self.lent.discard(buffer.number)
         if buffer.is_kept and not self.is_closed and len(self.kept) < KEPT:
             self.kept.append(buffer)
             return
@@ -123,11 +140,12 @@ class Buffer:
     def load(self, sizes: Sizes) -> list[NDArray[np.uint8] | None]:
         """The parts, which have to fit; the buffer is given back after the last of them."""
         whole = np.frombuffer(self.shared, np.uint8, self.size)
+        if self.owner.are_many_lent:
+            whole = whole[: end_of(sizes)].copy()
+            self.give()
+            return parts_in(whole, sizes)
         weakref.finalize(whole, self.give).atexit = False
-        return [
-            None if size is None else whole[start : start + size]
-            for size, start in zip(sizes, places(sizes), strict=False)
-        ]
+        return parts_in(whole, sizes)
 
     def give(self) -> None:
         """There is no picture in it any more."""
@@ -136,3 +154,11 @@ class Buffer:
     def close(self) -> None:
         """The memory goes with its mapping, which an array that is just going may still hold."""
         os.close(self.descriptor)
+
+
+def parts_in(whole: NDArray[np.uint8], sizes: Sizes) -> list[NDArray[np.uint8] | None]:
+    """The parts of a picture; each of them keeps all of the memory alive."""
+    return [
+        None if size is None else whole[start : start + size]
+        for size, start in zip(sizes, places(sizes), strict=False)
+    ]

@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { SETTLED, theBatch } from "./batch-model.js";
 import { chosenFiles, droppedFiles } from "./dropped-files.js";
+import { whyFailed } from "./failures.js";
 import { duration, number } from "./format.js";
 import { optionFields } from "./option-fields.js";
 import { showPicture } from "./picture-dialog.js";
@@ -252,7 +253,7 @@ class BatchView {
 
   reason(one) {
     const own = { empty: "batch.reason_empty", changed: "batch.reason_changed", deleted: "batch.reason_deleted" };
-    return own[one.reason] ? this.words(own[one.reason]) : one.reason;
+    return own[one.reason] ? this.words(own[one.reason]) : whyFailed(one.reason);
   }
 
   drawProgress() {

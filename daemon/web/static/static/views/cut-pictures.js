@@ -1,5 +1,7 @@
 // Uploads, waits, and reads pixels: what Cut and Touch up have in common.
 
+import { whyFailed } from "./failures.js";
+
 const POLL_MS = 1000;
 const PATIENCE = 3; // looks at a picture that waits, before it is asked why
 const UPLOADS = "web"; // the name of the folder of uploads
@@ -62,7 +64,7 @@ export function ended(api, id, { onState = () => null, signal } = {}) {
         if (found.state === "done") {
           finish(resolve, found);
         } else if (found.state === "failed") {
-          finish(reject, Object.assign(new Error(found.reason), { isFailed: true, detail: found.reason }));
+          finish(reject, Object.assign(new Error(found.reason), { isFailed: true, detail: whyFailed(found.reason) }));
         } else {
           looks = found.state === "running" ? 0 : looks + 1;
           trouble = looks && looks % PATIENCE === 0 ? await troubleOf(api) : looks && trouble;

@@ -1,6 +1,7 @@
 // One picture, large, with everything that can be done with it.
 
 import { h } from "../dom.js";
+import { whyFailed } from "./failures.js";
 import { bytes, moment, number, percent } from "./format.js";
 import { confirmed } from "./question.js";
 import { reasonsOf } from "./reasons.js";
@@ -57,7 +58,7 @@ export function showPicture(one, { api, words, announce }, { from, onGone, onCha
   close.addEventListener("click", () => dialog.close());
   dialog.append(
     h("header", { class: "bar" }, h("h2", { id: "picture-name" }, one.name), close),
-    stage ? stage.element : h("p", { class: "reason" }, one.reason || ""),
+    stage ? stage.element : h("p", { class: "reason" }, whyFailed(one.reason)),
     notice,
     h("div", { class: "bar" },
       ...(one.state === "done" ? doneActions() : failedActions()),

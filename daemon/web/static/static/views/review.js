@@ -1,6 +1,7 @@
 // Doubtful results of all folders, one key for each decision.
 
 import { h } from "../dom.js";
+import { whyFailed } from "./failures.js";
 import { number, percent } from "./format.js";
 import { reasonsOf } from "./reasons.js";
 import { Stage } from "./stage.js";
@@ -320,7 +321,7 @@ class ReviewView {
         return this.api.get(`/api/v1/drops/${found.drop}/pictures/${found.picture.id}`);
       }
       if (found.state === "failed") {
-        throw Object.assign(new Error(found.reason), { detail: found.reason });
+        throw Object.assign(new Error(found.reason), { detail: whyFailed(found.reason) });
       }
       await new Promise((resolve) => setTimeout(resolve, READY_MS));
     }
