@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from cvunet.inference import torch_predictor
 from cvunet.network.decoder import DecoderStage
 from cvunet.network.network import CVUNet
+from cvunet.training import depthwise
 
 #: The decoder's stages at strides 4 and 2. Without AVX-512 the gradient of their join
 #: takes oneDNN nine times as long as the forward pass in channels_last, and four times in planes.
@@ -15,11 +16,15 @@ PLANAR_STAGES = slice(2, 4)
 
 
 def arrange(model: CVUNet, device: torch.device) -> CVUNet:
-    """The model on its device, channels_last but for what is faster in planes."""
+    """The model on its device, channels_last but for what a CPU does faster in another way."""
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # nn.Module.to's stub knows no keyword alone
-    if device.type == "cpu" and torch_predictor.choose_precision("auto", device) == torch.float32:
-        for stage in list(model.decoder.stages)[PLANAR_STAGES]:
-            lay_in_planes(cast(DecoderStage, stage).join)
+    if device.type != "cpu":
+        return model
+    if torch_predictor.choose_precision("auto", device) != torch.float32:
+        depthwise.speed_up(model)
+        return model
+    for stage in list(model.decoder.stages)[PLANAR_STAGES]:
+        lay_in_planes(cast(DecoderStage, stage).join)
     return model
 
 
