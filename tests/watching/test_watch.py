@@ -121,7 +121,7 @@ def test_uploads_have_no_watch_until_they_are_whole(folder: HotFolder) -> None:
         (incoming / upload.name / "cat.jpg").write_bytes(b"picture")
         (incoming / upload.name).rename(upload)
         (folder.path / "last.jpg").touch()
-        events = []
+        events: list[FileEvent] = []
         while not events or events[-1].path != folder.path / "last.jpg":
             message = told.get(timeout=PATIENCE_S)
             assert isinstance(message, FileEvent)
