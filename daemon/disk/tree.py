@@ -20,12 +20,16 @@ class Entry:
 
 def listing(top: Path) -> list[Entry]:
     """What lies in a folder, by name; nothing if it is a link or no folder."""
+    return [Entry(top / name, is_folder) for name, is_folder in names(top)]
+
+
+def names(top: Path) -> list[tuple[str, bool]]:
+    """Return the same as names, each with whether it is a folder."""
     try:
         with safe_open.folder(top, flags=safe_open.LISTED) as folder, os.scandir(folder) as found:
-            entries = [(one.name, one.is_dir(follow_symlinks=False)) for one in found]
+            return sorted((one.name, one.is_dir(follow_symlinks=False)) for one in found)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [Entry(top / name, is_folder) for name, is_folder in sorted(entries)]
 
 
 def below(top: Path) -> Iterator[Path]:
@@ -43,9 +47,14 @@ def below(top: Path) -> Iterator[Path]:
 
 def folders(top: Path) -> list[Path]:
     """Return the direct sub-folders; empty if it is a link or no folder."""
+    return [top / name for name in folder_names(top)]
+
+
+def folder_names(top: Path) -> list[str]:
+    """Return the names of the direct sub-folders; empty if it is a link or no folder."""
     if not is_folder(top):
         return []
-    return [entry.path for entry in listing(top) if entry.is_folder]
+    return [name for name, is_folder in names(top) if is_folder]
 
 
 def is_folder(path: Path) -> bool:
@@ -55,13 +64,17 @@ def is_folder(path: Path) -> bool:
 
 def leads_over_link(top: Path, relative: Path) -> bool:
     """Whether some part of a path below a folder is a link, which may lead anywhere."""
-    depths = range(1, len(relative.parts) + 1)
-    return any(is_link(top.joinpath(*relative.parts[:depth])) for depth in depths)
+    path = str(top)  # as a text: this is asked of each event, and Path takes longer than the kernel
+    for part in relative.parts:
+        path = f"{path}/{part}"
+        if is_link(path):
+            return True
+    return False
 
 
-def is_link(path: Path) -> bool:
+def is_link(path: str) -> bool:
     """A link, or a path that leads over one."""
     try:
-        return stat.S_ISLNK(path.lstat().st_mode)
+        return stat.S_ISLNK(os.lstat(path).st_mode)
     except OSError:
         return False

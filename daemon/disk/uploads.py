@@ -144,7 +144,7 @@ def discard_incoming(root: Path) -> None:
 
 def waiting(root: Path) -> list[str]:
     """Return the ids of uploads whose rows are not committed yet."""
-    return [one.name for one in tree.folders(root) if ID.fullmatch(one.name)]
+    return [name for name in tree.folder_names(root) if ID.fullmatch(name)]
 
 
 def is_waiting(root: Path, upload_id: str) -> bool:

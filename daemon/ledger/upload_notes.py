@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,18 @@ def as_text(upload: Upload | None) -> str:
     wanted = upload.rendering
     note: dict[str, Any] = {"sha256": upload.sha256, "fault": upload.fault}  # Any: JSON
     if wanted is not None:
-        note["rendering"] = asdict(wanted)
+        note["rendering"] = values(wanted) | {
+            "framing": values(wanted.framing),
+            "adjustments": values(wanted.adjustments),
+        }
         if isinstance(wanted.background, Path):
             note["rendering"]["background"] = {"path": os.fsencode(wanted.background).hex()}
     return json.dumps(note)
+
+
+def values(one: Rendering | Framing | Adjustments) -> dict[str, Any]:  # Any: JSON
+    """Return the fields of a value; `dataclasses.asdict` would copy each of them deeply."""
+    return {field.name: getattr(one, field.name) for field in fields(one)}
 
 
 def from_text(upload_id: str | None, text: str) -> Upload | None:

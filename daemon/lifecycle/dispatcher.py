@@ -149,8 +149,13 @@ class Dispatcher:
 
     def room(self, *, is_clip: bool) -> int:
         """Return how many more clips, or else pictures, the engine takes now."""
-        inside = sum(bool(job.clip) is is_clip for job in self.running.values())
-        return (self.engine.clip_depth if is_clip else self.engine.depth) - inside
+        if is_clip:
+            return self.engine.clip_depth - (len(self.running) - self.count_pictures())
+        return self.engine.depth - self.count_pictures()
+
+    def count_pictures(self) -> int:
+        """Return how many pictures, not clips, are in the engine, or have just come out."""
+        return sum(not job.clip for job in self.running.values())
 
     def has_suspect_running(self) -> bool:
         """Whether a job is in work for the second or third time, and nothing came of it yet."""

@@ -10,12 +10,12 @@ from datetime import datetime
 
 from daemon import event_ids
 from daemon.errors import printable
-from daemon.hooks.delivery import DRAIN_S as DRAIN_HOOKS_S
-from daemon.hooks.delivery import ONCE_DRAIN_S
+from daemon.hooks import delivery
 from daemon.jobs import Hint, HotFolder, Outcome
 from daemon.messages import EventsLost, FileEvent, JobEnded, Message, Reload, Stop
 from daemon.notices import Answered
 from daemon.reporting.report import Snapshot
+from daemon.service.gathering import Gathering
 from daemon.service.parts import Parts
 from daemon.service.snapshot_maker import SnapshotMaker
 
@@ -47,6 +47,7 @@ class Service:
         self.parts = parts
         self.inbox = inbox
         self.clocks = clocks
+        self.gathering = Gathering(inbox, parts.dispatcher, clocks.monotonic)
         self.next_sweep = parts.sweeps.due
         self.snapshot_maker = SnapshotMaker(parts, started_at=clocks.now())
         self.stop: Stop | None = None
@@ -159,8 +160,11 @@ class Service:
     def receive(self, wait_s: float) -> None:
         """Wait for a message, then take all others; outcomes are handled together."""
         wait_s = 0.0 if self.ended_jobs else wait_s  # some are left after an error
+        due = self.clocks.monotonic() + wait_s
         with suppress(queue.Empty):
             self.handle(self.inbox.get(timeout=wait_s) if wait_s > 0 else self.inbox.get_nowait())
+            for message in self.gathering.messages(self.ended_jobs, due=due):
+                self.handle(message)
             for _ in range(MESSAGES_PER_TICK):
                 self.handle(self.inbox.get_nowait())
         self.deliver()
@@ -278,7 +282,7 @@ class Service:
             if self.parts.ledger_outage.is_on:
                 self.parts.ledger_outage.end(now=now)
             self.parts.drops.upkeep(now=now, is_away=self.is_away, is_final=True)
-        limit_s = DRAIN_HOOKS_S if self.stop is not None else ONCE_DRAIN_S
+        limit_s = delivery.DRAIN_S if self.stop is not None else delivery.ONCE_DRAIN_S
         self.parts.hook_delivery.drain(self.receive, clocks=self.clocks, limit_s=limit_s)
         self.parts.report.update(self.snapshot(), monotonic=float("inf"))
         text = "stopped; %s pictures wait for the next start"
@@ -286,13 +290,11 @@ class Service:
 
     def drain(self) -> None:
         """Finish what is in the engine; the time-out begins anew with each picture."""
-        running, left = self.parts.dispatcher.running, -1
-        deadline = self.clocks.monotonic()
+        running, left, deadline = self.parts.dispatcher.running, -1, self.clocks.monotonic()
         while running and (len(running) != left or self.clocks.monotonic() < deadline):
             if len(running) != left:
                 left, deadline = len(running), self.clocks.monotonic() + DRAIN_S
                 self.parts.notifier.extend_timeout()
             with self.parts.ledger_outage.guarding():
                 self.receive(TICK_S)
-            # No folder is swept any more.
-            self.parts.liveness.check({}, monotonic=self.clocks.monotonic())
+            self.parts.liveness.check({}, monotonic=self.clocks.monotonic())  # no sweeps now

@@ -35,9 +35,10 @@ class AccessErrors:
 
     def is_relevant(self, event: FileEvent, folder: HotFolder) -> bool:
         """Whether an event is about a possible picture in the folder."""
-        if not event.path.is_relative_to(folder.path):
-            return False  # renamed out of the folder
-        relative = event.path.relative_to(folder.path)
+        try:
+            relative = event.path.relative_to(folder.path)
+        except ValueError:  # renamed out of the folder
+            return False
         if has_ignored_part(relative):
             return False
         if not folder.recursive and (event.hint is Hint.FOLDER or event.path.parent != folder.path):

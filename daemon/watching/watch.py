@@ -26,7 +26,7 @@ from watchdog.observers.inotify import (
 )
 from watchdog.observers.inotify_c import InotifyEvent
 
-from daemon.disk import files, store
+from daemon.disk import files, store, uploads
 from daemon.jobs import Hint, HotFolder
 from daemon.messages import EventsLost, FileEvent, Message
 from daemon.watching import canary, scan
@@ -54,8 +54,9 @@ WATCHDOG_LOGGER = "watchdog.observers"
 #: An emitter that is being stopped sometimes logs this. No event gets lost.
 HARMLESS_WARNING = "called when the thread is inactive"
 NO_WATCH = -1
-#: What the path of a claim folder ends with.
+#: What the paths of two folders of ours end with: claims, and uploads that still come.
 CLAIMS = os.fsencode(f"/{store.CLAIMS}")
+INCOMING = os.fsencode(f"/{uploads.INCOMING}")
 
 Put = Callable[[Message], None]
 
@@ -81,17 +82,23 @@ class EventHandler(FileSystemEventHandler):
 
 
 class WatchGroup(InotifyWatchGroup):
-    """The watches of one folder, without those of its claims.
+    """The watches of one folder, without those of its claims and of uploads that still come.
 
-    watchdog would set watches on the folders of each claim and walk through them twice. That took
-    more time than a claim, and its events told us nothing.
+    watchdog would set watches on the folder of each claim and upload, and walk through it twice.
+    That took more time than a claim, and its events told us nothing.
     """
 
     def on_event(self, event: InotifyEvent) -> None:
-        """Leave out the folders that come into the claim folder; the canary in it is a file."""
+        """Leave out the folders that come into ours; the canary among the claims is a file.
+
+        The start of a rename out of `INCOMING` is let through: watchdog joins it with the end, and
+        says that all files of a whole upload were moved.
+        """
         place = self._active_callbacks_by_watch.get(event.wd)
-        is_claim = event.is_directory and event.name and place == self.path + CLAIMS
-        if not is_claim:
+        is_ours = place == self.path + CLAIMS or (
+            place == self.path + INCOMING and not event.is_moved_from
+        )
+        if not (is_ours and event.is_directory and event.name):
             super().on_event(event)
 
 

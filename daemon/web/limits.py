@@ -18,9 +18,10 @@ MAX_FIELD_BYTES = 65_536
 MAX_WAITING_CLIENTS = 16
 ANSWER_S = 120.0
 MAX_LISTENERS = 16
-#: An upload waits so long for room before it is refused, and so many wait at once: half of the
-#: connections.
-ROOM_S = 2.0
+#: An upload waits so long for room before it is refused: less than the 5 s after which common
+#: clients give up, more than 32 of them wait in turn on two cores (3.6 s).
+ROOM_S = 4.0
+#: So many wait at once: half of the connections.
 MAX_SEEKING = 32
 FILE_THREADS = 4
 KEEP_ALIVE_S = 5

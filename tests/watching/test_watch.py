@@ -108,6 +108,34 @@ def test_claims_have_no_watch(folder: HotFolder) -> None:
     assert not has_watch(watched, claim)
 
 
+def test_uploads_have_no_watch_until_they_are_whole(folder: HotFolder) -> None:
+    """What comes into them is no news; then all of it is told as renamed into place."""
+    told: SimpleQueue[Message] = SimpleQueue()
+    watcher = Watcher(told.put)
+    watcher.start()
+    incoming, upload = folder.path / ".incoming", folder.path / ("0" * 22)
+    incoming.mkdir()
+    try:
+        watcher.add(folder)
+        (incoming / upload.name).mkdir()
+        (incoming / upload.name / "cat.jpg").write_bytes(b"picture")
+        (incoming / upload.name).rename(upload)
+        (folder.path / "last.jpg").touch()
+        events: list[FileEvent] = []
+        while not events or events[-1].path != folder.path / "last.jpg":
+            message = told.get(timeout=PATIENCE_S)
+            assert isinstance(message, FileEvent)
+            events.append(message)
+        [watched] = watcher.watched_paths(watcher.watched[folder.name])
+    finally:
+        watcher.stop()
+
+    assert [event for event in events if event.path.is_relative_to(incoming)] == []
+    assert FileEvent(folder.name, upload / "cat.jpg", Hint.MOVED) in events
+    assert has_watch(watched, upload)
+    assert not has_watch(watched, incoming / upload.name)
+
+
 def test_complaint_of_a_stopping_thread_is_no_loss() -> None:
     """Else each watch that is set anew would bring a needless sweep of everything."""
     told: list[str] = []
