@@ -52,7 +52,7 @@ def without_padding(layer: SameConv) -> nn.Module:
         layer.in_channels,
         layer.out_channels,
         kernel,
-        stride=layer.stride,
+        stride=layer.stride[0],
         padding=after,
         groups=layer.groups,
     )
