@@ -52,7 +52,7 @@ def without_padding(layer: SameConv) -> nn.Module:
         layer.in_channels,
         layer.out_channels,
         kernel,
-        stride=layer.stride,
+        stride=layer.stride[0],
         padding=after,
         groups=layer.groups,
     )
@@ -73,7 +73,9 @@ def linear_of(layer: nn.Module) -> nn.Linear:
 
 def mean_of(x: Tensor) -> Tensor:
     """BxCxHxW to the mean of each channel BxC, float32. torch's own is slow in bfloat16."""
-    return x.sum((2, 3)).float() / (x.shape[2] * x.shape[3])
+    # float16 cannot hold the sum of a large map. The other types sum faster in their own.
+    dtype = torch.float32 if x.dtype == torch.float16 else x.dtype
+    return x.sum((2, 3), dtype=dtype).float() / (x.shape[2] * x.shape[3])
 
 
 def gate_of(answers: Tensor, x: Tensor) -> Tensor:

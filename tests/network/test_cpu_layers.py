@@ -135,3 +135,12 @@ def test_resizing_is_torchs_own():
         layer = Resizing(32, side, is_antialiased=is_antialiased)
         assert_same(layer(seen(3, 32)), expected)
         assert_same(cpu_layers.PixelResizing(layer)(seen(3, 32)), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@torch.inference_mode()
+def test_mean_of_a_large_map(dtype: torch.dtype):
+    """In float16 the sum would be infinite."""
+    x = torch.full((2, 3, 64, 64), 100.0, dtype=dtype).to(memory_format=torch.channels_last)
+
+    assert torch.equal(cpu_layers.mean_of(x), torch.full((2, 3), 100.0))
