@@ -53,11 +53,13 @@ class Withdrawals:
     def take_back(self, drop: Drop) -> None:
         """Delete what is queued of a drop, and stop its clips in work: they are queued soon.
 
-        Pictures in work and kept originals end by themselves.
+        Pictures in work and kept originals end by themselves. What belongs to a folder that is no
+        longer configured waits for it: its disk may be away.
         """
         for job in self.records.open_jobs(drop):
-            if self.is_over(job):
-                self.delete_files(self.folders[job.folder], job)
+            folder = self.folders.get(job.folder)
+            if folder is not None and self.is_over(job):
+                self.delete_files(folder, job)
                 self.forget([job])
                 logger.info("deleted %s by request", printable(job.relative), extra=job_fields(job))
 

@@ -585,3 +585,26 @@ def test_mark_that_goes_while_its_drop_is_deleted_ends_nothing(
 
     assert (drop.path / "theirs.txt").read_text() == "not ours"
     assert "it has no mark of ours" in caplog.text
+
+
+def test_drop_of_a_folder_that_is_no_longer_configured_is_deleted_later(tmp_path: Path):
+    """Its queued picture waits for the folder, and so does the order: nothing ends the daemon."""
+    kit = make_kit(tmp_path, is_held=False)
+    kit.work = fail_with(Failed(Blame.UNKNOWN, "nobody knows"))
+    kit.drop("cat.jpg")
+    kit.pass_time(2)
+    [drop] = kit.records.open_drops()
+    assert [job.state for job in kit.records.open_jobs(drop)] == [State.QUEUED]
+    (tmp_path / "other").mkdir()
+    kit.folder = {"name": "other", "path": "other"}
+    kit.restart()
+    path = order(kit, {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at})
+    kit.pass_time(3)
+
+    assert path.exists()
+    assert [job.state for job in kit.records.open_jobs(drop)] == [State.QUEUED]
+    kit.folder = {}
+    kit.restart()
+    kit.pass_time(3)
+    assert not path.exists()
+    assert kit.drops() == []
