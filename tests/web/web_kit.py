@@ -176,12 +176,14 @@ class Kit:
         )
 
     def results(self) -> list[str]:
-        """Everything in drops but marks and manifests, relative to the drop."""
+        """Everything in drops but marks and manifests, which may just be written."""
         return sorted(
             path.relative_to(drop).as_posix()
             for drop in (self.base / "outputs").glob("outputs_*")
             for path in drop.rglob("*")
-            if path.is_file() and path.name not in ("manifest.json", ".cvunetd-drop")
+            if path.name not in ("manifest.json", ".cvunetd-drop")
+            and not path.match(".cvunetd-*.part")
+            and path.is_file()
         )
 
 
