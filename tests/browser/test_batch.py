@@ -310,7 +310,10 @@ def test_a_picture_that_is_deleted_meanwhile(shown: Window, kit: Kit, tmp_path: 
 
 def test_by_keyboard_alone(shown: Window, kit: Kit, tmp_path: Path):
     """The choosers are reached and opened."""
+    # The browser is told in time to hand its choosers over: a key may overtake that message.
+    shown.page.on("filechooser", lambda _: None)
     shown.page.locator("#batch-files").focus()
+    expect(shown.page.locator("#batch-files")).to_be_focused()
     with shown.page.expect_file_chooser() as chooser:
         shown.page.keyboard.press("Enter")
     chooser.value.set_files([str(path) for path in write_photos(tmp_path / "in", 1)])
@@ -356,3 +359,16 @@ def test_a_thousand_pictures(shown: Window, kit: Kit):
 
     assert shown.page.locator(".picture").count() <= 120
     assert len(kit.tasks) == 1000
+
+
+def test_a_view_that_is_entered_at_once_keeps_the_focus(shown: Window):
+    """The page puts the focus on a new view, but not if somebody is in it already."""
+    shown.open("state")
+    shown.page.evaluate(
+        """() => new MutationObserver(() => document.getElementById("batch-files")?.focus())
+            .observe(document.getElementById("view"), { childList: true, subtree: true })"""
+    )
+    shown.open("batch")
+    expect(shown.page).to_have_title(re.compile("^Batch"))
+
+    assert shown.page.evaluate("document.activeElement.id") == "batch-files"

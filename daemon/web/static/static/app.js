@@ -121,7 +121,9 @@ async function show({ isFirst = false } = {}) {
   view.removeAttribute("aria-busy");
   document.title = `${words(`shell.${name}`)} – cvunetd`;
   if (!isFirst) {
-    view.focus({ preventScroll: true });
+    if (!view.contains(document.activeElement)) { // somebody was faster, and is in the view already
+      view.focus({ preventScroll: true });
+    }
     announce(words(`shell.${name}`));
   }
 }

@@ -25,7 +25,7 @@ const CHINESE = [
   [/^(\S+) cannot hold this (\d+)x(\d+) picture .*: choose (\S+)$/s, "{1} 格式放不下 {2}×{3} 的图片，请改用 {4}。"],
   [/^its result's name (.*) is taken \(output\.clash: fail\): /, "结果的文件名 {1} 已被占用（output.clash: fail）：请移走那个文件，或改为 clash: version，然后重试。"],
   [/^the original vanished before it was read$/, "还没读取，原图就不见了。"],
-  [/^may not be read: (.*); mend its mode, then retry$/, "没有读取权限（{1}）：请修改文件权限，然后重试。"],
+  [/^may not be read: (.*); correct its mode, then retry$/, "没有读取权限（{1}）：请修改文件权限，然后重试。"],
   [/^it asked for model '(.*)', which is no longer in models:$/, "它要用的模型 {1} 已不在 models: 中。"],
   [/^rejected by a person who looked at the result$/, "有人看过结果后弃用。"],
   [/^the daemon died (\d+) times while this picture was in work/, "处理这张图片时，服务崩溃了 {1} 次。"],
