@@ -62,6 +62,7 @@ HARMLESS = {
     "safe_open.make_claims",
     "store.remove_new_drop",
     "sync_threads.help",  # what it starts is a thread, no job
+    "sync_threads.start_one",
     "syncs.begin",  # the same
     "syncs.add_open",  # they only note what is to be synced
     "syncs.replace",
