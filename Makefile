@@ -45,8 +45,8 @@ run: $(VENV)/.runtime ## Install what is missing (some minutes the first time), 
 
 setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
-test: $(VENV)/.dev ## Run the tests, in four minutes (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
-	@echo 'The tests of all packages: about four minutes on two cores. The slow ones: make test-system'
+test: $(VENV)/.dev ## Run the tests, in seven minutes (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
+	@echo 'The tests of all packages: about seven minutes on two cores. The slow ones: make test-system'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'not slow and not system' $(ARGS)
 
 test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step

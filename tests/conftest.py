@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import hypothesis
 import pytest
 from tqdm import tqdm
 
 from daemon import __version__
 from tests.system import container_kit, systemd_machine
+
+# How long an example takes says more of the machine than of the code: `make bench` measures.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 SYSTEM = Path(__file__).parent / "system"
 LATER = 2

@@ -17,6 +17,9 @@ PLACE = struct.Struct("<4I")
 GLOBAL_HEADER, BITEXACT = 1 << 22, 1 << 23
 ALPHA_DATA = "matroska_block_additional"
 PROFILE_4444 = "4444"
+NARROW = 160
+"""x264 (165) looks beyond the edge of narrower frames in its analysis called mbtree: of 400 times
+the same frames of 96x64 gave other bytes 7 times, of 160x96 and more never."""
 
 
 class Encoder(Protocol):
@@ -50,6 +53,7 @@ def options_of(head: SegmentHead) -> dict[str, str]:
             "crf": str(round(loss * 0.51 + 4)),
             "preset": "medium" if is_good else "veryfast",
             "bf": "0",
+            "mbtree": "0" if head.width < NARROW else "1",
         }
     if codec_of(head) == "prores_ks":
         return {"profile": PROFILE_4444, "alpha_bits": "16", "vendor": "apl0"}
