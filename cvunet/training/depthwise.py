@@ -4,7 +4,7 @@ In bfloat16 oneDNN (of torch 2.13, on AVX512-BF16) has no fast gradients for som
 stride of 2 or a kernel of 5 the backward pass takes three to eight times as long as in float32.
 """
 
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ def speed_up(model: nn.Module) -> None:
     """
     for module in model.modules():
         if is_slow(module):
-            take_float_gradients(cast(nn.Conv2d, module))
+            take_float_gradients(module)
 
 
 def take_float_gradients(convolution: nn.Conv2d) -> None:
@@ -74,7 +74,7 @@ def take_float_gradients(convolution: nn.Conv2d) -> None:
     convolution._conv_forward = convolve  # type: ignore[method-assign]
 
 
-def is_slow(module: nn.Module) -> bool:
+def is_slow(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether the gradients of a module are slow in bfloat16."""
     if not isinstance(module, nn.Conv2d) or module.groups == 1:
         return False

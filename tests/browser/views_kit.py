@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from daemon.jobs import Hint
 from daemon.messages import FileEvent
 from tests.browser.page_kit import watched_page
-from tests.web.web_kit import PATIENCE_S, Json, Kit, wait_for
+from tests.web.web_kit import Json, Kit, wait_for
 
 TITLES = {
     "batch": re.compile("Batch|批量处理"),
@@ -51,12 +50,7 @@ class Window:
 
     def wait_for(self, what: Callable[[], object]) -> bool:
         """Wait until something is so; False if it never is. Routes are answered meanwhile."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not what():
-            if time.monotonic() > deadline:
-                return False
-            self.page.wait_for_timeout(20)
-        return True
+        return wait_for(what, pause=lambda wait_s: self.page.wait_for_timeout(1000 * wait_s))
 
 
 @contextmanager

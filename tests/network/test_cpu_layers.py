@@ -10,47 +10,21 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from cvunet.network import cpu_layers, folding
+from cvunet.network import cpu_layers
 from cvunet.network.cbam import CBAM
 from cvunet.network.encoder import SameConv, SqueezeExcite
-from cvunet.network.network import CVUNet, NetworkConfig
+from cvunet.network.network import NetworkConfig
 from cvunet.network.resizing import Resizing
 from cvunet.network.rewriting import UnfoldingConv
+from tests.network.network_kit import EVERY_PART, SIDE, TRUNK_ONLY, assert_same, network_of
 
-SIDE = 96
-SMALL = {"width": 0.35, "aspp_channels": 32, "decoder_channels": (16, 8, 8, 8)}
-EVERY_PART = NetworkConfig(
-    **SMALL,  # type: ignore[arg-type]  # their types are those of the table above
-    trunk_scale=0.875,
-    refine_channels=8,
-    attention_blocks=1,
-    is_guided=True,
-    has_encoder_norms=True,
-)
-TRUNK_ONLY = NetworkConfig(**SMALL)  # type: ignore[arg-type]  # as above
 Form = Callable[..., nn.Module]
-
-
-def network_of(config: NetworkConfig, dtype: torch.dtype) -> CVUNet:
-    """Folded, of chance; layers that start with 0 have weights, too."""
-    torch.manual_seed(1)
-    network = CVUNet(config).eval()
-    for weights in network.parameters():
-        if not weights.any():
-            nn.init.normal_(weights, std=0.1)
-    folded = folding.fold_for_inference(network, dtype)
-    assert isinstance(folded, CVUNet)
-    return folded
 
 
 def seen(channels: int = 3, side: int = SIDE) -> torch.Tensor:
     """Two photos of chance, in the order that pictures have."""
     maps = torch.rand(2, channels, side, side, generator=torch.Generator().manual_seed(side))
     return (maps * 2 - 1).to(memory_format=torch.channels_last)
-
-
-def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("config", [EVERY_PART, TRUNK_ONLY], ids=["every part", "trunk only"])

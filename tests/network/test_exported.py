@@ -7,44 +7,16 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from cvunet.network import folding
 from cvunet.network.cbam import SpatialAttention
 from cvunet.network.exported import Exported
-from cvunet.network.network import CVUNet, NetworkConfig
+from cvunet.network.network import NetworkConfig
 from cvunet.network.rewriting import LargeSpatialAttention, PhotoJoin, UnfoldingConv
-
-SIDE = 96
-SMALL = {"width": 0.35, "aspp_channels": 32, "decoder_channels": (16, 8, 8, 8)}
-EVERY_PART = NetworkConfig(
-    **SMALL,  # type: ignore[arg-type]  # their types are those of the table above
-    trunk_scale=0.875,
-    refine_channels=8,
-    attention_blocks=1,
-    is_guided=True,
-    has_encoder_norms=True,
-)
-TRUNK_ONLY = NetworkConfig(**SMALL)  # type: ignore[arg-type]  # as above
-
-
-def network_of(config: NetworkConfig) -> CVUNet:
-    """Folded, of chance; layers that start with 0 have weights, too."""
-    torch.manual_seed(1)
-    network = CVUNet(config).eval()
-    for weights in network.parameters():
-        if not weights.any():
-            nn.init.normal_(weights, std=0.1)
-    folded = folding.fold_for_inference(network, torch.float32)
-    assert isinstance(folded, CVUNet)
-    return folded
+from tests.network.network_kit import EVERY_PART, SIDE, TRUNK_ONLY, assert_same, network_of
 
 
 def seen(side: int = SIDE) -> torch.Tensor:
     """Two photos of chance."""
     return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(side)) * 2 - 1
-
-
-def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
 
 @settings(deadline=None)

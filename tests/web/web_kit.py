@@ -58,13 +58,13 @@ def work(task: Task) -> Outcome:
     return Done(identity, *size, {"decode": 0.1}, (), size, box, confidence=confidence)
 
 
-def wait_for(what: Callable[[], object]) -> bool:
-    """Wait until something is so; False if it never is."""
+def wait_for(what: Callable[[], object], *, pause: Callable[[float], object] = time.sleep) -> bool:
+    """Wait until something is so; False if it never is. ``pause`` waits some seconds."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if what():
             return True
-        time.sleep(0.01)
+        pause(0.01)
     return False
 
 
