@@ -61,7 +61,8 @@ class SyncThreads:
 
     def __init__(self, idle_s: float = IDLE_S) -> None:
         self.idle_s = idle_s
-        self.batches: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        # No SimpleQueue: where several wait, Python 3.11 may let one of them wait for ever.
+        self.batches: queue.Queue[Batch] = queue.Queue()
         self.lock = threading.Lock()
         self.count = 0
         """Threads that live."""
