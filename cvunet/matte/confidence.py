@@ -52,7 +52,7 @@ def judge(alpha: Alpha, *, table: Odds | None = None) -> Confidence:
     """Judge the network's alpha HxW in [0, 1]. ``table``: None is the shipped one."""
     measures = signs.measure(alpha)
     chosen = table or odds.shipped()
-    share = float((alpha >= signs.SOLID).mean())
+    share = subject_share(alpha)
     has_none = is_blank(share)
     parts = group(chosen.evidence(measures))
     return Confidence(
@@ -63,6 +63,11 @@ def judge(alpha: Alpha, *, table: Odds | None = None) -> Confidence:
         reasons=(explain_blank(share),) if has_none else explain(parts, measures),
         is_blank=has_none,
     )
+
+
+def subject_share(alpha: Alpha) -> float:
+    """Share of the pixels of alpha HxW that are subject rather than background."""
+    return float((alpha >= signs.SOLID).mean())
 
 
 def is_blank(share: float) -> bool:

@@ -4,8 +4,10 @@ Everything that comes from it has the type `Any` here: the package must load wit
 """
 
 import functools
+from collections.abc import Iterable
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 from cvunet.errors import EncoderMissing, VideoMissing
 
@@ -21,6 +23,7 @@ def load() -> ModuleType:
     try:
         import av
         import av.logging
+        import av.sidedata.sidedata
     except ImportError as error:
         raise VideoMissing(
             f"clips need PyAV ({error}): pip install 'cvunet-daemon[video]', or set"
@@ -29,6 +32,16 @@ def load() -> ModuleType:
     # libav prints to standard error by itself; what matters comes back as an exception.
     av.logging.set_level(None)
     return av
+
+
+def side_data(frame: Any) -> Iterable[Any]:
+    """What lies beside a frame's pixels.
+
+    ``frame.side_data`` is not used: it stays in the frame and refers to it, so that each frame
+    would stay in memory until Python's collector looks for cycles.
+    """
+    found: Iterable[Any] = load().sidedata.sidedata.SideDataContainer(frame)
+    return found
 
 
 def require_encoder(name: str, *, purpose: str) -> None:

@@ -18,7 +18,7 @@ from cvunet.errors import ImageError
 from cvunet.inference import matting
 from cvunet.inference.matting import FinishSettings
 from cvunet.matte import foreground
-from cvunet.matte.confidence import BLANK_SHARE
+from cvunet.matte.confidence import BLANK_SHARE, subject_share
 from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.video import looks
 from cvunet.video.clips import Frame
@@ -47,7 +47,7 @@ class CutFrame:
     """RGBA HxWx4, alpha HxW (content "alpha") or RGB HxWx3 (with a backdrop), 8 or 16 bits as the
     frame. Nobody may change them: equal frames share them."""
     has_subject: bool
-    """Whether the network found one."""
+    """Whether the network found one, by the rule for pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ def _cut_frames(
     backdrop = None if rendering.finish.content == "alpha" else rendering.backdrop
     for scene, pixels in composed:
         look = scene.look
-        frame, has_subject = look.shot.frame, float(look.view.alpha.mean()) >= BLANK_SHARE
+        frame, has_subject = look.shot.frame, subject_share(look.view.alpha) >= BLANK_SHARE
         if backdrop is not None:
             pixels = foreground.flatten(pixels, backdrop(frame))
         yield CutFrame(frame, pixels, has_subject)

@@ -1,4 +1,4 @@
-"""Turns frames upright, as their display matrix says. Pure numpy."""
+"""Turns frames upright, as their display matrix says. In numpy."""
 
 import struct
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cvunet.video import av_library
 
 MATRIX = struct.Struct("=9i")
 ONE = 1 << 16
@@ -49,7 +51,7 @@ def turn_of(matrix: Sequence[int]) -> Turn:
 
 def display_turn(picture: Any) -> Turn:
     """How libav's frame (`Any`) becomes upright, by the matrix beside it."""
-    for data in picture.side_data:
+    for data in av_library.side_data(picture):
         if data.type.name == "DISPLAYMATRIX" and len(bytes(data)) >= MATRIX.size:
             return turn_of(MATRIX.unpack_from(bytes(data)))
     return Turn()

@@ -1,10 +1,18 @@
 """Memory does not grow with the length of a clip."""
 
+import gc
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from cvunet.video.clips import VideoFormat
+from cvunet.video.cutting import ClipJob, cut_clip
+from tests.video.clips_kit import Clip, clip
+from tests.video.moving_disc import find_red
 
 pytestmark = pytest.mark.video
 
@@ -66,8 +74,6 @@ def peak_mib(source: Path, format: str, folder: Path) -> int:
 @pytest.mark.parametrize("format", ["mov-qtrle", "webm", "apng"])
 def test_long_clip_takes_no_more_memory_than_a_short_one(format: str, tmp_path: Path):
     """1,200 frames beside 100; those of the long one are 88 MB when they are decoded."""
-    from tests.video.clips_kit import Clip
-
     short, long = tmp_path / "short.mp4", tmp_path / "long.mp4"
     short.write_bytes(Clip(size=(192, 128), times=range(0, 100 * 40, 40), sound="aac").file())
     long.write_bytes(Clip(size=(192, 128), times=range(0, 1200 * 40, 40), sound="aac").file())
@@ -76,3 +82,57 @@ def test_long_clip_takes_no_more_memory_than_a_short_one(format: str, tmp_path: 
     much = peak_mib(long, format, tmp_path / "long")
 
     assert much < little + 25
+
+
+FRAMES = 80
+TIMES = range(0, FRAMES * 40, 40)
+CLIPS = {
+    "mp4": Clip(times=TIMES),
+    "mp4, turned": Clip(times=TIMES, rotation=90),
+    "mp4, interlaced": Clip(times=TIMES, interlaced=True),
+    "webm": Clip("libvpx-vp9", "webm", times=TIMES),
+    "mkv with alpha": Clip("ffv1", "matroska", pixel_format="bgra", times=TIMES),
+}
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No collector: what lies in cycles stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def of_libav() -> Counter[str]:
+    """How many objects of PyAV there are, by their class."""
+    kinds = (type(one) for one in gc.get_objects())
+    return Counter(kind.__name__ for kind in kinds if str(kind.__module__).startswith("av."))
+
+
+@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.usefixtures("uncollected")
+def test_frames_that_are_read_go_without_the_collector(name: str):
+    """A command that looks for cycles rarely kept each decoded frame of a clip."""
+    before = of_libav()
+
+    read = sum(1 for _ in clip(CLIPS[name].file()).frames())
+
+    left = of_libav() - before
+    assert read == FRAMES
+    assert left.total() < FRAMES / 2, left
+
+
+@pytest.mark.parametrize("format", ["webm", "apng", "png-sequence"])
+@pytest.mark.usefixtures("uncollected")
+def test_frames_that_are_cut_out_go_without_the_collector(format: VideoFormat, tmp_path: Path):
+    """From the decoder to the encoder."""
+    source = clip(Clip(times=TIMES).file())
+    before = of_libav()
+
+    with (tmp_path / "out").open("w+b") as out, (tmp_path / "scratch").open("w+b") as scratch:
+        made = cut_clip(source, out, scratch, predict=find_red, job=ClipJob(format))
+
+    left = of_libav() - before  # only now: other threads break while somebody sees all objects
+    assert made.frames == FRAMES
+    assert left.total() < FRAMES / 2, left

@@ -25,6 +25,7 @@ from cvunet.video.pipeline import Backdrop, ClipRendering
 from cvunet.video.reading import ClipReader
 from cvunet.video.stages import Cancelled
 from cvunet.video.steadying import Steady
+from daemon import collector
 from daemon.disk import files
 from daemon.renderings import Rendering, Video, VideoFormat
 from daemon.settings import ModelSettings
@@ -77,6 +78,7 @@ class ClipCutter:
         cv2.setNumThreads(1)  # frames are finished in threads, each on one core
         device = model.devices[0]
         self.predictor: Predictor = predictors.open_predictor(replace(options, device=device))
+        collector.settle()  # codecs lie in cycles
         self.stop = threading.Event()
         """Set from anywhere: the clip in work ends with `CutStopped`."""
 
