@@ -18,6 +18,14 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def known_free_bytes(folder: Path) -> int:
+    """Return the space that we may still write; 0 if the disk does not answer now."""
+    try:
+        return free_bytes(folder)
+    except OSError:
+        return 0  # any later answer is more
+
+
 def free_inodes(folder: Path) -> int | None:
     """Return how many files we may still make; None if the file system does not count them."""
     while not folder.exists():

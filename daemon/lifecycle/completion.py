@@ -187,7 +187,7 @@ class Completion:
         text = "%s is published, but its original could not be put away: %s; trying again"
         logger.error(text, printable(job.target), describe(error), extra=job_fields(job))
         if blame(error) is Blame.MACHINE:
-            self.standby.enter(self.folders[job.folder], describe(error))
+            self.standby.enter_after_work(self.folders[job.folder], describe(error))
 
     def close(self, closing: Sequence[FinishedJob], *, now: float) -> None:
         """Close the rows of published results whose originals are put away, in one commit."""

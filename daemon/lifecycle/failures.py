@@ -69,9 +69,10 @@ class Failures:
             case Blame.FILE:
                 self.reject_or_defer(folder, job, failed, now=now)
             case Blame.MACHINE:
-                self.standby.enter(folder, text)
+                rest = self.standby.enter_after_work(folder, text)
                 # Later than others: if only this picture fails, it must not delay them.
-                self.requeue.release(job, reason=failed.reason, not_before=now + AFTER_OTHERS_S)
+                not_before = now + rest + AFTER_OTHERS_S
+                self.requeue.release(job, reason=failed.reason, not_before=not_before)
             case Blame.UNSURE | Blame.OUTSIDE if self.standby.enter_if_failing(folder, text):
                 self.requeue.release(job, reason=failed.reason)
             case Blame.OUTSIDE:

@@ -11,6 +11,7 @@ from daemon.disk import free_space, safe_open, store
 from daemon.disk.lock import Lock
 from daemon.errors import InstallError, LedgerError, MachineError, describe
 from daemon.jobs import HotFolder
+from daemon.lifecycle.relapses import Relapses
 from daemon.worker.clips import backgrounds
 from daemon.worker.engines.cluster.state import ClusterState
 
@@ -36,7 +37,6 @@ class Standby:
         locks: dict[str, Lock],
     ) -> None:
         """``check_ledger`` raises `LedgerError` if the ledger cannot be written.
-
         ``look_at_ledger`` does so if it has been taken away, and writes nothing.
 
         ``cluster``: the machines that cut pictures out, if that is not this one alone.
@@ -62,6 +62,7 @@ class Standby:
         """Device and inode of those places: as long as they are the same, so is the mount."""
         self.clips_behind: dict[Path, bool] = {}
         """Which backgrounds are clips, as they were when they were first looked at."""
+        self.relapses = Relapses()
         self.next_check = 0.0
 
     def enter(self, folder: HotFolder, reason: str) -> None:
@@ -71,6 +72,17 @@ class Standby:
             text = "folder %s stands by: %s; it resumes by itself"
             logger.error(text, folder.name, reason, extra=fields)
         self.reasons[folder.name] = reason
+
+    def enter_after_work(self, folder: HotFolder, reason: str) -> float:
+        """Enter because a result, or the move of an original, failed by the machine's fault.
+
+        A probe may find nothing wrong: then the folder rests longer with each failure. Returns for
+        how many seconds. What failed comes later than that, and later than others.
+        """
+        if not self.has(folder.name):
+            self.relapses.note(folder.name, self.room(folder))
+        self.enter(folder, reason)
+        return self.relapses.pause(folder.name) * RECHECK_S
 
     def enter_all(self, folders: list[HotFolder], reason: str) -> None:
         """Put all folders on standby until the ledger can be written."""
@@ -88,6 +100,7 @@ class Standby:
     def forget(self, folder: HotFolder) -> None:
         """Forget a folder that is no longer served."""
         self.reasons.pop(folder.name, None)
+        self.relapses.forget(folder.name)
         self.mounts.pop(folder.path, None)
         self.inodes.pop(folder.path, None)
 
@@ -118,11 +131,26 @@ class Standby:
             )
             if trouble:
                 self.enter(folder, trouble)
-            elif self.reasons.pop(folder.name, None) is not None:
-                fields = {"MESSAGE_ID": event_ids.RESUMED, "HOT_FOLDER": folder.name}
-                logger.warning("folder %s resumes", folder.name, extra=fields)
+            elif self.leaves(folder):
                 resumed.append(folder)
         return resumed
+
+    def leaves(self, folder: HotFolder) -> bool:
+        """Whether a folder that looks well takes up its work again now."""
+        if not self.has(folder.name):
+            self.relapses.note_work(folder.name)
+            return False
+        if self.relapses.is_resting(folder.name, self.room(folder)):
+            return False
+        del self.reasons[folder.name]
+        fields = {"MESSAGE_ID": event_ids.RESUMED, "HOT_FOLDER": folder.name}
+        logger.warning("folder %s resumes", folder.name, extra=fields)
+        return True
+
+    def room(self, folder: HotFolder) -> tuple[int, ...]:
+        """Free bytes of the places that a folder writes to; 0 where that cannot be asked now."""
+        places = (folder.output_root, folder.path, self.quarantine, self.state)
+        return tuple(map(free_space.known_free_bytes, places))
 
     def ledger_error(self, *, is_thorough: bool) -> str:
         """Return why the ledger cannot be written; empty if it can."""

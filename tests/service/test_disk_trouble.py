@@ -112,6 +112,44 @@ def test_a_full_output_disk(tmp_path: Path, mount: Mount) -> None:
 
 
 @pytest.mark.root
+def test_too_little_room_for_a_result(tmp_path: Path, mount: Mount) -> None:
+    """A probe has room, the result has not: the folder rests longer and longer, and says why."""
+    outputs = mount(tmp_path / "outputs", "size=1M")
+    kit = Kit(tmp_path, work=work)
+    filler = fill(outputs)
+    os.truncate(filler, filler.stat().st_size - 40_000)
+    kit.drop("cat.jpg", PICTURE)
+    resting = []
+    for _ in range(150):
+        kit.pass_time(2, step_s=2)
+        resting.append(kit.service.parts.standby.has("hot"))
+    others = kit.drop("small.jpg", b"small")
+    kit.pass_time(RELIEF_S, step_s=2)
+    small_is_done = not others.exists()
+    wait_for_standby(kit)
+    reason = kit.service.parts.standby.reasons["hot"]
+    filler.unlink()
+    kit.pass_time(12, step_s=2)
+    resumed = not kit.service.parts.standby.has("hot")
+    kit.pass_time(RELIEF_S, step_s=2)
+
+    assert "No space left" in reason
+    assert sum(resting[75:]) > 0.6 * len(resting[75:])
+    assert small_is_done
+    assert resumed
+    check_well(kit, pictures=2)
+
+
+def wait_for_standby(kit: Kit) -> None:
+    """Until the folder stands by again."""
+    for _ in range(60):
+        kit.pass_time(2, step_s=2)
+        if kit.service.parts.standby.has("hot"):
+            return
+    pytest.fail("the folder never stood by again")
+
+
+@pytest.mark.root
 def test_an_output_folder_that_becomes_read_only(tmp_path: Path, mount: Mount) -> None:
     """In the middle of a drop, with a picture in work."""
     outputs = mount(tmp_path / "outputs", "size=1M")

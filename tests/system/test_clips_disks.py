@@ -84,7 +84,7 @@ def test_full_output_disk(tmp_path: Path, mount: Mount, moment: str):
         assert wait_for(lambda: bool(list((tmp_path / "outputs" / "other").glob("*/photo.png")))), (
             daemon.told()
         )
-        # It looks now and then whether there is room again, and is told as running meanwhile.
+        # It tries again now and then, and rests longer each time.
         assert wait_for(lambda: FULL in call(tmp_path, "status").stdout, patience_s=PATIENCE_S), (
             daemon.told()
         )
