@@ -133,7 +133,7 @@ def test_second_model_is_asked(engine: Engine, tmp_path: Path):
     source = tmp_path / "cat.png"
     Image.fromarray(np.full((40, 40, 3), 9, np.uint8)).save(source)
     made = Task("cat", source, tmp_path / "cat.part", RENDERING, 10**6)
-    made = replace(made, model="unsure", second=SecondLook("large", 0.6))
+    made = replace(made, model="unsure", second=SecondLook("large", 0.65))
     [done] = outcomes(engine, [made])
 
     assert isinstance(done, Done)

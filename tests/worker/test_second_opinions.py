@@ -26,7 +26,7 @@ from tests.worker.test_worker_batch import Choosy
 
 LIMITS = Limits(max_batch=4, max_wait_s=0.0, decoders=2, finishers=2, memory_bytes=10**8)
 SIDE = 40
-BELOW = 0.6
+BELOW = 0.65
 
 
 class Seen(Choosy):
