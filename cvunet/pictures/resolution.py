@@ -23,6 +23,8 @@ METRES_PER_INCH, CM_PER_INCH, INCHES_PER_METRE_OF_PILLOW = 0.0254, 2.54, 39.3701
 #: Pixels for an inch. Scans of slides under a microscope have 100,000.
 LEAST_DPI, MOST_DPI = 1.0, 1_000_000.0
 MOST_OF_JFIF = 65_535
+#: Without a unit: beyond that, no pixel is so narrow, and no format's small numbers hold it.
+MOST_RATIO = 255
 #: Fractions in TIFF have 32 bits above and below: so `MOST_DPI` still fits.
 DENOMINATOR = 4000
 
@@ -41,7 +43,9 @@ class Resolution:
         factor = CM_PER_INCH if self.unit == "cm" else 1.0
         if not all(LEAST_DPI <= each * factor <= MOST_DPI for each in (self.x, self.y)):
             return False  # also if one is not a number
-        return self.unit != "none" or self.x != self.y
+        if self.unit != "none":
+            return True
+        return self.x != self.y and 1 / MOST_RATIO <= self.x / self.y <= MOST_RATIO
 
     def turned(self) -> "Resolution":
         """Of the picture turned by a quarter."""
@@ -57,7 +61,7 @@ class Resolution:
     @property
     def ratio(self) -> tuple[int, int]:
         """Of the unit "none", in whole numbers that fit into any format."""
-        ratio = Fraction(self.x / self.y).limit_denominator(255)
+        ratio = Fraction(self.x / self.y).limit_denominator(MOST_RATIO)
         return ratio.numerator, ratio.denominator
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
@@ -297,6 +297,9 @@ def test_tiffs_fractions_are_exact(x: Fraction, y: Fraction, unit: Any):
 
 
 @given(st.floats(), st.floats(), st.sampled_from(["inch", "cm", "none"]))
+@example(255.0, 1.0, "none")
+@example(65536.0, 1.0, "none")
+@example(1.0, 65536.0, "none")
 def test_plausible_ones_can_be_written_in_every_format(x: float, y: float, unit: Any):
     """Nothing overflows, whatever a file says."""
     wanted = Resolution(x, y, unit)
