@@ -7,6 +7,8 @@ grow.
 
 from dataclasses import dataclass, replace
 
+from daemon.backoff import doubled_s
+
 #: A pause lasts so many checks at most (`standby.RECHECK_S` apart). Room that appears ends it at
 #: once; a raised quota cannot be seen, and must not wait for long.
 LONGEST = 3
@@ -20,8 +22,8 @@ class Relapse:
 
     failures: int
     """One after the other, each after the folder had resumed."""
-    room: tuple[int, ...]
-    """Free bytes of the places that the folder writes to, when it failed."""
+    room: int
+    """Free bytes of the fullest place that the folder writes to, when it failed."""
     pause: int
     """How many checks it still rests, although it looks well."""
     quiet: int = 0
@@ -34,11 +36,11 @@ class Relapses:
     def __init__(self) -> None:
         self.known: dict[str, Relapse] = {}
 
-    def note(self, name: str, room: tuple[int, ...]) -> None:
+    def note(self, name: str, room: int) -> None:
         """Work of a folder has failed that was not on standby."""
         before = self.known.get(name)
         failures = 1 if before is None else before.failures + 1
-        pause = 0 if failures == 1 else min(2 ** (failures - 2), LONGEST)
+        pause = 0 if failures == 1 else int(doubled_s(1, failures - 2, LONGEST))
         self.known[name] = Relapse(failures, room, pause)
 
     def pause(self, name: str) -> int:
@@ -46,15 +48,13 @@ class Relapses:
         relapse = self.known.get(name)
         return 0 if relapse is None else relapse.pause
 
-    def is_resting(self, name: str, room: tuple[int, ...]) -> bool:
+    def is_resting(self, name: str, room: int) -> bool:
         """Whether a folder that looks well rests on; call it once a check.
 
         More room than at the failure ends the rest: somebody has deleted something.
         """
         relapse = self.known.get(name)
-        if relapse is None or relapse.pause == 0:
-            return False
-        if any(now > then for now, then in zip(room, relapse.room, strict=True)):
+        if relapse is None or relapse.pause == 0 or room > relapse.room:
             return False
         self.known[name] = replace(relapse, pause=relapse.pause - 1)
         return True

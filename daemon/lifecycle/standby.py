@@ -147,10 +147,13 @@ class Standby:
         logger.warning("folder %s resumes", folder.name, extra=fields)
         return True
 
-    def room(self, folder: HotFolder) -> tuple[int, ...]:
-        """Free bytes of the places that a folder writes to; 0 where that cannot be asked now."""
+    def room(self, folder: HotFolder) -> int:
+        """Free bytes of the fullest place that a folder writes to; 0 if one cannot be asked now.
+
+        Not of each: on a large disk that others use, room comes and goes and says nothing.
+        """
         places = (folder.output_root, folder.path, self.quarantine, self.state)
-        return tuple(map(free_space.known_free_bytes, places))
+        return min(map(free_space.known_free_bytes, places))
 
     def ledger_error(self, *, is_thorough: bool) -> str:
         """Return why the ledger cannot be written; empty if it can."""

@@ -3,10 +3,10 @@
 from daemon.lifecycle import relapses
 from daemon.lifecycle.relapses import Relapses
 
-ROOM = (1000, 1000)
+ROOM = 1000
 
 
-def rests(known: Relapses, room: tuple[int, ...] = ROOM) -> int:
+def rests(known: Relapses, room: int = ROOM) -> int:
     """How many checks the folder rests now."""
     count = 0
     while known.is_resting("hot", room):
@@ -24,13 +24,13 @@ def test_a_rest_grows_with_each_failure_up_to_its_end():
     assert found == [0, 1, 2, relapses.LONGEST, relapses.LONGEST, relapses.LONGEST]
 
 
-def test_more_room_in_one_place_ends_a_rest():
+def test_more_room_ends_a_rest():
     known = Relapses()
     for _ in range(4):
         known.note("hot", ROOM)
 
-    assert known.is_resting("hot", (900, 1000))
-    assert not known.is_resting("hot", (900, 1001))
+    assert known.is_resting("hot", 900)
+    assert not known.is_resting("hot", 1001)
 
 
 def test_a_folder_that_works_for_long_begins_anew():
