@@ -3,9 +3,10 @@
 import errno
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -18,39 +19,30 @@ from daemon.jobs import Failed, Outcome, State, Task
 from daemon.service.owned_folders import OwnedFolders, lock_all
 from tests.samples import make_folder
 from tests.service.service_kit import START, Kit, copy_out
+from tests.torture.mounts import fill, mounted_tmpfs
 
 RELIEF_S = 60.0
 PICTURE = b"picture" * 10_000
-Mount = Callable[[Path, str], Path]
+
+
+class Mount(Protocol):
+    """Mounts a small file system at a place, and gives the place back."""
+
+    def __call__(self, place: Path, size: str, *, inodes: int | None = None) -> Path:
+        """Mount it until the test ends."""
 
 
 @pytest.fixture
 def mount() -> Iterator[Mount]:
     """Mounts small file systems in memory, until the test ends."""
-    mounted: list[Path] = []
+    with ExitStack() as mounted:
 
-    def mount(place: Path, options: str) -> Path:
-        place.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
-        mounted.append(place)
-        return place
+        def mount(place: Path, size: str, *, inodes: int | None = None) -> Path:
+            place.mkdir(parents=True, exist_ok=True)
+            mounted.enter_context(mounted_tmpfs(place, size, inodes=inodes))
+            return place
 
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def fill(place: Path) -> Path:
-    """Take all the space that is left."""
-    filler = place / ".filler"
-    with filler.open("wb", buffering=0) as stream:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    stream.write(b"x" * size)
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
-    return filler
+        yield mount
 
 
 def fill_names(place: Path) -> list[Path]:
@@ -98,7 +90,7 @@ def check_well(kit: Kit, *, pictures: int = 1) -> None:
 @pytest.mark.root
 def test_a_full_output_disk(tmp_path: Path, mount: Mount) -> None:
     """Full before the first drop, and full again in the middle of one."""
-    outputs = mount(tmp_path / "outputs", "size=512k")
+    outputs = mount(tmp_path / "outputs", "512k")
     kit = Kit(tmp_path, work=work)
     for number in range(2):
         filler = fill(outputs)
@@ -114,10 +106,9 @@ def test_a_full_output_disk(tmp_path: Path, mount: Mount) -> None:
 @pytest.mark.root
 def test_too_little_room_for_a_result(tmp_path: Path, mount: Mount) -> None:
     """A probe has room, the result has not: the folder rests longer and longer, and says why."""
-    outputs = mount(tmp_path / "outputs", "size=1M")
+    outputs = mount(tmp_path / "outputs", "1M")
     kit = Kit(tmp_path, work=work)
-    filler = fill(outputs)
-    os.truncate(filler, filler.stat().st_size - 40_000)
+    filler = fill(outputs, left_bytes=40_000)
     kit.drop("cat.jpg", PICTURE)
     resting = []
     for _ in range(150):
@@ -152,7 +143,7 @@ def wait_for_standby(kit: Kit) -> None:
 @pytest.mark.root
 def test_an_output_folder_that_becomes_read_only(tmp_path: Path, mount: Mount) -> None:
     """In the middle of a drop, with a picture in work."""
-    outputs = mount(tmp_path / "outputs", "size=1M")
+    outputs = mount(tmp_path / "outputs", "1M")
     kit = Kit(tmp_path, work=work, settings={"output": {"drop_idle_s": 600}})
     kit.drop("cat0.jpg", PICTURE)
     kit.pass_time(5)
@@ -171,7 +162,7 @@ def test_an_output_folder_that_becomes_read_only(tmp_path: Path, mount: Mount) -
 @pytest.mark.parametrize("is_held", [False, True])
 def test_a_full_state_disk(tmp_path: Path, mount: Mount, *, is_held: bool) -> None:
     """Before a picture is taken, and while one is in the model; `status` knows it all the same."""
-    state = mount(tmp_path / "state", "size=4M")
+    state = mount(tmp_path / "state", "4M")
     kit = Kit(tmp_path, work=work, is_held=is_held)
     kit.pass_time(3)
     kit.drop("cat.jpg", PICTURE)
@@ -196,7 +187,7 @@ def test_a_full_state_disk(tmp_path: Path, mount: Mount, *, is_held: bool) -> No
 @pytest.mark.root
 def test_a_hot_folder_without_inodes(tmp_path: Path, mount: Mount) -> None:
     """Nothing can be claimed there; pictures stay where their owners look for them."""
-    hot = mount(tmp_path / "hot", "size=1M,nr_inodes=40")
+    hot = mount(tmp_path / "hot", "1M", inodes=40)
     kit = Kit(tmp_path, work=work)
     kit.drop("cat.jpg", PICTURE)
     fillers = fill_names(hot)
@@ -214,7 +205,7 @@ def test_a_hot_folder_without_inodes(tmp_path: Path, mount: Mount) -> None:
 @pytest.mark.root
 def test_an_output_disk_without_inodes(tmp_path: Path, mount: Mount) -> None:
     """It is seen before a picture is taken, like too little space."""
-    outputs = mount(tmp_path / "outputs", "size=1M,nr_inodes=40")
+    outputs = mount(tmp_path / "outputs", "1M", inodes=40)
     kit = Kit(tmp_path, work=work)
     fillers = fill_names(outputs)
     kit.pass_time(12, step_s=2)
@@ -233,7 +224,7 @@ def test_an_output_disk_without_inodes(tmp_path: Path, mount: Mount) -> None:
 @pytest.mark.root
 def test_a_full_quarantine_disk(tmp_path: Path, mount: Mount) -> None:
     """A bad picture waits in its claim until it can be rejected, once and with its reason."""
-    failed = mount(tmp_path / "failed", "size=256k")
+    failed = mount(tmp_path / "failed", "256k")
     kit = Kit(tmp_path, work=work, folder={"defer_s": 0.0})
     filler = fill(failed)
     kit.drop("bad.jpg", PICTURE)
@@ -278,7 +269,7 @@ def test_intake_pauses_before_the_disk_is_full(tmp_path: Path, mount: Mount) -> 
     for name in ("outputs", "state"):
         base = tmp_path / name
         base.mkdir()
-        place = mount(base / name, "size=4M")
+        place = mount(base / name, "4M")
         kit = Kit(base, work=work, settings={"retention": {"min_free_mb": 2}})
         ballast = place / "ballast"
         ballast.write_bytes(bytes(3 * 1024 * 1024))
@@ -327,7 +318,7 @@ def test_a_lock_that_finds_no_room_is_tried_again(
 @pytest.mark.root
 def test_status_tells_of_a_state_folder_that_is_read_only(tmp_path: Path, mount: Mount) -> None:
     """The daemon's own report in it is old then."""
-    state = mount(tmp_path / "state", "size=64k")
+    state = mount(tmp_path / "state", "64k")
 
     def told() -> list[str]:
         disk = status.disk_status("state", state, needed_mb=0)

@@ -90,9 +90,10 @@ def unbind(point: Path) -> None:
 
 
 @contextmanager
-def mounted_tmpfs(point: Path, size: str) -> Iterator[None]:
+def mounted_tmpfs(point: Path, size: str, *, inodes: int | None = None) -> Iterator[None]:
     """A small file system in memory."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", point], check=True)
+    options = f"size={size}" + (f",nr_inodes={inodes}" if inodes else "")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", point], check=True)
     try:
         yield
     finally:
