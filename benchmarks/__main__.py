@@ -139,7 +139,10 @@ def live(report: Report, base: Path, options: argparse.Namespace) -> None:
     rows = [
         (f"CPU use while idle for {options.idle:g} s", f"{figures.idle_share:.2%} of one core"),
         ("memory growth in that time", f"{figures.growth_mb:.1f} MB"),
-        ("rename to result, 2 MP", f"settle_s {beyond:+.2f} s (median of {options.drops})"),
+        (
+            f"rename to result, 2 MP, settle_s {figures.settle_s:g} s",
+            f"{figures.settle_s + beyond:.2f} s (median of {options.drops})",
+        ),
     ]
     report.add("The daemon", table(("what", "figure"), rows))
     report.bars += bars.life(figures.idle_share, beyond)

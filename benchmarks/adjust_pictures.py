@@ -34,8 +34,8 @@ EDGE = {
 }
 EDGE_PHOTO, EDGE_CROP = "astronaut.png", (330, 0, 360)  # enlarged; left, top, side
 PIECES = {
-    "chelsea.png": (OFF, Adjustments(fill_holes=0.03)),
-    "coins.png": (Adjustments(low=0.5), Adjustments(low=0.5, keep="largest")),
+    "camera.png": (OFF, Adjustments(fill_holes=0.03)),
+    "motorcycle_right.png": (OFF, Adjustments(low=0.3, keep="largest")),
 }
 HEIGHT_PX = 240
 
