@@ -7,7 +7,7 @@ from pathlib import Path
 from daemon.disk import files, safe_open, store, uploads
 from daemon.portable_names import folded
 
-#: So many names are remembered; then they are listed anew.
+#: So many names are remembered beside those of the last lists; then they are listed anew.
 MAX_NAMES = 100_000
 
 
@@ -19,14 +19,16 @@ class Spellings:
         self.given: set[Path] = set()
         """Sub-folders that pictures were given, made yet or not."""
         self.count = 0
+        """Of all names, listed and noted."""
+        self.noted = 0
 
     def names(self, folder: Path) -> dict[str, str]:
         """Return the names in a folder by their folded forms; some may be gone by now."""
+        if self.noted > MAX_NAMES:
+            self.forget()
         if folder not in self.folders:
             if self.count > MAX_NAMES:
-                self.folders.clear()
-                self.given.clear()
-                self.count = 0
+                self.forget()
             self.folders[folder] = {folded(name): name for name in listed(folder)}
             self.count += len(self.folders[folder]) + 1
         return self.folders[folder]
@@ -35,6 +37,13 @@ class Spellings:
         """Note a name that something will have in a moment."""
         self.names(path.parent)[folded(path.name)] = path.name
         self.count += 1
+        self.noted += 1
+
+    def forget(self) -> None:
+        """Forget all names: most of them may have left quarantine."""
+        self.folders.clear()
+        self.given.clear()
+        self.count = self.noted = 0
 
     def other(self, path: Path) -> Path | None:
         """Return what has or had this name in another spelling."""

@@ -3,11 +3,13 @@
 import threading
 import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
+from daemon.errors import HeldUpError
 from daemon.worker.starvation import FairClock
 
 #: In the order in which a picture passes them.
@@ -60,29 +62,52 @@ def no_limit(free_bytes: int) -> None:
 
 
 class MemoryBudget:
-    """Pictures wait here before they are decoded, until there is enough memory for them."""
+    """Pictures wait here before they are decoded, in the order in which they came."""
 
     def __init__(self, limit: int, limit_free: LimitFreeMemory = no_limit) -> None:
         """``limit`` in bytes. A picture larger than that is let in alone."""
         self.limit = limit
         self.limit_free = limit_free
         self.used = 0
+        self.used_by_clips = 0
+        """Of `used`: for as long as they are in work, which may be hours."""
         self.reserved = 0
         """What clips wait for: pictures that come later do not take it."""
+        self.waiting: deque[object] = deque()
+        """A ticket for each picture: a large one does not wait for all that fit before it."""
         self.changed = threading.Condition()
 
     def acquire(self, cost: int) -> int:
-        """Wait for enough memory; returns the bytes to release later."""
+        """Wait for enough memory; returns the bytes to release later.
+
+        `HeldUpError` if clips keep what it needs: it would keep a thread, and all behind it, from
+        work until they end.
+        """
+        ticket = object()
         with self.changed:
-            self.changed.wait_for(
-                lambda: not self.used or self.used + self.reserved + cost <= self.limit
-            )
-            self.used += cost
+            self.waiting.append(ticket)
+            try:
+                self.changed.wait_for(lambda: self.is_turn_of(ticket, cost))
+                self.used += cost
+            finally:
+                self.waiting.remove(ticket)
+                self.changed.notify_all()
         if cost > self.limit * LARGE_SHARE:
             self.limit_free(0)
         return cost
 
-    def acquire_first(self, cost: int) -> int:
+    def is_turn_of(self, ticket: object, cost: int) -> bool:
+        """Whether a waiting picture may go in now; `HeldUpError` as `acquire`."""
+        if self.used_by_clips and self.used_by_clips + cost > self.limit:
+            raise HeldUpError(
+                f"it takes {cost / 1e6:.0f} MB, and clips in work hold "
+                f"{self.used_by_clips / 1e6:.0f} of {self.limit / 1e6:.0f} MB "
+                "(worker.memory_mb): it is tried again later"
+            )
+        is_room = not self.used or self.used + self.reserved + cost <= self.limit
+        return is_room and self.waiting[0] is ticket
+
+    def acquire_for_clip(self, cost: int) -> int:
         """Wait as `acquire`, but before all pictures that are not decoded yet."""
         with self.changed:
             self.reserved += cost
@@ -91,7 +116,15 @@ class MemoryBudget:
             finally:
                 self.reserved -= cost
             self.used += cost
+            self.used_by_clips += cost
+            self.changed.notify_all()
         return cost
+
+    def release_clip(self, cost: int) -> None:
+        """Release what a clip has held."""
+        with self.changed:
+            self.used_by_clips -= cost
+        self.release(cost)
 
     def release(self, cost: int) -> None:
         """Release the bytes of pixels that are gone by now."""

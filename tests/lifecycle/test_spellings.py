@@ -235,3 +235,18 @@ def test_quarantine_remembers_so_many_names(tmp_path: Path, monkeypatch: pytest.
     assert sum(map(len, spellings.folders.values())) <= 14
     place = quarantine_names.free_quarantine(tmp_path, Path("5/cat.jpg"), spellings=spellings)
     assert place == tmp_path / "5/cat_2.jpg"
+
+
+def test_memory_of_many_names_in_one_folder_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A flat hot folder: pictures come and leave quarantine in the same one, for months."""
+    monkeypatch.setattr(quarantine_names, "MAX_NAMES", 10)
+    spellings = quarantine_names.Spellings()
+    (tmp_path / "CAT.jpg").touch()
+    for number in range(100):
+        quarantine_names.free_quarantine(tmp_path, Path(f"{number}.jpg"), spellings=spellings)
+
+    assert sum(map(len, spellings.folders.values())) <= 14
+    place = quarantine_names.free_quarantine(tmp_path, Path("cat.jpg"), spellings=spellings)
+    assert place == tmp_path / "cat_2.jpg"

@@ -1,8 +1,12 @@
 """Numbers that threads share."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 
+import pytest
+
+from daemon.errors import HeldUpError
 from daemon.worker.gauges import BUCKETS_S, Counter, MemoryBudget, Timings, timed
 
 WAIT_S = 5.0  # far more than needed: only a failing test waits that long
@@ -91,6 +95,58 @@ def test_too_large_picture_waits_until_it_is_alone():
     thread.join(WAIT_S)
 
     assert (was_inside, budget.used) == (False, 500)
+
+
+def wait_for_tickets(budget: MemoryBudget, count: int) -> None:
+    """Until so many pictures wait."""
+    end = time.monotonic() + WAIT_S
+    while len(budget.waiting) < count:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_large_picture_is_not_overtaken():
+    """Small ones would fit before it as long as they come: they wait behind it."""
+    budget = MemoryBudget(100)
+    budget.acquire(60)
+    large, large_inside = taking(budget, 90)
+    wait_for_tickets(budget, 1)
+    small, small_inside = taking(budget, 20)
+    wait_for_tickets(budget, 2)
+    were_inside = large_inside.wait(BRIEF_S), small_inside.wait(BRIEF_S)
+    budget.release(60)
+    large.join(WAIT_S)
+    is_alone = large_inside.is_set() and not small_inside.is_set()
+    budget.release(90)
+    small.join(WAIT_S)
+
+    assert (were_inside, is_alone, small_inside.is_set()) == ((False, False), True, True)
+
+
+def test_picture_that_clips_leave_no_room_for_is_tried_later():
+    """A clip takes an hour: the picture would keep a thread, and all behind it, waiting."""
+    budget = MemoryBudget(100)
+    held = budget.acquire_for_clip(50)
+    with pytest.raises(HeldUpError, match=r"worker\.memory_mb"):
+        budget.acquire(60)
+    small = budget.acquire(50)
+    budget.release(small)
+    budget.release_clip(held)
+
+    assert budget.acquire(60) == 60
+    assert not budget.waiting
+
+
+def test_clip_that_begins_holds_up_a_waiting_picture():
+    """It goes before it, and the picture hears of it at once."""
+    budget = MemoryBudget(100)
+    budget.acquire(50)
+    with ThreadPoolExecutor() as pool:
+        large = pool.submit(budget.acquire, 90)
+        wait_for_tickets(budget, 1)
+        budget.acquire_for_clip(50)
+
+        assert isinstance(large.exception(WAIT_S), HeldUpError)
 
 
 def test_nothing_to_give_back():

@@ -41,7 +41,7 @@ class ClipThreads:
     """Makes clips; `submit` never blocks."""
 
     def __init__(self, lanes: Mapping[str, Lane], limits: Limits, budget: MemoryBudget) -> None:
-        """``budget``: clips take their share of it, at most half."""
+        """``budget``: clips take their share of it, all together at most half."""
         self.lanes = lanes
         self.limits = limits
         self.budget = budget
@@ -172,12 +172,13 @@ class ClipThreads:
         """Make an opened clip, with the memory that its frames take."""
         needed = head.memory_bytes(run.plan.window)
         check_memory(head, needed)
-        cost = self.budget.acquire_first(min(needed, self.budget.limit // 2))
+        most = self.budget.limit // (2 * self.limits.clips)
+        cost = self.budget.acquire_for_clip(min(needed, most))
         try:
             run.allow(SPARE_BYTES + 2 * needed)
             return run.make(orders.backdrop_of(task, lane, head))
         finally:
-            self.budget.release(cost)
+            self.budget.release_clip(cost)
 
     def end(self, run: ClipRun, task: Task) -> None:
         """End a clip's child, and tell what its libraries have written."""
