@@ -27,11 +27,18 @@ class Report:
         rows = [bar.row for bar in self.bars]
         self.add("Targets", table(("target", "measured", "limit", ""), rows))
 
-    def write(self, path: Path, *, command: str = "make bench", device: str = "") -> None:
+    def write(
+        self,
+        path: Path,
+        *,
+        command: str = "make bench",
+        device: str = "",
+        title: str = "How fast it is",
+    ) -> None:
         """The file that the repository keeps; see `KEPT`."""
         about = "\n\n".join(filter(None, (device, machine())))
         head = (
-            f"# How fast it is\n\n`{command}` writes this page. Figures and ratios are from one run"
+            f"# {title}\n\n`{command}` writes this page. Figures and ratios are from one run"
             f" on one machine. They are not promises.\n\n{about}"
         )
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,9 @@ from benchmarks.report import Report
 from benchmarks.served import Served
 from benchmarks.tables import table
 
+TITLE = "How fast the service is, without a network"
+COMMAND = 'make bench-service ARGS="--write docs/benchmarks-service.md"'
+"""As the page says it; without `--write` the tables are only printed."""
 MEMORY = Path("/dev/shm")
 COUNTS = (10, 100, 1000)
 WAITING = (10, 20_000)
@@ -173,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     report.conclude()
     if options.write:
-        report.write(options.write, command="make bench-service")
+        report.write(options.write, command=COMMAND, title=TITLE)
     return 0
 
 

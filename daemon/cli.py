@@ -179,7 +179,7 @@ def status(config_path: Path | None, is_json: bool) -> int:
 @config_option
 @exit_status
 def healthz(config_path: Path | None) -> int:
-    """Ask the daemon at metrics.listen whether it makes progress; exit status 1 if not."""
+    """Ask the daemon whether it makes progress: exit status 1 if not, 2 without metrics.listen."""
     from daemon.commands import healthz as command
 
     health = command.ask(config_path)

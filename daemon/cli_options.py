@@ -59,7 +59,7 @@ def _with_results(command: F, formats: tuple[str, ...], text: str) -> F:
         click.option(
             "--background",
             metavar="COLOUR|FILE",
-            help="What is behind the subject: '#rrggbb', a picture, or none (transparent).",
+            help="What is behind the subject: '#rrggbb', a picture, a clip, or none (transparent).",
         ),
         click.option(
             "--content",

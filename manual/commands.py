@@ -27,7 +27,10 @@ STATUSES = (
         "Some pictures failed (`once`, `batch`, `cut`), or a check has failed (`doctor`,"
         " `healthz`).",
     ),
-    (str(errors.EXIT_USAGE), "The command line is wrong."),
+    (
+        str(errors.EXIT_USAGE),
+        "The command line is wrong, or `metrics.listen` is not set (`healthz`).",
+    ),
     (
         str(errors.EXIT_BROKEN),
         "A device is dead, a disk or share cannot be used, or an unexpected error happened: start"

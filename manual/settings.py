@@ -18,8 +18,8 @@ start if a key is unknown, a value is impossible, or a key appears twice; a mess
 `cvunetd check-config` checks the file without starting.
 
 Relative paths start from the folder of the file. `SIGHUP` makes a running daemon read the file
-again: folders, `output`, `postprocess`, `retention` and `log.level` take effect at once, the rest
-at the next start.
+again: `folders`, `output`, `postprocess`, `video`, `retention`, `hooks` and `log.level` take effect
+at once, the rest at the next start.
 
 Each setting is shown with its default.
 """

@@ -60,7 +60,8 @@ def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
         "configuration",
         f"{found or 'no file (`cvunetd init` makes one), defaults only'}: without a fault",
     )
-    as_root = f"sudo cvunetd doctor --config {shlex.quote(str(found))}"
+    named = f" --config {shlex.quote(str(found))}" if found else ""
+    as_root = f"sudo cvunetd doctor{named}"
     try:
         context = collect_context(config, base, found or Path("config.yaml"), now=now)
     except InstallError as error:

@@ -1,6 +1,7 @@
 """The results of the checks of `cvunetd doctor`."""
 
 import grp
+import shlex
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -55,6 +56,7 @@ class CheckContext:
 
     config: "Config"
     config_path: Path
+    """Where the configuration is, or would be: without one there is no such file."""
     folders: "list[HotFolder]"
     state: Path
     quarantine: Path
@@ -66,6 +68,12 @@ class CheckContext:
     """The daemon's process; None if none runs."""
     report: dict[str, Any] = field(default_factory=dict)  # Any: JSON
     """The daemon's last report."""
+
+    @property
+    def config_option(self) -> str:
+        """Return what names the configuration to a command; empty if there is none."""
+        path = self.config_path
+        return f" --config {shlex.quote(str(path))}" if path.exists() else ""
 
     @property
     def outputs(self) -> list[Path]:

@@ -1,13 +1,15 @@
 """`cvunetd doctor` as a whole: sound and broken set-ups, its exit status, its forms."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from daemon.commands import doctor
-from daemon.commands.findings import Result
+from daemon.commands import doctor, init
+from daemon.commands.checks import service
+from daemon.commands.findings import Result, User
 from daemon.disk import free_space
 from tests.commands.doctor_kit import failures, findings, sound, write
 from tests.samples import NOW
@@ -56,6 +58,47 @@ def test_missing_configuration(base: Path):
 
     assert found.result is Result.FAIL
     assert found.mend.startswith("cvunetd doctor --config ")
+
+
+@pytest.fixture
+def nowhere(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same without a configuration, on a machine without one."""
+    monkeypatch.chdir(base)
+    searched = (Path("config.yaml"), base / "etc/config.yaml")
+    monkeypatch.setattr("daemon.config.schema.SEARCHED", searched)
+    return base
+
+
+def mend_of_daemon() -> str:
+    """What starts it, as told where no configuration is named."""
+    [found] = (one for one in doctor.examine(None, now=NOW) if one.check == "daemon")
+    return found.mend
+
+
+def test_start_without_a_configuration(nowhere: Path):
+    """The line makes one first; then it names the file, which is there."""
+    without = mend_of_daemon()
+    list(init.init(nowhere))
+
+    assert without == "cvunetd init && cvunetd run"
+    assert mend_of_daemon() == "cvunetd run --config config.yaml"
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_no_line_names_a_configuration_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
+    """Neither that for root nor that for the daemon's user, if both have to ask again."""
+    other = User("nobody", os.geteuid() + 1, os.getegid())
+    monkeypatch.setattr(os, "geteuid", lambda: other.uid + 1)
+    monkeypatch.setattr(service, "owner", lambda state: other)
+
+    def refuse(folder: Path) -> int:
+        raise OSError(116, "Stale file handle", str(folder))
+
+    monkeypatch.setattr(free_space, "free_bytes", refuse)
+    found = {one.check: one.mend for one in doctor.examine(None, now=NOW)}
+
+    assert found["permissions"] == "sudo -u nobody cvunetd doctor"
+    assert found["room"] == "sudo cvunetd doctor"
 
 
 def test_checkup_that_cannot_look(base: Path, monkeypatch: pytest.MonkeyPatch):

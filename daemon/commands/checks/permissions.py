@@ -26,11 +26,10 @@ def permissions(context: CheckContext) -> Iterator[Finding]:
     """Check hot folders, and the folders that we write."""
     me = os.geteuid()
     if me not in (0, context.user.uid):
-        config = shlex.quote(str(context.config_path))
         yield warned(
             "permissions",
             f"the state folder belongs to {context.user.name}: another user can check little here",
-            f"sudo -u {context.user.name} cvunetd doctor --config {config}",
+            f"sudo -u {context.user.name} cvunetd doctor{context.config_option}",
         )
         return
     for folder in context.folders:

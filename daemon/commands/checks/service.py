@@ -40,9 +40,7 @@ WORDS = ("stop", "start")
 def daemon_state(context: CheckContext) -> Iterator[Finding]:
     """Check what the daemon reports."""
     if context.pid is None:
-        start = "systemctl start cvunetd" if unit_file() else "cvunetd run"
-        path = "" if unit_file() else f" --config {shlex.quote(str(context.config_path))}"
-        yield warned("daemon", "it is not running", start + path)
+        yield warned("daemon", "it is not running", start_command(context))
         return
     if not context.report:
         yield passed("daemon", f"process {context.pid} loads its model")
@@ -60,6 +58,14 @@ def daemon_state(context: CheckContext) -> Iterator[Finding]:
         if folder is not None and folder.watch != "polling":
             _, _, command = reason.partition("allow more: ")
             yield warned("daemon", f"{name} is polled: {reason}", command or "nothing need be done")
+
+
+def start_command(context: CheckContext) -> str:
+    """Return what starts the daemon; if there is no configuration, also what makes one."""
+    if unit_file():
+        return "systemctl start cvunetd"
+    named = context.config_option
+    return f"cvunetd run{named}" if named else "cvunetd init && cvunetd run"
 
 
 def refused(context: CheckContext) -> Iterator[Finding]:
