@@ -25,6 +25,7 @@ from cvunet.pictures import (
     resolution,
     samples,
     slow_files,
+    unsupported,
 )
 from cvunet.pictures.bit_depth import Samples, bits_of, to_8_bits, to_bits
 from cvunet.pictures.damage import translate_decoder_errors
@@ -171,7 +172,7 @@ def _decode(source: BinaryIO, *, max_pixels: int, depth: Depth, policy: Policy) 
         if getattr(image, "is_animated", False) and image.format != "MPO":
             warnings.append("has several frames or pages; only the first is used")
         image.load()
-        exif = _exif(image, warnings)
+        exif = metadata.read_exif(image, warnings)
         kept = metadata.collect(image, exif, policy, warnings)
         rgb, alpha, profile = _decode_planes(stream, image, exif, warnings)
         bits = bits_of(rgb) if depth == "auto" else depth
@@ -234,6 +235,7 @@ def _check_bombs(stream: BinaryIO) -> None:
 def _identified(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     image = Image.open(stream, formats=readable_formats())
     _check_size(*image.size, max_pixels=max_pixels)
+    unsupported.check_planes(image)
     if image.format in inner_sizes.FORMATS:
         inner_sizes.check(stream, image.size)
     return image
@@ -245,27 +247,6 @@ def _check_size(width: int, height: int, *, max_pixels: int) -> None:
             f"{width}x{height} is {width * height / 1e6:.6g} megapixels; the limit is "
             f"{max_pixels / 1e6:.6g} (worker.max_megapixels): make it smaller or raise the limit"
         )
-
-
-def _exif(image: Image.Image, warnings: list[str]) -> Image.Exif:
-    """EXIF, with XMP's orientation; empty if it is broken. Call it after `load`.
-
-    PNG may have EXIF after the pixels.
-    """
-    try:
-        block = image.info.get("exif") or b""
-        bombs.check_exif(block)
-        # Pillow may have failed on it before, and does not report it again.
-        if block and block.removeprefix(bombs.EXIF_PREFIX)[:4] not in bombs.TIFF_SIGNATURES:
-            raise ValueError("it does not begin as EXIF does")
-        exif = image.getexif()
-        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            exif.get_ifd(directory)
-        int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception as error:  # noqa: BLE001 - broken EXIF raises anything; the pixels are good
-        warnings.append(f"its EXIF block cannot be read, so its orientation is unknown: {error}")
-        return Image.Exif()
-    return exif
 
 
 def _decode_planes(
