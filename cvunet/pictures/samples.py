@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from cvunet.errors import ImageError
-from cvunet.pictures import bit_depth, heif
+from cvunet.pictures import bit_depth, heif, slow_files
 from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.pictures.headers import Header
 
@@ -152,6 +152,8 @@ def _is_plain_tiff(image: ImageFile.ImageFile) -> bool:
 
 def _decode_with_opencv(stream: BinaryIO) -> NDArray[np.uint16] | None:
     """Decode with OpenCV: HxWx3 or HxWx4; None if the result does not have 16 bits."""
+    if slow_files.claims_too_much(stream):
+        return None
     stream.seek(0)
     try:
         pixels = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)

@@ -233,6 +233,21 @@ def test_decoders_that_disagree_are_told(monkeypatch: pytest.MonkeyPatch):
     assert "16 bit" in " ".join(picture.warnings)
 
 
+def test_false_length_of_a_chunk_does_not_reach_opencv(monkeypatch: pytest.MonkeyPatch):
+    """It would take that memory first. Pillow reads the pixels, which are all there."""
+    data = bytearray(kit.deep_png(noise()))
+    at = data.index(b"IDAT") - 4
+    data[at : at + 4] = (0xFF000841).to_bytes(4, "big")
+    seen: list[object] = []
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: seen.append(given))
+
+    picture = read(bytes(data))
+
+    assert not seen
+    assert np.array_equal(picture.rgb, noise() >> 8)
+    assert "only their upper 8 bits are used" in " ".join(picture.warnings)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9])
 @pytest.mark.parametrize("file", FILES)
 def test_truncated_deep_file_is_refused(file: str, share: float):
