@@ -256,7 +256,7 @@ def _decode_planes(
     header = headers.read(stream, image.format)
     deep: Samples | None = samples.read_deep_colours(stream, image, header, warnings)
     plain: Image.Image = image.convert("LA") if image.mode == "La" else image
-    alpha: Samples | None = samples.read_alpha(plain)
+    alpha: Samples | None = samples.read_alpha(plain, header)
     image.info.pop("transparency", None)  # Pillow warns if a conversion drops it
     if samples.is_deep_grey(image):
         grey = samples.read_grey(image)

@@ -31,12 +31,17 @@ def is_deep_grey(image: Image.Image) -> bool:
     return image.mode == "F" or image.mode.startswith("I")
 
 
-def read_alpha(image: Image.Image) -> Uint8Array | None:
+def read_alpha(image: Image.Image, header: Header) -> Uint8Array | None:
     """The file's own alpha HxW, however its format stores it; None if it has none."""
     if not image.has_transparency_data:
         return None
+    transparent = image.info.get("transparency")
+    if image.format == "PNG" and image.mode == "L" and header.bits in (2, 4):
+        top = 2**header.bits - 1
+        if isinstance(transparent, int) and transparent <= top:  # Pillow scales the pixels alone
+            image.info["transparency"] = transparent * (255 // top)
     if image.mode.startswith("I"):  # 16-bit grey with one level that means transparent
-        seen = np.asarray(image) != image.info["transparency"]
+        seen = np.asarray(image) != transparent
         levels: Uint8Array = np.where(seen, np.uint8(255), np.uint8(0))
         return levels
     with_alpha = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
