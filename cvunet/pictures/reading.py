@@ -171,6 +171,7 @@ def _decode(source: BinaryIO, *, max_pixels: int, depth: Depth, policy: Policy) 
         # MPO is a phone's JPEG with a preview or a gain map after it: no loss.
         if getattr(image, "is_animated", False) and image.format != "MPO":
             warnings.append("has several frames or pages; only the first is used")
+        turn_of_decoder = _turn_of_decoder(image)
         image.load()
         exif = metadata.read_exif(image, warnings)
         kept = metadata.collect(image, exif, policy, warnings)
@@ -184,7 +185,7 @@ def _decode(source: BinaryIO, *, max_pixels: int, depth: Depth, policy: Policy) 
             format=image.format or "unknown",
             profile=profile,
             metadata=kept,
-            resolution=_resolution(image, exif, orientation),
+            resolution=_resolution(image, exif, orientation, turn_of_decoder),
         )
 
 
@@ -272,10 +273,16 @@ def _decode_planes(
     return deep, samples.used_alpha(deep, alpha, warnings), profile
 
 
-def _resolution(
-    image: ImageFile.ImageFile, exif: Image.Exif, orientation: int
-) -> Resolution | None:
-    """Of the upright picture."""
+def _turn_of_decoder(image: ImageFile.ImageFile) -> int:
+    """The orientation of a TIFF, which `load` follows and forgets; 1 for all other formats."""
+    if image.format != "TIFF":
+        return 1
+    stated: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return stated
+
+
+def _resolution(image: ImageFile.ImageFile, exif: Image.Exif, *turns: int) -> Resolution | None:
+    """Of the upright picture, which has been turned so."""
     tags = getattr(image, "tag_v2", {})
     found = resolution.of_file(image.info, tags, exif, image.format)
-    return found.turned() if found and swaps_sides(orientation) else found
+    return found.turned() if found and any(map(swaps_sides, turns)) else found
