@@ -1,10 +1,24 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and names that files can have."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from cvunet.errors import FileError
+
+
+def named(path: str | Path) -> Path:
+    """The path; `FileError` if no file can have it: for a NUL, or for half of a letter."""
+    try:
+        is_possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise FileError(f"{str(path)!r}: no file can have this name: check it")
+    return Path(path)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -23,6 +37,8 @@ def appearing(path: Path) -> Iterator[BinaryIO]:
 
     Errors as of `write_whole`; those of the body come through.
     """
+    if not path.name:  # such as . and /
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w+b") as stream:
