@@ -128,7 +128,11 @@ def read_deep_colours(
             else _decode_with_opencv(stream)
         )
     if pixels is not None:
-        whole = bit_depth.scale_to_16_bits(pixels, bits)
+        whole = (
+            bit_depth.stretch_to_16_bits(pixels, header.white)
+            if 0 < header.white < 65535
+            else bit_depth.scale_to_16_bits(pixels, bits)
+        )
         deep = np.ascontiguousarray(whole[..., : 4 if image.has_transparency_data else 3])
         if _decoders_agree(deep, image):
             return deep
