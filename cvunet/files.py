@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,13 +36,15 @@ def write_whole(path: Path, data: bytes) -> None:
 def appearing(path: Path) -> Iterator[BinaryIO]:
     """A file to be written and read, which gets its name at the end if all is well.
 
-    Errors as of `write_whole`; those of the body come through.
+    Errors as of `write_whole`; those of the body come through. Of several writers of one file, the
+    one that ends last counts. A process that is killed leaves a hidden file.
     """
     if not path.name:  # such as . and /
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    part = path.with_name(f".{path.name}.part")
+    # A name of its own: another writer may be at the same file. Not longer than any name can be.
+    part = path.with_name(f".cvunet-{secrets.token_hex(8)}.part")
     try:
-        with part.open("w+b") as stream:
+        with part.open("x+b") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
