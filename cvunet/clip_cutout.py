@@ -66,12 +66,12 @@ def cut_out_clip(
     The target appears whole or not at all; an earlier file of that name is replaced. Memory does
     not depend on the length. `ImageError` if the clip cannot be read, `VideoMissing` without the
     extra, `FileError` if a file cannot be read or written, `OptionError` for an unknown suffix or
-    format. Errors of the network as `cut_out`.
+    format, and for any other value that cannot be used. Errors of the network as `cut_out`.
     """
-    path = Path(target)
+    path = files.named(target)
     chosen = _format_of(path, format)
     with ExitStack() as stack:
-        clip = _open(stack, Path(source))
+        clip = _open(stack, files.named(source))
         backdrop = _backdrop(stack, background, clip, chosen)
         job = ClipJob(
             chosen,
@@ -122,7 +122,7 @@ def _backdrop(
     if format == "alpha" and background is not None:
         raise OptionError("alpha is the matte alone: leave out the background")
     if isinstance(background, Path):
-        return ClipBackdrop(_open(stack, background), clip.facts.time_base)
+        return ClipBackdrop(_open(stack, files.named(background)), clip.facts.time_base)
     if background is None:
         return ColourBackdrop(WHITE) if format == "mp4" else None
     chosen = parse_background(background)

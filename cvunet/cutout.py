@@ -8,7 +8,6 @@ last bits may differ, because the command computes several pictures in one pass.
 may be called from several threads at once, also with the same predictor.
 """
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from cvunet.matte import foreground, framing
 from cvunet.matte.adjustments import Adjustments
 from cvunet.matte.confidence import Confidence
 from cvunet.models import manifest
-from cvunet.pictures import bit_depth, encoding, profiles, reading
+from cvunet.pictures import bit_depth, encoding, profiles, reading, sources
 from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.pictures.encoding import Format
 from cvunet.pictures.metadata import Policy
@@ -76,15 +75,11 @@ def open_predictor(
     device is absent. `RuntimeMissing` if the runtime is not installed. `OptionError` for any other
     value that cannot be used.
     """
-    for name, value, known in (
-        ("precision", precision, get_args(Precision)),
-        ("runtime", runtime, get_args(Runtime)),
-    ):
-        if value not in known:
-            raise OptionError(f"{name} is {value!r}: choose one of {', '.join(known)}")
+    _check_choice("precision", precision, get_args(Precision))
+    _check_choice("runtime", runtime, get_args(Runtime))
     return runtimes.open_predictor(
         ModelOptions(
-            file=manifest.installed() if weights_file is None else Path(weights_file),
+            file=manifest.installed() if weights_file is None else files.named(weights_file),
             device=device,
             runtime=runtime,
             precision=precision,
@@ -110,51 +105,32 @@ def read_picture(
     before they are decoded.
 
     `FileError` if the file cannot be opened or read. `ImageError` if it is no picture, damaged or
-    too large, or if an array has another shape or type.
+    too large, or if an array has another shape or type. `OptionError` for any other value that
+    cannot be used, such as a file that is open as text.
     """
+    _check_choice("depth", depth, get_args(Depth))
+    _check_choice("metadata", metadata, get_args(Policy))
     if isinstance(source, np.ndarray):
-        return _picture_of(source, max_pixels=max_pixels)
+        return sources.picture_of(source, max_pixels=max_pixels)
     name = str(source) if isinstance(source, str | Path) else "the picture"
     try:
         if isinstance(source, str | Path):
-            with Path(source).open("rb") as stream:
+            with files.named(source).open("rb") as stream:
                 return reading.read(stream, max_pixels=max_pixels, depth=depth, policy=metadata)
-        opened = _seekable(source)
+        opened = sources.stream_of(source)
         return reading.read(opened, max_pixels=max_pixels, depth=depth, policy=metadata)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
     except OSError as error:
         raise FileError(
-            f"{name}: cannot be read ({error.strerror}): check the path and the rights"
+            f"{name}: cannot be read ({error.strerror or error}): check the path and the rights"
         ) from error
 
 
-def _seekable(source: bytes | BinaryIO) -> BinaryIO:
-    if isinstance(source, bytes):
-        return io.BytesIO(source)
-    if not hasattr(source, "read"):
-        raise OptionError(
-            f"the picture is a {type(source).__name__}: give a path, bytes, an open binary file or"
-            " an array"
-        )
-    return source if source.seekable() else io.BytesIO(source.read())
-
-
-def _picture_of(pixels: NDArray[np.generic], *, max_pixels: int) -> Picture:
-    """An array as a picture, so that later changes of the array do not reach it."""
-    is_rgb = pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.dtype == np.uint8
-    if not is_rgb or pixels.size == 0:
-        raise ImageError(
-            f"the array has shape {pixels.shape} and type {pixels.dtype}: give height x width x 3"
-            " of uint8, in the order red, green, blue"
-        )
-    height, width = pixels.shape[:2]
-    if height * width > max_pixels:
-        raise ImageError(
-            f"the array has {width}x{height} pixels; the limit is {max_pixels}: make it smaller or"
-            " raise max_pixels"
-        )
-    return Picture(np.array(pixels, np.uint8, order="C"), None, warnings=(), format="array")
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
+    """`OptionError` for a value that is none of those known."""
+    if value not in known:
+        raise OptionError(f"{name} is {value!r}: choose one of {', '.join(map(str, known))}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,9 +173,7 @@ class Cutout:
         bits, the others get 8. JPEG has no transparency: its background is white if none is given.
         `ImageError` if the format cannot hold the picture, `OptionError` for an unknown format.
         """
-        if format not in encoding.FORMATS:
-            known = ", ".join(encoding.FORMATS)
-            raise OptionError(f"format is {format!r}: choose one of {known}")
+        _check_choice("format", format, encoding.FORMATS)
         if format == "jpeg" and background is None:
             background = WHITE
         pixels = self.rgba if background is None else self.on(background)
@@ -220,7 +194,7 @@ class Cutout:
         `OptionError` for another suffix, `FileError` if the file cannot be written, else as
         `encode`.
         """
-        target = Path(path)
+        target = files.named(path)
         chosen = format or SUFFIXES.get(target.suffix.lower())
         if chosen is None:
             known = ", ".join(SUFFIXES)
@@ -279,7 +253,8 @@ def parse_background(background: Background) -> tuple[int, int, int] | Uint8Arra
         red, green, blue = bytes.fromhex(background.removeprefix("#"))
         return red, green, blue
     if isinstance(background, np.ndarray):
-        if background.ndim == 3 and background.shape[2] == 3 and background.dtype == np.uint8:
+        is_rgb = background.ndim == 3 and background.shape[2] == 3 and background.size > 0
+        if is_rgb and background.dtype == np.uint8:
             return background
         raise OptionError(
             f"the background has shape {background.shape} and type {background.dtype}: give"

@@ -5,10 +5,11 @@ import io
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -288,6 +289,42 @@ def test_threads_share_a_predictor(predictor: Predictor, photos: list[Path]):
     assert expected == found
 
 
+def closed() -> BinaryIO:
+    """A file that somebody has read already."""
+    stream = io.BytesIO(b"")
+    stream.close()
+    return stream
+
+
+def test_a_file_that_is_open_as_text(tmp_path: Path):
+    """Also behind a wrapper that does not say so."""
+    (tmp_path / "a.txt").write_text("text")
+    with tempfile.NamedTemporaryFile("w+") as wrapped, (tmp_path / "a.txt").open() as text:
+        for stream in (wrapped, text):
+            with pytest.raises(OptionError, match="open as text"):
+                read_picture(stream)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"metadata": "none"}, "metadata is 'none': choose one of strip, copyright, keep"),
+        ({"depth": 12}, "depth is 12: choose one of auto, 8, 16"),
+        ({"depth": "16"}, "depth is '16': choose one of auto, 8, 16"),
+    ],
+)
+def test_reading_options_that_cannot_be_used(options: dict[str, Any], told: str):
+    """Told for files and for arrays; a misspelt `metadata` must not publish whose picture it is."""
+    exif = Image.Exif()
+    exif[0x013B] = "Ann"
+    owned = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(owned, "JPEG", exif=exif)
+
+    for source in (owned, np.zeros((4, 4, 3), np.uint8)):
+        with pytest.raises(OptionError, match=told):
+            read_picture(source, **options)
+
+
 @pytest.mark.parametrize(
     ("source", "error", "told"),
     [
@@ -300,6 +337,10 @@ def test_threads_share_a_predictor(predictor: Predictor, photos: list[Path]):
         (np.zeros((0, 4, 3), np.uint8), ImageError, "shape"),
         (np.zeros((40, 40, 3), np.uint8), ImageError, "40x40 pixels; the limit is 1000"),
         (7, OptionError, "the picture is a int: give a path"),
+        ("a\0b.jpg", FileError, r"'a\\x00b\.jpg': no file can have this name"),
+        ("a\ud800.jpg", FileError, r"'a\\ud800\.jpg': no file can have this name"),
+        (io.StringIO("text"), OptionError, "the picture is open as text: open it with mode 'rb'"),
+        (closed(), OptionError, "the picture is a file that is closed"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
@@ -337,7 +378,13 @@ def test_options_that_cannot_be_used(
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize("background", ["red", "#12", (1, 2), (0, 0, 256), np.zeros((2, 2)), None])
+@pytest.mark.parametrize(
+    "background",
+    [
+        *("red", "#12", (1, 2), (0, 0, 256), np.zeros((2, 2)), None),
+        *(np.zeros((0, 5, 3), np.uint8), np.zeros((5, 0, 3), np.uint8)),
+    ],
+)
 def test_backgrounds_that_are_none(background: cutout.Background):
     """Told as what they are."""
     with pytest.raises(OptionError, match=r"background (is|has)"):
@@ -361,6 +408,24 @@ def test_save_where_nothing_can_be_written(tmp_path: Path):
         painted(255).save(tmp_path / "cat.png")
 
     assert [path.name for path in tmp_path.iterdir()] == ["cat.png"]
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "a\ud800.png", ".", "", "/"])
+def test_save_under_a_name_that_no_file_can_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    """Also where it is the name of a folder."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileError, match=r"no file can have|Is a directory"):
+        painted(255).save(name, format="png")
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_of_a_name_that_no_file_can_have():
+    """As with pictures."""
+    with pytest.raises(FileError, match="no file can have this name"):
+        open_predictor("a\0.pth")
 
 
 @pytest.mark.parametrize(

@@ -13,4 +13,5 @@ __all__ = [
     "reading",
     "resample",
     "resolution",
+    "sources",
 ]

@@ -51,6 +51,16 @@ def scale_to_16_bits(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint1
     return (samples << np.uint16(16 - bits)) | (samples >> np.uint16(2 * bits - 16))
 
 
+def stretch_to_16_bits(samples: NDArray[np.uint16], white: int) -> NDArray[np.uint16]:
+    """Levels up to any ``white`` as 16-bit levels: the same share of white, rounded."""
+    shares = (np.arange(65536) * 65535 + white // 2) // white
+    table = np.minimum(shares, 65535).astype(np.uint16)
+    stretched = np.empty_like(samples)
+    for row, levels in zip(stretched, samples, strict=True):  # numpy's indices have 64 bits
+        row[...] = table[levels]
+    return stretched
+
+
 def to_float(samples: Samples) -> NDArray[np.float32]:
     """Levels of 8 or 16 bits to float32 in [0, 1]."""
     shares: NDArray[np.float32] = np.multiply(

@@ -42,7 +42,7 @@ def check(stream: BinaryIO) -> None:
     try:
         if head.startswith(SIGNATURES):
             check_codestream(stream, start_of_codestream(stream))
-    except (struct.error, IndexError, ZeroDivisionError):
+    except (struct.error, IndexError, ArithmeticError):
         pass  # cut short, or nonsense: the decoder tells
     finally:
         stream.seek(0)

@@ -64,7 +64,7 @@ def find(stream: BinaryIO) -> OpenFile | None:
             return open_webp(stream, size)
         if head.startswith(codestreams.SIGNATURES) and not ends_with(stream, J2K_END):
             return open_codestream(stream)
-    except (struct.error, LookupError, ValueError):
+    except (struct.error, LookupError, ValueError, ArithmeticError):
         pass  # damaged in another way: the decoder tells
     finally:
         stream.seek(0)

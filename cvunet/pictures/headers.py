@@ -37,13 +37,15 @@ class Header:
     """What a file's header says about its samples.
 
     ``bits`` of a sample, 0 if unknown; ``profile`` is an ICC profile; ``space`` a JPEG 2000 colour
-    space by number. AVIF has ``points`` only if it has no profile.
+    space by number. AVIF has ``points`` only if it has no profile. ``white`` is the level of white
+    of a PPM of more than 8 bits, which may be any number; 0 for all other files.
     """
 
     bits: int = 0
     points: CodePoints | None = None
     profile: bytes | None = None
     space: int | None = None
+    white: int = 0
 
 
 EMPTY = Header()
@@ -86,7 +88,8 @@ def _read_ppm(stream: BinaryIO) -> Header:
     stream.seek(0)
     lines = stream.read(PPM_HEADER_BYTES).splitlines()
     words = b" ".join(line.partition(b"#")[0] for line in lines).split(maxsplit=4)
-    return Header(16 if words[0] in (b"P3", b"P6") and int(words[3]) > 255 else 0)
+    white = int(words[3]) if words[0] in (b"P3", b"P6") else 0
+    return Header(16, white=white) if white > 255 else EMPTY
 
 
 # --- boxes ---------------------------------------------------------------------------------------

@@ -70,6 +70,27 @@ class Credits:
     web: str = ""
 
 
+def read_exif(image: Image.Image, warnings: list[str]) -> Image.Exif:
+    """EXIF, with XMP's orientation; empty if it is broken. Call it after `load`.
+
+    PNG may have EXIF after the pixels.
+    """
+    try:
+        block = image.info.get("exif") or b""
+        bombs.check_exif(block)
+        # Pillow may have failed on it before, and does not report it again.
+        if block and block.removeprefix(bombs.EXIF_PREFIX)[:4] not in bombs.TIFF_SIGNATURES:
+            raise ValueError("it does not begin as EXIF does")
+        exif = image.getexif()
+        for directory in EXIF_DIRECTORIES:
+            exif.get_ifd(directory)
+        int(exif.get(TIFF.Orientation, 1))
+    except Exception as error:  # noqa: BLE001 - broken EXIF raises anything; the pixels are good
+        warnings.append(f"its EXIF block cannot be read, so its orientation is unknown: {error}")
+        return Image.Exif()
+    return exif
+
+
 def collect(
     image: ImageFile.ImageFile, exif: Image.Exif, policy: Policy, warnings: list[str]
 ) -> Metadata:

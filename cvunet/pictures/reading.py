@@ -25,6 +25,7 @@ from cvunet.pictures import (
     resolution,
     samples,
     slow_files,
+    unsupported,
 )
 from cvunet.pictures.bit_depth import Samples, bits_of, to_8_bits, to_bits
 from cvunet.pictures.damage import translate_decoder_errors
@@ -170,8 +171,9 @@ def _decode(source: BinaryIO, *, max_pixels: int, depth: Depth, policy: Policy) 
         # MPO is a phone's JPEG with a preview or a gain map after it: no loss.
         if getattr(image, "is_animated", False) and image.format != "MPO":
             warnings.append("has several frames or pages; only the first is used")
+        turn_of_decoder = _turn_of_decoder(image)
         image.load()
-        exif = _exif(image, warnings)
+        exif = metadata.read_exif(image, warnings)
         kept = metadata.collect(image, exif, policy, warnings)
         rgb, alpha, profile = _decode_planes(stream, image, exif, warnings)
         bits = bits_of(rgb) if depth == "auto" else depth
@@ -183,7 +185,7 @@ def _decode(source: BinaryIO, *, max_pixels: int, depth: Depth, policy: Policy) 
             format=image.format or "unknown",
             profile=profile,
             metadata=kept,
-            resolution=_resolution(image, exif, orientation),
+            resolution=_resolution(image, exif, orientation, turn_of_decoder),
         )
 
 
@@ -234,6 +236,7 @@ def _check_bombs(stream: BinaryIO) -> None:
 def _identified(stream: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     image = Image.open(stream, formats=readable_formats())
     _check_size(*image.size, max_pixels=max_pixels)
+    unsupported.check_planes(image)
     if image.format in inner_sizes.FORMATS:
         inner_sizes.check(stream, image.size)
     return image
@@ -247,27 +250,6 @@ def _check_size(width: int, height: int, *, max_pixels: int) -> None:
         )
 
 
-def _exif(image: Image.Image, warnings: list[str]) -> Image.Exif:
-    """EXIF, with XMP's orientation; empty if it is broken. Call it after `load`.
-
-    PNG may have EXIF after the pixels.
-    """
-    try:
-        block = image.info.get("exif") or b""
-        bombs.check_exif(block)
-        # Pillow may have failed on it before, and does not report it again.
-        if block and block.removeprefix(bombs.EXIF_PREFIX)[:4] not in bombs.TIFF_SIGNATURES:
-            raise ValueError("it does not begin as EXIF does")
-        exif = image.getexif()
-        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            exif.get_ifd(directory)
-        int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception as error:  # noqa: BLE001 - broken EXIF raises anything; the pixels are good
-        warnings.append(f"its EXIF block cannot be read, so its orientation is unknown: {error}")
-        return Image.Exif()
-    return exif
-
-
 def _decode_planes(
     stream: BinaryIO, image: ImageFile.ImageFile, exif: Image.Exif, warnings: list[str]
 ) -> tuple[Samples, Samples | None, bytes | None]:
@@ -275,7 +257,7 @@ def _decode_planes(
     header = headers.read(stream, image.format)
     deep: Samples | None = samples.read_deep_colours(stream, image, header, warnings)
     plain: Image.Image = image.convert("LA") if image.mode == "La" else image
-    alpha: Samples | None = samples.read_alpha(plain)
+    alpha: Samples | None = samples.read_alpha(plain, header)
     image.info.pop("transparency", None)  # Pillow warns if a conversion drops it
     if samples.is_deep_grey(image):
         grey = samples.read_grey(image)
@@ -291,10 +273,16 @@ def _decode_planes(
     return deep, samples.used_alpha(deep, alpha, warnings), profile
 
 
-def _resolution(
-    image: ImageFile.ImageFile, exif: Image.Exif, orientation: int
-) -> Resolution | None:
-    """Of the upright picture."""
+def _turn_of_decoder(image: ImageFile.ImageFile) -> int:
+    """The orientation of a TIFF, which `load` follows and forgets; 1 for all other formats."""
+    if image.format != "TIFF":
+        return 1
+    stated: int = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return stated
+
+
+def _resolution(image: ImageFile.ImageFile, exif: Image.Exif, *turns: int) -> Resolution | None:
+    """Of the upright picture, which has been turned so."""
     tags = getattr(image, "tag_v2", {})
     found = resolution.of_file(image.info, tags, exif, image.format)
-    return found.turned() if found and swaps_sides(orientation) else found
+    return found.turned() if found and any(map(swaps_sides, turns)) else found

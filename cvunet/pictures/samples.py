@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from cvunet.errors import ImageError
-from cvunet.pictures import bit_depth, heif
+from cvunet.pictures import bit_depth, heif, slow_files
 from cvunet.pictures.bit_depth import Samples, Uint8Array
 from cvunet.pictures.headers import Header
 
@@ -31,12 +31,17 @@ def is_deep_grey(image: Image.Image) -> bool:
     return image.mode == "F" or image.mode.startswith("I")
 
 
-def read_alpha(image: Image.Image) -> Uint8Array | None:
+def read_alpha(image: Image.Image, header: Header) -> Uint8Array | None:
     """The file's own alpha HxW, however its format stores it; None if it has none."""
     if not image.has_transparency_data:
         return None
+    transparent = image.info.get("transparency")
+    if image.format == "PNG" and image.mode == "L" and header.bits in (2, 4):
+        top = 2**header.bits - 1
+        if isinstance(transparent, int) and transparent <= top:  # Pillow scales the pixels alone
+            image.info["transparency"] = transparent * (255 // top)
     if image.mode.startswith("I"):  # 16-bit grey with one level that means transparent
-        seen = np.asarray(image) != image.info["transparency"]
+        seen = np.asarray(image) != transparent
         levels: Uint8Array = np.where(seen, np.uint8(255), np.uint8(0))
         return levels
     with_alpha = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
@@ -123,7 +128,11 @@ def read_deep_colours(
             else _decode_with_opencv(stream)
         )
     if pixels is not None:
-        whole = bit_depth.scale_to_16_bits(pixels, bits)
+        whole = (
+            bit_depth.stretch_to_16_bits(pixels, header.white)
+            if 0 < header.white < 65535
+            else bit_depth.scale_to_16_bits(pixels, bits)
+        )
         deep = np.ascontiguousarray(whole[..., : 4 if image.has_transparency_data else 3])
         if _decoders_agree(deep, image):
             return deep
@@ -152,6 +161,8 @@ def _is_plain_tiff(image: ImageFile.ImageFile) -> bool:
 
 def _decode_with_opencv(stream: BinaryIO) -> NDArray[np.uint16] | None:
     """Decode with OpenCV: HxWx3 or HxWx4; None if the result does not have 16 bits."""
+    if slow_files.claims_too_much(stream):
+        return None
     stream.seek(0)
     try:
         pixels = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)

@@ -5,13 +5,14 @@ Told by their heads. Whatever is merely damaged passes here, for the decoder to 
 
 import io
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from cvunet.errors import ImageError
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNKS = 10_000  # without pixels, or with next to none; a dozen is usual
-PNG_PIXELS = (b"IDAT", b"fdAT")
+PNG_PIXELS, PNG_LAST = (b"IDAT", b"fdAT"), b"IEND"
 SMALL_CHUNK_BYTES = 256  # encoders write some thousand
 PLAIN_PPM = (b"P1", b"P2", b"P3")
 PLAIN_PPM_BYTES = 8_000_000  # twenty seconds
@@ -43,19 +44,41 @@ def check(stream: BinaryIO) -> None:
 
 def check_chunks(stream: BinaryIO) -> None:
     """Count what carries no pixels, in front of them, between them and behind them."""
-    stream.seek(len(PNG_START))
     useless = 0
-    while len(head := stream.read(8)) == 8:
-        length, name = struct.unpack(">I4s", head)
-        if name == b"IEND":
-            return
-        useless += name not in PNG_PIXELS or length < SMALL_CHUNK_BYTES
+    for name, length in chunks(stream):
+        is_small = name not in PNG_PIXELS or length < SMALL_CHUNK_BYTES
+        useless += is_small and name != PNG_LAST
         if useless > PNG_CHUNKS:
             raise ImageError(
                 f"it has more than {PNG_CHUNKS} chunks without pixels, which no program writes:"
                 " save it anew"
             )
-        stream.seek(length + 4, io.SEEK_CUR)
+
+
+def claims_too_much(stream: BinaryIO) -> bool:
+    """Whether a PNG has a chunk that is longer than the rest of the file; rewinds it.
+
+    Pillow reads what is there. OpenCV takes the memory for all of it first, and then gives up.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    is_png = stream.read(len(PNG_START)) == PNG_START
+    found = is_png and any(stream.tell() + length > size for _, length in chunks(stream))
+    stream.seek(0)
+    return found
+
+
+def chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Names and lengths of a PNG's chunks up to its last one; the stream is at their contents."""
+    at = len(PNG_START)
+    stream.seek(at)
+    while len(head := stream.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        yield name, length
+        if name == PNG_LAST:
+            return
+        at += 8 + length + 4
+        stream.seek(at)
 
 
 def too_slow(kind: str, size: int, remedy: str) -> ImageError:

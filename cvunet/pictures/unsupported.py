@@ -8,11 +8,16 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from cvunet.errors import ImageError
 from cvunet.pictures import bombs
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262  # TIFF 6.0
 TILE_SIDES, EXTRA, SAMPLE_FORMAT = (322, 323), 338, 339
 PREMULTIPLIED = 1
+FILL_ORDER, PLANES, APART, RAW, WHITE_IS_ZERO = 266, 284, 2, 1, 0
+#: Of Pillow, for planes: each has its own letter, and eight bits or one.
+PLANE_MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "LAB")
+GREY_AND_ALPHA = ("LA", "La", "PA")
 COLOURS = {32803: "the pixels of a sensor", 32844: "LogL", 32845: "LogLuv", 34892: "a raw photo"}
 NUMBERS = {2: "signed integers", 3: "floating point", 5: "complex", 6: "complex"}
 #: Not read by Pillow, or by the libtiff that it may have come with.
@@ -35,6 +40,31 @@ BROKEN = (OSError, KeyError, TypeError, ValueError, SyntaxError, struct.error, W
 
 LOSSLESS, BASELINE = (0xC3, 0xC7, 0xCB, 0xCF), (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 JPEG_CHANNELS = (1, 3, 4)
+
+
+def check_planes(image: Image.Image) -> None:
+    """`ImageError` for a TIFF whose channels lie apart, if Pillow would read other pixels.
+
+    It unpacks each plane by one letter of how it unpacks pixels, such as R of "RGB;16B": how many
+    bits there are, in which order, and whether white is zero is lost. libtiff loses an alpha.
+    """
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(PLANES) != APART:
+        return
+    bits = {1} if image.mode == "1" else {8}
+    is_read_raw = (
+        image.mode in PLANE_MODES
+        and set(tags.get(BITS, (1,))) == bits
+        and tags.get(PHOTOMETRIC) != WHITE_IS_ZERO
+        and tags.get(FILL_ORDER, 1) == 1
+        and PREMULTIPLIED not in tags.get(EXTRA, ())
+    )
+    is_raw = tags.get(COMPRESSION, RAW) == RAW
+    if image.mode in GREY_AND_ALPHA or (is_raw and not is_read_raw):
+        raise ImageError(
+            "a TIFF whose channels lie apart (PlanarConfiguration 2) and cannot be read so: save it"
+            " interleaved"
+        )
 
 
 def tiff(stream: BinaryIO) -> str:

@@ -1,5 +1,6 @@
 """Cut out a whole clip in one process, from a stream into a stream."""
 
+import math
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cvunet.errors import ClipDamagedError, ImageError
+from cvunet.errors import ClipDamagedError, ImageError, OptionError
 from cvunet.inference.predictor import Predictor
 from cvunet.pictures.reading import Picture
 from cvunet.video.clips import ClipFacts, Frame, VideoFormat, blank_warnings
@@ -22,7 +23,7 @@ from cvunet.video.reading import ClipReader
 from cvunet.video.writing import SegmentWriter
 
 #: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
-SEARCH_S = 2.0
+SEARCH_S = 2
 TICKS = 1_000_000  # in a second, of what a person types
 
 
@@ -33,6 +34,15 @@ class Part:
     start_s: float = 0.0
     end_s: float | None = None
     """None: to the end."""
+
+    def __post_init__(self) -> None:
+        """`OptionError` for what is no time, and for an end that is not after the begin."""
+        has_end = self.end_s is None or self.start_s < self.end_s < math.inf
+        if not (math.isfinite(self.start_s) and has_end):
+            raise OptionError(
+                f"the part of the clip is from {self.start_s} to {self.end_s}: give its begin and"
+                " its end in seconds; None is the end of the clip"
+            )
 
     @property
     def start(self) -> Fraction:
@@ -180,7 +190,7 @@ class PartFrames:
         """Frames from the first one that is shown at or after the part's start."""
         start, base = self.part.start, self.clip.facts.time_base
         # Frames before this number are decoded, which is fast, but not converted.
-        first = max(0, int((self.part.start_s - SEARCH_S) * float(self.clip.facts.rate)))
+        first = max(0, int((start - SEARCH_S) * self.clip.facts.rate))
         frames = self.clip.frames(first)
         head = next(frames, None)
         if first and (head is None or head.pts * base >= start):

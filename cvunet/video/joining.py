@@ -24,6 +24,7 @@ INTERLEAVE_US = 500_000
 """How long libavformat waits for the other stream: it keeps so many microseconds in memory."""
 WEBM_TICK = Fraction(1, 1000)
 BITEXACT = 0x400
+LONG_HEAD = "its pixels are not square, and the head of its result is too long to say so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ def join(
         write_container(segments, out, head=head, facts=facts, sound=None, cut=cut)
         warnings = (f"its sound cannot be read, the result has none: {reason_of(error)}",)
     if plan.container == "webm" and facts.pixel_aspect != 1:
-        set_aspect(out, width=head.width, height=head.height, aspect=facts.pixel_aspect)
+        sides = {"width": head.width, "height": head.height}
+        if not set_aspect(out, **sides, aspect=facts.pixel_aspect):
+            warnings += (LONG_HEAD,)
     return (*warnings, *losses(format, facts))
 
 

@@ -11,7 +11,9 @@ from typing import BinaryIO
 
 from cvunet.video import ebml, endings
 
-HEAD_BYTES = 1 << 14
+#: Copied sound may describe itself at length, such as Vorbis with a cover.
+MOST_HEAD_BYTES = 1 << 22
+ELEMENT_HEAD_BYTES = 12
 SEEK_HEAD, INFO, TRACKS = b"\x11\x4d\x9b\x74", b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b"
 VOID, SEEK, SEEK_ID, SEEK_POSITION = b"\xec", b"\x4d\xbb", b"\x53\xab", b"\x53\xac"
 TRACK, VIDEO = b"\xae", b"\xe0"
@@ -29,21 +31,24 @@ class Element:
     """Of all its bytes in the file."""
 
 
-def set_aspect(out: BinaryIO, *, width: int, height: int, aspect: Fraction) -> None:
-    """Say how wide a frame of ``width`` times ``height`` pixels is shown. ``out`` can seek."""
+def set_aspect(out: BinaryIO, *, width: int, height: int, aspect: Fraction) -> bool:
+    """Say how wide a frame of ``width`` times ``height`` pixels is shown. ``out`` can seek.
+
+    False if the head is too long to be written anew; then nothing is changed.
+    """
     _, start = endings.segment(out)
-    out.seek(0)
-    head = out.read(HEAD_BYTES)
-    parts = list(until_tracks(head[start:]))
-    shown = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-    old = sum(one.length for one in parts)
-    tracks = as_bytes(TRACKS, with_display(parts[-1].content, shown))
-    moved = len(tracks) - parts[-1].length
-    new = b"".join(rebuilt(parts[:-1], moved)) + tracks
-    assert len(new) == old, "the muxer leaves room behind its first element"
-    out.seek(start)
-    out.write(new)
+    head = until_tracks(out, start)
+    if head is not None:
+        parts = list(elements(head))
+        shown = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+        tracks = as_bytes(TRACKS, with_display(parts[-1].content, shown))
+        moved = len(tracks) - parts[-1].length
+        new = b"".join(rebuilt(parts[:-1], moved)) + tracks
+        assert len(new) == len(head), "the muxer leaves room behind its first element"
+        out.seek(start)
+        out.write(new)
     out.seek(0, 2)
+    return head is not None
 
 
 def elements(content: bytes) -> Iterator[Element]:
@@ -56,12 +61,22 @@ def elements(content: bytes) -> Iterator[Element]:
         at = start + size
 
 
-def until_tracks(content: bytes) -> Iterator[Element]:
-    """The first elements of a segment, up to the one that describes its tracks."""
-    for one in elements(content):
-        yield one
-        if one.name == TRACKS:
-            return
+def until_tracks(out: BinaryIO, start: int) -> bytes | None:
+    """The first elements of a segment, to the end of the one that describes its tracks.
+
+    None if they are too long.
+    """
+    at, name = start, b""
+    while name != TRACKS and at - start <= MOST_HEAD_BYTES:
+        out.seek(at)
+        first = out.read(ELEMENT_HEAD_BYTES)
+        name = first[: ebml.id_length(first[0])]
+        length, content_at = ebml.read_size(first, len(name))
+        at += content_at + length
+    if at - start > MOST_HEAD_BYTES:
+        return None
+    out.seek(start)
+    return out.read(at - start)
 
 
 def rebuilt(parts: list[Element], moved: int) -> Iterator[bytes]:

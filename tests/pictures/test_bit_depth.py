@@ -92,6 +92,24 @@ def test_transparent_colour_of_16_bits():
     assert picture.alpha.tolist() == [[65535, 0], [0, 0]]
 
 
+@pytest.mark.parametrize("kind", ["P6", "P3"])
+@pytest.mark.parametrize("white", [256, 1023, 4095, 65534, 65535])
+def test_any_white_of_ppm(white: int, kind: str):
+    """The same share of white, to the nearest level of 16 bits."""
+    levels = (noise().astype(int) % (white + 1)).astype(np.uint16)
+    levels[0, 0], levels[0, 1] = white, 0
+    stored = levels.astype(">u2").tobytes()
+    if kind == "P3":
+        stored = b"".join(b"%d\n" % level for level in levels.ravel())
+
+    picture = read(f"{kind} # {white}\n60 40\n{white}\n".encode() + stored)
+
+    assert picture.warnings == ()
+    assert picture.rgb.dtype == np.uint16
+    exact = levels.astype(float) * 65535 / white
+    assert np.abs(picture.rgb - exact).max() <= 0.5
+
+
 @pytest.mark.parametrize("orientation", UPRIGHT_QUARTERS)
 def test_orientation_of_deep_tiffs(orientation: int):
     """Turned once, and not twice by two decoders."""
@@ -231,6 +249,21 @@ def test_decoders_that_disagree_are_told(monkeypatch: pytest.MonkeyPatch):
     assert picture.rgb.dtype == np.uint8
     assert np.array_equal(picture.rgb, noise() >> 8)
     assert "16 bit" in " ".join(picture.warnings)
+
+
+def test_false_length_of_a_chunk_does_not_reach_opencv(monkeypatch: pytest.MonkeyPatch):
+    """It would take that memory first. Pillow reads the pixels, which are all there."""
+    data = bytearray(kit.deep_png(noise()))
+    at = data.index(b"IDAT") - 4
+    data[at : at + 4] = (0xFF000841).to_bytes(4, "big")
+    seen: list[object] = []
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: seen.append(given))
+
+    picture = read(bytes(data))
+
+    assert not seen
+    assert np.array_equal(picture.rgb, noise() >> 8)
+    assert "only their upper 8 bits are used" in " ".join(picture.warnings)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])

@@ -17,6 +17,7 @@ from PIL import Image
 
 from cvunet.errors import ImageError
 from cvunet.pictures import bombs, reading
+from tests.pictures import pictures_kit as kit
 
 MB = 1 << 20
 LIMIT = 10**8
@@ -69,6 +70,13 @@ def png_with(kind: bytes, data: bytes) -> bytes:
     whole = picture()
     at = whole.index(b"IDAT") - 4
     return whole[:at] + chunk(kind, data) + whole[at:]
+
+
+def false_length() -> bytes:
+    """A PNG of 16 bits whose pixels claim four gigabytes, and are all there."""
+    whole = kit.deep_png(np.full((64, 64, 3), 999, np.uint16))
+    at = whole.index(b"IDAT") - 4
+    return whole[:at] + struct.pack(">I", 0xFF000841) + whole[at + 4 :]
 
 
 def packed(megabytes: int) -> bytes:
@@ -149,6 +157,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a WebP of 1,000 frames": (lambda: several("WEBP", 1000), FIRST_ONLY),
     "a GIF of 1,000 frames": (lambda: several("GIF", 1000), FIRST_ONLY),
     "a PNG of 1,000 frames": (lambda: several("PNG", 1000), FIRST_ONLY),
+    "a PNG whose pixels claim 4 GB": (false_length, "its 16 bit colours are of an unusual kind"),
     "a JPEG of 5,000 passes": (lambda: jpeg_of_passes(5000), "refused: its pixels are stored"),
 }
 

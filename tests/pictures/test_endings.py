@@ -203,6 +203,26 @@ def test_jpeg_2000_that_lacks_a_tile_is_refused():
     assert "damaged" in refused(TILES[:last])
 
 
+def tiles_of_nothing() -> bytes:
+    """Their height is 0, and the end marker is missing."""
+    data = bytearray(CODESTREAM[:-2])
+    struct.pack_into(">I", data, data.index(b"\xff\x51") + 26, 0)
+    return bytes(data)
+
+
+FAR_BOX = TILES[:12] + struct.pack(">I4sQ", 1, b"free", 2**64 - 1) + TILES[12:-2]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [(tiles_of_nothing(), "damaged"), (FAR_BOX, "not a picture")],
+    ids=["no tiles", "a far box"],
+)
+def test_jpeg_2000_of_absurd_numbers_is_refused(data: bytes, told: str):
+    """Tiles without pixels, and a box that ends where no file can."""
+    assert told in refused(data)
+
+
 def odd_webp() -> bytes:
     """A WebP whose last part needs a byte more to be even."""
     sizes = (kit.file_of(PHOTO, "WEBP", quality=quality) for quality in range(60, 95))

@@ -11,7 +11,6 @@ from PIL import Image
 
 from cvunet.errors import ImageError
 from cvunet.pictures import headers, reading
-from cvunet.pictures.bit_depth import to_8_bits
 from cvunet.pictures.headers import CodePoints
 from tests.pictures import pictures_kit as kit
 
@@ -147,18 +146,6 @@ def test_ppm_of_16_bits(comment: bytes):
 
     assert (picture.format, picture.warnings) == ("PPM", ())
     assert np.array_equal(picture.rgb, deep())
-
-
-def test_ppm_of_an_unusual_white_is_told():
-    """Where decoders do not agree on its levels, 8 bits are used."""
-    data = b"P6 60 40 1023\n" + (deep() >> np.uint16(6)).astype(">u2").tobytes()
-
-    picture = reading.read(io.BytesIO(data), max_pixels=kit.LIMIT, depth="auto")
-
-    exact = deep().astype(float) / 257
-    if picture.rgb.dtype == np.uint8:
-        assert "upper 8 bits" in " ".join(picture.warnings)
-    assert np.abs(to_8_bits(picture.rgb) - exact).max() <= 1.5
 
 
 def test_grey_jpeg_2000_of_16_bits():

@@ -3,6 +3,7 @@
 import base64
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -292,6 +293,23 @@ def test_transparent_level_of_16_bit_grey():
 
     assert picture.alpha is not None
     assert picture.alpha[0].tolist() == [255, 0, 255]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_transparent_level_of_grey_of_few_bits(bits: int):
+    """It counts on the scale of the file, not on that of the pixels: 3 of 15 are 51 of 255."""
+    top = (1 << bits) - 1
+    level = top // 4 or 1
+    bytes_of_row = np.packbits([int(bit) for bit in f"{level:0{bits}b}{top - level:0{bits}b}"])
+    header = struct.pack(">IIBBBBB", 2, 1, bits, 0, 0, 0, 0)
+    head = kit.chunk(b"IHDR", header) + kit.chunk(b"tRNS", struct.pack(">H", level))
+    pixels = kit.chunk(b"IDAT", zlib.compress(b"\0" + bytes_of_row.tobytes()))
+
+    picture = read(b"\x89PNG\r\n\x1a\n" + head + pixels + kit.chunk(b"IEND", b""))
+
+    assert picture.rgb[0, :, 0].tolist() == [255 * level // top, 255 * (top - level) // top]
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[0, 255]]
 
 
 def test_palette_transparency_fills_alpha():

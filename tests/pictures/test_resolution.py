@@ -221,6 +221,44 @@ def test_sides_swap_with_the_picture(turn: int):
         assert read(result).resolution == expected
 
 
+XMP_TURN = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_sides_swap_with_a_tiff(turn: int):
+    """Its decoder turns it, and then does not say so any more."""
+    deep = deep_tiff_of(200, 100, turn)
+    plain = kit.file_of(IMAGE, "TIFF", tiffinfo={X: 200.0, Y: 100.0, UNIT: 2, ORIENTATION: turn})
+    expected = Resolution(100.0, 200.0) if turn > 4 else Resolution(200.0, 100.0)
+
+    for data in (plain, deep):
+        picture = read(data)
+        assert picture.rgb.shape[:2] == ((8, 6) if turn > 4 else (6, 8))
+        assert picture.resolution == expected
+
+
+def test_sides_swap_with_a_tiff_that_xmp_turns():
+    """Where the directory has no orientation."""
+    tags = {X: 200.0, Y: 100.0, UNIT: 2, 700: XMP_TURN}
+    picture = read(kit.file_of(IMAGE, "TIFF", tiffinfo=tags))
+
+    assert picture.rgb.shape[:2] == (8, 6)
+    assert picture.resolution == Resolution(100.0, 200.0)
+
+
+def deep_tiff_of(x: int, y: int, turn: int) -> bytes:
+    """Of 16 bits; its directory is followed by the fractions."""
+    pixels = RAMP.astype(np.uint16) * 257
+    whole = kit.deep_tiff(pixels, t282=1, t283=1, t296=2, t274=turn)
+    data = bytearray(whole + struct.pack("<4I", x, 1, y, 1))
+    for tag, place in ((X, len(whole)), (Y, len(whole) + 8)):
+        at = data.index(struct.pack("<HHI", tag, 4, 1))
+        struct.pack_into("<HHII", data, at, tag, 5, 1, place)
+    return bytes(data)
+
+
 def test_stripped_result_says_nothing_else():
     """The EXIF of a WebP that only states the resolution."""
     source = jpeg(1, 300, 300, exif=exif(t271="Nikon", t315="Ann", t306="2026:11:28 10:00:00"))

@@ -1,5 +1,6 @@
 """Whole clips in one process, and the public Python interface."""
 
+import math
 import zipfile
 from fractions import Fraction
 from io import BytesIO
@@ -242,6 +243,14 @@ def frame(time: int) -> Frame:
         ("out.mov", {"background": "#00ff00", "format": "alpha"}, OptionError, "matte alone"),
         ("missing/out.webm", {}, FileError, "cannot be written"),
         ("out.webm", {"format": "theora"}, OptionError, "unknown suffix or format"),
+        ("out.webm", {"part": (0, math.inf)}, OptionError, "None is the end"),
+        ("out.webm", {"part": (math.nan, None)}, OptionError, "give its begin and its end"),
+        ("out.webm", {"part": (0, math.nan)}, OptionError, "give its begin and its end"),
+        ("out.webm", {"part": (5, 3)}, OptionError, "part of the clip is from 5 to 3"),
+        ("out.webm", {"part": (1e308, None)}, ImageError, "no frame"),
+        ("o\0.webm", {}, FileError, "no file can have this name"),
+        ("out.mp4", {"background": np.zeros((0, 5, 3), np.uint8)}, OptionError, "has shape"),
+        ("out.mp4", {"background": Path("a\0.mp4")}, FileError, "no file can have this name"),
     ],
 )
 def test_what_cannot_be(
@@ -252,6 +261,19 @@ def test_what_cannot_be(
         cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / target, **changes)
 
     assert names_in(tmp_path) == ["in"]
+
+
+def test_a_clip_of_a_name_that_no_file_can_have(tmp_path: Path):
+    """As with pictures."""
+    with pytest.raises(FileError, match="no file can have this name"):
+        cvunet.cut_out_clip(PREDICTOR, "a\0.mp4", tmp_path / "out.webm")
+
+
+def test_a_part_that_ends_long_after_the_clip(clip: Path, tmp_path: Path):
+    """To its end."""
+    made = cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / "out.webm", part=(0.8, 1e308))
+
+    assert made.frames == 5
 
 
 def test_no_clip(tmp_path: Path):
