@@ -211,7 +211,7 @@ class Ledger(Database):
 
     def note_review(self, job: Job, review: Path) -> Job:
         """Note another place for review: somebody has taken the first one."""
-        self.change(job, State.RUNNING, review=as_bytes(review))
+        self.change(job, job.state, review=as_bytes(review))
         return replace(job, review=review)
 
     def note_replacement(self, job: Job, earlier: Job) -> Job:

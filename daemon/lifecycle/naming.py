@@ -169,10 +169,19 @@ def free_names(
     alpha = mask_name(target, kinds.alpha)
     if folder.originals != "archive":
         return Names(target, alpha, None)
-    # An original keeps its name as it is: other systems show a refused one in their own way.
-    originals = drop.path / store.ORIGINALS
-    place = files.free_folder(originals, relative.parent, taken.blocks_folder)
-    return Names(target, alpha, files.free_name(place / relative.name, is_taken))
+    return Names(target, alpha, free_original(drop, relative, taken=taken))
+
+
+def free_original(drop: Drop, relative: Path, *, taken: TakenNames) -> Path:
+    """Return where an original goes in a drop; ``relative`` is its path as it is shown.
+
+    It keeps its name as it is: other systems show a refused one in their own way.
+    """
+    top = drop.path / store.ORIGINALS
+    if not files.is_folder(top) and files.exists(top):  # another file or a link has our name
+        top = files.free_folder(drop.path, Path(store.ORIGINALS), taken.blocks_folder)
+    place = files.free_folder(top, relative.parent, taken.blocks_folder)
+    return files.free_name(place / relative.name, lambda path: taken.holder(path) is not None)
 
 
 def first_choice(
