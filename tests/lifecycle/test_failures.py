@@ -108,14 +108,14 @@ def test_a_link_that_comes_during_the_work_stops_no_folder(
 
     def work(task: Task) -> Outcome:
         outcome = read_like_the_worker(task)
-        replace_by_link(kit)
+        replace_by_link(life)
         return outcome if is_picture else Failed(Blame.FILE, "no picture", is_final=True)
 
-    kit = Kit(tmp_path, work=work, folder={"originals": "keep"})
-    kit.drop("album/cat.jpg")
-    kit.pass_time(60)
+    life = Kit(tmp_path, work=work, folder={"originals": "keep"})
+    life.drop("album/cat.jpg")
+    life.pass_time(60)
 
-    assert (kit.results(), kit.records.counts()) == ([], {})
+    assert (life.results(), life.records.counts()) == ([], {})
     assert (errors(caplog), caplog.text.count(LEFT)) == ([], 1)
     assert list(tmp_path.rglob(".*.part")) == []
 
@@ -128,15 +128,15 @@ def test_nothing_of_a_clip_behind_a_link_stays(tmp_path: Path, monkeypatch: pyte
         with segments.begin(task.part, 0) as stream:
             stream.write(b"segment")
         segments.write_note(task.part, replace(Note("key"), frames=(96,)))
-        replace_by_link(kit)
+        replace_by_link(life)
         return read_like_the_worker(task)
 
-    kit = Kit(tmp_path, work=work, folder={"originals": "keep"})
-    kit.drop("album/cat.mp4", MP4)
-    kit.pass_time(60)
-    hidden = [path.name for drop in kit.drops() for path in drop.rglob(".*")]
+    life = Kit(tmp_path, work=work, folder={"originals": "keep"})
+    life.drop("album/cat.mp4", MP4)
+    life.pass_time(60)
+    hidden = [path.name for drop in life.drops() for path in drop.rglob(".*")]
 
-    assert kit.records.counts() == {}
+    assert life.records.counts() == {}
     assert hidden in ([], [store.MARKER])
 
 
