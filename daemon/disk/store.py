@@ -69,22 +69,18 @@ def claim(root: Path, relative: Path, job_id: str, later: Syncs) -> Path:
     return root / CLAIMS / job_id / relative
 
 
-def unclaim(root: Path, relative: Path, job_id: str) -> bool:
-    """Put a claimed file back; if another file has its name by now, it is adopted later.
+def unclaim(root: Path, relative: Path, job_id: str) -> None:
+    """Put a claimed file back, into a sub-folder that may have gone; over no other file.
 
-    False if it could not be put back, or not all of its claim be removed.
+    `OSError` if it could not be put back, or not all of its claim be removed.
     """
     claimed = root / CLAIMS / job_id / relative
-    try:
-        if is_unclaimed(root, Claim(job_id, relative, claimed)):
-            remove(claimed)
-        else:
-            rename_no_replace(claimed, root / relative)
-        drop_claim(root, relative, job_id)
-    except OSError as error:
-        logger.warning("%s stays claimed: %s", root / relative, describe(error))
-        return False
-    return True
+    if is_unclaimed(root, Claim(job_id, relative, claimed)):
+        remove(claimed)
+    else:
+        make_folders((root / relative).parent)
+        rename_no_replace(claimed, root / relative)
+    drop_claim(root, relative, job_id)
 
 
 def is_unclaimed(root: Path, claim: Claim) -> bool:

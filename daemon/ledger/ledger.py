@@ -150,9 +150,9 @@ class Ledger(Database):
     def fail(self, job: Job, *, reason: str, now: float) -> None:
         """running -> failed; the result that it was to replace stays."""
         failed = {"state": State.FAILED.value, "ended_at": now, "reason": reason}
-        with self.transaction() as db:
+        with self.transaction():
             self.change(job, State.RUNNING, **failed, **NO_RESULT)
-            db.execute("UPDATE jobs SET replaced_by = NULL WHERE replaced_by = ?", (job.id,))
+            self.keep_replaced(job)
 
     def reject(self, job: Job, *, reason: str, now: float) -> None:
         """done -> failed: a person has rejected the result."""
@@ -211,7 +211,7 @@ class Ledger(Database):
 
     def note_review(self, job: Job, review: Path) -> Job:
         """Note another place for review: somebody has taken the first one."""
-        self.change(job, State.RUNNING, review=as_bytes(review))
+        self.change(job, job.state, review=as_bytes(review))
         return replace(job, review=review)
 
     def note_replacement(self, job: Job, earlier: Job) -> Job:
@@ -219,12 +219,13 @@ class Ledger(Database):
         with self.transaction():
             self.change(earlier, State.DONE, replaced_by=job.id)
             return self.move(
-                job,
-                drop=job.drop,
-                target=earlier.target,
-                alpha=earlier.alpha,
-                archive=job.archive,
+                job, drop=job.drop, target=earlier.target, alpha=earlier.alpha, archive=job.archive
             )
+
+    def keep_replaced(self, job: Job) -> None:
+        """Note that a job replaces no earlier result, which keeps its names."""
+        with self.transaction() as db:
+            db.execute("UPDATE jobs SET replaced_by = NULL WHERE replaced_by = ?", (job.id,))
 
     def move(
         self, job: Job, *, drop: int, target: Path, alpha: Path | None, archive: Path | None

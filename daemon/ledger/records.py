@@ -81,7 +81,7 @@ class Records:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.reserved = NamesInUse(ledger)
-        """Names that files have or will have."""
+        """Names that files have or will have; not those of failed jobs."""
         self.used = NamesInUse(ledger, condition="state = 'done'")
         """Names of the files of finished jobs."""
 
@@ -110,13 +110,6 @@ class Records:
             (identity.inode, identity.size, identity.mtime_ns, as_bytes(source)),
         )
         return row is not None
-
-    def is_reserved(self, path: Path) -> bool:
-        """Whether a job's file has this name, or will have it; not a failed job's.
-
-        Names that differ only in case or Unicode form count as one.
-        """
-        return self.reserved.holder(path) is not None
 
     def earlier_result(self, job: Job) -> Job | None:
         """Return the newest finished job of the same picture's path in the same drop."""

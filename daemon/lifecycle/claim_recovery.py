@@ -54,9 +54,10 @@ class ClaimRecovery:
         """Recover one file that was taken out of a hot folder."""
         job = self.records.job(claim.job_id)
         if job is None and store.is_unclaimed(folder.path, claim):
-            store.unclaim(folder.path, claim.relative, claim.job_id)
+            self.claiming.put_back(folder, claim.relative, claim.job_id)
         elif job is not None and job.state is State.DONE:
-            self.originals.put_away(job)  # a power cut undid the last rename, but not the row
+            # A power cut undid the last rename, but not the row; or it could not be put back.
+            self.originals.put_away(job)
         elif job is None or job.state is State.FAILED:
             # Failed, but the file is here: its share was away when the job failed.
             if job is not None:

@@ -1,11 +1,13 @@
 """From a complete file in a hot folder to a row in the ledger: the rename, and what undoes it."""
 
 import itertools
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 from daemon.disk import files, store, tree
 from daemon.disk.syncs import Syncs
+from daemon.errors import describe, printable
 from daemon.jobs import HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
@@ -17,6 +19,8 @@ from daemon.lifecycle.upload_notes import UploadNotes
 from daemon.watching.access_errors import AccessErrors
 from daemon.watching.settle import SettledFile
 from daemon.worker.clips import kinds
+
+logger = logging.getLogger(__name__)
 
 
 class Claiming:
@@ -44,6 +48,8 @@ class Claiming:
         """What claims have changed and what is not durable yet."""
         self.stranded: set[str] = set()
         """Folders that may hold claims without rows, although they are not on standby."""
+        self.stuck: set[str] = set()
+        """Claims that could not be put back, which the log has told."""
 
     def claim(self, folder: HotFolder, settled: SettledFile, *, now: float) -> Job | None:
         """Take the file and write its row; None if there is nothing to take."""
@@ -71,10 +77,19 @@ class Claiming:
             self.put_back(folder, relative, job_id)
             raise
 
-    def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> None:
-        """Undo a claim; what cannot be put back now is adopted in a while."""
-        if not store.unclaim(folder.path, relative, job_id):
+    def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> bool:
+        """Undo a claim; False if that fails: it is done, or the file adopted, in a while."""
+        try:
+            store.unclaim(folder.path, relative, job_id)
+        except OSError as error:
             self.stranded.add(folder.name)
+            level = logging.DEBUG if job_id in self.stuck else logging.WARNING
+            text = "%s stays claimed: %s"
+            logger.log(level, text, printable(folder.path / relative), describe(error))
+            self.stuck.add(job_id)
+            return False
+        self.stuck.discard(job_id)
+        return True
 
     def add_job(  # everything that a row needs
         self,

@@ -136,10 +136,15 @@ class Completion:
         """
         if self.records.knows_version(current, job.source):
             logger.info("a newer job has %s", printable(job.source), extra=job_fields(job))
-            self.results.remove_parts(job)
-            self.ledger.forget(job)
+            self.forget(job)
             return None
         return self.ledger.note_version(job, current, now=now)
+
+    def forget(self, job: Job) -> None:
+        """Remove a job with its unfinished files: its original is not for it to cut out."""
+        self.results.remove_parts(job)
+        self.results.remove_segments(job)
+        self.ledger.forget(job)
 
     def publish(self, noted: Iterable[FinishedJob], *, now: float) -> list[FailedPublication]:
         """Give noted results their names, then close them; also after a crash."""

@@ -79,9 +79,10 @@ class Dispatcher:
         try:
             if job.upload is not None and job.upload.fault:
                 raise PictureError(job.upload.fault)
+            job = self.looked_at_again(self.folders.of(job), job)
             folder = self.folders.of(job)
-            job = self.looked_at_again(folder, job)
-            placed = self.placement.renew(self.folders.of(job), job, now=now)
+            placed = self.placement.renew(folder, job, now=now)
+            placed = self.placement.refit(folder, placed)
             self.placement.check_clash(folder, placed)
         except (OSError, PictureError) as error:
             # What caused it is decided where all outcomes are handled.
@@ -92,15 +93,17 @@ class Dispatcher:
         return running, failed
 
     def looked_at_again(self, folder: HotFolder, job: Job) -> Job:
-        """Return a job with its kind of clip; one that failed may have been unfinished then."""
+        """Return a job with its kind of clip; one that failed may have been unfinished then.
+
+        Its names do not fit it before `refit`.
+        """
         if not job.reason or job.clip or folder.clips != "cut":
             return job
         kind = kinds.kind_of(job.source)
         if not kind:
             return job
         self.ledger.change(job, job.state, clip=kind)
-        job = replace(job, clip=kind)
-        return self.placement.rename(self.folders.of(job), job, is_alpha_kept=False)
+        return replace(job, clip=kind)
 
     def submit(self, job: Job, failed: Failed | None, *, now: float) -> None:
         """Give a started and committed job to the engine, or report why it cannot start."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from daemon import event_ids
-from daemon.disk import files, segments
+from daemon.disk import files, segments, tree
 from daemon.errors import (
     Blame,
     DeviceError,
@@ -62,6 +62,13 @@ class Failures:
         if failed.blame.is_fatal:
             self.raise_fatal(job, failed)
         self.remove_part(job)
+        if job.is_kept and tree.leads_over_link(folder.path, job.relative.parent):
+            self.leave_alone(job)
+        else:
+            self.decide(folder, job, failed, now=now)
+
+    def decide(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
+        """Act on a failure of a picture that is still where it was taken."""
         text = f"{printable(job.relative)}: {failed.reason}"
         match failed.blame:
             case Blame.FILE if failed.is_final and not has_changed(job):
@@ -81,6 +88,15 @@ class Failures:
                 self.excuse_or_reject(job, failed, now=now)
             case _:
                 self.retry_or_reject(job, failed, now=now)
+
+    def leave_alone(self, job: Job) -> None:
+        """Forget a kept original that lies behind a link by now; no such one is taken either.
+
+        The folder is not in trouble. If the link goes, a sweep finds the picture as new.
+        """
+        text = "%s is left alone: a link leads there by now, and none is followed"
+        logger.warning(text, printable(job.relative), extra=job_fields(job))
+        self.completion.forget(job)
 
     def try_later(self, job: Job, failed: Failed, *, now: float) -> None:
         """The machine is short of time or memory, or somebody ended a process: nothing counts."""

@@ -55,6 +55,32 @@ class NameTaken(PictureError):
         )
 
 
+class TakenByOthers:
+    """The same for one job, which is given other names: those that it has are free."""
+
+    def __init__(self, taken: TakenNames, job: Job) -> None:
+        self.taken = taken
+        self.own = frozenset((job.target, job.alpha, job.review, job.archive))
+
+    def holder(self, path: Path) -> Path | None:
+        """Return what holds a file's name, unless the job does."""
+        found = self.taken.holder(path)
+        return None if found in self.own else found
+
+    def blocks_folder(self, path: Path) -> bool:
+        """Whether a folder may not have this name."""
+        return self.taken.blocks_folder(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Which files are made of a picture, by their suffixes."""
+
+    result: str
+    alpha: str | None
+    """None if no mask is made beside the result."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """Where a job's result, the separate mask, and its original go."""
@@ -89,17 +115,32 @@ def suffix_of(folder: HotFolder) -> str:
     return SUFFIXES[folder.rendering.format]
 
 
+def alpha_suffix(rendering: Rendering) -> str | None:
+    """Return the suffix of the mask beside a result; None if no mask is wanted."""
+    return SUFFIXES[rendering.alpha_format] if rendering.content == "both" else None
+
+
 def alpha_name(target: Path, rendering: Rendering) -> Path | None:
     """Return the mask's path beside a result; None if no mask is wanted."""
-    if rendering.content != "both":
+    return mask_name(target, alpha_suffix(rendering))
+
+
+def mask_name(target: Path, suffix: str | None) -> Path | None:
+    """Return the same by the mask's suffix; None if there is none."""
+    if suffix is None:
         return None
-    suffix = SUFFIXES[rendering.alpha_format]
     return files.versioned(target.with_name(target.stem + ALPHA + suffix), 1)
 
 
-def mask_name(target: Path, folder: HotFolder) -> Path | None:
-    """Return the same for a folder as its job sees it: a clip has no mask beside it."""
-    return None if folder.clip else alpha_name(target, folder.rendering)
+def wanted_kinds(folder: HotFolder) -> Kinds:
+    """Return what a folder, as a job sees it, wants by now; a clip has no mask beside it."""
+    alpha = None if folder.clip else alpha_suffix(folder.rendering)
+    return Kinds(suffix_of(folder), alpha)
+
+
+def kinds_of(job: Job) -> Kinds:
+    """Return what is made for a job: its folder may have had other settings when it began."""
+    return Kinds(job.target.suffix, None if job.alpha is None else job.alpha.suffix)
 
 
 def free_names(
@@ -110,13 +151,14 @@ def free_names(
     *,
     day: date,
     taken: TakenNames,
+    kinds: Kinds,
 ) -> Names:
     """Return free names in a drop; sub-folders are mirrored. ``day``: of the picture's arrival."""
     relative = shown(folder, relative)
-    wanted = first_choice(folder, drop, relative, job_id, day=day, taken=taken)
+    wanted = first_choice(folder, drop, relative, job_id, day=day, taken=taken, kinds=kinds)
 
     def is_blocked(path: Path) -> bool:
-        alpha = mask_name(path, folder)
+        alpha = mask_name(path, kinds.alpha)
         is_alpha_blocked = alpha is not None and (files.exists(alpha) or is_taken(alpha))
         return is_alpha_blocked or is_reserved_name(path, drop) or is_taken(path)
 
@@ -124,13 +166,22 @@ def free_names(
         return taken.holder(path) is not None
 
     target = files.free_name(wanted, is_blocked)
-    alpha = mask_name(target, folder)
+    alpha = mask_name(target, kinds.alpha)
     if folder.originals != "archive":
         return Names(target, alpha, None)
-    # An original keeps its name as it is: other systems show a refused one in their own way.
-    originals = drop.path / store.ORIGINALS
-    place = files.free_folder(originals, relative.parent, taken.blocks_folder)
-    return Names(target, alpha, files.free_name(place / relative.name, is_taken))
+    return Names(target, alpha, free_original(drop, relative, taken=taken))
+
+
+def free_original(drop: Drop, relative: Path, *, taken: TakenNames) -> Path:
+    """Return where an original goes in a drop; ``relative`` is its path as it is shown.
+
+    It keeps its name as it is: other systems show a refused one in their own way.
+    """
+    top = drop.path / store.ORIGINALS
+    if not files.is_folder(top) and files.exists(top):  # another file or a link has our name
+        top = files.free_folder(drop.path, Path(store.ORIGINALS), taken.blocks_folder)
+    place = files.free_folder(top, relative.parent, taken.blocks_folder)
+    return files.free_name(place / relative.name, lambda path: taken.holder(path) is not None)
 
 
 def first_choice(
@@ -141,6 +192,7 @@ def first_choice(
     *,
     day: date,
     taken: TakenNames,
+    kinds: Kinds,
 ) -> Path:
     """Return the preferred name of the result."""
     relative = shown(folder, relative)
@@ -159,7 +211,7 @@ def first_choice(
         portable_path(relative.parent),
         lambda path: is_reserved_name(path, drop) or taken.blocks_folder(path),
     )
-    return place / portable(stem + suffix_of(folder))
+    return place / portable(stem + kinds.result)
 
 
 def is_reserved_name(path: Path, drop: Drop) -> bool:
@@ -171,10 +223,11 @@ def find_clash(
     folder: HotFolder, drop: Drop, job: Job, *, day: date, taken: TakenNames
 ) -> Path | None:
     """Return what has the preferred name, perhaps in another spelling; None if it is free."""
-    wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken)
+    kinds = kinds_of(job)
+    wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken, kinds=kinds)
     if job.target == wanted:
         return None
-    for path in (wanted, mask_name(wanted, folder)):
+    for path in (wanted, mask_name(wanted, kinds.alpha)):
         if path is None:
             continue
         if files.exists(path):

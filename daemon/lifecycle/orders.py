@@ -6,6 +6,7 @@ An order is a file, and stays until it is carried out. So each one may be begun 
 import errno
 import logging
 from collections.abc import Callable, Container
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,15 +241,8 @@ class Orders:
         if job.state is not State.DONE or not files.exists(job.target):
             return
         place = job.review or self.results.free_review(job)
-        part = job.target.parent / f".{job.id}-review.part"
-        while True:
-            self.ledger.note_doubt(job, review=place)  # first: a repetition uses the same name
-            try:
-                publication.add_link(job.target, place, part=part)
-            except FileExistsError:
-                place = self.results.free_review(job)
-            else:
-                return
+        self.ledger.note_doubt(job, review=place)  # first: a repetition uses the same name
+        self.results.add_review(replace(job, review=place))
 
     def reject(self, job: Job, *, now: float) -> None:
         """Take a result back: a person has found it bad. Its original goes into quarantine.

@@ -2,15 +2,17 @@
 
 import errno
 import logging
+from pathlib import Path
 
 from daemon.disk import files, store
 from daemon.disk.syncs import Syncs
-from daemon.errors import describe, printable
+from daemon.errors import UntrustedPath, describe, printable
 from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
-from daemon.ledger.records import Records
 from daemon.lifecycle import late_changes
+from daemon.lifecycle.claiming import Claiming
 from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.naming import TakenByOthers, free_original, shown
 from daemon.lifecycle.standby import Standby
 from daemon.log_fields import job_fields
 
@@ -21,12 +23,14 @@ class Originals:
     """Archives, deletes or leaves originals, as was decided when they were taken."""
 
     def __init__(
-        self, folders: FolderRegistry, *, ledger: Ledger, records: Records, standby: Standby
+        self, folders: FolderRegistry, *, ledger: Ledger, standby: Standby, claiming: Claiming
     ) -> None:
+        """``claiming`` puts back what is taken again."""
         self.folders = folders
         self.ledger = ledger
-        self.records = records
+        self.records = claiming.records
         self.standby = standby
+        self.claiming = claiming
 
     def put_away(self, job: Job, later: Syncs | None = None) -> Job:
         """Archive, delete or leave the original, as was decided when it was taken.
@@ -45,26 +49,37 @@ class Originals:
         return job
 
     def put_back(self, job: Job) -> None:
-        """Give a newer version back to its hot folder instead of deleting it: it is taken again."""
-        text = "%s changed after it was cut out: it goes back and is cut out again"
-        logger.warning(text, printable(job.relative), extra=job_fields(job))
-        store.unclaim(self.folders[job.folder].path, job.relative, job.id)
+        """Give a newer version back to its hot folder instead of deleting it: it is taken again.
+
+        If that fails now, because its name is taken or its disk fails, it is done in a while.
+        """
+        if self.claiming.put_back(self.folders[job.folder], job.relative, job.id):
+            text = "%s changed after it was cut out: it goes back and is cut out again"
+            logger.warning(text, printable(job.relative), extra=job_fields(job))
 
     def archive(self, job: Job, later: Syncs | None) -> Job:
-        """Move the original beside its result; if its name is taken, under another one."""
+        """Move the original beside its result; to another place if something has its own."""
         while True:
             assert job.archive is not None
             if self.standby.is_away(self.folders[job.folder]):
                 raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
             try:
                 store.archive(job.source, job.archive, later)
-            except FileExistsError:
-                free = files.free_name(job.archive, self.records.is_reserved)
+            except (FileExistsError, UntrustedPath):  # its name is taken, or a folder's on the way
+                free = self.free_place(job)
+                if free == job.archive:
+                    raise  # nothing is there, so another name would not help
                 job = self.ledger.move(
                     job, drop=job.drop, target=job.target, alpha=job.alpha, archive=free
                 )
             else:
                 return job
+
+    def free_place(self, job: Job) -> Path:
+        """Return where the original can go now; where it was to go, if that is free."""
+        relative = shown(self.folders[job.folder], job.relative)
+        taken = TakenByOthers(self.records.reserved, job)
+        return free_original(self.records.drop_of(job), relative, taken=taken)
 
     def has_vanished(self, job: Job) -> bool:
         """Whether somebody has deleted the claimed original; then only its result is left."""

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -11,12 +12,16 @@ from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.drops import Drops
 from daemon.lifecycle.naming import (
+    Kinds,
     Names,
     NameTaken,
+    TakenByOthers,
     TakenNames,
     find_clash,
     first_choice,
     free_names,
+    kinds_of,
+    wanted_kinds,
 )
 from daemon.lifecycle.standby import Standby
 
@@ -44,19 +49,13 @@ class Placement:
         """Return the local date of a moment, UTC seconds."""
         return self.local_time(moment).date()
 
-    def free_names(
-        self, folder: HotFolder, drop: Drop, relative: Path, job_id: str, *, moment: float
-    ) -> Names:
-        """Return free names in a drop, for a picture that came at a moment, UTC seconds."""
-        taken, day = self.records.reserved, self.day(moment)
-        return free_names(folder, drop, relative, job_id, day=day, taken=taken)
-
     def reserve(
         self, folder: HotFolder, relative: Path, job_id: str, *, now: float
     ) -> tuple[Drop, Names]:
         """Return drop and names for a new picture; `OSError` if no drop can be made."""
-        drop = self.drops.place(folder, now=now)
-        return drop, self.free_names(folder, drop, relative, job_id, moment=now)
+        drop, kinds = self.drops.place(folder, now=now), wanted_kinds(folder)
+        taken, day = self.records.reserved, self.day(now)
+        return drop, free_names(folder, drop, relative, job_id, day=day, taken=taken, kinds=kinds)
 
     def renew(self, folder: HotFolder, job: Job, *, now: float) -> Job:
         """Return the same job, in a new drop if somebody has deleted its own."""
@@ -65,8 +64,10 @@ class Placement:
             return job
         if self.standby.is_away(folder):
             raise OSError(errno.ENODEV, "its disk is not there", str(drop.path))
+        # What becomes of its original was decided when it was taken; the setting may be another.
+        folder = replace(folder, originals="keep" if job.archive is None else "archive")
         drop = self.drops.place(folder, now=now)
-        names = self.free_names(folder, drop, job.relative, job.id, moment=job.added_at)
+        names = self.names_for(folder, job, drop, wanted_kinds(folder))
         return self.ledger.move(
             job,
             drop=drop.id,
@@ -75,13 +76,64 @@ class Placement:
             archive=names.archive,
         )
 
+    def refit(self, folder: HotFolder, job: Job) -> Job:
+        """Return the same job with names for what is made of it now; call it before each start.
+
+        Since it was named, its folder may have got another format, and others may have put
+        something in the place of the folder of its result.
+        """
+        kinds = wanted_kinds(folder)
+        if kinds_of(job) == kinds and self.has_folder(job):
+            return job
+        drop = self.records.drop_of(job)
+        is_replacing = self.records.replaced_job(job) is not None
+        reserved = self.records.reserved
+        # The names of a result that it was to replace are not its own: that result gets them back.
+        taken = reserved if is_replacing else TakenByOthers(reserved, job)
+        names = self.names_for(folder, job, drop, kinds, taken=taken)
+        with self.ledger.transaction():
+            job = self.ledger.move(
+                job, drop=drop.id, target=names.target, alpha=names.alpha, archive=job.archive
+            )
+            self.ledger.keep_replaced(job)
+        return job
+
+    def has_folder(self, job: Job) -> bool:
+        """Whether the folder of a job's result is there, or nothing else is in its place."""
+        folder = job.target.parent
+        if files.is_folder(folder):
+            return True
+        top = self.records.drop_of(job).path
+        parts = folder.relative_to(top).parts
+        below = [top.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1)]
+        return all(files.is_folder(place) or not files.exists(place) for place in below)
+
     def rename(self, folder: HotFolder, job: Job, *, is_alpha_kept: bool) -> Job:
         """Give other names in the same drop; a published mask keeps its name."""
-        drop = self.records.drop_of(job)
-        names = self.free_names(folder, drop, job.relative, job.id, moment=job.added_at)
+        names = self.names_for(folder, job, self.records.drop_of(job), kinds_of(job))
         alpha = job.alpha if is_alpha_kept else names.alpha
         return self.ledger.move(
-            job, drop=drop.id, target=names.target, alpha=alpha, archive=job.archive
+            job, drop=job.drop, target=names.target, alpha=alpha, archive=job.archive
+        )
+
+    def names_for(
+        self,
+        folder: HotFolder,
+        job: Job,
+        drop: Drop,
+        kinds: Kinds,
+        *,
+        taken: TakenNames | None = None,
+    ) -> Names:
+        """Return free names in a drop for a job; ``taken``: by default what all jobs hold."""
+        return free_names(
+            folder,
+            drop,
+            job.relative,
+            job.id,
+            day=self.day(job.added_at),
+            taken=taken or self.records.reserved,
+            kinds=kinds,
         )
 
     def check_clash(self, folder: HotFolder, job: Job) -> None:
@@ -95,9 +147,7 @@ class Placement:
 
         `settle_name` gives it back if the job has a result after all and the name is still free.
         """
-        drop, day = self.records.drop_of(job), self.day(job.added_at)
-        taken = self.records.reserved
-        wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken)
+        wanted = self.first_choice(folder, job)
         if job.target != wanted:
             return job
         return self.rename(folder, job, is_alpha_kept=False)
@@ -107,22 +157,29 @@ class Placement:
 
         `NameTaken` if another picture has the name and the folder's policy is to fail.
         """
-        drop, day, taken = (
-            self.records.drop_of(job),
-            self.day(job.added_at),
-            self.records.reserved,
-        )
-        wanted = first_choice(folder, drop, job.relative, job.id, day=day, taken=taken)
+        wanted = self.first_choice(folder, job)
         if not is_version(job.target, wanted):
             return job  # it has its first choice, or the folder has another template by now
-        names = free_names(folder, drop, job.relative, job.id, day=day, taken=taken)
+        names = self.names_for(folder, job, self.records.drop_of(job), kinds_of(job))
         if names.target == wanted:
             return self.ledger.move(
                 job, drop=job.drop, target=wanted, alpha=names.alpha, archive=job.archive
             )
         if folder.clash == "fail":
-            self.raise_clash(folder, job, taken=taken)
+            self.raise_clash(folder, job, taken=self.records.reserved)
         return job
+
+    def first_choice(self, folder: HotFolder, job: Job) -> Path:
+        """Return the preferred name of a job's result."""
+        return first_choice(
+            folder,
+            self.records.drop_of(job),
+            job.relative,
+            job.id,
+            day=self.day(job.added_at),
+            taken=self.records.reserved,
+            kinds=kinds_of(job),
+        )
 
     def raise_clash(self, folder: HotFolder, job: Job, *, taken: TakenNames) -> None:
         """Raise `NameTaken` if another file or job has the preferred name."""

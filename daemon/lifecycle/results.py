@@ -7,11 +7,11 @@ from pathlib import Path
 
 from daemon.disk import files, publication, segments, store
 from daemon.disk.syncs import Syncs
-from daemon.errors import describe, printable
+from daemon.errors import UntrustedPath, describe, printable
 from daemon.jobs import Done, HotFolder, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
-from daemon.lifecycle.naming import NameTaken
+from daemon.lifecycle.naming import NameTaken, TakenByOthers
 from daemon.lifecycle.placement import Placement
 from daemon.log_fields import job_fields
 
@@ -179,19 +179,22 @@ class Results:
     def free_review(self, job: Job) -> Path:
         """Return a free name in the drop's review folder; sub-folders are mirrored."""
         drop = self.records.drop_of(job)
-        taken = self.records.reserved
+        taken = TakenByOthers(self.records.reserved, job)
         folders = job.target.parent.relative_to(drop.path)
         place = files.free_folder(drop.path, Path(store.REVIEW) / folders, taken.blocks_folder)
-        return files.free_name(place / job.target.name, self.records.is_reserved)
+        return files.free_name(place / job.target.name, lambda path: taken.holder(path) is not None)
 
     def add_review(self, job: Job) -> Job:
-        """Also put a doubtful result into the review folder."""
+        """Also put a doubtful result into the review folder; elsewhere if its name is taken."""
         while job.review is not None:
             part = job.review.parent / f".{job.id}-review.part"
             try:
                 publication.add_link(job.target, job.review, part=part)
-            except FileExistsError:
-                job = self.ledger.note_review(job, self.free_review(job))
+            except (FileExistsError, UntrustedPath):  # its name is taken, or that of a folder
+                free = self.free_review(job)
+                if free == job.review:
+                    raise  # nothing is there, so another name would not help
+                job = self.ledger.note_review(job, free)
                 continue
             except FileNotFoundError as error:  # removed since: there is nothing to review
                 logger.warning(

@@ -170,7 +170,7 @@ class LifecycleParts:
     @cached_property
     def originals(self) -> Originals:
         return Originals(
-            self.folders, ledger=self.ledger, records=self.records, standby=self.standby
+            self.folders, ledger=self.ledger, standby=self.standby, claiming=self.claiming
         )
 
     @cached_property

@@ -77,12 +77,23 @@ def test_claim_is_put_back(hot: Path):
 
 
 def test_claim_is_not_put_back_over_another(hot: Path):
-    """A new file has its name by now: the claim stays, and is adopted later."""
+    """A new file has its name by now: the claim stays."""
     claimed = store.claim(hot, Path("cat.jpg"), "1", Syncs())
     (hot / "cat.jpg").write_bytes(b"new")
-    store.unclaim(hot, Path("cat.jpg"), "1")
+    with pytest.raises(FileExistsError):
+        store.unclaim(hot, Path("cat.jpg"), "1")
 
     assert ((hot / "cat.jpg").read_bytes(), claimed.read_bytes()) == (b"new", b"cat")
+
+
+def test_claim_is_put_back_into_a_folder_that_has_gone(hot: Path):
+    """Somebody removed the empty sub-folder: it is made again."""
+    store.claim(hot, Path("sub/dog.jpg"), "1", Syncs())
+    (hot / "sub").rmdir()
+    store.unclaim(hot, Path("sub/dog.jpg"), "1")
+
+    assert (hot / "sub" / "dog.jpg").read_bytes() == b"dog"
+    assert names_in(hot / ".cvunetd") == []
 
 
 def test_claims_are_listed(hot: Path):

@@ -366,7 +366,7 @@ def use(path: Path) -> None:
             records.in_state(state)
         records.endings(drop)
         records.counts()
-        records.is_reserved(DROP / "x")
+        records.reserved.holder(DROP / "x")
         records.knows_version(Identity(1, 2, 3, 4), DROP)
         ledger.add(make_job("fresh", drop=drop.id, target=DROP / "fresh", archive=None))
         ledger.fail(ledger.start(make_job("fresh")), reason="x", now=NOW)

@@ -109,7 +109,7 @@ def test_reserved_name(bench: Bench, how: str, name: str):
     """A result's or an original's, of a job that lives or is done."""
     getattr(bench, how)("1")
 
-    assert bench.records.is_reserved(DROP / name)
+    assert bench.records.reserved.holder(DROP / name) is not None
 
 
 @pytest.mark.parametrize("name", ["1.png", "originals/1.jpg"])
@@ -117,7 +117,7 @@ def test_name_of_a_failed_job_is_free(bench: Bench, name: str):
     """Nothing will lie there."""
     bench.fail("1")
 
-    assert not bench.records.is_reserved(DROP / name)
+    assert bench.records.reserved.holder(DROP / name) is None
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_person_rejects_a_result(ledger: Ledger):
 
     assert found is not None
     assert (found.state, found.reason, found.stamps) == (State.FAILED, "bad", ())
-    assert not Records(ledger).is_reserved(job.target)
+    assert Records(ledger).reserved.holder(job.target) is None
 
 
 def done(ledger: Ledger, job: Job) -> Job:

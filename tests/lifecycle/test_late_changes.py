@@ -2,13 +2,14 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from daemon.commands import why as inquiry
 from daemon.disk.syncs import Syncs
-from daemon.jobs import Outcome, Task
+from daemon.jobs import HotFolder, Job, Outcome, Task
 from daemon.lifecycle import late_changes
 from tests.commands.test_why import configure
 from tests.service.service_kit import Kit, copy_out
@@ -87,3 +88,63 @@ def test_a_copy_with_a_rounded_time_has_not_changed(tmp_path: Path) -> None:
     assert late_changes.has_changed_after(job)
     job.archive.unlink()
     assert not late_changes.has_changed_after(job)
+
+
+def change_late(kit: Kit, then: Callable[[], object]) -> None:
+    """The next original changes after its result was noted; then something else happens."""
+    results = kit.service.parts.completion.results
+    publish = results.publish
+
+    def publish_and_write(folder: HotFolder, job: Job, later: Syncs) -> Job:
+        results.publish = publish  # type: ignore[method-assign]
+        job.source.write_bytes(b"newer, longer")
+        then()
+        return publish(folder, job, later)
+
+    results.publish = publish_and_write  # type: ignore[method-assign]
+
+
+def test_a_newer_version_goes_back_when_its_name_is_free(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next picture of that name came meanwhile; no restart is needed."""
+    kit = Kit(tmp_path, folder={"originals": "delete"})
+    change_late(kit, lambda: (kit.hot / "cat.jpg").write_bytes(b"the next one"))
+    kit.drop("cat.jpg", b"older")
+    kit.pass_time(3)
+    is_told = "it goes back" in caplog.text
+    kit.pass_time(200)
+    results = sorted(path.read_bytes() for path in (tmp_path / "outputs").rglob("cat*.png"))
+
+    assert not is_told
+    assert "it goes back" in caplog.text
+    assert results == [b"newer, longer", b"older", b"the next one"]
+    assert kit.left_in_hot() == []
+
+
+def test_what_stays_claimed_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its name is taken for an hour by something that is no picture."""
+    kit = Kit(tmp_path, folder={"originals": "delete"})
+    change_late(kit, (kit.hot / "cat.jpg").mkdir)
+    kit.drop("cat.jpg", b"older")
+    kit.pass_time(3600, step_s=5)
+    told = caplog.text.count("stays claimed")
+    (kit.hot / "cat.jpg").rmdir()
+    kit.pass_time(100)
+    results = sorted(path.read_bytes() for path in (tmp_path / "outputs").rglob("cat*.png"))
+
+    assert told == 1
+    assert results == [b"newer, longer", b"older"]
+    assert kit.left_in_hot() == []
+
+
+def test_a_newer_version_goes_back_into_a_folder_that_has_gone(tmp_path: Path) -> None:
+    """Its sub-folder was empty, and somebody has removed it."""
+    kit = Kit(tmp_path, folder={"originals": "delete"})
+    change_late(kit, (kit.hot / "sub").rmdir)
+    kit.drop("sub/cat.jpg", b"older")
+    kit.pass_time(200)
+    results = sorted(path.read_bytes() for path in (tmp_path / "outputs").rglob("cat*.png"))
+
+    assert results == [b"newer, longer", b"older"]
+    assert kit.left_in_hot() == []

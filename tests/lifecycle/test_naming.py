@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.ledger.ledger import Drop
-from daemon.lifecycle.naming import SUFFIXES, Names, free_names, new_id
+from daemon.lifecycle.naming import SUFFIXES, Names, free_names, new_id, wanted_kinds
 from tests.samples import NOW, RENDERING, make_folder
 
 DAY = date(2027, 1, 15)
@@ -37,7 +37,15 @@ def named(
     """The names of a picture in a drop, which is ``tmp_path`` itself."""
     drop = Drop(1, "hot", tmp_path, NOW, NOW)
     folder = make_folder(tmp_path, **changes)
-    return free_names(folder, drop, Path(relative), "42", day=DAY, taken=Taken(taken or set()))
+    return free_names(
+        folder,
+        drop,
+        Path(relative),
+        "42",
+        day=DAY,
+        taken=Taken(taken or set()),
+        kinds=wanted_kinds(folder),
+    )
 
 
 def target(tmp_path: Path, relative: str | Path, **changes: Any) -> str:  # Any: see above

@@ -443,6 +443,30 @@ def test_orders_about_dropped_pictures_may_be_given_twice(kit: Kit, verb: str):
     assert (job and job.state) == wanted
 
 
+@pytest.mark.parametrize(
+    ("blocked", "expected"),
+    [("review", "review_2/a.png"), ("review/a.png", "review/a_2.png")],
+)
+def test_a_doubt_finds_another_place_if_something_is_in_the_way(
+    kit: Kit, blocked: str, expected: str
+):
+    """Other people's files stay, and the row says where the second name is."""
+    kit.drop("a.jpg")
+    kit.pass_time(3)
+    [drop] = kit.drops()
+    (drop / blocked).parent.mkdir(exist_ok=True)
+    (drop / blocked).write_bytes(b"foreign")
+    [job] = kit.records.in_state(State.DONE)
+    order(kit, {"do": "doubt", "job": job.id})
+    kit.pass_time(1)
+    noted = kit.records.job(job.id)
+
+    assert (noted and noted.review) == drop / expected
+    assert (drop / expected).samefile(drop / "a.png")
+    assert (drop / blocked).read_bytes() == b"foreign"
+    assert not list(uploads.orders(root(kit)))
+
+
 @pytest.mark.parametrize("content", [{"do": "delete", "job": 1}, {"do": "x", "job": "a" * 22}])
 def test_orders_about_nothing(kit: Kit, content: dict[str, object]):
     """They are removed, and nothing happens."""

@@ -309,19 +309,51 @@ def test_a_foreign_file_in_review_stays(tmp_path: Path):
     assert (life.drops()[0] / "review/cat_2.png").read_bytes() == b"cat"
 
 
-def test_a_file_called_review_stays(tmp_path: Path):
-    """Results for review go to another folder then."""
+@pytest.mark.parametrize("is_link", [False, True])
+def test_something_called_review_stays(tmp_path: Path, *, is_link: bool):
+    """A file, or a link to another disk: results for review go to another folder then."""
 
     def work(task: Task) -> Outcome:
-        (task.part.parent / "review").write_bytes(b"foreign")
+        place = task.part.parent / "review"
+        if is_link:
+            (tmp_path / "elsewhere").mkdir()
+            place.symlink_to(tmp_path / "elsewhere")
+        else:
+            place.write_bytes(b"foreign")
         outcome: Outcome = doubting(DOUBTFUL)(task)
         return outcome
 
     life = Kit(tmp_path, work=work)
     life.drop("cat.jpg", b"cat")
     life.pass_time(10)
+    foreign = [] if is_link else ["review"]
 
-    assert life.results() == ["cat.png", "originals/cat.jpg", "review", "review_2/cat.png"]
+    assert life.results() == ["cat.png", "originals/cat.jpg", *foreign, "review_2/cat.png"]
+    assert entries(life)[0]["review"] == "review_2/cat.png"
+    assert life.service.parts.standby.reasons == {}
+
+
+def test_a_name_for_review_that_is_free_and_refused_is_not_looked_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A share that says so of a name that nothing has: it is tried again later."""
+    tries: list[Path] = []
+
+    def refuse(target: Path, place: Path, *, part: Path) -> None:
+        tries.append(place)
+        assert len(tries) < 20
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
+
+    life = Kit(tmp_path, work=doubting(DOUBTFUL))
+    with monkeypatch.context() as patch:
+        patch.setattr(publication, "add_link", refuse)
+        life.drop("cat.jpg", b"cat")
+        life.pass_time(5)
+    life.pass_time(30)
+
+    assert {place.name for place in tries} == {"cat.png"}
+    assert "could not be put away" in caplog.text
+    assert life.results() == ["cat.png", "originals/cat.jpg", "review/cat.png"]
 
 
 def test_a_better_result_leaves_review(tmp_path: Path):
