@@ -175,6 +175,22 @@ def test_only_fetching_needs_no_key(tmp_path: Path):
         assert kit.client.get("/api/v1/drops").status_code == 401
 
 
+def test_the_log_does_not_tell_where_a_zip_is(kit: Kit, caplog: pytest.LogCaptureFixture):
+    """Whoever knows the address needs no key; a wrong beginning may be a slip."""
+    kit.wait(kit.upload())
+    href = kit.client.post(V1, json={"drop": 1}).json()["href"]
+    caplog.set_level("DEBUG")
+    with httpx.Client(base_url=kit.server.url) as client:
+        statuses = [client.get(f"{start}{href}").status_code for start in ("", "/x/")]
+
+    assert statuses == [200, 404]
+    lines = ("GET /api/v1/archives/….zip: 200", "GET /x//api/v1/archives/….zip: 404")
+    # The answer may be here before its line.
+    assert wait_for(lambda: all(line in caplog.text for line in lines))
+    ours = [one for one in caplog.records if not one.name.startswith(("httpx", "httpcore"))]
+    assert not any(href.rpartition("/")[2][:8] in one.getMessage() for one in ours)
+
+
 # --- names in the zip --------------------------------------------------------------------------
 
 
