@@ -12,8 +12,10 @@ PAUSE_S = 20.0
 PAUSE_BYTES = 4096
 BODY_S = 600.0
 MAX_PARTS = 200
-#: Of one field of a form that is no picture.
+#: Of one field of a form that is no picture, or of a body of text besides its picture.
 MAX_FIELD_BYTES = 65_536
+#: Of a body of JSON that is read into memory: three times what a zip of 10,000 pictures needs.
+MAX_VALUES = 100_000
 #: Pictures that clients wait for at once, and how long.
 MAX_WAITING_CLIENTS = 16
 ANSWER_S = 120.0

@@ -16,7 +16,7 @@ from daemon.disk.uploads import Staged
 from daemon.lifecycle import waited_clips
 from daemon.web import limits
 from daemon.web.bodies import chunks
-from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Part
+from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Parser, Part
 from daemon.web.names import safe_name
 from daemon.web.problems import Problem, bad_request
 from daemon.web.site import Site
@@ -123,8 +123,8 @@ class Reception:
             await self.publish()
             return self.pictures[0]
 
-    async def receive_form(self, request: Request, parser: FormParser) -> None:
-        """Receive all parts."""
+    async def receive_form(self, request: Request, parser: Parser) -> None:
+        """Receive all parts of a form, or of another body that is parsed as it comes."""
         async for chunk in chunks(request, self.site.limit_bytes):
             for part in parser.feed(chunk):
                 await self.receive_part(part)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,28 @@ def test_a_drop(kit: Kit):
 def test_wrong_wishes(kit: Kit, wish: object):
     """Each is refused."""
     assert kit.client.post(V1, json=wish).status_code == 400
+
+
+def test_as_many_pictures_as_are_allowed(kit: Kit):
+    """Each with a folder: that many values are read."""
+    one = {"id": "a" * 22, "folder": "red, green, blue"}
+    answer = kit.client.post(V1, json={"pictures": [one] * archives.MAX_PICTURES})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_done")
+
+
+def test_a_wish_of_a_million_lists_is_not_read(kit: Kit):
+    """Each would take 72 bytes of memory: it is refused before."""
+    body = b'{"pictures": [' + b"[]," * 1_000_000 + b"0]}"
+    tracemalloc.start()
+    try:
+        answer = kit.client.post(V1, content=body)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+    assert peak_bytes < 20_000_000
 
 
 @pytest.mark.parametrize("token", ["x", "..", "%2e%2e%2fx", "a" * 32])
