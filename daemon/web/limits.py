@@ -26,6 +26,8 @@ ROOM_S = 4.0
 #: So many wait at once: half of the connections.
 MAX_SEEKING = 32
 FILE_THREADS = 4
+#: For URLs, each of which may take half a minute: as many as clients that may wait.
+FETCH_THREADS = MAX_WAITING_CLIENTS
 KEEP_ALIVE_S = 5
 SHUTDOWN_S = 5
 CHUNK_BYTES = 262_144

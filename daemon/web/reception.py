@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -105,10 +105,10 @@ class Reception:
             raise bad_request("invalid_form", "send a multipart form")
         await self.receive_form(request, FormParser(kind))
 
-    async def receive_chunks(self, name: str, content: Iterator[bytes]) -> None:
+    async def receive_chunks(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Receive one picture from somewhere else than the request's body."""
         await self.begin(name)
-        while (chunk := await self.site.run(next, content, None)) is not None:
+        async for chunk in content:
             await self.add(chunk)
 
     async def receive_file(self, request: Request, name: str, stream: BinaryIO) -> Picture:
@@ -118,7 +118,8 @@ class Reception:
         """
         self.has_key = "idempotency-key" in request.headers
         async with self:
-            await self.receive_chunks(name, iter(partial(stream.read, limits.CHUNK_BYTES), b""))
+            content = iter(partial(stream.read, limits.CHUNK_BYTES), b"")
+            await self.receive_chunks(name, self.site.pieces(content))
             self.check_not_empty()
             await self.publish()
             return self.pictures[0]
@@ -155,10 +156,10 @@ class Reception:
         self.side_files[name] = stream
         return stream
 
-    async def receive_beside(self, name: str, content: Iterator[bytes]) -> None:
+    async def receive_beside(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Receive such a file from somewhere else than the request's body."""
         stream = await self.begin_beside(name)
-        while (chunk := await self.site.run(next, content, None)) is not None:
+        async for chunk in content:
             await self.site.run(stream.write, chunk)
 
     def take_beside(self, name: str) -> BinaryIO | None:

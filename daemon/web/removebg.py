@@ -1,7 +1,7 @@
 """remove.bg's API, version 1.0: its operations; `removebg_parameters` reads what they are given."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -115,7 +115,7 @@ class RemoveBg:
         elif named[0] == FILE:
             raise bad_request("invalid_image_file", "image_file is no file: use a multipart form")
         else:
-            await reception.receive_chunks("", decoded(text))
+            await reception.receive_chunks("", self.site.pieces(decoded(text)))
 
     async def add_background(self, given: dict[str, str], reception: Reception) -> None:
         """Fetch the background if it is a URL; `Problem` if there are two."""
@@ -130,11 +130,12 @@ class RemoveBg:
             raise bad_request("multiple_backgrounds", text)
         await reception.receive_beside(BACKGROUND_FILE, self.fetched(url, BACKGROUND_URL))
 
-    def fetched(self, url: str, name: str) -> Iterator[bytes]:
+    def fetched(self, url: str, name: str) -> AsyncIterator[bytes]:
         """Return the body of a URL; `Problem` where none are fetched."""
         if not self.site.settings.web.fetch_urls:
             raise refused(name)
-        return fetch(url, self.site.limit_bytes, code=f"invalid_{name}")
+        content = fetch(url, self.site.limit_bytes, code=f"invalid_{name}")
+        return self.site.pieces(content, is_remote=True)
 
     async def answer(
         self,
