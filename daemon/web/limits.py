@@ -8,7 +8,7 @@ HEAD_S = 10.0
 HEAD_BYTES = 16_384
 #: A body that brings nothing, or an answer of which nothing is read, for so long.
 PAUSE_S = 20.0
-#: As much of an answer has to be read in that time.
+#: The client's machine has to take as much of an answer in that time.
 PAUSE_BYTES = 4096
 BODY_S = 600.0
 MAX_PARTS = 200
