@@ -10,7 +10,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from daemon.errors import Blame, LedgerError, blame, describe, printable
-from daemon.web.access import Access, Head
+from daemon.web.access import ZIPS, Access, Head
 from daemon.web.answers import refusal
 from daemon.web.bodies import ClientGone
 from daemon.web.problems import Problem, unavailable
@@ -162,8 +162,10 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """Return the path for the log: it holds ids, but no names of pictures."""
-        return printable(self.head.path[:PATH_LETTERS])
+        """Return the path for the log: it holds ids, but no names of pictures, nor a zip's key."""
+        before, zips, token = self.head.path.partition(ZIPS)
+        path = f"{before}{zips}….zip" if token else self.head.path
+        return printable(path[:PATH_LETTERS])
 
     def log(self, now: float) -> None:
         """Write one line; without query, names and keys."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -44,6 +45,18 @@ class FileEnd:
 
 
 Part = Field | FileBegin | FileBytes | FileEnd
+
+
+class Parser(Protocol):
+    """Makes parts of a body."""
+
+    def feed(self, chunk: bytes) -> Iterator[Part]:
+        """Yield what is complete by this chunk; `Problem` if it is wrong."""
+        ...
+
+    def finish(self) -> None:
+        """Check that the body is complete."""
+        ...
 
 
 class FormParser:

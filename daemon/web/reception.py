@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from daemon.disk.uploads import Staged
 from daemon.lifecycle import waited_clips
 from daemon.web import limits
 from daemon.web.bodies import chunks
-from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Part
+from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Parser, Part
 from daemon.web.names import safe_name
 from daemon.web.problems import Problem, bad_request
 from daemon.web.site import Site
@@ -105,10 +105,10 @@ class Reception:
             raise bad_request("invalid_form", "send a multipart form")
         await self.receive_form(request, FormParser(kind))
 
-    async def receive_chunks(self, name: str, content: Iterator[bytes]) -> None:
+    async def receive_chunks(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Receive one picture from somewhere else than the request's body."""
         await self.begin(name)
-        while (chunk := await self.site.run(next, content, None)) is not None:
+        async for chunk in content:
             await self.add(chunk)
 
     async def receive_file(self, request: Request, name: str, stream: BinaryIO) -> Picture:
@@ -118,13 +118,14 @@ class Reception:
         """
         self.has_key = "idempotency-key" in request.headers
         async with self:
-            await self.receive_chunks(name, iter(partial(stream.read, limits.CHUNK_BYTES), b""))
+            content = iter(partial(stream.read, limits.CHUNK_BYTES), b"")
+            await self.receive_chunks(name, self.site.pieces(content))
             self.check_not_empty()
             await self.publish()
             return self.pictures[0]
 
-    async def receive_form(self, request: Request, parser: FormParser) -> None:
-        """Receive all parts."""
+    async def receive_form(self, request: Request, parser: Parser) -> None:
+        """Receive all parts of a form, or of another body that is parsed as it comes."""
         async for chunk in chunks(request, self.site.limit_bytes):
             for part in parser.feed(chunk):
                 await self.receive_part(part)
@@ -155,10 +156,10 @@ class Reception:
         self.side_files[name] = stream
         return stream
 
-    async def receive_beside(self, name: str, content: Iterator[bytes]) -> None:
+    async def receive_beside(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Receive such a file from somewhere else than the request's body."""
         stream = await self.begin_beside(name)
-        while (chunk := await self.site.run(next, content, None)) is not None:
+        async for chunk in content:
             await self.site.run(stream.write, chunk)
 
     def take_beside(self, name: str) -> BinaryIO | None:

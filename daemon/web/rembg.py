@@ -83,9 +83,8 @@ class Rembg:
                 raise bad_request("invalid_url", "url is missing")
             if not self.site.settings.web.fetch_urls:
                 raise refused("url")
-            await reception.receive_chunks(
-                "", fetch(url, self.site.limit_bytes, code="invalid_url")
-            )
+            content = fetch(url, self.site.limit_bytes, code="invalid_url")
+            await reception.receive_chunks("", self.site.pieces(content, is_remote=True))
         reception.check_not_empty()
         return found
 

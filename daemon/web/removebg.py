@@ -1,7 +1,7 @@
 """remove.bg's API, version 1.0: its operations; `removebg_parameters` reads what they are given."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from daemon.jobs import State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
-from daemon.web import limits
 from daemon.web.answers import file_headers
 from daemon.web.arranger import Arranged, Arranger, no_subject
-from daemon.web.bodies import form_fields, json_fields
+from daemon.web.bodies import form_fields, members
 from daemon.web.cutouts import Cutouts
 from daemon.web.fetching import fetch, refused
+from daemon.web.picture_texts import JSON, URLENCODED, PictureText, decoded
 from daemon.web.pictures import checked
 from daemon.web.problems import bad_request
 from daemon.web.reception import FORM, Reception
@@ -89,10 +89,13 @@ class RemoveBg:
             await reception.receive_parts(request)
             pairs = [(one.name, one.value) for one in reception.fields]
         elif kind == "application/json":
-            content = await json_fields(request, self.site.limit_bytes)
-            pairs = [(name, text_of(name, value)) for name, value in content.items()]
+            body = PictureText(JSON, FILE)
+            await reception.receive_form(request, body)
+            pairs = [(name, text_of(name, value)) for name, value in members(body.kept).items()]
         else:
-            pairs = await form_fields(request, self.site.limit_bytes)
+            body = PictureText(URLENCODED, FILE)
+            await reception.receive_form(request, body)
+            pairs = form_fields(body.kept)
         given = only_once(pairs)
         await self.add_source(given, reception)
         await self.add_background(given, reception)
@@ -112,7 +115,7 @@ class RemoveBg:
         elif named[0] == FILE:
             raise bad_request("invalid_image_file", "image_file is no file: use a multipart form")
         else:
-            await reception.receive_chunks("", decoded(text))
+            await reception.receive_chunks("", self.site.pieces(decoded(text)))
 
     async def add_background(self, given: dict[str, str], reception: Reception) -> None:
         """Fetch the background if it is a URL; `Problem` if there are two."""
@@ -127,11 +130,12 @@ class RemoveBg:
             raise bad_request("multiple_backgrounds", text)
         await reception.receive_beside(BACKGROUND_FILE, self.fetched(url, BACKGROUND_URL))
 
-    def fetched(self, url: str, name: str) -> Iterator[bytes]:
+    def fetched(self, url: str, name: str) -> AsyncIterator[bytes]:
         """Return the body of a URL; `Problem` where none are fetched."""
         if not self.site.settings.web.fetch_urls:
             raise refused(name)
-        return fetch(url, self.site.limit_bytes, code=f"invalid_{name}")
+        content = fetch(url, self.site.limit_bytes, code=f"invalid_{name}")
+        return self.site.pieces(content, is_remote=True)
 
     async def answer(
         self,
@@ -231,15 +235,3 @@ def only_once(pairs: list[tuple[str, str]]) -> dict[str, str]:
         if value != "":
             given[name] = value
     return given
-
-
-def decoded(text: str) -> Iterator[bytes]:
-    """Yield a picture that came as base64, with or without ``data:…;base64,`` before it."""
-    head, comma, rest = text.partition(",")
-    encoded = rest if comma and head.startswith("data:") else text
-    try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
-    except ValueError as error:
-        raise bad_request("invalid_image_file_b64", "image_file_b64 is no base64") from error
-    for start in range(0, len(content), limits.CHUNK_BYTES):
-        yield content[start : start + limits.CHUNK_BYTES]

@@ -4,9 +4,10 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -94,6 +95,7 @@ class Site:
         self.listeners = 0
         self.is_stopping = False
         self.pool = ThreadPoolExecutor(limits.FILE_THREADS, "web-file")
+        self.fetchers = ThreadPoolExecutor(limits.FETCH_THREADS, "web-fetch")
         self.children = Children()
 
     @property
@@ -113,6 +115,19 @@ class Site:
         """
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self.pool, lambda: work(*args, **kwargs)))
+
+    async def pieces(
+        self, content: Iterator[bytes], *, is_remote: bool = False
+    ) -> AsyncIterator[bytes]:
+        """Yield what takes time to come.
+
+        ``is_remote``: from another server, which must not hold the threads for files.
+        """
+        pool = self.fetchers if is_remote else self.pool
+        step = partial(next, content, None)
+        loop = asyncio.get_running_loop()
+        while (piece := await asyncio.shield(loop.run_in_executor(pool, step))) is not None:
+            yield piece
 
     def new_id(self) -> str:
         """Return an id for an upload."""
@@ -208,5 +223,6 @@ class Site:
     def close(self) -> None:
         """Wait for what the threads do, end the children, and close the ledger."""
         self.pool.shutdown(wait=True)
+        self.fetchers.shutdown(wait=True)
         self.children.close()
         self.ledger.close()

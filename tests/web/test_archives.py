@@ -2,6 +2,7 @@
 
 import io
 import os
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,28 @@ def test_wrong_wishes(kit: Kit, wish: object):
     assert kit.client.post(V1, json=wish).status_code == 400
 
 
+def test_as_many_pictures_as_are_allowed(kit: Kit):
+    """Each with a folder: that many values are read."""
+    one = {"id": "a" * 22, "folder": "red, green, blue"}
+    answer = kit.client.post(V1, json={"pictures": [one] * archives.MAX_PICTURES})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_done")
+
+
+def test_a_wish_of_a_million_lists_is_not_read(kit: Kit):
+    """Each would take 72 bytes of memory: it is refused before."""
+    body = b'{"pictures": [' + b"[]," * 1_000_000 + b"0]}"
+    tracemalloc.start()
+    try:
+        answer = kit.client.post(V1, content=body)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+    assert peak_bytes < 20_000_000
+
+
 @pytest.mark.parametrize("token", ["x", "..", "%2e%2e%2fx", "a" * 32])
 def test_unknown_addresses(kit: Kit, token: str):
     """404; they cannot be guessed."""
@@ -173,6 +196,22 @@ def test_only_fetching_needs_no_key(tmp_path: Path):
         assert kit.client.post(V1, json={"drop": 1}).status_code == 401
         assert kit.client.get(href).status_code == 200
         assert kit.client.get("/api/v1/drops").status_code == 401
+
+
+def test_the_log_does_not_tell_where_a_zip_is(kit: Kit, caplog: pytest.LogCaptureFixture):
+    """Whoever knows the address needs no key; a wrong beginning may be a slip."""
+    kit.wait(kit.upload())
+    href = kit.client.post(V1, json={"drop": 1}).json()["href"]
+    caplog.set_level("DEBUG")
+    with httpx.Client(base_url=kit.server.url) as client:
+        statuses = [client.get(f"{start}{href}").status_code for start in ("", "/x/")]
+
+    assert statuses == [200, 404]
+    lines = ("GET /api/v1/archives/….zip: 200", "GET /x//api/v1/archives/….zip: 404")
+    # The answer may be here before its line.
+    assert wait_for(lambda: all(line in caplog.text for line in lines))
+    ours = [one for one in caplog.records if not one.name.startswith(("httpx", "httpcore"))]
+    assert not any(href.rpartition("/")[2][:8] in one.getMessage() for one in ours)
 
 
 # --- names in the zip --------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -15,11 +16,11 @@ import pytest
 
 from daemon.config import request_options as options
 from daemon.renderings import Framing, Rendering
-from daemon.web import colours, fetching, rembg, removebg_parameters
+from daemon.web import colours, fetching, limits, rembg, removebg_parameters
 from daemon.web.fetching import fetch
 from daemon.web.problems import Problem
 from tests.samples import RENDERING
-from tests.web.web_kit import Kit, running
+from tests.web.web_kit import PATIENCE_S, Kit, running
 
 pytestmark = pytest.mark.web
 REMOVE = "/v1.0/removebg"
@@ -443,3 +444,35 @@ def test_a_url_with_too_many_bytes():
         fetched("https://x.example/", Answer(200, b"x" * 101))
 
     assert caught.value.code == "file_too_large"
+
+
+def test_slow_urls_hold_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """However many clients wait for one: files have threads of their own."""
+    begun, may_end = threading.Semaphore(0), threading.Event()
+
+    def slow(url: str, limit_bytes: int, *, code: str) -> Iterator[bytes]:
+        begun.release()
+        assert may_end.wait(PATIENCE_S)
+        yield b"picture"
+
+    monkeypatch.setattr("daemon.web.removebg.fetch", slow)
+    monkeypatch.setattr("daemon.web.rembg.fetch", slow)
+    count = limits.MAX_WAITING_CLIENTS
+    with running(Kit(tmp_path, web={"fetch_urls": True})) as kit, ThreadPoolExecutor(count) as pool:
+        data = {"image_url": "https://x.example/"}
+        waiting = [pool.submit(kit.client.post, REMOVE, data=data) for _ in range(count // 2)]
+        url = f"{REMBG}?url=https://x.example/"
+        waiting += [pool.submit(kit.client.get, url) for _ in range(count // 2)]
+        try:
+            assert all(begun.acquire(timeout=PATIENCE_S) for _ in range(limits.FILE_THREADS))
+            upload_id = kit.upload()
+            kit.wait(upload_id)
+            assert kit.client.get(f"/api/v1/pictures/{upload_id}/result").content == b"picture"
+            assert not any(one.done() for one in waiting)
+            assert all(
+                begun.acquire(timeout=PATIENCE_S) for _ in range(count - limits.FILE_THREADS)
+            )
+        finally:
+            may_end.set()
+
+        assert [one.result().content for one in waiting] == [b"picture"] * count
