@@ -34,7 +34,7 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
     folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
     path = Path(os.path.abspath(asked))  # noqa: PTH100  # the link itself, not its target
-    jobs = list(job_lines(state / ledgers.FILE, path, folders))
+    jobs = list(job_lines(state, path, folders))
     yield from jobs
     holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
     if holder is not None and files.exists(path):
@@ -45,8 +45,9 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
         yield f"{printable(path)}: nothing is known of it, and it is not in {where}"
 
 
-def job_lines(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
+def job_lines(state: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
     """Yield a line for each job that a path or a name belongs to."""
+    ledger_path = state / ledgers.FILE
     if not ledger_path.exists():
         return
     relatives = [path.relative_to(f.path) for f in folders if path.is_relative_to(f.path)]
@@ -56,7 +57,7 @@ def job_lines(ledger_path: Path, path: Path, folders: list[HotFolder]) -> Iterat
             path, [Path(path.name)]
         )
         for ending in found[:NEWEST]:
-            yield describe_job(ending)
+            yield describe_job(ending) + delay(ending.job, state)
 
 
 def describe_job(ending: Ending) -> str:
@@ -64,6 +65,22 @@ def describe_job(ending: Ending) -> str:
     job = ending.job
     head = f"{printable(job.relative)} of folder {job.folder}, found by {job.found_by}"
     return f"{head} at {utc(job.added_at)}: {outcome(ending)}"
+
+
+def delay(job: Job, state: Path) -> str:
+    """Return why a job that has not ended waits for its folder; empty if it does not."""
+    if job.state not in (State.QUEUED, State.RUNNING):
+        return ""
+    reason = standby_reason(job.folder, state)
+    return f"; the folder stands by: {reason}" if reason else ""
+
+
+def standby_reason(folder: str, state: Path) -> str:
+    """Return why a folder stands by; empty if it works, or no daemon runs."""
+    report, holder = read_report(state / REPORT), lock.owner(state / lock.FILE)
+    if holder is None or report.get("pid") != holder:
+        return ""
+    return str(report.get("standby", {}).get(folder, ""))
 
 
 def outcome(ending: Ending) -> str:
@@ -139,12 +156,11 @@ def why_not_taken(path: Path, folder: HotFolder, state: Path) -> str:
     """Return why a file was not taken yet."""
     if reason := why_never_taken(path, folder):
         return reason
-    owner = lock.owner(state / lock.FILE)
-    report = read_report(state / REPORT)
-    if owner is None:
+    if lock.owner(state / lock.FILE) is None:
         return "the daemon is not running"
-    if report.get("pid") == owner and folder.name in report.get("standby", {}):
-        return f"the folder stands by: {report['standby'][folder.name]}"
+    if reason := standby_reason(folder.name, state):
+        return f"the folder stands by: {reason}"
+    report = read_report(state / REPORT)
     if text := refused(path, folder, state, report):
         return f"it cannot be taken: {text}"
     if folder.originals == "keep":

@@ -1,9 +1,6 @@
 """Recovers jobs whose process died during their work: the disk shows how far each came."""
 
-import logging
-
 from daemon.disk import files
-from daemon.errors import describe, printable
 from daemon.jobs import MAX_ATTEMPTS, Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.completion import Completion
@@ -12,11 +9,7 @@ from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.failures import has_progressed
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.results import Results
-from daemon.log_fields import job_fields
 
-logger = logging.getLogger(__name__)
-
-RETRY_S = 60.0
 #: A clip has a process of its own, so the daemon most likely died of something else. It may do so
 #: more often before the first segment is finished, which takes minutes with large frames.
 CLIP_DEATHS = 10
@@ -43,18 +36,11 @@ class JobRecovery:
         self.delivery = delivery
         self.crash = crash
 
-    def recover_or_queue(self, job: Job, *, now: float) -> None:
-        """Recover one job; if the disk fails, queue it like any other."""
-        try:
-            self.recover(job, now=now)
-        except OSError as error:
-            logger.warning(
-                "%s: %s", printable(job.relative), describe(error), extra=job_fields(job)
-            )
-            self.ledger.release(job, not_before=now + RETRY_S, reason=describe(error))
-
     def recover(self, job: Job, *, now: float) -> None:
-        """Recover one job whose process died: the disk shows how far it came."""
+        """Recover one job whose process died: the disk shows how far it came.
+
+        `OSError` if the disk does not answer. Nothing is decided then.
+        """
         if job.quarantine is not None and not files.exists(job.source):
             self.rejection.put_in_quarantine(job, now=now)
         elif self.results.is_complete(job):

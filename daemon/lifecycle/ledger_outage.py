@@ -108,7 +108,7 @@ class LedgerOutage:
 
     def requeue_lost(self) -> None:
         """Queue running jobs that are not in the engine: they were committed, not started."""
-        known = {*self.dispatcher.running, *self.delivery.unarchived}
+        known = {*self.dispatcher.running, *self.delivery.unarchived, *self.recovery.waiting}
         for job in self.records.in_state(State.RUNNING):
             if job.id not in known and job.folder in self.folders:
                 self.ledger.release(job, reason=job.reason)

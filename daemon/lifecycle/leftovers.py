@@ -26,16 +26,23 @@ class Leftovers:
 
     def remove_unfinished(self) -> None:
         """Delete half-written files: results, manifests, reasons, the status."""
+        whole = self.unpublished()
         places = [drop.path for drop in self.records.open_drops()]
         places += [self.quarantine / folder.name for folder in self.folders]
         for place in (*places, self.state):
             try:
-                paths = [path for path in tree.below(place) if path.name.startswith(".")]
+                hidden = [path for path in tree.below(place) if path.name.startswith(".")]
+                paths = [path for path in hidden if path not in whole]
                 for part in store.remove_orphans(paths):
                     logger.info("removed unfinished %s", printable(part))
                 self.remove_segments(paths)
             except OSError as error:
                 logger.warning("unfinished files in %s: %s", printable(place), describe(error))
+
+    def unpublished(self) -> set[Path]:
+        """Return the parts of results that are whole: they could not be published yet."""
+        running = self.records.in_state(State.RUNNING)
+        return {part for job in running if job.stamps for part, _ in job.outputs}
 
     def remove_segments(self, paths: Iterable[Path]) -> None:
         """Delete finished segments of clips that nobody works on any more."""

@@ -248,6 +248,7 @@ class LifecycleParts:
             self.folders,
             ledger=self.ledger,
             records=self.records,
+            standby=self.standby,
             queue=self.queue,
             jobs=self.job_recovery,
             claims=self.claim_recovery,

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0  # the longest wait of the loop
 MESSAGES_PER_TICK = 1000
 DRAIN_S = 90.0
-ADOPTION_S = 10.0
+RECOVERY_S = 10.0
 
 Inbox = queue.SimpleQueue[Message]
 
@@ -51,14 +51,14 @@ class Service:
         self.next_sweep = parts.sweeps.due
         self.snapshot_maker = SnapshotMaker(parts, started_at=clocks.now())
         self.stop: Stop | None = None
-        self.next_adoption = 0.0
+        self.next_recovery = 0.0
         self.ended_jobs: list[tuple[str, Outcome]] = []
         """Jobs that have ended since the last delivery."""
         self.on_end: Callable[[], object] = lambda: None
         """Called for each picture that is done or rejected."""
         self.on_tick: Callable[[], object] = lambda: None
         """Called at the end of each turn of the loop."""
-        parts.intake.on_step = self.note_progress
+        parts.intake.on_step = parts.recovery.on_step = self.note_progress
         if parts.retention is not None:
             parts.retention.on_step = self.note_progress
 
@@ -83,7 +83,7 @@ class Service:
         resting = sum(map(len, self.parts.dispatcher.on_standby.values()))
         stopped = len(self.parts.queue) if self.stop is not None else 0
         refused = sum(state.refused for state in self.snapshot_maker.folders().values())
-        waiting = resting + stopped + refused
+        waiting = resting + stopped + refused + len(self.parts.recovery.waiting)
         return self.parts.counters.failed + waiting + len(self.parts.standby.reasons)
 
     def startup(self, *, is_lasting: bool = True) -> None:
@@ -144,18 +144,14 @@ class Service:
             self.parts.dispatcher.dispatch(now=now)
         self.parts.upload_notes.tidy(list(self.parts.folders), monotonic=monotonic)
         self.parts.orders.run_due(monotonic=monotonic, now=now)
-        self.adopt_stranded(monotonic=monotonic, now=now)
+        self.recover_rest(monotonic=monotonic, now=now)
         self.upkeep(monotonic=monotonic, now=now)
 
-    def adopt_stranded(self, *, monotonic: float, now: float) -> None:
-        """Claimed files that could be neither entered nor put back are looked after."""
-        if monotonic < self.next_adoption:
-            return
-        self.next_adoption = monotonic + ADOPTION_S
-        for name in sorted(self.parts.intake.claiming.stranded):
-            folder = self.parts.folders.get_open(name)
-            if folder is not None and not self.parts.standby.has(name):
-                self.parts.recovery.resume(folder, now=now)
+    def recover_rest(self, *, monotonic: float, now: float) -> None:
+        """Look from time to time after what could not be recovered, entered or put back."""
+        if monotonic >= self.next_recovery:
+            self.next_recovery = monotonic + RECOVERY_S
+            self.parts.recovery.look_again(monotonic=monotonic, now=now)
 
     def receive(self, wait_s: float) -> None:
         """Wait for a message, then take all others; outcomes are handled together."""

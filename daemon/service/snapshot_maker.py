@@ -66,6 +66,7 @@ class SnapshotMaker:
     def folders(self) -> dict[str, FolderState]:
         """Return each hot folder by its name."""
         queued = Counter(job.folder for job in self.parts.queue.jobs())
+        queued.update(Counter(self.parts.recovery.waiting.values()))
         running = Counter(job.folder for job in self.parts.dispatcher.running.values())
         return {
             name: FolderState(

@@ -152,6 +152,27 @@ def test_one_picture_can_be_named(tmp_path: Path) -> None:
     assert told == [str(tmp_path / "hot/sub/cat.jpg")]
 
 
+def test_a_picture_that_waits_for_its_folder_says_so(tmp_path: Path) -> None:
+    """Its row says running, but nothing works on it until the share is back."""
+    kit = Kit(tmp_path, is_held=True)
+    kit.drop("cat.jpg")
+    kit.pass_time(3)
+    asked = kit.hot / "cat.jpg"
+    before = answer(tmp_path, asked)
+    lock = Lock(tmp_path / "state/lock")
+    lock.take("the test")
+    kit.service.parts.standby.enter(kit.service.parts.folders["hot"], "Host is down")
+    kit.service.parts.report.update(kit.service.snapshot(), monotonic=float("inf"))
+
+    text = answer(tmp_path, asked)
+    lock.release()
+
+    assert "running after 1 attempt" in before
+    assert "stands by" not in before
+    assert "running after 1 attempt" in text
+    assert text.endswith("; the folder stands by: Host is down")
+
+
 def test_a_new_picture_of_that_name_is_not_overwritten(tmp_path: Path) -> None:
     """The old one comes back under another."""
     kit = rejected(tmp_path)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,16 @@ from daemon.config import video
 from daemon.disk import files, segments, uploads
 from daemon.disk.drop_names import MARKER
 from daemon.disk.segments import Note
+from daemon.disk.syncs import Syncs
 from daemon.disk.uploads import Staged
 from daemon.errors import Blame
 from daemon.jobs import Failed, Job, State, Task
 from daemon.ledger.ledger import Drop
 from daemon.ledger.uploads import Uploads
 from tests.service.service_kit import Kit, fail_with
+from tests.service.share_kit import Share
 from tests.service.test_clips import MP4
+from tests.system.reaper import Died
 
 ID, OTHER = "a" * 22, "b" * 22
 
@@ -103,6 +107,36 @@ def test_a_waiting_picture_is_deleted_before_it_is_taken(kit: Kit):
     assert states(kit) == []
     assert not uploads.is_waiting(root(kit), ID)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+def test_a_picture_that_waits_for_a_share_is_deleted_when_that_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_published: bool
+):
+    """Its row is left from an earlier life; nothing of it is left afterwards."""
+    kit = make_kit(tmp_path, is_held=not is_published)
+
+    def die(job: Job, later: Syncs) -> Job:
+        raise Died("before archiving")
+
+    monkeypatch.setattr(kit.service.parts.completion.originals, "put_away", die)
+    upload(kit)
+    with suppress(Died):
+        kit.pass_time(3)
+    share = Share(tmp_path.resolve() / "outputs", monkeypatch)
+    share.is_down = True
+    kit.restart()
+    path = order(kit, {"do": "delete", "id": ID})
+    kit.pass_time(30, step_s=1)
+    meanwhile = (states(kit), path.exists())
+    share.come_back()
+    kit.pass_time(60, step_s=1)
+
+    assert meanwhile == ([State.RUNNING], True)
+    assert states(kit) == []
+    assert not path.exists()
+    assert kit.results() == []
+    assert list(root(kit).rglob("*.jpg")) == []
 
 
 def test_a_picture_in_work_is_deleted_when_it_has_ended(tmp_path: Path):

@@ -11,9 +11,12 @@ import yaml
 from daemon.commands.config_reader import ConfigReader
 from daemon.config import schema as configuration
 from daemon.disk.lock import Lock, owner
-from daemon.jobs import Hint
+from daemon.errors import Blame
+from daemon.jobs import Failed, Hint
 from daemon.messages import FileEvent, Reload
-from tests.service.service_kit import Kit
+from tests.service.service_kit import Kit, fail_with
+from tests.service.share_kit import Share
+from tests.system.reaper import Died
 
 
 class World:
@@ -246,3 +249,72 @@ def test_monitors_are_told_of_folders_as_they_are_now(world: World):
 
     assert (before, set(service.snapshot().folders)) == ({"hot"}, {"second"})
     assert "hot" not in service.parts.intake.backlog.folders
+
+
+def published(base: Path) -> None:
+    """A life that has ended between a result of the second folder and its original."""
+    world = World(base)
+    world.write({"path": "hot"}, {"path": "second"})
+    world.reload()
+    world.drop("second", "cat.jpg")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.kit.service.parts.completion.originals, "put_away", die)
+        with pytest.raises(Died):
+            world.kit.pass_time(3.0)
+    world.kit.die()
+    for lock in world.kit.service.parts.standby.locks.values():
+        lock.release()
+
+
+def die(*arguments: object) -> None:
+    """The process is gone."""
+    raise Died("before archiving")
+
+
+def test_folder_is_added_whose_share_is_down(world: World, monkeypatch: pytest.MonkeyPatch):
+    """What an earlier life has left of it is recovered when the share is back."""
+    world.kit.die()
+    published(world.base)
+    share = Share(world.base / "outputs", monkeypatch)
+    world = World(world.base, work=fail_with(Failed(Blame.FILE, "cut out twice")))
+    share.is_down = True
+    world.write({"path": "hot"}, {"path": "second"})
+    world.reload()
+    world.kit.pass_time(30.0)
+    meanwhile = world.kit.records.counts()
+    share.come_back()
+    world.kit.pass_time(30.0)
+
+    assert meanwhile == {"second": {"running": 1}}
+    assert world.kit.records.counts() == {"second": {"done": 1}}
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
+
+
+@pytest.mark.parametrize("is_wanted_again", [False, True])
+def test_folder_is_removed_whose_share_is_down(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_wanted_again: bool
+):
+    """It is served until the share is back, and what waits there is recovered."""
+    world.kit.die()
+    published(world.base)
+    share = Share(world.base / "outputs", monkeypatch)
+    share.is_down = True
+    world = World(
+        world.base,
+        work=fail_with(Failed(Blame.FILE, "cut out twice")),
+        settings={"folders": [{"path": "hot"}, {"path": "second"}]},
+    )
+    world.write({"path": "hot"})
+    world.reload()
+    world.kit.pass_time(30.0)
+    meanwhile = sorted(world.kit.service.parts.folders.by_name)
+    if is_wanted_again:
+        world.write({"path": "hot"}, {"path": "second", "settle_s": 5})
+        world.reload()
+    share.come_back()
+    world.kit.pass_time(30.0)
+
+    assert meanwhile == ["hot", "second"]
+    assert len(world.kit.service.parts.folders.by_name) == 1 + is_wanted_again
+    assert world.kit.records.counts() == {"second": {"done": 1}}
+    assert world.kit.results() == ["cat.png", "originals/cat.jpg"]
