@@ -60,6 +60,18 @@ def test_compose_file_is_read(name: str):
     assert "dockerfile: packaging/container/Dockerfile" in done.stdout
 
 
+@pytest.mark.parametrize(("name", "kind"), [("compose.yaml", "cpu"), ("compose.gpu.yaml", "gpu")])
+def test_each_compose_file_has_an_image_of_its_own(name: str, kind: str):
+    """Under one name the file that is used second would start what the first one has built."""
+    command = [program("podman-compose"), "--file", str(ROOT / name), "config"]
+
+    read = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    service = yaml.safe_load(read.stdout)["services"]["cvunetd"]
+    assert service["image"] == f"localhost/cvunetd:{kind}"
+    assert service["build"]["dockerfile"] == "packaging/container/Dockerfile"
+
+
 def test_compose_file_is_hardened():
     """As the tests run it, and the page only for this machine."""
     service = compose("compose.yaml")
