@@ -126,17 +126,19 @@ def serving(installed: Machine) -> Machine:
 
 
 def install(machine: Machine, *arguments: str) -> str:
-    """Run the script; what pip needs is there already."""
+    """Run the script; its output."""
+    done = run_script(machine, *arguments)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def run_script(machine: Machine, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run it in a shell whose files are closed to others; what pip needs is there already."""
     [wheel] = machine.path(WHEELS).glob("*.whl")
-    command = [
-        "bash",
-        INSTALL,
-        "--python",
-        f"{PYTHON}/bin/python3",
-        "--from",
-        f"{WHEELS}/{wheel.name}",
-    ]
-    return machine.run(*command, *arguments, PYTHONPATH=str(LIBRARIES), PIP_NO_INDEX="1")
+    shell = ("bash", "-c", 'umask 077; exec bash "$@"', "-")
+    options = ("--python", f"{PYTHON}/bin/python3", "--from", f"{WHEELS}/{wheel.name}")
+    command = (*shell, INSTALL, *options, *arguments)
+    return machine.process(*command, PYTHONPATH=str(LIBRARIES), PIP_NO_INDEX="1")
 
 
 def configuration(machine: Machine) -> dict[str, Any]:  # Any: YAML
@@ -211,6 +213,41 @@ def test_program_is_at_hand(installed: Machine) -> None:
     assert completed.strip() == "check-config"
     for page in ("man8/cvunetd.8", "man5/cvunetd.yaml.5"):
         assert installed.path(f"/usr/local/share/man/{page}").read_text().startswith(r".\" Made by")
+
+
+def mode(machine: Machine, place: str) -> str:
+    """Of a file or folder, in octal, with its group."""
+    return machine.run("stat", "--format=%a %G", place).strip()
+
+
+def test_program_is_open_and_data_is_closed(installed: Machine) -> None:
+    """Whatever the umask of the administrator is: others read the program, and no pictures."""
+    closed = ("find", "/opt/cvunetd", "!", "-type", "l", "!", "-perm", "-o=r")
+    places = ("/etc/cvunetd", CONFIG, PLACE, f"{PLACE}/hot", f"{PLACE}/outputs", "/var/lib/cvunetd")
+    installed.run("runuser", "-u", "cvunetd", "--", "/opt/cvunetd/bin/python", "-c", "")
+    installed.restart()
+
+    assert installed.run(*closed) == ""
+    assert [mode(installed, place) for place in places] == [
+        *("755 root", "644 root", "3770 cvunetd", "3770 cvunetd", "2770 cvunetd", "750 cvunetd"),
+    ]
+    installed.run("systemctl", "stop", systemd_machine.UNIT)
+
+
+def test_program_that_others_cannot_read_is_told(installed: Machine) -> None:
+    """An earlier version of the script made one; the line that the complaint names mends it."""
+    closed = "/opt/cvunetd/share/cvunetd/models"
+    installed.run("chmod", "700", closed)
+
+    refused = run_script(installed, "--cpu", "--no-start")
+    [line] = [one for one in refused.stdout.splitlines() if one.startswith("install.sh: ")]
+    installed.run("sh", "-c", line.partition(": run ")[2].partition(",")[0])
+
+    assert refused.returncode == 1, refused.stdout
+    assert f"{closed} cannot be read" in line
+    assert mode(installed, closed) == "755 root"
+    assert "+ " not in refused.stdout
+    install(installed, "--cpu", "--no-start")
 
 
 # --- life ----------------------------------------------------------------------------------------
@@ -744,12 +781,16 @@ def test_upgrade_in_place(serving: Machine) -> None:
     place.write_text(text.replace(__version__, "0.1.999"), encoding="utf-8")
     shutil.rmtree(serving.path(WHEELS))
     systemd_machine.build_wheel(source, serving.path(WHEELS))
+    closed = ("/etc/cvunetd", CONFIG)
+    serving.run("chgrp", "cvunetd", *closed)
+    serving.run("chmod", "o=", *closed)
     told = install(serving, "--cpu")
     drop(serving, "upgraded.png")
 
     assert f"= {CONFIG} stays as it is" in told
     assert before == configuration(serving)
     assert pid != serving.pid()
+    assert [mode(serving, place) for place in closed] == ["750 cvunetd", "640 cvunetd"]
     assert "0.1.999" in serving.run(
         "/opt/cvunetd/bin/cvunetd", "--version", PYTHONPATH=str(LIBRARIES)
     )
