@@ -26,7 +26,8 @@ def main() -> None:
         sys.exit(NONE)
     path = found[0]
     for one in (path, path.with_suffix(".yaml")):
-        shutil.copy(one, folder)
+        # Not its mode: a checkout may be closed to others, and what is built is for them.
+        shutil.copyfile(one, folder / one.name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs cvunetd as a systemd service, upgrades it, takes it away again. Touches no picture.
 set -euo pipefail
+# The program is for users who are not root, whatever root's own umask is. What is closed is closed
+# by modes of its own (tmpfiles.d, StateDirectoryMode=).
+umask 022
 
 usage() {
     cat <<'TEXT'
@@ -87,6 +90,17 @@ read_arguments() {
 check() {
     [ -n "$is_dry" ] || [ "$(id -u)" = 0 ] || complain "must run as root (or with --dry-run)"
     command -v systemctl >/dev/null || complain "there is no systemd here"
+    [ "$command" != install ] || check_program
+}
+
+# A program that is there already, also one made under another umask: pip leaves what is up to date.
+check_program() {
+    local closed
+    # Without its compiled files Python compiles anew.
+    closed=$(find "$HOME_OF_PROGRAM" -name __pycache__ -prune -o ! -type l \
+        \( ! -perm -o=r -o -type d ! -perm -o=x \) -print -quit 2>/dev/null) || true
+    [ -z "$closed" ] || complain "$closed cannot be read by the daemon's user: run" \
+        "chmod -R go+rX $HOME_OF_PROGRAM, then start install.sh again"
 }
 
 # A link to our program, also where that is not there any more.

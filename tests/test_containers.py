@@ -60,6 +60,18 @@ def test_compose_file_is_read(name: str):
     assert "dockerfile: packaging/container/Dockerfile" in done.stdout
 
 
+@pytest.mark.parametrize(("name", "kind"), [("compose.yaml", "cpu"), ("compose.gpu.yaml", "gpu")])
+def test_each_compose_file_has_an_image_of_its_own(name: str, kind: str):
+    """Under one name the file that is used second would start what the first one has built."""
+    command = [program("podman-compose"), "--file", str(ROOT / name), "config"]
+
+    read = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    service = yaml.safe_load(read.stdout)["services"]["cvunetd"]
+    assert service["image"] == f"localhost/cvunetd:{kind}"
+    assert service["build"]["dockerfile"] == "packaging/container/Dockerfile"
+
+
 def test_compose_file_is_hardened():
     """As the tests run it, and the page only for this machine."""
     service = compose("compose.yaml")
@@ -132,7 +144,7 @@ def test_build_gets_what_it_copies():
         for line in (CONTAINER / "Dockerfile").read_text(encoding="utf-8").splitlines()
         if line.startswith("COPY ") and "--from" not in line
         for word in line.split()[1:-1]
-        if word != "."
+        if word != "." and not word.startswith("--")
     ]
 
     assert lines[1] == "*"
@@ -176,14 +188,34 @@ def test_exported_weights_of_a_checkout(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "path", list(sys.path))
     copy = runpy.run_path(str(ROOT / "packaging/exported.py"))["main"]
 
-    copy()
+    for path in (target, target.with_suffix(".yaml")):
+        path.chmod(0o600)  # as git makes it for who works under umask 077
+    before = os.umask(0o022)
+    try:
+        copy()
+    finally:
+        os.umask(before)
     copied = {path.name for path in out.iterdir()}
+    modes = {path.stat().st_mode & 0o777 for path in out.iterdir()}
     target.write_bytes(data[:-1])
     with pytest.raises(SystemExit) as ended:
         copy()
 
     assert copied == {target.name, target.with_suffix(".yaml").name}
     assert ended.value.code == 1
+    assert modes == {0o644}
+
+
+def test_what_is_installed_is_open_to_its_user():
+    """Scripts make files under a umask of their own; an image takes no mode of the checkout."""
+    for name in ("packaging/install.sh", "packaging/deb/build.sh"):
+        _, _, rest = (ROOT / name).read_text(encoding="utf-8").partition("set -euo pipefail\n")
+        commands = [line for line in rest.splitlines() if line and not line.startswith("#")]
+        assert commands[0] == "umask 022", name
+    *_, last = (CONTAINER / "Dockerfile").read_text(encoding="utf-8").split("FROM ")
+    copies = [line for line in last.splitlines() if line.startswith("COPY ")]
+    modes = {line.split()[1] for line in copies if "--from" not in line}
+    assert modes == {"--chmod=0644"}
 
 
 def test_deb_installs_files_that_are_there():

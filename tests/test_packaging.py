@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cvunet.matte import arranging
 from daemon import event_ids
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +94,31 @@ def test_unit_starts_the_entry_point(
 def test_unit_does_not_restart_a_wrong_configuration(unit: configparser.RawConfigParser) -> None:
     """Exit status 78 means that starting again does not help."""
     assert unit["Service"]["RestartPreventExitStatus"] == "78"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "systemd/cvunetd.service",
+        "systemd/cvunetd-web.service",
+        "ray/cvunetd-ray-head.service",
+        "ray/cvunetd-ray-node.service",
+    ],
+)
+def test_unit_outlives_a_child_without_memory(name: str) -> None:
+    """By its own choice systemd would end the unit; and of the main process a new one is made."""
+    found = lines((ROOT / "packaging" / name).read_text(encoding="utf-8"))
+
+    assert "OOMPolicy=continue" in found
+    assert {"Restart=on-failure", "Restart=always"} & set(found)
+
+
+def test_child_of_the_page_fits_into_its_unit() -> None:
+    """It fails by its own limit, before the kernel takes something; the server has room beside."""
+    text = UNIT.with_name("cvunetd-web.service").read_text(encoding="utf-8")
+    [limit] = re.findall(r"^MemoryMax=(\d+)G$", text, re.MULTILINE)
+
+    assert int(limit) << 30 >= arranging.MEMORY_BYTES + 1_000_000_000
 
 
 @pytest.mark.systemd_analyze

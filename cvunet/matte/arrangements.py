@@ -17,6 +17,7 @@ Pixels = NDArray[np.uint8]
 OPAQUE = 255
 THRESHOLD = 10  # 255ths of alpha: what belongs to the subject, as in `Framing`
 WHITE = (255, 255, 255)
+STRIP_PIXELS = 1 << 20
 
 
 class Length(NamedTuple):
@@ -133,15 +134,23 @@ def lay_on_colour(rgba: Pixels, colour: tuple[int, int, int, int]) -> Pixels:
     rgb = (levels[0], levels[1], levels[2])
     if opacity == OPAQUE:
         return flatten(rgba, rgb)
-    alpha = rgba[..., 3].astype(np.float32) / OPAQUE
-    behind = (1 - alpha) * (opacity / OPAQUE)
-    total = alpha + behind
     result = np.empty_like(rgba)
+    rows = max(1, STRIP_PIXELS // rgba.shape[1])
+    for top in range(0, len(rgba), rows):
+        strip = slice(top, top + rows)
+        _lay_strip(result[strip], rgba[strip], rgb, opacity / OPAQUE)
+    return result
+
+
+def _lay_strip(result: Pixels, rgba: Pixels, rgb: tuple[int, int, int], opacity: float) -> None:
+    """Write some rows on a transparent colour; all at once they would take much memory."""
+    alpha = rgba[..., 3].astype(np.float32) / OPAQUE
+    behind = (1 - alpha) * opacity
+    total = alpha + behind
     for channel, level in enumerate(rgb):
         mixed = rgba[..., channel] * alpha + level * behind
         result[..., channel] = np.rint(mixed / np.maximum(total, 1e-6))
     result[..., 3] = np.rint(total * OPAQUE)
-    return result
 
 
 def lay_on_picture(rgba: Pixels, picture: Pixels) -> Pixels:

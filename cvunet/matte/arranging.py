@@ -25,7 +25,7 @@ from cvunet.pictures import encoding, profiles, reading
 
 MAX_PIXELS = 250_000_000
 BACKGROUND_PIXELS = 50_000_000
-MEMORY_BYTES = 8_000_000_000
+MEMORY_BYTES = 3_200_000_000  # less than MemoryMax= of cvunetd-web.service
 CPU_S = 120
 BAD_PICTURE, BAD_BACKGROUND = 1, 3
 TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "zip": "application/zip"}
@@ -68,8 +68,9 @@ def arranged(cutout: BinaryIO, wish: dict[str, Any]) -> tuple[dict[str, Any], by
 
 
 def rgba_of(stream: BinaryIO) -> Pixels:
-    """Return a cut-out in sRGB."""
-    picture = reading.read(stream, max_pixels=MAX_PIXELS, depth=8)
+    """Return a cut-out in sRGB; the stream is closed, because its bytes are memory, too."""
+    with stream:
+        picture = reading.read(stream, max_pixels=MAX_PIXELS, depth=8)
     rgb = profiles.to_srgb(picture.rgb.astype(np.uint8, copy=False), picture.profile)
     rgba = np.full((*rgb.shape[:2], 4), arrangements.OPAQUE, np.uint8)
     rgba[..., :3] = rgb

@@ -6,6 +6,8 @@
 # PYTHON must be the distribution's own (/usr/bin/python3): the package depends on its version.
 # It needs what `make apt-packages` installs: systemd-python is compiled.
 set -euo pipefail
+# The package has the modes that the files get here.
+umask 022
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SOURCE=$(cd "$HERE/../.." && pwd)

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 
 from cvunet.matte import arrangements
 from cvunet.matte.arrangements import Arrangement, Length, arrange, subject_of
+from cvunet.pictures import png
 
 WIDTH, HEIGHT = 40, 30
 BOX = (10, 6, 8, 12)  # of the subject: left, top, width, height
@@ -109,6 +111,23 @@ def test_half_over_half():
     assert found[0, 0].tolist() == pytest.approx([170, 0, 85, 192], abs=1)
 
 
+def test_a_transparent_colour_needs_little_memory():
+    """Beside the result a few strips, and no picture in floats; each strip is what it was alone."""
+    rng = np.random.default_rng(1)
+    rgba = rng.integers(0, 256, (2000, 2000, 4), dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        found = arrangements.lay_on_colour(rgba, (255, 255, 255, 128))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4 * rgba.nbytes
+    for rows in (slice(0, 3), slice(1000, 1100), slice(1998, 2000)):
+        part = arrangements.lay_on_colour(rgba[rows], (255, 255, 255, 128))
+        assert (found[rows] == part).all()
+
+
 def test_a_picture_behind_fills_the_size():
     """Whatever its own size."""
     behind = np.full((3, 9, 3), 7, np.uint8)
@@ -125,6 +144,13 @@ def run(background: Path | None = None, **wish: Any) -> tuple[int, dict[str, Any
     """Exit code, what is told, and the file."""
     stream = io.BytesIO()
     Image.fromarray(cutout()).save(stream, "PNG")
+    return run_with(stream.getvalue(), background, **wish)
+
+
+def run_with(
+    file: bytes, background: Path | None = None, **wish: Any
+) -> tuple[int, dict[str, Any], bytes]:
+    """The same of another cut-out."""
     wanted = {"format": "auto", "channels": "rgba", "background": None} | wish
     passed: tuple[int, ...] = ()
     opened = None if background is None else background.open("rb")
@@ -132,7 +158,7 @@ def run(background: Path | None = None, **wish: Any) -> tuple[int, dict[str, Any
         passed, wanted["background"] = (opened.fileno(),), opened.fileno()
     done = subprocess.run(
         [sys.executable, "-m", "cvunet.matte.arranging", json.dumps(wanted)],
-        input=stream.getvalue(),
+        input=file,
         capture_output=True,
         pass_fds=passed,
         check=False,
@@ -179,6 +205,17 @@ def test_formats(wish: dict[str, Any], kind: str, mode: str):
 
     assert (code, made.format, made.mode) == (0, kind, mode)
     assert (told["width"], told["height"]) == made.size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.slow
+def test_the_largest_picture_fits_into_the_limit():
+    """100 megapixels (`worker.max_megapixels`) on a half transparent colour, in full size."""
+    rgba = np.zeros((8660, 11547, 4), np.uint8)
+    rgba[2000:6000, 3000:9000] = (*RED, 255)
+    code, told, content = run_with(png.encode(rgba), colour=[255, 255, 255, 128])
+
+    assert (code, told["width"], told["height"]) == (0, 11547, 8660)
+    assert content.startswith(png.SIGNATURE)
 
 
 def test_a_background_from_a_file(tmp_path: Path):

@@ -164,17 +164,15 @@ def composed(folder: Path) -> Iterator[tuple[Container, int]]:
     project, port = f"cvunetd-test-{os.getpid()}-{next(SERIALS)}", servers.free_port()
     text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
     text = text.replace("127.0.0.1:8080:", f"127.0.0.1:{port}:")
+    text = text.replace("image: localhost/cvunetd:cpu ", f"image: {IMAGE} ")
     (folder / "compose.yaml").write_text(text, encoding="utf-8")
     (folder / "pictures").mkdir()
     os.chown(folder / "pictures", 1000, 1000)
-    checked("tag", IMAGE, f"localhost/{project}_cvunetd")
     try:
         compose(folder, project, "up", "--detach", "--no-build")
         yield Container(f"{project}_cvunetd_1"), port
     finally:
         compose(folder, project, "down")
-        # With one argument only it would take all names away.
-        podman("untag", IMAGE, f"localhost/{project}_cvunetd")
 
 
 def compose(folder: Path, project: str, *arguments: str) -> None:

@@ -1,6 +1,10 @@
-"""What a build meets: no space, another processor. Only `make test-container` runs these tests."""
+"""What a build meets: no space, another processor, the other kind of image.
+
+Only `make test-container` runs these tests.
+"""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +13,46 @@ from pathlib import Path
 import pytest
 
 from tests.system import systemd_machine
-from tests.system.container_images import ROOT
+from tests.system.container_images import DOCKERFILE, ROOT, checked, podman
+from tests.system.container_kit import compose, pack_one_program
 
 pytestmark = [pytest.mark.podman, pytest.mark.whole, pytest.mark.timeout(900)]
 
 ENVIRONMENT = Path(sys.prefix)
 ARM_WHEELS = ("2_17", "2_26", "2_27", "2_28")
+
+
+BASE = f"localhost/cvunetd-kinds-{os.getpid()}"
+RECIPE = f"""FROM {BASE}
+ARG RUNTIME=onnxruntime
+RUN ["/true"]
+LABEL runtime=$RUNTIME
+CMD ["/true"]
+"""
+KINDS = {"compose.yaml": "localhost/cvunetd:cpu", "compose.gpu.yaml": "localhost/cvunetd:gpu"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Path]:
+    """The compose files with a recipe that only says what it was built as."""
+    checked("import", str(pack_one_program(tmp_path)), BASE)
+    folder = tmp_path / "checkout"
+    (folder / DOCKERFILE).parent.mkdir(parents=True)
+    (folder / DOCKERFILE).write_text(RECIPE, encoding="utf-8")
+    for name in KINDS:
+        shutil.copy(ROOT / name, folder)
+    yield folder
+    podman("rmi", "--force", *KINDS.values(), BASE)
+
+
+def test_a_cpu_image_is_not_taken_for_a_gpu(checkout: Path):
+    """In one checkout, one after the other: each compose file has what it describes."""
+    for name in KINDS:
+        compose(checkout, "kinds", "--file", name, "build")
+
+    runtime = ("image", "inspect", "--format", "{{.Config.Labels.runtime}}")
+    found = [checked(*runtime, image).strip() for image in KINDS.values()]
+    assert found == ["onnxruntime", "torch"]
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ def test_life_of_the_package(machine: Machine):
     machine.wait_until_active()
     told = machine.run("cvunetd", "--version")
     assert told.startswith(f"cvunetd, version {__version__}\ntorch: not installed\n")
+    closed = ("find", "/opt/cvunetd", "!", "-type", "l", "!", "-perm", "-o=r")
+    assert machine.run(*closed) == ""
     checked = machine.process("systemd-analyze", "verify", "--man=no", "cvunetd.service")
     assert "cvunetd" not in checked.stdout
     drop(machine, "first.png")

@@ -13,7 +13,7 @@ import pytest
 import skimage
 
 from daemon import __version__
-from tests.system import ray_machines, systemd_machine
+from tests.system import memory_limits, ray_machines, systemd_machine
 from tests.system.ray_machines import ALLOWED, DAEMON, HEAD, NET, NODE, PORT, UNITS, Member, Site
 from tests.system.systemd_machine import SOURCE, WHEELS, wait_for
 
@@ -205,6 +205,24 @@ def test_restart_among_photos(serving: Site, unit: str):
     assert wait_for(lambda: warm(serving) == {1, 2}, patience_s=PATIENCE_S, pause_s=1.0), logs(
         serving
     )
+
+
+def test_worker_without_memory_does_not_end_its_node(serving: Site):
+    """Killed as the kernel does it, it is replaced beside the same Ray."""
+    node = serving.node
+    before = [node.property(name) for name in ("MainPID", "NRestarts")]
+    [worker] = node.machine.run("pgrep", "--full", "^ray::NodeWorker").split()
+    node.machine.run("kill", "-KILL", worker)
+    memory_limits.tell_systemd(node.machine, f"{NODE}.service")
+    lost = wait_for(lambda: 2 not in warm(serving), patience_s=PATIENCE_S)
+    drop(serving, "without", FEW)
+
+    assert lost, nodes(serving)
+    assert come_out(serving, "without", FEW), logs(serving)
+    assert wait_for(lambda: warm(serving) == {1, 2}, patience_s=PATIENCE_S, pause_s=1.0), logs(
+        serving
+    )
+    assert [node.property(name) for name in ("MainPID", "NRestarts")] == before, node.log()
 
 
 def test_upgrade_node_by_node(serving: Site):

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 import skimage
 import yaml
+from PIL import Image
 
 from daemon import __version__, event_ids
 from tests.hooks.test_examples import example
-from tests.system import systemd_machine
+from tests.system import memory_limits, systemd_machine
 from tests.system.systemd_machine import (
     LIBRARIES,
     PYTHON,
@@ -40,11 +41,11 @@ PLACE, CONFIG = "/srv/cvunetd", "/etc/cvunetd/config.yaml"
 INSTALL = f"{SOURCE}/packaging/install.sh"
 #: What a laboratory changes: libraries from the host, those of the interpreter too (where it looks
 #: for them is hidden from the daemon), a quick watchdog, quick restarts.
-LABORATORY = f"""[Service]
+LABORATORY_OF_WEB = f"""[Service]
 Environment=PYTHONPATH={LIBRARIES} LD_LIBRARY_PATH={PYTHON}/lib OMP_NUM_THREADS=1
-WatchdogSec=8s
 RestartSec=1s
 """
+LABORATORY = f"{LABORATORY_OF_WEB}WatchdogSec=8s\n"
 MANY = 50
 STEPS = ("exporting the model", "loading the model", "warming up", "looking at folder")
 HANGING = """
@@ -125,17 +126,19 @@ def serving(installed: Machine) -> Machine:
 
 
 def install(machine: Machine, *arguments: str) -> str:
-    """Run the script; what pip needs is there already."""
+    """Run the script; its output."""
+    done = run_script(machine, *arguments)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def run_script(machine: Machine, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run it in a shell whose files are closed to others; what pip needs is there already."""
     [wheel] = machine.path(WHEELS).glob("*.whl")
-    command = [
-        "bash",
-        INSTALL,
-        "--python",
-        f"{PYTHON}/bin/python3",
-        "--from",
-        f"{WHEELS}/{wheel.name}",
-    ]
-    return machine.run(*command, *arguments, PYTHONPATH=str(LIBRARIES), PIP_NO_INDEX="1")
+    shell = ("bash", "-c", 'umask 077; exec bash "$@"', "-")
+    options = ("--python", f"{PYTHON}/bin/python3", "--from", f"{WHEELS}/{wheel.name}")
+    command = (*shell, INSTALL, *options, *arguments)
+    return machine.process(*command, PYTHONPATH=str(LIBRARIES), PIP_NO_INDEX="1")
 
 
 def configuration(machine: Machine) -> dict[str, Any]:  # Any: YAML
@@ -210,6 +213,41 @@ def test_program_is_at_hand(installed: Machine) -> None:
     assert completed.strip() == "check-config"
     for page in ("man8/cvunetd.8", "man5/cvunetd.yaml.5"):
         assert installed.path(f"/usr/local/share/man/{page}").read_text().startswith(r".\" Made by")
+
+
+def mode(machine: Machine, place: str) -> str:
+    """Of a file or folder, in octal, with its group."""
+    return machine.run("stat", "--format=%a %G", place).strip()
+
+
+def test_program_is_open_and_data_is_closed(installed: Machine) -> None:
+    """Whatever the umask of the administrator is: others read the program, and no pictures."""
+    closed = ("find", "/opt/cvunetd", "!", "-type", "l", "!", "-perm", "-o=r")
+    places = ("/etc/cvunetd", CONFIG, PLACE, f"{PLACE}/hot", f"{PLACE}/outputs", "/var/lib/cvunetd")
+    installed.run("runuser", "-u", "cvunetd", "--", "/opt/cvunetd/bin/python", "-c", "")
+    installed.restart()
+
+    assert installed.run(*closed) == ""
+    assert [mode(installed, place) for place in places] == [
+        *("755 root", "644 root", "3770 cvunetd", "3770 cvunetd", "2770 cvunetd", "750 cvunetd"),
+    ]
+    installed.run("systemctl", "stop", systemd_machine.UNIT)
+
+
+def test_program_that_others_cannot_read_is_told(installed: Machine) -> None:
+    """An earlier version of the script made one; the line that the complaint names mends it."""
+    closed = "/opt/cvunetd/share/cvunetd/models"
+    installed.run("chmod", "700", closed)
+
+    refused = run_script(installed, "--cpu", "--no-start")
+    [line] = [one for one in refused.stdout.splitlines() if one.startswith("install.sh: ")]
+    installed.run("sh", "-c", line.partition(": run ")[2].partition(",")[0])
+
+    assert refused.returncode == 1, refused.stdout
+    assert f"{closed} cannot be read" in line
+    assert mode(installed, closed) == "755 root"
+    assert "+ " not in refused.stdout
+    install(installed, "--cpu", "--no-start")
 
 
 # --- life ----------------------------------------------------------------------------------------
@@ -419,7 +457,7 @@ def web(serving: Machine) -> Iterator[Machine]:
     serving.restart()
     text = (ROOT / "packaging/systemd" / WEB).read_text(encoding="utf-8")
     serving.write(f"/etc/systemd/system/{WEB}", text)
-    serving.write(f"/etc/systemd/system/{WEB}.d/laboratory.conf", LABORATORY)
+    serving.write(f"/etc/systemd/system/{WEB}.d/laboratory.conf", LABORATORY_OF_WEB)
     serving.run("systemctl", "daemon-reload")
     started = serving.process("systemctl", "restart", WEB)
     assert started.returncode == 0, web_log(serving)
@@ -516,6 +554,100 @@ def test_the_server_writes_nothing_but_uploads(web: Machine) -> None:
     assert probed.pop(f"{PLACE}/uploads/.orders") == "allowed"
     assert set(probed.values()) <= {"PermissionError", "OSError"}, probed
     web.path(f"{PLACE}/uploads/.orders/probe").unlink(missing_ok=True)
+
+
+# --- no memory left ------------------------------------------------------------------------------
+
+REMBG = "http://127.0.0.1:8080/api/remove?bgc=255,255,255,128"
+#: Eats more than the rest of the unit has, so that the kernel takes it.
+EATER = """#!/bin/sh
+exec python3 -c 'held = bytearray(2_000_000_000)'
+"""
+
+
+def arranged(machine: Machine, name: str) -> str:
+    """The status of an answer that a child of the server makes, into `got.png`."""
+    target = ("--output", "/opt/laboratory/got.png", "--write-out", "%{http_code}")
+    form = ("-F", f"file=@/opt/laboratory/{name}")
+    return machine.run("curl", "--silent", *target, *form, REMBG, check=False).strip()
+
+
+def life(machine: Machine, unit: str) -> tuple[str, ...]:
+    """Whether a unit runs, its main process, and how often it was started anew."""
+    names = ("ActiveState", "MainPID", "NRestarts")
+    return tuple(memory_limits.shown(machine, unit, name) for name in names)
+
+
+@pytest.fixture
+def answering(web: Machine) -> Iterator[Machine]:
+    """The server as the daemon's user, who sees that the daemon runs also on a layered disk."""
+    drop_in = f"/etc/systemd/system/{WEB}.d/user.conf"
+    web.run("systemctl", "stop", WEB)
+    web.run("rm", "-r", f"{PLACE}/uploads/.incoming")  # it belongs to the other user
+    web.write(drop_in, "[Service]\nUser=cvunetd\n")
+    web.run("systemctl", "daemon-reload")
+    web.run("systemctl", "start", WEB)
+    yield web
+    web.run("systemctl", "stop", WEB)
+    web.run("rm", "-r", f"{PLACE}/uploads/.incoming")
+    web.path(drop_in).unlink()
+
+
+def test_child_without_memory_does_not_end_the_server(answering: Machine) -> None:
+    """The kernel kills it, its client is told, and the same process answers the next one."""
+    web = answering
+    shutil.copy(PHOTO, web.path("/opt/laboratory/photo.png"))
+    with Image.open(PHOTO) as photo:
+        photo.resize((4000, 4000)).save(web.path("/opt/laboratory/large.jpg"))
+    assert wait_for(lambda: arranged(web, "photo.png") == "200", patience_s=30.0), web_log(web)
+    before = life(web, WEB)
+
+    with memory_limits.limited(web, WEB, 150_000_000) as kills:
+        refused, killed = arranged(web, "large.jpg"), kills()
+    memory_limits.tell_systemd(web, WEB)
+    time.sleep(2.0)  # longer than RestartSec
+
+    assert (refused, killed) == ("422", 1), web_log(web)
+    assert life(web, WEB) == before, web_log(web)
+    assert arranged(web, "photo.png") == "200", web_log(web)
+    assert web.path("/opt/laboratory/got.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_server_without_memory_comes_back(web: Machine) -> None:
+    """If the kernel takes the server itself, systemd starts it anew."""
+    before = life(web, WEB)
+
+    web.run("kill", "-KILL", before[1])
+    came_back = wait_for(lambda: asked(web, "/status"), patience_s=30.0)
+    state, pid, restarts = life(web, WEB)
+
+    assert came_back, web_log(web)
+    assert (state, int(restarts)) == ("active", int(before[2]) + 1)
+    assert pid != before[1]
+
+
+def test_hook_without_memory_does_not_end_the_daemon(serving: Machine) -> None:
+    """The kernel kills the command, and the same daemon cuts the next picture."""
+    serving.write("/usr/local/bin/eater", EATER)
+    serving.path("/usr/local/bin/eater").chmod(0o755)
+    settings = configuration(serving)
+    configure(serving, settings | {"hooks": {"on_done": [{"command": ["eater"]}]}})
+    serving.restart()
+    before = life(serving, systemd_machine.UNIT)
+
+    with memory_limits.limited(serving, systemd_machine.UNIT, 1_000_000_000) as kills:
+        drop(serving, "eaten.png")
+        is_killed = wait_for(kills, patience_s=60.0)
+    configure(serving, settings)
+    memory_limits.tell_systemd(serving, systemd_machine.UNIT)
+    time.sleep(2.0)  # longer than RestartSec
+    after = life(serving, systemd_machine.UNIT)
+    serving.run("systemctl", "reload", systemd_machine.UNIT)
+    drop(serving, "later.png")
+
+    assert is_killed, serving.log()
+    assert after == before, serving.log()
+    assert comes_out(serving, "later"), serving.log()
 
 
 def test_reload_adds_a_folder(serving: Machine) -> None:
@@ -649,12 +781,16 @@ def test_upgrade_in_place(serving: Machine) -> None:
     place.write_text(text.replace(__version__, "0.1.999"), encoding="utf-8")
     shutil.rmtree(serving.path(WHEELS))
     systemd_machine.build_wheel(source, serving.path(WHEELS))
+    closed = ("/etc/cvunetd", CONFIG)
+    serving.run("chgrp", "cvunetd", *closed)
+    serving.run("chmod", "o=", *closed)
     told = install(serving, "--cpu")
     drop(serving, "upgraded.png")
 
     assert f"= {CONFIG} stays as it is" in told
     assert before == configuration(serving)
     assert pid != serving.pid()
+    assert [mode(serving, place) for place in closed] == ["750 cvunetd", "640 cvunetd"]
     assert "0.1.999" in serving.run(
         "/opt/cvunetd/bin/cvunetd", "--version", PYTHONPATH=str(LIBRARIES)
     )
