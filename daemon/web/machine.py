@@ -105,10 +105,11 @@ class Machine:
 
     async def look_at_disks(self) -> Json:
         """Look at all places; they are told by the last part of their path."""
-        places = [*sorted(self.site.settings.roots), self.site.root, self.site.settings.state]
+        roots = sorted(self.site.reported.roots_in_use())
+        places = [*roots, self.site.root, self.site.settings.state]
         found = [await self.site.run(space_of, place) for place in places]
         disks = {one["disk"]: one for one in reversed(found) if one is not None}
-        least = int(self.site.settings.min_free_mb * limits.MEGA)
+        least = int(self.site.reported.min_free_mb * limits.MEGA)
         return {
             "disks": [
                 {"name": one["name"], "free_bytes": one["free"], "total_bytes": one["total"]}
