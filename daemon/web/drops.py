@@ -41,19 +41,20 @@ class DropPages:
         self.site = site
 
     async def newest(self, request: Request) -> Response:
-        """Answer the newest drops."""
+        """Answer the newest drops, a page at a time; what is about to be deleted is left out."""
         limit = number_of(request, "limit", default=50, most=MAX_LISTED)
         before = number_of(request, "before", default=None, most=LARGEST_ID)
         check_known(request, {"limit", "before"})
         assert limit is not None
-        found = self.site.ledger.uploads.drops(limit=limit, before=before)
+        found = self.site.ledger.uploads.drops(limit=limit + 1, before=before)
+        next_one = found[limit - 1][0].id if len(found) > limit else None
         roots = self.site.reported.served_roots()
         content = [
             self.summary(FoundDrop(drop, closed_at))
-            for drop, closed_at in found
+            for drop, closed_at in found[:limit]
             if drop.path.parent in roots and not self.site.is_ordered(delete_order(drop))
         ]
-        return JSONResponse({"drops": content})
+        return JSONResponse({"drops": content, "next": next_one})
 
     def find(self, text: str) -> FoundDrop:
         """Return a drop; `Problem` if there is none that may be served."""
