@@ -18,7 +18,7 @@ from daemon.ledger.history import MINUTE_S, History
 from daemon.web import limits
 from daemon.web.drops import check_known, number_of
 from daemon.web.hiding import hidden
-from daemon.web.problems import unavailable
+from daemon.web.problems import takes_long, unavailable
 from daemon.web.site import Site
 
 Json = dict[str, Any]  # Any: JSON
@@ -55,7 +55,7 @@ class Remembered:
             for task in done:
                 task.result()
         if self.seen is None:
-            raise unavailable("this takes long: ask again")
+            raise takes_long()
         return self.seen
 
     async def look_again(self) -> None:
