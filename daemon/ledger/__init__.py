@@ -4,4 +4,13 @@ Does not belong here: files on disk, and the decision when a state changes (life
 """
 
 #: What other packages may import; all else is private to this one.
-__all__ = ["claim_folders", "database", "history", "job_queue", "ledger", "records", "uploads"]
+__all__ = [
+    "claim_folders",
+    "database",
+    "history",
+    "job_queue",
+    "ledger",
+    "records",
+    "upload_notes",
+    "uploads",
+]

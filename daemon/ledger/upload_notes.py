@@ -17,13 +17,16 @@ def as_text(upload: Upload | None) -> str:
     wanted = upload.rendering
     note: dict[str, Any] = {"sha256": upload.sha256, "fault": upload.fault}  # Any: JSON
     if wanted is not None:
-        note["rendering"] = values(wanted) | {
-            "framing": values(wanted.framing),
-            "adjustments": values(wanted.adjustments),
-        }
-        if isinstance(wanted.background, Path):
-            note["rendering"]["background"] = {"path": os.fsencode(wanted.background).hex()}
+        note["rendering"] = stored(wanted)
     return json.dumps(note)
+
+
+def stored(wanted: Rendering) -> dict[str, Any]:  # Any: JSON
+    """Return a rendering, ready for JSON; `rendering` reads it."""
+    nested = {"framing": values(wanted.framing), "adjustments": values(wanted.adjustments)}
+    if isinstance(wanted.background, Path):
+        nested["background"] = {"path": os.fsencode(wanted.background).hex()}
+    return values(wanted) | nested
 
 
 def values(one: Rendering | Framing | Adjustments) -> dict[str, Any]:  # Any: JSON

@@ -18,6 +18,8 @@ class FolderRegistry:
         self.by_name = {folder.name: folder for folder in folders}
         self.leaving: set[str] = set()
         """Names of folders that take in nothing more, but have open jobs."""
+        self.output_roots = {folder.output_root for folder in self}
+        """Where results go, or went since the start: what lies there is still served."""
 
     def __iter__(self) -> Iterator[HotFolder]:
         return iter(list(self.by_name.values()))
@@ -27,6 +29,11 @@ class FolderRegistry:
 
     def __getitem__(self, name: str) -> HotFolder:
         return self.by_name[name]
+
+    def put(self, folder: HotFolder) -> None:
+        """Serve a folder from now on; one of its name goes."""
+        self.by_name[folder.name] = folder
+        self.output_roots.add(folder.output_root)
 
     def of(self, job: Job) -> HotFolder:
         """Return a job's folder, with the rendering and the model that came with an upload."""

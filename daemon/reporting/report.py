@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -57,6 +58,8 @@ class FolderState:
     """Some of them; one of each reason first."""
     second: dict[str, int] = field(default_factory=dict)
     """Pictures that a second model was asked about since the start, by what became of it."""
+    rendering: dict[str, Any] = field(default_factory=dict)  # Any: JSON
+    """How results of uploads are made, as the ledger writes it; empty for other folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,10 @@ class Snapshot:
     is_stopping: bool = False
     keep_days: float = 0.0
     """How long results are kept; 0: nothing is deleted."""
+    min_free_mb: float = 0.0
+    """How much space must be free."""
+    output_roots: list[str] = field(default_factory=list)
+    """Where results go, or went since the start."""
     queue_size: int = 0
     """How many pictures may be queued."""
     folders: dict[str, FolderState] = field(default_factory=dict)
@@ -159,6 +166,10 @@ class Report:
     def is_due(self, monotonic: float) -> bool:
         """Whether `update` would do something."""
         return monotonic >= self.next_update
+
+    def hurry(self) -> None:
+        """Have the next turn report, however short ago the last report was."""
+        self.next_update = -math.inf
 
     def update(self, snapshot: Snapshot, *, monotonic: float) -> None:
         """Tell systemd, and write the file. A full disk must not stop the daemon here."""

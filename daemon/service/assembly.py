@@ -239,6 +239,7 @@ class Assembly:
             watch_health=self.watch_health,
             dispatcher=self.lifecycle.dispatcher,
             recovery=self.lifecycle.recovery,
+            report=self.report,
         )
 
     @cached_property

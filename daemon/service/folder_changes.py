@@ -19,6 +19,7 @@ from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.recovery import Recovery
 from daemon.lifecycle.standby import Standby
+from daemon.reporting.report import Report
 from daemon.watching.watch_health import WatchHealth
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class FolderChanges:
         watch_health: WatchHealth,
         dispatcher: Dispatcher,
         recovery: Recovery,
+        report: Report,
     ) -> None:
         self.folders = folders
         self.records = records
@@ -50,6 +52,7 @@ class FolderChanges:
         self.watch_health = watch_health
         self.dispatcher = dispatcher
         self.recovery = recovery
+        self.report = report
         self.joining: dict[str, HotFolder] = {}
         self.is_changed = False
         """The queue must be read again: folders were added, or have another priority."""
@@ -104,11 +107,16 @@ class FolderChanges:
     def replace(self, folder: HotFolder, successor: HotFolder) -> None:
         """Give the folder other settings; jobs in work keep the settings that they started with."""
         self.folders.leaving.discard(folder.name)
-        self.folders.by_name[folder.name] = successor
+        self.put(successor)
         self.forget(folder)
         self.assign_lock(successor)
         self.is_changed = True
         logger.info("folder %s has other settings", folder.name)
+
+    def put(self, folder: HotFolder) -> None:
+        """Serve a folder; the server must know its output folder before results lie there."""
+        self.folders.put(folder)
+        self.report.hurry()
 
     def forget(self, folder: HotFolder) -> None:
         """Forget its watch and its settling files: the next sweep finds them again."""
@@ -148,7 +156,7 @@ class FolderChanges:
     def join(self, folder: HotFolder, *, now: float) -> None:
         """Serve a folder from now on; first recover what an earlier process has left there."""
         del self.joining[folder.name]
-        self.folders.by_name[folder.name] = folder
+        self.put(folder)
         self.assign_lock(folder)
         self.standby.enter_if_failing(folder, "it was just added")
         self.recovery.join(folder, now=now)

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from daemon.errors import printable
+from daemon.ledger import upload_notes
 from daemon.reporting.report import ClipState, FolderState, RefusedFile, Snapshot
 from daemon.service.parts import Parts
 from daemon.watching.refusals import EXAMPLES, Refusal, cannot_be_looked_into
@@ -33,6 +34,8 @@ class SnapshotMaker:
             started_at=self.started_at,
             is_stopping=is_stopping,
             keep_days=0.0 if self.parts.retention is None else self.parts.retention.keep_days,
+            min_free_mb=self.parts.standby.min_free_mb,
+            output_roots=sorted(map(str, self.parts.folders.output_roots)),
             queue_size=self.parts.queue.size,
             folders=self.folders(),
             memory=self.parts.engine.memory,
@@ -87,6 +90,7 @@ class SnapshotMaker:
                     RefusedFile(str(path), refusal.reason, refusal.mend)
                     for path, refusal in self.refusals(name, folder.path)
                 ],
+                rendering=upload_notes.stored(folder.rendering) if folder.has_uploads else {},
             )
             for name, folder in self.parts.folders.by_name.items()
         }

@@ -108,11 +108,12 @@ class Archives:
         self, chosen: list[Chosen], *, has_originals: bool
     ) -> tuple[list[Member], int]:
         """Return the files of uploads that are done, and how many pictures have none."""
+        roots = self.site.reported.served_roots()
         found: list[Member] = []
         taken: set[str] = set()
         missing = 0
         for number, one in enumerate(chosen, 1):
-            paths = self.paths_of(one, has_originals=has_originals)
+            paths = self.paths_of(one, roots, has_originals=has_originals)
             missing += not paths
             found += [(path, free_name(place, taken)) for path, place in paths]
             if number % AT_ONCE == 0:
@@ -121,8 +122,10 @@ class Archives:
             raise Problem(HTTPStatus.CONFLICT, "nothing_done", "none of these pictures is done")
         return found, missing
 
-    def paths_of(self, chosen: Chosen, *, has_originals: bool) -> list[tuple[Path, PurePosixPath]]:
-        """Return the files of one upload, each with its place in the zip."""
+    def paths_of(
+        self, chosen: Chosen, roots: frozenset[Path], *, has_originals: bool
+    ) -> list[tuple[Path, PurePosixPath]]:
+        """Return the files of one upload, each with its place in the zip; of drops in ``roots``."""
         try:
             ending = self.pictures.ending(chosen.upload_id)
         except Problem as problem:
@@ -132,7 +135,7 @@ class Archives:
         if ending is None or ending.job.state is not State.DONE:
             return []
         drop = self.site.ledger.records.drop_of(ending.job)
-        if drop.path.parent not in self.site.settings.roots:
+        if drop.path.parent not in roots:
             return []
         return list(places(drop, ending, chosen.folder, has_originals=has_originals))
 

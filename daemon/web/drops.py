@@ -41,19 +41,20 @@ class DropPages:
         self.site = site
 
     async def newest(self, request: Request) -> Response:
-        """Answer the newest drops."""
+        """Answer the newest drops, a page at a time; what is about to be deleted is left out."""
         limit = number_of(request, "limit", default=50, most=MAX_LISTED)
         before = number_of(request, "before", default=None, most=LARGEST_ID)
         check_known(request, {"limit", "before"})
         assert limit is not None
-        found = self.site.ledger.uploads.drops(limit=limit, before=before)
+        found = self.site.ledger.uploads.drops(limit=limit + 1, before=before)
+        next_one = found[limit - 1][0].id if len(found) > limit else None
+        roots = self.site.reported.served_roots()
         content = [
             self.summary(FoundDrop(drop, closed_at))
-            for drop, closed_at in found
-            if drop.path.parent in self.site.settings.roots
-            and not self.site.is_ordered(delete_order(drop))
+            for drop, closed_at in found[:limit]
+            if drop.path.parent in roots and not self.site.is_ordered(delete_order(drop))
         ]
-        return JSONResponse({"drops": content})
+        return JSONResponse({"drops": content, "next": next_one})
 
     def find(self, text: str) -> FoundDrop:
         """Return a drop; `Problem` if there is none that may be served."""
@@ -62,7 +63,7 @@ class DropPages:
         found = self.site.ledger.uploads.drop(number)
         if (
             found is None
-            or found[0].path.parent not in self.site.settings.roots
+            or not self.site.reported.serves(found[0].path)
             or self.site.is_ordered(delete_order(found[0]))
         ):
             raise not_found("there is no such drop: it was deleted, or never here")
@@ -88,8 +89,8 @@ class DropPages:
         """Return when retention deletes a drop; None as long as it takes pictures."""
         if found.closed_at is None:
             return None
-        keep_days = self.site.source.report().get("keep_days") or self.site.settings.keep_days
-        return utc(max(found.drop.opened_at, found.closed_at) + keep_days * DAY_S)
+        kept_s = self.site.reported.keep_days * DAY_S
+        return utc(max(found.drop.opened_at, found.closed_at) + kept_s)
 
     async def describe(self, request: Request) -> Response:
         """Answer a drop with its pictures, as in its manifest; or the drop as a zip."""

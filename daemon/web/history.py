@@ -55,6 +55,7 @@ class HistoryPages:
 
     def entries(self, found: list[Ending], wanted: Wanted) -> list[Json]:
         """Return what is shown; pictures that are about to be deleted or judged are left out."""
+        roots = self.site.reported.served_roots()
         drops: dict[int, Drop | None] = {}
         content = []
         for ending in found:
@@ -63,7 +64,7 @@ class HistoryPages:
                 known = self.site.ledger.uploads.drop(job.drop)
                 drops[job.drop] = None if known is None else known[0]
             drop = drops[job.drop]
-            if drop is None or drop.path.parent not in self.site.settings.roots:
+            if drop is None or drop.path.parent not in roots:
                 continue  # deleted since the search, or of a folder that is not configured any more
             if self.drop_pictures.is_deleted(job) or is_deleted_kept(job):
                 continue

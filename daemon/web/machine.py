@@ -18,7 +18,7 @@ from daemon.ledger.history import MINUTE_S, History
 from daemon.web import limits
 from daemon.web.drops import check_known, number_of
 from daemon.web.hiding import hidden
-from daemon.web.problems import unavailable
+from daemon.web.problems import takes_long, unavailable
 from daemon.web.site import Site
 
 Json = dict[str, Any]  # Any: JSON
@@ -55,7 +55,7 @@ class Remembered:
             for task in done:
                 task.result()
         if self.seen is None:
-            raise unavailable("this takes long: ask again")
+            raise takes_long()
         return self.seen
 
     async def look_again(self) -> None:
@@ -105,10 +105,11 @@ class Machine:
 
     async def look_at_disks(self) -> Json:
         """Look at all places; they are told by the last part of their path."""
-        places = [*sorted(self.site.settings.roots), self.site.root, self.site.settings.state]
+        roots = sorted(self.site.reported.roots_in_use())
+        places = [*roots, self.site.root, self.site.settings.state]
         found = [await self.site.run(space_of, place) for place in places]
         disks = {one["disk"]: one for one in reversed(found) if one is not None}
-        least = int(self.site.settings.min_free_mb * limits.MEGA)
+        least = int(self.site.reported.min_free_mb * limits.MEGA)
         return {
             "disks": [
                 {"name": one["name"], "free_bytes": one["free"], "total_bytes": one["total"]}

@@ -133,6 +133,7 @@ IDEMPOTENCY_KEY: Json = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
+MAYBE_DROP: Json = {"type": ["integer", "null"], "minimum": 1}
 DROP: Json = {
     "id": {"type": "integer", "minimum": 1},
     "name": TEXT,
@@ -178,7 +179,7 @@ SCHEMAS: Json = {
     "Version": record({"id": ID, "name": TEXT, "state": STATE, "href": TEXT, "version_of": ID}),
     "Deletion": record({"id": ID, "state": {"const": "deleting"}}),
     "Order": record({"id": ID, "order": {"enum": ["retry", "approve", "reject"]}}),
-    "Drops": record({"drops": many(record(DROP))}),
+    "Drops": record({"drops": many(record(DROP)), "next": MAYBE_DROP}),
     "Drop": record(DROP | {"pictures": many(FACTS)}, required=list(DROP)),
     "Folders": record(
         {

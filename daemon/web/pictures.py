@@ -110,7 +110,7 @@ class Pictures:
         The page paints on such a result.
         """
         upload, facts = found.job.upload, found.details
-        made = (upload and upload.rendering) or self.site.settings.folder.rendering
+        made = (upload and upload.rendering) or self.site.reported.rendering
         size, whole = (
             [facts.get(f"{of}{one}") for one in ("width", "height")] for of in ("result_", "")
         )
@@ -156,7 +156,7 @@ class Pictures:
     def check_served(self, job: Job, path: Path) -> None:
         """Refuse a path outside of drops, whatever the ledger says."""
         drop = self.site.ledger.records.drop_of(job).path
-        if drop.parent not in self.site.settings.roots or not path.is_relative_to(drop):
+        if not self.site.reported.serves(drop) or not path.is_relative_to(drop):
             raise not_found("its file is not in a drop")
 
     # --- orders ---------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def checked(site: Site, asked: Json, base: Rendering | None = None) -> Options:
     """Return options, checked against ``base``, or else the folder's rendering."""
     try:
         wanted = options.read(asked)
-        options.apply(base or site.settings.folder.rendering, wanted, site.settings.model_names)
+        options.apply(base or site.reported.rendering, wanted, site.settings.model_names)
     except BadOption as error:
         raise bad_request(f"invalid_{error.name[:40]}", str(error)) from error
     return wanted

@@ -72,6 +72,16 @@ def unavailable(detail: str) -> Problem:
     )
 
 
+def takes_long() -> Problem:
+    """Return a refusal of what is being found out: nothing is wrong, it may be asked again."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "takes_long",
+        "this takes long: ask again",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
 def as_json(problem: Problem) -> dict[str, object]:
     """Return a refusal as RFC 9457 writes it."""
     return {

@@ -21,6 +21,7 @@ from daemon.web import limits
 from daemon.web.hiding import hidden
 from daemon.web.problems import Problem, busy, unavailable
 from daemon.web.records import LedgerView
+from daemon.web.reported import Reported
 from daemon.web.sources import Source
 from daemon.web.thumbnail_children import Children
 
@@ -40,19 +41,18 @@ def nobody(message: Message) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the server needs of the configuration."""
+    """What the server needs of the configuration, as at its start; `Reported` knows what is new."""
 
     web: Web
     folder: HotFolder
     """Of uploads."""
     roots: frozenset[Path]
-    """Folders that hold drops: nothing else is served."""
+    """Folders that hold drops."""
     state: Path
     min_free_mb: float
     models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
     """The default first; what is told of each."""
     keep_days: float = 7.0
-    """As at the start; a running daemon reports what it uses now."""
     server_folders: tuple[Path, ...] = ()
     """Folders outside, of which copies may be taken."""
     config_path: Path | None = None
@@ -79,6 +79,13 @@ class Site:
         self.settings = settings
         self.ledger = ledger
         self.source = source
+        self.reported = Reported(
+            source,
+            settings.folder,
+            roots=settings.roots,
+            min_free_mb=settings.min_free_mb,
+            keep_days=settings.keep_days,
+        )
         self.hint = hint
         self.clock = clock
         self.serials = itertools.count()
@@ -140,7 +147,7 @@ class Site:
         if waiting + count > limit:
             raise busy(f"{waiting} pictures wait already (web.max_waiting): try again later")
         free_mb = free_space.free_bytes(self.root) / limits.MEGA
-        if free_mb < self.settings.min_free_mb:
+        if free_mb < self.reported.min_free_mb:
             raise Problem(
                 HTTPStatus.INSUFFICIENT_STORAGE,
                 "storage",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.views_kit import Window, drop_picture, found, photo, window
 from tests.web.web_kit import Kit, running, wait_for
@@ -139,6 +139,54 @@ def test_a_picture_that_was_deleted_meanwhile(shown: Window, kit: Kit):
     shown.page.get_by_role("button", name="Save result").click()
 
     expect(shown.page.locator("dialog[open] .notice:visible")).to_contain_text("no such picture")
+
+
+def test_folders_that_are_left_out_end_no_page(browser: Browser, tmp_path: Path):
+    """Of 42 folders the second newest, or the 21 newest, are about to be deleted."""
+    with running(Kit(tmp_path, settings={"output": {"drop_max_files": 1}})) as kit:
+        sent = [("image", (f"{number:03}.png", b"%d" % number)) for number in range(42)]
+        kit.client.post("/api/v1/pictures", files=sent)
+        assert wait_for(lambda: len(kit.tasks) == 42 and not kit.left())
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
+        drops, more = (
+            shown.page.locator(".drop"),
+            shown.page.get_by_role("button", name="Show more"),
+        )
+        kit.client.delete("/api/v1/drops/41")
+        shown.open("history")
+        expect(drops).to_have_count(19)
+        more.click()
+        expect(drops).to_have_count(39)
+        more.click()
+        expect(drops).to_have_count(41)
+        expect(more).to_be_hidden()
+
+        for number in range(22, 43):
+            kit.client.delete(f"/api/v1/drops/{number}")
+        shown.page.reload()
+        expect(drops).to_have_count(19)
+        more.click()
+        expect(drops).to_have_count(21)
+
+
+def test_a_search_goes_on_where_all_was_deleted(browser: Browser, kit: Kit):
+    """A page without pictures is not the last one."""
+
+    def answer(route: Route) -> None:
+        if "before=" in route.request.url:
+            route.continue_()
+        else:
+            [newest] = found(kit, text="sent")
+            content = {"pictures": [], "next": newest["id"], "doubtful": 0}
+            route.fulfill(json=content)
+
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/pictures?text=*", answer)
+        shown.open("history")
+        shown.page.fill("#history-text", "png")
+        expect(shown.page.locator(".results .name")).to_have_text(
+            ["broken.png", "猫.png", "dog.png", "cat.png"]
+        )
 
 
 def test_many_pictures_come_in_pages(browser: Browser, tmp_path: Path):

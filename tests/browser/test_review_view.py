@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from cvunet.matte import confidence
 from tests.browser.views_kit import Window, drop_picture, found, window
-from tests.web.web_kit import Kit, running, wait_for
+from tests.web.web_kit import Json, Kit, running, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
 
@@ -242,6 +242,74 @@ def test_keys_in_a_field_decide_nothing(shown: Window, kit: Kit):
 
     is_shown(shown, "three.png")
     assert len(doubtful(kit)) == 3
+
+
+REFUSAL: Json = {"status": 503, "code": "unavailable", "detail": "the ledger cannot be read now"}
+NOTHING = {"en": "Nothing to review", "zh": "没有需要复核的图片"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_list_that_cannot_be_loaded(browser: Browser, kit: Kit, language: str):
+    """The reason is told, and not that there is nothing to do; later the list comes by itself."""
+    refusals = [REFUSAL]
+
+    def answer(route: Route) -> None:
+        if refusals:
+            route.fulfill(status=503, json=REFUSAL, content_type="application/problem+json")
+        else:
+            route.continue_()
+
+    with window(browser, kit, language=language) as shown:
+        shown.page.clock.install()
+        shown.page.route("**/api/v1/pictures?state=doubtful*", answer)
+        shown.open("review")
+        expect(shown.page.locator(".notice:visible")).to_have_text(REFUSAL["detail"])
+        expect(shown.page.get_by_text(NOTHING[language])).to_be_hidden()
+        expect(shown.page.locator(".review-panel")).to_be_hidden()
+
+        refusals.clear()
+        shown.page.clock.run_for(20_000)
+        is_shown(shown, "three.png")
+        expect(shown.page.locator(".notice:visible")).to_have_count(0)
+
+
+def test_a_list_that_breaks_off_is_not_at_its_end(browser: Browser, kit: Kit):
+    """All that was loaded is judged, and more cannot be loaded now."""
+
+    def answer(route: Route) -> None:
+        if "before=" in route.request.url:
+            route.fulfill(status=503, json=REFUSAL, content_type="application/problem+json")
+        else:
+            first = route.fetch()
+            content = first.json()
+            [newest, *_] = content["pictures"]
+            route.fulfill(json=content | {"pictures": [newest], "next": newest["id"]})
+
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/pictures?state=doubtful*", answer)
+        shown.open("review")
+        is_shown(shown, "three.png")
+        shown.page.keyboard.press("a")
+
+        expect(shown.page.locator(".notice:visible")).to_have_text(REFUSAL["detail"])
+        expect(shown.page.get_by_text(NOTHING["en"])).to_be_hidden()
+
+
+def test_the_list_goes_on_where_a_page_is_empty(browser: Browser, kit: Kit):
+    """All of the newest page was judged meanwhile."""
+
+    def answer(route: Route) -> None:
+        if "before=" in route.request.url:
+            route.continue_()
+        else:
+            [newest] = found(kit, text="three")
+            route.fulfill(json={"pictures": [], "next": newest["id"], "doubtful": 3})
+
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/pictures?state=doubtful*", answer)
+        shown.open("review")
+        place = shown.page.locator(".review-panel .name")
+        expect(place).to_have_text("two.png", timeout=8_000)  # not only at the next look
 
 
 def test_decisions_while_the_daemon_is_down(browser: Browser, tmp_path: Path):

@@ -1,6 +1,7 @@
 """What Batch, History, Review and State have in common: both languages, phones, everybody."""
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route, expect
 
+from daemon.web import machine
+from daemon.worker import gauges
 from tests.browser.views_kit import Window, drop_picture, photo, window, write_photos
-from tests.web.web_kit import Kit, running
+from tests.web.web_kit import Json, Kit, running
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
 VIEWS = ("batch", "history", "review", "state")
@@ -180,6 +183,62 @@ def test_clips_and_machines(browser: Browser, kit: Kit, language: str):
         expect(machines.nth(1)).to_contain_text("it hangs")
         expect(machines.nth(2)).to_contain_text(texts[language][1])
         expect(machines.nth(2)).to_contain_text("other weights")
+
+
+STAGES = {"decode": 2, "network": 1, "judge": 0, "finish": 3, "polish": 4}
+STEPS = {
+    "en": "reading 2 · finding the subject 1 · refining 3 · polish 4",
+    "zh": "读取 2 · 识别主体 1 · 精修 3 · polish 4",
+}
+CHECKS = {"en": ("there is no answer yet", "All is well"), "zh": ("还没有结果", "一切正常")}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_stages_have_words(browser: Browser, kit: Kit, language: str):
+    """A stage that a later daemon adds is shown by its name."""
+
+    def answer(route: Route) -> None:
+        told = route.fetch()
+        route.fulfill(response=told, json=told.json() | {"stages": STAGES})
+
+    with window(browser, kit, language=language) as shown:
+        shown.page.route("**/api/v1/status", answer)
+        shown.open("state")
+
+        expect(shown.page.locator(".state-daemon .facts")).to_contain_text(STEPS[language])
+
+
+def test_every_stage_has_words(browser: Browser, kit: Kit):
+    """Those that the worker knows; both languages have the same keys."""
+    with window(browser, kit) as shown:
+        shown.open("state")
+        keys = shown.page.evaluate(
+            "import('/static/views/state.words.js').then((one) => Object.keys(one.en))"
+        )
+
+    assert {f"state.stage_{name}" for name in gauges.STAGES} <= set(keys)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_checks_that_take_long(
+    browser: Browser, kit: Kit, language: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The real refusal, in the language of the page, which asks again by itself."""
+    ended = threading.Event()
+
+    def examine(path: Path | None) -> Json:
+        assert ended.wait(60)
+        return {"is_well": True, "findings": []}
+
+    monkeypatch.setattr(machine, "CHECKS_PATIENCE_S", 0.0)
+    monkeypatch.setattr(machine, "examine", examine)
+    with window(browser, kit, language=language) as shown:
+        shown.open("state")
+
+        checks = shown.page.locator(".state-checks")
+        expect(checks.locator(".notice")).to_contain_text(CHECKS[language][0])
+        ended.set()
+        expect(checks).to_contain_text(CHECKS[language][1])
 
 
 def test_a_daemon_that_is_down(browser: Browser, tmp_path: Path):

@@ -1,6 +1,7 @@
 """The page and the API of real processes: what was answered is never lost."""
 
 import json
+import signal
 import socket
 import struct
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tests.system.daemon_process import SETTINGS, Daemon, call, command, environment, wait_for
 from tests.web.web_kit import picture
@@ -170,6 +172,36 @@ def test_a_server_of_its_own(tmp_path: Path):
         assert ask("GET", f"{url}/api/v1/pictures/{upload_id}/result").status_code == 200
         server.terminate()
         assert server.wait(30) == 0
+    finally:
+        daemon.kill()
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.system
+def test_a_server_of_its_own_follows_a_reload(tmp_path: Path):
+    """SIGHUP to the daemon alone: what lies in its new output folder is served, and the old."""
+    daemon = Daemon(tmp_path, settings(None))
+    daemon.wait_ready()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    arguments = command("web", "--config", daemon.config, "--listen", f"127.0.0.1:{port}")
+    with (tmp_path / "web.log").open("wb") as log:
+        server = subprocess.Popen(arguments, cwd=tmp_path, env=environment(), stderr=log)
+    try:
+        assert wait_for(lambda: answers(url)), (tmp_path / "web.log").read_text()
+        cut_out = partial(ask, "POST", f"{url}/api/v1/cutouts", content=picture(30))
+        assert cut_out().status_code == 200
+        content = yaml.safe_load(daemon.config.read_text())
+        content |= {"output": content.get("output", {}) | {"root": "elsewhere"}}
+        daemon.config.write_text(yaml.safe_dump(content))
+        daemon.process.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: "the new configuration counts" in daemon.told())
+
+        assert cut_out().status_code == 200
+        assert list(tmp_path.glob("elsewhere/outputs_*/*.png"))
+        drops = ask("GET", f"{url}/api/v1/drops").json()["drops"]
+        assert [ask("GET", f"{url}{one['zip']}").status_code for one in drops] == [200, 200]
     finally:
         daemon.kill()
         server.kill()

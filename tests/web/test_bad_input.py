@@ -18,7 +18,7 @@ from daemon.disk.uploads import Staged
 from daemon.watching.ignored_names import OTHER_FILES, is_never_taken
 from daemon.web import limits
 from daemon.web.names import safe_name
-from tests.web.web_kit import Kit, running, wait_for
+from tests.web.web_kit import Json, Kit, running, wait_for
 
 pytestmark = pytest.mark.web
 V1 = "/api/v1/pictures"
@@ -341,10 +341,16 @@ def test_a_daemon_that_is_down(lonely: Kit):
     assert lonely.client.get("/api/v1/status").json()["state"] == "down"
 
 
+def fill_disk(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server finds less space than the daemon says must be free."""
+    report = kit.server.site.source.report() | {"min_free_mb": 10}
+    kit.server.site.source.report = lambda: report  # type: ignore[method-assign]
+    monkeypatch.setattr(free_space, "free_bytes", lambda path: 1_000_000)
+
+
 def test_a_full_disk(kit: Kit, monkeypatch: pytest.MonkeyPatch):
     """507 before anything is received; nothing of it stays."""
-    kit.server.site.settings = kit.with_min_free_mb(10)
-    monkeypatch.setattr(free_space, "free_bytes", lambda path: 1_000_000)
+    fill_disk(kit, monkeypatch)
     answer = kit.client.post(V1, content=b"x")
 
     assert (answer.status_code, answer.json()["code"]) == (507, "storage")
@@ -353,7 +359,8 @@ def test_a_full_disk(kit: Kit, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_folder_that_stands_by(kit: Kit):
     """Waiting for a result is refused with the reason; pictures are taken for later."""
-    folder = {"path": "/srv/secret/uploads", "unclaimed": 1, "queued": 0, "running": 0}
+    folder: Json = {"path": "/srv/secret/uploads", "output_root": "/srv/secret/outputs"}
+    folder |= {"unclaimed": 1, "queued": 0, "running": 0}
     reason = "/srv/secret/outputs is full"
     report = {"standby": {"web": reason}, "folders": {"web": folder}}
     kit.server.site.source.report = lambda: report  # type: ignore[method-assign]
@@ -412,8 +419,7 @@ def test_standby_in_other_formats(kit: Kit):
 
 def test_a_full_disk_in_other_formats(kit: Kit, monkeypatch: pytest.MonkeyPatch):
     """507, and when to come again."""
-    kit.server.site.settings = kit.with_min_free_mb(10)
-    monkeypatch.setattr(free_space, "free_bytes", lambda path: 1_000_000)
+    fill_disk(kit, monkeypatch)
     answers = both(kit)
 
     assert [one.status_code for one in answers] == [507, 507]

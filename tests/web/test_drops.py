@@ -102,6 +102,39 @@ def test_a_drop_is_closed_by_request(kit: Kit):
     assert [one["id"] for one in kit.client.get(f"{V1}?before=2&limit=1").json()["drops"]] == [1]
 
 
+def test_a_page_may_be_shorter_than_the_list(tmp_path: Path):
+    """`next` goes on where rows are left out, here folders that are about to be deleted."""
+    with running(Kit(tmp_path)) as kit:
+        for number in range(1, 5):
+            kit.wait(kit.upload(b"%d" % number))
+            kit.client.post(f"{V1}/{number}/close")
+            assert wait_for(partial(is_closed, kit, number))
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit:
+        for number in (3, 4):
+            assert kit.client.delete(f"{V1}/{number}").status_code == 202
+
+        assert pages(kit, limit=2) == [[], [2, 1]]
+        assert pages(kit, limit=1) == [[], [], [2], [1]]
+        assert pages(kit, limit=3) == [[2], [1]]
+        assert pages(kit, limit=50) == [[2, 1]]
+
+
+def is_closed(kit: Kit, number: int) -> bool:
+    """Whether a drop takes no more pictures."""
+    return kit.client.get(f"{V1}/{number}").json()["closed_at"] is not None
+
+
+def pages(kit: Kit, *, limit: int) -> list[list[int]]:
+    """The ids on each page, until there is no next one."""
+    found, before = [], ""
+    while True:
+        content = kit.client.get(f"{V1}?limit={limit}{before}").json()
+        found.append([one["id"] for one in content["drops"]])
+        if content["next"] is None:
+            return found
+        before = f"&before={content['next']}"
+
+
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=x", "limit=201", f"limit={'9' * 5000}", "before=-1", "other=1"]
 )

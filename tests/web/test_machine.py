@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.web import machine
 from daemon.web.hiding import hidden
 from daemon.web.machine import Remembered
 from tests.web.web_kit import Kit, running, wait_for
@@ -85,6 +86,15 @@ def test_checks(kit: Kit):
 def test_what_is_hidden(text: str, wanted: str):
     """Paths but for their last part, and all of an address but its host."""
     assert hidden(text) == wanted
+
+
+def test_what_takes_long_has_a_code_of_its_own(kit: Kit, monkeypatch: pytest.MonkeyPatch):
+    """A client may ask again, and nothing is wrong."""
+    monkeypatch.setattr(machine, "CHECKS_PATIENCE_S", 0.0)
+    answer = kit.client.get(f"{V1}/checks")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "takes_long")
+    assert int(answer.headers["retry-after"]) > 0
 
 
 def test_what_is_remembered_does_not_outlive_a_clock_that_is_set_back():

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from daemon.messages import Stop
 from daemon.reporting.latest_snapshot import LatestSnapshot
 from daemon.service.assembly import assemble
 from daemon.service.owned_folders import locked, owned_folders
+from daemon.service.reconfiguration import Reread
 from daemon.service.service import Clocks, Inbox
 from daemon.service.supervision import Supervision
 from daemon.service.web_pages import web_server
 from daemon.web.server import WebServer
-from daemon.web.site import Settings, nobody
+from daemon.web.site import nobody
 from daemon.web.sources import OtherProcess, OwnProcess
 from daemon.worker.engines.direct import DirectEngine
 
@@ -79,8 +80,12 @@ class Kit:
     is_daemon_up: bool = True
     is_held: bool = False
     """The worker takes pictures and does not return them."""
+    is_apart: bool = False
+    """The server reads the daemon's report from its file, like one in a process of its own."""
     depth: int = 8
     """How many pictures the worker takes at once."""
+    reread: Reread | None = None
+    """Reads the configuration again, at a reload."""
     tasks: list[Task] = field(default_factory=list)
     client: httpx.Client = field(init=False)
     server: WebServer = field(init=False)
@@ -106,7 +111,7 @@ class Kit:
         """Be the daemon; in a thread of its own."""
         with locked(owned_folders(self.config, self.base)) as place:
             engine = self.engine = DirectEngine(self.work, depth=self.depth, is_held=self.is_held)
-            supervision = Supervision(latest_snapshot=self.latest)
+            supervision = Supervision(latest_snapshot=self.latest, reread=self.reread)
             service = assemble(
                 self.config,
                 place,
@@ -119,10 +124,6 @@ class Kit:
             service.run()
             service.parts.ledger.close()
 
-    def with_min_free_mb(self, limit: float) -> Settings:
-        """The site's settings with another limit."""
-        return replace(self.server.site.settings, min_free_mb=limit)
-
     def start(self) -> WebServer:
         """Start what is up."""
         return self.start_at(0)
@@ -133,10 +134,12 @@ class Kit:
             self.daemon = threading.Thread(target=self.serve, name="service")
             self.daemon.start()
             assert wait_for(lambda: self.latest.snapshot is not None)
-            source: OwnProcess | OtherProcess = OwnProcess(self.latest)
-            hint: Callable[..., object] = self.inbox.put
-        else:
-            source, hint = OtherProcess(self.base / "state"), nobody
+        other = OtherProcess(self.base / "state")
+        is_own = self.is_daemon_up and not self.is_apart
+        source = OwnProcess(self.latest) if is_own else other
+        assert not self.is_daemon_up or wait_for(lambda: source.state() == "running")
+        # Without watches the daemon hears of uploads only so.
+        hint: Callable[..., object] = self.inbox.put if self.is_daemon_up else nobody
         address = self.config.web.address or Loopback("127.0.0.1", port)
         self.server = web_server(
             self.config, self.base, address, source, hint=hint, environment=self.environment

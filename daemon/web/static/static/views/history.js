@@ -89,7 +89,8 @@ class HistoryView {
     await this.showMore();
   }
 
-  // Show the next page; an answer that comes after another question is thrown away.
+  // Show the next page; an answer that comes after another question is thrown away. A page may be
+  // empty because all of it was deleted: then the one after it is shown.
   async showMore() {
     this.asked += 1;
     const asked = this.asked;
@@ -97,12 +98,17 @@ class HistoryView {
     this.more.hidden = true;
     try {
       const isSearch = Object.keys(query).length > 0;
-      const answer = await (isSearch ? this.search(query) : this.drops());
-      if (asked === this.asked && !this.isClosed) {
-        (isSearch ? this.drawFound : this.drawDrops).call(this, answer);
-        this.notice.hidden = true;
+      let isEmpty = true;
+      while (isEmpty) {
+        const answer = await (isSearch ? this.search(query) : this.drops());
+        if (asked !== this.asked || this.isClosed) {
+          return;
+        }
+        isEmpty = !(isSearch ? this.drawFound : this.drawDrops).call(this, answer) && Boolean(this.next);
       }
+      this.notice.hidden = true;
     } catch (error) {
+      this.more.hidden = !this.next; // a click tries again
       this.tell(error);
     }
   }
@@ -126,22 +132,25 @@ class HistoryView {
       this.results.replaceChildren(this.grid);
     }
     this.grid.append(...pictures.map((one) => this.card(one)));
-    if (!this.grid.children.length) {
+    if (!this.grid.children.length && !next) {
       this.results.replaceChildren(h("p", { class: "empty" }, this.words("history.nothing_found")));
       this.grid = null;
     }
     this.announce(this.words("history.found_count", { count: this.grid?.children.length ?? 0 }));
     this.next = next;
     this.more.hidden = !next;
+    return pictures.length;
   }
 
-  drawDrops({ drops }) {
-    this.results.append(...drops.filter((one) => one.is_there).map((one) => this.drop(one)));
-    if (!this.results.children.length && drops.length < DROPS) {
+  drawDrops({ drops, next }) {
+    const shown = drops.filter((one) => one.is_there);
+    this.results.append(...shown.map((one) => this.drop(one)));
+    if (!this.results.children.length && !next) {
       this.results.replaceChildren(h("p", { class: "empty" }, this.words("history.empty")));
     }
-    this.next = drops.at(-1)?.id;
-    this.more.hidden = drops.length < DROPS;
+    this.next = next;
+    this.more.hidden = !next;
+    return shown.length;
   }
 
   // --- one output folder -----------------------------------------------------------------

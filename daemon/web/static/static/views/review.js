@@ -29,6 +29,7 @@ class ReviewView {
     this.place = 0;
     this.total = 0;
     this.next = null;
+    this.isKnown = false; // the list was loaded
     this.last = null;
     this.onKey = (event) => this.key(event);
   }
@@ -116,10 +117,14 @@ class ReviewView {
       answer.pictures.forEach((one) => this.seen.add(one.id));
       this.next = isFresh ? this.next : answer.next;
       this.total = Math.max(answer.doubtful, this.list.length);
+      this.isKnown = true;
       this.notice.hidden = true;
+      if (!this.list.length && this.next && !isFresh) {
+        return this.load(); // all of this page was judged or deleted meanwhile
+      }
     } catch (error) {
+      this.isKnown = false;
       this.tell(error.detail || String(error));
-      this.both.hidden = false;
     }
     this.draw();
   }
@@ -127,10 +132,11 @@ class ReviewView {
   draw() {
     const one = this.one;
     this.both.hidden = !one;
-    this.done.hidden = Boolean(one);
+    this.done.hidden = Boolean(one) || !this.isKnown || Boolean(this.next);
     this.count.textContent = one
       ? this.words("review.place", { place: number(this.place + 1), total: number(Math.max(this.total, this.list.length)) })
       : "";
+    this.placeNotice(one);
     if (!one) {
       if (this.last) {
         this.done.after(this.undoButton);
@@ -153,6 +159,13 @@ class ReviewView {
     const following = this.list[this.place + 1];
     if (following) {
       this.stage.prepare(following);
+    }
+  }
+
+  // Beside the decisions; without a picture their panel is hidden.
+  placeNotice(one) {
+    if (this.panel.contains(this.notice) !== Boolean(one)) {
+      (one ? this.reasons : this.count).after(this.notice);
     }
   }
 
@@ -227,7 +240,6 @@ class ReviewView {
     try {
       await this.takeBack(last);
     } catch (error) {
-      this.both.hidden = false;
       this.tell(error.detail || String(error));
     }
   }

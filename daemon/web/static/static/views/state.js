@@ -92,7 +92,7 @@ class StateView {
       ["state.failed", number(status.failed)],
     ];
     if (stages.length) {
-      rows.push(["state.stages", stages.map(([name, count]) => `${name} ${number(count)}`).join(", ")]);
+      rows.push(["state.stages", stages.map(([name, count]) => `${this.nameOf("stage", name)} ${number(count)}`).join(" · ")]);
     }
     return [
       h("p", {}, h("span", { class: `badge is-${status.state}` }, this.words(`state.is_${status.state}`))),
@@ -151,14 +151,15 @@ class StateView {
       return h("div", { class: "model" },
         h("h3", {}, one.name),
         h("dl", { class: "facts" }, ...others.flatMap(([name, value]) => [
-          h("dt", {}, this.factName(name)), h("dd", {}, typeof value === "boolean" ? this.words(`state.model_${name}_${value}`) : String(value))])));
+          h("dt", {}, this.nameOf("model", name)), h("dd", {}, typeof value === "boolean" ? this.words(`state.model_${name}_${value}`) : String(value))])));
     });
   }
 
   // A name of the API; one that a later server adds is shown as it is.
-  factName(name) {
-    const text = this.words(`state.model_${name}`);
-    return text === `state.model_${name}` ? name.replaceAll("_", " ") : text;
+  nameOf(kind, name) {
+    const key = `state.${kind}_${name}`;
+    const text = this.words(key);
+    return text === key ? name.replaceAll("_", " ") : text;
   }
 
   async checks() {
