@@ -124,7 +124,7 @@ def check_ours(descriptor: int, folder: int, path: Path) -> None:
 
 def refusal(what: str, path: Path, descriptor: int) -> DaemonError:
     """Why a lock cannot be had: by the kernel's table, for the file may say anything."""
-    holder = lock_table.holder(os.fstat(descriptor))
+    holder = lock_table.holder(descriptor)
     if holder is not None and holder == read_process_id(descriptor):
         return InstallError(
             f"{what} is in use by another cvunetd (process {holder}): stop that one first"
@@ -166,7 +166,7 @@ def owner(path: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = lock_table.holder(os.fstat(descriptor))
+        holder = lock_table.holder(descriptor)
         return read_process_id(descriptor) if holder is None else holder
     finally:
         os.close(descriptor)
@@ -176,6 +176,10 @@ def owner(path: Path) -> int | None:
 def holder_of_closed(path: Path, refused: PermissionError) -> int | None:
     """Who holds a lock that we may not open; its folder must be open to us."""
     try:
-        return lock_table.holder(path.stat())
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         raise InstallError(f"{path} may not be read by this user; ask as the daemon's") from refused
+    try:
+        return lock_table.holder(descriptor)
+    finally:
+        os.close(descriptor)

@@ -3,15 +3,19 @@
 import os
 from pathlib import Path
 
+from daemon.disk import mounts
+
 TABLE = Path("/proc/locks")
 
 
-def holder(status: os.stat_result) -> int | None:
+def holder(descriptor: int) -> int | None:
     """The process that holds a lock (flock) on a file; None if none is seen from here.
 
-    A process in another container is not seen, and btrfs calls the device by another number.
+    The file may be open by ``O_PATH`` alone. A process in another container is not seen.
     """
-    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    status = os.fstat(descriptor)
+    devices = {(os.major(status.st_dev), os.minor(status.st_dev)), mounts.device_of(descriptor)}
+    wanted = {f"{one[0]:02x}:{one[1]:02x}:{status.st_ino}" for one in devices if one is not None}
     try:
         lines = TABLE.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -19,7 +23,7 @@ def holder(status: os.stat_result) -> int | None:
     for line in lines:
         # 1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF; with an arrow it only waits for it
         fields = line.split()
-        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] == wanted:
+        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] in wanted:
             return int(fields[4])
     return None
 

@@ -27,3 +27,22 @@ def names(table: str) -> Iterator[tuple[str, str]]:
         before, _, after = line.partition(" - ")
         name = ESCAPED.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4])
         yield name, after.split(" ")[0]
+
+
+def device_of(descriptor: int) -> tuple[int, int] | None:
+    """Return the device of an open file's mount, as major and minor; None if it is not told.
+
+    `os.stat` tells another one on btrfs (of the subvolume) and on overlay (of a layer).
+    """
+    try:
+        facts = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        mount = next(line.split()[1] for line in facts.splitlines() if line.startswith("mnt_id:"))
+        table = read()
+    except (OSError, StopIteration):
+        return None
+    for line in table.split("\n"):
+        fields = line.split(" ", 3)
+        if fields[0] == mount:
+            major, _, minor = fields[2].partition(":")
+            return int(major), int(minor)
+    return None

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from daemon.disk import lock_table, ownership, store
 from daemon.disk.lock import Lock, owner
 from daemon.errors import InstallError, MachineError
 from tests.service.service_kit import Kit
+from tests.torture.mounts import mounted_tmpfs, unbind
+
+SYSTEMS = Path("/proc/filesystems").read_text(encoding="ascii")
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +57,12 @@ def test_lock_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     lock = Lock(tmp_path / "lock")
     lock.take("x")
 
-    def refuse(*args: object) -> int:
-        raise PermissionError(13, "Permission denied")
+    real = os.open
+
+    def refuse(path: Path, flags: int) -> int:
+        if not flags & os.O_PATH:
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags)
 
     monkeypatch.setattr(os, "open", refuse)
     held = owner(lock.path)
@@ -263,7 +271,57 @@ def test_waiting_for_a_lock_is_not_holding_it(tmp_path: Path, monkeypatch: pytes
     )
     monkeypatch.setattr(lock_table, "TABLE", table)
 
-    assert lock_table.holder(status) == 14
+    with path.open("rb") as stream:
+        assert lock_table.holder(stream.fileno()) == 14
+
+
+@pytest.mark.root
+@pytest.mark.skipif(SYSTEMS.find("overlay") < 0, reason="this kernel has no overlay")
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_owner_on_overlay(tmp_path: Path, is_closed: bool):
+    """As on btrfs: the kernel's table has another device than `os.stat` tells."""
+    user = 65534 if is_closed else 0
+    with ExitStack() as mounted:
+        for name in ("lower", "layers"):
+            (tmp_path / name).mkdir()
+            mounted.enter_context(mounted_tmpfs(tmp_path / name, "1M"))
+        for name in ("layers/upper", "layers/work", "state"):
+            (tmp_path / name).mkdir()
+        places = {"lowerdir": "lower", "upperdir": "layers/upper", "workdir": "layers/work"}
+        options = ",".join(f"{name}={tmp_path / place}" for name, place in places.items())
+        subprocess.run(
+            ["mount", "-t", "overlay", "-o", options, "none", tmp_path / "state"], check=True
+        )
+        mounted.callback(unbind, tmp_path / "state")
+        lock = Lock(tmp_path / "state/lock")
+        lock.take("x")
+        lock.path.write_text("not told")
+        found = asked_as(user, lock.path)
+        is_other_device = lock.path.stat().st_dev != (tmp_path / "state").stat().st_dev
+        lock.release()
+
+    assert is_other_device
+    assert found == str(os.getpid())
+
+
+def asked_as(user: int, path: Path) -> str:
+    """What a process of another user hears of a lock's owner."""
+    code = (
+        "import ctypes, encodings.ascii, os, sys; from pathlib import Path\n"
+        "from daemon.disk.lock import owner\n"
+        f"os.setuid({user})\n"
+        "ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)\n"  # as after exec: /proc/self is its own
+        "print(owner(Path(sys.argv[1])))"
+    )
+    ran = subprocess.run(  # the folders above may be closed to that user
+        [sys.executable, "-c", code, path.name],
+        cwd=path.parent,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout.strip()
 
 
 def test_a_second_name_is_refused(tmp_path: Path):
