@@ -61,8 +61,11 @@ class Failures:
         folder = self.folders.of(job)
         if failed.blame.is_fatal:
             self.raise_fatal(job, failed)
-        self.remove_part(job)
-        if job.is_kept and tree.leads_over_link(folder.path, job.relative.parent):
+        if (trouble := self.remove_part(job)) and self.must_wait(folder, job, failed):
+            text = "%s waits until its files can be seen: %s"
+            logger.warning(text, printable(job.relative), trouble, extra=job_fields(job))
+            self.requeue.hold(job)
+        elif job.is_kept and tree.leads_over_link(folder.path, job.relative.parent):
             self.leave_alone(job)
         else:
             self.decide(folder, job, failed, now=now)
@@ -88,6 +91,20 @@ class Failures:
                 self.excuse_or_reject(job, failed, now=now)
             case _:
                 self.retry_or_reject(job, failed, now=now)
+
+    def must_wait(self, folder: HotFolder, job: Job, failed: Failed) -> bool:
+        """Whether a job has to wait because what its latest attempt has made cannot be taken back.
+
+        A result of which one file has its name already would come out twice if it was made anew.
+        """
+        is_noted = self.results.is_noted(job)
+        if not is_noted and failed.blame not in (Blame.MACHINE, Blame.UNSURE):
+            return False  # what is known of the picture counts more than a part that stays
+        text = f"{printable(job.relative)}: {failed.reason}"
+        if failed.blame is Blame.MACHINE:
+            self.standby.enter_after_work(folder, text)
+            return True
+        return self.standby.enter_if_failing(folder, text) or is_noted
 
     def leave_alone(self, job: Job) -> None:
         """Forget a kept original that lies behind a link by now; no such one is taken either.
@@ -130,14 +147,16 @@ class Failures:
         kind = DeviceError if failed.blame is Blame.DEVICE else InstallError
         raise kind(failed.reason)
 
-    def remove_part(self, job: Job) -> None:
-        """Delete the worker's unfinished files; if that fails, the next start does it."""
+    def remove_part(self, job: Job) -> str:
+        """Take back what the attempt has made; return why that fails, empty if it does not."""
         try:
             self.results.discard(job)
         except OSError as error:
             logger.warning(
                 "%s stays: %s", printable(job.part), describe(error), extra=job_fields(job)
             )
+            return describe(error)
+        return ""
 
     def reject_or_defer(self, folder: HotFolder, job: Job, failed: Failed, *, now: float) -> None:
         """Reject, unless the file is young: a scanner or a copy may pause."""

@@ -1,4 +1,4 @@
-"""Recovers jobs whose process died during their work: the disk shows how far each came."""
+"""Recovers jobs whose process died, or whose share went down, during their work."""
 
 from daemon.disk import files
 from daemon.jobs import MAX_ATTEMPTS, Job
@@ -9,6 +9,7 @@ from daemon.lifecycle.delivery import Delivery
 from daemon.lifecycle.failures import has_progressed
 from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.results import Results
+from daemon.lifecycle.waiting_jobs import WaitingJobs
 
 #: A clip has a process of its own, so the daemon most likely died of something else. It may do so
 #: more often before the first segment is finished, which takes minutes with large frames.
@@ -26,6 +27,7 @@ class JobRecovery:
         completion: Completion,
         rejection: Rejection,
         delivery: Delivery,
+        waiting: WaitingJobs,
         crash: str = "",
     ) -> None:
         """``crash``: why the process before has crashed; empty if it was ended from outside."""
@@ -34,10 +36,11 @@ class JobRecovery:
         self.completion = completion
         self.rejection = rejection
         self.delivery = delivery
+        self.waiting = waiting
         self.crash = crash
 
     def recover(self, job: Job, *, now: float) -> None:
-        """Recover one job whose process died: the disk shows how far it came.
+        """Recover a job whose process died or whose share was away: the disk shows how far it came.
 
         `OSError` if the disk does not answer. Nothing is decided then.
         """
@@ -47,6 +50,9 @@ class JobRecovery:
             self.delivery.publish(job, now=now)
         elif self.results.was_published(job):
             self.completion.finish(job, now=now)
+        elif job.id in self.waiting.own:
+            self.results.discard(job)
+            self.ledger.release(job, reason="its files could not be seen for a while")
         elif has_progressed(job):
             self.results.discard(job)
             self.ledger.release(job, reason="the daemon died after some of it was finished")

@@ -48,11 +48,7 @@ class Recovery:
         self.leftovers = leftovers
         self.began_at = float("-inf")
         """UTC seconds: since when this process lives, if it is one that lasts."""
-        self.waiting: dict[str, str] = {}
-        """Jobs of an earlier process whose files cannot be seen now, and their folders.
-
-        Their rows still say running: only the disk can tell how far they came.
-        """
+        self.waiting = jobs.waiting
         self.next_look = 0.0
         self.on_step: Callable[[], object] = lambda: None
         """Called before each job: a disk that does not answer lets us wait."""

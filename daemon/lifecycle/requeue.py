@@ -1,4 +1,4 @@
-"""Puts jobs back into the queue: for another attempt, or with the attempt refunded."""
+"""Puts jobs back into the queue, with their attempt counted or refunded; or lets them wait."""
 
 from daemon.backoff import doubled_s
 from daemon.jobs import Job, State, with_owner
@@ -6,6 +6,7 @@ from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.lifecycle.folder_registry import FolderRegistry
+from daemon.lifecycle.waiting_jobs import WaitingJobs
 
 #: Later than others: a single failing picture must not delay them.
 AFTER_OTHERS_S = 20.0
@@ -23,6 +24,7 @@ class Requeue:
         self.ledger = ledger
         self.records = records
         self.queue = queue
+        self.waiting = WaitingJobs()
 
     def release(self, job: Job, *, reason: str, not_before: float = 0.0) -> None:
         """Queue a job again, with its attempt refunded."""
@@ -43,6 +45,10 @@ class Requeue:
         """Queue a job whose process was ended from outside: refunded, and the death is counted."""
         self.ledger.excuse(job, not_before=not_before, reason=reason)
         self.put(job, attempts=max(job.attempts - 1, 0), not_before=not_before)
+
+    def hold(self, job: Job) -> None:
+        """Leave the row as it is until the job's files can be seen; `Recovery` looks then."""
+        self.waiting.add_own(job)
 
     def put(self, job: Job, *, attempts: int, not_before: float) -> None:
         """Put the ledger's new row into the queue."""

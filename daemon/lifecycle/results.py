@@ -40,6 +40,11 @@ class Results:
             raise FileNotFoundError(errno.ENOENT, "the finished result has vanished", job.part)
         return self.ledger.note_result(job, done, stamps=stamps, review=review)
 
+    def is_noted(self, job: Job) -> bool:
+        """Whether its row says that its parts are whole: some of them may have their names."""
+        noted = self.records.job(job.id)
+        return noted is not None and bool(noted.stamps)
+
     def is_complete(self, job: Job) -> bool:
         """Whether all files were made and still exist: as parts, or under their names."""
         return bool(job.stamps) and all(

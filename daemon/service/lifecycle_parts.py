@@ -263,6 +263,7 @@ class LifecycleParts:
             completion=self.completion,
             rejection=self.rejection,
             delivery=self.delivery,
+            waiting=self.requeue.waiting,
             crash=self.owned.crash_note.before,
         )
 
@@ -278,12 +279,8 @@ class LifecycleParts:
 
     @cached_property
     def leftovers(self) -> Leftovers:
-        return Leftovers(
-            self.folders,
-            records=self.records,
-            quarantine=self.owned.quarantine,
-            state=self.owned.state,
-        )
+        quarantine, state = self.owned.quarantine, self.owned.state
+        return Leftovers(self.folders, records=self.records, quarantine=quarantine, state=state)
 
     # --- while the ledger cannot be written ---------------------------------------------------
 
