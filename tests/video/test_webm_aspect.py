@@ -35,8 +35,8 @@ def with_long_private(file: bytes, padding: int) -> bytes:
         if part.name in (SEEK_HEAD, CUES, CRC):
             continue
         if part.name == TRACKS:
-            tracks = (padded_track(track.content, padding) for track in elements(content))
-            content = b"".join(as_bytes(TRACK, track) for track in tracks)
+            tracks = (track.content for track in elements(content) if track.name == TRACK)
+            content = b"".join(as_bytes(TRACK, padded_track(one, padding)) for one in tracks)
         made += as_bytes(part.name, content)
     head = file[: file.index(endings.EBML_SEGMENT)]
     return head + as_bytes(endings.EBML_SEGMENT, made)
