@@ -1,6 +1,7 @@
-"""What every test shares: needs of the machine, and no thread left behind."""
+"""What every test shares: needs of the machine; no thread or level of the log left behind."""
 
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
@@ -182,6 +183,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def promised() -> set[str]:
     """The markers that this machine says it can serve."""
     return set(filter(None, os.environ.get("CVUNETD_REQUIRE", "").split(",")))
+
+
+@pytest.fixture(autouse=True)
+def same_log_level() -> Iterator[None]:
+    """Restore the level of the log, which a reload of the configuration sets."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,7 @@ def test_what_stayed_is_none_of_ours_any_more(tmp_path: Path, caplog: pytest.Log
     drop = make_drop(tmp_path)
     put(drop / "cat.psd")
     sweep(sweeper(tmp_path))
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         sweep(sweeper(tmp_path))
 
