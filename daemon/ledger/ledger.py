@@ -198,14 +198,11 @@ class Ledger(Database):
     def note_result(
         self, job: Job, done: Done, *, stamps: tuple[Stamp, ...], review: Path | None
     ) -> Job:
-        """Note that the parts are complete on disk: after a crash they are published.
-
-        No earlier rejection is to be finished any more.
-        """
+        """Note that the parts are complete on disk: after a crash they are published."""
         details = json.dumps(details_of(done))
         columns = {"details": details, "stamps": json.dumps(stamps), "review": as_bytes(review)}
-        self.change(job, State.RUNNING, **columns, quarantine=None)
-        return replace(job, stamps=stamps, review=review, quarantine=None)
+        self.change(job, State.RUNNING, **columns)
+        return replace(job, stamps=stamps, review=review)
 
     def note_review(self, job: Job, review: Path) -> Job:
         """Note another place for review: somebody has taken the first one."""

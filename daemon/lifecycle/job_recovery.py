@@ -1,6 +1,6 @@
 """Recovers jobs whose process died, or whose share went down, during their work."""
 
-from daemon.disk import files
+from daemon.disk import files, quarantine_names
 from daemon.jobs import MAX_ATTEMPTS, Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.completion import Completion
@@ -44,7 +44,7 @@ class JobRecovery:
 
         `OSError` if the disk does not answer. Nothing is decided then.
         """
-        if job.quarantine is not None and not files.exists(job.source):
+        if self.is_rejected(job):
             self.rejection.put_in_quarantine(job, now=now)
         elif self.results.is_complete(job):
             self.delivery.publish(job, now=now)
@@ -60,6 +60,16 @@ class JobRecovery:
             self.retry_or_reject(job, now=now)
         else:
             self.excuse_or_reject(job, now=now)
+
+    def is_rejected(self, job: Job) -> bool:
+        """Whether its original went into quarantine; an unfinished rejection leaves a place, too.
+
+        Perhaps the picture succeeded after that, and its original was archived or deleted.
+        """
+        if job.quarantine is None or files.exists(job.source):
+            return False
+        has_result = self.results.is_complete(job) or self.results.was_published(job)
+        return not has_result or quarantine_names.holds(job.quarantine, job.id)
 
     def retry_or_reject(self, job: Job, *, now: float) -> None:
         """The process crashed by itself: perhaps because of this picture."""
