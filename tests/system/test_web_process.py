@@ -146,17 +146,22 @@ def test_hostile_pictures_are_told_in_each_clients_format(tmp_path: Path):
         daemon.kill()
 
 
+def start_server(config: Path) -> "tuple[subprocess.Popen[bytes], str]":
+    """`cvunetd web` in a process of its own, and its address; its log lies beside the file."""
+    listen = f"127.0.0.1:{free_port()}"
+    arguments = command("web", "--config", config, "--listen", listen)
+    with (config.parent / "web.log").open("wb") as log:
+        server = subprocess.Popen(arguments, cwd=config.parent, env=environment(), stderr=log)
+    return server, f"http://{listen}"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_server_of_its_own(tmp_path: Path):
     """It accepts while the daemon is down, and shows results when it is up; it loads no torch."""
     daemon = Daemon(tmp_path, settings(None))
     daemon.kill()
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    arguments = command("web", "--config", daemon.config, "--listen", f"127.0.0.1:{port}")
-    with (tmp_path / "web.log").open("wb") as log:
-        server = subprocess.Popen(arguments, cwd=tmp_path, env=environment(), stderr=log)
+    server, url = start_server(daemon.config)
     try:
         assert wait_for(lambda: answers(url)), (tmp_path / "web.log").read_text()
         upload_id = send(url, picture(40), "one")
@@ -183,11 +188,7 @@ def test_a_server_of_its_own_follows_a_reload(tmp_path: Path):
     """SIGHUP to the daemon alone: what lies in its new output folder is served, and the old."""
     daemon = Daemon(tmp_path, settings(None))
     daemon.wait_ready()
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    arguments = command("web", "--config", daemon.config, "--listen", f"127.0.0.1:{port}")
-    with (tmp_path / "web.log").open("wb") as log:
-        server = subprocess.Popen(arguments, cwd=tmp_path, env=environment(), stderr=log)
+    server, url = start_server(daemon.config)
     try:
         assert wait_for(lambda: answers(url)), (tmp_path / "web.log").read_text()
         cut_out = partial(ask, "POST", f"{url}/api/v1/cutouts", content=picture(30))
