@@ -16,7 +16,14 @@ from daemon.commands.checks import (
     places,
     service,
 )
-from daemon.commands.findings import CheckContext, Finding, Result, failed, passed
+from daemon.commands.findings import (
+    CheckContext,
+    Finding,
+    Result,
+    config_option,
+    failed,
+    passed,
+)
 from daemon.commands.status import running_daemon
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
@@ -60,10 +67,10 @@ def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
         "configuration",
         f"{found or 'no file (`cvunetd init` makes one), defaults only'}: without a fault",
     )
-    named = f" --config {shlex.quote(str(found))}" if found else ""
-    as_root = f"sudo cvunetd doctor{named}"
+    path = found or Path("config.yaml")
+    as_root = f"sudo cvunetd doctor{config_option(path)}"
     try:
-        context = collect_context(config, base, found or Path("config.yaml"), now=now)
+        context = collect_context(config, base, path, now=now)
     except InstallError as error:
         yield failed("set-up", str(error), as_root)
         return

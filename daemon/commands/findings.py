@@ -50,6 +50,11 @@ class User:
             return str(self.gid)
 
 
+def config_option(path: Path) -> str:
+    """Return what names a configuration to a command; empty if it is not there."""
+    return f" --config {shlex.quote(str(path))}" if path.exists() else ""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckContext:
     """Everything that the checks need."""
@@ -72,8 +77,7 @@ class CheckContext:
     @property
     def config_option(self) -> str:
         """Return what names the configuration to a command; empty if there is none."""
-        path = self.config_path
-        return f" --config {shlex.quote(str(path))}" if path.exists() else ""
+        return config_option(self.config_path)
 
     @property
     def outputs(self) -> list[Path]:

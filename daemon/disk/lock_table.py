@@ -14,18 +14,31 @@ def holder(descriptor: int) -> int | None:
     The file may be open by ``O_PATH`` alone. A process in another container is not seen.
     """
     status = os.fstat(descriptor)
-    devices = {(os.major(status.st_dev), os.minor(status.st_dev)), mounts.device_of(descriptor)}
-    wanted = {f"{one[0]:02x}:{one[1]:02x}:{status.st_ino}" for one in devices if one is not None}
+    held = holders()
+    found = held.get(place(os.major(status.st_dev), os.minor(status.st_dev), status.st_ino))
+    if found is None and (device := mounts.device_of(descriptor)) is not None:
+        return held.get(place(*device, status.st_ino))
+    return found
+
+
+def place(major: int, minor: int, inode: int) -> str:
+    """How the table calls a file."""
+    return f"{major:02x}:{minor:02x}:{inode}"
+
+
+def holders() -> dict[str, int]:
+    """The processes that hold locks, by what the table calls the file."""
     try:
         lines = TABLE.read_text(encoding="ascii").splitlines()
     except OSError:
-        return None
+        return {}
+    found: dict[str, int] = {}
     for line in lines:
         # 1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF; with an arrow it only waits for it
         fields = line.split()
-        if len(fields) > 5 and fields[1] == "FLOCK" and fields[5] in wanted:
-            return int(fields[4])
-    return None
+        if len(fields) > 5 and fields[1] == "FLOCK":
+            found.setdefault(fields[5], int(fields[4]))
+    return found
 
 
 def name_of(pid: int) -> str:

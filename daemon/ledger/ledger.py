@@ -200,8 +200,13 @@ class Ledger(Database):
     ) -> Job:
         """Note that the parts are complete on disk: after a crash they are published."""
         details = json.dumps(details_of(done))
-        columns = {"details": details, "stamps": json.dumps(stamps), "review": as_bytes(review)}
-        self.change(job, State.RUNNING, **columns)
+        self.change(
+            job,
+            State.RUNNING,
+            details=details,
+            stamps=json.dumps(stamps),
+            review=as_bytes(review),
+        )
         return replace(job, stamps=stamps, review=review)
 
     def note_review(self, job: Job, review: Path) -> Job:

@@ -99,7 +99,7 @@ class Recovery:
         jobs = [job for job in self.records.in_state(State.RUNNING) if job.id in ids]
         self.recover(jobs, now=now)
         for job_id in ids.difference(job.id for job in jobs):
-            del self.waiting[job_id]  # it has ended: only the ledger's answer was lost
+            self.waiting.remove(job_id)  # it has ended: only the ledger's answer was lost
         queued = {job.id for job in self.queue.jobs()}
         for job, not_before in self.records.queued():
             if job.id in ids and job.id not in queued:
@@ -116,7 +116,7 @@ class Recovery:
                 if self.standby.has(job.folder):
                     failing.add(job.folder)
             else:
-                self.waiting.pop(job.id, None)
+                self.waiting.remove(job.id)
 
     def is_recovered(self, job: Job, *, now: float) -> bool:
         """Recover one job; False if that has to wait until its files can be seen."""

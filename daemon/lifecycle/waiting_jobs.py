@@ -14,6 +14,11 @@ class WaitingJobs(dict[str, str]):
         self.own: set[str] = set()
         """Ids of jobs that this process has started: nothing has died, so no death is counted."""
 
+    def remove(self, job_id: str) -> None:
+        """Remove a job that has been recovered or has ended; it may be none of them."""
+        self.pop(job_id, None)
+        self.own.discard(job_id)
+
     def add_own(self, job: Job) -> None:
         """Add a job that this process has started."""
         self[job.id] = job.folder

@@ -62,11 +62,11 @@ def busy(detail: str) -> Problem:
     )
 
 
-def unavailable(detail: str) -> Problem:
+def unavailable(detail: str, *, code: str = "unavailable") -> Problem:
     """Return a refusal because of trouble on this side that may pass."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "unavailable",
+        code,
         detail,
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
@@ -74,12 +74,7 @@ def unavailable(detail: str) -> Problem:
 
 def takes_long() -> Problem:
     """Return a refusal of what is being found out: nothing is wrong, it may be asked again."""
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "takes_long",
-        "this takes long: ask again",
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+    return unavailable("this takes long: ask again", code="takes_long")
 
 
 def as_json(problem: Problem) -> dict[str, object]:

@@ -96,13 +96,8 @@ def test_jobs_of_a_folder_that_is_no_longer_configured_wait(tmp_path: Path) -> N
     kit = Kit(tmp_path, is_held=True)
     kit.drop("cat.jpg")
     kit.pass_time(3)
-    kit.die()
-    (tmp_path / "other").mkdir()
-    kit.folder = {"path": "other", "name": "other"}
-    kit.start()
-    kit.pass_time(3)
-    kit.die()
-    kit.folder, kit.is_held = {}, False
+    kit.live_without_folder()
+    kit.is_held = False
 
     kit.start()
     kit.pass_time(3)

@@ -190,13 +190,7 @@ def test_whole_parts_wait_for_their_folder(tmp_path: Path) -> None:
     """It is configured again later: they are published, not made again. A clip takes an hour."""
     worker = Worker()
     kit = dead_at("publish", tmp_path, worker, settings=both())
-    kit.die()
-    (tmp_path / "other").mkdir()
-    kit.folder = {"path": "other", "name": "other"}
-    kit.start()
-    kit.pass_time(3)
-    kit.die()
-    kit.folder = {}
+    kit.live_without_folder()
     kit.start()
     kit.pass_time(3)
 

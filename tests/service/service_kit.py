@@ -111,6 +111,16 @@ class Kit:
         """The process is gone; the next life opens the same files."""
         self.service.parts.ledger.close()
 
+    def live_without_folder(self) -> None:
+        """Die, then live a while with another folder in its place, and die."""
+        self.die()
+        (self.base / "other").mkdir()
+        self.folder = {"path": "other", "name": "other"}
+        self.start()
+        self.pass_time(3)
+        self.die()
+        self.folder = {}
+
     def restart(self, *, crash: str = "") -> Service:
         """Die, then live again. ``crash``: why, if it was the process's own fault."""
         self.die()

@@ -6,6 +6,7 @@ The connections are real; the time is the test's own, so a busy machine changes 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,20 +144,23 @@ async def head_of(loop: Loop, client: Client) -> int:
     return len(head)
 
 
+async def read_slowly(server: Server, loop: Loop, client: Client, *, is_sent: bool) -> int:
+    """Read for two minutes, then the rest; ``is_sent``: whether all was sent by then."""
+    await head_of(loop, client)
+    got = 0
+    for _ in range(120):
+        got += await read(loop, client, SLOW_BYTES)
+        await loop.spend()
+    assert (got, server.is_complete) == (120 * SLOW_BYTES, is_sent)
+    return got + await read(loop, client, server.length - got)
+
+
 @pytest.mark.parametrize("is_tcp", [True, False])
 def test_a_slow_reader_keeps_its_answer(tmp_path: Path, *, is_tcp: bool):
     """It reads all the time, but the system asks for more only every half minute."""
     server = Server(2_000_000, limits.CHUNK_BYTES)
 
-    async def slowly(loop: Loop, client: Client) -> int:
-        await head_of(loop, client)
-        got = 0
-        for _ in range(120):
-            got += await read(loop, client, SLOW_BYTES)
-            await loop.spend()
-        assert (got, server.is_complete) == (120 * SLOW_BYTES, False)
-        return got + await read(loop, client, server.length - got)
-
+    slowly = partial(read_slowly, server, is_sent=False)
     assert exchange(server, slowly, None if is_tcp else tmp_path / "s") == server.length
 
 
@@ -164,15 +168,7 @@ def test_a_slow_reader_gets_the_end_of_its_answer():
     """All is sent, but not all is read when the time for the next request ends."""
     server = Server(1_500_000, 1_500_000)
 
-    async def slowly(loop: Loop, client: Client) -> int:
-        await head_of(loop, client)
-        got = 0
-        for _ in range(120):
-            got += await read(loop, client, SLOW_BYTES)
-            await loop.spend()
-        assert (got, server.is_complete) == (120 * SLOW_BYTES, True)
-        return got + await read(loop, client, server.length - got)
-
+    slowly = partial(read_slowly, server, is_sent=True)
     assert exchange(server, slowly) == server.length
 
 
