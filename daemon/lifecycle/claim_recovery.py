@@ -62,9 +62,17 @@ class ClaimRecovery:
             # Failed, but the file is here: its share was away when the job failed.
             if job is not None:
                 self.ledger.forget(job)
-            identity = claimed_identity(claim.path)
-            fresh = self.claiming.add_job(
-                folder, claim.relative, claim.job_id, claim.path, identity, "startup", now=now
-            )
-            self.queue.put(fresh, priority=folder.priority)
-            logger.info("adopted %s", printable(claim.relative), extra=job_fields(fresh))
+            if folder.originals == "keep":
+                # Taken when originals did not stay; from here it would never come back.
+                self.claiming.put_back(folder, claim.relative, claim.job_id)
+            else:
+                self.add_job(folder, claim, now=now)
+
+    def add_job(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
+        """Give a claimed file a job."""
+        identity = claimed_identity(claim.path)
+        fresh = self.claiming.add_job(
+            folder, claim.relative, claim.job_id, claim.path, identity, "startup", now=now
+        )
+        self.queue.put(fresh, priority=folder.priority)
+        logger.info("adopted %s", printable(claim.relative), extra=job_fields(fresh))

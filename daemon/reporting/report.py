@@ -60,6 +60,8 @@ class FolderState:
     """Pictures that a second model was asked about since the start, by what became of it."""
     rendering: dict[str, Any] = field(default_factory=dict)  # Any: JSON
     """How results of uploads are made, as the ledger writes it; empty for other folders."""
+    model: str | None = None
+    """The name of the model that cuts its pictures out; None in reports of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class SnapshotMaker:
                     for path, refusal in self.refusals(name, folder.path)
                 ],
                 rendering=upload_notes.stored(folder.rendering) if folder.has_uploads else {},
+                model=folder.model,
             )
             for name, folder in self.parts.folders.by_name.items()
         }

@@ -63,5 +63,17 @@ class Overview:
         return JSONResponse({"folders": found})
 
     async def models(self, request: Request) -> Response:
-        """Answer which networks cut pictures out."""
-        return JSONResponse({"models": self.site.settings.models})
+        """Answer which networks cut pictures out, and which folders use them now."""
+        report = self.site.source.report()
+        users = {
+            name: folder["model"]
+            for name, folder in report.get("folders", {}).items()
+            if folder.get("model") is not None
+        }
+        models = self.site.settings.models
+        if users:  # without the daemon's word it stays as it was at our start
+            models = [
+                one | {"folders": [name for name, used in users.items() if used == one["name"]]}
+                for one in models
+            ]
+        return JSONResponse({"models": models})

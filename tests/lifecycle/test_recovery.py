@@ -10,8 +10,8 @@ import pytest
 
 from daemon.disk import files, store
 from daemon.disk.syncs import Syncs
-from daemon.jobs import Done, Identity, Job, Outcome, State, Task
-from tests.service.service_kit import Kit, copy_out
+from daemon.jobs import Blame, Done, Failed, Identity, Job, Outcome, State, Task
+from tests.service.service_kit import Kit, copy_out, fail_with
 from tests.system.reaper import Died
 
 
@@ -53,6 +53,29 @@ def test_a_claimed_file_without_a_row_is_adopted(tmp_path: Path) -> None:
 
     assert kit.results() == ["originals/sub/cat.jpg", "sub/cat.png"]
     assert kit.left_in_hot() == []
+
+
+@pytest.mark.parametrize("has_failed", [False, True])
+def test_a_claim_goes_back_if_originals_are_kept_now(tmp_path: Path, has_failed: bool) -> None:
+    """Of a life with other settings: its file would never leave the hidden folder."""
+    kit = Kit(tmp_path, work=fail_with(Failed(Blame.FILE, "no picture", is_final=True)))
+    claimed = kit.hot / store.CLAIMS / "0123" / "sub" / "cat.jpg"
+    if has_failed:
+        kit.drop("sub/cat.jpg")
+        kit.pass_time(3)
+        [job] = kit.records.in_state(State.FAILED)
+        claimed = job.source
+    kit.die()
+    claimed.parent.mkdir(parents=True)
+    claimed.write_bytes(b"picture")
+    kit.folder, kit.work = {"originals": "keep"}, copy_out
+
+    kit.start()
+    kit.pass_time(20)
+
+    assert (kit.hot / "sub" / "cat.jpg").read_bytes() == b"picture"
+    assert not claimed.exists()
+    assert kit.results() == ["sub/cat.png"]
 
 
 def test_an_unfinished_part_is_deleted(tmp_path: Path) -> None:

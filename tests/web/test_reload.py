@@ -133,6 +133,19 @@ def test_a_new_folder_with_an_output_folder_of_its_own(world: World):
     assert world.kit.client.get(f"{found['href']}/result").content == b"dropped"
 
 
+def test_a_folder_that_changes_its_model(tmp_path: Path):
+    """The list of models says which folders use each now."""
+    models = {"cvunet": "models/cvunet.pth", "other": "models/other.onnx"}
+    with world_of(tmp_path, models=models) as world:
+        world.reload({"path": "hot", "model": "other"}, models=models)
+
+        def users() -> list[list[str]]:
+            answer = world.kit.client.get(f"{V1}/models").json()
+            return [one["folders"] for one in answer["models"]]
+
+        assert wait_for(lambda: users() == [["web"], ["hot"]])
+
+
 def test_an_output_folder_that_was_used_between_two_reloads(world: World):
     """Nobody has asked the server anything meanwhile."""
     world.reload(output={"root": "second"})

@@ -201,9 +201,8 @@ def writable(context: CheckContext, text: str) -> Iterator[Finding]:
         yield passed("unit's paths", "the unit may write all that it has to")
         return
     folder = f"/etc/systemd/system/{NAME}.d"
-    config = shlex.quote(str(context.config_path))
     mend = (
-        f"mkdir -p {folder} && cvunetd systemd-paths --config {config} > {folder}/paths.conf"
+        f"mkdir -p {folder} && cvunetd systemd-paths{context.config_option} > {folder}/paths.conf"
         " && systemctl daemon-reload && systemctl restart cvunetd"
     )
     yield failed("unit's paths", f"the unit may not write {missing[0]}", mend)
