@@ -10,7 +10,8 @@ import pytest
 
 from daemon.disk import files, store
 from daemon.disk.syncs import Syncs
-from daemon.jobs import Blame, Done, Failed, Identity, Job, Outcome, State, Task
+from daemon.errors import Blame
+from daemon.jobs import Done, Failed, Identity, Job, Outcome, State, Task
 from tests.service.service_kit import Kit, copy_out, fail_with
 from tests.system.reaper import Died
 
