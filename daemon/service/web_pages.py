@@ -94,7 +94,7 @@ def web_server(
     settings = Settings(
         web=web,
         folder=folder,
-        roots=frozenset(one.output_root for one in hot_folders.all_folders(config, base)),
+        folders=hot_folders.all_folders(config, base),
         state=state,
         min_free_mb=config.retention.min_free_mb,
         models=models_of(config, base),
@@ -121,7 +121,6 @@ def keys_file_of(config: Config, base: Path, environment: Mapping[str, str]) -> 
 
 def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON
     """Return what is told of each model: as it is configured, without paths."""
-    users = hot_folders.all_folders(config, base)
     return [
         {
             "name": model.name,
@@ -131,7 +130,6 @@ def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON
             "devices": list(model.devices),
             "input_size": model.input_size,
             "is_default": number == 0,
-            "folders": [folder.name for folder in users if folder.model == model.name],
         }
         for number, model in enumerate(model_settings(config, base))
     ]

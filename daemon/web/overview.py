@@ -64,16 +64,8 @@ class Overview:
 
     async def models(self, request: Request) -> Response:
         """Answer which networks cut pictures out, and which folders use them now."""
-        report = self.site.source.report()
-        users = {
-            name: folder["model"]
-            for name, folder in report.get("folders", {}).items()
-            if folder.get("model") is not None
-        }
+        users_of = self.site.reported.users_of
         models = self.site.settings.models
-        if users:  # without the daemon's word it stays as it was at our start
-            models = [
-                one | {"folders": [name for name, used in users.items() if used == one["name"]]}
-                for one in models
-            ]
-        return JSONResponse({"models": models})
+        return JSONResponse(
+            {"models": [one | {"folders": users_of(one["name"])} for one in models]}
+        )

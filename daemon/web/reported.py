@@ -33,9 +33,10 @@ class Reported:
         roots: frozenset[Path],
         min_free_mb: float,
         keep_days: float,
+        users: dict[str, str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """All but ``source`` as at our start."""
+        """All but ``source`` as at our start; ``users``: each hot folder's model."""
         self.source = source
         self.uploads = uploads.name
         self.monotonic = monotonic
@@ -46,6 +47,7 @@ class Reported:
         self._rendering = uploads.rendering
         self._min_free_mb = min_free_mb
         self._keep_days = keep_days
+        self._users = users
         self.looked_at: float | None = None
         self.is_strange = False
         """The report's rendering cannot be understood, and that was said."""
@@ -88,6 +90,11 @@ class Reported:
         self.look_sometimes()
         return self._keep_days
 
+    def users_of(self, model: str) -> list[str]:
+        """Return which hot folders use a model."""
+        self.look_sometimes()
+        return [folder for folder, used in self._users.items() if used == model]
+
     # --- the report -----------------------------------------------------------------------
 
     def look_sometimes(self) -> None:
@@ -102,6 +109,8 @@ class Reported:
         folders: Json = report.get("folders", {})
         if folders:
             self.roots_now = frozenset(Path(one["output_root"]) for one in folders.values())
+        if folders and all(one.get("model") for one in folders.values()):
+            self._users = {name: one["model"] for name, one in folders.items()}
         self.roots |= self.roots_now | {Path(one) for one in report.get("output_roots", ())}
         self._min_free_mb = report.get("min_free_mb", self._min_free_mb)
         self._keep_days = report.get("keep_days") or self._keep_days

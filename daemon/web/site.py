@@ -46,12 +46,12 @@ class Settings:
     web: Web
     folder: HotFolder
     """Of uploads."""
-    roots: frozenset[Path]
-    """Folders that hold drops."""
+    folders: list[HotFolder]
+    """All hot folders, that of uploads among them."""
     state: Path
     min_free_mb: float
     models: list[dict[str, Any]] = field(default_factory=list)  # Any: JSON
-    """The default first; what is told of each."""
+    """The default first; what is told of each, but for its users."""
     keep_days: float = 7.0
     server_folders: tuple[Path, ...] = ()
     """Folders outside, of which copies may be taken."""
@@ -82,9 +82,10 @@ class Site:
         self.reported = Reported(
             source,
             settings.folder,
-            roots=settings.roots,
+            roots=frozenset(one.output_root for one in settings.folders),
             min_free_mb=settings.min_free_mb,
             keep_days=settings.keep_days,
+            users={one.name: one.model for one in settings.folders},
         )
         self.hint = hint
         self.clock = clock

@@ -207,13 +207,19 @@ def test_a_report_of_another_version(tmp_path: Path, caplog: pytest.LogCaptureFi
     folder: Json = {"path": "/srv/uploads", "output_root": "/srv/new"}
     source = OwnProcess(LatestSnapshot())
     known = Reported(
-        source, uploads, roots=frozenset({Path("/srv/old")}), min_free_mb=5, keep_days=3
+        source,
+        uploads,
+        roots=frozenset({Path("/srv/old")}),
+        min_free_mb=5,
+        keep_days=3,
+        users={"web": "cvunet"},
     )
     source.report = lambda: {"folders": {"web": folder}}  # type: ignore[method-assign]
     known.look()
     assert known.roots == {Path("/srv/old"), Path("/srv/new")}
     assert known.roots_in_use() == {Path("/srv/new")}
     assert (known.min_free_mb, known.keep_days) == (5, 3)
+    assert known.users_of("cvunet") == ["web"]
 
     folder |= {"rendering": {"format": "hologram"}}
     known.look()
