@@ -246,6 +246,15 @@ def lives(scenario: Scenario, base: Path, reaper: Reaper, deaths: list[int]) -> 
     return Story(len(last_calls), steps, published=published, quarantined=reasons)
 
 
+def check_deaths(scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int) -> None:
+    """Enough steps were died in, and `seconds` more times in the life after each of them."""
+    stories = die_everywhere(scenario, base, reaper, seconds=seconds)
+    deaths = Counter(story.deaths for story in stories)
+
+    assert deaths[1] > 50, "too few steps to prove anything"
+    assert deaths[2] >= 0.9 * deaths[1] * seconds
+
+
 @contextmanager
 def folder_in_memory() -> Iterator[Path]:
     """A temporary folder on a file system that makes no one wait, if there is one."""

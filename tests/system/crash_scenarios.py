@@ -331,7 +331,8 @@ CLIP_LIFE = Scenario(
     is_counted=False,
     live=serve,
 )
-SCENARIOS = (
+#: What may happen to originals.
+OF_ORIGINALS = (
     Scenario(name="archive", check=three_and_a_bad_one, live=serve),
     Scenario(name="delete", folder={"originals": "delete"}, check=three_and_a_bad_one, live=serve),
     Scenario(name="keep", folder={"originals": "keep"}, check=three_and_a_bad_one, live=serve),
@@ -407,6 +408,9 @@ SCENARIOS = (
     ),
     *((CLIP_LIFE,) if find_spec("av") else ()),
     Scenario(name="retry", live=serve_and_retry, check=retried, is_counted=False),
+)
+#: What may happen to results, and what clients ask for.
+OF_RESULTS = (
     Scenario(
         name="both",
         pictures=("a.jpg", "sub/a.jpg", "bad.jpg"),
@@ -519,3 +523,4 @@ SCENARIOS = (
         is_counted=False,
     ),
 )
+SCENARIOS = (*OF_ORIGINALS, *OF_RESULTS)

@@ -1,10 +1,10 @@
-"""The process dies at every step, and again at every step of its next life; nothing is lost."""
+"""The process dies at every step, and again at every step of its next life; nothing is lost.
+
+Half of the scenarios are in `test_crash_results.py`: one worker of xdist runs one file.
+"""
 
 import ast
 import inspect
-import logging
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,8 @@ from daemon.disk import (
     uploads,
 )
 from daemon.ledger import database, ledger
-from tests.system.crash_kit import Scenario, die_everywhere, folder_in_memory, lives
-from tests.system.crash_scenarios import SCENARIOS
+from tests.system.crash_kit import Scenario, check_deaths, lives
+from tests.system.crash_scenarios import OF_ORIGINALS, SCENARIOS
 from tests.system.reaper import CHANGES, Reaper
 
 #: Where each first death is followed by a second one; `make torture` does more, and everywhere.
@@ -81,24 +81,9 @@ LATE = {
 }
 
 
-@pytest.fixture
-def reaper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reaper]:
-    """Every step can be the last; what the many lives log is not worth keeping."""
-    logging.disable()
-    yield Reaper(monkeypatch)
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture
-def base() -> Iterator[Path]:
-    """Nothing here has to outlive the machine, and memory is faster."""
-    with folder_in_memory() as folder:
-        yield folder
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", OF_ORIGINALS, ids=lambda scenario: scenario.name)
 def test_a_death_at_any_step_loses_and_repeats_nothing(
     base: Path, reaper: Reaper, scenario: Scenario
 ) -> None:
@@ -116,15 +101,6 @@ def test_a_second_death_at_any_step_loses_and_repeats_nothing(
     """The next life dies as well."""
     (scenario,) = (one for one in SCENARIOS if one.name == name)
     check_deaths(scenario, base, reaper, seconds=1)
-
-
-def check_deaths(scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int) -> None:
-    """Enough steps were died in, and `seconds` more times in the life after each of them."""
-    stories = die_everywhere(scenario, base, reaper, seconds=seconds)
-    deaths = Counter(story.deaths for story in stories)
-
-    assert deaths[1] > 50, "too few steps to prove anything"
-    assert deaths[2] >= 0.9 * deaths[1] * seconds
 
 
 @pytest.mark.slow
