@@ -331,7 +331,7 @@ CLIP_LIFE = Scenario(
     is_counted=False,
     live=serve,
 )
-#: What may happen to originals.
+#: What may happen to originals, and trouble of all kinds.
 OF_ORIGINALS = (
     Scenario(name="archive", check=three_and_a_bad_one, live=serve),
     Scenario(name="delete", folder={"originals": "delete"}, check=three_and_a_bad_one, live=serve),

@@ -26,7 +26,8 @@ from tests.system.crash_kit import Scenario, check_deaths, lives
 from tests.system.crash_scenarios import OF_ORIGINALS, SCENARIOS
 from tests.system.reaper import CHANGES, Reaper
 
-#: Where each first death is followed by a second one; `make torture` does more, and everywhere.
+#: Of the originals: where each first death is followed by a second one; `make torture` does
+#: more, and everywhere.
 WITH_SECONDS = ("archive",)
 #: The same, where it takes minutes: `make test-long`.
 WITH_LONG_SECONDS = ("keep", "another file system")
