@@ -105,7 +105,7 @@ def word(name: str, measures: dict[str, float]) -> str:
             f" soft in all: {measures['shaky']:.0%})"
         ),
         "wholeness": f"there are detached parts ({measures['detached']:.0%} of the subject)",
-        "presence": f"the subject is very small ({measures['subject']:.1%} of the picture)",
+        "presence": f"the subject is small ({measures['subject']:.1%} of the picture)",
         "freedom": (
             f"the subject covers {measures['top']:.0%} of the picture's upper side and"
             f" {measures['border']:.0%} of its border"

@@ -1,7 +1,7 @@
 """Pictures to fit or to test the confidence with, and the signs of what a network makes of them."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -20,8 +20,9 @@ T = TypeVar("T")
 SMALL_PHOTOS, SHARP_PHOTOS, PEOPLE = 500, 60, 160
 OTHERS = 3 / 2  # so many times as many photos give windows; none of them is also shown whole
 OF_EACH_KIND = 140
-PIERCED, PIERCE_EVERY = "pierced", 100
 HOLE = (0.4, 0.8)  # its radius, of the largest disc that lies in the subject
+COPY = (0.5, 0.8)  # the side of a second subject, of the picture's
+VEIL = (0.5, 0.75)  # alpha of a faded subject, of what it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,12 @@ def hard(photos: Sources, sources: Sources, count: int) -> list[Case]:
     ]
 
 
-def rows(predictor: Predictor, picked: Iterable[Case], *, pierces: bool = False) -> Iterator[Row]:
+def rows(predictor: Predictor, picked: Iterable[Case], *, spoils: bool = False) -> Iterator[Row]:
     """A row for each case: one pass for the picture.
 
-    ``pierces``: every 100th right alpha makes another row, of the set `PIERCED`, with a hole in it.
-    Networks tear holes too rarely for the fit to learn from their own mistakes that holes are bad.
+    ``spoils``: some right alphas make another row, spoilt by one of `SPOILERS` and of that set.
+    Networks tear holes, leave second pieces and fade whole subjects too rarely for the fit to learn
+    from their own mistakes that these are bad.
     """
     for number, case in enumerate(picked):
         rgb, mask = case.load()
@@ -102,8 +104,23 @@ def rows(predictor: Predictor, picked: Iterable[Case], *, pierces: bool = False)
         truth = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
         row = row_of(case.set, alpha, truth)
         yield row
-        if pierces and number % PIERCE_EVERY == 0 and row.iou >= confidence.RIGHT_IOU:
-            yield row_of(PIERCED, pierced(np.random.default_rng(number), alpha), truth)
+        if spoils and row.iou >= confidence.RIGHT_IOU:
+            yield from spoilt(number, alpha, truth)
+
+
+def spoilt(number: int, alpha: Alpha, truth: Alpha) -> Iterator[Row]:
+    """The rows that the case of this number makes of its right alpha, none for most numbers.
+
+    A fault that leaves the alpha right is left out.
+    """
+    for name, (spoil, every, first) in SPOILERS.items():
+        if number % every != first:
+            continue
+        row = row_of(name, spoil(np.random.default_rng(number), alpha), truth)
+        if name == FADED:
+            row = replace(row, iou=0.0)  # nobody wants it, although the outline is right
+        if row.iou < confidence.RIGHT_IOU:
+            yield row
 
 
 def row_of(set_: str, alpha: Alpha, truth: Alpha) -> Row:
@@ -121,3 +138,31 @@ def pierced(rng: np.random.Generator, alpha: Alpha) -> Alpha:
     holed = alpha.copy()
     cv2.circle(holed, (int(column), int(row)), radius, 0.0, -1)
     return holed
+
+
+def doubled(rng: np.random.Generator, alpha: Alpha) -> Alpha:
+    """An alpha HxW with a smaller copy of itself in the corner where it overlaps least."""
+    side = rng.uniform(*COPY)
+    copy = cv2.resize(alpha, None, fx=side, fy=side, interpolation=cv2.INTER_AREA)
+    height, width = copy.shape
+    tops, lefts = (0, alpha.shape[0] - height), (0, alpha.shape[1] - width)
+    places = [np.s_[y : y + height, x : x + width] for y in tops for x in lefts]
+    place = min(places, key=lambda one: float((alpha[one] * copy).sum()))
+    both = alpha.copy()
+    both[place] = np.maximum(both[place], copy)
+    return both
+
+
+def faded(rng: np.random.Generator, alpha: Alpha) -> Alpha:
+    """An alpha that is undecided all over."""
+    return alpha * np.float32(rng.uniform(*VEIL))
+
+
+PIERCED, DOUBLED, FADED = "pierced", "doubled", "faded"
+Spoiler = Callable[[np.random.Generator, Alpha], Alpha]
+#: By name: what spoils an alpha, and every how many-th picture, from which one on.
+SPOILERS: dict[str, tuple[Spoiler, int, int]] = {
+    PIERCED: (pierced, 100, 0),
+    DOUBLED: (doubled, 40, 10),
+    FADED: (faded, 100, 20),
+}

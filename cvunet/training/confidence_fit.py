@@ -104,7 +104,7 @@ def main() -> None:
     picked = confidence_cases.for_fit(
         samples.open_sources(options.data, "train"), share=options.share
     )
-    rows = list(confidence_cases.rows(predictor, tqdm(picked), pierces=True))
+    rows = list(confidence_cases.rows(predictor, tqdm(picked), spoils=True))
     table = table_of(rows)
     wrong = sum(row.iou < confidence.RIGHT_IOU for row in rows)
     sha256 = hashlib.sha256(options.weights.read_bytes()).hexdigest()

@@ -64,3 +64,26 @@ def test_hole_lies_inside():
 
         assert 0.05 < signs.measure(holed)["holes"] < 0.9
         assert (holed <= alpha).all()
+
+
+def test_copy_is_detached():
+    """A second subject in a corner: the alpha keeps what it had, and is wrong."""
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[5:22, 5:22] = 1
+    for seed in range(10):
+        doubled = confidence_cases.doubled(np.random.default_rng(seed), alpha)
+
+        assert 0.1 < signs.measure(doubled)["detached"] < 0.5
+        assert (doubled >= alpha).all()
+
+
+def test_spoilt_alphas_are_wrong():
+    """Of the pictures whose turn it is; the others make no row."""
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[10:60, 10:60] = 1
+    made = {number: list(confidence_cases.spoilt(number, alpha, alpha)) for number in range(100)}
+
+    assert {number for number, rows in made.items() if rows} <= {0, 10, 20, 50, 90}
+    assert [row.set for row in made[10]] == ["doubled"]
+    assert [(row.set, row.iou) for row in made[20]] == [("faded", 0.0)]
+    assert all(row.iou < 0.85 for rows in made.values() for row in rows)

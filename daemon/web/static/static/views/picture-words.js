@@ -11,7 +11,7 @@ export const en = {
   "reasons.uncertain": "Large regions are undecided (soft inside: {inside} of the subject, soft in all: {shaky}).",
   "reasons.detached": "There are detached parts ({share} of the subject).",
   "reasons.holes": "The subject has holes ({share} of its area).",
-  "reasons.small": "The subject is very small ({share} of the picture).",
+  "reasons.small": "The subject is small ({share} of the picture).",
   "reasons.border": "The subject covers {top} of the picture's upper side and {border} of its border.",
   "reasons.altogether": "Several small doubts add up.",
   "picture.close": "Close",
