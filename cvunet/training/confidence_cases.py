@@ -113,12 +113,12 @@ def spoilt(number: int, alpha: Alpha, truth: Alpha) -> Iterator[Row]:
 
     A fault that leaves the alpha right is left out.
     """
-    for name, (spoil, every, first) in SPOILERS.items():
-        if number % every != first:
+    for name, one in SPOILERS.items():
+        if number % one.every != one.first:
             continue
-        row = row_of(name, spoil(np.random.default_rng(number), alpha), truth)
-        if name == FADED:
-            row = replace(row, iou=0.0)  # nobody wants it, although the outline is right
+        row = row_of(name, one.spoil(np.random.default_rng(number), alpha), truth)
+        if one.keeps_outline:
+            row = replace(row, iou=0.0)
         if row.iou < confidence.RIGHT_IOU:
             yield row
 
@@ -158,11 +158,21 @@ def faded(rng: np.random.Generator, alpha: Alpha) -> Alpha:
     return alpha * np.float32(rng.uniform(*VEIL))
 
 
-PIERCED, DOUBLED, FADED = "pierced", "doubled", "faded"
-Spoiler = Callable[[np.random.Generator, Alpha], Alpha]
-#: By name: what spoils an alpha, and every how many-th picture, from which one on.
-SPOILERS: dict[str, tuple[Spoiler, int, int]] = {
-    PIERCED: (pierced, 100, 0),
-    DOUBLED: (doubled, 40, 10),
-    FADED: (faded, 100, 20),
+@dataclass(frozen=True, slots=True)
+class Spoiler:
+    """What spoils the alpha of every so many-th picture, from number ``first`` on.
+
+    ``keeps_outline``: nobody wants the result, but its IoU does not say so. It counts as 0.
+    """
+
+    spoil: Callable[[np.random.Generator, Alpha], Alpha]
+    every: int
+    first: int
+    keeps_outline: bool = False
+
+
+SPOILERS = {
+    "pierced": Spoiler(pierced, every=100, first=0),
+    "doubled": Spoiler(doubled, every=40, first=10),
+    "faded": Spoiler(faded, every=100, first=20, keeps_outline=True),
 }
