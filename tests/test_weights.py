@@ -105,6 +105,17 @@ def test_record_keeps_other_entries(tmp_path: Path):
     }
 
 
+def test_record_keeps_what_else_is_written_of_a_file(tmp_path: Path):
+    """A licence that a person has written there is not lost when the weights are replaced."""
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text("weights:\n  one.pth: {sha256: old, bytes: 3, licence: Apache-2.0}\n")
+
+    weights.record(manifest, "one.pth", "new", 7)
+
+    found = yaml_files.read(manifest)["weights"]["one.pth"]
+    assert found == {"sha256": "new", "bytes": 7, "licence": "Apache-2.0"}
+
+
 def test_given_checksum_replaces_the_manifest(path: Path):
     """Another file than the one that was asked for is refused."""
     path.with_name("manifest.yaml").unlink()

@@ -28,9 +28,13 @@ def installed() -> Path:
 
 
 def record(manifest_path: Path, name: str, sha256: str, size: int) -> None:
-    """Enter a file's SHA-256 and its size in bytes into the manifest; other entries stay."""
+    """Enter a file's SHA-256 and its size in bytes into the manifest.
+
+    Other entries stay, and so does what else is written of this file: its licence and its source.
+    """
     manifest = yaml_files.read(manifest_path) if manifest_path.exists() else {}
-    manifest.setdefault("weights", {})[name] = {"sha256": sha256, "bytes": size}
+    known = weights_entry(manifest_path.with_name(name))
+    manifest.setdefault("weights", {})[name] = {**known, "sha256": sha256, "bytes": size}
     files.write_whole(manifest_path, yaml_files.text(manifest).encode())
 
 
