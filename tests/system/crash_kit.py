@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -246,12 +246,19 @@ def lives(scenario: Scenario, base: Path, reaper: Reaper, deaths: list[int]) -> 
     return Story(len(last_calls), steps, published=published, quarantined=reasons)
 
 
-def check_deaths(scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int) -> None:
-    """Enough steps were died in, and `seconds` more times in the life after each of them."""
-    stories = die_everywhere(scenario, base, reaper, seconds=seconds)
-    deaths = Counter(story.deaths for story in stories)
+def check_deaths(
+    scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int, stride: int = 1, begin: int = 0
+) -> None:
+    """Enough steps were died in, and `seconds` more times in the life after each of them.
 
-    assert deaths[1] > 50, "too few steps to prove anything"
+    Every `stride`-th step, from the step `begin` on.
+    """
+    firsts = range(begin, STEPS_AT_MOST, stride)
+    deaths = Counter(
+        story.deaths for story in die_at(scenario, base, reaper, firsts, seconds=seconds)
+    )
+
+    assert deaths[1] > 50 / stride, "too few steps to prove anything"
     assert deaths[2] >= 0.9 * deaths[1] * seconds
 
 
@@ -267,7 +274,14 @@ def die_everywhere(
     scenario: Scenario, base: Path, reaper: Reaper, *, seconds: int
 ) -> Iterator[Story]:
     """Die at every step, and for each of them some more times in the next life."""
-    for first in range(STEPS_AT_MOST):
+    yield from die_at(scenario, base, reaper, range(STEPS_AT_MOST), seconds=seconds)
+
+
+def die_at(
+    scenario: Scenario, base: Path, reaper: Reaper, firsts: Iterable[int], *, seconds: int
+) -> Iterator[Story]:
+    """Die at each of these steps as far as a life has them, as above."""
+    for first in firsts:
         story = lives(scenario, base / "once", reaper, [first])
         shutil.rmtree(base / "once")
         if story.deaths == 0:

@@ -332,8 +332,9 @@ CLIP_LIFE = Scenario(
     live=serve,
 )
 #: What may happen to originals, and trouble of all kinds.
+ARCHIVE = Scenario(name="archive", check=three_and_a_bad_one, live=serve)
 OF_ORIGINALS = (
-    Scenario(name="archive", check=three_and_a_bad_one, live=serve),
+    ARCHIVE,
     Scenario(name="delete", folder={"originals": "delete"}, check=three_and_a_bad_one, live=serve),
     Scenario(name="keep", folder={"originals": "keep"}, check=three_and_a_bad_one, live=serve),
     Scenario(name="another file system", is_across=True, check=three_and_a_bad_one, live=serve),

@@ -92,6 +92,8 @@ class Reaper:
         self.borders: tuple[Path, ...] = ()
         self.has_links = True
         self.ledgers: list[Ledger] = []
+        self.is_asked_where = False
+        """Whether each call is to tell its functions; those at a death always do."""
         for name in CHANGES:
             patch.setattr(os, name, self.mortal(name, getattr(os, name)))
         for module in (io, builtins):
@@ -120,12 +122,15 @@ class Reaper:
         """Count down; die at zero, and again at whatever a dead process still tries."""
         if not self.is_counting:
             return
-        call = Call(name, paths, functions_on_stack())
-        if not self.is_dead:
+        was_dead = self.is_dead
+        if not was_dead and self.countdown is not None:
+            self.countdown -= 1
+            self.is_dead = self.countdown < 0
+        call = Call(
+            name, paths, functions_on_stack() if self.is_dead or self.is_asked_where else ()
+        )
+        if not was_dead:
             self.calls.append(call)
-            if self.countdown is not None:
-                self.countdown -= 1
-                self.is_dead = self.countdown < 0
         if self.is_dead:
             self.fatal |= set(call.within)
             raise Died(str(call))

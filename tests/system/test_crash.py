@@ -1,4 +1,4 @@
-"""The process dies at every step, and again at every step of its next life; nothing is lost.
+"""The process dies at any step, and again at any step of its next life; nothing is lost.
 
 Half of the scenarios are in `test_crash_results.py`: one worker of xdist runs one file.
 """
@@ -23,14 +23,13 @@ from daemon.disk import (
 )
 from daemon.ledger import database, ledger
 from tests.system.crash_kit import Scenario, check_deaths, lives
-from tests.system.crash_scenarios import OF_ORIGINALS, SCENARIOS
+from tests.system.crash_scenarios import ARCHIVE, OF_ORIGINALS, SCENARIOS
+from tests.system.crash_share import STRIDE, check_share
 from tests.system.reaper import CHANGES, Reaper
 
-#: Of the originals: where each first death is followed by a second one; `make torture` does
+#: Where each first death is followed by a second one in `make test-long`; `make torture` does
 #: more, and everywhere.
-WITH_SECONDS = ("archive",)
-#: The same, where it takes minutes: `make test-long`.
-WITH_LONG_SECONDS = ("keep", "another file system")
+WITH_SECONDS = ("archive", "keep", "another file system")
 #: What changes the disk, by its names in os, pathlib, shutil and sqlite3.
 CHANGING = {
     *CHANGES,
@@ -88,14 +87,21 @@ LATE = {
 def test_a_death_at_any_step_loses_and_repeats_nothing(
     base: Path, reaper: Reaper, scenario: Scenario
 ) -> None:
-    """Whatever was being done, and again whatever is being done about it."""
-    check_deaths(scenario, base, reaper, seconds=int(scenario.name in WITH_SECONDS))
+    """Whatever was being done."""
+    check_share(scenario, base, reaper)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_second_death_loses_and_repeats_nothing(base: Path, reaper: Reaper) -> None:
+    """Whatever is being done about the first: a share of what the next test does."""
+    check_deaths(ARCHIVE, base, reaper, seconds=1, stride=STRIDE)
 
 
 @pytest.mark.slow
 @pytest.mark.whole
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", WITH_LONG_SECONDS)
+@pytest.mark.parametrize("name", WITH_SECONDS)
 def test_a_second_death_at_any_step_loses_and_repeats_nothing(
     base: Path, reaper: Reaper, name: str
 ) -> None:
@@ -111,7 +117,6 @@ def test_a_death_while_threads_wait_for_the_disk_loses_nothing(
 ) -> None:
     """As on a slow disk: each claim is synced in a thread while the next picture is claimed."""
     monkeypatch.setattr(syncs, "EARLY", 1)
-    (archive,) = (scenario for scenario in SCENARIOS if scenario.name == "archive")
     waits: list[bool] = []
     make, begin = syncs.Syncs.__init__, syncs.Syncs.begin
 
@@ -125,7 +130,7 @@ def test_a_death_while_threads_wait_for_the_disk_loses_nothing(
 
     monkeypatch.setattr(syncs.Syncs, "__init__", make_slow)
     monkeypatch.setattr(syncs.Syncs, "begin", noted)
-    check_deaths(archive, base, reaper, seconds=0)
+    check_deaths(ARCHIVE, base, reaper, seconds=0, stride=STRIDE)
 
     assert waits
     assert all(waits), "not everything was begun early"
@@ -134,6 +139,7 @@ def test_a_death_while_threads_wait_for_the_disk_loses_nothing(
 @pytest.mark.timeout(240)
 def test_every_function_that_changes_something_is_died_in(base: Path, reaper: Reaper) -> None:
     """The list comes from the modules themselves: a new one needs a scenario that meets it."""
+    reaper.is_asked_where = True
     met: set[str] = set()
     for number, scenario in enumerate(SCENARIOS):
         for first in (0, 15, 40, 60, 95, *LATE.get(scenario.name, ())):

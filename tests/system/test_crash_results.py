@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.crash_kit import Scenario, check_deaths
+from tests.system.crash_kit import Scenario
 from tests.system.crash_scenarios import OF_RESULTS
+from tests.system.crash_share import check_share
 from tests.system.reaper import Reaper
 
 
@@ -16,4 +17,4 @@ def test_a_death_at_any_step_loses_and_repeats_nothing(
     base: Path, reaper: Reaper, scenario: Scenario
 ) -> None:
     """Whatever was being done."""
-    check_deaths(scenario, base, reaper, seconds=0)
+    check_share(scenario, base, reaper)

@@ -340,9 +340,9 @@ def quick_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_twenty_thousand_files_at_once(quick_disk: Path) -> None:
+@pytest.mark.parametrize("number", [5000, pytest.param(20_000, marks=pytest.mark.whole)])
+def test_thousands_of_files_at_once(quick_disk: Path, number: int) -> None:
     """Nothing is lost, none comes twice, and memory grows by a few kilobytes a file at most."""
-    number = 20_000
     live = Live(quick_disk)
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()
