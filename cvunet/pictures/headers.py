@@ -47,6 +47,11 @@ class Header:
     space: int | None = None
     white: int = 0
 
+    def scale_level(self, level: int) -> int:
+        """A level of a grey PNG as Pillow gives its pixels: 2 and 4 bits become 8."""
+        top = 2**self.bits - 1
+        return level * (255 // top) if self.bits in (2, 4) and level <= top else level
+
 
 EMPTY = Header()
 

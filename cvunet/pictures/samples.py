@@ -36,10 +36,8 @@ def read_alpha(image: Image.Image, header: Header) -> Uint8Array | None:
     if not image.has_transparency_data:
         return None
     transparent = image.info.get("transparency")
-    if image.format == "PNG" and image.mode == "L" and header.bits in (2, 4):
-        top = 2**header.bits - 1
-        if isinstance(transparent, int) and transparent <= top:  # Pillow scales the pixels alone
-            image.info["transparency"] = transparent * (255 // top)
+    if image.format == "PNG" and image.mode == "L" and isinstance(transparent, int):
+        image.info["transparency"] = header.scale_level(transparent)  # Pillow scales pixels alone
     if image.mode.startswith("I"):  # 16-bit grey with one level that means transparent
         seen = np.asarray(image) != transparent
         levels: Uint8Array = np.where(seen, np.uint8(255), np.uint8(0))

@@ -14,13 +14,14 @@ import struct
 import time
 from typing import BinaryIO
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageMath, ImageOps
 
-from cvunet.pictures import heif
+from cvunet.pictures import headers, heif
 
 #: The longest side in pixels, and whether WebP is wanted instead of PNG.
 REQUEST = struct.Struct(">I?")
 LENGTH = struct.Struct(">I")
+PNG = b"\x89PNG\r\n\x1a\n"
 MEMORY_BYTES = 2_000_000_000
 CPU_S = 20
 MAX_PIXELS = 250_000_000
@@ -35,11 +36,16 @@ ERRORS = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBomb
 def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes:
     """Return a small picture with sides of at most ``side_px``; one of `ERRORS` for no picture."""
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
-    if stream.read(8)[4:] == b"ftyp":
+    head = stream.read(8)
+    if head[4:] == b"ftyp":
         heif.register()
+    header = headers.read(stream, "PNG" if head == PNG else None)
     stream.seek(0)
     with Image.open(stream) as picture:
         picture.draft("RGB", (side_px, side_px))
+        transparent = picture.info.get("transparency")
+        if picture.mode == "L" and isinstance(transparent, int):  # Pillow scales the pixels alone
+            picture.info["transparency"] = header.scale_level(transparent)
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info
         whole = of_8_bits(picture, side_px) if picture.mode in DEEP else picture
         small = whole.convert("RGBA" if has_alpha else "RGB")
@@ -55,10 +61,28 @@ def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes
 
 
 def of_8_bits(picture: Image.Image, side_px: int) -> Image.Image:
-    """Return a picture in grey of 16 bits with 8, and small already: it takes less memory."""
-    small = picture.convert("I")
-    small.thumbnail((side_px, side_px), reducing_gap=2.0)
-    return small.point(lambda level: level / 256).convert("L")
+    """Return a picture in grey of 16 bits with 8, and small already: it takes less memory.
+
+    One level may mean transparent.
+    """
+    deep = picture.convert("I")
+    transparent = picture.info.get("transparency")
+    alpha = None if transparent is None else seen(deep, transparent)
+    deep.thumbnail((side_px, side_px), reducing_gap=2.0)
+    small = deep.point(lambda level: level / 256).convert("L")
+    if alpha is None:
+        return small
+    alpha.thumbnail((side_px, side_px), reducing_gap=2.0)
+    small.putalpha(alpha)  # it becomes grey with alpha
+    return small
+
+
+def seen(deep: Image.Image, transparent: int) -> Image.Image:
+    """Return the alpha of a picture in whose grey one level means transparent."""
+    alpha: Image.Image = ImageMath.lambda_eval(
+        lambda given: given["convert"]((given["deep"] != transparent) * 255, "L"), deep=deep
+    )
+    return alpha
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:

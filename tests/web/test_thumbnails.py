@@ -1,7 +1,9 @@
 """Thumbnails are kept for a while, and only so many of them; few processes make them."""
 
 import io
+import struct
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +96,34 @@ def test_a_small_picture(children: Children, photo: Path, is_webp: bool, expecte
     made = Image.open(io.BytesIO(make(children, photo, is_webp=is_webp)))
 
     assert (made.format, made.size, made.mode) == (expected, (320, 213), "RGBA")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_level_that_means_transparent_is_transparent(bits: int):
+    """White, in a grey PNG; Pillow scales the pixels of 2 and 4 bits, and not the level."""
+    white = 2**bits - 1
+    row = (2 ** (8 * bits) - 1).to_bytes(bits, "big") + bytes(bits)  # eight white ones, eight black
+    stream = io.BytesIO(grey_png(bits, [row] * 16, transparent=white))
+
+    made = Image.open(io.BytesIO(program.thumbnail(stream, 8)))
+
+    assert made.getpixel((6, 4)) == (0, 0, 0, 255)
+    assert made.convert("RGBA").getchannel("A").getpixel((1, 4)) == 0
+
+
+def grey_png(bits: int, rows: list[bytes], *, transparent: int) -> bytes:
+    """A picture of 16 columns, written by hand: Pillow writes no such thing."""
+    head = struct.pack(">IIBBBBB", 16, len(rows), bits, 0, 0, 0, 0)
+    chunks = {
+        b"IHDR": head,
+        b"tRNS": struct.pack(">H", transparent),
+        b"IDAT": zlib.compress(b"".join(b"\0" + row for row in rows)),
+        b"IEND": b"",
+    }
+    return program.PNG + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+    )
 
 
 @pytest.mark.parametrize(("format", "mode"), [("PNG", "I;16"), ("TIFF", "I;16"), ("TIFF", "I;16B")])
