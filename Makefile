@@ -45,15 +45,15 @@ run: $(VENV)/.runtime ## Install what is missing (some minutes the first time), 
 
 setup: $(VENV)/.dev ## Install everything a developer needs into .venv
 
-test: $(VENV)/.dev ## Run the tests, in seven minutes (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
-	@echo 'The tests of all packages: about seven minutes on two cores. The slow ones: make test-system'
+test: $(VENV)/.dev ## Run the tests, in nine minutes (ARGS="-k name", ARGS=--cov; in one process: ARGS="-n 0")
+	@echo 'The tests of all packages: about nine minutes on two cores. The slow ones: make test-system'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'not slow and not system' $(ARGS)
 
 test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
 	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not whole and not deb$(if $(findstring podman,$(CVUNETD_REQUIRE)),, and not podman)' $(ARGS)
 
-test-long: $(VENV)/.dev ## What needs minutes for one test: two deaths at every step, a second picture of 100 megapixels
+test-long: $(VENV)/.dev ## What needs minutes for one test: two deaths at every step, 100 megapixels, 20,000 files at once
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'whole and not podman and not ray and not deb' $(ARGS)
 
 test-rembg: $(VENV)/.dev $(U2NET) ## Compare U2-Net served here with rembg, mask by mask (fetches 176 MB)
