@@ -9,6 +9,7 @@ import { optionFields } from "./option-fields.js";
 import { showPicture } from "./picture-dialog.js";
 import { saveZip } from "./save-file.js";
 import { serverFolders } from "./server-folders.js";
+import { whyNotServed } from "./standby.js";
 import { loadStyles } from "./style-sheet.js";
 import { Thumbnails } from "./thumbnails.js";
 
@@ -305,7 +306,7 @@ class BatchView {
     } else if (counts.sent && this.batch.daemon !== "running") {
       texts.push(this.words("batch.daemon_away"));
     } else if (counts.sent && this.batch.standby) {
-      texts.push(this.words("batch.standby", { reason: this.batch.standby }));
+      texts.push(this.words("batch.standby", { reason: whyNotServed(this.batch.standby) }));
     }
     if (counts.missing) {
       texts.push(this.words("batch.missing", { count: counts.missing }));

@@ -1,6 +1,7 @@
 // Uploads, waits, and reads pixels: what Cut and Touch up have in common.
 
 import { whyFailed } from "./failures.js";
+import { whyNotServed } from "./standby.js";
 
 const POLL_MS = 1000;
 const PATIENCE = 3; // looks at a picture that waits, before it is asked why
@@ -37,7 +38,7 @@ async function troubleOf(api) {
   if (state !== "running") {
     return { name: state };
   }
-  return standby[UPLOADS] ? { name: "standby", reason: standby[UPLOADS] } : null;
+  return standby[UPLOADS] ? { name: "standby", reason: whyNotServed(standby[UPLOADS]) } : null;
 }
 
 // Wait until a picture is done; return what the server says of it. `onState` gets each state, and

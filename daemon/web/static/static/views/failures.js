@@ -2,7 +2,7 @@
 // most frequent reasons have a Chinese form here; all others stay as they are. A test makes the
 // daemon say each of them, and looks whether it is understood.
 
-import { language } from "../words.js";
+import { inChinese, isChinese } from "./phrases.js";
 
 const KINDS = { picture: "图片" };
 
@@ -35,18 +35,12 @@ const GIVEN_UP = /^(.*) \(given up after (\d+) attempts\)$/s;
 
 // Return the reason in the language of the page, as far as it is known.
 export function whyFailed(reason) {
-  if (!reason || language() !== "zh") {
+  if (!reason || !isChinese()) {
     return reason || "";
   }
   const tried = GIVEN_UP.exec(reason);
   if (tried) {
     return `${whyFailed(tried[1])}（尝试 ${tried[2]} 次后放弃）`;
   }
-  for (const [pattern, text] of CHINESE) {
-    const found = pattern.exec(reason);
-    if (found) {
-      return text.replace(/\{(\d)\}/g, (whole, number) => KINDS[found[number]] ?? found[number]);
-    }
-  }
-  return reason;
+  return inChinese(CHINESE, reason, (part) => KINDS[part] ?? part) ?? reason;
 }

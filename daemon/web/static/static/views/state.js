@@ -1,7 +1,9 @@
 // What the daemon and its machine do now.
 
 import { h, marked } from "../dom.js";
+import { checkName, findingText, mendText } from "./findings.js";
 import { bytes, hourAndMinute, moment, number, percent } from "./format.js";
+import { whyNotServed } from "./standby.js";
 import { loadStyles } from "./style-sheet.js";
 import { clipsInWork, clusterNow } from "./work-now.js";
 
@@ -110,7 +112,7 @@ class StateView {
     const cells = folders.map((one) => h("tr", {},
       h("th", { scope: "row" }, one.name, " ", h("span", { class: "hint" }, `…/${one.place}`)),
       h("td", {}, h("span", { class: `badge is-${one.state}` }, this.words(`state.${one.state}`)),
-        one.reason ? h("p", { class: "reason" }, one.reason) : ""),
+        one.reason ? h("p", { class: "reason" }, whyNotServed(one.reason)) : ""),
       ...[one.waiting, one.queued, one.running].map((count) => h("td", { class: "number" }, number(count)))));
     const heads = ["folder", "folder_state", "waiting", "queued", "running"];
     return [table(heads.map((name) => this.words(`state.${name}`)), cells)];
@@ -169,8 +171,8 @@ class StateView {
     bad.sort((one, other) => one.result.localeCompare(other.result));
     const line = (one) => h("li", {},
       h("span", { class: `badge is-${one.result}` }, this.words(`state.${one.result}`)), " ",
-      h("strong", {}, one.check), " ", one.text,
-      one.mend ? h("p", { class: "mend" }, h("code", {}, one.mend)) : "");
+      h("strong", {}, checkName(one.check)), " ", findingText(one.text),
+      one.mend ? h("p", { class: "mend" }, h("code", {}, mendText(one.mend))) : "");
     return [
       h("p", {}, this.words(bad.length ? "state.findings" : "state.no_findings", { count: bad.length })),
       bad.length ? h("ul", { class: "checks" }, ...bad.map(line)) : "",
