@@ -90,6 +90,7 @@ SOLE_IMPORTERS = {
         "cvunet/pictures/resample.py",
         "cvunet/pictures/unsupported.py",
         "cvunet/pictures/thumbnails.py",
+        "cvunet/pictures/ppm.py",
     },
     "systemd": {"daemon/reporting/journal.py", "daemon/reporting/notify.py"},
     "ray": {"daemon/worker/engines/ray.py"},

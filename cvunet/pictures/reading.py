@@ -19,6 +19,7 @@ from cvunet.pictures import (
     heif,
     inner_sizes,
     metadata,
+    ppm,
     previews,
     profiles,
     raw_files,
@@ -191,6 +192,7 @@ def _decode(source: BinaryIO, *, max_pixels: int, depth: Depth, policy: Policy) 
 
 def readable_formats() -> tuple[str, ...]:
     """Formats to try; also HEIC if the optional pillow-heif is installed."""
+    ppm.register()
     return (*READABLE, "HEIF") if heif.register() else READABLE
 
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageCms, ImageMath, ImageOps
 
-from cvunet.pictures import headers, heif
+from cvunet.pictures import headers, heif, ppm
 
 #: The longest side in pixels, and whether WebP is wanted instead of PNG.
 REQUEST = struct.Struct(">I?")
@@ -39,6 +39,7 @@ def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes
     head = stream.read(8)
     if head[4:] == b"ftyp":
         heif.register()
+    ppm.register()
     header = headers.read(stream, "PNG" if head == PNG else None)
     stream.seek(0)
     with Image.open(stream) as picture:
