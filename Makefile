@@ -49,8 +49,8 @@ test: $(VENV)/.dev ## Run the tests, in nine minutes (ARGS="-k name", ARGS=--cov
 	@echo 'The tests of all packages: about nine minutes on two cores. The slow ones: make test-system'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m 'not slow and not system' $(ARGS)
 
-test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes at every step
-	@echo 'Whole processes, crashes at every step: about ten minutes on two cores.'
+test-system: $(VENV)/.dev ## Run the slow tests: whole processes, crashes
+	@echo 'Whole processes, crashes: about eleven minutes on two cores.'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROCESSES) -m '(slow or system) and not whole and not deb$(if $(findstring podman,$(CVUNETD_REQUIRE)),, and not podman)' $(ARGS)
 
 test-long: $(VENV)/.dev ## What needs minutes for one test: two deaths at every step, 100 megapixels, 20,000 files at once

@@ -7,7 +7,7 @@ JPEG 2000 (ISO/IEC 15444-1, annex I). Damaged parts are skipped: the decoder rep
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cvunet.pictures import bombs
 
@@ -47,10 +47,14 @@ class Header:
     space: int | None = None
     white: int = 0
 
-    def scale_level(self, level: int) -> int:
-        """A level of a grey PNG as Pillow gives its pixels: 2 and 4 bits become 8."""
-        top = 2**self.bits - 1
-        return level * (255 // top) if self.bits in (2, 4) and level <= top else level
+    def scale_transparent(self, info: dict[str | tuple[int, int], Any]) -> None:
+        """Scale the level of a grey PNG that means transparent, in Pillow's notes of the picture.
+
+        Pillow makes 8 bits of 2 or 4 for the pixels alone.
+        """
+        level, top = info.get("transparency"), 2**self.bits - 1
+        if self.bits in (2, 4) and isinstance(level, int) and level <= top:
+            info["transparency"] = level * (255 // top)
 
 
 EMPTY = Header()

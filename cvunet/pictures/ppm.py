@@ -1,4 +1,4 @@
-"""Binary PPM whose white is none of 8 bits, decoded row by row: Pillow does it number by number.
+"""Binary PPM whose white is none of 8 bits, decoded in strips: Pillow does it number by number.
 
 That takes it a minute for 20 megapixels of 16 bits. The format: netpbm's ppm(5) and pgm(5).
 """
@@ -30,7 +30,7 @@ class PpmDecoder(ImageFile.PyDecoder):
             data = self.fd.read(min(left, STRIP) * kind.itemsize)
             found = len(data) // (kind.itemsize * bands) * bands
             if not found:
-                break  # cut short, which the next call tells
+                break  # cut short: `set_as_raw` raises
             stored = np.frombuffer(data, kind, found)
             decoded += table[stored].astype("<i4" if is_grey else "u1").tobytes()
             left -= found

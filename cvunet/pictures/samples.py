@@ -35,11 +35,10 @@ def read_alpha(image: Image.Image, header: Header) -> Uint8Array | None:
     """The file's own alpha HxW, however its format stores it; None if it has none."""
     if not image.has_transparency_data:
         return None
-    transparent = image.info.get("transparency")
-    if image.format == "PNG" and image.mode == "L" and isinstance(transparent, int):
-        image.info["transparency"] = header.scale_level(transparent)  # Pillow scales pixels alone
+    if image.format == "PNG" and image.mode == "L":
+        header.scale_transparent(image.info)
     if image.mode.startswith("I"):  # 16-bit grey with one level that means transparent
-        seen = np.asarray(image) != transparent
+        seen = np.asarray(image) != image.info.get("transparency")
         levels: Uint8Array = np.where(seen, np.uint8(255), np.uint8(0))
         return levels
     with_alpha = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")

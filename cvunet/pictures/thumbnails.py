@@ -16,12 +16,11 @@ from typing import BinaryIO
 
 from PIL import Image, ImageCms, ImageMath, ImageOps
 
-from cvunet.pictures import headers, heif, ppm
+from cvunet.pictures import headers, heif, ppm, slow_files
 
 #: The longest side in pixels, and whether WebP is wanted instead of PNG.
 REQUEST = struct.Struct(">I?")
 LENGTH = struct.Struct(">I")
-PNG = b"\x89PNG\r\n\x1a\n"
 MEMORY_BYTES = 2_000_000_000
 CPU_S = 20
 MAX_PIXELS = 250_000_000
@@ -35,18 +34,16 @@ ERRORS = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBomb
 
 def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes:
     """Return a small picture with sides of at most ``side_px``; one of `ERRORS` for no picture."""
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
     head = stream.read(8)
     if head[4:] == b"ftyp":
         heif.register()
     ppm.register()
-    header = headers.read(stream, "PNG" if head == PNG else None)
+    header = headers.read(stream, "PNG" if head == slow_files.PNG_START else None)
     stream.seek(0)
     with Image.open(stream) as picture:
         picture.draft("RGB", (side_px, side_px))
-        transparent = picture.info.get("transparency")
-        if picture.mode == "L" and isinstance(transparent, int):  # Pillow scales the pixels alone
-            picture.info["transparency"] = header.scale_level(transparent)
+        if picture.mode == "L":
+            header.scale_transparent(picture.info)
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info
         whole = of_8_bits(picture, side_px) if picture.mode in DEEP else picture
         small = whole.convert("RGBA" if has_alpha else "RGB")
@@ -130,6 +127,7 @@ def main() -> None:
     """Limit this process, then serve."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many
     with socket.socket(fileno=os.dup(0)) as channel:
         serve(channel)
 

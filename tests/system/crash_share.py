@@ -12,6 +12,8 @@ STRIDE = 3
 
 def check_share(scenario: Scenario, base: Path, reaper: Reaper) -> None:
     """Die at every step of what nearly all users do, else at every third one."""
-    is_whole = scenario is ARCHIVE
-    begin = 0 if is_whole else SCENARIOS.index(scenario) % STRIDE
-    check_deaths(scenario, base, reaper, seconds=0, stride=1 if is_whole else STRIDE, begin=begin)
+    if scenario is ARCHIVE:
+        check_deaths(scenario, base, reaper, seconds=0)
+    else:
+        begin = SCENARIOS.index(scenario) % STRIDE
+        check_deaths(scenario, base, reaper, seconds=0, stride=STRIDE, begin=begin)

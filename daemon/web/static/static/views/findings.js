@@ -120,8 +120,7 @@ const MENDS = [
 
 // Return the name of a check.
 export function checkName(check) {
-  const known = isChinese() ? inChinese(CHECKS, check, (part) => PLACES[part] ?? part) : null;
-  return known ?? check;
+  return inChinese(CHECKS, check, (part) => PLACES[part] ?? part) ?? check;
 }
 
 // Return what was found, as far as it is known.
@@ -140,5 +139,5 @@ export function findingText(text) {
 
 // Return what mends it: a command as it is, words in the language of the page.
 export function mendText(mend) {
-  return (isChinese() ? inChinese(MENDS, mend) : null) ?? mend;
+  return inChinese(MENDS, mend) ?? mend;
 }

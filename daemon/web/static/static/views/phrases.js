@@ -3,10 +3,10 @@
 
 import { language } from "../words.js";
 
-// Return a text in the language of the page; null if it is none of these. {1} of a Chinese form is
+// Return a text in Chinese; null if it is none of these, or the page is in another language. {1} of a Chinese form is
 // what stands in the first brackets of its pattern; `fill` may change it.
 export function inChinese(phrases, text, fill = (part) => part) {
-  for (const [pattern, chinese] of phrases) {
+  for (const [pattern, chinese] of isChinese() ? phrases : []) {
     const found = pattern.exec(text);
     if (found) {
       return chinese.replace(/\{(\d)\}/g, (whole, number) => fill(found[number] ?? ""));

@@ -1,7 +1,7 @@
 // Why a hot folder stands by or is polled, in the language of the page. A test makes the daemon say
 // each of these reasons, and looks whether it is understood.
 
-import { inChinese, isChinese } from "./phrases.js";
+import { inChinese } from "./phrases.js";
 
 const STANDBY = [
   [/^(.+) is not there \(deleted, renamed or not mounted\)$/, "{1} 不存在（被删除、改名或没有挂载）。"],
@@ -29,8 +29,5 @@ const POLLED = [
 
 // Return why a folder stands by or is polled, as far as it is known.
 export function whyNotServed(reason) {
-  if (!reason || !isChinese()) {
-    return reason || "";
-  }
   return inChinese(STANDBY, reason) ?? inChinese(POLLED, reason) ?? reason;
 }
