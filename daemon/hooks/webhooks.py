@@ -60,10 +60,11 @@ class WebhookSender:
         self.connection: HTTPConnection | None = None
         self.is_late = False
         self.is_stopping = False
+        self.is_reading = False  # the request has been sent
 
     def send(self, notice: Notice) -> Reply:
         """Post, and return what the answer means. Follows no redirects, uses no proxies."""
-        self.is_late = False
+        self.is_late = self.is_reading = False
         alarm = threading.Timer(self.timeout_s, self.interrupt)
         alarm.daemon = True
         alarm.start()
@@ -140,6 +141,7 @@ class WebhookSender:
         body = notice.payload.encode("utf-8", "backslashreplace")
         if connection.sock is not None:
             connection.sock.settimeout(self.timeout_s)
+        self.is_reading = False
         connection.request(
             "POST",
             self.destination.path,
@@ -148,6 +150,7 @@ class WebhookSender:
             preload_content=False,
             decode_content=False,
         )
+        self.is_reading = True
         response = connection.getresponse()
         return reply_for(response, self.read(response), now=self.now())
 
@@ -197,13 +200,18 @@ class WebhookSender:
         self.shut_down_socket()
 
     def shut_down_socket(self) -> None:
-        """From another thread: make the sender's read or write fail with an error."""
+        """From another thread: end the sender's read as at the end of an answer, or fail its write.
+
+        A socket that is shut for writing too is reset by the next byte from the server. The reset
+        would discard the status that has come in time.
+        """
         connection = self.connection
         sock = None if connection is None else connection.sock
         if sock is not None:
+            how = socket.SHUT_RD if self.is_reading else socket.SHUT_RDWR
             with suppress(OSError):
                 # Not SSLSocket's own `shutdown`: it would discard the TLS state under the reader.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, how)
 
 
 def reply_for(response: BaseHTTPResponse, text: bytes, *, now: float) -> Reply:

@@ -7,7 +7,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -257,6 +259,37 @@ def test_dripping_server_is_left(opened: Open, beginning: bytes, expected: Reply
     listener.close()
 
     assert expected == reply
+
+
+def test_interrupted_socket_is_not_reset(opened: Open):
+    """A server that goes on sending does not take back what it has said."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        mine = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+    sender = opened("http://127.0.0.1/")
+    sender.connection = SimpleNamespace(sock=mine, close=mine.close)
+    sender.is_reading = True
+    with peer:
+        peer.sendall(b"HTTP/1.1 200 OK\r\n")
+        sender.interrupt()
+        for _ in range(3):  # the first byte calls for the reset, a later one would meet it
+            peer.sendall(b"x")
+            time.sleep(0.05)
+
+        assert mine.recv(100) == b"HTTP/1.1 200 OK\r\nxxx"
+        assert mine.recv(100) == b""
+
+
+def test_server_that_reads_nothing_is_left(opened: Open):
+    """A write that waits ends too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sender = opened(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=1.0)
+        began = time.monotonic()
+        reply = sender.send(replace(notice(), payload="x" * 30_000_000))
+        took_s = time.monotonic() - began
+
+    assert TemporaryFailure("127.0.0.1: no answer after 1 s") == reply
+    assert took_s < PATIENCE_S
 
 
 def test_stop_of_the_daemon_interrupts(receiver: Receiver, opened: Open):
