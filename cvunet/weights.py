@@ -69,6 +69,14 @@ def load(path: Path, *, sha256: str | None = None) -> CVUNet:
     return _decode(path, manifest.read_checked(path, sha256=sha256))
 
 
+def provenance(path: Path) -> Provenance:
+    """How a weights file that `load` takes was trained, in plain values; errors as `load`."""
+    data = manifest.read_checked(path, sha256=None)
+    content: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True)  # Any: as in _decode
+    known: Provenance = content.get("provenance", {})
+    return known
+
+
 def _decode(path: Path, data: bytes) -> CVUNet:
     try:
         content: dict[str, Any] = torch.load(  # Any: checked by what is built from it

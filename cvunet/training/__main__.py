@@ -13,7 +13,7 @@ import torch
 
 from cvunet.errors import CvunetError
 from cvunet.network.network import CVUNet
-from cvunet.training import backbone, normalise, origin, recipe, samples, validation
+from cvunet.training import backbone, normalise, origin, recipe, restart, samples, validation
 from cvunet.training.loop import Stopped, Trainer
 
 DRY_RUN_STEPS = 10
@@ -28,6 +28,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="folder of the run (default runs/NAME)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--loaders", type=int, default=1, help="processes that make samples")
+    parser.add_argument(
+        "--resume-average",
+        type=Path,
+        metavar="FILE",
+        help="averaged weights of this run, to go on from where its checkpoint is lost",
+    )
     parser.add_argument("--dry-run", action="store_true", help="ten steps, to see that it works")
     return parser.parse_args(arguments)
 
@@ -77,14 +83,19 @@ def train(options: argparse.Namespace) -> None:
         chosen = shorten(chosen)
     torch.manual_seed(chosen.seed)
     torch.backends.cudnn.benchmark = True  # a phase has one size; CUDA alone knows this setting
-    model = start(chosen, options.data)
+    folder, known = options.out or Path("runs") / chosen.name, origin.find(options.data)
+    if options.resume_average is None:
+        model = start(chosen, options.data)
+    else:
+        model = CVUNet(chosen.network)  # what it starts from is not needed
+        restart.from_average(options.resume_average, folder, recipe=chosen, origin=known)
     trainer = Trainer(
         chosen,
         model,
         sources=samples.open_sources(options.data, "train"),
         validation_sources=samples.open_sources(options.data, "val"),
-        folder=options.out or Path("runs") / chosen.name,
-        origin=origin.find(options.data),
+        folder=folder,
+        origin=known,
         device=torch.device(options.device),
         loaders=options.loaders,
     )

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from cvunet.errors import TrainingError
 from cvunet.network.network import CVUNet
 from cvunet.training import checkpoints, layout, optimisers, precision, schedule, validation
+from cvunet.training import recipe as recipes
 from cvunet.training.average import Average
 from cvunet.training.checkpoints import CHECKPOINT
 from cvunet.training.clock import Clock
@@ -101,7 +102,7 @@ class Trainer:
         self.checkpoint_every_s = CHECKPOINT_EVERY_S
         self.recent = Recent()
         self.saved_s = time.monotonic()
-        self.step = 0
+        self.step = self.warmed_from = 0  # the rate is warmed up from that step
         self.seconds = 0.0
         self.figures: dict[str, str] = {}
         """The log's newest row."""
@@ -116,7 +117,9 @@ class Trainer:
             logger.warning("the shards differ from those that this run started with")
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        if state["optimiser"] is not None:  # lost, if `restart` wrote the checkpoint
+            self.optimiser.load_state_dict(state["optimiser"])
+        self.warmed_from = state.get("warmed_from", 0)  # older ones lack it
         self.step, self.seconds = state["step"], state["seconds"]
         self.figures = state["figures"]
         logger.info("resumed %s at step %s", self.folder / CHECKPOINT, self.step)
@@ -164,7 +167,13 @@ class Trainer:
         losses: list[float] = []
         clock = Clock()
         for position, batch in enumerate(clock.watch(loader), start=done):
-            rate = schedule.rate_at(self.recipe, phase, step=self.step, position=position)
+            rate = schedule.rate_at(
+                self.recipe,
+                phase,
+                step=self.step,
+                position=position,
+                warmed_from=self.warmed_from,
+            )
             losses.append(self.train_step(batch, rate, is_trunk_only=phase.is_trunk_only))
             decay = schedule.decay_at(self.recipe, phase)
             self.average.update(self.model, self.step, decay=decay)
@@ -251,13 +260,14 @@ class Trainer:
         passed, self.saved_s = max(now - self.saved_s, 1e-6), now
         self.seconds += passed
         state = {
-            "recipe": recipe_fields(self.recipe),
+            "recipe": recipes.to_fields(self.recipe),
             "origin": dataclasses.asdict(self.origin),
             "figures": self.figures,
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
+            "warmed_from": self.warmed_from,
             "seconds": self.seconds,
         }
         checkpoints.write(self.folder, state)
@@ -265,7 +275,11 @@ class Trainer:
             self.folder,
             self.average.model,
             config=self.recipe.network,
-            provenance={"recipe": self.recipe.name, "step": self.step},
+            provenance={
+                "recipe": self.recipe.name,
+                "step": self.step,
+                "seconds": round(self.seconds),
+            },
         )
         recent, self.recent = self.recent, Recent()
         if not recent.losses:
@@ -274,23 +288,9 @@ class Trainer:
         loss, norm = sum(recent.losses) / count, sum(recent.norms) / count
         row = [
             str(self.step),
-            str(self.samples),
+            str(self.recipe.samples_at(self.step)),
             f"{rate:.3e}",
             *(f"{v:.4f}" for v in (loss, norm, recent.samples / passed)),
             f"{self.seconds:.0f}",
         ]
         checkpoints.append(self.folder / "progress.csv", PROGRESS_COLUMNS, row)
-
-    @property
-    def samples(self) -> int:
-        """Pictures that the run has seen."""
-        total, left = 0, self.step
-        for phase in self.recipe.phases:
-            done = min(left, phase.steps)
-            total, left = total + done * phase.batch, left - done
-        return total
-
-
-def recipe_fields(recipe: Recipe) -> dict[str, Any]:  # Any: the recipe's own values
-    """The recipe as plain values, as they travel inside a checkpoint."""
-    return dataclasses.asdict(recipe)

@@ -1,5 +1,6 @@
 """One training run in one YAML file: everything that decides what comes out."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,23 @@ class Recipe:
         """Optimiser steps in the whole run."""
         return sum(phase.steps for phase in self.phases)
 
+    def samples_at(self, step: int) -> int:
+        """Pictures that the run has seen after ``step`` steps."""
+        total, left = 0, step
+        for phase in self.phases:
+            done = min(left, phase.steps)
+            total, left = total + done * phase.batch, left - done
+        return total
+
 
 def load(path: Path) -> Recipe:
     """Read a recipe; `DocumentError` names any unknown or missing key."""
     return from_fields(yaml_files.read(path), str(path))
+
+
+def to_fields(recipe: Recipe) -> dict[str, Any]:  # Any: the recipe's own values
+    """The recipe as plain values, as they travel inside a checkpoint."""
+    return dataclasses.asdict(recipe)
 
 
 def from_fields(fields: dict[str, Any], where: str) -> Recipe:  # Any: a document's values

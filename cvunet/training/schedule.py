@@ -16,9 +16,14 @@ def learning_rate(phase: Phase, step: int, *, warmup: float) -> float:
     return warmup * (phase.rate_end + (phase.rate_start - phase.rate_end) * fall)
 
 
-def rate_at(recipe: Recipe, phase: Phase, *, step: int, position: int) -> float:
-    """Rate of the run's ``step``, which is number ``position`` of its phase."""
-    warmup = min(1.0, (step + 1) / max(recipe.warmup_steps, 1))
+def rate_at(
+    recipe: Recipe, phase: Phase, *, step: int, position: int, warmed_from: int = 0
+) -> float:
+    """Rate of the run's ``step``, which is number ``position`` of its phase.
+
+    The warm-up begins at ``warmed_from``, where the optimiser's memory was empty.
+    """
+    warmup = min(1.0, (step - warmed_from + 1) / max(recipe.warmup_steps, 1))
     cosine = recipe.cosine
     if cosine is None:
         return learning_rate(phase, position, warmup=warmup)
