@@ -20,7 +20,16 @@ from cvunet.models import manifest
 from cvunet.models.manifest import MANIFEST, installed, record
 from cvunet.network.network import CVUNet, NetworkConfig
 
-__all__ = ["MANIFEST", "Provenance", "installed", "load", "record", "save"]
+__all__ = [
+    "MANIFEST",
+    "Provenance",
+    "installed",
+    "load",
+    "load_with_provenance",
+    "record",
+    "save",
+    "shapes",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -66,18 +75,20 @@ def load(path: Path, *, sha256: str | None = None) -> CVUNet:
     `WeightsError` if it has not, or if it holds another network. The file is read once, so the
     bytes that are hashed are the bytes that are loaded.
     """
-    return _decode(path, manifest.read_checked(path, sha256=sha256))
+    return _decode(path, manifest.read_checked(path, sha256=sha256))[0]
 
 
-def provenance(path: Path) -> Provenance:
-    """How a weights file that `load` takes was trained, in plain values; errors as `load`."""
-    data = manifest.read_checked(path, sha256=None)
-    content: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True)  # Any: as in _decode
-    known: Provenance = content.get("provenance", {})
-    return known
+def load_with_provenance(path: Path) -> tuple[CVUNet, Provenance]:
+    """As `load`, and how the network was trained."""
+    return _decode(path, manifest.read_checked(path, sha256=None))
 
 
-def _decode(path: Path, data: bytes) -> CVUNet:
+def shapes(model: CVUNet) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor by name: the same for networks of one kind."""
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def _decode(path: Path, data: bytes) -> tuple[CVUNet, Provenance]:
     try:
         content: dict[str, Any] = torch.load(  # Any: checked by what is built from it
             io.BytesIO(data), map_location="cpu", weights_only=True
@@ -91,7 +102,7 @@ def _decode(path: Path, data: bytes) -> CVUNet:
         raise WeightsError(
             f"{path}: not the weights of a CV-UNet of this version ({reason}): fetch the file again"
         ) from error
-    return model.eval()
+    return model.eval(), content.get("provenance", {})
 
 
 def _config(content: dict[str, Any]) -> NetworkConfig:

@@ -83,22 +83,22 @@ def train(options: argparse.Namespace) -> None:
         chosen = shorten(chosen)
     torch.manual_seed(chosen.seed)
     torch.backends.cudnn.benchmark = True  # a phase has one size; CUDA alone knows this setting
-    folder, known = options.out or Path("runs") / chosen.name, origin.find(options.data)
-    if options.resume_average is None:
-        model = start(chosen, options.data)
-    else:
-        model = CVUNet(chosen.network)  # what it starts from is not needed
-        restart.from_average(options.resume_average, folder, recipe=chosen, origin=known)
+    average: Path | None = (
+        options.resume_average
+    )  # with it, what the recipe starts from is not needed
+    model = start(chosen, options.data) if average is None else CVUNet(chosen.network)
     trainer = Trainer(
         chosen,
         model,
         sources=samples.open_sources(options.data, "train"),
         validation_sources=samples.open_sources(options.data, "val"),
-        folder=folder,
-        origin=known,
+        folder=options.out or Path("runs") / chosen.name,
+        origin=origin.find(options.data),
         device=torch.device(options.device),
         loaders=options.loaders,
     )
+    if average is not None:
+        restart.from_average(trainer, average)
     trainer.run(is_stopped=asked_to_stop())
 
 

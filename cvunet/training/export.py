@@ -49,11 +49,9 @@ def mix(model: CVUNet, other: CVUNet, *, share: float) -> None:
 
     `TrainingError` if they are two kinds of networks.
     """
-    theirs = other.state_dict()
-    if {k: v.shape for k, v in theirs.items()} != {
-        k: v.shape for k, v in model.state_dict().items()
-    }:
+    if weights.shapes(other) != weights.shapes(model):
         raise TrainingError("the weights to take the mean with are of another network")
+    theirs = other.state_dict()
     for name, value in model.state_dict().items():
         if value.is_floating_point():  # counters stay the run's
             value.lerp_(theirs[name], 1 - share)

@@ -117,8 +117,7 @@ class Trainer:
             logger.warning("the shards differ from those that this run started with")
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
-        if state["optimiser"] is not None:  # lost, if `restart` wrote the checkpoint
-            self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load_state_dict(state["optimiser"])
         self.warmed_from = state.get("warmed_from", 0)  # older ones lack it
         self.step, self.seconds = state["step"], state["seconds"]
         self.figures = state["figures"]

@@ -1,7 +1,6 @@
 """One training run in one YAML file: everything that decides what comes out."""
 
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +144,7 @@ def load(path: Path) -> Recipe:
 
 def to_fields(recipe: Recipe) -> dict[str, Any]:  # Any: the recipe's own values
     """The recipe as plain values, as they travel inside a checkpoint."""
-    return dataclasses.asdict(recipe)
+    return asdict(recipe)
 
 
 def from_fields(fields: dict[str, Any], where: str) -> Recipe:  # Any: a document's values

@@ -64,7 +64,7 @@ class WebhookSender:
 
     def send(self, notice: Notice) -> Reply:
         """Post, and return what the answer means. Follows no redirects, uses no proxies."""
-        self.is_late = self.is_reading = False
+        self.is_late = False
         alarm = threading.Timer(self.timeout_s, self.interrupt)
         alarm.daemon = True
         alarm.start()
@@ -141,7 +141,6 @@ class WebhookSender:
         body = notice.payload.encode("utf-8", "backslashreplace")
         if connection.sock is not None:
             connection.sock.settimeout(self.timeout_s)
-        self.is_reading = False
         connection.request(
             "POST",
             self.destination.path,
@@ -151,8 +150,11 @@ class WebhookSender:
             decode_content=False,
         )
         self.is_reading = True
-        response = connection.getresponse()
-        return reply_for(response, self.read(response), now=self.now())
+        try:
+            response = connection.getresponse()
+            return reply_for(response, self.read(response), now=self.now())
+        finally:
+            self.is_reading = False
 
     def read(self, response: BaseHTTPResponse) -> bytes:
         """Read the beginning of an answer's body; the status counts even if the rest is cut off."""

@@ -12,9 +12,9 @@ from cvunet import weights
 from cvunet.errors import TrainingError, WeightsError
 from cvunet.network.network import NetworkConfig
 from cvunet.training import __main__ as command
-from cvunet.training import origin, restart, schedule
 from cvunet.training import recipe as recipes
-from cvunet.training.loop import never
+from cvunet.training import restart, schedule
+from cvunet.training.loop import Trainer, never
 from cvunet.training.recipe import Phase, Recipe
 from tests.training import training_kit
 
@@ -46,16 +46,16 @@ def average(tmp_path: Path) -> Path:
     return kept / "average.pth"
 
 
-def begin(average: Path, base: Path, chosen: Recipe) -> None:
-    """Write the checkpoint."""
-    restart.from_average(average, base / "run", recipe=chosen, origin=origin.find(base / "data"))
+def begin(average: Path, base: Path, chosen: Recipe) -> Trainer:
+    """A trainer that goes on from the weights."""
+    trainer = training_kit.trainer(base, chosen)
+    restart.from_average(trainer, average)
+    return trainer
 
 
 def test_it_goes_on_at_the_step(average: Path, tmp_path: Path) -> None:
     """Network and average are those of the file; the rate is warmed up again."""
-    chosen = recipe(2, 2)
-    begin(average, tmp_path, chosen)
-    resumed = training_kit.trainer(tmp_path, chosen)
+    resumed = begin(average, tmp_path, recipe(2, 2))
     saved = weights.load(average).state_dict()
 
     assert resumed.step == 2
@@ -70,8 +70,7 @@ def test_it_goes_on_at_the_step(average: Path, tmp_path: Path) -> None:
 
 def test_stop_in_the_second_warm_up(average: Path, tmp_path: Path) -> None:
     """The warm-up's beginning is in the checkpoint."""
-    begin(average, tmp_path, recipe(2, 1, 3))
-    training_kit.trainer(tmp_path, recipe(2, 1)).run()
+    begin(average, tmp_path, recipe(2, 1)).run()
 
     resumed = training_kit.trainer(tmp_path, recipe(2, 1, 3))
 
