@@ -14,14 +14,35 @@ import pytest
 from playwright.sync_api import Browser
 
 from daemon.commands import doctor
-from daemon.commands.checks import clips, machine, permissions, places, service
+from daemon.commands.checks import (
+    clips,
+    hook_entries,
+    machine,
+    nodes,
+    permissions,
+    places,
+    service,
+)
 from daemon.disk import lock, safe_open
 from daemon.errors import not_writable
+from daemon.hooks import loader, signature
 from daemon.ledger.database import Database
 from daemon.lifecycle.standby import Standby
 from daemon.watching import watch_health
 from daemon.worker.clips import backgrounds
+from daemon.worker.engines import ray
+from daemon.worker.engines.cluster import (
+    access,
+    driver,
+    judging,
+    keeper,
+    seats,
+    sights,
+    visits,
+    wording,
+)
 from daemon.worker.engines.cluster.keeper import Keeper
+from daemon.worker.engines.cluster.sights import Place, Sight, differences
 from tests.browser.views_kit import window
 from tests.web.web_kit import Kit, running
 
@@ -30,28 +51,46 @@ pytestmark = [pytest.mark.web, pytest.mark.chromium]
 SAID = """async ([texts, language]) => {
   const {checkName, findingText, mendText} = await import('/static/views/findings.js');
   const {whyNotServed} = await import('/static/views/standby.js');
+  const {whyNoCluster, whyUnused, difference, clusterMend} =
+    await import('/static/views/cluster-reasons.js');
   const {useLanguage} = await import('/static/words.js');
   useLanguage(language);
-  const forms = {check: checkName, text: findingText, mend: mendText, reason: whyNotServed};
-  return texts.map(([kind, text]) => forms[kind](text)); }"""
-HOLE = re.compile(r"[{}]|undefined")
+  const forms = {check: checkName, text: findingText, mend: mendText, reason: whyNotServed,
+    trouble: whyNoCluster, worker: whyUnused,
+    cluster: (text) => whyNoCluster(text) ?? difference(text) ?? clusterMend(text)};
+  return texts.map(([kind, text]) => forms[kind](text) ?? text); }"""
+HOLE = re.compile(r"\{\d\}|undefined")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 WORDS = re.compile(r"[a-z]{3}.*[a-z]{3}")
 FINDINGS = ("passed", "warned", "failed", "skipped", "finding")
 #: What stands for a field: it may be a number or a name.
 FIELD = "7"
-MODULES = (doctor, clips, machine, permissions, places, service)
+CLUSTER = (access, driver, judging, keeper, ray, seats, sights, visits, wording)
+#: Texts of these modules that are only a part of one, or that no page shows.
+PARTS = {
+    "its head, or Ray's node on this machine, is gone",
+    "the cluster at 7 refuses our token (7)",
+    "7: copy the head's token there, or set worker.ray.token_file",
+    " worker 7",
+    "ray start … --resources='{\"7\": 1}'",
+    "cannot be written",
+    "torch or onnxruntime sees no CUDA device there",
+    "not seen",
+    "its clock is at least 7 s 7",
+    "low on memory",
+    "cannot be joined: 7",
+    "runs 7, and this machine 7: install the same on all machines",
+    "temporarily unavailable",
+    "node has died",
+    "worker process has died",
+    "install it: pip install 'cvunet-daemon[ray]'",
+    "Connection[Event, Command]",  # a type
+    "the cluster at 7 7",
+}
+MODULES = (doctor, clips, hook_entries, machine, nodes, permissions, places, service)
 #: They stay English: seldom, and for developers.
 RARE = {
-    "the kernel does not tell how many events may wait",
-    "the kernel does not tell its limit",
-    "the network cannot be loaded: 7",
-    "systemd-analyze is not there",
-    "systemd-analyze does not answer",
-    "systemd-analyze gave none: 7",
-    "cannot be looked at: 7",
     "7: 7",  # devices that cannot be used: the driver's words
-    "/dev/7 may not be used by 7",
     # Of two branches of one function: nothing says it.
     "there is an NVIDIA card, but its driver is not loaded: the CPU does the work",
     "systemd-python",  # a name
@@ -61,6 +100,9 @@ USUAL = {
     **{name: [""] for name in ("least", "more", "label", "counted")},
     "words": ["read", "read and written"],
     "MEND": [backgrounds.MEND],
+    "ENCODED": [signature.ENCODED],
+    "INSTALL": [ray.INSTALL],
+    "room": ["7 workers"],
 }
 
 
@@ -101,6 +143,14 @@ def found_texts() -> Iterator[tuple[str, str]]:
                         yield from ((kind, text) for text in rendered(argument, known))
 
 
+def hook_faults() -> Iterator[tuple[str, str]]:
+    """Why a hook of the configuration cannot be used, with its place there."""
+    raising = (loader.HookLoader.command, loader.check_certificates, signature.read_key)
+    for _, text in reasons(*raising):
+        yield "text", f"hooks.on_done[0]: {text}"
+    yield "text", f"hooks.on_done[0]: {loader.MISSING.format('no urllib3')}"
+
+
 def reasons(*functions: Callable[..., object]) -> Iterator[tuple[str, str]]:
     """What functions return or raise."""
     for function in functions:
@@ -130,9 +180,51 @@ def standby() -> Iterator[tuple[str, str]]:
     yield "text", "hot is polled: set so (folders[].watch)"
 
 
+def literals(node: ast.AST) -> Iterator[ast.expr]:
+    """The texts of a module, without its docstrings."""
+    if isinstance(node, ast.JoinedStr | ast.Constant):
+        yield node
+        return
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+            yield from literals(child)
+
+
+def cluster() -> Iterator[tuple[str, str]]:
+    """What is said of a cluster, its machines and workers, and what mends it."""
+    for module in CLUSTER:
+        for node in literals(ast.parse(inspect.getsource(module))):
+            found = (
+                one
+                for one in rendered(node, USUAL)
+                if " " in one and one not in PARTS and "%s" not in one
+            )
+            yield from (("cluster", one) for one in found)
+    versions = "Ray: 2.9 Python: 3.11 and Ray: 2.8 Python: 3.12"
+    for said in (versions, "it is away"):
+        yield "cluster", f"the cluster at a:1 {wording.why_not_joined(said)}"
+    refused = "7: copy the head's token there, or set worker.ray.token_file"
+    yield "cluster", f"the cluster at a:1 refuses our token ({refused}".replace("7", "~/token)")
+    for clock in (995.0, 1005.0):
+        yield from (("cluster", one) for one in see_otherwise(now=clock))
+
+
+def see_otherwise(*, now: float) -> Iterator[str]:
+    """What a machine sees otherwise, and what mends it."""
+    fault = f"it {sights.CANNOT_BE_WRITTEN}: Permission denied"
+    places = {Path("/srv/in"): Place("/mnt/in", "No such file or directory")}
+    places |= {Path("/srv/out"): Place("/mnt/out", fault), Path("/srv/b"): Place("/b", inode=2)}
+    ours = {path: Place(str(path), inode=1) for path in places}
+    weights = Path("/srv/w.pth")
+    there = Sight(places, {weights: "b1"}, "1.0", "3.11", 7, now, sights.NO_CUDA)
+    here = Sight(ours, {weights: "a0"}, "1.1", "3.11", 7, 1000.0)
+    for one in differences(here, there, at=(1000.0, 1000.0)):
+        yield from (one.text, one.mend)
+
+
 def texts() -> list[tuple[str, str]]:
     """All of them, once, but those that are names or stay English."""
-    everything = dict.fromkeys([*found_texts(), *standby()])
+    everything = dict.fromkeys([*found_texts(), *hook_faults(), *standby(), *cluster()])
     return [one for one in everything if one[1] not in RARE and WORDS.search(one[1])]
 
 
@@ -154,6 +246,45 @@ def test_findings_and_reasons_have_a_chinese_form(browser: Browser, tmp_path: Pa
     assert not missing, "\n".join(map(str, missing))
 
 
+NODE = "node two (10.0.0.7)"
+UNWRITTEN = "cannot use …/out: it cannot be written: Permission denied"
+RIGHTS = "there: give Ray's user the right to write in …/out, as on the daemon's machine"
+CLOCK = "its clock is at least 5.0 s behind (there: timedatectl set-ntp true)"
+
+
+def test_reasons_of_a_cluster_in_one_line(browser: Browser, tmp_path: Path):
+    """Several machines and several differences come in one text; what is not known stays."""
+    both = f"{UNWRITTEN} ({RIGHTS}); {CLOCK}"
+    said = [
+        ("trouble", f"{NODE}: its process has ended; {NODE} worker 2: it is being started"),
+        ("trouble", f"{NODE}: CUDA is lost; {NODE} worker 2: odd; it says no"),
+        ("worker", both),
+        ("worker", f"odd (of it); {CLOCK}"),
+        ("trouble", f"{NODE}: {both}"),
+        ("text", "10.0.0.7: its process has ended"),
+        ("text", f"10.0.0.7: {UNWRITTEN}"),
+        ("check", "node two folder"),
+    ]
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
+        shown.open("state")
+        english, chinese = (shown.page.evaluate(SAID, [said, one]) for one in ("en", "zh"))
+
+    unwritten = "无法写入 …/out：Permission denied"
+    mend = "请在那台机器上，让运行 Ray 的用户可以写入 …/out，与服务所在的机器一样。"
+    clock = "它的时钟至少慢了 5.0 秒。请在那台机器上运行 timedatectl set-ntp true。"
+    assert english == [text for _, text in said]
+    assert chinese == [
+        "机器 two（10.0.0.7）：进程已结束。 机器 two（10.0.0.7）的工作进程 2：正在启动。",
+        "机器 two（10.0.0.7）：CUDA is lost 机器 two（10.0.0.7）的工作进程 2：odd; it says no",
+        f"{unwritten}{mend} {clock}",
+        f"odd (of it) {clock}",
+        f"机器 two（10.0.0.7）：{unwritten}{mend} {clock}",
+        "10.0.0.7：进程已结束。",
+        f"10.0.0.7：{unwritten}",
+        "机器 two：文件夹",
+    ]
+
+
 def test_words_that_mend_have_a_chinese_form(browser: Browser, tmp_path: Path):
     """Only commands stay as they are."""
     said = [
@@ -167,8 +298,17 @@ def test_words_that_mend_have_a_chinese_form(browser: Browser, tmp_path: Path):
     ]
     sources = "".join(inspect.getsource(module) for module in (places, service))
     assert all(one.split(":")[0].split(", at")[0] in sources for one in said)
+    made = [
+        f"add LoadCredential=key:/etc/cvunetd/key.key to {hook_entries.DROP_IN},"
+        " then systemctl daemon-reload",
+        "apt-get install ca-certificates, or set ca_file",
+        nodes.TOKEN,
+        nodes.remedy("away", "a:1", Path("/etc/cvunetd/config.yaml")),
+        "there: pip install cvunet-daemon[ray] of the daemon's version, restart Ray's node",
+        seats.why_unused("cvunetd"),
+    ]
     with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
         shown.open("state")
-        chinese = shown.page.evaluate(SAID, [[("mend", one) for one in said], "zh"])
+        chinese = shown.page.evaluate(SAID, [[("mend", one) for one in said + made], "zh"])
 
     assert all(map(CHINESE.search, chinese)), chinese

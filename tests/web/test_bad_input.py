@@ -6,6 +6,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from daemon.disk.uploads import Staged
 from daemon.watching.ignored_names import OTHER_FILES, is_never_taken
 from daemon.web import limits
 from daemon.web.names import safe_name
+from daemon.worker.engines.cluster.state import ClusterState, NodeState, WorkerState
 from tests.web.web_kit import Json, Kit, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -372,6 +374,27 @@ def test_a_folder_that_stands_by(kit: Kit):
     assert all("…/outputs is full" in one for one in others)
     assert not any("secret" in one for one in (answer.text, *others))
     assert kit.client.post(V1, content=b"x").status_code == 202
+
+
+def test_cluster_without_whole_paths(kit: Kit):
+    """Why machines and workers are not used names folders; only their last parts are told."""
+    why = "cannot use /srv/secret/outputs: it cannot be written: Permission denied"
+    state = ClusterState(
+        "10.0.0.5:6379",
+        f"node two (10.0.0.7): {why}",
+        (NodeState("two", "10.0.0.7", (WorkerState("off", why=why),), why),),
+    )
+    report = {"cluster": asdict(state)}
+    kit.server.site.source.report = lambda: report  # type: ignore[method-assign]
+    answer = kit.client.get("/api/v1/status")
+    told = answer.json()["cluster"]
+
+    assert "secret" not in answer.text
+    seen = "cannot use …/outputs: it cannot be written: Permission denied"
+    assert told["trouble"] == f"node two (10.0.0.7): {seen}"
+    [node] = told["nodes"]
+    assert (node["why"], node["workers"][0]["why"]) == (seen, seen)
+    assert (node["name"], node["workers"][0]["word"]) == ("two", "off")
 
 
 # --- the same trouble, in the formats of others -------------------------------------------------

@@ -1,6 +1,7 @@
 // What `cvunetd doctor` finds, in the language of the page. Commands stay as they are. A test makes
 // the doctor say each of these, and looks whether it is understood.
 
+import { clusterMend, difference, whyNoCluster, whyUnused } from "./cluster-reasons.js";
 import { inChinese, isChinese } from "./phrases.js";
 import { whyNotServed } from "./standby.js";
 
@@ -32,10 +33,14 @@ const CHECKS = [
   [/^metrics$/, "监控指标"],
   [/^hooks$/, "通知（hooks）"],
   [/^cluster$/, "集群"],
+  [/^node (\S+)$/, "机器 {1}"],
+  [/^node (\S+) (\S+)$/, "机器 {1}：{2}"],
   [/^daemon$/, "服务"],
 ];
 
-const PLACES = { output: "输出", state: "状态", quarantine: "隔离区", background: "背景" };
+const PLACES = {
+  output: "输出", state: "状态", quarantine: "隔离区", background: "背景", program: "程序", folder: "文件夹", weights: "权重", clock: "系统时间",
+};
 
 const TEXTS = [
   [/^(.+): without a fault$/, "{1}：没有问题。"],
@@ -75,12 +80,19 @@ const TEXTS = [
   [/^this machine has no NVIDIA card: the CPU does the work$/, "这台机器没有 NVIDIA 显卡：由 CPU 计算。"],
   [/^this machine has no NVIDIA card$/, "这台机器没有 NVIDIA 显卡。"],
   [/^there is an NVIDIA card, but its driver is not loaded$/, "有 NVIDIA 显卡，但没有加载驱动。"],
+  [/^the kernel does not tell how many events may wait$/, "内核没有给出最多可等待的事件数。"],
+  [/^the kernel does not tell its limit$/, "内核没有给出上限。"],
+  [/^the network cannot be loaded: (.+)$/, "无法加载网络：{1}"],
+  [/^\/dev\/(.+) may not be used by (.+)$/, "用户 {2} 不能使用 /dev/{1}。"],
   [/^\/dev\/(.+) is missing$/, "缺少 /dev/{1}。"],
   [/^(.+) and their control nodes are there$/, "{1} 和控制用的设备文件都在。"],
   [/^it is set by a time server$/, "由时间服务器校准。"],
   [/^it is not set by a time server: /, "没有由时间服务器校准：文件夹的名称可能出错，或被过早删除。"],
   [/^the date is (\S+): long past$/, "日期是 {1}，明显过早。"],
   [/^timedatectl /, "无法得知是否由时间服务器校准。"],
+  [/^systemd-analyze is not there$/, "没有 systemd-analyze。"],
+  [/^systemd-analyze does not answer$/, "systemd-analyze 没有响应。"],
+  [/^systemd-analyze gave none: (.+)$/, "systemd-analyze 没有给出评分：{1}"],
   [/^no (.+) is installed$/, "没有安装 {1}。"],
   [/^(.+) has an exposure of (\S+); up to (\S+) is well$/, "{1} 的暴露程度是 {2}；不超过 {3} 即可。"],
   [/^the unit may write all that it has to$/, "unit 可以写入所有需要的地方。"],
@@ -100,6 +112,29 @@ const TEXTS = [
   [/^no progress: (.+)$/, "没有进展：{1}"],
   [/^(\d+) of (.+) cannot be taken, such as (.+?): (.+)$/, "{2} 中有 {1} 个文件取不走，例如 {3}：{4}"],
   [/^cannot be taken: (.+)$/, "取不走：{1}"],
+  [/^cannot be looked at: (.+)$/, "无法检查：{1}"],
+  [/^(\d+) nodes? at (\S+)$/, "{2} 上有 {1} 台机器。"],
+  [/^(\S+): sees what we see; it has room for (\d+) workers?$/, "{1}：与服务所在的机器一致，可容纳 {2} 个工作进程。"],
+  [/^(\S+): no worker runs there$/, "{1}：没有工作进程。"],
+  [/^the unit has a network$/, "unit 可以访问网络。"],
+  [/^the unit has no network: webhooks reach nobody$/, "unit 不能访问网络：webhook 发不出去。"],
+  [/^the unit loads no credential (.+)$/, "unit 没有加载凭据 {1}。"],
+  [/^servers are checked by (.+)$/, "用 {1} 验证服务器。"],
+  [/^the system's certificates are missing \((.+)\)$/, "缺少系统证书（{1}）。"],
+  [/^(.+), a key, may be read by everybody$/, "任何人都能读取密钥文件 {1}。"],
+  [/^(.+) may be changed by everybody$/, "任何人都能改动 {1}。"],
+];
+
+// Why a hook of the configuration cannot be used.
+const HOOK_FAULTS = [
+  [/^a url needs urllib3 2, which cannot be loaded \((.+)\): (.+), or use a command$/, "url 需要 urllib3 2，但无法加载（{1}）：请运行 {2}，或改用 command。"],
+  [/^(.+) is not there, or closed to this user$/, "{1} 不存在，或当前用户不能访问。"],
+  [/^(.+) is not executable: chmod \+x, and the #! line$/, "{1} 不能执行：请用 chmod +x 加上执行权限，并检查开头的 #! 行。"],
+  [/^no program (.+) in PATH: write its path$/, "PATH 中没有程序 {1}：请写出它的路径。"],
+  [/^ca_file (.+) cannot be used: (.+)$/, "ca_file {1} 无法使用：{2}"],
+  [/^(.+) cannot be read: (.+)$/, "无法读取 {1}：{2}"],
+  [/^(.+): what follows whsec_ is not base64$/, "{1}：whsec_ 后面的内容不是 base64。"],
+  [/^(.+) holds (\d+) bytes, a key has (\d+) to (\d+): (.+)$/, "{1} 有 {2} 字节，密钥应为 {3} 到 {4} 字节：{5}"],
 ];
 
 const STANDS_BY = /^(\S+) stands by: (.+)$/s;
@@ -115,6 +150,9 @@ const MENDS = [
   [/^see what takes the room: (.+); or set (.+) lower$/, "查看什么占用了空间：{1}；或调低 {2}。"],
   [/^see where the many files are: (.+)$/, "查看哪里文件最多：{1}"],
   [/^see what is open: (.+)$/, "查看有哪些未限制：{1}"],
+  [/^add (.+) to (.+), then systemctl daemon-reload$/, "请在 {2} 中加入 {1}，再运行 systemctl daemon-reload。"],
+  [/^(apt-get install ca-certificates), or set ca_file$/, "请运行 {1}，或设置 ca_file。"],
+  [/^as root: (.+)$/, "请用 root 运行：{1}"],
   [/^make it, or drop it from (.+)$/, "请建立它，或从 {1} 中删除。"],
 ];
 
@@ -134,10 +172,17 @@ export function findingText(text) {
       return `${found[1]} ${word}：${whyNotServed(found[2])}`;
     }
   }
-  return inChinese(TEXTS, text) ?? text;
+  return inChinese(TEXTS, text) ?? whyNoCluster(text) ?? afterPlace(text) ?? text;
+}
+
+// Of a hook's place in the configuration, or a machine's address; null if it is none of these.
+function afterPlace(text) {
+  const [, place, rest] = /^(\S+): (.+)$/s.exec(text) ?? [];
+  const found = place && (inChinese(TEXTS, rest) ?? inChinese(HOOK_FAULTS, rest) ?? difference(rest) ?? whyUnused(rest));
+  return found && found !== rest ? `${place}：${found}` : null;
 }
 
 // Return what mends it: a command as it is, words in the language of the page.
 export function mendText(mend) {
-  return inChinese(MENDS, mend) ?? mend;
+  return inChinese(MENDS, mend) ?? clusterMend(mend) ?? mend;
 }

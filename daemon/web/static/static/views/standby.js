@@ -1,6 +1,7 @@
 // Why a hot folder stands by or is polled, in the language of the page. A test makes the daemon say
 // each of these reasons, and looks whether it is understood.
 
+import { whyNoCluster } from "./cluster-reasons.js";
 import { inChinese } from "./phrases.js";
 
 const STANDBY = [
@@ -18,7 +19,6 @@ const STANDBY = [
   [/^(.+) belongs to user (\d+) and not to the daemon's user: /, "{1} 属于用户 {2}，而不是服务的用户：请把它移走。"],
   [/^background (.+) is a clip, and PyAV is not installed: install (.+), or correct output\.background$/, "背景 {1} 是视频，但没有安装 PyAV：请安装 {2}，或修改 output.background。"],
   [/^background (.+) cannot be read: (.+); (?:put it back, or )?correct output\.background$/, "无法读取背景 {1}（{2}）：请把它放回原处，或修改 output.background。"],
-  [/^the cluster has no node with a GPU or with the resource (.+)$/, "集群中没有带 GPU 或资源 {1} 的机器。"],
 ];
 
 const POLLED = [
@@ -29,5 +29,5 @@ const POLLED = [
 
 // Return why a folder stands by or is polled, as far as it is known.
 export function whyNotServed(reason) {
-  return inChinese(STANDBY, reason) ?? inChinese(POLLED, reason) ?? reason;
+  return inChinese(STANDBY, reason) ?? inChinese(POLLED, reason) ?? whyNoCluster(reason) ?? reason;
 }

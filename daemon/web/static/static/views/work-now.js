@@ -1,6 +1,7 @@
 // What is in work now: clips, and the machines of a cluster.
 
 import { h } from "../dom.js";
+import { whyNoCluster, whyUnused } from "./cluster-reasons.js";
 import { duration, number } from "./format.js";
 
 // Each clip with its frames, speed and the time that is left; nothing if there is none.
@@ -30,7 +31,7 @@ export function clusterNow(cluster, words) {
   const title = words("state.cluster", { address: cluster.address });
   return [
     h("h3", {}, title),
-    cluster.trouble ? h("p", { class: "notice" }, cluster.trouble) : "",
+    cluster.trouble ? h("p", { class: "notice" }, whyNoCluster(cluster.trouble) ?? cluster.trouble) : "",
     h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": title },
       h("table", { class: "cluster" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...rows))),
   ].filter(Boolean);
@@ -43,6 +44,6 @@ function row(node, worker, words) {
   const counts = worker ? [number(worker.running), number(worker.done), number(worker.pictures_per_s, 1)] : ["–", "–", "–"];
   return h("tr", {},
     h("th", { scope: "row" }, node.name, " ", h("span", { class: "hint" }, node.address)),
-    h("td", {}, h("span", { class: `badge ${badge}` }, state), " ", worker?.device ?? "", why ? h("p", { class: "reason" }, why) : ""),
+    h("td", {}, h("span", { class: `badge ${badge}` }, state), " ", worker?.device ?? "", why ? h("p", { class: "reason" }, whyUnused(why)) : ""),
     ...counts.map((text) => h("td", { class: "number" }, text)));
 }
