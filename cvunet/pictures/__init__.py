@@ -13,5 +13,6 @@ __all__ = [
     "reading",
     "resample",
     "resolution",
+    "signatures",
     "sources",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from cvunet.pictures import bombs, codestreams
+from cvunet.pictures import bombs, codestreams, signatures
 
 #: A larger file is refused as before if it lacks its end: each version takes that memory.
 MOST_BYTES = 1 << 28
@@ -22,7 +22,7 @@ JPEG, EOI, RESTARTS, ZERO_PIXELS = b"\xff\xd8\xff", b"\xff\xd9", 8, 3
 FILL = 0xFF  # may stand in front of any marker
 PROGRESSIVE = frozenset({0xC2, 0xCA})
 COEFFICIENTS = 64
-PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 GIF, GIF_END = b"GIF8", b";"
 J2K_END = b"\xff\xd9"
 TIFFS = tuple(bombs.TIFF_SIGNATURES)
@@ -55,7 +55,7 @@ def find(stream: BinaryIO) -> OpenFile | None:
             return None
         if head.startswith(JPEG) and not ends_with(stream, EOI):
             return open_jpeg(whole(stream))
-        if head.startswith(PNG) and not ends_with(stream, PNG_END):
+        if head.startswith(signatures.PNG) and not ends_with(stream, PNG_END):
             content = whole(stream)  # its decoder says whether all rows are there
             return None if PNG_END in content else OpenFile(content, (b"",))
         if head.startswith(GIF) and not gif_has_end(stream):

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cvunet.pictures import deflate
+from cvunet.pictures import deflate, signatures
 from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels: grey, RGB, RGBA
 #: Filter type: subtract the byte above. Paeth saves a sixth more, for several times the work.
 UP = 2
@@ -27,7 +26,7 @@ def encode(pixels: Samples, *, chunks: bytes = b"") -> bytes:
         raise ValueError(f"its sides are longer than {MAX_SIDE_PX} pixels")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     head = struct.pack(">IIBBBBB", width, height, bits_of(pixels), COLOUR_TYPES[channels], 0, 0, 0)
-    parts = [SIGNATURE, chunk(b"IHDR", head), chunks]
+    parts = [signatures.PNG, chunk(b"IHDR", head), chunks]
     for packed in deflate.compress_pieces(filter_rows(pixels)):
         parts += chunk_parts(b"IDAT", packed)
     return b"".join((*parts, chunk(b"IEND", b"")))

@@ -6,6 +6,7 @@ Signature = tuple[tuple[int, bytes], ...]
 """Offsets, and the bytes that stand there."""
 
 HEAD_BYTES = 16
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def at_start(*beginnings: bytes) -> tuple[Signature, ...]:
@@ -18,7 +19,7 @@ FTYP: Signature = ((0, b"\0\0"), (4, b"ftyp"))
 #: By Pillow's names. Each accepts all that Pillow accepts, and perhaps more.
 SIGNATURES: dict[str, tuple[Signature, ...]] = {
     "JPEG": at_start(b"\xff\xd8\xff"),
-    "PNG": at_start(b"\x89PNG\r\n\x1a\n"),
+    "PNG": at_start(PNG),
     "WEBP": (((0, b"RIFF"), (8, b"WEBP")),),
     "AVIF": (FTYP,),
     "TIFF": at_start(*(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"MM*\0", b"II\0*")),

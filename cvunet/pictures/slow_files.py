@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from cvunet.errors import ImageError
+from cvunet.pictures import signatures
 
-PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_CHUNKS = 10_000  # without pixels, or with next to none; a dozen is usual
 PNG_PIXELS, PNG_LAST = (b"IDAT", b"fdAT"), b"IEND"
 SMALL_CHUNK_BYTES = 256  # encoders write some thousand
@@ -27,7 +27,7 @@ def check(stream: BinaryIO) -> None:
     head = stream.read(BMP_COMPRESSION_AT + 4)
     size = stream.seek(0, io.SEEK_END)
     try:
-        if head.startswith(PNG_START):
+        if head.startswith(signatures.PNG):
             check_chunks(stream)
         elif head[:2] in PLAIN_PPM and head[2:3].isspace() and size > PLAIN_PPM_BYTES:
             raise too_slow("a PPM in plain text", size, "save it as binary PPM or as PNG")
@@ -62,7 +62,7 @@ def claims_too_much(stream: BinaryIO) -> bool:
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    is_png = stream.read(len(PNG_START)) == PNG_START
+    is_png = stream.read(len(signatures.PNG)) == signatures.PNG
     found = is_png and any(stream.tell() + length > size for _, length in chunks(stream))
     stream.seek(0)
     return found
@@ -70,7 +70,7 @@ def claims_too_much(stream: BinaryIO) -> bool:
 
 def chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Names and lengths of a PNG's chunks up to its last one; the stream is at their contents."""
-    at = len(PNG_START)
+    at = len(signatures.PNG)
     stream.seek(at)
     while len(head := stream.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)

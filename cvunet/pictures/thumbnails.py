@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageCms, ImageMath, ImageOps
 
-from cvunet.pictures import headers, heif, ppm, slow_files
+from cvunet.pictures import headers, heif, ppm, signatures
 
 #: The longest side in pixels, and whether WebP is wanted instead of PNG.
 REQUEST = struct.Struct(">I?")
@@ -38,7 +38,7 @@ def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes
     if head[4:] == b"ftyp":
         heif.register()
     ppm.register()
-    header = headers.read(stream, "PNG" if head == slow_files.PNG_START else None)
+    header = headers.read(stream, "PNG" if head == signatures.PNG else None)
     stream.seek(0)
     with Image.open(stream) as picture:
         picture.draft("RGB", (side_px, side_px))

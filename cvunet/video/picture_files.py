@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from cvunet.errors import ImageError
-from cvunet.pictures import png
+from cvunet.pictures import png, signatures
 from cvunet.video.chunks import ANIMATION, HAS_ALPHA, png_chunks, webp_chunks
 from cvunet.video.clips import ClipFacts
 from cvunet.video.encoders import PLACE
@@ -56,7 +56,7 @@ def write_zip(segments: Sequence[Readable], out: BinaryIO, facts: ClipFacts) -> 
 def write_apng(segments: Sequence[Readable], out: BinaryIO, facts: ClipFacts) -> None:
     """Chunks in the order fcTL, IDAT or fdAT; how many frames there are is known at the end."""
     head = SegmentReader(segments[0]).head
-    out.write(png.SIGNATURE)
+    out.write(signatures.PNG)
     control_at, frames, sequence = 0, 0, 0
     clock = Clock(facts.time_base)
     for packet in all_packets(segments):

@@ -3,6 +3,7 @@
 An animated picture of one frame is a picture, not a clip.
 """
 
+from cvunet.pictures import signatures
 from cvunet.video import boxes, chunks, ebml
 from cvunet.video.clips import ClipKind
 from cvunet.video.streams import Readable
@@ -10,7 +11,6 @@ from cvunet.video.streams import Readable
 HEAD_BYTES = 64
 """As many first bytes as `may_be_clip` needs."""
 
-PNG = b"\x89PNG\r\n\x1a\n"
 GIFS = (b"GIF87a", b"GIF89a")
 
 
@@ -22,7 +22,7 @@ def may_be_clip(head: bytes) -> bool:
     is_riff = head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WEBP")
     return (
         is_riff
-        or head.startswith((PNG, *GIFS, ebml.MAGIC))
+        or head.startswith((signatures.PNG, *GIFS, ebml.MAGIC))
         or boxes.kind_by_brands(head) is not None
     )
 
@@ -44,7 +44,7 @@ def find_kind(stream: Readable, head: bytes) -> ClipKind | None:
     """The same, with the first bytes at hand."""
     if head.startswith(GIFS):
         return "gif" if chunks.has_two_gif_frames(stream) else None
-    if head.startswith(PNG):
+    if head.startswith(signatures.PNG):
         return "apng" if chunks.png_frames(stream) > 1 else None
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp" if chunks.has_two_webp_frames(stream) else None

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cvunet.matte import arrangements
 from cvunet.matte.arrangements import Arrangement, Length, arrange, subject_of
-from cvunet.pictures import png
+from cvunet.pictures import png, signatures
 
 WIDTH, HEIGHT = 40, 30
 BOX = (10, 6, 8, 12)  # of the subject: left, top, width, height
@@ -215,7 +215,7 @@ def test_the_largest_picture_fits_into_the_limit():
     code, told, content = run_with(png.encode(rgba), colour=[255, 255, 255, 128])
 
     assert (code, told["width"], told["height"]) == (0, 11547, 8660)
-    assert content.startswith(png.SIGNATURE)
+    assert content.startswith(signatures.PNG)
 
 
 def test_a_background_from_a_file(tmp_path: Path):

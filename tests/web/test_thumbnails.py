@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvunet.pictures import profiles, slow_files
+from cvunet.pictures import profiles, signatures
 from cvunet.pictures import thumbnails as program
 from daemon.web import thumbnail_children
 from daemon.web.site import Site
@@ -120,7 +120,7 @@ def grey_png(bits: int, rows: list[bytes], *, transparent: int) -> bytes:
         b"IDAT": zlib.compress(b"".join(b"\0" + row for row in rows)),
         b"IEND": b"",
     }
-    return slow_files.PNG_START + b"".join(
+    return signatures.PNG + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks.items()
     )
