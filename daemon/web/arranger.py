@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from daemon.disk import uploads
 from daemon.web.problems import Problem, bad_request
 from daemon.web.site import Site
 
@@ -22,8 +23,11 @@ BAD_BACKGROUND = 3
 class Arranged:
     """What is answered."""
 
-    content: bytes
-    type: str
+    stream: BinaryIO
+    """An open file of its own, at the content; it has no name on the disk."""
+    size: int
+    suffix: str
+    """Of its format, such as ``.png``."""
     width: int
     height: int
     foreground: list[int] | None
@@ -44,21 +48,33 @@ class Arranger:
 
         ``wish`` is an arrangement with format, channels and has_background.
         """
-        async with self.turn:
-            made = await self.site.run(run, stream, wish, background)
-        if made is None or made.returncode not in (0, BAD_BACKGROUND):
-            raise bad_request(code, "the result cannot be arranged so: it is too large")
-        if made.returncode:
-            raise bad_request("invalid_background", "the background is no picture")
-        line, _, content = made.stdout.partition(b"\n")
-        told = json.loads(line)
-        return Arranged(content, told["type"], told["width"], told["height"], told["foreground"])
+        # Not in memory: clients that read slowly would keep many of them there.
+        made = await self.site.run(uploads.nameless, self.site.root)
+        try:
+            async with self.turn:
+                status = await self.site.run(run, stream, wish, background, made)
+            if status is None or status not in (0, BAD_BACKGROUND):
+                raise bad_request(code, "the result cannot be arranged so: it is too large")
+            if status:
+                raise bad_request("invalid_background", "the background is no picture")
+            return await self.site.run(read, made)
+        except BaseException:
+            made.close()
+            raise
 
 
-def run(
-    stream: BinaryIO, wish: Json, background: BinaryIO | None
-) -> "subprocess.CompletedProcess[bytes] | None":
-    """Run the process; None if it takes too long."""
+def read(made: BinaryIO) -> Arranged:
+    """Return what the process has written: a line of JSON, then the content."""
+    end = made.seek(0, os.SEEK_END)
+    made.seek(0)
+    told = json.loads(made.readline())
+    suffix = f".{told['type'].rpartition('/')[2].replace('jpeg', 'jpg')}"
+    size = end - made.tell()
+    return Arranged(made, size, suffix, told["width"], told["height"], told["foreground"])
+
+
+def run(stream: BinaryIO, wish: Json, background: BinaryIO | None, made: BinaryIO) -> int | None:
+    """Run the process, which writes into ``made``; None if it takes too long."""
     given = {name: value for name, value in wish.items() if name != "has_background"}
     given["background"] = None
     passed: tuple[int, ...] = ()
@@ -69,15 +85,17 @@ def run(
         given["background"] = background.fileno()
     arguments = [sys.executable, "-m", PROGRAM, json.dumps(given)]
     with suppress(subprocess.TimeoutExpired):
-        return subprocess.run(
+        ended = subprocess.run(
             arguments,
             stdin=stream,
-            capture_output=True,
+            stdout=made,
+            stderr=subprocess.DEVNULL,
             pass_fds=passed,
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             timeout=PATIENCE_S,
             check=False,
         )
+        return ended.returncode
     return None
 
 

@@ -108,7 +108,9 @@ class Cutouts:
         """Open the result of a picture that has ended; `Problem` if it has none."""
         job = ending.job
         if job.state is State.FAILED:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "picture_failed", job.reason)
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "picture_failed", self.site.told(job.reason)
+            )
         self.pictures.check_served(job, job.target)
         return await self.site.run(open_file, job.target)
 

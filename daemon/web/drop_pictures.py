@@ -78,7 +78,7 @@ class DropPictures:
         """Answer what is known of a picture."""
         check_known(request, set())
         found = self.find(request)
-        return JSONResponse(document(found.drop, found.ending))
+        return JSONResponse(document(self.site, found.drop, found.ending))
 
     # --- files ----------------------------------------------------------------------------
 
@@ -189,10 +189,10 @@ def wrong_state(job: Job, wanted: str) -> Problem:
     return Problem(HTTPStatus.CONFLICT, f"picture_{job.state.value}", text)
 
 
-def document(drop: Drop, ending: Ending) -> Json:
+def document(site: Site, drop: Drop, ending: Ending) -> Json:
     """Return a picture's entry in the manifest, and where the API has its files."""
     job = ending.job
-    return entry_of(drop, ending) | {
+    return entry_of(site, drop, ending) | {
         "upload": None if job.upload is None else job.upload.id,
         "name": as_text(Path(job.relative.name)),
         "folder": drop.folder,

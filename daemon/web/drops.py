@@ -13,10 +13,11 @@ from daemon.disk import files, store
 from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
+from daemon.web import told_manifests
 from daemon.web.answers import file_headers
 from daemon.web.pictures import entry_of
 from daemon.web.problems import Problem, bad_request, not_found
-from daemon.web.sending import send_file
+from daemon.web.sending import open_file
 from daemon.web.site import Site
 from daemon.web.zips import Member, free_name, send_zip
 
@@ -109,7 +110,7 @@ class DropPages:
     def picture(self, drop: Drop, ending: Ending) -> Json:
         """Return a picture's entry, and the id by which the API knows it, if it does."""
         upload = ending.job.upload
-        return entry_of(drop, ending) | {"upload": None if upload is None else upload.id}
+        return entry_of(self.site, drop, ending) | {"upload": None if upload is None else upload.id}
 
     async def zip(self, request: Request, text: str) -> Response:
         """Answer results and manifest of a drop; with ``originals=true`` also those."""
@@ -125,10 +126,14 @@ class DropPages:
         return StreamingResponse(send_zip(self.site, zip_members(drop, names)), headers=headers)
 
     async def manifest(self, request: Request) -> Response:
-        """Answer a drop's manifest, as it lies in its folder."""
+        """Answer a drop's manifest, without paths of this machine."""
         check_known(request, set())
         drop = self.find(request.path_params["id"]).drop
-        return await send_file(self.site, drop.path / store.MANIFEST, is_shown=False)
+        stream, _ = await self.site.run(open_file, drop.path / store.MANIFEST)
+        content = await self.site.run(told_manifests.read, stream, self.site.told)
+        if content is None:
+            raise not_found("something else has its place")
+        return Response(content, headers=file_headers(store.MANIFEST, is_shown=False))
 
     async def close(self, request: Request) -> Response:
         """Have a drop closed: the next picture opens another one."""

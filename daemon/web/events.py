@@ -59,8 +59,23 @@ class Observer:
                 more = {"stage": stage.partition(" ")[0]} if stage else {}
                 if job.clip and stage:
                     more |= progress_of(report, job)
-                yield job.state.value, picture_event(ending) | more
+                yield job.state.value, self.picture_event(ending) | more
         self.states, self.stages = found, stages
+
+    def picture_event(self, ending: Ending) -> dict[str, Any]:  # Any: JSON
+        """Return what an event says of a picture."""
+        job = ending.job
+        content: dict[str, Any] = {
+            "id": None if job.upload is None else job.upload.id,
+            "job": job.id,
+            "folder": job.folder,
+            "source": as_text(job.relative),
+            "drop": job.drop,
+            "attempts": job.attempts,
+        }
+        if job.reason:
+            content["reason"] = self.site.told(job.reason)
+        return content
 
     def standby_events(self, report: dict[str, Any]) -> Iterator[Event]:  # Any: JSON
         """Yield folders that have begun or ceased to stand by."""
@@ -148,22 +163,6 @@ def hang_up(queue: "asyncio.Queue[Event | None]") -> None:
     while not queue.empty():
         queue.get_nowait()
     queue.put_nowait(None)
-
-
-def picture_event(ending: Ending) -> dict[str, Any]:  # Any: JSON
-    """Return what an event says of a picture."""
-    job = ending.job
-    content: dict[str, Any] = {
-        "id": None if job.upload is None else job.upload.id,
-        "job": job.id,
-        "folder": job.folder,
-        "source": as_text(job.relative),
-        "drop": job.drop,
-        "attempts": job.attempts,
-    }
-    if job.reason:
-        content["reason"] = job.reason
-    return content
 
 
 def as_text_event(kind: str, content: dict[str, Any]) -> str:  # Any: JSON

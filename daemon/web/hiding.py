@@ -1,12 +1,38 @@
 """What clients are told of this machine: no whole paths, and no secrets of addresses."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 #: A path of this machine; what stands before it is no part of a name or of an address.
-PATH = re.compile(r"(?<![\w.:/])/(?:[^\s,:;'\"()/]+/)*([^\s,:;'\"()/]+)/?")
-ADDRESS = re.compile(r"\b(https?://)(?:[^\s/@]*@)?([^\s/?#]+)[^\s]*")
+PATH = re.compile(r"(?:(?<![\w.:/…])/{1,2}|(?<=:)/(?!/))(?:[^\s,:;'\"()/]+/)*([^\s,:;'\"()/]+)/?")
+#: What Python's `repr` makes of a path: between the quotes there may be anything.
+QUOTED = re.compile(r"(['\"])/((?:(?!\1).)+)\1")
+REST = r"(?![\w.-])((?:/[^\s,:;'\"()/]+)*)"
+ADDRESS = re.compile(r"\b(https?://)(?:[^\s/]*@)?([^\s/?#]+)[^\s]*")
 
 
-def hidden(text: str) -> str:
-    """Return a text in which a path is only its last part, and an address only its host."""
-    return PATH.sub(r"…/\1", ADDRESS.sub(r"\1\2", text))
+def hidden(text: str, known: Iterable[Path] = ()) -> str:
+    """Return a text in which a path is only its last part, and an address only its host.
+
+    ``known``: folders of this machine, which may have blanks and marks in their names. Of other
+    paths those are found that have none, or stand between quotes.
+    """
+    text = ADDRESS.sub(r"\1\2", text)
+    if "/" not in text:
+        return text
+    for path in sorted(set(map(str, known)), key=len, reverse=True):
+        if path in text:
+            text = re.sub(f"(?<![\\w.…]){re.escape(path)}{REST}", last_part, text)
+    return PATH.sub(r"…/\1", QUOTED.sub(in_quotes, text))
+
+
+def last_part(found: re.Match[str]) -> str:
+    """Return the end of a path that was found."""
+    return f"…/{found[0].rstrip('/').rpartition('/')[2]}"
+
+
+def in_quotes(found: re.Match[str]) -> str:
+    """Return the end of a path that stands between quotes."""
+    mark = found[1]
+    return f"{mark}…/{found[2].rstrip('/').rpartition('/')[2]}{mark}"

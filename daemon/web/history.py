@@ -70,7 +70,7 @@ class HistoryPages:
                 continue
             if wanted.state == "doubtful" and not is_doubtful(self.site, job):
                 continue
-            content.append(document(drop, ending))
+            content.append(document(self.site, drop, ending))
         return content
 
     async def states(self, request: Request) -> Response:

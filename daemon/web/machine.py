@@ -17,7 +17,6 @@ from daemon.json_values import utc
 from daemon.ledger.history import MINUTE_S, History
 from daemon.web import limits
 from daemon.web.drops import check_known, number_of
-from daemon.web.hiding import hidden
 from daemon.web.problems import takes_long, unavailable
 from daemon.web.site import Site
 
@@ -127,7 +126,7 @@ class Machine:
 
     async def run_checks(self) -> Json:
         """Run the command in a process of its own: it reads much, and a disk may hang."""
-        found = await self.site.run(examine, self.site.settings.config_path)
+        found = await self.site.run(examine, self.site.settings.config_path, self.site.told)
         return found | {"checked_at": utc(self.site.clock())}
 
 
@@ -140,8 +139,11 @@ def space_of(place: Path) -> Json | None:
     return {"name": place.name, "free": usage.free, "total": usage.total, "disk": disk}
 
 
-def examine(config_path: Path | None) -> Json:
-    """Return the findings of `cvunetd doctor`; `Problem` if it does not end or says nothing."""
+def examine(config_path: Path | None, told: Callable[[str], str]) -> Json:
+    """Return the findings of `cvunetd doctor`; `Problem` if it does not end or says nothing.
+
+    ``told``: hides what clients need not know.
+    """
     command = [sys.executable, "-m", "daemon", "doctor", "--json"]
     if config_path is not None:
         command += ["--config", str(config_path)]
@@ -150,17 +152,17 @@ def examine(config_path: Path | None) -> Json:
             command, capture_output=True, timeout=DOCTOR_S, check=False, stdin=subprocess.DEVNULL
         )
         content = json.loads(answer.stdout)
-        findings = [finding_of(one) for one in content["findings"]]
+        findings = [finding_of(one, told) for one in content["findings"]]
     except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
         raise unavailable("`cvunetd doctor` gives no answer: run it on the machine") from error
     return {"is_well": bool(content["is_well"]), "findings": findings}
 
 
-def finding_of(one: Json) -> Json:
+def finding_of(one: Json, told: Callable[[str], str]) -> Json:
     """Return a finding without paths, and without what may be secret in addresses."""
     return {
         "check": str(one["check"]),
         "result": str(one["result"]),
-        "text": hidden(str(one["text"])),
-        "mend": hidden(str(one["mend"])),
+        "text": told(str(one["text"])),
+        "mend": told(str(one["mend"])),
     }

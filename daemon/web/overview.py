@@ -1,5 +1,6 @@
 """What the daemon does: state, folders, models. Counts and reasons, but no whole paths."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,26 +8,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from daemon import __version__
-from daemon.web.hiding import hidden
 from daemon.web.site import Site
 
 Json = dict[str, Any]  # Any: JSON
 
 
-def cluster_state(state: Json | None) -> Json | None:
+def cluster_state(state: Json | None, told: Callable[[str], str]) -> Json | None:
     """Return the state of a cluster without whole paths of its machines; None without one."""
     if state is None:
         return None
-    nodes = [
-        node | {"why": hidden(node["why"]), "workers": list(map(worker_state, node["workers"]))}
-        for node in state["nodes"]
-    ]
-    return state | {"trouble": hidden(state["trouble"]), "nodes": nodes}
-
-
-def worker_state(state: Json) -> Json:
-    """Return the state of a cluster's worker without whole paths."""
-    return state | {"why": hidden(state["why"])}
+    nodes = []
+    for node in state["nodes"]:
+        workers = [worker | {"why": told(worker["why"])} for worker in node["workers"]]
+        nodes.append(node | {"why": told(node["why"]), "workers": workers})
+    return state | {"trouble": told(state["trouble"]), "nodes": nodes}
 
 
 class Overview:
@@ -53,7 +48,7 @@ class Overview:
             "stages": report.get("inside", {}),
             "clips": list(report.get("clips", {}).values()),
             "standby": self.site.reasons("standby", report),
-            "cluster": cluster_state(report.get("cluster")),
+            "cluster": cluster_state(report.get("cluster"), self.site.told),
             "limits": {
                 "max_upload_bytes": self.site.limit_bytes,
                 "max_waiting": self.site.settings.web.max_waiting,

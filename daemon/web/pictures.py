@@ -16,7 +16,7 @@ from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.lifecycle import late_changes, manifests
 from daemon.renderings import Rendering
-from daemon.web import limits
+from daemon.web import limits, told_manifests
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.reception import Reception, ids, query_of
 from daemon.web.sending import gone, pieces_of, send_file, send_thumbnail
@@ -97,9 +97,9 @@ class Pictures:
         if job.state is State.RUNNING and job.clip:
             content |= progress_of(self.site.source.report(), job)
         if job.reason:
-            content["reason"] = job.reason
+            content["reason"] = self.site.told(job.reason)
         if job.state in (State.DONE, State.FAILED):
-            content["picture"] = entry_of(self.site.ledger.records.drop_of(job), found)
+            content["picture"] = entry_of(self.site, self.site.ledger.records.drop_of(job), found)
         if job.state is State.DONE:
             content["is_plain"] = self.is_plain(found)
         return content
@@ -145,9 +145,8 @@ class Pictures:
         found = self.ending(upload_id)
         state = "waiting" if found is None else found.job.state.value
         if found is None or found.job.state is not State.DONE:
-            detail = f"the picture is {state}" + (
-                f": {found.job.reason}" if found is not None and found.job.reason else ""
-            )
+            reason = "" if found is None else self.site.told(found.job.reason)
+            detail = f"the picture is {state}" + (f": {reason}" if reason else "")
             raise Problem(HTTPStatus.CONFLICT, f"picture_{state}", detail)
         if found.replaced_by is not None:
             raise gone()
@@ -184,13 +183,12 @@ class Pictures:
 VERBS = {"retry": "tried again", "approve": "approved", "reject": "rejected"}
 
 
-def entry_of(drop: Drop, ending: Ending) -> Json:
+def entry_of(site: Site, drop: Drop, ending: Ending) -> Json:
     """Return a picture's entry in the manifest, without paths of this machine."""
     is_done = ending.job.state is State.DONE
     has_changed = is_done and late_changes.has_changed_after(ending.job)
     entry = manifests.picture(drop, ending, has_changed=has_changed)
-    entry.pop("quarantine", None)
-    return entry
+    return told_manifests.told_entry(entry, site.told)
 
 
 def progress_of(report: Json, job: Job) -> Json:

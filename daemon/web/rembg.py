@@ -55,7 +55,7 @@ class Rembg:
                 upload_id = reception.pictures[0].id
             ending = await self.cutouts.result_of(request, upload_id)
         if ending.job.state is State.FAILED:
-            raise bad_request("invalid_file", ending.job.reason)
+            raise bad_request("invalid_file", self.site.told(ending.job.reason))
         stream, size = await self.cutouts.open(ending)
         headers = file_headers(as_text(Path(ending.job.target.name)))
         if ignored:
@@ -65,7 +65,7 @@ class Rembg:
                 made = await self.arranger.arrange(
                     stream, asked.arrangement, None, code="invalid_bgc"
                 )
-            return Response(made.content, headers=headers)
+            stream, size = made.stream, made.size
         headers["Content-Length"] = str(size)
         return StreamingResponse(self.cutouts.pictures.pieces(stream, size), headers=headers)
 

@@ -1,6 +1,7 @@
 """remove.bg's API, version 1.0: its operations; `removebg_parameters` reads what they are given."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from daemon.jobs import State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
 from daemon.web.answers import file_headers
-from daemon.web.arranger import Arranged, Arranger, no_subject
+from daemon.web.arranger import Arranger, no_subject
 from daemon.web.bodies import form_fields, members
 from daemon.web.cutouts import Cutouts
 from daemon.web.fetching import fetch, refused
@@ -147,33 +148,28 @@ class RemoveBg:
     ) -> Response:
         """Return the result as their API does."""
         if ending.job.state is State.FAILED:
-            raise bad_request("invalid_image_file", ending.job.reason)
+            raise bad_request("invalid_image_file", self.site.told(ending.job.reason))
         if ending.details.get("confidence", {}).get("is_blank"):
             raise no_subject()
-        is_json = "application/json" in request.headers.get("accept", "")
         stream, size = await self.cutouts.open(ending)
-        name = as_text(Path(ending.job.target.name))
+        name, details = as_text(Path(ending.job.target.name)), ending.details
+        facts = [details.get(one) for one in ("result_width", "result_height", "foreground")]
         if asked.arrangement is not None:
             with stream:
                 made = await self.arranger.arrange(
                     stream, asked.arrangement, background, code="invalid_parameter"
                 )
+            stream, size, name = made.stream, made.size, f"{Path(name).stem}{made.suffix}"
+            facts = [made.width, made.height, made.foreground]
             if made.foreground is None:
+                stream.close()
                 raise no_subject()
-            headers = self.headers(given, made.width, made.height, made.foreground)
-            return in_json(made.content, headers) if is_json else whole(made, name, headers)
-        details = ending.details
-        headers = self.headers(
-            given,
-            details.get("result_width"),
-            details.get("result_height"),
-            details.get("foreground"),
-        )
-        if is_json:
-            with stream:
-                return in_json(await self.site.run(stream.read), headers)
+        headers = self.headers(given, *facts)
+        pieces = self.cutouts.pictures.pieces(stream, size)
+        if "application/json" in request.headers.get("accept", ""):
+            return in_json(pieces, size, headers)
         headers |= file_headers(name) | {"Content-Length": str(size)}
-        return StreamingResponse(self.cutouts.pictures.pieces(stream, size), headers=headers)
+        return StreamingResponse(pieces, headers=headers)
 
     def headers(
         self,
@@ -199,20 +195,32 @@ class RemoveBg:
         return headers | ({IGNORED: ", ".join(names)} if names else {})
 
 
-def in_json(content: bytes, headers: dict[str, str]) -> Response:
-    """Return a result as JSON, with the subject's place."""
-    data: Json = {"result_b64": base64.b64encode(content).decode("ascii")}
+def in_json(pieces: AsyncIterator[bytes], size: int, headers: dict[str, str]) -> Response:
+    """Return a result of ``size`` bytes as JSON, with the subject's place.
+
+    It is encoded while it is sent: a large one would take several times its size of memory.
+    """
+    data: Json = {"result_b64": ""}
     for side in SIDES:
         if (length := headers.get(f"X-Foreground-{side.capitalize()}")) is not None:
             data[f"foreground_{side}"] = int(length)
-    return JSONResponse({"data": data}, headers=headers)
+    head, tail = json.dumps({"data": data}).split('""', 1)
+    total = len(head) + 2 + 4 * ((size + 2) // 3) + len(tail)
+    headers = headers | {"Content-Length": str(total)}
+    content = in_base64(pieces, f'{head}"'.encode(), f'"{tail}'.encode())
+    return StreamingResponse(content, headers=headers, media_type="application/json")
 
 
-def whole(made: Arranged, name: str, headers: dict[str, str]) -> Response:
-    """Return an arranged result as a file."""
-    suffix = made.type.rpartition("/")[2].replace("jpeg", "jpg")
-    told = file_headers(f"{Path(name).stem}.{suffix}")
-    return Response(made.content, headers=headers | told)
+async def in_base64(pieces: AsyncIterator[bytes], head: bytes, tail: bytes) -> AsyncIterator[bytes]:
+    """Yield ``head``, the pieces in base64 (RFC 4648, section 4), and ``tail``."""
+    yield head
+    rest = b""
+    async for piece in pieces:
+        rest += piece
+        whole = len(rest) - len(rest) % 3  # three bytes are four letters
+        yield base64.b64encode(rest[:whole])
+        rest = rest[whole:]
+    yield base64.b64encode(rest) + tail
 
 
 def text_of(name: str, value: object) -> str:

@@ -210,7 +210,15 @@ class Site:
         ``report`` is the daemon's: it takes time to make.
         """
         told = report.get(kind, {})
-        return {name: hidden(str(reason)) for name, reason in told.items()}
+        return {name: self.told(str(reason)) for name, reason in told.items()}
+
+    def told(self, text: str) -> str:
+        """Return a text of the daemon's as clients get it: without whole paths of this machine."""
+        settings = self.settings
+        folders = (one.path for one in settings.folders)
+        config = () if settings.config_path is None else (settings.config_path,)
+        others = (settings.state, *settings.server_folders, *config)
+        return hidden(text, (*folders, *self.reported.roots, *others))
 
     def tell(self, upload_id: str, name: str) -> None:
         """Let the daemon look at an upload at once; else it would see it a moment later."""

@@ -1,15 +1,16 @@
 """Zips that are made while they are sent: a chunk of one file is in memory, never more."""
 
 import io
+import os
 import zipfile
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from daemon.disk import files
+from daemon.disk import files, store
 from daemon.errors import UntrustedPath
 from daemon.portable_names import folded, portable
-from daemon.web import limits
+from daemon.web import limits, told_manifests
 from daemon.web.site import Site
 
 Member = tuple[Path, str]
@@ -38,15 +39,16 @@ class Outlet(io.RawIOBase):
         return taken
 
 
-def zip_of(members: Iterable[Member]) -> Generator[bytes, None, None]:
+def zip_of(members: Iterable[Member], told: Callable[[str], str]) -> Generator[bytes, None, None]:
     """Yield a zip piece by piece; files that were deleted meanwhile are left out.
 
-    Pictures are compressed already, so they are only stored.
+    Pictures are compressed already, so they are only stored. ``told``: hides what clients need
+    not know of this machine.
     """
     outlet = Outlet()
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
         for path, name in members:
-            stream = open_member(path)
+            stream = open_member(path, told)
             if stream is None:
                 continue
             info = zipfile.ZipInfo(name)
@@ -61,7 +63,7 @@ def zip_of(members: Iterable[Member]) -> Generator[bytes, None, None]:
 
 async def send_zip(site: Site, members: Iterable[Member]) -> AsyncIterator[bytes]:
     """Yield the zip of some files, a chunk at a time."""
-    steps = zip_of(members)
+    steps = zip_of(members, site.told)
     try:
         while (piece := await site.run(next, steps, None)) is not None:
             if piece:
@@ -70,13 +72,21 @@ async def send_zip(site: Site, members: Iterable[Member]) -> AsyncIterator[bytes
         await site.run(steps.close)
 
 
-def open_member(path: Path) -> BinaryIO | None:
-    """Open a regular file; None if it is gone, or something else has its place."""
+def open_member(path: Path, told: Callable[[str], str]) -> BinaryIO | None:
+    """Open a regular file; None if it is gone, or something else has its place.
+
+    Of a manifest it is a copy ``told`` to clients.
+    """
     try:
         descriptor = files.open_if_regular(path)
     except (FileNotFoundError, NotADirectoryError, UntrustedPath):
         return None
-    return None if descriptor is None else open(descriptor, "rb")  # noqa: PTH123  # no path
+    if descriptor is None:
+        return None
+    if path.name != store.MANIFEST:
+        return os.fdopen(descriptor, "rb")
+    content = told_manifests.read(os.fdopen(descriptor, "rb"), told)
+    return None if content is None else io.BytesIO(content)
 
 
 def free_name(place: PurePosixPath, taken: set[str]) -> str:

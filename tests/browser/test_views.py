@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -226,7 +226,7 @@ def test_checks_that_take_long(
     """The real refusal, in the language of the page, which asks again by itself."""
     ended = threading.Event()
 
-    def examine(path: Path | None) -> Json:
+    def examine(path: Path | None, told: Callable[[str], str]) -> Json:
         assert ended.wait(60)
         return {"is_well": True, "findings": []}
 

@@ -1,10 +1,12 @@
 """remove.bg's and rembg's clients: each parameter does what it says, or is refused."""
 
+import asyncio
 import base64
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import StreamingResponse
 
 from daemon.config import request_options as options
 from daemon.renderings import Framing, Rendering
-from daemon.web import colours, fetching, limits, rembg, removebg_parameters
+from daemon.web import colours, fetching, limits, rembg, removebg, removebg_parameters
 from daemon.web.fetching import fetch
 from daemon.web.problems import Problem
 from tests.samples import RENDERING
@@ -73,6 +76,34 @@ def test_json_is_answered_to_whoever_accepts_it(kit: Kit):
     answer = kit.client.post(REMOVE, files=FILE, headers={"Accept": "application/json"})
 
     assert base64.b64decode(answer.json()["data"]["result_b64"]) == b"picture"
+
+
+async def split(content: bytes, *lengths: int) -> AsyncIterator[bytes]:
+    """Bytes in pieces of these lengths, then the rest."""
+    for length in lengths:
+        yield content[:length]
+        content = content[length:]
+    yield content
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 700_001])
+@pytest.mark.parametrize("lengths", [(), (1, 1, 1), (262_144, 262_145)])
+def test_json_is_sent_in_pieces(size: int, lengths: tuple[int, ...]):
+    """Whatever their lengths, it is the same text, of the length that is announced."""
+    content = bytes(number % 251 for number in range(size))
+    answer = removebg.in_json(split(content, *lengths), size, {"X-Foreground-Top": "7"})
+    assert isinstance(answer, StreamingResponse)
+
+    async def sent() -> list[bytes]:
+        return [piece async for piece in answer.body_iterator if isinstance(piece, bytes)]
+
+    pieces = asyncio.run(sent())
+    data = json.loads(b"".join(pieces))["data"]
+    assert len(b"".join(pieces)) == int(answer.headers["content-length"])
+    assert answer.headers["content-type"] == "application/json"
+    assert base64.b64decode(data["result_b64"], validate=True) == content
+    assert data["foreground_top"] == 7
+    assert len(lengths) != 2 or max(map(len, pieces)) < 500_000
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_zip_is_made_in_small_steps(tmp_path: Path):
     (tmp_path / "large.png").write_bytes(b"x" * 3_000_000)
     (tmp_path / "link.png").symlink_to("/etc/passwd")
     names = ("large.png", "link.png", "gone")
-    pieces = list(zip_of((tmp_path.resolve() / name, name) for name in names))
+    pieces = list(zip_of(((tmp_path.resolve() / name, name) for name in names), str))
 
     assert max(map(len, pieces)) < limits.CHUNK_BYTES + 1000
     assert unzipped(b"".join(pieces)) == {"large.png": b"x" * 3_000_000}
