@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from daemon.web import drop_pictures, openapi, openapi_page
 from daemon.web.access import Access
@@ -19,11 +20,12 @@ from daemon.web.history import HistoryPages
 from daemon.web.machine import Machine
 from daemon.web.overview import Overview
 from daemon.web.pictures import KINDS, VERBS, Pictures
+from daemon.web.problems import not_found
 from daemon.web.rembg import Rembg
 from daemon.web.removebg import RemoveBg
 from daemon.web.server_folders import ServerFolders
 from daemon.web.site import Site
-from daemon.web.static_files import StaticFiles
+from daemon.web.static_files import FIRST, StaticFiles
 from daemon.web.thumbnails import Thumbnails
 from daemon.web.versions import Versions
 
@@ -32,7 +34,7 @@ V1 = "/api/v1"
 
 def application(site: Site, access: Access) -> Gate:
     """Return the whole site behind its gate."""
-    router = Router(routes=list(routes(site)), redirect_slashes=False)
+    router = Router(routes=list(routes(site)), redirect_slashes=False, default=nothing)
     return Gate(router, access, clock=monotonic)
 
 
@@ -63,7 +65,19 @@ def routes(site: Site) -> Iterator[BaseRoute]:
     yield from machine(site)
     yield Route(f"{V1}/events", Events(site).listen)
     yield Route("/api/", openapi_page.page)
-    yield Route("/{path:path}", StaticFiles().fetch)
+    yield from page()
+
+
+def page() -> Iterator[BaseRoute]:
+    """Yield the routes of the page's files; a route for all paths would hide a wrong method."""
+    files = StaticFiles()
+    for path in ("/", f"/{FIRST}", "/static/{name:path}"):
+        yield Route(path, files.fetch)
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse an address that none of the routes has."""
+    raise not_found("there is nothing at this address")
 
 
 def drops(site: Site, pictures: Pictures, thumbnails: Thumbnails) -> Iterator[BaseRoute]:

@@ -104,7 +104,7 @@ class ServerFolders:
 def names_of(text: str) -> tuple[str, ...]:
     """Return the names of a path; `Problem` for one that could lead elsewhere."""
     parts = tuple(PurePosixPath(text).parts)
-    is_odd = "\0" in text or "\\" in text or len(text) > PATH_LETTERS or text.startswith("/")
+    is_odd = "\0" in text or len(text) > PATH_LETTERS or text.startswith("/")
     if is_odd or any(not is_shown(part, is_folder=True) for part in parts):
         raise bad_request("invalid_path", "path is one below the folder, without hidden names")
     try:

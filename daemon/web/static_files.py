@@ -57,7 +57,7 @@ class StaticFiles:
 
     async def fetch(self, request: Request) -> Response:
         """Answer a file, or that the browser's copy is still right."""
-        found = self.files.get(request.path_params["path"] or FIRST)
+        found = self.files.get(str(request.scope["path"]).removeprefix("/") or FIRST)
         if found is None:
             raise not_found("there is nothing at this address")
         # The browser asks each time, because the files change with the program.

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +190,37 @@ def test_dropped_folders_are_walked_through(shown: Window):
     assert {"top/deep/249.png", "top/a.png"} <= set(paths)
 
 
+def test_what_cannot_be_read_holds_nothing_up(shown: Window):
+    """A folder, a file or the rest of a folder: counted, and everything else is taken."""
+    found = shown.page.evaluate(
+        """async () => {
+            const file = (name) => ({
+                name, isFile: true, file: (good) => good(new File(["x"], name)),
+            });
+            const bad = {name: "bad.png", isFile: true, file: (good, no) => no(new Error("no"))};
+            const folder = (name, pages) => ({
+                name, isDirectory: true,
+                createReader: () => {
+                    const rest = [...pages, []];
+                    return {readEntries: (good, no) => {
+                        const page = rest.shift();
+                        return page === null ? no(new Error("no")) : good(page);
+                    }};
+                },
+            });
+            const lost = folder("lost+found", [null]);
+            const torn = folder("torn", [[file("3.png")], null]);
+            const top = folder("top", [[file("1.png"), lost, bad, torn, file("2.png")]]);
+            const items = [{kind: "file", webkitGetAsEntry: () => top}];
+            const {droppedFiles} = await import("/static/views/dropped-files.js");
+            const {found, unreadable} = await droppedFiles({items, files: []});
+            return [found.map((one) => one.path), unreadable];
+        }"""
+    )
+
+    assert found == [["top/1.png", "top/torn/3.png", "top/2.png"], 3]
+
+
 def test_options_are_for_all_pictures(shown: Window, kit: Kit, tmp_path: Path):
     """And are remembered."""
     shown.page.locator("details.options summary").click()
@@ -203,6 +235,64 @@ def test_options_are_for_all_pictures(shown: Window, kit: Kit, tmp_path: Path):
     assert {task.rendering.background for task in kit.tasks} == {(16, 32, 48)}
     expect(shown.page.locator("#option-format")).to_have_value("webp")
     expect(shown.page.locator("#option-colour")).to_have_value("#102030")
+
+
+def test_options_stay_for_the_next_batch(shown: Window, kit: Kit, tmp_path: Path):
+    """As the page shows them."""
+    shown.page.locator("details.options summary").click()
+    shown.page.select_option("#option-format", "webp")
+    choose(shown, write_photos(tmp_path / "in", 1))
+    await_ready(shown, 1)
+    shown.page.get_by_role("button", name="New batch").click()
+    expect(shown.page.locator("#option-format")).to_have_value("webp")
+    choose(shown, write_photos(tmp_path / "in", 1, start=5))
+    assert shown.wait_for(lambda: len(kit.tasks) == 2)
+
+    assert [task.rendering.format for task in kit.tasks] == ["webp", "webp"]
+
+
+def test_other_options_do_not_spoil_the_second_try(shown: Window, kit: Kit, tmp_path: Path):
+    """The picture was taken, its answer was lost, then the options were changed."""
+    is_lost = threading.Event()
+
+    def lose(route: Route) -> None:
+        if is_lost.is_set():
+            route.continue_()
+            return
+        route.fetch()
+        is_lost.set()
+        route.abort()
+
+    shown.page.locator("details.options summary").click()
+    shown.page.route("**/api/v1/pictures?*", lose)
+    choose(shown, write_photos(tmp_path / "in", 1))
+    assert shown.wait_for(is_lost.is_set)
+    shown.page.select_option("#option-format", "webp")
+    await_ready(shown, 1)
+    choose(shown, write_photos(tmp_path / "in", 1, start=5))
+    await_ready(shown, 2)
+
+    assert (count(shown, "failed"), count(shown, "done")) == (0, 2)
+    assert [task.rendering.format for task in kit.tasks] == ["png", "webp"]
+
+
+def test_a_batch_of_an_earlier_page_keeps_its_keys(shown: Window, kit: Kit):
+    """The page was updated between: a picture that the server has is not sent as another one."""
+    folder = kit.client.get("/api/v1/server-folders").json()["folders"][0]["id"]
+    key = {"Idempotency-Key": "old-7"}
+    place = f"/api/v1/server-folders/{folder}/pictures"
+    kit.client.post(place, params={"path": "photo-010.png"}, headers=key)
+    row = ["photo-010.png", 1, 0, 7, folder, None, "sending", "", ""]
+    stored = {"version": 1, "id": "old", "options": {}, "leftOut": 0, "rows": [row]}
+    shown.page.evaluate("(text) => localStorage.setItem('cvunetd.batch', text)", json.dumps(stored))
+    # Without leaving: the page would store its own batch then.
+    with shown.page.context.expect_page() as opened:
+        shown.page.evaluate("() => window.open('/#/batch')")
+    opened.value.get_by_role("button", name="Go on").click()
+    expect(opened.value.locator(".progress-line")).to_contain_text("1 of 1 ready")
+    opened.value.close()
+
+    assert len(kit.tasks) == 1
 
 
 def test_it_goes_on_after_a_lost_connection(shown: Window, kit: Kit, tmp_path: Path):
@@ -296,6 +386,26 @@ def test_pictures_of_a_folder_on_the_server(shown: Window, kit: Kit):
     await_ready(shown, 5)
 
     assert len(list((kit.base / "server").rglob("*.png"))) == 5
+
+
+def test_a_folder_that_cannot_be_read_is_left_out(shown: Window, kit: Kit):
+    """The pictures beside it are taken, and the page says that something is missing."""
+    refusal = {"code": "not_readable", "detail": "the server's user may not read it"}
+    shown.page.route(
+        "**/api/v1/server-folders/0?path=inner*",
+        lambda route: route.fulfill(
+            status=404, json=refusal, content_type="application/problem+json"
+        ),
+    )
+    write_photos(kit.base / "server/later", 1, start=20)
+    shown.page.locator("details.server-folders summary").click()
+    expect(shown.page.get_by_role("button", name="later")).to_be_visible()
+    shown.page.get_by_role("button", name=re.compile("Take these pictures")).click()
+    await_ready(shown, 3)
+
+    expect(shown.page.locator("details.server-folders")).to_contain_text(
+        "1 entry could not be read"
+    )
 
 
 def test_a_picture_that_is_deleted_meanwhile(shown: Window, kit: Kit, tmp_path: Path):

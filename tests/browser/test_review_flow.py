@@ -88,6 +88,33 @@ def test_a_touch_up_settles_the_doubt_and_the_next_one_opens(doubting: Site, bro
     assert wait_for(lambda: not list((doubting.base / "outputs").glob("*/review/two*")))
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [(409, "picture_failed", "Saved as a new version"), (503, "unavailable", "still asked about")],
+)
+def test_a_touch_up_is_saved_whatever_becomes_of_the_doubt(
+    doubting: Site, browser: Browser, status: int, code: str, told: str
+):
+    """A colleague has rejected the earlier result, or the server has trouble then."""
+    refusal = {"code": code, "detail": "not now"}
+    with window(browser, doubting) as shown:
+        page = shown.open("#/review")
+        is_shown(page, "three.jpg")
+        page.route(
+            "**/approve?doubtful=true",
+            lambda route: route.fulfill(
+                status=status, json=refusal, content_type="application/problem+json"
+            ),
+        )
+        page.keyboard.press("t")
+        paint(page)
+        page.get_by_role("button", name="Save").click()
+        page.wait_for_url(re.compile("#/review$"))
+        expect(page.locator("[aria-live]").first).to_contain_text(told)
+
+    assert [one.get("touch_ups", 0) for one in named(doubting, "three.jpg")] == [1, 0]
+
+
 def test_leaving_the_brush_leaves_the_doubt(doubting: Site, browser: Browser):
     """And nothing else in Review."""
     with window(browser, doubting) as shown:

@@ -220,6 +220,66 @@ def test_another_model(browser: Browser, kit: Kit):
         assert found(kit, state="failed")[0]["upload"]
 
 
+@pytest.mark.parametrize("key", ["a", "r"])
+def test_a_key_that_is_held_decides_once(shown: Window, kit: Kit, key: str):
+    """The next picture waits for a key of its own."""
+    shown.page.keyboard.down(key)
+    is_shown(shown, "two.png")
+    for _ in range(3):
+        shown.page.keyboard.down(key)
+        shown.page.wait_for_timeout(100)
+    shown.page.keyboard.up(key)
+
+    is_shown(shown, "two.png")
+    assert wait_for(lambda: doubtful(kit) == ["two.png", "one.png"])
+
+
+def test_another_model_that_fails_twice(browser: Browser, kit: Kit):
+    """The same wish is sent once at a time; a picture that is gone takes no other one with it."""
+    models = [{"name": "first"}, {"name": "second"}]
+    refusal = {"code": "gone", "detail": "it was deleted"}
+    waiting: list[Route] = []
+    with window(browser, kit) as shown:
+        shown.page.route("**/api/v1/models", lambda route: route.fulfill(json={"models": models}))
+        shown.page.route("**/versions?model=*", lambda route: waiting.append(route))
+        shown.open("review")
+        is_shown(shown, "three.png")
+        for model in ("second", "second", "first"):
+            shown.page.select_option("#review-model", model)
+            shown.page.get_by_role("button", name="Other model").click()
+        assert shown.wait_for(lambda: len(waiting) == 2)
+        for route in waiting:
+            route.fulfill(status=410, json=refusal, content_type="application/problem+json")
+        is_shown(shown, "two.png")
+        shown.page.keyboard.press("ArrowRight")
+        is_shown(shown, "one.png")
+        expect(shown.page.locator("#view")).to_contain_text("2 of 2")
+
+
+def test_nothing_is_taken_back_where_nothing_was_sent(browser: Browser, kit: Kit):
+    """A result that was not doubtful is accepted by itself, and stays so."""
+    listing = "**/api/v1/pictures?state=doubtful*"
+    sent: list[str] = []
+
+    def as_certain(route: Route) -> None:
+        answer = route.fetch()
+        content = answer.json()
+        content["pictures"] = [one | {"is_doubtful": False} for one in content["pictures"]]
+        route.fulfill(response=answer, json=content)
+
+    with window(browser, kit) as shown:
+        shown.page.route(listing, as_certain)
+        shown.page.on("request", lambda one: sent.append(one.method))
+        shown.open("review")
+        is_shown(shown, "three.png")
+        shown.page.keyboard.press("a")
+        is_shown(shown, "two.png")
+        shown.page.keyboard.press("u")
+        is_shown(shown, "three.png")
+
+    assert "POST" not in sent
+
+
 def test_two_browsers_judge_the_same_picture(browser: Browser, shown: Window, kit: Kit):
     """The slower one is told, and goes on with the next picture."""
     with window(browser, kit) as other:

@@ -185,6 +185,36 @@ def test_clips_and_machines(browser: Browser, kit: Kit, language: str):
         expect(machines.nth(2)).to_contain_text("other weights")
 
 
+def test_a_table_keeps_the_focus(browser: Browser, kit: Kit):
+    """It is drawn anew every few seconds; a person scrolls it by keys."""
+    with window(browser, kit, width=320) as shown:
+        shown.open("state")
+        frame = shown.page.locator(".state-folders .table-frame")
+        frame.focus()
+        shown.page.evaluate("document.querySelector('.state-folders .table-frame').scrollLeft = 20")
+        shown.page.evaluate("document.querySelector('.state-folders table').dataset.old = 'yes'")
+        expect(shown.page.locator(".state-folders table[data-old]")).to_have_count(0)
+
+        expect(frame).to_be_focused()
+        assert frame.evaluate("(one) => one.scrollLeft") == 20
+
+
+ASKED = r"""async () => {
+  const {askForKey} = await import('/static/key-dialog.js');
+  const key = askForKey(false);
+  document.querySelector('#key').value = ' ab\u200bc\uff11d\n';
+  document.querySelector('dialog form button[value=use]').click();
+  return key; }"""
+
+
+def test_a_pasted_key_has_only_letters_of_a_key(browser: Browser, kit: Kit):
+    """With others no request can be made, and the page would say that the server is away."""
+    with window(browser, kit) as shown:
+        shown.open("state")
+
+        assert shown.page.evaluate(ASKED) == "abcd"
+
+
 STAGES = {"decode": 2, "network": 1, "judge": 0, "finish": 3, "polish": 4}
 STEPS = {
     "en": "reading 2 · finding the subject 1 · refining 3 · polish 4",

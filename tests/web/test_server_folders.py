@@ -121,6 +121,19 @@ def test_paths_that_lead_elsewhere(kit: Kit, path: str):
     assert kit.left() == []
 
 
+def test_backslashes_are_letters(kit: Kit, photos: Path):
+    """On Linux a name may hold them; what is listed can be taken."""
+    (photos / "d\\e").mkdir()
+    (photos / "d\\e" / "b\\c.jpg").write_bytes(b"odd")
+    [folder] = [one for one in kit.client.get(f"{V1}/0").json()["folders"] if one != "sub"]
+    [picture] = kit.client.get(f"{V1}/0", params={"path": folder}).json()["pictures"]
+    [taken] = take(kit, f"{folder}/{picture['name']}")["pictures"]
+    kit.wait(taken["id"])
+
+    assert (folder, picture["name"]) == ("d\\e", "b\\c.jpg")
+    assert kit.client.get(f"/api/v1/pictures/{taken['id']}/result").content == b"odd"
+
+
 @pytest.mark.parametrize("number", ["2", "-1", "x", "99999999999999999999", "\uff10"])
 def test_unknown_folders(kit: Kit, number: str):
     """404; also one that is not on the disk."""

@@ -84,3 +84,9 @@ def test_heads_and_wrong_methods(kit: Kit):
     assert kit.client.post("/static/app.js").status_code == 405
     assert kit.client.get("/static/").json()["code"] == "not_found"
     assert kit.client.get("/static/nothing.js").status_code == 404
+    for path in ("/nothing", "/index.html/x"):
+        assert kit.client.get(path).json()["detail"] == "there is nothing at this address"
+    for path in ("/v1.0/removebg", "/api/v1/cutouts", "/api/v1/archives"):
+        answer = kit.client.get(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST"), path
+        assert "405" in answer.text or "method_not_allowed" in answer.text

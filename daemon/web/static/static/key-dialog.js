@@ -18,7 +18,8 @@ export function askForKey(isWrong) {
   document.body.append(dialog);
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      resolve(dialog.returnValue === "use" ? input.value.trim() : "");
+      // A key is sent in a header: other letters come with pasting, and no request could be made.
+      resolve(dialog.returnValue === "use" ? input.value.replace(/[^\x21-\x7e]/g, "") : "");
       dialog.remove();
     });
     dialog.showModal();

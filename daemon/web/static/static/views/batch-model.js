@@ -11,10 +11,11 @@ const SAVE_MS = 1_000;
 const UPLOADS = "web";
 const RATE_S = 120;
 const LONGEST_WAIT_S = 30;
-const ROUND = 1_000_000; // a picture that is sent once more has a number of the next round
 // Refusals that pass, or that a person ends elsewhere; all others are about the picture itself.
 const PASSING = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504, 507]);
 const KEY_NEEDED = new Set([401, 403]);
+// After these nothing was taken, so other options may be sent with the same key.
+const NOT_TAKEN = new Set([429, 507]);
 // Names that are no pictures: what systems leave in folders, and files beside pictures.
 const LITTER = /^(\.|~\$|thumbs\.db$|desktop\.ini$|ehthumbs)/i;
 const OTHERS =
@@ -105,16 +106,14 @@ export class Batch extends EventTarget {
     return added.length;
   }
 
+  // `key` tells the server that it is the same picture when it is sent again; `asked` are the options
+  // of the first time: with others the server would refuse the key.
   item(content) {
-    return { file: null, folder: null, id: null, state: "waiting", reason: "", tries: 0, ...content };
+    return { file: null, folder: null, id: null, state: "waiting", reason: "", tries: 0, key: randomText(), asked: null, ...content };
   }
 
   append(added) {
-    // Part of each picture's key: never that of an earlier one.
-    let number = this.items.reduce((most, one) => Math.max(most, one.number % ROUND), -1);
     for (const one of added) {
-      number += 1;
-      one.number = number;
       this.items.push(one);
       if (one.size === 0) {
         one.state = "refused";
@@ -130,8 +129,9 @@ export class Batch extends EventTarget {
     return `${path}\n${size}\n${mtime}`;
   }
 
+  // The options stay, as the page shows them.
   clear() {
-    Object.assign(this, newContent());
+    Object.assign(this, newContent(), { options: this.options });
     this.byId = new Map();
     this.ends = [];
     this.wanted.clear();
@@ -196,7 +196,7 @@ export class Batch extends EventTarget {
         return;
       }
       this.sending += 1;
-      this.change(one, { state: "sending", part: 0 });
+      this.change(one, { state: "sending", part: 0, asked: one.asked ?? { ...this.options } });
       this.send(one, this.id).finally(() => {
         this.sending -= 1;
         this.pump();
@@ -225,8 +225,8 @@ export class Batch extends EventTarget {
   // The same key for the same picture: if it was taken and only the answer was lost, the server
   // answers the same id.
   request(one) {
-    const headers = { "Idempotency-Key": `${this.id}-${one.number}` };
-    const query = new URLSearchParams(this.options);
+    const headers = { "Idempotency-Key": one.key };
+    const query = new URLSearchParams(one.asked);
     const onProgress = (share) => this.change(one, { part: share }, true);
     if (one.folder !== null) {
       query.set("path", one.path);
@@ -240,7 +240,7 @@ export class Batch extends EventTarget {
 
   async sendingFailed(one, error) {
     if (KEY_NEEDED.has(error.status)) {
-      this.change(one, { state: "waiting" });
+      this.change(one, { state: "waiting", asked: null });
       this.isPaused = true;
       this.trouble = "key";
       this.tell([]);
@@ -260,7 +260,7 @@ export class Batch extends EventTarget {
     const own = Math.min(LONGEST_WAIT_S, 2 ** Math.min(one.tries, 5));
     this.change(one, { state: "sending" });
     await this.rest(Number(error.retryAfter) || own);
-    this.change(one, { state: "waiting" });
+    this.change(one, { state: "waiting", asked: NOT_TAKEN.has(status) ? null : one.asked });
   }
 
   // Wait; a connection that comes back ends it.
@@ -423,8 +423,8 @@ export class Batch extends EventTarget {
     }
     for (const one of this.items.filter((each) => each.state === "refused")) {
       if (one.file || one.folder !== null) {
-        one.number += ROUND; // another key: the first one may be spent
-        this.change(one, { state: "waiting", reason: "", id: null });
+        // Another key: the first one may be spent.
+        this.change(one, { state: "waiting", reason: "", id: null, key: randomText(), asked: null });
       }
     }
     this.pump();
@@ -462,14 +462,15 @@ export class Batch extends EventTarget {
       one.path,
       one.size,
       one.mtime,
-      one.number,
+      one.key,
       one.folder,
       one.id,
       one.state,
       one.reason,
       one.href || "",
+      one.asked,
     ]);
-    const content = { version: 1, id: this.id, options: this.options, leftOut: this.leftOut, rows };
+    const content = { version: 2, id: this.id, options: this.options, leftOut: this.leftOut, rows };
     try {
       if (rows.length) {
         this.storage.setItem(STORE, JSON.stringify(content));
@@ -485,13 +486,14 @@ export class Batch extends EventTarget {
   load() {
     try {
       const content = JSON.parse(this.storage.getItem(STORE) || "null");
-      if (content?.version !== 1) {
+      if (content?.version !== 1 && content?.version !== 2) {
         return;
       }
+      // Version 1 had the number of a picture in the batch, which was the end of its key.
+      const keyOf = (stored) => (content.version === 1 ? `${content.id}-${stored}` : stored);
       Object.assign(this, { id: content.id, options: content.options, leftOut: content.leftOut });
-      this.items = content.rows.map(([path, size, mtime, number, folder, id, state, reason, href]) => ({
-        ...this.item({ path, size, mtime, folder, id, reason, href }),
-        number,
+      this.items = content.rows.map(([path, size, mtime, stored, folder, id, state, reason, href, asked = null]) => ({
+        ...this.item({ path, size, mtime, folder, id, reason, href, key: keyOf(stored), asked }),
         state: stateAfterReload(state, folder),
       }));
       this.isPaused = this.items.some((one) => one.state === "waiting");

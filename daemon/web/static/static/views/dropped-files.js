@@ -1,25 +1,38 @@
 // Files from a drop or a chooser, with their paths; folders are walked through.
 
-async function entriesOf(reader) {
-  const found = [];
+// Yield the entries of a folder; null if one of its pages cannot be read.
+async function* entriesOf(reader) {
   for (;;) {
     // A reader gives at most 100 entries at once.
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) {
-      return found;
+    const some = await orNull((resolve, reject) => reader.readEntries(resolve, reject));
+    yield* some ?? [null];
+    if (!some?.length) {
+      return;
     }
-    found.push(...some);
   }
 }
 
+async function orNull(ask) {
+  try {
+    return await new Promise(ask);
+  } catch {
+    return null;
+  }
+}
+
+// Yield the files of an entry and below it; null for each entry that cannot be read.
 async function* filesOf(entry, above) {
   const path = above ? `${above}/${entry.name}` : entry.name;
   if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    yield { path, file };
+    const file = await orNull((resolve, reject) => entry.file(resolve, reject));
+    yield file && { path, file };
   } else if (entry.isDirectory) {
-    for (const inner of await entriesOf(entry.createReader())) {
-      yield* filesOf(inner, path);
+    for await (const inner of entriesOf(entry.createReader())) {
+      if (inner) {
+        yield* filesOf(inner, path);
+      } else {
+        yield null;
+      }
     }
   }
 }
@@ -39,12 +52,12 @@ export async function droppedFiles(transfer) {
     if (!entry) {
       continue;
     }
-    try {
-      for await (const one of filesOf(entry, "")) {
+    for await (const one of filesOf(entry, "")) {
+      if (one) {
         found.push(one);
+      } else {
+        unreadable += 1;
       }
-    } catch {
-      unreadable += 1;
     }
   }
   return { found, unreadable };

@@ -31,6 +31,7 @@ class ReviewView {
     this.next = null;
     this.isKnown = false; // the list was loaded
     this.last = null;
+    this.cutting = new Set(); // pictures with models that work on them now
     this.onKey = (event) => this.key(event);
   }
 
@@ -193,11 +194,12 @@ class ReviewView {
 
   async decide(one, verb) {
     try {
-      // A version that is not doubtful by itself needs no acceptance.
-      if (one.is_doubtful || verb === "reject") {
+      // A version that is not doubtful by itself needs no acceptance, and nothing to take back.
+      const isSent = one.is_doubtful || verb === "reject";
+      if (isSent) {
         await this.api.post(`${one.href}/${verb}${one.is_doubtful ? "?doubtful=true" : ""}`);
       }
-      this.last = { one, verb, place: this.place };
+      this.last = { one, verb, place: this.place, isSent };
       this.undoButton.disabled = false;
       this.remove(one, this.words(`review.did_${verb}`, { name: one.name }));
     } catch (error) {
@@ -217,9 +219,13 @@ class ReviewView {
   }
 
   remove(one, text) {
-    this.list.splice(this.list.indexOf(one), 1);
+    const at = this.list.indexOf(one);
+    if (at < 0) {
+      return; // it went meanwhile
+    }
+    this.list.splice(at, 1);
     this.total = Math.max(0, this.total - 1);
-    this.place = Math.min(this.place, Math.max(0, this.list.length - 1));
+    this.place = Math.min(at < this.place ? this.place - 1 : this.place, Math.max(0, this.list.length - 1));
     this.tell("");
     this.announce(text);
     this.draw();
@@ -244,9 +250,9 @@ class ReviewView {
     }
   }
 
-  async takeBack({ one, verb, place }) {
+  async takeBack({ one, verb, place, isSent }) {
     const path = `${one.href}/${verb === "approve" ? "doubt" : "retry"}`;
-    for (let tries = 0; ; tries += 1) {
+    for (let tries = 0; isSent; tries += 1) {
       try {
         await this.api.post(path);
         break;
@@ -306,6 +312,11 @@ class ReviewView {
       return;
     }
     const model = this.modelList.value;
+    const work = `${one.id} ${model}`;
+    if (this.cutting.has(work)) {
+      return;
+    }
+    this.cutting.add(work);
     const path = one.upload ? `/api/v1/pictures/${one.upload}` : one.href;
     try {
       const { id } = await this.api.post(`${path}/versions?${new URLSearchParams({ model })}`);
@@ -323,6 +334,7 @@ class ReviewView {
     } catch (error) {
       this.failed(one, error);
     }
+    this.cutting.delete(work);
   }
 
   // Wait until an upload is done; return what History says of it.
@@ -367,7 +379,11 @@ class ReviewView {
       arrowright: () => this.go(1),
       arrowleft: () => this.go(-1),
     };
-    const action = actions[event.key.toLowerCase()];
+    const name = event.key.toLowerCase();
+    const action = actions[name];
+    if (event.repeat && !name.startsWith("arrow")) {
+      return; // a key that is held decides once
+    }
     if (action) {
       event.preventDefault();
       action();

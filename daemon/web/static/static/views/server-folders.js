@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { number } from "./format.js";
 
+const UNREADABLE = new Set([400, 404]);
 const DEEPEST = 20;
 
 export function serverFolders(api, words, onTake) {
@@ -88,9 +89,11 @@ class Chooser {
   async takeAll() {
     const folder = Number(this.list.value);
     this.take.disabled = true;
+    this.unreadable = 0;
     try {
       await this.takeFrom(folder, this.listing.path, this.deep.checked ? DEEPEST : 0);
-      this.trouble.hidden = true;
+      this.trouble.textContent = this.words("batch.unreadable", { count: this.unreadable });
+      this.trouble.hidden = !this.unreadable;
     } catch (error) {
       this.tell(error);
     }
@@ -108,7 +111,14 @@ class Chooser {
       after = page.next;
     } while (after);
     for (const name of depth ? folders : []) {
-      await this.takeFrom(folder, path ? `${path}/${name}` : name, depth - 1);
+      try {
+        await this.takeFrom(folder, path ? `${path}/${name}` : name, depth - 1);
+      } catch (error) {
+        if (!UNREADABLE.has(error.status)) {
+          throw error;
+        }
+        this.unreadable += 1; // of another user, or gone meanwhile: the others are taken all the same
+      }
     }
   }
 

@@ -69,7 +69,7 @@ class StateView {
     try {
       const content = await draw();
       const isOpen = place.querySelector("details")?.open;
-      place.replaceChildren(...content);
+      keepingFrames(place, () => place.replaceChildren(...content));
       const details = place.querySelector("details");
       if (details && isOpen !== undefined) {
         details.open = isOpen;
@@ -181,6 +181,20 @@ class StateView {
       h("p", { class: "hint" }, ...marked(this.words("state.checked", { time: moment(answer.checked_at) }))),
     ].filter(Boolean);
   }
+}
+
+// Draw anew without losing what a person does with a wide table: its focus, and how far it is scrolled.
+function keepingFrames(place, draw) {
+  const framesOf = () => [...place.querySelectorAll(".table-frame")];
+  const before = framesOf().map((frame) => ({ left: frame.scrollLeft, hasFocus: frame === document.activeElement }));
+  draw();
+  framesOf().forEach((frame, number) => {
+    const { left = 0, hasFocus = false } = before[number] ?? {};
+    frame.scrollLeft = left;
+    if (hasFocus) {
+      frame.focus({ preventScroll: true });
+    }
+  });
 }
 
 function isPlain(value) {

@@ -11,6 +11,7 @@ import { Viewer, zoomBar } from "./viewer.js";
 
 const SIDE_PX = 4096; // the largest mask that the server takes
 const VIEWS = ["batch", "history"]; // from where a picture may come, besides Cut and Review
+const SETTLED = new Set(["already_judged", "picture_failed"]); // somebody else was faster
 const kept = { tool: "erase", size: 40, hardness: 70 }; // for the next picture
 
 export async function mount(root, context) {
@@ -280,11 +281,11 @@ class TouchView {
       const made = await ended(this.api, id, { signal: this.stop.signal });
       this.isSaved = true;
       inheritKnobs(this.params.id, id);
-      await this.settleDoubts(made);
+      const trouble = await this.settleDoubts(made);
       if (this.params.from === "batch") {
         theBatch(this.api).replace(this.params.id, id);
       }
-      this.announce(this.words("touch.saved"));
+      this.announce(trouble ? this.words("touch.still_doubtful", { reason: trouble }) : this.words("touch.saved"));
       this.navigate(this.placeAfter(id));
     } catch (error) {
       if (error.name !== "AbortError") {
@@ -309,8 +310,10 @@ class TouchView {
   }
 
   // A person has made a better version by hand, so neither it nor the earlier result is asked about
-  // in Review. Nothing is deleted: the earlier result stays in its folder.
+  // in Review. Nothing is deleted: the earlier result stays in its folder. Return why one of them is
+  // still asked about; empty if none is. The version is safe all the same.
   async settleDoubts(made) {
+    let trouble = "";
     const judged = [made, this.picture.origin].filter((one) => one.picture.review).map((one) => `/api/v1/drops/${one.drop}/pictures/${one.picture.id}`);
     if (this.isFromReview) {
       judged.push(`/api/v1/drops/${this.params.drop}/pictures/${this.params.job}`);
@@ -319,11 +322,11 @@ class TouchView {
       try {
         await this.api.post(`${path}/approve?doubtful=true`);
       } catch (error) {
-        if (error.code !== "already_judged" && error.status !== 404 && error.status !== 410) {
-          throw error;
-        }
+        const isSettled = SETTLED.has(error.code) || error.status === 404 || error.status === 410;
+        trouble ||= isSettled ? "" : error.detail ?? String(error);
       }
     }
+    return trouble;
   }
 
   // Pictures that were made only to be painted on: a dropped original taken in as an upload, and a

@@ -17,6 +17,7 @@ export const en = {
   "cut.stage_network": "finding the subject",
   "cut.stage_clip": "cutting the clip out, frame by frame",
   "cut.stage_judge": "finding the subject",
+  "cut.stage_second": "asking a second model",
   "cut.stage_finish": "refining edges and colours",
   "cut.stage_encode": "writing the file",
 };
@@ -28,7 +29,7 @@ export const zh = {
   "view.fit": "显示整张图片",
   "view.fit_short": "适应",
   "view.actual": "按原始像素显示",
-  "ground.title": "抠图后面的背景（仅在此页面显示）",
+  "ground.title": "结果后面的背景（仅在此页面显示）",
   "ground.checker": "棋盘格",
   "ground.white": "白色",
   "ground.black": "黑色",
@@ -36,8 +37,9 @@ export const zh = {
   "ground.picture": "图片",
   "cut.stage_decode": "正在读取图片",
   "cut.stage_network": "正在识别主体",
-  "cut.stage_clip": "正在逐帧抠像",
+  "cut.stage_clip": "正在逐帧抠图",
   "cut.stage_judge": "正在识别主体",
+  "cut.stage_second": "正在用第二个模型识别",
   "cut.stage_finish": "正在处理边缘和颜色",
   "cut.stage_encode": "正在写入文件",
 };
