@@ -115,6 +115,8 @@ UNSURE_ERRNOS = frozenset(
         errno.ETXTBSY,
     }
 )
+#: What it says of a name that a file system cannot have.
+NAME_ERRNOS = frozenset({errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG})
 BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
     (PictureError, Blame.FILE),
     (DeviceError, Blame.DEVICE),

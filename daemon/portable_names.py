@@ -11,6 +11,8 @@ REFUSED = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
 NO_TEXT = re.compile(r"[\udc80-\udcff]")
 #: Names of devices in DOS and Windows; what follows the first dot does not count.
 DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *", re.IGNORECASE)
+#: eCryptfs has room for 143; the number of a version is put behind.
+SHORT_BYTES = 130
 LAST = re.compile(r"[. ]+$")
 
 
@@ -35,6 +37,18 @@ def portable(name: str) -> str:
     name = LAST.sub(lambda found: "_" * len(found[0]), name)
     stem, dot, rest = name.partition(".")
     return f"{stem}_{dot}{rest}" if DEVICE.fullmatch(stem) else name
+
+
+def short(name: str) -> str:
+    """Return one name as every file system can have it: portable, and cut if it is long."""
+    name = portable(name)
+    if len(os.fsencode(name)) <= SHORT_BYTES:
+        return name
+    suffix = Path(name).suffix
+    ending = suffix if len(os.fsencode(suffix)) < SHORT_BYTES // 2 else ""
+    room = SHORT_BYTES - len(os.fsencode(ending))
+    stem = os.fsencode(name.removesuffix(ending))[:room].decode("utf-8", "ignore")
+    return portable(stem) + ending
 
 
 def portable_path(relative: Path) -> Path:

@@ -18,6 +18,7 @@ from daemon.jobs import HotFolder, State
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import kept_versions
 from daemon.messages import Stop
 from daemon.service.configured_engine import open_configured
 from daemon.service.owned_folders import OwnedFolders, owned_folders
@@ -133,7 +134,7 @@ def is_done(path: Path, records: Records | None) -> bool:
     if records is None:
         return False
     identity = files.identity(path)
-    return identity is not None and records.knows_version(identity, path)
+    return identity is not None and kept_versions.is_taken(records, identity, path)
 
 
 def with_hooks(config: Config, base: Path) -> Supervision:

@@ -11,6 +11,7 @@ __all__ = [
     "drop_names",
     "files",
     "free_space",
+    "inode_numbers",
     "lock",
     "mounts",
     "moves",

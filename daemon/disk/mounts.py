@@ -29,6 +29,13 @@ def names(table: str) -> Iterator[tuple[str, str]]:
         yield name, after.split(" ")[0]
 
 
+def devices(table: str) -> Iterator[tuple[str, str]]:
+    """Yield devices as ``major:minor``, and the types of their file systems."""
+    for line in filter(None, table.split("\n")):
+        before, _, after = line.partition(" - ")
+        yield before.split(" ")[2], after.split(" ")[0]
+
+
 def device_of(descriptor: int) -> tuple[int, int] | None:
     """Return the device of an open file's mount, as major and minor; None if it is not told.
 

@@ -24,7 +24,7 @@ from daemon.disk.files import (
     remove_if_empty,
 )
 from daemon.disk.moves import move, rename_no_replace, write_json, write_text
-from daemon.disk.syncs import Syncs
+from daemon.disk.syncs import Syncs, sync_folder
 from daemon.errors import describe
 
 logger = logging.getLogger(__name__)
@@ -124,6 +124,8 @@ def archive(source: Path, destination: Path, later: Syncs | None = None) -> None
     May be called again after a crash: what was moved or copied already is not done twice.
     """
     if exists(destination) and is_same_content(source, destination):
+        # It was moved or copied before, perhaps not durably.
+        (sync_folder if later is None else later.add)(destination.parent)
         discard(source)
         return
     make_folders(destination.parent)
@@ -166,7 +168,7 @@ def explain(
 
 def reject(source: Path, quarantine: Path, later: Syncs | None = None) -> None:
     """Put an original into quarantine, where its reason is already; may be called again."""
-    if exists(source):
+    if exists(source) or exists(quarantine):
         archive(source, quarantine, later)
 
 

@@ -111,6 +111,14 @@ class Records:
         )
         return row is not None
 
+    def knows_time(self, identity: Identity, source: Path) -> bool:
+        """Whether a kept original of this path, size and time was taken, whatever its inode."""
+        row = self.ledger.first(
+            "SELECT 1 FROM jobs WHERE is_kept = 1 AND source = ? AND size = ? AND mtime_ns = ?",
+            (as_bytes(source), identity.size, identity.mtime_ns),
+        )
+        return row is not None
+
     def earlier_result(self, job: Job) -> Job | None:
         """Return the newest finished job of the same picture's path in the same drop."""
         row = self.ledger.first(

@@ -23,6 +23,7 @@ __all__ = [
     "folder_registry",
     "intake",
     "job_recovery",
+    "kept_versions",
     "late_changes",
     "ledger_outage",
     "leftovers",

@@ -4,7 +4,7 @@ import logging
 
 from daemon.disk import store
 from daemon.disk.store import Claim
-from daemon.errors import describe, printable
+from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder, State
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
@@ -46,9 +46,11 @@ class ClaimRecovery:
             for claim in claims:
                 self.recover(folder, claim, now=now)
             store.drop_empty_claims(folder.path)
-        except OSError as error:
-            logger.warning("claims of folder %s: %s", folder.name, describe(error))
+        except (OSError, LedgerError) as error:
             self.claiming.stranded.add(folder.name)
+            if isinstance(error, LedgerError):
+                raise
+            logger.warning("claims of folder %s: %s", folder.name, describe(error))
 
     def recover(self, folder: HotFolder, claim: Claim, *, now: float) -> None:
         """Recover one file that was taken out of a hot folder."""

@@ -11,6 +11,7 @@ from daemon.errors import describe, printable
 from daemon.jobs import HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import kept_versions
 from daemon.lifecycle.claim_guard import ClaimGuard, claimed_identity
 from daemon.lifecycle.folder_registry import seen_by
 from daemon.lifecycle.naming import new_id
@@ -59,7 +60,7 @@ class Claiming:
             if tree.leads_over_link(folder.path, relative):
                 return None
             identity = self.access_errors.read_identity(settled.path)
-            if identity is None or self.records.knows_version(identity, settled.path):
+            if identity is None or kept_versions.is_taken(self.records, identity, settled.path):
                 return None
             return self.add_job(folder, relative, job_id, settled.path, identity, found_by, now=now)
         self.guard.prepare(folder)

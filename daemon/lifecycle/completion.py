@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from daemon.backoff import doubled_s
 from daemon.disk import files
 from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, PictureError, blame, describe, printable
@@ -23,7 +24,7 @@ from daemon.watching import writers
 
 logger = logging.getLogger(__name__)
 
-UNARCHIVED_S = 10.0
+UNARCHIVED_S, MOST_UNARCHIVED_S = 10.0, 640.0
 #: Published results are closed after this time at the latest. If one is removed before that, after
 #: a crash we cannot know that it was published.
 MAX_OPEN_S = 0.5
@@ -88,6 +89,8 @@ class Completion:
         self.unarchived: dict[str, Done | None] = {}
         """Published, but the original was not put away yet; None after a crash."""
         self.next_try = 0.0
+        self.rounds = 0
+        """In a row, in which that failed for all of them."""
 
     def complete(
         self, finished: Iterable[tuple[Job, Done]], *, now: float
@@ -217,13 +220,17 @@ class Completion:
         """Try again, from time to time, to put originals away."""
         if not self.unarchived or monotonic < self.next_try:
             return
-        self.next_try = monotonic + UNARCHIVED_S
+        before, is_any = len(self.unarchived), False
         for job_id in list(self.unarchived):
             job = self.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
                 del self.unarchived[job_id]  # closed already: only the ledger's answer was lost
             elif not self.standby.has(job.folder):  # else the log would fill up
+                is_any = True
                 self.finish(job, now=now)
+        # What fails again and again may copy a whole original each time.
+        self.rounds = self.rounds + 1 if is_any and len(self.unarchived) == before else 0
+        self.next_try = monotonic + doubled_s(UNARCHIVED_S, self.rounds, MOST_UNARCHIVED_S)
 
     def finish(self, job: Job, *, now: float) -> None:
         """Finish a result that is published already; somebody may have removed it since."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemon.disk import drop_names, files, store
-from daemon.errors import LedgerError, printable
+from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder
 from daemon.ledger.ledger import Drop, Ledger
 from daemon.ledger.records import Records
@@ -126,9 +126,14 @@ class TimedDrops:
 
     def close(self, drop: Drop, *, is_away: IsAway, now: float) -> None:
         """Write the last manifest, then close the row. A deleted drop only gets its row closed."""
-        if not files.is_folder(drop.path):
+        try:
+            is_gone = not files.exists(drop.path)
+        except OSError as error:
+            logger.debug("%s cannot be looked for: %s", printable(drop.path), describe(error))
+            return
+        if is_gone:
             if is_away(drop.folder):
-                return  # without its last manifest it would never be deleted
+                return  # its last manifest would be missing
         elif not self.manifests.close(drop, now=now):
             return
         with self.ledger.transaction():

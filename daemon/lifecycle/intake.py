@@ -10,6 +10,7 @@ from daemon.jobs import Hint, HotFolder
 from daemon.ledger.job_queue import JobQueue
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import kept_versions
 from daemon.lifecycle.claiming import Claiming
 from daemon.lifecycle.deferral import DEFERRALS
 from daemon.lifecycle.folder_registry import FolderRegistry
@@ -158,7 +159,7 @@ class Intake:
         identity = self.access_errors.read_identity(path)
         if identity is None:
             return
-        if folder.originals == "keep" and self.records.knows_version(identity, path):
+        if folder.originals == "keep" and kept_versions.is_taken(self.records, identity, path):
             return
         self.inventory.note_name(folder.name, path, identity)
         if self.inventory.left.leaves(folder, path, identity, monotonic=monotonic):

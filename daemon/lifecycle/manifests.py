@@ -43,7 +43,8 @@ class Manifests:
         self.records = records
         self.clock = clock
         self.dirty: set[int] = set()
-        self.next_write: dict[int, float] = {}
+        self.pauses: dict[int, tuple[float, float]] = {}
+        """By drop: when its manifest was tried last (UTC seconds), and how long it rests since."""
         self.failed: set[int] = set()
         self.changed: Counter[str] = Counter()
         """By folder: originals that were found changed when their drop was closed."""
@@ -57,9 +58,13 @@ class Manifests:
         for drop in drops:
             if drop.id not in self.dirty:
                 continue
-            is_due = is_final or now >= self.next_write.get(drop.id, 0.0)
-            if is_due or self.is_idle(drop):
+            if is_final or not self.rests(drop, now) or self.is_idle(drop):
                 self.write(drop, closed_at=None, now=now)
+
+    def rests(self, drop: Drop, now: float) -> bool:
+        """Whether it is too early to write; not for longer if the clock is set back meanwhile."""
+        tried_at, pause_s = self.pauses.get(drop.id, (now, 0.0))
+        return 0 <= now - tried_at < pause_s
 
     def is_idle(self, drop: Drop) -> bool:
         """Whether all of a drop's jobs have ended, and writing does not fail."""
@@ -81,7 +86,7 @@ class Manifests:
         self, drop: Drop, *, closed_at: float | None, now: float, without: Container[str] = ()
     ) -> set[str] | None:
         """Write one manifest; return the jobs whose originals have changed, None if it fails."""
-        if drop.id in self.failed and now < self.next_write[drop.id]:
+        if drop.id in self.failed and self.rests(drop, now):
             return None
         began = self.clock()
         rows = [row for row in self.records.ending_rows(drop) if row["id"] not in without]
@@ -94,12 +99,12 @@ class Manifests:
             logger.warning("%s: no manifest: %s", printable(drop.path), describe(error))
             self.dirty.add(drop.id)
             self.failed.add(drop.id)
-            self.next_write[drop.id] = now + MANIFEST_RETRY_S
+            self.pauses[drop.id] = now, MANIFEST_RETRY_S
             return None
         self.dirty.discard(drop.id)
         self.failed.discard(drop.id)
         cost_s = self.clock() - began
-        self.next_write[drop.id] = now + max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
+        self.pauses[drop.id] = now, max(MANIFEST_S, MANIFEST_PAUSES * cost_s)
         if is_last and self.revised != drop.id:
             self.let_go(self.revised)
             self.revised = drop.id
@@ -131,7 +136,7 @@ class Manifests:
         if drop_id is not None:
             self.texts.pop(drop_id, None)
             self.failed.discard(drop_id)
-            self.next_write.pop(drop_id, None)
+            self.pauses.pop(drop_id, None)
 
 
 def changed_jobs(endings: Iterable[Ending]) -> set[str]:

@@ -10,7 +10,7 @@ from daemon.disk import files, store, uploads
 from daemon.errors import PictureError, printable
 from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop
-from daemon.portable_names import folded, portable, portable_path
+from daemon.portable_names import folded, portable, portable_path, short
 from daemon.renderings import Rendering, VideoFormat
 
 SUFFIXES = {
@@ -172,11 +172,14 @@ def free_names(
     return Names(target, alpha, free_original(drop, relative, taken=taken))
 
 
-def free_original(drop: Drop, relative: Path, *, taken: TakenNames) -> Path:
+def free_original(drop: Drop, relative: Path, *, taken: TakenNames, is_short: bool = False) -> Path:
     """Return where an original goes in a drop; ``relative`` is its path as it is shown.
 
-    It keeps its name as it is: other systems show a refused one in their own way.
+    It keeps its name as it is: other systems show a refused one in their own way. ``is_short``: the
+    drop's file system cannot have it.
     """
+    if is_short:
+        relative = Path(*map(short, relative.parts))
     top = drop.path / store.ORIGINALS
     if not files.is_folder(top) and files.exists(top):  # another file or a link has our name
         top = files.free_folder(drop.path, Path(store.ORIGINALS), taken.blocks_folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.disk import files, store
 from daemon.disk.syncs import Syncs
-from daemon.errors import UntrustedPath, describe, printable
+from daemon.errors import NAME_ERRNOS, UntrustedPath, describe, printable
 from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle import late_changes
@@ -64,9 +64,12 @@ class Originals:
             if self.standby.is_away(self.folders[job.folder]):
                 raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
             try:
+                self.mark_new_drop(job)
                 store.archive(job.source, job.archive, later)
-            except (FileExistsError, UntrustedPath):  # its name is taken, or a folder's on the way
-                free = self.free_place(job)
+            except OSError as error:
+                if isinstance(error, FileExistsError) and is_there(job):
+                    continue  # a share's answer was lost: it is not moved to a second place
+                free = self.other_place(job, error)
                 if free == job.archive:
                     raise  # nothing is there, so another name would not help
                 job = self.ledger.move(
@@ -75,11 +78,27 @@ class Originals:
             else:
                 return job
 
-    def free_place(self, job: Job) -> Path:
-        """Return where the original can go now; where it was to go, if that is free."""
+    def mark_new_drop(self, job: Job) -> None:
+        """Mark a drop that is made anew: somebody has moved it away since its result came."""
+        assert job.archive is not None
+        if files.is_folder(job.archive.parent):
+            return
+        drop = self.records.drop_of(job).path
+        if not files.exists(drop):
+            store.mark_drop(drop)
+
+    def other_place(self, job: Job, error: OSError) -> Path | None:
+        """Return where the original can go instead, after an error; where it was to go, if nowhere.
+
+        A name may be taken, or a folder's on the way, or the drop's file system cannot have it.
+        """
+        is_short = error.errno in NAME_ERRNOS
+        if not is_short and not isinstance(error, FileExistsError | UntrustedPath):
+            return job.archive
         relative = shown(self.folders[job.folder], job.relative)
         taken = TakenByOthers(self.records.reserved, job)
-        return free_original(self.records.drop_of(job), relative, taken=taken)
+        drop = self.records.drop_of(job)
+        return free_original(drop, relative, taken=taken, is_short=is_short)
 
     def has_vanished(self, job: Job) -> bool:
         """Whether somebody has deleted the claimed original; then only its result is left."""
@@ -105,3 +124,12 @@ class Originals:
                 describe(error),
                 extra=job_fields(job),
             )
+
+
+def is_there(job: Job) -> bool:
+    """Whether the original has the name that it was to get."""
+    assert job.archive is not None
+    try:
+        return files.exists(job.archive) and files.is_same_content(job.source, job.archive)
+    except OSError:
+        return False

@@ -70,8 +70,12 @@ class Recovery:
         None of its jobs is in work, because no folder had its name until now.
         """
         self.follow_renamed_folders()
-        running = self.records.in_state(State.RUNNING)
-        self.recover([job for job in running if job.folder == folder.name], now=now)
+        running = [one for one in self.records.in_state(State.RUNNING) if one.folder == folder.name]
+        # If the ledger fails in between, the rest is done later, and none of them begins anew.
+        for job in running:
+            self.waiting[job.id] = job.folder
+        self.claims.claiming.stranded.add(folder.name)
+        self.recover(running, now=now)
         self.claims.adopt(folder, now=now)
 
     def resume(self, folder: HotFolder, *, now: float) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from daemon import event_ids
 from daemon.disk import files, quarantine_names, segments, store
 from daemon.disk.syncs import Syncs
-from daemon.errors import printable
+from daemon.errors import NAME_ERRNOS, printable
 from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.originals import Originals
 from daemon.log_fields import failed_fields
+from daemon.portable_names import short
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +43,7 @@ class Rejection:
         """Move the original into quarantine with its reason; a kept one stays where it is."""
         quarantine = job.quarantine
         if quarantine is None or self.is_foreign(job, quarantine):
-            root = self.quarantine / job.folder
-            quarantine = quarantine_names.free_quarantine(
-                root, job.relative, self.is_meant, self.spellings
-            )
+            quarantine = self.free_place(job, job.relative)
         job = self.ledger.note_quarantine(job, quarantine=quarantine, reason=reason)
         if self.noted is None:
             self.put_in_quarantine(job, now=now, stage=stage)
@@ -91,11 +89,9 @@ class Rejection:
         later = self.syncs
         for job, stage in noted:
             try:
-                self.move(job, later, now=now)
+                moved.append((self.move(job, later, now=now), stage))
             except OSError as error:
                 stuck.append((job, error))
-            else:
-                moved.append((job, stage))
         try:
             later.flush()
         except OSError as error:  # the disk does not say whose files it means
@@ -110,7 +106,27 @@ class Rejection:
             logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
         return stuck
 
-    def move(self, job: Job, later: Syncs, *, now: float) -> None:
+    def move(self, job: Job, later: Syncs, *, now: float) -> Job:
+        """Move one, to another name if the file system of quarantine cannot have its own."""
+        try:
+            self.put(job, later, now=now)
+        except OSError as error:
+            relative = Path(*map(short, job.relative.parts))
+            if error.errno not in NAME_ERRNOS or relative == job.relative:
+                raise
+            free = self.free_place(job, relative)
+            if free == job.quarantine:
+                raise
+            job = self.ledger.note_quarantine(job, quarantine=free, reason=job.reason)
+            self.put(job, later, now=now)
+        return job
+
+    def free_place(self, job: Job, relative: Path) -> Path:
+        """Return a free place in quarantine."""
+        root = self.quarantine / job.folder
+        return quarantine_names.free_quarantine(root, relative, self.is_meant, self.spellings)
+
+    def put(self, job: Job, later: Syncs, *, now: float) -> None:
         """The reason comes first, so that no picture lies there without one."""
         assert job.quarantine is not None
         store.explain(job.quarantine, reason_of(job, now), later)

@@ -81,6 +81,9 @@ class Results:
                     raise NameTaken(target) from error
                 else:
                     job = self.rename(folder, job)
+        for part, target in job.outputs:
+            if part not in named:  # it has its name since before, perhaps not durably
+                later.add(target.parent)
         self.remove_parts(job, named)
         self.remove_segments(job)
         return job

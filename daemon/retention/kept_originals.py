@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 
+from daemon.disk import inode_numbers
 from daemon.jobs import HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.retention.retention import LedgerAccess
 
-#: How many rows one sweep checks; the next one continues. Shares are slow, and the loop must not
-#: wait long.
+#: How many rows are checked at once; the rest follows a little later. Shares are slow, and the loop
+#: must not wait long.
 BATCH = 2000
 
 
@@ -24,6 +25,7 @@ def ledger_access(ledger: Ledger, folders: dict[str, HotFolder]) -> LedgerAccess
         closed_drops=records.closed_drops,
         gone_originals=kept.gone,
         forget_gone=kept.forget_gone,
+        is_round_over=lambda: not kept.position,
     )
 
 
@@ -35,6 +37,7 @@ class KeptOriginals:
         self.records = records
         self.folders = folders
         self.position = ""
+        """The last row that was looked at in this round; empty at its end."""
 
     def gone(self, before: float) -> Iterator[Job]:
         """Yield jobs that ended before a time and whose original is gone or changed."""
@@ -72,8 +75,6 @@ def has_gone(job: Job) -> bool:
     except OSError:
         return False  # unreadable, but it may still exist
     known = job.identity
-    return current is None or (current.inode, current.size, current.mtime_ns) != (
-        known.inode,
-        known.size,
-        known.mtime_ns,
-    )
+    if current is None or current.stamp[1:] != known.stamp[1:]:
+        return True
+    return current.inode != known.inode and inode_numbers.are_lasting(current.device)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from daemon.disk import deletion, drop_names, safe_open, store
 from daemon.errors import describe, printable
@@ -19,6 +20,8 @@ from daemon.retention import contents, quarantine
 logger = logging.getLogger(__name__)
 
 DAY_S = 86400.0
+#: Between two looks at the rows of kept originals until all have been looked at.
+MORE_S = 60.0
 
 
 def drop_time(name: str) -> datetime | None:
@@ -34,16 +37,17 @@ def drop_time(name: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a drop was opened and closed, local time."""
+    """When a drop was opened, and closed or last used, local time."""
 
     opened: datetime
     closed: datetime
 
 
 def times_of(name: str, drop: int) -> Times | None:
-    """Return the times of an open folder's drop; None if it is not certainly ours, or not closed.
+    """Return the times of an open folder's drop; None if it is not certainly ours.
 
-    It is ours if our mark names it, and if we wrote its manifest.
+    It is ours if our mark names it, and if we wrote its manifest. A drop may have been out of sight
+    when it was closed, so that its manifest does not say so: then its last picture counts.
     """
     if not drop_names.is_marked(name, drop):
         return None
@@ -54,9 +58,16 @@ def times_of(name: str, drop: int) -> Times | None:
         if not content["made_by"].startswith("cvunetd "):
             return None
         opened = drop_time(name) or local(content["opened_at"])
-        return Times(opened, local(content["closed_at"]))
+        return Times(opened, max(map(local, ends_of(content))))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # not written by us
+
+
+def ends_of(content: dict[str, Any]) -> list[str]:  # Any: JSON
+    """Return when a drop was closed by its manifest, or else when its pictures ended."""
+    if closed_at := content["closed_at"]:
+        return [closed_at]
+    return [one["ended_at"] for one in content["pictures"]]
 
 
 def local(moment: str) -> datetime:
@@ -123,7 +134,9 @@ class LedgerAccess:
     gone_originals: Callable[[float], Iterable[Job]]
     """Kept originals that are gone, of jobs that ended before a time."""
     forget_gone: Callable[[float], int]
-    """Delete their rows, and give space back; returns how many."""
+    """Delete the next rows of them, and give space back; returns how many."""
+    is_round_over: Callable[[], bool] = lambda: True
+    """Whether that has come to the end of all rows, and begins anew."""
 
 
 class Retention:
@@ -137,9 +150,9 @@ class Retention:
         keep_days: float,
         sweep_s: float,
         ledger_access: LedgerAccess,
-        is_trusted: Callable[[float, float], bool],
+        is_trusted: Callable[[float, float, float], bool],
     ) -> None:
-        """``is_trusted`` says whether a date, seen at a monotonic time, can be true."""
+        """``is_trusted`` says whether a date can be true: ``(now, monotonic, keep_s)``."""
         self.roots = frozenset(folder.output_root for folder in folders)
         self.rejected = rejected
         self.keep_days = keep_days
@@ -147,6 +160,8 @@ class Retention:
         self.ledger_access = ledger_access
         self.is_trusted = is_trusted
         self.next_sweep = 0.0
+        self.next_look = float("inf")
+        """When the rest of the rows of kept originals is looked at."""
         self.on_step: Callable[[], object] = lambda: None
         """Called after each deletion, as a sign of progress."""
 
@@ -158,13 +173,20 @@ class Retention:
 
     def sweep(self, *, monotonic: float, now: float, local_now: datetime) -> None:
         """Delete what has expired, if a sweep is due. `local_now` is naive local time."""
-        if monotonic < self.next_sweep:
+        if monotonic >= self.next_sweep:
+            self.next_sweep, self.next_look = monotonic + self.sweep_s, float("inf")
+            if not self.is_trusted(now, monotonic, self.keep_days * DAY_S):
+                return
+            messages = self.clean(now=now, local_now=local_now)
+        elif monotonic >= self.next_look:
+            messages = self.forget_gone(now - self.keep_days * DAY_S)
+        else:
             return
-        self.next_sweep = monotonic + self.sweep_s
-        if self.is_trusted(now, monotonic):
-            for message in self.clean(now=now, local_now=local_now):
-                logger.info("%s; keep_days is %g", message, self.keep_days)
-                self.on_step()
+        for message in messages:
+            logger.info("%s; keep_days is %g", message, self.keep_days)
+            self.on_step()
+        is_over = self.ledger_access.is_round_over()
+        self.next_look = float("inf") if is_over else monotonic + MORE_S
 
     def clean(self, *, now: float, local_now: datetime) -> Iterator[str]:
         """Delete what has expired; yields one line for each deletion."""
@@ -181,8 +203,11 @@ class Retention:
         for drop in self.gone_drops(before, local_now):
             self.ledger_access.forget_drop(drop)
             yield f"forgot the pictures of {printable(drop)}, which is gone"
-        forgotten = self.ledger_access.forget_gone(before)
-        if forgotten:
+        yield from self.forget_gone(before)
+
+    def forget_gone(self, before: float) -> Iterator[str]:
+        """Delete the next rows of kept originals that are gone; yields how many, if there are."""
+        if forgotten := self.ledger_access.forget_gone(before):
             yield f"forgot {forgotten} kept originals that are gone"
 
     def old_drops(self, local_now: datetime) -> Iterator[Path]:

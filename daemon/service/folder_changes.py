@@ -159,8 +159,8 @@ class FolderChanges:
         self.put(folder)
         self.assign_lock(folder)
         self.standby.enter_if_failing(folder, "it was just added")
+        self.is_changed = True  # also if the ledger fails in the middle: the rest is done later
         self.recovery.join(folder, now=now)
-        self.is_changed = True
         logger.info("folder %s (%s) is served from now on", folder.name, printable(folder.path))
 
     def assign_lock(self, folder: HotFolder) -> None:

@@ -128,6 +128,7 @@ class Service:
         folders = list(self.parts.folders)
         resumed = self.parts.standby.check(folders, monotonic=monotonic)
         if self.parts.standby.ledger_trouble:
+            self.clean(monotonic=monotonic, now=now)  # a full disk may be the trouble
             return
         if self.parts.ledger_outage.is_on:
             self.parts.ledger_outage.end(now=now)
@@ -247,9 +248,12 @@ class Service:
         """Do what is due by time."""
         self.parts.completion.finish_unarchived(monotonic=monotonic, now=now)
         self.parts.drops.upkeep(now=now, is_away=self.is_away)
-        if self.parts.retention is not None:
-            local_now = self.clocks.local(now)
-            self.parts.retention.sweep(monotonic=monotonic, now=now, local_now=local_now)
+        self.clean(monotonic=monotonic, now=now)
+
+    def clean(self, *, monotonic: float, now: float) -> None:
+        """Delete what is old, if that is due."""
+        if (retention := self.parts.retention) is not None:
+            retention.sweep(monotonic=monotonic, now=now, local_now=self.clocks.local(now))
 
     def is_away(self, name: str) -> bool:
         """Whether the disks of a folder are away; False for a folder that was removed."""

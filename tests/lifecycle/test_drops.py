@@ -250,8 +250,12 @@ def test_closed_drops_take_no_memory(bench: Bench):
     bench.drops.upkeep(now=NOW + 30)
     manifests = bench.drops.manifests
 
-    expected: tuple[set[int], set[int], dict[int, float]] = (set(), set(), {})
-    assert expected == (manifests.dirty, manifests.failed, manifests.next_write)
+    expected: tuple[set[int], set[int], dict[int, tuple[float, float]]] = (
+        set(),
+        set(),
+        {},
+    )
+    assert expected == (manifests.dirty, manifests.failed, manifests.pauses)
 
 
 # --- its name ----------------------------------------------------------------------------------

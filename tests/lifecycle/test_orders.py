@@ -584,7 +584,7 @@ def test_manifests_of_closed_drops_are_not_all_kept_in_memory(kit: Kit):
 
     assert kit.records.open_drops() == []
     assert len(manifests.texts) == 1
-    assert len(manifests.next_write) == 1
+    assert len(manifests.pauses) == 1
 
 
 def test_closing_a_closed_drop_says_nothing_of_the_next_one(kit: Kit):

@@ -181,7 +181,7 @@ def test_a_name_that_is_free_and_refused_is_not_looked_for_for_ever(
         kit.drop("cat.jpg")
         kit.pass_time(30)
         before = kit.results()
-    kit.pass_time(30)
+    kit.pass_time(60)
 
     assert (before, moves) == (["cat.png"], [])
     assert "cat.png is published, but its original could not be put away" in caplog.text

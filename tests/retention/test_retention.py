@@ -285,7 +285,7 @@ def sweeper(
         keep_days=7.0,
         sweep_s=sweep_s,
         ledger_access=histories([] if removed is None else removed, **changes),
-        is_trusted=lambda now, monotonic: is_believed,
+        is_trusted=lambda now, monotonic, keep_s: is_believed,
     )
 
 

@@ -82,9 +82,9 @@ def test_delays_keep_their_order() -> None:
 def test_a_leap_does_not_prove_the_one_before(tmp_path: Path) -> None:
     """A new installation has to hold for 20 hours; the clock leaps a year in the first of them."""
     clock_trust = ClockTrust(tmp_path)
-    clock_trust.is_trusted(NOW, 0.0)
-    at_once = clock_trust.is_trusted(NOW + YEAR_S, 3600.0)
-    next_day = clock_trust.is_trusted(NOW + YEAR_S + 86_400, 90_000.0)
+    clock_trust.is_trusted(NOW, 0.0, 3600.0)
+    at_once = clock_trust.is_trusted(NOW + YEAR_S, 3600.0, 3600.0)
+    next_day = clock_trust.is_trusted(NOW + YEAR_S + 86_400, 90_000.0, 3600.0)
 
     assert (at_once, next_day) == (False, True)
 
@@ -93,7 +93,7 @@ def test_hours_before_a_leap_count(tmp_path: Path) -> None:
     """A machine that sleeps each night leaps each morning."""
     clock_trust = ClockTrust(tmp_path)
     believed = [
-        clock_trust.is_trusted(NOW + day * 86_400 + hour * 3600, (day * 9 + hour) * 3600.0)
+        clock_trust.is_trusted(NOW + day * 86_400 + hour * 3600, (day * 9 + hour) * 3600.0, 3600.0)
         for day in range(4)
         for hour in (0, 9)
     ]

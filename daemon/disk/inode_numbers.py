@@ -1,0 +1,25 @@
+"""Whether files keep their inode numbers, by which we know them again."""
+
+import os
+from functools import lru_cache
+
+from daemon.disk import mounts
+
+#: Linux makes numbers up for files of these each time that it reads them anew: after each mount,
+#: and when it was short of memory. FAT and exFAT have none on the disk (`iunique` in fs/inode.c).
+MADE_UP = frozenset({"vfat", "msdos", "exfat", "cifs", "smb3"})
+FUSE = "fuse"
+
+
+@lru_cache(maxsize=64)
+def are_lasting(device: int) -> bool:
+    """Return whether a device (``st_dev``) numbers a file in the same way tomorrow.
+
+    True if the kernel does not tell its kind, as of subvolumes of btrfs.
+    """
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        kinds = [kind for number, kind in mounts.devices(mounts.read()) if number == wanted]
+    except OSError:
+        return True
+    return not any(kind in MADE_UP or kind.startswith(FUSE) for kind in kinds)
