@@ -21,7 +21,8 @@ Relative paths start from the folder of the file. `SIGHUP` makes a running daemo
 again: `folders`, `output`, `postprocess`, `video`, `retention`, `hooks` and `log.level` take effect
 at once, the rest at the next start.
 
-Each setting is shown with its default.
+Each setting is shown with its default, except `web.listen` and `web.folder`: their default is null
+(off).
 """
 EXAMPLE = """\
 folders:

@@ -143,8 +143,8 @@ install_files() {
     for name in "${!FILES[@]}"; do
         run install -D -m 0644 "$HERE/$name" "${FILES[$name]}"
     done
-    for name in operations systemd monitoring output api cluster; do
-        run install -D -m 0644 "$SOURCE/docs/$name.md" "$HOME_OF_PROGRAM/share/doc/cvunetd/$name.md"
+    for name in "$SOURCE"/docs/*.md; do
+        run install -D -m 0644 "$name" "$HOME_OF_PROGRAM/share/doc/cvunetd/${name##*/}"
     done
     if { [ ! -e "$LINK" ] && [ ! -L "$LINK" ]; } || is_ours "$LINK"; then
         run ln -sfn "$HOME_OF_PROGRAM/bin/cvunetd" "$LINK"

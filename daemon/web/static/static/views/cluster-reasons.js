@@ -40,7 +40,7 @@ const WORKERS = [
 
 // What a machine sees otherwise than the daemon's does.
 const DIFFERENCES = [
-  [/^runs cvunetd (\S+), and the daemon (\S+)$/, "它运行 cvunetd {1}，而服务是 {2}。"],
+  [/^runs cvunetd (\S+), and the daemon (\S+)$/, "那台机器运行 cvunetd {1}，而服务的版本是 {2}。"],
   [/^cannot use (.+?): it cannot be written: (.+)$/, "无法写入 {1}：{2}"],
   [/^cannot use (.+?): (.+)$/, "无法使用 {1}：{2}"],
   [/^(.+) is another folder there than (.+) here$/, "那台机器上的 {1} 和这里的 {2} 不是同一个文件夹。"],

@@ -70,6 +70,6 @@ export const zh = {
   "picture.folder": "文件夹",
   "picture.ended": "完成时间",
   "picture.size": "原图",
-  "picture.score": "可信度",
+  "picture.score": "置信度",
   "picture.why": "疑点",
 };

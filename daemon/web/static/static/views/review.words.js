@@ -33,7 +33,7 @@ export const zh = {
   "review.title": "复核",
   "review.place": "第 {place} 张，共 {total} 张",
   "review.nothing": "没有需要复核的图片。存疑的结果会出现在这里。",
-  "review.score": "可信度",
+  "review.score": "置信度",
   "review.accept": "通过",
   "review.reject": "弃用",
   "review.touch": "修整",
