@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daemon.disk import modes, safe_open
-from daemon.errors import PictureError, UntrustedPath, explain
+from daemon.errors import NAME_ERRNOS, PictureError, UntrustedPath, explain
 from daemon.jobs import Identity
 from daemon.portable_names import folded
 
 NAME_MAX_BYTES = 255
 CHUNK_BYTES = 1 << 20
-NO_SUCH_NAME = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+NO_SUCH_NAME = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP}) | NAME_ERRNOS
 #: Errors that mean: under this name there is nothing that we could open.
 OUT_OF_REACH = NO_SUCH_NAME | {errno.EACCES, errno.EPERM}
 VERSION_DIGITS = 12  # room that a version and a suffix need in a name

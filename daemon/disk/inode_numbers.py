@@ -11,15 +11,23 @@ MADE_UP = frozenset({"vfat", "msdos", "exfat", "cifs", "smb3"})
 FUSE = "fuse"
 
 
-@lru_cache(maxsize=64)
 def are_lasting(device: int) -> bool:
     """Return whether a device (``st_dev``) numbers a file in the same way tomorrow.
 
     True if the kernel does not tell its kind, as of subvolumes of btrfs.
     """
-    wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
-        kinds = [kind for number, kind in mounts.devices(mounts.read()) if number == wanted]
-    except OSError:
+        kind = kind_of(device)
+    except (OSError, LookupError):  # asked again: it may just have been unmounted
         return True
-    return not any(kind in MADE_UP or kind.startswith(FUSE) for kind in kinds)
+    return kind not in MADE_UP and not kind.startswith(FUSE)
+
+
+@lru_cache(maxsize=64)
+def kind_of(device: int) -> str:
+    """Return the type of a device's file system; `LookupError` if it is not mounted."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for number, kind in mounts.devices(mounts.read()):
+        if number == wanted:
+            return kind
+    raise LookupError(wanted)

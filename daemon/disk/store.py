@@ -124,8 +124,7 @@ def archive(source: Path, destination: Path, later: Syncs | None = None) -> None
     May be called again after a crash: what was moved or copied already is not done twice.
     """
     if exists(destination) and is_same_content(source, destination):
-        # It was moved or copied before, perhaps not durably.
-        (sync_folder if later is None else later.add)(destination.parent)
+        sync_folder(destination.parent)  # copied before, perhaps not durably
         discard(source)
         return
     make_folders(destination.parent)

@@ -168,6 +168,7 @@ class Completion:
     def settle(self, published: Sequence[FinishedJob], later: Syncs, *, now: float) -> None:
         """Put the originals of published results away, once their names are durable; close them."""
         self.unarchived.update({job.id: done for job, done in published})
+        self.rounds = 0
         durable = self.made_durable(published, later)
         put_away = [one for one in durable for one in self.put_away(*one, later)]
         self.close(self.made_durable(put_away, later), now=now)
@@ -220,7 +221,9 @@ class Completion:
         """Try again, from time to time, to put originals away."""
         if not self.unarchived or monotonic < self.next_try:
             return
-        before, is_any = len(self.unarchived), False
+        # What fails again and again may copy a whole original each time.
+        self.next_try = monotonic + doubled_s(UNARCHIVED_S, self.rounds, MOST_UNARCHIVED_S)
+        rounds, before, is_any = self.rounds, len(self.unarchived), False
         for job_id in list(self.unarchived):
             job = self.records.job(job_id)
             if job is None or job.state is not State.RUNNING:
@@ -228,9 +231,7 @@ class Completion:
             elif not self.standby.has(job.folder):  # else the log would fill up
                 is_any = True
                 self.finish(job, now=now)
-        # What fails again and again may copy a whole original each time.
-        self.rounds = self.rounds + 1 if is_any and len(self.unarchived) == before else 0
-        self.next_try = monotonic + doubled_s(UNARCHIVED_S, self.rounds, MOST_UNARCHIVED_S)
+        self.rounds = rounds + 1 if is_any and len(self.unarchived) == before else 0
 
     def finish(self, job: Job, *, now: float) -> None:
         """Finish a result that is published already; somebody may have removed it since."""

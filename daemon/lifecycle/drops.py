@@ -1,6 +1,7 @@
 """Time-stamped output folders (drops): choosing one, and closing it."""
 
 import logging
+import stat
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -127,11 +128,11 @@ class TimedDrops:
     def close(self, drop: Drop, *, is_away: IsAway, now: float) -> None:
         """Write the last manifest, then close the row. A deleted drop only gets its row closed."""
         try:
-            is_gone = not files.exists(drop.path)
+            mode = files.mode_of(drop.path)
         except OSError as error:
             logger.debug("%s cannot be looked for: %s", printable(drop.path), describe(error))
             return
-        if is_gone:
+        if mode is None or not stat.S_ISDIR(mode):  # gone, or a link or a file has its place
             if is_away(drop.folder):
                 return  # its last manifest would be missing
         elif not self.manifests.close(drop, now=now):

@@ -84,8 +84,13 @@ class Originals:
         if files.is_folder(job.archive.parent):
             return
         drop = self.records.drop_of(job).path
-        if not files.exists(drop):
+        if files.exists(drop):
+            return
+        try:
             store.mark_drop(drop)
+        except OSError:
+            store.remove_new_drop(drop)  # without our mark it would never be deleted
+            raise
 
     def other_place(self, job: Job, error: OSError) -> Path | None:
         """Return where the original can go instead, after an error; where it was to go, if nowhere.

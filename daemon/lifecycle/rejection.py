@@ -1,7 +1,7 @@
 """Rejected pictures: moved into quarantine with the reason, and their jobs closed."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Rejection:
         """Move the original into quarantine with its reason; a kept one stays where it is."""
         quarantine = job.quarantine
         if quarantine is None or self.is_foreign(job, quarantine):
-            quarantine = self.free_place(job, job.relative)
+            quarantine = self.free_place(job, job.relative, self.is_meant)
         job = self.ledger.note_quarantine(job, quarantine=quarantine, reason=reason)
         if self.noted is None:
             self.put_in_quarantine(job, now=now, stage=stage)
@@ -89,7 +89,7 @@ class Rejection:
         later = self.syncs
         for job, stage in noted:
             try:
-                moved.append((self.move(job, later, now=now), stage))
+                moved.append((self.move(job, noted, later, now=now), stage))
             except OSError as error:
                 stuck.append((job, error))
         try:
@@ -106,7 +106,7 @@ class Rejection:
             logger.warning("rejected %s: %s", printable(job.relative), job.reason, extra=fields)
         return stuck
 
-    def move(self, job: Job, later: Syncs, *, now: float) -> Job:
+    def move(self, job: Job, others: Sequence[Noted], later: Syncs, *, now: float) -> Job:
         """Move one, to another name if the file system of quarantine cannot have its own."""
         try:
             self.put(job, later, now=now)
@@ -114,17 +114,19 @@ class Rejection:
             relative = Path(*map(short, job.relative.parts))
             if error.errno not in NAME_ERRNOS or relative == job.relative:
                 raise
-            free = self.free_place(job, relative)
+            names = {one.quarantine for one, _ in others if one.quarantine is not None}
+            taken = names | set(map(store.reason_file, names))
+            free = self.free_place(job, relative, taken.__contains__)
             if free == job.quarantine:
                 raise
             job = self.ledger.note_quarantine(job, quarantine=free, reason=job.reason)
             self.put(job, later, now=now)
         return job
 
-    def free_place(self, job: Job, relative: Path) -> Path:
-        """Return a free place in quarantine."""
+    def free_place(self, job: Job, relative: Path, is_meant: Callable[[Path], bool]) -> Path:
+        """Return a free place in quarantine; ``is_meant``: another picture will have it."""
         root = self.quarantine / job.folder
-        return quarantine_names.free_quarantine(root, relative, self.is_meant, self.spellings)
+        return quarantine_names.free_quarantine(root, relative, is_meant, self.spellings)
 
     def put(self, job: Job, later: Syncs, *, now: float) -> None:
         """The reason comes first, so that no picture lies there without one."""

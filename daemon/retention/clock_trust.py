@@ -35,8 +35,8 @@ class Dates:
     leapt_at: float | None = None
     """When the clock last jumped ahead; None if the new date was confirmed since."""
     is_seen: bool = False
-    """It jumped under a living process. The date before may have been the wrong one, so that what
-    was made then looks old: nothing is deleted until it is old by the new date."""
+    """It jumped far under a living process. The date before may have been the wrong one, so that
+    what was made then looks old: nothing is deleted until it is old by the new date."""
 
 
 class ClockTrust:
@@ -58,15 +58,17 @@ class ClockTrust:
         known = self.dates or self.load()
         leap_s = self.leap_s(now, monotonic)
         leapt_at = None if known is None else known.leapt_at
-        is_seen = leap_s > 0 or (known is not None and known.is_seen)
-        proof_s = max(PROOF_S, keep_s) if is_seen else PROOF_S
+        was_seen = known is not None and known.is_seen
+        proof_s = max(PROOF_S, keep_s) if was_seen else PROOF_S
         if leapt_at is not None and now < leapt_at:
             leapt_at = None  # the clock was set back again
         # Only passed time confirms a date, not the next jump.
         is_proved = leapt_at is not None and now - leapt_at - leap_s >= proof_s
+        # By a smaller leap things look older by no more than that, as after a rest.
+        is_seen = leap_s > MAX_OFF_S or (was_seen and not is_proved)
         if leap_s or (self.was_off_long(known, now) and not is_proved):
             leapt_at = now if is_proved or leapt_at is None else leapt_at + leap_s
-            self.warn(known, now, proof_s)
+            self.warn(known, now, max(PROOF_S, keep_s) if is_seen else PROOF_S)
         elif is_proved:
             leapt_at = None
         self.last = (now, monotonic)

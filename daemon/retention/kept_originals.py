@@ -1,8 +1,8 @@
 """Rows of originals that stay in their hot folders; they are deleted when the original has gone."""
 
 import os
-from collections.abc import Iterator
-from itertools import islice
+import time
+from collections.abc import Callable, Iterator
 
 from daemon.disk import inode_numbers
 from daemon.jobs import HotFolder, Identity, Job
@@ -10,9 +10,9 @@ from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
 from daemon.retention.retention import LedgerAccess
 
-#: How many rows are checked at once; the rest follows a little later. Shares are slow, and the loop
-#: must not wait long.
-BATCH = 2000
+#: How many rows are checked at once, and for how long; the rest follows a little later. Shares are
+#: slow, and the loop must not wait long.
+BATCH, LOOK_S = 500, 0.1
 
 
 def ledger_access(ledger: Ledger, folders: dict[str, HotFolder]) -> LedgerAccess:
@@ -32,7 +32,15 @@ def ledger_access(ledger: Ledger, folders: dict[str, HotFolder]) -> LedgerAccess
 class KeptOriginals:
     """Finds and deletes such rows; while an original exists, its row prevents repeats."""
 
-    def __init__(self, ledger: Ledger, records: Records, folders: dict[str, HotFolder]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        records: Records,
+        folders: dict[str, HotFolder],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``clock`` measures how long a look takes."""
+        self.clock = clock
         self.ledger = ledger
         self.records = records
         self.folders = folders
@@ -49,9 +57,15 @@ class KeptOriginals:
     def forget_gone(self, before: float) -> int:
         """Delete the next such rows, and give space back; return how many."""
         present = {name for name, folder in self.folders.items() if self.is_present(folder)}
-        looked_at = list(islice(self.records.kept_originals(before, after=self.position), BATCH))
-        self.position = looked_at[-1].id if len(looked_at) == BATCH else ""
-        gone = [job for job in looked_at if job.folder in present and has_gone(job)]
+        began, gone = self.clock(), []
+        rest = self.records.kept_originals(before, after=self.position)
+        self.position = ""
+        for number, job in enumerate(rest, 1):
+            if job.folder in present and has_gone(job):
+                gone.append(job)
+            if number == BATCH or self.clock() - began > LOOK_S:
+                self.position = job.id
+                break
         if gone:
             self.ledger.forget_all(gone)
         self.ledger.shrink()

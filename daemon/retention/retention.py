@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.disk import deletion, drop_names, safe_open, store
-from daemon.errors import describe, printable
+from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder, Job
 from daemon.retention import contents, quarantine
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 DAY_S = 86400.0
 #: Between two looks at the rows of kept originals until all have been looked at.
-MORE_S = 60.0
+MORE_S = 3.0
 
 
 def drop_time(name: str) -> datetime | None:
@@ -161,7 +161,9 @@ class Retention:
         self.is_trusted = is_trusted
         self.next_sweep = 0.0
         self.next_look = float("inf")
-        """When the rest of the rows of kept originals is looked at."""
+        """When the rest of the rows of kept originals is looked at …"""
+        self.before = 0.0
+        """… of jobs that ended before this time (UTC seconds), as the last sweep has found it."""
         self.on_step: Callable[[], object] = lambda: None
         """Called after each deletion, as a sign of progress."""
 
@@ -177,9 +179,11 @@ class Retention:
             self.next_sweep, self.next_look = monotonic + self.sweep_s, float("inf")
             if not self.is_trusted(now, monotonic, self.keep_days * DAY_S):
                 return
+            self.before = now - self.keep_days * DAY_S
             messages = self.clean(now=now, local_now=local_now)
         elif monotonic >= self.next_look:
-            messages = self.forget_gone(now - self.keep_days * DAY_S)
+            self.next_look = monotonic + MORE_S
+            messages = self.forget_gone(self.before)
         else:
             return
         for message in messages:
@@ -191,13 +195,10 @@ class Retention:
     def clean(self, *, now: float, local_now: datetime) -> Iterator[str]:
         """Delete what has expired; yields one line for each deletion."""
         before = now - self.keep_days * DAY_S
-        for drop in self.old_drops(local_now):
-            if self.try_remove_drop(drop, local_now):
-                yield f"deleted {printable(drop)}{contents.exception(self.left(drop))}"
-                self.ledger_access.forget_drop(drop)
         for rejected in self.old_rejected(before):
             if self.try_remove_rejected(rejected, before):
                 yield f"deleted {printable(rejected.path)}"
+        yield from self.remove_drops(local_now)
         for drop in self.known_drops(before, local_now):
             finish_deletion(drop)
         for drop in self.gone_drops(before, local_now):
@@ -209,6 +210,23 @@ class Retention:
         """Delete the next rows of kept originals that are gone; yields how many, if there are."""
         if forgotten := self.ledger_access.forget_gone(before):
             yield f"forgot {forgotten} kept originals that are gone"
+
+    def remove_drops(self, local_now: datetime) -> Iterator[str]:
+        """Delete drops that have expired; what the ledger raises comes after the last of them.
+
+        If its disk is full, their files are what makes room; their rows go at the next sweep.
+        """
+        trouble: LedgerError | None = None
+        for drop in self.old_drops(local_now):
+            if not self.try_remove_drop(drop, local_now):
+                continue
+            yield f"deleted {printable(drop)}{contents.exception(self.left(drop))}"
+            try:
+                self.ledger_access.forget_drop(drop)
+            except LedgerError as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
 
     def old_drops(self, local_now: datetime) -> Iterator[Path]:
         """Yield drops that have expired and are not open."""

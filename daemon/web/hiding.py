@@ -9,7 +9,7 @@ PATH = re.compile(r"(?:(?<![\w.:/…])/{1,2}|(?<=:)/(?!/))(?:[^\s,:;'\"()/]+/)*(
 #: What Python's `repr` makes of a path: between the quotes there may be anything.
 QUOTED = re.compile(r"(['\"])/((?:(?!\1).)+)\1")
 REST = r"(?![\w.-])((?:/[^\s,:;'\"()/]+)*)"
-ADDRESS = re.compile(r"\b(https?://)(?:[^\s/]*@)?([^\s/?#]+)[^\s]*")
+ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/]*@)?([^\s/?#]*)[^\s]*")
 
 
 def hidden(text: str, known: Iterable[Path] = ()) -> str:
@@ -18,13 +18,13 @@ def hidden(text: str, known: Iterable[Path] = ()) -> str:
     ``known``: folders of this machine, which may have blanks and marks in their names. Of other
     paths those are found that have none, or stand between quotes.
     """
-    text = ADDRESS.sub(r"\1\2", text)
+    text = QUOTED.sub(in_quotes, ADDRESS.sub(r"\1\2", text))
     if "/" not in text:
         return text
     for path in sorted(set(map(str, known)), key=len, reverse=True):
         if path in text:
             text = re.sub(f"(?<![\\w.…]){re.escape(path)}{REST}", last_part, text)
-    return PATH.sub(r"…/\1", QUOTED.sub(in_quotes, text))
+    return PATH.sub(r"…/\1", text)
 
 
 def last_part(found: re.Match[str]) -> str:

@@ -28,6 +28,6 @@ def read(stream: BinaryIO, told: Callable[[str], str]) -> bytes | None:
         try:
             content = json.load(stream)
             pictures = [told_entry(one, told) for one in content["pictures"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
     return manifests.as_json(content | {"pictures": pictures}).encode("utf-8", "backslashreplace")

@@ -276,6 +276,37 @@ def test_other_options_do_not_spoil_the_second_try(shown: Window, kit: Kit, tmp_
     assert [task.rendering.format for task in kit.tasks] == ["png", "webp"]
 
 
+def test_a_full_queue_after_a_lost_answer_spoils_nothing(shown: Window, kit: Kit, tmp_path: Path):
+    """The try after it took nothing, but the first one did: the options stay those of the first."""
+    tries = []
+    full = {"code": "rate_limit_exceeded", "detail": "later"}
+
+    def answer(route: Route) -> None:
+        tries.append(route.request.url)
+        if len(tries) == 1:
+            route.fetch()
+            route.abort()
+        elif len(tries) == 2:
+            route.fulfill(
+                status=429,
+                json=full,
+                content_type="application/problem+json",
+                headers={"Retry-After": "2"},
+            )
+        else:
+            route.continue_()
+
+    shown.page.locator("details.options summary").click()
+    shown.page.route("**/api/v1/pictures?*", answer)
+    choose(shown, write_photos(tmp_path / "in", 1))
+    assert shown.wait_for(lambda: len(tries) == 2)
+    shown.page.select_option("#option-format", "webp")
+    await_ready(shown, 1)
+
+    assert (count(shown, "failed"), count(shown, "done")) == (0, 1)
+    assert len(kit.tasks) == 1
+
+
 def test_a_batch_of_an_earlier_page_keeps_its_keys(shown: Window, kit: Kit):
     """The page was updated between: a picture that the server has is not sent as another one."""
     folder = kit.client.get("/api/v1/server-folders").json()["folders"][0]["id"]

@@ -62,6 +62,20 @@ def test_a_seen_leap_outlives_the_process(settled: ClockTrust, tmp_path: Path):
     assert believed == 7 * [False] + 2 * [True]
 
 
+@pytest.mark.parametrize("up_h", [8, 10, 12, 14])
+def test_a_machine_that_is_off_each_night_deletes_all_the_same(tmp_path: Path, up_h: int):
+    """It has no clock of its own: each morning it starts with the old time, and is set ahead."""
+    days = []
+    for day in range(60):
+        known, woke = ClockTrust(tmp_path), NOW + day * DAY_S
+        looks = [(woke - (24 - up_h) * 3600, 10.0)]
+        looks += [(woke + hour * 3600, 70.0 + hour * 3600) for hour in range(up_h)]
+        believed = [known.is_trusted(*look, KEEP_S) for look in looks]
+        days.append(any(believed))
+
+    assert sum(days[30:]) >= 5
+
+
 def test_a_machine_that_sleeps_has_the_right_date(tmp_path: Path):
     """The time asleep is known, so that the date has not leapt."""
     asleep = [5.0]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import files, inode_numbers, mounts, moves, store
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, LedgerError
 from daemon.jobs import Done, Failed, Identity, Outcome, State, Task
 from daemon.ledger.database import Connection, Database
@@ -127,7 +128,7 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
     monkeypatch.setattr(Identity, "of", classmethod(of))
     yield change
-    inode_numbers.are_lasting.cache_clear()
+    inode_numbers.kind_of.cache_clear()
 
 
 @pytest.mark.parametrize(("kind", "results"), [("exfat", 3), ("fuse.sshfs", 3), ("ext4", 6)])
@@ -142,7 +143,7 @@ def test_kept_originals_where_inode_numbers_do_not_last(
     device = tmp_path.stat().st_dev
     table = f"30 1 {os.major(device)}:{os.minor(device)} / /x rw - {kind} /dev/sdb1 rw\n"
     monkeypatch.setattr(mounts, "read", lambda: table)
-    inode_numbers.are_lasting.cache_clear()
+    inode_numbers.kind_of.cache_clear()
     kit = Kit(tmp_path, folder={"originals": "keep"})
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         kit.drop(name)
@@ -170,7 +171,7 @@ def test_rows_of_kept_originals_where_inode_numbers_do_not_last(
     device = tmp_path.stat().st_dev
     table = f"30 1 {os.major(device)}:{os.minor(device)} / /x rw - {kind} /dev/sdb1 rw\n"
     monkeypatch.setattr(mounts, "read", lambda: table)
-    inode_numbers.are_lasting.cache_clear()
+    inode_numbers.kind_of.cache_clear()
     kit = Kit(tmp_path, folder={"originals": "keep"})
     kit.drop("a.jpg")
     kit.pass_time(60, step_s=2)
@@ -266,6 +267,28 @@ def test_a_rejected_picture_whose_name_the_disk_cannot_have(
     assert kit.left_in_hot() == []
 
 
+def test_two_rejected_pictures_do_not_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The name that the disk can have is that of another picture of the same batch."""
+    refuse_names(monkeypatch, is_refused=lambda name: ":" in name)
+
+    def fail(task: Task) -> Outcome:
+        return Failed(Blame.FILE, f"no picture: {task.source.name}", is_final=True)
+
+    kit = Kit(tmp_path, work=fail)
+    kit.drop("12:30.jpg", b"with a colon")
+    kit.drop("12_30.jpg", b"with a stroke")
+    kit.pass_time(60, step_s=2)
+    top = tmp_path / "failed/hot"
+    found = {
+        (top / name).read_bytes(): json.loads((top / f"{name}.json").read_text())["source"]
+        for name in names_below(top)
+        if name.endswith(".jpg")
+    }
+
+    assert found == {b"with a colon": "12:30.jpg", b"with a stroke": "12_30.jpg"}
+    assert kit.records.in_state(State.RUNNING) == []
+
+
 def test_what_cannot_be_archived_is_not_copied_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -321,6 +344,33 @@ def test_an_original_is_deleted_only_after_the_name_of_its_result_is_durable(
 
     assert kit.results() == ["cat.png"]
     assert drop.name in steps[: steps.index("delete")]
+
+
+def test_a_copy_is_durable_before_its_original_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The process died after the copy had its name, on another disk."""
+    source, target = tmp_path / "hot/cat.jpg", tmp_path / "out/cat.jpg"
+    for path in (source, target):
+        path.parent.mkdir()
+        path.write_bytes(b"picture")
+    steps: list[str] = []
+    fsync, unlink = os.fsync, os.unlink
+
+    def sync(descriptor: int) -> None:
+        steps.append(Path(place_of(descriptor)).name)
+        fsync(descriptor)
+
+    def remove(path: str, **places: int) -> None:
+        steps.append(f"unlink {path}")
+        unlink(path, **places)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "unlink", remove)
+    store.archive(source, target, Syncs())
+
+    assert steps.index("out") < steps.index("unlink cat.jpg")
+    assert not source.exists()
 
 
 @pytest.mark.parametrize("is_rejected", [True, False])
@@ -448,6 +498,33 @@ def test_a_full_disk_is_cleaned_up_while_the_ledger_cannot_be_written(
     assert "cat.png" not in kit.results()
 
 
+def test_all_old_drops_go_while_the_ledger_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """In one sweep, not one an hour."""
+    kit = Kit(tmp_path)
+    for number in range(4):
+        kit.drop(f"{number}.jpg")
+        kit.pass_time(60, step_s=2)
+    pass_days(kit, 6)
+    assert len(kit.drops()) == 4
+    begin = Database.transaction
+
+    @contextmanager
+    def fail(database: Database) -> Iterator[Connection]:
+        if not database.is_begun:
+            raise LedgerError("database or disk is full")
+        with begin(database) as connection:
+            yield connection
+
+    monkeypatch.setattr(Database, "transaction", fail)
+    kit.drop("new.jpg")
+    kit.pass_time(30 * 3600, step_s=600)
+
+    assert kit.service.parts.standby.ledger_trouble
+    assert kit.drops() == []
+
+
 # --- drops that were never deleted -------------------------------------------------------------
 
 
@@ -493,6 +570,53 @@ def test_a_drop_that_cannot_be_looked_for_is_not_closed(
 
     assert (meanwhile, len(kit.records.open_drops())) == (1, 0)
     assert json.loads((drop / store.MANIFEST).read_text())["closed_at"]
+
+
+def test_a_drop_that_is_a_link_by_now_is_closed(tmp_path: Path):
+    """A person has moved it to a larger disk."""
+    kit = Kit(tmp_path)
+    kit.drop("cat.jpg")
+    kit.pass_time(10, step_s=2)
+    [drop] = kit.drops()
+    drop.rename(tmp_path / "larger")
+    drop.symlink_to(tmp_path / "larger")
+    kit.pass_time(120, step_s=2)
+
+    assert kit.records.open_drops() == []
+
+
+def test_a_drop_that_cannot_be_marked_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The disk is still full when it is made anew."""
+    kit = Kit(tmp_path)
+    left = [3]
+    archive, create_in = store.archive, store.create_in
+
+    def fail_at_first(*args: object) -> None:
+        if left[0] == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        archive(*args)  # type: ignore[arg-type]
+
+    def fail_to_mark(folder: int, path: Path) -> object:
+        if path.name == store.MARKER and 0 < left[0] < 3:
+            left[0] -= 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return create_in(folder, path)
+
+    monkeypatch.setattr(store, "archive", fail_at_first)
+    kit.drop("cat.jpg")
+    kit.pass_time(30, step_s=2)
+    kit.drops()[0].rename(tmp_path / "usb-disk")
+    left[0] = 2
+    monkeypatch.setattr(store, "create_in", fail_to_mark)
+    kit.pass_time(600, step_s=5)
+    again = kit.results()
+    pass_days(kit, 10)
+
+    assert left == [0]
+    assert "originals/cat.jpg" in again
+    assert kit.results() == []
 
 
 def test_a_drop_that_is_made_anew_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

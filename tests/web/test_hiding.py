@@ -30,6 +30,9 @@ KNOWN = (Path("/mnt/nas/Kunden Fotos/geheim/hot"), Path("/srv/a,b/geheim/hot"), 
         ('"/srv/o\'brien/geheim/hot" is away', '"…/hot" is away'),
         ("'/a/geheim/b c' and '/geheim/d'", "'…/b c' and '…/d'"),
         ("//nas/geheim/hot", "…/hot"),
+        ("file:///srv/geheim/x is away", "file:// is away"),
+        ("smb://user:pw@nas/geheim/hot is away", "smb://nas is away"),
+        ("'/mnt/nas/Kunden Fotos/geheim/hot/Firma AG/x y.jpg'", "'…/x y.jpg'"),
         ("nas:/geheim/x/hot", "nas:…/hot"),
         ("/srv/out2/geheim/x", "…/x"),
         ("/srv/out-2/geheim/x", "…/x"),
@@ -95,7 +98,9 @@ def test_reasons_without_whole_paths(kit: Kit):
     ]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"pictures": 5}', b'{"pictures": [5]}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[" * 100_000, b"[]", b'{"pictures": 5}', b'{"pictures": [5]}', b"\xff"]
+)
 def test_what_is_no_manifest_is_not_told(content: bytes):
     """Somebody has put another file in its place."""
     assert told_manifests.read(io.BytesIO(content), str) is None

@@ -14,8 +14,9 @@ const LONGEST_WAIT_S = 30;
 // Refusals that pass, or that a person ends elsewhere; all others are about the picture itself.
 const PASSING = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504, 507]);
 const KEY_NEEDED = new Set([401, 403]);
-// After these nothing was taken, so other options may be sent with the same key.
-const NOT_TAKEN = new Set([429, 507]);
+// After these nothing was taken by this try, so other options may be sent with the same key, unless an
+// earlier try may have been taken.
+const NOT_TAKEN = new Set([401, 403, 429, 507]);
 // Names that are no pictures: what systems leave in folders, and files beside pictures.
 const LITTER = /^(\.|~\$|thumbs\.db$|desktop\.ini$|ehthumbs)/i;
 const OTHERS =
@@ -240,7 +241,7 @@ export class Batch extends EventTarget {
 
   async sendingFailed(one, error) {
     if (KEY_NEEDED.has(error.status)) {
-      this.change(one, { state: "waiting", asked: null });
+      this.change(one, { state: "waiting", asked: this.askedAgain(one, error.status) });
       this.isPaused = true;
       this.trouble = "key";
       this.tell([]);
@@ -260,7 +261,13 @@ export class Batch extends EventTarget {
     const own = Math.min(LONGEST_WAIT_S, 2 ** Math.min(one.tries, 5));
     this.change(one, { state: "sending" });
     await this.rest(Number(error.retryAfter) || own);
-    this.change(one, { state: "waiting", asked: NOT_TAKEN.has(status) ? null : one.asked });
+    this.change(one, { state: "waiting", asked: this.askedAgain(one, status) });
+  }
+
+  // The options of the next try.
+  askedAgain(one, status) {
+    one.isUnsure ||= !NOT_TAKEN.has(status);
+    return one.isUnsure ? one.asked : null;
   }
 
   // Wait; a connection that comes back ends it.
@@ -424,7 +431,7 @@ export class Batch extends EventTarget {
     for (const one of this.items.filter((each) => each.state === "refused")) {
       if (one.file || one.folder !== null) {
         // Another key: the first one may be spent.
-        this.change(one, { state: "waiting", reason: "", id: null, key: randomText(), asked: null });
+        this.change(one, { state: "waiting", reason: "", id: null, key: randomText(), asked: null, isUnsure: false });
       }
     }
     this.pump();
@@ -468,7 +475,7 @@ export class Batch extends EventTarget {
       one.state,
       one.reason,
       one.href || "",
-      one.asked,
+      one.state === "sending" || one.isUnsure ? one.asked : null,
     ]);
     const content = { version: 2, id: this.id, options: this.options, leftOut: this.leftOut, rows };
     try {
@@ -494,6 +501,7 @@ export class Batch extends EventTarget {
       Object.assign(this, { id: content.id, options: content.options, leftOut: content.leftOut });
       this.items = content.rows.map(([path, size, mtime, stored, folder, id, state, reason, href, asked = null]) => ({
         ...this.item({ path, size, mtime, folder, id, reason, href, key: keyOf(stored), asked }),
+        isUnsure: asked !== null,
         state: stateAfterReload(state, folder),
       }));
       this.isPaused = this.items.some((one) => one.state === "waiting");

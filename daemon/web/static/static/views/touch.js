@@ -142,7 +142,7 @@ class TouchView {
   mark() {
     this.undoButton.disabled = this.painting.done.length === 0;
     this.redoButton.disabled = this.painting.undone.length === 0;
-    this.saveButton.disabled = this.painting.isEmpty || this.isSaving === true;
+    this.saveButton.disabled = this.painting.isEmpty || this.isSaving === true || this.isFinished === true;
   }
 
   paint(context, view) {
@@ -285,8 +285,14 @@ class TouchView {
       if (this.params.from === "batch") {
         theBatch(this.api).replace(this.params.id, id);
       }
-      this.announce(trouble ? this.words("touch.still_doubtful", { reason: trouble }) : this.words("touch.saved"));
-      this.navigate(this.placeAfter(id));
+      if (trouble) {
+        this.isFinished = true; // a person has to see it; saving again would make one more version
+        tell(this.words("touch.still_doubtful", { reason: trouble }), true);
+        this.status.append(" ", h("a", { class: "button small", href: this.placeAfter(id) }, this.words("touch.go_on")));
+      } else {
+        this.announce(this.words("touch.saved"));
+        this.navigate(this.placeAfter(id));
+      }
     } catch (error) {
       if (error.name !== "AbortError") {
         tell(this.words("touch.failed", { reason: error.detail ?? String(error) }), true);
