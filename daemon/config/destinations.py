@@ -19,7 +19,16 @@ Ip = IPv4Address | IPv6Address
 Resolve = Callable[..., Sequence[Any]]
 #: Metadata servers of clouds: not in private networks, but they give a machine its passwords.
 METADATA_SERVERS = tuple(
-    map(ipaddress.ip_address, ("168.63.129.16", "fd00:ec2::254", "192.0.0.192"))
+    map(
+        ipaddress.ip_address,
+        (
+            "100.100.100.200",  # Alibaba
+            "168.63.129.16",  # Azure
+            "192.0.0.192",  # Oracle
+            "fd00:ec2::254",  # AWS
+            "fd20:ce::254",  # Google
+        ),
+    )
 )
 #: IPv6 networks that hold IPv4 addresses: mapped ones, and NAT64.
 EMBEDDING_NETWORKS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))

@@ -62,7 +62,8 @@ def filled(template: str, samples: Mapping[str, object], *, what: str) -> str:
 class Section(BaseModel):
     """A part of the file: frozen; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # `.inf` for "no limit" would only fail later, where bytes and milliseconds are counted.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CropOverrides(Section):

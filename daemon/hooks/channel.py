@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from daemon.hooks.sending_thread import SendingThread
-from daemon.notices import Hook, HookState, Notice
+from daemon.notices import Answered, Hook, HookState, Notice, TemporaryFailure
 
 
 @dataclass(slots=True)
@@ -19,6 +19,8 @@ class Channel:
     """Notices that the sending thread has."""
     delayed: dict[int, float] = field(default_factory=dict)
     """When a notice that failed may be tried again, monotonic."""
+    limited: Counter[int] = field(default_factory=Counter)
+    """By notice: failures in this life that only a few attempts may have, such as time-outs."""
     failures_in_a_row: int = 0
     """Failures since the hook last accepted a notice."""
     pause_until: float = 0.0
@@ -26,6 +28,14 @@ class Channel:
     counts: Counter[str] = field(default_factory=Counter)
     last_error: str = ""
     last_error_at: float | None = None
+
+    def note_limited(self, answered: Answered, *, is_over: bool) -> None:
+        """Count a failure of which there may be only a few; ``is_over``: no attempt follows."""
+        reply = answered.reply
+        if is_over:
+            self.limited.pop(answered.notice_id, None)
+        elif isinstance(reply, TemporaryFailure) and reply.max_attempts is not None:
+            self.limited[answered.notice_id] += 1
 
     @property
     def is_busy(self) -> bool:

@@ -195,7 +195,8 @@ class Conversation:
             chunk = os.read(self.stdout.fileno(), 65_536)
         except BlockingIOError:
             return 0
-        if not chunk and not self.has_ended:
+        # A program may close its output and live on; then this is asked once more at its end.
+        if not chunk and self.stdout in self.selector.get_map():
             self.selector.unregister(self.stdout)
         self.output = (self.output + chunk)[-OUTPUT_BYTES:]
         return len(chunk)

@@ -160,15 +160,17 @@ class HookDelivery:
         if isinstance(answered.reply, PermanentFailure):
             return "failed"
         attempts, limit = notice.attempts + 1, answered.reply.max_attempts
+        is_over = limit is not None and channel.limited[answered.notice_id] + 1 >= limit
         age_s = now - notice.added_at
         is_old = age_s >= self.outbox.subscriptions.give_up_s and attempts >= MIN_ATTEMPTS
-        return "failed" if is_old or (limit is not None and attempts >= limit) else "retried"
+        return "failed" if is_old or is_over else "retried"
 
     def record_outcome(
         self, channel: Channel, answered: Answered, outcome: str, *, monotonic: float, now: float
     ) -> None:
         """Count the outcome, and log failures."""
         channel.counts[outcome] += 1
+        channel.note_limited(answered, is_over=outcome != "retried")
         notice = channel.in_flight.pop(answered.notice_id, None)
         channel.delayed.pop(answered.notice_id, None)
         if isinstance(answered.reply, Accepted):

@@ -139,8 +139,8 @@ class WebhookSender:
         if self.must_stop():
             raise TimeoutError
         body = notice.payload.encode("utf-8", "backslashreplace")
-        if connection.sock is not None:
-            connection.sock.settimeout(self.timeout_s)
+        # It was made with less, to have time for other addresses. The library sets it for each read.
+        connection.timeout = self.timeout_s
         connection.request(
             "POST",
             self.destination.path,

@@ -144,6 +144,15 @@ def test_output_is_bounded(tmp_path: Path):
     assert len(reply.reason) < OUTPUT_BYTES
 
 
+def test_late_program_that_has_closed_its_output(tmp_path: Path):
+    """It hangs like any other: three times, and not for a day."""
+    program = script(tmp_path / "hook", "trap '' TERM", "exec >/dev/null 2>&1", "sleep 300")
+
+    reply = sender(program, timeout_s=1.0).send(notice())
+
+    assert TemporaryFailure("not through after 1 s, ended", max_attempts=3) == reply
+
+
 def test_late_program_is_ended_with_its_children(tmp_path: Path):
     """SIGTERM first, to the whole group."""
     program = script(

@@ -295,6 +295,18 @@ def test_attempts_at_most(bench: Bench):
     assert bench.hook_delivery.states[HOOK.key].failed == 1
 
 
+def test_other_failures_do_not_count_as_attempts_that_hung(bench: Bench):
+    """A share was away twice; then the program hangs once, because the share comes back slowly."""
+    hung = TemporaryFailure("hung", max_attempts=3)
+    bench.answer(*[TemporaryFailure("exit status 75")] * 2, hung, hung, Accepted())
+    bench.happen(1)
+    bench.wait(120)
+
+    assert len(bench.heard()) == 5
+    assert bench.hook_delivery.states[HOOK.key].delivered == 1
+    assert not bench.hook_delivery.channels[HOOK.key].limited
+
+
 def test_unforeseen_error_of_a_sender(bench: Bench, caplog: pytest.LogCaptureFixture):
     """Told with its traceback, tried again; the thread's end is not silent."""
     ear = bench.ears(HOOK)

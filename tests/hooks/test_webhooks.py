@@ -109,6 +109,21 @@ def test_without_a_key_nothing_is_signed(receiver: Receiver, opened: Open):
     assert "webhook-signature" not in receiver.requests[0].headers
 
 
+def test_an_answer_has_its_whole_time_whatever_the_number_of_addresses(
+    receiver: Receiver, opened: Open
+):
+    """Only connections share it: a load balancer has eight addresses, and its first one answers."""
+
+    def answer(request: object) -> Answer:
+        time.sleep(1.5)
+        return Answer(204)
+
+    receiver.answer = answer
+    several = resolver(*(f"127.0.0.{number}" for number in range(1, 9)))
+
+    assert Accepted() == opened(receiver.url(), timeout_s=8.0, resolve=several).send(notice())
+
+
 # --- answers -----------------------------------------------------------------------------------
 
 
