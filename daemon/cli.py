@@ -222,9 +222,9 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 
     if is_all == bool(files):
         raise UsageError("name pictures in quarantine, or use --all")
-    for line in command.retry(config_path, files, is_all=is_all):
-        click.echo(line)
-    return 0
+    failures: list[Path] = []
+    print_lines(command.retry(config_path, files, is_all=is_all, failures=failures))
+    return EXIT_SOME_FAILED if failures else 0
 
 
 @main.command()
@@ -236,11 +236,9 @@ def clean(is_dry: bool, config_path: Path | None) -> int:
     from daemon.commands import clean as command
 
     local_now = datetime.now()  # noqa: DTZ005  # drops are named in local time
-    for line in command.clean(
-        config_path, is_dry=is_dry, start_logging=journal.start, local_now=local_now
-    ):
-        click.echo(line)
-    return 0
+    return print_lines(
+        command.clean(config_path, is_dry=is_dry, start_logging=journal.start, local_now=local_now)
+    )
 
 
 @main.group()

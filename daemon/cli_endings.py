@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -74,14 +75,19 @@ def abort(reason: str) -> NoReturn:
 
 
 def print_lines(lines: Iterable[str]) -> int:
-    """Print lines until the reader closes the pipe: `cvunetd status | head` is no error."""
+    """Print lines until the reader closes the pipe: `cvunetd status | head` is no error.
+
+    Lines may tell of work: that is done to its end, whoever reads of it.
+    """
+    rest = iter(lines)
     try:
-        for line in lines:
+        for line in rest:
             click.echo(line)
         sys.stdout.flush()
     except BrokenPipeError:
         # Python must not fail again when it flushes its buffer at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        deque(rest, maxlen=0)
     return 0
 
 

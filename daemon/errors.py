@@ -153,6 +153,16 @@ def blaming(folder: Path) -> Iterator[None]:
         raise not_writable(folder, error) from error
 
 
+@contextmanager
+def asked_about(folder: Path) -> Iterator[None]:
+    """Turn a refusal to look into our own folder, of a command's user, into `InstallError`."""
+    try:
+        yield
+    except PermissionError as error:
+        text = f"{folder} may not be read by this user: ask as root, or as a member of its group"
+        raise InstallError(text) from error
+
+
 def not_writable(folder: Path, error: OSError) -> MachineError:
     """Return the error of a folder in which no file can be made, or not all of one."""
     return MachineError(f"{folder} cannot be written: {describe(error)}")

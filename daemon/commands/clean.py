@@ -11,7 +11,7 @@ from daemon.config import schema as configuration
 from daemon.config.schema import Config
 from daemon.disk import lock as locks
 from daemon.disk.lock import Lock
-from daemon.errors import printable
+from daemon.errors import asked_about, printable
 from daemon.jobs import HotFolder
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ledger
@@ -86,7 +86,9 @@ def make_retention(places: Places, ledger_access: LedgerAccess) -> Retention:
 def dry_run(places: Places, local_now: datetime) -> Iterator[str]:
     """Yield what would be deleted; deletes nothing."""
     path = places.state / ledgers.FILE
-    if not path.exists():
+    with asked_about(places.state):
+        is_there = path.exists()
+    if not is_there:
         yield from planned_deletions(make_retention(places, WITHOUT_LEDGER), places, local_now)
         return
     with closing(Ledger(path, is_read_only=True)) as ledger:
@@ -107,8 +109,8 @@ WITHOUT_LEDGER = LedgerAccess(
 def planned_deletions(retention: Retention, places: Places, local_now: datetime) -> Iterator[str]:
     """Yield everything that a real run would delete or forget."""
     before = local_now.timestamp() - places.keep_days * DAY_S
-    yield from (f"would delete {retention.plan(drop)}" for drop in retention.old_drops(local_now))
     yield from (f"would delete {printable(old.path)}" for old in retention.old_rejected(before))
+    yield from (f"would delete {retention.plan(drop)}" for drop in retention.old_drops(local_now))
     for drop in retention.gone_drops(before, local_now):
         yield f"would forget the pictures of {printable(drop)}, which is gone"
     gone = sum(1 for job in retention.ledger_access.gone_originals(before))

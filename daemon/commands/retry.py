@@ -1,27 +1,45 @@
 """`cvunetd retry`: moves quarantined pictures back to their hot folders, to be found as new."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.disk import files, store
-from daemon.errors import UsageError, describe, printable
+from daemon.errors import UsageError, asked_about, describe, printable
 from daemon.jobs import HotFolder
 from daemon.watching import scan
 
 
-def retry(config_path: Path | None, chosen: Sequence[Path], *, is_all: bool) -> Iterator[str]:
-    """Yield one line for each picture; `UsageError` for one that is not in quarantine."""
+def retry(
+    config_path: Path | None,
+    chosen: Sequence[Path],
+    *,
+    is_all: bool,
+    failures: list[Path] | None = None,
+) -> Iterator[str]:
+    """Yield one line for each picture; `UsageError`, before the first, for one not in quarantine.
+
+    ``failures`` gets the pictures that could not be moved.
+    """
+    stay = [] if failures is None else failures
     config, base = configuration.load(config_path)
     quarantine = hot_folders.resolve(base, config.quarantine_dir)
     folders = {folder.name: folder for folder in hot_folders.all_folders(config, base)}
-    known = quarantined(quarantine)
+    with asked_about(quarantine):
+        known = quarantined(quarantine)
     pictures = known if is_all else [find(file, known) for file in chosen]
+    for picture in pictures:
+        check(picture, quarantine)
     if not pictures:
         yield f"no picture is in quarantine ({printable(quarantine)})"
     for picture in pictures:
-        yield put_back(picture, quarantine, folders)
+        try:
+            yield printable(put_back(picture, quarantine, folders))
+        except (OSError, UsageError) as error:
+            stay.append(picture)
+            yield f"{printable(picture)}: {describe(error)}"
 
 
 def find(asked: Path, known: Sequence[Path]) -> Path:
@@ -44,23 +62,41 @@ def quarantined(quarantine: Path) -> list[Path]:
     return [path for path in found if store.reason_file(path).is_file()]
 
 
-def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> str:
-    """Move one picture back, and delete its reason file."""
+def check(picture: Path, quarantine: Path) -> None:
+    """Raise `UsageError` for what is not in quarantine."""
     if not picture.is_relative_to(quarantine) or not store.reason_file(picture).is_file():
         raise UsageError(
             f"{printable(picture)} is not in quarantine ({printable(quarantine)}); a picture that"
             " stayed in its hot folder (originals: keep) is tried again after `touch`"
         )
+
+
+def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> Path:
+    """Move one picture back, and delete its reason file; return where it is then.
+
+    `UsageError` if its folder cannot take it, `OSError` if it cannot be moved.
+    """
     name, *parts = picture.relative_to(quarantine).parts
     folder = folders.get(name)
     if folder is None or not parts:
-        return f"{printable(picture)}: folder {name!r} is not configured any more; it stays"
+        raise UsageError(f"folder {name!r} is not configured any more; it stays")
+    if not folder.path.is_dir():  # a new one would lie below the share that is mounted later
+        raise UsageError(f"{printable(folder.path)} is not there: mount it; the picture stays")
     place = folder.path.joinpath(*parts)
     # An interrupted retry has left one file with two names: finish it, do not start again.
     if not (files.exists(place) and files.is_same_file(place, picture)):
         place = files.free_name(place, lambda path: False)
-    try:
-        store.restore(picture, place)
-    except OSError as error:
-        return f"{printable(picture)}: {describe(error)}"
-    return f"{printable(place)}"
+    above = [one for one in place.parents if one.is_relative_to(folder.path)]
+    missing = [one for one in above if not one.exists()]
+    store.restore(picture, place)
+    give_away(missing, folder.path)
+    return place
+
+
+def give_away(folders: Sequence[Path], top: Path) -> None:
+    """Give folders that root has made to the owner of ``top``, who moves pictures out of them."""
+    if os.geteuid() != 0:
+        return
+    status = top.stat()
+    for folder in folders:
+        os.chown(folder, status.st_uid, status.st_gid, follow_symlinks=False)

@@ -13,7 +13,7 @@ from daemon.commands.status import read_report
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.disk import files, lock
-from daemon.errors import counted, printable
+from daemon.errors import asked_about, counted, printable
 from daemon.jobs import HotFolder, Job, State
 from daemon.ledger import ledger as ledgers
 from daemon.ledger.ledger import Ending, Ledger
@@ -33,7 +33,8 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
     config, base = configuration.load(config_path)
     folders = hot_folders.all_folders(config, base)
     state = hot_folders.resolve(base, config.state_dir)
-    path = Path(os.path.abspath(asked))  # noqa: PTH100  # the link itself, not its target
+    # The folders of the configuration are resolved, too; but a link itself, not its target.
+    path = Path(os.path.realpath(asked.parent), asked.name)
     jobs = list(job_lines(state, path, folders))
     yield from jobs
     holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
@@ -48,8 +49,9 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
 def job_lines(state: Path, path: Path, folders: list[HotFolder]) -> Iterator[str]:
     """Yield a line for each job that a path or a name belongs to."""
     ledger_path = state / ledgers.FILE
-    if not ledger_path.exists():
-        return
+    with asked_about(state):
+        if not ledger_path.exists():
+            return
     relatives = [path.relative_to(f.path) for f in folders if path.is_relative_to(f.path)]
     with closing(Ledger(ledger_path, is_read_only=True)) as ledger:
         records = Records(ledger)

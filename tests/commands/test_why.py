@@ -1,15 +1,20 @@
 """`cvunetd why` and `cvunetd retry`: what an operator asks, and does about it."""
 
 import os
+import shutil
+import subprocess
+import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-from daemon.commands import retry
+from daemon import cli
+from daemon.commands import clean, retry
 from daemon.commands import why as inquiry
 from daemon.disk.lock import Lock
-from daemon.errors import Blame, UsageError
+from daemon.errors import Blame, InstallError, UsageError
 from daemon.jobs import Failed
 from tests.lifecycle.test_results import copy_with_mask
 from tests.service.service_kit import START, Kit, fail_with
@@ -191,6 +196,117 @@ def test_what_is_not_in_quarantine_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="touch"):
         list(retry.retry(configure(tmp_path), [tmp_path / "x.jpg"], is_all=False))
+
+
+def test_a_picture_is_found_by_a_path_through_a_link(tmp_path: Path) -> None:
+    """As the configuration has it: the folder itself is behind a link."""
+    done(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+
+    assert "done at" in answer(tmp_path, tmp_path / "link/hot/sub/cat.jpg")
+
+
+def test_retry_makes_no_folder_where_a_share_is_away(tmp_path: Path) -> None:
+    """What it put there would be hidden when the share is mounted again."""
+    kit = rejected(tmp_path)
+    shutil.rmtree(kit.hot)
+    failures: list[Path] = []
+    told = list(retry.retry(configure(tmp_path), [], is_all=True, failures=failures))
+
+    picture = tmp_path / "failed/hot/sub/cat.jpg"
+    assert failures == [picture]
+    assert "is not there: mount it; the picture stays" in told[0]
+    assert not kit.hot.exists()
+    assert picture.exists()
+    assert picture.with_name("cat.jpg.json").exists()
+
+
+def test_retry_checks_all_names_before_the_first_move(tmp_path: Path) -> None:
+    """A slip of the finger leaves everything as it was."""
+    kit = rejected(tmp_path)
+    picture = tmp_path / "failed/hot/sub/cat.jpg"
+
+    with pytest.raises(UsageError, match=r"typo\.jpg is not in quarantine"):
+        list(retry.retry(configure(tmp_path), [picture, tmp_path / "typo.jpg"], is_all=False))
+    assert picture.exists()
+    assert kit.left_in_hot() == []
+
+
+def test_retry_goes_on_after_one_that_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and the command's exit status says so."""
+    rejected(tmp_path)
+    (tmp_path / "failed/gone").mkdir()
+    for name in ("a.jpg", "a.jpg.json"):
+        (tmp_path / "failed/gone" / name).write_text("{}")
+    failures: list[Path] = []
+    told = list(retry.retry(configure(tmp_path), [], is_all=True, failures=failures))
+
+    assert failures == [tmp_path / "failed/gone/a.jpg"]
+    assert sorted("not configured any more" in one for one in told) == [False, True]
+    assert (tmp_path / "hot/sub/cat.jpg").exists()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["retry", "--all", "--config", str(configure(tmp_path))])
+    assert ended.value.code == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_folders_that_root_makes_belong_to_the_owner_of_the_hot_folder(tmp_path: Path) -> None:
+    """Else the daemon could not take the picture out of them."""
+    kit = rejected(tmp_path)
+    shutil.rmtree(kit.hot / "sub", ignore_errors=True)
+    os.chown(kit.hot, 65534, 65534)
+    list(retry.retry(configure(tmp_path), [], is_all=True))
+
+    assert (kit.hot / "sub").stat().st_uid == 65534
+
+
+def test_a_closed_state_folder_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To a person who is not in the group: no traceback."""
+    done(tmp_path)
+    config = configure(tmp_path)
+    exists = Path.exists
+
+    def refuse(path: Path, **options: bool) -> bool:
+        if path.name == "ledger.db":
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path, **options)
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    now = datetime(2026, 1, 1)  # noqa: DTZ001  # drops are named in local time
+    with pytest.raises(InstallError, match="may not be read by this user"):
+        list(inquiry.lines(config, tmp_path / "hot/sub/cat.jpg"))
+    with pytest.raises(InstallError, match="may not be read by this user"):
+        list(clean.clean(config, is_dry=True, start_logging=lambda *names: None, local_now=now))
+
+
+LINES = """
+import pathlib, sys
+from daemon.cli_endings import print_lines
+def work():
+    for number in range(20_000):
+        yield f"line {number}"
+    pathlib.Path(sys.argv[1]).write_text("done")
+sys.exit(print_lines(work()))
+"""
+
+
+def test_work_is_done_although_nobody_reads_of_it(tmp_path: Path) -> None:
+    """`cvunetd retry --all | head -2`."""
+    note = tmp_path / "note"
+    command = [sys.executable, "-c", LINES, str(note)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"line 0\n"
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+    assert note.read_text() == "done"
 
 
 def test_a_replaced_result_is_told_as_such(tmp_path: Path) -> None:
