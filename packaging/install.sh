@@ -10,13 +10,14 @@ usage() {
 usage: install.sh [install|uninstall] [options]        as root, from a checkout
 
   install     into /opt/cvunetd, with a user, a unit and a configuration; over an older one it
-              upgrades in place: configuration and folders stay, a running daemon is restarted
+              upgrades in place: configuration and folders stay, a running daemon is restarted,
+              and so is the page if it has a unit of its own
   uninstall   the program, the unit and what belongs to it; pictures, results, state,
               configuration and the user stay
 
   --dry-run       print what would be done, and do nothing
   --cpu           also the drop-in for machines without a GPU (tighter sandbox)
-  --no-start      neither start nor restart the daemon
+  --no-start      neither start nor restart the daemon and the page
   --python FILE   the interpreter, 3.11 or later (python3); none below /root or /home, which the
                   daemon cannot see
   --from WHAT     what pip installs: a checkout or a wheel (this checkout)
@@ -31,6 +32,9 @@ HOME_OF_PROGRAM=/opt/cvunetd
 CONFIG=/etc/cvunetd/config.yaml
 UNIT=/etc/systemd/system/cvunetd.service
 DROP_INS=$UNIT.d
+# Of the page: an administrator copies it there, from the program (docs/systemd.md).
+PAGE=/etc/systemd/system/cvunetd-web.service
+PAGE_OF_PROGRAM=$HOME_OF_PROGRAM/share/cvunetd/packaging/cvunetd-web.service
 # Where a file of packaging/ goes.
 declare -A FILES=(
     [systemd/cvunetd.service]=$UNIT
@@ -122,6 +126,25 @@ check_python() {
         complain "$python cannot make virtual environments: on Debian, apt-get install python3-venv"
 }
 
+# Also while it loads its model or waits for its next try, when `systemctl is-active` says no.
+is_running() {
+    case $(systemctl show --property ActiveState --value "$1" 2>/dev/null) in
+        inactive | failed | '') return 1 ;;
+    esac
+}
+
+# What is there before anything is changed.
+look_around() {
+    is_upgrade=
+    was_running=
+    is_page_ours=
+    # The drop-in is written after the service was enabled. Without it the first installation broke
+    # off, and is done again as one. A service that is disabled or stopped on purpose stays so.
+    if [ -e "$UNIT" ] && [ -e "$DROP_INS/paths.conf" ]; then is_upgrade=yes; fi
+    if is_running cvunetd.service; then was_running=yes; fi
+    if cmp -s "$PAGE" "$PAGE_OF_PROGRAM"; then is_page_ours=yes; fi
+}
+
 install_program() {
     # An environment that is there already is upgraded, and made anew only if its Python has gone.
     if ! "$HOME_OF_PROGRAM/bin/python" -c '' 2>/dev/null; then
@@ -154,9 +177,21 @@ install_files() {
     [ -z "$is_cpu" ] || run install -D -m 0644 "$HERE/systemd/cpu.conf" "$DROP_INS/cpu.conf"
     run systemd-sysusers "${FILES[sysusers.d/cvunetd.conf]}"
     run systemd-tmpfiles --create "${FILES[tmpfiles.d/cvunetd.conf]}"
+    # All files in their order: ours alone would lower what a later one of yours has raised.
     # A container may not be allowed to; the daemon polls where watches run out.
-    run "$(command -v systemd-sysctl || echo /lib/systemd/systemd-sysctl)" \
-        "${FILES[sysctl.d/60-cvunetd.conf]}" || echo "install.sh: limits of inotify stay as they are" >&2
+    run "$(command -v systemd-sysctl || echo /lib/systemd/systemd-sysctl)" --prefix=fs.inotify ||
+        echo "install.sh: limits of inotify stay as they are" >&2
+    install_page
+}
+
+# A plain copy is renewed. One that was changed by hand (its address, networks that may ask) stays.
+install_page() {
+    { [ -e "$PAGE" ] && [ ! -L "$PAGE" ]; } || return 0
+    if [ -n "$is_page_ours" ]; then
+        run install -m 0644 "$PAGE_OF_PROGRAM" "$PAGE"
+    else
+        echo "= $PAGE was changed and stays as it is; the new one is $PAGE_OF_PROGRAM"
+    fi
 }
 
 # The sample with the paths that fit the unit; one that is there already is never touched.
@@ -183,23 +218,30 @@ install_paths() {
 }
 
 start() {
+    local is_ready=yes
     run systemctl daemon-reload
-    if [ -n "$is_upgrade" ] && ! systemctl is-active --quiet cvunetd.service; then
+    if [ -n "$is_upgrade" ] && [ -z "$was_running" ]; then
         echo "= cvunetd did not run, and is not started now"
-        return
+    elif [ -n "$is_started" ]; then
+        # Not reload: other code is another process.
+        run systemctl restart cvunetd.service || is_ready=
+        [ -n "$is_dry" ] || [ -z "$is_ready" ] ||
+            echo "cvunetd is ready: drop pictures into the hot folder of $CONFIG"
     fi
-    [ -n "$is_upgrade" ] || run systemctl enable --quiet cvunetd.service
-    [ -n "$is_started" ] || return 0
-    # Not reload: other code is another process.
-    run systemctl restart cvunetd.service || complain "it does not start: journalctl -u cvunetd"
-    [ -n "$is_dry" ] || echo "cvunetd is ready: drop pictures into the hot folder of $CONFIG"
+    # After the daemon, which upgrades the ledger. A page that does not run is left alone.
+    if [ -n "$is_started" ] && [ -e "$PAGE" ]; then
+        run systemctl try-restart cvunetd-web.service ||
+            complain "the page does not start: journalctl -u cvunetd-web"
+    fi
+    [ -n "$is_ready" ] || complain "it does not start: journalctl -u cvunetd"
 }
 
 uninstall() {
-    if [ -e "$UNIT" ]; then
-        run systemctl disable --quiet --now cvunetd.service
-    fi
     local name
+    for name in "$PAGE" "$UNIT"; do
+        [ ! -e "$name" ] || run systemctl disable --quiet --now "${name##*/}"
+    done
+    run rm -f "$PAGE"
     for name in "${!FILES[@]}"; do
         run rm -f "${FILES[$name]}"
     done
@@ -209,7 +251,7 @@ uninstall() {
     [ ! -d "$DROP_INS" ] || run rmdir --ignore-fail-on-non-empty "$DROP_INS"
     run rm -rf "$HOME_OF_PROGRAM"
     run systemctl daemon-reload
-    run systemctl reset-failed cvunetd.service 2>/dev/null || true
+    run systemctl reset-failed cvunetd.service cvunetd-web.service 2>/dev/null || true
     echo "What stays: $CONFIG, its folders (/srv/cvunetd), /var/lib/cvunetd and the user cvunetd"
 }
 
@@ -220,10 +262,10 @@ if [ "$command" = uninstall ]; then
     exit
 fi
 check_python
-is_upgrade=
-[ ! -e "$UNIT" ] || is_upgrade=yes
+look_around
 install_program
 install_files
 install_configuration
+[ -n "$is_upgrade" ] || run systemctl enable --quiet cvunetd.service
 install_paths
 start

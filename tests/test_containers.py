@@ -20,6 +20,8 @@ from tests.test_packaging import ROOT
 
 CONTAINER = ROOT / "packaging/container"
 HARDENING = {
+    # The daemon does not reap what commands of hooks leave behind.
+    "init": True,
     "read_only": True,
     "tmpfs": ["/tmp"],
     "cap_drop": ["ALL"],
@@ -80,6 +82,18 @@ def test_compose_file_is_hardened():
     assert [port.split(":")[0] for port in service["ports"]] == ["127.0.0.1"]
     assert not service["user"].startswith("0")
     assert compose("compose.gpu.yaml")["extends"]["file"] == "compose.yaml"
+
+
+def test_container_without_compose_is_hardened():
+    """The command of the document says the same."""
+    text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^    docker run .*\\\n.*$", text, re.MULTILINE)
+
+    for option in (
+        *("--init", "--read-only", "--tmpfs /tmp"),
+        *("--cap-drop ALL", "--security-opt no-new-privileges"),
+    ):
+        assert f"{option} " in command
 
 
 @pytest.mark.parametrize("service", ["head", "worker"])

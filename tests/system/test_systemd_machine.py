@@ -784,6 +784,7 @@ def test_upgrade_in_place(serving: Machine) -> None:
     closed = ("/etc/cvunetd", CONFIG)
     serving.run("chgrp", "cvunetd", *closed)
     serving.run("chmod", "o=", *closed)
+    serving.run("chmod", "2750", f"{PLACE}/outputs")  # who may read results is chosen by a person
     told = install(serving, "--cpu")
     drop(serving, "upgraded.png")
 
@@ -791,6 +792,7 @@ def test_upgrade_in_place(serving: Machine) -> None:
     assert before == configuration(serving)
     assert pid != serving.pid()
     assert [mode(serving, place) for place in closed] == ["750 cvunetd", "640 cvunetd"]
+    assert mode(serving, f"{PLACE}/outputs") == "2750 cvunetd"
     assert "0.1.999" in serving.run(
         "/opt/cvunetd/bin/cvunetd", "--version", PYTHONPATH=str(LIBRARIES)
     )
@@ -807,13 +809,17 @@ def test_uninstall_touches_no_data(installed: Machine) -> None:
         return sorted(str(path) for path in paths if path.name not in ("status.json", "clock.json"))
 
     installed.run("systemctl", "stop", systemd_machine.UNIT)
+    text = (ROOT / "packaging/systemd" / WEB).read_text(encoding="utf-8")
+    installed.write(f"/etc/systemd/system/{WEB}", text)
+    installed.run("systemctl", "enable", WEB)
     before = contents()
     installed.run("bash", INSTALL, "uninstall")
 
     assert before == contents()
     assert before
     assert not installed.path("/opt/cvunetd").exists()
-    assert not installed.path("/etc/systemd/system/cvunetd.service").exists()
+    units = installed.path("/etc/systemd/system")
+    assert [*units.rglob("cvunetd*.service")] == []
     assert not installed.path("/usr/local/bin/cvunetd").is_symlink()
     left = [*installed.path("/usr/local/share").rglob("*cvunetd*")]
     assert left == []

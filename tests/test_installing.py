@@ -1,0 +1,316 @@
+"""packaging/install.sh and the scripts of the .deb: what they ask of systemd, which is a fake here.
+
+They run in folders of their own: each path of the system in them is led there.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.test_packaging import ROOT
+
+DAEMON, PAGE = "cvunetd.service", "cvunetd-web.service"
+UNITS = "etc/systemd/system"
+SYSTEM_PATH = re.compile(r"(?<![\w.*}/-])/(?=(?:opt|etc|run|var/lib|usr/local|lib/systemd)/)")
+#: Notes how it was called, and fails where it is told to.
+FAKE = """#!/bin/sh
+echo "${0##*/} $*" >>CALLS
+[ ! -e "FAKES/${0##*/}.fails" ] || exit 1
+"""
+SYSTEMCTL = """
+for unit; do :; done
+state=$(cat "FAKES/$unit" 2>/dev/null || echo inactive)
+case $1 in
+    show) echo "$state" ;;
+    is-active) [ "$state" = active ] ;;
+esac
+"""
+#: An interpreter whose pip brings what lies in the folder `program`.
+PYTHON = """
+case " $* " in
+    *" venv "*)
+        mkdir -p HOME/bin HOME/share/cvunetd/packaging
+        cp "$0" HOME/bin/python
+        cp "${0%/*}/cvunetd" HOME/bin/
+        ;;
+    *" install "*) cp FAKES/program/* HOME/share/cvunetd/packaging/ ;;
+esac
+"""
+RUNNING = ("active", "activating", "reloading", "deactivating")
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A machine in a folder."""
+
+    root: Path
+    fakes: Path
+
+    def path(self, name: str) -> Path:
+        """A file of it."""
+        return self.root / name
+
+    def state(self, unit: str, state: str) -> None:
+        """What systemd says of a unit."""
+        (self.fakes / unit).write_text(state)
+
+    def write(self, name: str, text: str) -> None:
+        """A file of it, its folders made."""
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
+        self.path(name).write_text(text)
+
+    def release(self, text: str) -> None:
+        """What the next version of the program brings as the page's unit."""
+        (self.fakes / "program" / PAGE).write_text(text)
+
+    def run(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run one of our scripts; the process after its end."""
+        source = self.fakes / "source/packaging" / script
+        source.write_text(SYSTEM_PATH.sub(f"{self.root}/", source.read_text()))
+        environment = os.environ | {"PATH": f"{self.fakes}/bin:{os.environ['PATH']}"}
+        shell = "bash" if script.endswith(".sh") else "sh"
+        return subprocess.run(
+            [shell, str(source), *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def asked(self, script: str, *arguments: str) -> list[str]:
+        """Run one; what it has changed by systemd's programs."""
+        (self.fakes / "calls").write_text("")
+        done = self.run(script, *arguments)
+        assert done.returncode == 0, done.stdout
+        calls = (self.fakes / "calls").read_text().splitlines()
+        return [
+            call
+            for call in calls
+            if call.startswith("systemd-sysctl ")
+            or (call.startswith("systemctl ") and call.split()[1] not in ("show", "is-active"))
+        ]
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    """A machine with our source, with systemd and with nothing of ours installed."""
+    found = System(root=tmp_path / "root", fakes=tmp_path / "fakes")
+    source, programs = found.fakes / "source", found.fakes / "bin"
+    shutil.copytree(ROOT / "packaging", source / "packaging")
+    # pytest's folder may lie where a daemon could not see it.
+    script = source / "packaging/install.sh"
+    script.write_text(script.read_text().replace("/root/* | /home/*", "/nowhere/*"))
+    shutil.copy(ROOT / "config.yaml", source)
+    for folder in (source / "docs", programs, found.fakes / "program"):
+        folder.mkdir()
+    (source / "docs/page.md").write_text("")
+    found.release("first\n")
+    bodies = {"systemctl": SYSTEMCTL, "python3": PYTHON, "cvunetd": "echo '[Service]'\n"}
+    for name in (*bodies, "systemd-sysusers", "systemd-tmpfiles", "systemd-sysctl", "id"):
+        body = FAKE + bodies.get(name, "echo 0\n")
+        body = body.replace("CALLS", f"{found.fakes}/calls").replace("FAKES", str(found.fakes))
+        (programs / name).write_text(body.replace("HOME", f"{found.root}/opt/cvunetd"))
+        (programs / name).chmod(0o755)
+    sysctl = found.path("lib/systemd/systemd-sysctl")
+    for folder in (sysctl.parent, *map(found.path, ("run/systemd/system", "usr/local/bin"))):
+        folder.mkdir(parents=True)
+    sysctl.symlink_to(programs / "systemd-sysctl")
+    return found
+
+
+@pytest.fixture
+def installed(system: System) -> System:
+    """The script has installed the service, which runs."""
+    system.asked("install.sh")
+    system.state(DAEMON, "active")
+    return system
+
+
+@pytest.fixture
+def packaged(system: System) -> System:
+    """The package is installed, and the service runs."""
+    system.write("etc/cvunetd/config.yaml", "")
+    system.state(DAEMON, "active")
+    system.write(f"opt/cvunetd/share/cvunetd/packaging/{PAGE}", "first\n")
+    return system
+
+
+def upgrade(system: System) -> list[str]:
+    """As dpkg does it: what was asked of systemd."""
+    calls = system.asked("deb/prerm", "upgrade", "2")
+    calls += system.asked("deb/preinst", "upgrade", "1")
+    system.write(f"opt/cvunetd/share/cvunetd/packaging/{PAGE}", "second\n")
+    return calls + system.asked("deb/postinst", "configure", "1")
+
+
+# --- install.sh ----------------------------------------------------------------------------------
+
+
+def test_first_installation(system: System):
+    """It is enabled and started; the limits of all files hold, so of later ones that raise ours."""
+    assert system.asked("install.sh") == [
+        "systemd-sysctl --prefix=fs.inotify",
+        f"systemctl enable --quiet {DAEMON}",
+        "systemctl daemon-reload",
+        f"systemctl restart {DAEMON}",
+    ]
+
+
+@pytest.mark.parametrize("program", ["systemd-tmpfiles", "cvunetd"])
+def test_first_installation_breaks_off(system: System, program: str):
+    """The next try is a first one, too: the service is enabled and started."""
+    fault = system.fakes / f"{program}.fails"
+    fault.touch()
+
+    broken = system.run("install.sh")
+    fault.unlink()
+    calls = system.asked("install.sh")
+
+    assert broken.returncode != 0
+    assert system.path(f"{UNITS}/{DAEMON}").exists()
+    assert f"systemctl enable --quiet {DAEMON}" in calls
+    assert f"systemctl restart {DAEMON}" in calls
+
+
+@pytest.mark.parametrize("state", [*RUNNING, "inactive", "failed"])
+def test_upgrade(installed: System, state: str):
+    """A daemon that loads its model runs, too; what was disabled or stopped stays so."""
+    installed.state(DAEMON, state)
+
+    calls = installed.asked("install.sh")
+
+    assert (f"systemctl restart {DAEMON}" in calls) == (state in RUNNING)
+    assert [call for call in calls if "enable" in call or PAGE in call] == []
+
+
+@pytest.mark.parametrize("state", ["active", "inactive"])
+def test_upgrade_of_a_page(installed: System, state: str):
+    """Its unit is renewed, and after the daemon it is restarted if it runs."""
+    installed.write(f"{UNITS}/{PAGE}", "first\n")
+    installed.release("second\n")
+    installed.state(DAEMON, state)
+
+    calls = installed.asked("install.sh")
+
+    assert installed.path(f"{UNITS}/{PAGE}").read_text() == "second\n"
+    assert calls[-1] == f"systemctl try-restart {PAGE}"
+
+
+def test_upgrade_of_a_page_that_was_changed(installed: System):
+    """Its unit stays, and it is told where the new one is."""
+    installed.write(f"{UNITS}/{PAGE}", "mine\n")
+    installed.release("second\n")
+
+    done = installed.run("install.sh")
+
+    assert installed.path(f"{UNITS}/{PAGE}").read_text() == "mine\n"
+    assert f"{PAGE} was changed and stays" in done.stdout
+
+
+def test_upgrade_without_a_start(installed: System):
+    """Nothing is restarted."""
+    installed.write(f"{UNITS}/{PAGE}", "first\n")
+
+    assert [call for call in installed.asked("install.sh", "--no-start") if "start" in call] == []
+
+
+def test_uninstallation(installed: System):
+    """Page and daemon are stopped, and do not start with the machine; both units are gone."""
+    installed.write(f"{UNITS}/{PAGE}", "mine\n")
+
+    calls = installed.asked("install.sh", "uninstall")
+
+    assert calls[:2] == [f"systemctl disable --quiet --now {unit}" for unit in (PAGE, DAEMON)]
+    assert [*installed.path(UNITS).iterdir()] == []
+
+
+# --- the scripts of the .deb ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [*RUNNING, "inactive", "failed"])
+def test_upgrade_of_the_package(packaged: System, state: str):
+    """The daemon is stopped and started again if it runs, also while it loads its model."""
+    packaged.state(DAEMON, state)
+
+    calls = upgrade(packaged)
+
+    is_running = state in RUNNING
+    assert (f"systemctl stop {DAEMON}" in calls) == is_running
+    assert (f"systemctl restart {DAEMON}" in calls) == is_running
+    assert "systemd-sysctl --prefix=fs.inotify" in calls
+    assert [call for call in calls if PAGE in call] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "after", "action"),
+    [
+        ("first\n", "active", "second\n", "restart"),
+        ("mine\n", "activating", "mine\n", "restart"),
+        ("first\n", "inactive", "second\n", "try-restart"),
+    ],
+)
+def test_upgrade_of_a_packaged_page(
+    packaged: System, before: str, state: str, after: str, action: str
+):
+    """It does not run while its program is replaced; a unit that was changed stays."""
+    packaged.write(f"{UNITS}/{PAGE}", before)
+    packaged.state(PAGE, state)
+
+    calls = upgrade(packaged)
+
+    assert (calls[0] == f"systemctl stop {PAGE}") == (action == "restart")
+    assert calls[-1] == f"systemctl {action} {PAGE}"
+    assert packaged.path(f"{UNITS}/{PAGE}").read_text() == after
+    assert [*packaged.path("run").glob("cvunetd*")] == []
+
+
+def test_removal_of_the_package(packaged: System):
+    """Page and daemon are stopped and disabled; the page's unit stays until a purge."""
+    packaged.write(f"{UNITS}/{PAGE}", "mine\n")
+    packaged.state(PAGE, "active")
+
+    calls = packaged.asked("deb/prerm", "remove")
+    packaged.asked("deb/postrm", "remove")
+    is_left = packaged.path(f"{UNITS}/{PAGE}").exists()
+    packaged.asked("deb/postrm", "purge")
+
+    for unit in (PAGE, DAEMON):
+        assert f"systemctl stop {unit}" in calls
+        assert f"systemctl disable --quiet {unit}" in calls
+    assert is_left
+    assert not packaged.path(f"{UNITS}/{PAGE}").exists()
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def test_folders_that_were_changed(tmp_path: Path):
+    """Who may read results stays as it is; the sticky bit comes back."""
+    program = shutil.which("systemd-tmpfiles") or pytest.skip("no systemd-tmpfiles")
+    text = (ROOT / "packaging/tmpfiles.d/cvunetd.conf").read_text(encoding="utf-8")
+    rules, place = tmp_path / "rules.conf", tmp_path / "cvunetd"
+    text = text.replace("/srv/cvunetd", str(place))
+    rules.write_text(
+        text.replace(" cvunetd cvunetd ", f" {os.getuid()} {os.getgid()} ").replace(
+            ":cvunetd :cvunetd", f":{os.getuid()} :{os.getgid()}"
+        )
+    )
+
+    def create() -> dict[str, str]:
+        subprocess.run([program, "--create", str(rules)], check=True)
+        return {path.name: oct(path.stat().st_mode & 0o7777) for path in (place, *place.iterdir())}
+
+    made = create()
+    for path in (place, *place.iterdir()):
+        path.chmod(0o2750)
+    later = create()
+
+    sticky = dict.fromkeys(("cvunetd", "hot", "uploads"), "0o3770")
+    assert made == sticky | dict.fromkeys(("outputs", "failed"), "0o2770")
+    assert later == sticky | dict.fromkeys(("outputs", "failed"), "0o2750")
