@@ -152,9 +152,11 @@ class HookDelivery:
     def outcome_of(self, answered: Answered, now: float) -> str:
         """Return what an answer leads to; empty if it came from a hook that was changed since."""
         channel = self.channels.get(answered.hook)
-        notice = channel.in_flight.get(answered.notice_id) if channel is not None else None
+        if channel is None:
+            return ""
+        notice = channel.in_flight.get(answered.notice_id)
         if isinstance(answered.reply, Accepted):
-            return "delivered" if channel is not None else ""
+            return "delivered"
         if notice is None or isinstance(answered.reply, Interrupted):
             return ""
         if isinstance(answered.reply, PermanentFailure):

@@ -44,10 +44,8 @@ class Times:
 
 
 def times_of(name: str, drop: int) -> Times | None:
-    """Return the times of an open folder's drop; None if it is not certainly ours.
-
-    It is ours if our mark names it, and if we wrote its manifest. A drop may have been out of sight
-    when it was closed, so that its manifest does not say so: then its last picture counts.
+    """Return the times of an open folder's drop; None if it is not certainly ours: marked, and
+    with our manifest. One that was out of sight when it was closed counts from its last picture.
     """
     if not drop_names.is_marked(name, drop):
         return None

@@ -102,6 +102,8 @@ class Batcher(Generic[Item]):
         most = min(limit, int(self.credit)) if self.pictures else limit
         batch = [self.frames.popleft() for _ in range(min(most, len(self.frames)))]
         self.credit = self.credit - len(batch) if self.pictures else 0.0
+        if self.pictures or self.frames:
+            self.changed.notify()  # one call tells of many frames, and wakes one thread
         return batch
 
     def take_pictures(self, limit: int) -> list[Item]:

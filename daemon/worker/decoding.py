@@ -3,14 +3,16 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import BinaryIO, Protocol
 
+from cvunet.matte import framing
 from cvunet.pictures import encoding, reading
 from cvunet.pictures.reading import Picture, PictureInfo
 from daemon.disk.checksums import hashed
 from daemon.errors import PictureError
 from daemon.jobs import Identity, Task
+from daemon.renderings import Framing
 from daemon.worker.predictors import translated_errors
 
 #: The most bytes that a picture takes in the pipeline, for each pixel and for each byte of a
@@ -59,6 +61,7 @@ class FileFacts:
 
     identity: Identity
     pixels: int
+    """Of the picture, or of its result if that has more."""
     cost: int
     """Bytes of memory that it takes until its result is written."""
 
@@ -127,11 +130,22 @@ def identify(
 def inspect(decoding: Decoding, identity: Identity, task: Task) -> FileFacts:
     """What a file will cost, by its head. `PictureError` if it is no picture, or too large."""
     info = decoding.info()
-    pixels = info.width * info.height
+    pixels = max(info.width * info.height, result_pixels(task.rendering.framing, info))
     finishing = PIXEL_BYTES + SAMPLE_BYTES * info.bytes_per_pixel(depth_of(task))
-    canvas = task.rendering.framing.canvas_pixels
-    decoding_bytes = info.decoding_bytes(depth_of(task))
-    return FileFacts(identity, pixels, max(finishing * max(pixels, canvas), decoding_bytes))
+    return FileFacts(identity, pixels, max(finishing * pixels, info.decoding_bytes(depth_of(task))))
+
+
+def result_pixels(wanted: Framing, info: PictureInfo) -> int:
+    """Return the most pixels that the result of a picture may have.
+
+    Margin and aspect add to each side by shares of it. Where the subject is nobody knows yet: it
+    fills the picture at most. A result that has more than the limit is refused before it is made.
+    """
+    if wanted.canvas is not None:
+        return wanted.canvas_pixels
+    whole = framing.Box(0, 0, info.width, info.height)
+    view = framing.view_box(whole, framing.Framing(**asdict(wanted)), framing.Sides())
+    return min(round(view.width) * round(view.height), framing.MAX_PIXELS)
 
 
 def depth_of(task: Task) -> reading.Depth:

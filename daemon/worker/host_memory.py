@@ -11,6 +11,8 @@ MEMINFO = Path("/proc/meminfo")
 STATUS = Path("/proc/self/status")
 CGROUP = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
+#: What the kernel gives up when memory is short, in `memory.stat`.
+GIVEN_UP = ("inactive_file", "active_file")
 MEGA = 1_000_000
 #: A model takes at least so many times the size of its file: the file as it is read, and the
 #: weights in memory. What a pass needs comes on top: U2-Net (176 MB) takes 1065 MB in all.
@@ -56,9 +58,26 @@ def machine_bytes(name: str = "MemAvailable:") -> int | None:
 
 
 def group_bytes() -> int | None:
-    """Return what our control group (version 2) may still take; None without a limit."""
+    """Return what our control group (version 2) may still take; None without a limit.
+
+    Files that the kernel keeps in memory count as used, and go when somebody needs the room: after
+    some thousand pictures they fill all of a group.
+    """
     limit, used = group_limit_bytes(), group_figure("memory.current")
-    return None if limit is None or used is None else max(0, limit - used)
+    if limit is None or used is None:
+        return None
+    return max(0, limit - max(0, used - group_file_bytes()))
+
+
+def group_file_bytes() -> int:
+    """Return the memory of our control group that holds files of disks; 0 if nobody tells.
+
+    `file` of the same table would count tmpfs and shared memory too, which cannot be given up.
+    """
+    lines = (line.split() for line in (group_text("memory.stat") or "").splitlines())
+    found = {line[0]: line[1] for line in lines if len(line) == 2}
+    sizes = (found.get(name, "") for name in GIVEN_UP)
+    return sum(int(size) for size in sizes if size.isdecimal())
 
 
 def group_limit_bytes() -> int | None:
@@ -68,12 +87,18 @@ def group_limit_bytes() -> int | None:
 
 def group_figure(name: str) -> int | None:
     """Return a figure of our control group; None if there is none, or it is no number."""
+    text = (group_text(name) or "").strip()
+    return int(text) if text.isdecimal() else None
+
+
+def group_text(name: str) -> str | None:
+    """Return what a file of our control group says; None if there is none."""
     try:
         line = next(line for line in OWN_CGROUP.read_text().splitlines() if line.startswith("0::"))
         folder = CGROUP / line.removeprefix("0::").strip().lstrip("/")
-        return int((folder / name).read_text())
+        return (folder / name).read_text()
     except (OSError, StopIteration, ValueError) as error:
-        logger.debug("no limit of a control group: %s", error)
+        logger.debug("%s of a control group cannot be read: %s", name, error)
         return None
 
 

@@ -31,6 +31,7 @@ class Item:
     future: "Future[Outcome]"
     seconds: dict[str, float] = field(default_factory=dict)
     pixels: int = 0
+    """Of the picture, or of its result if that has more."""
     cost: int = 0
     """Bytes that it has acquired from the memory budget."""
     identity: Identity | None = None

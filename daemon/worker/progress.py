@@ -25,7 +25,7 @@ class StagedItem(Protocol):
     seconds: dict[str, float]
     """Times of the stages that have ended."""
     pixels: int
-    """0 as long as it is unknown."""
+    """Of the picture, or of its result if that has more; 0 as long as it is unknown."""
 
 
 class StageRun:
@@ -71,8 +71,8 @@ class Progress:
     @contextmanager
     def stage(self, item: StagedItem, stage: str) -> Iterator[StageRun]:
         """Run a stage of one picture: record its time, and watch it until it ends."""
-        pixels = max(item.pixels, item.task.rendering.framing.canvas_pixels)
-        run = StageRun(stage, item.task.source, pixels=pixels, job_id=item.task.job_id)
+        task = item.task
+        run = StageRun(stage, task.source, pixels=item.pixels, job_id=task.job_id)
         with self.lock:
             self.runs[id(run)] = run
         try:

@@ -591,7 +591,7 @@ def test_a_drop_that_cannot_be_marked_is_not_left_behind(
     """The disk is still full when it is made anew."""
     kit = Kit(tmp_path)
     left = [3]
-    archive, create_in = store.archive, store.create_in
+    archive, create_in = store.archive, files.create_in
 
     def fail_at_first(*args: object) -> None:
         if left[0] == 3:
@@ -609,7 +609,7 @@ def test_a_drop_that_cannot_be_marked_is_not_left_behind(
     kit.pass_time(30, step_s=2)
     kit.drops()[0].rename(tmp_path / "usb-disk")
     left[0] = 2
-    monkeypatch.setattr(store, "create_in", fail_to_mark)
+    monkeypatch.setattr("daemon.disk.store.create_in", fail_to_mark)
     kit.pass_time(600, step_s=5)
     again = kit.results()
     pass_days(kit, 10)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.disk import files
-from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
+from daemon.jobs import Done, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.crashes import Found
 from daemon.worker.engines.cluster.crew import Crew
@@ -208,14 +208,20 @@ class World:
         """The workers that have a task in work, also those that are cut off."""
         return [one for one in self.workers.values() if task in one.inside.values()]
 
-    def answer(self, task: Task, value: object = None, *, is_written: bool = True) -> None:
-        """All workers that have it finish a task; its part appears."""
+    def answer(
+        self, task: Task, outcome: Outcome | Unreadable | None = None, *, is_written: bool = True
+    ) -> None:
+        """All workers that have it finish a task, by default well; then its part appears."""
+        if outcome is None and is_written:
+            task.part.write_bytes(b"result")
+        self.say(task, said_of(task, outcome))
+
+    def say(self, task: Task, value: object) -> None:
+        """All workers that have a task say something of it: this very thing, whatever it is."""
         for worker in self.where(task):
             [call] = [number for number, one in worker.inside.items() if one == task]
             del worker.inside[call]
-            if value is None and is_written:
-                task.part.write_bytes(b"result")
-            self.post(Answered(call, said_of(task, value)))
+            self.post(Answered(call, value))
         self.pass_time(STEP_S)
 
     def break_worker(
@@ -268,13 +274,9 @@ def node(name: str, **changes: Any) -> FakeNode:  # Any: fields of FakeNode
     return FakeNode(Node(name, name, f"10.0.0.{name[-1]}", shares=1), **changes)
 
 
-def said_of(task: Task, value: object) -> object:
-    """What a worker says of a task: that it is done, an outcome, or nonsense."""
-    if value is None:
-        return Reply(task.job_id, done(task))
-    if isinstance(value, Done | Failed | Cancelled | Unreadable):
-        return Reply(task.job_id, value)
-    return value
+def said_of(task: Task, outcome: Outcome | Unreadable | None = None) -> Reply:
+    """What a proper worker says of a task; without an outcome: that it is done."""
+    return Reply(task.job_id, done(task) if outcome is None else outcome)
 
 
 def done(task: Task) -> Done:

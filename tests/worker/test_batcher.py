@@ -1,5 +1,7 @@
 """Batches, and how large they may be."""
 
+import queue
+import threading
 import time
 from threading import Timer
 
@@ -168,6 +170,41 @@ def test_frames_alone_go_as_fast_as_they_come():
     assert [batches.take(4), batches.take(4)] == [["f"] * 4, ["f"]]
     batches.end_one_thread()
     assert batches.take(4) == []
+
+
+class Watched(threading.Condition):
+    """Tells how many threads have begun to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = threading.Semaphore(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Its lock is held until it waits: whoever gets it then finds a thread that does."""
+        self.waiting.release()
+        return super().wait(timeout)
+
+
+def test_frames_that_come_together_wake_as_many_threads():
+    """One call tells of all of them: each thread that takes some calls the next one."""
+    batches: Batcher[str] = Batcher(0.0, is_more_coming=lambda: False)
+    batches.changed = watched = Watched()
+    got: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    threads = [threading.Thread(target=lambda: got.put(batches.take(2))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert watched.waiting.acquire(timeout=WAIT_S)
+    batches.put_frames("abcde")
+    try:
+        taken = [got.get(timeout=WAIT_S) for _ in threads]
+    finally:
+        for _ in threads:
+            batches.end_one_thread()
+        for thread in threads:
+            thread.join(WAIT_S)
+
+    assert sorted(map("".join, taken)) == ["ab", "cd", "e"]
 
 
 def test_end_comes_behind_frames():

@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +16,22 @@ from hypothesis import strategies as st
 from daemon.disk import files
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
-from daemon.worker.engines.cluster.judging import Nonsense, Reply, Unreadable
+from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.judging import (
+    EXACT_NS,
+    Nonsense,
+    Reply,
+    Unreadable,
+    is_same_version,
+)
 from daemon.worker.engines.cluster.messages import Broken, Node
 from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.sights import Sight
 from daemon.worker.engines.cluster.wording import PROCESS_ENDED
+from daemon.worker.engines.ray import RayDriver
 from tests.worker.cluster_kit import FakeNode, World, blind, node
+
+JOB = "cat"
 
 
 @pytest.fixture
@@ -352,24 +364,25 @@ def test_parts_of_lost_attempts_are_deleted(world: World):
 @pytest.mark.parametrize(
     "answer",
     [
-        Failed(Blame.MACHINE, "No space left on device"),
-        Failed(Blame.UNSURE, "Input/output error"),
-        Unreadable(Failed(Blame.FILE, "the original vanished before it was read")),
+        Reply(JOB, Failed(Blame.MACHINE, "No space left on device")),
+        Reply(JOB, Failed(Blame.UNSURE, "Input/output error")),
+        Reply(JOB, Unreadable(Failed(Blame.FILE, "the original vanished before it was read"))),
         "nonsense",
-        None,
+        [],
         Nonsense("Done of wrong fields"),
+        Failed(Blame.FILE, "it does not say of which picture"),
         Reply("another job", Cancelled()),
-        Failed(Blame.DEVICE, "CUDA error: an illegal memory access was encountered"),
-        Failed(Blame.INSTALL, "no such weights"),
+        Reply(JOB, Failed(Blame.DEVICE, "CUDA error: an illegal memory access was encountered")),
+        Reply(JOB, Failed(Blame.INSTALL, "no such weights")),
     ],
     ids=str,
 )
 def test_machine_is_to_blame_for_what_works_here(world: World, answer: object):
     """The picture goes to another worker, its attempt is refunded, and the reason is told."""
-    task = world.task()
+    task = world.task(JOB)
     future = world.submit(task)
     [worker] = world.where(task)
-    world.answer(task, answer if answer is not None else [], is_written=False)
+    world.say(task, answer)
 
     assert future.result(0) == Cancelled()
     [seat] = [one for one in world.crew.seats.values() if one.word != "warm"]
@@ -377,19 +390,36 @@ def test_machine_is_to_blame_for_what_works_here(world: World, answer: object):
     assert seat.why
 
 
-@pytest.mark.parametrize("exact_ns", [1, 100, 1_000_000_000])
-def test_share_has_other_numbers_on_each_machine(world: World, exact_ns: int):
-    """NFS, SMB and SFTP: a device and an inode of their own, and times as exact as they know."""
+@pytest.mark.parametrize("theirs_ns", EXACT_NS)
+@pytest.mark.parametrize("ours_ns", EXACT_NS)
+def test_share_has_other_numbers_on_each_machine(world: World, ours_ns: int, theirs_ns: int):
+    """NFS, SMB and SFTP: a device and an inode of their own, and times as exact as they know.
+
+    Any of them may be how the daemon's own machine mounts it.
+    """
     task = world.task()
-    os.utime(task.source, ns=(0, 1_700_000_000_123_456_789))
+    changed_ns = 1_700_000_000_123_456_789
+    os.utime(task.source, ns=(0, changed_ns // ours_ns * ours_ns))
     future = world.submit(task)
     ours = files.identity(task.source)
     assert ours is not None
-    theirs = Identity(9, 99, ours.size, ours.mtime_ns // exact_ns * exact_ns)
+    theirs = Identity(9, 99, ours.size, changed_ns // theirs_ns * theirs_ns)
     task.part.write_bytes(b"result")
     world.answer(task, Done(theirs, 4, 3, {}))
 
     assert future.result(0) == Done(ours, 4, 3, {})
+
+
+@pytest.mark.parametrize(
+    ("ours_ns", "theirs_ns"),
+    [(123_456_789, 123_456_788), (123_456_700, 123_456_800), (0, 1_000_000_001)],
+)
+def test_times_of_two_versions_stay_two(ours_ns: int, theirs_ns: int):
+    """No mount would show one time as both."""
+    ours, theirs = Identity(1, 1, 7, ours_ns), Identity(9, 9, 7, theirs_ns)
+
+    assert not is_same_version(ours, theirs)
+    assert not is_same_version(theirs, ours)
 
 
 @pytest.mark.parametrize("change", [{"size": 8}, {"mtime_ns": 5}])
@@ -437,6 +467,24 @@ def test_bad_picture_is_bad_everywhere(world: World):
     world.answer(task, Failed(Blame.FILE, "not a picture"), is_written=False)
 
     assert future.result(0) == Failed(Blame.FILE, "not a picture")
+
+
+def test_picture_that_cannot_be_sent_harms_no_worker(world: World):
+    """What the process that speaks to Ray says of it is an answer like any other."""
+    task = world.task()
+    future = world.submit(task)
+    task.source.unlink()
+    told: list[Any] = []  # Any: events
+    connection: Any = SimpleNamespace(send=told.append)  # Any: has no more than the driver needs
+    RayDriver(connection, Access("head:1", carried_bytes=100)).carry(7, None, task)
+    [event] = told
+    world.say(task, event.value)
+
+    assert future.result(0) == Failed(
+        Blame.FILE, "the original vanished before it was read", "decode"
+    )
+    assert all(worker.is_alive for worker in world.workers.values())
+    assert world.crew.depth == 4
 
 
 def test_share_that_goes_away_on_one_node(world: World):

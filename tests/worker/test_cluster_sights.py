@@ -4,6 +4,7 @@ import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -97,6 +98,26 @@ def test_folder_that_cannot_be_written_is_told(look: Look, tmp_path: Path):
         subprocess.run(["umount", tmp_path / "there"], check=True)
 
     assert "cannot be written" in text
+
+
+def test_full_disk_is_seen_here_too(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An empty file still fits, so some bytes are tried; and what was tried is removed."""
+
+    def create(path: Path) -> BinaryIO:
+        path.touch()
+        return Path("/dev/full").open("wb")
+
+    monkeypatch.setattr(files, "create", create)
+    place = see(look).places[tmp_path / "out"]
+
+    assert place.fault == "it cannot be written: No space left on device"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_try_leaves_nothing(look: Look, tmp_path: Path):
+    """It would be served as a result, and take room."""
+    assert see(look).places[tmp_path / "out"].fault == ""
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_other_weights_are_told(look: Look, tmp_path: Path):

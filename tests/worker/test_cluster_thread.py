@@ -73,7 +73,7 @@ class Obedient:
     def finish(self, run: Run) -> None:
         """A picture is done."""
         run.task.part.write_bytes(b"result")
-        self.hear(self, Answered(run.call, said_of(run.task, None)))
+        self.hear(self, Answered(run.call, said_of(run.task)))
 
     def close(self) -> None:
         """Noted."""

@@ -3,12 +3,17 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cvunet.matte.framing import ALIGNMENTS, MAX_PIXELS, frame
+from cvunet.matte.framing import Framing as LibraryFraming
+from cvunet.pictures.reading import PictureInfo
 from daemon.errors import PictureError
 from daemon.jobs import Task
 from daemon.renderings import Framing
@@ -41,9 +46,8 @@ def cost(source: Path, **rendering: object) -> float:
     """Bytes for each pixel."""
     with source.open("rb") as stream:
         outlook = looked_at(stream, task_of(source, **rendering))
-    assert outlook.pixels == SIDE * SIDE
     assert outlook.identity.size == source.stat().st_size
-    return outlook.cost / outlook.pixels
+    return outlook.cost / SIDE**2
 
 
 def test_depth_and_alpha_cost(tmp_path: Path):
@@ -63,12 +67,65 @@ def test_deep_file_for_a_shallow_result_still_has_to_be_read(tmp_path: Path):
     assert cost(deep, depth=8) > 30
 
 
-def test_large_canvas_costs(tmp_path: Path):
-    """The result may be larger than the picture."""
+@pytest.mark.parametrize(
+    ("framing", "times"),
+    [
+        (Framing(), 1),
+        (Framing(mode="subject"), 1),
+        (Framing(canvas=(500, 500)), 100),
+        (Framing(canvas=(20, 10), aspect=2.0, margin=0.45), 1),
+        (Framing(aspect=4.0), 4),
+        (Framing(aspect=0.25), 4),
+        (Framing(mode="subject", margin=0.25), 4),
+        (Framing(mode="subject", margin=0.4, aspect=2.0), 50),
+    ],
+    ids=str,
+)
+def test_large_result_costs(tmp_path: Path, framing: Framing, times: int):
+    """Canvas, aspect and margin may make it larger than the picture; a canvas is the exact size."""
     small = written(tmp_path / "a.png", np.uint8, 3)
-    canvas = Framing(canvas=(500, 500))
+    with small.open("rb") as stream:
+        pixels = looked_at(stream, task_of(small, framing=framing)).pixels
 
-    assert cost(small, framing=canvas) == 19 * 100
+    assert pixels == times * SIDE**2
+    assert cost(small, framing=framing) == 19 * times
+
+
+def test_result_that_is_refused_costs_no_more_than_the_largest(tmp_path: Path):
+    """It is never made."""
+    strip = tmp_path / "a.png"
+    assert cv2.imwrite(str(strip), np.zeros((1, 20_000, 3), np.uint8))
+    with strip.open("rb") as stream:
+        outlook = looked_at(stream, task_of(strip, framing=Framing(aspect=1.0)))
+
+    assert outlook.pixels == MAX_PIXELS < 20_000**2
+
+
+@given(
+    margin=st.floats(0, 0.45),
+    aspect=st.none() | st.floats(0.1, 9),
+    align=st.sampled_from(sorted(ALIGNMENTS)),
+    mode=st.sampled_from(["none", "subject"]),
+    size=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    subject=st.tuples(*[st.integers(0, 29)] * 4),
+)
+def test_result_is_never_larger_than_was_counted(
+    margin: float,
+    aspect: float | None,
+    align: str,
+    mode: Literal["none", "subject"],
+    size: tuple[int, int],
+    subject: tuple[int, int, int, int],
+):
+    """Wherever the subject is, and whatever sides cut it off."""
+    wanted = Framing(mode=mode, margin=margin, aspect=aspect, align=align)
+    width, height = size
+    alpha = np.zeros((height, width), np.uint8)
+    top, left, rows, columns = subject
+    alpha[top : top + rows, left : left + columns] = 255
+    framed = frame(alpha, LibraryFraming(**dataclasses.asdict(wanted)))
+
+    assert framed.size <= max(1, decoding.result_pixels(wanted, PictureInfo(width, height, 3, 8)))
 
 
 def test_what_is_no_picture_is_told_before_it_costs(tmp_path: Path):

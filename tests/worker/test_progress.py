@@ -167,12 +167,28 @@ def test_large_picture_extends_its_time(
     assert piece.is_overdue(100.0 + waited_s, patience_s=PATIENCE_S) is is_overdue
 
 
-def test_large_canvas_extends_its_time_too(tmp_path: Path):
-    """A small picture may become a large one."""
-    framing = Framing(canvas=(10_000, 10_000))
-    small = task(tmp_path, "cat.png")
+@pytest.mark.parametrize(
+    "framing", [Framing(canvas=(1000, 1000)), Framing(margin=0.25, aspect=62.5)], ids=str
+)
+def test_large_result_extends_its_time_too(tmp_path: Path, gate: Gate, framing: Framing):
+    """A small picture may become one of a megapixel."""
+    hanging = worker(gate, "finish")
+    small = task(tmp_path, "cat.png", side=64)
     large = dataclasses.replace(small, rendering=dataclasses.replace(RENDERING, framing=framing))
-    item = Item(large, Future(), pixels=64)
+    future = hanging.submit(large)
+    assert gate.reached.wait(WAIT_S)
+    [size] = [piece.size for piece in hanging.progress.runs.values()]
+    gate.is_open.set()
+    outcome = future.result(WAIT_S)
+    hanging.close()
+
+    assert size == pytest.approx(1.0, abs=0.03)
+    assert isinstance(outcome, Done)
+
+
+def test_stage_is_as_large_as_its_picture(tmp_path: Path):
+    """And its time is noted."""
+    item = Item(task(tmp_path, "cat.png"), Future(), pixels=10**8)
     with Progress().stage(item, "encode") as piece:
         size = piece.size
 

@@ -17,8 +17,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from daemon.errors import DaemonError, blame, describe
-from daemon.jobs import Failed, Task
+from daemon.errors import DaemonError, describe
+from daemon.jobs import Task
 from daemon.worker.engines.cluster import crashes, parcels, wording
 from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
 from daemon.worker.engines.cluster.judging import Nonsense
@@ -160,7 +160,7 @@ class RayDriver:
         try:
             parcel = parcels.pack(task, max_bytes=self.access.carried_bytes)
         except (OSError, DaemonError) as error:
-            self.tell(Answered(call, Failed(blame(error), describe(error), "decode")))
+            self.tell(Answered(call, parcels.not_packed(task, error)))
             return
         if parcel is None:
             self.await_answer(call, worker.run.remote(task))

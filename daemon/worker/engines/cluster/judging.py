@@ -102,8 +102,13 @@ def as_seen_here(task: Task, done: Done) -> Done:
 
 def is_same_version(ours: Identity, theirs: Identity) -> bool:
     """Whether a file has one content for us and on another machine, as far as `stat` can tell."""
-    times = [ours.mtime_ns // exact * exact for exact in EXACT_NS]
-    return ours.size == theirs.size and theirs.mtime_ns in times
+    pair = (ours.mtime_ns, theirs.mtime_ns)
+    return ours.size == theirs.size and any(is_same_time(*pair, exact) for exact in EXACT_NS)
+
+
+def is_same_time(one: int, other: int, exact: int) -> bool:
+    """Whether one of two mounts tells a time only as exactly as that, and the other the same."""
+    return one // exact == other // exact and 0 in (one % exact, other % exact)
 
 
 def parts(task: Task) -> list[Path]:

@@ -43,6 +43,11 @@ def pack(task: Task, *, max_bytes: int) -> Parcel | None:
     return Parcel(task, contents, identity)
 
 
+def not_packed(task: Task, error: Exception) -> Reply:
+    """Return the reply for a task that never left, in the words of a worker that has tried it."""
+    return Reply(task.job_id, Failed(blame(error), describe(error), "decode"))
+
+
 def unpack(parcel: Parcel, folder: Path) -> Task:
     """Write what has arrived into a folder of this node, and return the task for it."""
     for name, content in parcel.contents.items():

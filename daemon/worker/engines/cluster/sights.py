@@ -26,6 +26,7 @@ CANARY = ".cvunetd-canary"
 #: In a hot folder: the lock of the daemon that owns it.
 LOCK = Path(".cvunetd", "lock")
 CANARY_BYTES = 64
+PROBE_BYTES = 4096
 UNREADABLE = b"?"
 MAX_CLOCK_S = 2.0
 CANNOT_BE_WRITTEN = "cannot be written"
@@ -139,13 +140,19 @@ def place_of(path: Path, *, is_written: bool) -> Place:
 def why_not_written(path: Path) -> str:
     """Return why no file can be made in a folder; empty if one can.
 
-    Each try has a name of its own: several nodes try at once.
+    Each try has a name of its own: several nodes try at once. An empty file would fit on a full
+    disk, too; and a share may notice only at the end of a file that a quota is exhausted.
     """
     probe = path / f"{PROBE}-{uuid.uuid4().hex}"
     try:
-        files.create(probe).close()
+        with files.create(probe) as stream:
+            stream.write(b"\0" * PROBE_BYTES)
+            stream.flush()
+            os.fsync(stream.fileno())
         files.remove(probe)
     except OSError as error:
+        with suppress(OSError):  # no other try has its name, so that nobody else removes it
+            files.remove(probe)
         return f"it {CANNOT_BE_WRITTEN}: {explain(error)}"
     return ""
 
