@@ -10,14 +10,15 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, get_args
 
 from cvunet import files
-from cvunet.cutout import WHITE, parse_background
+from cvunet.cutout import WHITE, ask, parse_background
 from cvunet.errors import FileError, ImageError, OptionError
 from cvunet.inference import matting
-from cvunet.inference.predictor import Predictor, resize_of
+from cvunet.inference.predictor import Predictor
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video import cutting, reading
 from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
@@ -81,7 +82,7 @@ def cut_out_clip(
             on_frame=on_frame or ignore_frame,
         )
         with _appearing(path) as (out, scratch):
-            return cutting.cut_clip(clip, out, scratch, predict=predictor.predict, job=job)
+            return cutting.cut_clip(clip, out, scratch, predict=partial(ask, predictor), job=job)
 
 
 def _format_of(path: Path, format: VideoFormat | None) -> VideoFormat:
@@ -99,8 +100,7 @@ def _rendering(
         matting.FinishSettings(content="alpha" if format == "alpha" else "cutout"),
         steady,
         backdrop,
-        input_size=cutting.input_side(predictor),
-        resize=resize_of(predictor),
+        prepare=predictor.prepare,
     )
 
 

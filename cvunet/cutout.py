@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import files
-from cvunet.errors import FileError, ImageError, OptionError
+from cvunet.errors import CvunetError, FileError, ImageError, OptionError
 from cvunet.inference import matting, runtimes
 from cvunet.inference.predictor import Precision, Predictor
 from cvunet.inference.runtimes import ModelOptions, Runtime
@@ -221,7 +221,8 @@ def cut_out(
     before them.
 
     `DeviceMemoryError` if the device has too little memory. `DeviceError` if the device has died:
-    end the process. `CvunetError` if the network gives no numbers for this picture.
+    end the process. `CvunetError` if the network fails otherwise, or gives no numbers for this
+    picture.
     """
     return cut_out_batch(predictor, [picture], adjustments=adjustments)[0]
 
@@ -235,7 +236,7 @@ def cut_out_batch(
     `DeviceMemoryError`: give fewer pictures.
     """
     inputs = [predictor.prepare(picture) for picture in pictures]
-    alphas = predictor.predict(inputs) if inputs else []
+    alphas = ask(predictor, inputs) if inputs else []
     settings = matting.FinishSettings(adjustments=adjustments or Adjustments())
     return [
         Cutout(
@@ -245,6 +246,18 @@ def cut_out_batch(
         )
         for picture, alpha, prepared in zip(pictures, alphas, inputs, strict=True)
     ]
+
+
+def ask(predictor: Predictor, inputs: Sequence[Uint8Array]) -> Sequence[NDArray[np.float32]]:
+    """Alphas of prepared pictures, as `Predictor.predict`; every failure is a `CvunetError`."""
+    try:
+        return predictor.predict(inputs)
+    except RuntimeError as error:  # of a runtime, for a cause that it alone knows
+        text = " ".join(str(error).split())
+        raise CvunetError(
+            f"the network has failed ({text}): is the description of its file right"
+            " (docs/models.md)? Or try another runtime or device"
+        ) from error
 
 
 def parse_background(background: Background) -> tuple[int, int, int] | Uint8Array:

@@ -11,6 +11,7 @@ __all__ = [
     "model_files",
     "onnx_predictor",
     "predictor",
+    "preparation",
     "runtimes",
     "samples",
     "torch_predictor",

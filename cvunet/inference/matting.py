@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cvunet.inference.predictor import Alpha
 from cvunet.matte import foreground, pieces, postprocess
 from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.matte.hair import Method as HairMethod
@@ -18,6 +18,7 @@ from cvunet.pictures import profiles, resample
 from cvunet.pictures.bit_depth import Samples, Uint8Array, bits_of, to_8_bits
 from cvunet.pictures.reading import Picture
 
+Alpha = NDArray[np.float32]
 #: Behind transparent parts of the original, where the network sees it: few subjects are grey.
 MID_GREY = (128, 128, 128)
 

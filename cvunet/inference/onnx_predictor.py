@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.errors import CvunetError, WeightsError
-from cvunet.inference import matting, onnx_session
+from cvunet.inference import onnx_session
 from cvunet.inference.onnx_session import Session, Tensor
 from cvunet.inference.predictor import Alpha
+from cvunet.inference.preparation import Preparation
 from cvunet.models.description import Description
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.pictures.reading import Picture
@@ -49,6 +50,9 @@ class OnnxPredictor:
         """`WeightsError` if the session's input or output is not as the description says."""
         self.session = session
         self.description = description
+        self.preparation = Preparation(
+            description.width, description.height, description.fit, description.resize
+        )
         self.device = OnnxDevice(device)
         self.is_mirrored = is_mirrored
         self.input, self.output = check_session(session, description)
@@ -56,9 +60,7 @@ class OnnxPredictor:
 
     def prepare(self, picture: Picture) -> Uint8Array:
         """The picture HxWx3 in sRGB, without the margins of a letterbox. Any thread."""
-        rows, columns = picture.rgb.shape[:2]
-        width, height = self.description.sides(columns, rows)
-        return matting.prepare(picture, width=width, height=height, resize=self.description.resize)
+        return self.preparation(picture)
 
     def predict(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
         """See `Predictor.predict`. One pass for all if the model takes batches and sizes agree."""

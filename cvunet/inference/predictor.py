@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet.inference.preparation import Preparation
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.pictures.reading import Picture
 
@@ -38,6 +39,11 @@ class Predictor(Protocol):
         """ "torch" or "onnxruntime"."""
         ...
 
+    @property
+    def preparation(self) -> Preparation:
+        """What `prepare` does, as values."""
+        ...
+
     def prepare(self, picture: Picture) -> Uint8Array:
         """The small picture HxWx3 in sRGB that the network sees."""
         ...
@@ -57,10 +63,3 @@ class Predictor(Protocol):
     def memory(self) -> tuple[int, int] | None:
         """Bytes of the device's own memory that this process holds, and its total; else None."""
         ...
-
-
-def resize_of(predictor: Predictor) -> Literal["area", "lanczos"]:
-    """How a picture is made as small as a network sees it."""
-    # Only models of other programs have a description; ours are shown areas.
-    described = getattr(predictor, "description", None)
-    return "area" if described is None else described.resize

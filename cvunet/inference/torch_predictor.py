@@ -12,9 +12,10 @@ from torch import nn
 
 from cvunet import weights
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionError
-from cvunet.inference import forward, matting, torch_errors
+from cvunet.inference import forward, torch_errors
 from cvunet.inference.batch_runner import BatchRunner
 from cvunet.inference.predictor import Alpha, Precision
+from cvunet.inference.preparation import Preparation
 from cvunet.models import manifest
 from cvunet.network import cpu_layers, folding
 from cvunet.network.network import STRIDE, CVUNet
@@ -60,6 +61,7 @@ class TorchPredictor:
         self.device = device
         self.precision = choose_precision(precision, device)
         self.input_size = input_size
+        self.preparation = Preparation(width=input_size, height=input_size)
         self.is_mirrored = is_mirrored
         model = model.eval().to(device)
         self.folded_model = folding.fold_for_inference(model, self.precision)
@@ -79,7 +81,7 @@ class TorchPredictor:
 
     def prepare(self, picture: Picture) -> Uint8Array:
         """The network's input SxSx3 in sRGB: the picture squeezed to a square. Any thread."""
-        return matting.prepare(picture, width=self.input_size, height=self.input_size)
+        return self.preparation(picture)
 
     def predict(self, batch: Sequence[Uint8Array]) -> list[Alpha]:
         """Alphas SxS in [0, 1] of pictures SxSx3, in order.

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.matte import growth, multilevel, pymatting_library
+from cvunet.matte import growth, layers, multilevel, pymatting_library, transparency
 from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.matte.layers import REGULARISATION, Layers, estimate_layers
 from cvunet.matte.soft_band import BLOCK_PX, Tile, band_runs, soft_band, upscale_tile
@@ -42,21 +42,23 @@ def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -
 
 
 def _estimated(
-    rgb: Samples, alpha: Floats, small_rgb: Samples | None
+    rgb: Samples, alpha: Floats, small_rgb: Samples | None, own_alpha: Samples | None = None
 ) -> Iterator[tuple[Tile, Samples]]:
     """The colours HxWx4 of each tile with a part of the soft band, the fourth channel opaque.
 
-    From top to bottom; right in the band only.
+    From top to bottom; right in the band only. ``own_alpha``: the photo's own, if it hides some.
     """
     tiles = list(band_runs(alpha, margin_px=0))
     if not tiles:
         return
+    if own_alpha is not None:
+        small_rgb = transparency.visible_copy(rgb, own_alpha, layers.finest_size(alpha.shape))
     found = estimate_layers(rgb, alpha, small_rgb)
     level = bit_depth.max_level(rgb)
     # Four channels, with which OpenCV's kernels are faster than with three.
-    layers = Layers(*(_opaque(each) * level for each in (found.front, found.behind)))
+    both = Layers(*(_opaque(each) * level for each in (found.front, found.behind)))
     for tile in tiles:
-        yield tile, _correct(rgb[tile.inner], alpha[tile.inner], layers, tile, alpha.shape)
+        yield tile, _correct(rgb[tile.inner], alpha[tile.inner], both, tile, alpha.shape)
 
 
 def _opaque(colours: Floats) -> Floats:
@@ -76,6 +78,16 @@ def _correct(
     depth = cv2.CV_16U if rgb.dtype == np.uint16 else cv2.CV_8U
     colours = cv2.add(change, front, dtype=depth)  # rounded, and clipped to the range of levels
     return colours.astype(rgb.dtype, copy=False)
+
+
+def _refined(rgb: Samples, alpha: Floats, own_alpha: Samples | None) -> Samples:
+    """The same by the slow estimator; colours at an edge of the photo's own alpha stay."""
+    if own_alpha is None:
+        return multilevel.estimate(rgb, alpha)
+    whole = tuple(slice(0, length) for length in alpha.shape)
+    found = multilevel.estimate(transparency.filled(rgb, own_alpha), alpha)
+    np.copyto(found, rgb, where=transparency.pure(own_alpha, (whole[0], whole[1]))[..., None])
+    return found
 
 
 def load_estimator(estimator: Estimator) -> None:
@@ -106,19 +118,20 @@ def compose_rgba(
     ``colours`` is the estimator of its colours; None keeps the photo's colours. Colours are 0 where
     the alpha's level is 0; with ``bleed`` they are those of the nearest visible pixel. The
     original's own alpha is applied after the estimate: the colours of the photo were mixed by
-    ``alpha`` alone. So are the ``adjustments`` of its edge; what they make visible beyond the soft
-    band gets the nearest estimated colours. `EstimatorError` as `pymatting_library.load`.
-    ``small_rgb`` as in `estimate`.
+    ``alpha`` alone, but for those at an edge of its own alpha, which stay (`transparency`). So are
+    the ``adjustments`` of its edge; what they make visible beyond the soft band gets the nearest
+    estimated colours. `EstimatorError` as `pymatting_library.load`. ``small_rgb`` as in `estimate`.
     """
+    own_alpha = source_alpha if transparency.has_own(source_alpha) else None
     shown = adjust_edge(alpha, adjustments)
     reach_px = adjustments.reach_px if colours is not None else 0
     hides = not reach_px and not bleed  # else colours come from hidden pixels, or into them
-    own = multilevel.estimate(rgb, alpha) if colours == "refine" else rgb
+    own = _refined(rgb, alpha, own_alpha) if colours == "refine" else rgb
     rgba = np.zeros((*rgb.shape[:2], 4), rgb.dtype)
     _fill(rgba, own, shown, source_alpha=source_alpha, hides=hides)
     if colours == "fast":
-        for tile, found in _estimated(rgb, alpha, small_rgb):
-            _recolour(rgba[tile.inner], found, soft_band(alpha[tile.inner]), hides=hides)
+        for tile, found in _estimated(rgb, alpha, small_rgb, own_alpha):
+            _recolour(rgba[tile.inner], found, _mixed(alpha, own_alpha, tile), hides=hides)
     if hides:
         return rgba
     if reach_px:
@@ -128,6 +141,12 @@ def compose_rgba(
         return _bleed_colours(rgba)
     _whole_pixels(rgba)[rgba[..., 3] == 0] = 0
     return rgba
+
+
+def _mixed(alpha: Floats, own_alpha: Samples | None, tile: Tile) -> Mask:
+    """Where a tile's colours are mixed with the background."""
+    is_soft = soft_band(alpha[tile.inner])
+    return is_soft if own_alpha is None else is_soft & ~transparency.pure(own_alpha, tile.inner)
 
 
 def _recolour(rgba: Samples, colours: Samples, is_soft: Mask, *, hides: bool) -> None:

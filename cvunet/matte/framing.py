@@ -31,6 +31,7 @@ ALIGNMENTS = {
 }
 CUT_SHARE = 0.01  # of an edge; a few opaque pixels may be there by chance
 MAX_PIXELS = 200_000_000  # of a result without a canvas: margin and aspect have no limit
+TINY = 1e-6  # of a pixel: an edge that lies so near to a whole one lies on it, but for rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,25 @@ def view_box(box: Box, framing: Framing, sides: Sides) -> Box:
 
 def crop(pixels: Pixels, view: Box) -> Pixels:
     """Crop to a view without scaling, its edges rounded; `ImageError` if it is too large."""
-    width, height = (max(1, round(side)) for side in (view.width, view.height))
+    left, width = whole_pixels(view.left, view.width)
+    top, height = whole_pixels(view.top, view.height)
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"framed, it would have {width}x{height} pixels: set output.crop.canvas, or less margin"
         )
-    return crop_padded(pixels, round(view.left), round(view.top), width, height)
+    return crop_padded(pixels, left, top, width, height)
+
+
+def whole_pixels(start: float, length: float) -> tuple[int, int]:
+    """Where a stretch begins in whole pixels, and how many it has: its length rounded, at least 1.
+
+    Each end moves by less than a pixel, and one that lies on a whole pixel stays there. With begin
+    and length rounded each by itself, a subject would lose a row or not stand on its edge.
+    """
+    count, end = max(1, round(length)), start + length
+    lowest = max(math.floor(start + TINY), math.floor(end + TINY) - count)
+    highest = min(math.ceil(start - TINY), math.ceil(end - TINY) - count)
+    return max(min(math.floor(start + 0.5), highest), lowest), count
 
 
 def crop_padded(pixels: Pixels, left: int, top: int, width: int, height: int) -> Pixels:
@@ -183,22 +197,22 @@ def crop_and_scale(pixels: Pixels, view: Box, canvas: tuple[int, int]) -> Pixels
     """
     scale = canvas[0] / view.width
     part, origin = visible_part(pixels, view)
-    place = Box(
-        (origin[0] - view.left) * scale,
-        (origin[1] - view.top) * scale,
-        part.shape[1] * scale,
-        part.shape[0] * scale,
-    )
     if part.size == 0:
         return np.zeros((canvas[1], canvas[0], *pixels.shape[2:]), pixels.dtype)
-    size = max(1, round(place.width)), max(1, round(place.height))
-    return crop_padded(resize(part, size), -round(place.left), -round(place.top), *canvas)
+    left, width = whole_pixels((origin[0] - view.left) * scale, part.shape[1] * scale)
+    top, height = whole_pixels((origin[1] - view.top) * scale, part.shape[0] * scale)
+    return crop_padded(resize(part, (width, height)), -left, -top, *canvas)
 
 
 def visible_part(pixels: Pixels, view: Box) -> tuple[Pixels, tuple[int, int]]:
-    """The part of a view that lies in the picture, and its upper left corner (left, top)."""
-    left, top = max(0, math.floor(view.left)), max(0, math.floor(view.top))
-    right, bottom = math.ceil(view.left + view.width), math.ceil(view.top + view.height)
+    """The whole pixels of a view that lie in the picture, and their upper left corner (left, top).
+
+    Pixels that the view's edge divides hold nothing of the subject. With them, the part would reach
+    beyond the canvas, and when it is rounded to whole pixels, so would an edge of the subject.
+    """
+    left, top = max(0, math.ceil(view.left - TINY)), max(0, math.ceil(view.top - TINY))
+    right = math.floor(view.left + view.width + TINY)
+    bottom = math.floor(view.top + view.height + TINY)
     return pixels[top : max(top, bottom), left : max(left, right)], (left, top)
 
 

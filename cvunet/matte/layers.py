@@ -76,6 +76,11 @@ def estimate_layers(rgb: Samples, alpha: Floats, small_rgb: Samples | None = Non
     return layers
 
 
+def finest_size(shape: tuple[int, ...]) -> Size:
+    """(width, height) of the largest small copy that is used."""
+    return _level_size(shape, LEVELS[-1][0])
+
+
 def _level_size(shape: tuple[int, ...], side: int) -> Size:
     """(width, height) of a level."""
     scale = max(1.0, max(shape) / side)

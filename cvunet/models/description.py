@@ -81,21 +81,6 @@ class Description:
             )
         return faults
 
-    def sides(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height at which a picture of this size is shown to the model, no margins."""
-        if self.fit == "squeeze":
-            return self.width, self.height
-        if self.fit == "letterbox":
-            factor = min(self.width / width, self.height / height)
-            return max(1, round(width * factor)), max(1, round(height * factor))
-        factor = self.height / min(width, height)
-        limit = LONGEST * self.height
-        across, down = (
-            max(STEP_PX, min(limit, round(side * factor)) // STEP_PX * STEP_PX)
-            for side in (width, height)
-        )
-        return across, down
-
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "answer": ("logits", "probabilities", "min-max"),
@@ -105,6 +90,31 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "layout": ("nchw", "nhwc"),
     "runtime": ("onnxruntime",),
 }
+
+
+def shown_sides(fit: Fit, own: tuple[int, int], picture: tuple[int, int]) -> tuple[int, int]:
+    """Width and height at which a picture is shown to a model, without margins.
+
+    ``own``: the model's width and height, ``picture``: those of the picture.
+    """
+    (own_width, own_height), (width, height) = own, picture
+    if fit == "squeeze":
+        return own
+    if fit == "letterbox":
+        factor = min(own_width / width, own_height / height)
+        return max(1, round(width * factor)), max(1, round(height * factor))
+    factor = own_height / min(width, height)
+    _, longest = range_of_shorter(own_height)
+    across, down = (
+        max(STEP_PX, min(longest, round(side * factor)) // STEP_PX * STEP_PX)
+        for side in (width, height)
+    )
+    return across, down
+
+
+def range_of_shorter(height: int) -> tuple[int, int]:
+    """The shorter side of every picture with the fit "shorter", and how long the longer may be."""
+    return height // STEP_PX * STEP_PX, LONGEST * height // STEP_PX * STEP_PX
 
 
 def is_triple(value: object) -> bool:

@@ -15,7 +15,7 @@ HEADERS = (40, 52, 56, 108, 124)
 MASKS_AT = 54  # in the file, behind the short header or in a longer one
 BITFIELDS, ALPHA_BITFIELDS = 3, 6
 KNOWN_MASKS = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
-#: Those that Pillow reads by itself. Its own way stays, also where it leaves alpha out.
+#: Those that Pillow reads by itself. Its own way stays, also where it leaves alpha out of 32 bits.
 PILLOWS: dict[int, tuple[tuple[int, ...], ...]] = {
     16: ((0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)),
     32: (
@@ -48,9 +48,17 @@ class Layout:
 
     @property
     def is_pillows(self) -> bool:
-        """Pillow can read it."""
+        """Pillow can read it. Of 16 bits it takes the colours and leaves alpha out."""
+        if self.bits == 16 and self._alpha_of_16_bits:
+            return False
         own = self.masks if self.bits == 32 else self.masks[:3]
         return self.compression == BITFIELDS and own in PILLOWS[self.bits]
+
+    @property
+    def _alpha_of_16_bits(self) -> int:
+        """The bits of alpha that a pixel of 16 bits has, and that are no colour's."""
+        red, green, blue, alpha = self.masks
+        return alpha & 0xFFFF & ~(red | green | blue)
 
     @property
     def depth(self) -> int:

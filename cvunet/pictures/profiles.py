@@ -77,9 +77,12 @@ def _profile_without_icc(
         warnings.append(f"its colours are of JPEG 2000's space {header.space}: {IGNORED}")
     if isinstance(image.info.get("srgb"), int):  # PNG's chunk; a text chunk may have that name
         return None
-    return _profile_from_png_chunks(image, warnings) or (
-        adobe_rgb() if _is_adobe_rgb(exif) else None
-    )
+    if (stated := _png_chunks(image)) is not None:
+        try:
+            return colour_spaces.profile_from_gamma(*stated)  # None is sRGB, and counts as well
+        except ValueError as error:
+            warnings.append(f"{error}: {IGNORED}")
+    return adobe_rgb() if _is_adobe_rgb(exif) else None
 
 
 def _code_points(image: Image.Image, header: Header) -> headers.CodePoints | None:
@@ -90,21 +93,17 @@ def _code_points(image: Image.Image, header: Header) -> headers.CodePoints | Non
     return header.points
 
 
-def _profile_from_png_chunks(image: Image.Image, warnings: list[str]) -> bytes | None:
-    """The profile of PNG's gAMA and cHRM, if they can be used."""
+def _png_chunks(
+    image: Image.Image,
+) -> tuple[float | None, colour_spaces.Chromaticities | None] | None:
+    """What PNG's gAMA and cHRM state; None if there is neither for a picture of this mode."""
     if image.mode not in RGB_MODES:
         return None
     gamma, chromaticities = image.info.get("gamma"), image.info.get("chromaticity")
     gamma = gamma if isinstance(gamma, float) else None  # a text chunk may have that name
     if not isinstance(chromaticities, tuple) or image.mode in GREY_MODES:
         chromaticities = None
-    if gamma is None and chromaticities is None:
-        return None
-    try:
-        return colour_spaces.profile_from_gamma(gamma, chromaticities)
-    except ValueError as error:
-        warnings.append(f"{error}: {IGNORED}")
-        return None
+    return None if gamma is None and chromaticities is None else (gamma, chromaticities)
 
 
 def _use_icc_profile(

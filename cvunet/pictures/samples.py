@@ -23,6 +23,9 @@ RGB_ORDER = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 FORMATS_16_BIT = ("PNG", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF")
 #: Their decoders round at different steps, and enlarge the colour planes in different ways.
 LOSSY_FORMATS = ("AVIF", "HEIF")
+#: Largest value of floats whose white is 1: highlights lie up to four stops above it, and filters
+#: that sharpen overshoot. Pictures whose white is 255 or 65535 have larger values.
+BRIGHTEST_SHARE = 16.0
 TOLERANCE, MEAN_TOLERANCE = 1, 2.5  # of 255 levels: largest difference; mean for lossy formats
 
 
@@ -75,15 +78,19 @@ def read_grey(image: Image.Image) -> Samples:
 
 
 def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
-    """The level of white: fixed at 16 bits, else the smallest usual one that holds all values."""
+    """The level of white: fixed at 16 bits, else the smallest usual one that holds all values.
+
+    Of floats it is 1 up to `BRIGHTEST_SHARE`: one value above 1 must not make the picture black.
+    """
     if image.mode.startswith("I;16"):
         bits = getattr(image, "tag_v2", {}).get(TIFF_BITS, (16,))  # TIFF has 12 bit grey as well
         return float(2 ** int(bits[0]) - 1)
     if image.mode == "I" and image.format == "PPM":
         return 65535.0  # Pillow scales every deep PPM to 16 bits
-    levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
     peak = float(values.max())
-    return next((level for level in levels if peak <= level), peak)
+    if image.mode == "F" and peak <= BRIGHTEST_SHARE:
+        return 1.0
+    return next((level for level in (255.0, 65535.0) if peak <= level), peak)
 
 
 def bits_in_file(image: Image.Image, header: Header) -> int:

@@ -65,7 +65,7 @@ def _line(begin: float, end: float, length: int) -> slice:
 
 
 def subject_box(alpha: NDArray[np.float32]) -> Box | None:
-    """The box of a subject in the alpha SxS of a whole frame, without margin; None if none is."""
+    """The box of a subject in the alpha HxW of a whole frame, without margin; None if none is."""
     mask = alpha > SUBJECT
     if not mask.any():
         return None

@@ -9,17 +9,14 @@ from fractions import Fraction
 from itertools import chain
 from typing import BinaryIO
 
-import numpy as np
-
 from cvunet.errors import ClipDamagedError, ImageError, OptionError
-from cvunet.inference.predictor import Predictor
-from cvunet.pictures.reading import Picture
 from cvunet.video.clips import ClipFacts, Frame, VideoFormat, blank_warnings
 from cvunet.video.formats import Encoding
 from cvunet.video.joining import Cut, join
 from cvunet.video.looks import Predict
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader
+from cvunet.video.webp_frames import SHORTEST_MS
 from cvunet.video.writing import SegmentWriter
 
 #: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
@@ -54,6 +51,11 @@ class Part:
         """The end, likewise."""
         return None if self.end_s is None else Fraction(self.end_s).limit_denominator(TICKS)
 
+    def ticks(self, time_base: Fraction) -> tuple[int, int | None]:
+        """Begin and end in ticks of so many seconds; between two ticks, the later one."""
+        begin = max(0, math.ceil(self.start / time_base))
+        return begin, None if self.end is None else math.ceil(self.end / time_base)
+
     @property
     def is_whole(self) -> bool:
         """Whether it is all of the clip."""
@@ -69,12 +71,6 @@ class Part:
         if end_s is None:
             return None
         return max(1, round((end_s - self.start_s) * float(facts.rate)))
-
-
-def input_side(predictor: Predictor) -> int:
-    """Side in pixels of the square that a network sees."""
-    tiny = Picture(np.zeros((1, 1, 3), np.uint8), None, warnings=(), format="array")
-    return len(predictor.prepare(tiny))
 
 
 def ignore_frame(frames: int) -> None:
@@ -165,36 +161,53 @@ def _cut(
 
 
 class PartFrames:
-    """The frames of a part of a clip, numbered and timed from the part's first frame on."""
+    """The frames of a part of a clip, numbered and timed from the part's begin on.
+
+    A frame that is on screen when the part begins is shown for its rest, and the last one up to the
+    part's end.
+    """
 
     def __init__(self, clip: ClipReader, part: Part) -> None:
         self.clip = clip
         self.part = part
         self.count = 0
         self.begin_s = Fraction(0)
-        """When the part's first frame is shown in the clip."""
+        """When the part's first frame is shown in the clip: its ``pts`` is 0."""
 
     def __iter__(self) -> Iterator[Frame]:
-        begin: Frame | None = None
-        base, end = self.clip.facts.time_base, self.part.end
+        base = self.clip.facts.time_base
+        begin, end = self.part.ticks(base)
         for frame in self._from_start():
-            if end is not None and frame.pts * base >= end:
+            until = frame.pts + frame.duration
+            if end is not None and frame.pts >= end:
                 return
-            if begin is None:
-                begin = frame
-                self.begin_s = frame.pts * base
+            if frame.pts < begin and self._is_over(until, begin, end):
+                continue
+            if not self.count:
+                begin = max(begin, frame.pts)
+                self.begin_s = begin * base
+            shown = max(frame.pts, begin)
+            length = (until if end is None else min(until, end)) - shown
+            yield replace(frame, index=self.count, pts=shown - begin, duration=length)
             self.count += 1
-            yield replace(frame, index=frame.index - begin.index, pts=frame.pts - begin.pts)
+
+    def _is_over(self, until: int, begin: int, end: int | None) -> bool:
+        """Whether a frame from before the part is no more shown in it.
+
+        A rest that nobody would see counts as over, if another frame follows: in an animation,
+        browsers would show it for a tenth of a second, and it may be of the scene before.
+        """
+        if end is not None and until >= end:
+            return until <= begin
+        return (until - begin) * self.clip.facts.time_base * 1000 < SHORTEST_MS
 
     def _from_start(self) -> Iterator[Frame]:
-        """Frames from the first one that is shown at or after the part's start."""
+        """Frames from one that is shown when the part begins, or before, on."""
         start, base = self.part.start, self.clip.facts.time_base
         # Frames before this number are decoded, which is fast, but not converted.
         first = max(0, int((start - SEARCH_S) * self.clip.facts.rate))
         frames = self.clip.frames(first)
         head = next(frames, None)
-        if first and (head is None or head.pts * base >= start):
-            frames = self.clip.frames()  # its rate varies, so its start lies before that number
-        elif head is not None:
-            frames = chain([head], frames)
-        return (frame for frame in frames if frame.pts * base >= start)
+        if first and (head is None or head.pts * base > start):
+            return self.clip.frames()  # its rate varies, so its start lies before that number
+        return frames if head is None else chain([head], frames)

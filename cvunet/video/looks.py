@@ -8,18 +8,19 @@ subject of both. A frame whose subject reaches out of the box gets a look of its
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.inference import matting
 from cvunet.pictures.bit_depth import Uint8Array
+from cvunet.pictures.reading import Picture
 from cvunet.video.close_up import WHOLE, Box, close_box, reaches_out, subject_box, widest
 from cvunet.video.shots import Shot, picture_of
 
 Alpha = NDArray[np.float32]
-#: Pictures SxSx3 in sRGB to as many alphas SxS in [0, 1].
+#: A picture to the small one HxWx3 in sRGB that the network sees; H and W may depend on its shape.
+Prepare = Callable[[Picture], Uint8Array]
+#: Small pictures HxWx3 in sRGB to as many alphas HxW in [0, 1].
 Predict = Callable[[Sequence[Uint8Array]], Sequence[Alpha]]
 
 #: Frames from one key frame to the next, counted from the beginning of the clip.
@@ -34,9 +35,9 @@ class View:
 
     box: Box
     prepared: Uint8Array
-    """The part of the frame in the box, SxSx3."""
+    """The part of the frame in the box, HxWx3."""
     alpha: Alpha
-    """SxS, of that part."""
+    """HxW, of that part and nothing else: its corners are those of the box."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,18 +51,10 @@ class Look:
 class Eyes:
     """Asks the network about frames, in batches, and once about equal frames in a row."""
 
-    def __init__(
-        self,
-        predict: Predict,
-        *,
-        input_size: int = 512,
-        resize: Literal["area", "lanczos"] = "area",
-        batch: int = BATCH,
-    ) -> None:
+    def __init__(self, predict: Predict, *, prepare: Prepare, batch: int = BATCH) -> None:
         """``batch``: the most pictures in one call of ``predict``."""
         self.predict = predict
-        self.input_size = input_size
-        self.resize: Literal["area", "lanczos"] = resize
+        self.prepare = prepare
         self.batch = batch
         self.last: tuple[Look, Box] | None = None
         self.last_whole: Look | None = None
@@ -109,13 +102,8 @@ class Eyes:
         return views
 
     def _views(self, shots: Sequence[Shot], box: Box) -> list[View]:
-        side = self.input_size
-        prepared = [
-            matting.prepare(
-                picture_of(shot.frame, box), width=side, height=side, resize=self.resize
-            )
-            for shot in shots
-        ]
+        # A part in a box is prepared as a picture of its own: by the shape of the box.
+        prepared = [self.prepare(picture_of(shot.frame, box)) for shot in shots]
         alphas: list[Alpha] = []
         for first in range(0, len(prepared), self.batch):
             alphas.extend(self.predict(prepared[first : first + self.batch]))

@@ -4,6 +4,7 @@ Frames go through one by one. An animated picture shows each for its time, and t
 canvas: so a frame holds only the part that is not transparent.
 """
 
+import math
 import struct
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -111,10 +112,15 @@ class Clock:
         self._said = Fraction(0)
 
     def fraction(self, packet: Packet) -> Fraction:
-        """Seconds until the next frame: exact if two numbers of 16 bits can say it, else in ms."""
-        wanted = self._wanted(packet)
-        if max(wanted.numerator, wanted.denominator) > MOST_16 or wanted < 0:
-            wanted = Fraction(min(MOST_16, max(0, round(wanted * 1000))), 1000)
+        """Seconds until the next frame: exact if two numbers of 16 bits can say it, else rounded.
+
+        Rounded to milliseconds, and beyond 65 s to the finest part of a second that they can say.
+        At most 65535 s.
+        """
+        wanted = min(Fraction(MOST_16), max(Fraction(0), self._wanted(packet)))
+        if max(wanted.numerator, wanted.denominator) > MOST_16:
+            scale = min(1000, MOST_16 // max(1, math.ceil(wanted)))
+            wanted = Fraction(round(wanted * scale), scale)
         self._said += wanted
         return wanted
 

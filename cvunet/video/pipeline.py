@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cvunet.errors import ImageError
 from cvunet.inference import matting
 from cvunet.inference.matting import FinishSettings
+from cvunet.inference.preparation import Preparation
 from cvunet.matte import foreground
 from cvunet.matte.confidence import BLANK_SHARE, subject_share
 from cvunet.pictures.bit_depth import Samples, Uint8Array
@@ -24,7 +25,7 @@ from cvunet.video import looks
 from cvunet.video.clips import Frame
 from cvunet.video.close_up import WHOLE, Box
 from cvunet.video.flow import FlowEstimator
-from cvunet.video.looks import Eyes, Look, Predict
+from cvunet.video.looks import Eyes, Look, Predict, Prepare
 from cvunet.video.shots import LOOK_AHEAD, picture_of, shots
 from cvunet.video.stages import Stages
 from cvunet.video.steadying import Moment, Steady, pairs, steady_matte
@@ -61,9 +62,8 @@ class ClipRendering:
     """None: the result is transparent. Called in the order of the frames, by one thread."""
     look: Literal["close", "whole"] = "close"
     """Whether the network sees the part around the subject, or always the whole frame."""
-    input_size: int = 512
-    """Side of the square that the network sees."""
-    resize: Literal["area", "lanczos"] = "area"
+    prepare: Prepare = Preparation()  # noqa: RUF009 - it is frozen, so it may be shared
+    """How a frame, or a part of one, becomes what the network sees: the predictor's own way."""
 
     @property
     def lead(self) -> int:
@@ -147,7 +147,7 @@ def _results(
     """The steps one after another, each in a thread."""
     reach, settings = rendering.steady.reach, rendering.finish
     needed = range(wanted.start - reach, wanted.stop + reach)
-    eyes = Eyes(predict, input_size=rendering.input_size, resize=rendering.resize)
+    eyes = Eyes(predict, prepare=rendering.prepare)
     look = looks.close_looks if rendering.look == "close" else looks.whole_looks
 
     read = shots(source, end=wanted.stop + rendering.lead)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from daemon.worker.items import Item, Look
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
-Resize = Literal["area", "lanczos"]
 
 BACKGROUND_PIXELS = 100_000_000
 #: Behind subjects in a clip of a format without transparency.

@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.inference.predictor import Predictor, resize_of
+from cvunet.inference.predictor import Predictor
+from cvunet.inference.preparation import Preparation
 from cvunet.pictures.reading import Picture
 from daemon.errors import DeviceError, PictureError, describe, printable
 from daemon.worker.batcher import Batcher, BatchLimit
@@ -61,9 +61,9 @@ class Lane:
         return self.model_threads[0].predictor.prepare(picture)
 
     @property
-    def resize(self) -> Literal["area", "lanczos"]:
-        """Return how a picture is made as small as the model sees it."""
-        return resize_of(self.model_threads[0].predictor)
+    def preparation(self) -> Preparation:
+        """Return how `prepare` does it, for a process that has no model."""
+        return self.model_threads[0].predictor.preparation
 
     @property
     def depth(self) -> int:

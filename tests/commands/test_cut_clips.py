@@ -173,6 +173,22 @@ def test_a_damaged_clip(command: Command):
     assert names_in(command.folder / "out") == []
 
 
+def test_a_network_that_fails(command: Command, monkeypatch: pytest.MonkeyPatch):
+    """It is the reason of this clip, in the runtime's words, and nothing is left."""
+
+    def predict(smalls: Any) -> Any:
+        raise RuntimeError("onnxruntime: INVALID_ARGUMENT")
+
+    broken = RedPredictor()
+    broken.predict = predict  # type: ignore[method-assign,assignment,unused-ignore]
+    monkeypatch.setattr(predictors, "open_predictor", lambda *_: broken)
+
+    [result] = command(clip_of(command.folder), out="cat.webm")
+
+    assert (result.target, "INVALID_ARGUMENT" in result.reason) == (None, True)
+    assert names_in(command.folder) == ["clips", "config.yaml"]
+
+
 def test_without_the_extra(command: Command, monkeypatch: pytest.MonkeyPatch):
     """The message says what to install."""
     from cvunet.errors import VideoMissing

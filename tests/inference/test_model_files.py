@@ -218,7 +218,8 @@ def test_modnet_sees_multiples_of_32(size: tuple[int, int], expected: tuple[int,
     signature = families.Signature(OPEN, 1)
     described = families.describe(path, family, signature, sha256="")
 
-    assert described.sides(*size) == expected
+    own = described.width, described.height
+    assert descriptions.shown_sides(described.fit, own, size) == expected
 
 
 def test_pictures_of_several_sizes_are_one_batch(tmp_path: Path):

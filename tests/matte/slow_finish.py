@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cvunet.inference import matting
 from cvunet.inference.matting import FinishSettings
+from cvunet.matte import growth
 from cvunet.pictures.reading import Picture
 
 Floats: TypeAlias = NDArray[Any]  # Any: the stubs of OpenCV tell no types; this is no product
@@ -28,7 +29,7 @@ def finish(picture: Picture, alpha: Floats, *, nudge: float = 0) -> Floats:
     """RGBA of the picture's depth. ``nudge`` is added to the large alpha before its haze goes."""
     guide = matting.flatten_on_grey(picture)
     matte = smoothed(clear(enlarged(clear(alpha), guide) + np.float32(nudge)))
-    layers = small_layers(picture.rgb, matte)
+    layers = small_layers(picture.rgb, matte, picture.alpha)
     result = np.empty((*matte.shape, 4), guide.dtype)
     for rows in strips(len(matte)):
         result[rows] = composed(picture, matte, layers, rows)
@@ -44,8 +45,26 @@ def composed(picture: Picture, matte: Floats, layers: tuple[Floats, Floats], row
     front, behind = (warped(each, matte.shape, LINEAR, rows) for each in layers)
     fine, _ = corrected(photo, matte[rows][..., None], front, behind)
     is_soft = (matte[rows] > 0) & (matte[rows] < 1)
+    if picture.alpha is not None:
+        is_soft &= ~at_own_edge(picture.alpha)[rows]
     colours = np.floor(np.where(is_soft[..., None], fine, photo) * top + 0.5)
     return np.dstack([colours * (levels > 0)[..., None], levels])
+
+
+def at_own_edge(own: Floats) -> Floats:
+    """Where the picture's own alpha is lower than nearby, and two pixels around."""
+    highest = cv2.dilate(own, np.ones((15, 15), np.uint8))
+    lower = (own < 0.98 * highest).astype(np.uint8)
+    return cv2.dilate(lower, np.ones((5, 5), np.uint8)) > 0
+
+
+def visible_means(rgb: Floats, own: Floats, size: tuple[int, int]) -> Floats:
+    """Means of what is visible; elsewhere the nearest of them."""
+    shown = (own > 0).astype(np.float32)
+    share = averaged(shown, size)
+    colours: Floats = averaged(rgb * shown[..., None], size) / np.maximum(share, 1e-6)[..., None]
+    growth.nearest_colours(colours, share > 1e-3, share <= 1e-3)
+    return colours
 
 
 def strips(height: int) -> list[slice]:
@@ -149,14 +168,19 @@ def smoothed(alpha: Floats) -> Floats:
     return np.where((alpha > 0) & (alpha < 1), smooth, alpha).astype(np.float32)
 
 
-def small_layers(rgb: Floats, alpha: Floats) -> tuple[Floats, Floats]:
+def small_layers(rgb: Floats, alpha: Floats, own: Floats | None) -> tuple[Floats, Floats]:
     """Colours of foreground and background in [0, 1], at the size of the last level."""
+    top = np.iinfo(rgb.dtype).max
+    if own is not None and own.min() < top:
+        scale = max(1.0, max(alpha.shape) / LEVELS[-1][0])
+        size = math.ceil(alpha.shape[1] / scale), math.ceil(alpha.shape[0] / scale)
+        rgb = visible_means(rgb, own, size)
     front: Floats = np.zeros(0)
     behind: Floats = front
     for side, boxes in LEVELS:
         scale = max(1.0, max(alpha.shape) / side)
         size = math.ceil(alpha.shape[1] / scale), math.ceil(alpha.shape[0] / scale)
-        image = (averaged(rgb, size) / np.iinfo(rgb.dtype).max).astype(np.float32)
+        image = (averaged(rgb, size) / top).astype(np.float32)
         share = averaged(alpha, size)
         if not front.size:
             front = behind = image

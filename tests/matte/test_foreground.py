@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cvunet.matte import foreground, layers
+from cvunet.matte import foreground, layers, transparency
 from cvunet.matte.soft_band import soft_band
+from cvunet.pictures.bit_depth import Samples
 
 Bytes = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
@@ -184,16 +185,72 @@ def test_alpha_is_rounded():
 
 
 def test_source_alpha_multiplies():
-    """What was transparent in the source stays so, and colours are those of the photo's mixing."""
-    photo, _, alpha = scene(100, 120)
+    """What was transparent in the source stays so; where it is evenly half, colours are mixed."""
+    photo, truth, alpha = scene(100, 120)
     source = np.zeros((100, 120), np.uint8)
     source[:, 60:] = 128
 
     rgba = foreground.compose_rgba(photo, alpha, colours="fast", source_alpha=source)
 
-    seen = rgba[..., 3] > 0
+    soft = soft_band(alpha)
+    soft[:, :72] = False  # at the border of both halves the photo's own colours stay
     assert (int(rgba[50, 40, 3]), int(rgba[50, 70, 3])) == (0, 128)
-    assert np.array_equal(foreground.estimate(photo, alpha)[seen], rgba[..., :3][seen])
+    before, after = (
+        float(np.abs(colours[soft].astype(float) - truth[soft]).mean())
+        for colours in (photo, rgba[..., :3])
+    )
+    assert after < before / 2
+
+
+@pytest.mark.parametrize("colours", ["fast", "refine"])
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (0, 90, 255)])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_an_earlier_cut_out_keeps_its_colours(
+    colours: foreground.Estimator,
+    hidden: tuple[int, int, int],
+    depth: type[np.uint8] | type[np.uint16],
+):
+    """Straight alpha: soft pixels are pure, and what is hidden means nothing."""
+    if colours == "refine":
+        pytest.importorskip("pymatting")
+    _, truth, alpha = scene(300, 400)
+    levels = int(np.iinfo(depth).max) // 255
+    own: Samples = (np.round(alpha * 255) * levels).astype(depth)
+    below = np.array(hidden, np.uint8)
+    photo: Samples = (np.where(own[..., None] > 0, truth, below) * depth(levels)).astype(depth)
+    # The network's edge is a little softer than the true one.
+    seen: Alpha = cv2.GaussianBlur(alpha, (0, 0), 3).astype(np.float32)
+
+    made = foreground.compose_rgba(photo, seen, colours=colours, source_alpha=own)
+
+    shown = made[..., 3] > 0
+    change = np.abs(made[..., :3].astype(int) - truth.astype(int) * levels).max(-1)[shown]
+    assert int(change.max()) <= 12 * levels
+    assert float(change.mean()) < 0.5 * levels
+
+
+def test_an_opaque_alpha_of_its_own_changes_nothing():
+    """Many programs write RGBA whatever the picture is."""
+    photo, _, alpha = scene(200, 240)
+    own = np.full(alpha.shape, 255, np.uint8)
+
+    plain, opaque = (
+        foreground.compose_rgba(photo, alpha, source_alpha=each) for each in (None, own)
+    )
+    assert np.array_equal(plain, opaque)
+
+
+@pytest.mark.parametrize("size", [(41, 53), (300, 400), (1100, 1403)])
+def test_a_small_copy_shows_what_is_visible(size: tuple[int, int]):
+    """Of a picture whose hidden half is white; the rest has the nearest visible colours."""
+    rgb = np.full((*size, 3), 255, np.uint8)
+    own = np.zeros(size, np.uint8)
+    own[: size[0] // 2], rgb[: size[0] // 2] = 255, (10, 200, 90)
+
+    small = transparency.visible_copy(rgb, own, (40, 32))
+
+    assert small.shape == (32, 40, 3)
+    assert np.abs(small.astype(int) - (10, 200, 90)).max() <= 1
 
 
 def test_flatten_mixes_by_alpha():

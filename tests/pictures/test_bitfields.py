@@ -20,6 +20,8 @@ LAYOUTS: dict[str, tuple[int, Masks, int]] = {
     "XBGR8888": (32, (0xFF, 0xFF00, 0xFF0000, 0), 40),
     "GRAB": (32, (0xFF0000, 0xFF000000, 0xFF, 0xFF00), 124),
     "A2R10G10B10": (32, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000), 124),
+    "A1R5G5B5": (16, (0x7C00, 0x3E0, 0x1F, 0x8000), 124),
+    "A1R5G5B5 of version 3": (16, (0x7C00, 0x3E0, 0x1F, 0x8000), 56),
     "RGB332": (16, (0xE0, 0x1C, 0x3, 0), 56),
 }
 
@@ -39,7 +41,7 @@ def bmp(
     expected = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     for channel, mask in enumerate(masks):
         if mask:
-            shares = (values & mask) / mask
+            shares = (values.astype(np.uint64) & mask) / mask
             expected[..., channel] = np.floor(shares * 255 + 0.5)
     return head + info + rows, expected if is_down else expected[::-1]
 
@@ -86,6 +88,17 @@ def test_what_pillow_reads_is_left_to_it(bits: int):
         data, _ = bmp(bits, (red, green, blue, alpha), 124)
 
         assert bitfields.unusual(io.BytesIO(data)) is None
+
+
+@pytest.mark.parametrize("alpha", [0xFF000000, 0x8000])
+def test_an_alpha_that_no_bit_is_left_for_is_none(alpha: int):
+    """Colours of 5, 6 and 5 bits fill a pixel, whatever the fourth mask says."""
+    data, expected = bmp(16, (0xF800, 0x7E0, 0x1F, alpha), 124)
+
+    picture = reading.read(io.BytesIO(data), max_pixels=LIMIT)
+
+    assert (picture.alpha, picture.warnings) == (None, ())
+    assert np.abs(picture.rgb.astype(int) - expected[..., :3]).max() <= 1
 
 
 def test_info_costs_no_pixels():

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from cvunet.pictures import colour_spaces, profiles, reading
 from cvunet.pictures.bit_depth import to_8_bits
@@ -155,6 +155,26 @@ def test_the_order_of_png(chunks: tuple[bytes, ...], expected: str):
 
     found = {None: "sRGB", P3_PROFILE: "the profile"}.get(picture.profile, "another")
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("chunks", "is_adobe"),
+    [
+        ((), True),
+        ((gama(0.45455), chrm(SRGB_CHROMATICITIES)), False),
+        ((kit.chunk(b"sRGB", b"\0"),), False),
+        ((gama(0.0),), True),
+    ],
+)
+def test_chunks_that_state_srgb_come_before_exif(chunks: tuple[bytes, ...], is_adobe: bool):
+    """A camera's word for Adobe RGB counts only if no chunk that can be used says otherwise."""
+    exif = Image.Exif()
+    exif[ExifTags.IFD.Exif] = {0xA001: 0xFFFF, 0xA005: {1: "R03"}}
+    stored = kit.chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+
+    picture = read(png(PIXELS, *chunks, stored))
+
+    assert picture.profile == (profiles.adobe_rgb() if is_adobe else None)
 
 
 def test_a_profile_comes_before_numbers_in_avif():

@@ -247,6 +247,24 @@ def test_deep_grey_is_scaled(kind: str, values: NDArray[Any]):
     assert picture.rgb[0, :, 0].tolist() == [0, 128, 255]
 
 
+@pytest.mark.parametrize("brightest", [1.001, 1.5, 16.0])
+def test_a_highlight_does_not_make_a_float_picture_black(brightest: float):
+    """White is 1.0, and one value above it is clipped, in TIFF and in PFM."""
+    values = np.array([[0.0, 128 / 255, brightest]], np.float32)
+    pfm = b"Pf\n3 1\n-1.0\n" + values.astype("<f4").tobytes()
+
+    for data in (deep_grey("TIFF", values), pfm):
+        assert read(data).rgb[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("white", [255, 65535, 70000])
+def test_float_pictures_of_other_scales(white: int):
+    """Values far above 1 are levels of 8 or 16 bits, else shares of the largest."""
+    values = np.array([[0, 128 / 255 * white, white]], np.float32)
+
+    assert read(deep_grey("TIFF", values)).rgb[0, :, 0].tolist() == [0, 128, 255]
+
+
 def tiff(data: bytes, *, bits: int, photometric: int = 1, order: str = "<") -> bytes:
     """A row of three grey pixels, in a header by hand: Pillow cannot write these kinds."""
     tags = {256: 3, 257: 1, 258: bits, 259: 1, 262: photometric, 273: 122, 277: 1, 278: 1}

@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.inference.matting import FinishSettings
+from cvunet.inference.preparation import Preparation
 from cvunet.pictures.bit_depth import Samples
 from cvunet.video.clips import Frame
 from cvunet.video.pipeline import ClipRendering, cut_segment
 from cvunet.video.steadying import Steady
 
 WIDTH, HEIGHT = 96, 64
+#: What a network of few pixels sees.
+SMALL = Preparation(64, 64)
 ALPHA = FinishSettings(content="alpha")
 
 
@@ -48,10 +51,10 @@ def flickering(pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32
 
 
 def rendering(
-    window: int = 2, *, strength: float = 1.0, finish: FinishSettings = ALPHA, side: int = 64
+    window: int = 2, *, strength: float = 1.0, finish: FinishSettings = ALPHA
 ) -> ClipRendering:
     """Alphas, from a network of few pixels."""
-    return ClipRendering(finish, Steady(window, strength), input_size=side)
+    return ClipRendering(finish, Steady(window, strength), prepare=SMALL)
 
 
 def results(

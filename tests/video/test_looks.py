@@ -8,12 +8,12 @@ from cvunet.video.clips import Frame
 from cvunet.video.close_up import WHOLE, Box, close_box, reaches_out, subject_box
 from cvunet.video.looks import EVERY, Eyes, close_looks
 from cvunet.video.shots import shots
-from tests.video.moving_disc import HEIGHT, WIDTH, find_red, frame, moving
+from tests.video.moving_disc import HEIGHT, SMALL, WIDTH, find_red, frame, moving
 
 
 def looks(frames):
     """Close looks at all frames."""
-    eyes = Eyes(find_red, input_size=64)
+    eyes = Eyes(find_red, prepare=SMALL)
     return list(close_looks(shots(frames, end=len(frames)), eyes, wanted=range(len(frames))))
 
 

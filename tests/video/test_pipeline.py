@@ -12,7 +12,7 @@ from cvunet.video.clips import Frame
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.stages import Cancelled
 from cvunet.video.steadying import Steady
-from tests.video.moving_disc import find_red, frame, moving, rendering, results
+from tests.video.moving_disc import SMALL, find_red, frame, moving, rendering, results
 
 
 class CountedFrames:
@@ -83,7 +83,7 @@ def test_an_error_of_any_step_ends_all_threads(step: str):
         return 0, 0, 0
 
     before = threading.active_count()
-    how = ClipRendering(FinishSettings(), Steady(2), backdrop, input_size=64)
+    how = ClipRendering(FinishSettings(), Steady(2), backdrop, prepare=SMALL)
     with pytest.raises(DeviceError, match=step):
         cut_segment(
             frames(),
@@ -168,10 +168,10 @@ def test_kinds_of_results():
     def made(how: ClipRendering) -> np.ndarray:
         return results(frames, how)[1]
 
-    rgba = made(ClipRendering(input_size=64))
-    alpha = made(ClipRendering(FinishSettings(content="alpha"), input_size=64))
-    colour = made(ClipRendering(backdrop=lambda frame: (1, 2, 3), input_size=64))
-    behind = made(ClipRendering(backdrop=lambda frame: picture, input_size=64))
+    rgba = made(ClipRendering(prepare=SMALL))
+    alpha = made(ClipRendering(FinishSettings(content="alpha"), prepare=SMALL))
+    colour = made(ClipRendering(backdrop=lambda frame: (1, 2, 3), prepare=SMALL))
+    behind = made(ClipRendering(backdrop=lambda frame: picture, prepare=SMALL))
 
     assert np.array_equal(rgba[..., 3], alpha)
     assert colour[0, 0].tolist() == [1, 2, 3]
@@ -186,7 +186,7 @@ def test_sixteen_bits():
         Frame(each.index, each.pts, 1, each.rgb.astype(np.uint16) * 257) for each in moving(3)
     ]
 
-    pixels = results(frames, ClipRendering(input_size=64))
+    pixels = results(frames, ClipRendering(prepare=SMALL))
 
     assert pixels[0].dtype == np.uint16
     assert pixels[0][32, 15, 3] == 65535

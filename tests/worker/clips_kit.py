@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cvunet.inference import matting
+from cvunet.inference.preparation import Preparation
 from cvunet.pictures.reading import Picture
 from daemon.clips import ClipTask
 from daemon.jobs import Task
@@ -38,14 +38,14 @@ class Bright:
     runtime = "none"
 
     def __init__(self, side: int = SIDE) -> None:
-        self.side = side
+        self.preparation = Preparation(side, side)
         self.batches: list[int] = []
         self.before: Callable[[], object] = lambda: None
         """Called before each pass."""
 
     def prepare(self, picture: Picture) -> NDArray[np.uint8]:
-        """A square, as the real one's."""
-        return matting.prepare(picture, width=self.side, height=self.side)
+        """As the real ones."""
+        return self.preparation(picture)
 
     def predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
         """Opaque where it is bright."""
@@ -63,14 +63,9 @@ class Bright:
 class Described(Bright):
     """A model of another program: its description says how pictures are made small."""
 
-    def __init__(self, resize: str) -> None:
+    def __init__(self, preparation: Preparation) -> None:
         super().__init__()
-        self.description = SimpleNamespace(resize=resize)
-
-    def prepare(self, picture: Picture) -> NDArray[np.uint8]:
-        """As the description says."""
-        resize = self.description.resize
-        return matting.prepare(picture, width=self.side, height=self.side, resize=resize)
+        self.preparation = preparation
 
     def predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
         """As soft as its input, so that each difference shows."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 import cvunet
+from cvunet.inference.preparation import Preparation
 from daemon.disk import segments
 from daemon.errors import Blame, PictureError
 from daemon.jobs import Cancelled, Done, Failed, Outcome, Task
@@ -23,6 +25,7 @@ from daemon.worker.children import channel, patience
 from daemon.worker.clips import verdicts
 from daemon.worker.clips.kinds import kind_of
 from daemon.worker.clips.link import Link
+from daemon.worker.clips.run import ClipRun
 from daemon.worker.finishing import Backgrounds, Finishing
 from tests.samples import RENDERING
 from tests.worker import clips_kit as kit
@@ -142,14 +145,25 @@ def test_length_may_be_a_whole_number_of_segments(tmp_path: Path):
     assert (outcome.clip.frames, outcome.clip.segments) == (2 * kit.SEGMENT, 2)
 
 
-@pytest.mark.parametrize("resize", ["area", "lanczos"])
-def test_library_makes_the_same_frames(tmp_path: Path, resize: str):
-    """Also with a model of another program that wants pictures made small by Lanczos."""
+@pytest.mark.parametrize(
+    "preparation",
+    [
+        Preparation(64, 64),
+        Preparation(64, 64, resize="lanczos"),
+        Preparation(96, 64),
+        Preparation(96, 96, "letterbox"),
+        Preparation(64, 64, "shorter"),
+    ],
+    ids=str,
+)
+def test_library_makes_the_same_frames(tmp_path: Path, preparation: Preparation):
+    """Also with models of other programs, whatever their descriptions say of their input."""
     source = kit.write_clip(tmp_path / "in.mp4", frames=3, width=320, height=180)
     task = kit.make_task(source)
-    assert isinstance(made(task, kit.Described(resize)), Done)
-    other = {"area": "lanczos", "lanczos": "area"}[resize]
-    sees = [kit.Described(resize), kit.Described(other)]
+    assert isinstance(made(task, kit.Described(preparation)), Done)
+    is_area = preparation.resize == "area"
+    other = replace(preparation, resize="lanczos" if is_area else "area")
+    sees = [kit.Described(preparation), kit.Described(other)]
 
     for number, predictor in enumerate(sees):
         target = tmp_path / f"{number}.mov"
@@ -547,6 +561,15 @@ def test_child_that_decodes_for_long_says_so():
             channel.receive(ours)
 
     assert told == ["alive", "alive"]
+
+
+@pytest.mark.parametrize("shapes", [[], [[64, 65]], [[64, 64]] * 5, [["a", 1]], [64], [[1, 4096]]])
+def test_child_that_shows_impossible_frames_is_not_believed(shapes: list[Any]):
+    """The network would fail at them, and count as a device that has died."""
+    run: Any = SimpleNamespace(plan=SimpleNamespace(preparation=Preparation(64, 64)))
+
+    with pytest.raises(RuntimeError, match="makes no sense"):
+        ClipRun.answer_frames(run, {"shapes": shapes})
 
 
 def test_disk_that_holds_a_clip_is_told(clip: Path):

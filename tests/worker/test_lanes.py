@@ -151,3 +151,35 @@ def test_free_memory_is_the_least_of_machine_and_control_group(
     (tmp_path / "unit/memory.max").write_text("3000000\n")
 
     assert (without, host_memory.available_bytes()) == (4000 * 1024, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("current", "stat", "available"),
+    [
+        (2_900_000, "anon 400000\nfile 2500000\nshmem 500000\n", 100_000),
+        (2_900_000, "file 2500000\ninactive_file 1500000\nactive_file 500000\n", 2_100_000),
+        (2_900_000, "inactive_file 1500000\nactive_file\nworkingset 1 2\n", 1_600_000),
+        (2_900_000, "inactive_file many\n", 100_000),
+        (2_900_000, None, 100_000),
+        (1_000, "inactive_file 900000\nactive_file 0\n", 3_000_000),
+    ],
+)
+def test_files_that_the_kernel_keeps_in_memory_are_free(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    current: int,
+    stat: str | None,
+    available: int,
+):
+    """They fill a control group sooner or later; what lies on tmpfs (`file`) cannot be given up."""
+    own, unit = tmp_path / "own", tmp_path / "unit"
+    own.write_text("0::/unit\n")
+    unit.mkdir()
+    (unit / "memory.max").write_text("3000000\n")
+    (unit / "memory.current").write_text(f"{current}\n")
+    if stat is not None:
+        (unit / "memory.stat").write_text(stat)
+    monkeypatch.setattr(host_memory, "OWN_CGROUP", own)
+    monkeypatch.setattr(host_memory, "CGROUP", tmp_path)
+
+    assert host_memory.group_bytes() == available

@@ -57,6 +57,17 @@ def shared_memory(size: int) -> int:
     return descriptor
 
 
+def picture_in_memory(pixels: NDArray[np.uint8]) -> int:
+    """A descriptor of memory with a picture in it, for a child that is given it."""
+    descriptor = shared_memory(pixels.nbytes)
+    try:
+        os.pwrite(descriptor, np.ascontiguousarray(pixels).data, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def store(shared: mmap.mmap, parts: Sequence[Part | None]) -> None:
     """Copy all parts to their places; `ValueError` if there is no room."""
     sizes = [None if part is None else part.nbytes for part in parts]

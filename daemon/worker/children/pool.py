@@ -25,7 +25,6 @@ LEAST_LIFE_S = 1.0
 PATIENCE_S = 0.25
 #: What is being decoded when the daemon is told to stop may take so long.
 DRAIN_S = 5.0
-TOLD_LETTERS = 500
 
 
 class Place:
@@ -173,10 +172,9 @@ class ChildPool:
 
     def lose(self, place: Place, child: DecodeChild) -> str:
         """A child that never became ready; why, as far as it has told."""
-        status = child.wait()
-        said = " ".join(child.said().split())[-TOLD_LETTERS:]
+        reason = child.last_words()
         self.drop(place, child)
-        self.note_failure(place, f"{name_of_signal(status)}: {said}")
+        self.note_failure(place, reason)
         return place.reason
 
     def note_failure(self, place: Place, reason: str) -> None:

@@ -36,6 +36,7 @@ child.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
 """
 ROOT = Path(daemon.__file__).parents[1]
 OUTPUT_BYTES = 1 << 16  # of a pipe
+TOLD_LETTERS = 500
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -178,6 +179,12 @@ class DecodeChild:
         with suppress(BlockingIOError):
             return os.read(self.output, OUTPUT_BYTES).decode("utf-8", "replace")
         return ""
+
+    def last_words(self) -> str:
+        """Why it has ended, or is ended now, and the end of what it has written."""
+        status = self.wait()
+        said = " ".join(self.said().split())[-TOLD_LETTERS:]
+        return f"{name_of_signal(status)}: {said}"
 
     def kill(self) -> int | None:
         """End it; its exit status, None if it has not ended yet: a dead share may hold it."""

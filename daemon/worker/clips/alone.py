@@ -7,7 +7,7 @@ import fcntl
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 
-from cvunet.inference.predictor import resize_of
+from cvunet import cutout
+from cvunet.errors import CvunetError
 from cvunet.video import av_library, cutting, reading
 from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
 from cvunet.video.clips import ANY_LENGTH
@@ -27,13 +28,15 @@ from cvunet.video.stages import Cancelled
 from cvunet.video.steadying import Steady
 from daemon import collector
 from daemon.disk import files
+from daemon.errors import PictureError
 from daemon.renderings import Rendering, Video, VideoFormat
 from daemon.settings import ModelSettings
 from daemon.worker import finishing, predictors
 from daemon.worker.clips import kinds
 
 if TYPE_CHECKING:
-    from cvunet.inference.predictor import Predictor
+    from cvunet.inference.predictor import Alpha, Predictor
+    from cvunet.pictures.bit_depth import Uint8Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class ClipCutter:
         """Make one result; nothing is left of it if that fails.
 
         ``on_frame`` gets the number of finished frames and that of all, None if it is unknown.
-        `PictureError` says what is wrong with the clip, `InstallError` with this machine.
+        `PictureError` says what is wrong with the clip, or why the network cannot look at it,
+        `InstallError` what is wrong with this machine.
         """
         try:
             with ExitStack() as stack, predictors.translated_errors():
@@ -98,6 +102,8 @@ class ClipCutter:
             files.remove(order.part)
             if isinstance(error, Cancelled):
                 raise CutStopped from error
+            if isinstance(error, CvunetError):  # of the network; no other clip must suffer
+                raise PictureError(str(error)) from error
             raise
 
     def _make(
@@ -122,18 +128,20 @@ class ClipCutter:
         out = stack.enter_context(open_part(order.part))
         # Without a name: nothing of it is left, however this process ends.
         scratch = stack.enter_context(tempfile.TemporaryFile(dir=order.part.parent))  # noqa: SIM115
-        made = cutting.cut_clip(clip, out, scratch, predict=self.predictor.predict, job=job)
+        made = cutting.cut_clip(clip, out, scratch, predict=self._predict, job=job)
         out.flush()
         os.fsync(out.fileno())
         return Made(made.frames, made.warnings)
+
+    def _predict(self, smalls: "Sequence[Uint8Array]") -> "Sequence[Alpha]":
+        return cutout.ask(self.predictor, smalls)
 
     def _rendering(self, stack: ExitStack, clip: ClipReader, order: Order) -> ClipRendering:
         return ClipRendering(
             finish=finishing.clip_settings(order.rendering, is_mask=order.format == "alpha"),
             steady=Steady(order.video.window, order.video.strength),
             backdrop=self._backdrop(stack, clip, order),
-            input_size=cutting.input_side(self.predictor),
-            resize=resize_of(self.predictor),
+            prepare=self.predictor.prepare,
         )
 
     def _backdrop(self, stack: ExitStack, clip: ClipReader, order: Order) -> Backdrop | None:

@@ -61,12 +61,13 @@ class Link:
         return os.fdopen(descriptor, mode)  # type: ignore[return-value]  # a binary mode
 
     def predict(self, smalls: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
-        """The alphas of small frames SxSx3, in order."""
+        """The alphas of small frames HxWx3, in order."""
         assert self.exchange is not None
         alphas: list[NDArray[np.float32]] = []
         for start in range(0, len(smalls), FRAMES):
             some = list(smalls[start : start + FRAMES])
+            shapes = [small.shape[:2] for small in some]
             self.exchange.put_smalls(some)
-            self.ask("predict", count=len(some))
-            alphas += self.exchange.take_alphas(len(some))
+            self.ask("predict", shapes=shapes)
+            alphas += self.exchange.take_alphas(shapes)
         return alphas

@@ -71,7 +71,7 @@ class Session:
         """Open, cut out, join; return what the result holds."""
         order, (source, exchange, *behind) = self.link.receive()
         plan = Plan.of_json(order["plan"])
-        self.link.exchange = Exchange(exchange, side=plan.side)
+        self.link.exchange = Exchange(exchange, pixels=plan.preparation.most_pixels)
         with os.fdopen(source, "rb") as stream:
             making = self.making.Making(plan, stream, self.link)
             if behind:

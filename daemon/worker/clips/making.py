@@ -14,7 +14,13 @@ from typing import Any, BinaryIO, overload
 import cv2
 import numpy as np
 
-from cvunet.errors import EncoderMissing, FileError, ImageError, UnreadableKindError
+from cvunet.errors import (
+    ClipDamagedError,
+    EncoderMissing,
+    FileError,
+    ImageError,
+    UnreadableKindError,
+)
 from cvunet.video import av_library
 from cvunet.video.clips import ClipFacts, ClipLimits
 from cvunet.video.formats import PLANS, Encoding
@@ -103,8 +109,7 @@ class Making:
         self.rendering = ClipRendering(
             finish=plan.finish,
             steady=Steady(window=plan.window, strength=plan.strength),
-            input_size=plan.side,
-            resize=plan.resize,
+            prepare=plan.preparation,
         )
         self.behind: ClipReader | None = None
         """The clip that the subject is put on."""
@@ -177,8 +182,8 @@ class Making:
                 write=segment.write,
                 threads=self.plan.finish_threads,
             )
-        except ImageError as error:
-            if error is not self.replay.damage or not self.plan.keeps_damaged:
+        except ClipDamagedError as error:  # others refuse the whole clip, such as its length
+            if error is not self.replay.failure or not self.plan.keeps_damaged:
                 raise
             ending = str(error)
             if first + segment.frames == 0:

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.pictures.reading import Picture
 from daemon import __version__
-from daemon.errors import PictureError
 from daemon.jobs import Identity, Task
 from daemon.worker import finishing
 from daemon.worker.children.process import processors
@@ -22,21 +20,18 @@ from daemon.worker.lanes import Lane
 #: Of one encoder; webm and mp4 have other bytes with another number.
 MOST_ENCODER_THREADS = 4
 MOST_FINISHERS = 4
-#: A picture that is no square: a model that keeps its shape is found by it.
-SAMPLE_SHAPE = (48, 96, 3)
 #: What the pixels and the bytes of a segment depend on, besides our own program.
 LIBRARIES = ("av", "numpy", "opencv-python-headless")
 
 
 def plan_of(task: Task, lane: Lane, *, segment_frames: int) -> Plan:
-    """Return how a clip is cut out. `PictureError` if its model cannot look at clips."""
+    """Return how a clip is cut out."""
     assert task.clip is not None
     video, colour = task.clip.video, task.rendering.background
     if colour is None and task.clip.format == "mp4":
         colour = finishing.WHITE  # it has no transparency
     is_mask = task.clip.format == "alpha"
     finish = finishing.clip_settings(task.rendering, is_mask=is_mask)
-    side, resize = shape_of(lane)
     cores = processors()
     return Plan(
         max_pixels=task.max_pixels,
@@ -48,25 +43,12 @@ def plan_of(task: Task, lane: Lane, *, segment_frames: int) -> Plan:
         finish=finish,
         window=video.window,
         strength=video.strength,
-        side=side,
-        resize=resize,
+        preparation=lane.preparation,
         colour=None if is_mask or isinstance(colour, Path) else colour,
         keeps_damaged=video.on_damage == "keep",
         finish_threads=max(1, min(cores, MOST_FINISHERS)),
         segment_frames=segment_frames,
     )
-
-
-def shape_of(lane: Lane) -> tuple[int, finishing.Resize]:
-    """Return the side of the square that a model sees, and how a frame becomes it."""
-    sample = Picture(rgb=np.zeros(SAMPLE_SHAPE, np.uint8), alpha=None, warnings=(), format="")
-    height, width = lane.prepare(sample).shape[:2]
-    if height != width:
-        raise PictureError(
-            "its model looks at pictures in their own shape, and clips need one that squeezes them"
-            " to a square: choose another for this folder (folders[].model)"
-        )
-    return width, lane.resize
 
 
 def key_of(

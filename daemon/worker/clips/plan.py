@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from cvunet.inference.matting import FinishSettings
+from cvunet.inference.preparation import Preparation
 from cvunet.matte.adjustments import Adjustments
 from daemon.renderings import VideoFormat
 
@@ -21,9 +22,8 @@ class Plan:
     finish: FinishSettings
     window: int
     strength: float
-    side: int
-    """Of the square that the network sees."""
-    resize: Literal["area", "lanczos"]
+    preparation: Preparation
+    """How a frame becomes what the network sees."""
     colour: tuple[int, int, int] | None
     """That the subject is put on; None for transparency, or for a picture that comes later."""
     keeps_damaged: bool
@@ -45,6 +45,7 @@ class Plan:
         return cls(
             **known
             | {
+                "preparation": Preparation(**content["preparation"]),
                 "finish": FinishSettings(**finish),
                 "colour": None if colour is None else tuple(colour),
             }

@@ -3,20 +3,20 @@
 from collections import deque
 from collections.abc import Iterator
 
-from cvunet.errors import ImageError
 from cvunet.video.clips import Frame
 
 
 class Replay:
     """Gives each segment its frames, and keeps those that the next one needs too.
 
-    What the decoder has said about the end of the clip, it says again to the next segment.
+    What the decoder has failed with, it fails with again: frames are read ahead, so a segment may
+    be whole before anybody looks at that, and for the next one the clip would simply end here.
     """
 
     def __init__(self, frames: Iterator[Frame]) -> None:
         self.frames = frames
         self.kept: deque[Frame] = deque()
-        self.damage: ImageError | None = None
+        self.failure: Exception | None = None
 
     def segment(self, *, keep_from: int) -> Iterator[Frame]:
         """Yield the frames that were kept, then new ones.
@@ -26,13 +26,13 @@ class Replay:
         before = list(self.kept)
         self.kept = deque(frame for frame in before if frame.index >= keep_from)
         yield from before
-        if self.damage is not None:
-            raise self.damage
+        if self.failure is not None:
+            raise self.failure
         while True:
             try:
                 frame = next(self.frames, None)
-            except ImageError as error:
-                self.damage = error
+            except Exception as error:
+                self.failure = error
                 raise
             if frame is None:
                 return

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daemon.disk import files, segments
-from daemon.disk.segments import Note
 from daemon.errors import PictureError, blaming
 from daemon.worker.children import channel, layout
 from daemon.worker.children import verdicts as judging
 from daemon.worker.children.channel import Message
 from daemon.worker.children.description import believed
 from daemon.worker.children.process import DecodeChild, Ended, TookTooLong, processors
-from daemon.worker.clips import verdicts
+from daemon.worker.clips import notes, verdicts
 from daemon.worker.clips.backgrounds import OpenBackground, unusable
 from daemon.worker.clips.descriptions import ClipEnd, ClipHead
 from daemon.worker.clips.exchange import FRAMES, Exchange, size_of
@@ -65,7 +63,7 @@ class ClipRun:
         self.max_silence_s = max_silence_s
         self.is_abandoned = is_abandoned
         self.is_draining = is_draining
-        self.note = begun(part, key)
+        self.note = notes.begun(part, key)
         self.pace = Pace(begun_with=sum(self.note.frames), total=None)
         self.limit_bytes = 0
         self.opened: dict[str, BinaryIO] = {}
@@ -74,8 +72,9 @@ class ClipRun:
         """Monotonic: when the thread has begun to wait for the disk."""
         self.background: OpenBackground | None = None
         """The clip that this one is put on."""
-        self.memory = layout.shared_memory(size_of(plan.side))
-        self.exchange = Exchange(self.memory, side=plan.side)
+        pixels = plan.preparation.most_pixels
+        self.memory = layout.shared_memory(size_of(pixels))
+        self.exchange = Exchange(self.memory, pixels=pixels)
 
     # --- the steps --------------------------------------------------------------------------
 
@@ -86,11 +85,11 @@ class ClipRun:
         """
         self.background = background
         self.allow(SPARE_BYTES + 16 * self.plan.max_pixels)
-        self.child.make_ready(self.is_abandoned)
+        self.make_ready()
         descriptors = [source.fileno(), self.memory]
         if background is not None:
             descriptors.append(background.stream.fileno())
-        channel.send(self.child.end, {"plan": self.plan.as_json()}, descriptors)
+        self.tell({"plan": self.plan.as_json()}, descriptors)
         head = ClipHead.of(self.receive(), max_pixels=self.plan.max_pixels)
         self.pace = Pace(begun_with=sum(self.note.frames), total=head.frames)
         return head
@@ -105,9 +104,9 @@ class ClipRun:
         """Serve the child until the whole clip is durable under the part's name."""
         whole = self.note.ending is not None
         order = {"segment": len(self.note.frames), "is_whole": whole}
-        descriptors = [] if backdrop is None else [picture_in_memory(backdrop)]
+        descriptors = [] if backdrop is None else [layout.picture_in_memory(backdrop)]
         try:
-            channel.send(self.child.end, order, descriptors)
+            self.tell(order, descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -129,6 +128,26 @@ class ClipRun:
 
     # --- talking ----------------------------------------------------------------------------
 
+    def make_ready(self) -> None:
+        """Wait until the child can be asked. It has seen nothing of the clip yet."""
+        try:
+            self.child.make_ready(self.is_abandoned)
+        except (Ended, TookTooLong) as error:
+            raise verdicts.not_startable(self.child.last_words()) from error
+
+    def tell(self, message: Message, descriptors: Sequence[int]) -> None:
+        """Send an order; every failure as an error."""
+        try:
+            channel.send(self.child.end, message, descriptors)
+        except OSError as error:
+            raise self.ended() from error
+
+    def ended(self) -> Exception:
+        """Return what the child's end says of the clip."""
+        return verdicts.ended(
+            self.child.wait(), frames=self.pace.frames, memory_bytes=self.limit_bytes
+        )
+
     def receive(self) -> Message:
         """Wait for what the child says next; every failure as an error."""
         if self.is_abandoned():  # a child that always has something to ask is not waited for
@@ -142,9 +161,7 @@ class ClipRun:
                 self.max_silence_s, frames=self.pace.frames, is_idle=is_idle
             ) from error
         except Ended as error:
-            raise verdicts.ended(
-                self.child.wait(), frames=self.pace.frames, memory_bytes=self.limit_bytes
-            ) from error
+            raise self.ended() from error
         if self.background is not None and "bad_background" in message:
             self.background.check()  # it may be about to be written
             raise unusable(self.background.path, str(message["bad_background"]))
@@ -177,11 +194,13 @@ class ClipRun:
     def answer_frames(self, message: Message) -> None:
         """Have the network look at some frames."""
         with believed():
-            count = int(message["count"])
-            if not 0 < count <= FRAMES:
-                raise ValueError(f"{count} frames at once")
-        alphas = self.predict(self.exchange.take_smalls(count))
-        if any(alpha.shape != (self.plan.side, self.plan.side) for alpha in alphas):
+            shapes = [(int(height), int(width)) for height, width in message["shapes"]]
+            # A network that is shown other shapes fails, and counts as a device that has died.
+            is_possible = all(self.plan.preparation.can_be(*shape) for shape in shapes)
+            if not (0 < len(shapes) <= FRAMES and is_possible):
+                raise ValueError(f"{len(shapes)} frames at once, of {shapes[:FRAMES]}")
+        alphas = self.predict(self.exchange.take_smalls(shapes))
+        if [alpha.shape for alpha in alphas] != shapes:
             raise PictureError("its model gives masks of another shape: choose another for clips")
         self.exchange.put_alphas(list(alphas))
 
@@ -201,7 +220,8 @@ class ClipRun:
         if self.background is not None:
             self.background.check()
         stream = self.opened.pop("segment", None)
-        note = noted(self.note, message, most=self.plan.segment_frames, has_file=stream is not None)
+        most = self.plan.segment_frames
+        note = notes.noted(self.note, message, most=most, has_file=stream is not None)
         with self.waiting_for_disk(), blaming(self.part.parent):
             if stream is not None:
                 os.fsync(stream.fileno())
@@ -245,51 +265,3 @@ class ClipRun:
         """Raise an error of the child's, which reads the clip and writes into the folder."""
         with blaming(self.part.parent):
             raise error
-
-
-def begun(part: Path, key: str) -> Note:
-    """Return what is finished of a clip, and note that another attempt begins.
-
-    Segments of other settings, or of another version of the original, are deleted.
-    """
-    note = segments.read_note(part)
-    if note is None or note.key != key:
-        segments.remove_all(part)
-        note = Note(key)
-    note = replace(note, begun_with=len(note.frames))
-    segments.write_note(part, note)
-    return note
-
-
-def noted(note: Note, message: Message, *, most: int, has_file: bool) -> Note:
-    """Return the note with one more segment, as a child has told; `PictureError` for no frame."""
-    with believed():
-        number, frames = int(message["number"]), int(message["frames"])
-        blank = int(message["blank"])
-        seconds, ending = float(message["seconds"]), message["ending"]
-        ending = None if ending is None else str(ending)
-        is_possible = 0 <= blank <= frames <= most and (frames > 0) == has_file
-        if number != len(note.frames) or not is_possible:
-            raise ValueError(f"{frames} frames in segment {number}")
-    if frames:
-        return replace(
-            note,
-            frames=(*note.frames, frames),
-            seconds=seconds,
-            blank=note.blank + blank,
-            ending=ending,
-        )
-    if not note.frames:
-        raise PictureError("it has no frame")
-    return replace(note, ending=ending)
-
-
-def picture_in_memory(pixels: NDArray[np.uint8]) -> int:
-    """Return a descriptor of memory with a picture in it."""
-    descriptor = layout.shared_memory(pixels.nbytes)
-    try:
-        os.pwrite(descriptor, np.ascontiguousarray(pixels).data, 0)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
