@@ -139,7 +139,7 @@ class WebhookSender:
         if self.must_stop():
             raise TimeoutError
         body = notice.payload.encode("utf-8", "backslashreplace")
-        # It was made with less, to have time for other addresses. The library sets it for each read.
+        # It was made with less, to have time for other addresses. The library sets it anew.
         connection.timeout = self.timeout_s
         connection.request(
             "POST",
