@@ -137,11 +137,15 @@ is_running() {
 look_around() {
     is_upgrade=
     was_running=
+    has_failed=
     is_page_ours=
     # The drop-in is written after the service was enabled. Without it the first installation broke
     # off, and is done again as one. A service that is disabled or stopped on purpose stays so.
     if [ -e "$UNIT" ] && [ -e "$DROP_INS/paths.conf" ]; then is_upgrade=yes; fi
     if is_running cvunetd.service; then was_running=yes; fi
+    if [ "$(systemctl show --property ActiveState --value cvunetd.service 2>/dev/null)" = failed ]; then
+        has_failed=yes
+    fi
     if cmp -s "$PAGE" "$PAGE_OF_PROGRAM"; then is_page_ours=yes; fi
 }
 
@@ -220,7 +224,8 @@ install_paths() {
 start() {
     local is_ready=yes
     run systemctl daemon-reload
-    if [ -n "$is_upgrade" ] && [ -z "$was_running" ]; then
+    # One that has failed was not stopped on purpose: what made it fail may be mended by now.
+    if [ -n "$is_upgrade" ] && [ -z "$was_running" ] && [ -z "$has_failed" ]; then
         echo "= cvunetd did not run, and is not started now"
     elif [ -n "$is_started" ]; then
         # Not reload: other code is another process.

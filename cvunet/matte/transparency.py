@@ -23,8 +23,8 @@ NEAR_PX = 7
 LOWER = 0.98
 #: The network sees an edge a little wider than it is.
 BEYOND_PX = 2
-#: Rows of a small copy that are made at once.
-STRIP = 64
+#: So many pixels are averaged at once.
+STRIP_PIXELS = 1 << 20
 
 
 def has_own(alpha: Samples | None) -> bool:
@@ -63,12 +63,15 @@ def visible_copy(rgb: Samples, alpha: Samples, size: Size) -> Samples:
     """
     height, width = alpha.shape
     factor = max(1, min(height // size[1], width // size[0]))
-    strips = [
-        _strip(rgb[rows], alpha[rows], factor)
-        for rows in (slice(top, top + STRIP * factor) for top in range(0, height, STRIP * factor))
-    ]
-    colours, shown = (np.concatenate(parts) for parts in zip(*strips, strict=True))
+    # Across the longer side, which has many boxes: that the last one is narrower does not matter.
+    along = 0 if height >= width else 1
+    step = factor * max(1, STRIP_PIXELS // (min(height, width) * factor))
+    parts = (slice(first, first + step) for first in range(0, alpha.shape[along], step))
+    windows = [(part, slice(None)) if along == 0 else (slice(None), part) for part in parts]
+    strips = [_strip(rgb[window], alpha[window], factor) for window in windows]
+    colours, shown = (np.concatenate(each, along) for each in zip(*strips, strict=True))
     colours, shown = downscale(colours, size), downscale(shown, size)
+    shown /= 255
     found = np.rint(colours / np.maximum(shown, 1e-6)[..., None]).astype(rgb.dtype)
     is_shown = shown > 1e-3
     growth.nearest_colours(found, is_shown, ~is_shown)
@@ -77,13 +80,15 @@ def visible_copy(rgb: Samples, alpha: Samples, size: Size) -> Samples:
 
 def _strip(rgb: Samples, alpha: Samples, factor: int) -> tuple[NDArray[np.float32], ...]:
     """Means of the visible colours, and of how much is visible, in boxes of so many pixels."""
-    shown = (alpha > 0).astype(np.float32)
-    colours = rgb * shown[..., None]
+    shown = (alpha > 0).view(np.uint8) * np.uint8(255)
+    colours = cv2.copyTo(rgb, shown)
     rows, columns = (-(-length // factor) for length in alpha.shape)
-    return tuple(
-        cv2.resize(each, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+    # Means of bytes would be rounded before they are divided; of floats they are exact.
+    small = (
+        cv2.resize(each.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
         for each in (colours, shown)
     )
+    return tuple(each.astype(np.float32, copy=False) for each in small)
 
 
 def filled(rgb: Samples, alpha: Samples) -> Samples:

@@ -79,9 +79,13 @@ def _profile_without_icc(
         return None
     if (stated := _png_chunks(image)) is not None:
         try:
-            return colour_spaces.profile_from_gamma(*stated)  # None is sRGB, and counts as well
+            profile = colour_spaces.profile_from_gamma(*stated)
         except ValueError as error:
             warnings.append(f"{error}: {IGNORED}")
+        else:
+            # None is sRGB. A gamma alone says nothing of the primaries: Adobe RGB's is the same.
+            if profile is not None or stated[1] is not None:
+                return profile
     return adobe_rgb() if _is_adobe_rgb(exif) else None
 
 

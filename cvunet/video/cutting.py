@@ -171,15 +171,36 @@ class PartFrames:
         self.clip = clip
         self.part = part
         self.count = 0
+        self.is_cut = False
+        """The last frame is shown for longer in the clip than in the part."""
         self.begin_s = Fraction(0)
         """When the part's first frame is shown in the clip: its ``pts`` is 0."""
 
     def __iter__(self) -> Iterator[Frame]:
+        waiting: Frame | None = None
+        try:
+            for frame in self._timed():
+                if waiting is not None and self.is_cut and self._is_short(frame.duration):
+                    # Nobody would see it, or for too long (see below): the one before is shown on.
+                    waiting = replace(waiting, duration=waiting.duration + frame.duration)
+                    self.count -= 1
+                    continue
+                if waiting is not None:
+                    yield waiting
+                waiting = frame
+        except ClipDamagedError:
+            if waiting is not None:
+                yield waiting
+            raise
+        if waiting is not None:
+            yield waiting
+
+    def _timed(self) -> Iterator[Frame]:
         base = self.clip.facts.time_base
         begin, end = self.part.ticks(base)
         for frame in self._from_start():
             until = frame.pts + frame.duration
-            if end is not None and frame.pts >= end:
+            if end is not None and (frame.pts >= end or begin >= end):
                 return
             if frame.pts < begin and self._is_over(until, begin, end):
                 continue
@@ -187,9 +208,10 @@ class PartFrames:
                 begin = max(begin, frame.pts)
                 self.begin_s = begin * base
             shown = max(frame.pts, begin)
-            length = (until if end is None else min(until, end)) - shown
-            yield replace(frame, index=self.count, pts=shown - begin, duration=length)
+            self.is_cut = end is not None and end < until
+            length = (min(until, end) if end is not None else until) - shown
             self.count += 1
+            yield replace(frame, index=self.count - 1, pts=shown - begin, duration=length)
 
     def _is_over(self, until: int, begin: int, end: int | None) -> bool:
         """Whether a frame from before the part is no more shown in it.
@@ -199,7 +221,11 @@ class PartFrames:
         """
         if end is not None and until >= end:
             return until <= begin
-        return (until - begin) * self.clip.facts.time_base * 1000 < SHORTEST_MS
+        return self._is_short(until - begin)
+
+    def _is_short(self, ticks: int) -> bool:
+        """Whether browsers show another time than this one."""
+        return ticks * self.clip.facts.time_base * 1000 < SHORTEST_MS
 
     def _from_start(self) -> Iterator[Frame]:
         """Frames from one that is shown when the part begins, or before, on."""

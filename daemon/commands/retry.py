@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.config import folders as hot_folders
@@ -80,8 +81,13 @@ def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> 
     folder = folders.get(name)
     if folder is None or not parts:
         raise UsageError(f"folder {name!r} is not configured any more; it stays")
-    if not folder.path.is_dir():  # a new one would lie below the share that is mounted later
-        raise UsageError(f"{printable(folder.path)} is not there: mount it; the picture stays")
+    # What is put into an empty mount point is hidden when its share is mounted.
+    ours = folder.path if folder.originals == "keep" else folder.path / store.CLAIMS
+    if not ours.is_dir():
+        raise UsageError(
+            f"{printable(ours)} is not there: mount the folder, or start the daemon once; the"
+            " picture stays"
+        )
     place = folder.path.joinpath(*parts)
     # An interrupted retry has left one file with two names: finish it, do not start again.
     if not (files.exists(place) and files.is_same_file(place, picture)):
@@ -95,8 +101,7 @@ def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> 
 
 def give_away(folders: Sequence[Path], top: Path) -> None:
     """Give folders that root has made to the owner of ``top``, who moves pictures out of them."""
-    if os.geteuid() != 0:
-        return
     status = top.stat()
-    for folder in folders:
-        os.chown(folder, status.st_uid, status.st_gid, follow_symlinks=False)
+    for folder in folders if os.geteuid() == 0 else ():
+        with suppress(OSError):  # some shares know no owners; the picture itself is there
+            os.chown(folder, status.st_uid, status.st_gid, follow_symlinks=False)

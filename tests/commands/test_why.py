@@ -206,17 +206,22 @@ def test_a_picture_is_found_by_a_path_through_a_link(tmp_path: Path) -> None:
     assert "done at" in answer(tmp_path, tmp_path / "link/hot/sub/cat.jpg")
 
 
-def test_retry_makes_no_folder_where_a_share_is_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_mount_point", [True, False])
+def test_retry_makes_no_folder_where_a_share_is_away(
+    tmp_path: Path, *, is_mount_point: bool
+) -> None:
     """What it put there would be hidden when the share is mounted again."""
     kit = rejected(tmp_path)
     shutil.rmtree(kit.hot)
+    if is_mount_point:
+        kit.hot.mkdir()
     failures: list[Path] = []
     told = list(retry.retry(configure(tmp_path), [], is_all=True, failures=failures))
 
     picture = tmp_path / "failed/hot/sub/cat.jpg"
     assert failures == [picture]
-    assert "is not there: mount it; the picture stays" in told[0]
-    assert not kit.hot.exists()
+    assert "is not there: mount the folder" in told[0]
+    assert not kit.hot.exists() or list(kit.hot.iterdir()) == []
     assert picture.exists()
     assert picture.with_name("cat.jpg.json").exists()
 

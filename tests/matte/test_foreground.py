@@ -240,7 +240,7 @@ def test_an_opaque_alpha_of_its_own_changes_nothing():
     assert np.array_equal(plain, opaque)
 
 
-@pytest.mark.parametrize("size", [(41, 53), (300, 400), (1100, 1403)])
+@pytest.mark.parametrize("size", [(41, 53), (300, 400), (1100, 1403), (64, 9001), (9001, 64)])
 def test_a_small_copy_shows_what_is_visible(size: tuple[int, int]):
     """Of a picture whose hidden half is white; the rest has the nearest visible colours."""
     rgb = np.full((*size, 3), 255, np.uint8)

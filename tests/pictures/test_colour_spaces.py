@@ -164,6 +164,7 @@ def test_the_order_of_png(chunks: tuple[bytes, ...], expected: str):
         ((gama(0.45455), chrm(SRGB_CHROMATICITIES)), False),
         ((kit.chunk(b"sRGB", b"\0"),), False),
         ((gama(0.0),), True),
+        ((gama(0.45455),), True),
     ],
 )
 def test_chunks_that_state_srgb_come_before_exif(chunks: tuple[bytes, ...], is_adobe: bool):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import cvunet
-from cvunet.errors import ImageError
+from cvunet.errors import ClipDamagedError, ImageError
 from cvunet.inference import matting
 from cvunet.video.clips import ClipFacts, Frame
 from cvunet.video.cutting import Part, PartFrames
@@ -85,7 +85,7 @@ def test_a_rest_that_nobody_would_see_is_left_out():
 
 def test_nothing_is_shown_before_the_begin():
     """A part that would begin before the clip begins with it."""
-    assert shown(Slides((40, 40)), -3.0, 0.05) == (Fraction(0), [(0, 0, 40), (1, 40, 10)])
+    assert shown(Slides((40, 40)), -3.0, 0.06) == (Fraction(0), [(0, 0, 40), (1, 40, 20)])
 
 
 @pytest.mark.parametrize("part", [(5.3, None), (100.0, None), (5.3, 9.0)])
@@ -94,11 +94,45 @@ def test_nothing_is_shown_after_the_end(part: tuple[float, float | None]):
     assert shown(Slides(SLIDES), *part)[1] == []
 
 
+def test_an_end_that_nobody_would_see_is_left_out():
+    """At 29.97 a second, 30 s end 3.4 ms after a frame begins: the one before is shown on."""
+    clip = Slides([1001] * 1000, Fraction(1, 30_000))
+
+    frames = shown(clip, 29.9, 30.0)[1]
+
+    assert frames[-1][2] == 1001 + 101
+    assert sum(duration for *_, duration in frames) == 3000
+
+
+def test_a_part_between_two_ticks_is_empty():
+    """A GIF counts in hundredths."""
+    assert shown(Slides((100, 500, 100), Fraction(1, 100)), 2.001, 2.005)[1] == []
+
+
+@pytest.mark.parametrize("good", [1, 2, 5])
+def test_a_clip_that_is_damaged_in_a_part(good: int):
+    """All frames before the damage come out, also the last one."""
+
+    class Damaged(Slides):
+        def frames(self, first: int = 0) -> Iterator[Frame]:
+            yield from islice(super().frames(first), good)
+            raise ClipDamagedError("no more", frames=good, seconds=1.0)
+
+    reader: Any = Damaged((40,) * 9)
+    source, found = PartFrames(reader, Part(0.0, 0.3)), []
+    with pytest.raises(ClipDamagedError):
+        for frame in source:
+            found.append(frame.index)
+
+    assert found == list(range(good))
+    assert source.count == good
+
+
 def test_a_frame_held_from_long_before_is_found():
     """Frames are searched by the average rate, which says little here."""
     clip = Slides((*[20] * 200, 60_000, *[20] * 200))
 
-    assert shown(clip, 63.0, 64.01)[1][0] == (200, 0, 1000)
+    assert shown(clip, 63.0, 64.02)[1][0] == (200, 0, 1000)
 
 
 def test_times_are_exact_in_ticks():

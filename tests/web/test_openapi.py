@@ -32,7 +32,7 @@ NOT_MEANT = [ignored_auth, missing_required_header, use_after_free]
 NOT_MEANT_OF_UPLOADS = [positive_data_acceptance, negative_data_rejection]
 ENDLESS = "/api/v1/events"
 #: Pages, not operations.
-PAGES = ("/api/", "/{path:path}", "/api/v1/openapi.json")
+PAGES = ("/api/", "/", "/index.html", "/static/{name:path}", "/api/v1/openapi.json")
 DOCUMENT = openapi.document()
 OPERATIONS = [
     (path, verb) for path, verbs in DOCUMENT["paths"].items() for verb in verbs if path != ENDLESS

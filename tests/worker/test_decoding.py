@@ -16,7 +16,7 @@ from cvunet.matte.framing import Framing as LibraryFraming
 from cvunet.pictures.reading import PictureInfo
 from daemon.errors import PictureError
 from daemon.jobs import Task
-from daemon.renderings import Framing
+from daemon.renderings import Format, Framing
 from daemon.worker import decoding
 from tests.samples import RENDERING
 
@@ -88,7 +88,7 @@ def test_large_result_costs(tmp_path: Path, framing: Framing, times: int):
         pixels = looked_at(stream, task_of(small, framing=framing)).pixels
 
     assert pixels == times * SIDE**2
-    assert cost(small, framing=framing) == 19 * times
+    assert cost(small, framing=framing) == 19 + decoding.RESULT_BYTES * (times - 1)
 
 
 def test_result_that_is_refused_costs_no_more_than_the_largest(tmp_path: Path):
@@ -125,7 +125,25 @@ def test_result_is_never_larger_than_was_counted(
     alpha[top : top + rows, left : left + columns] = 255
     framed = frame(alpha, LibraryFraming(**dataclasses.asdict(wanted)))
 
-    assert framed.size <= max(1, decoding.result_pixels(wanted, PictureInfo(width, height, 3, 8)))
+    # Its head says the sides before it is turned.
+    for sides in ((width, height), (height, width)):
+        assert framed.size <= max(1, decoding.result_pixels(wanted, PictureInfo(*sides, 3, 8)))
+
+
+@pytest.mark.parametrize(("format", "each"), [("png", 13), ("webp", 28), ("avif", 28)])
+def test_what_only_the_result_has_costs_less(tmp_path: Path, format: Format, each: int):
+    """A margin is empty; how much its encoder takes depends on the format."""
+    small = written(tmp_path / "a.png", np.uint8, 3)
+
+    wide, plain = (
+        cost(small, framing=one, format=format) for one in (Framing(aspect=4.0), Framing())
+    )
+    assert wide - plain == 3 * each
+
+
+def test_turned_strip():
+    """A phone's panorama is stored upright, and turned by EXIF."""
+    assert decoding.result_pixels(Framing(aspect=10.0), PictureInfo(600, 60, 3, 8)) == 3_600_000
 
 
 def test_what_is_no_picture_is_told_before_it_costs(tmp_path: Path):
