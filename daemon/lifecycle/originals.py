@@ -18,6 +18,9 @@ from daemon.log_fields import job_fields
 
 logger = logging.getLogger(__name__)
 
+#: A disk that refuses so many names one after the other is asked again later.
+MOST_PLACES = 8
+
 
 class Originals:
     """Archives, deletes or leaves originals, as was decided when they were taken."""
@@ -59,24 +62,23 @@ class Originals:
 
     def archive(self, job: Job, later: Syncs | None) -> Job:
         """Move the original beside its result; to another place if something has its own."""
-        while True:
+        for is_last in [False] * MOST_PLACES + [True]:
             assert job.archive is not None
             if self.standby.is_away(self.folders[job.folder]):
                 raise OSError(errno.ENODEV, "its disk is not there", str(job.archive))
             try:
                 self.mark_new_drop(job)
                 store.archive(job.source, job.archive, later)
+                break
             except OSError as error:
-                if isinstance(error, FileExistsError) and is_there(job):
-                    continue  # a share's answer was lost: it is not moved to a second place
-                free = self.other_place(job, error)
-                if free == job.archive:
-                    raise  # nothing is there, so another name would not help
+                place = self.next_place(job, error)
+                if place is None or is_last:  # another name would not help, or not soon
+                    raise
+            if place != job.archive:
                 job = self.ledger.move(
-                    job, drop=job.drop, target=job.target, alpha=job.alpha, archive=free
+                    job, drop=job.drop, target=job.target, alpha=job.alpha, archive=place
                 )
-            else:
-                return job
+        return job
 
     def mark_new_drop(self, job: Job) -> None:
         """Mark a drop that is made anew: somebody has moved it away since its result came."""
@@ -92,18 +94,22 @@ class Originals:
             store.remove_new_drop(drop)  # without our mark it would never be deleted
             raise
 
-    def other_place(self, job: Job, error: OSError) -> Path | None:
-        """Return where the original can go instead, after an error; where it was to go, if nowhere.
+    def next_place(self, job: Job, error: OSError) -> Path | None:
+        """Return where the original can go after an error; None if nowhere.
 
-        A name may be taken, or a folder's on the way, or the drop's file system cannot have it.
+        A name may be taken, or a folder's on the way, or the drop's file system cannot have it. Or
+        it is there already, and a share's answer was lost: then it is not moved to a second place.
         """
         is_short = error.errno in NAME_ERRNOS
         if not is_short and not isinstance(error, FileExistsError | UntrustedPath):
+            return None
+        if is_there(job):
             return job.archive
         relative = shown(self.folders[job.folder], job.relative)
         taken = TakenByOthers(self.records.reserved, job)
         drop = self.records.drop_of(job)
-        return free_original(drop, relative, taken=taken, is_short=is_short)
+        free = free_original(drop, relative, taken=taken, is_short=is_short)
+        return None if free == job.archive else free
 
     def has_vanished(self, job: Job) -> bool:
         """Whether somebody has deleted the claimed original; then only its result is left."""

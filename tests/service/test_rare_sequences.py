@@ -267,6 +267,33 @@ def test_a_rejected_picture_whose_name_the_disk_cannot_have(
     assert kit.left_in_hot() == []
 
 
+def test_a_disk_that_refuses_every_name_is_asked_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It makes each of them, and says that it cannot: no name helps now."""
+    asked: list[str] = []
+    archive = store.archive
+
+    def refuse(source: Path, place: Path, later: Syncs) -> None:
+        asked.append(place.name)
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(b"half")
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+
+    kit = Kit(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "archive", refuse)
+        kit.drop("cat.jpg")
+        kit.pass_time(15)
+        tries = len(asked)
+    kit.pass_time(120, step_s=2)
+
+    assert 2 <= tries <= 30
+    assert kit.records.in_state(State.RUNNING) == []
+    assert any(name.startswith("originals/cat") for name in kit.results())
+    assert archive is store.archive
+
+
 def test_two_rejected_pictures_do_not_get_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The name that the disk can have is that of another picture of the same batch."""
     refuse_names(monkeypatch, is_refused=lambda name: ":" in name)
