@@ -54,3 +54,8 @@ def short(name: str) -> str:
 def portable_path(relative: Path) -> Path:
     """Return a relative path whose parts are all portable."""
     return Path(*map(portable, relative.parts))
+
+
+def short_path(relative: Path) -> Path:
+    """Return a relative path whose parts every file system can have."""
+    return Path(*map(short, relative.parts))

@@ -83,9 +83,8 @@ def train(options: argparse.Namespace) -> None:
         chosen = shorten(chosen)
     torch.manual_seed(chosen.seed)
     torch.backends.cudnn.benchmark = True  # a phase has one size; CUDA alone knows this setting
-    average: Path | None = (
-        options.resume_average
-    )  # with it, what the recipe starts from is not needed
+    # With an average, what the recipe starts from is not needed.
+    average: Path | None = options.resume_average
     model = start(chosen, options.data) if average is None else CVUNet(chosen.network)
     trainer = Trainer(
         chosen,

@@ -23,17 +23,21 @@ def points(table: str) -> Iterator[tuple[Path, str]]:
 
 def names(table: str) -> Iterator[tuple[str, str]]:
     """Yield the same with the points as the kernel writes them: without a slash at the end."""
-    for line in filter(None, table.split("\n")):
-        before, _, after = line.partition(" - ")
-        name = ESCAPED.sub(lambda match: chr(int(match[1], 8)), before.split(" ")[4])
-        yield name, after.split(" ")[0]
+    for row, kind in rows(table):
+        yield ESCAPED.sub(lambda match: chr(int(match[1], 8)), row[4]), kind
 
 
 def devices(table: str) -> Iterator[tuple[str, str]]:
     """Yield devices as ``major:minor``, and the types of their file systems."""
+    for row, kind in rows(table):
+        yield row[2], kind
+
+
+def rows(table: str) -> Iterator[tuple[list[str], str]]:
+    """Yield the columns of each mount up to its options, and the type of its file system."""
     for line in filter(None, table.split("\n")):
         before, _, after = line.partition(" - ")
-        yield before.split(" ")[2], after.split(" ")[0]
+        yield before.split(" "), after.split(" ")[0]
 
 
 def device_of(descriptor: int) -> tuple[int, int] | None:
@@ -47,9 +51,8 @@ def device_of(descriptor: int) -> tuple[int, int] | None:
         table = read()
     except (OSError, StopIteration):
         return None
-    for line in table.split("\n"):
-        fields = line.split(" ", 3)
-        if fields[0] == mount:
-            major, _, minor = fields[2].partition(":")
+    for row, _ in rows(table):
+        if row[0] == mount:
+            major, _, minor = row[2].partition(":")
             return int(major), int(minor)
     return None

@@ -10,7 +10,7 @@ from daemon.disk import files, store, uploads
 from daemon.errors import PictureError, printable
 from daemon.jobs import HotFolder, Job
 from daemon.ledger.ledger import Drop
-from daemon.portable_names import folded, portable, portable_path, short
+from daemon.portable_names import folded, portable, portable_path, short_path
 from daemon.renderings import Rendering, VideoFormat
 
 SUFFIXES = {
@@ -179,7 +179,7 @@ def free_original(drop: Drop, relative: Path, *, taken: TakenNames, is_short: bo
     drop's file system cannot have it.
     """
     if is_short:
-        relative = Path(*map(short, relative.parts))
+        relative = short_path(relative)
     top = drop.path / store.ORIGINALS
     if not files.is_folder(top) and files.exists(top):  # another file or a link has our name
         top = files.free_folder(drop.path, Path(store.ORIGINALS), taken.blocks_folder)

@@ -14,7 +14,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.lifecycle.closing import Closing
 from daemon.lifecycle.originals import Originals
 from daemon.log_fields import failed_fields
-from daemon.portable_names import short
+from daemon.portable_names import short_path
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Rejection:
         try:
             self.put(job, later, now=now)
         except OSError as error:
-            relative = Path(*map(short, job.relative.parts))
+            relative = short_path(job.relative)
             if error.errno not in NAME_ERRNOS or relative == job.relative:
                 raise
             names = {one.quarantine for one, _ in others if one.quarantine is not None}

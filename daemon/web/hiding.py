@@ -23,16 +23,17 @@ def hidden(text: str, known: Iterable[Path] = ()) -> str:
         return text
     for path in sorted(set(map(str, known)), key=len, reverse=True):
         if path in text:
-            text = re.sub(f"(?<![\\w.…]){re.escape(path)}{REST}", last_part, text)
+            text = re.sub(
+                f"(?<![\\w.…]){re.escape(path)}{REST}", lambda found: last_part(found[0]), text
+            )
     return PATH.sub(r"…/\1", text)
-
-
-def last_part(found: re.Match[str]) -> str:
-    """Return the end of a path that was found."""
-    return f"…/{found[0].rstrip('/').rpartition('/')[2]}"
 
 
 def in_quotes(found: re.Match[str]) -> str:
     """Return the end of a path that stands between quotes."""
-    mark = found[1]
-    return f"{mark}…/{found[2].rstrip('/').rpartition('/')[2]}{mark}"
+    return f"{found[1]}{last_part(found[2])}{found[1]}"
+
+
+def last_part(path: str) -> str:
+    """Return what is shown of a path."""
+    return f"…/{path.rstrip('/').rpartition('/')[2]}"

@@ -114,7 +114,7 @@ def test_a_clock_that_is_set_back_holds_no_manifest_up(
 
 
 @pytest.fixture
-def numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+def numbers(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Makes all inode numbers others, as a mount of an exFAT disk does."""
     seen = Identity.of.__func__  # type: ignore[attr-defined]
     added = [0]
@@ -127,23 +127,33 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
         added[0] = number
 
     monkeypatch.setattr(Identity, "of", classmethod(of))
-    yield change
-    inode_numbers.kind_of.cache_clear()
+    return change
 
 
-@pytest.mark.parametrize(("kind", "results"), [("exfat", 3), ("fuse.sshfs", 3), ("ext4", 6)])
-def test_kept_originals_where_inode_numbers_do_not_last(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    numbers: Callable[[int], None],
-    kind: str,
-    results: int,
-):
-    """They are not cut out again after each mount; elsewhere another file has another number."""
+@pytest.fixture
+def file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """The kernel says that the test's folder is on a file system of this type (the parameter)."""
     device = tmp_path.stat().st_dev
-    table = f"30 1 {os.major(device)}:{os.minor(device)} / /x rw - {kind} /dev/sdb1 rw\n"
+    numbers = f"{os.major(device)}:{os.minor(device)}"
+    table = f"30 1 {numbers} / /x rw - {request.param} /dev/sdb1 rw\n"
     monkeypatch.setattr(mounts, "read", lambda: table)
     inode_numbers.kind_of.cache_clear()
+    yield
+    inode_numbers.kind_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file_system", "results"),
+    [("exfat", 3), ("fuse.sshfs", 3), ("ext4", 6)],
+    indirect=["file_system"],
+)
+@pytest.mark.usefixtures("file_system")
+def test_kept_originals_where_inode_numbers_do_not_last(
+    tmp_path: Path, numbers: Callable[[int], None], results: int
+):
+    """They are not cut out again after each mount; elsewhere another file has another number."""
     kit = Kit(tmp_path, folder={"originals": "keep"})
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         kit.drop(name)
@@ -159,19 +169,14 @@ def test_kept_originals_where_inode_numbers_do_not_last(
     assert len([name for name in kit.results() if name.endswith(".png")]) == results + 1
 
 
-@pytest.mark.parametrize(("kind", "rows"), [("vfat", 1), ("xfs", 0)])
+@pytest.mark.parametrize(
+    ("file_system", "rows"), [("vfat", 1), ("xfs", 0)], indirect=["file_system"]
+)
+@pytest.mark.usefixtures("file_system")
 def test_rows_of_kept_originals_where_inode_numbers_do_not_last(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    numbers: Callable[[int], None],
-    kind: str,
-    rows: int,
+    tmp_path: Path, numbers: Callable[[int], None], rows: int
 ):
     """They stay as long as the original does."""
-    device = tmp_path.stat().st_dev
-    table = f"30 1 {os.major(device)}:{os.minor(device)} / /x rw - {kind} /dev/sdb1 rw\n"
-    monkeypatch.setattr(mounts, "read", lambda: table)
-    inode_numbers.kind_of.cache_clear()
     kit = Kit(tmp_path, folder={"originals": "keep"})
     kit.drop("a.jpg")
     kit.pass_time(60, step_s=2)
