@@ -11,13 +11,13 @@ usage: install.sh [install|uninstall] [options]        as root, from a checkout
 
   install     into /opt/cvunetd, with a user, a unit and a configuration; over an older one it
               upgrades in place: configuration and folders stay, a running daemon is restarted,
-              and so is the page if it has a unit of its own
+              and so are the page and a node of Ray if they have units of their own
   uninstall   the program, the unit and what belongs to it; pictures, results, state,
               configuration and the user stay
 
   --dry-run       print what would be done, and do nothing
   --cpu           also the drop-in for machines without a GPU (tighter sandbox)
-  --no-start      neither start nor restart the daemon and the page
+  --no-start      neither start nor restart the daemon, the page and a node
   --python FILE   the interpreter, 3.11 or later (python3); none below /root or /home, which the
                   daemon cannot see
   --from WHAT     what pip installs: a checkout or a wheel (this checkout)
@@ -32,9 +32,10 @@ HOME_OF_PROGRAM=/opt/cvunetd
 CONFIG=/etc/cvunetd/config.yaml
 UNIT=/etc/systemd/system/cvunetd.service
 DROP_INS=$UNIT.d
-# Of the page: an administrator copies it there, from the program (docs/systemd.md).
-PAGE=/etc/systemd/system/cvunetd-web.service
-PAGE_OF_PROGRAM=$HOME_OF_PROGRAM/share/cvunetd/packaging/cvunetd-web.service
+# Of the page and of Ray: an administrator copies them there, from the program (docs/systemd.md, docs/cluster.md).
+UNITS=/etc/systemd/system
+PAGE=cvunetd-web.service
+NODES=(cvunetd-ray-head.service cvunetd-ray-node.service)
 # Where a file of packaging/ goes.
 declare -A FILES=(
     [systemd/cvunetd.service]=$UNIT
@@ -138,7 +139,7 @@ look_around() {
     is_upgrade=
     was_running=
     has_failed=
-    is_page_ours=
+    plain_copies=()
     # The drop-in is written after the service was enabled. Without it the first installation broke
     # off, and is done again as one. A service that is disabled or stopped on purpose stays so.
     if [ -e "$UNIT" ] && [ -e "$DROP_INS/paths.conf" ]; then is_upgrade=yes; fi
@@ -146,7 +147,21 @@ look_around() {
     if [ "$(systemctl show --property ActiveState --value cvunetd.service 2>/dev/null)" = failed ]; then
         has_failed=yes
     fi
-    if cmp -s "$PAGE" "$PAGE_OF_PROGRAM"; then is_page_ours=yes; fi
+    local unit
+    for unit in "$PAGE" "${NODES[@]}"; do
+        ! cmp -s "$UNITS/$unit" "$(in_program "$unit")" || plain_copies+=("$unit")
+    done
+}
+
+# Where the program has a unit that an administrator may copy.
+in_program() {
+    local folder=$HOME_OF_PROGRAM/share/cvunetd/packaging
+    [ "$1" = "$PAGE" ] || folder+=/ray
+    echo "$folder/$1"
+}
+
+is_copied() {
+    [ -e "$UNITS/$1" ] && [ ! -L "$UNITS/$1" ]
 }
 
 install_program() {
@@ -185,17 +200,19 @@ install_files() {
     # A container may not be allowed to; the daemon polls where watches run out.
     run "$(command -v systemd-sysctl || echo /lib/systemd/systemd-sysctl)" --prefix=fs.inotify ||
         echo "install.sh: limits of inotify stay as they are" >&2
-    install_page
+    renew_copies
 }
 
 # A plain copy is renewed. One that was changed by hand (its address, networks that may ask) stays.
-install_page() {
-    { [ -e "$PAGE" ] && [ ! -L "$PAGE" ]; } || return 0
-    if [ -n "$is_page_ours" ]; then
-        run install -m 0644 "$PAGE_OF_PROGRAM" "$PAGE"
-    else
-        echo "= $PAGE was changed and stays as it is; the new one is $PAGE_OF_PROGRAM"
-    fi
+renew_copies() {
+    local unit
+    for unit in "$PAGE" "${NODES[@]}"; do
+        is_copied "$unit" || continue
+        case " ${plain_copies[*]} " in
+            *" $unit "*) run install -m 0644 "$(in_program "$unit")" "$UNITS/$unit" ;;
+            *) echo "= $UNITS/$unit was changed and stays as it is; the new one is $(in_program "$unit")" ;;
+        esac
+    done
 }
 
 # The sample with the paths that fit the unit; one that is there already is never touched.
@@ -221,9 +238,18 @@ install_paths() {
     install -D -m 0644 /dev/stdin "$DROP_INS/paths.conf" <<<"$paths"
 }
 
+# What runs with the program that was replaced; what does not run is left alone.
+restart_copy() {
+    { [ -n "$is_started" ] && [ -e "$UNITS/$1" ]; } || return 0
+    run systemctl try-restart "$1" || complain "$1 does not start: journalctl -u ${1%.service}"
+}
+
 start() {
-    local is_ready=yes
+    local is_ready=yes unit
     run systemctl daemon-reload
+    for unit in "${NODES[@]}"; do
+        restart_copy "$unit"
+    done
     # One that has failed was not stopped on purpose: what made it fail may be mended by now.
     if [ -n "$is_upgrade" ] && [ -z "$was_running" ] && [ -z "$has_failed" ]; then
         echo "= cvunetd did not run, and is not started now"
@@ -233,20 +259,18 @@ start() {
         [ -n "$is_dry" ] || [ -z "$is_ready" ] ||
             echo "cvunetd is ready: drop pictures into the hot folder of $CONFIG"
     fi
-    # After the daemon, which upgrades the ledger. A page that does not run is left alone.
-    if [ -n "$is_started" ] && [ -e "$PAGE" ]; then
-        run systemctl try-restart cvunetd-web.service ||
-            complain "the page does not start: journalctl -u cvunetd-web"
-    fi
+    # After the daemon, which upgrades the ledger.
+    restart_copy "$PAGE"
     [ -n "$is_ready" ] || complain "it does not start: journalctl -u cvunetd"
 }
 
 uninstall() {
     local name
-    for name in "$PAGE" "$UNIT"; do
-        [ ! -e "$name" ] || run systemctl disable --quiet --now "${name##*/}"
+    local units=("$PAGE" "${UNIT##*/}" "${NODES[@]}")
+    for name in "${units[@]}"; do
+        [ ! -e "$UNITS/$name" ] || run systemctl disable --quiet --now "$name"
+        run rm -f "$UNITS/$name"
     done
-    run rm -f "$PAGE"
     for name in "${!FILES[@]}"; do
         run rm -f "${FILES[$name]}"
     done
@@ -256,7 +280,9 @@ uninstall() {
     [ ! -d "$DROP_INS" ] || run rmdir --ignore-fail-on-non-empty "$DROP_INS"
     run rm -rf "$HOME_OF_PROGRAM"
     run systemctl daemon-reload
-    run systemctl reset-failed cvunetd.service cvunetd-web.service 2>/dev/null || true
+    for name in "${units[@]}"; do
+        run systemctl reset-failed "$name" 2>/dev/null || true
+    done
     echo "What stays: $CONFIG, its folders (/srv/cvunetd), /var/lib/cvunetd and the user cvunetd"
 }
 

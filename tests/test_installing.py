@@ -15,7 +15,9 @@ import pytest
 from tests.test_packaging import ROOT
 
 DAEMON, PAGE = "cvunetd.service", "cvunetd-web.service"
+HEAD, NODE = "cvunetd-ray-head.service", "cvunetd-ray-node.service"
 UNITS = "etc/systemd/system"
+PROGRAM = "opt/cvunetd/share/cvunetd/packaging"
 SYSTEM_PATH = re.compile(r"(?<![\w.*}/-])/(?=(?:opt|etc|run|var/lib|usr/local|lib/systemd)/)")
 #: Notes how it was called, and fails where it is told to.
 FAKE = """#!/bin/sh
@@ -34,11 +36,11 @@ esac
 PYTHON = """
 case " $* " in
     *" venv "*)
-        mkdir -p HOME/bin HOME/share/cvunetd/packaging
+        mkdir -p HOME/bin HOME/share/cvunetd/packaging/ray
         cp "$0" HOME/bin/python
         cp "${0%/*}/cvunetd" HOME/bin/
         ;;
-    *" install "*) cp FAKES/program/* HOME/share/cvunetd/packaging/ ;;
+    *" install "*) cp -r FAKES/program/* HOME/share/cvunetd/packaging/ ;;
 esac
 """
 RUNNING = ("active", "activating", "reloading", "deactivating")
@@ -64,9 +66,12 @@ class System:
         self.path(name).parent.mkdir(parents=True, exist_ok=True)
         self.path(name).write_text(text)
 
-    def release(self, text: str) -> None:
-        """What the next version of the program brings as the page's unit."""
-        (self.fakes / "program" / PAGE).write_text(text)
+    def release(self, text: str, program: Path | None = None) -> None:
+        """What the next version of the program brings as the units that one may copy."""
+        for unit in (PAGE, f"ray/{HEAD}", f"ray/{NODE}"):
+            copy = (program or self.fakes / "program") / unit
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(text)
 
     def run(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run one of our scripts; the process after its end."""
@@ -137,7 +142,7 @@ def packaged(system: System) -> System:
     """The package is installed, and the service runs."""
     system.write("etc/cvunetd/config.yaml", "")
     system.state(DAEMON, "active")
-    system.write(f"opt/cvunetd/share/cvunetd/packaging/{PAGE}", "first\n")
+    system.release("first\n", system.path(PROGRAM))
     return system
 
 
@@ -145,7 +150,7 @@ def upgrade(system: System) -> list[str]:
     """As dpkg does it: what was asked of systemd."""
     calls = system.asked("deb/prerm", "upgrade", "2")
     calls += system.asked("deb/preinst", "upgrade", "1")
-    system.write(f"opt/cvunetd/share/cvunetd/packaging/{PAGE}", "second\n")
+    system.release("second\n", system.path(PROGRAM))
     return calls + system.asked("deb/postinst", "configure", "1")
 
 
@@ -216,20 +221,36 @@ def test_upgrade_of_a_page_that_was_changed(installed: System):
     assert f"{PAGE} was changed and stays" in done.stdout
 
 
+@pytest.mark.parametrize("unit", [HEAD, NODE])
+def test_upgrade_of_a_node(installed: System, unit: str):
+    """The unit of Ray is renewed, and restarted before the daemon that asks it."""
+    installed.write(f"{UNITS}/{unit}", "first\n")
+    installed.release("second\n")
+
+    calls = installed.asked("install.sh")
+
+    assert installed.path(f"{UNITS}/{unit}").read_text() == "second\n"
+    assert calls[-2:] == [f"systemctl try-restart {unit}", f"systemctl restart {DAEMON}"]
+
+
 def test_upgrade_without_a_start(installed: System):
     """Nothing is restarted."""
-    installed.write(f"{UNITS}/{PAGE}", "first\n")
+    for unit in (PAGE, NODE):
+        installed.write(f"{UNITS}/{unit}", "first\n")
 
     assert [call for call in installed.asked("install.sh", "--no-start") if "start" in call] == []
 
 
 def test_uninstallation(installed: System):
-    """Page and daemon are stopped, and do not start with the machine; both units are gone."""
-    installed.write(f"{UNITS}/{PAGE}", "mine\n")
+    """All units are stopped, and do not start with the machine; then they are gone."""
+    for unit in (PAGE, HEAD, NODE):
+        installed.write(f"{UNITS}/{unit}", "mine\n")
 
     calls = installed.asked("install.sh", "uninstall")
 
-    assert calls[:2] == [f"systemctl disable --quiet --now {unit}" for unit in (PAGE, DAEMON)]
+    assert calls[:4] == [
+        f"systemctl disable --quiet --now {unit}" for unit in (PAGE, DAEMON, HEAD, NODE)
+    ]
     assert [*installed.path(UNITS).iterdir()] == []
 
 
@@ -273,21 +294,68 @@ def test_upgrade_of_a_packaged_page(
     assert [*packaged.path("run").glob("cvunetd*")] == []
 
 
-def test_removal_of_the_package(packaged: System):
-    """Page and daemon are stopped and disabled; the page's unit stays until a purge."""
-    packaged.write(f"{UNITS}/{PAGE}", "mine\n")
+@pytest.mark.parametrize("unit", [HEAD, NODE])
+def test_upgrade_of_a_packaged_node(packaged: System, unit: str):
+    """It does not run while its program is replaced, and is there before the daemon."""
+    packaged.write(f"{UNITS}/{unit}", "first\n")
+    packaged.state(unit, "active")
+
+    calls = upgrade(packaged)
+
+    assert calls[1] == f"systemctl stop {unit}"
+    assert calls[-2:] == [f"systemctl restart {unit}", f"systemctl restart {DAEMON}"]
+    assert packaged.path(f"{UNITS}/{unit}").read_text() == "second\n"
+
+
+def test_upgrade_that_fails(packaged: System):
+    """What ran before runs again, with the old program; what did not run does not."""
+    packaged.write(f"{UNITS}/{PAGE}", "first\n")
     packaged.state(PAGE, "active")
+    packaged.state(NODE, "inactive")
+    packaged.asked("deb/prerm", "upgrade", "2")
+    packaged.asked("deb/preinst", "upgrade", "1")
+
+    calls = packaged.asked("deb/postinst", "abort-upgrade", "2")
+
+    assert calls == [
+        "systemctl daemon-reload",
+        *(f"systemctl restart {unit}" for unit in (DAEMON, PAGE)),
+    ]
+    assert packaged.path(f"{UNITS}/{PAGE}").read_text() == "first\n"
+    assert [*packaged.path("run").glob("cvunetd*")] == []
+
+
+def test_removal_of_the_package(packaged: System):
+    """All that runs is stopped and disabled; units that were copied stay until a purge."""
+    copies = (PAGE, HEAD, NODE)
+    for unit in copies:
+        packaged.write(f"{UNITS}/{unit}", "mine\n")
+        packaged.state(unit, "active")
 
     calls = packaged.asked("deb/prerm", "remove")
     packaged.asked("deb/postrm", "remove")
-    is_left = packaged.path(f"{UNITS}/{PAGE}").exists()
+    is_left = [packaged.path(f"{UNITS}/{unit}").exists() for unit in copies]
     packaged.asked("deb/postrm", "purge")
 
-    for unit in (PAGE, DAEMON):
+    for unit in (DAEMON, *copies):
         assert f"systemctl stop {unit}" in calls
         assert f"systemctl disable --quiet {unit}" in calls
-    assert is_left
-    assert not packaged.path(f"{UNITS}/{PAGE}").exists()
+    assert all(is_left)
+    assert [*packaged.path(UNITS).iterdir()] == []
+
+
+def test_purge_after_the_script_has_installed(packaged: System):
+    """What install.sh has made since the removal is not the package's: all of it stays."""
+    packaged.asked("deb/prerm", "remove")
+    packaged.asked("deb/postrm", "remove")
+    made = ("opt/cvunetd/pyvenv.cfg", "var/lib/cvunetd/ledger.db", f"{UNITS}/{PAGE}")
+    for name in made:
+        packaged.write(name, "")
+
+    done = packaged.run("deb/postrm", "purge")
+
+    assert "nothing is deleted" in done.stdout
+    assert all(packaged.path(name).exists() for name in (*made, "etc/cvunetd/config.yaml"))
 
 
 # --- folders -------------------------------------------------------------------------------------
