@@ -101,6 +101,7 @@ def web_server(
         keep_days=config.retention.keep_days,
         server_folders=tuple(hot_folders.resolve(base, one) for one in web.server_folders),
         config_path=config_path,
+        private_paths=tuple(private_paths(config, base, keys_file, config_path)),
     )
     site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
     access = Access(keys=keys, hosts=web.hosts, origins=web.origins)
@@ -117,6 +118,15 @@ def keys_file_of(config: Config, base: Path, environment: Mapping[str, str]) -> 
     except InstallError as error:
         text = str(error).replace("secret_file instead of secret", "keys_file instead of keys")
         raise InstallError(f"web.keys: {text}") from error
+
+
+def private_paths(config: Config, base: Path, *others: Path | None) -> Iterator[Path]:
+    """Give what messages may name besides the folders of pictures and results."""
+    yield hot_folders.resolve(base, config.state_dir)
+    yield hot_folders.resolve(base, config.quarantine_dir)
+    yield from hot_folders.backgrounds(config, base)
+    yield from (model.file for model in model_settings(config, base))
+    yield from (path for path in others if path is not None)
 
 
 def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON

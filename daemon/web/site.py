@@ -56,6 +56,8 @@ class Settings:
     server_folders: tuple[Path, ...] = ()
     """Folders outside, of which copies may be taken."""
     config_path: Path | None = None
+    private_paths: tuple[Path, ...] = ()
+    """Other files and folders of this machine: clients are told only the last part of them."""
 
     @property
     def model_names(self) -> list[str]:
@@ -216,8 +218,7 @@ class Site:
         """Return a text of the daemon's as clients get it: without whole paths of this machine."""
         settings = self.settings
         folders = (one.path for one in settings.folders)
-        config = () if settings.config_path is None else (settings.config_path,)
-        others = (settings.state, *settings.server_folders, *config)
+        others = (*settings.server_folders, *settings.private_paths)
         return hidden(text, (*folders, *self.reported.roots, *others))
 
     def tell(self, upload_id: str, name: str) -> None:

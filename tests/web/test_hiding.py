@@ -12,7 +12,7 @@ from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
 from daemon.web import told_manifests
 from daemon.web.hiding import hidden
-from tests.web.web_kit import Kit, running, work
+from tests.web.web_kit import Kit, picture, running, work
 
 pytestmark = pytest.mark.web
 V1 = "/api/v1/pictures"
@@ -96,6 +96,23 @@ def test_reasons_without_whole_paths(kit: Kit):
     assert [one | {"reason": ""} for one in told["pictures"]] == [
         one | {"reason": ""} for one in whole["pictures"]
     ]
+
+
+def test_files_that_pictures_need_are_not_told_whole(tmp_path: Path):
+    """Neither where failed pictures go, nor a background, nor a model, nor the keys."""
+    base = tmp_path / "geheim ist es"
+    base.mkdir()
+    wall = base / "weisse Wand.png"
+    wall.write_bytes(picture())
+    settings = {"output": {"background": str(wall)}, "quarantine_dir": "schlechte Bilder"}
+    kit = Kit(base, settings=settings, is_daemon_up=False)
+    with running(kit):
+        site = kit.server.site
+        model = site.settings.private_paths[-1]
+        texts = [site.told(f"{one}: no") for one in (wall, base / "schlechte Bilder", model)]
+
+    assert model.name == "cvunet.pth"
+    assert texts == ["…/weisse Wand.png: no", "…/schlechte Bilder: no", "…/cvunet.pth: no"]
 
 
 @pytest.mark.parametrize(
