@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet.inference import matting
-from cvunet.matte import foreground, postprocess
+from cvunet.matte import foreground
 from cvunet.pictures import encoding, reading
 
 INPUT_PX = 512
@@ -49,8 +49,7 @@ def steps_of(jpeg: bytes) -> dict[str, Step]:
     small = subject(INPUT_PX)
 
     def edges() -> NDArray[np.float32]:
-        large = postprocess.enlarge(small, rgb, kernel=settings.kernel)
-        return matting.filter_edges(large, rgb, settings=settings)
+        return matting.finish_matte(picture, small, settings=settings, prepared=prepared)
 
     alpha = edges()
     colours = foreground.estimate(rgb, alpha, small_rgb=prepared)

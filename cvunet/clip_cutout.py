@@ -77,7 +77,7 @@ def cut_out_clip(
         job = ClipJob(
             chosen,
             _rendering(predictor, chosen, steady or Steady(), backdrop),
-            encoding=Encoding(threads=os.cpu_count() or 1),
+            encoding=Encoding(threads=len(os.sched_getaffinity(0))),
             part=Part(*part),
             on_frame=on_frame or ignore_frame,
         )

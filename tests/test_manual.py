@@ -19,7 +19,6 @@ from manual.settings import Setting
 ROOT = Path(__file__).parents[1]
 SAMPLE = (ROOT / "config.yaml").read_text(encoding="utf-8")
 TEXTS = pages.texts() | completions.texts()
-COMMANDS = {"status", "doctor", "systemd-paths", "run"}
 
 
 @pytest.fixture

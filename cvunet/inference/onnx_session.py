@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, RuntimeMissing, WeightsError
+from cvunet.errors import CvunetError, DeviceError, RuntimeMissing, WeightsError
+from cvunet.inference.device_errors import dead_device, one_line, too_little_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,14 +168,7 @@ def translate(error: Exception) -> Exception:
     """What an error of a pass means."""
     text = one_line(error)
     if any(sign in text for sign in OUT_OF_MEMORY_TEXTS):
-        return DeviceMemoryError(
-            f"too little memory for this batch ({text}): lower worker.max_batch"
-        )
+        return too_little_memory(text)
     if any(sign in text for sign in DEAD_DEVICE_TEXTS):
-        return DeviceError(f"the device has died ({text}): restart the process")
+        return dead_device(text)
     return RuntimeError(f"onnxruntime: {text}")
-
-
-def one_line(error: BaseException) -> str:
-    """The error's text in one line, short enough for a log."""
-    return " ".join(str(error).split())[:300]

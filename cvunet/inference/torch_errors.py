@@ -2,7 +2,8 @@
 
 import torch
 
-from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError
+from cvunet.errors import CvunetError
+from cvunet.inference.device_errors import dead_device, one_line, too_little_memory
 
 # Texts of errors that mean too little memory, on the device or on the host. They are looked for
 # before the fatal ones.
@@ -32,11 +33,9 @@ def translate(error: RuntimeError) -> CvunetError | None:
     """Our error for an error of torch; None if it has nothing to do with the device."""
     text = one_line(error)
     if is_out_of_memory(error):
-        return DeviceMemoryError(
-            f"too little memory for this batch ({text}): lower worker.max_batch"
-        )
+        return too_little_memory(text)
     if any(sign in text for sign in FATAL_TEXTS):
-        return DeviceError(f"the device has died ({text}): restart the process")
+        return dead_device(text)
     return None
 
 
@@ -57,8 +56,3 @@ def is_caused_by_out_of_memory(error: BaseException) -> bool:
             return True
         one = one.__cause__ or one.__context__
     return False
-
-
-def one_line(error: BaseException) -> str:
-    """The error's text in one line, short enough for a log."""
-    return " ".join(str(error).split())[:300]

@@ -62,14 +62,6 @@ def read(given: Mapping[str, Any]) -> Arrangement:  # Any: JSON
     return Arrangement(**values)
 
 
-def subject_of(pixels: Pixels) -> tuple[int, int, int, int] | None:
-    """Return left, top, width and height of the subject; None if there is none."""
-    box = framing.subject_box(pixels, threshold=THRESHOLD)
-    if box is None:
-        return None
-    return int(box.left), int(box.top), int(box.width), int(box.height)
-
-
 def arrange(rgba: Pixels, wanted: Arrangement) -> Pixels:
     """Return HxWx4 with everything done but the background; unchanged without a subject."""
     if wanted.roi is not None:

@@ -119,6 +119,14 @@ def subject_box(pixels: Pixels, *, threshold: int) -> Box | None:
     return Box(left, top, width, height) if width and height else None
 
 
+def subject_rectangle(pixels: Pixels, *, threshold: int) -> tuple[int, int, int, int] | None:
+    """Return left, top, width and height of `subject_box`, in pixels; None if there is none."""
+    box = subject_box(pixels, threshold=threshold)
+    if box is None:
+        return None
+    return int(box.left), int(box.top), int(box.width), int(box.height)
+
+
 def cut_sides(pixels: Pixels) -> Sides:
     """The sides that cut the subject off: a part of that edge is more than half opaque."""
     alpha = pixels if pixels.ndim == 2 else pixels[..., -1]

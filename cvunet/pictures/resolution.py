@@ -15,7 +15,6 @@ Unit = Literal["inch", "cm", "none"]
 Tags = Mapping[int, Any]  # Any: TIFF's types
 
 X, Y, UNIT = 282, 283, 296  # TIFF's tags, which are EXIF's as well
-TAGS = frozenset({X, Y, UNIT})
 NONE, INCH, CM = 1, 2, 3  # TIFF's units
 UNITS: dict[int, Unit] = {NONE: "none", INCH: "inch", CM: "cm"}
 JFIF_UNITS: dict[int, Unit] = {0: "none", 1: "inch", 2: "cm"}

@@ -20,8 +20,6 @@ from cvunet.errors import CvunetError, TrainingError
 from cvunet.network.network import CVUNet, NetworkConfig
 from cvunet.training.checkpoints import CHECKPOINT
 
-MANIFEST = "manifest.yaml"
-
 
 def read_checkpoint(path: Path) -> dict[str, Any]:  # Any: what the training loop wrote
     """A run's state; `TrainingError` if there is none."""
@@ -84,7 +82,7 @@ def export(
         known["share"] = share
         known["mean_with"] = hashlib.sha256(mean_with.read_bytes()).hexdigest()
     digest = weights.save(file, model, config=config, provenance=known)
-    weights.record(file.with_name(MANIFEST), file.name, digest, file.stat().st_size)
+    weights.record(file.with_name(weights.MANIFEST), file.name, digest, file.stat().st_size)
     return digest
 
 

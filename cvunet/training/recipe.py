@@ -119,11 +119,6 @@ class Recipe:
     """Largest norm of a step's gradients."""
 
     @property
-    def total_samples(self) -> int:
-        """Pictures drawn in the whole run."""
-        return sum(phase.steps * phase.batch for phase in self.phases)
-
-    @property
     def total_steps(self) -> int:
         """Optimiser steps in the whole run."""
         return sum(phase.steps for phase in self.phases)

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from cvunet.errors import ImageError
@@ -114,7 +113,7 @@ def decode(
         while all(waiting.values()):
             is_begun = True
             together = [waiting[one.index].popleft() for one in streams]
-            yield raw_frame(together, tracks.video.time_base)
+            yield raw_frame(together)
 
 
 def packets(container: Any, streams: list[Any], window: Window) -> Iterator[tuple[int, Any]]:
@@ -151,7 +150,7 @@ def from_first_key(given: Iterator[tuple[int, Any]], video: int) -> Iterator[tup
         return
 
 
-def raw_frame(together: list[Any], time_base: Fraction) -> Raw:
+def raw_frame(together: list[Any]) -> Raw:
     """A frame, and its mask if it has one."""
     picture, *masks = together
     return Raw(picture, masks[0] if masks else None, picture.pts, picture.duration or 0)

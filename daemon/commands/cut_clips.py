@@ -23,6 +23,7 @@ from daemon.errors import (
     explain,
     printable,
 )
+from daemon.lifecycle.naming import CLIP_SUFFIXES
 from daemon.portable_names import portable
 from daemon.renderings import VideoFormat
 from daemon.worker.clips import alone, kinds
@@ -36,10 +37,6 @@ CLIP_FORMATS: dict[str, tuple[VideoFormat, ...]] = {
     ".apng": ("apng",),
     ".webp": ("webp",),
     ".zip": ("png-sequence",),
-}
-#: What people may type for a clip's format, with the suffix of its file.
-ENDINGS: dict[VideoFormat, str] = {
-    format: suffix for suffix, formats in CLIP_FORMATS.items() for format in formats
 }
 #: Suffixes of clips that are only read.
 UNWRITTEN = (".gif", ".mkv", ".avi", ".avif", ".m4v")
@@ -109,9 +106,9 @@ def clip_options(
     chosen: VideoFormat | None = None
     if wanted is not None:
         found = {"png": "apng"}.get(str(wanted), str(wanted))
-        chosen = next((format for format in ENDINGS if format == found), None)
+        chosen = next((format for format in CLIP_SUFFIXES if format == found), None)
         if chosen is None:
-            known = ", ".join(sorted(ENDINGS))
+            known = ", ".join(sorted(CLIP_SUFFIXES))
             raise UsageError(f"--format {wanted} is for pictures; for clips there are {known}")
     elif options.get("content") == "alpha":
         chosen = "alpha"
@@ -189,7 +186,7 @@ def target_of(source: Path, setup: Setup, format: VideoFormat) -> Path:
     out = setup.out
     is_file = setup.is_one and out.suffix.lower() in CLIP_FORMATS and not out.is_dir()
     folder = made_folder(out, is_file=is_file)
-    name = out.name if is_file else portable(source.stem + ENDINGS[format])
+    name = out.name if is_file else portable(source.stem + CLIP_SUFFIXES[format])
     return folder / name
 
 

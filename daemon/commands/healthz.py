@@ -8,9 +8,9 @@ from pathlib import Path
 
 from daemon.config import schema as configuration
 from daemon.config.addresses import Address, SocketFile
+from daemon.config.folders import resolve_address
 from daemon.errors import UsageError, explain
 from daemon.reporting.latest_snapshot import Health
-from daemon.service.monitors import resolved
 
 #: Health checks of containers give up after 15 s: they should hear the reason before that.
 TIMEOUT_S = 8.0
@@ -43,7 +43,7 @@ def ask(config_path: Path | None) -> Health:
             'metrics.listen is not set, so the daemon cannot be asked: set it to "127.0.0.1:9464"'
             ' or "unix:/run/cvunetd/metrics.sock"'
         )
-    return ask_at(resolved(address, base))
+    return ask_at(resolve_address(base, address))
 
 
 def ask_at(address: Address) -> Health:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from daemon.config import overlaps, video
+from daemon.config.addresses import Address, SocketFile
 from daemon.config.model_names import model_faults, model_names, second_of
 from daemon.config.output_schema import Crop, Output, OutputOverrides
 from daemon.config.overrides import merged_output, merged_postprocess
@@ -37,6 +38,11 @@ def resolve(base: Path, path: Path) -> Path:
         return (base / path.expanduser()).resolve()
     except (RuntimeError, ValueError) as error:  # no such user, links in a circle, a null character
         raise InstallError(f"path {str(path)!r} leads nowhere: {error}") from error
+
+
+def resolve_address(base: Path, address: Address) -> Address:
+    """Return the address; a socket's relative path starts at the configuration's folder."""
+    return SocketFile(resolve(base, address.path)) if isinstance(address, SocketFile) else address
 
 
 def rendering(base: Path, output: Output, post: Postprocess) -> Rendering:

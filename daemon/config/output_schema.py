@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from daemon.config.near_names import nearest
 from daemon.config.presets import Preset
+from daemon.renderings import Format, VideoFormat
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 ASPECT = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
@@ -18,10 +19,6 @@ ASPECT = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 NO_SECOND = "none"
 NAME_FIELDS = ("stem", "ext", "folder", "subfolder", "date", "id")
 
-Format = Literal["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"]
-VideoFormat = Literal[
-    "webm", "mov-prores", "mov-qtrle", "png-sequence", "apng", "webp", "mp4", "alpha"
-]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]

@@ -17,7 +17,6 @@ from daemon.config.output_schema import (
     Align,
     Crop,
     CropOverrides,
-    Format,
     Mode,
     Section,
     Share,
@@ -26,7 +25,7 @@ from daemon.config.overrides import merged
 from daemon.config.postprocess_schema import Adjust, AdjustOverrides, Feather, Keep, Shift
 from daemon.config.presets import PRESETS, Preset
 from daemon.errors import InstallError
-from daemon.renderings import Adjustments, Framing, Rendering
+from daemon.renderings import Adjustments, Format, Framing, Rendering
 
 TRANSPARENT = "none"
 #: Options that are fields of a rendering under the same name.

@@ -96,13 +96,8 @@ def write_note(part: Path, note: Note) -> None:
 
 
 def begin(part: Path, number: int) -> BinaryIO:
-    """Open a segment for writing and reading, made or emptied."""
-    return open_both(place(part, number))
-
-
-def open_both(path: Path) -> BinaryIO:
-    """Open a file of ours for writing and reading, made or emptied; follows no link."""
-    return create(path, is_read=True)
+    """Open a segment for writing and reading, made or emptied; follows no link."""
+    return create(place(part, number), is_read=True)
 
 
 def remove_all(part: Path) -> None:

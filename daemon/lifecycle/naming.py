@@ -21,7 +21,7 @@ SUFFIXES = {
     "tiff": ".tiff",
     "jpeg": ".jpg",
 }
-CLIP_SUFFIXES = {
+CLIP_SUFFIXES: dict[VideoFormat, str] = {
     "webm": ".webm",
     "mov-prores": ".mov",
     "mov-qtrle": ".mov",

@@ -16,6 +16,7 @@ from daemon.hooks.outbox import Outbox
 from daemon.jobs import Hint, HotFolder, Job, State
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.uploads import Uploads
+from daemon.lifecycle import rejection
 from daemon.lifecycle.deletions import Deletions
 from daemon.lifecycle.folder_registry import FolderRegistry
 from daemon.lifecycle.results import Results
@@ -261,7 +262,7 @@ class Orders:
             )
         self.ledger.note_rejection(job, quarantine=place)  # so that a repetition finds it
         if job.archive is not None and files.exists(job.archive):
-            store.explain(place, reason_of(job, now))
+            store.explain(place, rejection.reason_of(replace(job, reason=REJECTED), now))
             store.archive(job.archive, place)
         self.deletions.delete_result(job)
         with self.ledger.transaction():
@@ -274,15 +275,3 @@ def has_original(job: Job) -> bool:
     """Whether the original is in its drop, or already where a rejection puts it."""
     is_archived = job.archive is not None and files.exists(job.archive)
     return is_archived or quarantine_names.holds(job.quarantine, job.id)
-
-
-def reason_of(job: Job, now: float) -> dict[str, object]:
-    """Return the content of the file beside the original in quarantine."""
-    return {
-        "source": printable(job.relative),
-        "folder": job.folder,
-        "reason": REJECTED,
-        "attempts": job.attempts,
-        "id": job.id,
-        "rejected_at": now,
-    }

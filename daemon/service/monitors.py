@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.config import folders as hot_folders
-from daemon.config.addresses import Address, SocketFile
 from daemon.config.schema import Config
 from daemon.errors import InstallError
 from daemon.reporting.latest_snapshot import LatestSnapshot
@@ -32,16 +31,10 @@ def serving_monitors(
 
     places = {"state": owned.state, "quarantine": owned.quarantine}
     pages = metrics.pages(latest_snapshot, places=places)
-    endpoint = Endpoint(resolved(address, base), pages, latest_snapshot.note_turn)
+    place = hot_folders.resolve_address(base, address)
+    endpoint = Endpoint(place, pages, latest_snapshot.note_turn)
     endpoint.start()
     try:
         yield
     finally:
         endpoint.stop()
-
-
-def resolved(address: Address, base: Path) -> Address:
-    """Return the address; a socket's relative path starts at the configuration's folder."""
-    if isinstance(address, SocketFile):
-        return SocketFile(hot_folders.resolve(base, address.path))
-    return address

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.config import folders as hot_folders
-from daemon.config.addresses import Address, SocketFile
+from daemon.config.addresses import Address
 from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.errors import InstallError
@@ -88,24 +88,23 @@ def web_server(
     web = config.web
     folder = hot_folders.uploads_folder(config, base)
     assert folder is not None, "the schema demands it"
-    state = hot_folders.resolve(base, config.state_dir)
     keys_file = keys_file_of(config, base, environment)
-    keys = Keys({}) if keys_file is None else read_keys(keys_file)
     settings = Settings(
         web=web,
         folder=folder,
         folders=hot_folders.all_folders(config, base),
-        state=state,
+        state=hot_folders.resolve(base, config.state_dir),
         min_free_mb=config.retention.min_free_mb,
         models=models_of(config, base),
         keep_days=config.retention.keep_days,
         server_folders=tuple(hot_folders.resolve(base, one) for one in web.server_folders),
         config_path=config_path,
-        private_paths=tuple(private_paths(config, base, keys_file, config_path)),
+        private_paths=private_paths(config, base, keys_file, config_path),
     )
-    site = Site(settings, LedgerView(state / ledgers.FILE), source, hint=hint)
+    site = Site(settings, LedgerView(settings.state / ledgers.FILE), source, hint=hint)
+    keys = Keys({}) if keys_file is None else read_keys(keys_file)
     access = Access(keys=keys, hosts=web.hosts, origins=web.origins)
-    return WebServer(site, access, resolved(address, base))
+    return WebServer(site, access, hot_folders.resolve_address(base, address))
 
 
 def keys_file_of(config: Config, base: Path, environment: Mapping[str, str]) -> Path | None:
@@ -120,13 +119,15 @@ def keys_file_of(config: Config, base: Path, environment: Mapping[str, str]) -> 
         raise InstallError(f"web.keys: {text}") from error
 
 
-def private_paths(config: Config, base: Path, *others: Path | None) -> Iterator[Path]:
-    """Give what messages may name besides the folders of pictures and results."""
-    yield hot_folders.resolve(base, config.state_dir)
-    yield hot_folders.resolve(base, config.quarantine_dir)
-    yield from hot_folders.backgrounds(config, base)
-    yield from (model.file for model in model_settings(config, base))
-    yield from (path for path in others if path is not None)
+def private_paths(config: Config, base: Path, *others: Path | None) -> tuple[Path, ...]:
+    """Return what messages may name besides the folders of pictures and results."""
+    return (
+        hot_folders.resolve(base, config.state_dir),
+        hot_folders.resolve(base, config.quarantine_dir),
+        *hot_folders.backgrounds(config, base),
+        *(model.file for model in model_settings(config, base)),
+        *(path for path in others if path is not None),
+    )
 
 
 def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON
@@ -143,10 +144,3 @@ def models_of(config: Config, base: Path) -> list[dict[str, Any]]:  # Any: JSON
         }
         for number, model in enumerate(model_settings(config, base))
     ]
-
-
-def resolved(address: Address, base: Path) -> Address:
-    """Return the address; a socket's relative path starts at the configuration's folder."""
-    if isinstance(address, SocketFile):
-        return SocketFile(hot_folders.resolve(base, address.path))
-    return address

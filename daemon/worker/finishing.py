@@ -142,7 +142,7 @@ class Finishing:
             )
         pixels = framing.frame(pixels, shape)
         pixels = framing.shrink(pixels, rendering.max_result_pixels)
-        subject = subject_of(pixels, rendering.framing.threshold)
+        subject = framing.subject_rectangle(pixels, threshold=rendering.framing.threshold)
         if rendering.content == "alpha":
             return Composed(pixels, None, subject)
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None
@@ -212,14 +212,6 @@ def finish_settings(rendering: Rendering) -> matting.FinishSettings:
 def clip_settings(rendering: Rendering, *, is_mask: bool) -> matting.FinishSettings:
     """Return the library's part of the rendering of a clip's frames."""
     return replace(finish_settings(rendering), content="alpha" if is_mask else "cutout")
-
-
-def subject_of(pixels: Pixels, threshold: int) -> tuple[int, int, int, int] | None:
-    """Return left, top, width and height of the subject of a mask or a cut-out."""
-    box = framing.subject_box(pixels, threshold=threshold)
-    if box is None:
-        return None
-    return int(box.left), int(box.top), int(box.width), int(box.height)
 
 
 def assess(alpha: Alpha) -> Confidence:

@@ -112,6 +112,13 @@ def test_into_a_folder(command: Command):
     assert names_in(command.folder / "out") == ["cat.webm", "cat_2.webm"]
 
 
+def test_an_animated_png_is_a_png(command: Command):
+    """In a folder, as a hot folder writes it."""
+    [result] = command(clip_of(command.folder), out="out", format="apng")
+
+    assert result.target == command.folder / "out" / "cat.png"
+
+
 def test_a_part(command: Command):
     """--from and --to, in seconds or as a clock shows them."""
     command(clip_of(command.folder), out="cat.webm", from_="0.2", to="0:00:00.4")

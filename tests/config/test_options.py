@@ -8,13 +8,13 @@ import pytest
 from daemon import cli_options
 from daemon.config import options
 from daemon.config.folders import rendering
-from daemon.config.output_schema import Format, OutputOverrides
+from daemon.config.output_schema import OutputOverrides
 from daemon.config.overrides import merged_output
 from daemon.config.postprocess_schema import Keep
 from daemon.config.presets import Preset
 from daemon.config.schema import Config
 from daemon.errors import UsageError
-from daemon.renderings import Adjustments, Rendering
+from daemon.renderings import Adjustments, Format, Rendering
 
 HERE = Path("/somewhere")
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cvunet.matte import arrangements
-from cvunet.matte.arrangements import Arrangement, Length, arrange, subject_of
+from cvunet.matte.arrangements import THRESHOLD, Arrangement, Length, arrange
+from cvunet.matte.framing import subject_rectangle
 from cvunet.pictures import png, signatures
 
 WIDTH, HEIGHT = 40, 30
@@ -66,14 +67,14 @@ def test_where_the_subject_is(
     found = arrange(cutout(), wanted)
 
     assert found.shape == (size[1], size[0], 4)
-    assert subject_of(found) == box
+    assert subject_rectangle(found, threshold=THRESHOLD) == box
 
 
 def test_a_region_without_the_subject_leaves_nothing():
     """Neither crop nor scale changes what is empty."""
     found = arrange(cutout(), Arrangement(roi=px(0, 0, 5, 5), margins=px(1, 1, 1, 1), scale=0.5))
 
-    assert subject_of(found) is None
+    assert subject_rectangle(found, threshold=THRESHOLD) is None
     assert found.shape == (HEIGHT, WIDTH, 4)
 
 
@@ -86,7 +87,7 @@ def test_the_subject_stays_in_the_picture(
 ):
     """Wherever it is put, nothing of it is cut off."""
     found = arrange(cutout(), Arrangement(scale=scale, position=position))
-    left, top, width, height = subject_of(found) or (0, 0, 0, 0)
+    left, top, width, height = subject_rectangle(found, threshold=THRESHOLD) or (0, 0, 0, 0)
     factor = 1 if scale is None else min(scale * WIDTH / BOX[2], scale * HEIGHT / BOX[3])
 
     assert width == pytest.approx(BOX[2] * factor, abs=1)

@@ -35,7 +35,6 @@ from tests.system.systemd_machine import (
 pytestmark = [pytest.mark.systemd_machine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
-NAME_OF_FOLDERS = "cvunetd-machine-"
 ROOT = Path(__file__).parents[2]
 PLACE, CONFIG = "/srv/cvunetd", "/etc/cvunetd/config.yaml"
 INSTALL = f"{SOURCE}/packaging/install.sh"

@@ -13,7 +13,7 @@ def test_the_long_recipe_is_what_was_decided() -> None:
     chosen = recipe.load(LONG)
     trunk, whole = chosen.phases
 
-    assert chosen.total_samples >= 300_000
+    assert sum(phase.steps * phase.batch for phase in chosen.phases) >= 300_000
     assert 0.14 < whole.steps / chosen.total_steps < 0.16
     assert (trunk.is_trunk_only, whole.is_trunk_only) == (True, False)
     assert (min(trunk.sizes), max(trunk.sizes), whole.size) == (224, 384, 512)

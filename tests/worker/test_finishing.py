@@ -25,7 +25,6 @@ from daemon.worker.finishing import (
     Finishing,
     check_backgrounds,
     finish_settings,
-    subject_of,
     write,
 )
 from tests.samples import RENDERING
@@ -272,8 +271,3 @@ def test_where_the_subject_is(content: str, background: tuple[int, int, int] | N
     left, top, across, down = composed.foreground or (1, 1, 0, 0)
     assert (left, top, down) == (0, 0, height)
     assert across == pytest.approx(width / 2, abs=2)  # the edge is soft
-
-
-def test_nothing_is_no_subject():
-    """An empty mask has none."""
-    assert subject_of(np.zeros((4, 5), np.uint8), 10) is None

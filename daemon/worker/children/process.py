@@ -221,7 +221,7 @@ def environment() -> dict[str, str]:
 
 
 def processors() -> int:
-    """How many a child may use."""
+    """Return how many processors this process and its children may use."""
     return len(os.sched_getaffinity(0))
 
 

@@ -32,6 +32,7 @@ from daemon.errors import PictureError
 from daemon.renderings import Rendering, Video, VideoFormat
 from daemon.settings import ModelSettings
 from daemon.worker import finishing, predictors
+from daemon.worker.children.process import processors
 from daemon.worker.clips import kinds
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class ClipCutter:
     ) -> Made:
         part = Part(order.start_s, order.end_s)
         total = part.expected_frames(clip.facts)
-        cores = os.cpu_count() or 1
+        cores = processors()
         job = ClipJob(
             order.format,
             rendering=self._rendering(stack, clip, order),

@@ -249,7 +249,7 @@ class ClipRun:
     def begin_result(self, message: Message) -> int:
         """Open the part."""
         with blaming(self.part.parent):
-            self.opened["result"] = segments.open_both(self.part)
+            self.opened["result"] = files.create(self.part, is_read=True)
         return self.opened["result"].fileno()
 
     @contextmanager

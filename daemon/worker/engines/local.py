@@ -1,7 +1,6 @@
 """The engine in this process: threads and a warm model for each device."""
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from daemon import collector
 from daemon.settings import ModelSettings
 from daemon.worker import allocator, host_memory
 from daemon.worker.children.pool import ChildPool
+from daemon.worker.children.process import processors
 from daemon.worker.finishing import Backgrounds, Finishing
 from daemon.worker.gauges import Limits
 from daemon.worker.lanes import ServedModel
@@ -46,11 +46,6 @@ class EngineSettings:
     max_clip_bytes: int = 20_000_000_000
 
 
-def cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def pool_sizes(cores: int, *, has_gpus: bool) -> tuple[int, int]:
     """Return how many threads decode and finish; ``has_gpus``: no network on the CPU."""
     if has_gpus:
@@ -66,10 +61,10 @@ def open_engine(settings: EngineSettings, on_step: Callable[[str], object]) -> W
     or the estimator is missing, if the models leave no memory for pictures, or if decode children
     do not start.
     """
-    allocator.configure_allocator(arenas=allocator.arenas_for(cores()))
+    allocator.configure_allocator(arenas=allocator.arenas_for(processors()))
     check_colours(settings.colours)
     # Before the models, so that they get ready meanwhile, and no process begins beside CUDA.
-    decoders, _ = pool_sizes(cores(), has_gpus=True)
+    decoders, _ = pool_sizes(processors(), has_gpus=True)
     children = ChildPool(decoders, max_decode_s=settings.max_decode_s)
     before = host_memory.own_bytes()
     opened: Worker | ChildPool = children
@@ -104,7 +99,7 @@ def open_worker(
     }
     predictors = [one for model in models.values() for one in model.predictors]
     has_gpus = all(predictor.device.type != "cpu" for predictor in predictors)
-    decoders, finishers = pool_sizes(cores(), has_gpus=has_gpus)
+    decoders, finishers = pool_sizes(processors(), has_gpus=has_gpus)
     children.extend(decoders)
     limits = Limits(
         max_batch=settings.max_batch,
@@ -134,7 +129,7 @@ def open_model(
     """Load one model, with what the manifest says of it."""
     host_memory.check_fits(model.file, host_memory.available_bytes())
     predictors = open_predictors(
-        options_of(model, export_folders), model.devices, cores=cores(), on_step=on_step
+        options_of(model, export_folders), model.devices, cores=processors(), on_step=on_step
     )
     return ServedModel(
         predictors,
