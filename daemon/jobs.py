@@ -65,7 +65,7 @@ class Identity:
             to_signed(status.st_dev),
             to_signed(status.st_ino),
             status.st_size,
-            min(status.st_mtime_ns, LARGEST),  # a date after the year 2262
+            max(min(status.st_mtime_ns, LARGEST), -LARGEST - 1),  # before 1677, after 2262
             NOBODY - 1 - status.st_uid if status.st_mode & WAITED_FOR else status.st_uid,
         )
 

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,31 @@ from daemon.disk.syncs import Syncs, sync_folder
 
 logger = logging.getLogger(__name__)
 
+SYNC_BYTES = 256 << 20
+
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 
 
 def move(source: Path, destination: Path, later: Syncs | None = None) -> None:
     """Rename; across file systems copy, fsync, rename, unlink.
 
-    ``later`` takes the folders whose names have changed; without it they are synced at once.
+    ``later`` takes the folders whose names have changed, and hears that a copy gets on; without it
+    they are synced at once.
     """
     try:
         rename_no_replace(source, destination, later)
     except OSError as error:
         if error.errno != errno.EXDEV or is_linked(source, destination):
             raise
-        copy_across(source, destination)
+        copy_across(source, destination, on_step=ignore if later is None else later.on_step)
     if later is None:
         sync_folder(source.parent)
     else:
         later.add(source.parent)
+
+
+def ignore() -> None:
+    """Nobody waits for a sign that a copy gets on."""
 
 
 def is_linked(source: Path, destination: Path) -> bool:
@@ -87,7 +94,7 @@ def replace(source: Path, destination: Path) -> None:
         safe_open.sync(there)
 
 
-def copy_across(source: Path, destination: Path) -> None:
+def copy_across(source: Path, destination: Path, *, on_step: Callable[[], object]) -> None:
     """Copy beside the destination, make it durable, rename, then remove the source."""
     part = destination.with_name(f".cvunetd-{os.getpid()}.part")
     remove(part)
@@ -96,20 +103,29 @@ def copy_across(source: Path, destination: Path) -> None:
         if stat.S_ISLNK(status.st_mode):
             # Not what it points to: that may be a file which only we may read.
             os.symlink(os.readlink(source.name, dir_fd=here), part.name, dir_fd=there)
-        elif not copy(source, part):
+        elif not copy(source, part, on_step=on_step):
             # A pipe is its name, it has no content.
             os.mknod(part.name, status.st_mode, status.st_rdev, dir_fd=there)
         rename_no_replace(part, destination)
     remove(source)
 
 
-def copy(source: Path, part: Path) -> bool:
-    """Copy content, mode and times, and make the content durable; False if it is no file."""
+def copy(source: Path, part: Path, *, on_step: Callable[[], object] = ignore) -> bool:
+    """Copy content, mode and times, and make the content durable; False if it is no file.
+
+    ``on_step`` is called after each megabyte: a clip takes minutes on a slow disk.
+    """
     descriptor = open_if_regular(source)
     if descriptor is None:
         return False
     with os.fdopen(descriptor, "rb") as reader, create(part) as writer:
-        shutil.copyfileobj(reader, writer, CHUNK_BYTES)
+        copied = 0
+        while chunk := reader.read(CHUNK_BYTES):
+            writer.write(chunk)
+            copied += len(chunk)
+            if copied % SYNC_BYTES < len(chunk):  # so that the last wait for the disk is short, too
+                os.fdatasync(writer.fileno())
+            on_step()
         writer.flush()
         os.fsync(writer.fileno())
         try:

@@ -57,6 +57,8 @@ class Syncs:
         """Threads were needed not long ago."""
         self.clock = clock
         self.threads = SyncThreads()
+        self.on_step: Callable[[], object] = lambda: None
+        """Called while a large file is copied to another file system."""
 
     def add(self, folder: Path) -> None:
         """Names in a folder have changed."""

@@ -53,8 +53,11 @@ PASSING = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
+#: Of the first look, if a journal is needed and cannot be made.
+NO_JOURNAL = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 Row = sqlite3.Row
 Connection = sqlite3.Connection
+Version = tuple[int, int]
 Values = Sequence[Any] | Mapping[str, Any]  # Any: what columns hold
 
 
@@ -76,15 +79,38 @@ def translated_errors(path: Path, advice: Mapping[int, str] = ADVICE) -> Iterato
         raise InstallError(f"{path}: its schema is no text: {DAMAGED}") from error
 
 
-def connect(path: Path, *, is_read_only: bool) -> Connection:
-    """Open a file; we begin its transactions ourselves."""
-    if is_read_only:
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
-    else:
-        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+def connect(path: Path, options: str = "") -> Connection:
+    """Open a file; we begin its transactions ourselves. ``options``: as in SQLite's addresses."""
+    address = f"{path.absolute().as_uri()}{options}"
+    db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
     db.row_factory = Row
     return db
+
+
+def connect_to_read(path: Path) -> tuple[Connection, bool]:
+    """Open a file that is only read; also return whether nobody may write to it meanwhile.
+
+    A daemon that has ended takes its journal away. SQLite would make one anew, which a user who may
+    only read the folder cannot do. Without a journal the file itself is all there is.
+    """
+    db = connect(path, "?mode=ro")
+    try:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        code = error.sqlite_errorcode & PRIMARY_CODE
+        if code not in NO_JOURNAL or os.path.lexists(journal_of(path)):
+            raise
+        return connect(path, "?mode=ro&immutable=1"), True
+    except BaseException:
+        db.close()
+        raise
+    return db, False
+
+
+def journal_of(path: Path) -> Path:
+    """Return where SQLite keeps what is not in the file itself yet."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def make_private(path: Path) -> None:
@@ -109,6 +135,16 @@ def inode_of(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def version_of(path: Path) -> Version | None:
+    """Return what changes if somebody writes to a file without a journal; None if there is one."""
+    if os.path.lexists(journal_of(path)):
+        return None
+    with suppress(OSError):
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
+    return None
+
+
 class Database:
     """One file, one owner."""
 
@@ -116,6 +152,8 @@ class Database:
         """Open or create; `InstallError` if the file is damaged or cannot be opened."""
         self.path = path
         self.is_begun = False
+        self.version: Version | None = None
+        """Of a file that nobody wrote to when it was opened, and that is read without a journal."""
         self.open_file(is_read_only=is_read_only)
 
     def open_file(self, *, is_read_only: bool) -> None:
@@ -123,7 +161,13 @@ class Database:
         if not is_read_only:
             make_private(self.path)
         with translated_errors(self.path, OPENING):
-            self.db = connect(self.path, is_read_only=is_read_only)
+            self.version = None
+            if is_read_only:
+                version = version_of(self.path)
+                self.db, is_alone = connect_to_read(self.path)
+                self.version = version if is_alone else None
+            else:
+                self.db = connect(self.path)
             self.inode = inode_of(self.path)
             try:
                 self.prepare(is_read_only=is_read_only)
@@ -137,7 +181,9 @@ class Database:
         self.open_file(is_read_only=False)
 
     def is_in_place(self) -> bool:
-        """The file that we have open still has its path."""
+        """The file that we have open still has its path; and nobody writes, if that was so."""
+        if self.version is not None and version_of(self.path) != self.version:
+            return False
         return inode_of(self.path) == self.inode
 
     def check_in_place(self) -> None:

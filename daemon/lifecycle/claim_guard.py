@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.disk import files, safe_open, store
 from daemon.errors import UntrustedPath, describe, printable
-from daemon.jobs import HotFolder, Identity, Job, State
+from daemon.jobs import HotFolder, Identity, Job, State, to_signed
 from daemon.ledger.claim_folders import ClaimFolder, ClaimFolders
 from daemon.ledger.records import Records
 
@@ -69,7 +69,7 @@ def current(root: Path) -> ClaimFolder | None:
     """The claim folder that there is now; None if there is none, `UntrustedPath` if not ours."""
     try:
         with safe_open.folder(root) as top, safe_open.claims_in(top, root.parts) as claims:
-            return ClaimFolder(os.fstat(claims).st_ino, os.fstat(top).st_ino)
+            return ClaimFolder(inode_of(claims), inode_of(top))
     except FileNotFoundError:
         return None
 
@@ -77,15 +77,21 @@ def current(root: Path) -> ClaimFolder | None:
 def root_inode(root: Path) -> int:
     """The hot folder's own inode number."""
     with safe_open.folder(root) as folder:
-        return os.fstat(folder).st_ino
+        return inode_of(folder)
+
+
+def inode_of(descriptor: int) -> int:
+    """The inode number of what is open, as the ledger holds it."""
+    return to_signed(os.fstat(descriptor).st_ino)
 
 
 def advice(noted: ClaimFolder, missed: list[Job]) -> str:
     """What a person is to do."""
     count = "1 picture" if len(missed) == 1 else f"{len(missed)} pictures"
+    number = noted.inode % 2**64  # as `find` knows it
     return (
         f"is not the folder into which {count} of this hot folder were moved: somebody has moved"
-        f" that one away. Find it (find DIR -inum {noted.inode}), remove what is in its place, and"
+        f" that one away. Find it (find DIR -inum {number}), remove what is in its place, and"
         " move it back"
     )
 

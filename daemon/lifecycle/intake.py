@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.errors import Blame, blame, describe, printable
@@ -122,6 +123,9 @@ class Intake:
     def sweep(self, folder: HotFolder, hint: Hint, *, monotonic: float, now: float) -> None:
         """Check everything in a folder, independent of events."""
         if self.standby.has(folder.name):
+            with suppress(OSError):  # a folder above is closed to us: all of it still counts
+                if not self.standby.absence(folder):
+                    self.backlog.forget_gone(folder.name)
             return
         self.retry_at = {path: until for path, until in self.retry_at.items() if until > monotonic}
         self.access_errors.begin_sweep()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.disk import files, publication, quarantine_names, store, tree, uploads
+from daemon.disk.syncs import Syncs
 from daemon.errors import describe, printable
 from daemon.hooks.outbox import Outbox
 from daemon.jobs import Hint, HotFolder, Job, State
@@ -46,6 +47,7 @@ class Orders:
     ) -> None:
         """``put`` takes hints for the intake."""
         self.put = put
+        self.syncs = Syncs()
         self.folders = folders
         self.ledger = ledger
         self.records = Uploads(ledger)
@@ -263,7 +265,8 @@ class Orders:
         self.ledger.note_rejection(job, quarantine=place)  # so that a repetition finds it
         if job.archive is not None and files.exists(job.archive):
             store.explain(place, rejection.reason_of(replace(job, reason=REJECTED), now))
-            store.archive(job.archive, place)
+            store.archive(job.archive, place, self.syncs)
+            self.syncs.flush()
         self.deletions.delete_result(job)
         with self.ledger.transaction():
             self.ledger.reject(job, reason=REJECTED, now=now)

@@ -255,6 +255,7 @@ def disk_families(places: Mapping[str, Path]) -> Iterator[Metric]:
     )
     for name, path in places.items():
         try:
+            path.stat()  # of a share that is gone, the disk below its mount point says nothing
             space, files = free_space.free_bytes(path), free_space.free_inodes(path)
         except OSError:
             continue  # monitors see a gap, and the folder is on standby meanwhile

@@ -52,6 +52,8 @@ class Notifier:
         """``is_expected``: systemd gave us a notify socket, so it waits for messages."""
         self.send = send
         self.last_status = ""
+        self.is_changing = True
+        """It starts, reloads or stops: systemd waits until the time-out is over."""
         if is_expected and send is None:
             logger.warning(
                 "systemd waits to be told of the start, but systemd-python is missing:"
@@ -70,10 +72,12 @@ class Notifier:
 
     def ready(self) -> None:
         """The model is warm and the folders are watched; also: a reload has ended."""
+        self.is_changing = False
         self.send_lines("READY=1")
 
     def reloading(self, *, monotonic: float) -> None:
         """A reload begins; systemd distinguishes two READY by this time (CLOCK_MONOTONIC)."""
+        self.is_changing = True
         self.send_lines("RELOADING=1", f"MONOTONIC_USEC={int(monotonic * MICRO)}")
 
     def loading(self, step: str) -> None:
@@ -99,4 +103,5 @@ class Notifier:
 
     def stopping(self) -> None:
         """The daemon is stopping."""
+        self.is_changing = True
         self.send_lines("STOPPING=1")

@@ -95,7 +95,7 @@ def is_old(reason: str, folder: int, *, before: float) -> bool:
         return False
     rejected_at = content["rejected_at"]
     is_time = isinstance(rejected_at, int | float) and not isinstance(rejected_at, bool)
-    return is_time and math.isfinite(rejected_at) and rejected_at < before
+    return is_time and -math.inf < rejected_at < before  # an integer may be too large for a float
 
 
 def remove(rejected: Rejected, *, before: float) -> bool:

@@ -3,121 +3,23 @@
 Old pictures in quarantine and old rows in the ledger are deleted by the same rule.
 """
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from daemon.disk import deletion, drop_names, safe_open, store
+from daemon.disk import store
 from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder, Job
-from daemon.retention import contents, quarantine
+from daemon.retention import contents, expiry, quarantine
 
 logger = logging.getLogger(__name__)
 
 DAY_S = 86400.0
 #: Between two looks at the rows of kept originals until all have been looked at.
 MORE_S = 3.0
-
-
-def drop_time(name: str) -> datetime | None:
-    """Return the local time in a name as drops have by default; None if it has another form."""
-    match = drop_names.OLD_NAME.fullmatch(name)
-    if match is None:
-        return None
-    try:
-        return datetime.strptime(match[1], "%Y%m%d%H%M%S")  # noqa: DTZ007  # names are local time
-    except ValueError:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """When a drop was opened, and closed or last used, local time."""
-
-    opened: datetime
-    closed: datetime
-
-
-def times_of(name: str, drop: int) -> Times | None:
-    """Return the times of an open folder's drop; None if it is not certainly ours: marked, and
-    with our manifest. One that was out of sight when it was closed counts from its last picture.
-    """
-    if not drop_names.is_marked(name, drop):
-        return None
-    try:
-        content = json.loads(
-            deletion.read(store.MANIFEST, drop, limit_bytes=contents.MANIFEST_BYTES)
-        )
-        if not content["made_by"].startswith("cvunetd "):
-            return None
-        opened = drop_time(name) or local(content["opened_at"])
-        return Times(opened, max(map(local, ends_of(content))))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None  # not written by us
-
-
-def ends_of(content: dict[str, Any]) -> list[str]:  # Any: JSON
-    """Return when a drop was closed by its manifest, or else when its pictures ended."""
-    if closed_at := content["closed_at"]:
-        return [closed_at]
-    return [one["ended_at"] for one in content["pictures"]]
-
-
-def local(moment: str) -> datetime:
-    """Return the local time of a moment as manifests have it."""
-    return datetime.fromisoformat(moment).astimezone().replace(tzinfo=None)
-
-
-def is_expired(name: str, drop: int, *, keep_days: float, local_now: datetime) -> bool:
-    """Whether a drop may be deleted: by our mark and our manifest; never by mtime.
-
-    Both times must be old: a clock that was wrong when a drop was opened may be corrected later.
-    """
-    if is_young(name, keep_days=keep_days, local_now=local_now):
-        return False
-    limit, times = timedelta(days=keep_days), times_of(name, drop)
-    return times is not None and local_now - max(times.opened, times.closed) >= limit
-
-
-def is_young(name: str, *, keep_days: float, local_now: datetime) -> bool:
-    """Whether a name of the default form says that the drop may not be deleted yet."""
-    opened = drop_time(name)
-    return opened is not None and local_now - opened < timedelta(days=keep_days)
-
-
-def expired(roots: Iterable[Path], *, keep_days: float, local_now: datetime) -> Iterator[Path]:
-    """Yield drops that may be deleted. Roots and drops that are links are skipped."""
-    for root in sorted(set(roots)):
-        try:
-            yield from expired_in(root, keep_days=keep_days, local_now=local_now)
-        except FileNotFoundError:
-            continue  # there are no results yet
-        except OSError as error:
-            logger.error("%s: no old drops could be looked for: %s", root, describe(error))
-
-
-def expired_in(root: Path, *, keep_days: float, local_now: datetime) -> Iterator[Path]:
-    """Drops of one root that may go."""
-    with safe_open.folder(root, flags=safe_open.LISTED) as top:
-        for name in deletion.names(top):
-            # Most of what lies there is told by its name to be young, and is not opened.
-            if not drop_names.STAMP.search(name) or is_young(
-                name, keep_days=keep_days, local_now=local_now
-            ):
-                continue
-            try:
-                with safe_open.below(top, (name,)) as drop:
-                    is_old = is_expired(name, drop, keep_days=keep_days, local_now=local_now)
-            except OSError as error:
-                logger.debug("%s is no drop: %s", printable(root / name), describe(error))
-                continue
-            if is_old:
-                yield root / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +130,18 @@ class Retention:
 
     def old_drops(self, local_now: datetime) -> Iterator[Path]:
         """Yield drops that have expired and are not open."""
-        for drop in list(expired(self.roots, keep_days=self.keep_days, local_now=local_now)):
-            if not self.ledger_access.is_open(drop):
-                yield drop
+        before = local_now.timestamp() - self.keep_days * DAY_S
+        # Drops in output folders of earlier configurations are in the ledger alone.
+        roots = self.roots | {drop.parent for drop in self.ledger_access.closed_drops(before)}
+        drops = expiry.expired(roots, keep_days=self.keep_days, local_now=local_now)
+        yield from (drop for drop in list(drops) if not self.ledger_access.is_open(drop))
 
     def try_remove_drop(self, drop: Path, local_now: datetime) -> bool:
         """Delete one drop; a failure is logged, and the next sweep tries again."""
 
         def is_still_expired(folder: int) -> bool:
-            return is_expired(drop.name, folder, keep_days=self.keep_days, local_now=local_now)
+            keep_days = self.keep_days
+            return expiry.is_expired(drop.name, folder, keep_days=keep_days, local_now=local_now)
 
         try:
             return store.remove_drop(
@@ -286,7 +191,7 @@ class Retention:
     def known_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
         """Yield drops that are still in the ledger, and old by its times and by their name."""
         for drop in self.ledger_access.closed_drops(before):
-            if not is_young(drop.name, keep_days=self.keep_days, local_now=local_now):
+            if not expiry.is_young(drop.name, keep_days=self.keep_days, local_now=local_now):
                 yield drop
 
 

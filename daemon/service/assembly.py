@@ -227,6 +227,7 @@ class Assembly:
             intake=self.lifecycle.intake,
             watch_health=self.watch_health,
             liveness=self.liveness,
+            clock=self.clocks.monotonic,
         )
 
     @cached_property
@@ -270,6 +271,7 @@ class Assembly:
             counters=self.lifecycle.counters,
             results=self.lifecycle.results,
             completion=self.lifecycle.completion,
+            rejection=self.lifecycle.rejection,
             intake=self.lifecycle.intake,
             upload_notes=self.lifecycle.upload_notes,
             orders=self.orders,

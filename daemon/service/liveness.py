@@ -22,6 +22,8 @@ WATCHDOG_SHARE = 0.5
 DEFAULT_WATCHDOG_S = 120.0
 #: How often we check again while something is stalled.
 STALLED_CHECK_S = 1.0
+#: How often a time-out of systemd is extended while the start or the end gets on.
+EXTENSION_S = 10.0
 #: How late a sweep may be: the loop has other things to do.
 MAX_LATE_S = 60.0
 
@@ -53,6 +55,7 @@ class Liveness:
         self.interval_s = (watchdog_s or DEFAULT_WATCHDOG_S) * WATCHDOG_SHARE
         self.next_sign = 0.0
         self.progress_at = 0.0
+        self.next_extension = 0.0
         self.asked_at: float | None = None
         self.lenient_until = 0.0
         """All of us was stopped: until then nobody is said to hang."""
@@ -60,8 +63,14 @@ class Liveness:
         """What made no progress at the last check, for people."""
 
     def note_progress(self, *, monotonic: float) -> None:
-        """Note that a sweep has begun or has checked more files, or that a deletion is done."""
+        """Note that a sweep has begun or has checked more files, or that a deletion is done.
+
+        At the start and at the end systemd waits for no ping, but until its time-out is over.
+        """
         self.progress_at = monotonic
+        if self.notifier.is_changing and monotonic >= self.next_extension:
+            self.next_extension = monotonic + EXTENSION_S
+            self.notifier.extend_timeout()
 
     def check(self, due: Mapping[str, float], *, monotonic: float) -> None:
         """Ping systemd if a ping is due and nothing is stalled; log each change.

@@ -1,5 +1,6 @@
 """The parts that the service calls."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.hooks.delivery import HookDelivery
@@ -16,6 +17,7 @@ from daemon.lifecycle.intake import Intake
 from daemon.lifecycle.ledger_outage import LedgerOutage
 from daemon.lifecycle.orders import Orders
 from daemon.lifecycle.recovery import Recovery
+from daemon.lifecycle.rejection import Rejection
 from daemon.lifecycle.results import Results
 from daemon.lifecycle.standby import Standby
 from daemon.lifecycle.upload_notes import UploadNotes
@@ -44,6 +46,7 @@ class Parts:
     counters: Counters
     results: Results
     completion: Completion
+    rejection: Rejection
     intake: Intake
     upload_notes: UploadNotes
     orders: Orders
@@ -60,3 +63,11 @@ class Parts:
     hook_delivery: HookDelivery
     notifier: Notifier
     report: Report
+
+    def report_steps(self, on_step: Callable[[], object]) -> None:
+        """Have ``on_step`` called in the middle of work that may take minutes."""
+        self.intake.on_step = self.recovery.on_step = on_step
+        for putting_away in (self.completion, self.rejection, self.orders):
+            putting_away.syncs.on_step = on_step
+        if self.retention is not None:
+            self.retention.on_step = on_step

@@ -58,9 +58,7 @@ class Service:
         """Called for each picture that is done or rejected."""
         self.on_tick: Callable[[], object] = lambda: None
         """Called at the end of each turn of the loop."""
-        parts.intake.on_step = parts.recovery.on_step = self.note_progress
-        if parts.retention is not None:
-            parts.retention.on_step = self.note_progress
+        parts.report_steps(self.note_progress)
 
     # --- the loop -------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """When each hot folder is swept: every minute, more often if it is polled, or at once."""
 
+from collections.abc import Callable
+
 from daemon.errors import describe
 from daemon.jobs import Hint, HotFolder
 from daemon.lifecycle import emptied_folders
@@ -10,6 +12,8 @@ from daemon.service.liveness import Liveness
 from daemon.watching.watch_health import POLL_S, WatchHealth
 
 SWEEP_S = 60.0
+#: A polled folder rests this many times as long as its sweep took, so that pictures get on.
+REST = 4
 
 
 class Sweeps:
@@ -23,7 +27,10 @@ class Sweeps:
         intake: Intake,
         watch_health: WatchHealth,
         liveness: Liveness,
+        clock: Callable[[], float],
     ) -> None:
+        """``clock`` is monotonic, and measures how long a sweep takes."""
+        self.clock = clock
         self.folders = folders
         self.standby = standby
         self.intake = intake
@@ -49,9 +56,14 @@ class Sweeps:
         """Sweep a whole folder, and check its watch."""
         self.liveness.note_progress(monotonic=monotonic)
         self.update_watch(folder, monotonic=monotonic)
-        is_polled = self.watch_health.is_polled(folder)
-        self.due[folder.name] = monotonic + (POLL_S if is_polled else SWEEP_S)
+        # By this moment it is known whether sweeps come in time (`Liveness.stalled`).
+        pause_s = POLL_S if self.watch_health.is_polled(folder) else SWEEP_S
+        self.due[folder.name] = monotonic + pause_s
         self.intake.sweep(folder, hint, monotonic=monotonic, now=now)
+        # Nothing else is done during a sweep: a large share must not be swept all the time.
+        ended = self.clock()
+        if self.due.get(folder.name):  # not if it is to be swept again at once
+            self.due[folder.name] = ended + max(pause_s, REST * (ended - monotonic))
         if not self.standby.has(folder.name):
             emptied_folders.prune(folder, now=now)
 

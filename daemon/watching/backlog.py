@@ -2,9 +2,13 @@
 
 import heapq
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from daemon.jobs import Identity
+
+#: So many files are looked at while their folder is not swept: the loop has other things to do.
+MOST_LOOKS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,16 @@ class Backlog:
     def forget(self, folder: str, path: Path) -> None:
         """Remove a file: it was taken, or there is nothing to take."""
         self.folders.get(folder, {}).pop(path, None)
+
+    def forget_gone(self, folder: str) -> None:
+        """Remove files that are gone, of a folder that is not swept now; a part of very many."""
+        for path in [*islice(self.folders.get(folder, {}), MOST_LOOKS)]:
+            try:
+                path.lstat()
+            except FileNotFoundError:
+                self.forget(folder, path)
+            except OSError:
+                return  # the disk does not answer: all still count
 
     def forget_folder(self, folder: str) -> None:
         """Remove all files of a folder that is no longer served, or will be scanned anew."""

@@ -64,7 +64,8 @@ class SettleTracker:
         self.files: dict[Path, SettlingFile] = {}
         self.due: list[tuple[float, Path]] = []
         self.whole: Turns[tuple[float, Path]] = Turns()
-        """Files whose time has come and for which there was no room yet."""
+        """Files whose time has come and for which there was no room yet, each once."""
+        self.lined_up: set[Path] = set()
         self.on_gone = on_gone
 
     def __len__(self) -> int:
@@ -115,9 +116,10 @@ class SettleTracker:
         self.line_up(now)
         settled: list[SettledFile] = []
         while len(settled) < limit and (place := self.whole.take()) is not None:
-            due_at, path = place
+            path = place[1]
+            self.lined_up.discard(path)
             entry = self.files.get(path)
-            if entry is None or entry.due_at != due_at:
+            if entry is None or entry.due_at > now:  # gone, or changed while it stood in line
                 continue
             identity = self.read_identity(path)
             if identity is None:
@@ -155,7 +157,10 @@ class SettleTracker:
         while self.due and self.due[0][0] <= now:
             place = heapq.heappop(self.due)
             entry = self.files.get(place[1])
-            if entry is not None and entry.due_at == place[0]:
+            if entry is None or entry.due_at != place[0]:
+                continue  # it was scheduled anew
+            if place[1] not in self.lined_up:
+                self.lined_up.add(place[1])
                 owner = entry.identity.owner
                 self.whole.put(place, folder=entry.folder, owner=owner, rank=place)
 

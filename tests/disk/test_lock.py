@@ -1,19 +1,22 @@
 """One owner for a folder."""
 
+import errno
 import fcntl
 import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from daemon.disk import files, lock_table, ownership, safe_open, store
 from daemon.disk import lock as locks
-from daemon.disk import lock_table, ownership, store
 from daemon.disk.lock import Lock, owner
-from daemon.errors import InstallError, MachineError
+from daemon.errors import InstallError, MachineError, UntrustedPath
+from tests.samples import names_in
 from tests.service.service_kit import Kit
 from tests.torture.mounts import mounted_tmpfs, unbind
 
@@ -391,3 +394,60 @@ def test_a_folder_made_anew_belongs_to_whoever_comes_first(tmp_path: Path):
     assert kit.results() == ["a.png", "originals/a.jpg"]
     assert ours.is_in_place()
     ours.release()
+
+
+# --- a share that takes us for another user ------------------------------------------------------
+
+
+def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share gives our files to the user that we are; the kernel says that we are another."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 4242)
+
+
+def test_threads_ask_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """None of them is told that our own folder is somebody else's."""
+    mapped(monkeypatch)
+    safe_open.make_claims(tmp_path)
+    place = tmp_path / store.CLAIMS / "0123456789abcdef012345"
+    place.mkdir()
+    (place / "cat.jpg").touch()
+
+    def look(_: int) -> None:
+        files.open_regular(place / "cat.jpg").close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(look, range(400)))
+
+    assert names_in(tmp_path / store.CLAIMS) == ["0123456789abcdef012345"]
+
+
+def test_a_process_that_was_killed_while_it_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What it left says nothing, and is removed."""
+    mapped(monkeypatch)
+    safe_open.make_claims(tmp_path)
+    left = tmp_path / store.CLAIMS / ownership.PROBE
+    left.touch()
+    lock = Lock(tmp_path / store.CLAIMS / locks.FILE)
+    lock.take("x")
+    lock.release()
+
+    assert not left.exists()
+
+
+def test_a_full_share_is_no_question_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The reason is the disk; nobody is told to move our folder away."""
+    mapped(monkeypatch)
+    safe_open.make_claims(tmp_path)
+
+    open_file = os.open
+
+    def full(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == ownership.PROBE:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return open_file(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match="No space left") as caught, safe_open.claims(tmp_path):
+        pass
+
+    assert not isinstance(caught.value, UntrustedPath)

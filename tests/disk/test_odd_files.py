@@ -12,8 +12,11 @@ import pytest
 from daemon.disk import tree
 from daemon.disk.files import identity, make_folders
 from daemon.jobs import Identity
+from daemon.ledger.claim_folders import ClaimFolders
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
+from daemon.lifecycle import claim_guard
+from daemon.lifecycle.claim_guard import ClaimGuard
 from daemon.watching.watch import Watcher
 from daemon.watching.watch_health import WatchHealth
 from tests.samples import NOW, make_folder, make_job
@@ -21,16 +24,18 @@ from tests.service.service_kit import Kit
 from tests.system.crash_kit import folder_in_memory
 
 YEAR_2300_NS = 10_413_792_000 * 10**9
+YEAR_1601_NS = -11_644_473_600 * 10**9  # where NTFS begins to count
 DEPTH = 1050  # more than Python lets functions call themselves
 
 
-def test_a_picture_from_the_far_future_is_done_like_any_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("date_ns", [YEAR_2300_NS, YEAR_1601_NS])
+def test_a_picture_from_another_age_is_done_like_any_other(base: Path, date_ns: int) -> None:
     """Its date is no number that SQLite can hold; a camera's dead battery makes such ones."""
-    kit = Kit(tmp_path)
+    kit = Kit(base)
     far = kit.drop("far.jpg")
     kit.drop("near.jpg", b"near")
-    os.utime(far, ns=(0, YEAR_2300_NS))
-    if far.stat().st_mtime_ns != YEAR_2300_NS:
+    os.utime(far, ns=(0, date_ns))
+    if far.stat().st_mtime_ns != date_ns:
         pytest.skip("this file system knows no such date")
     kit.pass_time(5)
 
@@ -117,3 +122,27 @@ def test_a_folder_too_deep_to_be_watched_is_polled(base: Path) -> None:
     watch_health.stop()
 
     assert "too deep" in watch_health.reasons["hot"]
+
+
+def test_claim_folders_with_large_numbers_fit_into_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no start would come to its end; a person is told the number as `find` knows it."""
+    look = os.fstat
+
+    def with_large_numbers(descriptor: int) -> os.stat_result:
+        found = look(descriptor)
+        return os.stat_result([found[0], found[1] + 2**63, *found[2:]])
+
+    monkeypatch.setattr(claim_guard.os, "fstat", with_large_numbers)
+    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
+        guard = ClaimGuard(ClaimFolders(ledger), Records(ledger))
+        folder = make_folder(tmp_path)
+        folder.path.mkdir()
+        guard.prepare(folder)
+        noted = guard.table.of(folder.path)
+    assert noted is not None
+    claims = folder.path / ".cvunetd"
+
+    assert noted.inode == claims.stat().st_ino + 2**63 - 2**64
+    assert f"-inum {claims.stat().st_ino + 2**63})" in claim_guard.advice(noted, [])

@@ -437,3 +437,30 @@ def test_others_may_not_read_it(tmp_path: Path, umask: int):
             assert modes <= {0o640, 0o600}
     finally:
         os.umask(before)
+
+
+@pytest.mark.root
+def test_a_reader_who_may_not_write_reads_what_a_daemon_has_left(tmp_path: Path):
+    """A daemon that has ended takes its journal away, and the reader cannot make one.
+
+    As soon as somebody writes again, the reader opens the file anew.
+    """
+    path = tmp_path / "ledger.db"
+    Ledger(path).close()
+    tmp_path.chmod(0o555)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o555)
+    path.chmod(0o644)
+    os.seteuid(65_534)
+    try:
+        reader = Ledger(path, is_read_only=True)
+    finally:
+        os.seteuid(0)
+    with closing(reader):
+        found, before = reader.rows("SELECT count(*) FROM jobs")[0][0], reader.is_in_place()
+        with closing(Ledger(path)) as writer:
+            writer.open_drop("hot", Path("/out"), now=0.0)
+            during = reader.is_in_place()
+        after = reader.is_in_place()
+
+    assert (found, before, during, after) == (0, True, False, False)

@@ -141,6 +141,7 @@ def test_figures(latest_snapshot: LatestSnapshot, sample: str, value: float):
 def test_disks(latest_snapshot: LatestSnapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """By what they are for; one that cannot be asked leaves a gap and hides nothing else."""
     dead = tmp_path / "dead"
+    dead.mkdir()
     ask = free_space.free_bytes
 
     def free_bytes(folder: Path) -> int:
@@ -149,7 +150,9 @@ def test_disks(latest_snapshot: LatestSnapshot, tmp_path: Path, monkeypatch: pyt
         return ask(folder)
 
     monkeypatch.setattr(free_space, "free_bytes", free_bytes)
-    found = told(latest_snapshot, {"state": tmp_path, "quarantine": dead})
+    unmounted = tmp_path / "of a disk" / "that is gone"
+    places = {"state": tmp_path, "quarantine": dead, "output of cards": unmounted}
+    found = told(latest_snapshot, places)
     told_of = {name for name in found if name.startswith("cvunetd_free_bytes")}
 
     assert told_of == {

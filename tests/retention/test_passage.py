@@ -9,7 +9,7 @@ import pytest
 
 from daemon.disk import safe_open, store
 from daemon.errors import UntrustedPath
-from daemon.retention.retention import drop_time
+from daemon.retention.expiry import drop_time
 from tests.retention.test_retention import found, make_drop
 
 NOBODY = 65_534

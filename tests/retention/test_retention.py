@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from daemon.disk import store
-from daemon.retention.retention import LedgerAccess, Retention, drop_time, expired
+from daemon.retention import quarantine
+from daemon.retention.expiry import drop_time, expired
+from daemon.retention.retention import LedgerAccess, Retention
 from tests.samples import make_folder
+from tests.service.service_kit import Kit
 
 MADE = datetime(2026, 11, 22, 10, 15)  # noqa: DTZ001  # names are local time
 LATER = MADE + timedelta(days=8)
@@ -506,3 +509,38 @@ def test_rows_of_a_drop_that_a_person_deleted_go_in_time(tmp_path: Path):
     sweep(sweeper(tmp_path, removed=removed, closed_drops=lambda before: [young, old]))
 
     assert [old] == removed
+
+
+# --- what was configured before -------------------------------------------------------------------
+
+
+def test_drops_of_an_earlier_output_folder_are_deleted(tmp_path: Path):
+    """The ledger knows where they are; a folder that is neither there nor configured stays."""
+    kit = Kit(tmp_path)
+    kit.drop("cat.jpg")
+    kit.pass_time(60)
+    [drop] = kit.drops()
+    kit.settings = {"output": {"root": "elsewhere"}}
+    kit.restart()
+    kit.pass_time(9 * 86_400, step_s=43_200)
+
+    assert not drop.exists()
+    assert kit.records.counts() == {}
+
+
+@pytest.mark.parametrize("closed_at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+def test_a_date_outside_the_calendar_is_no_date_of_ours(tmp_path: Path, closed_at: str):
+    """In the time zone of this machine it may be none; the daemon goes on."""
+    make_drop(tmp_path, CLOSED | {"closed_at": closed_at})
+
+    assert found(tmp_path) in ([], ["outputs_20261122101500"])
+
+
+def test_a_number_too_large_is_no_time_of_ours(tmp_path: Path):
+    """Whoever may write to the quarantine must not end the daemon."""
+    picture = tmp_path / "cat.jpg"
+    picture.touch()
+    content = dict.fromkeys(quarantine.KEYS, "") | {"rejected_at": 10**400}
+    store.reason_file(picture).write_text(json.dumps(content))
+
+    assert [*quarantine.expired(tmp_path, before=2e9)] == []

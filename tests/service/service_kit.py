@@ -15,6 +15,7 @@ from daemon.hooks.loader import HookLoader
 from daemon.jobs import Done, Failed, Hint, Outcome, Task
 from daemon.ledger.records import Records
 from daemon.messages import FileEvent
+from daemon.reporting.notify import Notifier
 from daemon.service.assembly import assemble
 from daemon.service.crash_note import CrashNote
 from daemon.service.owned_folders import OwnedFolders
@@ -69,6 +70,9 @@ class Kit:
     time: Time = field(default_factory=Time)
     crash: str = ""
     """What the life before has noted of its crash; empty: it was ended from outside."""
+    watchdog_s: float = 0.0
+    heard: list[str] = field(default_factory=list)
+    """What systemd was told."""
 
     def __post_init__(self) -> None:
         self.hot = self.base / "hot"
@@ -102,6 +106,8 @@ class Kit:
             supervision=Supervision(
                 subscriptions=register.subscriptions(config.hooks),
                 open_sender=self.open_sender or register.open_sender,
+                watchdog_s=self.watchdog_s,
+                notifier=Notifier(self.heard.append, is_expected=True),
             ),
         )
         self.service.startup()

@@ -2,18 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
+from daemon.disk import moves
 from daemon.reporting import notify
 from daemon.reporting.notify import Notifier
 from daemon.service.crash_note import CrashNote
 from daemon.service.liveness import DEFAULT_WATCHDOG_S, Liveness
 from daemon.worker.gauges import SLACK, BusyClock, current_stage
 from tests.service.service_kit import Kit
+from tests.system.crash_kit import folder_in_memory
 
 WATCHDOG_S = 20.0
 
@@ -281,3 +283,55 @@ def test_a_hang_that_outlives_the_pause_is_told(kit: Kit):
         told.append(bool(kit.service.parts.liveness.reasons))
 
     assert any(told)
+
+
+# --- originals that are copied for minutes -------------------------------------------------------
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+    """Results lie on another file system, to which each megabyte takes a minute."""
+    with folder_in_memory() as memory:
+        settings = {"output": {"root": str(memory / "out")}}
+        kit = Kit(tmp_path, settings=settings, watchdog_s=120.0)
+        copy = moves.copy
+
+        def copy_slowly(source: Path, part: Path, *, on_step: Callable[[], object]) -> bool:
+            def step() -> None:
+                kit.time.seconds += 60.0
+                on_step()
+
+            return copy(source, part, on_step=step)
+
+        monkeypatch.setattr(moves, "copy", copy_slowly)
+        yield kit
+
+
+def interrupted(source: Path, part: Path, *, on_step: Callable[[], object]) -> bool:
+    """The process is killed."""
+    raise KeyboardInterrupt
+
+
+def test_signs_come_while_a_large_original_is_copied(slow: Kit):
+    """Else systemd would kill the daemon in the middle, again and again."""
+    slow.drop("large.jpg", bytes(10 << 20))
+    slow.pass_time(5)
+
+    assert slow.heard.count("WATCHDOG=1") >= 10
+    assert list(slow.records.counts().values()) == [{"done": 1}]
+
+
+def test_the_start_takes_its_time_while_a_large_original_is_copied(
+    slow: Kit, monkeypatch: pytest.MonkeyPatch
+):
+    """The life before ended in the middle of the copy."""
+    slow.drop("large.jpg", bytes(10 << 20))
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(moves, "copy", interrupted)
+        slow.pass_time(5)
+    slow.heard.clear()
+    slow.restart()
+    before_ready = slow.heard[: slow.heard.index("READY=1")]
+
+    assert sum(line.startswith("EXTEND_TIMEOUT_USEC=") for line in before_ready) >= 10
+    assert list(slow.records.counts().values()) == [{"done": 1}]

@@ -329,9 +329,9 @@ def test_what_cannot_be_archived_is_not_copied_all_the_time(
     refuse_names(monkeypatch, is_refused=lambda name: name.endswith(".jpg"))
     copy = moves.copy
 
-    def count(source: Path, part: Path) -> bool:
+    def count(source: Path, part: Path, *, on_step: Callable[[], object]) -> bool:
         copies.append(source)
-        return copy(source, part)
+        return copy(source, part, on_step=on_step)
 
     monkeypatch.setattr(moves, "copy", count)
     kit = Kit(tmp_path)

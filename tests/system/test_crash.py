@@ -33,7 +33,6 @@ WITH_SECONDS = ("archive", "keep", "another file system")
 #: What changes the disk, by its names in os, pathlib, shutil and sqlite3.
 CHANGING = {
     *CHANGES,
-    "copyfileobj",
     "copystat",
     "executescript",
     "rmtree",

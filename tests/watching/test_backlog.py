@@ -173,3 +173,19 @@ def test_stopping_is_told(tmp_path: Path):
     kit.service.tick(0)
 
     assert (before, kit.service.snapshot().is_stopping) == (False, True)
+
+
+def test_files_that_go_while_their_folder_stands_by_wait_no_more(tmp_path: Path):
+    """Somebody gives up and takes his pictures away."""
+    kit = Kit(tmp_path)
+    folder = kit.service.parts.folders.get("hot")
+    assert folder is not None
+    kit.service.parts.standby.enter(folder, "the disk is full")
+    kit.service.parts.standby.check = lambda *args, **kwargs: []  # type: ignore[method-assign]
+    path = kit.drop("cat.jpg")
+    kit.pass_time(1)
+    waiting = state(kit).unclaimed
+    path.unlink()
+    kit.pass_time(70, step_s=5)
+
+    assert (waiting, state(kit).unclaimed) == (1, 0)

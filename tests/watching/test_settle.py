@@ -271,3 +271,16 @@ def test_file_replaced_by_a_link_is_forgotten(bench: Bench):
     path.symlink_to("/etc/hosts")
 
     assert bench.ready(102.0) == []
+
+
+def test_a_file_that_changes_while_there_is_no_room_stands_in_line_once(bench: Bench):
+    """A camera writes over its picture for days while the queue is full; then it is taken."""
+    for second in range(100):
+        bench.see("cam.jpg", Hint.CLOSED, 10.0 * second, content=b"x" * second + b"x")
+        assert bench.ready(10.0 * second + 9, limit=0) == []
+    in_line = len(bench.settle.whole)
+    bench.see("cam.jpg", Hint.CLOSED, 1000.0, content=b"last")
+
+    assert in_line == 1
+    assert bench.ready(1000.1) == []
+    assert bench.ready(1009.0) == ["cam.jpg"]
