@@ -14,7 +14,7 @@ source=()
 # What tests and benchmark import: each by that name and by the one that is installed.
 needed=(numpy:numpy cv2:opencv-python-headless PIL:pillow isal:isal tqdm:tqdm yaml:pyyaml
     pytest:pytest pytest_timeout:pytest-timeout pluggy:pluggy iniconfig:iniconfig
-    packaging:packaging pygments:pygments)
+    packaging:packaging pygments:pygments hypothesis:hypothesis sortedcontainers:sortedcontainers)
 
 sees_gpu() { "$1" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; }
 
@@ -30,8 +30,10 @@ for pair in "${needed[@]}"; do
     "$python" -c "import ${pair%%:*}" 2>/dev/null || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
+    echo "gpu: $python lacks ${missing[*]}; they are fetched from ${WHEELS:-the package index}" >&2
     # Nothing that those need: it would hide the numpy that torch came with.
-    "$python" -m pip install --quiet --no-deps --target "$packages" "${source[@]}" "${missing[@]}"
+    "$python" -m pip install --quiet --no-deps --timeout 5 --retries 1 --target "$packages" "${source[@]}" \
+        "${missing[@]}" || { echo "gpu: bring wheels of these and set WHEELS" >&2; exit 1; }
 fi
 
 mkdir -p "$out"

@@ -134,7 +134,7 @@ def test_claim_folders_with_large_numbers_fit_into_the_ledger(
         found = look(descriptor)
         return os.stat_result([found[0], found[1] + 2**63, *found[2:]])
 
-    monkeypatch.setattr(claim_guard.os, "fstat", with_large_numbers)
+    monkeypatch.setattr(os, "fstat", with_large_numbers)
     with closing(Ledger(tmp_path / "ledger.db")) as ledger:
         guard = ClaimGuard(ClaimFolders(ledger), Records(ledger))
         folder = make_folder(tmp_path)

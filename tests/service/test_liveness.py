@@ -292,7 +292,7 @@ def test_a_hang_that_outlives_the_pause_is_told(kit: Kit):
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
     """Results lie on another file system, to which each megabyte takes a minute."""
     with folder_in_memory() as memory:
-        settings = {"output": {"root": str(memory / "out")}}
+        settings: dict[str, object] = {"output": {"root": str(memory / "out")}}
         kit = Kit(tmp_path, settings=settings, watchdog_s=120.0)
         copy = moves.copy
 

@@ -189,6 +189,36 @@ def test_state_cut_short_is_refused(tmp_path: Path):
         starts.resume(learner(), tmp_path)
 
 
+def test_state_that_is_no_number_is_refused(tmp_path: Path):
+    """By name: no rescue could mend it."""
+    run(tmp_path, learner()).go()
+    state = torch.load(tmp_path / starts.STATE)
+    state["model"]["head.weight"].fill_(float("nan"))
+    torch.save(state, tmp_path / starts.STATE)
+
+    with pytest.raises(TrainingError, match=r"state\.pt: holds weights that are no numbers"):
+        starts.resume(learner(), tmp_path)
+
+
+def test_what_is_written_every_minute_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Weights may have become no numbers since the last look, three seconds ago."""
+    monkeypatch.setattr("cvunet.training.gpu.running.SAVE_EVERY_S", 0.0)
+    trained = learner()
+    learn = trained.learn
+
+    def spoil(*args: object, **kwargs: object) -> None:
+        learn(*args, **kwargs)  # type: ignore[arg-type]
+        if trained.step == 2:
+            with torch.no_grad():
+                trained.model.head.weight.fill_(float("nan"))
+            learn(*args, **kwargs)  # type: ignore[arg-type]
+
+    trained.learn = spoil  # type: ignore[method-assign]
+    run(tmp_path, trained, stop_after=3).go()
+
+    assert torch.load(tmp_path / starts.STATE)["model"]["head.weight"].isfinite().all()
+
+
 def test_bad_loss_goes_back(tmp_path: Path):
     """Weights that are no numbers are not kept; the network is as it was at the last look."""
     trained = learner()

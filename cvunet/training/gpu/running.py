@@ -110,9 +110,10 @@ class Run:
             self.samples += turn.count
             is_last = self.budget.share >= 1 or self.is_stopped()
             now = time.monotonic()
-            if is_last or now - self.checked_s >= CHECK_EVERY_S:
+            is_due = is_last or now - self.saved_s >= SAVE_EVERY_S
+            if is_due or now - self.checked_s >= CHECK_EVERY_S:
                 self.check(turn, batch)
-            if is_last or time.monotonic() - self.saved_s >= SAVE_EVERY_S:
+            if is_due:  # what is written was good a moment ago
                 self.save(turn, batch)
             if is_last:
                 logger.info("%s samples in %.0f s", self.samples, now - self.began_s)

@@ -19,7 +19,7 @@ from cvunet.errors import CvunetError, TrainingError
 logger = logging.getLogger(__name__)
 
 LIST = "pieces.yaml"
-PIECE_MB = 42.0
+PIECE_MB = 38.0
 """A call carries 64 MiB at most, with the source tree in it."""
 CHUNK_BYTES = 1 << 20
 

@@ -104,6 +104,8 @@ def resume(learner: Learner, folder: Path) -> tuple[int, float]:
     Without the optimiser's memory of the same step the optimiser begins anew, with a warning.
     """
     state = read(folder / STATE)
+    if not all(one.isfinite().all() for one in state["model"].values() if one.is_floating_point()):
+        raise TrainingError(f"{folder / STATE}: holds weights that are no numbers: begin anew")
     try:
         learner.model.load_state_dict(state["model"])
         average = weights.load(folder / "average.pth").state_dict()
