@@ -109,7 +109,7 @@ class Cutouts:
         job = ending.job
         if job.state is State.FAILED:
             raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "picture_failed", self.site.told(job.reason)
+                HTTPStatus.UNPROCESSABLE_ENTITY, "picture_failed", self.site.redacted(job.reason)
             )
         self.pictures.check_served(job, job.target)
         return await self.site.run(open_file, job.target)

@@ -13,7 +13,7 @@ from daemon.disk import files, store
 from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
-from daemon.web import told_manifests
+from daemon.web import redacted_manifests
 from daemon.web.answers import file_headers
 from daemon.web.pictures import entry_of
 from daemon.web.problems import Problem, bad_request, not_found
@@ -130,7 +130,7 @@ class DropPages:
         check_known(request, set())
         drop = self.find(request.path_params["id"]).drop
         stream, _ = await self.site.run(open_file, drop.path / store.MANIFEST)
-        content = await self.site.run(told_manifests.read, stream, self.site.told)
+        content = await self.site.run(redacted_manifests.read, stream, self.site.redacted)
         if content is None:
             raise not_found("something else has its place")
         return Response(content, headers=file_headers(store.MANIFEST, is_shown=False))

@@ -74,7 +74,7 @@ class Observer:
             "attempts": job.attempts,
         }
         if job.reason:
-            content["reason"] = self.site.told(job.reason)
+            content["reason"] = self.site.redacted(job.reason)
         return content
 
     def standby_events(self, report: dict[str, Any]) -> Iterator[Event]:  # Any: JSON

@@ -126,7 +126,7 @@ class Machine:
 
     async def run_checks(self) -> Json:
         """Run the command in a process of its own: it reads much, and a disk may hang."""
-        found = await self.site.run(examine, self.site.settings.config_path, self.site.told)
+        found = await self.site.run(examine, self.site.settings.config_path, self.site.redacted)
         return found | {"checked_at": utc(self.site.clock())}
 
 
@@ -139,10 +139,10 @@ def space_of(place: Path) -> Json | None:
     return {"name": place.name, "free": usage.free, "total": usage.total, "disk": disk}
 
 
-def examine(config_path: Path | None, told: Callable[[str], str]) -> Json:
+def examine(config_path: Path | None, redact: Callable[[str], str]) -> Json:
     """Return the findings of `cvunetd doctor`; `Problem` if it does not end or says nothing.
 
-    ``told``: hides what clients need not know.
+    ``redact``: hides what clients need not know.
     """
     command = [sys.executable, "-m", "daemon", "doctor", "--json"]
     if config_path is not None:
@@ -152,17 +152,17 @@ def examine(config_path: Path | None, told: Callable[[str], str]) -> Json:
             command, capture_output=True, timeout=DOCTOR_S, check=False, stdin=subprocess.DEVNULL
         )
         content = json.loads(answer.stdout)
-        findings = [finding_of(one, told) for one in content["findings"]]
+        findings = [finding_of(one, redact) for one in content["findings"]]
     except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
         raise unavailable("`cvunetd doctor` gives no answer: run it on the machine") from error
     return {"is_well": bool(content["is_well"]), "findings": findings}
 
 
-def finding_of(one: Json, told: Callable[[str], str]) -> Json:
+def finding_of(one: Json, redact: Callable[[str], str]) -> Json:
     """Return a finding without paths, and without what may be secret in addresses."""
     return {
         "check": str(one["check"]),
         "result": str(one["result"]),
-        "text": told(str(one["text"])),
-        "mend": told(str(one["mend"])),
+        "text": redact(str(one["text"])),
+        "mend": redact(str(one["mend"])),
     }

@@ -13,15 +13,15 @@ from daemon.web.site import Site
 Json = dict[str, Any]  # Any: JSON
 
 
-def cluster_state(state: Json | None, told: Callable[[str], str]) -> Json | None:
+def cluster_state(state: Json | None, redact: Callable[[str], str]) -> Json | None:
     """Return the state of a cluster without whole paths of its machines; None without one."""
     if state is None:
         return None
     nodes = []
     for node in state["nodes"]:
-        workers = [worker | {"why": told(worker["why"])} for worker in node["workers"]]
-        nodes.append(node | {"why": told(node["why"]), "workers": workers})
-    return state | {"trouble": told(state["trouble"]), "nodes": nodes}
+        workers = [worker | {"why": redact(worker["why"])} for worker in node["workers"]]
+        nodes.append(node | {"why": redact(node["why"]), "workers": workers})
+    return state | {"trouble": redact(state["trouble"]), "nodes": nodes}
 
 
 class Overview:
@@ -48,7 +48,7 @@ class Overview:
             "stages": report.get("inside", {}),
             "clips": list(report.get("clips", {}).values()),
             "standby": self.site.reasons("standby", report),
-            "cluster": cluster_state(report.get("cluster"), self.site.told),
+            "cluster": cluster_state(report.get("cluster"), self.site.redacted),
             "limits": {
                 "max_upload_bytes": self.site.limit_bytes,
                 "max_waiting": self.site.settings.web.max_waiting,

@@ -16,7 +16,7 @@ from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.lifecycle import late_changes, manifests
 from daemon.renderings import Rendering
-from daemon.web import limits, told_manifests
+from daemon.web import limits, redacted_manifests
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.reception import Reception, ids, query_of
 from daemon.web.sending import gone, pieces_of, send_file, send_thumbnail
@@ -97,7 +97,7 @@ class Pictures:
         if job.state is State.RUNNING and job.clip:
             content |= progress_of(self.site.source.report(), job)
         if job.reason:
-            content["reason"] = self.site.told(job.reason)
+            content["reason"] = self.site.redacted(job.reason)
         if job.state in (State.DONE, State.FAILED):
             content["picture"] = entry_of(self.site, self.site.ledger.records.drop_of(job), found)
         if job.state is State.DONE:
@@ -145,7 +145,7 @@ class Pictures:
         found = self.ending(upload_id)
         state = "waiting" if found is None else found.job.state.value
         if found is None or found.job.state is not State.DONE:
-            reason = "" if found is None else self.site.told(found.job.reason)
+            reason = "" if found is None else self.site.redacted(found.job.reason)
             detail = f"the picture is {state}" + (f": {reason}" if reason else "")
             raise Problem(HTTPStatus.CONFLICT, f"picture_{state}", detail)
         if found.replaced_by is not None:
@@ -188,7 +188,7 @@ def entry_of(site: Site, drop: Drop, ending: Ending) -> Json:
     is_done = ending.job.state is State.DONE
     has_changed = is_done and late_changes.has_changed_after(ending.job)
     entry = manifests.picture(drop, ending, has_changed=has_changed)
-    return told_manifests.told_entry(entry, site.told)
+    return redacted_manifests.redacted_entry(entry, site.redacted)
 
 
 def progress_of(report: Json, job: Job) -> Json:

@@ -227,7 +227,7 @@ class Reception:
             await self.site.run(picture.staged.complete, note)
         for picture in new:
             await self.site.run(picture.staged.publish)
-            self.site.tell(picture.id, picture.name)
+            self.site.hint_upload(picture.id, picture.name)
 
     def check_short(self, picture: Picture) -> None:
         """Refuse a clip that nobody should wait for."""

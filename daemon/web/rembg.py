@@ -55,7 +55,7 @@ class Rembg:
                 upload_id = reception.pictures[0].id
             ending = await self.cutouts.result_of(request, upload_id)
         if ending.job.state is State.FAILED:
-            raise bad_request("invalid_file", self.site.told(ending.job.reason))
+            raise bad_request("invalid_file", self.site.redacted(ending.job.reason))
         stream, size = await self.cutouts.open(ending)
         headers = file_headers(as_text(Path(ending.job.target.name)))
         if ignored:

@@ -148,7 +148,7 @@ class RemoveBg:
     ) -> Response:
         """Return the result as their API does."""
         if ending.job.state is State.FAILED:
-            raise bad_request("invalid_image_file", self.site.told(ending.job.reason))
+            raise bad_request("invalid_image_file", self.site.redacted(ending.job.reason))
         if ending.details.get("confidence", {}).get("is_blank"):
             raise no_subject()
         stream, size = await self.cutouts.open(ending)

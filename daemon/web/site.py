@@ -18,9 +18,9 @@ from daemon.jobs import Hint, HotFolder
 from daemon.lifecycle.naming import new_id
 from daemon.messages import FileEvent, Message
 from daemon.web import limits
-from daemon.web.hiding import hidden
 from daemon.web.problems import Problem, busy, unavailable
 from daemon.web.records import LedgerView
+from daemon.web.redaction import redact
 from daemon.web.reported import Reported
 from daemon.web.sources import Source
 from daemon.web.thumbnail_children import Children
@@ -211,17 +211,17 @@ class Site:
 
         ``report`` is the daemon's: it takes time to make.
         """
-        told = report.get(kind, {})
-        return {name: self.told(str(reason)) for name, reason in told.items()}
+        reasons = report.get(kind, {})
+        return {name: self.redacted(str(reason)) for name, reason in reasons.items()}
 
-    def told(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
         """Return a text of the daemon's as clients get it: without whole paths of this machine."""
         settings = self.settings
         folders = (one.path for one in settings.folders)
         others = (*settings.server_folders, *settings.private_paths)
-        return hidden(text, (*folders, *self.reported.roots, *others))
+        return redact(text, (*folders, *self.reported.roots, *others))
 
-    def tell(self, upload_id: str, name: str) -> None:
+    def hint_upload(self, upload_id: str, name: str) -> None:
         """Let the daemon look at an upload at once; else it would see it a moment later."""
         self.waiting += 1
         path = self.root / upload_id / name

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from daemon.disk import files, store
 from daemon.errors import UntrustedPath
 from daemon.portable_names import folded, portable
-from daemon.web import limits, told_manifests
+from daemon.web import limits, redacted_manifests
 from daemon.web.site import Site
 
 Member = tuple[Path, str]
@@ -39,16 +39,16 @@ class Outlet(io.RawIOBase):
         return taken
 
 
-def zip_of(members: Iterable[Member], told: Callable[[str], str]) -> Generator[bytes, None, None]:
+def zip_of(members: Iterable[Member], redact: Callable[[str], str]) -> Generator[bytes, None, None]:
     """Yield a zip piece by piece; files that were deleted meanwhile are left out.
 
-    Pictures are compressed already, so they are only stored. ``told``: hides what clients need
+    Pictures are compressed already, so they are only stored. ``redact``: hides what clients need
     not know of this machine.
     """
     outlet = Outlet()
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
         for path, name in members:
-            stream = open_member(path, told)
+            stream = open_member(path, redact)
             if stream is None:
                 continue
             info = zipfile.ZipInfo(name)
@@ -63,7 +63,7 @@ def zip_of(members: Iterable[Member], told: Callable[[str], str]) -> Generator[b
 
 async def send_zip(site: Site, members: Iterable[Member]) -> AsyncIterator[bytes]:
     """Yield the zip of some files, a chunk at a time."""
-    steps = zip_of(members, site.told)
+    steps = zip_of(members, site.redacted)
     try:
         while (piece := await site.run(next, steps, None)) is not None:
             if piece:
@@ -72,10 +72,10 @@ async def send_zip(site: Site, members: Iterable[Member]) -> AsyncIterator[bytes
         await site.run(steps.close)
 
 
-def open_member(path: Path, told: Callable[[str], str]) -> BinaryIO | None:
+def open_member(path: Path, redact: Callable[[str], str]) -> BinaryIO | None:
     """Open a regular file; None if it is gone, or something else has its place.
 
-    Of a manifest it is a copy ``told`` to clients.
+    Of a manifest it is a copy whose texts went through ``redact``.
     """
     try:
         descriptor = files.open_if_regular(path)
@@ -85,7 +85,7 @@ def open_member(path: Path, told: Callable[[str], str]) -> BinaryIO | None:
         return None
     if path.name != store.MANIFEST:
         return os.fdopen(descriptor, "rb")
-    content = told_manifests.read(os.fdopen(descriptor, "rb"), told)
+    content = redacted_manifests.read(os.fdopen(descriptor, "rb"), redact)
     return None if content is None else io.BytesIO(content)
 
 

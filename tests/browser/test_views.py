@@ -256,7 +256,7 @@ def test_checks_that_take_long(
     """The real refusal, in the language of the page, which asks again by itself."""
     ended = threading.Event()
 
-    def examine(path: Path | None, told: Callable[[str], str]) -> Json:
+    def examine(path: Path | None, redact: Callable[[str], str]) -> Json:
         assert ended.wait(60)
         return {"is_well": True, "findings": []}
 

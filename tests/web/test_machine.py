@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from daemon.web import machine
-from daemon.web.hiding import hidden
 from daemon.web.machine import Remembered
+from daemon.web.redaction import redact
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -83,9 +83,9 @@ def test_checks(kit: Kit):
         ("猫 in /srv/猫/hot/", "猫 in …/hot"),
     ],
 )
-def test_what_is_hidden(text: str, wanted: str):
+def test_what_is_redacted(text: str, wanted: str):
     """Paths but for their last part, and all of an address but its host."""
-    assert hidden(text) == wanted
+    assert redact(text) == wanted
 
 
 def test_what_takes_long_has_a_code_of_its_own(kit: Kit, monkeypatch: pytest.MonkeyPatch):

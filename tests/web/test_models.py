@@ -78,7 +78,7 @@ def test_a_note_with_another_model_is_no_way_around(kit: Kit):
     staged.write(b"picture")
     staged.complete({"version": 1, "options": {"model": "../evil"}, "sha256": ""})
     staged.publish()
-    kit.server.site.tell("a" * 22, "cat.jpg")
+    kit.server.site.hint_upload("a" * 22, "cat.jpg")
     kit.wait("a" * 22, "failed")
 
     assert "model" in kit.client.get(f"/api/v1/pictures/{'a' * 22}").json()["reason"]

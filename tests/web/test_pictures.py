@@ -230,7 +230,7 @@ def test_a_note_that_was_tampered_with_rejects_its_picture(kit: Kit):
     note = {"options": {"background": "/etc/passwd.png"}}
     (folder / ".request.json").write_text(json.dumps(note))
     folder.rename(kit.uploads / upload_id)
-    kit.server.site.tell(upload_id, "cat.jpg")
+    kit.server.site.hint_upload(upload_id, "cat.jpg")
     kit.wait(upload_id, "failed")
 
     assert "options cannot be understood" in kit.client.get(f"{V1}/{upload_id}").json()["reason"]

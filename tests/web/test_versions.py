@@ -136,7 +136,7 @@ def test_a_version_of_what_was_deleted_meanwhile_is_rejected(kit: Kit):
     staged.write(picture())
     staged.complete({"options": {}, "sha256": "x", "of": "b" * 22})
     staged.publish()
-    kit.server.site.tell("a" * 22, "cat.png")
+    kit.server.site.hint_upload("a" * 22, "cat.png")
     kit.wait("a" * 22, "failed")
 
     reason = kit.client.get(f"/api/v1/pictures/{'a' * 22}").json()["reason"]

@@ -12,7 +12,7 @@ REST = r"(?![\w.-])((?:/[^\s,:;'\"()/]+)*)"
 ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/]*@)?([^\s/?#]*)[^\s]*")
 
 
-def hidden(text: str, known: Iterable[Path] = ()) -> str:
+def redact(text: str, known: Iterable[Path] = ()) -> str:
     """Return a text in which a path is only its last part, and an address only its host.
 
     ``known``: folders of this machine, which may have blanks and marks in their names. Of other

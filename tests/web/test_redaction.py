@@ -10,8 +10,8 @@ import pytest
 
 from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
-from daemon.web import told_manifests
-from daemon.web.hiding import hidden
+from daemon.web import redacted_manifests
+from daemon.web.redaction import redact
 from tests.web.web_kit import Kit, picture, running, work
 
 pytestmark = pytest.mark.web
@@ -40,10 +40,10 @@ KNOWN = (Path("/mnt/nas/Kunden Fotos/geheim/hot"), Path("/srv/a,b/geheim/hot"), 
         ("no cluster at 10.0.0.5:6379 (1/2 s)", "no cluster at 10.0.0.5:6379 (1/2 s)"),
     ],
 )
-def test_hidden(text: str, wanted: str):
+def test_redacted(text: str, wanted: str):
     """Only the last part of a path, also of one with blanks that is known or in quotes."""
-    assert hidden(text, KNOWN) == wanted
-    assert hidden(wanted, KNOWN) == wanted
+    assert redact(text, KNOWN) == wanted
+    assert redact(wanted, KNOWN) == wanted
 
 
 def fail(task: Task) -> Outcome:
@@ -109,7 +109,7 @@ def test_files_that_pictures_need_are_not_told_whole(tmp_path: Path):
     with running(kit):
         site = kit.server.site
         model = site.settings.private_paths[-1]
-        texts = [site.told(f"{one}: no") for one in (wall, base / "schlechte Bilder", model)]
+        texts = [site.redacted(f"{one}: no") for one in (wall, base / "schlechte Bilder", model)]
 
     assert model.name == "cvunet.pth"
     assert texts == ["…/weisse Wand.png: no", "…/schlechte Bilder: no", "…/cvunet.pth: no"]
@@ -120,12 +120,12 @@ def test_files_that_pictures_need_are_not_told_whole(tmp_path: Path):
 )
 def test_what_is_no_manifest_is_not_told(content: bytes):
     """Somebody has put another file in its place."""
-    assert told_manifests.read(io.BytesIO(content), str) is None
+    assert redacted_manifests.read(io.BytesIO(content), str) is None
 
 
 def test_warnings_are_told_without_whole_paths():
     """They may name a file."""
     entry = {"warnings": ["cannot use /srv/secret/a.icc"], "quarantine": "/x", "state": "failed"}
 
-    told = told_manifests.told_entry(entry, hidden)
+    told = redacted_manifests.redacted_entry(entry, redact)
     assert told == {"warnings": ["cannot use …/a.icc"], "state": "failed"}
