@@ -12,9 +12,9 @@ from daemon.worker.engines import Engine
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.engine import ClusterEngine
+from daemon.worker.engines.cluster.node_checks import NodeRequest
 from daemon.worker.engines.cluster.node_worker import Setup
 from daemon.worker.engines.cluster.path_maps import MappedFolder
-from daemon.worker.engines.cluster.sights import Look
 from daemon.worker.engines.local import EngineSettings
 
 
@@ -60,22 +60,24 @@ def setup(config: Config, base: Path, folders: Iterable[HotFolder]) -> Setup:
     settings = engine_settings(config, base)
     return Setup(
         settings,
-        look_for(settings, config, folders),
+        node_request_for(settings, config, folders),
         name="",
         address="",
         concurrency=config.worker.ray.concurrency,
     )
 
 
-def look(config: Config, base: Path, folders: Iterable[HotFolder]) -> Look:
+def node_request(config: Config, base: Path, folders: Iterable[HotFolder]) -> NodeRequest:
     """Return what each node has to see as we do; no folder if pictures travel through Ray."""
-    return look_for(engine_settings(config, base), config, folders)
+    return node_request_for(engine_settings(config, base), config, folders)
 
 
-def look_for(settings: EngineSettings, config: Config, folders: Iterable[HotFolder]) -> Look:
+def node_request_for(
+    settings: EngineSettings, config: Config, folders: Iterable[HotFolder]
+) -> NodeRequest:
     """Return the same, by the engine's settings."""
     served = [] if config.worker.ray.transport == "object-store" else list(folders)
-    return Look(
+    return NodeRequest(
         read=tuple(sorted({folder.path for folder in served})),
         written=tuple(sorted({folder.output_root for folder in served})),
         models=(*(model.file for model in settings.models), *settings.backgrounds),

@@ -36,13 +36,13 @@ from daemon.worker.engines.cluster import (
     driver,
     judging,
     keeper,
+    node_checks,
     seats,
-    sights,
     visits,
     wording,
 )
 from daemon.worker.engines.cluster.keeper import Keeper
-from daemon.worker.engines.cluster.sights import Place, Sight, differences
+from daemon.worker.engines.cluster.node_checks import NodeFacts, Place, differences
 from tests.browser.views_kit import window
 from tests.web.web_kit import Kit, running
 
@@ -65,7 +65,7 @@ WORDS = re.compile(r"[a-z]{3}.*[a-z]{3}")
 FINDINGS = ("passed", "warned", "failed", "skipped", "finding")
 #: What stands for a field: it may be a number or a name.
 FIELD = "7"
-CLUSTER = (access, driver, judging, keeper, ray, seats, sights, visits, wording)
+CLUSTER = (access, driver, judging, keeper, ray, seats, node_checks, visits, wording)
 #: Texts of these modules that are only a part of one, or that no page shows.
 PARTS = {
     "its head, or Ray's node on this machine, is gone",
@@ -211,13 +211,13 @@ def cluster() -> Iterator[tuple[str, str]]:
 
 def see_otherwise(*, now: float) -> Iterator[str]:
     """What a machine sees otherwise, and what mends it."""
-    fault = f"it {sights.CANNOT_BE_WRITTEN}: Permission denied"
+    fault = f"it {node_checks.CANNOT_BE_WRITTEN}: Permission denied"
     places = {Path("/srv/in"): Place("/mnt/in", "No such file or directory")}
     places |= {Path("/srv/out"): Place("/mnt/out", fault), Path("/srv/b"): Place("/b", inode=2)}
     ours = {path: Place(str(path), inode=1) for path in places}
     weights = Path("/srv/w.pth")
-    there = Sight(places, {weights: "b1"}, "1.0", "3.11", 7, now, sights.NO_CUDA)
-    here = Sight(ours, {weights: "a0"}, "1.1", "3.11", 7, 1000.0)
+    there = NodeFacts(places, {weights: "b1"}, "1.0", "3.11", 7, now, node_checks.NO_CUDA)
+    here = NodeFacts(ours, {weights: "a0"}, "1.1", "3.11", 7, 1000.0)
     for one in differences(here, there, at=(1000.0, 1000.0)):
         yield from (one.text, one.mend)
 

@@ -21,7 +21,7 @@ from daemon.worker.engines.cluster.messages import (
     Seen,
     Visit,
 )
-from daemon.worker.engines.cluster.sights import Look, Sight, see
+from daemon.worker.engines.cluster.node_checks import NodeFacts, NodeRequest, inspect_node
 from daemon.worker.engines.cluster.visits import Visited, Visits
 
 NODE = Node("a", "alpha", "10.0.0.1", shares=1)
@@ -49,14 +49,14 @@ class FakeDriver:
 
 
 @pytest.fixture
-def look(tmp_path: Path) -> Look:
+def node_request(tmp_path: Path) -> NodeRequest:
     """One folder."""
-    return Look((tmp_path,), ())
+    return NodeRequest((tmp_path,), ())
 
 
-def visit(look: Look, answer: Answer) -> list[Visited] | str:
+def visit(node_request: NodeRequest, answer: Answer) -> list[Visited] | str:
     """One round."""
-    round_ = Visits(Access("head:1"), look, lambda access, hear: FakeDriver(hear, answer))
+    round_ = Visits(Access("head:1"), node_request, lambda access, hear: FakeDriver(hear, answer))
     return round_.run()
 
 
@@ -67,9 +67,9 @@ def findings(found: list[Visited] | str) -> list[tuple[Result, str, str]]:
     return [(one.result, one.check, one.mend) for one in lines]
 
 
-def test_nodes_that_see_the_same_pass(look: Look):
+def test_nodes_that_see_the_same_pass(node_request: NodeRequest):
     """A node without a worker is a warning, with the command that uses it."""
-    found = findings(visit(look, lambda one: Answered(one.call, see(one.look))))
+    found = findings(visit(node_request, lambda one: Answered(one.call, inspect_node(one.request))))
 
     assert [one[:2] for one in found] == [
         (Result.PASS, "node alpha"),
@@ -78,30 +78,32 @@ def test_nodes_that_see_the_same_pass(look: Look):
     assert "ray start" in found[1][2]
 
 
-def test_we_look_once_however_many_nodes_there_are(look: Look, monkeypatch: pytest.MonkeyPatch):
+def test_we_look_once_however_many_nodes_there_are(
+    node_request: NodeRequest, monkeypatch: pytest.MonkeyPatch
+):
     """Our own shares may be slow, and each look makes a file."""
-    looks: list[Look] = []
+    requests: list[NodeRequest] = []
 
-    def count(asked: Look) -> Sight:
-        looks.append(asked)
-        return see(asked)
+    def count(asked: NodeRequest) -> NodeFacts:
+        requests.append(asked)
+        return inspect_node(asked)
 
-    monkeypatch.setattr(visits, "see", count)
-    found = visit(look, lambda one: Answered(one.call, see(one.look)))
+    monkeypatch.setattr(visits, "inspect_node", count)
+    found = visit(node_request, lambda one: Answered(one.call, inspect_node(one.request)))
 
     assert len(found) == 2
-    assert looks == [look]
+    assert requests == [node_request]
 
 
-def test_each_difference_is_a_finding(look: Look):
+def test_each_difference_is_a_finding(node_request: NodeRequest):
     """With its own remedy."""
 
     def answer(one: Visit) -> Event:
-        sight: Sight = see(one.look)
-        theirs = replace(sight, version="0.1", now=sight.now - 90, gpu_fault="torch sees none")
+        facts: NodeFacts = inspect_node(one.request)
+        theirs = replace(facts, version="0.1", now=facts.now - 90, gpu_fault="torch sees none")
         return Answered(one.call, theirs)
 
-    found = [one for one in findings(visit(look, answer)) if "alpha" in one[1]]
+    found = [one for one in findings(visit(node_request, answer)) if "alpha" in one[1]]
 
     assert [(one[0], one[1]) for one in found] == [
         (Result.FAIL, "node alpha program"),
@@ -122,28 +124,31 @@ def test_each_difference_is_a_finding(look: Look):
         (lambda one: Answered(one.call, "hello"), "says nonsense: 'hello'"),
     ],
 )
-def test_node_that_cannot_be_asked_fails(look: Look, answer: Answer, told: str):
+def test_node_that_cannot_be_asked_fails(node_request: NodeRequest, answer: Answer, told: str):
     """It says why, and what to install."""
-    found = visit(look, answer)
+    found = visit(node_request, answer)
 
     assert isinstance(found, list)
     assert told in found[0].trouble
     assert {one[0] for one in findings(found)} == {Result.FAIL}
 
 
-def test_node_that_says_nothing_fails(look: Look, monkeypatch: pytest.MonkeyPatch):
+def test_node_that_says_nothing_fails(node_request: NodeRequest, monkeypatch: pytest.MonkeyPatch):
     """The others are told all the same."""
     monkeypatch.setattr(visits, "PATIENCE_S", 0.2)
-    found = visit(look, lambda one: Answered(one.call, see(one.look)) if one.node == NODE else None)
+    found = visit(
+        node_request,
+        lambda one: Answered(one.call, inspect_node(one.request)) if one.node == NODE else None,
+    )
 
     assert isinstance(found, list)
     assert [one.trouble for one in found] == ["", "it has not answered for 0 s"]
 
 
-def test_cluster_that_cannot_be_joined(look: Look):
+def test_cluster_that_cannot_be_joined(node_request: NodeRequest):
     """One line says why."""
     assert (
-        visit(look, lambda one: Lost("no cluster answers at head:1"))
+        visit(node_request, lambda one: Lost("no cluster answers at head:1"))
         == "no cluster answers at head:1"
     )
 

@@ -44,10 +44,10 @@ def test_nodes_look_at_folders_only_if_they_need_them(tmp_path: Path, transport:
     """Weights have to be there in any case."""
     paths = [{"here": "/srv", "there": "/mnt", "nodes": "gpu*"}]
     config = config_of(transport=transport, paths=paths)
-    look = cluster_engine.look(config, tmp_path, all_folders(config, tmp_path))
+    request = cluster_engine.node_request(config, tmp_path, all_folders(config, tmp_path))
 
-    assert (len(look.read), len(look.written), len(look.models)) == (count, count, 1)
-    assert look.folders == (MappedFolder(Path("/srv"), Path("/mnt"), "gpu*"),)
+    assert (len(request.read), len(request.written), len(request.models)) == (count, count, 1)
+    assert request.folders == (MappedFolder(Path("/srv"), Path("/mnt"), "gpu*"),)
 
 
 def test_each_worker_gets_the_limits(tmp_path: Path):
@@ -73,4 +73,4 @@ def test_settings_are_made_once_for_a_start(tmp_path: Path, monkeypatch: pytest.
     setup = cluster_engine.setup(config, tmp_path, all_folders(config, tmp_path))
 
     assert made == [setup.settings]
-    assert setup.look.served == setup.settings.models
+    assert setup.request.served == setup.settings.models

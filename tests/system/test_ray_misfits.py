@@ -45,7 +45,7 @@ def with_another_version(machine: Machine, base: Path) -> None:
 
 def with_a_late_clock(machine: Machine, base: Path) -> None:
     """Its program reads a clock that is a minute behind."""
-    machine.code = program(base / "late", ends={"worker/engines/cluster/sights.py": LATE})
+    machine.code = program(base / "late", ends={"worker/engines/cluster/node_checks.py": LATE})
 
 
 def with_other_weights(machine: Machine, base: Path) -> None:

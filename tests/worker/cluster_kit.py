@@ -12,9 +12,9 @@ from typing import Any
 from daemon.disk import files
 from daemon.jobs import Done, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.calls import TaskCall
 from daemon.worker.engines.cluster.crashes import Found
 from daemon.worker.engines.cluster.crew import Crew
-from daemon.worker.engines.cluster.errands import Errand
 from daemon.worker.engines.cluster.judging import Reply, Unreadable
 from daemon.worker.engines.cluster.keeper import Keeper
 from daemon.worker.engines.cluster.messages import (
@@ -33,8 +33,8 @@ from daemon.worker.engines.cluster.messages import (
     Start,
     Visit,
 )
+from daemon.worker.engines.cluster.node_checks import NodeFacts, NodeRequest, inspect_node
 from daemon.worker.engines.cluster.node_worker import Hello, Line, Report, Setup
-from daemon.worker.engines.cluster.sights import Look, Sight, see
 from daemon.worker.engines.local import EngineSettings
 from tests.samples import RENDERING
 
@@ -66,8 +66,8 @@ class FakeNode:
     """Its workers take what they are given, and say nothing."""
     is_away: bool = False
     """It says nothing either, and Ray has not noticed yet."""
-    see: Callable[[Sight], Sight] = lambda sight: sight
-    on_see: Callable[[], bool] = lambda: True
+    change_facts: Callable[[NodeFacts], NodeFacts] = lambda facts: facts
+    on_inspect: Callable[[], bool] = lambda: True
     """Called when it is asked to look around; False: its share hangs."""
     stalled: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
@@ -89,11 +89,11 @@ class World:
         self.seen_at = 0.0
         (base / "out").mkdir(exist_ok=True)
         self.crew = Crew(self.pass_on, self.aside, lambda: self.now)
-        look = Look(read=(), written=(base / "out",))
+        request = NodeRequest(read=(), written=(base / "out",))
         self.keeper = Keeper(
             self.crew,
             Access("local" if is_private else "head:1"),
-            Setup(SETTINGS, look, "", ""),
+            Setup(SETTINGS, request, "", ""),
             open_driver=self.open,
             silence_s=30.0,
         )
@@ -111,7 +111,7 @@ class World:
     def submit(self, task: Task) -> "Future[Outcome]":
         """Give a task to the engine."""
         future: Future[Outcome] = Future()
-        self.crew.submit(Errand(task, future), now=self.now)
+        self.crew.submit(TaskCall(task, future), now=self.now)
         return future
 
     def pass_on(self, command: Command) -> None:
@@ -182,10 +182,10 @@ class World:
         host = self.nodes.get(worker.node)
         if host is None or host.is_silent or not worker.is_alive:
             return
-        if method == "see" and not host.on_see():
+        if method == "inspect_node" and not host.on_inspect():
             return
         answers: dict[str, Any] = {
-            "see": lambda: host.see(see(worker.setup.look)),
+            "inspect_node": lambda: host.change_facts(inspect_node(worker.setup.request)),
             "open": lambda: host.hello or Hello("cpu", host.depth),
             "report": lambda: Report({}, {}, {}, {}, host.stalled, host.lines, host.depth),
             "drain": lambda: None,
@@ -286,7 +286,7 @@ def done(task: Task) -> Done:
     return Done(identity, 4, 3, {})
 
 
-def blind(sight: Sight) -> Sight:
+def blind(facts: NodeFacts) -> NodeFacts:
     """The share is not mounted there."""
-    gone = {path: replace(place, fault="not there") for path, place in sight.places.items()}
-    return replace(sight, places=gone)
+    gone = {path: replace(place, fault="not there") for path, place in facts.places.items()}
+    return replace(facts, places=gone)

@@ -9,8 +9,8 @@ from PIL import Image
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.engine import LOOKERS, ClusterEngine
+from daemon.worker.engines.cluster.node_checks import NodeRequest
 from daemon.worker.engines.cluster.node_worker import Setup
-from daemon.worker.engines.cluster.sights import Look
 from daemon.worker.engines.local import EngineSettings
 from daemon.worker.gauges import Limits
 from daemon.worker.lanes import ServedModel
@@ -53,7 +53,7 @@ def open_worker(settings: EngineSettings) -> Worker:
 
 def open_on_ray() -> ClusterEngine:
     """The same worker in the actor of a cluster of one node, which is started for it."""
-    setup = Setup(SETTINGS, Look(read=(), written=()), "", "", open_engine=open_worker)
+    setup = Setup(SETTINGS, NodeRequest(read=(), written=()), "", "", open_engine=open_worker)
     engine = ClusterEngine(Access("local"), setup, RayProcess)
     engine.wait_until_warm(lambda step: None)
     assert engine.depth, engine.cluster.trouble

@@ -12,11 +12,11 @@ from daemon.jobs import Cancelled, Failed, Task
 from daemon.settings import ModelSettings
 from daemon.worker import predictors
 from daemon.worker.engines.cluster.messages import Node
+from daemon.worker.engines.cluster.node_checks import NO_CUDA, NodeRequest, inspect_node
 from daemon.worker.engines.cluster.node_worker import NodeWorker, Setup
-from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.path_maps import PathMap
+from daemon.worker.engines.cluster.payloads import Payload
 from daemon.worker.engines.cluster.seats import Seat
-from daemon.worker.engines.cluster.sights import NO_CUDA, Look, see
 from daemon.worker.engines.direct import DirectEngine
 from tests.samples import RENDERING
 from tests.worker.cluster_kit import SETTINGS
@@ -39,7 +39,7 @@ def fault(
         return list(model.devices)
 
     monkeypatch.setattr(predictors, "found_devices", found)
-    return see(Look((), (), served=models), has_gpu=has_gpu).gpu_fault
+    return inspect_node(NodeRequest((), (), served=models), has_gpu=has_gpu).gpu_fault
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_worker_without_a_gpu_of_its_own_uses_the_cpu(
 ):
     """The node's GPUs belong to others; only who names one takes it all the same."""
     worker = NodeWorker.__new__(NodeWorker)
-    worker.setup = Setup(SETTINGS, Look((), ()), "n1", "", has_gpu=has_gpu)
+    worker.setup = Setup(SETTINGS, NodeRequest((), ()), "n1", "", has_gpu=has_gpu)
     worker.paths = PathMap((), name="n1", address="")
 
     assert [one.devices for one in worker.models((model,))] == [devices]
@@ -107,7 +107,7 @@ def test_full_disk_of_a_node_is_the_machines(monkeypatch: pytest.MonkeyPatch):
     worker = NodeWorker.__new__(NodeWorker)
     worker.engine = DirectEngine(lambda task: Cancelled())
     task = Task("7", Path("a"), Path("b"), RENDERING, 10**6)
-    outcome, made = asyncio.run(worker.run_parcel(Parcel(task)))
+    outcome, made = asyncio.run(worker.run_payload(Payload(task)))
 
     assert isinstance(outcome, Failed)
     assert (outcome.blame, made.contents) == (Blame.MACHINE, {})

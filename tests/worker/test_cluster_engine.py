@@ -25,8 +25,8 @@ from daemon.worker.engines.cluster.judging import (
     is_same_version,
 )
 from daemon.worker.engines.cluster.messages import Broken, Node
+from daemon.worker.engines.cluster.node_checks import NodeFacts
 from daemon.worker.engines.cluster.node_worker import Line
-from daemon.worker.engines.cluster.sights import Sight
 from daemon.worker.engines.cluster.wording import PROCESS_ENDED
 from daemon.worker.engines.ray import RayDriver
 from tests.worker.cluster_kit import FakeNode, World, blind, node
@@ -185,12 +185,12 @@ def test_node_that_cannot_be_asked_ends_the_inquest(world: World):
     world.nodes[worker.node].is_away = True
     world.break_worker(worker, crash=CRASH)
     assert not future.done()
-    [call] = world.crew.inquests
+    [call] = world.crew.lost_workers
     world.post(Broken(call, "its node has died"))
     world.run_turns()
 
     assert future.result(0) == Failed(Blame.ENDED, f"node {worker.node} (10.0.0.1): it died")
-    assert world.crew.inquests == {}
+    assert world.crew.lost_workers == {}
 
 
 def test_node_that_leaves_during_an_inquest_ends_it(world: World):
@@ -493,11 +493,11 @@ def test_share_that_goes_away_on_one_node(world: World):
     world.submit(task)
     [worker] = world.where(task)
     host = world.nodes[worker.node]
-    host.see = blind
+    host.change_facts = blind
     world.answer(task, Unreadable(Failed(Blame.FILE, "vanished")), is_written=False)
     world.pass_time(20.0)
     assert world.crew.depth == 2
-    host.see = lambda sight: sight
+    host.change_facts = lambda facts: facts
     world.pass_time(40.0)
 
     assert world.crew.depth == 4
@@ -511,7 +511,7 @@ def test_many_pictures_are_one_reason(tmp_path: Path, caplog: pytest.LogCaptureF
     tasks = [world.task() for _ in range(8)]
     futures = [world.submit(task) for task in tasks]
     host = world.nodes["n1"]
-    host.on_see = lambda: False
+    host.on_inspect = lambda: False
     for task in tasks:
         world.answer(task, Unreadable(Failed(Blame.FILE, f"{task.job_id} vanished")))
     told = [one.getMessage() for one in caplog.records if "is not used" in one.getMessage()]
@@ -522,27 +522,27 @@ def test_many_pictures_are_one_reason(tmp_path: Path, caplog: pytest.LogCaptureF
     assert seat.failures == 1
 
 
-def behind(sight: Sight) -> Sight:
+def behind(facts: NodeFacts) -> NodeFacts:
     """A clock that is a minute late."""
-    return replace(sight, now=sight.now - 60)
+    return replace(facts, now=facts.now - 60)
 
 
-def older(sight: Sight) -> Sight:
+def older(facts: NodeFacts) -> NodeFacts:
     """Another version of the program."""
-    return replace(sight, version="0.1")
+    return replace(facts, version="0.1")
 
 
 @pytest.mark.parametrize(
-    ("see", "text", "mend"),
+    ("change", "text", "mend"),
     [
         (blind, "cannot use", "mount it there, or name its place: worker.ray.paths"),
         (behind, "its clock is at least 60", "timedatectl set-ntp true"),
         (older, "runs cvunetd 0.1", "pip install cvunet-daemon[ray]=="),
     ],
 )
-def test_node_that_differs_is_not_used(tmp_path: Path, see: object, text: str, mend: str):
+def test_node_that_differs_is_not_used(tmp_path: Path, change: object, text: str, mend: str):
     """It loads no model, the reason and what mends it are told, and the others work."""
-    world = World(tmp_path, node("n1", see=see), node("n2"))
+    world = World(tmp_path, node("n1", change_facts=change), node("n2"))
     world.pass_time(5.0)
     [state] = [one for one in world.keeper.state(0).nodes if one.name == "n1"]
 
@@ -553,10 +553,10 @@ def test_node_that_differs_is_not_used(tmp_path: Path, see: object, text: str, m
 
 def test_each_reason_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """Also that of a node that was never used, and not at each look."""
-    host = node("n1", see=older)
+    host = node("n1", change_facts=older)
     world = World(tmp_path, host)
     world.pass_time(60.0)
-    host.see = blind
+    host.change_facts = blind
     world.pass_time(60.0)
 
     told = [one.getMessage() for one in caplog.records if "is not used" in one.getMessage()]
@@ -569,10 +569,10 @@ def test_worker_is_not_used_while_nobody_can_compare(
 ):
     """The share is in trouble here: that says nothing good of the node."""
 
-    def fail(look: object) -> Sight:
+    def fail(request: object) -> NodeFacts:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("daemon.worker.engines.cluster.keeper.see", fail)
+    monkeypatch.setattr("daemon.worker.engines.cluster.keeper.inspect_node", fail)
     world = World(tmp_path, node("n1"))
     world.pass_time(5.0)
     assert world.crew.depth == 0
@@ -591,14 +591,14 @@ def test_share_that_hangs_is_asked_for_seldom(world: World):
     asked: list[str] = []
 
     def hang() -> bool:
-        asked.append("see")
+        asked.append("inspect_node")
         return False
 
-    world.nodes[worker.node].on_see = hang
+    world.nodes[worker.node].on_inspect = hang
     world.answer(task, Failed(Blame.MACHINE, "Stale file handle"), is_written=False)
     world.pass_time(120.0)
 
-    assert asked == ["see", "see"]
+    assert asked == ["inspect_node", "inspect_node"]
     assert world.crew.depth == 2
 
 
@@ -607,7 +607,7 @@ def test_only_worker_that_is_replaced_is_no_trouble(tmp_path: Path):
     world = World(tmp_path, node("n1"))
     world.pass_time(5.0)
     assert world.keeper.trouble(world.now) == ""
-    world.nodes["n1"].see = blind
+    world.nodes["n1"].change_facts = blind
     world.break_worker(world.on("n1"))
     world.pass_time(5.0)
     assert world.keeper.trouble(world.now) == ""

@@ -28,8 +28,8 @@ from daemon.worker.engines.cluster.messages import (
     Seen,
     Start,
 )
+from daemon.worker.engines.cluster.node_checks import CANARY, NodeRequest, inspect_node
 from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
-from daemon.worker.engines.cluster.sights import CANARY, Look, see
 from daemon.worker.gauges import Load, Memory
 from tests.samples import RENDERING
 from tests.system.daemon_process import wait_for
@@ -49,7 +49,7 @@ class Obedient:
         self.held: list[Run] = []
         self.is_holding = False
         self.is_closed = False
-        self.look = Look((), ())
+        self.request = NodeRequest((), ())
         hear(self, first)
         if isinstance(first, Connected):
             hear(self, Seen((NODE,)))
@@ -58,9 +58,9 @@ class Obedient:
         """Answer it."""
         match command:
             case Start(setup=packed):
-                self.look = pickle.loads(packed).look
-            case Call(call, _, "see"):
-                self.hear(self, Answered(call, see(self.look)))
+                self.request = pickle.loads(packed).request
+            case Call(call, _, "inspect_node"):
+                self.hear(self, Answered(call, inspect_node(self.request)))
             case Call(call, _, "open"):
                 self.hear(self, Answered(call, Hello("cpu", 2)))
             case Call(call, _, "report"):
@@ -98,7 +98,7 @@ def opened(drivers: list[Obedient], tmp_path: Path) -> Iterator[Callable[..., Cl
             return driver
 
         (tmp_path / "out").mkdir(exist_ok=True)
-        setup = Setup(SETTINGS, Look((), (tmp_path / "out",)), "", "")
+        setup = Setup(SETTINGS, NodeRequest((), (tmp_path / "out",)), "", "")
         engine = ClusterEngine(Access("head:1"), setup, open_driver)
         engines_open.append(engine)
         # Their threads end a moment after the engine is closed.

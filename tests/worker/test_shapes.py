@@ -9,10 +9,10 @@ import pytest
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Identity, Task
 from daemon.worker.engines.cluster.judging import Reply, Unreadable
+from daemon.worker.engines.cluster.node_checks import NodeRequest, inspect_node
 from daemon.worker.engines.cluster.node_worker import Answer, Carried, Hello, Report
-from daemon.worker.engines.cluster.parcels import Parcel
+from daemon.worker.engines.cluster.payloads import Payload
 from daemon.worker.engines.cluster.shapes import fits
-from daemon.worker.engines.cluster.sights import Look, see
 from daemon.worker.gauges import Load
 from tests.samples import RENDERING
 
@@ -44,7 +44,7 @@ class Other:
         Reply("7", Unreadable(Failed(Blame.FILE, "vanished"))),
         Hello("cpu", 2),
         Report({"decode": 1}, {"cpu": Load()}, {}, {"7": "decode"}),
-        see(Look((Path("/"),), ())),
+        inspect_node(NodeRequest((Path("/"),), ())),
         None,
     ],
     ids=lambda value: type(value).__name__,
@@ -84,7 +84,7 @@ def test_value_without_a_field_does_not_fit():
 
 @pytest.mark.parametrize(
     ("value", "is_right"),
-    [((DONE, Parcel(TASK, {"a": b""})), True), (DONE, False), ((DONE,), False), ((1, 2), False)],
+    [((DONE, Payload(TASK, {"a": b""})), True), (DONE, False), ((DONE,), False), ((1, 2), False)],
 )
 def test_pairs_have_both(value: Any, is_right: bool):  # Any: nonsense is the point
     """An outcome, and what was made."""

@@ -7,8 +7,8 @@ from daemon.commands.findings import CheckContext, Finding, failed, passed, warn
 from daemon.errors import counted
 from daemon.service import cluster_engine
 from daemon.worker.engines.cluster.driver import RayProcess
+from daemon.worker.engines.cluster.node_checks import CANARY, remove_canaries, write_canaries
 from daemon.worker.engines.cluster.seats import why_unused
-from daemon.worker.engines.cluster.sights import CANARY, plant, pull_up
 from daemon.worker.engines.cluster.visits import Visited, Visits
 
 #: systemd gives the token to the units alone (packaging/ray/), and not to a person's shell.
@@ -18,14 +18,14 @@ TOKEN = "as root: RAY_AUTH_TOKEN_PATH=/etc/cvunetd/ray-token cvunetd doctor"
 def ask_nodes(context: CheckContext) -> Iterator[Finding]:
     """Ask every node of the cluster that is configured."""
     config, base = context.config, context.config_path.parent
-    look = cluster_engine.look(config, base, context.folders)
+    request = cluster_engine.node_request(config, base, context.folders)
     # A running daemon has its canaries there; ours are for the time of the question only.
-    planted = [folder for folder in look.written if not (folder / CANARY).exists()]
-    plant(planted)
+    ours = [folder for folder in request.written if not (folder / CANARY).exists()]
+    write_canaries(ours)
     try:
-        found = Visits(cluster_engine.access(config, base), look, RayProcess).run()
+        found = Visits(cluster_engine.access(config, base), request, RayProcess).run()
     finally:
-        pull_up(planted)
+        remove_canaries(ours)
     address = config.worker.ray.address
     if isinstance(found, str):
         yield failed("cluster", found, remedy(found, address, context.config_path))

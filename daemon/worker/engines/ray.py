@@ -19,7 +19,7 @@ from typing import Any
 
 from daemon.errors import DaemonError, describe
 from daemon.jobs import Task
-from daemon.worker.engines.cluster import crashes, parcels, wording
+from daemon.worker.engines.cluster import crashes, payloads, wording
 from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
 from daemon.worker.engines.cluster.judging import Nonsense
 from daemon.worker.engines.cluster.messages import (
@@ -38,9 +38,9 @@ from daemon.worker.engines.cluster.messages import (
     Start,
     Visit,
 )
-from daemon.worker.engines.cluster.parcels import Parcel
+from daemon.worker.engines.cluster.node_checks import inspect_node
+from daemon.worker.engines.cluster.payloads import Payload
 from daemon.worker.engines.cluster.shapes import fits
-from daemon.worker.engines.cluster.sights import see
 from daemon.worker.engines.cluster.wording import SHORT_OF_MEMORY, in_words, shorten
 
 LOOK_S = 1.0
@@ -118,9 +118,9 @@ class RayDriver:
                 self.carriers.submit(self.carry, call, self.workers[worker], task)
             case Run(call, worker, task):
                 self.obey(Call(call, worker, "run", (task,)))
-            case Visit(call, node, look):
-                about = {"name": node.name, "address": node.address}
-                self.ask_node(call, node.id, see, look, has_gpu=node.gpus_of_seat > 0, **about)
+            case Visit(call, node, request):
+                own = {"name": node.name, "address": node.address, "has_gpu": node.gpus_of_seat > 0}
+                self.ask_node(call, node.id, inspect_node, request, **own)
             case Inquire(call, node, note):
                 self.ask_node(call, node, crashes.find, note)
             case Kill(worker):
@@ -158,27 +158,27 @@ class RayDriver:
     def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
         """Send a picture with its task; a large one lies on the share."""
         try:
-            parcel = parcels.pack(task, max_bytes=self.access.carried_bytes)
+            payload = payloads.pack(task, max_bytes=self.access.carried_bytes)
         except (OSError, DaemonError) as error:
-            self.tell(Answered(call, parcels.not_packed(task, error)))
+            self.tell(Answered(call, payloads.not_packed(task, error)))
             return
-        if parcel is None:
+        if payload is None:
             self.await_answer(call, worker.run.remote(task))
             return
-        ref = worker.run_parcel.remote(parcel)
+        ref = worker.run_payload.remote(payload)
         self.refs[call] = ref
         ref.future().add_done_callback(
-            lambda future: self.carriers.submit(self.unpack, call, parcel, future)
+            lambda future: self.carriers.submit(self.unpack, call, payload, future)
         )
 
-    def unpack(self, call: int, parcel: Parcel, future: "Future[Any]") -> None:  # Any: as below
+    def unpack(self, call: int, payload: Payload, future: "Future[Any]") -> None:  # Any: as below
         """Write the results that came back, then tell the answer."""
         from daemon.worker.engines.cluster.node_worker import Carried
 
         self.refs.pop(call, None)
         event = event_of(call, future, Carried)
         if isinstance(event, Answered) and not isinstance(event.value, Nonsense):
-            event = Answered(call, parcels.written(parcel, *event.value))
+            event = Answered(call, payloads.written(payload, *event.value))
         self.tell(event)
 
     def kill(self, worker: int) -> None:

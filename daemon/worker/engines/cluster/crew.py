@@ -11,10 +11,11 @@ from functools import partial
 from itertools import count
 
 from daemon.jobs import Cancelled, Done, Outcome
-from daemon.worker.engines.cluster import inquests, judging
-from daemon.worker.engines.cluster.errands import Errand
-from daemon.worker.engines.cluster.inquests import End, Inquest
+from daemon.worker.engines.cluster import judging, lost_workers
+from daemon.worker.engines.cluster.calls import TaskCall
 from daemon.worker.engines.cluster.judging import Verdict
+from daemon.worker.engines.cluster.late_parts import LateParts, remove_parts
+from daemon.worker.engines.cluster.lost_workers import End, LostWorker
 from daemon.worker.engines.cluster.messages import (
     Answered,
     Broken,
@@ -26,7 +27,6 @@ from daemon.worker.engines.cluster.messages import (
     Run,
 )
 from daemon.worker.engines.cluster.seats import Seat
-from daemon.worker.engines.cluster.strays import Strays, remove_parts
 
 logger = logging.getLogger(__name__)
 
@@ -49,30 +49,30 @@ class Crew:
         self.numbers = count(1)
         self.seats: dict[tuple[str, int], Seat] = {}
         self.nodes: dict[str, Node] = {}
-        self.errands: dict[int, Errand] = {}
+        self.calls: dict[int, TaskCall] = {}
         """By the number of their call."""
-        self.inquests: dict[int, Inquest] = {}
+        self.lost_workers: dict[int, LostWorker] = {}
         """By the number of their call."""
         self.judged = 0
         """Answers that are looked at aside."""
-        self.waiting: deque[Errand] = deque()
-        self.strays = Strays()
+        self.waiting: deque[TaskCall] = deque()
+        self.late_parts = LateParts()
         self.is_draining = False
 
     # --- tasks ----------------------------------------------------------------------------------
 
-    def submit(self, errand: Errand, *, now: float) -> None:
+    def submit(self, task_call: TaskCall, *, now: float) -> None:
         """Give a task to a worker, or keep it until one has room."""
         if self.is_draining:
-            errand.future.set_result(Cancelled())
+            task_call.future.set_result(Cancelled())
             return
-        self.waiting.append(errand)
+        self.waiting.append(task_call)
         self.assign(now=now)
 
     def assign(self, *, now: float) -> None:
         """Give waiting tasks to workers, in their order; suspects run alone."""
-        suspects = [errand for errand in self.waiting if errand.task.is_suspect]
-        others = deque(errand for errand in self.waiting if not errand.task.is_suspect)
+        suspects = [task_call for task_call in self.waiting if task_call.task.is_suspect]
+        others = deque(task_call for task_call in self.waiting if not task_call.task.is_suspect)
         left = [one for one in suspects if not self.place(one, now=now)]
         if not left:
             for seat in self.seats.values():
@@ -81,11 +81,11 @@ class Crew:
             others.popleft()
         self.waiting = deque(left) + others
 
-    def place(self, errand: Errand, *, now: float) -> bool:
+    def place(self, task_call: TaskCall, *, now: float) -> bool:
         """Give a task to a worker, if one takes it now."""
-        seat = self.seat_for(errand.task.is_suspect, now=now)
+        seat = self.seat_for(task_call.task.is_suspect, now=now)
         if seat is not None:
-            self.give(seat, errand)
+            self.give(seat, task_call)
         return seat is not None
 
     def seat_for(self, is_suspect: bool, *, now: float) -> Seat | None:
@@ -104,49 +104,51 @@ class Crew:
         """Whether it takes pictures at this moment."""
         return seat.word == "warm" and not seat.is_alone and not seat.is_silent(now, QUIET_S)
 
-    def give(self, seat: Seat, errand: Errand) -> None:
+    def give(self, seat: Seat, task_call: TaskCall) -> None:
         """Send a task to a worker."""
         assert seat.worker is not None
         call = next(self.numbers)
-        errand.seat = seat
+        task_call.seat = seat
         seat.running.add(call)
-        seat.is_alone = errand.task.is_suspect
+        seat.is_alone = task_call.task.is_suspect
         seat.is_reserved = False
-        self.errands[call] = errand
-        self.send(Run(call, seat.worker, errand.task))
+        self.calls[call] = task_call
+        self.send(Run(call, seat.worker, task_call.task))
 
     def answer(self, event: Answered | Broken, *, now: float) -> bool:
         """A call has ended; False if it ran no task that is still wanted."""
-        if event.call in self.inquests:
+        if event.call in self.lost_workers:
             said = event.value if isinstance(event, Answered) else None
-            self.end_inquest(event.call, said, now=now)
+            self.settle_loss(event.call, said, now=now)
             return True
-        errand = self.errands.get(event.call)
-        if errand is None or errand.seat is None:
+        task_call = self.calls.get(event.call)
+        if task_call is None or task_call.seat is None:
             return False
-        seat = errand.seat
+        seat = task_call.seat
         if isinstance(event, Broken) and event.is_death:
             self.lose(seat, event.reason, now=now, end=End.TAKEN if event.is_machines else End.GONE)
             return True
-        del self.errands[event.call]
+        del self.calls[event.call]
         seat.running.discard(event.call)
         seat.is_alone = False
         if isinstance(event, Broken):
             self.doubt(seat, event.reason, now=now)
-            self.end(errand, inquests.counts(f"{seat.label}: {event.reason}"), now=now)
+            self.end(task_call, lost_workers.counts(f"{seat.label}: {event.reason}"), now=now)
             return True
         self.judged += 1
         worker = seat.worker
-        look = partial(judging.judge, errand.task, event.value)
-        self.aside(look, lambda verdict: self.conclude(errand, seat, worker, verdict))
+        look = partial(judging.judge, task_call.task, event.value)
+        self.aside(look, lambda verdict: self.conclude(task_call, seat, worker, verdict))
         return True
 
-    def conclude(self, errand: Errand, seat: Seat, worker: int | None, verdict: object) -> None:
+    def conclude(
+        self, task_call: TaskCall, seat: Seat, worker: int | None, verdict: object
+    ) -> None:
         """The answer was looked at."""
         self.judged -= 1
         now = self.clock()
         if not isinstance(verdict, Verdict):
-            verdict = Verdict(inquests.counts(f"the share does not answer: {verdict}"))
+            verdict = Verdict(lost_workers.counts(f"the share does not answer: {verdict}"))
         if isinstance(verdict.outcome, Done):
             seat.count_done(now)
         if verdict.fault and seat.worker == worker and worker is not None:
@@ -154,13 +156,15 @@ class Crew:
                 self.lose(seat, verdict.fault, now=now, end=End.UNFIT)
             else:
                 self.doubt(seat, verdict.fault, now=now)
-        self.end(errand, verdict.outcome, now=now, is_stray=bool(verdict.fault))
+        self.end(task_call, verdict.outcome, now=now, is_watched=bool(verdict.fault))
 
-    def end(self, errand: Errand, outcome: Outcome, *, now: float, is_stray: bool = True) -> None:
+    def end(
+        self, task_call: TaskCall, outcome: Outcome, *, now: float, is_watched: bool = True
+    ) -> None:
         """Give a task its outcome, once."""
-        if is_stray and not isinstance(outcome, Done):
-            self.strays.add([errand.task], now=now)
-        errand.future.set_result(outcome)
+        if is_watched and not isinstance(outcome, Done):
+            self.late_parts.add([task_call.task], now=now)
+        task_call.future.set_result(outcome)
 
     # --- workers --------------------------------------------------------------------------------
 
@@ -174,30 +178,32 @@ class Crew:
         seat.vacate(why, now=now)
         if not lost:
             return
-        inquest = Inquest(lost, seat.node.id, seat.label, why, end, now + inquests.PATIENCE_S)
+        lost_worker = LostWorker(
+            lost, seat.node.id, seat.label, why, end, now + lost_workers.PATIENCE_S
+        )
         if end in (End.GONE, End.SILENT):
             call = next(self.numbers)
-            self.inquests[call] = inquest
+            self.lost_workers[call] = lost_worker
             self.send(Inquire(call, seat.node.id, note))
             return
-        outcome: Outcome = Cancelled() if end is End.UNFIT else inquest.verdict(None)
+        outcome: Outcome = Cancelled() if end is End.UNFIT else lost_worker.verdict(None)
         self.end_all(lost, outcome, now=now)
 
-    def end_inquest(self, call: int, answer: object, *, now: float) -> None:
+    def settle_loss(self, call: int, answer: object, *, now: float) -> None:
         """A node has said what it knows, or nothing; ``answer``: None if nothing."""
-        inquest = self.inquests.pop(call)
-        self.end_all(inquest.errands, inquest.verdict(answer), now=now)
+        lost_worker = self.lost_workers.pop(call)
+        self.end_all(lost_worker.calls, lost_worker.verdict(answer), now=now)
 
-    def end_late_inquests(self, *, now: float) -> None:
+    def settle_late_losses(self, *, now: float) -> None:
         """Wait no longer for nodes that are gone, or do not answer."""
-        for call, one in list(self.inquests.items()):
+        for call, one in list(self.lost_workers.items()):
             if one.until <= now or one.node not in self.nodes:
-                self.end_inquest(call, None, now=now)
+                self.settle_loss(call, None, now=now)
 
-    def end_all(self, errands: Iterable[Errand], outcome: Outcome, *, now: float) -> None:
+    def end_all(self, calls: Iterable[TaskCall], outcome: Outcome, *, now: float) -> None:
         """Give tasks of a lost worker the same outcome."""
-        for errand in errands:
-            self.end(errand, outcome, now=now)
+        for task_call in calls:
+            self.end(task_call, outcome, now=now)
 
     def doubt(self, seat: Seat, why: str, *, now: float) -> None:
         """A picture has met trouble of its worker's machine; the others there meet the same."""
@@ -211,21 +217,21 @@ class Crew:
         seat.set("off", why, now=now)
         seat.put_off(now=now)
 
-    def taken_from(self, seat: Seat) -> list[Errand]:
-        """Return the errands of a seat, which has them no more."""
-        return [self.errands.pop(call) for call in list(seat.running) if call in self.errands]
+    def taken_from(self, seat: Seat) -> list[TaskCall]:
+        """Return the calls of a seat, which has them no more."""
+        return [self.calls.pop(call) for call in list(seat.running) if call in self.calls]
 
     def lose_all(self, why: str, *, now: float, is_counted: bool) -> None:
         """The cluster is away; everything in it may still go on for a while.
 
         ``is_counted``: as a death of each picture in work, because one of them may be the cause.
         """
-        outcome: Outcome = inquests.excused(why) if is_counted else Cancelled()
+        outcome: Outcome = lost_workers.excused(why) if is_counted else Cancelled()
         for seat in list(self.seats.values()):
             self.end_all(self.taken_from(seat), outcome, now=now)
-        for inquest in self.inquests.values():
-            self.end_all(inquest.errands, outcome, now=now)
-        self.inquests.clear()
+        for lost_worker in self.lost_workers.values():
+            self.end_all(lost_worker.calls, outcome, now=now)
+        self.lost_workers.clear()
         self.seats.clear()
         self.nodes.clear()
         self.cancel_waiting()
@@ -243,9 +249,9 @@ class Crew:
             if seat.worker is not None:
                 self.send(Call(next(self.numbers), seat.worker, "drain"))
 
-    def sweep_strays(self, *, now: float) -> None:
+    def sweep_late_parts(self, *, now: float) -> None:
         """Delete parts of attempts that are over."""
-        due = self.strays.due(now)
+        due = self.late_parts.due(now)
         if due:
             self.aside(lambda: remove_parts(due), log_removed)
 
@@ -259,7 +265,7 @@ class Crew:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in work."""
-        return not (self.errands or self.waiting or self.judged or self.inquests)
+        return not (self.calls or self.waiting or self.judged or self.lost_workers)
 
 
 def log_removed(removed: object) -> None:

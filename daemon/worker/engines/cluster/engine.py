@@ -14,13 +14,13 @@ from daemon.clips import ClipProgress
 from daemon.errors import Blame, InstallError, counted
 from daemon.jobs import Cancelled, Failed, Outcome, Task
 from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.calls import TaskCall
 from daemon.worker.engines.cluster.crew import Crew
 from daemon.worker.engines.cluster.driver import Driver, OnEvent
-from daemon.worker.engines.cluster.errands import Errand
 from daemon.worker.engines.cluster.keeper import Keeper
 from daemon.worker.engines.cluster.messages import Command, Connected, Event, Lost
+from daemon.worker.engines.cluster.node_checks import remove_canaries, write_canaries
 from daemon.worker.engines.cluster.node_worker import Setup
-from daemon.worker.engines.cluster.sights import plant, pull_up
 from daemon.worker.engines.cluster.state import ClusterState
 from daemon.worker.gauges import Load, Memory
 
@@ -90,8 +90,8 @@ class ClusterEngine:
     def run(self) -> None:
         """Do what arrives, and what is due."""
         next_tick = 0.0
-        roots = self.keeper.setup.look.written
-        self.lookers.submit(plant, roots)
+        roots = self.keeper.setup.request.written
+        self.lookers.submit(write_canaries, roots)
         while not self.is_closed:
             with suppress(queue.Empty):
                 self.mailbox.get(timeout=TURN_S).act()
@@ -108,7 +108,7 @@ class ClusterEngine:
         while not self.mailbox.empty():  # what has arrived since
             self.mailbox.get().act()
         self.keeper.close()
-        self.lookers.submit(pull_up, roots)
+        self.lookers.submit(remove_canaries, roots)
 
     def publish(self, now: float) -> None:
         """Show others the state of the cluster."""
@@ -211,8 +211,8 @@ class ClusterEngine:
         if task.clip is not None:
             future.set_result(NO_CLIPS)
             return future
-        errand = Errand(task, future)
-        self.mailbox.put(Turn(lambda: self.crew.submit(errand, now=self.clock())))
+        task_call = TaskCall(task, future)
+        self.mailbox.put(Turn(lambda: self.crew.submit(task_call, now=self.clock())))
         return future
 
     def cancel(self, job_id: str) -> None:
@@ -233,7 +233,7 @@ class ClusterEngine:
         """Wait for running tasks while they get on, then leave the cluster."""
         left, deadline = -1, self.clock()
         while not (self.mailbox.empty() and self.crew.is_idle) and (
-            (count := len(self.crew.errands) + len(self.crew.waiting)) != left
+            (count := len(self.crew.calls) + len(self.crew.waiting)) != left
             or self.clock() < deadline
         ):
             if count != left:

@@ -7,7 +7,7 @@ from pathlib import Path
 from daemon.disk import files
 from daemon.errors import Blame, DaemonError, printable
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
-from daemon.worker.engines.cluster.sights import why_not_written
+from daemon.worker.engines.cluster.node_checks import why_not_written
 
 #: What one node alone may suffer from, if the same place works here.
 DOUBTED = (Blame.MACHINE, Blame.UNSURE)

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from daemon.errors import counted
 from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.calls import Question
 from daemon.worker.engines.cluster.crew import Crew, fields
 from daemon.worker.engines.cluster.driver import Driver
-from daemon.worker.engines.cluster.errands import Question
-from daemon.worker.engines.cluster.inquests import End
+from daemon.worker.engines.cluster.lost_workers import End
 from daemon.worker.engines.cluster.messages import (
     Answered,
     Broken,
@@ -25,9 +25,9 @@ from daemon.worker.engines.cluster.messages import (
     Seen,
     Start,
 )
+from daemon.worker.engines.cluster.node_checks import NodeFacts, differences, inspect_node
 from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
 from daemon.worker.engines.cluster.seats import Seat, node_states
-from daemon.worker.engines.cluster.sights import Sight, differences, see
 from daemon.worker.engines.cluster.state import ClusterState
 
 logger = logging.getLogger(__name__)
@@ -156,8 +156,8 @@ class Keeper:
             return
         for seat in list(self.crew.seats.values()):
             self.keep(seat, now=now)
-        self.crew.end_late_inquests(now=now)
-        self.crew.sweep_strays(now=now)
+        self.crew.settle_late_losses(now=now)
+        self.crew.sweep_late_parts(now=now)
         self.reports = tuple(
             (seat.node.name, seat.report)
             for seat in self.crew.seats.values()
@@ -177,7 +177,7 @@ class Keeper:
             self.crew.lose(seat, text, now=now, end=End.SILENT)
         elif seat.word == "off" and now >= seat.not_before:
             seat.not_before = now + HANG_S
-            self.ask(seat, "see")
+            self.ask(seat, "inspect_node")
         elif seat.asked_at is None and now - seat.heard_at > REPORT_S:
             seat.asked_at = now
             self.ask(seat, "report")
@@ -193,14 +193,14 @@ class Keeper:
             self.setup,
             name=node.name,
             address=node.address,
-            share=seat.share(self.setup.look.served),
+            share=seat.share(self.setup.request.served),
             has_gpu=node.gpus_of_seat > 0,
             crash_note=seat.crash_note,
         )
         has_share = node.shares is not None
         packed = pickle.dumps(setup)
         self.send(Start(seat.worker, node.id, node.gpus_of_seat, has_share, packed))
-        self.ask(seat, "see")
+        self.ask(seat, "inspect_node")
 
     def ask(self, seat: Seat, method: str) -> None:
         """Call a method that runs no task."""
@@ -219,8 +219,8 @@ class Keeper:
             self.crew.lose(seat, event.reason, now=now)
             return
         match event.value:
-            case Sight() as sight:
-                self.compare(seat, sight, question.asked_at)
+            case NodeFacts() as facts:
+                self.compare(seat, facts, question.asked_at)
             case Hello(device, depth):
                 seat.device, seat.depth = device, max(depth, 1)
                 seat.set("warm", "", now=now)
@@ -236,7 +236,7 @@ class Keeper:
 
     # --- what workers say -----------------------------------------------------------------------
 
-    def compare(self, seat: Seat, sight: Sight, asked_at: float) -> None:
+    def compare(self, seat: Seat, facts: NodeFacts, asked_at: float) -> None:
         """A worker has looked around: it is used only if it sees what we see."""
         answered_at, worker = time.time(), seat.worker
 
@@ -253,8 +253,8 @@ class Keeper:
                 self.ask(seat, "open")
 
         def look() -> str:
-            ours = see(self.setup.look)
-            found = differences(ours, sight, at=(asked_at, answered_at))
+            ours = inspect_node(self.setup.request)
+            found = differences(ours, facts, at=(asked_at, answered_at))
             return "; ".join(f"{one.text} ({one.mend})" for one in found)
 
         self.crew.aside(look, conclude)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.jobs import Task
-from daemon.worker.engines.cluster.sights import Look
+from daemon.worker.engines.cluster.node_checks import NodeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Visit:
 
     call: int
     node: Node
-    look: Look
+    request: NodeRequest
 
 
 @dataclass(frozen=True, slots=True)

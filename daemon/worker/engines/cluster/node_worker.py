@@ -17,12 +17,12 @@ from daemon.errors import Blame, DaemonError, blame, describe
 from daemon.jobs import Failed, Outcome, Task
 from daemon.settings import ModelSettings
 from daemon.worker.engines import Engine
-from daemon.worker.engines.cluster import parcels
+from daemon.worker.engines.cluster import payloads
 from daemon.worker.engines.cluster.crashes import Found, node_folder, note_crashes
 from daemon.worker.engines.cluster.judging import Reply, Unreadable
-from daemon.worker.engines.cluster.parcels import Parcel
+from daemon.worker.engines.cluster.node_checks import NodeFacts, NodeRequest, inspect_node
 from daemon.worker.engines.cluster.path_maps import PathMap
-from daemon.worker.engines.cluster.sights import Look, Sight, see
+from daemon.worker.engines.cluster.payloads import Payload
 from daemon.worker.gauges import Load, Memory
 
 if TYPE_CHECKING:  # the process that speaks to Ray loads this module, and has no use for a network
@@ -38,7 +38,7 @@ class Setup:
 
     settings: "EngineSettings"
     """With the daemon's own paths."""
-    look: Look
+    request: NodeRequest
     name: str
     """Its node's."""
     address: str
@@ -86,9 +86,9 @@ class Report:
 
 
 #: All that a worker says, or its node.
-Answer = Reply | Hello | Report | Sight | Found | None
+Answer = Reply | Hello | Report | NodeFacts | Found | None
 #: What it says of a picture that came by Ray, with the results.
-Carried = tuple[Outcome, Parcel]
+Carried = tuple[Outcome, Payload]
 
 
 class Lines(logging.Handler):
@@ -126,7 +126,7 @@ class NodeWorker:
         self.crash_note = note_crashes(self.setup.crash_note) if self.setup.crash_note else None
         self.lines = Lines()
         self.paths = PathMap(
-            self.setup.look.folders, name=self.setup.name, address=self.setup.address
+            self.setup.request.folders, name=self.setup.name, address=self.setup.address
         )
         top = logging.getLogger("daemon")
         top.setLevel(logging.INFO)
@@ -134,11 +134,15 @@ class NodeWorker:
         top.propagate = False  # else Ray writes each line to a file as well
         logging.getLogger("cvunet").addHandler(self.lines)
 
-    async def see(self) -> Sight:
-        """Look around."""
+    async def inspect_node(self) -> NodeFacts:
+        """Return what this node sees."""
         setup = self.setup
         return await asyncio.to_thread(
-            see, setup.look, name=setup.name, address=setup.address, has_gpu=setup.has_gpu
+            inspect_node,
+            setup.request,
+            name=setup.name,
+            address=setup.address,
+            has_gpu=setup.has_gpu,
         )
 
     async def open(self) -> Hello:
@@ -190,21 +194,21 @@ class NodeWorker:
             return Reply(task.job_id, await asyncio.to_thread(doubted, outcome, mapped))
         return Reply(task.job_id, outcome)
 
-    async def run_parcel(self, parcel: Parcel) -> Carried:
+    async def run_payload(self, payload: Payload) -> Carried:
         """Cut out one picture that came by Ray; what was made goes back the same way."""
         try:
-            return await self.run_here(parcel)
+            return await self.run_here(payload)
         except OSError as error:  # this node's own disk: the picture was written here by us
-            return Failed(blame(error), describe(error)), Parcel(parcel.task)
+            return Failed(blame(error), describe(error)), Payload(payload.task)
 
-    async def run_here(self, parcel: Parcel) -> Carried:
+    async def run_here(self, payload: Payload) -> Carried:
         """Cut out one picture in a folder of this node."""
         assert self.engine is not None
         with tempfile.TemporaryDirectory(prefix="cvunetd-") as name:
-            mapped = replace(parcel, task=self.paths.task(parcel.task))
-            task = await asyncio.to_thread(parcels.unpack, mapped, Path(name))
+            mapped = replace(payload, task=self.paths.task(payload.task))
+            task = await asyncio.to_thread(payloads.unpack, mapped, Path(name))
             outcome = await asyncio.wrap_future(self.engine.submit(task))
-            made = await asyncio.to_thread(parcels.pack_results, task)
+            made = await asyncio.to_thread(payloads.pack_results, task)
         return outcome, made
 
     async def report(self) -> Report:

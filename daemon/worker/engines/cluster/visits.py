@@ -16,7 +16,13 @@ from daemon.worker.engines.cluster.messages import (
     Seen,
     Visit,
 )
-from daemon.worker.engines.cluster.sights import Difference, Look, Sight, differences, see
+from daemon.worker.engines.cluster.node_checks import (
+    Difference,
+    NodeFacts,
+    NodeRequest,
+    differences,
+    inspect_node,
+)
 
 #: For joining the cluster, and as long again for all answers.
 PATIENCE_S = 45.0
@@ -37,15 +43,15 @@ class Visited:
 class Visits:
     """One round of all nodes."""
 
-    def __init__(self, access: Access, look: Look, open_driver: OpenDriver) -> None:
-        self.look = look
+    def __init__(self, access: Access, request: NodeRequest, open_driver: OpenDriver) -> None:
+        self.request = request
         self.events: queue.SimpleQueue[tuple[float, Event]] = queue.SimpleQueue()
         self.nodes: dict[int, Node] = {}
         """Those that have not answered, by their calls."""
         self.asked_at = 0.0
         self.deadline = 0.0
         self.found: list[Visited] = []
-        self.mine: Sight | None = None
+        self.mine: NodeFacts | None = None
         self.driver = open_driver(access, self.hear)
 
     def hear(self, driver: Driver, event: Event) -> None:
@@ -79,10 +85,10 @@ class Visits:
                 self.deadline = time.monotonic() + PATIENCE_S
                 for call, node in enumerate(nodes):
                     self.nodes[call] = node
-                    self.driver.send(Visit(call, node, self.look))
-            case Answered(call, Sight() as sight):
-                self.mine = self.mine or see(self.look)
-                found = tuple(differences(self.mine, sight, at=(self.asked_at, at)))
+                    self.driver.send(Visit(call, node, self.request))
+            case Answered(call, NodeFacts() as facts):
+                self.mine = self.mine or inspect_node(self.request)
+                found = tuple(differences(self.mine, facts, at=(self.asked_at, at)))
                 self.found.append(Visited(self.nodes.pop(call), found))
             case Answered(call, nonsense):
                 said = f"it says nonsense: {str(nonsense)[:100]!r}"

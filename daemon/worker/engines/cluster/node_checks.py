@@ -1,6 +1,7 @@
 """Whether a node sees what we see: the same folders, the same weights, the same program and time.
 
-`Look` is what is asked, `Sight` what a machine sees, and `differences` compares two sights.
+`NodeRequest` is what is asked, `NodeFacts` is what a machine sees, and `differences` compares the
+facts of two machines.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ MEND_GPU = (
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class NodeRequest:
     """What a machine is to look at; all paths are the daemon's."""
 
     read: tuple[Path, ...]
@@ -68,7 +69,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class NodeFacts:
     """What one machine sees."""
 
     places: dict[Path, Place]
@@ -92,22 +93,24 @@ class Difference:
     mend: str
 
 
-def see(look: Look, *, name: str = "", address: str = "", has_gpu: bool = False) -> Sight:
+def inspect_node(
+    request: NodeRequest, *, name: str = "", address: str = "", has_gpu: bool = False
+) -> NodeFacts:
     """Return what this machine sees; ``name`` and ``address``: its own, for mapped paths.
 
     ``has_gpu``: its workers get a GPU each, which is looked for; that loads torch.
     """
-    mapped = PathMap(look.folders, name=name, address=address)
-    places = {path: place_of(mapped.there(path), is_written=False) for path in look.read}
-    places |= {path: place_of(mapped.there(path), is_written=True) for path in look.written}
-    return Sight(
+    mapped = PathMap(request.folders, name=name, address=address)
+    places = {path: place_of(mapped.there(path), is_written=False) for path in request.read}
+    places |= {path: place_of(mapped.there(path), is_written=True) for path in request.written}
+    return NodeFacts(
         places,
-        {path: digest_of(mapped.there(path)) for path in look.models},
+        {path: digest_of(mapped.there(path)) for path in request.models},
         __version__,
         platform.python_version(),
         os.geteuid(),
         time.time(),
-        why_no_gpu(mapped.models(look.served)) if has_gpu else "",
+        why_no_gpu(mapped.models(request.served)) if has_gpu else "",
     )
 
 
@@ -188,7 +191,7 @@ def digest_of_version(file: Path, inode: int, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def plant(folders: Iterable[Path]) -> None:
+def write_canaries(folders: Iterable[Path]) -> None:
     """Put a canary into each folder for results; one that is there stays."""
     for folder in folders:
         # One that is away or read-only is told elsewhere; its inode must do.
@@ -203,14 +206,16 @@ def write_canary(canary: Path) -> None:
         stream.write(uuid.uuid4().hex.encode())
 
 
-def pull_up(folders: Iterable[Path]) -> None:
+def remove_canaries(folders: Iterable[Path]) -> None:
     """Remove the canaries."""
     for folder in folders:
         with suppress(OSError):
             files.remove(folder / CANARY)
 
 
-def differences(ours: Sight, theirs: Sight, *, at: tuple[float, float]) -> Iterator[Difference]:
+def differences(
+    ours: NodeFacts, theirs: NodeFacts, *, at: tuple[float, float]
+) -> Iterator[Difference]:
     """Yield what a node sees otherwise than we do; ``at``: when it was asked and had answered."""
     if theirs.version != ours.version:
         text = f"runs cvunetd {theirs.version}, and the daemon {ours.version}"

@@ -9,8 +9,8 @@ from enum import Enum
 
 from daemon.errors import Blame
 from daemon.jobs import Failed
+from daemon.worker.engines.cluster.calls import TaskCall
 from daemon.worker.engines.cluster.crashes import Found
-from daemon.worker.engines.cluster.errands import Errand
 from daemon.worker.engines.cluster.wording import PROCESS_ENDED
 
 #: A node that has not answered for so long is away, and a picture does not take a node away.
@@ -28,10 +28,10 @@ class End(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Inquest:
+class LostWorker:
     """Pictures of a lost worker, which wait for what its node says."""
 
-    errands: list[Errand]
+    calls: list[TaskCall]
     node: str
     label: str
     why: str

@@ -8,7 +8,7 @@ from daemon.worker.engines.cluster.seats import Seat
 
 
 @dataclass(slots=True, eq=False)
-class Errand:
+class TaskCall:
     """A task that waits for a worker or is with one."""
 
     task: Task

@@ -16,7 +16,7 @@ ALPHA = "alpha.part"
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Payload:
     """A task with the content of its files, or the content of its results."""
 
     task: Task
@@ -25,7 +25,7 @@ class Parcel:
     """Of the original, as its content was read."""
 
 
-def pack(task: Task, *, max_bytes: int) -> Parcel | None:
+def pack(task: Task, *, max_bytes: int) -> Payload | None:
     """Return a task with its files' content; None if its picture is too large to travel.
 
     `OSError` if a file cannot be read.
@@ -40,7 +40,7 @@ def pack(task: Task, *, max_bytes: int) -> Parcel | None:
     for path in task.touch_ups:
         with files.open_regular(path) as stream:
             contents[path.name] = stream.read()
-    return Parcel(task, contents, identity)
+    return Payload(task, contents, identity)
 
 
 def not_packed(task: Task, error: Exception) -> Reply:
@@ -48,14 +48,14 @@ def not_packed(task: Task, error: Exception) -> Reply:
     return Reply(task.job_id, Failed(blame(error), describe(error), "decode"))
 
 
-def unpack(parcel: Parcel, folder: Path) -> Task:
+def unpack(payload: Payload, folder: Path) -> Task:
     """Write what has arrived into a folder of this node, and return the task for it."""
-    for name, content in parcel.contents.items():
+    for name, content in payload.contents.items():
         (folder / name).write_bytes(content)
-    task = parcel.task
+    task = payload.task
     source = folder / SOURCE
-    if parcel.identity is not None:  # how old it is says whether it may still grow
-        os.utime(source, ns=(parcel.identity.mtime_ns, parcel.identity.mtime_ns))
+    if payload.identity is not None:  # how old it is says whether it may still grow
+        os.utime(source, ns=(payload.identity.mtime_ns, payload.identity.mtime_ns))
     return replace(
         task,
         source=source,
@@ -65,17 +65,17 @@ def unpack(parcel: Parcel, folder: Path) -> Task:
     )
 
 
-def pack_results(task: Task) -> Parcel:
+def pack_results(task: Task) -> Payload:
     """Return the content of what was made; empty if nothing was."""
     contents = {
         path.name: path.read_bytes()
         for path in (task.part, task.alpha_part)
         if path is not None and path.exists()
     }
-    return Parcel(task, contents)
+    return Payload(task, contents)
 
 
-def written(sent: Parcel, outcome: Outcome, made: Parcel) -> Reply:
+def written(sent: Payload, outcome: Outcome, made: Payload) -> Reply:
     """Write the results' parts here, and return the reply as if they had been made here."""
     is_ours = made.task.job_id == sent.task.job_id
     if isinstance(outcome, Done) and is_ours:
@@ -83,7 +83,7 @@ def written(sent: Parcel, outcome: Outcome, made: Parcel) -> Reply:
     return Reply(made.task.job_id, outcome)
 
 
-def write_results(sent: Parcel, outcome: Done, made: Parcel) -> Outcome:
+def write_results(sent: Payload, outcome: Done, made: Payload) -> Outcome:
     """Write the results' parts here, and return the outcome with our identity of the original."""
     assert sent.identity is not None
     try:
@@ -94,7 +94,7 @@ def write_results(sent: Parcel, outcome: Done, made: Parcel) -> Outcome:
     return replace(outcome, identity=sent.identity)
 
 
-def parts_of(task: Task, made: Parcel) -> Iterator[tuple[Path, bytes]]:
+def parts_of(task: Task, made: Payload) -> Iterator[tuple[Path, bytes]]:
     """Yield where each part goes, the mask first; one that is missing is left out."""
     for path, name in ((task.alpha_part, ALPHA), (task.part, RESULT)):
         if path is not None and name in made.contents:

@@ -11,96 +11,116 @@ import pytest
 from daemon.disk import files
 from daemon.errors import Blame, MachineError
 from daemon.jobs import Cancelled, Done, Failed, Identity, Task
-from daemon.worker.engines.cluster import parcels
+from daemon.worker.engines.cluster import payloads
 from daemon.worker.engines.cluster.access import why_unreachable
 from daemon.worker.engines.cluster.judging import Reply
+from daemon.worker.engines.cluster.late_parts import LateParts, remove_parts
+from daemon.worker.engines.cluster.node_checks import (
+    CANARY,
+    NodeRequest,
+    differences,
+    inspect_node,
+    remove_canaries,
+    write_canaries,
+)
 from daemon.worker.engines.cluster.node_worker import share_of
-from daemon.worker.engines.cluster.parcels import ALPHA, RESULT, Parcel
 from daemon.worker.engines.cluster.path_maps import MappedFolder, PathMap
-from daemon.worker.engines.cluster.sights import CANARY, Look, differences, plant, pull_up, see
-from daemon.worker.engines.cluster.strays import Strays, remove_parts
+from daemon.worker.engines.cluster.payloads import ALPHA, RESULT, Payload
 from tests.samples import RENDERING
 
 
 @pytest.fixture
-def look(tmp_path: Path) -> Look:
+def node_request(tmp_path: Path) -> NodeRequest:
     """A hot folder, one for results and a model."""
     for name in ("hot", "out", "there"):
         (tmp_path / name).mkdir()
     (tmp_path / "model").write_bytes(b"weights")
-    return Look((tmp_path / "hot",), (tmp_path / "out",), (tmp_path / "model",))
+    return NodeRequest((tmp_path / "hot",), (tmp_path / "out",), (tmp_path / "model",))
 
 
-def found(look: Look, *folders: MappedFolder) -> list[str]:
+def found(node_request: NodeRequest, *folders: MappedFolder) -> list[str]:
     """How a node with these mounts differs from here."""
     now = time.time()
-    theirs = see(replace(look, folders=folders), name="n1", address="10.0.0.1")
-    return [f"{one.check}: {one.text}" for one in differences(see(look), theirs, at=(now, now))]
+    theirs = inspect_node(replace(node_request, folders=folders), name="n1", address="10.0.0.1")
+    return [
+        f"{one.check}: {one.text}"
+        for one in differences(inspect_node(node_request), theirs, at=(now, now))
+    ]
 
 
-def test_same_machine_sees_the_same(look: Look):
+def test_same_machine_sees_the_same(node_request: NodeRequest):
     """Nothing to mend."""
-    assert found(look) == []
+    assert found(node_request) == []
 
 
-def test_other_folder_is_noticed(look: Look, tmp_path: Path):
+def test_other_folder_is_noticed(node_request: NodeRequest, tmp_path: Path):
     """By its inode."""
-    [text] = found(look, MappedFolder(tmp_path / "hot", tmp_path / "there"))
+    [text] = found(node_request, MappedFolder(tmp_path / "hot", tmp_path / "there"))
 
     assert text == f"folder: {tmp_path}/there is another folder there than {tmp_path}/hot here"
 
 
-def test_canary_decides_where_inodes_do_not(look: Look, tmp_path: Path):
+def test_canary_decides_where_inodes_do_not(node_request: NodeRequest, tmp_path: Path):
     """Empty mount points may have the same inode, and shares give others on each machine."""
-    plant(look.written)
-    here = see(look)
-    [place] = [here.places[path] for path in look.written]
-    shared = replace(here, places={look.written[0]: replace(place, device=9, inode=9)})
-    empty = replace(here, places={look.written[0]: replace(place, canary=b"")})
+    write_canaries(node_request.written)
+    here = inspect_node(node_request)
+    [place] = [here.places[path] for path in node_request.written]
+    shared = replace(here, places={node_request.written[0]: replace(place, device=9, inode=9)})
+    empty = replace(here, places={node_request.written[0]: replace(place, canary=b"")})
     now = time.time()
 
     assert (
-        list(differences(replace(here, places={look.written[0]: place}), shared, at=(now, now)))
+        list(
+            differences(
+                replace(here, places={node_request.written[0]: place}), shared, at=(now, now)
+            )
+        )
         == []
     )
-    [found] = differences(replace(here, places={look.written[0]: place}), empty, at=(now, now))
+    [found] = differences(
+        replace(here, places={node_request.written[0]: place}), empty, at=(now, now)
+    )
     assert "another folder" in found.text
-    pull_up(look.written)
-    assert not (look.written[0] / CANARY).exists()
+    remove_canaries(node_request.written)
+    assert not (node_request.written[0] / CANARY).exists()
 
 
-def test_canary_of_a_running_daemon_stays(look: Look):
+def test_canary_of_a_running_daemon_stays(node_request: NodeRequest):
     """Others compare with it."""
-    plant(look.written)
-    before = (look.written[0] / CANARY).read_bytes()
-    plant(look.written)
+    write_canaries(node_request.written)
+    before = (node_request.written[0] / CANARY).read_bytes()
+    write_canaries(node_request.written)
 
-    assert (look.written[0] / CANARY).read_bytes() == before
+    assert (node_request.written[0] / CANARY).read_bytes() == before
 
 
-def test_missing_folder_is_told_with_its_remedy(look: Look, tmp_path: Path):
+def test_missing_folder_is_told_with_its_remedy(node_request: NodeRequest, tmp_path: Path):
     """Two ways: mount it, or name its place."""
-    theirs = see(replace(look, folders=(MappedFolder(tmp_path / "out", tmp_path / "no"),)))
-    [one] = differences(see(look), theirs, at=(time.time(), time.time()))
+    theirs = inspect_node(
+        replace(node_request, folders=(MappedFolder(tmp_path / "out", tmp_path / "no"),))
+    )
+    [one] = differences(inspect_node(node_request), theirs, at=(time.time(), time.time()))
 
     assert "No such file" in one.text
     assert f"worker.ray.paths: [{{here: {tmp_path}/out" in one.mend
 
 
 @pytest.mark.root
-def test_folder_that_cannot_be_written_is_told(look: Look, tmp_path: Path):
+def test_folder_that_cannot_be_written_is_told(node_request: NodeRequest, tmp_path: Path):
     """Reading is not enough."""
     subprocess.run(["mount", "--bind", tmp_path / "out", tmp_path / "there"], check=True)
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", tmp_path / "there"], check=True)
-        [text] = found(look, MappedFolder(tmp_path / "out", tmp_path / "there"))
+        [text] = found(node_request, MappedFolder(tmp_path / "out", tmp_path / "there"))
     finally:
         subprocess.run(["umount", tmp_path / "there"], check=True)
 
     assert "cannot be written" in text
 
 
-def test_full_disk_is_seen_here_too(look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_full_disk_is_seen_here_too(
+    node_request: NodeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """An empty file still fits, so some bytes are tried; and what was tried is removed."""
 
     def create(path: Path) -> BinaryIO:
@@ -108,29 +128,29 @@ def test_full_disk_is_seen_here_too(look: Look, tmp_path: Path, monkeypatch: pyt
         return Path("/dev/full").open("wb")
 
     monkeypatch.setattr(files, "create", create)
-    place = see(look).places[tmp_path / "out"]
+    place = inspect_node(node_request).places[tmp_path / "out"]
 
     assert place.fault == "it cannot be written: No space left on device"
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_try_leaves_nothing(look: Look, tmp_path: Path):
+def test_try_leaves_nothing(node_request: NodeRequest, tmp_path: Path):
     """It would be served as a result, and take room."""
-    assert see(look).places[tmp_path / "out"].fault == ""
+    assert inspect_node(node_request).places[tmp_path / "out"].fault == ""
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_other_weights_are_told(look: Look, tmp_path: Path):
+def test_other_weights_are_told(node_request: NodeRequest, tmp_path: Path):
     """By their hash."""
     (tmp_path / "there" / "model").write_bytes(b"other weights")
-    [text] = found(look, MappedFolder(tmp_path / "model", tmp_path / "there" / "model"))
+    [text] = found(node_request, MappedFolder(tmp_path / "model", tmp_path / "there" / "model"))
 
     assert text.startswith(f"weights: {tmp_path}/model is not the same file there")
 
 
-def test_weights_that_are_missing_there(look: Look, tmp_path: Path):
+def test_weights_that_are_missing_there(node_request: NodeRequest, tmp_path: Path):
     """The reason stands instead of a hash."""
-    [text] = found(look, MappedFolder(tmp_path / "model", tmp_path / "no"))
+    [text] = found(node_request, MappedFolder(tmp_path / "model", tmp_path / "no"))
 
     assert "No such file" in text
 
@@ -138,9 +158,9 @@ def test_weights_that_are_missing_there(look: Look, tmp_path: Path):
 @pytest.mark.parametrize(
     ("late_s", "is_told"), [(-1.5, False), (1.5, False), (-60, True), (60, True)]
 )
-def test_clock_may_differ_by_two_seconds(look: Look, late_s: float, is_told: bool):
+def test_clock_may_differ_by_two_seconds(node_request: NodeRequest, late_s: float, is_told: bool):
     """Later ones make files look young or old."""
-    here, now = see(look), time.time()
+    here, now = inspect_node(node_request), time.time()
     theirs = replace(here, now=now + late_s)
 
     assert [one.check for one in differences(here, theirs, at=(now, now))] == ["clock"] * is_told
@@ -214,18 +234,18 @@ def task(tmp_path: Path) -> Task:
 
 def test_parcel_goes_there_and_back(task: Task, tmp_path: Path):
     """The parts are written here, and the outcome names our version of the original."""
-    sent = parcels.pack(task, max_bytes=100)
+    sent = payloads.pack(task, max_bytes=100)
     assert sent is not None
     there = tmp_path / "there"
     there.mkdir()
-    theirs = parcels.unpack(sent, there)
+    theirs = payloads.unpack(sent, there)
     assert theirs.source.read_bytes() == b"picture"
     assert [path.read_bytes() for path in theirs.touch_ups] == [b"painted"]
     theirs.part.write_bytes(b"result")
     assert theirs.alpha_part is not None
     theirs.alpha_part.write_bytes(b"alpha")
     done = Done(Identity(7, 7, 7, 7), 1, 1, {})
-    outcome = parcels.written(sent, done, parcels.pack_results(theirs)).outcome
+    outcome = payloads.written(sent, done, payloads.pack_results(theirs)).outcome
 
     assert isinstance(outcome, Done)
     assert outcome.identity == files.identity(task.source)
@@ -235,25 +255,25 @@ def test_parcel_goes_there_and_back(task: Task, tmp_path: Path):
 
 def test_large_picture_does_not_travel(task: Task):
     """It lies on the share."""
-    assert parcels.pack(task, max_bytes=6) is None
-    assert parcels.pack(task, max_bytes=7) is not None
+    assert payloads.pack(task, max_bytes=6) is None
+    assert payloads.pack(task, max_bytes=7) is not None
 
 
 def test_failure_comes_back_as_it_is(task: Task):
     """Nothing is written."""
     failed = Failed(Blame.FILE, "not a picture")
-    sent = Parcel(task, {}, Identity(1, 2, 3, 4))
+    sent = Payload(task, {}, Identity(1, 2, 3, 4))
 
-    assert parcels.written(sent, failed, Parcel(task)) == Reply(task.job_id, failed)
-    assert parcels.written(sent, Cancelled(), Parcel(task)) == Reply(task.job_id, Cancelled())
+    assert payloads.written(sent, failed, Payload(task)) == Reply(task.job_id, failed)
+    assert payloads.written(sent, Cancelled(), Payload(task)) == Reply(task.job_id, Cancelled())
     assert not task.part.exists()
 
 
 def test_parcel_of_another_picture_is_not_written(task: Task):
     """Its reply names that picture, by which it is known as nonsense."""
-    sent = Parcel(task, {}, Identity(1, 2, 3, 4))
-    made = Parcel(replace(task, job_id="other"), {RESULT: b"result"})
-    reply = parcels.written(sent, Done(Identity(7, 7, 7, 7), 1, 1, {}), made)
+    sent = Payload(task, {}, Identity(1, 2, 3, 4))
+    made = Payload(replace(task, job_id="other"), {RESULT: b"result"})
+    reply = payloads.written(sent, Done(Identity(7, 7, 7, 7), 1, 1, {}), made)
 
     assert reply.job_id == "other"
     assert not task.part.exists()
@@ -261,9 +281,9 @@ def test_parcel_of_another_picture_is_not_written(task: Task):
 
 def test_part_that_cannot_be_written_here_is_told(task: Task):
     """The service decides what follows."""
-    sent = Parcel(replace(task, part=Path("/proc/no/part")), {}, Identity(1, 2, 3, 4))
-    made = Parcel(task, {RESULT: b"result", ALPHA: b"alpha"})
-    reply = parcels.written(sent, Done(Identity(7, 7, 7, 7), 1, 1, {}), made)
+    sent = Payload(replace(task, part=Path("/proc/no/part")), {}, Identity(1, 2, 3, 4))
+    made = Payload(task, {RESULT: b"result", ALPHA: b"alpha"})
+    reply = payloads.written(sent, Done(Identity(7, 7, 7, 7), 1, 1, {}), made)
 
     assert isinstance(reply.outcome, Failed)
 
@@ -272,7 +292,7 @@ def test_full_disk_is_the_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     """It stands by, and no picture is blamed."""
     monkeypatch.setattr(files, "create", lambda path: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(MachineError, match="cannot be written"):
-        parcels.write(tmp_path / "part", b"result")
+        payloads.write(tmp_path / "part", b"result")
 
 
 # --- parts of attempts that are over ------------------------------------------------------------
@@ -280,14 +300,14 @@ def test_full_disk_is_the_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_strays_are_watched_for_a_while(task: Task):
     """Looked for again and again, then forgotten."""
-    strays = Strays()
-    strays.add([task], now=0.0)
+    late_parts = LateParts()
+    late_parts.add([task], now=0.0)
 
-    assert strays.due(0.0) == [task]
-    assert strays.due(1.0) == []
-    assert strays.due(2.5) == [task]
-    assert strays.due(1000.0) == [task]
-    assert strays.due(1003.0) == []
+    assert late_parts.due(0.0) == [task]
+    assert late_parts.due(1.0) == []
+    assert late_parts.due(2.5) == [task]
+    assert late_parts.due(1000.0) == [task]
+    assert late_parts.due(1003.0) == []
 
 
 def test_parts_are_removed_and_nothing_else(task: Task, tmp_path: Path):

@@ -17,7 +17,7 @@ LOOK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class EndedAttempt:
     """An attempt that is over, and whose worker may not know it."""
 
     task: Task
@@ -25,16 +25,16 @@ class Stray:
     """Monotonic."""
 
 
-class Strays:
+class LateParts:
     """Attempts that are over, for as long as their parts may appear."""
 
     def __init__(self) -> None:
-        self.watched: list[Stray] = []
+        self.watched: list[EndedAttempt] = []
         self.next_look = 0.0
 
     def add(self, tasks: Iterable[Task], *, now: float) -> None:
         """Watch for the parts of these."""
-        self.watched += [Stray(task, now + WATCHED_S) for task in tasks]
+        self.watched += [EndedAttempt(task, now + WATCHED_S) for task in tasks]
 
     def due(self, now: float) -> list[Task]:
         """Return whose parts are to be deleted now, if they are there."""
