@@ -10,7 +10,7 @@ import torch
 
 from cvunet.errors import TrainingError
 from cvunet.training import augment, composites, samples
-from cvunet.training.gpu import batches, filters, lowering, roster, views, warps, windows
+from cvunet.training.gpu import batches, contrast, filters, roster, views, warps, windows
 from cvunet.training.gpu.batches import Sampler
 from cvunet.training.gpu.gallery import Gallery
 from cvunet.training.gpu.plans import Hidden, Low
@@ -167,7 +167,7 @@ def test_low_contrast_is_low(is_near: bool):
         tint=torch.zeros(1, 3),
     )
     layer = torch.cat([colour * alpha, alpha], 1)
-    same, painted = lowering.lower(layer, ground, plan)
+    same, painted = contrast.lower(layer, ground, plan)
 
     assert torch.allclose(same, layer, atol=1e-6)
     assert torch.allclose(painted, (colour + 0.05).expand_as(painted), atol=2e-3)

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cvunet.training.gpu import layering, warps, wearing
+from cvunet.training.gpu import augment, layering, warps
+from cvunet.training.gpu.augment import column
 from cvunet.training.gpu.gallery import Gallery
 from cvunet.training.gpu.plans import Layer, Plan, Studio
-from cvunet.training.gpu.wearing import column
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class Sampler:
 
     def __init__(self, gallery: Gallery, *, seed: int) -> None:
         self.gallery = gallery
-        self.bank = wearing.noise_bank(seed, gallery.device)
+        self.bank = augment.noise_bank(seed, gallery.device)
 
     @torch.no_grad()
     def make(self, plan: Plan) -> Batch:
@@ -103,8 +103,8 @@ class Sampler:
         warps.hide(self.gallery, seen, plan.base, plan.hidden)
         rgb, alpha = seen[:, :3].contiguous(), seen[:, 3:].contiguous()
         alpha.index_fill_(0, plan.grounds, 0.0)
-        wearing.change(
-            rgb, plan.ground_light.places, lambda x: wearing.relight(x, plan.ground_light)
+        augment.change(
+            rgb, plan.ground_light.places, lambda x: augment.relight(x, plan.ground_light)
         )
         paint_studio(rgb, plan.studio)
         contrast = torch.zeros_like(alpha)
@@ -112,7 +112,7 @@ class Sampler:
         self.put_beside(rgb, alpha, plan)
         self.swap(rgb, alpha, contrast, plan)
         self.lay(rgb, alpha, contrast, plan)
-        wearing.wear(rgb.clamp_(0, 1), plan.wear, self.bank)
+        augment.wear(rgb.clamp_(0, 1), plan.wear, self.bank)
         return Batch(rgb, alpha, contrast, known, plan.is_soft)
 
     def put_beside(self, rgb: Tensor, alpha: Tensor, plan: Plan) -> None:
@@ -129,7 +129,7 @@ class Sampler:
             return
         layer = layering.cut_out(rgb[swap.places], alpha[swap.places])
         ground = warps.see(self.gallery, swap.scenes, plan.size)[:, :3].contiguous()
-        ground = wearing.relight(ground, swap.light)
+        ground = augment.relight(ground, swap.light)
         layer = layering.match_light(layer, ground, swap.matched)
         layering.lower(layer, ground, swap.low)
         rgb.index_copy_(0, swap.places, layering.over(layer, ground))

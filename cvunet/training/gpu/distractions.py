@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from cvunet.training.gpu import dice, views
+from cvunet.training.gpu import draws, views
 from cvunet.training.gpu.gallery import LEVELS, Gallery
 from cvunet.training.gpu.plans import Hidden, Negatives
 from cvunet.training.gpu.roster import Roster
@@ -49,26 +49,28 @@ class Distractions:
         width, height = self.roster.gallery.sizes[number].T.astype(np.float64)
         is_framed = (kinds == POSTER) & (rng.random(count) < 0.6)
         return Negatives(
-            places=dice.whole(places),
+            places=draws.whole(places),
             views=self.views(rng, number, kinds),
-            stony=dice.whole(stony),
-            tone=dice.floats(rng.uniform(0.4, 0.8, len(stony))),
-            stone=dice.floats(np.where(is_warm, WARM, BRONZE)),
-            softened=dice.whole(np.flatnonzero(is_soft)),
-            deviation=dice.floats(size * deviation[is_soft]),
-            opacity=dice.floats(np.where(kinds == LETTERING, rng.uniform(0.6, 1.0, count), 1.0)),
-            rim=dice.floats(is_framed * np.maximum(width, height) * rng.uniform(0.01, 0.08, count)),
-            rim_colour=dice.floats(rng.random((count, 3))),
+            stony=draws.whole(stony),
+            tone=draws.floats(rng.uniform(0.4, 0.8, len(stony))),
+            stone=draws.floats(np.where(is_warm, WARM, BRONZE)),
+            softened=draws.whole(np.flatnonzero(is_soft)),
+            deviation=draws.floats(size * deviation[is_soft]),
+            opacity=draws.floats(np.where(kinds == LETTERING, rng.uniform(0.6, 1.0, count), 1.0)),
+            rim=draws.floats(
+                is_framed * np.maximum(width, height) * rng.uniform(0.01, 0.08, count)
+            ),
+            rim_colour=draws.floats(rng.random((count, 3))),
         )
 
     def numbers(self, rng: Generator, kinds: Numbers) -> Numbers:
         """Pictures of these kinds."""
         roster = self.roster
-        draws = (roster.letterings, roster.salient, roster.foregrounds, roster.foregrounds)
+        lists = (roster.letterings, roster.salient, roster.foregrounds, roster.foregrounds)
         chosen = np.zeros(len(kinds), np.int64)
-        for kind, draw in enumerate(draws):
+        for kind, one in enumerate(lists):
             places = np.flatnonzero(kinds == kind)
-            chosen[places] = draw.some(rng, len(places))
+            chosen[places] = one.some(rng, len(places))
         return chosen
 
     def views(self, rng: Generator, number: Numbers, kinds: Numbers) -> Views:
@@ -139,9 +141,9 @@ def covered(rng: Generator, places: Numbers, box: Floats) -> Hidden:
     shade = rng.random(count)[:, None]
     colour = np.where(shade < 0.4, 0.0, np.where(shade < 0.6, 1.0, rng.random((count, 3))))
     return Hidden(
-        places=dice.whole(places),
-        box=dice.floats(box),
-        cell=dice.floats(np.where(is_mosaic, cell, 0.0)),
-        level=dice.whole(level.astype(np.int64)),
-        colour=dice.floats(np.where(is_bar[:, None], colour, -1.0)),
+        places=draws.whole(places),
+        box=draws.floats(box),
+        cell=draws.floats(np.where(is_mosaic, cell, 0.0)),
+        level=draws.whole(level.astype(np.int64)),
+        colour=draws.floats(np.where(is_bar[:, None], colour, -1.0)),
     )

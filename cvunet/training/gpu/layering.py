@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from cvunet.training.composites import RIM
-from cvunet.training.gpu import filters, lowering, warps
+from cvunet.training.gpu import contrast, filters, warps
+from cvunet.training.gpu.augment import column, grey_of
 from cvunet.training.gpu.gallery import Gallery
 from cvunet.training.gpu.plans import Low, Negatives, Shadow
-from cvunet.training.gpu.wearing import column, grey_of
 from cvunet.training.negatives import CLEAR_SHARE, MOST_COVERED
 
 MOST_SOFT = 0.025  # of the side, as are the next two
@@ -61,7 +61,7 @@ def shadow(alpha: Tensor, plan: Shadow) -> Tensor:
 def lower(layer: Tensor, ground: Tensor, plan: Low) -> None:
     """Make some of the layers and grounds alike, in place."""
     if len(plan.places):
-        made = lowering.lower(layer[plan.places], ground[plan.places], plan)
+        made = contrast.lower(layer[plan.places], ground[plan.places], plan)
         layer.index_copy_(0, plan.places, made[0])
         ground.index_copy_(0, plan.places, made[1])
 

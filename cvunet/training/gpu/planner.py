@@ -5,9 +5,9 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from cvunet.training.gpu import dice, distractions, views, windows
-from cvunet.training.gpu.dice import pick, whole
+from cvunet.training.gpu import distractions, draws, views, windows
 from cvunet.training.gpu.distractions import choose, spots_of_people
+from cvunet.training.gpu.draws import pick, whole
 from cvunet.training.gpu.plans import Hidden, Layer, Plan, Swap
 from cvunet.training.gpu.roster import Roster
 from cvunet.training.gpu.windows import Floats, Numbers
@@ -53,8 +53,8 @@ class Planner:
             size=size,
             base=self.base_views(rng, base, is_photo, size=size),
             grounds=whole(grounds),
-            ground_light=dice.light(rng, np.setdiff1d(grounds, studio)),
-            studio=dice.studio(rng, studio),
+            ground_light=draws.light(rng, np.setdiff1d(grounds, studio)),
+            studio=draws.studio(rng, studio),
             hidden=self.hidden(rng, base, photos),
             swap=self.swap(rng, swapped, size),
             beside=maker.draw(rng, beside, is_letters=np.zeros(len(beside), bool)),
@@ -62,7 +62,7 @@ class Planner:
             composites=whole(composites),
             layers=self.layers(rng, composites, behind, size=size),
             is_soft=torch.from_numpy(is_soft),
-            wear=dice.wear(rng, count, size, self.changes.wear),
+            wear=draws.wear(rng, count, size, self.changes.wear),
         )
 
     def bases(self, rng: Generator, kinds: Numbers) -> Numbers:
@@ -70,10 +70,10 @@ class Planner:
         chosen = np.zeros(len(kinds), np.int64)
         sharp = max(1, len(kinds) // SHARP_SHARE)
         for roster, span in ((self.sharp, slice(0, sharp)), (self.every, slice(sharp, None))):
-            draws = (roster.salient, roster.people, roster.backgrounds, roster.empty)
-            for kind, draw in enumerate(draws):
+            lists = (roster.salient, roster.people, roster.backgrounds, roster.empty)
+            for kind, one in enumerate(lists):
                 places = np.flatnonzero(kinds[span] == kind)
-                chosen[span][places] = draw.some(rng, len(places))
+                chosen[span][places] = one.some(rng, len(places))
         return chosen
 
     def base_views(
@@ -112,9 +112,9 @@ class Planner:
         return Swap(
             places=whole(places),
             scenes=views.squares(rng, self.every.gallery, scenes, size),
-            light=dice.light(rng, every),
-            matched=dice.floats(rng.uniform(0, 0.6, count)),
-            low=dice.low(rng, pick(rng, every, self.changes.lowers)),
+            light=draws.light(rng, every),
+            matched=draws.floats(rng.uniform(0, 0.6, count)),
+            low=draws.low(rng, pick(rng, every, self.changes.lowers)),
         )
 
     def layers(
@@ -157,11 +157,11 @@ class Planner:
             hidden=spots_of_people(
                 rng, gallery, number, hidden, is_person=np.ones(len(hidden), bool)
             ),
-            matched=dice.floats(rng.uniform(0, 0.6, count)),
-            low=dice.low(rng, pick(rng, every, lowers)),
+            matched=draws.floats(rng.uniform(0, 0.6, count)),
+            low=draws.low(rng, pick(rng, every, lowers)),
             blurred=whole(blurred),
-            deviation=dice.floats(rng.uniform(0.3, 1.0, len(blurred))),
-            shadow=dice.shadow(rng, pick(rng, every, 0.35), size),
+            deviation=draws.floats(rng.uniform(0.3, 1.0, len(blurred))),
+            shadow=draws.shadow(rng, pick(rng, every, 0.35), size),
         )
 
     def spots(

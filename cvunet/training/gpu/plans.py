@@ -13,7 +13,7 @@ from cvunet.training.gpu.views import Views
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Brightness, contrast, gamma and white balance: `augment.light`."""
+    """Brightness, contrast, gamma and white balance: `training.augment.light`."""
 
     places: Tensor
     gamma: Tensor
@@ -25,7 +25,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Wear:
-    """What cameras and the web do to a picture: `augment.wear`."""
+    """What cameras and the web do to a picture: `training.augment.wear`."""
 
     light: Light
     saturated: Tensor
@@ -65,7 +65,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Low:
-    """Background and subject made alike: `contrast.lower`."""
+    """Background and subject made alike: `training.contrast.lower`."""
 
     places: Tensor
     dark: Tensor

@@ -131,7 +131,7 @@ def of(known: Subjects, places: Numbers) -> Subjects:
 
 
 def crop(rng: Generator, known: Subjects) -> Windows:
-    """35 to 100 % of the area, with most of the subject: `augment.draw_crop`."""
+    """35 to 100 % of the area, with most of the subject: `training.augment.draw_crop`."""
     shape = len(known.sums), TRIES
     side, aspect = np.sqrt(rng.uniform(0.35, 1.0, shape)), np.exp(rng.uniform(-0.25, 0.25, shape))
     height = np.clip(known.height * side * aspect, np.minimum(32, known.height), known.height)
@@ -163,7 +163,7 @@ def around(known: Subjects, row: Floats, column: Floats, *, size: tuple[Floats, 
 
 
 def zoom(rng: Generator, known: Subjects) -> Windows:
-    """A window that the subject fills for the most part and leaves: `augment.draw_zoom`."""
+    """A window that the subject mostly fills and leaves: `training.augment.draw_zoom`."""
     side = np.sqrt(rng.uniform(0.12, 0.6, (len(known.sums), TRIES)))
     height = np.minimum(known.height, np.maximum(64, known.height * side))
     width = np.minimum(known.width, np.maximum(64, known.width * side))
@@ -174,7 +174,7 @@ def zoom(rng: Generator, known: Subjects) -> Windows:
 
 
 def leaving(rng: Generator, known: Subjects) -> Windows:
-    """A window whose edge runs through the subject: `augment.draw_leaving`."""
+    """A window whose edge runs through the subject: `training.augment.draw_leaving`."""
     shape = len(known.sums), TRIES
     side, aspect = rng.uniform(0.4, 0.9, shape), np.exp(rng.uniform(-0.25, 0.25, shape))
     height = np.minimum(known.height, np.maximum(64, known.height * side * aspect))

@@ -32,7 +32,7 @@ def pick(rng: Generator, places: Numbers, chance: float) -> Numbers:
 
 
 def light(rng: Generator, places: Numbers) -> Light:
-    """Of these samples: `augment.light`."""
+    """Of these samples: `training.augment.light`."""
     count = len(places)
     return Light(
         places=whole(places),
@@ -44,7 +44,7 @@ def light(rng: Generator, places: Numbers) -> Light:
 
 
 def motion(rng: Generator) -> NDArray[np.float32]:
-    """7x7: the kernel of `augment.blur` for a camera that moves."""
+    """7x7: the kernel of `training.augment.blur` for a camera that moves."""
     length = int(rng.integers(3, 8))
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
@@ -57,7 +57,7 @@ def motion(rng: Generator) -> NDArray[np.float32]:
 
 
 def wear(rng: Generator, count: int, size: int, chance: float) -> Wear:
-    """Of a batch's samples, as often as `augment.wear` does it."""
+    """Of a batch's samples, as often as `training.augment.wear` does it."""
     worn = pick(rng, np.arange(count), chance)
     lit, saturated = pick(rng, worn, 0.7), pick(rng, worn, 0.5)
     amount = rng.uniform(0.5, 1.4, len(saturated)) * (rng.random(len(saturated)) >= 0.06)
@@ -91,7 +91,7 @@ def wear(rng: Generator, count: int, size: int, chance: float) -> Wear:
 
 
 def low(rng: Generator, places: Numbers) -> Low:
-    """Of these samples: `contrast.lower`."""
+    """Of these samples: `training.contrast.lower`."""
     count = len(places)
     drawn = rng.random(count)
     return Low(

@@ -1,4 +1,4 @@
-"""What cameras and the web do to pictures, for a batch: `augment.wear`."""
+"""What cameras and the web do to pictures, for a batch: `training.augment.wear`."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cvunet.training.gpu import filters
-from cvunet.training.gpu.dice import NOISE_PX
+from cvunet.training.gpu.draws import NOISE_PX
 from cvunet.training.gpu.plans import Light, Wear
 from cvunet.training.makers import FAINTEST
 

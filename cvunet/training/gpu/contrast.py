@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from cvunet.training.contrast import FEWEST_PX, NEAR_PX, OFFSET, REACH_SHARE, RING_SHARE
 from cvunet.training.gpu import filters
+from cvunet.training.gpu.augment import column
 from cvunet.training.gpu.plans import Low
-from cvunet.training.gpu.wearing import column
 
 
 def lower(layer: Tensor, ground: Tensor, plan: Low) -> tuple[Tensor, Tensor]:
