@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runtimes import SIZE
-from cvunet.inference import exports
+from cvunet.inference import export_files
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
 PASSES = 20
@@ -72,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     image = np.random.default_rng(0).standard_normal((1, 3, SIZE, SIZE)).astype(np.float32)
     with TemporaryDirectory() as folder:
-        path, _ = exports.find_or_make(options.weights, (Path(folder),), input_size=SIZE)
+        path, _ = export_files.find_or_make(options.weights, (Path(folder),), input_size=SIZE)
         half = Path(folder) / "half.onnx"
         write_half(path, half)
         reference = None

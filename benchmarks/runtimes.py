@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import files, scores, yaml_files
-from cvunet.inference import exports
+from cvunet.inference import export_files
 from cvunet.inference.onnx_predictor import sigmoid
 from cvunet.matte import postprocess
 from cvunet.models import description
@@ -143,7 +143,7 @@ def chosen(data: Path, side: Any, count: int) -> list[tuple[Small, Alpha]]:  # A
 
 def ways(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Network]]:
     """Every way that this machine has, float32 in onnxruntime first."""
-    path, _ = exports.find_or_make(options.weights, (folder,), input_size=SIZE)
+    path, _ = export_files.find_or_make(options.weights, (folder,), input_size=SIZE)
     yield "onnxruntime, float32, 1 thread", by_onnxruntime(path, threads=1)
     yield "onnxruntime, 2 threads", by_onnxruntime(path, threads=2)
     yield "onnxruntime, 2 threads, spinning", by_onnxruntime(path, threads=2, spins=True)
@@ -210,7 +210,7 @@ def keep(weights: Path, folder: Path, target: Path, rows: list[Row]) -> str:
     if grows >= ACCEPTED_GROWTH or row.processor_ms >= rows[0].processor_ms:
         return f"{target} is not written: the error grows by {grows:.1%}, or it is no faster"
     data = (folder / f"{ACCEPTED}.onnx").read_bytes()
-    _, described = exports.find_or_make(weights, (folder,), input_size=SIZE)
+    _, described = export_files.find_or_make(weights, (folder,), input_size=SIZE)
     described = replace(described, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
     files.write_whole(target, data)
     entry = yaml_files.text(description.to_entry(described)).encode()

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from cvunet import weights
 from cvunet.errors import CvunetError, ExportError
-from cvunet.inference import exports, forward, onnx_predictor, samples
+from cvunet.inference import export_files, forward, onnx_predictor, synthetic_pictures
 from cvunet.models.description import Description
-from cvunet.network import exported, folding
+from cvunet.network import export_form, folding
 from cvunet.network.network import CVUNet
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
         # The exporter of TorchScript is deprecated; the new one needs onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            exported.Exported(network, input_size).eval(),
+            export_form.Exported(network, input_size).eval(),
             (torch.zeros(1, 3, input_size, input_size),),
             buffer,  # type: ignore[arg-type]  # the old exporter takes a stream too
             dynamo=False,
@@ -60,8 +60,8 @@ def to_onnx(model: CVUNet, *, input_size: int) -> bytes:
 
 def test_pictures(side: int) -> Iterator[NDArray[np.uint8]]:
     """Noise, and pictures with smooth shapes and edges as photos have them, SxSx3."""
-    yield from samples.noise(side, RANDOM_PICTURES)
-    yield from (samples.shape(side, side, number) for number in range(SMOOTH_PICTURES))
+    yield from synthetic_pictures.noise(side, RANDOM_PICTURES)
+    yield from (synthetic_pictures.shape(side, side, number) for number in range(SMOOTH_PICTURES))
 
 
 def compare(model: CVUNet, path: Path, description: Description) -> float:
@@ -88,17 +88,17 @@ def export(source: Path, target: Path, *, input_size: int) -> float:
     """
     model = weights.load(source)
     data = to_onnx(model, input_size=input_size)
-    description = exports.description_of(
+    description = export_files.description_of(
         hashlib.sha256(data).hexdigest(), len(data), input_size=input_size
     )
-    with exports.unfinished(target, data) as part:
+    with export_files.unfinished(target, data) as part:
         difference = compare(model, part, description)
         if not difference <= TOLERANCE:
             raise ExportError(
                 f"{source}: onnxruntime and torch differ by {difference:.2g} in an alpha, more than"
                 f" {TOLERANCE:g}: use runtime: torch"
             )
-        exports.publish(part, target, description)
+        export_files.publish(part, target, description)
     return difference
 
 
@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         source = options.weights or weights.installed()
-        target = options.out or exports.place(source, source.parent, options.input_size)
+        target = options.out or export_files.place(source, source.parent, options.input_size)
         difference = export(source, target, input_size=options.input_size)
     except (CvunetError, OSError) as error:
         logger.error("%s", error)

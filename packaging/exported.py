@@ -18,10 +18,10 @@ def main() -> None:
     """Read the command line; the program of the checkout knows names and hashes."""
     checkout, folder = map(Path, sys.argv[1:])
     sys.path.insert(0, str(checkout))
-    from cvunet.inference import exports
+    from cvunet.inference import export_files
 
     weights = checkout / "models" / "cvunet.pth"
-    found = exports.find(weights, [weights.parent], input_size=INPUT_SIZE)
+    found = export_files.find(weights, [weights.parent], input_size=INPUT_SIZE)
     if found is None:
         sys.exit(NONE)
     path = found[0]

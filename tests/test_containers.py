@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cvunet.inference import exports
+from cvunet.inference import export_files
 from daemon.config import folders, schema
 from tests.test_packaging import ROOT
 
@@ -194,10 +194,12 @@ def test_exported_weights_of_a_checkout(tmp_path: Path, monkeypatch: pytest.Monk
     out.mkdir()
     weights, data = models / "cvunet.pth", b"a network"
     weights.write_bytes(b"weights")
-    target = exports.place(weights, models, 512)
+    target = export_files.place(weights, models, 512)
     digest = hashlib.sha256(data).hexdigest()
-    with exports.unfinished(target, data) as part:
-        exports.publish(part, target, exports.description_of(digest, len(data), input_size=512))
+    with export_files.unfinished(target, data) as part:
+        export_files.publish(
+            part, target, export_files.description_of(digest, len(data), input_size=512)
+        )
     monkeypatch.setattr(sys, "argv", ["exported.py", str(tmp_path), str(out)])
     monkeypatch.setattr(sys, "path", list(sys.path))
     copy = runpy.run_path(str(ROOT / "packaging/exported.py"))["main"]

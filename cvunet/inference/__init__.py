@@ -5,7 +5,7 @@ Not here: reading and writing pictures (pictures), edges and colours (matte).
 
 #: What other packages may import. All other modules are private to this package.
 __all__ = [
-    "exports",
+    "export_files",
     "forward",
     "matting",
     "model_files",
@@ -13,6 +13,6 @@ __all__ = [
     "predictor",
     "preparation",
     "runtimes",
-    "samples",
+    "synthetic_pictures",
     "torch_predictor",
 ]

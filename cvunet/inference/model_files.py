@@ -8,7 +8,7 @@ import numpy as np
 
 from cvunet import files, yaml_files
 from cvunet.errors import FileError, WeightsError
-from cvunet.inference import onnx_predictor, onnx_session, samples
+from cvunet.inference import onnx_predictor, onnx_session, synthetic_pictures
 from cvunet.inference.predictor import Predictor
 from cvunet.models import description as descriptions
 from cvunet.models import families
@@ -83,7 +83,7 @@ def add(path: Path, *, family: str | None = None) -> Added:
 
 def attempt(predictor: Predictor) -> Trial:
     """Run a model on the built-in picture. Errors as `Predictor.predict`."""
-    picture = Picture(samples.shape(WIDTH, HEIGHT), None, warnings=(), format="built-in")
+    picture = Picture(synthetic_pictures.shape(WIDTH, HEIGHT), None, warnings=(), format="built-in")
     small = predictor.prepare(picture)
     seconds = []
     for _ in range(1 + PASSES):

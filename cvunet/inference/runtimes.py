@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cvunet.errors import CvunetError, DeviceError, ExportError, OptionError, RuntimeMissing
-from cvunet.inference import exports, onnx_session
+from cvunet.inference import export_files, onnx_session
 from cvunet.models import description as descriptions
 from cvunet.models import manifest
 
@@ -96,7 +96,7 @@ def open_onnx(options: ModelOptions) -> "Predictor":
 def open_export(options: ModelOptions, on_step: Callable[[str], object]) -> "Predictor":
     """Open our weights in onnxruntime, exported if they are not yet."""
     check_input_size(options.input_size)
-    path, described = exports.find_or_make(
+    path, described = export_files.find_or_make(
         options.file,
         (options.file.parent, *options.export_folders),
         input_size=options.input_size,
@@ -214,7 +214,7 @@ def has_export(options: ModelOptions) -> bool:
         if choose_runtime(options) != "onnxruntime":
             return False
         folders = (options.file.parent, *options.export_folders)
-        return exports.find(options.file, folders, input_size=options.input_size) is not None
+        return export_files.find(options.file, folders, input_size=options.input_size) is not None
     except (CvunetError, OSError):  # the caller finds out what is wrong, and says it
         return False
 

@@ -4,4 +4,4 @@ Not here: devices, batches, files.
 """
 
 #: What other packages may import. All other modules are private to this package.
-__all__ = ["cpu_layers", "decoder", "encoder", "exported", "folding", "network"]
+__all__ = ["cpu_layers", "decoder", "encoder", "export_form", "folding", "network"]

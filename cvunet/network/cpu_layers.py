@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from cvunet.network.cbam import CBAM, ChannelAttention, SpatialAttention
 from cvunet.network.encoder import SameConv, SqueezeExcite
-from cvunet.network.exported import Exported
+from cvunet.network.export_form import Exported
 from cvunet.network.network import CVUNet
 from cvunet.network.resizing import Resizing
 from cvunet.network.rewriting import LargeSpatialAttention, UnfoldingConv

@@ -19,7 +19,7 @@ from daemon.commands.checks import (
 from daemon.commands.findings import (
     CheckContext,
     Finding,
-    Result,
+    Severity,
     config_option,
     failed,
     passed,
@@ -39,7 +39,7 @@ CHECKUPS: tuple[Checkup, ...] = (
     places.room,
     clips.clips,
     machine.inotify,
-    machine.network,
+    machine.models,
     machine.gpu,
     machine.clock,
     cluster.cluster,
@@ -111,11 +111,11 @@ def collect_context(config: Config, base: Path, path: Path, *, now: float) -> Ch
 def lines(findings: list[Finding]) -> Iterator[str]:
     """Yield lines for people; the line that repairs a fault stands below it."""
     for finding in findings:
-        yield f"{finding.result.value}  {finding.check:<{WIDTH}} {printable(finding.text)}"
+        yield f"{finding.severity.value}  {finding.check:<{WIDTH}} {printable(finding.text)}"
         if finding.mend:
             yield f"{'':<6}{'':<{WIDTH}} -> {printable(finding.mend)}"
-    counted = {result: sum(one.result is result for one in findings) for result in Result}
-    yield ", ".join(f"{count} {result.value}" for result, count in counted.items() if count)
+    counted = {one: sum(finding.severity is one for finding in findings) for one in Severity}
+    yield ", ".join(f"{count} {one.value}" for one, count in counted.items() if count)
 
 
 def document(findings: list[Finding]) -> str:
@@ -123,7 +123,7 @@ def document(findings: list[Finding]) -> str:
     entries = [
         {
             "check": finding.check,
-            "result": finding.result.value,
+            "result": finding.severity.value,
             "text": printable(finding.text),
             "mend": printable(finding.mend),
         }
@@ -134,4 +134,4 @@ def document(findings: list[Finding]) -> str:
 
 def is_well(findings: list[Finding]) -> bool:
     """Whether nothing has failed; warnings are allowed."""
-    return not any(finding.result is Result.FAIL for finding in findings)
+    return not any(finding.severity is Severity.FAIL for finding in findings)

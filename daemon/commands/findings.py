@@ -1,4 +1,4 @@
-"""The results of the checks of `cvunetd doctor`."""
+"""The findings of the checks of `cvunetd doctor`."""
 
 import grp
 import shlex
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # `cvunetd why` needs none of them
     from daemon.settings import ModelSettings
 
 
-class Result(Enum):
+class Severity(Enum):
     """How serious a finding is."""
 
     PASS = "pass"
@@ -27,7 +27,7 @@ class Finding:
     """One result of a check."""
 
     check: str
-    result: Result
+    severity: Severity
     text: str
     mend: str = ""
     """The line that repairs it: a command, or a line of the configuration."""
@@ -87,19 +87,19 @@ class CheckContext:
 
 def passed(check: str, text: str) -> Finding:
     """Return a finding: no problem."""
-    return Finding(check, Result.PASS, text)
+    return Finding(check, Severity.PASS, text)
 
 
 def warned(check: str, text: str, mend: str) -> Finding:
     """Return a finding: it works, but could be better."""
-    return Finding(check, Result.WARN, text, mend)
+    return Finding(check, Severity.WARN, text, mend)
 
 
 def failed(check: str, text: str, mend: str) -> Finding:
     """Return a finding: it has to be repaired."""
-    return Finding(check, Result.FAIL, text, mend)
+    return Finding(check, Severity.FAIL, text, mend)
 
 
 def skipped(check: str, text: str) -> Finding:
     """Return a finding: it could not be checked."""
-    return Finding(check, Result.SKIP, text)
+    return Finding(check, Severity.SKIP, text)

@@ -8,7 +8,7 @@ import yaml
 
 from daemon.commands import doctor
 from daemon.commands.checks import machine, service
-from daemon.commands.findings import Finding, Result
+from daemon.commands.findings import Finding, Severity
 from daemon.disk.lock import Lock
 from daemon.reporting.notify import Notifier
 from daemon.reporting.report import Report, Snapshot
@@ -35,7 +35,7 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(service, "UNIT_FOLDERS", (tmp_path / "units",))
     monkeypatch.setattr(machine, "PCI", tmp_path / "no pci")
     monkeypatch.setattr(machine, "DRIVER", tmp_path / "no driver")
-    kept = tuple(one for one in doctor.CHECKUPS if one is not machine.network)
+    kept = tuple(one for one in doctor.CHECKUPS if one is not machine.models)
     monkeypatch.setattr(doctor, "CHECKUPS", kept)
     (tmp_path / "hot").mkdir()
     return tmp_path
@@ -55,9 +55,9 @@ def write(base: Path, **settings: object) -> Path:
 
 def findings(base: Path, **settings: object) -> dict[str, Finding]:
     """By check; of several the worst."""
-    order = [Result.SKIP, Result.PASS, Result.WARN, Result.FAIL]
+    order = [Severity.SKIP, Severity.PASS, Severity.WARN, Severity.FAIL]
     found = sorted(
-        doctor.examine(write(base, **settings), now=NOW), key=lambda one: order.index(one.result)
+        doctor.examine(write(base, **settings), now=NOW), key=lambda one: order.index(one.severity)
     )
     return {one.check: one for one in found}
 
@@ -65,7 +65,7 @@ def findings(base: Path, **settings: object) -> dict[str, Finding]:
 def failures(base: Path, **settings: object) -> list[str]:
     """Checks that failed."""
     found = findings(base, **settings)
-    return [name for name, one in found.items() if one.result is Result.FAIL]
+    return [name for name, one in found.items() if one.severity is Severity.FAIL]
 
 
 def run(command: str) -> None:

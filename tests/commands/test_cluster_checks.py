@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.commands.checks import nodes as checks
-from daemon.commands.findings import Result
+from daemon.commands.findings import Severity
 from daemon.worker.engines.cluster import visits
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.messages import (
@@ -60,11 +60,11 @@ def visit(node_request: NodeRequest, answer: Answer) -> list[Visited] | str:
     return round_.run()
 
 
-def findings(found: list[Visited] | str) -> list[tuple[Result, str, str]]:
+def findings(found: list[Visited] | str) -> list[tuple[Severity, str, str]]:
     """What the doctor makes of it."""
     assert isinstance(found, list)
     lines = [one for visited in found for one in checks.node_findings(visited, "cvunetd")]
-    return [(one.result, one.check, one.mend) for one in lines]
+    return [(one.severity, one.check, one.mend) for one in lines]
 
 
 def test_nodes_that_see_the_same_pass(node_request: NodeRequest):
@@ -72,8 +72,8 @@ def test_nodes_that_see_the_same_pass(node_request: NodeRequest):
     found = findings(visit(node_request, lambda one: Answered(one.call, inspect_node(one.request))))
 
     assert [one[:2] for one in found] == [
-        (Result.PASS, "node alpha"),
-        (Result.WARN, "node beta"),
+        (Severity.PASS, "node alpha"),
+        (Severity.WARN, "node beta"),
     ]
     assert "ray start" in found[1][2]
 
@@ -106,9 +106,9 @@ def test_each_difference_is_a_finding(node_request: NodeRequest):
     found = [one for one in findings(visit(node_request, answer)) if "alpha" in one[1]]
 
     assert [(one[0], one[1]) for one in found] == [
-        (Result.FAIL, "node alpha program"),
-        (Result.FAIL, "node alpha GPU"),
-        (Result.FAIL, "node alpha clock"),
+        (Severity.FAIL, "node alpha program"),
+        (Severity.FAIL, "node alpha GPU"),
+        (Severity.FAIL, "node alpha clock"),
     ]
     assert "--num-gpus=0" in found[1][2]
     assert found[2][2] == "there: timedatectl set-ntp true"
@@ -130,7 +130,7 @@ def test_node_that_cannot_be_asked_fails(node_request: NodeRequest, answer: Answ
 
     assert isinstance(found, list)
     assert told in found[0].trouble
-    assert {one[0] for one in findings(found)} == {Result.FAIL}
+    assert {one[0] for one in findings(found)} == {Severity.FAIL}
 
 
 def test_node_that_says_nothing_fails(node_request: NodeRequest, monkeypatch: pytest.MonkeyPatch):

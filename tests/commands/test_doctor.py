@@ -9,7 +9,7 @@ import pytest
 
 from daemon.commands import doctor, init
 from daemon.commands.checks import service
-from daemon.commands.findings import Result, User
+from daemon.commands.findings import Severity, User
 from daemon.disk import free_space
 from tests.commands.doctor_kit import failures, findings, sound, write
 from tests.samples import NOW
@@ -33,9 +33,9 @@ def test_every_trouble_has_a_line_that_mends_it(base: Path):
     shutil.rmtree(base / "hot")
     found = findings(base, state_dir="hot/state", retention={"min_free_mb": 1e12})
 
-    assert len([one for one in found.values() if one.result is Result.FAIL]) >= 3
+    assert len([one for one in found.values() if one.severity is Severity.FAIL]) >= 3
     for one in found.values():
-        assert bool(one.mend) == (one.result in (Result.WARN, Result.FAIL)), one
+        assert bool(one.mend) == (one.severity in (Severity.WARN, Severity.FAIL)), one
 
 
 def test_broken_configuration(base: Path):
@@ -56,7 +56,7 @@ def test_missing_configuration(base: Path):
     """The name was mistyped."""
     [found] = doctor.examine(base / "absent.yaml", now=NOW)
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert found.mend.startswith("cvunetd doctor --config ")
 
 
@@ -110,7 +110,7 @@ def test_checkup_that_cannot_look(base: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(free_space, "free_bytes", refuse)
     found = findings(base)
 
-    assert found["room"].result is Result.FAIL
+    assert found["room"].severity is Severity.FAIL
     assert "Stale file handle" in found["room"].text
     assert found["daemon"].text == "it is not running"
 

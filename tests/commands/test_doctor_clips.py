@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands.findings import Result
+from daemon.commands.findings import Severity
 from daemon.config import video
 from tests.commands.doctor_kit import findings, sound
 
@@ -12,18 +12,18 @@ from tests.commands.doctor_kit import findings, sound
 @pytest.mark.parametrize(
     ("setting", "is_installed", "result"),
     [
-        ("auto", True, Result.PASS),
-        ("auto", False, Result.SKIP),
-        ("cut", True, Result.PASS),
-        ("cut", False, Result.FAIL),
-        ("ignore", True, Result.SKIP),
+        ("auto", True, Severity.PASS),
+        ("auto", False, Severity.SKIP),
+        ("cut", True, Severity.PASS),
+        ("cut", False, Severity.FAIL),
+        ("ignore", True, Severity.SKIP),
     ],
 )
 def test_clips(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     setting: str,
-    result: Result,
+    result: Severity,
     *,
     is_installed: bool,
 ):
@@ -32,5 +32,5 @@ def test_clips(
     base = sound(tmp_path, monkeypatch)
     finding = findings(base, folders=[{"path": "hot", "video": setting}])["clips"]
 
-    assert finding.result is result
+    assert finding.severity is result
     assert ("cvunet-daemon[video]" in finding.text + finding.mend) is (not is_installed)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands.findings import Result
+from daemon.commands.findings import Severity
 from tests.commands.doctor_kit import findings, run, sound
 from tests.hooks.hooks_kit import script
 
@@ -33,21 +33,21 @@ def unit(base: Path) -> Path:
 
 def test_no_hooks(base: Path):
     """Nothing to say."""
-    assert findings(base)["hooks"].result is Result.SKIP
+    assert findings(base)["hooks"].severity is Severity.SKIP
 
 
 def test_sound_command(base: Path):
     """The daemon's user may run it."""
     found = findings(base, hooks={"on_done": [{"command": ["true"]}]})["hooks"]
 
-    assert found.result is Result.PASS
+    assert found.severity is Severity.PASS
 
 
 def test_missing_command(base: Path):
     """The line opens the configuration."""
     found = findings(base, hooks={"on_done": [{"command": ["./gone"]}]})["hooks"]
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert found.text.startswith(f"hooks.on_done[0]: {base}/gone is not there")
     assert found.mend == f"${{EDITOR:-vi}} {shlex.quote(str(base / 'config.yaml'))}"
 
@@ -63,12 +63,12 @@ def test_command_that_is_closed_to_the_daemon(base: Path):
     texts = []
     for _ in range(9):
         found = findings(base, hooks=hooks)["hooks"]
-        if found.result is Result.PASS:
+        if found.severity is Severity.PASS:
             break
         texts.append(found.text)
         run(found.mend)
 
-    assert found.result is Result.PASS
+    assert found.severity is Severity.PASS
     assert "is closed to nobody" in texts[0]
     assert "may not be run by nobody" in texts[-1]
 
@@ -79,7 +79,7 @@ def test_missing_library(base: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "urllib3", None)
     found = findings(base, hooks={"on_done": [{"url": URL}]})["hooks"]
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert found.mend.endswith("-m pip install 'cvunet-daemon[hooks]'")
 
 
@@ -92,8 +92,8 @@ def test_key_that_everybody_reads(base: Path):
     found = findings(base, hooks=hooks)["hooks"]
     run(found.mend)
 
-    assert found.result is Result.WARN
-    assert findings(base, hooks=hooks)["hooks"].result is Result.PASS
+    assert found.severity is Severity.WARN
+    assert findings(base, hooks=hooks)["hooks"].severity is Severity.PASS
 
 
 @pytest.mark.webhooks
@@ -105,10 +105,10 @@ def test_unit_without_a_network(base: Path, unit: Path):
     drop_in.parent.mkdir()
     drop_in.write_text(DROP_IN.read_text())
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert found.text == "the unit has no network: webhooks reach nobody"
     assert "hooks.conf" in found.mend
-    assert findings(base, hooks=hooks)["hooks"].result is Result.PASS
+    assert findings(base, hooks=hooks)["hooks"].severity is Severity.PASS
 
 
 @pytest.mark.webhooks
@@ -121,13 +121,13 @@ def test_credential_that_the_unit_does_not_load(base: Path, unit: Path):
     found = findings(base, hooks=hooks)["hooks"]
     drop_in.write_text(DROP_IN.read_text().replace("#LoadCredential", "LoadCredential"))
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert "add LoadCredential=shop-key:" in found.mend
-    assert findings(base, hooks=hooks)["hooks"].result is Result.PASS
+    assert findings(base, hooks=hooks)["hooks"].severity is Severity.PASS
 
 
 def test_unit_does_not_concern_commands(base: Path, unit: Path):
     """They need no network to be run."""
     found = findings(base, hooks={"on_done": [{"command": ["true"]}]})["hooks"]
 
-    assert found.result is Result.PASS
+    assert found.severity is Severity.PASS

@@ -12,7 +12,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from daemon.commands import doctor
 from daemon.commands.checks import machine
-from daemon.commands.findings import Result
+from daemon.commands.findings import Severity
 from daemon.watching import inotify_limits
 from tests.commands.doctor_kit import SNAPSHOT, Serving, findings, sound, write
 from tests.system.daemon_process import WEIGHTS
@@ -47,16 +47,16 @@ def use(monkeypatch: pytest.MonkeyPatch, watches: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("used", "expected"), [(10, Result.PASS), (900, Result.WARN), (999, Result.WARN)]
+    ("used", "expected"), [(10, Severity.PASS), (900, Severity.WARN), (999, Severity.WARN)]
 )
 def test_inotify_watches(
-    base: Path, settings: Path, monkeypatch: pytest.MonkeyPatch, used: int, expected: Result
+    base: Path, settings: Path, monkeypatch: pytest.MonkeyPatch, used: int, expected: Severity
 ):
     """Those in use and those that we want on top: one for the folder, one for the canary."""
     use(monkeypatch, used)
     found = findings(base)["inotify watches"]
 
-    assert found.result is expected
+    assert found.severity is expected
     assert found.text.startswith(f"{used} of 1000 are used, 2 more needed")
     assert ("sysctl -w fs.inotify.max_user_watches=524288" in found.mend) == bool(found.mend)
 
@@ -75,7 +75,7 @@ def test_small_queue(base: Path, settings: Path):
     (settings / "fs/inotify/max_queued_events").write_text("100")
     found = findings(base)["inotify queue"]
 
-    assert found.result is Result.WARN
+    assert found.severity is Severity.WARN
     assert found.mend.startswith("sysctl -w fs.inotify.max_queued_events=16384 && echo ")
 
 
@@ -154,7 +154,7 @@ def test_card_without_nodes(base: Path, card: Path):
     found = findings(base)
 
     assert found["GPU driver"].text == "NVRM version: NVIDIA UNIX 550.1 today"
-    assert found["GPU nodes"].result is Result.FAIL
+    assert found["GPU nodes"].severity is Severity.FAIL
     assert "/dev/nvidiactl is missing" in found["GPU nodes"].text
     assert "nvidia-modprobe" in found["GPU nodes"].mend
 
@@ -164,33 +164,34 @@ def test_card_with_nodes(base: Path, card: Path):
     for name in ("nvidiactl", "nvidia-uvm", "nvidia0"):
         (card / name).symlink_to("/dev/null")
 
-    assert findings(base)["GPU nodes"].result is Result.PASS
+    assert findings(base)["GPU nodes"].severity is Severity.PASS
 
 
 @pytest.mark.parametrize(
-    ("device", "expected"), [("auto", Result.WARN), ("cuda:0", Result.FAIL), ("cpu", Result.SKIP)]
+    ("device", "expected"),
+    [("auto", Severity.WARN), ("cuda:0", Severity.FAIL), ("cpu", Severity.SKIP)],
 )
-def test_card_without_driver(base: Path, card: Path, device: str, expected: Result):
+def test_card_without_driver(base: Path, card: Path, device: str, expected: Severity):
     """As grave as the configuration makes it."""
     (card.parent / "driver").unlink()
     found = findings(base, model={"weights": str(WEIGHTS), "device": device})
 
-    assert found["GPU" if device == "cpu" else "GPU driver"].result is expected
+    assert found["GPU" if device == "cpu" else "GPU driver"].severity is expected
 
 
-@pytest.mark.parametrize(("device", "expected"), [("auto", Result.PASS), ("cuda", Result.FAIL)])
-def test_no_card(base: Path, device: str, expected: Result):
+@pytest.mark.parametrize(("device", "expected"), [("auto", Severity.PASS), ("cuda", Severity.FAIL)])
+def test_no_card(base: Path, device: str, expected: Severity):
     """Well, unless one was asked for."""
     found = findings(base, model={"weights": str(WEIGHTS), "device": device})
 
-    assert found["GPU"].result is expected
+    assert found["GPU"].severity is expected
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
-    [("yes", Result.PASS), ("no", Result.WARN), ("", Result.SKIP)],
+    [("yes", Severity.PASS), ("no", Severity.WARN), ("", Severity.SKIP)],
 )
-def test_clock(base: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: Result):
+def test_clock(base: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: Severity):
     """As systemd tells it."""
     program = base / "bin/timedatectl"
     program.parent.mkdir()
@@ -198,11 +199,11 @@ def test_clock(base: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expecte
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
-    assert findings(base)["clock"].result is expected
+    assert findings(base)["clock"].severity is expected
 
 
 def test_clock_that_was_never_set(base: Path):
     """A machine without a battery begins in 1970."""
     found = {one.check: one for one in doctor.examine(write(base), now=1000.0)}["clock"]
 
-    assert (found.result, found.text) == (Result.FAIL, "the date is 1970-01-01: long past")
+    assert (found.severity, found.text) == (Severity.FAIL, "the date is 1970-01-01: long past")

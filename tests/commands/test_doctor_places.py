@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands.findings import Result
+from daemon.commands.findings import Severity
 from daemon.disk import free_space
 from daemon.watching import scan
 from tests.commands.doctor_kit import findings, run, sound
@@ -28,15 +28,15 @@ def test_missing_hot_folder(base: Path):
     before = findings(base)["permissions of hot"]
     run(before.mend)
 
-    assert before.result is Result.FAIL
-    assert findings(base)["permissions of hot"].result is Result.PASS
+    assert before.severity is Severity.FAIL
+    assert findings(base)["permissions of hot"].severity is Severity.PASS
 
 
 def test_missing_folder_of_uploads(base: Path):
     """The daemon makes it, so a set-up that never ran is sound without it."""
     found = findings(base, web={"listen": "127.0.0.1:8080", "folder": "uploads"})
 
-    assert found["permissions of web"].result is Result.PASS
+    assert found["permissions of web"].severity is Severity.PASS
     assert found["permissions of web"].text.startswith(f"{base}/uploads is made when it is needed")
     assert not (base / "uploads").exists()
 
@@ -54,7 +54,7 @@ def test_overlapping_paths(base: Path, settings: dict[str, object], text: str):
     """As the daemon would refuse them."""
     found = findings(base, **settings)["overlapping paths"]
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert text in found.text
     assert found.mend.startswith(f"in {base}/config.yaml: ")
 
@@ -69,9 +69,9 @@ def test_folder_of_somebody_else(base: Path):
     run(before.mend)
     after = findings(base)["permissions of hot"]
 
-    assert before.result is Result.FAIL
+    assert before.severity is Severity.FAIL
     assert "may not be read and written by nobody" in before.text
-    assert after.result is Result.PASS
+    assert after.severity is Severity.PASS
 
 
 @pytest.mark.root
@@ -84,9 +84,9 @@ def test_state_file_of_root(base: Path):
     before = findings(base)["permissions of state"]
     run(before.mend)
 
-    assert before.result is Result.FAIL
+    assert before.severity is Severity.FAIL
     assert "ledger.db is not writable for nobody" in before.text
-    assert findings(base)["permissions of state"].result is Result.PASS
+    assert findings(base)["permissions of state"].severity is Severity.PASS
 
 
 @pytest.mark.root
@@ -103,7 +103,7 @@ def test_closed_folder_above(base: Path):
     run(before.mend)
 
     assert before.mend == f"chmod o+x {base}/closed"
-    assert findings(base, **settings)["permissions of hot"].result is Result.PASS
+    assert findings(base, **settings)["permissions of hot"].severity is Severity.PASS
 
 
 @pytest.mark.root
@@ -118,7 +118,7 @@ def test_background_of_somebody_else(base: Path):
     run(before.mend)
 
     assert before.text == f"{base}/room.mp4 may not be read by nobody"
-    assert findings(base, **settings)["permissions of background"].result is Result.PASS
+    assert findings(base, **settings)["permissions of background"].severity is Severity.PASS
 
 
 def make_reachable(base: Path) -> None:
@@ -144,10 +144,10 @@ def test_full_disk(base: Path):
     finally:
         subprocess.run(["umount", disk], check=True)
 
-    assert before.result is Result.PASS
-    assert full["room for output"].result is Result.FAIL
+    assert before.severity is Severity.PASS
+    assert full["room for output"].severity is Severity.FAIL
     assert f"du -xh --max-depth=2 {disk}" in full["room for output"].mend
-    assert full["file system of output"].result is Result.WARN
+    assert full["file system of output"].severity is Severity.WARN
     assert "lost when the machine starts anew" in full["file system of output"].text
     assert "two disks" in full["file system of hot"].text
 
@@ -164,17 +164,17 @@ def test_read_only_disk(base: Path):
     finally:
         subprocess.run(["umount", disk], check=True)
 
-    assert (before.result, after.result) == (Result.FAIL, Result.PASS)
+    assert (before.severity, after.severity) == (Severity.FAIL, Severity.PASS)
     assert before.mend == f"mount -o remount,rw {disk}"
 
 
 @pytest.mark.parametrize(
     ("kind", "watch", "expected", "text"),
     [
-        ("ext4", "auto", Result.PASS, "is on ext4: watched"),
-        ("nfs4", "auto", Result.PASS, "is on nfs4: polled, nfs4 tells nothing"),
-        ("nfs4", "inotify", Result.WARN, "is on nfs4, which tells nothing"),
-        ("ext4", "polling", Result.PASS, "is on ext4: polled, set so"),
+        ("ext4", "auto", Severity.PASS, "is on ext4: watched"),
+        ("nfs4", "auto", Severity.PASS, "is on nfs4: polled, nfs4 tells nothing"),
+        ("nfs4", "inotify", Severity.WARN, "is on nfs4, which tells nothing"),
+        ("ext4", "polling", Severity.PASS, "is on ext4: polled, set so"),
     ],
 )
 def test_file_system_of_a_hot_folder(
@@ -182,14 +182,14 @@ def test_file_system_of_a_hot_folder(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     watch: str,
-    expected: Result,
+    expected: Severity,
     text: str,
 ):
     """How it is heard."""
     monkeypatch.setattr(scan, "file_system", lambda path, mounts: kind)
     found = findings(base, folders=[{"path": "hot", "watch": watch}])["file system of hot"]
 
-    assert (found.result, text in found.text) == (expected, True), found
+    assert (found.severity, text in found.text) == (expected, True), found
 
 
 def test_state_on_a_share(base: Path, monkeypatch: pytest.MonkeyPatch):
@@ -197,17 +197,17 @@ def test_state_on_a_share(base: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(scan, "file_system", lambda path, mounts: "nfs4")
     found = findings(base)["file system of state"]
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert "state_dir: /var/lib/cvunetd" in found.mend
 
 
-@pytest.mark.parametrize(("inodes", "expected"), [(0, Result.FAIL), (5, Result.WARN)])
-def test_few_inodes(base: Path, monkeypatch: pytest.MonkeyPatch, inodes: int, expected: Result):
+@pytest.mark.parametrize(("inodes", "expected"), [(0, Severity.FAIL), (5, Severity.WARN)])
+def test_few_inodes(base: Path, monkeypatch: pytest.MonkeyPatch, inodes: int, expected: Severity):
     """Space does not help without."""
     monkeypatch.setattr(free_space, "free_inodes", lambda path: inodes)
     found = findings(base)["room for output"]
 
-    assert found.result is expected
+    assert found.severity is expected
     assert "du -x --inodes" in found.mend
 
 
@@ -216,4 +216,4 @@ def test_soon_too_little_room(base: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(free_space, "free_bytes", lambda path: 700 * 2**20)
     found = findings(base, retention={"min_free_mb": 512})["room for output"]
 
-    assert (found.result, "soon too little" in found.text) == (Result.WARN, True)
+    assert (found.severity, "soon too little" in found.text) == (Severity.WARN, True)

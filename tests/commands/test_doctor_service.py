@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.commands import systemd_paths
-from daemon.commands.findings import Result
+from daemon.commands.findings import Severity
 from daemon.ledger import ledger
 from daemon.ledger.ledger import Ledger
 from tests.commands.doctor_kit import SNAPSHOT, Serving, findings, run, sound
@@ -30,7 +30,7 @@ def test_daemon_that_serves(base: Path):
     with Serving(base, SNAPSHOT):
         found = findings(base)["daemon"]
 
-    assert (found.result, found.text) == (Result.PASS, f"process {os.getpid()} serves on cpu")
+    assert (found.severity, found.text) == (Severity.PASS, f"process {os.getpid()} serves on cpu")
 
 
 def test_part_that_hangs(base: Path):
@@ -39,26 +39,26 @@ def test_part_that_hangs(base: Path):
     with Serving(base, dataclasses.replace(SNAPSHOT, stalled=stalled)):
         found = findings(base)["daemon"]
 
-    assert (found.result, found.text) == (Result.FAIL, f"no progress: {stalled[0]}")
+    assert (found.severity, found.text) == (Severity.FAIL, f"no progress: {stalled[0]}")
     assert found.mend.endswith("cvunetd run")
 
 
 def test_damaged_ledger(base: Path):
     """The line puts it aside, with its log, and the next start makes another."""
-    never = findings(base)["ledger"].result
+    never = findings(base)["ledger"].severity
     (base / "state").mkdir()
     file = base / "state" / ledger.FILE
     Ledger(file).close()
-    sound = findings(base)["ledger"].result
+    sound = findings(base)["ledger"].severity
     file.write_bytes(b"no database" * 1000)
     damaged = findings(base)["ledger"]
     run(damaged.mend)
     Ledger(file).close()
 
-    assert (never, sound) == (Result.SKIP, Result.PASS)
-    assert damaged.result is Result.FAIL
+    assert (never, sound) == (Severity.SKIP, Severity.PASS)
+    assert damaged.severity is Severity.FAIL
     assert "not a database" in damaged.text
-    assert findings(base)["ledger"].result is Result.PASS
+    assert findings(base)["ledger"].severity is Severity.PASS
     assert (base / "state/old" / ledger.FILE).exists()
 
 
@@ -77,7 +77,7 @@ def test_ledger_of_another_version_is_not_put_aside(base: Path, version: int, me
         db.execute(f"PRAGMA user_version = {version}")
     found = findings(base)["ledger"]
 
-    assert (found.result, found.mend) == (Result.FAIL, mend)
+    assert (found.severity, found.mend) == (Severity.FAIL, mend)
 
 
 def test_folder_that_stands_by(base: Path):
@@ -85,7 +85,7 @@ def test_folder_that_stands_by(base: Path):
     with Serving(base, dataclasses.replace(SNAPSHOT, standby={"hot": "not there"})):
         found = findings(base)["daemon"]
 
-    assert (found.result, found.text) == (Result.FAIL, "hot stands by: not there")
+    assert (found.severity, found.text) == (Severity.FAIL, "hot stands by: not there")
 
 
 def test_folder_that_is_polled(base: Path):
@@ -94,7 +94,7 @@ def test_folder_that_is_polled(base: Path):
     with Serving(base, dataclasses.replace(SNAPSHOT, polled={"hot": reason})):
         found = findings(base)["daemon"]
 
-    assert (found.result, found.mend) == (Result.WARN, "sysctl -w a=1")
+    assert (found.severity, found.mend) == (Severity.WARN, "sysctl -w a=1")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_score_of_our_unit(base: Path, unit: Path):
     """Well below what is asked."""
     found = findings(base)["unit's score"]
 
-    assert found.result is Result.PASS
+    assert found.severity is Severity.PASS
     assert "exposure of " in found.text
 
 
@@ -121,7 +121,7 @@ def test_score_of_an_open_unit(base: Path, unit: Path):
     unit.write_text("[Service]\nExecStart=/bin/true\n")
     found = findings(base)["unit's score"]
 
-    assert found.result is Result.WARN
+    assert found.severity is Severity.WARN
     run(found.mend.partition(": ")[2])
 
 
@@ -133,9 +133,9 @@ def test_paths_that_the_unit_may_not_write(base: Path, unit: Path, monkeypatch: 
     config = Path(found.mend.split("--config ")[1].split(" > ")[0].strip("'"))
     drop_in.write_text("\n".join(systemd_paths.lines(config)))
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert f"may not write {base}/hot" in found.text
-    assert findings(base)["unit's paths"].result is Result.PASS
+    assert findings(base)["unit's paths"].severity is Severity.PASS
 
 
 def test_unit_waits_for_word_that_cannot_come(
@@ -145,7 +145,7 @@ def test_unit_waits_for_word_that_cannot_come(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = findings(base)["systemd-python"]
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert found.mend.endswith("-m pip install 'cvunet-daemon[systemd]'")
 
 
@@ -154,7 +154,7 @@ def test_metrics_without_their_library(base: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = findings(base, metrics={"listen": "127.0.0.1:9464"})["metrics"]
 
-    assert found.result is Result.FAIL
+    assert found.severity is Severity.FAIL
     assert found.mend.endswith("-m pip install 'cvunet-daemon[metrics]'")
 
 
@@ -173,7 +173,7 @@ def test_user_that_is_missing(base: Path, unit: Path):
     """Our own unit, before anybody has made its user."""
     unit.write_text("[Service]\nUser=no-such-user\n")
 
-    assert findings(base)["permissions of hot"].result is Result.PASS
+    assert findings(base)["permissions of hot"].severity is Severity.PASS
 
 
 def test_folder_for_the_page_that_is_not_there(base: Path):
@@ -182,5 +182,5 @@ def test_folder_for_the_page_that_is_not_there(base: Path):
     web = {"folder": "uploads", "server_folders": ["photos", "gone"]}
     found = findings(base, web=web)["page"]
 
-    assert found.result is Result.WARN
+    assert found.severity is Severity.WARN
     assert f"{base / 'gone'} is no folder" in found.text

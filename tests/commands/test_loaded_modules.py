@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cvunet import yaml_files
-from cvunet.inference import exports
+from cvunet.inference import export_files
 from cvunet.models import description
 
 ROOT = Path(__file__).parents[2]
@@ -57,10 +57,10 @@ def configured(base: Path) -> Path:
     """A configuration whose weights are exported, as after the first start with onnxruntime."""
     (base / "hot").mkdir()
     (base / "state").mkdir()
-    export = exports.place(WEIGHTS, base / "state", 512)
+    export = export_files.place(WEIGHTS, base / "state", 512)
     export.write_bytes(b"an export")
     size, sha256 = export.stat().st_size, description.sha256_of(export)
-    described = exports.description_of(sha256, size, input_size=512)
+    described = export_files.description_of(sha256, size, input_size=512)
     entry = description.to_entry(described)
     export.with_suffix(".yaml").write_text(yaml_files.text(entry), encoding="utf-8")
     path = base / "config.yaml"

@@ -15,7 +15,7 @@ from torch import nn
 
 from cvunet import export, weights
 from cvunet.errors import ExportError, OptionError, RuntimeMissing, WeightsError
-from cvunet.inference import exports, onnx_predictor, onnx_session, runtimes, torch_predictor
+from cvunet.inference import export_files, onnx_predictor, onnx_session, runtimes, torch_predictor
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.models import description as descriptions
 from cvunet.network import rewriting
@@ -155,15 +155,15 @@ def test_export_is_made_once_beside_the_weights(own_weights: Path):
     """By a child; the second start finds it, and other weights or sizes do not meet it."""
     steps: list[str] = []
     folders = (own_weights.parent,)
-    made, described = exports.find_or_make(
+    made, described = export_files.find_or_make(
         own_weights, folders, input_size=SIDE, on_step=steps.append
     )
-    again = exports.find_or_make(own_weights, folders, input_size=SIDE, on_step=steps.append)
+    again = export_files.find_or_make(own_weights, folders, input_size=SIDE, on_step=steps.append)
 
     assert again == (made, described)
     assert (made.parent, described.width, described.answer) == (own_weights.parent, SIDE, "logits")
     assert steps == ["exporting the model for onnxruntime, once"]
-    assert exports.find(own_weights, folders, input_size=SIDE + 32) is None
+    assert export_files.find(own_weights, folders, input_size=SIDE + 32) is None
 
 
 def test_export_goes_elsewhere_where_the_weights_cannot_be_written(
@@ -174,18 +174,18 @@ def test_export_goes_elsewhere_where_the_weights_cannot_be_written(
     state.mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) == state)
 
-    assert exports.first_writable((own_weights.parent, state)) == state
+    assert export_files.first_writable((own_weights.parent, state)) == state
     with pytest.raises(ExportError, match="no folder"):
-        exports.first_writable((own_weights.parent,))
+        export_files.first_writable((own_weights.parent,))
 
 
 def test_damaged_export_is_made_again(own_weights: Path, caplog: pytest.LogCaptureFixture):
     """A disk may be full, a copy cut short."""
-    path = exports.place(own_weights, own_weights.parent, SIDE)
+    path = export_files.place(own_weights, own_weights.parent, SIDE)
     export.export(own_weights, path, input_size=SIDE)
     path.write_bytes(path.read_bytes()[:1000])
 
-    assert exports.find(own_weights, (own_weights.parent,), input_size=SIDE) is None
+    assert export_files.find(own_weights, (own_weights.parent,), input_size=SIDE) is None
     assert "it is made again" in caplog.text
 
 
@@ -195,14 +195,14 @@ def test_without_torch_the_message_says_how_to_get_an_export(
     """It is made by torch alone."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExportError, match="install torch once"):
-        exports.find_or_make(own_weights, (own_weights.parent,), input_size=SIDE)
+        export_files.find_or_make(own_weights, (own_weights.parent,), input_size=SIDE)
 
 
 def test_altered_weights_are_not_exported(own_weights: Path):
     """Nor is an old export used for them."""
     own_weights.write_bytes(own_weights.read_bytes()[:-1])
     with pytest.raises(WeightsError, match="SHA-256"):
-        exports.find_or_make(own_weights, (own_weights.parent,), input_size=SIDE)
+        export_files.find_or_make(own_weights, (own_weights.parent,), input_size=SIDE)
 
 
 def test_export_that_fails_is_told_and_torch_goes_on(
@@ -213,7 +213,7 @@ def test_export_that_fails_is_told_and_torch_goes_on(
     def fail(*_: object, **__: object) -> None:
         raise ExportError("the export failed")
 
-    monkeypatch.setattr(exports, "run_export", fail)
+    monkeypatch.setattr(export_files, "run_export", fail)
     options = ModelOptions(file=own_weights, device="cpu", precision="float32", input_size=SIDE)
     predictor = runtimes.open_predictor(options)
 

@@ -16,7 +16,7 @@ import yaml
 from daemon.commands import doctor, status, status_text
 from daemon.commands import why as inquiry
 from daemon.commands.checks import permissions, service
-from daemon.commands.findings import Result
+from daemon.commands.findings import Severity
 from daemon.disk.lock import Lock
 from daemon.reporting.notify import Notifier
 from daemon.reporting.report import Report
@@ -75,7 +75,7 @@ def all_say(kit: Kit, reason: str, mend: str) -> None:
     try:
         shown = "\n".join(status_text.lines(status.collect(config, now=START), now=START))
         asked = "\n".join(inquiry.lines(config, kit.hot / PICTURE))
-        found = [one for one in doctor.examine(config, now=START) if one.result is Result.FAIL]
+        found = [one for one in doctor.examine(config, now=START) if one.severity is Severity.FAIL]
     finally:
         lock.release()
     assert "folder hot: 1 cannot be taken, such as " in shown

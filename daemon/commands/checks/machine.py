@@ -110,7 +110,7 @@ def sysctl_command(name: str, number: int) -> str:
 # --- weights and devices --------------------------------------------------------------------------
 
 
-def network(context: CheckContext) -> Iterator[Finding]:
+def models(context: CheckContext) -> Iterator[Finding]:
     """Check each model's hash and content, and its devices."""
     for model in context.models:
         yield from check_model(context, model)

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from daemon.commands.checks.places import nearest_existing
-from daemon.commands.findings import CheckContext, Finding, Result, User, failed, passed, warned
+from daemon.commands.findings import CheckContext, Finding, Severity, User, failed, passed, warned
 from daemon.disk import free_space
 from daemon.jobs import HotFolder
 from daemon.watching import refusals, scan
@@ -130,7 +130,7 @@ def check_own_folder(user: User, what: str, path: Path) -> Finding:
             return failed(check, text, f"chown -R {user.name}: {shlex.quote(str(path))}")
         return check_folder(check, user, path, "rwx")
     found = check_folder(check, user, nearest_existing(path), "rwx")
-    if found.result is not Result.PASS:
+    if found.severity is not Severity.PASS:
         return found
     return passed(check, f"{path} is made when it is needed: {found.text}")
 

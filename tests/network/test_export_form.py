@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from cvunet.network.cbam import SpatialAttention
-from cvunet.network.exported import Exported
+from cvunet.network.export_form import Exported
 from cvunet.network.network import NetworkConfig
 from cvunet.network.rewriting import LargeSpatialAttention, PhotoJoin, UnfoldingConv
 from tests.network.network_kit import EVERY_PART, SIDE, TRUNK_ONLY, assert_same, network_of
