@@ -154,7 +154,7 @@ class Ledger(Database):
             self.change(job, State.RUNNING, **failed, **NO_RESULT)
             self.keep_replaced(job)
 
-    def reject(self, job: Job, *, reason: str, now: float) -> None:
+    def disapprove(self, job: Job, *, reason: str, now: float) -> None:
         """done -> failed: a person has rejected the result."""
         failed = {"state": State.FAILED.value, "ended_at": now, "reason": reason}
         self.change(job, State.DONE, **failed, **NO_RESULT)
@@ -218,7 +218,7 @@ class Ledger(Database):
         """Give the earlier job's names to this one, whose files will replace the earlier files."""
         with self.transaction():
             self.change(earlier, State.DONE, replaced_by=job.id)
-            return self.move(
+            return self.rename(
                 job, drop=job.drop, target=earlier.target, alpha=earlier.alpha, archive=job.archive
             )
 
@@ -227,7 +227,7 @@ class Ledger(Database):
         with self.transaction() as db:
             db.execute("UPDATE jobs SET replaced_by = NULL WHERE replaced_by = ?", (job.id,))
 
-    def move(
+    def rename(
         self, job: Job, *, drop: int, target: Path, alpha: Path | None, archive: Path | None
     ) -> Job:
         """Give a job other names: its drop was closed, or another file has its target's name."""

@@ -269,7 +269,7 @@ class Orders:
             self.syncs.flush()
         self.deletions.delete_result(job)
         with self.ledger.transaction():
-            self.ledger.reject(job, reason=REJECTED, now=now)
+            self.ledger.disapprove(job, reason=REJECTED, now=now)
             self.outbox.job_ended(job.id)
         logger.info("rejected %s by request", printable(job.relative), extra=job_fields(job))
 

@@ -75,7 +75,7 @@ class Originals:
                 if place is None or is_last:  # another name would not help, or not soon
                     raise
             if place != job.archive:
-                job = self.ledger.move(
+                job = self.ledger.rename(
                     job, drop=job.drop, target=job.target, alpha=job.alpha, archive=place
                 )
         return job

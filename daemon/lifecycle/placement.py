@@ -68,7 +68,7 @@ class Placement:
         folder = replace(folder, originals="keep" if job.archive is None else "archive")
         drop = self.drops.place(folder, now=now)
         names = self.names_for(folder, job, drop, wanted_kinds(folder))
-        return self.ledger.move(
+        return self.ledger.rename(
             job,
             drop=drop.id,
             target=names.target,
@@ -92,7 +92,7 @@ class Placement:
         taken = reserved if is_replacing else TakenByOthers(reserved, job)
         names = self.names_for(folder, job, drop, kinds, taken=taken)
         with self.ledger.transaction():
-            job = self.ledger.move(
+            job = self.ledger.rename(
                 job, drop=drop.id, target=names.target, alpha=names.alpha, archive=job.archive
             )
             self.ledger.keep_replaced(job)
@@ -112,7 +112,7 @@ class Placement:
         """Give other names in the same drop; a published mask keeps its name."""
         names = self.names_for(folder, job, self.records.drop_of(job), kinds_of(job))
         alpha = job.alpha if is_alpha_kept else names.alpha
-        return self.ledger.move(
+        return self.ledger.rename(
             job, drop=job.drop, target=names.target, alpha=alpha, archive=job.archive
         )
 
@@ -162,7 +162,7 @@ class Placement:
             return job  # it has its first choice, or the folder has another template by now
         names = self.names_for(folder, job, self.records.drop_of(job), kinds_of(job))
         if names.target == wanted:
-            return self.ledger.move(
+            return self.ledger.rename(
                 job, drop=job.drop, target=wanted, alpha=names.alpha, archive=job.archive
             )
         if folder.clash == "fail":

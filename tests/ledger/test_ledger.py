@@ -203,7 +203,7 @@ def test_new_version_is_noted(ledger: Ledger, records: Records, running: Job):
 def test_job_gets_other_names(ledger: Ledger, records: Records, running: Job):
     """Its drop was deleted: drop, target and archive change together."""
     other = ledger.open_drop("hot", Path("/out/other"), now=NOW)
-    moved = ledger.move(
+    moved = ledger.rename(
         running, drop=other.id, target=Path("/out/other/1.png"), alpha=None, archive=None
     )
 

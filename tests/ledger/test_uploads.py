@@ -66,9 +66,9 @@ def test_a_person_rejects_a_result(ledger: Ledger):
     """done -> failed, from no other state; its names are free again."""
     ledger.add(make_job())
     with pytest.raises(AssertionError):
-        ledger.reject(make_job(), reason="bad", now=NOW)
+        ledger.disapprove(make_job(), reason="bad", now=NOW)
     job = done(ledger, make_job())
-    ledger.reject(job, reason="bad", now=NOW + 5)
+    ledger.disapprove(job, reason="bad", now=NOW + 5)
     found = Records(ledger).job("1")
 
     assert found is not None

@@ -78,17 +78,17 @@ def put_in_the_way(place: Path, *, is_link: bool) -> None:
         place.write_bytes(b"foreign")
 
 
-def count_moves(patch: pytest.MonkeyPatch) -> list[Path | None]:
+def count_renames(patch: pytest.MonkeyPatch) -> list[Path | None]:
     """Where the ledger says that originals go, from now on; an endless loop fails."""
     found: list[Path | None] = []
-    move = Ledger.move
+    rename = Ledger.rename
 
     def counted(self: Ledger, job: Job, **names: Any) -> Job:  # Any: paths and a number
         found.append(names["archive"])
         assert len(found) < 20
-        return move(self, job, **names)
+        return rename(self, job, **names)
 
-    patch.setattr(Ledger, "move", counted)
+    patch.setattr(Ledger, "rename", counted)
     return found
 
 
@@ -115,7 +115,7 @@ def test_an_original_goes_elsewhere_if_something_has_its_folders_name(
         return copy_out(task)
 
     kit = Kit(tmp_path, work=work)
-    moves = count_moves(monkeypatch)
+    renames = count_renames(monkeypatch)
     kit.drop("sub/cat.jpg")
     kit.pass_time(60)
     [drop] = kit.drops()
@@ -125,7 +125,7 @@ def test_an_original_goes_elsewhere_if_something_has_its_folders_name(
     assert (job.archive, entry["original"]) == (drop / expected, expected)
     assert (drop / expected).read_bytes() == b"picture"
     assert (drop / blocked).is_symlink() if is_link else (drop / blocked).read_bytes() == b"foreign"
-    assert (len(moves), kit.service.parts.standby.reasons, kit.left_in_hot()) == (1, {}, [])
+    assert (len(renames), kit.service.parts.standby.reasons, kit.left_in_hot()) == (1, {}, [])
 
 
 @in_the_way
@@ -159,7 +159,7 @@ def test_recovery_comes_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             kit.pass_time(5)
     [drop] = kit.drops()
     put_in_the_way(drop / "originals", is_link=False)
-    count_moves(monkeypatch)
+    count_renames(monkeypatch)
     kit.restart()
     kit.pass_time(5)
 
@@ -171,7 +171,7 @@ def test_a_name_that_is_free_and_refused_is_not_looked_for_for_ever(
 ) -> None:
     """A share that says so of a name that nothing has: the original is tried again later."""
     kit = Kit(tmp_path)
-    moves = count_moves(monkeypatch)
+    renames = count_renames(monkeypatch)
 
     def refuse(source: Path, destination: Path, later: Syncs) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(destination))
@@ -183,7 +183,7 @@ def test_a_name_that_is_free_and_refused_is_not_looked_for_for_ever(
         before = kit.results()
     kit.pass_time(60)
 
-    assert (before, moves) == (["cat.png"], [])
+    assert (before, renames) == (["cat.png"], [])
     assert "cat.png is published, but its original could not be put away" in caplog.text
     assert kit.results() == ["cat.png", "originals/cat.jpg"]
 
