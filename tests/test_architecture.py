@@ -1,60 +1,23 @@
 """The promises of docs/architecture.md that a machine can check."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-#: Each package, and the packages that it may import. From top to bottom: a row names only rows
-#: further down. Rows in capitals below are single modules that several packages share.
-DAEMON = {
-    "cli": {"commands", "reporting", "cli_endings", "cli_options", "VALUES"},
-    "cli_endings": {"reporting", "VALUES"},
-    "commands": {
-        *("service", "web", "lifecycle", "hooks", "reporting", "watching", "retention"),
-        *("worker", "config", "ledger", "disk", "VALUES"),
-    },
-    "service": {
-        *("web", "lifecycle", "hooks", "reporting", "watching", "retention"),
-        *("worker", "config", "ledger", "disk", "VALUES"),
-    },
-    "web": {"lifecycle", "reporting", "watching", "config", "ledger", "disk", "VALUES"},
-    "lifecycle": {"hooks", "watching", "worker", "ledger", "disk", "VALUES"},
-    "hooks": {"reporting", "config", "ledger", "disk", "VALUES"},
-    "reporting": {"worker", "config", "disk", "VALUES"},
-    "watching": {"disk", "VALUES"},
-    "retention": {"ledger", "disk", "VALUES"},
-    "worker": {"cvunet", "disk", "VALUES"},
-    "config": {"disk", "VALUES"},
-    "ledger": {"VALUES"},
-    "disk": {"VALUES"},
-    "cli_options": set(),
-    "VALUES": set(),
-}
-CVUNET = {
-    "__init__": {"clip_cutout", "cutout", "inference", "matte", "pictures", "SHARED"},
-    "clip_cutout": {"cutout", "video", "inference", "pictures", "SHARED"},
-    "cutout": {"inference", "matte", "pictures", "models", "SHARED"},
-    "training": {"inference", "matte", "pictures", "weights", "network", "SHARED"},
-    "export": {"inference", "weights", "network", "models", "SHARED"},
-    "video": {"inference", "matte", "pictures", "SHARED"},
-    "inference": {"matte", "pictures", "weights", "network", "models", "SHARED"},
-    "matte": {"pictures", "SHARED"},
-    "pictures": {"SHARED"},
-    "weights": {"network", "models", "SHARED"},
-    "models": {"SHARED"},
-    "network": set(),
-    "SHARED": set(),
-}
-#: The values that travel between packages: `errors` at the bottom, then `jobs` and `notices`.
-VALUES = {"errors", "jobs", "notices", "messages", "settings", "event_ids", "log_fields"}
-VALUES |= {"json_values", "name_patterns", "portable_names", "turns", "__init__", "renderings"}
-VALUES |= {"clips", "backoff", "collector"}
-SHARED = {"errors", "files", "scores", "yaml_files"}
+#: Where the tables of packages are: from top to bottom, a row imports only rows further down.
+DOCUMENT = ROOT / "docs" / "architecture.md"
+SECTIONS = {"daemon": "\n## 3. ", "cvunet": "\n## 4. "}
+NAME = re.compile(r"`([\w.]+)`")
+#: A row that may be imported and, in brackets, the only modules of it that may be.
+TARGET = re.compile(r"(?:`(\w+)`|\b(bottom)\b)(?: \(([^)]*)\))?")
+EVERYTHING = "everything below"
 #: Folders of tests that mirror no package.
 OTHER_TESTS = {"system", "torture", "benchmarks", "browser", "ways"}
 
@@ -162,26 +125,65 @@ def short(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+class Cells(NamedTuple):
+    """A row of a table of packages."""
+
+    lives: str
+    """What lives there."""
+    may_import: str
+
+
+def read_table(root: str) -> dict[str, Cells]:
+    """Read a table of the document, by the first cell of each row."""
+    text = DOCUMENT.read_text(encoding="utf-8").partition(SECTIONS[root])[2].partition("\n## ")[0]
+    lines = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+    return {row.strip(" `"): Cells(lives, last) for row, lives, _, last in lines[2:]}
+
+
+TABLES = {root: read_table(root) for root in SECTIONS}
+#: The modules of the last row of `daemon`; `__init__` has the version.
+BOTTOM = {*NAME.findall(TABLES["daemon"]["bottom"].lives), "__init__"}
+
+
+def targets_of(root: str, row: str) -> dict[str, list[str]]:
+    """By row that a row may import: the only modules of it; none if it may import all of them."""
+    cell, rows = TABLES[root][row].may_import, list(TABLES[root])
+    if EVERYTHING in cell:
+        return {one: [] for one in rows[rows.index(row) + 1 :]}
+    return {one[1] or one[2]: NAME.findall(one[3] or "") for one in TARGET.finditer(cell)}
+
+
 def row_of(name: str) -> str:
-    """The row of the tables above that a module stands in: its package, `VALUES` or `SHARED`."""
+    """The row that a module stands in: its package, itself, or `bottom`."""
     root, _, rest = name.partition(".")
-    package = rest.partition(".")[0] or "__init__"
     if root == "daemon":
-        return "VALUES" if package in VALUES else package
-    return "SHARED" if package in SHARED else package
+        package = rest.partition(".")[0] or "__init__"
+        return "bottom" if package in BOTTOM else package
+    return rest.partition(".")[0] or root
 
 
-def arrows(root: str) -> dict[str, dict[str, str]]:
-    """By row, the rows that it imports, each with one import as evidence."""
-    found: dict[str, dict[str, str]] = {}
-    for name, imports in GRAPH.items():
-        if not name.startswith(root) or name == "daemon.__main__":
-            continue
-        for other in imports:
-            target = row_of(other) if other.startswith(root) else other.partition(".")[0]
-            if target != row_of(name):
-                found.setdefault(row_of(name), {})[target] = f"{name} imports {other}"
-    return found
+class Arrow(NamedTuple):
+    """A module imports one of another row."""
+
+    name: str
+    imported: str
+    row: str
+    target: str
+
+    def is_of(self, module: str) -> bool:
+        """Whether it leads to this module of its target, or into this package of it."""
+        return f"{self.imported}.".partition(f".{self.target}.")[2].startswith(f"{module}.")
+
+
+def arrows(root: str) -> list[Arrow]:
+    """Every import that leads from one row of a table to another."""
+    found = [
+        Arrow(name, one, row_of(name), row_of(one) if one.startswith(root) else "cvunet")
+        for name, imports in GRAPH.items()
+        for one in imports
+        if name.startswith(root) and name != "daemon.__main__"
+    ]
+    return [arrow for arrow in found if arrow.row != arrow.target]
 
 
 def test_there_is_something_to_check():
@@ -191,43 +193,77 @@ def test_there_is_something_to_check():
     assert "daemon.jobs" in GRAPH["daemon.lifecycle.intake"]
 
 
-@pytest.mark.parametrize(("root", "table"), [("daemon", DAEMON), ("cvunet", CVUNET)])
-def test_every_module_lies_in_a_package(root: str, table: dict[str, set[str]]):
-    """A new one is put into the package whose `__init__` describes it, or gets a row above."""
+@pytest.mark.parametrize("root", TABLES)
+def test_every_module_lies_in_a_package(root: str):
+    """A new one is put into the package whose `__init__` describes it, or gets a row."""
     homeless = {
         name
         for name in MODULES
-        if name.startswith(root) and row_of(name) not in {*table, "__main__"}
+        if name.startswith(root) and row_of(name) not in {*TABLES[root], "__main__"}
     }
 
-    assert homeless == set(), "move it into a package, or add a row to the table of this test"
+    assert homeless == set(), "move it into a package, or add a row to docs/architecture.md"
 
 
-@pytest.mark.parametrize(("root", "table"), [("daemon", DAEMON), ("cvunet", CVUNET)])
-def test_imports_follow_the_table(root: str, table: dict[str, set[str]]):
-    """An import that the table does not name: move the code down, or pass it in from above."""
-    against = {
-        evidence
-        for row, targets in arrows(root).items()
-        for target, evidence in targets.items()
-        if target not in table[row]
+@pytest.mark.parametrize("root", TABLES)
+def test_imports_follow_the_document(root: str):
+    """An import that its row does not name: move the code down, or pass it in from above."""
+    against = []
+    for arrow in arrows(root):
+        modules = targets_of(root, arrow.row).get(arrow.target)
+        if modules is None or (modules and not any(map(arrow.is_of, modules))):
+            against.append(f"{arrow.name} imports {arrow.imported}")
+
+    assert against == []
+
+
+@pytest.mark.parametrize("root", TABLES)
+def test_document_names_imports_that_exist(root: str):
+    """And no row above its own: people read the table as a description."""
+    rows = [*TABLES[root], "cvunet"]
+    upward, unused = [], []
+    for row, cells in TABLES[root].items():
+        if row == "bottom" or EVERYTHING in cells.may_import:
+            continue
+        for target, modules in targets_of(root, row).items():
+            found = [one for one in arrows(root) if (one.row, one.target) == (row, target)]
+            upward += [(row, target)] if rows.index(target) <= rows.index(row) else []
+            unused += [] if found else [(row, target)]
+            unused += [(row, one) for one in modules if not any(a.is_of(one) for a in found)]
+
+    assert (upward, unused) == ([], [])
+
+
+def test_bottom_imports_what_its_row_says():
+    """Everybody may import these modules, so that they hardly import each other."""
+    clauses = [
+        clause.partition(": ") for clause in TABLES["daemon"]["bottom"].may_import.split(";")
+    ]
+    allowed = {
+        name: NAME.findall(cell) for names, _, cell in clauses for name in NAME.findall(names)
+    }
+    found = {name: GRAPH[f"daemon.{name}"] for name in BOTTOM - {"__init__"}}
+
+    assert found == {
+        name: {f"daemon.{one}" for one in allowed.get(name, [])} for name in BOTTOM - {"__init__"}
     }
 
-    assert against == set()
 
-
-@pytest.mark.parametrize(("root", "table"), [("daemon", DAEMON), ("cvunet", CVUNET)])
-def test_table_points_down(root: str, table: dict[str, set[str]]):
-    """Each row names rows below it, and only imports that exist: people read it as a document."""
-    rows = [*table, "cvunet"]
-    upward = {
-        row: {one for one in table[row] if rows.index(one) <= rows.index(row)} for row in table
+def test_document_names_the_importers_of_cvunet():
+    """Nothing else of the daemon may load numpy, OpenCV or torch."""
+    [line] = [
+        line
+        for line in DOCUMENT.read_text(encoding="utf-8").splitlines()
+        if line.startswith("`cvunet` is imported only in ")
+    ]
+    places = re.findall(r"`(worker/[\w./]+)`", line)
+    importers = {short(MODULES[one.name]) for one in arrows("daemon") if one.target == "cvunet"}
+    found = {
+        next((place for place in places if one.startswith(f"daemon/{place}")), one)
+        for one in importers
     }
-    used = arrows(root)
-    unused = {row: table[row] - set(used.get(row, {})) for row in table}
 
-    assert {row: names for row, names in upward.items() if names} == {}
-    assert {row: names for row, names in unused.items() if names} == {}
+    assert found == set(places)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=short)
@@ -257,15 +293,15 @@ def exported(path: Path) -> list[str]:
     return []
 
 
-def test_only_the_worker_knows_torch():
-    """Nothing else of the daemon touches tensors."""
+def test_the_daemon_knows_no_torch():
+    """Only `cvunet` touches tensors."""
     importers = {
         name
         for name, path in MODULES.items()
         if name.startswith("daemon") and any(one.split(".")[0] == "torch" for one in imported(path))
     }
 
-    assert importers <= {"daemon.worker.worker"}
+    assert importers == set()
 
 
 def test_imports_have_no_cycles():
@@ -274,19 +310,6 @@ def test_imports_have_no_cycles():
         list(TopologicalSorter(GRAPH).static_order())
     except CycleError as error:
         pytest.fail(" -> ".join(reversed(error.args[1])))
-
-
-@pytest.mark.parametrize("name", ["daemon.errors", "daemon.notices", "cvunet.errors"])
-def test_bottom_imports_nothing(name: str):
-    """Everybody may import these."""
-    assert GRAPH[name] == set()
-
-
-def test_jobs_import_two_values():
-    """A failure's blame travels with its outcome, and a task says how its result is made."""
-    assert GRAPH["daemon.jobs"] == {"daemon.errors", "daemon.renderings", "daemon.clips"}
-    assert GRAPH["daemon.clips"] == {"daemon.renderings"}
-    assert GRAPH["daemon.renderings"] == set()
 
 
 def test_nobody_imports_the_top():
@@ -341,6 +364,6 @@ def test_every_module_is_a_noun():
 def test_tests_mirror_the_packages():
     """A module's tests are found in the folder of its package's name."""
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
-    strangers = folders - OTHER_TESTS - {row for row in (*DAEMON, *CVUNET) if row.islower()}
+    strangers = folders - OTHER_TESTS - {*TABLES["daemon"], *TABLES["cvunet"]}
 
     assert strangers == set(), "put them beside the tests of the package that they are about"
