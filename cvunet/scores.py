@@ -21,7 +21,7 @@ def mean_absolute_error(alpha: Alpha, truth: Alpha) -> float:
 
 
 def mean_squared_error(alpha: Alpha, truth: Alpha) -> float:
-    """MSE."""
+    """Return the mean squared error (MSE)."""
     return float(np.square(alpha - truth).mean())
 
 

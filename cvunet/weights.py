@@ -79,7 +79,7 @@ def load(path: Path, *, sha256: str | None = None) -> CVUNet:
 
 
 def load_with_provenance(path: Path) -> tuple[CVUNet, Provenance]:
-    """As `load`, and how the network was trained."""
+    """Load as `load` does; return also how the network was trained."""
     return _decode(path, manifest.read_checked(path, sha256=None))
 
 

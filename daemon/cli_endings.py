@@ -77,7 +77,7 @@ def abort(reason: str) -> NoReturn:
 def print_lines(lines: Iterable[str]) -> int:
     """Print lines until the reader closes the pipe: `cvunetd status | head` is no error.
 
-    Lines may tell of work: that is done to its end, whoever reads of it.
+    Lines may report work: all of it is done, even if nobody reads them any more.
     """
     rest = iter(lines)
     try:

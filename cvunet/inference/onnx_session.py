@@ -49,7 +49,7 @@ class Session:
         self.outputs = [Tensor(one.name, tuple(one.shape), one.type) for one in inner.get_outputs()]
 
     def run(self, image: "NDArray[np.floating[Any]]", output: str) -> "NDArray[np.floating[Any]]":
-        """One output for the only input.
+        """Return one output for the only input.
 
         `DeviceMemoryError`, `DeviceError`; `RuntimeError` for anything else that fails.
         """

@@ -32,7 +32,7 @@ class Preparation:
 
     @property
     def most_pixels(self) -> int:
-        """Of the largest small picture."""
+        """Return how many pixels the largest small picture has."""
         if self.fit != "shorter":
             return self.width * self.height
         shorter, longest = description.range_of_shorter(self.height)

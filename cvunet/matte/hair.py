@@ -38,7 +38,8 @@ FIT_SCALE = 2  # the function is fitted at half size: a quarter of the time, no 
 def refine(alpha: Alpha, rgb: Samples, *, method: Method) -> Alpha:
     """Return the alpha HxW in [0, 1] with its soft band made anew, from the photo HxWx3.
 
-    Without a band, or with "off", it is the same array. `EstimatorError` as `closed_form.load`.
+    Without a band, or with "off", it is the same array. `EstimatorError` as
+    `pymatting_library.load`.
     """
     if method == "off":
         return alpha

@@ -41,7 +41,7 @@ class Layers:
         return Layers(self.front[rows, columns], self.behind[rows, columns])
 
     def resized(self, size: Size) -> "Layers":
-        """Both at another size (width, height), linear."""
+        """Return both at another size (width, height), linear."""
         front, behind = (
             cv2.resize(each, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
             for each in (self.front, self.behind)

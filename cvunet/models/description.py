@@ -167,7 +167,7 @@ def from_entry(entry: dict[str, Any], *, where: str) -> Description:  # Any: YAM
 
 
 def to_entry(described: Description) -> dict[str, Any]:  # Any: YAML values
-    """The same as YAML writes it."""
+    """Return a description as YAML writes it."""
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in dataclasses.asdict(described).items()

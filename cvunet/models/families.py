@@ -105,7 +105,7 @@ class Signature:
 
     @property
     def sides(self) -> tuple[int | str | None, ...]:
-        """Height and width."""
+        """Return height and width."""
         return self.shape[1:3] if self.layout == "nhwc" else self.shape[2:4]
 
 

@@ -101,7 +101,7 @@ def find_entry(path: Path) -> dict[str, Any] | None:  # Any: YAML values, checke
 
 
 def find_beside(path: Path) -> dict[str, Any] | None:  # Any: as above
-    """The same, in the folder of this very path."""
+    """Do as `find_entry`, in the folder of this very path."""
     own = path.with_suffix(".yaml")
     if own.name != MANIFEST and own.exists():
         return yaml_files.read(own)

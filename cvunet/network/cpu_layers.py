@@ -176,7 +176,7 @@ class PixelResizing(nn.Module):
         return small.contiguous().permute(0, 3, 1, 2).to(x.dtype)
 
     def resize_rows(self, pixels: Tensor) -> Tensor:
-        """BxHxWxC to BxSxWxC."""
+        """Resize BxHxWxC to BxSxWxC."""
         batch, height, width, channels = pixels.shape
         count, _, reach = self.weights.shape
         rows = pixels.reshape(batch, height, width * channels).index_select(1, self.rows)

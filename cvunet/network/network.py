@@ -77,12 +77,12 @@ class CVUNet(nn.Module):
         return self.refine_logits(image, self.decode(self.shrink(image))[-1])
 
     def forward_supervised(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """For training: full logits Bx1xHxW, and auxiliary logits at the trunk's stride 16."""
+        """Return full logits Bx1xHxW, and auxiliary ones at the trunk's stride 16, for training."""
         decoded = self.decode(self.shrink(image))
         return self.refine_logits(image, decoded[-1]), self.coarse_head(decoded[0])
 
     def trunk_supervised(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward_supervised`, for the trunk alone, which sees the image at its full size."""
+        """Do as `forward_supervised` for the trunk alone, which sees the image at its full size."""
         decoded = self.decode(image)
         return self.unfold_logits(decoded[-1]), self.coarse_head(decoded[0])
 

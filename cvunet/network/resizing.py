@@ -47,7 +47,7 @@ class Resizing(nn.Module):
         return self.resize_rows(tall).transpose(2, 3)
 
     def resize_rows(self, image: Tensor) -> Tensor:
-        """BxCxNxW to BxCxSxW."""
+        """Resize BxCxNxW to BxCxSxW."""
         channels, width = (int(image.shape[axis]) for axis in (1, 3))
         count, _, reach = self.weights.shape
         picked = image.index_select(2, self.rows)

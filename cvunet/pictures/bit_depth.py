@@ -28,14 +28,14 @@ def max_level(samples: Samples) -> int:
 
 
 def to_8_bits(samples: Samples) -> Uint8Array:
-    """The same picture in 8 bits, rounded; 8-bit pictures are returned without a copy."""
+    """Return a picture in 8 bits, rounded; 8-bit pictures are returned without a copy."""
     if samples.dtype == np.uint8:
         return samples.astype(np.uint8, copy=False)
     return cv2.convertScaleAbs(samples, alpha=1 / LEVEL_RATIO).astype(np.uint8, copy=False)
 
 
 def to_bits(samples: Samples, bits: Bits) -> Samples:
-    """The same picture in 8 or 16 bits."""
+    """Return a picture in 8 or 16 bits."""
     if bits == 8:
         return to_8_bits(samples)
     if samples.dtype == np.uint16:

@@ -34,7 +34,7 @@ STRIP_PIXELS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Of a BMP with fields of bits."""
+    """Where the pixels of a BMP with bit fields lie, and which bits mean which colour."""
 
     width: int
     height: int

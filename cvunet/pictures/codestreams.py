@@ -49,7 +49,7 @@ def check(stream: BinaryIO) -> None:
 
 
 def start_of_codestream(stream: BinaryIO) -> int:
-    """Where it begins in the file, in a box or without one."""
+    """Return where the codestream begins in the file, in a box or without one."""
     stream.seek(0)
     if stream.read(2) == struct.pack(">H", SOC):
         return 0
@@ -84,7 +84,7 @@ def check_codestream(stream: BinaryIO, start: int) -> None:
 
 
 def read_grid(content: bytes) -> Grid:
-    """Of a SIZ segment."""
+    """Return the grid that a SIZ segment's content describes; `struct.error` if it is cut off."""
     width, height, left, top, tile_width, tile_height = struct.unpack_from(">6I", content, 2)
     (components,) = struct.unpack_from(">H", content, 34)
     return Grid(width - left, height - top, tile_width, tile_height, components)
@@ -118,7 +118,7 @@ def check_precincts(grid: Grid, sizes: bytes, levels: int) -> None:
 
 
 def halved(length: int, times: int) -> int:
-    """Rounded up, at the end."""
+    """Return ``length`` halved ``times`` times, rounded up once at the end."""
     return -(-length >> times)
 
 

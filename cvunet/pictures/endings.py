@@ -82,13 +82,13 @@ def find_padded(stream: BinaryIO) -> OpenFile | None:
 
 
 def whole(stream: BinaryIO) -> bytes:
-    """All bytes."""
+    """Return all bytes of a file."""
     stream.seek(0)
     return stream.read()
 
 
 def ends_with(stream: BinaryIO, end: bytes) -> bool:
-    """Its last bytes."""
+    """Whether ``end`` is what a file ends with."""
     stream.seek(max(stream.seek(0, 2) - len(end), 0))
     return stream.read() == end
 
@@ -97,7 +97,9 @@ def ends_with(stream: BinaryIO, end: bytes) -> bool:
 
 
 def open_jpeg(content: bytes) -> OpenFile | None:
-    """With the bits of a pad behind the last pixel, then EOI; no ends if a whole pass is missing.
+    """Return a JPEG without its end, and ends to try: a pad's bits behind the last pixel, then EOI.
+
+    None if it has its end, or lacks a whole pass.
 
     The pad stands behind each restart marker as well: otherwise the decoder would look for the one
     that it expects, and fill up until then.
@@ -113,7 +115,7 @@ def open_jpeg(content: bytes) -> OpenFile | None:
 
 
 def without_reserve(content: bytes) -> bytes:
-    """Without the zeros of space that was reserved for a file and never written.
+    """Return content without the zeros of space that was reserved and never written.
 
     A few zeros may be pixels.
     """
@@ -204,7 +206,7 @@ def gif_has_end(stream: BinaryIO) -> bool:
 
 
 def open_webp(stream: BinaryIO, size: int) -> OpenFile | None:
-    """With the byte that makes its last part even, if only that is missing."""
+    """Return a WebP that lacks only the byte which makes its last part even; None for others."""
     stream.seek(4)
     (said,) = struct.unpack("<I", stream.read(4))
     at = 12

@@ -39,7 +39,7 @@ def check(stream: BinaryIO, size: Size) -> None:
 
 
 def inner_sizes(stream: BinaryIO, meta: dict[bytes, bytes]) -> Iterator[Size]:
-    """As far as they can be found: in the properties, and at the beginning of each item."""
+    """Yield the sizes that can be found: in the properties, and at the beginning of each item."""
     shared = dict(iterate_boxes(meta.get(b"iprp", b"")))
     is_av1 = False
     for name, content in iterate_boxes(shared.get(b"ipco", b"")):
@@ -134,7 +134,7 @@ def av1_sizes(data: bytes) -> Iterator[Size]:
 
 
 def av1_size(bits: Bits) -> Size:
-    """Of a sequence header."""
+    """Return the largest width and height, in pixels, that an AV1 sequence header allows."""
     bits.take(3 + 1)  # profile, still picture
     if bits.take(1):  # a head for still pictures only
         bits.take(5)
@@ -145,7 +145,7 @@ def av1_size(bits: Bits) -> Size:
 
 
 def skip_operating_points(bits: Bits) -> None:
-    """Times, buffers and levels."""
+    """Skip times, buffers and levels."""
     delay_bits = 0
     if bits.take(1):  # timing
         bits.take(64)
@@ -166,7 +166,7 @@ def skip_operating_points(bits: Bits) -> None:
 
 
 def hevc_sizes(content: bytes) -> Iterator[Size]:
-    """Of each sequence parameter set in a decoder's configuration."""
+    """Yield the size that each sequence parameter set in a decoder's configuration states."""
     at = 23
     for _ in range(content[22]):
         kind, (count,) = content[at] & 63, struct.unpack_from(">H", content, at + 1)
@@ -180,7 +180,10 @@ def hevc_sizes(content: bytes) -> Iterator[Size]:
 
 
 def hevc_size(bits: Bits) -> Size:
-    """Of a sequence parameter set, without its head of two bytes."""
+    """Return the width and height, in pixels, that an HEVC sequence parameter set states.
+
+    ``bits`` begin behind its head of two bytes.
+    """
     bits.take(4)
     layers = bits.take(3)
     bits.take(1 + 88 + 8)  # profile and level of the whole

@@ -83,15 +83,15 @@ class Redirected(io.RawIOBase):
         self.at = 0
 
     def readable(self) -> bool:
-        """Always."""
+        """Whether it can be read: it always can."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Whether its position can be changed: it always can."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As files do."""
+        """Go to a place, as files do; return it."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self.at}.get(whence, self.file_bytes + len(self.end))
         if start + offset < 0:
             raise ValueError("a place in front of the file")
@@ -99,7 +99,7 @@ class Redirected(io.RawIOBase):
         return self.at
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """From the head, the file or the new end: as much as lies in one of them."""
+        """Read from the head, the file or the new end: as much as lies in one of them."""
         if self.at < len(self.head):
             piece = self.head[self.at :][: len(buffer)]
         elif self.at < self.file_bytes:

@@ -54,7 +54,7 @@ def faults(mode: str, to_lab: ToLab) -> Iterator[tuple[str, bool]]:
 
 
 def faults_of_greys(greys: Lab) -> Iterator[tuple[str, bool]]:
-    """All levels in their order."""
+    """Yield what could be wrong with greys, and whether it is; ``greys``: all levels in order."""
     fall = np.maximum.accumulate(greys[:, 0]) - greys[:, 0]
     yield "it makes lighter greys darker", bool(fall.max() > FALL)
     yield "it makes greys colourful", bool((np.abs(greys[:, 1:]) > TINT).any())

@@ -47,7 +47,7 @@ class Resolution:
         return self.x != self.y and 1 / MOST_RATIO <= self.x / self.y <= MOST_RATIO
 
     def turned(self) -> "Resolution":
-        """Of the picture turned by a quarter."""
+        """Return the resolution of the picture turned by a quarter."""
         return Resolution(self.y, self.x, self.unit)
 
     @property
@@ -59,7 +59,7 @@ class Resolution:
 
     @property
     def ratio(self) -> tuple[int, int]:
-        """Of the unit "none", in whole numbers that fit into any format."""
+        """Return the ratio of the unit "none", in whole numbers that fit into any format."""
         ratio = Fraction(self.x / self.y).limit_denominator(MOST_RATIO)
         return ratio.numerator, ratio.denominator
 
@@ -109,7 +109,7 @@ def of_file(info: Mapping[Any, Any], tags: Tags, exif: Tags, kind: str | None) -
 
 
 def of_format(info: Mapping[Any, Any], tags: Tags, kind: str | None) -> Resolution | None:
-    """By the format's own field."""
+    """Return the resolution that the format's own field states; None if it states none."""
     if kind == "TIFF":
         return of_tags(tags)
     if kind in ("JPEG", "MPO"):
@@ -137,7 +137,7 @@ def of_metre(x: int, y: int) -> Resolution:
 
 
 def of_tags(tags: Tags) -> Resolution | None:
-    """By TIFF's or EXIF's tags."""
+    """Return the resolution that TIFF's or EXIF's tags state; None if they state none."""
     pair = pair_of((tags.get(X), tags.get(Y, tags.get(X))))
     unit = tags.get(UNIT, INCH)
     return Resolution(*pair, UNITS[unit]) if pair and unit in (NONE, INCH, CM) else None

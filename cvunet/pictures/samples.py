@@ -30,7 +30,7 @@ TOLERANCE, MEAN_TOLERANCE = 1, 2.5  # of 255 levels: largest difference; mean fo
 
 
 def is_deep_grey(image: Image.Image) -> bool:
-    """Grey of more than 8 bits, by Pillow's mode."""
+    """Whether a picture is grey of more than 8 bits, by Pillow's mode."""
     return image.mode == "F" or image.mode.startswith("I")
 
 

@@ -43,7 +43,7 @@ class Fields:
 
     @property
     def entry_bytes(self) -> int:
-        """Of one entry."""
+        """Return how many bytes one entry has."""
         return 20 if self.is_big else 12
 
 
@@ -64,7 +64,7 @@ class Directory:
 
     @property
     def pixels(self) -> int:
-        """Width times height."""
+        """Return width times height."""
         return self.value(WIDTH) * self.value(HEIGHT)
 
     @property
@@ -93,7 +93,7 @@ class Tree:
     children: list[list[Directory]]
 
     def others(self) -> Iterator[Directory]:
-        """All but the first, each followed by its children; those of the first come first."""
+        """Yield all but the first, each followed by its children; those of the first come first."""
         for number, directory in enumerate(self.chain):
             if number:
                 yield directory

@@ -92,7 +92,7 @@ def tiff_packing(stream: BinaryIO) -> str:
 
 
 def directory_of(stream: BinaryIO) -> ImageFileDirectory_v2:
-    """The first one."""
+    """Return the first directory of a TIFF."""
     stream.seek(0)
     directory = ImageFileDirectory_v2(stream.read(8))
     stream.seek(directory.next)
@@ -135,7 +135,7 @@ def jpeg(stream: BinaryIO) -> str:
 
 
 def jpeg_kinds(marker: int, bits: int, channels: int) -> Iterator[str]:
-    """By the frame's head (ISO/IEC 10918-1, table B.1)."""
+    """Yield what is unusual by the frame's head (ISO/IEC 10918-1, table B.1)."""
     if marker in LOSSLESS:
         yield "lossless"
     elif marker not in BASELINE:

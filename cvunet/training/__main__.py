@@ -21,7 +21,7 @@ CALIBRATION_PHOTOS = 400
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Command line to settings."""
+    """Turn the command line into settings."""
     parser = argparse.ArgumentParser(prog="python -m cvunet.training", description=__doc__)
     parser.add_argument("--recipe", type=Path, default=Path("models/recipes/sixth.yaml"))
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
@@ -39,7 +39,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def shorten(full: recipe.Recipe) -> recipe.Recipe:
-    """The same recipe with ten steps, some of every phase, and one validation at their end."""
+    """Return the recipe with ten steps, some of every phase, and one validation at their end."""
     steps = max(1, DRY_RUN_STEPS // len(full.phases))
     phases = tuple(dataclasses.replace(phase, steps=steps, batch=4) for phase in full.phases)
     return dataclasses.replace(

@@ -90,7 +90,7 @@ def draw_leaving(rng: Generator, alpha: Pixels) -> tuple[slice, slice]:
 
 
 def rotate(rng: Generator, rgb: Pixels, alpha: Pixels) -> tuple[Pixels, Pixels]:
-    """Both turned by up to 15 degrees, the corners filled by reflection."""
+    """Turn both by up to 15 degrees, and fill the corners by reflection."""
     height, width = alpha.shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-15, 15), 1.0)
 
@@ -104,7 +104,10 @@ def rotate(rng: Generator, rgb: Pixels, alpha: Pixels) -> tuple[Pixels, Pixels]:
 
 
 def light(rng: Generator, rgb: Pixels, *, strength: float = 1.0) -> Pixels:
-    """Brightness, contrast, gamma and white balance of each channel through one table."""
+    """Change brightness, contrast, gamma and white balance through a table for each channel.
+
+    HxWx3 uint8 in and out.
+    """
     levels = np.linspace(0, 1, 256, dtype=np.float32)
     gamma = np.exp(rng.uniform(-0.35, 0.35) * strength)
     contrast = 1 + rng.uniform(-0.25, 0.25) * strength
@@ -115,14 +118,14 @@ def light(rng: Generator, rgb: Pixels, *, strength: float = 1.0) -> Pixels:
 
 
 def saturate(rng: Generator, rgb: Pixels) -> Pixels:
-    """Colours pulled to or from grey; sometimes all the way."""
+    """Pull colours to or from grey, sometimes all the way; HxWx3 uint8 in and out."""
     amount = 0.0 if chance(rng, 0.06) else rng.uniform(0.5, 1.4)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
     return np.clip(grey + (rgb - grey) * amount, 0, 255).astype(np.uint8)
 
 
 def blur(rng: Generator, rgb: Pixels) -> Pixels:
-    """Out of focus, or moved in a random direction."""
+    """Blur out of focus, or along a random direction; HxWx3 uint8 in and out."""
     if chance(rng, 0.5):
         return cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.4, 1.6)).astype(np.uint8, copy=False)
     length = int(rng.integers(3, 8))
@@ -135,19 +138,19 @@ def blur(rng: Generator, rgb: Pixels) -> Pixels:
 
 
 def dusk(rng: Generator, rgb: Pixels) -> Pixels:
-    """Low light: a fraction of the exposure, and noise that stays."""
+    """Take a fraction of the exposure, and add noise as in low light; HxWx3 uint8 in and out."""
     noise = rng.normal(0, rng.uniform(2, 8), rgb.shape)
     return np.clip(rgb * rng.uniform(0.15, 0.5) + noise, 0, 255).astype(np.uint8)
 
 
 def grain(rng: Generator, rgb: Pixels) -> Pixels:
-    """Sensor noise."""
+    """Add sensor noise; HxWx3 uint8 in and out."""
     noise = rng.normal(0, rng.uniform(1, 14), rgb.shape)
     return np.clip(rgb + noise, 0, 255).astype(np.uint8)
 
 
 def compress(rng: Generator, rgb: Pixels) -> Pixels:
-    """JPEG artefacts."""
+    """Add JPEG artefacts; HxWx3 uint8 in and out."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))]
     _, data = cv2.imencode(".jpg", rgb, quality)
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
@@ -156,7 +159,10 @@ def compress(rng: Generator, rgb: Pixels) -> Pixels:
 
 
 def wear(rng: Generator, rgb: Pixels) -> Pixels:
-    """What cameras and the web do to a photo; most are left nearly as they are."""
+    """Do what cameras and the web do to a photo; most are left nearly as they are.
+
+    HxWx3 uint8 in and out.
+    """
     if chance(rng, 0.7):
         rgb = light(rng, rgb)
     if chance(rng, 0.5):

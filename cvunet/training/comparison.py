@@ -39,7 +39,7 @@ class Comparison:
 
 
 def verdict(change: Interval) -> str:
-    """In a word."""
+    """Return in a word whether a change is for the better."""
     if change.is_below_zero:
         return "better"
     return "WORSE" if change.is_above_zero else "no clear difference"
@@ -53,7 +53,7 @@ def compare(ours: Sequence[Measured], theirs: Sequence[Measured]) -> Comparison:
 
 
 def changes_by_set(ours: Sequence[Measured], theirs: Sequence[Measured]) -> dict[str, list[float]]:
-    """See `Changes`."""
+    """Return by set how the MAE of each picture differs; below zero is better."""
     changes: dict[str, list[float]] = {}
     for mine, other in zip(ours, theirs, strict=True):
         assert mine.case is other.case

@@ -35,7 +35,7 @@ class Row:
 
 
 def chosen(items: Iterable[T], count: int, *, seed: int) -> list[T]:
-    """So many of them, drawn once and for all."""
+    """Draw so many of the items, the same for the same seed."""
     every = list(items)
     return [every[i] for i in np.random.default_rng(seed).permutation(len(every))[:count]]
 

@@ -41,7 +41,7 @@ def ring_of(alpha: FloatPixels) -> FloatPixels:
 
 
 def brightness(layer: FloatPixels, ring: FloatPixels) -> float:
-    """Mean over the ring."""
+    """Return the mean brightness over the ring."""
     return float((layer[..., :3] * ring[..., None]).sum() / (3 * ring.sum()))
 
 

@@ -60,7 +60,7 @@ def speed_up(model: nn.Module) -> None:
 
 
 def take_float_gradients(convolution: nn.Conv2d) -> None:
-    """As `speed_up` says; the place where torch convolves is the only one to step in."""
+    """Do to one convolution what `speed_up` says, at the only place where torch lets us step in."""
     plain = convolution._conv_forward
 
     def convolve(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -110,7 +110,7 @@ def tell_changes(
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Command line to settings."""
+    """Turn the command line into settings."""
     parser = argparse.ArgumentParser(prog="python -m cvunet.training.evaluation")
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     parser.add_argument("--weights", type=Path, default=Path("models/cvunet.pth"))

@@ -73,7 +73,7 @@ def hide(rng: Generator, rgb: Pixels, alpha: Pixels, *, is_person: bool) -> Pixe
 
 
 def mosaic(rng: Generator, part: Pixels) -> Pixels:
-    """Squares of one colour."""
+    """Turn a part into squares, each of one colour."""
     height, width = part.shape[:2]
     cells = rng.integers(3, 9)
     side = max(2, min(height, width) // int(cells))

@@ -24,12 +24,12 @@ class Interval:
 
     @property
     def is_below_zero(self) -> bool:
-        """The whole range."""
+        """Whether the whole range is below zero."""
         return self.high < 0
 
     @property
     def is_above_zero(self) -> bool:
-        """The whole range."""
+        """Whether the whole range is above zero."""
         return self.low > 0
 
 
@@ -39,7 +39,7 @@ def of_mean(values: Sequence[float]) -> Interval:
 
 
 def of_mean_of_means(groups: Sequence[Sequence[float]]) -> Interval:
-    """The same for the mean of the groups' means: each group is drawn anew by itself."""
+    """Do as `of_mean` for the mean of the groups' means: each group is drawn anew by itself."""
     if not groups or not all(len(group) for group in groups):
         raise ValueError("no picture to take a mean of")
     rng = np.random.default_rng(SEED)

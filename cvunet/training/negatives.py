@@ -50,7 +50,7 @@ def lettering(rng: Generator, size: int) -> FloatPixels:
 
 
 def premultiplied(rgba: Pixels) -> FloatPixels:
-    """HxWx4 in [0, 1]."""
+    """Return RGBA as a layer HxWx4 in [0, 1], colours premultiplied."""
     layer = rgba.astype(np.float32) / np.float32(255)
     layer[..., :3] *= layer[..., 3:]
     return layer
@@ -98,7 +98,7 @@ def second(rng: Generator, rgba: Pixels, size: int) -> FloatPixels:
 
 
 def soften(layer: FloatPixels, deviation_px: float) -> FloatPixels:
-    """Out of focus, alpha too."""
+    """Put a layer out of focus, its alpha too."""
     return cv2.GaussianBlur(layer, (0, 0), deviation_px).astype(np.float32, copy=False)
 
 

@@ -42,7 +42,7 @@ class Probe(nn.Module):
         self.sums = Sums()
 
     def forward(self, y: Tensor) -> Tensor:
-        """BxCxHxW, unchanged."""
+        """Count the values BxCxHxW and return them unchanged."""
         self.sums.add(y)
         return y
 

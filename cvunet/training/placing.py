@@ -24,7 +24,7 @@ def large(rng: Generator, rgba: Pixels, size: int) -> FloatPixels:
 
 
 def leaving(rng: Generator, rgba: Pixels, size: int) -> FloatPixels:
-    """As `large`, but larger and so far to one side that a good part is outside the frame."""
+    """Do as `large`, but larger and so far to one side that a good part is outside the frame."""
     for _ in range(TRIES):
         reach = size * rng.uniform(0.8, 2.0)
         scale = reach / max(rgba.shape[:2])
@@ -44,7 +44,7 @@ def leaving(rng: Generator, rgba: Pixels, size: int) -> FloatPixels:
 
 
 def aside(rng: Generator, rgba: Pixels, size: int) -> FloatPixels:
-    """As `large`, but small and nearer to the sides than to the middle."""
+    """Do as `large`, but small and nearer to the sides than to the middle."""
     reach = size * rng.uniform(0.25, 0.55)
     across = rng.uniform(0.05, 0.35)
     centre = size * (across if chance(rng, 0.5) else 1 - across), size * rng.uniform(0.15, 0.85)

@@ -75,7 +75,7 @@ def distractors(sources: Sources) -> Iterator[Case]:
 
 
 def lettering(sources: Sources, rng: Generator) -> FloatPixels:
-    """Lines of letters."""
+    """Draw lines of letters."""
     return negatives.lettering(rng, cases.COMPOSITE_SIDE_PX)
 
 
@@ -86,23 +86,23 @@ def poster(sources: Sources, rng: Generator) -> FloatPixels:
 
 
 def statue(sources: Sources, rng: Generator) -> FloatPixels:
-    """Another foreground in stone or bronze."""
+    """Draw another foreground in stone or bronze."""
     return negatives.statue(rng, any_foreground(rng, sources), cases.COMPOSITE_SIDE_PX)
 
 
 def second(sources: Sources, rng: Generator) -> FloatPixels:
-    """Another foreground behind the subject, out of focus."""
+    """Draw another foreground behind the subject, out of focus."""
     return negatives.second(rng, any_foreground(rng, sources), cases.COMPOSITE_SIDE_PX)
 
 
 def any_foreground(rng: Generator, sources: Sources) -> Pixels:
-    """RGBA of one."""
+    """Draw a foreground and return its RGBA."""
     members = foregrounds(sources)
     return shards.decode_rgba(members[rng.integers(len(members))])
 
 
 def foregrounds(sources: Sources) -> list[Member]:
-    """Of all sets, in a fixed order."""
+    """Return the foregrounds of all sets, in a fixed order."""
     return [member for _, members in sorted(sources.foregrounds.items()) for member in members]
 
 

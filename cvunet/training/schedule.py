@@ -6,7 +6,7 @@ from cvunet.training.recipe import Phase, Recipe
 
 
 def half_cosine(step: int, steps: int) -> float:
-    """From 1 at step 0 to 0 at the last."""
+    """Fall from 1 at step 0 to 0 at the last."""
     return 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
 
 

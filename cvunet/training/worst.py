@@ -53,7 +53,7 @@ def on_loud(rgb: Pixels, alpha: Alpha) -> Pixels:
 
 
 def square(rgb: Pixels) -> Pixels:
-    """Fitted into a cell, black around it."""
+    """Fit a picture into a cell, black around it."""
     scale = CELL_PX / max(rgb.shape[:2])
     size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)

@@ -114,7 +114,7 @@ def gif_blocks(stream: Readable) -> Iterator[tuple[int, bytes]]:
 
 
 def table_bytes(flags: int) -> int:
-    """Of a colour table, by the flags before it."""
+    """Return how many bytes a colour table has, by the flags before it."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 

@@ -52,7 +52,7 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Share of the frame."""
+        """Return which share of the frame it fills."""
         return (self.right - self.left) * (self.bottom - self.top)
 
 

@@ -48,7 +48,7 @@ class Part:
 
     @property
     def end(self) -> Fraction | None:
-        """The end, likewise."""
+        """Return the end, exactly as it was written; None for the clip's own."""
         return None if self.end_s is None else Fraction(self.end_s).limit_denominator(TICKS)
 
     def ticks(self, time_base: Fraction) -> tuple[int, int | None]:

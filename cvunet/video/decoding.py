@@ -131,7 +131,7 @@ def packets(container: Any, streams: list[Any], window: Window) -> Iterator[tupl
 
 
 def from_first_key(given: Iterator[tuple[int, Any]], video: int) -> Iterator[tuple[int, Any]]:
-    """The same packets without those of the video that need an earlier one to be decoded.
+    """Yield the packets without those of the video that need an earlier one to be decoded.
 
     All of them if no packet says that it needs none.
     """

@@ -9,7 +9,7 @@ from cvunet.video.decoding import Raw
 
 
 def deinterlaced(frames: Iterator[Raw], time_base: Fraction) -> Iterator[Raw]:
-    """The same frames. From the first interlaced one on, such frames are made whole.
+    """Yield the frames; from the first interlaced one on, such frames are made whole.
 
     ``time_base``: of their stamps. The filter looks at the frames before and after each.
     """

@@ -11,7 +11,7 @@ DOC_TYPES: dict[bytes, ClipKind] = {b"matroska": "mkv", b"webm": "webm"}
 
 
 def kind(stream: Readable) -> ClipKind | None:
-    """By the element DocType; None if it is missing or names something else."""
+    """Return the kind by the element DocType; None if it is missing or names something else."""
     stream.seek(len(MAGIC))
     content = stream.read(HEADER_BYTES)
     length, at = read_size(content, 0)

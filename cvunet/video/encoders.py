@@ -30,7 +30,7 @@ class Encoder(Protocol):
         ...
 
     def finish(self) -> list[Packet]:
-        """The rest."""
+        """Return the packets that are left."""
         ...
 
 
@@ -111,7 +111,7 @@ class LibavEncoder:
         return [self._packet(one) for one in self._codec.encode(picture)]
 
     def finish(self) -> list[Packet]:
-        """The rest."""
+        """Return the packets that are left."""
         return [self._packet(one) for one in self._codec.encode(None)]
 
     def _packet(self, packet: Any) -> Packet:
@@ -143,7 +143,7 @@ class PngEncoder:
         self._is_first = True
 
     def encode(self, frame: Frame, pixels_: NDArray[Any]) -> list[Packet]:
-        """One packet."""
+        """Return the frame as one packet."""
         is_whole = self._is_first or not self._is_cropped
         self._is_first = False
         place = whole(pixels_) if is_whole else visible_part(pixels_)
@@ -152,7 +152,7 @@ class PngEncoder:
         return [Packet(frame.pts, frame.duration, True, content, PLACE.pack(*place))]
 
     def finish(self) -> list[Packet]:
-        """Nothing is left."""
+        """Return nothing: no packet is left."""
         return []
 
 
@@ -165,7 +165,7 @@ class WebpEncoder:
         self._head = head
 
     def encode(self, frame: Frame, pixels_: NDArray[Any]) -> list[Packet]:
-        """One packet."""
+        """Return the frame as one packet."""
         place = visible_part(pixels_)
         left, top, width, height = place
         codec = av_library.load().CodecContext.create("libwebp", "w")
@@ -181,7 +181,7 @@ class WebpEncoder:
         return [Packet(frame.pts, frame.duration, True, content, PLACE.pack(*place))]
 
     def finish(self) -> list[Packet]:
-        """Nothing is left."""
+        """Return nothing: no packet is left."""
         return []
 
 

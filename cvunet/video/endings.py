@@ -22,7 +22,7 @@ MOST_ELEMENTS = 3_000_000
 
 
 def is_cut_off(stream: Readable, kind: ClipKind) -> bool:
-    """By the sizes that the file itself says; False if it says none."""
+    """Whether the end is missing, by the sizes that the file itself says; False if it says none."""
     length = stream.seek(0, 2)
     if kind in BOXED:
         return has_cut_box(stream, length)

@@ -70,7 +70,7 @@ def tags_of(picture: Any, codec: Any) -> Tags:
 
 
 def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn: Turn) -> ClipFacts:
-    """All of it. ``turn``: how the first frame becomes upright."""
+    """Return all that is known of a clip. ``turn``: how the first frame becomes upright."""
     video, picture = tracks.video, first.picture
     aspect = Fraction(video.sample_aspect_ratio or 1)
     if not 0 < aspect < 1000:

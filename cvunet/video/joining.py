@@ -85,7 +85,7 @@ def write_container(
     sound: ClipReader | None,
     cut: Cut | None,
 ) -> tuple[str, ...]:
-    """The same, by one of libavformat's muxers; ``sound``: the clip that has it."""
+    """Write the result by one of libavformat's muxers; ``sound``: the clip that has it."""
     plan = PLANS[head.format]
     with ExitStack() as stack:
         sink = Sink(out)

@@ -125,7 +125,7 @@ class Clock:
         return wanted
 
     def milliseconds(self, packet: Packet) -> int:
-        """The same in whole milliseconds."""
+        """Return the whole milliseconds until the next frame, as WebP can say them."""
         wanted = min(MOST_WEBP_MS, max(0, round(self._wanted(packet) * 1000)))
         self._said += Fraction(wanted, 1000)
         return wanted

@@ -16,7 +16,7 @@ LIMITED = 1
 
 
 def guess_matrix(width: int, height: int) -> int:
-    """Of a clip that does not say it: as players do, BT.709 for HD and BT.601 for smaller ones."""
+    """Guess the matrix of a clip that does not say it as players do: BT.709 for HD, else BT.601."""
     return BT709 if width >= 1280 or height > 576 else BT601
 
 
@@ -32,7 +32,7 @@ def output_matrix(tags: Tags, width: int, height: int) -> int:
 
 
 def bits_of(frame: Any) -> int:
-    """Of a sample of libav's frame."""
+    """Return how many bits a sample of libav's frame has."""
     bits: int = max(component.bits for component in frame.format.components)
     return bits
 

@@ -97,7 +97,7 @@ class ClipReader:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of the facts, and what the frames read so far have added."""
+        """Return those of the facts, and what the frames read so far have added."""
         return (*self.facts.warnings, *self._found)
 
     def frames(

@@ -38,7 +38,7 @@ class SegmentHead:
     threads: int
 
     def as_bytes(self) -> bytes:
-        """For the file."""
+        """Return the head as the segment's file holds it."""
         return json.dumps({name: str(one) for name, one in asdict(self).items()}).encode()
 
 

@@ -41,7 +41,7 @@ def clip_kind(stream: Readable) -> ClipKind | None:
 
 
 def find_kind(stream: Readable, head: bytes) -> ClipKind | None:
-    """The same, with the first bytes at hand."""
+    """Do as `clip_kind`, with the first bytes at hand."""
     if head.startswith(GIFS):
         return "gif" if chunks.has_two_gif_frames(stream) else None
     if head.startswith(signatures.PNG):

@@ -62,7 +62,7 @@ class Stages:
     def in_thread(
         self, items: Generator[Item, None, None], *, room: int, name: str
     ) -> Iterator[Item]:
-        """The same items, made in a thread that is at most ``room`` items ahead.
+        """Yield the items, made in a thread that is at most ``room`` items ahead.
 
         What ``items`` raises is raised here, after the items before it.
         """

@@ -15,7 +15,7 @@ class Readable(Protocol):
     """A binary stream that can seek: a file, or a window on one."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes; b"" at the end."""
+        """Read at most so many bytes; b"" at the end."""
         ...
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -23,7 +23,7 @@ class Readable(Protocol):
         ...
 
     def tell(self) -> int:
-        """The position."""
+        """Return the position."""
         ...
 
 
@@ -31,7 +31,7 @@ class Writable(Protocol):
     """A binary stream that is written from its beginning to its end."""
 
     def write(self, content: bytes, /) -> object:
-        """Append it."""
+        """Append bytes."""
         ...
 
 
@@ -51,7 +51,7 @@ class Window:
         self._most_in_vain = MOST_BYTES_IN_VAIN
 
     def read(self, size: int, /) -> bytes:
-        """As a file's; `ImageError` if too much was read and nothing found in it.
+        """Read as a file does; `ImageError` if too much was read and nothing found in it.
 
         After an error it gives nothing more: PyAV prints each error but the first.
         """
@@ -89,7 +89,7 @@ class Window:
         self._in_vain = 0
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """As a file's."""
+        """Go to a position as a file does."""
         if whence == 2:
             with self._lock:
                 self._position = self._stream.seek(offset, 2)
@@ -98,7 +98,7 @@ class Window:
         return self._position
 
     def tell(self) -> int:
-        """As a file's."""
+        """Return the position as a file does."""
         return self._position
 
 
@@ -111,7 +111,7 @@ class Sink:
         self._error: OSError | None = None
 
     def write(self, content: bytes, /) -> int:
-        """As a file's; after an error nothing more is written."""
+        """Write as a file does; after an error nothing more is written."""
         if self._error is None:
             try:
                 return self._out.write(content)
@@ -121,11 +121,11 @@ class Sink:
         return len(content)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """As a file's."""
+        """Go to a position as a file does."""
         return self._out.seek(offset, whence)
 
     def tell(self) -> int:
-        """As a file's."""
+        """Return the position as a file does."""
         return self._out.tell()
 
     @contextmanager

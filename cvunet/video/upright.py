@@ -39,7 +39,7 @@ class Turn:
 
 
 def turn_of(matrix: Sequence[int]) -> Turn:
-    """By nine numbers a b u c d v x y w: (x, y) is shown at (a x + c y, b x + d y)."""
+    """Return the turn by nine numbers a b u c d v x y w: (x, y) is at (a x + c y, b x + d y)."""
     a, b, _, c, d, *_ = matrix
     if not (a or b or c or d):
         return Turn()

@@ -25,7 +25,7 @@ class SocketConnection(http.client.HTTPConnection):
         self.path = path
 
     def connect(self) -> None:
-        """To the file instead of a port."""
+        """Connect to the socket file instead of a port."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(TIMEOUT_S)
         self.sock.connect(os.fspath(self.path))

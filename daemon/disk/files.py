@@ -53,7 +53,7 @@ def open_if_regular(path: Path, flags: int = 0) -> int | None:
 
 
 def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
-    """The same, of a name in an open folder.
+    """Do as `open_if_regular`, for a name in an open folder.
 
     Even the opening of a device can do something, and a pipe would wait. What was looked at is
     what is opened, whatever its name means by then.
@@ -77,7 +77,7 @@ def create(path: Path, *, is_read: bool = False) -> BinaryIO:
 
 
 def create_in(folder: int, path: Path, *, is_read: bool = False) -> BinaryIO:
-    """The same, in the open folder that holds the path."""
+    """Do as `create`, in the open folder that holds the path."""
 
     def opener(_: str, flags: int) -> int:
         return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, modes.FILE, dir_fd=folder)

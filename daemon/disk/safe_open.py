@@ -106,7 +106,7 @@ def claims(root: Path, *, flags: int = PASSED) -> Opened:
 
 
 def claims_in(top: int, root: RelativeParts, *, flags: int = PASSED) -> Opened:
-    """The same, in a hot folder that is open; ``root``: its path, for errors."""
+    """Do as `claims`, in a hot folder that is open; ``root``: its path, for errors."""
     try:
         descriptor = open_below(top, (CLAIMS,), flags, is_one_mount=True)
     except UntrustedPath as error:
@@ -130,7 +130,7 @@ def claimed(root: Path) -> list[Path]:
 
 
 def open_folder(parts: RelativeParts, flags: int) -> int:
-    """As `folder`, by the parts of its path; the caller closes it."""
+    """Open a folder as `folder` does, by the parts of its path; the caller closes it."""
     place = claim_place(parts)
     if place is None:
         try:
@@ -185,7 +185,7 @@ def how_to(flags: int, resolve: int) -> How:
 
 
 def openat2(path: bytes, top: int | None, flags: int, resolve: int) -> int | None:
-    """By one call of the kernel's; None if it does not have it."""
+    """Open a folder by one call of the kernel's; None if the kernel does not have it."""
     how = ctypes.byref(how_to(flags, resolve))
     where = -100 if top is None else top  # AT_FDCWD
     descriptor = libc().syscall(OPENAT2, where, path, how, ctypes.sizeof(How))
@@ -203,7 +203,7 @@ def openat2(path: bytes, top: int | None, flags: int, resolve: int) -> int | Non
 
 
 def open_step_by_step(top: int | None, parts: RelativeParts, flags: int) -> int:
-    """The same on kernels before 5.6, and for paths longer than the kernel takes."""
+    """Do as `open_below` on kernels before 5.6, and for paths longer than the kernel takes."""
     current = os.open(".", PASSED, dir_fd=top)
     try:
         for name in parts:
@@ -270,7 +270,7 @@ def sync(descriptor: int) -> None:
 
 
 def sync_listed(descriptor: int) -> None:
-    """The same, of a folder that was opened to be listed."""
+    """Do as `sync`, for a folder that was opened to be listed."""
     try:
         os.fsync(descriptor)
     except OSError as error:

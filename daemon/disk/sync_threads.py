@@ -91,7 +91,7 @@ class SyncThreads:
         return True
 
     def serve(self) -> None:
-        """In a thread: one batch after the other."""
+        """Work off one batch after the other, in a thread."""
         while (batch := self.next_batch()) is not None:
             batch.work()
 

@@ -66,7 +66,7 @@ class Syncs:
             self.places[folder] = partial(sync_folder, folder)
 
     def add_open(self, folder: Path, descriptor: int) -> None:
-        """The same, of an open folder, which need not be looked for again.
+        """Note that names in an open folder have changed; it need not be looked for again.
 
         ``descriptor``: as `safe_open.LISTED`; it is not kept.
         """
@@ -138,7 +138,7 @@ def sync_opened(descriptor: int) -> None:
 
 
 def if_there(wait: Step) -> Step:
-    """The same; what has gone since it was changed needs no sync."""
+    """Return a step that skips what has gone since it was changed: that needs no sync."""
 
     def wait_if_there() -> None:
         with suppress(FileNotFoundError):

@@ -215,7 +215,9 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All or nothing. Nested ones join the outer one, so that one tick can share one commit.
+        """Change all or nothing.
+
+        Nested ones join the outer one, so that one tick can share one commit.
 
         `LedgerError` means that the disk fails. Then nothing has changed; or, if only the answer to
         the commit was lost, everything has: check before you try again.

@@ -54,7 +54,10 @@ class JobQueue:
 
     @property
     def room(self) -> int:
-        """How many more jobs may be taken in; delayed ones take no room, lest they block others."""
+        """How many more jobs may be taken in.
+
+        Delayed jobs do not count, so that they block nobody.
+        """
         return max(self.size - self.count_waiting(), 0)
 
     @property

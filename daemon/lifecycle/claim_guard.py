@@ -44,7 +44,7 @@ class ClaimGuard:
         return found
 
     def prepare(self, folder: HotFolder) -> None:
-        """The same, and the claim folder is made and noted if there is none."""
+        """Do as `check`, and make and note the claim folder if there is none."""
         if self.check(folder) is None and folder.originals != "keep":
             safe_open.make_claims(folder.path)
             self.check(folder)

@@ -95,7 +95,8 @@ class Failures:
     def must_wait(self, folder: HotFolder, job: Job, failed: Failed) -> bool:
         """Whether a job has to wait because what its latest attempt has made cannot be taken back.
 
-        A result of which one file has its name already would come out twice if it was made anew.
+        If one file of a result already has its name, making the result again would publish it
+        twice.
         """
         is_noted = self.results.is_noted(job)
         if not is_noted and failed.blame not in (Blame.MACHINE, Blame.UNSURE):

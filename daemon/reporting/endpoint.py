@@ -72,7 +72,7 @@ class Callers:
         """In the order in which they came."""
 
     def add(self, request: Request, monotonic: float) -> bool:
-        """One more; True if another had to be hung up on for it, a silent one if there is one."""
+        """Add a caller; True if another, a silent one first, had to be hung up on for it."""
         with self.lock:
             is_full = len(self.waiting) >= MAX_REQUESTS
             if is_full:

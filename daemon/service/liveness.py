@@ -58,7 +58,7 @@ class Liveness:
         self.next_extension = 0.0
         self.asked_at: float | None = None
         self.lenient_until = 0.0
-        """All of us was stopped: until then nobody is said to hang."""
+        """Until this moment nothing counts as hanging: the whole process had been stopped."""
         self.reasons: tuple[str, ...] = ()
         """What made no progress at the last check, for people."""
 
@@ -115,7 +115,10 @@ class Liveness:
             logger.warning("everything makes progress again")
 
     def note_hangs(self, reasons: tuple[str, ...]) -> None:
-        """Note what computes without an end: whoever kills this process, it may be the picture."""
+        """Note what computes without end.
+
+        If somebody kills the process, the picture may be to blame.
+        """
         hangs, known = computing(reasons), computing(self.reasons)
         if hangs == known:
             return

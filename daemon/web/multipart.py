@@ -105,7 +105,7 @@ class FormParser:
     # --- what the parser calls ------------------------------------------------------------
 
     def begin_part(self) -> None:
-        """Count it."""
+        """Count the part that begins, and forget the one before it."""
         self.count += 1
         if self.count > limits.MAX_PARTS:
             raise Problem(
@@ -118,11 +118,11 @@ class FormParser:
         self.field = None
 
     def add_header_name(self, data: bytes, start: int, end: int) -> None:
-        """Collect."""
+        """Collect a piece of a header's name."""
         self.header_name = bounded(self.header_name + data[start:end], HEADER_BYTES)
 
     def add_header_value(self, data: bytes, start: int, end: int) -> None:
-        """Collect."""
+        """Collect a piece of a header's value."""
         self.header_value = bounded(self.header_value + data[start:end], HEADER_BYTES)
 
     def end_header(self) -> None:
@@ -152,7 +152,7 @@ class FormParser:
             self.value = bounded(self.value + data[start:end], limits.MAX_FIELD_BYTES)
 
     def end_part(self) -> None:
-        """Pass it on."""
+        """Pass the part on that has ended."""
         if self.field is None:
             self.ready.append(FileEnd())
         else:

@@ -29,7 +29,7 @@ ENDING_S = 6.0
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Command line to settings."""
+    """Turn the command line into settings."""
     parser = argparse.ArgumentParser(prog="python -m cvunet.training.gpu", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the tar shards")
     parser.add_argument("--out", type=Path, default=Path("runs/minutes"), help="folder of the run")

@@ -21,12 +21,12 @@ def noise_bank(seed: int, device: torch.device) -> Tensor:
 
 
 def column(values: Tensor) -> Tensor:
-    """N to Nx1x1x1."""
+    """Reshape N to Nx1x1x1."""
     return values[:, None, None, None]
 
 
 def grey_of(rgb: Tensor) -> Tensor:
-    """Nx3xHxW to Nx1xHxW."""
+    """Return the grey Nx1xHxW of colours Nx3xHxW."""
     red, green, blue = (share * rgb[:, c : c + 1] for c, share in enumerate(GREY))
     return red + green + blue
 
@@ -45,7 +45,7 @@ def relight(rgb: Tensor, light: Light) -> Tensor:
 
 
 def saturate(rgb: Tensor, amount: Tensor) -> Tensor:
-    """Colours pulled to or from grey."""
+    """Pull colours to or from grey."""
     return torch.lerp(grey_of(rgb), rgb, column(amount))
 
 

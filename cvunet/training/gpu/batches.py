@@ -45,7 +45,7 @@ def tensors_of(part: Any) -> list[Tensor]:  # Any: a plan, its parts, or numbers
 
 
 def rebuilt(part: T, tensors: list[Tensor]) -> T:
-    """The same plan from other tensors, taken from the front of the list."""
+    """Return a plan like ``part`` with other tensors, taken from the front of the list."""
     made: Any = part  # Any: whatever the part is, the same comes out
     if isinstance(part, Tensor):
         made = tensors.pop(0)
@@ -116,14 +116,14 @@ class Sampler:
         return Batch(rgb, alpha, contrast, known, plan.is_soft)
 
     def put_beside(self, rgb: Tensor, alpha: Tensor, plan: Plan) -> None:
-        """Negatives in photos."""
+        """Put negatives into photos."""
         places = plan.beside.places
         if len(places):
             layer = layering.negatives(self.gallery, plan.beside, plan.size)
             rgb.index_copy_(0, places, layering.beside(layer, rgb[places], alpha[places]))
 
     def swap(self, rgb: Tensor, alpha: Tensor, contrast: Tensor, plan: Plan) -> None:
-        """Other backgrounds behind the subjects of some photos."""
+        """Put other backgrounds behind the subjects of some photos."""
         swap = plan.swap
         if not len(swap.places):
             return
@@ -184,7 +184,7 @@ def stack(layer: Tensor, plan: Layer, ground: Tensor, front: Tensor) -> None:
 
 
 def paint_studio(rgb: Tensor, plan: Studio) -> None:
-    """Plain backdrops as the grounds of some samples."""
+    """Paint plain backdrops as the grounds of some samples."""
     if not len(plan.places):
         return
     size = rgb.shape[-1]

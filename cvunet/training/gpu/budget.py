@@ -66,7 +66,7 @@ class Budget:
 
     @property
     def share(self) -> float:
-        """Of the schedule that is done, 0 to 1."""
+        """Return which share of the schedule is done, 0 to 1."""
         whole = max(self.deadline_s - self.began_s, 1e-6)
         passed = min(1.0, (self.clock() - self.began_s) / whole)
         return self.first_share + (1 - self.first_share) * passed

@@ -20,7 +20,7 @@ WARM, BRONZE = (1.0, 0.95, 0.86), (0.75, 0.68, 0.5)
 
 
 def choose(condition: NDArray[np.bool_], yes: Spots, no: Spots) -> Spots:
-    """Of each pair one."""
+    """Take one of each pair: ``yes`` where the condition is true."""
     return Spots(
         np.where(condition, yes.reach, no.reach),
         np.where(condition, yes.x, no.x),
@@ -36,7 +36,7 @@ class Distractions:
         self.size = size
 
     def draw(self, rng: Generator, places: Numbers, *, is_letters: NDArray[np.bool_]) -> Negatives:
-        """One for each of the places, of a kind; where ``is_letters`` lettering."""
+        """Draw a negative of some kind for each of the places: lettering where ``is_letters``."""
         count, size = len(places), self.size
         kinds = np.where(is_letters, LETTERING, rng.integers(4, size=count))
         number = self.numbers(rng, kinds)
@@ -64,7 +64,7 @@ class Distractions:
         )
 
     def numbers(self, rng: Generator, kinds: Numbers) -> Numbers:
-        """Pictures of these kinds."""
+        """Draw pictures of these kinds."""
         roster = self.roster
         lists = (roster.letterings, roster.salient, roster.foregrounds, roster.foregrounds)
         chosen = np.zeros(len(kinds), np.int64)
@@ -74,7 +74,7 @@ class Distractions:
         return chosen
 
     def views(self, rng: Generator, number: Numbers, kinds: Numbers) -> Views:
-        """Where they are."""
+        """Draw where negatives lie in their samples."""
         gallery, size = self.roster.gallery, self.size
         made = views.put(rng, gallery, number, views.aside(rng, len(number), size))
         matrix = made.matrix.double().numpy()

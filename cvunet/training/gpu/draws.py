@@ -17,22 +17,22 @@ NOISE_PX = 1024
 
 
 def floats(values: Floats | NDArray[np.float32]) -> Tensor:
-    """As float32."""
+    """Return values as a tensor of float32."""
     return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
 
 def whole(values: NDArray[np.int64] | NDArray[np.intp]) -> Tensor:
-    """As int64."""
+    """Return values as a tensor of int64."""
     return torch.from_numpy(np.ascontiguousarray(values, np.int64))
 
 
 def pick(rng: Generator, places: Numbers, chance: float) -> Numbers:
-    """Those of the places that are chosen, each with this chance."""
+    """Draw some of the places, each with this chance."""
     return places[rng.random(len(places)) < chance]
 
 
 def light(rng: Generator, places: Numbers) -> Light:
-    """Of these samples: `training.augment.light`."""
+    """Draw the light changes (`training.augment.light`) of the samples at ``places``."""
     count = len(places)
     return Light(
         places=whole(places),
@@ -44,7 +44,7 @@ def light(rng: Generator, places: Numbers) -> Light:
 
 
 def motion(rng: Generator) -> NDArray[np.float32]:
-    """7x7: the kernel of `training.augment.blur` for a camera that moves."""
+    """Draw the kernel 7x7 of `training.augment.blur` for a camera that moves."""
     length = int(rng.integers(3, 8))
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1 / length
@@ -57,7 +57,7 @@ def motion(rng: Generator) -> NDArray[np.float32]:
 
 
 def wear(rng: Generator, count: int, size: int, chance: float) -> Wear:
-    """Of a batch's samples, as often as `training.augment.wear` does it."""
+    """Draw what is done to a batch's samples, as often as `training.augment.wear` does it."""
     worn = pick(rng, np.arange(count), chance)
     lit, saturated = pick(rng, worn, 0.7), pick(rng, worn, 0.5)
     amount = rng.uniform(0.5, 1.4, len(saturated)) * (rng.random(len(saturated)) >= 0.06)
@@ -91,7 +91,7 @@ def wear(rng: Generator, count: int, size: int, chance: float) -> Wear:
 
 
 def low(rng: Generator, places: Numbers) -> Low:
-    """Of these samples: `training.contrast.lower`."""
+    """Draw how `training.contrast.lower` changes the samples at ``places``."""
     count = len(places)
     drawn = rng.random(count)
     return Low(
@@ -109,7 +109,7 @@ def low(rng: Generator, places: Numbers) -> Low:
 
 
 def studio(rng: Generator, places: Numbers) -> Studio:
-    """Of these samples: `composites.studio`."""
+    """Draw the backdrops (`composites.studio`) of the samples at ``places``."""
     count = len(places)
     level = np.where(
         rng.random(count) < 0.7, rng.uniform(200, 255, count), rng.uniform(10, 230, count)
@@ -123,7 +123,7 @@ def studio(rng: Generator, places: Numbers) -> Studio:
 
 
 def shadow(rng: Generator, places: Numbers, size: int) -> Shadow:
-    """Of these cut-outs: `composites.shadow`."""
+    """Draw the shadows (`composites.shadow`) of the cut-outs at ``places``."""
     count = len(places)
     shift = rng.uniform(-0.06, 0.06, (count, 2)) + np.array([0, 0.03])
     return Shadow(

@@ -80,7 +80,7 @@ def halved(pixels: Pixels) -> list[Pixels]:
 
 
 def running_sums(alpha: Pixels) -> FloatPixels:
-    """33x33: see `Gallery.sums`."""
+    """Return the running sums 33x33 of an alpha, as `Gallery.sums` holds them."""
     cells = cv2.resize(alpha, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
     sums = np.zeros((GRID + 1, GRID + 1), np.float32)
     sums[1:, 1:] = (cells / np.float32(255 * GRID * GRID)).cumsum(0).cumsum(1)

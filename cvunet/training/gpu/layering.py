@@ -87,7 +87,7 @@ def difference(front: Tensor, ground: Tensor) -> Tensor:
 
 
 def negatives(gallery: Gallery, plan: Negatives, size: int) -> Tensor:
-    """Layers Nx4xSxS, premultiplied."""
+    """Return negatives as layers Nx4xSxS, premultiplied."""
     at = warps.places(plan.views, size)
     seen, inside = warps.gather(gallery, plan.views.picture, plan.views.level, at)
     rgb, alpha = seen[:, :3], seen[:, 3:]

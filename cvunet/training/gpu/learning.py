@@ -77,7 +77,7 @@ class Learner:
         return loss, norm
 
     def learn(self, batch: Batch, rate: float, *, is_trunk_only: bool) -> None:
-        """One step at this rate."""
+        """Do one step at this rate."""
         for group in self.optimiser.param_groups:
             value = rate * group["ratio"]
             if isinstance(group["lr"], Tensor):
@@ -159,7 +159,7 @@ class Learner:
         self.sums.add_(torch.stack([loss.detach(), norm]))
 
     def plain_loss(self, batch: Batch, *, is_trunk_only: bool) -> Tensor:
-        """Forward and loss."""
+        """Run the forward pass and return the loss."""
         model = self.model
         image = (batch.rgb * 2 - 1).contiguous(memory_format=torch.channels_last)
         forward = model.trunk_supervised if is_trunk_only else model.forward_supervised
@@ -211,7 +211,7 @@ def is_good(means: tuple[float, float]) -> bool:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """As `precision.autocast`, but without the cache, which a recorded step must not have."""
+    """Do as `precision.autocast`, but without the cache, which a recorded step must not have."""
     is_fast = torch_predictor.choose_precision("auto", device) != torch.float32
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_fast, cache_enabled=False)
 
@@ -238,11 +238,11 @@ def build_optimiser(model: CVUNet, recipe: Recipe, *, is_recorded: bool) -> torc
 
 
 def fields(batch: Batch) -> tuple[Tensor, ...]:
-    """In the order of the constructor."""
+    """Return a batch's tensors in the order of the constructor."""
     return batch.rgb, batch.alpha, batch.contrast, batch.known, batch.is_soft
 
 
 def copy(source: Batch, target: Batch) -> None:
-    """All tensors of a batch into those of another one."""
+    """Copy all tensors of a batch into those of another one."""
     for mine, theirs in zip(fields(target), fields(source), strict=True):
         mine.copy_(theirs)

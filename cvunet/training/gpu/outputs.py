@@ -31,7 +31,7 @@ RIM = 0, 255, 0
 
 
 def packed(state: dict[str, object]) -> bytes:
-    """As `torch.save` writes it."""
+    """Return a state as `torch.save` writes it."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
@@ -93,7 +93,7 @@ def bytes_of(planes: Tensor) -> Pixels:
 
 
 def on_loud(rgb: Tensor, alpha: Tensor) -> Tensor:
-    """3xSxS on magenta."""
+    """Lay a picture 3xSxS on magenta."""
     loud = torch.tensor(LOUD, dtype=torch.float32)[:, None, None] / 255
     return rgb * alpha + loud * (1 - alpha)
 

@@ -66,7 +66,7 @@ class Planner:
         )
 
     def bases(self, rng: Generator, kinds: Numbers) -> Numbers:
-        """The picture that each sample begins with."""
+        """Draw the picture that each sample begins with."""
         chosen = np.zeros(len(kinds), np.int64)
         sharp = max(1, len(kinds) // SHARP_SHARE)
         for roster, span in ((self.sharp, slice(0, sharp)), (self.every, slice(sharp, None))):
@@ -79,7 +79,7 @@ class Planner:
     def base_views(
         self, rng: Generator, base: Numbers, is_photo: NDArray[np.bool_], *, size: int
     ) -> views.Views:
-        """Windows of photos, squares of grounds."""
+        """Draw windows of photos and squares of grounds."""
         gallery, count = self.every.gallery, len(base)
         known = windows.subjects(gallery, base)
         drawn = windows.draw(rng, known, self.changes)
@@ -99,13 +99,13 @@ class Planner:
         return views.through(base, chosen, size=size, is_flipped=is_flipped, degrees=degrees)
 
     def hidden(self, rng: Generator, pictures: Numbers, places: Numbers) -> Hidden:
-        """Boxes on some of the photos."""
+        """Draw boxes on some of the photos."""
         chosen = pick(rng, places, self.changes.hide)
         is_person = self.every.is_person[pictures[chosen]]
         return spots_of_people(rng, self.every.gallery, pictures, chosen, is_person=is_person)
 
     def swap(self, rng: Generator, places: Numbers, size: int) -> Swap:
-        """Other backgrounds for these photos."""
+        """Plan other backgrounds for these photos."""
         count = len(places)
         scenes = self.every.backgrounds.some(rng, count)
         every = np.arange(count)
@@ -137,7 +137,7 @@ class Planner:
         lowers: float,
         size: int,
     ) -> Layer:
-        """One foreground for each of these composites."""
+        """Draw one foreground for each of these composites."""
         count, every = len(places), np.arange(len(places))
         is_sharp = rng.random(count) < 1 / SHARP_SHARE
         number = np.where(

@@ -69,7 +69,7 @@ class Entry:
 
 
 def framed(photo: Photo) -> Pixels:
-    """RGB and mask, HxWx4."""
+    """Load a photo's RGB and mask, HxWx4."""
     rgb, alpha = samples.load_photo(photo)
     return np.dstack([rgb, alpha])
 
@@ -138,7 +138,7 @@ def foreground_entries(sources: Sources, recipe: Recipe) -> list[Entry]:
 
 
 def entries(sources: Sources, recipe: Recipe, *, letterings: int) -> list[Entry]:
-    """All that a recipe's samples are made from."""
+    """Return all that a recipe's samples are made from."""
     empty = {member.name for member in sources.empty()}
     found = photo_entries(sources.salient, "salient", {})
     found += photo_entries(sources.people, "people", recipe.people_weights)

@@ -144,7 +144,7 @@ class Run:
             )
 
     def save(self, turn: Turn, batch: Batch) -> None:
-        """Weights, state, a row of the log, a sheet."""
+        """Write weights, state, a row of the log and a sheet."""
         loss, norm = self.learner.means()
         now = time.monotonic()
         speed = (self.samples - self.saved_samples) / max(now - self.saved_s, 1e-6)

@@ -40,7 +40,7 @@ def digest(path: Path) -> str:
 
 
 def piece_name(name: str, first: int) -> str:
-    """Of the part of a file that begins at this byte."""
+    """Return the name of the part of a file that begins at this byte."""
     return f"{name.replace('/', '__')}.from-{first:012}"
 
 
@@ -152,7 +152,7 @@ def check(folder: Path) -> None:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Command line to settings."""
+    """Turn the command line into settings."""
     parser = argparse.ArgumentParser(prog="python -m cvunet.training.gpu.staging")
     commands = parser.add_subparsers(dest="command", required=True)
     cutting = commands.add_parser("cut", help="cut the training shards of DATA into pieces")

@@ -39,14 +39,14 @@ def to_views(numbers: Numbers, matrix: Floats) -> Views:
 
 
 def scaling(x: Floats, y: Floats) -> Floats:
-    """Nx3x3."""
+    """Return matrices Nx3x3 that scale by ``x`` and ``y``."""
     made = np.tile(np.eye(3), (len(x), 1, 1))
     made[:, 0, 0], made[:, 1, 1] = x, y
     return made
 
 
 def moving(x: Floats, y: Floats) -> Floats:
-    """Nx3x3."""
+    """Return matrices Nx3x3 that move by ``x`` and ``y``."""
     made = np.tile(np.eye(3), (len(x), 1, 1))
     made[:, 0, 2], made[:, 1, 2] = x, y
     return made
@@ -136,7 +136,7 @@ def anywhere(rng: Generator, count: int, size: int) -> Spots:
 
 
 def aside(rng: Generator, count: int, size: int) -> Spots:
-    """Small, nearer to the sides than to the middle: `placing.aside`."""
+    """Draw small spots, nearer to the sides than to the middle: `placing.aside`."""
     reach = size * rng.uniform(0.25, 0.55, count)
     across = rng.uniform(0.05, 0.35, count)
     x = np.where(rng.random(count) < 0.5, across, 1 - across)

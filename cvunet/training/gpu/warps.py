@@ -27,7 +27,7 @@ def reflected(place: Tensor, length: Tensor) -> Tensor:
 def reflected_places(
     gallery: Gallery, views: Views, places_px: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Both coordinates."""
+    """Return both coordinates, reflected at the edges of the pictures."""
     x, y = places_px
     side = gallery.sides[views.picture, 0].float()
     return reflected(x, side[:, 0, None, None]), reflected(y, side[:, 1, None, None])
@@ -88,7 +88,7 @@ def see_cutouts(gallery: Gallery, views: Views, size: int) -> Tensor:
 
 
 def some(views: Views, index: Tensor) -> Views:
-    """Some of the views."""
+    """Return some of the views, by their index."""
     return Views(views.picture[index], views.matrix[index], views.level[index])
 
 

@@ -29,7 +29,7 @@ class Windows:
     width: Floats
 
     def first(self, is_fit: NDArray[np.bool_], otherwise: "Windows") -> "Windows":
-        """Of NxT windows the first of each row that fits, else that of ``otherwise``: N."""
+        """Return N windows: of NxT the first of each row that fits, else that of ``otherwise``."""
         rows = np.arange(len(is_fit))
         place, fits = is_fit.argmax(1), is_fit.any(1)
         return Windows(
@@ -40,7 +40,7 @@ class Windows:
         )
 
     def fields(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """In the order of the constructor."""
+        """Return the fields in the order of the constructor."""
         return self.top, self.left, self.height, self.width
 
     def put(self, places: Numbers, others: "Windows") -> None:
@@ -61,7 +61,7 @@ class Subjects:
 
     @property
     def share(self) -> Floats:
-        """Nx1: of the picture's area."""
+        """Return which share of each picture's area is subject, Nx1."""
         return self.sums[:, -1, -1, None].astype(np.float64)
 
     def inside(self, windows: Windows) -> Floats:
@@ -97,14 +97,14 @@ class Subjects:
 
 
 def subjects(gallery: Gallery, numbers: Numbers) -> Subjects:
-    """Of these pictures."""
+    """Return what is known of the subjects of these pictures."""
     width, height = gallery.sizes[numbers].T.astype(np.float64)
     top = gallery.heads[numbers, 0].astype(np.float64)
     return Subjects(height[:, None], width[:, None], top[:, None], gallery.sums[numbers])
 
 
 def whole(known: Subjects) -> Windows:
-    """All of each picture."""
+    """Return windows that hold all of each picture."""
     nothing = np.zeros(len(known.sums))
     return Windows(nothing, nothing.copy(), known.height[:, 0].copy(), known.width[:, 0].copy())
 
@@ -119,12 +119,12 @@ def draw(rng: Generator, known: Subjects, changes: Augmentation) -> Windows:
     for kind, make in enumerate((zoom, crop, leaving)):
         places = np.flatnonzero(kinds == kind)
         if len(places):
-            made.put(places, make(rng, of(known, places)))
+            made.put(places, make(rng, at_places(known, places)))
     return made
 
 
-def of(known: Subjects, places: Numbers) -> Subjects:
-    """Some of them."""
+def at_places(known: Subjects, places: Numbers) -> Subjects:
+    """Return what is known of the pictures at these places."""
     return Subjects(
         known.height[places], known.width[places], known.top[places], known.sums[places]
     )

@@ -22,7 +22,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def send(end: socket.socket, message: Message, descriptors: Iterable[int] = ()) -> None:
-    """One message; `OSError` if nobody listens any more."""
+    """Send one message; `OSError` if nobody listens any more."""
     socket.send_fds(end, [json.dumps(message).encode("ascii")], list(descriptors))
 
 

@@ -70,7 +70,7 @@ def confine(root: Path, *, is_writing: bool = False) -> list[str]:
 
 
 def filter_calls(library: ctypes.CDLL, *, is_writing: bool) -> bool:
-    """Only system calls that decoding needs; False where the kernel or the machine cannot."""
+    """Allow only system calls that decoding needs; False where the kernel or the machine cannot."""
     machine = os.uname().machine
     steps = system_calls.program(machine, pid=os.getpid(), is_writing=is_writing)
     if steps is None:
@@ -104,7 +104,7 @@ def restrict_reading(library: ctypes.CDLL, root: Path) -> bool:
 
 
 def allow_reading(library: ctypes.CDLL, rules: int, path: str) -> None:
-    """One file or folder, if it exists."""
+    """Allow reading one file or folder, if it exists."""
     with suppress(OSError):
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:

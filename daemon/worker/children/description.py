@@ -45,7 +45,7 @@ class Description:
 
     @classmethod
     def of(cls, answer: Message, *, pixels: int, room: int) -> "Description":
-        """All of it checked; `ValueError` and others if it is not true."""
+        """Return the description in an answer; `ValueError` and others if it is not true."""
         height, width = map(int, answer["shape"])
         sample_bytes = int(answer["sample_bytes"])
         sizes = tuple(None if size is None else int(size) for size in answer["sizes"])

@@ -147,7 +147,7 @@ class ChildsDecoding:
         return f"{self.found.width}x{self.found.height} pixels"
 
     def judged(self, answer: Message) -> Message:
-        """The same answer, if it is none of a failure."""
+        """Return the answer unchanged; raise what it says if it tells of a failure."""
         self.is_spoilt = self.is_spoilt or "unforeseen" in answer
         verdicts.check(answer)
         return answer

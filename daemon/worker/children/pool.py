@@ -184,7 +184,7 @@ class ChildPool:
         place.not_before, place.reason = time.monotonic() + wait_s, reason
 
     def trouble(self, place: Place) -> str:
-        """For people."""
+        """Return why no decode child can be started, for people."""
         return f"no decode child can be started ({place.reason}); it is tried again"
 
     # --- ending --------------------------------------------------------------------------

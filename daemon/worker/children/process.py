@@ -215,7 +215,7 @@ def command(descriptor: int, program: str) -> Sequence[str]:
 
 
 def environment() -> dict[str, str]:
-    """Few variables: no notify socket, no credentials."""
+    """Return few variables: no notify socket, no credentials."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | SETTINGS
 

@@ -211,7 +211,7 @@ class Making:
             segments.close()
 
     def sha256(self) -> str:
-        """Of the clip's file."""
+        """Return the SHA-256 of the clip's file."""
         found = hashlib.sha256()
         self.stream.seek(0)
         told = 0

@@ -52,5 +52,5 @@ def ended(status: int | None, *, frames: int, memory_bytes: int) -> Exception:
 
 
 def not_startable(reason: str) -> MachineError:
-    """No process for a clip."""
+    """Return the error that no process for a clip can be started."""
     return MachineError(f"no process for a clip can be started ({reason}); it is tried again")
