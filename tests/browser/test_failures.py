@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import Mock, patch
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -13,18 +13,23 @@ from playwright.sync_api import Browser
 
 from cvunet.errors import ImageError
 from cvunet.pictures import encoding, reading
+from cvunet.pictures.reading import PictureInfo
 from daemon.disk.files import open_regular
-from daemon.errors import PictureError
-from daemon.lifecycle.failures import Failures
-from daemon.lifecycle.job_recovery import JobRecovery
+from daemon.errors import Blame, PictureError
+from daemon.jobs import Failed, Task
 from daemon.lifecycle.naming import NameTaken
 from daemon.lifecycle.orders import REJECTED
 from daemon.worker.children.picture import ChildsDecoding
+from daemon.worker.children.process import DecodeChild
 from daemon.worker.decoding import identify
 from daemon.worker.lanes import lane_named
 from tests.browser.views_kit import window
+from tests.lifecycle.test_deaths import Mortal, live, rejected
 from tests.pictures import test_raw_files, test_unsupported
 from tests.pictures.test_damage import LIMIT, file_of, photo
+from tests.samples import RENDERING
+from tests.service.service_kit import Kit as ServiceKit
+from tests.service.service_kit import Work, fail_with
 from tests.web.web_kit import Kit, running
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
@@ -36,7 +41,6 @@ SAID = """async ([reasons, language]) => {
   return reasons.map(whyFailed); }"""
 HOLE = re.compile(r"[{}]|undefined")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-DEATHS = 9
 PNG = file_of(photo(), "PNG")
 HEIC = b"\0\0\0\x18ftypheic" + bytes(64)
 
@@ -82,35 +86,52 @@ def places(base: Path) -> Iterator[str]:
     yield str(NameTaken(base / "cat.png"))
     wide = np.zeros((1, 20_000, 4), np.uint8)
     yield refusal(lambda: encoding.encode(wide, format="webp"))
-    yield refusal(lambda: lane_named({"fast": Mock()}, "good"))
+    yield refusal(lambda: lane_named({}, "good"))
     yield REJECTED
 
 
-def work() -> Iterator[str]:
-    """Of what went wrong in the work itself."""
-    child = Mock(max_decode_s=60.0, described="9x9 pixels")
-    child.too_large = lambda memory_bytes: ChildsDecoding.too_large(child, memory_bytes)
-    yield str(ChildsDecoding.late(child, 1.0, 1.0))
-    yield str(child.too_large(10**9))
-    yield str(ChildsDecoding.ended(child, -signal.SIGSEGV, 10**9))
-    job = Mock(attempts=DEATHS, deaths=DEATHS, clip=None)
-    recovery = Mock(crash="SIGSEGV")
-    JobRecovery.retry_or_reject(recovery, job, now=0.0)
-    JobRecovery.excuse_or_reject(recovery, job, now=0.0)
-    failures = Mock()
-    with patch("daemon.lifecycle.failures.has_progressed", return_value=False):
-        failed = Mock(reason=unread(b""))
-        Failures.retry_or_reject(failures, job, failed, now=0.0)
-    told = [*recovery.rejection.reject.call_args_list, *failures.rejection.reject.call_args_list]
-    assert len(told) == 3
-    for call in told:
-        yield call.args[1]
+def children(base: Path) -> Iterator[str]:
+    """Of pictures whose decode child gives no answer, or needs too much memory."""
+    picture = base / "picture.png"
+    picture.write_bytes(PNG)
+    task = Task("1", picture, base / "picture.part", RENDERING, LIMIT)
+    child = DecodeChild("")  # only what the daemon makes of its end is looked at
+    with picture.open("rb") as stream:
+        decoding = ChildsDecoding(
+            child, stream, task, max_decode_s=60.0, is_abandoned=lambda: False
+        )
+        yield str(decoding.late(1.0, 1.0))
+        yield str(decoding.ended(-signal.SIGSEGV, 10**9))
+        yield str(decoding.too_large(10**9))
+        decoding.found = PictureInfo(9, 9, channels=3, bits=8)
+        yield str(decoding.too_large(10**9))
+    child.wait()
+    child.close()
+
+
+def given_up(base: Path) -> Iterator[str]:
+    """Of pictures that were tried too often: the daemon has crashed, was ended, or has failed."""
+    works: dict[str, tuple[Work, str]] = {
+        "crashed": (Mortal(deaths_left=10**6), "SIGSEGV"),
+        "ended": (Mortal(deaths_left=10**6), ""),
+        "failed": (fail_with(Failed(Blame.UNKNOWN, unread(b""))), ""),
+    }
+    for name, (work, crash) in works.items():
+        (base / name).mkdir()
+        kit = ServiceKit(base / name, work=work)
+        kit.drop("cat.jpg")
+        while live(kit, 1000.0, crash=crash):
+            pass
+        [reason] = rejected(kit)
+        yield reason
 
 
 def test_frequent_reasons_have_a_chinese_form(browser: Browser, tmp_path: Path):
     """As the daemon says them; what is not known stays as it is, and so does all in English."""
-    (tmp_path / "files").mkdir()
-    reasons = [*files(), *places(tmp_path / "files"), *work()]
+    for name in ("files", "lives"):
+        (tmp_path / name).mkdir()
+    reasons = [*files(), *places(tmp_path / "files"), *children(tmp_path / "files")]
+    reasons += given_up(tmp_path / "lives")
     reasons += ["", "worn out {1}"]
     with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
         shown.open("state")

@@ -15,6 +15,7 @@ def rests(known: Relapses, room: int = ROOM) -> int:
 
 
 def test_a_rest_grows_with_each_failure_up_to_its_end():
+    """None after the first failure, then one check, two, and never more than the longest."""
     known = Relapses()
     found = []
     for _ in range(6):
@@ -25,6 +26,7 @@ def test_a_rest_grows_with_each_failure_up_to_its_end():
 
 
 def test_more_room_ends_a_rest():
+    """Somebody has deleted something; less room than at the failure ends nothing."""
     known = Relapses()
     for _ in range(4):
         known.note("hot", ROOM)
@@ -34,6 +36,7 @@ def test_more_room_ends_a_rest():
 
 
 def test_a_folder_that_works_for_long_begins_anew():
+    """After half an hour without a failure nothing is known of it; a check earlier all is."""
     known = Relapses()
     for work in (relapses.FORGOTTEN_AFTER - 1, relapses.FORGOTTEN_AFTER):
         for _ in range(3):
@@ -47,6 +50,7 @@ def test_a_folder_that_works_for_long_begins_anew():
 
 
 def test_folders_rest_apart():
+    """One that fails holds up no other."""
     known = Relapses()
     for _ in range(3):
         known.note("hot", ROOM)
