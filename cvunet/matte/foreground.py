@@ -138,7 +138,7 @@ def compose_rgba(
         visible = np.ascontiguousarray(rgba[..., 3])
         growth.extend(rgba, alpha, visible, reach_px=reach_px, source_alpha=source_alpha)
     if bleed:
-        return _bleed_colours(rgba)
+        return bleed_colours(rgba)
     _whole_pixels(rgba)[rgba[..., 3] == 0] = 0
     return rgba
 
@@ -189,7 +189,7 @@ def _whole_pixels(rgba: Samples) -> Samples:
     return rgba.view(np.uint64)[..., 0]
 
 
-def _bleed_colours(rgba: Samples) -> Samples:
+def bleed_colours(rgba: Samples) -> Samples:
     """Give transparent pixels the colours of the nearest visible pixel, if there is one.
 
     Game engines and browsers mix neighbouring pixels when they scale. Without this they would mix

@@ -134,12 +134,10 @@ class Finishing:
         ``touch_ups`` are laid over it one after the other, before it is framed.
         """
         shape = framing.Framing(**asdict(rendering.framing))
-        settings = finish_settings(rendering)
+        settings = replace(finish_settings(rendering), bleed=False)  # framing would undo it
         pixels = matting.finish(picture, alpha, settings=settings, prepared=prepared)
         for one in touch_ups:
-            pixels = touch_up.lay_over(
-                pixels, one, rgb=picture.rgb, source_alpha=picture.alpha, bleed=rendering.bleed
-            )
+            pixels = touch_up.lay_over(pixels, one, rgb=picture.rgb, source_alpha=picture.alpha)
         pixels = framing.frame(pixels, shape)
         pixels = framing.shrink(pixels, rendering.max_result_pixels)
         subject = framing.subject_rectangle(pixels, threshold=rendering.framing.threshold)
@@ -147,7 +145,8 @@ class Finishing:
             return Composed(pixels, None, subject)
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None
         if rendering.background is None:
-            return Composed(pixels, mask, subject)
+            result = foreground.bleed_colours(pixels) if rendering.bleed else pixels
+            return Composed(result, mask, subject)
         background = self.background_for(rendering.background, pixels, picture.profile)
         return Composed(foreground.flatten(pixels, background), mask, subject)
 

@@ -85,6 +85,25 @@ def test_mask_stays_beside_a_flattened_result():
     assert (int(mask[5, 5]), int(mask[5, -5])) == (255, 0)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"framing": Framing(margin=0.2)},
+        {"framing": Framing(mode="subject", canvas=(90, 90), aspect=1.0)},
+        {"max_result_pixels": 900},
+    ],
+    ids=["whole", "padded", "canvas", "shrunk"],
+)
+def test_bleed_fills_all_that_is_transparent(changes: dict[str, Any]):
+    """Also the space that framing adds, and a result that was made smaller or larger."""
+    result = Finishing().compose(picture(), left_half(), rendering(bleed=True, **changes)).result
+    hidden = result[..., 3] == 0
+
+    assert hidden.any()
+    assert (result[hidden][:, :3] == 200).all()
+
+
 @pytest.mark.parametrize("content", ["cutout", "alpha"])
 def test_one_file_needs_no_mask(content: Any):
     """Nothing is made that nobody gets."""
