@@ -185,8 +185,8 @@ def check_session(session: Session, description: Description) -> tuple[Tensor, T
     own_sides = given.shape[2:] if description.layout == "nchw" else given.shape[1:3]
     if not is_fixed and any(isinstance(side, int) for side in own_sides):
         raise WeightsError(
-            f"the model's input is fixed ({'x'.join(map(str, own_sides))}), and its description says"
-            " fit: shorter, for which it must be open: use fit: squeeze or letterbox"
+            f"the model's input is fixed ({'x'.join(map(str, own_sides))}), and fit: shorter needs"
+            " an open one: use fit: squeeze or letterbox in its description"
         )
     if isinstance(given.shape[0], int) and given.shape[0] != 1:
         raise WeightsError(f"the model takes batches of {given.shape[0]} only: export it for 1")

@@ -37,10 +37,11 @@ EXIF_ONLY: tuple[Format, ...] = ("webp", "webp-lossless", "avif")
 FORMATS_16_BIT: tuple[Format, ...] = ("png", "tiff")
 
 # All settings were chosen by `python -m benchmarks.encoders`: cut-outs of photos 1600 px wide, one
-# core. Lossy WebP and AVIF (with full-size colour) are for the web: a tenth of the PNG's bytes. Both
-# keep the alpha exactly, which costs AVIF 8 to 32 % of its bytes. WebP takes 139 ms with method 2, 246 ms with method 4 for the same size. Lossless
-# WebP has half of the PNG's bytes and takes 155 ms with method 1, 452 ms with method 4. AVIF takes
-# 225 ms at speed 8, 658 ms at speed 6 for a tenth less.
+# core. Lossy WebP and AVIF (with full-size colour) are for the web: a tenth of the PNG's bytes.
+# Both keep the alpha exactly, which costs AVIF 8 to 32 % more bytes. WebP takes 139 ms with method
+# 2, 246 ms with method 4 for the same size. Lossless WebP has half of the PNG's bytes and takes
+# 155 ms with method 1, 452 ms with method 4. AVIF takes 225 ms at speed 8, 658 ms at speed 6 for a
+# tenth less.
 OPTIONS: dict[str, dict[str, Any]] = {  # Any: as the formats differ
     "webp": {"quality": 90, "alpha_quality": 100, "method": 2},
     "webp-lossless": {"lossless": True, "exact": True, "quality": 0, "method": 1},

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
 from cvunet.inference import matting
-from cvunet.matte import adjustments, confidence, foreground, framing, touch_up
+from cvunet.matte import adjustments, confidence, extent, foreground, framing, touch_up
 from cvunet.matte.touch_up import TouchUp
 from cvunet.pictures import bit_depth, encoding, profiles, reading
 from daemon.disk import files
@@ -140,7 +140,7 @@ class Finishing:
             pixels = touch_up.lay_over(pixels, one, rgb=picture.rgb, source_alpha=picture.alpha)
         pixels = framing.frame(pixels, shape)
         pixels = framing.shrink(pixels, rendering.max_result_pixels)
-        subject = framing.subject_rectangle(pixels, threshold=rendering.framing.threshold)
+        subject = extent.subject_rectangle(pixels, threshold=rendering.framing.threshold)
         if rendering.content == "alpha":
             return Composed(pixels, None, subject)
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cvunet.matte import arrangements
 from cvunet.matte.arrangements import THRESHOLD, Arrangement, Length, arrange
-from cvunet.matte.framing import subject_rectangle
+from cvunet.matte.extent import subject_rectangle
 from cvunet.pictures import png, signatures
 
 WIDTH, HEIGHT = 40, 30
