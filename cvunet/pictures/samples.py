@@ -69,16 +69,16 @@ def read_grey(image: Image.Image) -> Samples:
     stored = np.asarray(image)
     if image.mode == "I" and tags and tags.get(TIFF_SAMPLE_FORMAT, (1,)) == (TIFF_UNSIGNED,):
         stored = stored.view(np.uint32)  # Pillow has no mode for unsigned
-    values = np.nan_to_num(stored.astype(np.float32), posinf=0.0)
+    values = stored.astype(np.float32)
     white = _white_level(image, values)
-    shares = np.clip(values / np.float32(white), 0, 1)
+    shares = np.nan_to_num(np.clip(values / np.float32(white), 0, 1), copy=False)
     if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is zero; Pillow handles that for up to 8 bits only
         shares = 1 - shares
     return bit_depth.from_float(shares, 8 if white == 255 and image.mode != "F" else 16)
 
 
 def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
-    """The level of white: fixed at 16 bits, else the smallest usual one that holds all values.
+    """The level of white: fixed at 16 bits, else the smallest usual one that holds finite values.
 
     Of floats it is 1 up to `BRIGHTEST_SHARE`: one value above 1 must not make the picture black.
     """
@@ -87,7 +87,7 @@ def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
         return float(2 ** int(bits[0]) - 1)
     if image.mode == "I" and image.format == "PPM":
         return 65535.0  # Pillow scales every deep PPM to 16 bits
-    peak = float(values.max())
+    peak = float(values.max(initial=0, where=np.isfinite(values)))
     if image.mode == "F" and peak <= BRIGHTEST_SHARE:
         return 1.0
     return next((level for level in (255.0, 65535.0) if peak <= level), peak)
