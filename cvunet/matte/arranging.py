@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cvunet.errors import CvunetError
-from cvunet.matte import arrangements, extent
+from cvunet.matte import arrangements, extent, foreground
 from cvunet.matte.arrangements import WHITE, Pixels
 from cvunet.pictures import encoding, profiles, reading
 
@@ -84,7 +84,7 @@ def background(number: int) -> Pixels:
     try:
         with os.fdopen(number, "rb") as stream:
             picture = reading.read(stream, max_pixels=BACKGROUND_PIXELS, depth=8)
-        return profiles.to_srgb(picture.rgb.astype(np.uint8, copy=False), picture.profile)
+        return foreground.background_of(picture)
     except (CvunetError, OSError) as error:
         raise BadBackground(str(error)) from error
 

@@ -15,8 +15,9 @@ from cvunet.matte import growth, layers, multilevel, pymatting_library, transpar
 from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.matte.layers import REGULARISATION, Layers, estimate_layers
 from cvunet.matte.soft_band import BLOCK_PX, Tile, band_runs, soft_band, upscale_tile
-from cvunet.pictures import bit_depth
-from cvunet.pictures.bit_depth import Bits, Samples, to_float
+from cvunet.pictures import bit_depth, profiles
+from cvunet.pictures.bit_depth import Bits, Samples, Uint8Array, to_float
+from cvunet.pictures.reading import Picture
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -24,6 +25,7 @@ Estimator = Literal["fast", "refine"]
 
 STRIP_PIXELS = 1 << 20  # flattened at a time, because each pixel needs many bytes
 UNCHANGED = Adjustments()
+WHITE = (255, 255, 255)
 
 
 def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -> Samples:
@@ -200,6 +202,15 @@ def bleed_colours(rgba: Samples) -> Samples:
         return rgba
     growth.nearest_colours(rgba, ~hidden, hidden)
     return rgba
+
+
+def background_of(picture: Picture) -> Uint8Array:
+    """A picture to lay subjects on: HxWx3 in sRGB, on white where it is transparent."""
+    rgb = profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile)
+    if picture.alpha is None:
+        return rgb
+    flat = flatten(np.dstack([rgb, bit_depth.to_8_bits(picture.alpha)]), WHITE)
+    return flat.astype(np.uint8, copy=False)
 
 
 def flatten(rgba: Samples, background: tuple[int, int, int] | Samples) -> Samples:

@@ -16,7 +16,7 @@ from cvunet import errors as cvunet_errors
 from cvunet.inference import matting
 from cvunet.matte import adjustments, confidence, extent, foreground, framing, touch_up
 from cvunet.matte.touch_up import TouchUp
-from cvunet.pictures import bit_depth, encoding, profiles, reading
+from cvunet.pictures import encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
 from daemon.errors import InstallError, PictureError, blaming
@@ -64,7 +64,7 @@ def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:
         with files.open_regular(file) as stream:
             source, digest = hashed(stream)
             picture = reading.read(source, max_pixels=BACKGROUND_PIXELS, depth=8)
-            return profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile), digest
+            return foreground.background_of(picture), digest
     except (cvunet_errors.ImageError, PictureError, OSError) as error:
         raise InstallError(
             f"background {file} cannot be read: {error}; correct output.background"

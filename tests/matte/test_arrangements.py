@@ -175,6 +175,14 @@ def image(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content))
 
 
+def test_a_transparent_background_is_on_white(tmp_path: Path):
+    """As in hot folders."""
+    Image.new("RGBA", (8, 8), (7, 8, 9, 0)).save(tmp_path / "behind.png")
+    code, _, content = run(tmp_path / "behind.png", format="png")
+
+    assert (code, image(content).getpixel((0, 0))) == (0, (255, 255, 255))
+
+
 def test_a_zip_has_colours_and_alpha():
     """Together they are the cut-out; the colours go on beyond the edge."""
     code, told, content = run(format="zip")

@@ -142,6 +142,18 @@ def test_background_follows_the_photo(background: Path, kind: str):
     assert (result[5, -5] // 257).tolist() == pytest.approx([219, 0, 0], abs=1)
 
 
+def test_transparent_background_is_on_white(tmp_path: Path):
+    """What a program has left under its alpha is seen by nobody."""
+    path = tmp_path / "logo.png"
+    pixels = np.zeros((1, 3, 4), np.uint8)
+    pixels[0] = (200, 0, 0, 255), (7, 8, 9, 0), (0, 0, 0, 128)
+    Image.fromarray(pixels).save(path)
+
+    found = Backgrounds([path]).pictures[path]
+
+    assert found[0].tolist() == [[200, 0, 0], [255, 255, 255], [127, 127, 127]]
+
+
 @pytest.mark.parametrize("content", [None, b"no picture"])
 def test_wrong_background_is_told_at_start(tmp_path: Path, content: bytes | None):
     """Exit 78 with the file, not a failure of every picture."""
