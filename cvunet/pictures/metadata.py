@@ -163,8 +163,9 @@ def writable(value: Any) -> Any:  # Any: EXIF's types
 
 
 def read_credits(image: ImageFile.ImageFile, exif: Image.Exif) -> Credits:
-    """Credits from EXIF, else from IPTC, else from XMP."""
+    """Credits from EXIF, else from IPTC, else from XMP, else from PNG's own texts."""
     packet = _parse_xmp(_xmp_packet(image))
+    texts = image.info if image.format == "PNG" else {}
     iptc = IptcImagePlugin.getiptcinfo(image) or {}
 
     def first(*texts: object) -> str:
@@ -172,10 +173,16 @@ def read_credits(image: ImageFile.ImageFile, exif: Image.Exif) -> Credits:
 
     return Credits(
         artist=first(
-            exif.get(TIFF.Artist), iptc.get(IPTC_BYLINE), _xmp_property(packet, DC, "creator")
+            exif.get(TIFF.Artist),
+            iptc.get(IPTC_BYLINE),
+            _xmp_property(packet, DC, "creator"),
+            texts.get("Author"),
         ),
         copyright=first(
-            exif.get(TIFF.Copyright), iptc.get(IPTC_COPYRIGHT), _xmp_property(packet, DC, "rights")
+            exif.get(TIFF.Copyright),
+            iptc.get(IPTC_COPYRIGHT),
+            _xmp_property(packet, DC, "rights"),
+            texts.get("Copyright"),
         ),
         credit=first(iptc.get(IPTC_CREDIT), _xmp_property(packet, PHOTOSHOP, "Credit")),
         terms=_xmp_property(packet, RIGHTS, "UsageTerms"),

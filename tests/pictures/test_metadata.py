@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import ExifTags, Image, IptcImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 from cvunet.pictures import encoding, metadata, reading
 from cvunet.pictures.metadata import Policy
@@ -271,6 +272,22 @@ def test_credits_of_iptc_alone(policy: Policy):
     assert (image.getexif()[BASE.Artist], image.getexif()[BASE.Copyright]) == ("Ann", "(c) Ann")
     assert b"Agency" in packet(image)
     assert b"Pacific" not in packet(image)
+
+
+@pytest.mark.parametrize("policy", ["copyright", "keep"])
+def test_credits_of_png_alone(policy: Policy):
+    """Its own texts, Latin-1 and UTF-8; what else is written there is not repeated."""
+    texts = PngInfo()
+    texts.add_text("Copyright", "\xa9 Ann")
+    texts.add_itxt("Author", "\u0141ucja")
+    texts.add_text("Comment", "Pacific")
+
+    image = result(photo("PNG", exif=b"", xmp=b"", pnginfo=texts), policy)
+
+    block = image.getexif()
+    owners = [block[tag].encode("latin-1").decode() for tag in (BASE.Artist, BASE.Copyright)]
+    assert owners == ["\u0141ucja", "\xa9 Ann"]
+    assert "Pacific" not in str(image.info)
 
 
 @pytest.mark.parametrize(
