@@ -11,6 +11,7 @@ may be called from several threads at once, also with the same predictor.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, get_args
 
@@ -77,6 +78,7 @@ def open_predictor(
     """
     _check_choice("precision", precision, get_args(Precision))
     _check_choice("runtime", runtime, get_args(Runtime))
+    runtimes.check_input_size(input_size)
     return runtimes.open_predictor(
         ModelOptions(
             file=manifest.installed() if weights_file is None else files.named(weights_file),
@@ -110,6 +112,7 @@ def read_picture(
     """
     _check_choice("depth", depth, get_args(Depth))
     _check_choice("metadata", metadata, get_args(Policy))
+    _check_number("max_pixels", max_pixels)
     if isinstance(source, np.ndarray):
         return sources.picture_of(source, max_pixels=max_pixels)
     name = str(source) if isinstance(source, str | Path) else "the picture"
@@ -131,6 +134,12 @@ def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     """`OptionError` for a value that is none of those known."""
     if value not in known:
         raise OptionError(f"{name} is {value!r}: choose one of {', '.join(map(str, known))}")
+
+
+def _check_number(name: str, value: object) -> None:
+    """`OptionError` for a value that is no number."""
+    if not isinstance(value, Real):
+        raise OptionError(f"{name} is {value!r}: give a number")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

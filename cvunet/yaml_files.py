@@ -15,7 +15,8 @@ def read(path: Path) -> dict[str, Any]:  # Any: YAML values, checked by the call
     """The mapping in a YAML file; `DocumentError` if it cannot be read or is not a mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    # ValueError: no UTF-8, or a date that does not exist. RecursionError: nested too deeply.
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DocumentError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise DocumentError(f"{path}: expected a mapping of keys to values")
@@ -37,7 +38,7 @@ def build(kind: type[T], content: dict[str, Any], where: str) -> T:
     """Make a dataclass from a mapping; `DocumentError` names an unknown or missing key."""
     assert dataclasses.is_dataclass(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = sorted(set(content) - set(fields))
+    unknown = sorted(set(content) - set(fields), key=str)  # a key may be a number
     if unknown:
         known = ", ".join(fields)
         raise DocumentError(f"{where}: unknown key {unknown[0]!r}; known keys: {known}")

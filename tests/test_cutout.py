@@ -350,6 +350,14 @@ def test_sources_that_cannot_be_read(source: cutout.Source, error: type[Exceptio
         read_picture(source, max_pixels=1000)
 
 
+@pytest.mark.parametrize("source", [b"", np.zeros((2, 2, 3), np.uint8)])
+@pytest.mark.parametrize("limit", [None, "1000"])
+def test_limit_that_is_no_number(source: cutout.Source, limit: Any):
+    """It is told before anything is read."""
+    with pytest.raises(OptionError, match=r"max_pixels is .*: give a number"):
+        read_picture(source, max_pixels=limit)
+
+
 def test_damaged_file_is_named(tmp_path: Path):
     """Of many pictures, which."""
     broken = tmp_path / "broken.jpg"
@@ -364,6 +372,8 @@ def test_damaged_file_is_named(tmp_path: Path):
     [
         ({"precision": "float8"}, "precision is 'float8': choose one of auto, float32"),
         ({"input_size": 100}, "input_size is 100; it must be a multiple of 32"),
+        ({"input_size": "512"}, "input_size is '512'; it must be a multiple of 32"),
+        ({"input_size": 512.0}, "input_size is 512.0; it must be a multiple of 32"),
     ],
 )
 def test_options_that_cannot_be_used(

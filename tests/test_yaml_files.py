@@ -30,11 +30,23 @@ def test_round_trip_keeps_order(tmp_path: Path):
     assert yaml_files.read(path) == content
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "", "a: [1\n", "!!python/object:os.system {}\n"])
-def test_no_mapping_is_an_error_with_the_path(tmp_path: Path, text: str):
-    """Lists, empty files, broken YAML and Python objects are refused."""
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"- a\n- b\n",
+        b"",
+        b"a: [1\n",
+        b"!!python/object:os.system {}\n",
+        b"a: \xe9\n",
+        b"a: 2026-99-99\n",
+        b"[" * 5000,
+    ],
+    ids=["list", "empty", "broken", "object", "latin-1", "no date", "deep"],
+)
+def test_no_mapping_is_an_error_with_the_path(tmp_path: Path, content: bytes):
+    """Lists, empty files, broken YAML, Python objects and texts that are not UTF-8 are refused."""
     path = tmp_path / "pet.yaml"
-    path.write_text(text)
+    path.write_bytes(content)
 
     with pytest.raises(DocumentError, match=r"pet\.yaml"):
         yaml_files.read(path)
@@ -55,6 +67,12 @@ def test_unknown_key_is_named():
     """With the place and the keys that are known."""
     with pytest.raises(DocumentError, match=r"x: unknown key 'wings'; known keys: name, legs"):
         yaml_files.build(Pet, {"name": "Mia", "legs": 4, "wings": 2}, "x")
+
+
+def test_unknown_key_may_be_a_number():
+    """YAML has keys of all kinds, and no order among them."""
+    with pytest.raises(DocumentError, match="x: unknown key 1; known keys"):
+        yaml_files.build(Pet, {"wings": 2, 1: 2}, "x")  # type: ignore[dict-item]  # as YAML gives it
 
 
 def test_missing_key_is_named():

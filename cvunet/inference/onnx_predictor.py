@@ -182,6 +182,12 @@ def check_session(session: Session, description: Description) -> tuple[Tensor, T
             f" {description.width}x{description.height}, {description.layout}, {description.fit}:"
             " correct the description"
         )
+    own_sides = given.shape[2:] if description.layout == "nchw" else given.shape[1:3]
+    if not is_fixed and any(isinstance(side, int) for side in own_sides):
+        raise WeightsError(
+            f"the model's input is fixed ({'x'.join(map(str, own_sides))}), and fit: shorter needs"
+            " an open one: use fit: squeeze or letterbox in its description"
+        )
     if isinstance(given.shape[0], int) and given.shape[0] != 1:
         raise WeightsError(f"the model takes batches of {given.shape[0]} only: export it for 1")
     outputs = {one.name: one for one in session.outputs}
@@ -192,9 +198,9 @@ def check_session(session: Session, description: Description) -> tuple[Tensor, T
 
 
 def fits(found: int | str | None, wanted: int | None) -> bool:
-    """Whether a side of the model's input may have this length; a dynamic one may have any.
+    """Whether a side of the model's input may have this length; an open one may have any.
 
-    ``wanted`` None is a side that changes, which the model must leave open, except for the batch.
+    ``wanted`` None may be any length.
     """
     return wanted is None or found == wanted or not isinstance(found, int)
 

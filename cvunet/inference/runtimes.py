@@ -10,6 +10,7 @@ import importlib.util
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -219,10 +220,10 @@ def has_export(options: ModelOptions) -> bool:
         return False
 
 
-def check_input_size(size: int) -> None:
+def check_input_size(size: object) -> None:
     """`OptionError` for a size that CV-UNet cannot have."""
-    if size <= 0 or size % STRIDE:
-        raise OptionError(f"input_size is {size}; it must be a multiple of {STRIDE}")
+    if not isinstance(size, Integral) or size <= 0 or size % STRIDE:
+        raise OptionError(f"input_size is {size!r}; it must be a multiple of {STRIDE}")
 
 
 def has_torch() -> bool:

@@ -7,6 +7,7 @@ Not here: the network, and files.
 __all__ = [
     "adjustments",
     "confidence",
+    "extent",
     "foreground",
     "framing",
     "hair",

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cvunet.errors import CvunetError
-from cvunet.matte import arrangements, framing
+from cvunet.matte import arrangements, extent, foreground
 from cvunet.matte.arrangements import WHITE, Pixels
 from cvunet.pictures import encoding, profiles, reading
 
@@ -49,7 +49,7 @@ def arranged(cutout: BinaryIO, wish: dict[str, Any]) -> tuple[dict[str, Any], by
     told: dict[str, Any] = {
         "width": rgba.shape[1],
         "height": rgba.shape[0],
-        "foreground": framing.subject_rectangle(rgba, threshold=arrangements.THRESHOLD),
+        "foreground": extent.subject_rectangle(rgba, threshold=arrangements.THRESHOLD),
     }
     if kind == "zip":
         return told | {"type": TYPES[kind]}, zipped(rgba)
@@ -84,7 +84,7 @@ def background(number: int) -> Pixels:
     try:
         with os.fdopen(number, "rb") as stream:
             picture = reading.read(stream, max_pixels=BACKGROUND_PIXELS, depth=8)
-        return profiles.to_srgb(picture.rgb.astype(np.uint8, copy=False), picture.profile)
+        return foreground.background_of(picture)
     except (CvunetError, OSError) as error:
         raise BadBackground(str(error)) from error
 

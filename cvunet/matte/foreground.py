@@ -15,8 +15,9 @@ from cvunet.matte import growth, layers, multilevel, pymatting_library, transpar
 from cvunet.matte.adjustments import Adjustments, adjust_edge
 from cvunet.matte.layers import REGULARISATION, Layers, estimate_layers
 from cvunet.matte.soft_band import BLOCK_PX, Tile, band_runs, soft_band, upscale_tile
-from cvunet.pictures import bit_depth
-from cvunet.pictures.bit_depth import Bits, Samples, to_float
+from cvunet.pictures import bit_depth, profiles
+from cvunet.pictures.bit_depth import Bits, Samples, Uint8Array, to_float
+from cvunet.pictures.reading import Picture
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -24,6 +25,7 @@ Estimator = Literal["fast", "refine"]
 
 STRIP_PIXELS = 1 << 20  # flattened at a time, because each pixel needs many bytes
 UNCHANGED = Adjustments()
+WHITE = (255, 255, 255)
 
 
 def estimate(rgb: Samples, alpha: Floats, *, small_rgb: Samples | None = None) -> Samples:
@@ -138,7 +140,7 @@ def compose_rgba(
         visible = np.ascontiguousarray(rgba[..., 3])
         growth.extend(rgba, alpha, visible, reach_px=reach_px, source_alpha=source_alpha)
     if bleed:
-        return _bleed_colours(rgba)
+        return bleed_colours(rgba)
     _whole_pixels(rgba)[rgba[..., 3] == 0] = 0
     return rgba
 
@@ -189,7 +191,7 @@ def _whole_pixels(rgba: Samples) -> Samples:
     return rgba.view(np.uint64)[..., 0]
 
 
-def _bleed_colours(rgba: Samples) -> Samples:
+def bleed_colours(rgba: Samples) -> Samples:
     """Give transparent pixels the colours of the nearest visible pixel, if there is one.
 
     Game engines and browsers mix neighbouring pixels when they scale. Without this they would mix
@@ -200,6 +202,15 @@ def _bleed_colours(rgba: Samples) -> Samples:
         return rgba
     growth.nearest_colours(rgba, ~hidden, hidden)
     return rgba
+
+
+def background_of(picture: Picture) -> Uint8Array:
+    """A picture to lay subjects on: HxWx3 in sRGB, on white where it is transparent."""
+    rgb = profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile)
+    if picture.alpha is None:
+        return rgb
+    flat = flatten(np.dstack([rgb, bit_depth.to_8_bits(picture.alpha)]), WHITE)
+    return flat.astype(np.uint8, copy=False)
 
 
 def flatten(rgba: Samples, background: tuple[int, int, int] | Samples) -> Samples:

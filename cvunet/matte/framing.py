@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.errors import ImageError
+from cvunet.matte import extent
 
 Pixels = NDArray[Any]  # Any: uint8 or uint16
 Floats = NDArray[np.float32]
@@ -107,24 +108,9 @@ def shrink(pixels: Pixels, max_pixels: int | None) -> Pixels:
 
 
 def subject_box(pixels: Pixels, *, threshold: int) -> Box | None:
-    """The smallest box around the pixels of at least ``threshold`` 255ths of alpha; None if none.
-
-    Networks leave a haze of a few levels over the background: a box around all pixels above 0 would
-    be the whole picture.
-    """
-    alpha = pixels if pixels.ndim == 2 else pixels[..., -1]
-    lowest = threshold * (np.iinfo(pixels.dtype).max // 255)
-    seen = np.ascontiguousarray(alpha >= lowest).view(np.uint8)
-    left, top, width, height = cv2.boundingRect(seen)
-    return Box(left, top, width, height) if width and height else None
-
-
-def subject_rectangle(pixels: Pixels, *, threshold: int) -> tuple[int, int, int, int] | None:
-    """Return left, top, width and height of `subject_box`, in pixels; None if there is none."""
-    box = subject_box(pixels, threshold=threshold)
-    if box is None:
-        return None
-    return int(box.left), int(box.top), int(box.width), int(box.height)
+    """The smallest box around the subject, as `extent.subject_rectangle`; None if there is none."""
+    found = extent.subject_rectangle(pixels, threshold=threshold)
+    return None if found is None else Box(*found)
 
 
 def cut_sides(pixels: Pixels) -> Sides:

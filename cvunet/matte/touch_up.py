@@ -52,13 +52,12 @@ def lay_over(
     *,
     rgb: Samples,
     source_alpha: Samples | None = None,
-    bleed: bool = False,
 ) -> Samples:
     """Change a result in place, and return it: RGBA HxWx4, or an alpha HxW, of 8 or 16 bits.
 
     ``rgb`` HxWx3 is the photo: restored parts get its own colours. ``source_alpha`` HxW is the
-    photo's own transparency, which is never lessened. Without ``bleed``, colours under alpha 0
-    become 0, as everywhere in a result.
+    photo's own transparency, which is never lessened. Colours under alpha 0 become 0, as
+    everywhere in a result.
     """
     height, width = pixels.shape[:2]
     touch_up.check_shape(width=width, height=height)
@@ -77,8 +76,7 @@ def lay_over(
         share = np.divide(added, kept + added, out=np.zeros_like(added), where=alpha > 0)
         colours = strip[..., :3].astype(np.float32)
         colours += (to_bits(photo, bits_of(pixels)) - colours) * share[..., None]
-        if not bleed:
-            colours[alpha == 0] = 0
+        colours[alpha == 0] = 0
         strip[painted, :3] = np.rint(colours[painted])
         strip[painted, 3] = alpha[painted]
     return pixels

@@ -67,6 +67,10 @@ class Description:
             for name in ("width", "height")
             if type(getattr(self, name)) is not int or getattr(self, name) not in SIDES_PX
         ]
+        if type(self.bytes) is not int:
+            faults.append(f"bytes is {self.bytes!r}: a whole number")
+        if type(self.sha256) is not str:
+            faults.append(f"sha256 is {self.sha256!r}: 64 hexadecimal digits, in quotes")
         faults += [
             f"{name} is {getattr(self, name)!r}: three numbers, for red, green and blue"
             for name in ("mean", "deviation")
@@ -142,7 +146,7 @@ def read(path: Path) -> Description:
     except DocumentError as error:
         raise WeightsError(f"{error}; correct it, or {NO_ENTRY} {path}") from error
     found = sha256_of(path)
-    if found != described.sha256:
+    if found != described.sha256.lower():
         size = path.stat().st_size
         cut = f", and it has {size} bytes of {described.bytes}" if size < described.bytes else ""
         raise WeightsError(

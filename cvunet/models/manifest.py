@@ -76,7 +76,7 @@ def _check(path: Path, data: bytes) -> None:
         raise WeightsError(
             f"{path}: has no SHA-256 in {manifest_path} (the file's is {found}): {remedy}"
         ) from error
-    if expected != found:
+    if str(expected).lower() != found:
         raise WeightsError(f"{path}: SHA-256 is {found}, expected {expected}: {remedy}")
 
 

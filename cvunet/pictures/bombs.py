@@ -19,6 +19,7 @@ MAX_METADATA_BYTES = 32 * MEBIBYTE
 MAX_SCANS = 100  # progressive JPEGs have about ten; each costs a pass over all pixels
 MAX_STRIPS = 400_000  # of a TIFF; one strip for each row is usual
 MAX_DIRECTORY_FIELDS = 65_535
+MAX_DAMAGED_FIELDS = 3
 CHUNK_BYTES = MEBIBYTE  # read and searched at a time
 
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
@@ -161,18 +162,27 @@ def check_tiff_directory(stream: BinaryIO) -> None:
 
 
 def check_fields(fields: bytes, order: str, *, is_big: bool, file_bytes: int) -> None:
-    """Strips, tiles, and how many bytes all fields together claim."""
+    """Strips, tiles, and how many bytes all fields together claim.
+
+    A few fields may be damaged: of one that claims more than the file has, Pillow reads nothing, or
+    nothing behind it. Where many are, all of them are junk.
+    """
     field_format, field_bytes, value_bytes = ("HHQ", 20, 8) if is_big else ("HHL", 12, 4)
-    total, sides = 0, {}
+    total, beyond, damaged, sides = 0, 0, 0, {}
     for at in range(0, len(fields) - field_bytes + 1, field_bytes):
         tag, kind, values = struct.unpack_from(order + field_format, fields, at)
         if tag in OFFSET_TAGS and values > MAX_STRIPS:
             raise ImageError(f"it is cut into {values} strips, which no program does: save it anew")
-        total += values * TYPE_BYTES.get(kind, 0)
+        claimed = values * TYPE_BYTES.get(kind, 0)
+        total += claimed
+        beyond += claimed if claimed > file_bytes else 0
+        damaged += kind not in TYPE_BYTES or claimed > file_bytes
         if tag in SIDES and kind in NUMBERS:
             value_at = at + field_bytes - value_bytes
             (sides[tag],) = struct.unpack_from(order + NUMBERS[kind], fields, value_at)
     check_tiles(sides)
+    if damaged <= MAX_DAMAGED_FIELDS:
+        total -= beyond
     if total > max(file_bytes, MAX_METADATA_BYTES):
         advice = "the file is damaged or no TIFF: copy it again, or export it as JPEG or TIFF"
         raise too_much_metadata("more than all of its own", file_bytes, advice=advice)

@@ -84,11 +84,20 @@ def read_exif(image: Image.Image, warnings: list[str]) -> Image.Exif:
         exif = image.getexif()
         for directory in EXIF_DIRECTORIES:
             exif.get_ifd(directory)
+        _drop_pointer_to_nowhere(exif)
         int(exif.get(TIFF.Orientation, 1))
     except Exception as error:  # noqa: BLE001 - broken EXIF raises anything; the pixels are good
         warnings.append(f"its EXIF block cannot be read, so its orientation is unknown: {error}")
         return Image.Exif()
     return exif
+
+
+def _drop_pointer_to_nowhere(exif: Image.Exif) -> None:
+    """The directory that names the colour space may be missing; all else of the block is good."""
+    try:
+        exif.get_ifd(ExifTags.IFD.Interop)
+    except Exception:  # noqa: BLE001 - as in `read_exif`
+        exif.get_ifd(ExifTags.IFD.Exif).pop(ExifTags.IFD.Interop, None)
 
 
 def collect(
@@ -119,8 +128,6 @@ def _keep_everything(image: Image.Image, source: Image.Exif, credits: Metadata) 
             target[descriptive] = writable(source[descriptive])
     for group in EXIF_DIRECTORIES:
         fields = writable_directory(source, group)
-        if ExifTags.IFD.Interop in fields:
-            fields[ExifTags.IFD.Interop] = source.get_ifd(ExifTags.IFD.Interop)
         for size in SIZE_TAGS:
             fields.pop(size, None)
         if fields:
@@ -138,8 +145,16 @@ def _parse_exif(block: bytes) -> Image.Exif:
 
 
 def writable_directory(exif: Image.Exif, group: int) -> dict[int, Any]:  # Any: EXIF's types
-    """An EXIF directory, its values ready to be written."""
-    return {tag: writable(value) for tag, value in exif.get_ifd(group).items()}
+    """An EXIF directory, its values ready to be written, with the directory that lies in it.
+
+    The file has a pointer to that one, which leads nowhere in another file.
+    """
+    fields = {tag: writable(value) for tag, value in exif.get_ifd(group).items()}
+    if fields.pop(ExifTags.IFD.Interop, None) is not None and (
+        inner := writable_directory(exif, ExifTags.IFD.Interop)
+    ):
+        fields[ExifTags.IFD.Interop] = inner
+    return fields
 
 
 def writable(value: Any) -> Any:  # Any: EXIF's types
@@ -148,8 +163,9 @@ def writable(value: Any) -> Any:  # Any: EXIF's types
 
 
 def read_credits(image: ImageFile.ImageFile, exif: Image.Exif) -> Credits:
-    """Credits from EXIF, else from IPTC, else from XMP."""
+    """Credits from EXIF, else from IPTC, else from XMP, else from PNG's own texts."""
     packet = _parse_xmp(_xmp_packet(image))
+    texts = image.info if image.format == "PNG" else {}
     iptc = IptcImagePlugin.getiptcinfo(image) or {}
 
     def first(*texts: object) -> str:
@@ -157,10 +173,16 @@ def read_credits(image: ImageFile.ImageFile, exif: Image.Exif) -> Credits:
 
     return Credits(
         artist=first(
-            exif.get(TIFF.Artist), iptc.get(IPTC_BYLINE), _xmp_property(packet, DC, "creator")
+            exif.get(TIFF.Artist),
+            iptc.get(IPTC_BYLINE),
+            _xmp_property(packet, DC, "creator"),
+            texts.get("Author"),
         ),
         copyright=first(
-            exif.get(TIFF.Copyright), iptc.get(IPTC_COPYRIGHT), _xmp_property(packet, DC, "rights")
+            exif.get(TIFF.Copyright),
+            iptc.get(IPTC_COPYRIGHT),
+            _xmp_property(packet, DC, "rights"),
+            texts.get("Copyright"),
         ),
         credit=first(iptc.get(IPTC_CREDIT), _xmp_property(packet, PHOTOSHOP, "Credit")),
         terms=_xmp_property(packet, RIGHTS, "UsageTerms"),

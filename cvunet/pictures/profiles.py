@@ -56,6 +56,8 @@ def resolve(
             return _use_icc_profile(image, data, warnings)
         except PROFILE_ERRORS as error:
             warnings.append(f"its colour profile cannot be used and is ignored: {error}")
+    elif "icc_profile" in image.info:  # Pillow gives None for one that it cannot unpack or join
+        warnings.append("its colour profile cannot be used and is ignored: it is damaged")
     return image, _profile_without_icc(image, exif, header, warnings)
 
 

@@ -4,7 +4,7 @@ Pillow has no mode for colours of more than 8 bits and gives their upper 8. Open
 and pillow-heif those of HEIC.
 """
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ LOSSY_FORMATS = ("AVIF", "HEIF")
 #: Largest value of floats whose white is 1: highlights lie up to four stops above it, and filters
 #: that sharpen overshoot. Pictures whose white is 255 or 65535 have larger values.
 BRIGHTEST_SHARE = 16.0
+STRIP_PIXELS = 1 << 20  # scaled at a time: as floats, each pixel takes many bytes
 TOLERANCE, MEAN_TOLERANCE = 1, 2.5  # of 255 levels: largest difference; mean for lossy formats
 
 
@@ -69,16 +70,22 @@ def read_grey(image: Image.Image) -> Samples:
     stored = np.asarray(image)
     if image.mode == "I" and tags and tags.get(TIFF_SAMPLE_FORMAT, (1,)) == (TIFF_UNSIGNED,):
         stored = stored.view(np.uint32)  # Pillow has no mode for unsigned
-    values = np.nan_to_num(stored.astype(np.float32), posinf=0.0)
-    white = _white_level(image, values)
-    shares = np.clip(values / np.float32(white), 0, 1)
-    if tags.get(TIFF_PHOTOMETRIC) == 0:  # white is zero; Pillow handles that for up to 8 bits only
-        shares = 1 - shares
-    return bit_depth.from_float(shares, 8 if white == 255 and image.mode != "F" else 16)
+    white = _white_level(image, stored)
+    is_white_zero = tags.get(TIFF_PHOTOMETRIC) == 0  # Pillow handles that for up to 8 bits only
+    is_shallow = white == 255 and image.mode != "F"
+    grey = np.empty(stored.shape, np.uint8 if is_shallow else np.uint16)
+    rows = max(1, STRIP_PIXELS // stored.shape[1])
+    for strip in (slice(top, top + rows) for top in range(0, len(stored), rows)):
+        shares = np.clip(stored[strip].astype(np.float32) / np.float32(white), 0, 1)
+        np.nan_to_num(shares, copy=False)
+        if is_white_zero:
+            shares = 1 - shares
+        grey[strip] = bit_depth.from_float(shares, 8 if is_shallow else 16)
+    return grey
 
 
-def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
-    """The level of white: fixed at 16 bits, else the smallest usual one that holds all values.
+def _white_level(image: Image.Image, values: NDArray[Any]) -> float:  # Any: as it is stored
+    """The level of white: fixed at 16 bits, else the smallest usual one that holds finite values.
 
     Of floats it is 1 up to `BRIGHTEST_SHARE`: one value above 1 must not make the picture black.
     """
@@ -87,7 +94,7 @@ def _white_level(image: Image.Image, values: NDArray[np.float32]) -> float:
         return float(2 ** int(bits[0]) - 1)
     if image.mode == "I" and image.format == "PPM":
         return 65535.0  # Pillow scales every deep PPM to 16 bits
-    peak = float(values.max())
+    peak = float(values.max(initial=0, where=np.isfinite(values)))
     if image.mode == "F" and peak <= BRIGHTEST_SHARE:
         return 1.0
     return next((level for level in (255.0, 65535.0) if peak <= level), peak)

@@ -14,9 +14,11 @@ import struct
 import time
 from typing import BinaryIO
 
-from PIL import Image, ImageCms, ImageMath, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
-from cvunet.pictures import headers, heif, ppm, signatures
+from cvunet.pictures import headers, heif, ppm, samples, signatures
+from cvunet.pictures.bit_depth import to_8_bits
+from cvunet.pictures.headers import Header
 
 #: The longest side in pixels, and whether WebP is wanted instead of PNG.
 REQUEST = struct.Struct(">I?")
@@ -27,8 +29,6 @@ MAX_PIXELS = 250_000_000
 #: Of WebP: a fifth of PNG's bytes, in less time.
 QUALITY = 80
 METHOD = 2
-#: Grey of 16 bits, as Pillow names it; its own `convert` would make all levels above 255 white.
-DEEP = ("I", "I;16", "I;16B", "I;16L")
 ERRORS = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
 
 
@@ -45,7 +45,8 @@ def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes
         if picture.mode == "L":
             header.scale_transparent(picture.info)
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info
-        whole = of_8_bits(picture, side_px) if picture.mode in DEEP else picture
+        is_deep = samples.is_deep_grey(picture)
+        whole = of_8_bits(picture, header, side_px) if is_deep else picture
         small = whole.convert("RGBA" if has_alpha else "RGB")
         ImageOps.exif_transpose(small, in_place=True)
     small.thumbnail((side_px, side_px), reducing_gap=2.0)
@@ -58,29 +59,21 @@ def thumbnail(stream: BinaryIO, side_px: int, *, is_webp: bool = False) -> bytes
     return made.getvalue()
 
 
-def of_8_bits(picture: Image.Image, side_px: int) -> Image.Image:
-    """Return a picture in grey of 16 bits with 8, and small already: it takes less memory.
+def of_8_bits(picture: Image.Image, header: Header, side_px: int) -> Image.Image:
+    """Return a picture in deep grey with 8 bits, and small already: it takes less memory.
 
     One level may mean transparent.
     """
-    deep = picture.convert("I")
-    transparent = picture.info.get("transparency")
-    alpha = None if transparent is None else seen(deep, transparent)
-    deep.thumbnail((side_px, side_px), reducing_gap=2.0)
-    small = deep.point(lambda level: level / 256).convert("L")
-    if alpha is None:
-        return small
-    alpha.thumbnail((side_px, side_px), reducing_gap=2.0)
-    small.putalpha(alpha)  # it becomes grey with alpha
+    alpha = samples.read_alpha(picture, header)
+    picture.info.pop("transparency", None)  # a level of the deep grey
+    small = Image.fromarray(to_8_bits(samples.read_grey(picture)))
+    small.info = picture.info
+    small.thumbnail((side_px, side_px), reducing_gap=2.0)
+    if alpha is not None:
+        faint = Image.fromarray(alpha)
+        faint.thumbnail((side_px, side_px), reducing_gap=2.0)
+        small.putalpha(faint)  # it becomes grey with alpha
     return small
-
-
-def seen(deep: Image.Image, transparent: int) -> Image.Image:
-    """Return the alpha of a picture in whose grey one level means transparent."""
-    alpha: Image.Image = ImageMath.lambda_eval(
-        lambda given: given["convert"]((given["deep"] != transparent) * 255, "L"), deep=deep
-    )
-    return alpha
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:

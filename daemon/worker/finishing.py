@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
 from cvunet.inference import matting
-from cvunet.matte import adjustments, confidence, foreground, framing, touch_up
+from cvunet.matte import adjustments, confidence, extent, foreground, framing, touch_up
 from cvunet.matte.touch_up import TouchUp
-from cvunet.pictures import bit_depth, encoding, profiles, reading
+from cvunet.pictures import encoding, profiles, reading
 from daemon.disk import files
 from daemon.disk.checksums import hashed
 from daemon.errors import InstallError, PictureError, blaming
@@ -64,7 +64,7 @@ def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:
         with files.open_regular(file) as stream:
             source, digest = hashed(stream)
             picture = reading.read(source, max_pixels=BACKGROUND_PIXELS, depth=8)
-            return profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile), digest
+            return foreground.background_of(picture), digest
     except (cvunet_errors.ImageError, PictureError, OSError) as error:
         raise InstallError(
             f"background {file} cannot be read: {error}; correct output.background"
@@ -134,20 +134,19 @@ class Finishing:
         ``touch_ups`` are laid over it one after the other, before it is framed.
         """
         shape = framing.Framing(**asdict(rendering.framing))
-        settings = finish_settings(rendering)
+        settings = replace(finish_settings(rendering), bleed=False)  # framing would undo it
         pixels = matting.finish(picture, alpha, settings=settings, prepared=prepared)
         for one in touch_ups:
-            pixels = touch_up.lay_over(
-                pixels, one, rgb=picture.rgb, source_alpha=picture.alpha, bleed=rendering.bleed
-            )
+            pixels = touch_up.lay_over(pixels, one, rgb=picture.rgb, source_alpha=picture.alpha)
         pixels = framing.frame(pixels, shape)
         pixels = framing.shrink(pixels, rendering.max_result_pixels)
-        subject = framing.subject_rectangle(pixels, threshold=rendering.framing.threshold)
+        subject = extent.subject_rectangle(pixels, threshold=rendering.framing.threshold)
         if rendering.content == "alpha":
             return Composed(pixels, None, subject)
         mask = np.ascontiguousarray(pixels[..., 3]) if rendering.content == "both" else None
         if rendering.background is None:
-            return Composed(pixels, mask, subject)
+            result = foreground.bleed_colours(pixels) if rendering.bleed else pixels
+            return Composed(result, mask, subject)
         background = self.background_for(rendering.background, pixels, picture.profile)
         return Composed(foreground.flatten(pixels, background), mask, subject)
 

@@ -294,6 +294,8 @@ def test_file_without_a_description_is_told(tmp_path: Path):
         ({"width": 10}, "a whole number from 32 to 4096"),
         ({"height": "32"}, "a whole number"),
         ({"widht": 64}, "unknown key 'widht'"),
+        ({"bytes": "176 MB"}, "bytes is '176 MB': a whole number"),
+        ({"sha256": 4711}, "sha256 is 4711: 64 hexadecimal digits"),
         ({"width": 96}, "its description says 96x32"),
     ],
 )
@@ -301,6 +303,23 @@ def test_wrong_entry_is_told(tmp_path: Path, changes: dict[str, object], expecte
     """A wrong mean shows in no error later, only in bad mattes."""
     path = custom(onnx_kit.write(tmp_path / "m.onnx", shape=(1, 3, 32, 64)), **changes)
     with pytest.raises(WeightsError, match=expected):
+        opened(path)
+
+
+def test_checksum_in_capitals_is_the_same(tmp_path: Path):
+    """As some programs write it."""
+    path = onnx_kit.write(tmp_path / "m.onnx", shape=(1, 3, 32, 64))
+    custom(path, sha256=descriptions.sha256_of(path).upper())
+
+    assert opened(path).description.height == 32
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 32, 64), (1, 3, "height", 64), (1, 32, 64, 3)])
+def test_shorter_needs_open_sides(tmp_path: Path, shape: tuple[int | str, ...]):
+    """Only pictures of one shape would fit otherwise, and all others would fail."""
+    layout = "nhwc" if shape[3] == 3 else "nchw"
+    path = custom(onnx_kit.write(tmp_path / "m.onnx", shape=shape), fit="shorter", layout=layout)
+    with pytest.raises(WeightsError, match="use fit: squeeze or letterbox"):
         opened(path)
 
 

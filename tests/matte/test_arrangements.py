@@ -17,7 +17,7 @@ from PIL import Image
 
 from cvunet.matte import arrangements
 from cvunet.matte.arrangements import THRESHOLD, Arrangement, Length, arrange
-from cvunet.matte.framing import subject_rectangle
+from cvunet.matte.extent import subject_rectangle
 from cvunet.pictures import png, signatures
 
 WIDTH, HEIGHT = 40, 30
@@ -173,6 +173,14 @@ def run_with(
 def image(content: bytes) -> Image.Image:
     """A file as a picture."""
     return Image.open(io.BytesIO(content))
+
+
+def test_a_transparent_background_is_on_white(tmp_path: Path):
+    """As in hot folders."""
+    Image.new("RGBA", (8, 8), (7, 8, 9, 0)).save(tmp_path / "behind.png")
+    code, _, content = run(tmp_path / "behind.png", format="png")
+
+    assert (code, image(content).getpixel((0, 0))) == (0, (255, 255, 255))
 
 
 def test_a_zip_has_colours_and_alpha():

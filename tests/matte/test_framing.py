@@ -184,7 +184,7 @@ def test_what_the_photo_cuts_off_stays_at_the_edge(
 def test_haze_at_the_edge_cuts_nothing_off():
     """A box may reach the edge for a haze's sake; the subject is whole, and gets its margin."""
     pixels = cut_off(at="none")
-    pixels[-1, 20:40] = 30
+    pixels[25:, 20:40] = 30
     result = frame(pixels, Framing(mode="subject", margin=0.2))
 
     assert result.shape[0] == round(25 / 0.6)

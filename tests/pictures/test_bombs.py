@@ -228,6 +228,16 @@ def test_ordinary_metadata_is_no_bomb():
         assert reading.read(io.BytesIO(data), max_pixels=LIMIT).rgb.shape == (64, 64, 3)
 
 
+@pytest.mark.filterwarnings("ignore")  # Pillow's of that entry
+def test_a_damaged_count_in_exif_rejects_no_photo():
+    """Nothing is read of an entry that claims more than there is; the others count."""
+    block = b"Exif\0\0" + tiff_of((0x0112, 3, 1, 6), (0x010F, 2, 0x7FFF_FFFF, 8))
+
+    data = kit.file_of(Image.new("RGB", (48, 32)), "JPEG", exif=block)
+
+    assert reading.read(io.BytesIO(data), max_pixels=LIMIT).rgb.shape == (48, 32, 3)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
 def test_head_that_is_cut_anywhere_is_only_damaged(kind: str):
     """The guard itself must not stumble over a file that is still being copied."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import ExifTags, Image, IptcImagePlugin
+from PIL.PngImagePlugin import PngInfo
 
 from cvunet.pictures import encoding, metadata, reading
 from cvunet.pictures.metadata import Policy
@@ -163,6 +164,44 @@ def test_metadata_is_found_in_every_format(kind: str):
     assert block.get_ifd(ExifTags.IFD.GPSInfo)[1] == "N"
 
 
+def camera_exif(*, pointer: int = 0, kind: int = 4, index: bytes = b"R03\0") -> bytes:
+    """Two directories as cameras nest them: the inner one says Adobe RGB, by a pointer."""
+    outer, inner = 8 + 18, 8 + 18 + 30
+
+    def directory(*fields: tuple[int, int, int, bytes]) -> bytes:
+        packed = b"".join(struct.pack("<HHI4s", *one) for one in fields)
+        return struct.pack("<H", len(fields)) + packed + bytes(4)
+
+    number = struct.pack("<i", pointer or inner)
+    return (
+        b"Exif\0\0II*\0\x08\0\0\0"
+        + directory((ExifTags.IFD.Exif, 4, 1, struct.pack("<I", outer)))
+        + directory((BASE.ColorSpace, 3, 1, b"\xff\xff"), (ExifTags.IFD.Interop, kind, 1, number))
+        + directory((1, 2, 4, index), (2, 7, 4, b"0100"))
+    )
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_kept_exif_keeps_what_a_pointer_leads_to(kind: encoding.Format):
+    """The directory of a camera that says Adobe RGB; its place in the original is no value."""
+    data = photo(exif=camera_exif(), xmp=b"", dpi=(300, 300))
+
+    block = result(data, "keep", kind).getexif()
+
+    assert block.get_ifd(ExifTags.IFD.Interop) == {1: "R03", 2: b"0100"}
+    assert block.get_ifd(ExifTags.IFD.Exif)[BASE.ColorSpace] == 0xFFFF
+
+
+def test_pointer_to_nowhere_rejects_no_picture():
+    """Only what it would lead to is missing."""
+    data = photo(exif=camera_exif(pointer=-1, kind=9), xmp=b"")
+
+    image = result(data, "keep")
+
+    details = image.getexif().get_ifd(ExifTags.IFD.Exif)
+    assert (details[BASE.ColorSpace], ExifTags.IFD.Interop in details) == (0xFFFF, False)
+
+
 def test_structure_of_a_tiff_is_not_taken_for_metadata():
     """A TIFF's tags of strips and bits describe that file, not the result."""
     image = result(photo("TIFF", exif=exif().tobytes()), "keep")
@@ -233,6 +272,22 @@ def test_credits_of_iptc_alone(policy: Policy):
     assert (image.getexif()[BASE.Artist], image.getexif()[BASE.Copyright]) == ("Ann", "(c) Ann")
     assert b"Agency" in packet(image)
     assert b"Pacific" not in packet(image)
+
+
+@pytest.mark.parametrize("policy", ["copyright", "keep"])
+def test_credits_of_png_alone(policy: Policy):
+    """Its own texts, Latin-1 and UTF-8; what else is written there is not repeated."""
+    texts = PngInfo()
+    texts.add_text("Copyright", "\xa9 Ann")
+    texts.add_itxt("Author", "\u0141ucja")
+    texts.add_text("Comment", "Pacific")
+
+    image = result(photo("PNG", exif=b"", xmp=b"", pnginfo=texts), policy)
+
+    block = image.getexif()
+    owners = [block[tag].encode("latin-1").decode() for tag in (BASE.Artist, BASE.Copyright)]
+    assert owners == ["\u0141ucja", "\xa9 Ann"]
+    assert "Pacific" not in str(image.info)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,17 @@ def test_unusable_profile_is_a_warning(name: str):
     assert "colour profile" in " ".join(picture.warnings)
 
 
+def test_profile_that_does_not_unpack_is_a_warning():
+    """Pillow says nothing of it."""
+    data = file_of(Image.new("RGB", (8, 8), RED), "PNG")
+    data = data[:33] + kit.chunk(b"iCCP", b"x\0\0no deflate") + data[33:]
+
+    picture = read(data)
+
+    assert picture.profile is None
+    assert "colour profile cannot be used" in " ".join(picture.warnings)
+
+
 WIDE = {
     "ProPhoto": [[0.7977, 0.1352, 0.0313], [0.2880, 0.7119, 0.0001], [0.0, 0.0, 0.8249]],
     "ACES": [[0.9908, 0.0122, -0.0388], [0.3619, 0.7226, -0.0845], [-0.0027, 0.0082, 0.8194]],

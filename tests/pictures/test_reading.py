@@ -296,11 +296,14 @@ def test_dark_16_bit_grey_stays_dark():
     assert picture.rgb[0, :, 0].tolist() == [0, 1, 2]
 
 
-def test_not_a_number_is_black():
-    """Float pictures with NaN and infinity are read."""
-    picture = read(deep_grey("TIFF", np.array([[np.nan, np.inf, 1.0]], np.float32)))
+@pytest.mark.parametrize("white", [1.0, 255.0, 70000.0])
+def test_infinity_is_white_and_no_number_is_black(white: float):
+    """A lamp in a rendered picture is lighter than all else, and says nothing of its white."""
+    values = np.array([[np.nan, np.inf, -np.inf, 128 / 255 * white, white]], np.float32)
+    pfm = b"Pf\n5 1\n-1.0\n" + values.astype("<f4").tobytes()
 
-    assert picture.rgb[0, :, 0].tolist() == [0, 0, 255]
+    for data in (deep_grey("TIFF", values), pfm):
+        assert read(data).rgb[0, :, 0].tolist() == [0, 255, 0, 128, 255]
 
 
 def test_transparent_level_of_16_bit_grey():

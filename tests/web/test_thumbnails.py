@@ -6,9 +6,11 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from cvunet.pictures import profiles, signatures
@@ -17,6 +19,7 @@ from daemon.web import thumbnail_children
 from daemon.web.site import Site
 from daemon.web.thumbnail_children import Children
 from daemon.web.thumbnails import Key, Thumbnails
+from tests.pictures.pictures_kit import deep_tiff
 from tests.web.web_kit import Kit, picture, running, wait_for
 
 pytestmark = pytest.mark.web
@@ -139,6 +142,37 @@ def test_grey_of_16_bits_is_shown_as_it_is(format: str, mode: str):
 
     assert made.size == (32, 32)
     assert (small.min(), small.max()) == pytest.approx((0, 255), abs=6)
+    assert small.mean() == pytest.approx(127.5, abs=2)
+
+
+def pillows_tiff(levels: NDArray[Any]) -> bytes:
+    """One of grey."""
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "TIFF")
+    return file.getvalue()
+
+
+RAMP = np.linspace(0, 1, 64 * 64).reshape(64, 64)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pillows_tiff(RAMP.astype(np.float32)),
+        pillows_tiff((RAMP * 255).astype(np.float32)),
+        pillows_tiff((RAMP * (2**31 - 1)).astype(np.int32)),
+        pillows_tiff((RAMP * 65535).astype(np.int32)),
+        deep_tiff((65535 - RAMP * 65535).astype(np.uint16)[..., None], t262=0),
+    ],
+    ids=["floats", "floats to 255", "32 bits", "16 of 32 bits", "white is zero"],
+)
+def test_deep_grey_is_shown_as_it_is_read(data: bytes):
+    """Black, inverted or noise beside a good cut-out would make people doubt the cut-out."""
+    with Image.open(io.BytesIO(program.thumbnail(io.BytesIO(data), 32))) as made:
+        small = np.asarray(made.convert("L"), dtype=float)
+
+    assert small[0].mean() == pytest.approx(2, abs=4)
+    assert small[-1].mean() == pytest.approx(253, abs=4)
     assert small.mean() == pytest.approx(127.5, abs=2)
 
 

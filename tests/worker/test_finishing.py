@@ -85,6 +85,25 @@ def test_mask_stays_beside_a_flattened_result():
     assert (int(mask[5, 5]), int(mask[5, -5])) == (255, 0)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"framing": Framing(margin=0.2)},
+        {"framing": Framing(mode="subject", canvas=(90, 90), aspect=1.0)},
+        {"max_result_pixels": 900},
+    ],
+    ids=["whole", "padded", "canvas", "shrunk"],
+)
+def test_bleed_fills_all_that_is_transparent(changes: dict[str, Any]):
+    """Also the space that framing adds, and a result that was made smaller or larger."""
+    result = Finishing().compose(picture(), left_half(), rendering(bleed=True, **changes)).result
+    hidden = result[..., 3] == 0
+
+    assert hidden.any()
+    assert (result[hidden][:, :3] == 200).all()
+
+
 @pytest.mark.parametrize("content", ["cutout", "alpha"])
 def test_one_file_needs_no_mask(content: Any):
     """Nothing is made that nobody gets."""
@@ -121,6 +140,18 @@ def test_background_follows_the_photo(background: Path, kind: str):
     assert result.dtype == np.uint16
     assert result[5, 5].tolist() == [40000] * 3
     assert (result[5, -5] // 257).tolist() == pytest.approx([219, 0, 0], abs=1)
+
+
+def test_transparent_background_is_on_white(tmp_path: Path):
+    """What a program has left under its alpha is seen by nobody."""
+    path = tmp_path / "logo.png"
+    pixels = np.zeros((1, 3, 4), np.uint8)
+    pixels[0] = (200, 0, 0, 255), (7, 8, 9, 0), (0, 0, 0, 128)
+    Image.fromarray(pixels).save(path)
+
+    found = Backgrounds([path]).pictures[path]
+
+    assert found[0].tolist() == [[200, 0, 0], [255, 255, 255], [127, 127, 127]]
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])
