@@ -86,6 +86,9 @@ PARTS = {
     "install it: pip install 'cvunet-daemon[ray]'",
     "Connection[Event, Command]",  # a type
     "the cluster at 7 7",
+    # Of a picture: `failures.js` knows its form.
+    "the file has 7 MB; the limit is 7 (worker.ray.transport_mb): raise it, or mount the share on"
+    " the nodes",
 }
 MODULES = (doctor, clips, hook_entries, machine, nodes, permissions, places, service)
 #: They stay English: seldom, and for developers.

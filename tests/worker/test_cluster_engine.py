@@ -20,6 +20,7 @@ from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.judging import (
     EXACT_NS,
     Nonsense,
+    NotCarried,
     Reply,
     Unreadable,
     is_same_version,
@@ -29,7 +30,7 @@ from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.sights import Sight
 from daemon.worker.engines.cluster.wording import PROCESS_ENDED
 from daemon.worker.engines.ray import RayDriver
-from tests.worker.cluster_kit import FakeNode, World, blind, node
+from tests.worker.cluster_kit import FakeNode, World, blind, node, said_of
 
 JOB = "cat"
 
@@ -485,6 +486,47 @@ def test_picture_that_cannot_be_sent_harms_no_worker(world: World):
     )
     assert all(worker.is_alive for worker in world.workers.values())
     assert world.crew.depth == 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Unreadable(Failed(Blame.FILE, "the original vanished")),
+        Failed(Blame.UNSURE, "may not be read"),
+        None,
+    ],
+    ids=["unreadable", "closed", "written elsewhere"],
+)
+def test_large_picture_without_a_share_is_rejected(world: World, said: Unreadable | Failed | None):
+    """No node can have it, and none of them is to blame: the person is told what to do."""
+    task = world.task()
+    future = world.submit(task)
+    world.say(task, NotCarried(said_of(task, said), 3))
+    failed = future.result(0)
+
+    assert isinstance(failed, Failed)
+    assert (failed.blame, failed.is_final) == (Blame.FILE, True)
+    assert "the limit is 0.0 (worker.ray.transport_mb): raise it, or mount" in failed.reason
+    assert world.crew.depth == 4
+
+
+def test_large_picture_with_a_share_is_cut_out(world: World):
+    """By its path, as without Ray's transport."""
+    task = world.task()
+    future = world.submit(task)
+    task.part.write_bytes(b"result")
+    world.say(task, NotCarried(said_of(task), 3))
+
+    assert isinstance(future.result(0), Done)
+
+
+def test_picture_that_was_growing_is_not_called_too_large(world: World):
+    """It could not be sent at that moment; the next time it can."""
+    task = world.task()
+    future = world.submit(task)
+    world.say(task, NotCarried(said_of(task, Unreadable(Failed(Blame.FILE, "vanished"))), 100))
+
+    assert future.result(0) == Cancelled()
 
 
 def test_share_that_goes_away_on_one_node(world: World):

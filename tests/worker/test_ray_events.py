@@ -1,15 +1,24 @@
 """What the process that speaks to Ray tells of a call, without Ray."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemon.errors import counted
-from daemon.worker.engines.cluster.judging import Nonsense
-from daemon.worker.engines.cluster.messages import Answered
+from daemon.errors import Blame, counted
+from daemon.jobs import Failed, Task
+from daemon.worker.engines.cluster import parcels
+from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.judging import Nonsense, NotCarried, Reply, Unreadable
+from daemon.worker.engines.cluster.messages import Answered, Broken, Run
 from daemon.worker.engines.cluster.node_worker import Answer, Hello
+from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.wording import in_words, why_not_joined
-from daemon.worker.engines.ray import event_of
+from daemon.worker.engines.ray import RayDriver, event_of
+from tests.samples import RENDERING
+from tests.system.daemon_process import wait_for
 
 
 @pytest.mark.parametrize(
@@ -71,3 +80,81 @@ def test_numbers_have_their_noun():
         "1 worker",
         "2 workers",
     ]
+
+
+# --- pictures that travel ------------------------------------------------------------------------
+
+
+class Told(list[Any]):  # Any: events
+    """The engine's end of the socket."""
+
+    send = list.append
+
+
+class Worker:
+    """A handle of Ray's whose methods do the same with each call."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+        self.run = self.run_parcel = self
+
+    def remote(self, *arguments: object) -> "Worker":
+        """A call that has not returned yet."""
+        self.answer: Future[object] = Future()
+        self.answer.set_result(self.act())
+        return self
+
+    def future(self) -> "Future[object]":
+        """What becomes of the call."""
+        return self.answer
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    """A picture of seven bytes."""
+    (tmp_path / "cat.jpg").write_bytes(b"picture")
+    return Task("1", tmp_path / "cat.jpg", tmp_path / ".1.part", RENDERING, 10**6)
+
+
+def told_of(task: Task, act: Callable[[], object], *, max_bytes: int) -> list[Any]:  # Any: events
+    """What the engine hears of a picture that goes to such a worker."""
+    told = Told()
+    driver = RayDriver(told, Access("head:1", carried_bytes=max_bytes))  # type: ignore[arg-type]
+    driver.workers[7] = Worker(act)
+    driver.obey(Run(3, 7, task))
+    assert wait_for(lambda: bool(told), patience_s=20)
+    driver.carriers.shutdown()
+    assert driver.refs == {}
+    return told
+
+
+def test_picture_that_cannot_be_handed_to_ray_is_told(task: Task):
+    """Ray has no room for it, or whatever: the engine would wait for ever."""
+
+    def act() -> object:
+        raise RuntimeError("no room for objects")
+
+    assert told_of(task, act, max_bytes=100) == [
+        Broken(3, "RuntimeError: no room for objects", is_death=False)
+    ]
+
+
+def test_result_that_cannot_be_unpacked_is_told(task: Task, monkeypatch: pytest.MonkeyPatch):
+    """Whatever goes wrong with it."""
+
+    def written(*arguments: object) -> Reply:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(parcels, "written", written)
+    made = (Failed(Blame.FILE, "no picture"), Parcel(task))
+
+    [event] = told_of(task, lambda: made, max_bytes=100)
+    assert event == Broken(3, "MemoryError: no room", is_death=False)
+
+
+def test_large_picture_goes_by_its_path(task: Task):
+    """The engine is told, because its worker may see no share."""
+    reply = Reply("1", Unreadable(Failed(Blame.FILE, "vanished")))
+
+    assert told_of(task, lambda: reply, max_bytes=6) == [Answered(3, NotCarried(reply, 6))]
+    assert told_of(task, lambda: "no reply", max_bytes=6) == [Answered(3, Nonsense("no reply"))]

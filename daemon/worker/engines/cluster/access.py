@@ -1,5 +1,6 @@
 """How the cluster is reached: its address, its token, and what Ray reads from the environment."""
 
+import logging
 import os
 import secrets
 import socket
@@ -10,6 +11,8 @@ from typing import Any
 LOCAL = "local"
 #: How long the head may take to accept a connection.
 CONNECT_S = 3.0
+#: Objects are small: paths, or single pictures.
+OBJECTS_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +62,24 @@ def why_unreachable(address: str) -> str:
     except OSError as error:
         return f"no cluster answers at {address} ({error.strerror or error}): start Ray's head"
     return ""
+
+
+def arguments(access: Access, temp_dir: str) -> dict[str, Any]:  # Any: arguments of Ray's
+    """Return what `ray.init` gets; ``temp_dir`` is for a cluster of our own."""
+    common: dict[str, Any] = {  # Any: as above
+        "namespace": access.namespace,
+        "runtime_env": access.runtime_env,
+        "log_to_driver": False,
+        "configure_logging": False,
+        "logging_level": logging.ERROR,
+    }
+    if not access.is_private:
+        return common | {"address": access.address}
+    return common | {
+        "address": "local",
+        "resources": {access.resource: 1},
+        "include_dashboard": False,
+        "object_store_memory": OBJECTS_BYTES,
+        "_node_ip_address": "127.0.0.1",
+        "_temp_dir": temp_dir,
+    }
