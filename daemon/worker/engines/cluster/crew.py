@@ -25,6 +25,7 @@ from daemon.worker.engines.cluster.messages import (
     Node,
     Run,
 )
+from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.seats import Seat
 from daemon.worker.engines.cluster.strays import Strays, remove_parts
 
@@ -267,6 +268,14 @@ def log_removed(removed: object) -> None:
     if isinstance(removed, Iterable):
         for part in removed:
             logger.info("removed %s, which an earlier attempt has left", part)
+
+
+def pass_on(lines: Iterable[Line], seat: Seat) -> None:
+    """Log what a worker has logged."""
+    for line in lines:
+        about = {**line.fields, **fields(seat)}
+        text = f"{seat.node.name}: {line.message}"
+        logging.getLogger(line.logger).log(line.level, "%s", text, extra=about)
 
 
 def fields(seat: Seat) -> dict[str, str]:

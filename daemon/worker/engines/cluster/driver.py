@@ -1,5 +1,6 @@
 """Starts the process that speaks to Ray, and carries messages to and from it."""
 
+import errno
 import logging
 import os
 import shutil
@@ -55,25 +56,23 @@ class RayProcess:
         self.is_closed = False
         # Short: Ray puts sockets far below it, and their paths have at most 107 bytes.
         self.place = tempfile.mkdtemp(prefix="cvunetd-ray-")
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno()), self.place],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is meant for the daemon
-                env=environment(),
-            )
+        try:
+            self.process, ours = start(self.place)
+        except OSError:
+            shutil.rmtree(self.place, ignore_errors=True)
+            raise
         self.connection: Connection[Any, Any] = Connection(ours.detach())  # Any: pickled messages
         self.sending = threading.Lock()
         self.threads = [
             threading.Thread(None, self.receive, "cluster-events"),
             threading.Thread(None, self.listen, "cluster-chatter"),
         ]
-        for thread in self.threads:
-            thread.start()
+        try:
+            for thread in self.threads:
+                thread.start()
+        except RuntimeError as error:  # as the same lack of room is told of a thread
+            self.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
         self.pass_on(access)
 
     def send(self, command: Command) -> None:
@@ -127,11 +126,32 @@ class RayProcess:
             self.process.kill()
             self.process.wait()
         for thread in self.threads:
-            thread.join(CLOSE_S)
+            if thread.ident is not None:
+                thread.join(CLOSE_S)
         self.connection.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+def start(place: str) -> tuple["subprocess.Popen[bytes]", socket.socket]:
+    """Start the process, with a folder for Ray; return our end of its socket, too."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = subprocess.Popen(
+                [*COMMAND, str(theirs.fileno()), place],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is meant for the daemon
+                env=environment(),
+            )
+        except OSError:
+            ours.close()
+            raise
+    return process, ours
 
 
 def environment() -> dict[str, str]:

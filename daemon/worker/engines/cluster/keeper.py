@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from daemon.errors import counted
+from daemon.errors import counted, describe
 from daemon.worker.engines.cluster.access import Access
-from daemon.worker.engines.cluster.crew import Crew, fields
+from daemon.worker.engines.cluster.crew import Crew, fields, pass_on
 from daemon.worker.engines.cluster.driver import Driver
 from daemon.worker.engines.cluster.errands import Question
 from daemon.worker.engines.cluster.inquests import End
@@ -27,7 +27,7 @@ from daemon.worker.engines.cluster.messages import (
 )
 from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
 from daemon.worker.engines.cluster.seats import Seat, node_states
-from daemon.worker.engines.cluster.sights import Sight, differences, see
+from daemon.worker.engines.cluster.sights import Sight, compare
 from daemon.worker.engines.cluster.state import ClusterState
 
 logger = logging.getLogger(__name__)
@@ -101,6 +101,14 @@ class Keeper:
                 if not self.crew.answer(event, now=now):
                     self.take_reply(event, now=now)
 
+    def connect(self, *, now: float) -> None:
+        """Start the process that speaks to Ray; the machine may have no room for it now."""
+        try:
+            self.driver = self.open_driver()
+        except OSError as error:
+            reason = f"the process that speaks to Ray cannot be started: {describe(error)}"
+            self.lose(Lost(reason), now=now)
+
     def lose(self, lost: Lost, *, now: float) -> None:
         """The cluster is away: what is in work is given back, and we try again."""
         if self.is_connected or lost.reason != self.why_away:
@@ -149,7 +157,7 @@ class Keeper:
         """Do what is due."""
         if self.driver is None:
             if now >= self.next_connect:
-                self.driver = self.open_driver()
+                self.connect(now=now)
             return
         if self.is_connected and now - self.seen_at > HEAD_S:
             self.lose(Lost(f"the head at {self.access.address} does not answer"), now=now)
@@ -252,22 +260,15 @@ class Keeper:
                 seat.set("starting", "its models are being loaded", now=self.crew.clock())
                 self.ask(seat, "open")
 
-        def look() -> str:
-            ours = see(self.setup.look)
-            found = differences(ours, sight, at=(asked_at, answered_at))
-            return "; ".join(f"{one.text} ({one.mend})" for one in found)
-
-        self.crew.aside(look, conclude)
+        at = (asked_at, answered_at)
+        self.crew.aside(lambda: compare(self.setup.look, sight, at=at), conclude)
 
     def note_report(self, seat: Seat, report: Report, *, now: float) -> None:
         """A worker has told how it gets on, and what it has logged."""
         seat.heard_at, seat.asked_at, seat.report = now, None, report
         if seat.word == "warm":
             seat.depth = max(report.depth, 1)
-        for line in report.lines:
-            about = {**line.fields, **fields(seat)}
-            text = f"{seat.node.name}: {line.message}"
-            logging.getLogger(line.logger).log(line.level, "%s", text, extra=about)
+        pass_on(report.lines, seat)
         if report.stalled:
             text = f"it makes no progress: {'; '.join(report.stalled)}"
             self.crew.lose(seat, text, now=now, end=End.HUNG)
@@ -276,12 +277,8 @@ class Keeper:
 
     def state(self, now: float) -> ClusterState:
         """Return the state of the cluster."""
-        nodes = node_states(
-            self.crew.nodes.values(),
-            self.crew.seats.values(),
-            resource=self.access.resource,
-            now=now,
-        )
+        crew, resource = self.crew, self.access.resource
+        nodes = node_states(crew.nodes.values(), crew.seats.values(), resource=resource, now=now)
         return ClusterState(self.access.address, self.trouble(now), nodes)
 
     def trouble(self, now: float) -> str:

@@ -210,6 +210,12 @@ def pull_up(folders: Iterable[Path]) -> None:
             files.remove(folder / CANARY)
 
 
+def compare(look: Look, theirs: Sight, *, at: tuple[float, float]) -> str:
+    """Return what is to be mended on a node, and how; empty if it sees what we see."""
+    found = differences(see(look), theirs, at=at)
+    return "; ".join(f"{one.text} ({one.mend})" for one in found)
+
+
 def differences(ours: Sight, theirs: Sight, *, at: tuple[float, float]) -> Iterator[Difference]:
     """Yield what a node sees otherwise than we do; ``at``: when it was asked and had answered."""
     if theirs.version != ours.version:

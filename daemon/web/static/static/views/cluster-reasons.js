@@ -14,6 +14,7 @@ const CLUSTER = [
   [/^the cluster at (\S+) refuses our token \((.+)\): copy /, "集群 {1} 拒绝了我们的令牌（{2}）：请把主节点的令牌复制过来，或设置 worker.ray.token_file。"],
   [/^the cluster at (\S+) cannot be joined: (.+)$/, "无法加入集群 {1}：{2}"],
   [/^the cluster at (\S+) runs Ray (\S+) on Python (\S+), and this machine Ray (\S+) on Python (\S+): /, "集群 {1} 用的是 Ray {2}（Python {3}），本机是 Ray {4}（Python {5}）：请在所有机器上安装相同的版本。"],
+  [/^the process that speaks to Ray cannot be started: (.+)$/, "无法启动与 Ray 通信的进程：{1}"],
   [/^the connection to the cluster at (\S+) has ended: /, "与集群 {1} 的连接已断开：主节点或本机的 Ray 节点已停止。"],
 ];
 
