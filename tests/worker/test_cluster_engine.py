@@ -27,7 +27,7 @@ from daemon.worker.engines.cluster.judging import (
 )
 from daemon.worker.engines.cluster.messages import Broken, Node
 from daemon.worker.engines.cluster.node_worker import Line
-from daemon.worker.engines.cluster.sights import Sight
+from daemon.worker.engines.cluster.sights import CANARY, Sight
 from daemon.worker.engines.cluster.wording import PROCESS_ENDED
 from daemon.worker.engines.ray import RayDriver
 from tests.worker.cluster_kit import FakeNode, World, blind, node, said_of
@@ -546,6 +546,21 @@ def test_share_that_goes_away_on_one_node(world: World):
     assert worker.is_alive  # its model stayed warm
 
 
+def test_share_that_comes_after_the_start_gets_its_canary(tmp_path: Path):
+    """A node that mounts it with other inodes is refused once, and used after the next look."""
+
+    def elsewhere(sight: Sight) -> Sight:
+        places = {path: replace(one, inode=one.inode + 1) for path, one in sight.places.items()}
+        return replace(sight, places=places)
+
+    world = World(tmp_path, node("n1", see=elsewhere))
+    assert not (tmp_path / "out" / CANARY).exists()
+    world.pass_time(5.0)
+
+    assert (tmp_path / "out" / CANARY).exists()
+    assert world.crew.depth == 2
+
+
 def test_many_pictures_are_one_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """All that a worker has in work fails at once: it is told once, and soon looked at again."""
     world = World(tmp_path, node("n1", depth=8))
@@ -614,7 +629,7 @@ def test_worker_is_not_used_while_nobody_can_compare(
     def fail(look: object) -> Sight:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("daemon.worker.engines.cluster.keeper.see", fail)
+    monkeypatch.setattr("daemon.worker.engines.cluster.sights.see", fail)
     world = World(tmp_path, node("n1"))
     world.pass_time(5.0)
     assert world.crew.depth == 0

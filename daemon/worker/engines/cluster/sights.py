@@ -211,8 +211,13 @@ def pull_up(folders: Iterable[Path]) -> None:
 
 
 def compare(look: Look, theirs: Sight, *, at: tuple[float, float]) -> str:
-    """Return what is to be mended on a node, and how; empty if it sees what we see."""
-    found = differences(see(look), theirs, at=at)
+    """Return what is to be mended on a node, and how; empty if it sees what we see.
+
+    A share that was away when the daemon started gets its canary now, for the next comparison: the
+    node has looked before.
+    """
+    found = list(differences(see(look), theirs, at=at))
+    plant(look.written)
     return "; ".join(f"{one.text} ({one.mend})" for one in found)
 
 
