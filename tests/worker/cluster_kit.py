@@ -167,8 +167,8 @@ class World:
                 self.workers[worker] = FakeWorker(node, pickle.loads(setup))
             case Run(call, worker, task):
                 self.workers[worker].inside[call] = task
-            case Call(call, worker, method):
-                self.reply(call, worker, method)
+            case Call(call, worker, method, arguments):
+                self.reply(call, worker, method, *arguments)
             case Kill(worker):
                 self.workers[worker].is_alive = False
             case Inquire(call, node, note):
@@ -176,7 +176,7 @@ class World:
             case Visit():
                 raise AssertionError(command)
 
-    def reply(self, call: int, number: int, method: str) -> None:
+    def reply(self, call: int, number: int, method: str, *arguments: Look) -> None:
         """A worker says what it is asked."""
         worker = self.workers[number]
         host = self.nodes.get(worker.node)
@@ -185,7 +185,7 @@ class World:
         if method == "see" and not host.on_see():
             return
         answers: dict[str, Any] = {
-            "see": lambda: host.see(see(worker.setup.look)),
+            "see": lambda: host.see(see(*arguments)),
             "open": lambda: host.hello or Hello("cpu", host.depth),
             "report": lambda: Report({}, {}, {}, {}, host.stalled, host.lines, host.depth),
             "drain": lambda: None,

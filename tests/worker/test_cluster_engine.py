@@ -546,6 +546,30 @@ def test_share_that_goes_away_on_one_node(world: World):
     assert worker.is_alive  # its model stayed warm
 
 
+def test_node_that_lacks_an_added_folder_is_not_used(tmp_path: Path):
+    """It was warm before the reload: it is looked at anew, by what is wanted now."""
+    new = tmp_path / "new"
+    new.mkdir()
+
+    def lacking(sight: Sight) -> Sight:
+        gone = {new: replace(sight.places[new], fault="not there")} if new in sight.places else {}
+        return replace(sight, places=sight.places | gone)
+
+    world = World(tmp_path, node("n1", see=lacking))
+    world.pass_time(5.0)
+    setup = world.keeper.setup
+    look = replace(setup.look, written=(*setup.look.written, new))
+    world.keeper.setup = replace(setup, look=look)
+    task = replace(world.task(), part=new / ".cat.part")
+    world.submit(task)
+    world.answer(task, Failed(Blame.MACHINE, "gone"))
+    world.pass_time(60.0)
+
+    [seat] = world.crew.seats.values()
+    assert seat.word == "off"
+    assert f"cannot use {new}: not there" in seat.why
+
+
 def test_share_that_comes_after_the_start_gets_its_canary(tmp_path: Path):
     """A node that mounts it with other inodes is refused once, and used after the next look."""
 

@@ -1,6 +1,5 @@
 """The cluster's thread and the interface of engines, on a driver that answers at once."""
 
-import pickle
 import subprocess
 import sys
 import threading
@@ -31,7 +30,6 @@ from daemon.worker.engines.cluster.messages import (
     Node,
     Run,
     Seen,
-    Start,
 )
 from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
 from daemon.worker.engines.cluster.sights import CANARY, Look, see
@@ -62,10 +60,9 @@ class Obedient:
     def send(self, command: Command) -> None:
         """Answer it."""
         match command:
-            case Start(setup=packed):
-                self.look = pickle.loads(packed).look
-            case Call(call, _, "see"):
-                self.hear(self, Answered(call, see(self.look)))
+            case Call(call, _, "see", (look,)):
+                self.look = look
+                self.hear(self, Answered(call, see(look)))
             case Call(call, _, "open"):
                 self.hear(self, Answered(call, Hello("cpu", 2)))
             case Call(call, _, "report"):
@@ -133,6 +130,28 @@ def test_task_is_done(opened: Callable[..., ClusterEngine], tmp_path: Path):
     assert engine.device == "1 worker on 1 node (cpu)"
     assert engine.cluster.trouble == ""
     assert list(engine.stalled(0.0, patience_s=60.0)) == []
+
+
+def test_folders_that_a_reload_has_changed_are_seen_by_workers(
+    opened: Callable[..., ClusterEngine], drivers: list[Obedient], tmp_path: Path
+):
+    """A new one gets a canary, and one that is gone loses it, also at the end."""
+    old, new = tmp_path / "out", tmp_path / "new"
+    engine = opened()
+    new.mkdir()
+    engine.wait_until_warm(lambda step: None)
+    assert wait_for((old / CANARY).exists, patience_s=20)
+    engine.use_folders([tmp_path, tmp_path], [new])
+    assert wait_for((new / CANARY).exists, patience_s=20)
+    assert wait_for(lambda: not (old / CANARY).exists(), patience_s=20)
+    [driver] = drivers
+    [seat] = engine.crew.seats.values()
+    engine.mailbox.put(engines.Turn(lambda: engine.keeper.ask(seat, "see")))
+    looked = wait_for(lambda: driver.look == Look((tmp_path,), (new,)), patience_s=20)
+    engine.close()
+
+    assert looked
+    assert wait_for(lambda: not (new / CANARY).exists(), patience_s=20)
 
 
 def test_clip_is_refused_with_what_to_do(opened: Callable[..., ClusterEngine], tmp_path: Path):

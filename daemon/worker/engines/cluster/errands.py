@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from daemon.jobs import Outcome, Task
 from daemon.worker.engines.cluster.seats import Seat
+from daemon.worker.engines.cluster.sights import Look
 
 
 @dataclass(slots=True, eq=False)
@@ -24,3 +25,5 @@ class Question:
     worker: int
     asked_at: float
     """UTC seconds."""
+    look: Look
+    """What its answer has to be compared by."""

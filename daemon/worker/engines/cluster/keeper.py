@@ -214,8 +214,9 @@ class Keeper:
         """Call a method that runs no task."""
         assert seat.worker is not None
         call = next(self.crew.numbers)
-        self.questions[call] = Question(seat, seat.worker, time.time())
-        self.send(Call(call, seat.worker, method))
+        look = self.setup.look
+        self.questions[call] = Question(seat, seat.worker, time.time(), look)
+        self.send(Call(call, seat.worker, method, (look,) if method == "see" else ()))
 
     def take_reply(self, event: Answered | Broken, *, now: float) -> None:
         """A worker has said something; nobody waits for what an earlier one of its seat says."""
@@ -228,7 +229,7 @@ class Keeper:
             return
         match event.value:
             case Sight() as sight:
-                self.compare(seat, sight, question.asked_at)
+                self.compare(seat, sight, question)
             case Hello(device, depth):
                 seat.device, seat.depth = device, max(depth, 1)
                 seat.set("warm", "", now=now)
@@ -244,7 +245,7 @@ class Keeper:
 
     # --- what workers say -----------------------------------------------------------------------
 
-    def compare(self, seat: Seat, sight: Sight, asked_at: float) -> None:
+    def compare(self, seat: Seat, sight: Sight, question: Question) -> None:
         """A worker has looked around: it is used only if it sees what we see."""
         answered_at, worker = time.time(), seat.worker
 
@@ -260,8 +261,8 @@ class Keeper:
                 seat.set("starting", "its models are being loaded", now=self.crew.clock())
                 self.ask(seat, "open")
 
-        at = (asked_at, answered_at)
-        self.crew.aside(lambda: compare(self.setup.look, sight, at=at), conclude)
+        at = (question.asked_at, answered_at)
+        self.crew.aside(lambda: compare(question.look, sight, at=at), conclude)
 
     def note_report(self, seat: Seat, report: Report, *, now: float) -> None:
         """A worker has told how it gets on, and what it has logged."""

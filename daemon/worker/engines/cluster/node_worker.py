@@ -134,11 +134,11 @@ class NodeWorker:
         top.propagate = False  # else Ray writes each line to a file as well
         logging.getLogger("cvunet").addHandler(self.lines)
 
-    async def see(self) -> Sight:
-        """Look around."""
+    async def see(self, look: Look) -> Sight:
+        """Look around; folders may have changed since the start."""
         setup = self.setup
         return await asyncio.to_thread(
-            see, setup.look, name=setup.name, address=setup.address, has_gpu=setup.has_gpu
+            see, look, name=setup.name, address=setup.address, has_gpu=setup.has_gpu
         )
 
     async def open(self) -> Hello:
