@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from daemon.disk import files
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
+from daemon.worker.engines.cluster import seats
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.judging import (
     EXACT_NS,
@@ -95,6 +96,12 @@ def test_node_without_a_resource_is_told(tmp_path: Path):
     [state] = world.keeper.state(0).nodes
     assert "ray start" in state.why
     assert "no node with a GPU or with the resource cvunetd" in world.keeper.trouble(world.now)
+
+
+def test_resource_of_another_name_is_told():
+    """GPUs are no way to be used then."""
+    assert "GPU" not in seats.why_unused("cvunetd_a") + seats.why_none("cvunetd_a")
+    assert "no resource cvunetd_a: to use it, start it by" in seats.why_unused("cvunetd_a")
 
 
 # --- what gets lost --------------------------------------------------------------------------

@@ -82,6 +82,19 @@ def test_numbers_have_their_noun():
     ]
 
 
+@pytest.mark.parametrize(
+    ("resource", "seats"), [("cvunetd", 2), ("cvunetd_a", 0), ("cvunetd_b", 1)]
+)
+def test_gpus_of_a_node_belong_to_the_daemon_that_it_names(resource: str, seats: int):
+    """Two daemons on one cluster would wait for one GPU; the usual name need not be said."""
+    driver = RayDriver(Told(), Access("head:1", resource=resource))  # type: ignore[arg-type]
+    driver.carriers.shutdown()
+    found = {"NodeID": "1", "NodeManagerHostname": "n1", "NodeManagerAddress": "10.0.0.1"}
+    node = driver.node_of(found | {"Resources": {"GPU": 2.0, "cvunetd_b": 1.0}})
+
+    assert node.seats == seats
+
+
 # --- pictures that travel ------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from daemon.errors import DaemonError, describe
 from daemon.jobs import Task
 from daemon.worker.engines.cluster import crashes, parcels, wording
 from daemon.worker.engines.cluster.access import (
+    RESOURCE,
     Access,
     arguments,
     set_environment,
@@ -96,7 +97,9 @@ class RayDriver:
     def node_of(self, found: dict[str, Any]) -> Node:  # Any: Ray's table
         """Return a node in our words."""
         resources = found["Resources"]
-        shares = resources.get(self.access.resource)
+        # Without one of another name, its GPUs are another daemon's.
+        default = None if self.access.resource == RESOURCE else 0
+        shares = resources.get(self.access.resource, default)
         return Node(
             id=found["NodeID"],
             name=str(found["NodeManagerHostname"]),

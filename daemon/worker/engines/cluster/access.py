@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 LOCAL = "local"
+#: Under this name a node may leave it out: then it has a worker for each GPU.
+RESOURCE = "cvunetd"
 #: How long the head may take to accept a connection.
 CONNECT_S = 3.0
 #: Objects are small: paths, or single pictures.
@@ -22,7 +24,7 @@ class Access:
     address: str
     """``host:port`` of its head; ``local``: a cluster of one node is started for us."""
     namespace: str = "cvunetd"
-    resource: str = "cvunetd"
+    resource: str = RESOURCE
     is_authenticated: bool = True
     token_file: Path | None = None
     """None: where Ray looks for a token by itself."""

@@ -26,7 +26,7 @@ from daemon.worker.engines.cluster.messages import (
     Start,
 )
 from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
-from daemon.worker.engines.cluster.seats import Seat, node_states
+from daemon.worker.engines.cluster.seats import Seat, node_states, why_none
 from daemon.worker.engines.cluster.sights import Sight, compare
 from daemon.worker.engines.cluster.state import ClusterState
 
@@ -292,6 +292,5 @@ class Keeper:
         if now - self.warm_at < GRACE_S:
             return ""  # the next worker is on its way: what was taken waits in the queue
         if not seats:
-            resource = self.access.resource
-            return f"the cluster has no node with a GPU or with the resource {resource}"
+            return why_none(self.access.resource)
         return "; ".join(dict.fromkeys(f"{seat.label}: {seat.why}" for seat in seats))
