@@ -16,7 +16,7 @@ import yaml
 
 from cvunet.inference import exports
 from daemon.config import folders, schema
-from tests.test_packaging import ROOT
+from tests.test_packaging import ROOT, ROTATION
 
 CONTAINER = ROOT / "packaging/container"
 HARDENING = {
@@ -104,6 +104,7 @@ def test_cluster_of_containers_is_hardened(service: str):
     assert {key: found[key] for key in HARDENING} == HARDENING
     assert found["environment"]["RAY_AUTH_MODE"] == "token"
     assert found["networks"] == ["cluster"]
+    assert {key: found["environment"][key] for key in ROTATION} == ROTATION
     assert found.get("ports", []) in ([], ["127.0.0.1:8080:8080"])
     assert "../../pictures:/srv/cvunetd" in found["volumes"]
 

@@ -46,6 +46,8 @@ def set_environment(access: Access) -> None:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         # Else it ends our worker as soon as the whole machine is short of memory.
         os.environ["RAY_memory_monitor_refresh_ms"] = "0"  # noqa: SIM112  # Ray has it so
+        # Its logs lie in our temporary folder: 20 MB for each process, as in packaging/ray.
+        os.environ |= {"RAY_ROTATION_MAX_BYTES": "10000000", "RAY_ROTATION_BACKUP_COUNT": "1"}
     if not access.is_authenticated:
         return
     if access.token_file is not None:
