@@ -12,7 +12,7 @@ from daemon.jobs import Failed, Task
 from daemon.worker.engines.cluster import parcels
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.judging import Nonsense, NotCarried, Reply, Unreadable
-from daemon.worker.engines.cluster.messages import Answered, Broken, Run
+from daemon.worker.engines.cluster.messages import Answered, Broken, Run, Start
 from daemon.worker.engines.cluster.node_worker import Answer, Hello
 from daemon.worker.engines.cluster.parcels import Parcel
 from daemon.worker.engines.cluster.wording import in_words, why_not_joined
@@ -93,6 +93,36 @@ def test_gpus_of_a_node_belong_to_the_daemon_that_it_names(resource: str, seats:
     node = driver.node_of(found | {"Resources": {"GPU": 2.0, "cvunetd_b": 1.0}})
 
     assert node.seats == seats
+
+
+@pytest.mark.ray
+def test_calls_leave_no_records_on_the_head(monkeypatch: pytest.MonkeyPatch):
+    """They took 3 kB of its memory for each picture."""
+    import ray
+
+    asked: dict[str, object] = {}
+
+    class Kind:
+        """What Ray makes of a class."""
+
+        def __init__(self, kind: type) -> None:
+            self.kind = kind
+
+        def options(self, **options: object) -> "Kind":
+            """Note them."""
+            asked.update(options)
+            return self
+
+        def remote(self, setup: bytes) -> None:
+            """Nobody is there."""
+
+    monkeypatch.setattr(ray, "remote", Kind)
+    driver = RayDriver(Told(), Access("head:1"))  # type: ignore[arg-type]
+    driver.carriers.shutdown()
+    driver.obey(Start(1, "00" * 28, 0, is_share=True, setup=b""))
+
+    assert asked["enable_task_events"] is False
+    assert asked["resources"] == {"cvunetd": 1}
 
 
 # --- pictures that travel ------------------------------------------------------------------------

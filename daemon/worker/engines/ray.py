@@ -144,6 +144,7 @@ class RayDriver:
             "num_gpus": start.gpus,
             "max_restarts": 0,
             "max_task_retries": 0,
+            "enable_task_events": False,  # else the head keeps a record of each call in memory
             "scheduling_strategy": on_node(start.node),
         }
         if start.is_share:
