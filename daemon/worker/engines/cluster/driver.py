@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,12 +16,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import daemon
+from daemon.worker.engines.cluster import temporary_folders
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.messages import Command, Event, Lost
+from daemon.worker.engines.cluster.temporary_folders import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "daemon.worker.engines.ray")
+#: The name of a folder for Ray begins so. Earlier versions have no lock on theirs, `cvunetd-ray-…`.
+PLACE = "cvunetd-ray."
 #: How long it may take to shut Ray down.
 CLOSE_S = 10.0
 #: So much of what Ray writes is kept, to explain why it cannot be joined.
@@ -55,11 +58,13 @@ class RayProcess:
         self.told: deque[str] = deque(maxlen=TOLD_LINES)
         self.is_closed = False
         # Short: Ray puts sockets far below it, and their paths have at most 107 bytes.
-        self.place = tempfile.mkdtemp(prefix="cvunetd-ray-")
+        parent = Path(tempfile.gettempdir())
+        temporary_folders.sweep(parent, PLACE)
+        self.place = TemporaryFolder(parent, PLACE)
         try:
             self.process, ours = start(self.place)
         except OSError:
-            shutil.rmtree(self.place, ignore_errors=True)
+            self.place.close()
             raise
         self.connection: Connection[Any, Any] = Connection(ours.detach())  # Any: pickled messages
         self.sending = threading.Lock()
@@ -131,17 +136,17 @@ class RayProcess:
         self.connection.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
-        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.close()
 
 
-def start(place: str) -> tuple["subprocess.Popen[bytes]", socket.socket]:
+def start(place: TemporaryFolder) -> tuple["subprocess.Popen[bytes]", socket.socket]:
     """Start the process, with a folder for Ray; return our end of its socket, too."""
     ours, theirs = socket.socketpair()
     with theirs:
         try:
             process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno()), place],
-                pass_fds=[theirs.fileno()],
+                [*COMMAND, str(theirs.fileno()), str(place.path)],
+                pass_fds=[theirs.fileno(), place.lock],  # it may live longer than we do
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
