@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from daemon.clips import ClipProgress
 from daemon.disk import files
@@ -103,6 +104,9 @@ class ActorsEngine:
         while (outcomes := self.ours.recv()) is not None:
             for job_id, outcome in outcomes:
                 self.futures.pop(job_id).set_result(outcome)
+
+    def use_folders(self, read: Iterable[Path], written: Iterable[Path]) -> None:
+        """Folders stay as they are."""
 
     def cancel(self, job_id: str) -> None:
         """There are no clips."""

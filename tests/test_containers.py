@@ -6,8 +6,10 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ import yaml
 
 from cvunet.inference import export_files
 from daemon.config import folders, schema
-from tests.test_packaging import ROOT
+from tests.system.daemon_process import wait_for
+from tests.test_packaging import ROOT, ROTATION
 
 CONTAINER = ROOT / "packaging/container"
 HARDENING = {
@@ -104,6 +107,7 @@ def test_cluster_of_containers_is_hardened(service: str):
     assert {key: found[key] for key in HARDENING} == HARDENING
     assert found["environment"]["RAY_AUTH_MODE"] == "token"
     assert found["networks"] == ["cluster"]
+    assert {key: found["environment"][key] for key in ROTATION} == ROTATION
     assert found.get("ports", []) in ([], ["127.0.0.1:8080:8080"])
     assert "../../pictures:/srv/cvunetd" in found["volumes"]
 
@@ -115,7 +119,42 @@ def test_cluster_of_containers_has_two_workers():
     assert worker["deploy"]["replicas"] == 2
     assert "--address=head:6379" in worker["command"][0]
     assert """'--resources={"cvunetd": 1}'""" in worker["command"][0]
-    assert "--head --port=6379" in compose("packaging/ray/compose.yaml", "head")["command"][0]
+    [head] = compose("packaging/ray/compose.yaml", "head")["command"]
+    assert "--head --block --port=6379" in head
+
+
+STUBS = {
+    "ray": 'echo "$@" >>"$0.log"; exit 1',
+    "sleep": "exec /bin/sleep 0.05",
+    "cvunetd": 'trap "exit 7" TERM; echo "$$ $@" >"$0.log"; while :; do sleep; done',
+}
+
+
+def test_head_in_a_container_is_started_again(tmp_path: Path):
+    """For as long as the daemon lives. SIGTERM, which one process gets, is meant for the daemon."""
+    for name, script in STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    head = compose("packaging/ray/compose.yaml", "head")
+    process = subprocess.Popen(
+        [*head["entrypoint"], *head["command"]],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        start_new_session=True,
+    )
+    try:
+        starts, daemon = tmp_path / "ray.log", tmp_path / "cvunetd.log"
+        assert wait_for(lambda: starts.exists() and starts.read_text().count("--head") > 2)
+        assert wait_for(daemon.exists)
+        process.terminate()
+        status = process.wait(30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # as a container does with what is left in it
+        process.wait(30)
+
+    assert status == 7
+    assert daemon.read_text() == f"{process.pid} run --make-missing\n"
+    assert all(" --block " in line for line in starts.read_text().splitlines())
 
 
 def test_cluster_of_containers_is_configured_as_one_container():

@@ -17,6 +17,8 @@ from daemon import event_ids
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "packaging/systemd/cvunetd.service"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
+#: What limits Ray's logs.
+ROTATION = {"RAY_ROTATION_MAX_BYTES": "10000000", "RAY_ROTATION_BACKUP_COUNT": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +195,17 @@ def test_units_of_a_cluster_agree() -> None:
     assert len({number for _, number in ports[0]}) == len(ports[0]) == 9
     assert [number for _, number in ports[0] if number not in page] == []
     assert all("RAY_AUTH_MODE=token" in text for text in (head, node))
+
+
+@pytest.mark.parametrize("name", ["head", "node"])
+def test_logs_of_a_cluster_do_not_fill_the_memory(name: str) -> None:
+    """They lie in /run; without a limit they grow by 30 to 90 MB a day."""
+    text = (ROOT / f"packaging/ray/cvunetd-ray-{name}.service").read_text(encoding="utf-8")
+    found = lines(text)
+
+    assert "RuntimeDirectory=cvunetd-ray" in found
+    assert "--temp-dir=/run/cvunetd-ray" in text
+    assert {f"Environment={key}={value}" for key, value in ROTATION.items()} <= set(found)
 
 
 @pytest.mark.systemd_analyze

@@ -193,6 +193,12 @@ class Dispatcher:
         self.suspect = None
         self.on_standby.clear()
 
+    def tell_folders(self) -> None:
+        """Have the engine know all folders, also those whose last pictures are in work."""
+        folders = list(self.folders)
+        read, written = ([one.path for one in folders], [one.output_root for one in folders])
+        self.engine.use_folders(read, written)
+
     def task(self, job: Job, *, now: float) -> Task:
         """Return what the worker needs to know."""
         folder = self.folders.of(job)

@@ -116,6 +116,7 @@ class FolderChanges:
     def put(self, folder: HotFolder) -> None:
         """Serve a folder; the server must know its output folder before results lie there."""
         self.folders.put(folder)
+        self.dispatcher.tell_folders()
         self.report.hurry()
 
     def forget(self, folder: HotFolder) -> None:
@@ -144,6 +145,7 @@ class FolderChanges:
         """Remove a folder without open jobs: another may have its place, or its name."""
         del self.folders.by_name[folder.name]
         self.folders.leaving.discard(folder.name)
+        self.dispatcher.tell_folders()
         standby = self.standby
         standby.forget(folder)
         lock = standby.locks.pop(folder.name, None)

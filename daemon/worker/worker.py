@@ -5,9 +5,10 @@ Pixels stay in here and in `decoding`, `touching`, `finishing`, `predictors`.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from pathlib import Path
 from typing import BinaryIO
 
 import cv2
@@ -148,6 +149,9 @@ class Worker:
                 yield f"thread {thread.name} does not come back from a batch{busy_clock.label}"
         yield from self.progress.overdue(monotonic, patience_s=patience_s)
         yield from self.clip_threads.stalled(monotonic, patience_s=patience_s)
+
+    def use_folders(self, read: Iterable[Path], written: Iterable[Path]) -> None:
+        """Do nothing: each task names its files."""
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task; its future always gets an outcome."""

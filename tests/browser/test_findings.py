@@ -86,6 +86,9 @@ PARTS = {
     "install it: pip install 'cvunet-daemon[ray]'",
     "Connection[Event, Command]",  # a type
     "the cluster at 7 7",
+    # Of a picture: `failures.js` knows its form.
+    "the file has 7 MB; the limit is 7 (worker.ray.transport_mb): raise it, or mount the share on"
+    " the nodes",
 }
 MODULES = (doctor, clips, hook_entries, machine, nodes, permissions, places, service)
 #: They stay English: seldom, and for developers.
@@ -306,6 +309,7 @@ def test_words_that_mend_have_a_chinese_form(browser: Browser, tmp_path: Path):
         nodes.remedy("away", "a:1", Path("/etc/cvunetd/config.yaml")),
         "there: pip install cvunet-daemon[ray] of the daemon's version, restart Ray's node",
         seats.why_unused("cvunetd"),
+        seats.why_unused("cvunetd_a"),
     ]
     with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
         shown.open("state")

@@ -94,6 +94,19 @@ def test_folder_is_removed_when_its_pictures_are_done(tmp_path: Path):
     assert sorted(world.kit.service.parts.folders.by_name) == ["hot"]
 
 
+def test_engine_is_told_of_each_folder(world: World):
+    """A cluster's machines have to see what is added, and need not see what is gone."""
+    told = []
+    for names in (("hot", "second"), ("second",)):
+        world.write(*({"path": name} for name in names))
+        world.reload()
+        world.kit.pass_time(3.0)
+        told.append(world.kit.engine.folders)
+    hot, second, out = (world.base / name for name in ("hot", "second", "outputs"))
+
+    assert told == [({hot, second}, {out}), ({second}, {out})]
+
+
 def test_folder_gets_another_name(tmp_path: Path):
     """The old name's pictures are done first, and the lock is never free."""
     world = World(tmp_path, is_held=True)

@@ -167,8 +167,8 @@ class World:
                 self.workers[worker] = FakeWorker(node, pickle.loads(setup))
             case Run(call, worker, task):
                 self.workers[worker].inside[call] = task
-            case Call(call, worker, method):
-                self.reply(call, worker, method)
+            case Call(call, worker, method, arguments):
+                self.reply(call, worker, method, *arguments)
             case Kill(worker):
                 self.workers[worker].is_alive = False
             case Inquire(call, node, note):
@@ -176,7 +176,7 @@ class World:
             case Visit():
                 raise AssertionError(command)
 
-    def reply(self, call: int, number: int, method: str) -> None:
+    def reply(self, call: int, number: int, method: str, *arguments: NodeRequest) -> None:
         """A worker says what it is asked."""
         worker = self.workers[number]
         host = self.nodes.get(worker.node)
@@ -185,7 +185,7 @@ class World:
         if method == "inspect_node" and not host.on_inspect():
             return
         answers: dict[str, Any] = {
-            "inspect_node": lambda: host.change_facts(inspect_node(worker.setup.request)),
+            "inspect_node": lambda: host.change_facts(inspect_node(*arguments)),
             "open": lambda: host.hello or Hello("cpu", host.depth),
             "report": lambda: Report({}, {}, {}, {}, host.stalled, host.lines, host.depth),
             "drain": lambda: None,

@@ -472,6 +472,23 @@ def test_child_that_cannot_start_later_is_the_machines_trouble(
     assert found.format == "PNG"
 
 
+def test_child_that_cannot_start_for_a_day_is_the_machines_trouble(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """A try a minute: no number becomes too large, and no picture is blamed."""
+    source = tmp_path / "cat.png"
+    source.write_bytes(FILES["PNG"])
+    monkeypatch.setattr(process, "PROGRAM", "raise SystemExit('no module named PIL')")
+    children = ChildPool(1, max_decode_s=WAIT_S)
+    children.places[0].failures = 2000
+    with pytest.raises(MachineError, match="tried again"):
+        decoded(children, source)
+    waits_s = children.places[0].not_before - time.monotonic()
+    children.close()
+
+    assert pool.MOST_WAIT_S - WAIT_S < waits_s <= pool.MOST_WAIT_S
+
+
 def test_children_are_started_when_they_are_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """One child decodes picture after picture; another starts while it is held up."""
     monkeypatch.setattr(pool, "PATIENCE_S", 0.05)

@@ -103,7 +103,7 @@ def test_full_disk_of_a_node_is_the_machines(monkeypatch: pytest.MonkeyPatch):
     def fail(*arguments: object, **named: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", fail)
+    monkeypatch.setattr(tempfile, "mkdtemp", fail)
     worker = NodeWorker.__new__(NodeWorker)
     worker.engine = DirectEngine(lambda task: Cancelled())
     task = Task("7", Path("a"), Path("b"), RENDERING, 10**6)

@@ -16,20 +16,22 @@ from hypothesis import strategies as st
 from daemon.disk import files
 from daemon.errors import Blame
 from daemon.jobs import Cancelled, Done, Failed, Identity, Outcome, Task
+from daemon.worker.engines.cluster import seats
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.judging import (
     EXACT_NS,
     Nonsense,
+    NotCarried,
     Reply,
     Unreadable,
     is_same_version,
 )
 from daemon.worker.engines.cluster.messages import Broken, Node
-from daemon.worker.engines.cluster.node_checks import NodeFacts
+from daemon.worker.engines.cluster.node_checks import CANARY, NodeFacts
 from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.wording import PROCESS_ENDED
 from daemon.worker.engines.ray import RayDriver
-from tests.worker.cluster_kit import FakeNode, World, blind, node
+from tests.worker.cluster_kit import FakeNode, World, blind, node, said_of
 
 JOB = "cat"
 
@@ -94,6 +96,12 @@ def test_node_without_a_resource_is_told(tmp_path: Path):
     [state] = world.keeper.state(0).nodes
     assert "ray start" in state.why
     assert "no node with a GPU or with the resource cvunetd" in world.keeper.trouble(world.now)
+
+
+def test_resource_of_another_name_is_told():
+    """GPUs are no way to be used then."""
+    assert "GPU" not in seats.why_unused("cvunetd_a") + seats.why_none("cvunetd_a")
+    assert "no resource cvunetd_a: to use it, start it by" in seats.why_unused("cvunetd_a")
 
 
 # --- what gets lost --------------------------------------------------------------------------
@@ -487,6 +495,47 @@ def test_picture_that_cannot_be_sent_harms_no_worker(world: World):
     assert world.crew.depth == 4
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        Unreadable(Failed(Blame.FILE, "the original vanished")),
+        Failed(Blame.UNSURE, "may not be read"),
+        None,
+    ],
+    ids=["unreadable", "closed", "written elsewhere"],
+)
+def test_large_picture_without_a_share_is_rejected(world: World, said: Unreadable | Failed | None):
+    """No node can have it, and none of them is to blame: the person is told what to do."""
+    task = world.task()
+    future = world.submit(task)
+    world.say(task, NotCarried(said_of(task, said), 3))
+    failed = future.result(0)
+
+    assert isinstance(failed, Failed)
+    assert (failed.blame, failed.is_final) == (Blame.FILE, True)
+    assert "the limit is 0.0 (worker.ray.transport_mb): raise it, or mount" in failed.reason
+    assert world.crew.depth == 4
+
+
+def test_large_picture_with_a_share_is_cut_out(world: World):
+    """By its path, as without Ray's transport."""
+    task = world.task()
+    future = world.submit(task)
+    task.part.write_bytes(b"result")
+    world.say(task, NotCarried(said_of(task), 3))
+
+    assert isinstance(future.result(0), Done)
+
+
+def test_picture_that_was_growing_is_not_called_too_large(world: World):
+    """It could not be sent at that moment; the next time it can."""
+    task = world.task()
+    future = world.submit(task)
+    world.say(task, NotCarried(said_of(task, Unreadable(Failed(Blame.FILE, "vanished"))), 100))
+
+    assert future.result(0) == Cancelled()
+
+
 def test_share_that_goes_away_on_one_node(world: World):
     """It is not used until it sees the share again."""
     task = world.task()
@@ -502,6 +551,45 @@ def test_share_that_goes_away_on_one_node(world: World):
 
     assert world.crew.depth == 4
     assert worker.is_alive  # its model stayed warm
+
+
+def test_node_that_lacks_an_added_folder_is_not_used(tmp_path: Path):
+    """It was warm before the reload: it is looked at anew, by what is wanted now."""
+    new = tmp_path / "new"
+    new.mkdir()
+
+    def lacking(facts: NodeFacts) -> NodeFacts:
+        gone = {new: replace(facts.places[new], fault="not there")} if new in facts.places else {}
+        return replace(facts, places=facts.places | gone)
+
+    world = World(tmp_path, node("n1", change_facts=lacking))
+    world.pass_time(5.0)
+    setup = world.keeper.setup
+    request = replace(setup.request, written=(*setup.request.written, new))
+    world.keeper.setup = replace(setup, request=request)
+    task = replace(world.task(), part=new / ".cat.part")
+    world.submit(task)
+    world.answer(task, Failed(Blame.MACHINE, "gone"))
+    world.pass_time(60.0)
+
+    [seat] = world.crew.seats.values()
+    assert seat.word == "off"
+    assert f"cannot use {new}: not there" in seat.why
+
+
+def test_share_that_comes_after_the_start_gets_its_canary(tmp_path: Path):
+    """A node that mounts it with other inodes is refused once, and used after the next look."""
+
+    def elsewhere(facts: NodeFacts) -> NodeFacts:
+        places = {path: replace(one, inode=one.inode + 1) for path, one in facts.places.items()}
+        return replace(facts, places=places)
+
+    world = World(tmp_path, node("n1", change_facts=elsewhere))
+    assert not (tmp_path / "out" / CANARY).exists()
+    world.pass_time(5.0)
+
+    assert (tmp_path / "out" / CANARY).exists()
+    assert world.crew.depth == 2
 
 
 def test_many_pictures_are_one_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -572,7 +660,7 @@ def test_worker_is_not_used_while_nobody_can_compare(
     def fail(request: object) -> NodeFacts:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("daemon.worker.engines.cluster.keeper.inspect_node", fail)
+    monkeypatch.setattr("daemon.worker.engines.cluster.node_checks.inspect_node", fail)
     world = World(tmp_path, node("n1"))
     world.pass_time(5.0)
     assert world.crew.depth == 0

@@ -1,6 +1,7 @@
 """The cluster's thread and the interface of engines, on a driver that answers at once."""
 
-import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,11 @@ from daemon.clips import ClipTask
 from daemon.errors import InstallError
 from daemon.jobs import Cancelled, Done, Failed, Task
 from daemon.renderings import Video
+from daemon.worker.engines.cluster import driver as drivers_module
 from daemon.worker.engines.cluster import engine as engines
+from daemon.worker.engines.cluster import keeper as keepers
 from daemon.worker.engines.cluster.access import Access
+from daemon.worker.engines.cluster.driver import RayProcess
 from daemon.worker.engines.cluster.engine import ClusterEngine
 from daemon.worker.engines.cluster.messages import (
     Answered,
@@ -26,7 +30,6 @@ from daemon.worker.engines.cluster.messages import (
     Node,
     Run,
     Seen,
-    Start,
 )
 from daemon.worker.engines.cluster.node_checks import CANARY, NodeRequest, inspect_node
 from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
@@ -57,10 +60,9 @@ class Obedient:
     def send(self, command: Command) -> None:
         """Answer it."""
         match command:
-            case Start(setup=packed):
-                self.request = pickle.loads(packed).request
-            case Call(call, _, "inspect_node"):
-                self.hear(self, Answered(call, inspect_node(self.request)))
+            case Call(call, _, "inspect_node", (request,)):
+                self.request = request
+                self.hear(self, Answered(call, inspect_node(request)))
             case Call(call, _, "open"):
                 self.hear(self, Answered(call, Hello("cpu", 2)))
             case Call(call, _, "report"):
@@ -130,6 +132,28 @@ def test_task_is_done(opened: Callable[..., ClusterEngine], tmp_path: Path):
     assert list(engine.stalled(0.0, patience_s=60.0)) == []
 
 
+def test_folders_that_a_reload_has_changed_are_seen_by_workers(
+    opened: Callable[..., ClusterEngine], drivers: list[Obedient], tmp_path: Path
+):
+    """A new one gets a canary, and one that is gone loses it, also at the end."""
+    old, new = tmp_path / "out", tmp_path / "new"
+    engine = opened()
+    new.mkdir()
+    engine.wait_until_warm(lambda step: None)
+    assert wait_for((old / CANARY).exists, patience_s=20)
+    engine.use_folders([tmp_path, tmp_path], [new])
+    assert wait_for((new / CANARY).exists, patience_s=20)
+    assert wait_for(lambda: not (old / CANARY).exists(), patience_s=20)
+    [driver] = drivers
+    [seat] = engine.crew.seats.values()
+    engine.mailbox.put(engines.Turn(lambda: engine.keeper.ask(seat, "inspect_node")))
+    looked = wait_for(lambda: driver.request == NodeRequest((tmp_path,), (new,)), patience_s=20)
+    engine.close()
+
+    assert looked
+    assert wait_for(lambda: not (new / CANARY).exists(), patience_s=20)
+
+
 def test_clip_is_refused_with_what_to_do(opened: Callable[..., ClusterEngine], tmp_path: Path):
     """It was taken by another engine; it must not wait for ever."""
     engine = opened()
@@ -196,6 +220,58 @@ def test_cluster_that_is_away_does_not_end_the_start(
     assert engine.depth == 0
     assert engine.cluster.trouble == "no cluster answers at head:1"
     assert "waiting for the cluster" in steps[0]
+
+
+def test_cluster_is_joined_when_there_is_room_for_its_process_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """No disk, no processes, no memory: such a moment passes, and the thread lives through it."""
+    monkeypatch.setattr(keepers, "RECONNECT_S", 0.1)
+    refusals = [OSError(28, "No space left on device"), OSError(11, "no more processes")]
+
+    def open_driver(access: Access, hear: Any) -> Obedient:  # Any: as the engine passes it
+        if refusals:
+            raise refusals.pop()
+        return Obedient(hear, Connected())
+
+    (tmp_path / "out").mkdir()
+    setup = Setup(SETTINGS, NodeRequest((), (tmp_path / "out",)), "", "")
+    engine = ClusterEngine(Access("head:1"), setup, open_driver)
+    steps: list[str] = []
+    engine.wait_until_warm(steps.append)
+    outcome = engine.submit(make_task(tmp_path)).result(30)
+    engine.close()
+
+    assert isinstance(outcome, Done)
+    assert any("cannot be started: OSError: [Errno 28] No space left" in one for one in steps)
+
+
+class NoRoom:
+    """A machine on which something cannot be started."""
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+@pytest.mark.parametrize("what", ["process", "thread"])
+def test_process_that_cannot_be_started_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    """No folder for each try, and no process without threads that listen to it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(drivers_module, "COMMAND", (sys.executable, "-c", "input()"))
+    if what == "process":
+        monkeypatch.setattr(subprocess, "Popen", NoRoom)
+    else:
+
+        def start(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+    with pytest.raises(BlockingIOError):
+        RayProcess(Access("head:1"), lambda driver, event: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_thread_that_hangs_is_told(opened: Callable[..., ClusterEngine]):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from daemon.backoff import doubled_s
 from daemon.errors import InstallError, MachineError, describe
 from daemon.jobs import Task
 from daemon.worker.children.picture import ChildsDecoding
@@ -179,7 +180,7 @@ class ChildPool:
 
     def note_failure(self, place: Place, reason: str) -> None:
         """The next start waits longer."""
-        wait_s = min(2.0**place.failures, MOST_WAIT_S)
+        wait_s = doubled_s(1.0, place.failures, MOST_WAIT_S)
         place.failures += 1
         place.not_before, place.reason = time.monotonic() + wait_s, reason
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Protocol
 
 from daemon.clips import ClipProgress
@@ -51,6 +52,9 @@ class Engine(Protocol):
 
         An engine with a cluster runs each task that is suspect alone in a worker by itself.
         """
+
+    def use_folders(self, read: Iterable[Path], written: Iterable[Path]) -> None:
+        """Know where pictures come from and results go from now on, after a change."""
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task. The future gets an outcome and never an exception."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from pathlib import Path
 
 from daemon.clips import ClipProgress
 from daemon.jobs import Cancelled, Outcome, Task
@@ -28,11 +29,16 @@ class DirectEngine:
         self.load: dict[str, Load] = {}
         self.stages: dict[str, str] = {}
         self.cluster: ClusterState | None = None
+        self.folders: tuple[set[Path], set[Path]] | None = None
 
     @property
     def inside(self) -> dict[str, int]:
         """Return how many tasks are held."""
         return {"held": len(self.held)}
+
+    def use_folders(self, read: Iterable[Path], written: Iterable[Path]) -> None:
+        """Note them."""
+        self.folders = (set(read), set(written))
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Run a task now, or hold it until `run_held`."""

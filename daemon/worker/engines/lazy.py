@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from pathlib import Path
 
 from daemon.clips import ClipProgress
 from daemon.jobs import Outcome, Task
@@ -67,6 +68,11 @@ class LazyEngine:
         if self.engine is None:
             self.engine = self.open_engine()
         return self.engine
+
+    def use_folders(self, read: Iterable[Path], written: Iterable[Path]) -> None:
+        """Pass them on."""
+        if self.engine is not None:
+            self.engine.use_folders(read, written)
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task; the first one opens the engine."""

@@ -5,7 +5,6 @@ gone, writes to standard error as it likes, and cannot be shut down and begun an
 `daemon.worker.engines.cluster.driver` starts it; they speak over a socket.
 """
 
-import logging
 import signal
 import sys
 import threading
@@ -20,8 +19,14 @@ from typing import Any
 from daemon.errors import DaemonError, describe
 from daemon.jobs import Task
 from daemon.worker.engines.cluster import crashes, payloads, wording
-from daemon.worker.engines.cluster.access import Access, set_environment, why_unreachable
-from daemon.worker.engines.cluster.judging import Nonsense
+from daemon.worker.engines.cluster.access import (
+    RESOURCE,
+    Access,
+    arguments,
+    set_environment,
+    why_unreachable,
+)
+from daemon.worker.engines.cluster.judging import Nonsense, NotCarried, Reply
 from daemon.worker.engines.cluster.messages import (
     Answered,
     Broken,
@@ -46,8 +51,6 @@ from daemon.worker.engines.cluster.wording import SHORT_OF_MEMORY, in_words, sho
 LOOK_S = 1.0
 #: Threads that read and write pictures which travel through Ray.
 CARRIERS = 4
-#: Objects are small: paths, or single pictures.
-OBJECTS_BYTES = 200_000_000
 INSTALL = "install it: pip install 'cvunet-daemon[ray]'"
 
 
@@ -94,7 +97,9 @@ class RayDriver:
     def node_of(self, found: dict[str, Any]) -> Node:  # Any: Ray's table
         """Return a node in our words."""
         resources = found["Resources"]
-        shares = resources.get(self.access.resource)
+        # Without one of another name, its GPUs are another daemon's.
+        default = None if self.access.resource == RESOURCE else 0
+        shares = resources.get(self.access.resource, default)
         return Node(
             id=found["NodeID"],
             name=str(found["NodeManagerHostname"]),
@@ -115,7 +120,7 @@ class RayDriver:
                 else:
                     self.await_answer(call, getattr(handle, method).remote(*arguments))
             case Run(call, worker, task) if self.access.carried_bytes and worker in self.workers:
-                self.carriers.submit(self.carry, call, self.workers[worker], task)
+                self.aside(self.carry, call, self.workers[worker], task)
             case Run(call, worker, task):
                 self.obey(Call(call, worker, "run", (task,)))
             case Visit(call, node, request):
@@ -139,6 +144,7 @@ class RayDriver:
             "num_gpus": start.gpus,
             "max_restarts": 0,
             "max_task_retries": 0,
+            "enable_task_events": False,  # else the head keeps a record of each call in memory
             "scheduling_strategy": on_node(start.node),
         }
         if start.is_share:
@@ -155,6 +161,19 @@ class RayDriver:
         there = task.options(num_cpus=0, max_retries=0, scheduling_strategy=on_node(node))
         self.await_answer(call, there.remote(*about, **more))
 
+    def aside(self, work: Callable[..., None], call: int, *arguments: object) -> None:
+        """Do a part of a call in a thread of its own. An exception is an answer, too."""
+
+        def guarded() -> None:
+            try:
+                work(call, *arguments)
+            except Exception as error:  # noqa: BLE001  # Ray's are of many kinds
+                self.refs.pop(call, None)
+                with suppress(OSError):  # as in `settle`
+                    self.tell(Broken(call, shorten(describe(error)), is_death=False))
+
+        self.carriers.submit(guarded)
+
     def carry(self, call: int, worker: Any, task: Task) -> None:  # Any: a handle of Ray's
         """Send a picture with its task; a large one lies on the share."""
         try:
@@ -162,23 +181,24 @@ class RayDriver:
         except (OSError, DaemonError) as error:
             self.tell(Answered(call, payloads.not_packed(task, error)))
             return
-        if payload is None:
-            self.await_answer(call, worker.run.remote(task))
-            return
-        ref = worker.run_payload.remote(payload)
+        ref = worker.run.remote(task) if payload is None else worker.run_payload.remote(payload)
         self.refs[call] = ref
         ref.future().add_done_callback(
-            lambda future: self.carriers.submit(self.unpack, call, payload, future)
+            lambda future: self.aside(self.unpack, call, payload, future)
         )
 
-    def unpack(self, call: int, payload: Payload, future: "Future[Any]") -> None:  # Any: as below
-        """Write the results that came back, then tell the answer."""
-        from daemon.worker.engines.cluster.node_worker import Carried
+    def unpack(self, call: int, payload: Payload | None, future: "Future[Any]") -> None:
+        """Write the results that came back, then tell the answer. ``future``: of Ray's."""
+        from daemon.worker.engines.cluster.node_worker import Answer, Carried
 
         self.refs.pop(call, None)
-        event = event_of(call, future, Carried)
+        event = event_of(call, future, Answer if payload is None else Carried)
         if isinstance(event, Answered) and not isinstance(event.value, Nonsense):
-            event = Answered(call, payloads.written(payload, *event.value))
+            value = event.value
+            if payload is not None:
+                event = Answered(call, payloads.written(payload, *value))
+            elif isinstance(value, Reply):
+                event = Answered(call, NotCarried(value, self.access.carried_bytes))
         self.tell(event)
 
     def kill(self, worker: int) -> None:
@@ -257,27 +277,6 @@ def connect(access: Access, temp_dir: str) -> Lost | None:
         is_lasting = "mismatch" in text.lower()  # of Ray's or Python's version
         return Lost(f"the cluster at {access.address} {wording.why_not_joined(text)}", is_lasting)
     return None
-
-
-def arguments(access: Access, temp_dir: str) -> dict[str, Any]:  # Any: arguments of Ray's
-    """Return what `ray.init` gets; ``temp_dir`` is for a cluster of our own."""
-    common: dict[str, Any] = {  # Any: as above
-        "namespace": access.namespace,
-        "runtime_env": access.runtime_env,
-        "log_to_driver": False,
-        "configure_logging": False,
-        "logging_level": logging.ERROR,
-    }
-    if not access.is_private:
-        return common | {"address": access.address}
-    return common | {
-        "address": "local",
-        "resources": {access.resource: 1},
-        "include_dashboard": False,
-        "object_store_memory": OBJECTS_BYTES,
-        "_node_ip_address": "127.0.0.1",
-        "_temp_dir": temp_dir,
-    }
 
 
 def main() -> None:

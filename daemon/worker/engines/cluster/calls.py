@@ -4,6 +4,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from daemon.jobs import Outcome, Task
+from daemon.worker.engines.cluster.node_checks import NodeRequest
 from daemon.worker.engines.cluster.seats import Seat
 
 
@@ -24,3 +25,5 @@ class Question:
     worker: int
     asked_at: float
     """UTC seconds."""
+    request: NodeRequest
+    """What its answer has to be compared by."""

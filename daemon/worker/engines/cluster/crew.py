@@ -26,6 +26,7 @@ from daemon.worker.engines.cluster.messages import (
     Node,
     Run,
 )
+from daemon.worker.engines.cluster.node_worker import Line
 from daemon.worker.engines.cluster.seats import Seat
 
 logger = logging.getLogger(__name__)
@@ -273,6 +274,14 @@ def log_removed(removed: object) -> None:
     if isinstance(removed, Iterable):
         for part in removed:
             logger.info("removed %s, which an earlier attempt has left", part)
+
+
+def pass_on(lines: Iterable[Line], seat: Seat) -> None:
+    """Log what a worker has logged."""
+    for line in lines:
+        about = {**line.fields, **fields(seat)}
+        text = f"{seat.node.name}: {line.message}"
+        logging.getLogger(line.logger).log(line.level, "%s", text, extra=about)
 
 
 def fields(seat: Seat) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Starts the process that speaks to Ray, and carries messages to and from it."""
 
+import errno
 import logging
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import daemon
+from daemon.worker.engines.cluster import temporary_folders
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.messages import Command, Event, Lost
+from daemon.worker.engines.cluster.temporary_folders import TemporaryFolder
 
 logger = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "daemon.worker.engines.ray")
+#: The name of a folder for Ray begins so. Earlier versions have no lock on theirs, `cvunetd-ray-…`.
+PLACE = "cvunetd-ray."
 #: How long it may take to shut Ray down.
 CLOSE_S = 10.0
 #: So much of what Ray writes is kept, to explain why it cannot be joined.
@@ -54,26 +58,26 @@ class RayProcess:
         self.told: deque[str] = deque(maxlen=TOLD_LINES)
         self.is_closed = False
         # Short: Ray puts sockets far below it, and their paths have at most 107 bytes.
-        self.place = tempfile.mkdtemp(prefix="cvunetd-ray-")
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno()), self.place],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is meant for the daemon
-                env=environment(),
-            )
+        parent = Path(tempfile.gettempdir())
+        temporary_folders.sweep(parent, PLACE)
+        self.place = TemporaryFolder(parent, PLACE)
+        try:
+            self.process, ours = start(self.place)
+        except OSError:
+            self.place.close()
+            raise
         self.connection: Connection[Any, Any] = Connection(ours.detach())  # Any: pickled messages
         self.sending = threading.Lock()
         self.threads = [
             threading.Thread(None, self.receive, "cluster-events"),
             threading.Thread(None, self.listen, "cluster-chatter"),
         ]
-        for thread in self.threads:
-            thread.start()
+        try:
+            for thread in self.threads:
+                thread.start()
+        except RuntimeError as error:  # as the same lack of room is told of a thread
+            self.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
         self.pass_on(access)
 
     def send(self, command: Command) -> None:
@@ -127,11 +131,32 @@ class RayProcess:
             self.process.kill()
             self.process.wait()
         for thread in self.threads:
-            thread.join(CLOSE_S)
+            if thread.ident is not None:
+                thread.join(CLOSE_S)
         self.connection.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
-        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.close()
+
+
+def start(place: TemporaryFolder) -> tuple["subprocess.Popen[bytes]", socket.socket]:
+    """Start the process, with a folder for Ray; return our end of its socket, too."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = subprocess.Popen(
+                [*COMMAND, str(theirs.fileno()), str(place.path)],
+                pass_fds=[theirs.fileno(), place.lock],  # it may live longer than we do
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is meant for the daemon
+                env=environment(),
+            )
+        except OSError:
+            ours.close()
+            raise
+    return process, ours
 
 
 def environment() -> dict[str, str]:

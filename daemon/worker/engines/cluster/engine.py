@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from daemon.clips import ClipProgress
 from daemon.errors import Blame, InstallError, counted
@@ -90,8 +91,7 @@ class ClusterEngine:
     def run(self) -> None:
         """Do what arrives, and what is due."""
         next_tick = 0.0
-        roots = self.keeper.setup.request.written
-        self.lookers.submit(write_canaries, roots)
+        self.lookers.submit(write_canaries, self.keeper.setup.request.written)
         while not self.is_closed:
             with suppress(queue.Empty):
                 self.mailbox.get(timeout=TURN_S).act()
@@ -108,7 +108,7 @@ class ClusterEngine:
         while not self.mailbox.empty():  # what has arrived since
             self.mailbox.get().act()
         self.keeper.close()
-        self.lookers.submit(remove_canaries, roots)
+        self.lookers.submit(remove_canaries, self.keeper.setup.request.written)
 
     def publish(self, now: float) -> None:
         """Show others the state of the cluster."""
@@ -124,6 +124,14 @@ class ClusterEngine:
         self.keeper.handle(driver, event, now=now)
         if isinstance(event, Connected | Lost):
             self.publish(now)
+
+    def change_request(self, read: Iterable[Path], written: Iterable[Path]) -> None:
+        """Have workers look at these folders; each has a canary where results go."""
+        old = self.keeper.setup.request
+        request = replace(old, read=tuple(sorted(set(read))), written=tuple(sorted(set(written))))
+        self.keeper.setup = replace(self.keeper.setup, request=request)
+        self.lookers.submit(remove_canaries, set(old.written) - set(request.written))
+        self.lookers.submit(write_canaries, request.written)
 
     def send(self, command: Command) -> None:
         """Send a command to the cluster, if it is there."""
@@ -201,6 +209,11 @@ class ClusterEngine:
         return {
             job: stage for _, report in self.keeper.reports for job, stage in report.stages.items()
         }
+
+    def use_folders(self, read: Iterable[Path], written: Iterable[Path]) -> None:
+        """Have nodes see these folders, unless pictures travel through Ray."""
+        if not self.keeper.access.carried_bytes:
+            self.mailbox.put(Turn(lambda: self.change_request(read, written)))
 
     def submit(self, task: Task) -> "Future[Outcome]":
         """Start a task; its future always gets an outcome."""

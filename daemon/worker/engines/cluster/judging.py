@@ -32,6 +32,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCarried:
+    """What a worker says of a picture that was too large to travel: it had to use the share."""
+
+    reply: Reply
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Nonsense:
     """A worker has said something that is none of our values."""
 
@@ -52,6 +60,8 @@ class Verdict:
 
 def judge(task: Task, answer: object) -> Verdict:
     """Return what follows; looks at the share, and may wait for it."""
+    if isinstance(answer, NotCarried):
+        return judge_large(task, answer)
     if not isinstance(answer, Reply):
         said = answer.said if isinstance(answer, Nonsense) else str(answer)[:100]
         return Verdict(Cancelled(), f"it has answered nonsense: {said!r}", is_fatal=True)
@@ -59,6 +69,19 @@ def judge(task: Task, answer: object) -> Verdict:
         text = f"it was asked for {printable(task.source)}, and has answered for another picture"
         return Verdict(Cancelled(), text, is_fatal=True)
     return judge_outcome(task, answer.outcome)
+
+
+def judge_large(task: Task, answer: NotCarried) -> Verdict:
+    """Return what follows for a large picture: a node need not have the share."""
+    verdict = judge(task, answer.reply)
+    size = size_of(task.source)
+    if verdict.is_fatal or not verdict.fault or size <= answer.max_bytes:  # it may have grown
+        return verdict
+    reason = (
+        f"the file has {size / 1e6:,.1f} MB; the limit is {answer.max_bytes / 1e6:,.1f}"
+        " (worker.ray.transport_mb): raise it, or mount the share on the nodes"
+    )
+    return Verdict(Failed(Blame.FILE, reason, "decode", is_final=True))
 
 
 def judge_outcome(task: Task, outcome: Outcome | Unreadable) -> Verdict:
@@ -79,6 +102,14 @@ def judge_outcome(task: Task, outcome: Outcome | Unreadable) -> Verdict:
         case Unreadable(failed):
             return Verdict(failed)
     return Verdict(outcome)
+
+
+def size_of(path: Path) -> int:
+    """Return how many bytes a file has; 0 if it is gone by now."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def doubt(task: Task, reason: str) -> str:

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from daemon.errors import counted
+from daemon.errors import counted, describe
 from daemon.worker.engines.cluster.access import Access
 from daemon.worker.engines.cluster.calls import Question
-from daemon.worker.engines.cluster.crew import Crew, fields
+from daemon.worker.engines.cluster.crew import Crew, fields, pass_on
 from daemon.worker.engines.cluster.driver import Driver
 from daemon.worker.engines.cluster.lost_workers import End
 from daemon.worker.engines.cluster.messages import (
@@ -25,9 +25,9 @@ from daemon.worker.engines.cluster.messages import (
     Seen,
     Start,
 )
-from daemon.worker.engines.cluster.node_checks import NodeFacts, differences, inspect_node
+from daemon.worker.engines.cluster.node_checks import NodeFacts, compare
 from daemon.worker.engines.cluster.node_worker import Hello, Report, Setup
-from daemon.worker.engines.cluster.seats import Seat, node_states
+from daemon.worker.engines.cluster.seats import Seat, node_states, why_none
 from daemon.worker.engines.cluster.state import ClusterState
 
 logger = logging.getLogger(__name__)
@@ -101,6 +101,14 @@ class Keeper:
                 if not self.crew.answer(event, now=now):
                     self.take_reply(event, now=now)
 
+    def connect(self, *, now: float) -> None:
+        """Start the process that speaks to Ray; the machine may have no room for it now."""
+        try:
+            self.driver = self.open_driver()
+        except OSError as error:
+            reason = f"the process that speaks to Ray cannot be started: {describe(error)}"
+            self.lose(Lost(reason), now=now)
+
     def lose(self, lost: Lost, *, now: float) -> None:
         """The cluster is away: what is in work is given back, and we try again."""
         if self.is_connected or lost.reason != self.why_away:
@@ -149,7 +157,7 @@ class Keeper:
         """Do what is due."""
         if self.driver is None:
             if now >= self.next_connect:
-                self.driver = self.open_driver()
+                self.connect(now=now)
             return
         if self.is_connected and now - self.seen_at > HEAD_S:
             self.lose(Lost(f"the head at {self.access.address} does not answer"), now=now)
@@ -206,8 +214,9 @@ class Keeper:
         """Call a method that runs no task."""
         assert seat.worker is not None
         call = next(self.crew.numbers)
-        self.questions[call] = Question(seat, seat.worker, time.time())
-        self.send(Call(call, seat.worker, method))
+        request = self.setup.request
+        self.questions[call] = Question(seat, seat.worker, time.time(), request)
+        self.send(Call(call, seat.worker, method, (request,) if method == "inspect_node" else ()))
 
     def take_reply(self, event: Answered | Broken, *, now: float) -> None:
         """A worker has said something; nobody waits for what an earlier one of its seat says."""
@@ -220,7 +229,7 @@ class Keeper:
             return
         match event.value:
             case NodeFacts() as facts:
-                self.compare(seat, facts, question.asked_at)
+                self.compare(seat, facts, question)
             case Hello(device, depth):
                 seat.device, seat.depth = device, max(depth, 1)
                 seat.set("warm", "", now=now)
@@ -236,7 +245,7 @@ class Keeper:
 
     # --- what workers say -----------------------------------------------------------------------
 
-    def compare(self, seat: Seat, facts: NodeFacts, asked_at: float) -> None:
+    def compare(self, seat: Seat, facts: NodeFacts, question: Question) -> None:
         """A worker has looked around: it is used only if it sees what we see."""
         answered_at, worker = time.time(), seat.worker
 
@@ -252,22 +261,15 @@ class Keeper:
                 seat.set("starting", "its models are being loaded", now=self.crew.clock())
                 self.ask(seat, "open")
 
-        def look() -> str:
-            ours = inspect_node(self.setup.request)
-            found = differences(ours, facts, at=(asked_at, answered_at))
-            return "; ".join(f"{one.text} ({one.mend})" for one in found)
-
-        self.crew.aside(look, conclude)
+        at = (question.asked_at, answered_at)
+        self.crew.aside(lambda: compare(question.request, facts, at=at), conclude)
 
     def note_report(self, seat: Seat, report: Report, *, now: float) -> None:
         """A worker has told how it gets on, and what it has logged."""
         seat.heard_at, seat.asked_at, seat.report = now, None, report
         if seat.word == "warm":
             seat.depth = max(report.depth, 1)
-        for line in report.lines:
-            about = {**line.fields, **fields(seat)}
-            text = f"{seat.node.name}: {line.message}"
-            logging.getLogger(line.logger).log(line.level, "%s", text, extra=about)
+        pass_on(report.lines, seat)
         if report.stalled:
             text = f"it makes no progress: {'; '.join(report.stalled)}"
             self.crew.lose(seat, text, now=now, end=End.HUNG)
@@ -276,12 +278,8 @@ class Keeper:
 
     def state(self, now: float) -> ClusterState:
         """Return the state of the cluster."""
-        nodes = node_states(
-            self.crew.nodes.values(),
-            self.crew.seats.values(),
-            resource=self.access.resource,
-            now=now,
-        )
+        crew, resource = self.crew, self.access.resource
+        nodes = node_states(crew.nodes.values(), crew.seats.values(), resource=resource, now=now)
         return ClusterState(self.access.address, self.trouble(now), nodes)
 
     def trouble(self, now: float) -> str:
@@ -294,6 +292,5 @@ class Keeper:
         if now - self.warm_at < GRACE_S:
             return ""  # the next worker is on its way: what was taken waits in the queue
         if not seats:
-            resource = self.access.resource
-            return f"the cluster has no node with a GPU or with the resource {resource}"
+            return why_none(self.access.resource)
         return "; ".join(dict.fromkeys(f"{seat.label}: {seat.why}" for seat in seats))

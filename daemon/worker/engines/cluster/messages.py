@@ -16,7 +16,7 @@ class Node:
     address: str
     gpus: int = 0
     shares: int | None = None
-    """How much of our resource it has; None if it has none."""
+    """How much of our resource it has; None: as many workers as GPUs."""
 
     @property
     def seats(self) -> int:

@@ -213,6 +213,17 @@ def remove_canaries(folders: Iterable[Path]) -> None:
             files.remove(folder / CANARY)
 
 
+def compare(request: NodeRequest, theirs: NodeFacts, *, at: tuple[float, float]) -> str:
+    """Return what is to be mended on a node, and how; empty if it sees what we see.
+
+    A share that was away when the daemon started gets its canary now, for the next comparison: the
+    node has looked before.
+    """
+    found = list(differences(inspect_node(request), theirs, at=at))
+    write_canaries(request.written)
+    return "; ".join(f"{one.text} ({one.mend})" for one in found)
+
+
 def differences(
     ours: NodeFacts, theirs: NodeFacts, *, at: tuple[float, float]
 ) -> Iterator[Difference]:

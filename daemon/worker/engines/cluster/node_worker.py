@@ -4,10 +4,10 @@ import asyncio
 import logging
 import os
 import pickle
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +17,20 @@ from daemon.errors import Blame, DaemonError, blame, describe
 from daemon.jobs import Failed, Outcome, Task
 from daemon.settings import ModelSettings
 from daemon.worker.engines import Engine
-from daemon.worker.engines.cluster import payloads
+from daemon.worker.engines.cluster import payloads, temporary_folders
 from daemon.worker.engines.cluster.crashes import Found, node_folder, note_crashes
 from daemon.worker.engines.cluster.judging import Reply, Unreadable
 from daemon.worker.engines.cluster.node_checks import NodeFacts, NodeRequest, inspect_node
 from daemon.worker.engines.cluster.path_maps import PathMap
 from daemon.worker.engines.cluster.payloads import Payload
+from daemon.worker.engines.cluster.temporary_folders import TemporaryFolder
 from daemon.worker.gauges import Load, Memory
 
 if TYPE_CHECKING:  # the process that speaks to Ray loads this module, and has no use for a network
     from daemon.worker.engines.local import EngineSettings
 
+#: Folders of pictures that came by Ray begin so.
+PICTURE = "picture-"
 #: Between two reports; older lines are left out.
 MAX_LINES = 1000
 
@@ -134,15 +137,11 @@ class NodeWorker:
         top.propagate = False  # else Ray writes each line to a file as well
         logging.getLogger("cvunet").addHandler(self.lines)
 
-    async def inspect_node(self) -> NodeFacts:
-        """Return what this node sees."""
+    async def inspect_node(self, request: NodeRequest) -> NodeFacts:
+        """Return what this node sees; folders may have changed since the start."""
         setup = self.setup
         return await asyncio.to_thread(
-            inspect_node,
-            setup.request,
-            name=setup.name,
-            address=setup.address,
-            has_gpu=setup.has_gpu,
+            inspect_node, request, name=setup.name, address=setup.address, has_gpu=setup.has_gpu
         )
 
     async def open(self) -> Hello:
@@ -161,6 +160,7 @@ class NodeWorker:
         own = share_of(sorted(os.sched_getaffinity(0)), *self.setup.share)
         for thread in Path("/proc/self/task").iterdir():  # new ones and children inherit it
             os.sched_setaffinity(int(thread.name), own)
+        temporary_folders.sweep(node_folder(), PICTURE)
         ours = self.setup.settings
         settings = replace(
             ours,
@@ -204,9 +204,9 @@ class NodeWorker:
     async def run_here(self, payload: Payload) -> Carried:
         """Cut out one picture in a folder of this node."""
         assert self.engine is not None
-        with tempfile.TemporaryDirectory(prefix="cvunetd-") as name:
+        with closing(TemporaryFolder(node_folder(), PICTURE)) as folder:
             mapped = replace(payload, task=self.paths.task(payload.task))
-            task = await asyncio.to_thread(payloads.unpack, mapped, Path(name))
+            task = await asyncio.to_thread(payloads.unpack, mapped, folder.path)
             outcome = await asyncio.wrap_future(self.engine.submit(task))
             made = await asyncio.to_thread(payloads.pack_results, task)
         return outcome, made

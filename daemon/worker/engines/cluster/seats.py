@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from daemon.backoff import doubled_s
 from daemon.settings import ModelSettings
+from daemon.worker.engines.cluster.access import RESOURCE
 from daemon.worker.engines.cluster.messages import Node
 from daemon.worker.engines.cluster.node_worker import Report
 from daemon.worker.engines.cluster.state import NodeState, WorkerState, WorkerWord
@@ -133,4 +134,13 @@ def node_states(
 def why_unused(resource: str) -> str:
     """Return what a node lacks."""
     wanted = f"ray start … --resources='{{\"{resource}\": 1}}'"
+    if resource != RESOURCE:
+        return f"it has no resource {resource}: to use it, start it by {wanted}"
     return f"it has no GPU and no resource {resource}: to use it, start it by {wanted}"
+
+
+def why_none(resource: str) -> str:
+    """Return what all nodes of a cluster lack."""
+    if resource != RESOURCE:
+        return f"the cluster has no node with the resource {resource}"
+    return f"the cluster has no node with a GPU or with the resource {resource}"

@@ -6,6 +6,7 @@ import { inChinese, isChinese } from "./phrases.js";
 const CLUSTER = [
   [/^the cluster is being joined$/, "正在加入集群。"],
   [/^the cluster has no node with a GPU or with the resource (.+)$/, "集群中没有带 GPU 或资源 {1} 的机器。"],
+  [/^the cluster has no node with the resource (.+)$/, "集群中没有带资源 {1} 的机器。"],
   [/^the cluster has told no node for (\d+) s$/, "{1} 秒内，集群没有报告任何机器。"],
   [/^the head at (\S+) does not answer$/, "集群的主节点 {1} 没有响应。"],
   [/^no cluster answers at (\S+) \((.+)\): start Ray's head$/, "{1} 上没有集群响应（{2}）：请启动 Ray 主节点。"],
@@ -14,6 +15,7 @@ const CLUSTER = [
   [/^the cluster at (\S+) refuses our token \((.+)\): copy /, "集群 {1} 拒绝了我们的令牌（{2}）：请把主节点的令牌复制过来，或设置 worker.ray.token_file。"],
   [/^the cluster at (\S+) cannot be joined: (.+)$/, "无法加入集群 {1}：{2}"],
   [/^the cluster at (\S+) runs Ray (\S+) on Python (\S+), and this machine Ray (\S+) on Python (\S+): /, "集群 {1} 用的是 Ray {2}（Python {3}），本机是 Ray {4}（Python {5}）：请在所有机器上安装相同的版本。"],
+  [/^the process that speaks to Ray cannot be started: (.+)$/, "无法启动与 Ray 通信的进程：{1}"],
   [/^the connection to the cluster at (\S+) has ended: /, "与集群 {1} 的连接已断开：主节点或本机的 Ray 节点已停止。"],
 ];
 
@@ -35,6 +37,7 @@ const WORKERS = [
   [/^its node has left the cluster, or is cut off$/, "所在机器已离开集群，或网络中断。"],
   [/^its connection has broken off: /, "连接中断：进程或所在机器已停止，或网络中断。"],
   [/^Ray has ended it, because its machine has hardly any memory left, /, "所在机器的内存几乎用尽，Ray 结束了它：请关闭那台机器上的其他程序，或调低 worker.memory_mb。"],
+  [/^it has no resource (.+): to use it, start it by (.+)$/, "它没有资源 {1}：要使用它，请这样启动：{2}"],
   [/^it has no GPU and no resource (.+): to use it, start it by (.+)$/, "它没有 GPU，也没有资源 {1}：要使用它，请这样启动：{2}"],
 ];
 
