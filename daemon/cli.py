@@ -126,7 +126,7 @@ def batch(source: Path, out: Path, config_path: Path | None, **options: object) 
         config_path,
         start_logging=journal.start,
         on_signal=on_signal,
-        tell=click.echo,
+        tell=lambda line: print_lines([line]),
         options=options,
     )
     return EXIT_SOME_FAILED if failed else 0

@@ -5,8 +5,9 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, ParamSpec, Protocol
 
@@ -80,6 +81,8 @@ def print_lines(lines: Iterable[str]) -> int:
     Lines may tell of work: that is done to its end, whoever reads of it.
     """
     rest = iter(lines)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack a name's letters
     try:
         for line in rest:
             click.echo(line)
@@ -117,14 +120,19 @@ class Result(Protocol):
 
 def print_results(results: Sequence[Result]) -> int:
     """Print where results are, or why there is none; return the exit status."""
+    print_lines(told_results(results))
+    return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
+
+
+def told_results(results: Iterable[Result]) -> Iterator[str]:
+    """Yield where results are; what went wrong is printed as an error."""
     for result in results:
         if result.target is None:
             print_error(f"{printable(result.source)}: {result.reason}")
             continue
-        click.echo(printable(result.target))
+        yield printable(result.target)
         for warning in result.warnings:
             print_error(f"{printable(result.source)}: warning: {printable(warning)}")
-    return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
 def show_progress(line: str) -> None:
