@@ -254,6 +254,39 @@ def refuses(section: type[BaseModel], name: str) -> bool:
     return False
 
 
+@pytest.mark.parametrize(
+    ("metrics", "listen"),
+    [
+        ("127.0.0.1:8080", "localhost:8080"),
+        ("127.0.0.1:8080", "0.0.0.0:8080"),
+        ("[::1]:8080", "[::]:8080"),
+        ("unix:/run/a.sock", "unix:/run/a.sock"),
+    ],
+)
+def test_page_and_metrics_at_one_address(tmp_path: Path, metrics: str, listen: str):
+    """The daemon would take it from itself, and say that another program listens there."""
+    web = f"web: {{listen: '{listen}', folder: up, keys_file: k}}"
+    told = fault(tmp_path, f"metrics: {{listen: '{metrics}'}}\n{web}\n")
+
+    assert told.startswith(f"config.yaml:2: web: listen is {listen}, where the metrics are")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "listen"),
+    [
+        ("127.0.0.1:9464", "127.0.0.1:8080"),
+        ("[::1]:8080", "127.0.0.1:8080"),
+        ("unix:/run/a.sock", "unix:/run/b.sock"),
+    ],
+)
+def test_page_and_metrics_apart(tmp_path: Path, metrics: str, listen: str):
+    """Another port, another host or another file."""
+    path = tmp_path / "config.yaml"
+    path.write_text(f"metrics: {{listen: '{metrics}'}}\nweb: {{listen: '{listen}', folder: up}}\n")
+
+    assert load(path)[0].web.listen == listen
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "[]", "[cuda:0, tpu]", "3", "[1]", "null"])
 def test_wrong_device(tmp_path: Path, device: str):
     """One line, with the key that the user wrote."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.disk import lock as locks
-from daemon.disk import lock_table, ownership, store
+from daemon.disk import lock_table, ownership, safe_open, store
 from daemon.disk.lock import Lock, owner
 from daemon.errors import InstallError, MachineError
 from tests.service.service_kit import Kit
@@ -174,6 +174,27 @@ def test_look_at_the_owner_does_not_stop_a_start(tmp_path: Path, monkeypatch: py
     lock.release()
 
     assert len(tries) == 2
+
+
+def test_a_folder_that_may_not_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its whole path is told, and what to do; not only the last part, as the system tells it."""
+
+    def refuse(folder: int, name: str) -> int:
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr(safe_open, "make_below", refuse)
+    with pytest.raises(InstallError) as caught:
+        locks.take_all([(Lock(tmp_path / "state" / "lock"), "the state")])
+
+    told = f"{tmp_path}/state cannot be written: Permission denied; correct the owner or the mode"
+    assert str(caught.value).startswith(told)
+
+
+def test_a_lock_that_may_not_be_written(tmp_path: Path):
+    """Likewise."""
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(InstallError, match=f"^{tmp_path}/lock cannot be written: Is a directory"):
+        locks.take_all([(Lock(tmp_path / "lock"), "the state")])
 
 
 def test_releasing_twice_is_well(tmp_path: Path):
