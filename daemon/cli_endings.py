@@ -23,6 +23,7 @@ from daemon.errors import (
     InstallError,
     MachineError,
     UsageError,
+    explain,
     printable,
 )
 from daemon.reporting import journal
@@ -54,6 +55,21 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
     return run
 
 
+def typed_status(command: Callable[P, int]) -> Callable[P, None]:
+    """Do the same for a command of a person: a place that is closed to him is no fault of ours."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except PermissionError as error:
+            place = "something" if error.filename is None else printable(str(error.filename))
+            text = f"{place} is closed to this user ({explain(error)}): name another place, or ask"
+            raise InstallError(f"{text} as root, or as a member of its group") from error
+
+    return exit_status(run)
+
+
 def quick_status(command: Callable[P, int]) -> Callable[P, None]:
     """Do the same for a short command: looking for garbage would cost up to 3 % of its time."""
 
@@ -65,7 +81,7 @@ def quick_status(command: Callable[P, int]) -> Callable[P, None]:
         finally:
             gc.enable()
 
-    return exit_status(run)
+    return typed_status(run)
 
 
 def abort(reason: str) -> NoReturn:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,7 +22,7 @@ from daemon.config.output_schema import OutputOverrides
 from daemon.config.overrides import merged_output
 from daemon.config.schema import Config
 from daemon.disk import files, publication, store
-from daemon.errors import UsageError, describe
+from daemon.errors import UsageError, describe, explain
 from daemon.jobs import Done, Failed, Outcome, SecondLook, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.portable_names import portable
@@ -109,20 +110,18 @@ def cut_pictures(
     unreadable = {result.source for result in missing}
     if stopping.is_wished:
         return [Result(source, None, STOPPED) for source in sources]
-    engine = open_local(config, base)
     max_pixels = int(config.worker.max_megapixels * MEGA)
     other = second_of(output)
     second = SecondLook(other, output.review.below) if other else None
     cuts = []
-    for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        if source in unreadable:
-            continue
-        task = task_for(source, target, rendering, serial=serial, max_pixels=max_pixels)
-        future, below = engine.submit(replace(task, second=second)), output.review.below
-        cuts.append(Cut(source, task.part, task.alpha_part, target, rendering, future, below))
-    results = list(results_of(cuts, engine, stopping))
-    engine.close()
-    return missing + results
+    with closing(open_local(config, base)) as engine:
+        for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
+            if source in unreadable:
+                continue
+            task = task_for(source, target, rendering, serial=serial, max_pixels=max_pixels)
+            future, below = engine.submit(replace(task, second=second)), output.review.below
+            cuts.append(Cut(source, task.part, task.alpha_part, target, rendering, future, below))
+        return missing + list(results_of(cuts, engine, stopping))
 
 
 def results_of(cuts: Sequence[Cut], engine: Engine, stopping: Stopping) -> Iterator[Result]:
@@ -154,7 +153,11 @@ def task_for(
 
 def why_unreadable(source: Path) -> str:
     """Return why there is no picture under a name that a user has typed; empty if one may be."""
-    if not os.path.lexists(source):
+    try:
+        os.lstat(source)
+    except PermissionError as error:
+        return f"it cannot be looked at: {explain(error)}"
+    except OSError:
         return "there is no such file"
     if not source.exists():
         return "it is a link that leads nowhere"
