@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runtimes import SIZE
-from cvunet.inference import export_files
+from cvunet.inference import export_files, onnx_session
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
 PASSES = 20
@@ -33,6 +33,7 @@ def variants(path: Path, half: Path) -> Iterator[tuple[str, Path, str, dict[str,
 
 def write_half(path: Path, half: Path) -> None:
     """Write the network in float16; its input and its answer stay float32."""
+    onnx_session.load()  # first, because it switches telemetry off
     import onnx
     from onnxruntime.transformers.float16 import (  # type: ignore[import-untyped,import-not-found,unused-ignore]
         convert_float_to_float16,
@@ -45,8 +46,7 @@ def answers(
     path: Path, provider: str, options: dict[str, object], image: NDArray[np.float32], passes: int
 ) -> tuple[NDArray[np.float32], float]:
     """The logits of one picture, and the median time of a pass in ms."""
-    import onnxruntime  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
-
+    onnxruntime = onnx_session.load()
     if provider not in onnxruntime.get_available_providers():
         raise RuntimeError("this onnxruntime has no such provider")
     quiet = onnxruntime.SessionOptions()

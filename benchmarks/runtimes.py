@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import files, scores, yaml_files
-from cvunet.inference import export_files
+from cvunet.inference import export_files, onnx_session
 from cvunet.inference.onnx_predictor import sigmoid
 from cvunet.matte import postprocess
 from cvunet.models import description
@@ -61,8 +61,7 @@ def by_onnxruntime(
     path: Path, *, threads: int, spins: bool = False, providers: Any = ("CPUExecutionProvider",)
 ) -> Network:  # Any: onnxruntime has no types
     """The exported network in onnxruntime."""
-    import onnxruntime  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
-
+    onnxruntime = onnx_session.load()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from daemon.cli_endings import exit_status, print_lines, print_results, quick_status, show_progress
+from daemon.cli_endings import (
+    exit_status,
+    print_lines,
+    print_results,
+    quick_status,
+    show_progress,
+    typed_status,
+)
 from daemon.cli_options import (
     PATH,
     adjust_options,
@@ -22,12 +29,11 @@ from daemon.reporting import journal
 
 def print_version(context: click.Context, option: click.Parameter, is_asked: bool) -> None:
     """Print what is installed, and end."""
-    if not is_asked or context.resilient_parsing:
-        return
-    from daemon.commands import version
+    if is_asked and not context.resilient_parsing:
+        from daemon.commands import version
 
-    print_lines(version.lines())
-    context.exit()
+        print_lines(version.lines())
+        context.exit()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,7 +51,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
-@exit_status
+@typed_status
 def init(folder: Path) -> int:
     """Write a commented config.yaml into FOLDER (else here), and make the folders that it names."""
     from daemon.commands import init as command
@@ -67,10 +73,7 @@ def run(config_path: Path | None, makes_missing: bool) -> int:
     from daemon.commands import run as command
 
     return command.serve(
-        config_path,
-        start_logging=journal.start,
-        on_signal=on_signal,
-        makes_missing=makes_missing,
+        config_path, start_logging=journal.start, on_signal=on_signal, makes_missing=makes_missing
     )
 
 
@@ -92,8 +95,7 @@ def web_key(name: str) -> int:
     """Make a key for a client of the API: NAME is for the log and for web.keys_file."""
     from daemon.commands import web as command
 
-    print_lines(command.new_key(name))
-    return 0
+    return print_lines(command.new_key(name))
 
 
 @main.command()
@@ -126,7 +128,7 @@ def batch(source: Path, out: Path, config_path: Path | None, **options: object) 
         config_path,
         start_logging=journal.start,
         on_signal=on_signal,
-        tell=click.echo,
+        tell=lambda line: print_lines([line]),
         options=options,
     )
     return EXIT_SOME_FAILED if failed else 0
@@ -144,7 +146,7 @@ def batch(source: Path, out: Path, config_path: Path | None, **options: object) 
 @cut_options
 @adjust_options
 @config_option
-@exit_status
+@typed_status
 def cut(files: tuple[Path, ...], out: Path, config_path: Path | None, **options: object) -> int:
     """Cut out single pictures and clips."""
     from daemon.commands import cut as command
@@ -215,7 +217,7 @@ def why(file: Path, config_path: Path | None) -> int:
 @click.argument("files", nargs=-1, type=PATH)
 @click.option("--all", "is_all", is_flag=True, help="All pictures in quarantine.")
 @config_option
-@exit_status
+@typed_status
 def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> int:
     """Move pictures from quarantine back to their hot folders, to try them again."""
     from daemon.commands import retry as command
@@ -230,7 +232,7 @@ def retry(files: tuple[Path, ...], is_all: bool, config_path: Path | None) -> in
 @main.command()
 @click.option("--dry-run", "is_dry", is_flag=True, help="Only print what would be deleted.")
 @config_option
-@exit_status
+@typed_status
 def clean(is_dry: bool, config_path: Path | None) -> int:
     """Delete everything older than retention.keep_days; a running daemon does this itself."""
     from daemon.commands import clean as command
@@ -248,7 +250,7 @@ def models() -> None:
 
 @models.command("list")
 @config_option
-@exit_status
+@typed_status
 def models_list(config_path: Path | None) -> int:
     """List the configured models, and the families that `add` recognises."""
     from daemon.commands import models as command
@@ -259,7 +261,7 @@ def models_list(config_path: Path | None) -> int:
 @models.command("add")
 @click.argument("file", type=PATH)
 @click.option("--family", metavar="NAME", help="What the model is, if FILE does not say.")
-@exit_status
+@typed_status
 def models_add(file: Path, family: str | None) -> int:
     """Describe an ONNX FILE that you have; writes its .yaml beside it."""
     from daemon.commands import models as command
@@ -270,7 +272,7 @@ def models_add(file: Path, family: str | None) -> int:
 @models.command("check")
 @click.argument("name")
 @config_option
-@exit_status
+@typed_status
 def models_check(name: str, config_path: Path | None) -> int:
     """Run model NAME on a built-in picture; print seconds, memory, size, device."""
     from daemon.commands import models as command
@@ -280,7 +282,7 @@ def models_check(name: str, config_path: Path | None) -> int:
 
 @main.command("systemd-paths")
 @config_option
-@exit_status
+@typed_status
 def systemd_paths(config_path: Path | None) -> int:
     """Print the systemd drop-in that lets the service reach all configured folders."""
     from daemon.commands import systemd_paths as command
@@ -290,7 +292,7 @@ def systemd_paths(config_path: Path | None) -> int:
 
 @main.command("check-config")
 @config_option
-@exit_status
+@typed_status
 def check_config(config_path: Path | None) -> int:
     """Check the configuration, its folders and the weights; print one line per fault."""
     from daemon.commands import check_config as command

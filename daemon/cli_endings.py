@@ -5,8 +5,9 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, ParamSpec, Protocol
 
@@ -22,6 +23,7 @@ from daemon.errors import (
     InstallError,
     MachineError,
     UsageError,
+    explain,
     printable,
 )
 from daemon.reporting import journal
@@ -53,6 +55,21 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
     return run
 
 
+def typed_status(command: Callable[P, int]) -> Callable[P, None]:
+    """Do the same for a command of a person: a place that is closed to him is no fault of ours."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except PermissionError as error:
+            place = "something" if error.filename is None else printable(str(error.filename))
+            text = f"{place} is closed to this user ({explain(error)}): name another place, or ask"
+            raise InstallError(f"{text} as root, or as a member of its group") from error
+
+    return exit_status(run)
+
+
 def quick_status(command: Callable[P, int]) -> Callable[P, None]:
     """Do the same for a short command: looking for garbage would cost up to 3 % of its time."""
 
@@ -64,7 +81,7 @@ def quick_status(command: Callable[P, int]) -> Callable[P, None]:
         finally:
             gc.enable()
 
-    return exit_status(run)
+    return typed_status(run)
 
 
 def abort(reason: str) -> NoReturn:
@@ -80,6 +97,8 @@ def print_lines(lines: Iterable[str]) -> int:
     Lines may report work: all of it is done, even if nobody reads them any more.
     """
     rest = iter(lines)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack a name's letters
     try:
         for line in rest:
             click.echo(line)
@@ -117,14 +136,19 @@ class Result(Protocol):
 
 def print_results(results: Sequence[Result]) -> int:
     """Print where results are, or why there is none; return the exit status."""
+    print_lines(told_results(results))
+    return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
+
+
+def told_results(results: Iterable[Result]) -> Iterator[str]:
+    """Yield where results are; what went wrong is printed as an error."""
     for result in results:
         if result.target is None:
             print_error(f"{printable(result.source)}: {result.reason}")
             continue
-        click.echo(printable(result.target))
+        yield printable(result.target)
         for warning in result.warnings:
             print_error(f"{printable(result.source)}: warning: {printable(warning)}")
-    return EXIT_SOME_FAILED if any(result.target is None for result in results) else 0
 
 
 def show_progress(line: str) -> None:

@@ -172,6 +172,8 @@ install_program() {
     local pip=("$HOME_OF_PROGRAM/bin/python" -m pip --disable-pip-version-check --quiet install)
     [ ! -f "$SOURCE/constraints.txt" ] || pip+=(--constraint "$SOURCE/constraints.txt")
     run "${pip[@]}" --upgrade --upgrade-strategy only-if-needed "$what"
+    # pip leaves a wheel out whose version is there already, whatever is in it.
+    [[ $what != *.whl* ]] || run "${pip[@]}" --force-reinstall --no-deps "$what"
     # It has no wheel and needs a compiler and libsystemd-dev. The daemon runs without it, but then
     # cannot say when it is ready.
     if ! run "${pip[@]}" "cvunet-daemon[systemd]"; then

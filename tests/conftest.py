@@ -21,6 +21,9 @@ from tests.system import container_kit, systemd_machine
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+# Tests import onnxruntime themselves: their runs are nobody's business either.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 SYSTEM = Path(__file__).parent / "system"
 LATER = 2
 GRACE_S = 2.0

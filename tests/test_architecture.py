@@ -59,7 +59,7 @@ SOLE_IMPORTERS = {
     "ray": {"daemon/worker/engines/ray.py"},
     "isal": {"cvunet/pictures/deflate.py"},
     "av": {"cvunet/video/av_library.py"},
-    "onnxruntime": {"cvunet/inference/onnx_session.py", "cvunet/training/contestants.py"},
+    "onnxruntime": {"cvunet/inference/onnx_session.py"},
     "tqdm": {"daemon/commands/batch.py"},
     "prometheus_client": {"daemon/reporting/metrics.py"},
     "urllib3": {"daemon/hooks/webhooks.py"},

@@ -197,6 +197,16 @@ def test_upgrade(installed: System, state: str):
     assert [call for call in calls if "enable" in call or PAGE in call] == []
 
 
+def test_wheel_of_the_installed_version(installed: System):
+    """It is installed again, because another build may have the same number; its libraries stay."""
+    installed.asked("install.sh", "--from", "cvunet_daemon-1.whl")
+
+    calls = (installed.fakes / "calls").read_text().splitlines()
+    assert [
+        call for call in calls if call.endswith("--force-reinstall --no-deps cvunet_daemon-1.whl")
+    ]
+
+
 @pytest.mark.parametrize("state", ["active", "inactive"])
 def test_upgrade_of_a_page(installed: System, state: str):
     """Its unit is renewed, and after the daemon it is restarted if it runs."""

@@ -10,6 +10,7 @@ __all__ = [
     "matting",
     "model_files",
     "onnx_predictor",
+    "onnx_session",
     "predictor",
     "preparation",
     "runtimes",

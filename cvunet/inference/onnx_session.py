@@ -4,6 +4,7 @@ The only importer of onnxruntime. Loads neither it nor numpy before a model is o
 """
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ CUDA = "CUDAExecutionProvider"
 #: Of a protobuf's key "location": weights lie in a second file, which nothing would check.
 EXTERNAL_DATA = b"\x0a\x08location\x12"
 CHUNK_BYTES = 1 << 22
+#: Official builds count uses and send that to Microsoft, unless this is set when they are loaded.
+#: Their function `disable_telemetry_events` comes too late: files in the home are made by then.
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 #: Names of numpy's types, by those of onnxruntime.
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
@@ -69,10 +73,12 @@ def is_installed() -> bool:
 
 def has_cuda() -> bool:
     """Whether the installed onnxruntime was built for CUDA."""
-    return CUDA in _library().get_available_providers()
+    return CUDA in load().get_available_providers()
 
 
-def _library() -> Any:  # Any: onnxruntime has no types
+def load() -> Any:  # Any: onnxruntime has no types
+    """Return onnxruntime, which sends nothing to anybody; `RuntimeMissing` without it."""
+    os.environ.setdefault(NO_TELEMETRY, "1")
     try:
         import onnxruntime  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
     except ImportError as error:
@@ -87,7 +93,7 @@ def open_session(path: Path, *, device: str, threads: int | None) -> Session:
     model that onnxruntime can run, `DeviceError` if the device is absent, `RuntimeMissing` without
     onnxruntime.
     """
-    library = _library()
+    library = load()
     _check_whole(path)
     if device != "cpu" and CUDA not in library.get_available_providers():
         raise DeviceError(

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvunet.errors import TrainingError
+from cvunet.errors import RuntimeMissing, TrainingError
+from cvunet.inference import onnx_session
 from cvunet.inference.predictor import Predictor
 from cvunet.matte import postprocess
 from cvunet.pictures.reading import Picture
@@ -59,8 +60,8 @@ class U2Net:
     def __init__(self, file: Path) -> None:
         """`TrainingError` if onnxruntime or the file is missing."""
         try:
-            import onnxruntime  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
-        except ImportError as error:
+            onnxruntime = onnx_session.load()
+        except RuntimeMissing as error:
             raise TrainingError(
                 "onnxruntime is not installed: pip install 'cvunet-daemon[bench]'"
             ) from error

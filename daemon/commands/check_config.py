@@ -6,8 +6,10 @@ from pathlib import Path
 
 from daemon.commands.startup import check_configured
 from daemon.config import folders, models, schema
+from daemon.config.schema import Config
 from daemon.errors import InstallError, printable
 from daemon.hooks.loader import HookLoader
+from daemon.web.keys import read_keys
 from daemon.worker import finishing, predictors
 
 
@@ -26,8 +28,7 @@ def lines(config_path: Path | None) -> Iterator[str]:
                 predictors.check_model(model, (state,))
     with faults:
         predictors.check_colours(folders.needed_colours(config))
-    with faults:
-        finishing.check_backgrounds(folders.backgrounds(config, base))
+    check_files(config, base, faults)
     with faults:
         hooks = HookLoader(base, os.environ, is_check=True).subscriptions(config.hooks).hooks
     if faults.lines:
@@ -41,6 +42,18 @@ def lines(config_path: Path | None) -> Iterator[str]:
     else:
         yield f"weights: {served[0].file}"
     yield from (f"hook: {printable(hook.key)}" for hook in hooks)
+
+
+def check_files(config: Config, base: Path, faults: "Faults") -> None:
+    """Check backgrounds, and what the page needs."""
+    with faults:
+        finishing.check_backgrounds(folders.backgrounds(config, base))
+    for place in config.web.server_folders:
+        with faults:
+            folders.resolve(base, place)
+    if config.web.listen is not None and config.web.keys_file is not None:
+        with faults:
+            read_keys(folders.resolve(base, config.web.keys_file))
 
 
 def name_of(config_path: Path | None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from daemon.commands.startup import check_configured
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.config.schema import Config
@@ -42,23 +43,15 @@ def clean(
     first.
     """
     config, base = configuration.load(config_path)
+    check_configured(config_path, config, base)
     start_logging(config.log.level, config.log.format)
     places = find_places(config, base)
-    if is_dry:
-        is_anything_old = False
-        for line in dry_run(places, local_now):
-            is_anything_old = True
-            yield line
-        if not is_anything_old:
-            yield f"nothing is older than {places.keep_days:g} days (retention.keep_days)"
-        return
-    lock = Lock(places.state / locks.FILE)
-    lock.take(f"state folder {places.state}")
-    with closing(Ledger(places.state / ledgers.FILE)) as ledger:
-        access = ledger_access(ledger, {folder.name: folder for folder in places.folders})
-        retention = make_retention(places, access)
-        yield from retention.clean(now=local_now.timestamp(), local_now=local_now)
-    lock.release()
+    is_anything_old = False
+    for line in (dry_run if is_dry else real_run)(places, local_now):
+        is_anything_old = True
+        yield line
+    if not is_anything_old:
+        yield f"nothing is older than {places.keep_days:g} days (retention.keep_days)"
 
 
 def find_places(config: Config, base: Path) -> Places:
@@ -81,6 +74,17 @@ def make_retention(places: Places, ledger_access: LedgerAccess) -> Retention:
         ledger_access=ledger_access,
         is_trusted=lambda now, monotonic, keep_s: True,
     )
+
+
+def real_run(places: Places, local_now: datetime) -> Iterator[str]:
+    """Delete what is old, and yield it."""
+    lock = Lock(places.state / locks.FILE)
+    locks.take_all([(lock, f"state folder {places.state}")])
+    with closing(Ledger(places.state / ledgers.FILE)) as ledger:
+        access = ledger_access(ledger, {folder.name: folder for folder in places.folders})
+        retention = make_retention(places, access)
+        yield from retention.clean(now=local_now.timestamp(), local_now=local_now)
+    lock.release()
 
 
 def dry_run(places: Places, local_now: datetime) -> Iterator[str]:

@@ -2,14 +2,18 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from types import MappingProxyType
 
 from daemon.commands import cut_clips
-from daemon.commands.cut_clips import Result, made_folder
+from daemon.commands.cut_clips import STOPPED, Result, made_folder
+from daemon.commands.signals import Stopping
 from daemon.config import folders as hot_folders
 from daemon.config import options as run_options
 from daemon.config import schema as configuration
@@ -18,12 +22,13 @@ from daemon.config.output_schema import OutputOverrides
 from daemon.config.overrides import merged_output
 from daemon.config.schema import Config
 from daemon.disk import files, publication, store
-from daemon.errors import UsageError, describe
+from daemon.errors import UsageError, describe, explain
 from daemon.jobs import Done, Failed, Outcome, SecondLook, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.portable_names import portable
 from daemon.renderings import Rendering
 from daemon.service.local_engine import MEGA, open_local
+from daemon.worker.engines import Engine
 
 #: Formats by the suffix of a file. The first of several is meant if nothing else is said.
 FORMATS = {
@@ -75,23 +80,27 @@ def cut(
     """
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
+    stopping = Stopping()
+    on_signal(stopping.wish)
     clips = [source for source in sources if cut_clips.is_clip(source)]
     pictures = [source for source in sources if source not in clips]
     own = cut_clips.clip_options(options, out, has_clips=bool(clips), is_one=len(sources) == 1)
     common = {name: value for name, value in options.items() if name not in cut_clips.OWN_OPTIONS}
+    plain = apply_options(config, common, sources=sources, out=out) if pictures else config
     results = []
     if clips:
         changed = run_options.apply(config, {**common, "format": None}, current=Path.cwd())
         setup = cut_clips.Setup(changed, base, out, own, is_one=len(sources) == 1)
-        results = cut_clips.cut_clips(clips, setup, on_signal=on_signal, tell=tell)
-    return results + cut_pictures(pictures, out, config, base, common) if pictures else results
+        results = cut_clips.cut_clips(clips, setup, on_signal=stopping.listen, tell=tell)
+    if not pictures:
+        return results
+    return results + cut_pictures(pictures, out, config=plain, base=base, stopping=stopping)
 
 
 def cut_pictures(
-    sources: Sequence[Path], out: Path, config: Config, base: Path, options: Mapping[str, object]
+    sources: Sequence[Path], out: Path, *, config: Config, base: Path, stopping: Stopping
 ) -> list[Result]:
-    """Cut out pictures into a folder, or one into a file."""
-    config = apply_options(config, options, sources=sources, out=out)
+    """Cut out pictures into a folder, or one into a file. A signal ends those not begun."""
     output = merged_output(config, OutputOverrides())
     rendering = hot_folders.rendering(base, output, config.postprocess)
     targets = choose_targets(sources, out, rendering)
@@ -99,20 +108,36 @@ def cut_pictures(
     if len(missing) == len(sources):
         return missing  # without loading the model
     unreadable = {result.source for result in missing}
-    engine = open_local(config, base)
+    if stopping.is_wished:
+        return [Result(source, None, STOPPED) for source in sources]
     max_pixels = int(config.worker.max_megapixels * MEGA)
     other = second_of(output)
     second = SecondLook(other, output.review.below) if other else None
     cuts = []
-    for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        if source in unreadable:
-            continue
-        task = task_for(source, target, rendering, serial=serial, max_pixels=max_pixels)
-        future, below = engine.submit(replace(task, second=second)), output.review.below
-        cuts.append(Cut(source, task.part, task.alpha_part, target, rendering, future, below))
-    results = list(map(complete, cuts))
-    engine.close()
-    return missing + results
+    with closing(open_local(config, base)) as engine:
+        for serial, (source, target) in enumerate(zip(sources, targets, strict=True)):
+            if source in unreadable:
+                continue
+            task = task_for(source, target, rendering, serial=serial, max_pixels=max_pixels)
+            future, below = engine.submit(replace(task, second=second)), output.review.below
+            cuts.append(Cut(source, task.part, task.alpha_part, target, rendering, future, below))
+        return missing + list(results_of(cuts, engine, stopping))
+
+
+def results_of(cuts: Sequence[Cut], engine: Engine, stopping: Stopping) -> Iterator[Result]:
+    """Yield each result when it has its name; after a signal only what was begun is finished."""
+    news: SimpleQueue[object] = SimpleQueue()  # a signal may put into it at any moment
+    stopping.listen(news.put)
+    for cut in cuts:
+        cut.future.add_done_callback(news.put)
+    rest = deque(cuts)
+    while rest and not stopping.is_wished:
+        if rest[0].future.done():
+            yield complete(rest.popleft())
+        else:
+            news.get()
+    engine.drain()
+    yield from map(complete, rest)
 
 
 def task_for(
@@ -128,7 +153,11 @@ def task_for(
 
 def why_unreadable(source: Path) -> str:
     """Return why there is no picture under a name that a user has typed; empty if one may be."""
-    if not os.path.lexists(source):
+    try:
+        os.lstat(source)
+    except PermissionError as error:
+        return f"it cannot be looked at: {explain(error)}"
+    except OSError:
         return "there is no such file"
     if not source.exists():
         return "it is a link that leads nowhere"
@@ -143,6 +172,8 @@ def apply_options(
         text = f"pictures are not written as {out.suffix.lower()}: use {', '.join(FORMATS)}"
         raise UsageError(f"-o {out}: {text}")
     if not is_one_file(sources, out):
+        if out.suffix.lower() in FORMATS and not out.is_dir():
+            raise UsageError(f"-o {out} is the name of one file: for several files name a folder")
         return run_options.apply(config, options, current=Path.cwd())
     fitting, wanted = FORMATS[out.suffix.lower()], options.get("format")
     if wanted is None and config.output.format not in fitting:
@@ -164,8 +195,6 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
     """Return where results go; makes the folder. ``out`` is a file if it is named like a result."""
     suffix = SUFFIXES[rendering.format]
     is_file = is_one_file(sources, out)
-    if not is_file and out.suffix.lower() in FORMATS and not out.is_dir():
-        raise UsageError(f"-o {out} is the name of one file: for several pictures name a folder")
     folder = made_folder(out, is_file=is_file)
     names = [out.name] if is_file else [portable(source.stem + suffix) for source in sources]
     return [folder / name for name in names]
@@ -174,9 +203,9 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
 def complete(cut: Cut) -> Result:
     """Wait for one picture and give its files free names: all of them, or none."""
     outcome = cut.future.result()
-    if isinstance(outcome, Failed):
+    if not isinstance(outcome, Done):
         remove_parts(cut)
-        return Result(cut.source, None, outcome.reason)
+        return Result(cut.source, None, outcome.reason if isinstance(outcome, Failed) else STOPPED)
     published: list[tuple[Path, Stamp]] = []
     for part, target in free_names(cut):
         found = files.identity(part)
@@ -192,10 +221,8 @@ def complete(cut: Cut) -> Result:
     return Result(cut.source, target, warnings=remarks(cut, outcome))
 
 
-def remarks(cut: Cut, outcome: Outcome) -> tuple[str, ...]:
+def remarks(cut: Cut, outcome: Done) -> tuple[str, ...]:
     """Return the warnings about a result, and why it is doubtful, if it is."""
-    if not isinstance(outcome, Done):
-        return ()
     sure = outcome.confidence
     if sure is None or sure.score >= cut.review_below:
         return outcome.warnings

@@ -1,6 +1,7 @@
 """`cvunetd doctor`: checks the set-up and prints what repairs each fault; changes nothing."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ CHECKUPS: tuple[Checkup, ...] = (
 )
 WIDTH = 26
 FAULT = re.compile(r"(.+?):(\d+): ")
+#: As the parser of YAML tells it: first where something begins, then where it goes wrong.
+YAML_LINE = re.compile(r"at line (\d+)")
 
 
 def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
@@ -71,23 +74,27 @@ def examine(config_path: Path | None, *, now: float) -> Iterator[Finding]:
     as_root = f"sudo cvunetd doctor{config_option(path)}"
     try:
         context = collect_context(config, base, path, now=now)
-    except InstallError as error:
-        yield failed("set-up", str(error), as_root)
+    except (InstallError, OSError) as error:
+        yield failed("set-up", describe(error), as_root)
         return
     for checkup in CHECKUPS:
         try:
             yield from checkup(context)
+        except InstallError as error:
+            yield failed(checkup.__name__, str(error), edit_command(str(error), path))
         except OSError as error:
             yield failed(checkup.__name__, f"cannot be looked at: {describe(error)}", as_root)
 
 
 def edit_command(fault: str, config_path: Path | None) -> str:
     """Return the command that opens a configuration at its fault."""
-    found = FAULT.match(fault)
-    if found is None and (config_path is not None and not config_path.exists()):
+    if (found := FAULT.match(fault)) is not None:
+        return f"${{EDITOR:-vi}} +{found[2]} {shlex.quote(found[1])}"
+    path = configuration.find(config_path)
+    if path is None or not os.path.lexists(path):
         return "cvunetd doctor --config /etc/cvunetd/config.yaml, or where else it is"
-    number, path = (found[2], found[1]) if found is not None else ("1", str(config_path))
-    return f"${{EDITOR:-vi}} +{number} {shlex.quote(path)}"
+    line = next(reversed(YAML_LINE.findall(fault)), "1")
+    return f"${{EDITOR:-vi}} +{line} {shlex.quote(str(path))}"
 
 
 def collect_context(config: Config, base: Path, path: Path, *, now: float) -> CheckContext:

@@ -75,6 +75,11 @@ class CheckContext:
     """The daemon's last report."""
 
     @property
+    def base(self) -> Path:
+        """Return the folder that relative paths of the configuration start from."""
+        return self.config_path.resolve().parent
+
+    @property
     def config_option(self) -> str:
         """Return what names the configuration to a command; empty if there is none."""
         return config_option(self.config_path)

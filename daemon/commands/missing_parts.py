@@ -11,7 +11,7 @@ from pathlib import Path
 from daemon.config import folders as hot_folders
 from daemon.config.schema import Config
 from daemon.disk import files, moves
-from daemon.errors import InstallError, describe
+from daemon.errors import InstallError, describe, explain
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def make_folder(path: Path) -> str:
     try:
         files.make_folders(path)
     except OSError as error:
-        return f"folder {path} cannot be made ({describe(error)}): {advice(path)}"
+        return f"folder {path} cannot be made ({explain(error)}): {advice(path)}"
     if os.access(path, os.R_OK | os.W_OK | os.X_OK) or is_read_only(path):
         return ""  # a read-only folder has a message of its own
     return f"folder {path} may not be written by this user: {advice(path)}"
@@ -61,6 +61,8 @@ def advice(path: Path) -> str:
     """Return what to do about a folder that this user may not write."""
     while not os.path.exists(path):  # noqa: PTH110  # False for what lies in a closed folder, too
         path = path.parent
+    if not os.path.isdir(path):  # noqa: PTH112  # as above
+        return f"{path} is a file: move it away, or name another folder"
     status = path.stat()
     ours, theirs = f"{os.getuid()}:{os.getgid()}", f"{status.st_uid}:{status.st_gid}"
     if is_read_only(path):

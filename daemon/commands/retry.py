@@ -10,7 +10,6 @@ from daemon.config import schema as configuration
 from daemon.disk import files, store
 from daemon.errors import UsageError, asked_about, describe, printable
 from daemon.jobs import HotFolder
-from daemon.watching import scan
 
 
 def retry(
@@ -56,11 +55,24 @@ def find(asked: Path, known: Sequence[Path]) -> Path:
 
 
 def quarantined(quarantine: Path) -> list[Path]:
-    """Return every file that has a reason file beside it."""
-    if not quarantine.is_dir():
-        return []
-    found = scan.pictures(quarantine, recursive=True)
-    return [path for path in found if store.reason_file(path).is_file()]
+    """Return every file that has a reason file beside it, also in hidden folders.
+
+    `PermissionError` if there is a folder that may not be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise error
+
+    walked = os.walk(quarantine, onerror=refuse)
+    found = sorted(Path(top, name) for top, _, names in walked for name in names)
+    return [path for path in found if is_rejected(path)]
+
+
+def is_rejected(path: Path) -> bool:
+    """Whether this is a picture with its reason beside it; a very long name is its own reason."""
+    reason = store.reason_file(path)
+    return reason != path and reason.is_file() and not path.is_symlink()
 
 
 def check(picture: Path, quarantine: Path) -> None:

@@ -6,6 +6,26 @@ from collections.abc import Callable
 from types import FrameType
 
 
+class Stopping:
+    """What a command does about the wish to stop: it looks at it, or has somebody told."""
+
+    def __init__(self) -> None:
+        self.is_wished = False
+        self.listeners: list[Callable[[int], None]] = []
+
+    def wish(self, number: int) -> None:
+        """Note a signal, and tell all listeners."""
+        self.is_wished = True
+        for listener in self.listeners:
+            listener(number)
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Tell one more, also of a signal that has come already."""
+        self.listeners.append(listener)
+        if self.is_wished:
+            listener(0)
+
+
 def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
     """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
 

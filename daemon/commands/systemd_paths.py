@@ -1,10 +1,14 @@
 """The systemd drop-in that lets the unit's sandbox reach all configured folders."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
+from daemon.config import shipped_files
+from daemon.config.hook_schema import entries
+from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.disk import mounts
 from daemon.errors import printable
@@ -26,19 +30,22 @@ def lines(config_path: Path | None) -> Iterator[str]:
     """Yield the drop-in line by line; `InstallError` for a configuration that is wrong."""
     config, base = configuration.load(config_path)
     places = writable(config, base)
+    read = [one for one in without_nested(readable(config, base)) if not is_below(one, places)]
+    found = configuration.find(config_path)
+    named = "" if found is None else f" --config {shlex.quote(printable(found.absolute()))}"
     yield "# Made by `cvunetd systemd-paths`; when folders in the configuration change, again:"
-    yield f"#   cvunetd systemd-paths > {DROP_IN}"
+    yield f"#   cvunetd systemd-paths{named} > {DROP_IN}"
     yield "#   systemctl daemon-reload && systemctl restart cvunetd"
     yield "[Service]"
     for place in places:
         if not place.is_dir():
             yield f"# {printable(place)} is not there: make it, and let the daemon's user write it."
-    if any(is_below(place, HOMES) for place in (*places, *readable(config, base))):
+    if any(is_below(place, HOMES) for place in (*places, *read)):
         yield "ProtectHome=tmpfs"
     for place in places:
         key = "BindPaths" if is_below(place, HIDDEN) else "ReadWritePaths"
         yield f"{key}={quoted(place)}"
-    for place in readable(config, base):
+    for place in read:
         if is_below(place, HIDDEN):
             yield f"BindReadOnlyPaths={quoted(place)}"
 
@@ -78,10 +85,38 @@ def depth(path: Path) -> int:
     return len(path.parts)
 
 
-def readable(config: Config, base: Path) -> list[Path]:
-    """Return hot folders that are only read, and background pictures."""
+def readable(config: Config, base: Path) -> set[Path]:
+    """Return what is only read: hot folders, backgrounds, models, what page and hooks name."""
     kept = {f.path for f in hot_folders.all_folders(config, base) if f.originals == "keep"}
-    return sorted(kept.union(hot_folders.backgrounds(config, base)))
+    hooks = [entry for _, _, entry in entries(config.hooks)]
+    programs = (entry.command[0] for entry in hooks if entry.command is not None)
+    named = [
+        *config.web.server_folders,
+        config.web.keys_file,
+        config.worker.ray.token_file,
+        *(file for entry in hooks for file in (entry.secret_file, entry.ca_file)),
+        *(Path(program) for program in programs if "/" in program),
+    ]
+    return {
+        *kept,
+        *hot_folders.backgrounds(config, base),
+        *(file for model in models(config, base) for file in files_of(model)),
+        *(hot_folders.resolve(base, path) for path in named if path is not None),
+    }
+
+
+def models(config: Config, base: Path) -> set[Path]:
+    """Return the models of the configuration; the shipped weights lie where the program does."""
+    shipped = shipped_files.find(Config().model.weights)
+    return {model.file for model in model_settings(config, base)} - {shipped}
+
+
+def files_of(model: Path) -> Iterator[Path]:
+    """Yield a model's file and what describes it, beside a link and beside what it leads to."""
+    for file in dict.fromkeys((model, model.resolve())):
+        yield file
+        beside = (file.with_suffix(".yaml"), file.with_name("manifest.yaml"))
+        yield from (entry for entry in beside if entry.exists())
 
 
 def common_parent(places: list[Path]) -> set[Path]:

@@ -32,6 +32,15 @@ class SocketFile:
 Address = Loopback | SocketFile
 
 
+def collide(one: Address | None, other: Address | None) -> bool:
+    """Whether nobody can listen at both: the same, or all addresses of a port and one of them."""
+    if not isinstance(one, Loopback) or not isinstance(other, Loopback):
+        return one is not None and one == other
+    hosts = {ipaddress.ip_address(one.host), ipaddress.ip_address(other.host)}
+    is_same = len(hosts) == 1 or any(host.is_unspecified for host in hosts)
+    return one.port == other.port and is_same and len({host.version for host in hosts}) == 1
+
+
 def parse(text: str) -> Address:
     """Parse an address of this machine alone; `ValueError` says which are allowed."""
     address = parse_any(text, example="127.0.0.1:9464")

@@ -7,7 +7,7 @@ from daemon.config.model_schema import DEFAULT_NAME, MODEL_NAME, Model, NamedMod
 from daemon.config.near_names import did_you_mean
 from daemon.config.output_schema import NO_SECOND
 from daemon.config.schema import Config
-from daemon.errors import InstallError, UsageError
+from daemon.errors import InstallError, UsageError, asked_about
 
 SUFFIXES = (".onnx", ".pth")
 #: The name of a model's file whose own name cannot be a model's.
@@ -64,7 +64,9 @@ def named_entry(
             f"--model: {named!r} is unknown; {hint} {', '.join(entries)}, and files that"
             f" end in {' or '.join(SUFFIXES)}"
         )
-    if not path.is_file():
+    with asked_about(path):
+        is_there = path.is_file()
+    if not is_there:
         raise UsageError(f"--model: there is no file {named}")
     is_free = MODEL_NAME.fullmatch(path.stem) is not None and path.stem not in entries
     name = path.stem if is_free and path.stem != NO_SECOND else FILE_NAME

@@ -185,6 +185,7 @@ def hot_folders(
     """
     folders = all_folders(config, base)
     faults = [
+        *state_faults(resolve(base, config.state_dir)),
         *missing([folder for folder in folders if folder.path not in known]),
         *missing_backgrounds(folders),
         *overlaps.backgrounds_in_hot(folders),
@@ -203,6 +204,16 @@ def hot_folders(
 def missing(folders: list[HotFolder]) -> list[str]:
     """Return faults of folders that do not exist, or that we may not use."""
     return [fault for folder in folders if (fault := fault_of(folder))]
+
+
+def state_faults(state: Path) -> list[str]:
+    """Return that the state folder cannot be one: a file has its name, or one of those above."""
+    taken = next((one for one in (state, *state.parents) if os.path.lexists(one)), state)
+    if os.path.isfile(taken):  # noqa: PTH113  # False also where it cannot be looked at
+        return [
+            f"state_dir {state} cannot be a folder: {taken} is a file; move it, or name another"
+        ]
+    return []
 
 
 def backgrounds(config: Config, base: Path) -> tuple[Path, ...]:
@@ -246,10 +257,10 @@ def fault_of(folder: HotFolder) -> str:
                 return ""
             return f"folder {folder.path} does not exist: make it, or correct folders[].path"
         is_kept, claims = folder.originals == "keep", folder.path / safe_open.CLAIMS
-        if not is_kept and claims.is_symlink():
-            return f"{claims} is a link, which claimed pictures would follow: remove it"
         if os.access(folder.path, os.R_OK | os.X_OK | (0 if is_kept else os.W_OK)):
-            return ""
+            if is_kept or not claims.is_symlink():
+                return ""
+            return f"{claims} is a link, which claimed pictures would follow: remove it"
         if not is_kept and os.statvfs(folder.path).f_flag & os.ST_RDONLY:
             return f"folder {folder.path} is read-only: {READ_ONLY_ADVICE}, or set originals: keep"
     except OSError as error:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from daemon.config.near_names import nearest
 from daemon.config.presets import Preset
@@ -56,11 +57,28 @@ def filled(template: str, samples: Mapping[str, object], *, what: str) -> str:
     return made
 
 
+def kinds_in(annotation: Any) -> set[Any]:  # Any: annotations have no common type
+    """Return all types of which an annotation such as ``int | None`` is made."""
+    inner = get_args(annotation)
+    return set().union(*map(kinds_in, inner)) if inner else {annotation}
+
+
 class Section(BaseModel):
     """A part of the file: frozen; unknown keys are errors."""
 
     # `.inf` for "no limit" would only fail later, where bytes and milliseconds are counted.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def check_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true and false as numbers: YAML's `no` would be 0, and `yes` one day."""
+        if not isinstance(value, bool):
+            return value
+        kinds = kinds_in(cls.model_fields[str(info.field_name)].annotation)
+        if bool not in kinds and not kinds.isdisjoint((int, float)):
+            raise PydanticKnownError("float_type" if float in kinds else "int_type")
+        return value
 
 
 class CropOverrides(Section):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from daemon.config import addresses
 from daemon.config.addresses import Address
@@ -169,6 +169,18 @@ class Config(Section):
     metrics: Metrics = Metrics()
     web: Web = Web()
     log: Log = Log()
+
+    @field_validator("web")
+    @classmethod
+    def check_web(cls, value: Web, info: ValidationInfo) -> Web:
+        """Check that the page and the metrics do not take each other's address."""
+        metrics = info.data.get("metrics", Metrics())  # missing if it has faults of its own
+        if addresses.collide(metrics.address, value.address):
+            raise ValueError(
+                f"listen is {value.listen}, where the metrics are (metrics.listen"
+                f" {metrics.listen}): choose another port for one of them"
+            )
+        return value
 
     @field_validator("models")
     @classmethod

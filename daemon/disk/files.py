@@ -114,9 +114,13 @@ def make_folders(path: Path) -> None:
             break
     try:
         for name in reversed(missing):
+            path /= name
             inner = safe_open.make_below(descriptor, name)
             os.close(descriptor)
             descriptor = inner
+    except OSError as error:
+        error.filename = str(path)  # it has only the last part
+        raise
     finally:
         os.close(descriptor)
 

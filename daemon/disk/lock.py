@@ -25,6 +25,7 @@ from daemon.errors import (
 PROBE_S = 0.1
 
 FILE = "lock"
+MODE_ADVICE = "correct the owner or the mode of the folder, or name another one"
 #: Nobody else may open it, and so nobody else can hold it.
 MODE = 0o600
 
@@ -87,21 +88,21 @@ def take_all(wanted: Iterable[tuple[Lock, str]]) -> None:
 
     `InstallError` names one that another process holds; `MachineError` means a temporary error.
     """
-    taken = []
+    tried = []
     try:
         for lock, what in wanted:
+            tried.append(lock)
             lock.take(what)
-            taken.append(lock)
     except (OSError, DaemonError) as error:
-        for lock in taken:
+        for lock in tried:
             lock.release()
         if isinstance(error, DaemonError):
             raise
         if is_temporary(error):  # systemd will try again
             raise MachineError(f"no lock can be taken: {describe(error)}") from error
-        advice = f"; {READ_ONLY_ADVICE}" if error.errno == errno.EROFS else ""
-        place = error.filename or "a lock"
-        raise InstallError(f"{place} cannot be written: {explain(error)}{advice}") from error
+        advice = READ_ONLY_ADVICE if error.errno == errno.EROFS else MODE_ADVICE
+        place = tried[-1].path.parent / (error.filename or "")  # of ours it is the last part
+        raise InstallError(f"{place} cannot be written: {explain(error)}; {advice}") from error
 
 
 def tighten(descriptor: int) -> None:
@@ -159,7 +160,7 @@ def owner(path: Path) -> int | None:
     """Return the process that holds a lock; None if nobody does, 0 if it cannot be told which."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
         return holder_of_closed(path, error)

@@ -56,11 +56,42 @@ def test_a_real_run_deletes_and_forgets(old: Path) -> None:
     assert Kit(old).records.counts() == {}
 
 
+def test_nothing_old_is_told(old: Path) -> None:
+    """A person sees that the command has looked."""
+    soon = datetime.fromtimestamp(START + 6 * 86400, UTC).replace(tzinfo=None)
+
+    for is_dry in (True, False):
+        told = clean(old, is_dry=is_dry, local_now=soon)
+        assert told == ["nothing is older than 7 days (retention.keep_days)"]
+
+
+def test_without_a_configuration_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder where somebody typed it by mistake must not get a ledger."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("daemon.config.schema.SEARCHED", (tmp_path / "config.yaml",))
+    told = cleaning.clean(None, is_dry=False, start_logging=lambda *_: None, local_now=LATER)
+    with pytest.raises(InstallError, match="no configuration at"):
+        list(told)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_folder_that_is_a_file(tmp_path: Path) -> None:
+    """Told with its path."""
+    (tmp_path / "hot").mkdir()
+    (tmp_path / "state").write_text("a file")
+    (tmp_path / "config.yaml").write_text("folders: [{path: hot}]\n")
+    with pytest.raises(InstallError, match=f"{tmp_path}/state cannot be written: a file has"):
+        clean(tmp_path, is_dry=False)
+
+
 def test_a_young_drop_stays(old: Path) -> None:
     """Six days are not seven."""
     soon = datetime.fromtimestamp(START + 6 * 86400, UTC).replace(tzinfo=None)
 
-    assert clean(old, is_dry=False, local_now=soon) == []
+    clean(old, is_dry=False, local_now=soon)
     assert len(list((old / "outputs").iterdir())) == 1
 
 

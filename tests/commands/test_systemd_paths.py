@@ -89,3 +89,78 @@ def test_background_in_a_home_is_bound(tmp_path: Path, name: str):
 def test_names_are_spelled_as_units_do(name: str, expected: str):
     """Specifiers and quotes."""
     assert systemd_paths.quoted(Path("/mnt") / name) == f'"-/mnt/{expected}"'
+
+
+def test_files_in_a_home_are_bound(tmp_path: Path):
+    """Models, what the page and hooks name: the sandbox hides them otherwise."""
+    found = settings(
+        tmp_path,
+        {"path": "/srv/a/hot"},
+        models={"mine": "/home/ann/mine.onnx"},
+        web={
+            "folder": "/srv/a/uploads",
+            "keys_file": "/home/ann/keys",
+            "server_folders": ["/home/ann/photos"],
+        },
+        hooks={
+            "on_done": [
+                {"url": "https://a.example", "secret_file": "/root/key", "ca_file": "/root/ca.pem"},
+                {"command": ["/home/ann/hook.sh", "x"]},
+                {"command": ["logger"]},
+            ]
+        },
+    )
+
+    assert [line for line in found if line.startswith("Bind")] == [
+        f'BindReadOnlyPaths="-{path}"'
+        for path in (
+            "/home/ann/hook.sh",
+            "/home/ann/keys",
+            "/home/ann/mine.onnx",
+            "/home/ann/photos",
+            "/root/ca.pem",
+            "/root/key",
+        )
+    ]
+    assert "ProtectHome=tmpfs" in found
+
+
+def test_description_of_a_model_is_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """That beside a link, and that beside the file."""
+    monkeypatch.setattr(systemd_paths, "HIDDEN", (tmp_path,))
+    for folder in ("links", "files"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "files/a.onnx").touch()
+    (tmp_path / "files/manifest.yaml").touch()
+    (tmp_path / "links/a.onnx").symlink_to(tmp_path / "files/a.onnx")
+    (tmp_path / "links/a.yaml").touch()
+    found = settings(tmp_path, {"path": "/srv/a/hot"}, models={"a": "links/a.onnx"})
+
+    assert [line for line in found if line.startswith("Bind")] == [
+        f'BindReadOnlyPaths="-{tmp_path}/{path}"'
+        for path in ("files/a.onnx", "files/manifest.yaml", "links/a.onnx", "links/a.yaml")
+    ]
+
+
+def test_what_lies_in_a_written_folder_has_no_mount(tmp_path: Path):
+    """A file that is mounted by itself cannot be replaced."""
+    web = {"folder": "/home/ann/a/uploads", "keys_file": "/home/ann/a/keys"}
+    found = settings(
+        tmp_path,
+        {"path": "/home/ann/a/hot"},
+        output={"root": "/home/ann/a/outputs"},
+        quarantine_dir="/home/ann/a/failed",
+        web=web,
+    )
+
+    assert not any("keys" in line for line in found)
+
+
+def test_header_names_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Typed again from elsewhere, it prints the same."""
+    (tmp_path / "my config.yaml").write_text("folders: [{path: /srv/a/hot}]\n")
+    monkeypatch.chdir(tmp_path)
+    header = list(systemd_paths.lines(Path("my config.yaml")))[1]
+
+    named = f"systemd-paths --config '{tmp_path}/my config.yaml' > {systemd_paths.DROP_IN}"
+    assert header == f"#   cvunetd {named}"

@@ -139,6 +139,20 @@ def test_a_rejected_picture_goes_back_and_is_done(tmp_path: Path) -> None:
     assert [path for path in (tmp_path / "failed").rglob("*") if path.is_file()] == []
 
 
+def test_a_picture_of_a_hidden_folder_goes_back(tmp_path: Path) -> None:
+    """A hot folder may have such a name; its pictures are in quarantine under it."""
+    quarantine, hot = tmp_path / "failed" / ".hot", tmp_path / ".hot"
+    for folder in (quarantine, hot / ".cvunetd"):
+        folder.mkdir(parents=True)
+    (quarantine / "cat.jpg").write_bytes(b"meow")
+    (quarantine / "cat.jpg.json").write_text("{}")
+    (tmp_path / "config.yaml").write_text("folders: [{path: .hot}]\n")
+
+    told = list(retry.retry(tmp_path / "config.yaml", [], is_all=True))
+
+    assert told == [str(hot / "cat.jpg")]
+
+
 def test_an_empty_quarantine_is_told(tmp_path: Path) -> None:
     """A command that says nothing leaves a person in doubt."""
     told = list(retry.retry(configure(tmp_path), [], is_all=True))

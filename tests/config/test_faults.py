@@ -1,13 +1,17 @@
 """Faults of a configuration: one line each, with place, key and what to write."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel, ValidationError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from daemon.config import schema
-from daemon.config.schema import load
+from daemon.config.output_schema import kinds_in
+from daemon.config.request_options import Options
+from daemon.config.schema import Config, load
 from daemon.errors import InstallError
 
 
@@ -198,6 +202,89 @@ def test_wrong_value_names_line_and_key(tmp_path: Path, text: str, start: str):
 def test_wrong_value_is_named_with_what_it_has_to_be(tmp_path: Path, text: str, told: str):
     """Words of our own: those of the library do not name the value."""
     assert fault(tmp_path, f"{text}\n") == f"config.yaml:1: {told}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("retention: {keep_days: yes}", "retention.keep_days: true is not a number"),
+        ("retention: {min_free_mb: no}", "retention.min_free_mb: false is not a number"),
+        ("worker: {max_batch: on}", "worker.max_batch: true is not a whole number"),
+        ("worker: {ray: {concurrency: yes}}", "worker.ray.concurrency: true is not a whole number"),
+        ("models: {a: {file: a.pth, input_size: yes}}", "models.a.input_size: true is not a whole"),
+        ("postprocess: {adjust: {low: no}}", "postprocess.adjust.low: false is not a number"),
+        ("output: {crop: {canvas: [yes, 500]}}", "output.crop.canvas: a canvas is the side"),
+        ("folders: [{path: hot, priority: yes}]", "folders[0].priority: true is not a whole"),
+        ("folders: [{path: hot, output: {crop: {margin: no}}}]", "folders[0].output.crop.margin"),
+    ],
+)
+def test_truth_is_no_number(tmp_path: Path, text: str, told: str):
+    """`keep_days: yes` would delete after one day, `min_free_mb: no` would fill the disk."""
+    assert fault(tmp_path, f"{text}\n").startswith(f"config.yaml:1: {told}")
+
+
+def test_truth_is_no_number_in_any_section():
+    """Neither in a new one: each field that holds a number refuses true."""
+    sections: list[type[BaseModel]] = [*every_section(Config), Options]
+    taken = [
+        f"{section.__name__}.{name}"
+        for section in sections
+        for name, field in section.model_fields.items()
+        if {int, float} & kinds_in(field.annotation) and not refuses(section, name)
+    ]
+
+    assert taken == []
+
+
+def every_section(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A section, and all that are in it."""
+    yield section
+    for field in section.model_fields.values():
+        for kind in kinds_in(field.annotation):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from every_section(kind)
+
+
+def refuses(section: type[BaseModel], name: str) -> bool:
+    """Whether a section has a fault in this key if its value is true."""
+    try:
+        section.model_validate({name: True})
+    except ValidationError as error:
+        return any(fault["loc"][0] == name for fault in error.errors())
+    return False
+
+
+@pytest.mark.parametrize(
+    ("metrics", "listen"),
+    [
+        ("127.0.0.1:8080", "localhost:8080"),
+        ("127.0.0.1:8080", "0.0.0.0:8080"),
+        ("[::1]:8080", "[::]:8080"),
+        ("unix:/run/a.sock", "unix:/run/a.sock"),
+    ],
+)
+def test_page_and_metrics_at_one_address(tmp_path: Path, metrics: str, listen: str):
+    """The daemon would take it from itself, and say that another program listens there."""
+    web = f"web: {{listen: '{listen}', folder: up, keys_file: k}}"
+    told = fault(tmp_path, f"metrics: {{listen: '{metrics}'}}\n{web}\n")
+
+    assert told.startswith(f"config.yaml:2: web: listen is {listen}, where the metrics are")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "listen"),
+    [
+        ("127.0.0.1:9464", "127.0.0.1:8080"),
+        ("[::1]:8080", "127.0.0.1:8080"),
+        ("unix:/run/a.sock", "unix:/run/b.sock"),
+    ],
+)
+def test_page_and_metrics_apart(tmp_path: Path, metrics: str, listen: str):
+    """Another port, another host or another file."""
+    path = tmp_path / "config.yaml"
+    path.write_text(f"metrics: {{listen: '{metrics}'}}\nweb: {{listen: '{listen}', folder: up}}\n")
+
+    assert load(path)[0].web.listen == listen
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "[]", "[cuda:0, tpu]", "3", "[1]", "null"])

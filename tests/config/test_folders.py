@@ -287,6 +287,33 @@ def test_read_only_place_names_the_sandbox(tmp_path: Path, monkeypatch: pytest.M
     assert "`cvunetd systemd-paths`" in fault(tmp_path)
 
 
+def test_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One of mode 0700 of somebody else: its own mode is told, not that of the folders above."""
+    hot = tmp_path / "hot"
+    hot.mkdir()
+    look = Path.is_symlink
+
+    def refuse(path: Path) -> bool:
+        if path.is_relative_to(hot) and path != hot:
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(Path, "is_symlink", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+
+    assert f"folder {hot} may not be written by this user: change its owner" in fault(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["taken", "taken/state"])
+def test_state_folder_that_is_a_file(tmp_path: Path, state: str):
+    """Told by a check, and not only when the daemon starts."""
+    (tmp_path / "hot").mkdir()
+    (tmp_path / "taken").write_text("a file")
+
+    told = f"state_dir {tmp_path}/{state} cannot be a folder: {tmp_path}/taken is a file"
+    assert fault(tmp_path, state_dir=state).startswith(told)
+
+
 def test_folder_below_a_closed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Told with what may be the reason, not with a traceback."""
     (tmp_path / "hot").mkdir()

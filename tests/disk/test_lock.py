@@ -179,6 +179,27 @@ def test_look_at_the_owner_does_not_stop_a_start(tmp_path: Path, monkeypatch: py
     assert len(tries) == 2
 
 
+def test_a_folder_that_may_not_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its whole path is told, and what to do; not only the last part, as the system tells it."""
+
+    def refuse(folder: int, name: str) -> int:
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr(safe_open, "make_below", refuse)
+    with pytest.raises(InstallError) as caught:
+        locks.take_all([(Lock(tmp_path / "state" / "lock"), "the state")])
+
+    told = f"{tmp_path}/state cannot be written: Permission denied; correct the owner or the mode"
+    assert str(caught.value).startswith(told)
+
+
+def test_a_lock_that_may_not_be_written(tmp_path: Path):
+    """Likewise."""
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(InstallError, match=f"^{tmp_path}/lock cannot be written: Is a directory"):
+        locks.take_all([(Lock(tmp_path / "lock"), "the state")])
+
+
 def test_releasing_twice_is_well(tmp_path: Path):
     """It must not close somebody else's file."""
     lock = Lock(tmp_path / "lock")

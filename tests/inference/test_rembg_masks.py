@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cvunet.inference import matting, model_files, runtimes
+from cvunet.inference import matting, model_files, onnx_session, runtimes
 from cvunet.inference.runtimes import ModelOptions
 from cvunet.pictures.reading import Picture
 from tests.inference import onnx_kit
@@ -41,8 +41,7 @@ def rembg_mask(answer: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np
 
 def compare(path: Path, photos: dict[str, Image.Image]) -> dict[str, tuple[float, float]]:
     """By photo, the largest difference of the answers and the mean one of masks, in levels."""
-    import onnxruntime  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
-
+    onnxruntime = onnx_session.load()
     theirs: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     ours = runtimes.open_predictor(ModelOptions(file=path, device="cpu", threads=1))
     settings = matting.FinishSettings(

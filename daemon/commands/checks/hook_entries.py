@@ -35,7 +35,7 @@ def check_entry(
 ) -> Iterator[Finding]:
     """Check one hook as the start would, but as the daemon's user."""
     edit = f"${{EDITOR:-vi}} {shlex.quote(str(context.config_path))}"
-    base = context.config_path.resolve().parent
+    base = context.base
     try:
         hook = HookLoader(base, os.environ, is_check=True).hook(event, entry)
     except InstallError as error:

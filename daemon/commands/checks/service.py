@@ -23,6 +23,7 @@ from daemon.commands.findings import (
 from daemon.commands.status import from_ledger
 from daemon.config.folders import resolve
 from daemon.disk import lock
+from daemon.errors import InstallError
 from daemon.ledger import database
 from daemon.ledger import ledger as ledgers
 
@@ -232,11 +233,29 @@ def page(context: CheckContext) -> Iterator[Finding]:
         )
     else:
         yield passed("page", f"served at {listen}")
+        yield from page_keys(context)
     for folder in context.config.web.server_folders:
-        place = resolve(context.config_path.resolve().parent, folder)
+        place = resolve(context.base, folder)
         if not place.is_dir():
             text = f"web.server_folders: {place} is no folder, or out of reach"
             yield warned("page", text, f"make it, or drop it from {context.config_path}")
+
+
+def page_keys(context: CheckContext) -> Iterator[Finding]:
+    """Check whether the page's file of keys can be read; a user who may not do so finds nothing."""
+    if context.config.web.keys_file is None:
+        return
+    from daemon.web.keys import read_keys  # few have keys
+
+    path = resolve(context.base, context.config.web.keys_file)
+    if path.exists() and not os.access(path, os.R_OK):
+        yield skipped("page", f"{path} may not be read by this user: ask as root")
+        return
+    try:
+        read_keys(path)
+    except InstallError as error:
+        mend = f"put a line into {path} that `cvunetd web-key NAME` prints"
+        yield failed("page", str(error), mend)
 
 
 def monitors(context: CheckContext) -> Iterator[Finding]:

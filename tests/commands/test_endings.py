@@ -1,0 +1,62 @@
+"""How commands end: what is printed on a pipe that nobody reads, and in a poor locale."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RESULTS = """
+import sys
+from pathlib import Path
+from daemon.cli_endings import print_results
+from daemon.commands.cut_clips import Result
+sys.exit(print_results([
+    Result(Path("first.jpg"), Path("first.png")),
+    Result(Path("second.jpg"), None, "no picture"),
+    Result(Path("third.jpg"), Path("third.png"), warnings=("doubtful",)),
+]))
+"""
+LETTERS = """
+from daemon.cli_endings import print_lines
+print_lines(["mit \u00fc", "\u732b.png", "\u2192"])
+"""
+
+
+def run(
+    program: str, *, out: int = subprocess.PIPE, env: Mapping[str, str] = os.environ
+) -> "subprocess.CompletedProcess[str]":
+    """A process of its own, whose output is a real file descriptor."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        check=False,
+        cwd=ROOT,
+        encoding="latin-1",
+        env=env,
+    )
+
+
+def test_nobody_reads_the_results():
+    """`cvunetd cut a.jpg b.jpg -o out | true`: all errors are told, with the usual exit status."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = run(RESULTS, out=writing)
+    os.close(writing)
+
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == [
+        "cvunetd: second.jpg: no picture",
+        "cvunetd: third.jpg: warning: doubtful",
+    ]
+
+
+def test_letters_that_the_locale_lacks():
+    """They are escaped: a result that is there must not be reported as an error."""
+    poor = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    ran = run(LETTERS, env=poor)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == ["mit \u00fc", r"\u732b.png", r"\u2192"]
