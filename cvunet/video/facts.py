@@ -8,7 +8,6 @@ from cvunet.video import chunks, pixels
 from cvunet.video.clips import ClipFacts, ClipKind, ClipLimits, Tags
 from cvunet.video.decoding import Raw, Tracks
 from cvunet.video.streams import Readable
-from cvunet.video.upright import Turn
 
 FALLBACK_RATE = Fraction(25)
 MAX_RATE = 1000
@@ -69,9 +68,9 @@ def tags_of(picture: Any, codec: Any) -> Tags:
     )
 
 
-def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn: Turn) -> ClipFacts:
-    """All of it. ``turn``: how the first frame becomes upright."""
-    video, picture = tracks.video, first.picture
+def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw) -> ClipFacts:
+    """All of it."""
+    video, picture, turn = tracks.video, first.picture, first.turn
     aspect = Fraction(video.sample_aspect_ratio or 1)
     if not 0 < aspect < 1000:
         aspect = Fraction(1)
@@ -91,7 +90,7 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn:
         has_sound=tracks.sound is not None,
         tags=tags,
         loops=loops_of(stream, kind),
-        warnings=warnings_of(tracks, first, turn, tags),
+        warnings=warnings_of(tracks, first, tags),
         delay=delay_of(tracks, first) if kind != "avi" else 0,
     )
 
@@ -121,7 +120,7 @@ def delay_of(tracks: Tracks, first: Raw) -> int:
     return ticks
 
 
-def warnings_of(tracks: Tracks, first: Raw, turn: Turn, tags: Tags) -> tuple[str, ...]:
+def warnings_of(tracks: Tracks, first: Raw, tags: Tags) -> tuple[str, ...]:
     """What a person should know about this clip's result."""
     said = []
     if tags.is_hdr:
@@ -132,7 +131,7 @@ def warnings_of(tracks: Tracks, first: Raw, turn: Turn, tags: Tags) -> tuple[str
         )
     if first.picture.interlaced_frame:
         said.append("it is interlaced: each pair of fields was made one whole frame (bwdif)")
-    if not turn.is_exact:
+    if not first.turn.is_exact:
         said.append("it is turned by an angle that is no multiple of 90°: the nearest is used")
     container = tracks.video.container
     if len(container.streams.audio) > 1:

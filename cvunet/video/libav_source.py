@@ -11,7 +11,6 @@ from cvunet.video.deinterlacing import deinterlaced
 from cvunet.video.facts import facts_of, refuse_by_header
 from cvunet.video.opening import blame_on_clip, opened
 from cvunet.video.streams import Window, WindowMaker
-from cvunet.video.upright import display_turn
 
 MOST_GIF_BYTES = 1 << 30
 
@@ -57,8 +56,7 @@ class LibavSource:
                 raise ImageError("it has no frame that can be decoded")
             if self._kind != "avi":  # its frames begin at 0: a stamp is a frame late, or missing
                 self.start_s = (first.stamp or 0) * Fraction(tracks.video.time_base)
-            turn = display_turn(first.picture)
-            return facts_of(self._window(), self._kind, tracks, first, turn)
+            return facts_of(self._window(), self._kind, tracks, first)
 
     def _new_window(self) -> Window:
         window = self._window()

@@ -15,7 +15,6 @@ from cvunet.video.opening import opened, reason_of
 from cvunet.video.signatures import clip_kind
 from cvunet.video.streams import Readable, Window, WindowMaker
 from cvunet.video.timeline import Timeline
-from cvunet.video.upright import display_turn
 from cvunet.video.webp_frames import WebpSource
 
 
@@ -182,7 +181,7 @@ class ClipReader:
     def _frame(self, timed: Timed, ticks: int) -> Frame:
         """The finished frame: RGB, of the clip's size, upright."""
         facts, raw = self.facts, timed.raw
-        turn = display_turn(raw.picture)
+        turn = raw.turn
         stored = (facts.width, facts.height)
         if turn.is_transposed:
             stored = (facts.height, facts.width)
