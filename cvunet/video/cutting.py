@@ -10,13 +10,13 @@ from itertools import chain
 from typing import BinaryIO
 
 from cvunet.errors import ClipDamagedError, ImageError, OptionError
+from cvunet.video.animations import SHORTEST_S
 from cvunet.video.clips import ClipFacts, Frame, VideoFormat, blank_warnings
 from cvunet.video.formats import Encoding
 from cvunet.video.joining import Cut, join
 from cvunet.video.looks import Predict
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader
-from cvunet.video.webp_frames import SHORTEST_MS
 from cvunet.video.writing import SegmentWriter
 
 #: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
@@ -225,7 +225,7 @@ class PartFrames:
 
     def _is_short(self, ticks: int) -> bool:
         """Whether browsers show another time than this one."""
-        return ticks * self.clip.facts.time_base * 1000 < SHORTEST_MS
+        return ticks * self.clip.facts.time_base < SHORTEST_S
 
     def _from_start(self) -> Iterator[Frame]:
         """Frames from one that is shown when the part begins, or before, on."""

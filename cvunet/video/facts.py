@@ -80,7 +80,7 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw) -> Cl
         kind=kind,
         width=size[turn.is_transposed],
         height=size[not turn.is_transposed],
-        frames=frames_of(stream, kind, video),
+        frames=video.frames or None,
         seconds=header_seconds(tracks),
         rate=rate_of(video),
         time_base=Fraction(video.time_base),
@@ -95,19 +95,10 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw) -> Cl
     )
 
 
-def frames_of(stream: Readable, kind: ClipKind, video: Any) -> int | None:
-    """How many frames the header says there are."""
-    if kind == "apng":
-        return chunks.png_frames(stream)
-    return video.frames or None
-
-
 def loops_of(stream: Readable, kind: ClipKind) -> int | None:
     """How often an animated picture is shown; 0 for ever."""
     if kind == "gif":
         return chunks.gif_loops(stream)
-    if kind == "apng":
-        return chunks.png_control(stream)[1]
     return 0 if kind == "avif" else None
 
 

@@ -1,4 +1,4 @@
-"""Frames of a clip that libavformat reads: all kinds but animated WebP."""
+"""Frames of a clip that libavformat reads: all kinds but animated WebP and PNG."""
 
 from collections.abc import Iterator
 from fractions import Fraction

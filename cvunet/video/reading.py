@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from cvunet.errors import ClipDamagedError, ImageError
 from cvunet.video import av_library, endings, pixels
-from cvunet.video.clips import ClipFacts, ClipLimits, Frame
+from cvunet.video.apng_frames import ApngSource
+from cvunet.video.clips import ClipFacts, ClipKind, ClipLimits, Frame
 from cvunet.video.decoding import BYTES_A_PIXEL, Raw, choose_tracks
 from cvunet.video.libav_source import LibavSource
 from cvunet.video.opening import opened, reason_of
@@ -19,7 +20,7 @@ from cvunet.video.webp_frames import WebpSource
 
 
 class Source(Protocol):
-    """Where frames come from: libavformat, or the chunks of a WebP."""
+    """Where frames come from: libavformat, or the chunks of an animation."""
 
     facts: ClipFacts
     start_s: Fraction
@@ -28,6 +29,13 @@ class Source(Protocol):
     def raws(self) -> Iterator[Raw]:
         """Each frame from the first one on, anew with each call."""
         ...
+
+
+#: Kinds whose frames libavformat does not read, or not rightly.
+ANIMATIONS: dict[ClipKind, Callable[[WindowMaker, ClipLimits], Source]] = {
+    "apng": ApngSource,
+    "webp": WebpSource,
+}
 
 
 def ignore_frame() -> None:
@@ -48,8 +56,8 @@ def open_clip(stream: Readable, *, limits: ClipLimits, threads: int = 1) -> "Cli
             " WebP, APNG and AVIF"
         )
     window = WindowMaker(stream)
-    if kind == "webp":
-        return ClipReader(WebpSource(window, limits), window, limits)
+    if kind in ANIMATIONS:
+        return ClipReader(ANIMATIONS[kind](window, limits), window, limits)
     return ClipReader(LibavSource(window, kind, limits=limits, threads=threads), window, limits)
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from cvunet.video import av_library
 
 MATRIX = struct.Struct("=9i")
-PNGS = ("png", "apng")
-"""Codecs whose side data may not be looked at (`av_library.side_data`)."""
+PNG = "png"
+"""The codec whose side data may not be looked at (`av_library.side_data`)."""
 ONE = 1 << 16
 """1 as a fixed-point number of the matrix."""
 
@@ -66,7 +66,7 @@ def display_turn(picture: Any, codec: str) -> Turn:
 
     Where PyAV cannot give the matrix, by its angle alone: nothing is mirrored then.
     """
-    if codec in PNGS:
+    if codec == PNG:
         return turn_by(picture.rotation)
     try:
         for data in av_library.side_data(picture):
