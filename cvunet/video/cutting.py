@@ -116,12 +116,13 @@ def cut_clip(
     writer = SegmentWriter(scratch, job.format, facts, encoding=job.encoding)
     source = PartFrames(clip, job.part)
 
-    blank = 0
+    blank = end = 0
 
     def write(made: CutFrame) -> None:
-        nonlocal blank
+        nonlocal blank, end
         writer.add(made.frame, made.pixels)
         blank += not made.has_subject
+        end = made.frame.pts + made.frame.duration
         job.on_frame(writer.frames)
 
     warnings = _cut(source, predict, write, job)
@@ -129,7 +130,8 @@ def cut_clip(
         raise ImageError("no frame of the clip lies in the part that was asked for")
     writer.close()
     scratch.seek(0)
-    cut = None if job.part.is_whole else Cut(float(source.begin_s), job.part.end_s)
+    end_s = float(source.begin_s + end * facts.time_base) if warnings else job.part.end_s
+    cut = Cut(float(source.begin_s), end_s)
     said = join([scratch], out, format=job.format, facts=facts, sound_from=clip, cut=cut)
     found = blank_warnings(blank, writer.frames)
     return CutClip(writer.frames, (*clip.warnings, *warnings, *said, *found))

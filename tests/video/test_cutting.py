@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,7 +21,7 @@ from cvunet.video.clips import ClipLimits, Frame
 from cvunet.video.cutting import Part
 from cvunet.video.reading import open_clip
 from tests.samples import names_in
-from tests.video.clips_kit import Clip
+from tests.video.clips_kit import Clip, damaged
 from tests.video.moving_disc import find_red
 
 pytest.importorskip("av")
@@ -102,6 +103,25 @@ def test_what_the_format_cannot_keep_is_told(tmp_path: Path, name: str, said: li
 
     told = [warning for warning in made.warnings if " HDR (" not in warning]
     assert [one for one in told if "subject" not in one] == said
+
+
+@pytest.mark.parametrize(
+    ("name", "begin_s"), [("out.webm", 0.0), ("out.mov", 0.0), ("out.mov", 0.2)]
+)
+def test_sound_ends_where_a_damaged_clip_does(tmp_path: Path, name: str, begin_s: float):
+    """Nobody wants to hear the rest of it beside the last frame."""
+    made = Clip(times=tuple(range(0, 3000, 40)), sound="aac", options={"g": "10"})
+    (tmp_path / "clip.mp4").write_bytes(damaged(made.file(), 25))
+
+    cut = cvunet.cut_out_clip(
+        PREDICTOR, tmp_path / "clip.mp4", tmp_path / name, part=(begin_s, None)
+    )
+
+    with av.open(str(tmp_path / name)) as result:
+        sounds = [one for one in result.demux(audio=0) if one.size]
+    end_s = max(float((one.pts + one.duration) * one.time_base) for one in sounds)
+    assert 5 < cut.frames < 50
+    assert end_s == pytest.approx(cut.frames / 25, abs=0.05)
 
 
 @pytest.mark.parametrize("background", [None, "#00ff00"])

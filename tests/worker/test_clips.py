@@ -28,6 +28,7 @@ from daemon.worker.clips.link import Link
 from daemon.worker.clips.run import ClipRun
 from daemon.worker.finishing import Backgrounds, Finishing
 from tests.samples import RENDERING
+from tests.video.clips_kit import damaged, heard
 from tests.worker import clips_kit as kit
 
 pytestmark = pytest.mark.video
@@ -388,6 +389,19 @@ def test_damage_in_the_middle(tmp_path: Path, on_damage: str):
         assert 0 < outcome.clip.frames < 30
         assert any("damaged" in text for text in outcome.warnings)
         assert len(kit.decoded(task.part)) == outcome.clip.frames
+
+
+def test_sound_ends_where_a_damaged_clip_does(tmp_path: Path):
+    """At the last good frame, which may lie in an earlier segment."""
+    source = kit.write_clip(tmp_path / "a.mp4", frames=60, has_sound=True)
+    source.write_bytes(damaged(source.read_bytes(), 30))
+    outcome = made(task := kit.make_task(source))
+
+    assert isinstance(outcome, Done)
+    assert outcome.clip is not None
+    assert 10 < outcome.clip.frames < 50
+    start_s, wave = heard(task.part.read_bytes(), "mov")
+    assert start_s + len(wave) / 48_000 == pytest.approx(outcome.clip.duration_s, abs=0.05)
 
 
 def test_file_that_is_no_clip_is_refused(tmp_path: Path):

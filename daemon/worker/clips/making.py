@@ -24,7 +24,7 @@ from cvunet.errors import (
 from cvunet.video import av_library
 from cvunet.video.clips import ClipFacts, ClipLimits
 from cvunet.video.formats import PLANS, Encoding
-from cvunet.video.joining import join
+from cvunet.video.joining import Cut, join
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader, open_clip
 from cvunet.video.steadying import Steady
@@ -195,8 +195,11 @@ class Making:
 
     # --- the whole --------------------------------------------------------------------------
 
-    def join(self, count: int, out: BinaryIO) -> None:
-        """Make one file of all segments."""
+    def join(self, count: int, out: BinaryIO, *, damaged_s: float | None = None) -> None:
+        """Make one file of all segments.
+
+        ``damaged_s``: where the clip ends because it is damaged; its sound may go on.
+        """
         segments = Lazy(self.link, count)
         try:
             self.join_warnings = join(
@@ -205,6 +208,7 @@ class Making:
                 format=self.plan.format,
                 facts=self.reader.facts,
                 sound_from=self.reader,
+                cut=Cut(end_s=damaged_s),
             )
             out.flush()
         finally:
