@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
 from cvunet.errors import ClipDamagedError, ImageError, OptionError
+from cvunet.video import stages
 from cvunet.video.animations import SHORTEST_S
 from cvunet.video.clips import ClipFacts, Frame, VideoFormat, blank_warnings
 from cvunet.video.formats import Encoding
@@ -17,6 +19,7 @@ from cvunet.video.joining import Cut, join
 from cvunet.video.looks import Predict
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader
+from cvunet.video.segments import go_on
 from cvunet.video.writing import SegmentWriter
 
 #: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
@@ -114,7 +117,7 @@ def cut_clip(
     """
     facts = clip.facts
     writer = SegmentWriter(scratch, job.format, facts, encoding=job.encoding)
-    source = PartFrames(clip, job.part)
+    source = PartFrames(clip, job.part, check=partial(stages.check, job.cancelled))
 
     blank = end = 0
 
@@ -132,7 +135,15 @@ def cut_clip(
     scratch.seek(0)
     end_s = float(source.begin_s + end * facts.time_base) if warnings else job.part.end_s
     cut = Cut(float(source.begin_s), end_s)
-    said = join([scratch], out, format=job.format, facts=facts, sound_from=clip, cut=cut)
+    said = join(
+        [scratch],
+        out,
+        format=job.format,
+        facts=facts,
+        sound_from=clip,
+        cut=cut,
+        cancelled=job.cancelled,
+    )
     found = blank_warnings(blank, writer.frames)
     return CutClip(writer.frames, (*clip.warnings, *warnings, *said, *found))
 
@@ -169,9 +180,11 @@ class PartFrames:
     part's end.
     """
 
-    def __init__(self, clip: ClipReader, part: Part) -> None:
+    def __init__(self, clip: ClipReader, part: Part, *, check: Callable[[], None] = go_on) -> None:
+        """``check`` is called for each frame, also before the part, and may raise."""
         self.clip = clip
         self.part = part
+        self.check = check
         self.count = 0
         self.is_cut = False
         """The last frame is shown for longer in the clip than in the part."""
@@ -201,6 +214,7 @@ class PartFrames:
         base = self.clip.facts.time_base
         begin, end = self.part.ticks(base)
         for frame in self._from_start():
+            self.check()
             until = frame.pts + frame.duration
             if end is not None and (frame.pts >= end or begin >= end):
                 return
@@ -234,7 +248,7 @@ class PartFrames:
         start, base = self.part.start, self.clip.facts.time_base
         # Frames before this number are decoded, which is fast, but not converted.
         first = max(0, int((start - SEARCH_S) * self.clip.facts.rate))
-        frames = self.clip.frames(first)
+        frames = self.clip.frames(first, on_skipped=self.check)
         head = next(frames, None)
         if first and (head is None or head.pts * base > start):
             return self.clip.frames()  # its rate varies, so its start lies before that number

@@ -1,6 +1,7 @@
 """Whole clips in one process, and the public Python interface."""
 
 import math
+import threading
 import zipfile
 from fractions import Fraction
 from io import BytesIO
@@ -17,9 +18,11 @@ import cvunet
 from cvunet.errors import FileError, ImageError, OptionError
 from cvunet.inference import matting
 from cvunet.video.backdrops import ClipBackdrop
-from cvunet.video.clips import ClipLimits, Frame
-from cvunet.video.cutting import Part
+from cvunet.video.clips import ClipLimits, Frame, VideoFormat
+from cvunet.video.cutting import ClipJob, Part, PartFrames, cut_clip
+from cvunet.video.pipeline import ClipRendering
 from cvunet.video.reading import open_clip
+from cvunet.video.stages import Cancelled
 from tests.samples import names_in
 from tests.video.clips_kit import Clip, damaged
 from tests.video.moving_disc import find_red
@@ -122,6 +125,45 @@ def test_sound_ends_where_a_damaged_clip_does(tmp_path: Path, name: str, begin_s
     end_s = max(float((one.pts + one.duration) * one.time_base) for one in sounds)
     assert 5 < cut.frames < 50
     assert end_s == pytest.approx(cut.frames / 25, abs=0.05)
+
+
+class LastStep(BytesIO):
+    """The encoded frames: they are read again when all of them are there."""
+
+    def __init__(self, told: threading.Event) -> None:
+        super().__init__()
+        self.told = told
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Somebody stops the work now."""
+        self.told.set()
+        return super().seek(offset, whence)
+
+
+@pytest.mark.parametrize("format", ["webm", "mov-qtrle", "png-sequence", "apng", "webp"])
+def test_a_stop_while_the_sound_is_joined(clip: Path, format: VideoFormat):
+    """An hour of it takes minutes: the work ends, and no result is given."""
+    job = ClipJob(format, ClipRendering(prepare=PREDICTOR.prepare))
+    with clip.open("rb") as stream, pytest.raises(Cancelled):
+        cut_clip(
+            open_clip(stream, limits=ClipLimits()),
+            BytesIO(),
+            LastStep(job.cancelled),
+            predict=find_red,
+            job=job,
+        )
+
+
+def test_a_stop_before_the_part_begins():
+    """Frames before it are decoded: that may take minutes, too."""
+    seen: list[None] = []
+    file = BytesIO(Clip(times=tuple(range(0, 4000, 40))).file())
+    frames = PartFrames(
+        open_clip(file, limits=ClipLimits()), Part(3.0), check=lambda: seen.append(None)
+    )
+
+    assert next(iter(frames)).index == 0
+    assert len(seen) > 70
 
 
 @pytest.mark.parametrize("background", [None, "#00ff00"])
