@@ -91,6 +91,8 @@ class ClipJob:
     on_frame: Callable[[int], None] = ignore_frame
     """Gets the number of frames that are done, after each of them."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    keeps_damaged: bool = True
+    """A clip that is damaged in the middle comes out up to there; else it is refused."""
     threads: int = 2
 
 
@@ -109,8 +111,7 @@ def cut_clip(
     """Write the result of a clip to ``out``, a file that can seek.
 
     ``scratch``: an empty file for the encoded frames before they are joined with the sound; it
-    becomes as large as the result. A clip that is damaged in the middle comes out up to there, with
-    a warning.
+    becomes as large as the result. Of a clip that is damaged in the middle, a warning says so.
 
     `ImageError` if nothing can be made of the clip, `stages.Cancelled` if the job was cancelled,
     `EncoderMissing` if this machine cannot write the format; what ``predict`` raises.
@@ -132,20 +133,26 @@ def cut_clip(
     if not writer.frames:
         raise ImageError("no frame of the clip lies in the part that was asked for")
     writer.close()
-    scratch.seek(0)
     end_s = float(source.begin_s + end * facts.time_base) if warnings else job.part.end_s
-    cut = Cut(float(source.begin_s), end_s)
-    said = join(
+    said = _join(clip, out, scratch, cut=Cut(float(source.begin_s), end_s), job=job)
+    found = blank_warnings(blank, writer.frames)
+    return CutClip(writer.frames, (*clip.warnings, *warnings, *said, *found))
+
+
+def _join(
+    clip: ClipReader, out: BinaryIO, scratch: BinaryIO, *, cut: Cut, job: ClipJob
+) -> tuple[str, ...]:
+    """Write the frames and their sound; return what a person should know."""
+    scratch.seek(0)
+    return join(
         [scratch],
         out,
         format=job.format,
-        facts=facts,
+        facts=clip.facts,
         sound_from=clip,
         cut=cut,
         cancelled=job.cancelled,
     )
-    found = blank_warnings(blank, writer.frames)
-    return CutClip(writer.frames, (*clip.warnings, *warnings, *said, *found))
 
 
 def _cut(
@@ -167,7 +174,7 @@ def _cut(
             threads=job.threads,
         )
     except ClipDamagedError as error:
-        if not source.count:
+        if not (source.count and job.keeps_damaged):
             raise
         return (f"the clip is damaged, its result ends after {source.count} frames: {error}",)
     return ()

@@ -1,6 +1,5 @@
 """`cvunetd cut`: cuts out single pictures, without hot folder, ledger or drop."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -75,27 +74,41 @@ def cut(
     """
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
+    is_one = len(sources) == 1
+    check_place(out, is_one=is_one)
     clips = [source for source in sources if cut_clips.is_clip(source)]
     pictures = [source for source in sources if source not in clips]
-    own = cut_clips.clip_options(options, out, has_clips=bool(clips), is_one=len(sources) == 1)
     common = {name: value for name, value in options.items() if name not in cut_clips.OWN_OPTIONS}
+    changed = run_options.apply(config, {**common, "format": None}, current=Path.cwd())
+    own = cut_clips.clip_options(
+        options, out, has_clips=bool(clips), is_one=is_one, content=changed.output.content
+    )
+    if pictures:  # what is wrong with their options is said before a clip takes an hour
+        config = apply_options(config, common, sources=pictures, out=out)
     results = []
     if clips:
-        changed = run_options.apply(config, {**common, "format": None}, current=Path.cwd())
-        setup = cut_clips.Setup(changed, base, out, own, is_one=len(sources) == 1)
+        setup = cut_clips.Setup(changed, base, out, own, is_one=is_one)
         results = cut_clips.cut_clips(clips, setup, on_signal=on_signal, tell=tell)
-    return results + cut_pictures(pictures, out, config, base, common) if pictures else results
+    if any(result.reason == cut_clips.STOPPED for result in results):
+        return results + [Result(source, None, cut_clips.STOPPED) for source in pictures]
+    return results + cut_pictures(pictures, out, config, base) if pictures else results
 
 
-def cut_pictures(
-    sources: Sequence[Path], out: Path, config: Config, base: Path, options: Mapping[str, object]
-) -> list[Result]:
-    """Cut out pictures into a folder, or one into a file."""
-    config = apply_options(config, options, sources=sources, out=out)
+def check_place(out: Path, *, is_one: bool) -> None:
+    """Raise `UsageError` if the results of several files are to go into one."""
+    known = {*FORMATS, *UNWRITTEN, *cut_clips.CLIP_FORMATS, *cut_clips.UNWRITTEN}
+    if not is_one and out.suffix.lower() in known and not out.is_dir():
+        raise UsageError(f"-o {out} is the name of one file: for several files name a folder")
+
+
+def cut_pictures(sources: Sequence[Path], out: Path, config: Config, base: Path) -> list[Result]:
+    """Cut out pictures into a folder, or one into a file, by a configuration with the options."""
     output = merged_output(config, OutputOverrides())
     rendering = hot_folders.rendering(base, output, config.postprocess)
     targets = choose_targets(sources, out, rendering)
-    missing = [Result(source, None, why) for source in sources if (why := why_unreadable(source))]
+    missing = [
+        Result(source, None, why) for source in sources if (why := cut_clips.why_unreadable(source))
+    ]
     if len(missing) == len(sources):
         return missing  # without loading the model
     unreadable = {result.source for result in missing}
@@ -124,15 +137,6 @@ def task_for(
     alpha_part = target.parent / f".{job_id}-alpha.part" if rendering.content == "both" else None
     # A link that the user names is followed, unlike those in a hot folder.
     return Task(source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part)
-
-
-def why_unreadable(source: Path) -> str:
-    """Return why there is no picture under a name that a user has typed; empty if one may be."""
-    if not os.path.lexists(source):
-        return "there is no such file"
-    if not source.exists():
-        return "it is a link that leads nowhere"
-    return "it is a folder: use `cvunetd batch`" if source.is_dir() else ""
 
 
 def apply_options(
@@ -164,8 +168,6 @@ def choose_targets(sources: Sequence[Path], out: Path, rendering: Rendering) -> 
     """Return where results go; makes the folder. ``out`` is a file if it is named like a result."""
     suffix = SUFFIXES[rendering.format]
     is_file = is_one_file(sources, out)
-    if not is_file and out.suffix.lower() in FORMATS and not out.is_dir():
-        raise UsageError(f"-o {out} is the name of one file: for several pictures name a folder")
     folder = made_folder(out, is_file=is_file)
     names = [out.name] if is_file else [portable(source.stem + suffix) for source in sources]
     return [folder / name for name in names]

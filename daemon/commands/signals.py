@@ -6,10 +6,16 @@ from collections.abc import Callable
 from types import FrameType
 
 
-def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
+def on_signal(
+    stop: Callable[[int], None],
+    reload: Callable[[], None] | None = None,
+    *,
+    clear: Callable[[], None] = lambda: None,
+) -> None:
     """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
 
-    SIGHUP calls ``reload``, if there is something to reload.
+    SIGHUP calls ``reload``, if there is something to reload. ``clear`` is called before a sudden
+    end.
     """
     seen: list[int] = []
 
@@ -19,6 +25,7 @@ def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = N
                 reload()
             return
         if seen:
+            clear()
             os._exit(128 + number)
         seen.append(number)
         stop(number)
