@@ -37,7 +37,7 @@ def of_stills(files: Sequence[bytes], codec: str, container: str, rotation: int 
     """A clip whose packets are these files, ten a second."""
     out = BytesIO()
     with av.open(out, "w", format=container) as made:
-        stream = made.add_stream(codec, rate=10)
+        stream: Any = made.add_stream(codec, rate=10)
         stream.width, stream.height = 96, 64
         stream.pix_fmt = "rgb24" if codec == "png" else "yuvj420p"
         if rotation:
