@@ -137,6 +137,11 @@ class ClipReader:
         """Whether the end is one: not every fault of a file keeps it from being decoded."""
         if timeline.replaced:
             self._found[f"{timeline.replaced} of its frames had no time of their own"] = None
+        if timeline.restarts:
+            self._found[
+                "its times start again, as those of recordings that were put together: the rest"
+                " follows without a gap, and its sound may be missing"
+            ] = None
         if endings.is_cut_off(self._window(), self.facts.kind):
             raise self._damage(last, timeline, "its file ends too early, it was cut off")
         if endings.has_giant_frame(self._window(), self.facts.kind):

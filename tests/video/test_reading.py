@@ -312,6 +312,16 @@ def test_frames_without_times_are_said():
     assert [one for one in reader.warnings if "no time" in one]
 
 
+def test_recordings_that_were_put_together_are_shown_one_after_another():
+    """Their times start again: the second one is no faster than the first."""
+    one = Clip("libvpx", "webm", container_options={"live": "1"}).file()
+
+    reader = clip(one + one)
+
+    assert seconds_of(reader) == pytest.approx([n / 25 for n in range(20)])
+    assert [said for said in reader.warnings if "start again" in said]
+
+
 def test_endless_gif_is_refused():
     """More frames than a clip may have."""
     file = animated("GIF", 30, duration=20)
