@@ -72,7 +72,7 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw) -> Cl
     """All of it."""
     video, picture, turn = tracks.video, first.picture, first.turn
     aspect = Fraction(video.sample_aspect_ratio or 1)
-    if not 0 < aspect < 1000:
+    if not Fraction(1, 1000) < aspect < 1000:
         aspect = Fraction(1)
     size = (picture.width, picture.height)
     tags = tags_of(picture, video.codec_context)

@@ -264,6 +264,38 @@ def test_a_clip_behind_the_subject(clip: Path, tmp_path: Path):
     assert shown == pytest.approx([means[k] for k in order], abs=0.6)
 
 
+@pytest.mark.parametrize("kind", ["picture", "clip", "clip of wide pixels"])
+def test_a_background_keeps_its_shape_behind_pixels_that_are_not_square(tmp_path: Path, kind: str):
+    """A result of wide pixels shows each circle as one."""
+    picture = np.full((192, 192, 3), 255, np.uint8)
+    rows, columns = np.mgrid[:192, :192] - 95.5
+    picture[rows**2 + columns**2 < 40**2] = 0
+    wide, behind = tmp_path / "wide.mp4", tmp_path / "behind.mov"
+    wide.write_bytes(Clip(size=(96, 96), aspect=Fraction(2), times=(0, 40)).file())
+    is_wide = kind == "clip of wide pixels"
+    stored = picture[:, ::2] if is_wide else picture
+    with av.open(str(behind), "w", format="mov") as container:
+        stream = container.add_stream("qtrle", rate=25)
+        stream.width, stream.height, stream.pix_fmt = stored.shape[1], 192, "rgb24"
+        stream.codec_context.sample_aspect_ratio = Fraction(2 if is_wide else 1)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(stored), "rgb24")
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    background: Any = picture if kind == "picture" else behind
+
+    class SeesNothing(RedPredictor):
+        @staticmethod
+        def predict(pictures: Any) -> Any:
+            return [np.zeros((64, 64), np.float32) for _ in pictures]
+
+    predictor: Any = SeesNothing()
+    cvunet.cut_out_clip(predictor, wide, tmp_path / "out.mp4", background=background)
+
+    is_dark = first_pixels(tmp_path / "out.mp4")[..., 0] < 128
+    across, down = is_dark.any(axis=0).sum(), is_dark.any(axis=1).sum()
+    assert down > 20
+    assert 2 * across == pytest.approx(down, abs=3)
+
+
 def test_a_clip_behind_a_late_frame_is_found_soon(tmp_path: Path):
     """Work that goes on after an hour does not decode a thousand rounds of a short clip."""
     path = tmp_path / "behind.mp4"

@@ -180,8 +180,9 @@ class ClipCutter:
             if kinds.kind_of(background):
                 limits = replace(ANY_LENGTH, max_pixels=order.max_pixels)
                 playing = reading.open_clip(stream, limits=limits)
-                return backdrop(playing, clip.facts.time_base, on_frame=ignore_frame)
-        return PictureBackdrop(finishing.read_background(background)[0])
+                return backdrop(playing, clip.facts, on_frame=ignore_frame)
+        picture, _ = finishing.read_background(background)
+        return PictureBackdrop(picture, aspect=clip.facts.pixel_aspect)
 
 
 def open_clip(stack: ExitStack, path: Path, max_pixels: int) -> ClipReader:

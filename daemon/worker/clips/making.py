@@ -124,6 +124,7 @@ class Making:
             "width": facts.width,
             "height": facts.height,
             "sample_bytes": sample_bytes(facts),
+            "pixel_aspect": float(facts.pixel_aspect),
             "frames": facts.expected_frames,
             "behind_bytes": 0 if self.behind is None else plane_bytes(self.behind.facts),
         }
@@ -145,9 +146,7 @@ class Making:
     def set_backdrop(self, descriptors: list[int]) -> None:
         """Put frames on a colour, a clip, or a picture of a frame's size in shared memory HxWx3."""
         if self.behind is not None:
-            playing = behind.backdrop(
-                self.behind, self.reader.facts.time_base, on_frame=self.link.note_frame
-            )
+            playing = behind.backdrop(self.behind, self.reader.facts, on_frame=self.link.note_frame)
             self.rendering = replace(self.rendering, backdrop=playing)
             return
         backdrop: Any = self.plan.colour  # Any: a colour or an array
