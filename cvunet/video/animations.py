@@ -1,5 +1,6 @@
 """What animated WebP and animated PNG have in common: parts that are laid onto a canvas."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -7,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet.errors import ImageError
+from cvunet.pictures import profiles
 from cvunet.pictures.bit_depth import Samples, bits_of, from_float, to_float
 from cvunet.video import av_library
-from cvunet.video.clips import ClipLimits
+from cvunet.video.clips import ClipFacts, ClipLimits
 from cvunet.video.pixels import BT601, SWSCALE
 
 SHORTEST_S = Fraction(11, 1000)
@@ -36,6 +38,23 @@ def check_length(seconds: Fraction, limits: ClipLimits) -> None:
     """`ImageError` if all frames together are shown for too long."""
     if seconds > limits.max_minutes * 60:
         raise ImageError(f"it is longer than {limits.max_minutes:g} minutes")
+
+
+def with_profile(facts: ClipFacts, profile: bytes | None, *, is_grey: bool = False) -> ClipFacts:
+    """The facts of an animation with this ICC profile, if it has one: no result can hold it."""
+    if not profile:
+        return facts
+    try:
+        used = profiles.of_frames(profile, is_grey=is_grey)
+    except ValueError as error:
+        said = f"its colour profile cannot be used and is ignored: {error}"
+        return replace(facts, warnings=(*facts.warnings, said))
+    if used is None:
+        return facts
+    said = f"its {facts.bits} bits a sample become 8: its colour profile is converted to sRGB"
+    warnings = (*facts.warnings, said) if facts.bits > 8 else facts.warnings
+    tags = replace(facts.tags, primaries=2, transfer=2)
+    return replace(facts, profile=used, bits=8, tags=tags, warnings=warnings)
 
 
 def decode_still(file: bytes, codec_name: str, *, max_pixels: int, is_deep: bool = False) -> Any:

@@ -22,9 +22,11 @@ TICKS = 90_000  # a second: exact for most rates
 CONTROL = struct.Struct(">4x4I2H2B")
 """fcTL after its number: width, height, left, top, delay by its divisor, dispose and blend."""
 CLEAR_AFTER, RESTORE_AFTER, BLEND = 1, 2, 1
-GREY, PALETTE = 0, 3
+GREY, PALETTE, GREY_ALPHA = 0, 3, 4
 """Colour types."""
 SPARE_BYTES = 1 << 20
+#: Of chunks before the first frame.
+MOST_BYTES = {b"IHDR": 13, b"PLTE": 768, b"tRNS": 256, b"iCCP": chunks.MOST_PROFILE_BYTES}
 
 
 class DamagedChunk(ImageError):
@@ -43,6 +45,7 @@ class PngHead:
     """Of IHDR: compression, filter, interlacing."""
     palette: bytes = b""
     transparency: bytes = b""
+    profile: bytes = b""
 
     def file_of(self, width: int, height: int, data: bytes) -> bytes:
         """A PNG of one frame, from its compressed pixels."""
@@ -97,7 +100,7 @@ class ApngSource:
             raise ImageError("it has no frame that can be decoded")
         seconds = sum(lengths, Fraction(0))
         animations.check_length(seconds, limits)
-        return ClipFacts(
+        facts = ClipFacts(
             kind="apng",
             width=head.width,
             height=head.height,
@@ -109,6 +112,8 @@ class ApngSource:
             has_alpha=True,
             loops=chunks.png_control(stream)[1],
         )
+        is_grey = head.colour_type in (GREY, GREY_ALPHA)
+        return animations.with_profile(facts, head.profile, is_grey=is_grey)
 
     def raws(self) -> Iterator[Raw]:
         """Each frame, composed onto the canvas; `ImageError` where it is damaged."""
@@ -135,7 +140,7 @@ def read_head(stream: Readable) -> PngHead:
     """IHDR and the palette; `ImageError` if one of them is damaged."""
     found: dict[bytes, bytes] = {}
     for name, at, length in chunks.png_chunks(stream):
-        if name in (b"IHDR", b"PLTE", b"tRNS") and length <= 3 * 256:
+        if length <= MOST_BYTES.get(name, -1):
             found[name] = content_of(stream, name, at, length)
         if name in (b"IDAT", b"IEND"):
             break
@@ -151,7 +156,19 @@ def read_head(stream: Readable) -> PngHead:
         ihdr[10:],
         palette=found.get(b"PLTE", b""),
         transparency=found.get(b"tRNS", b""),
+        profile=unpacked(found.get(b"iCCP", b"")),
     )
+
+
+def unpacked(content: bytes) -> bytes:
+    """The ICC profile of a chunk iCCP; nothing if it is damaged, or far too large."""
+    packed = content.partition(b"\0")[2][1:]
+    unpacker = zlib.decompressobj()
+    try:
+        profile = unpacker.decompress(packed, chunks.MOST_PROFILE_BYTES)
+    except zlib.error:
+        return b""
+    return profile if unpacker.eof else b""
 
 
 def frame_heads(stream: Readable, most: int) -> Iterator[FrameHead]:

@@ -14,6 +14,8 @@ WHOLE_GIF_BYTES = 1 << 30
 MOST_CHUNKS = 10_000
 MOST_WEBP_CHUNKS = 2_000_000
 MOST_APNG_CHUNKS = 2_000_000
+MOST_PROFILE_BYTES = 1 << 22
+"""Of a colour profile; those of cameras and printers have less than one megabyte."""
 ANIMATION, HAS_ALPHA = 0x02, 0x10
 """Flags of the chunk VP8X."""
 
@@ -85,6 +87,17 @@ def webp_loops(stream: Readable) -> int:
         if name == b"ANMF" or number == MOST_CHUNKS:
             break
     return 1
+
+
+def webp_profile(stream: Readable) -> bytes | None:
+    """Its ICC profile, which lies before the first frame."""
+    for number, (name, at, length) in enumerate(webp_chunks(stream)):
+        if name == b"ICCP" and length <= MOST_PROFILE_BYTES:
+            stream.seek(at)
+            return stream.read(length)
+        if name == b"ANMF" or number == MOST_CHUNKS:
+            break
+    return None
 
 
 def gif_blocks(

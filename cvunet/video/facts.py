@@ -1,10 +1,11 @@
 """What a clip's header and its first frame say about it."""
 
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from cvunet.errors import ImageError
-from cvunet.video import chunks, pixels
+from cvunet.video import animations, av_library, chunks, pixels
 from cvunet.video.clips import ClipFacts, ClipKind, ClipLimits, Tags
 from cvunet.video.decoding import Raw, Tracks
 from cvunet.video.streams import Readable
@@ -76,7 +77,7 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw) -> Cl
         aspect = Fraction(1)
     size = (picture.width, picture.height)
     tags = tags_of(picture, video.codec_context)
-    return ClipFacts(
+    facts = ClipFacts(
         kind=kind,
         width=size[turn.is_transposed],
         height=size[not turn.is_transposed],
@@ -93,6 +94,16 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw) -> Cl
         warnings=warnings_of(tracks, first, tags),
         delay=delay_of(tracks, first) if kind != "avi" else 0,
     )
+    return animations.with_profile(facts, profile_of(first)) if kind == "avif" else facts
+
+
+def profile_of(first: Raw) -> bytes | None:
+    """The ICC profile beside a frame; None if there is none, or PyAV does not know what is."""
+    with suppress(ValueError):
+        for data in av_library.side_data(first.picture):
+            if data.type.name == "ICC_PROFILE":
+                return bytes(data)
+    return None
 
 
 def loops_of(stream: Readable, kind: ClipKind) -> int | None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from cvunet.errors import ClipDamagedError, ImageError
+from cvunet.pictures import profiles
 from cvunet.video import av_library, endings, pixels
 from cvunet.video.apng_frames import ApngSource
 from cvunet.video.clips import ClipFacts, ClipKind, ClipLimits, Frame
@@ -208,7 +209,7 @@ class ClipReader:
             index=timed.index,
             pts=timed.tick,
             duration=ticks,
-            rgb=turn.apply(rgb),
+            rgb=turn.apply(profiles.to_srgb(rgb, facts.profile)),
             alpha=None if alpha is None else turn.apply(alpha),
         )
 

@@ -32,7 +32,7 @@ class WebpSource:
         animations.check_size(width, height, self._limits)
         lengths = [one.ticks for one in frame_heads(stream, self._limits.max_frames)]
         animations.check_length(sum(lengths) * MILLISECOND, self._limits)
-        return ClipFacts(
+        facts = ClipFacts(
             kind="webp",
             width=width,
             height=height,
@@ -43,6 +43,7 @@ class WebpSource:
             has_alpha=True,
             loops=chunks.webp_loops(stream),
         )
+        return animations.with_profile(facts, chunks.webp_profile(stream))
 
     def raws(self) -> Iterator[Raw]:
         """Each frame, composed onto the canvas; `ImageError` where it is damaged."""
