@@ -121,7 +121,7 @@ class ApngSource:
         canvas = animations.canvas_of(head.width, head.height, is_deep=is_deep)
         begin = Fraction(0)
         for number, frame in enumerate(frame_heads(self._window(), self._limits.max_frames)):
-            file = head.file_of(frame.width, frame.height, data_of(stream, frame))
+            file = head.file_of(frame.width, frame.height, data_of(stream, head, frame))
             pixels = animations.decode_still(
                 file, "png", max_pixels=self._limits.max_pixels, is_deep=is_deep
             )
@@ -204,8 +204,13 @@ def control_of(content: bytes) -> FrameHead:
     return FrameHead(width, height, left, top, seconds, dispose, blend)
 
 
-def data_of(stream: Window, frame: FrameHead) -> bytes:
-    """The compressed pixels of a frame; `ImageError` if they are damaged or far too many."""
+def data_of(stream: Window, head: PngHead, frame: FrameHead) -> bytes:
+    """The compressed pixels of a frame; `ImageError` if they are damaged or far too many.
+
+    A frame that says to be large could make us read the whole file at once.
+    """
+    if frame.left + frame.width > head.width or frame.top + frame.height > head.height:
+        raise ImageError("a frame lies outside of the picture")
     total = sum(length for _, _, length in frame.parts)
     if total > 16 * (frame.width + 1) * frame.height + SPARE_BYTES:
         raise ImageError("a frame is damaged: it has more bytes than pixels")

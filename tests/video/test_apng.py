@@ -232,6 +232,17 @@ def test_impossible_heads_are_refused(place: int, content: bytes):
         list(clip(bytes(file)).frames())
 
 
+def test_far_too_many_bytes_are_not_read():
+    """A frame of 23x17 pixels has no three megabytes."""
+    frames = [np.zeros((17, 23), np.uint8), np.zeros((7, 11), np.uint8)]
+    file = apng(frames, 8, GREY)
+    end = file.index(b"IEND") - 4
+    junk = png.chunk(b"fdAT", bytes(3 << 20))
+
+    with pytest.raises(ClipDamagedError, match="more bytes than pixels"):
+        list(clip(file[:end] + junk + file[end:]).frames())
+
+
 def test_part_outside_of_the_canvas_is_damage():
     """It would change other rows."""
     frames = [np.zeros((17, 23), np.uint8), np.zeros((17, 11), np.uint8)]
