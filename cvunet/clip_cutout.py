@@ -122,11 +122,14 @@ def _backdrop(
     if format == "alpha" and background is not None:
         raise OptionError("alpha is the matte alone: leave out the background")
     if isinstance(background, Path):
-        return ClipBackdrop(_open(stack, files.named(background)), clip.facts.time_base)
+        behind = _open(stack, files.named(background))
+        return ClipBackdrop(behind, clip.facts.time_base, aspect=clip.facts.pixel_aspect)
     if background is None:
         return ColourBackdrop(WHITE) if format == "mp4" else None
     chosen = parse_background(background)
-    return ColourBackdrop(chosen) if isinstance(chosen, tuple) else PictureBackdrop(chosen)
+    if isinstance(chosen, tuple):
+        return ColourBackdrop(chosen)
+    return PictureBackdrop(chosen, aspect=clip.facts.pixel_aspect)
 
 
 @contextmanager

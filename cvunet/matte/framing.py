@@ -245,11 +245,15 @@ def round_levels(values: NDArray[np.floating[Any]], top: float) -> Floats:
     return levels
 
 
-def cover(picture: Pixels, *, width: int, height: int) -> Pixels:
-    """Scale a background HxWx3 so that it fills the size; the longer side is cropped evenly."""
+def cover(picture: Pixels, *, width: int, height: int, aspect: float = 1.0) -> Pixels:
+    """Scale a background HxWx3 so that it fills the size; the longer side is cropped evenly.
+
+    ``aspect``: how much wider than those of the picture the pixels of that size are shown.
+    """
     rows, columns = picture.shape[:2]
-    scale = max(width / columns, height / rows)
-    part_width, part_height = min(columns, width / scale), min(rows, height / scale)
+    shown_width = width * aspect
+    scale = max(shown_width / columns, height / rows)
+    part_width, part_height = min(columns, shown_width / scale), min(rows, height / scale)
     view = Box((columns - part_width) / 2, (rows - part_height) / 2, part_width, part_height)
     part = crop(picture, view)
     return resize(part, (width, height))

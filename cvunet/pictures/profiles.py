@@ -28,6 +28,7 @@ PROFILE_ERRORS = (ImageCms.PyCMSError, OSError, ValueError, TypeError, struct.er
 #: For a few colours, littlecms need not make a table first, which takes ten milliseconds.
 FEW, MANY = ImageCms.Flags.NOOPTIMIZE, ImageCms.Flags.NONE
 MIN_CONTRAST = 64  # levels of sRGB between black and white; real profiles have far more
+SAME_LEVELS = 2  # of 255: what is not farther from sRGB is sRGB of another maker
 
 ADOBE_GAMMA = 2 + 51 / 256  # Adobe RGB (1998), section 4.3.1.2
 UNCALIBRATED = 0xFFFF  # EXIF's ColorSpace if it is not sRGB
@@ -112,9 +113,8 @@ def _png_chunks(
     return None if gamma is None and chromaticities is None else (gamma, chromaticities)
 
 
-def _use_icc_profile(
-    image: Image.Image, data: bytes, warnings: list[str]
-) -> tuple[Image.Image, bytes | None]:
+def _checked(data: bytes, image_mode: str) -> tuple[Profile, str, bytes]:
+    """A profile, Pillow's mode of its space, and its bytes; `PROFILE_ERRORS` if it is bad."""
     if len(data) > bombs.MAX_METADATA_BYTES:
         raise ValueError("it is too large")
     (size,) = struct.unpack_from(">I", data)
@@ -123,13 +123,38 @@ def _use_icc_profile(
     data = data[:size]
     profile = Profile(io.BytesIO(data))
     space = profile.profile.xcolor_space.strip()
-    mode, is_grey = MODES.get(space), image.mode in GREY_MODES
+    mode, is_grey = MODES.get(space), image_mode in GREY_MODES
     # Grey pictures with an RGB profile are common and valid.
-    if mode is None or (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and not is_grey):
-        raise ValueError(f"it is for {space}, the picture is {image.mode}")
+    if mode is None or (mode == "CMYK") != (image_mode == "CMYK") or (mode == "L" and not is_grey):
+        raise ValueError(f"it is for {space}, the picture is {image_mode}")
     _check_contrast(profile, mode)
     if mode in profile_sanity.MODES:
         profile_sanity.check(mode, lambda colours: _to_lab(colours, profile))
+    return profile, mode, data
+
+
+def of_frames(data: bytes, *, is_grey: bool = False) -> bytes | None:
+    """The profile of an animation's frames as `to_srgb` takes it; None if that changes nothing.
+
+    ``is_grey``: they are grey in the file. `ValueError` if it cannot be used.
+    """
+    try:
+        _, mode, checked = _checked(data, "L" if is_grey else "RGB")
+        kept = checked if mode == "RGB" else icc.rgb_profile_from_grey(checked)
+        if kept is None:
+            raise ValueError(f"it is for {mode}")
+        levels = np.linspace(0, 255, 9).astype(np.uint8)
+        colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
+        changed = np.abs(to_srgb(colours, kept).astype(int) - colours).max()
+    except PROFILE_ERRORS as error:
+        raise ValueError(str(error)) from error
+    return kept if changed > SAME_LEVELS else None
+
+
+def _use_icc_profile(
+    image: Image.Image, data: bytes, warnings: list[str]
+) -> tuple[Image.Image, bytes | None]:
+    profile, mode, data = _checked(data, image.mode)
     kept = data if mode == "RGB" else icc.rgb_profile_from_grey(data) if mode == "L" else None
     if kept is not None and _has_inverse(kept):
         return image, kept

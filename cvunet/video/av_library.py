@@ -37,8 +37,10 @@ def load() -> ModuleType:
 def side_data(frame: Any) -> Iterable[Any]:
     """What lies beside a frame's pixels.
 
-    ``frame.side_data`` is not used: it stays in the frame and refers to it, so that each frame
-    would stay in memory until Python's collector looks for cycles.
+    Not of a PNG: PyAV frees the name of a colour profile twice, which ends the process.
+    `ValueError` if there is a kind that PyAV does not know, such as EXIF. ``frame.side_data`` is
+    not used: it stays in the frame and refers to it, so that each frame would stay in memory until
+    Python's collector looks for cycles.
     """
     found: Iterable[Any] = load().sidedata.sidedata.SideDataContainer(frame)
     return found

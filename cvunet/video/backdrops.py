@@ -9,6 +9,8 @@ from cvunet.pictures.bit_depth import Uint8Array, to_8_bits
 from cvunet.video.clips import Frame
 from cvunet.video.reading import ClipReader, ignore_frame
 
+SQUARE = Fraction(1)
+
 
 class ColourBackdrop:
     """One colour (red, green, blue), 0 to 255, in sRGB."""
@@ -24,15 +26,19 @@ class ColourBackdrop:
 class PictureBackdrop:
     """A picture HxWx3 in sRGB, scaled and cropped evenly so that it covers the frame."""
 
-    def __init__(self, picture: Uint8Array) -> None:
+    def __init__(self, picture: Uint8Array, *, aspect: Fraction = SQUARE) -> None:
+        """``aspect``: width by height of the frame's pixels."""
         self.picture = picture
+        self.aspect = float(aspect)
         self.fitted: Uint8Array | None = None
 
     def __call__(self, frame: Frame) -> Uint8Array:
         """Return the picture at the frame's size."""
         height, width = frame.rgb.shape[:2]
         if self.fitted is None or self.fitted.shape[:2] != (height, width):
-            self.fitted = framing.cover(self.picture, width=width, height=height)
+            self.fitted = framing.cover(
+                self.picture, width=width, height=height, aspect=self.aspect
+            )
         return self.fitted
 
 
@@ -48,15 +54,19 @@ class ClipBackdrop:
         clip: ClipReader,
         time_base: Fraction,
         *,
+        aspect: Fraction = SQUARE,
         on_frame: Callable[[], None] = ignore_frame,
     ) -> None:
         """``time_base``: seconds of a tick of the frames that it is put behind.
+
+        ``aspect``: width by height of their pixels.
 
         ``on_frame`` is called for each frame that is decoded: there may be many before the first
         one that is shown. `ImageError` if the clip has no frame.
         """
         self.clip = clip
         self.time_base = time_base
+        self.aspect = float(aspect / clip.facts.pixel_aspect)
         self.on_frame = on_frame
         self.round_s = Fraction(0)
         """When this round began."""
@@ -69,7 +79,9 @@ class ClipBackdrop:
         self._advance(frame.pts * self.time_base)
         height, width = frame.rgb.shape[:2]
         if self.fitted is None or self.fitted[0] is not self.now:
-            fitted = framing.cover(to_8_bits(self.now.rgb), width=width, height=height)
+            fitted = framing.cover(
+                to_8_bits(self.now.rgb), width=width, height=height, aspect=self.aspect
+            )
             self.fitted = self.now, fitted
         return self.fitted[1]
 

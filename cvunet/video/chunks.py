@@ -9,16 +9,21 @@ MOST_BYTES = 1 << 25
 """Read of a GIF at most: beyond a first frame of so many bytes nothing is looked for."""
 MOST_BLOCKS = 150_000
 """Likewise: these are more than `MOST_BYTES` in blocks of the usual 255 bytes."""
+WHOLE_GIF_BYTES = 1 << 30
+"""Of a GIF whose end is looked for."""
 MOST_CHUNKS = 10_000
 MOST_WEBP_CHUNKS = 2_000_000
+MOST_APNG_CHUNKS = 2_000_000
+MOST_PROFILE_BYTES = 1 << 22
+"""Of a colour profile; those of cameras and printers have less than one megabyte."""
 ANIMATION, HAS_ALPHA = 0x02, 0x10
 """Flags of the chunk VP8X."""
 
 
-def png_chunks(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
-    """Name, offset and length of the content of each chunk of a PNG."""
+def png_chunks(stream: Readable, most: int = MOST_CHUNKS) -> Iterator[tuple[bytes, int, int]]:
+    """Name, offset and length of the content of each chunk of a PNG, up to so many."""
     at = 8
-    for _ in range(MOST_CHUNKS):
+    for _ in range(most):
         stream.seek(at)
         head = stream.read(8)
         if len(head) < 8:
@@ -84,18 +89,31 @@ def webp_loops(stream: Readable) -> int:
     return 1
 
 
-def gif_blocks(stream: Readable) -> Iterator[tuple[int, bytes]]:
+def webp_profile(stream: Readable) -> bytes | None:
+    """Its ICC profile, which lies before the first frame."""
+    for number, (name, at, length) in enumerate(webp_chunks(stream)):
+        if name == b"ICCP" and length <= MOST_PROFILE_BYTES:
+            stream.seek(at)
+            return stream.read(length)
+        if name == b"ANMF" or number == MOST_CHUNKS:
+            break
+    return None
+
+
+def gif_blocks(
+    stream: Readable, *, most_bytes: int = MOST_BYTES, most: int = MOST_BLOCKS
+) -> Iterator[tuple[int, bytes]]:
     """The blocks of a GIF: 0x2C and nothing for a frame, 0x21 and the first bytes of an extension.
 
-    Ends at the trailer, at damage, and after `MOST_BYTES` or `MOST_BLOCKS`.
+    Ends after the trailer, 0x3B, at damage, and after so many bytes or blocks.
     """
     stream.seek(0)
     head = stream.read(13)
     if len(head) < 13:
         return
     stream.seek(13 + table_bytes(head[10]))
-    left = MOST_BLOCKS
-    while stream.tell() < MOST_BYTES and left > 0:
+    left = most
+    while stream.tell() < most_bytes and left > 0:
         kind = stream.read(1)
         if kind == b"\x2c":
             place = stream.read(9)
@@ -103,13 +121,15 @@ def gif_blocks(stream: Readable) -> Iterator[tuple[int, bytes]]:
                 return
             stream.seek(table_bytes(place[8]) + 1, 1)
             yield 0x2C, b""
-            left -= skip_sub_blocks(stream, left)[1]
+            left -= skip_sub_blocks(stream, left, most_bytes)[1]
         elif kind == b"\x21":
             label = stream.read(1)
-            content, count = skip_sub_blocks(stream, left)
+            content, count = skip_sub_blocks(stream, left, most_bytes)
             left -= count
             yield 0x21, label + content
         else:
+            if kind == b"\x3b":
+                yield 0x3B, b""
             return
 
 
@@ -118,14 +138,14 @@ def table_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def skip_sub_blocks(stream: Readable, most: int) -> tuple[bytes, int]:
+def skip_sub_blocks(stream: Readable, most: int, most_bytes: int) -> tuple[bytes, int]:
     """Go behind the block without content that ends them; return the first two, and their count.
 
-    Not further than ``most`` blocks.
+    Not further than ``most`` blocks, and ``most_bytes`` of the file.
     """
     kept: list[bytes] = []
     count = 1
-    while (size := (stream.read(1) or b"\0")[0]) and stream.tell() < MOST_BYTES and count < most:
+    while (size := (stream.read(1) or b"\0")[0]) and stream.tell() < most_bytes and count < most:
         count += 1
         if len(kept) < 2:
             kept.append(stream.read(size))
@@ -142,6 +162,12 @@ def has_two_gif_frames(stream: Readable) -> bool:
         if frames == 2:
             return True
     return False
+
+
+def has_gif_end(stream: Readable) -> bool:
+    """Whether its blocks lead to a trailer, although something may lie behind it."""
+    blocks = gif_blocks(stream, most_bytes=WHOLE_GIF_BYTES, most=WHOLE_GIF_BYTES // 256)
+    return any(kind == 0x3B for kind, _ in blocks)
 
 
 def gif_loops(stream: Readable) -> int:

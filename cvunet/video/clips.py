@@ -68,6 +68,8 @@ class ClipFacts:
     loops: int | None = None
     """Of an animated picture: how often it is shown, 0 for ever; None for other clips."""
     warnings: tuple[str, ...] = ()
+    profile: bytes | None = None
+    """The ICC profile that its frames are stored with; those that are read are in sRGB."""
     delay: int = 0
     """Ticks by which its first frame is later than the beginning of its sound."""
 

@@ -6,17 +6,20 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from typing import BinaryIO
 
 from cvunet.errors import ClipDamagedError, ImageError, OptionError
+from cvunet.video import stages
+from cvunet.video.animations import SHORTEST_S
 from cvunet.video.clips import ClipFacts, Frame, VideoFormat, blank_warnings
 from cvunet.video.formats import Encoding
 from cvunet.video.joining import Cut, join
 from cvunet.video.looks import Predict
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader
-from cvunet.video.webp_frames import SHORTEST_MS
+from cvunet.video.segments import go_on
 from cvunet.video.writing import SegmentWriter
 
 #: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
@@ -88,6 +91,8 @@ class ClipJob:
     on_frame: Callable[[int], None] = ignore_frame
     """Gets the number of frames that are done, after each of them."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    keeps_damaged: bool = True
+    """A clip that is damaged in the middle comes out up to there; else it is refused."""
     threads: int = 2
 
 
@@ -106,33 +111,48 @@ def cut_clip(
     """Write the result of a clip to ``out``, a file that can seek.
 
     ``scratch``: an empty file for the encoded frames before they are joined with the sound; it
-    becomes as large as the result. A clip that is damaged in the middle comes out up to there, with
-    a warning.
+    becomes as large as the result. Of a clip that is damaged in the middle, a warning says so.
 
     `ImageError` if nothing can be made of the clip, `stages.Cancelled` if the job was cancelled,
     `EncoderMissing` if this machine cannot write the format; what ``predict`` raises.
     """
     facts = clip.facts
     writer = SegmentWriter(scratch, job.format, facts, encoding=job.encoding)
-    source = PartFrames(clip, job.part)
+    source = PartFrames(clip, job.part, check=partial(stages.check, job.cancelled))
 
-    blank = 0
+    blank = end = 0
 
     def write(made: CutFrame) -> None:
-        nonlocal blank
+        nonlocal blank, end
         writer.add(made.frame, made.pixels)
         blank += not made.has_subject
+        end = made.frame.pts + made.frame.duration
         job.on_frame(writer.frames)
 
     warnings = _cut(source, predict, write, job)
     if not writer.frames:
         raise ImageError("no frame of the clip lies in the part that was asked for")
     writer.close()
-    scratch.seek(0)
-    cut = None if job.part.is_whole else Cut(float(source.begin_s), job.part.end_s)
-    said = join([scratch], out, format=job.format, facts=facts, sound_from=clip, cut=cut)
+    end_s = float(source.begin_s + end * facts.time_base) if warnings else job.part.end_s
+    said = _join(clip, out, scratch, cut=Cut(float(source.begin_s), end_s), job=job)
     found = blank_warnings(blank, writer.frames)
     return CutClip(writer.frames, (*clip.warnings, *warnings, *said, *found))
+
+
+def _join(
+    clip: ClipReader, out: BinaryIO, scratch: BinaryIO, *, cut: Cut, job: ClipJob
+) -> tuple[str, ...]:
+    """Write the frames and their sound; return what a person should know."""
+    scratch.seek(0)
+    return join(
+        [scratch],
+        out,
+        format=job.format,
+        facts=clip.facts,
+        sound_from=clip,
+        cut=cut,
+        cancelled=job.cancelled,
+    )
 
 
 def _cut(
@@ -154,7 +174,7 @@ def _cut(
             threads=job.threads,
         )
     except ClipDamagedError as error:
-        if not source.count:
+        if not (source.count and job.keeps_damaged):
             raise
         return (f"the clip is damaged, its result ends after {source.count} frames: {error}",)
     return ()
@@ -167,9 +187,11 @@ class PartFrames:
     part's end.
     """
 
-    def __init__(self, clip: ClipReader, part: Part) -> None:
+    def __init__(self, clip: ClipReader, part: Part, *, check: Callable[[], None] = go_on) -> None:
+        """``check`` is called for each frame, also before the part, and may raise."""
         self.clip = clip
         self.part = part
+        self.check = check
         self.count = 0
         self.is_cut = False
         """The last frame is shown for longer in the clip than in the part."""
@@ -199,6 +221,7 @@ class PartFrames:
         base = self.clip.facts.time_base
         begin, end = self.part.ticks(base)
         for frame in self._from_start():
+            self.check()
             until = frame.pts + frame.duration
             if end is not None and (frame.pts >= end or begin >= end):
                 return
@@ -225,14 +248,14 @@ class PartFrames:
 
     def _is_short(self, ticks: int) -> bool:
         """Whether browsers show another time than this one."""
-        return ticks * self.clip.facts.time_base * 1000 < SHORTEST_MS
+        return ticks * self.clip.facts.time_base < SHORTEST_S
 
     def _from_start(self) -> Iterator[Frame]:
         """Frames from one that is shown when the part begins, or before, on."""
         start, base = self.part.start, self.clip.facts.time_base
         # Frames before this number are decoded, which is fast, but not converted.
         first = max(0, int((start - SEARCH_S) * self.clip.facts.rate))
-        frames = self.clip.frames(first)
+        frames = self.clip.frames(first, on_skipped=self.check)
         head = next(frames, None)
         if first and (head is None or head.pts * base > start):
             return self.clip.frames()  # its rate varies, so its start lies before that number

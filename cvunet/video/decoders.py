@@ -14,7 +14,6 @@ DEMUXERS: dict[ClipKind, str] = {
     "webm": "matroska",
     "avi": "avi",
     "gif": "gif",
-    "apng": "apng",
 }
 # fmt: off
 PICTURES = frozenset((
@@ -22,7 +21,7 @@ PICTURES = frozenset((
     "msmpeg4v2", "msmpeg4", "msmpeg4v3", "mpeg1video", "mpeg2video", "h263", "flv", "mjpeg",
     "mjpegb", "prores", "dnxhd", "cfhd", "qtrle", "png", "ffv1", "ffvhuff", "huffyuv", "utvideo",
     "magicyuv", "rawvideo", "v210", "dvvideo", "cinepak", "svq1", "svq3", "theora", "vc1", "wmv1",
-    "wmv2", "wmv3", "jpeg2000", "rle", "msrle", "bmp", "gif", "apng", "webp",
+    "wmv2", "wmv3", "jpeg2000", "rle", "msrle", "bmp", "gif", "webp",
 ))
 SOUNDS = frozenset((
     "aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "libopus", "vorbis", "flac", "alac",

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from cvunet.video import av_library
 from cvunet.video.clips import ClipKind
 from cvunet.video.decoders import PICTURES, WITH_ALPHA
 from cvunet.video.streams import Window
+from cvunet.video.upright import UPRIGHT, Turn, display_turn
 
 MAX_LEADING = 300
 """Packets before the first that can be decoded by itself; a clip that was cut begins so."""
@@ -29,6 +31,8 @@ class Raw:
     """In ticks of the stream."""
     ticks: int = 0
     """How long it says that it is shown; 0 if it does not say it."""
+    turn: Turn = UPRIGHT
+    """How it becomes upright."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +100,9 @@ def decode(
     codecs = {one.index: decoder_of(one, threads=threads, max_pixels=max_pixels) for one in streams}
     waiting: dict[int, deque[Any]] = {one.index: deque() for one in streams}
     is_begun, errors = False, 0
-    for index, packet in from_first_key(packets(container, streams, window), tracks.video.index):
+    given = from_first_key(packets(container, streams, window), tracks.video.index)
+    turns = Turns(tracks.video, codecs[tracks.video.index].name, max_pixels=max_pixels)
+    for index, packet in turns.watching(given):
         try:
             frames = codecs[index].decode(packet)
         except av_library.load().FFmpegError:
@@ -113,7 +119,7 @@ def decode(
         while all(waiting.values()):
             is_begun = True
             together = [waiting[one.index].popleft() for one in streams]
-            yield raw_frame(together)
+            yield raw_frame(together, turns)
 
 
 def packets(container: Any, streams: list[Any], window: Window) -> Iterator[tuple[int, Any]]:
@@ -150,7 +156,36 @@ def from_first_key(given: Iterator[tuple[int, Any]], video: int) -> Iterator[tup
         return
 
 
-def raw_frame(together: list[Any]) -> Raw:
+class Turns:
+    """How the frames of a stream become upright."""
+
+    def __init__(self, stream: Any, decoder: str, *, max_pixels: int) -> None:
+        """``decoder``: name of the one that decodes it; another than its own knows no turn."""
+        self._stream = stream
+        self._decoder = decoder
+        self._fixed: Turn | None = None
+        self._own: Any = stream.codec_context if stream.codec_context.name != decoder else None
+        if self._own is not None:
+            self._own.options = {"max_pixels": str(max_pixels)}
+            self._own.thread_count, self._own.thread_type = 1, "NONE"
+
+    def watching(self, given: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """The same packets. Where need be, the stream's own decoder also has the first of them."""
+        for index, packet in given:
+            is_needed = self._own is not None and self._fixed is None and packet is not None
+            if is_needed and index == self._stream.index:
+                with suppress(av_library.load().FFmpegError):
+                    for frame in self._own.decode(packet):
+                        self._fixed = display_turn(frame, self._own.name)
+            yield index, packet
+
+    def of(self, picture: Any) -> Turn:
+        """That of a frame."""
+        return display_turn(picture, self._decoder) if self._fixed is None else self._fixed
+
+
+def raw_frame(together: list[Any], turns: Turns) -> Raw:
     """A frame, and its mask if it has one."""
     picture, *masks = together
-    return Raw(picture, masks[0] if masks else None, picture.pts, picture.duration or 0)
+    mask = masks[0] if masks else None
+    return Raw(picture, mask, picture.pts, picture.duration or 0, turns.of(picture))

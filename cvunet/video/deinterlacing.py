@@ -6,6 +6,7 @@ from typing import Any
 
 from cvunet.video import av_library
 from cvunet.video.decoding import Raw
+from cvunet.video.upright import UPRIGHT, Turn
 
 
 def deinterlaced(frames: Iterator[Raw], time_base: Fraction) -> Iterator[Raw]:
@@ -13,7 +14,7 @@ def deinterlaced(frames: Iterator[Raw], time_base: Fraction) -> Iterator[Raw]:
 
     ``time_base``: of their stamps. The filter looks at the frames before and after each.
     """
-    graph, size = None, (0, 0)
+    graph, size, turn = None, (0, 0), UPRIGHT
     for raw in frames:
         if graph is None and raw.picture.interlaced_frame and raw.mask is None:
             graph = build_graph(raw.picture, time_base)
@@ -24,10 +25,11 @@ def deinterlaced(frames: Iterator[Raw], time_base: Fraction) -> Iterator[Raw]:
         picture = raw.picture.reformat(width=size[0], height=size[1], threads=1)
         picture.pts, picture.time_base = raw.stamp, time_base
         graph.vpush(picture)
-        yield from pulled(graph, time_base)
+        turn = raw.turn
+        yield from pulled(graph, time_base, turn)
     if graph is not None:
         graph.vpush(None)
-        yield from pulled(graph, time_base)
+        yield from pulled(graph, time_base, turn)
 
 
 def build_graph(picture: Any, time_base: Fraction) -> Any:
@@ -44,8 +46,8 @@ def build_graph(picture: Any, time_base: Fraction) -> Any:
     return graph
 
 
-def pulled(graph: Any, time_base: Fraction) -> Iterator[Raw]:
-    """The frames that the filter has ready."""
+def pulled(graph: Any, time_base: Fraction, turn: Turn) -> Iterator[Raw]:
+    """The frames that the filter has ready, with this turn."""
     av = av_library.load()
     while True:
         try:
@@ -55,4 +57,4 @@ def pulled(graph: Any, time_base: Fraction) -> Iterator[Raw]:
         stamp = picture.pts
         if stamp is not None:  # the filter counts in half ticks
             stamp = round(stamp * picture.time_base / time_base)
-        yield Raw(picture, stamp=stamp)
+        yield Raw(picture, stamp=stamp, turn=turn)

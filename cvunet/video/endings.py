@@ -1,6 +1,6 @@
 """Whether a clip's file ends before it should: a transfer that was cut off, a full card."""
 
-from cvunet.video import boxes, ebml
+from cvunet.video import boxes, chunks, ebml
 from cvunet.video.clips import ClipKind
 from cvunet.video.streams import Readable
 
@@ -9,6 +9,8 @@ BOXED = ("mp4", "mov", "avif")
 EBML_SEGMENT = b"\x18\x53\x80\x67"
 TAIL_BYTES = 64
 CLUSTER = b"\x1f\x43\xb6\x75"
+#: Boxes without which frames are missing; other bytes behind the last one may be of any program.
+NEEDED_BOXES = (b"moov", b"mdat", b"moof", b"meta")
 #: What lies in a segment, and in a cluster.
 PARTS = frozenset(
     bytes.fromhex(name)
@@ -33,7 +35,9 @@ def is_cut_off(stream: Readable, kind: ClipKind) -> bool:
         return int.from_bytes(stream.read(4), "little") + 8 > length
     stream.seek(max(0, length - TAIL_BYTES))
     tail = stream.read(TAIL_BYTES)
-    return b"IEND" not in tail if kind == "apng" else not tail.rstrip(b"\0").endswith(b";")
+    if kind == "apng":
+        return b"IEND" not in tail and not has_png_end(stream)
+    return not tail.rstrip(b"\0").endswith(b";") and not chunks.has_gif_end(stream)
 
 
 def has_cut_box(stream: Readable, length: int) -> bool:
@@ -44,9 +48,16 @@ def has_cut_box(stream: Readable, length: int) -> bool:
         if box is None or at >= length:
             return False
         if box.end > length:
-            return box.end != 1 << 62  # a size of 0: it says "until the end"
+            # With a size of 0 it says "until the end".
+            return box.end != 1 << 62 and box.name in NEEDED_BOXES
         at = box.end
     return False
+
+
+def has_png_end(stream: Readable) -> bool:
+    """Whether there is an end, although something lies behind it."""
+    found = chunks.png_chunks(stream, chunks.MOST_APNG_CHUNKS)
+    return any(name == b"IEND" for name, _, _ in found)
 
 
 def has_giant_frame(stream: Readable, kind: ClipKind) -> bool:

@@ -1,14 +1,14 @@
 """What a clip's header and its first frame say about it."""
 
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 from cvunet.errors import ImageError
-from cvunet.video import chunks, pixels
+from cvunet.video import animations, av_library, chunks, pixels
 from cvunet.video.clips import ClipFacts, ClipKind, ClipLimits, Tags
 from cvunet.video.decoding import Raw, Tracks
 from cvunet.video.streams import Readable
-from cvunet.video.upright import Turn
 
 FALLBACK_RATE = Fraction(25)
 MAX_RATE = 1000
@@ -69,19 +69,19 @@ def tags_of(picture: Any, codec: Any) -> Tags:
     )
 
 
-def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn: Turn) -> ClipFacts:
-    """Return all that is known of a clip. ``turn``: how the first frame becomes upright."""
-    video, picture = tracks.video, first.picture
+def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw) -> ClipFacts:
+    """Return all that is known of a clip."""
+    video, picture, turn = tracks.video, first.picture, first.turn
     aspect = Fraction(video.sample_aspect_ratio or 1)
-    if not 0 < aspect < 1000:
+    if not Fraction(1, 1000) < aspect < 1000:
         aspect = Fraction(1)
     size = (picture.width, picture.height)
     tags = tags_of(picture, video.codec_context)
-    return ClipFacts(
+    facts = ClipFacts(
         kind=kind,
         width=size[turn.is_transposed],
         height=size[not turn.is_transposed],
-        frames=frames_of(stream, kind, video),
+        frames=video.frames or None,
         seconds=header_seconds(tracks),
         rate=rate_of(video),
         time_base=Fraction(video.time_base),
@@ -91,24 +91,25 @@ def facts_of(stream: Readable, kind: ClipKind, tracks: Tracks, first: Raw, turn:
         has_sound=tracks.sound is not None,
         tags=tags,
         loops=loops_of(stream, kind),
-        warnings=warnings_of(tracks, first, turn, tags),
+        warnings=warnings_of(tracks, first, tags),
         delay=delay_of(tracks, first) if kind != "avi" else 0,
     )
+    return animations.with_profile(facts, profile_of(first)) if kind == "avif" else facts
 
 
-def frames_of(stream: Readable, kind: ClipKind, video: Any) -> int | None:
-    """How many frames the header says there are."""
-    if kind == "apng":
-        return chunks.png_frames(stream)
-    return video.frames or None
+def profile_of(first: Raw) -> bytes | None:
+    """The ICC profile beside a frame; None if there is none, or PyAV does not know what is."""
+    with suppress(ValueError):
+        for data in av_library.side_data(first.picture):
+            if data.type.name == "ICC_PROFILE":
+                return bytes(data)
+    return None
 
 
 def loops_of(stream: Readable, kind: ClipKind) -> int | None:
     """How often an animated picture is shown; 0 for ever."""
     if kind == "gif":
         return chunks.gif_loops(stream)
-    if kind == "apng":
-        return chunks.png_control(stream)[1]
     return 0 if kind == "avif" else None
 
 
@@ -121,7 +122,7 @@ def delay_of(tracks: Tracks, first: Raw) -> int:
     return ticks
 
 
-def warnings_of(tracks: Tracks, first: Raw, turn: Turn, tags: Tags) -> tuple[str, ...]:
+def warnings_of(tracks: Tracks, first: Raw, tags: Tags) -> tuple[str, ...]:
     """What a person should know about this clip's result."""
     said = []
     if tags.is_hdr:
@@ -132,7 +133,7 @@ def warnings_of(tracks: Tracks, first: Raw, turn: Turn, tags: Tags) -> tuple[str
         )
     if first.picture.interlaced_frame:
         said.append("it is interlaced: each pair of fields was made one whole frame (bwdif)")
-    if not turn.is_exact:
+    if not first.turn.is_exact:
         said.append("it is turned by an angle that is no multiple of 90°: the nearest is used")
     container = tracks.video.container
     if len(container.streams.audio) > 1:

@@ -1,15 +1,17 @@
 """Joins segments into the result, with the clip's sound. Nothing is encoded but sound."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from heapq import merge
 from operator import itemgetter
 from typing import Any, BinaryIO
 
 from cvunet.errors import ImageError
-from cvunet.video import av_library, picture_files
+from cvunet.video import av_library, picture_files, stages
 from cvunet.video.clips import ClipFacts, VideoFormat
 from cvunet.video.encoders import ALPHA_DATA, codec_of, configure
 from cvunet.video.formats import PLANS, Plan, losses
@@ -47,27 +49,32 @@ def join(
     facts: ClipFacts,
     sound_from: ClipReader | None = None,
     cut: Cut | None = None,
+    cancelled: threading.Event | None = None,
 ) -> tuple[str, ...]:
     """Write the result to ``out``, a file that can seek, and return what a person should know.
 
     ``segments``: all, in order. ``facts``: as they were given to `SegmentWriter`. ``sound_from``:
     the clip, for formats with sound. The same arguments give the same bytes. `FileError` if a
-    segment is not whole, or not of the same kind as the first; `OSError` of ``out`` passes.
+    segment is not whole, or not of the same kind as the first; `OSError` of ``out`` passes;
+    `stages.Cancelled` after ``cancelled`` was set.
     """
     plan = PLANS[format]
-    if plan.container in ("zip", "png", "webp"):
-        picture_files.write(segments, out, plan=plan, facts=facts)
-        return losses(format, facts)
     head = SegmentReader(segments[0]).head
+    check = partial(stages.check, cancelled)
+    if plan.container in ("zip", "png", "webp"):
+        packets = all_packets(segments, check)
+        picture_files.write(packets, out, head=head, facts=facts)
+        return losses(format, facts)
     sound = sound_from if plan.sound_codec and facts.has_sound else None
+    write = partial(write_container, segments, out, head=head, facts=facts, cut=cut, check=check)
     try:
-        warnings = write_container(segments, out, head=head, facts=facts, sound=sound, cut=cut)
+        warnings = write(sound=sound)
     except (av_library.load().FFmpegError, ImageError, ValueError) as error:
         if sound is None:
             raise ImageError(f"its result cannot be written: {reason_of(error)}") from error
         out.seek(0)
         out.truncate()
-        write_container(segments, out, head=head, facts=facts, sound=None, cut=cut)
+        write(sound=None)
         warnings = (f"its sound cannot be read, the result has none: {reason_of(error)}",)
     if plan.container == "webm" and facts.pixel_aspect != 1:
         sides = {"width": head.width, "height": head.height}
@@ -84,6 +91,7 @@ def write_container(
     facts: ClipFacts,
     sound: ClipReader | None,
     cut: Cut | None,
+    check: Callable[[], None],
 ) -> tuple[str, ...]:
     """Write the result by one of libavformat's muxers; ``sound``: the clip that has it."""
     plan = PLANS[head.format]
@@ -97,10 +105,12 @@ def write_container(
         pictures = picture_packets(segments, stream, plan=plan, facts=facts, offset=offset)
         if sound is None:
             for _, packet in pictures:
+                check()
                 container.mux(packet)
             return ()
         track = open_sound(stack, sound, container, plan=plan, cut=cut)
         for packet in by_time(pictures, track.packets()):
+            check()
             container.mux(packet)
         return sound_warnings(track)
 

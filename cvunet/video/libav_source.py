@@ -1,4 +1,4 @@
-"""Frames of a clip that libavformat reads: all kinds but animated WebP."""
+"""Frames of a clip that libavformat reads: all kinds but animated WebP and PNG."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -10,10 +10,7 @@ from cvunet.video.decoding import Raw, choose_tracks, decode
 from cvunet.video.deinterlacing import deinterlaced
 from cvunet.video.facts import facts_of, refuse_by_header
 from cvunet.video.opening import blame_on_clip, opened
-from cvunet.video.streams import Window, WindowMaker
-from cvunet.video.upright import display_turn
-
-MOST_GIF_BYTES = 1 << 30
+from cvunet.video.streams import WindowMaker
 
 
 class LibavSource:
@@ -46,7 +43,7 @@ class LibavSource:
 
     def _facts_of_first(self) -> ClipFacts:
         pixels = self._limits.max_pixels
-        window = self._new_window()
+        window = self._window()
         with window.own_errors(), opened(window, self._kind, max_pixels=pixels) as container:
             tracks = choose_tracks(container, self._kind)
             refuse_by_header(tracks, self._limits)
@@ -57,19 +54,12 @@ class LibavSource:
                 raise ImageError("it has no frame that can be decoded")
             if self._kind != "avi":  # its frames begin at 0: a stamp is a frame late, or missing
                 self.start_s = (first.stamp or 0) * Fraction(tracks.video.time_base)
-            turn = display_turn(first.picture)
-            return facts_of(self._window(), self._kind, tracks, first, turn)
-
-    def _new_window(self) -> Window:
-        window = self._window()
-        if self._kind == "gif":  # libavformat counts its frames before it gives the first one
-            window.expect(MOST_GIF_BYTES)
-        return window
+            return facts_of(self._window(), self._kind, tracks, first)
 
     def raws(self) -> Iterator[Raw]:
         """Each frame; `av.FFmpegError` or `ImageError` where it is damaged."""
         pixels = self._limits.max_pixels
-        window = self._new_window()
+        window = self._window()
         with window.own_errors(), opened(window, self._kind, max_pixels=pixels) as container:
             tracks = choose_tracks(container, self._kind)
             frames = decode(container, tracks, window, threads=self._threads, max_pixels=pixels)

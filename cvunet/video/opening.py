@@ -19,6 +19,10 @@ BUFFER_BYTES = 1 << 16
 PROBE_BYTES = 5_000_000
 """Read at most to find out what the streams are; libavformat's default."""
 MAX_STREAMS = 100
+MOST_HEAD_BYTES = {"gif": 1 << 30}
+"""Read before the first frame. Of a GIF that is all: libavformat counts its frames."""
+MOST_ATTACHED_BYTES = 1 << 28
+"""The same of other kinds: fonts for subtitles lie there."""
 
 
 def refuse(url: str, flags: int, options: object) -> NoReturn:
@@ -42,6 +46,7 @@ def opened(window: Window, kind: ClipKind, *, max_pixels: int) -> Iterator[Any]:
         "max_streams": str(MAX_STREAMS),
         "max_pixels": str(max_pixels),
     }
+    window.expect(MOST_HEAD_BYTES.get(kind, MOST_ATTACHED_BYTES))
     with blame_on_clip("it cannot be read"):
         container = av.open(
             window,
@@ -52,6 +57,8 @@ def opened(window: Window, kind: ClipKind, *, max_pixels: int) -> Iterator[Any]:
             buffer_size=BUFFER_BYTES,
             metadata_errors="replace",
         )
+    window.expect(0)
+    window.renew()
     try:
         yield container
     finally:

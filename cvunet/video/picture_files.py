@@ -7,7 +7,7 @@ canvas: so a frame holds only the part that is not transparent.
 import math
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from io import BytesIO
 from typing import BinaryIO
@@ -17,9 +17,8 @@ from cvunet.pictures import png, signatures
 from cvunet.video.chunks import ANIMATION, HAS_ALPHA, png_chunks, webp_chunks
 from cvunet.video.clips import ClipFacts
 from cvunet.video.encoders import PLACE
-from cvunet.video.formats import Plan
-from cvunet.video.segments import Packet, SegmentReader, all_packets
-from cvunet.video.streams import Readable
+from cvunet.video.formats import PLANS
+from cvunet.video.segments import Packet, SegmentHead
 
 CLEAR_AFTER, OVERWRITE = 1, 0
 """Of fcTL: dispose to background, blend as source."""
@@ -32,21 +31,22 @@ MOST_16 = (1 << 16) - 1
 TIMES = "times.csv"
 
 
-def write(segments: Sequence[Readable], out: BinaryIO, *, plan: Plan, facts: ClipFacts) -> None:
-    """Write the result to ``out``, which can seek. `FileError` if a segment is not whole."""
-    if plan.container == "zip":
-        write_zip(segments, out, facts)
-    elif plan.container == "png":
-        write_apng(segments, out, facts)
+def write(packets: Iterator[Packet], out: BinaryIO, *, head: SegmentHead, facts: ClipFacts) -> None:
+    """Write the result to ``out``, which can seek. ``head``: of the segments of the packets."""
+    container = PLANS[head.format].container
+    if container == "zip":
+        write_zip(packets, out, facts)
+    elif container == "png":
+        write_apng(packets, out, head=head, facts=facts)
     else:
-        write_webp(segments, out, facts)
+        write_webp(packets, out, head=head, facts=facts)
 
 
-def write_zip(segments: Sequence[Readable], out: BinaryIO, facts: ClipFacts) -> None:
+def write_zip(packets: Iterator[Packet], out: BinaryIO, facts: ClipFacts) -> None:
     """PNGs named by their number, and when each is shown, in seconds."""
     lines = ["file,seconds,duration"]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for number, packet in enumerate(all_packets(segments)):
+        for number, packet in enumerate(packets):
             name = f"{number:06d}.png"
             archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), packet.content)
             seconds, length = (float(t * facts.time_base) for t in (packet.pts, packet.duration))
@@ -54,13 +54,14 @@ def write_zip(segments: Sequence[Readable], out: BinaryIO, facts: ClipFacts) -> 
         archive.writestr(zipfile.ZipInfo(TIMES, ZIP_DATE), "\n".join((*lines, "")))
 
 
-def write_apng(segments: Sequence[Readable], out: BinaryIO, facts: ClipFacts) -> None:
+def write_apng(
+    packets: Iterator[Packet], out: BinaryIO, *, head: SegmentHead, facts: ClipFacts
+) -> None:
     """Chunks in the order fcTL, IDAT or fdAT; how many frames there are is known at the end."""
-    head = SegmentReader(segments[0]).head
     out.write(signatures.PNG)
     control_at, frames, sequence = 0, 0, 0
     clock = Clock(facts.time_base)
-    for packet in all_packets(segments):
+    for packet in packets:
         chunks = list(png_contents(packet.content))
         if frames == 0:
             size = struct.pack(">II", head.width, head.height)
@@ -137,16 +138,17 @@ class Clock:
         return end * self._time_base - self._said
 
 
-def write_webp(segments: Sequence[Readable], out: BinaryIO, facts: ClipFacts) -> None:
+def write_webp(
+    packets: Iterator[Packet], out: BinaryIO, *, head: SegmentHead, facts: ClipFacts
+) -> None:
     """RIFF of VP8X, ANIM, and a chunk ANMF for each frame; `ImageError` beyond 4 GiB."""
-    head = SegmentReader(segments[0]).head
     sides = b"".join((side - 1).to_bytes(3, "little") for side in (head.width, head.height))
     loops = min(facts.loops or 0, MOST_16)
     out.write(struct.pack("<4sI4s", b"RIFF", 0, b"WEBP"))
     out.write(struct.pack("<4sIB3x", b"VP8X", 10, ANIMATION | HAS_ALPHA) + sides)
     out.write(struct.pack("<4sIIH", b"ANIM", 6, 0, loops))
     clock = Clock(facts.time_base)
-    for packet in all_packets(segments):
+    for packet in packets:
         content = webp_frame(packet, clock)
         out.write(struct.pack("<4sI", b"ANMF", len(content)) + content)
         if out.tell() > MOST_RIFF_BYTES:

@@ -7,20 +7,21 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from cvunet.errors import ClipDamagedError, ImageError
+from cvunet.pictures import profiles
 from cvunet.video import av_library, endings, pixels
-from cvunet.video.clips import ClipFacts, ClipLimits, Frame
+from cvunet.video.apng_frames import ApngSource
+from cvunet.video.clips import ClipFacts, ClipKind, ClipLimits, Frame
 from cvunet.video.decoding import BYTES_A_PIXEL, Raw, choose_tracks
 from cvunet.video.libav_source import LibavSource
 from cvunet.video.opening import opened, reason_of
 from cvunet.video.signatures import clip_kind
 from cvunet.video.streams import Readable, Window, WindowMaker
 from cvunet.video.timeline import Timeline
-from cvunet.video.upright import display_turn
 from cvunet.video.webp_frames import WebpSource
 
 
 class Source(Protocol):
-    """Where frames come from: libavformat, or the chunks of a WebP."""
+    """Where frames come from: libavformat, or the chunks of an animation."""
 
     facts: ClipFacts
     start_s: Fraction
@@ -29,6 +30,13 @@ class Source(Protocol):
     def raws(self) -> Iterator[Raw]:
         """Each frame from the first one on, anew with each call."""
         ...
+
+
+#: Kinds whose frames libavformat does not read, or not rightly.
+ANIMATIONS: dict[ClipKind, Callable[[WindowMaker, ClipLimits], Source]] = {
+    "apng": ApngSource,
+    "webp": WebpSource,
+}
 
 
 def ignore_frame() -> None:
@@ -49,8 +57,8 @@ def open_clip(stream: Readable, *, limits: ClipLimits, threads: int = 1) -> "Cli
             " WebP, APNG and AVIF"
         )
     window = WindowMaker(stream)
-    if kind == "webp":
-        return ClipReader(WebpSource(window, limits), window, limits)
+    if kind in ANIMATIONS:
+        return ClipReader(ANIMATIONS[kind](window, limits), window, limits)
     return ClipReader(LibavSource(window, kind, limits=limits, threads=threads), window, limits)
 
 
@@ -130,6 +138,11 @@ class ClipReader:
         """Whether the end is one: not every fault of a file keeps it from being decoded."""
         if timeline.replaced:
             self._found[f"{timeline.replaced} of its frames had no time of their own"] = None
+        if timeline.restarts:
+            self._found[
+                "its times start again, as those of recordings that were put together: the rest"
+                " follows without a gap, and its sound may be missing"
+            ] = None
         if endings.is_cut_off(self._window(), self.facts.kind):
             raise self._damage(last, timeline, "its file ends too early, it was cut off")
         if endings.has_giant_frame(self._window(), self.facts.kind):
@@ -182,7 +195,7 @@ class ClipReader:
     def _frame(self, timed: Timed, ticks: int) -> Frame:
         """The finished frame: RGB, of the clip's size, upright."""
         facts, raw = self.facts, timed.raw
-        turn = display_turn(raw.picture)
+        turn = raw.turn
         stored = (facts.width, facts.height)
         if turn.is_transposed:
             stored = (facts.height, facts.width)
@@ -196,7 +209,7 @@ class ClipReader:
             index=timed.index,
             pts=timed.tick,
             duration=ticks,
-            rgb=turn.apply(rgb),
+            rgb=turn.apply(profiles.to_srgb(rgb, facts.profile)),
             alpha=None if alpha is None else turn.apply(alpha),
         )
 

@@ -7,7 +7,7 @@ once, when the segments are joined. A file that was cut off or altered is found 
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
@@ -153,12 +153,23 @@ def head_of(content: bytes) -> SegmentHead:
         raise FileError(f"a segment has a head that cannot be read: {error}") from error
 
 
-def all_packets(segments: Sequence[Readable]) -> Iterator[Packet]:
-    """The packets of all segments in order; `FileError` if they do not belong together."""
+def go_on() -> None:
+    """Let the work go on."""
+
+
+def all_packets(
+    segments: Sequence[Readable], check: Callable[[], None] = go_on
+) -> Iterator[Packet]:
+    """The packets of all segments in order; `FileError` if they do not belong together.
+
+    ``check`` is called for each of them, and may raise.
+    """
     first: SegmentHead | None = None
     for segment in segments:
         reader = SegmentReader(segment)
         first = first or reader.head
         if reader.head != first:
             raise FileError("segments of different kinds cannot be joined: make them anew")
-        yield from reader.packets()
+        for packet in reader.packets():
+            check()
+            yield packet

@@ -25,6 +25,12 @@ class Cancelled(CvunetError):
     """The caller has cancelled the work."""
 
 
+def check(cancelled: threading.Event | None) -> None:
+    """`Cancelled` if the caller has set this."""
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled("the work was cancelled")
+
+
 class _Ended(Exception):
     """All threads of these stages are to end."""
 
@@ -137,8 +143,7 @@ class Stages:
 
     def _take(self, line: "queue.Queue[tuple[str, Any]]") -> tuple[str, Any]:
         while not self.ending.is_set():
-            if self.cancelled.is_set():
-                raise Cancelled("the work was cancelled")
+            check(self.cancelled)
             try:
                 return line.get(timeout=LOOK_EVERY_S)
             except queue.Empty:

@@ -5,6 +5,9 @@ from fractions import Fraction
 from cvunet.errors import ImageError
 from cvunet.video.clips import ClipLimits
 
+MOST_DISORDER = 5
+"""So many frames back a time is a fault of its own; further back another recording begins."""
+
 
 class Timeline:
     """Gives each frame its tick. Missing times and times that do not rise are replaced."""
@@ -20,6 +23,8 @@ class Timeline:
         self._count = 0
         self.replaced = 0
         """How many times were missing or did not rise."""
+        self.restarts = 0
+        """How often they began anew, far before the frame that was shown last."""
 
     def place(self, stamp: int | None, *, duration_before: int = 0) -> int:
         """The tick of the next frame. ``stamp``: its own time, in ticks since any moment.
@@ -46,6 +51,10 @@ class Timeline:
         if self._start is None:  # frames before this one had no time
             self._start = stamp - expected
         tick = stamp - self._start
+        if tick < self._last - MOST_DISORDER * self.usual_ticks:
+            self.restarts += 1
+            self._start = stamp - expected
+            return expected
         if tick <= self._last:
             self.replaced += 1
             return self._last + 1

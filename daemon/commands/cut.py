@@ -1,6 +1,5 @@
 """`cvunetd cut`: cuts out single pictures, without hot folder, ledger or drop."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from daemon.config.output_schema import OutputOverrides
 from daemon.config.overrides import merged_output
 from daemon.config.schema import Config
 from daemon.disk import files, publication, store
-from daemon.errors import UsageError, describe, explain
+from daemon.errors import UsageError, describe
 from daemon.jobs import Done, Failed, Outcome, SecondLook, Stamp, Task
 from daemon.lifecycle.naming import SUFFIXES, alpha_name, new_id
 from daemon.portable_names import portable
@@ -69,7 +68,7 @@ def cut(
     config_path: Path | None,
     *,
     start_logging: Callable[[str, str], None],
-    on_signal: Callable[..., None] = lambda stop: None,
+    on_signal: Callable[..., None] = lambda stop, **more: None,
     tell: Callable[[str], None] = lambda line: None,
     options: Mapping[str, object] = MappingProxyType({}),
 ) -> list[Result]:
@@ -81,20 +80,32 @@ def cut(
     config, base = configuration.load(config_path)
     start_logging("warning", config.log.format)
     stopping = Stopping()
-    on_signal(stopping.wish)
+    on_signal(stopping.wish, clear=stopping.clear)
+    is_one = len(sources) == 1
+    check_place(out, is_one=is_one)
     clips = [source for source in sources if cut_clips.is_clip(source)]
     pictures = [source for source in sources if source not in clips]
-    own = cut_clips.clip_options(options, out, has_clips=bool(clips), is_one=len(sources) == 1)
     common = {name: value for name, value in options.items() if name not in cut_clips.OWN_OPTIONS}
-    plain = apply_options(config, common, sources=sources, out=out) if pictures else config
+    changed = run_options.apply(config, {**common, "format": None}, current=Path.cwd())
+    own = cut_clips.clip_options(
+        options, out, has_clips=bool(clips), is_one=is_one, content=changed.output.content
+    )
+    if pictures:  # what is wrong with their options is said before a clip takes an hour
+        config = apply_options(config, common, sources=pictures, out=out)
     results = []
     if clips:
-        changed = run_options.apply(config, {**common, "format": None}, current=Path.cwd())
-        setup = cut_clips.Setup(changed, base, out, own, is_one=len(sources) == 1)
+        setup = cut_clips.Setup(changed, base, out, own, is_one=is_one)
         results = cut_clips.cut_clips(clips, setup, on_signal=stopping.listen, tell=tell)
     if not pictures:
         return results
-    return results + cut_pictures(pictures, out, config=plain, base=base, stopping=stopping)
+    return results + cut_pictures(pictures, out, config=config, base=base, stopping=stopping)
+
+
+def check_place(out: Path, *, is_one: bool) -> None:
+    """Raise `UsageError` if the results of several files are to go into one."""
+    known = {*FORMATS, *UNWRITTEN, *cut_clips.CLIP_FORMATS, *cut_clips.UNWRITTEN}
+    if not is_one and out.suffix.lower() in known and not out.is_dir():
+        raise UsageError(f"-o {out} is the name of one file: for several files name a folder")
 
 
 def cut_pictures(
@@ -104,7 +115,9 @@ def cut_pictures(
     output = merged_output(config, OutputOverrides())
     rendering = hot_folders.rendering(base, output, config.postprocess)
     targets = choose_targets(sources, out, rendering)
-    missing = [Result(source, None, why) for source in sources if (why := why_unreadable(source))]
+    missing = [
+        Result(source, None, why) for source in sources if (why := cut_clips.why_unreadable(source))
+    ]
     if len(missing) == len(sources):
         return missing  # without loading the model
     unreadable = {result.source for result in missing}
@@ -127,10 +140,10 @@ def cut_pictures(
 def results_of(cuts: Sequence[Cut], engine: Engine, stopping: Stopping) -> Iterator[Result]:
     """Yield each result when it has its name; after a signal only what was begun is finished."""
     news: SimpleQueue[object] = SimpleQueue()  # a signal may put into it at any moment
-    stopping.listen(news.put)
+    rest = deque(cuts)
+    stopping.listen(news.put, clear=lambda: [*map(remove_parts, rest)])
     for cut in cuts:
         cut.future.add_done_callback(news.put)
-    rest = deque(cuts)
     while rest and not stopping.is_wished:
         if rest[0].future.done():
             yield complete(rest.popleft())
@@ -151,19 +164,6 @@ def task_for(
     return Task(source.name, source.resolve(), part, rendering, max_pixels, alpha_part=alpha_part)
 
 
-def why_unreadable(source: Path) -> str:
-    """Return why there is no picture under a name that a user has typed; empty if one may be."""
-    try:
-        os.lstat(source)
-    except PermissionError as error:
-        return f"it cannot be looked at: {explain(error)}"
-    except OSError:
-        return "there is no such file"
-    if not source.exists():
-        return "it is a link that leads nowhere"
-    return "it is a folder: use `cvunetd batch`" if source.is_dir() else ""
-
-
 def apply_options(
     config: Config, options: Mapping[str, object], *, sources: Sequence[Path], out: Path
 ) -> Config:
@@ -172,8 +172,6 @@ def apply_options(
         text = f"pictures are not written as {out.suffix.lower()}: use {', '.join(FORMATS)}"
         raise UsageError(f"-o {out}: {text}")
     if not is_one_file(sources, out):
-        if out.suffix.lower() in FORMATS and not out.is_dir():
-            raise UsageError(f"-o {out} is the name of one file: for several files name a folder")
         return run_options.apply(config, options, current=Path.cwd())
     fitting, wanted = FORMATS[out.suffix.lower()], options.get("format")
     if wanted is None and config.output.format not in fitting:

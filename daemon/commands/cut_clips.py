@@ -1,6 +1,8 @@
 """`cvunetd cut` of clips: one after another, with progress; each is there whole or not at all."""
 
+import hashlib
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +26,9 @@ from daemon.errors import (
     printable,
 )
 from daemon.lifecycle.naming import CLIP_SUFFIXES
-from daemon.portable_names import portable
+from daemon.portable_names import portable, short
 from daemon.renderings import VideoFormat
+from daemon.watching.ignored_names import VIDEO
 from daemon.worker.clips import alone, kinds
 
 #: Formats of clips by the suffix of a file. The first of several is meant if nothing else is said.
@@ -38,8 +41,11 @@ CLIP_FORMATS: dict[str, tuple[VideoFormat, ...]] = {
     ".webp": ("webp",),
     ".zip": ("png-sequence",),
 }
-#: Suffixes of clips that are only read.
-UNWRITTEN = (".gif", ".mkv", ".avi", ".avif", ".m4v")
+#: Suffixes of files that clips are not written as. A folder of such a name would surprise.
+UNWRITTEN = (
+    *(".gif", ".mkv", ".avi", ".avif", ".m4v", ".wmv"),
+    *(".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".heic", ".pdf"),
+)
 CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)")
 #: Options of `cut` that no key of the configuration stands for.
 OWN_OPTIONS = ("from", "to")
@@ -83,16 +89,18 @@ class Setup:
 
 
 def is_clip(source: Path) -> bool:
-    """Whether a file is a clip, by its content; False if it cannot be read."""
-    return bool(kinds.kind_of(source))
+    """Whether a file is a clip by its content, or by its name if it can be no picture either."""
+    is_named_so = source.suffix.lower() in VIDEO.split()
+    return bool(kinds.kind_of(source)) or (is_named_so and not kinds.may_be_picture(source))
 
 
 def clip_options(
-    options: Mapping[str, object], out: Path, *, has_clips: bool, is_one: bool
+    options: Mapping[str, object], out: Path, *, has_clips: bool, is_one: bool, content: str
 ) -> ClipOptions:
     """Return what the options say of clips; `UsageError` for what they cannot be.
 
-    ``is_one``: there is one source, so ``out`` may be its file.
+    ``is_one``: there is one source, so ``out`` may be its file. ``content``: of results, by the
+    options or else by the configuration.
     """
     given = [name for name in OWN_OPTIONS if options.get(name) is not None]
     if not has_clips:
@@ -110,7 +118,7 @@ def clip_options(
         if chosen is None:
             known = ", ".join(sorted(CLIP_SUFFIXES))
             raise UsageError(f"--format {wanted} is for pictures; for clips there are {known}")
-    elif options.get("content") == "alpha":
+    elif content == "alpha":
         chosen = "alpha"
     if is_one and out.suffix and not out.is_dir():
         chosen = _of_suffix(out, chosen)
@@ -129,7 +137,7 @@ def _of_suffix(out: Path, chosen: VideoFormat | None) -> VideoFormat | None:
     if chosen is not None and chosen not in fitting:
         raise UsageError(
             f"-o {out} is the name of a {fitting[0]} file, and {chosen} is wanted: leave out"
-            " --format, or give the file another suffix"
+            f" --format or output.content, or name a file with {CLIP_SUFFIXES[chosen]}"
         )
     return chosen or fitting[0]
 
@@ -161,15 +169,18 @@ def cut_clips(
     rendering = hot_folders.rendering(setup.base, output, config.postprocess)
     settings = video.video_of(config, output)
     state = hot_folders.resolve(setup.base, config.state_dir)
+    missing = {source: why for source in sources if (why := why_unreadable(source))}
+    results = [Result(source, None, why) for source, why in missing.items()]
+    if len(missing) == len(sources):
+        return results  # without loading the network
     cutter = alone.ClipCutter(model_settings(config, setup.base)[0], (state,))
-    on_signal(lambda number: cutter.stop.set())
-    results = []
-    for source in sources:
+    on_signal(lambda number: cutter.stop.set(), clear=cutter.clear)
+    for source in (source for source in sources if source not in missing):
         format = options.format or settings.format_for(kinds.kind_of(source))
         target = target_of(source, setup, format)
         order = alone.Order(
             source.resolve(),
-            target.with_name(f".{target.name}.part"),
+            part_of(target),
             format,
             rendering,
             settings,
@@ -188,6 +199,27 @@ def target_of(source: Path, setup: Setup, format: VideoFormat) -> Path:
     folder = made_folder(out, is_file=is_file)
     name = out.name if is_file else portable(source.stem + CLIP_SUFFIXES[format])
     return folder / name
+
+
+def part_of(target: Path) -> Path:
+    """Return the name of an unfinished result, which the next run finds again; it may be short."""
+    name = short(target.name)
+    if name != target.name:  # others may be cut to the same
+        name += f"-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]}"
+    return target.with_name(f".{name}.part")
+
+
+def why_unreadable(source: Path) -> str:
+    """Return why there is no file under a name that a user has typed; empty if one may be."""
+    try:
+        os.lstat(source)
+    except PermissionError as error:
+        return f"it cannot be looked at: {explain(error)}"
+    except OSError:
+        return "there is no such file"
+    if not source.exists():
+        return "it is a link that leads nowhere"
+    return "it is a folder: use `cvunetd batch`" if source.is_dir() else ""
 
 
 def made_folder(out: Path, *, is_file: bool) -> Path:
@@ -217,11 +249,15 @@ def cut_one(
     if cutter.stop.is_set():
         return Result(source, None, STOPPED)
     progress = Progress(source.name, tell, time.monotonic)
-    try:
-        made = cutter.cut(order, progress.note)
+
+    def publish(part: Path) -> Path:
         tell("")
         free = files.free_name(target, files.has_other_spelling)
-        store.publish(order.part, free)
+        store.publish(part, free)
+        return free
+
+    try:
+        made = cutter.cut(order, progress.note, publish)
     except alone.CutStopped:
         return Result(source, None, STOPPED)
     except alone.InUse:
@@ -229,9 +265,8 @@ def cut_one(
     except (PictureError, MachineError) as error:
         return Result(source, None, str(error))
     except OSError as error:
-        store.remove_part(order.part)
         return Result(source, None, describe(error))
-    return Result(source, free, warnings=made.warnings)
+    return Result(source, made.target, warnings=made.warnings)
 
 
 class Progress:

@@ -12,6 +12,7 @@ class Stopping:
     def __init__(self) -> None:
         self.is_wished = False
         self.listeners: list[Callable[[int], None]] = []
+        self.clearings: list[Callable[[], object]] = []
 
     def wish(self, number: int) -> None:
         """Note a signal, and tell all listeners."""
@@ -19,17 +20,31 @@ class Stopping:
         for listener in self.listeners:
             listener(number)
 
-    def listen(self, listener: Callable[[int], None]) -> None:
-        """Tell one more, also of a signal that has come already."""
+    def listen(
+        self, listener: Callable[[int], None], *, clear: Callable[[], object] = lambda: None
+    ) -> None:
+        """Tell one more, also of a signal that has come already; ``clear`` as in `on_signal`."""
+        self.clearings.append(clear)
         self.listeners.append(listener)
         if self.is_wished:
             listener(0)
 
+    def clear(self) -> None:
+        """Remove what all listeners have not finished: the process ends now."""
+        for clear in self.clearings:
+            clear()
 
-def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
+
+def on_signal(
+    stop: Callable[[int], None],
+    reload: Callable[[], None] | None = None,
+    *,
+    clear: Callable[[], None] = lambda: None,
+) -> None:
     """SIGTERM and SIGINT call ``stop``, which only puts a message; a second one ends us at once.
 
-    SIGHUP calls ``reload``, if there is something to reload.
+    SIGHUP calls ``reload``, if there is something to reload. ``clear`` is called before a sudden
+    end.
     """
     seen: list[int] = []
 
@@ -39,6 +54,7 @@ def on_signal(stop: Callable[[int], None], reload: Callable[[], None] | None = N
                 reload()
             return
         if seen:
+            clear()
             os._exit(128 + number)
         seen.append(number)
         stop(number)

@@ -52,10 +52,13 @@ class Backgrounds:
             else:
                 self.pictures[file], self.digests[file] = read_background(file)
 
-    def fit(self, file: Path, pixels: Pixels) -> NDArray[np.uint8]:
-        """Return the picture as HxWx3 in sRGB, scaled so that it covers a cut-out HxWx4."""
+    def fit(self, file: Path, pixels: Pixels, *, aspect: float = 1.0) -> NDArray[np.uint8]:
+        """Return the picture as HxWx3 in sRGB, scaled so that it covers a cut-out HxWx4.
+
+        ``aspect``: width by height of the cut-out's pixels.
+        """
         height, width = pixels.shape[:2]
-        return framing.cover(self.pictures[file], width=width, height=height)
+        return framing.cover(self.pictures[file], width=width, height=height, aspect=aspect)
 
 
 def read_background(file: Path) -> tuple[NDArray[np.uint8], str]:

@@ -10,17 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
+from PIL import Image
 
 from cvunet.video.clips import ClipLimits
 from cvunet.video.reading import open_clip
 from cvunet.video.signatures import clip_kind
 from daemon.commands import cut
-from daemon.commands.cut_clips import Progress, Result, clock_text, seconds
+from daemon.commands.cut_clips import Progress, Result, clock_text, part_of, seconds
+from daemon.disk import store
 from daemon.errors import InstallError, UsageError
 from daemon.worker import predictors
+from daemon.worker.clips.alone import InUse, is_still_named, open_part
 from tests.samples import names_in
-from tests.video.clips_kit import Clip
+from tests.video.clips_kit import Clip, damaged
 from tests.video.test_cutting import RedPredictor
 
 pytest.importorskip("av")
@@ -35,11 +39,14 @@ class Command:
     stop_after: int | None = None
     """So many lines of progress."""
     stop: Callable[[int], None] = lambda number: None
+    clear: Callable[[], None] = lambda: None
 
-    def __call__(self, *sources: Path, out: str, **options: Any) -> list[Result]:
+    def __call__(
+        self, *sources: Path, out: str, configuration: str = "", **options: Any
+    ) -> list[Result]:
         """Run it; ``options`` as they are typed (`from_` is --from)."""
         config = self.folder / "config.yaml"
-        config.write_text("folders: [{path: hot}]\n")
+        config.write_text(f"folders: [{{path: hot}}]\n{configuration}\n")
         return cut.cut(
             sources,
             self.folder / out,
@@ -50,9 +57,9 @@ class Command:
             options={name.rstrip("_"): value for name, value in options.items()},
         )
 
-    def take_stop(self, stop: Callable[[int], None]) -> None:
+    def take_stop(self, stop: Callable[[int], None], *, clear: Callable[[], None]) -> None:
         """As `signals.on_signal`."""
-        self.stop = stop
+        self.stop, self.clear = stop, clear
 
     def note(self, line: str) -> None:
         """Take a line of progress; the person at the terminal may have seen enough."""
@@ -132,6 +139,7 @@ def test_a_part(command: Command):
     ("options", "words"),
     [
         ({"out": "cat.gif"}, "not written as .gif"),
+        ({"out": "cat.jpg"}, "not written as .jpg"),
         ({"out": "cat.webm", "format": "mp4"}, "leave out --format"),
         ({"out": "out", "format": "jpeg"}, "is for pictures"),
         ({"out": "cat.webm", "from_": "1:2:3:4"}, "h:mm:ss"),
@@ -144,6 +152,153 @@ def test_usage(command: Command, options: dict[str, Any], words: str):
         command(clip_of(command.folder), **options)
 
     assert names_in(command.folder) == ["clips", "config.yaml"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no clip at all" * 99])
+@pytest.mark.parametrize("name", ["film.mp4", "film.wmv"])
+@pytest.mark.parametrize("options", [{}, {"from_": "0.1"}])
+def test_a_clip_that_is_none(
+    command: Command, name: str, content: bytes | None, options: dict[str, Any]
+):
+    """Its name says that it was meant to be one, so nothing is said of pictures."""
+    film = command.folder / "clips" / name
+    if content is not None:
+        film.write_bytes(content)
+
+    [result] = command(film, out="out.webm", **options)
+
+    known = "no such file" if content is None else "no moving picture"
+    assert (result.target, known in result.reason) == (None, True)
+
+
+def test_what_is_missing_keeps_no_other_clip(command: Command):
+    """Nor does its name, of 250 bytes, which has no room for that of a part."""
+    long = command.folder / "clips" / f"{'n' * 246}.mp4"
+    long.write_bytes(clip_of(command.folder).read_bytes())
+
+    results = command(command.folder / "no.mp4", long, clip_of(command.folder), out="out")
+
+    assert [result.target is not None for result in results] == [False, True, True]
+    assert names_in(command.folder / "out") == ["cat.webm", f"{'n' * 246}.webm"]
+
+
+def test_parts_of_long_names_are_told_apart():
+    """Two names that are cut to the same one."""
+    first, second = (part_of(Path(f"/out/{'n' * 200}{number}.webm")) for number in (1, 2))
+
+    assert first != second
+    assert len(first.name) < 160
+    assert part_of(Path("/out/cat.webm")) == Path("/out/.cat.webm.part")
+
+
+def test_options_of_pictures_are_looked_at_first(command: Command):
+    """A clip takes an hour: a word that is wrong for the picture behind it is told before."""
+    picture = command.folder / "clips" / "dog.png"
+    Image.new("RGB", (8, 8)).save(picture)
+
+    with pytest.raises(UsageError, match="webm"):
+        command(clip_of(command.folder), picture, out="out", format="webm")
+
+    assert names_in(command.folder) == ["clips", "config.yaml"]
+
+
+@pytest.mark.parametrize("content", [None, b"\0\0\0\x20ftypisom" + bytes(600)])
+def test_a_background_that_cannot_be_read(command: Command, content: bytes | None):
+    """It is named; the clip that is cut out is not to blame."""
+    room = command.folder / "room.mp4"
+    if content is not None:
+        room.write_bytes(content)
+
+    with pytest.raises(InstallError, match=r"background .*room\.mp4 cannot be read"):
+        command(clip_of(command.folder), out="cat.mp4", background=str(room))
+
+    assert [name for name in names_in(command.folder) if "cat" in name] == []
+
+
+@pytest.mark.parametrize(("out", "name"), [("out", "out/cat.mov"), ("cat.mov", "cat.mov")])
+def test_a_mask_that_the_configuration_asks_for(command: Command, out: str, name: str):
+    """`output.content: alpha`, as in a hot folder."""
+    [result] = command(clip_of(command.folder), out=out, configuration="output: {content: alpha}")
+
+    assert result.target == command.folder / name
+    with av.open(str(result.target)) as made:
+        assert made.streams.video[0].codec_context.pix_fmt == "gray"
+
+
+def test_a_mask_is_no_webm(command: Command):
+    """The configuration and the name say two things."""
+    with pytest.raises(UsageError, match=r"output\.content"):
+        command(clip_of(command.folder), out="cat.webm", configuration="output: {content: alpha}")
+
+
+@pytest.mark.parametrize("on_damage", ["keep", "reject"])
+def test_a_clip_that_is_damaged_in_the_middle(command: Command, on_damage: str):
+    """As `video.on_damage` says."""
+    broken = command.folder / "clips" / "broken.mp4"
+    made = Clip(times=tuple(range(0, 2000, 40)), options={"g": "10"})
+    broken.write_bytes(damaged(made.file(), 25))
+
+    [result] = command(broken, out="out", configuration=f"video: {{on_damage: {on_damage}}}")
+
+    assert (result.target is None) == (on_damage == "reject")
+    assert "damaged" in " ".join((result.reason, *result.warnings))
+    assert len(names_in(command.folder / "out")) == (on_damage == "keep")
+
+
+def test_nobody_else_takes_a_part_before_it_has_its_name(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    """Two commands with the same -o: the other one would empty what this one publishes."""
+    found: list[bool] = []
+    publish = store.publish
+
+    def publish_later(part: Path, target: Path) -> None:
+        with pytest.raises(InUse), open_part(part):
+            pass
+        found.append(part.stat().st_size > 0)
+        publish(part, target)
+
+    monkeypatch.setattr(store, "publish", publish_later)
+
+    command(clip_of(command.folder), out="cat.webm")
+
+    assert found == [True]
+
+
+def test_a_part_that_was_published_meanwhile_is_not_emptied(tmp_path: Path):
+    """Opened before it got its name, and locked after that."""
+    part = tmp_path / ".cat.webm.part"
+    with part.open("w+b") as stream:
+        assert is_still_named(stream, part)
+        part.rename(tmp_path / "cat.webm")
+        assert not is_still_named(stream, part)
+
+
+def test_a_sudden_end_leaves_nothing(command: Command):
+    """A second Ctrl-C: what is unfinished is deleted before the process ends."""
+    left: list[list[str]] = []
+
+    class Impatient(Command):
+        def note(self, line: str) -> None:
+            if not left:
+                left.append(names_in(self.folder / "out"))
+                self.clear()
+                left.append(names_in(self.folder / "out"))
+
+    Impatient(command.folder)(clip_of(command.folder), out="out")
+
+    assert left == [[".cat.webm.part"], []]
+
+
+def test_pictures_behind_a_clip_that_was_stopped(command: Command):
+    """They are not begun, as clips are not."""
+    command.stop_after = 1
+    picture = command.folder / "clips" / "dog.png"
+    Image.new("RGB", (8, 8)).save(picture)
+
+    results = command(clip_of(command.folder), picture, out="out")
+
+    assert ["stopped" in result.reason for result in results] == [True, True]
 
 
 def test_stopped_in_the_middle(command: Command):

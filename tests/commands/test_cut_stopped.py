@@ -27,6 +27,7 @@ class Bench:
         self.is_closed = False
         self.engine.close = self.note_close  # type: ignore[method-assign]
         self.stop: Callable[[int], None] = lambda number: None
+        self.clear: Callable[[], None] = lambda: None
         for name in ("a.jpg", "b.jpg", "c.jpg"):
             (base / name).write_bytes(name.encode())
         (base / "clip.mp4").write_bytes(CLIP)
@@ -36,9 +37,9 @@ class Bench:
         """Remember it."""
         self.is_closed = True
 
-    def take_stop(self, stop: Callable[[int], None]) -> None:
+    def take_stop(self, stop: Callable[[int], None], *, clear: Callable[[], None]) -> None:
         """As `signals.on_signal`."""
-        self.stop = stop
+        self.stop, self.clear = stop, clear
 
     def __call__(self, *names: str, **options: Any) -> list[Result]:
         """Run it."""
@@ -90,6 +91,29 @@ def test_parts_of_pictures_that_were_begun(bench: Bench):
 
     assert result == Result(bench.base / "a.jpg", None, STOPPED)
     assert names_in(bench.base / "out") == []
+
+
+def test_a_second_signal_leaves_no_part(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """The process ends at once, while the engine is at the pictures."""
+    left: list[list[str]] = []
+
+    def drain() -> None:
+        left.append(names_in(bench.base / "out"))
+        bench.clear()
+        left.append(names_in(bench.base / "out"))
+        DirectEngine.drain(bench.engine)
+
+    def submit(task: Task) -> Any:
+        task.part.write_bytes(b"half")
+        bench.stop(signal.SIGINT)
+        return DirectEngine.submit(bench.engine, task)
+
+    bench.engine.is_held = True
+    monkeypatch.setattr(bench.engine, "submit", submit)
+    monkeypatch.setattr(bench.engine, "drain", drain)
+    bench("a.jpg")
+
+    assert [len(names) for names in left] == [1, 0]
 
 
 def test_pictures_after_a_clip(bench: Bench, monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from daemon.cli import main
-from daemon.commands.cut import apply_options, cut
+from daemon.commands.cut import apply_options, check_place, cut
 from daemon.config.schema import Config
 from daemon.errors import UsageError
 
@@ -61,10 +61,19 @@ def test_folder_may_look_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert decided("x.jpg") == "png"
 
 
-def test_several_pictures_need_a_folder():
+@pytest.mark.parametrize("name", ["x.png", "x.webm", "x.gif", "x.MOV"])
+def test_several_files_need_a_folder(tmp_path: Path, name: str):
     """Its name may not be that of a file that is not there."""
     with pytest.raises(UsageError, match="for several files name a folder"):
-        decided("x.png", count=2)
+        check_place(tmp_path / name, is_one=False)
+
+
+def test_a_folder_may_be_named_like_a_file(tmp_path: Path):
+    """If it is there; and one file may go anywhere."""
+    (tmp_path / "x.png").mkdir()
+
+    check_place(tmp_path / "x.png", is_one=False)
+    check_place(tmp_path / "new.png", is_one=True)
 
 
 @pytest.mark.parametrize(

@@ -279,3 +279,18 @@ def test_background_covers(size: tuple[int, int]):
 
     assert result.shape == (size[1], size[0], 3)
     assert result[size[1] // 2, size[0] // 2].min() > 200
+
+
+@pytest.mark.parametrize("aspect", [0.002, 0.5, 1.0, 2.0, 999.0])
+def test_background_covers_pixels_that_are_not_square(aspect: float):
+    """A circle is shown as one: it has fewer of the wide pixels across than down."""
+    picture = np.zeros((200, 200, 3), np.uint8)
+    rows, columns = np.mgrid[:200, :200] - 99.5
+    picture[rows**2 + columns**2 < 40**2] = 255
+
+    result = cover(picture, width=96, height=96, aspect=aspect)[..., 0] > 127
+
+    assert result.shape == (96, 96)
+    if 0.4 < aspect < 3:
+        across, down = result.any(axis=0).sum(), result.any(axis=1).sum()
+        assert across * aspect == pytest.approx(down, abs=3)

@@ -121,6 +121,16 @@ def tone(sample_format: str, seconds: float, start_s: float, stream: Any) -> Ite
     return [*resampler.resample(frame), *resampler.resample(None)]
 
 
+def damaged(content: bytes, number: int) -> bytes:
+    """The clip with noise instead of this packet of its pictures."""
+    with av.open(BytesIO(content), "r") as container:
+        places = [(one.pos, one.size) for one in container.demux(video=0) if one.size]
+    at, size = places[number]
+    assert at is not None
+    noise = np.random.default_rng(number).integers(0, 256, size, np.uint8).tobytes()
+    return content[:at] + noise + content[at + size :]
+
+
 def clip(content: bytes, **limits: Any) -> ClipReader:
     """The clip, opened."""
     return open_clip(BytesIO(content), limits=ClipLimits(**limits))

@@ -93,6 +93,18 @@ def test_whole_clip_is_not_taken_for_damaged(name: str):
     assert error is None
 
 
+@pytest.mark.parametrize("junk", [b"\r\n", b"\0" * 100, b"x" * 80, b"made by a camera" * 9])
+@pytest.mark.parametrize("name", ["mp4", "mkv", "avi", "GIF", "PNG", "WEBP", "AVIF"])
+def test_bytes_behind_the_end_are_no_damage(name: str, junk: bytes):
+    """A mail program's line end, a camera's note: all frames are there."""
+    file = animated(name, 5, duration=50) if name.isupper() else SOURCES[name].file()
+
+    frames, error = read(clip(file + junk))
+
+    assert error is None
+    assert len(frames) == (5 if name.isupper() else 100)
+
+
 @pytest.mark.parametrize("kept", [0.5, 0.8])
 def test_clip_without_its_index_says_so(kept: float):
     """A camera lost its power before it wrote moov."""

@@ -1,6 +1,7 @@
 """Whole clips in one process, and the public Python interface."""
 
 import math
+import threading
 import zipfile
 from fractions import Fraction
 from io import BytesIO
@@ -8,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,11 +18,13 @@ import cvunet
 from cvunet.errors import FileError, ImageError, OptionError
 from cvunet.inference import matting
 from cvunet.video.backdrops import ClipBackdrop
-from cvunet.video.clips import ClipLimits, Frame
-from cvunet.video.cutting import Part
+from cvunet.video.clips import ClipLimits, Frame, VideoFormat
+from cvunet.video.cutting import ClipJob, Part, PartFrames, cut_clip
+from cvunet.video.pipeline import ClipRendering
 from cvunet.video.reading import open_clip
+from cvunet.video.stages import Cancelled
 from tests.samples import names_in
-from tests.video.clips_kit import Clip
+from tests.video.clips_kit import Clip, damaged
 from tests.video.moving_disc import find_red
 
 pytest.importorskip("av")
@@ -102,6 +106,64 @@ def test_what_the_format_cannot_keep_is_told(tmp_path: Path, name: str, said: li
 
     told = [warning for warning in made.warnings if " HDR (" not in warning]
     assert [one for one in told if "subject" not in one] == said
+
+
+@pytest.mark.parametrize(
+    ("name", "begin_s"), [("out.webm", 0.0), ("out.mov", 0.0), ("out.mov", 0.2)]
+)
+def test_sound_ends_where_a_damaged_clip_does(tmp_path: Path, name: str, begin_s: float):
+    """Nobody wants to hear the rest of it beside the last frame."""
+    made = Clip(times=tuple(range(0, 3000, 40)), sound="aac", options={"g": "10"})
+    (tmp_path / "clip.mp4").write_bytes(damaged(made.file(), 25))
+
+    cut = cvunet.cut_out_clip(
+        PREDICTOR, tmp_path / "clip.mp4", tmp_path / name, part=(begin_s, None)
+    )
+
+    with av.open(str(tmp_path / name)) as result:
+        sounds = [one for one in result.demux(audio=0) if one.size]
+    end_s = max(float(((one.pts or 0) + (one.duration or 0)) * one.time_base) for one in sounds)
+    assert 5 < cut.frames < 50
+    assert end_s == pytest.approx(cut.frames / 25, abs=0.05)
+
+
+class LastStep(BytesIO):
+    """The encoded frames: they are read again when all of them are there."""
+
+    def __init__(self, told: threading.Event) -> None:
+        super().__init__()
+        self.told = told
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Somebody stops the work now."""
+        self.told.set()
+        return super().seek(offset, whence)
+
+
+@pytest.mark.parametrize("format", ["webm", "mov-qtrle", "png-sequence", "apng", "webp"])
+def test_a_stop_while_the_sound_is_joined(clip: Path, format: VideoFormat):
+    """An hour of it takes minutes: the work ends, and no result is given."""
+    job = ClipJob(format, ClipRendering(prepare=PREDICTOR.prepare))
+    with clip.open("rb") as stream, pytest.raises(Cancelled):
+        cut_clip(
+            open_clip(stream, limits=ClipLimits()),
+            BytesIO(),
+            LastStep(job.cancelled),
+            predict=find_red,
+            job=job,
+        )
+
+
+def test_a_stop_before_the_part_begins():
+    """Frames before it are decoded: that may take minutes, too."""
+    seen: list[None] = []
+    file = BytesIO(Clip(times=tuple(range(0, 4000, 40))).file())
+    frames = PartFrames(
+        open_clip(file, limits=ClipLimits()), Part(3.0), check=lambda: seen.append(None)
+    )
+
+    assert next(iter(frames)).index == 0
+    assert len(seen) > 70
 
 
 @pytest.mark.parametrize("background", [None, "#00ff00"])
@@ -200,6 +262,38 @@ def test_a_clip_behind_the_subject(clip: Path, tmp_path: Path):
     means = [each.rgb.mean() for each in first]
     order = [0, 1, 2, 0, 1, (500 // 40) % 3, (1000 // 40) % 3]
     assert shown == pytest.approx([means[k] for k in order], abs=0.6)
+
+
+@pytest.mark.parametrize("kind", ["picture", "clip", "clip of wide pixels"])
+def test_a_background_keeps_its_shape_behind_pixels_that_are_not_square(tmp_path: Path, kind: str):
+    """A result of wide pixels shows each circle as one."""
+    picture = np.full((192, 192, 3), 255, np.uint8)
+    rows, columns = np.mgrid[:192, :192] - 95.5
+    picture[rows**2 + columns**2 < 40**2] = 0
+    wide, behind = tmp_path / "wide.mp4", tmp_path / "behind.mov"
+    wide.write_bytes(Clip(size=(96, 96), aspect=Fraction(2), times=(0, 40)).file())
+    is_wide = kind == "clip of wide pixels"
+    stored = picture[:, ::2] if is_wide else picture
+    with av.open(str(behind), "w", format="mov") as container:
+        stream = container.add_stream("qtrle", rate=25)
+        stream.width, stream.height, stream.pix_fmt = stored.shape[1], 192, "rgb24"
+        stream.codec_context.sample_aspect_ratio = Fraction(2 if is_wide else 1)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(stored), "rgb24")
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    background: Any = picture if kind == "picture" else behind
+
+    class SeesNothing(RedPredictor):
+        @staticmethod
+        def predict(pictures: Any) -> Any:
+            return [np.zeros((64, 64), np.float32) for _ in pictures]
+
+    predictor: Any = SeesNothing()
+    cvunet.cut_out_clip(predictor, wide, tmp_path / "out.mp4", background=background)
+
+    is_dark = first_pixels(tmp_path / "out.mp4")[..., 0] < 128
+    across, down = is_dark.any(axis=0).sum(), is_dark.any(axis=1).sum()
+    assert down > 20
+    assert 2 * across == pytest.approx(down, abs=3)
 
 
 def test_a_clip_behind_a_late_frame_is_found_soon(tmp_path: Path):

@@ -1,7 +1,7 @@
 """A part of a clip shows what the clip shows between its begin and its end, for as long."""
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -18,6 +18,7 @@ from cvunet.errors import ClipDamagedError, ImageError
 from cvunet.inference import matting
 from cvunet.video.clips import ClipFacts, Frame
 from cvunet.video.cutting import Part, PartFrames
+from cvunet.video.reading import ignore_frame
 from tests.video.clips_kit import Clip, clip, heard
 from tests.video.moving_disc import find_red
 
@@ -38,7 +39,9 @@ class Slides:
         rate = len(self.ticks) / (sum(self.ticks) * self.time_base)
         return ClipFacts("gif", 1, 1, None, None, rate, self.time_base)
 
-    def frames(self, first: int = 0) -> Iterator[Frame]:
+    def frames(
+        self, first: int = 0, *, on_skipped: Callable[[], None] = ignore_frame
+    ) -> Iterator[Frame]:
         """As `ClipReader.frames`; the red of a frame is its number."""
         starts = accumulate(self.ticks, initial=0)
         for number, (start, ticks) in enumerate(zip(starts, self.ticks, strict=False)):
@@ -114,7 +117,9 @@ def test_a_clip_that_is_damaged_in_a_part(good: int):
     """All frames before the damage come out, also the last one."""
 
     class Damaged(Slides):
-        def frames(self, first: int = 0) -> Iterator[Frame]:
+        def frames(
+            self, first: int = 0, *, on_skipped: Callable[[], None] = ignore_frame
+        ) -> Iterator[Frame]:
             yield from islice(super().frames(first), good)
             raise ClipDamagedError("no more", frames=good, seconds=1.0)
 

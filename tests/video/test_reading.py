@@ -312,6 +312,16 @@ def test_frames_without_times_are_said():
     assert [one for one in reader.warnings if "no time" in one]
 
 
+def test_recordings_that_were_put_together_are_shown_one_after_another():
+    """Their times start again: the second one is no faster than the first."""
+    one = Clip("libvpx", "webm", container_options={"live": "1"}).file()
+
+    reader = clip(one + one)
+
+    assert seconds_of(reader) == pytest.approx([n / 25 for n in range(20)])
+    assert [said for said in reader.warnings if "start again" in said]
+
+
 def test_endless_gif_is_refused():
     """More frames than a clip may have."""
     file = animated("GIF", 30, duration=20)
@@ -333,6 +343,29 @@ def test_large_animated_webp_is_read_to_its_end():
     reader = clip(b"RIFF" + len(body).to_bytes(4, "little") + body)
 
     assert sum(1 for _ in reader.frames()) == 30
+
+
+def test_fonts_may_lie_before_the_first_frame(tmp_path: Path):
+    """Those of subtitles: seventy megabytes, in which nothing else is found."""
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "bgr0"
+        sound = container.add_stream("pcm_s16le", rate=48_000, layout="stereo")
+        for number in range(7):
+            name = f"{number}.ttf"
+            container.add_attachment(name, "application/x-truetype-font", bytes(10_000_000))
+        frame = av.VideoFrame.from_ndarray(pattern(1, 32, 32), "rgba").reformat(format="bgr0")
+        container.mux(stream.encode(frame))
+        heard = av.AudioFrame.from_ndarray(np.zeros((1, 96_000), np.int16), "s16", "stereo")
+        heard.sample_rate = 48_000
+        container.mux(sound.encode(heard))
+
+    with path.open("rb") as opened:
+        reader = open_clip(opened, limits=ClipLimits())
+        assert seconds_of(reader) == [0]
+        with reader.open_sound() as source:
+            assert sum(packet.size for packet in source.packets()) == 192_000
 
 
 def test_still_picture_may_have_much_sound(tmp_path: Path):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,7 @@ from daemon.worker.clips.link import Link
 from daemon.worker.clips.run import ClipRun
 from daemon.worker.finishing import Backgrounds, Finishing
 from tests.samples import RENDERING
+from tests.video.clips_kit import Clip, damaged, heard
 from tests.worker import clips_kit as kit
 
 pytestmark = pytest.mark.video
@@ -205,6 +207,23 @@ def test_clip_may_lie_on_a_picture(clip: Path, tmp_path: Path):
 
     assert isinstance(outcome, Done)
     assert kit.decoded(task.part)[0][56, kit.WIDTH - 4].tolist() == [0, 200, 0, 255]
+
+
+def test_picture_keeps_its_shape_behind_pixels_that_are_not_square(tmp_path: Path):
+    """A square of it is one in the result, which has half as many pixels across."""
+    picture, source = tmp_path / "square.png", tmp_path / "wide.mp4"
+    square = Image.new("RGB", (192, 64), (0, 0, 0))
+    square.paste((255, 255, 255), (80, 16, 112, 48))
+    square.save(picture)
+    made_of = Clip(size=(96, 64), aspect=Fraction(2), times=(0, 40))
+    source.write_bytes(made_of.file())
+    task = kit.make_task(source)
+    task = replace(task, rendering=replace(RENDERING, background=picture))
+    with kit.worker(finishing=Finishing(backgrounds=Backgrounds([picture]))) as worker:
+        assert isinstance(worker.submit(task).result(WAIT_S), Done)
+
+    is_white = kit.decoded(task.part)[0][..., 0] > 127
+    assert (is_white.any(axis=0).sum(), is_white.any(axis=1).sum()) == (16, 32)
 
 
 def test_animated_picture_is_a_clip(tmp_path: Path):
@@ -388,6 +407,19 @@ def test_damage_in_the_middle(tmp_path: Path, on_damage: str):
         assert 0 < outcome.clip.frames < 30
         assert any("damaged" in text for text in outcome.warnings)
         assert len(kit.decoded(task.part)) == outcome.clip.frames
+
+
+def test_sound_ends_where_a_damaged_clip_does(tmp_path: Path):
+    """At the last good frame, which may lie in an earlier segment."""
+    source = kit.write_clip(tmp_path / "a.mp4", frames=60, has_sound=True)
+    source.write_bytes(damaged(source.read_bytes(), 30))
+    outcome = made(task := kit.make_task(source))
+
+    assert isinstance(outcome, Done)
+    assert outcome.clip is not None
+    assert 10 < outcome.clip.frames < 50
+    start_s, wave = heard(task.part.read_bytes(), "mov")
+    assert start_s + len(wave) / 48_000 == pytest.approx(outcome.clip.duration_s, abs=0.05)
 
 
 def test_file_that_is_no_clip_is_refused(tmp_path: Path):

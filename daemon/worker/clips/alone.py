@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,22 +18,24 @@ import cv2
 from cvunet import cutout
 from cvunet.errors import CvunetError
 from cvunet.video import av_library, cutting, reading
-from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop
+from cvunet.video.backdrops import ColourBackdrop, PictureBackdrop
 from cvunet.video.clips import ANY_LENGTH
 from cvunet.video.cutting import ClipJob, Part
 from cvunet.video.formats import Encoding
 from cvunet.video.pipeline import Backdrop, ClipRendering
-from cvunet.video.reading import ClipReader
+from cvunet.video.reading import ClipReader, ignore_frame
 from cvunet.video.stages import Cancelled
 from cvunet.video.steadying import Steady
 from daemon import collector
 from daemon.disk import files
-from daemon.errors import PictureError
+from daemon.errors import InstallError, PictureError
 from daemon.renderings import Rendering, Video, VideoFormat
 from daemon.settings import ModelSettings
 from daemon.worker import finishing, predictors
 from daemon.worker.children.process import processors
 from daemon.worker.clips import kinds
+from daemon.worker.clips.backgrounds import MEND, open_file
+from daemon.worker.clips.behind import BadBackground, backdrop, blaming_background
 
 if TYPE_CHECKING:
     from cvunet.inference.predictor import Alpha, Predictor
@@ -57,9 +59,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A result that is durable under the name of its part."""
+    """A result that is published."""
 
-    frames: int
+    target: Path
     warnings: tuple[str, ...]
 
 
@@ -85,34 +87,51 @@ class ClipCutter:
         collector.settle()  # codecs lie in cycles
         self.stop = threading.Event()
         """Set from anywhere: the clip in work ends with `CutStopped`."""
+        self._part: Path | None = None
+        """The unfinished result that is in work."""
 
-    def cut(self, order: Order, on_frame: Callable[[int, int | None], None]) -> Made:
+    def cut(
+        self,
+        order: Order,
+        on_frame: Callable[[int, int | None], None],
+        publish: Callable[[Path], Path],
+    ) -> Made:
         """Make one result; nothing is left of it if that fails.
 
         ``on_frame`` gets the number of finished frames and that of all, None if it is unknown.
-        `PictureError` says what is wrong with the clip, or why the network cannot look at it,
-        `InstallError` what is wrong with this machine.
+        ``publish`` gives the part its name while nobody else can write to it. `PictureError` says
+        what is wrong with the clip, or why the network cannot look at it, `InstallError` what is
+        wrong with this machine or the background.
         """
         try:
             with ExitStack() as stack, predictors.translated_errors():
                 clip = open_clip(stack, order.source, order.max_pixels)
-                return self._make(stack, clip, order, on_frame)
-        except InUse:
-            raise
-        except BaseException as error:
-            files.remove(order.part)
-            if isinstance(error, Cancelled):
-                raise CutStopped from error
-            if isinstance(error, CvunetError):  # of the network; no other clip must suffer
-                raise PictureError(str(error)) from error
-            raise
+                return self._make(stack, clip, order, on_frame=on_frame, publish=publish)
+        except Cancelled as error:
+            raise CutStopped from error
+        except BadBackground as error:
+            place = order.rendering.background
+            raise InstallError(f"background {place} cannot be read: {error}; {MEND}") from error
+        except CvunetError as error:  # of the network; no other clip must suffer
+            raise PictureError(str(error)) from error
+        finally:
+            self.clear()
+
+    def clear(self) -> None:
+        """Delete the unfinished result, if there is one; also before a sudden end."""
+        part, self._part = self._part, None
+        if part is not None:
+            with suppress(OSError):  # it must not hide why the work has ended
+                files.remove(part)
 
     def _make(
         self,
         stack: ExitStack,
         clip: ClipReader,
         order: Order,
+        *,
         on_frame: Callable[[int, int | None], None],
+        publish: Callable[[Path], Path],
     ) -> Made:
         part = Part(order.start_s, order.end_s)
         total = part.expected_frames(clip.facts)
@@ -124,15 +143,19 @@ class ClipCutter:
             part=part,
             on_frame=lambda done: on_frame(done, total),
             cancelled=self.stop,
+            keeps_damaged=order.video.on_damage == "keep",
             threads=cores,
         )
         out = stack.enter_context(open_part(order.part))
+        self._part = order.part
         # Without a name: nothing of it is left, however this process ends.
         scratch = stack.enter_context(tempfile.TemporaryFile(dir=order.part.parent))  # noqa: SIM115
         made = cutting.cut_clip(clip, out, scratch, predict=self._predict, job=job)
         out.flush()
         os.fsync(out.fileno())
-        return Made(made.frames, made.warnings)
+        target = publish(order.part)
+        self._part = None
+        return Made(target, made.warnings)
 
     def _predict(self, smalls: "Sequence[Uint8Array]") -> "Sequence[Alpha]":
         return cutout.ask(self.predictor, smalls)
@@ -152,10 +175,14 @@ class ClipCutter:
             return None
         if not isinstance(background, Path):
             return ColourBackdrop(background or finishing.WHITE)
-        if kinds.kind_of(background):
-            behind = open_clip(stack, background, order.max_pixels)
-            return ClipBackdrop(behind, clip.facts.time_base)
-        return PictureBackdrop(finishing.read_background(background)[0])
+        with blaming_background():
+            stream = stack.enter_context(open_file(background))
+            if kinds.kind_of(background):
+                limits = replace(ANY_LENGTH, max_pixels=order.max_pixels)
+                playing = reading.open_clip(stream, limits=limits)
+                return backdrop(playing, clip.facts, on_frame=ignore_frame)
+        picture, _ = finishing.read_background(background)
+        return PictureBackdrop(picture, aspect=clip.facts.pixel_aspect)
 
 
 def open_clip(stack: ExitStack, path: Path, max_pixels: int) -> ClipReader:
@@ -174,5 +201,15 @@ def open_part(path: Path) -> Iterator[BinaryIO]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InUse from error
+        if not is_still_named(stream, path):  # it was published before we had the lock
+            raise InUse
         stream.truncate(0)
         yield stream
+
+
+def is_still_named(stream: BinaryIO, path: Path) -> bool:
+    """Whether an open file still has this name."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False

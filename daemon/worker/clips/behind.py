@@ -4,12 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from fractions import Fraction
 
 from cvunet.errors import ImageError
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video.backdrops import ClipBackdrop
-from cvunet.video.clips import ANY_LENGTH, Frame
+from cvunet.video.clips import ANY_LENGTH, ClipFacts, Frame
 from cvunet.video.pipeline import Backdrop
 from cvunet.video.reading import ClipReader, open_clip
 
@@ -38,10 +37,13 @@ def open_background(descriptor: int, *, max_pixels: int) -> ClipReader:
         return open_clip(os.fdopen(descriptor, "rb"), limits=limits)
 
 
-def backdrop(clip: ClipReader, time_base: Fraction, *, on_frame: Callable[[], None]) -> Backdrop:
-    """Return what it shows behind each frame; as `ClipBackdrop`, but it raises `BadBackground`."""
+def backdrop(clip: ClipReader, front: ClipFacts, *, on_frame: Callable[[], None]) -> Backdrop:
+    """Return what it shows behind each frame; as `ClipBackdrop`, but it raises `BadBackground`.
+
+    ``front``: of the clip that it is put behind.
+    """
     with blaming_background():
-        playing = ClipBackdrop(clip, time_base, on_frame=on_frame)
+        playing = ClipBackdrop(clip, front.time_base, aspect=front.pixel_aspect, on_frame=on_frame)
 
     def shown(frame: Frame) -> Uint8Array:
         with blaming_background():

@@ -12,6 +12,7 @@ FRAME_BYTES = 12
 KEPT_BYTES = 300
 #: The same for frames of a clip behind it: those that a decoder keeps, and three as pixels.
 BEHIND_BYTES = 60
+MOST_ASPECT = 1001  # of a pixel; the reader takes what is larger for a fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class ClipHead:
     height: int
     sample_bytes: int
     frames: int | None
+    pixel_aspect: float = 1.0
+    """Width by height of a pixel."""
     behind_bytes: int = 0
     """Of a sample, times the pixels of a frame of the clip behind it; 0 if there is none."""
 
@@ -36,12 +39,14 @@ class ClipHead:
                 height=int(told["height"]),
                 sample_bytes=int(told["sample_bytes"]),
                 frames=None if frames is None else int(frames),
+                pixel_aspect=float(told.get("pixel_aspect", 1.0)),
                 behind_bytes=behind,
             )
             is_true = (
                 min(head.width, head.height) > 0
                 and head.width * head.height <= max_pixels
                 and head.sample_bytes in (1, 2)
+                and 1 / MOST_ASPECT < head.pixel_aspect < MOST_ASPECT
                 and 0 <= behind <= 2 * max_pixels
             )
             if not is_true:

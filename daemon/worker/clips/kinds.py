@@ -4,11 +4,25 @@ import logging
 import os
 from pathlib import Path
 
+from cvunet.pictures import signatures as pictures
 from cvunet.video import signatures
 from daemon.disk import files
 from daemon.errors import describe, printable
 
 logger = logging.getLogger(__name__)
+
+
+def may_be_picture(path: Path) -> bool:
+    """Whether a file begins as a picture does; False if it is empty, or cannot be read."""
+    try:
+        descriptor = files.open_if_regular(path, os.O_NONBLOCK)
+        if descriptor is None:
+            return False
+        with os.fdopen(descriptor, "rb") as stream:
+            head = stream.read(pictures.HEAD_BYTES)
+    except OSError:
+        return False
+    return bool(head) and pictures.may_become_picture(head, tuple(pictures.SIGNATURES))
 
 
 def kind_of(path: Path) -> str:

@@ -84,7 +84,7 @@ class Session:
                 number += 1
             answer, _ = self.link.ask("count")
             with self.link.stream("result", "r+b") as out:
-                making.join(answer["count"], out)
+                making.join(answer["count"], out, damaged_s=answer["damaged_s"])
             return {
                 "has_sound": making.has_sound,
                 "warnings": [text[:LETTERS] for text in making.warnings[:WARNINGS]],

@@ -24,7 +24,7 @@ from cvunet.errors import (
 from cvunet.video import av_library
 from cvunet.video.clips import ClipFacts, ClipLimits
 from cvunet.video.formats import PLANS, Encoding
-from cvunet.video.joining import join
+from cvunet.video.joining import Cut, join
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader, open_clip
 from cvunet.video.steadying import Steady
@@ -124,6 +124,7 @@ class Making:
             "width": facts.width,
             "height": facts.height,
             "sample_bytes": sample_bytes(facts),
+            "pixel_aspect": float(facts.pixel_aspect),
             "frames": facts.expected_frames,
             "behind_bytes": 0 if self.behind is None else plane_bytes(self.behind.facts),
         }
@@ -145,9 +146,7 @@ class Making:
     def set_backdrop(self, descriptors: list[int]) -> None:
         """Put frames on a colour, a clip, or a picture of a frame's size in shared memory HxWx3."""
         if self.behind is not None:
-            playing = behind.backdrop(
-                self.behind, self.reader.facts.time_base, on_frame=self.link.note_frame
-            )
+            playing = behind.backdrop(self.behind, self.reader.facts, on_frame=self.link.note_frame)
             self.rendering = replace(self.rendering, backdrop=playing)
             return
         backdrop: Any = self.plan.colour  # Any: a colour or an array
@@ -195,8 +194,11 @@ class Making:
 
     # --- the whole --------------------------------------------------------------------------
 
-    def join(self, count: int, out: BinaryIO) -> None:
-        """Make one file of all segments."""
+    def join(self, count: int, out: BinaryIO, *, damaged_s: float | None = None) -> None:
+        """Make one file of all segments.
+
+        ``damaged_s``: where the clip ends because it is damaged; its sound may go on.
+        """
         segments = Lazy(self.link, count)
         try:
             self.join_warnings = join(
@@ -205,6 +207,7 @@ class Making:
                 format=self.plan.format,
                 facts=self.reader.facts,
                 sound_from=self.reader,
+                cut=Cut(end_s=damaged_s),
             )
             out.flush()
         finally:

@@ -103,4 +103,4 @@ def backdrop_of(task: Task, lane: Lane, head: ClipHead) -> NDArray[np.uint8] | N
     if background is None or background in lane.finishing.backgrounds.clips:
         return None
     frame = np.empty((head.height, head.width, 0), np.uint8)
-    return lane.finishing.backgrounds.fit(background, frame)
+    return lane.finishing.backgrounds.fit(background, frame, aspect=head.pixel_aspect)

@@ -187,7 +187,9 @@ class ClipRun:
         with believed():
             handler = handlers[str(message["ask"])]
         descriptor = handler(message)
-        reply: Message = {"count": len(self.note.frames)}
+        note = self.note
+        damaged_s = note.seconds if note.ending else None
+        reply: Message = {"count": len(note.frames), "damaged_s": damaged_s}
         with suppress(OSError):  # it has ended, which the next look at it tells
             channel.send(self.child.end, reply, [] if descriptor is None else [descriptor])
 
