@@ -440,16 +440,14 @@ def test_others_may_not_read_it(tmp_path: Path, umask: int):
 
 
 @pytest.mark.root
-def test_a_reader_who_may_not_write_reads_what_a_daemon_has_left(tmp_path: Path):
+def test_a_reader_who_may_not_write_reads_what_a_daemon_has_left(in_memory: Path):
     """A daemon that has ended takes its journal away, and the reader cannot make one.
 
     As soon as somebody writes again, the reader opens the file anew.
     """
-    path = tmp_path / "ledger.db"
+    path = in_memory / "ledger.db"
     Ledger(path).close()
-    tmp_path.chmod(0o555)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o555)
+    in_memory.chmod(0o555)  # pytest's own folders are closed to others
     path.chmod(0o644)
     os.seteuid(65_534)
     try:
