@@ -206,10 +206,17 @@ def bleed_colours(rgba: Samples) -> Samples:
 
 def background_of(picture: Picture) -> Uint8Array:
     """A picture to lay subjects on: HxWx3 in sRGB, on white where it is transparent."""
-    rgb = profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile)
-    if picture.alpha is None:
-        return rgb
-    flat = flatten(np.dstack([rgb, bit_depth.to_8_bits(picture.alpha)]), WHITE)
+    return on_white(
+        profiles.to_srgb(bit_depth.to_8_bits(picture.rgb), picture.profile), picture.alpha
+    )
+
+
+def on_white(rgb: Samples, alpha: Samples | None) -> Uint8Array:
+    """Pixels HxWx3 with 8 bits, on white where their alpha HxW, if there is one, lets through."""
+    small = bit_depth.to_8_bits(rgb)
+    if alpha is None:
+        return small
+    flat = flatten(np.dstack([small, bit_depth.to_8_bits(alpha)]), WHITE)
     return flat.astype(np.uint8, copy=False)
 
 

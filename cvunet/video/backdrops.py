@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from cvunet.errors import ImageError
-from cvunet.matte import framing
-from cvunet.pictures.bit_depth import Uint8Array, to_8_bits
+from cvunet.matte import foreground, framing
+from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video.clips import Frame
 from cvunet.video.reading import ClipReader, ignore_frame
 
@@ -79,9 +79,8 @@ class ClipBackdrop:
         self._advance(frame.pts * self.time_base)
         height, width = frame.rgb.shape[:2]
         if self.fitted is None or self.fitted[0] is not self.now:
-            fitted = framing.cover(
-                to_8_bits(self.now.rgb), width=width, height=height, aspect=self.aspect
-            )
+            shown = foreground.on_white(self.now.rgb, self.now.alpha)
+            fitted = framing.cover(shown, width=width, height=height, aspect=self.aspect)
             self.fitted = self.now, fitted
         return self.fitted[1]
 

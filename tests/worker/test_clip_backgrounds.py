@@ -171,3 +171,26 @@ def test_clip_behind_takes_memory_too(clip: Path, tmp_path: Path):
         assert isinstance(worker.submit(put_on(kit.make_task(clip), behind)).result(WAIT_S), Done)
 
     assert taken == [kit.WIDTH * kit.HEIGHT * (14 * 12 + 300) + 60 * 960 * 640]
+
+
+def write_hidden(path: Path) -> Path:
+    """An animation that is transparent all over; below it hides a dark colour."""
+    frames = [Image.new("RGBA", (32, 32), (20 + n, 0, 0, 0)) for n in range(2)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True, exact=True)
+    return path
+
+
+def test_white_is_behind_a_transparent_animation(clip: Path, tmp_path: Path):
+    """As behind a transparent picture: what hides below it is nobody's background."""
+    behind = write_hidden(tmp_path / "behind.webp")
+    source = tmp_path / "a.png"
+    Image.fromarray(kit.frame(0)).save(source)
+    task = Task("picture", source, tmp_path / "a.part", RENDERING, 10**6)
+    cut = put_on(kit.make_task(clip), behind)
+    with on_clip(behind) as worker:
+        assert isinstance(worker.submit(put_on(task, behind)).result(WAIT_S), Done)
+        assert isinstance(worker.submit(cut).result(WAIT_S), Done)
+
+    with Image.open(task.part) as result:
+        assert result.getpixel((kit.WIDTH - 4, 56))[:3] == (255, 255, 255)  # type: ignore[index]  # RGB
+    assert min(shades_of(cut.part)) >= 252

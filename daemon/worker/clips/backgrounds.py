@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvunet import errors as cvunet_errors
-from cvunet.pictures.bit_depth import to_8_bits
+from cvunet.matte import foreground
 from cvunet.video import av_library, reading
 from cvunet.video.clips import ANY_LENGTH
 from daemon.disk import files
@@ -106,6 +106,6 @@ def first_frame(path: Path) -> tuple[NDArray[np.uint8], str]:
     except (cvunet_errors.ImageError, OSError) as error:
         reason = explain(error) if isinstance(error, OSError) else str(error)
         raise InstallError(f"background {path} cannot be read: {reason}; {MEND}") from error
-    pixels = to_8_bits(frame.rgb)
+    pixels = foreground.on_white(frame.rgb, frame.alpha)
     digest = hashlib.sha256(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
     return pixels, digest.hexdigest()
