@@ -243,11 +243,12 @@ install_paths() {
 # What runs with the program that was replaced; what does not run is left alone.
 restart_copy() {
     { [ -n "$is_started" ] && [ -e "$UNITS/$1" ]; } || return 0
-    run systemctl try-restart "$1" || complain "$1 does not start: journalctl -u ${1%.service}"
+    run systemctl try-restart "$1" || not_started+=("$1")
 }
 
 start() {
     local is_ready=yes unit
+    not_started=()
     run systemctl daemon-reload
     for unit in "${NODES[@]}"; do
         restart_copy "$unit"
@@ -264,6 +265,7 @@ start() {
     # After the daemon, which upgrades the ledger.
     restart_copy "$PAGE"
     [ -n "$is_ready" ] || complain "it does not start: journalctl -u cvunetd"
+    [ ${#not_started[@]} = 0 ] || complain "${not_started[*]} did not start: journalctl -u UNIT says why"
 }
 
 uninstall() {

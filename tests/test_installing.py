@@ -243,6 +243,23 @@ def test_upgrade_of_a_node(installed: System, unit: str):
     assert calls[-2:] == [f"systemctl try-restart {unit}", f"systemctl restart {DAEMON}"]
 
 
+def test_a_node_that_does_not_start(installed: System):
+    """Daemon and page are restarted all the same; then it is told."""
+    for unit in (PAGE, NODE):
+        installed.write(f"{UNITS}/{unit}", "first\n")
+    program = installed.fakes / "bin/systemctl"
+    refusal = f'[ "$1 $2" != "try-restart {NODE}" ] || exit 1\n'
+    program.write_text(program.read_text() + refusal)
+
+    done = installed.run("install.sh")
+    calls = (installed.fakes / "calls").read_text()
+
+    assert done.returncode == 1
+    assert f"{NODE} did not start: journalctl -u UNIT" in done.stdout
+    assert f"systemctl restart {DAEMON}" in calls
+    assert f"systemctl try-restart {PAGE}" in calls
+
+
 def test_upgrade_without_a_start(installed: System):
     """Nothing is restarted."""
     for unit in (PAGE, NODE):

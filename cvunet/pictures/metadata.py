@@ -150,9 +150,10 @@ def writable_directory(exif: Image.Exif, group: int) -> dict[int, Any]:  # Any: 
     The file has a pointer to that one, which leads nowhere in another file.
     """
     fields = {tag: writable(value) for tag, value in exif.get_ifd(group).items()}
-    if fields.pop(ExifTags.IFD.Interop, None) is not None and (
-        inner := writable_directory(exif, ExifTags.IFD.Interop)
-    ):
+    pointer = fields.pop(ExifTags.IFD.Interop, None)
+    if pointer is None or group == ExifTags.IFD.Interop:  # one that leads back has no end
+        return fields
+    if inner := writable_directory(exif, ExifTags.IFD.Interop):
         fields[ExifTags.IFD.Interop] = inner
     return fields
 

@@ -160,15 +160,21 @@ def read_head(stream: Readable) -> PngHead:
     )
 
 
+UNUSABLE = b"\0"
+"""In place of a colour profile: who reads it says that it cannot be used."""
+
+
 def unpacked(content: bytes) -> bytes:
-    """The ICC profile of a chunk iCCP; nothing if it is damaged, or far too large."""
+    """The ICC profile of a chunk iCCP; `UNUSABLE` if it is damaged, or far too large."""
+    if not content:
+        return b""
     packed = content.partition(b"\0")[2][1:]
     unpacker = zlib.decompressobj()
     try:
         profile = unpacker.decompress(packed, chunks.MOST_PROFILE_BYTES)
     except zlib.error:
-        return b""
-    return profile if unpacker.eof else b""
+        return UNUSABLE
+    return profile if unpacker.eof else UNUSABLE
 
 
 def frame_heads(stream: Readable, most: int) -> Iterator[FrameHead]:

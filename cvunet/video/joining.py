@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from heapq import merge
@@ -108,7 +108,7 @@ def write_container(
                 check()
                 container.mux(packet)
             return ()
-        track = open_sound(stack, sound, container, plan=plan, cut=cut)
+        track = open_sound(stack, sound, container, plan=plan, cut=cut, check=check)
         for packet in by_time(pictures, track.packets()):
             check()
             container.mux(packet)
@@ -164,10 +164,16 @@ def libav_packet(packet: Packet, stream: Any, *, pts: int, base: Fraction, facts
 
 
 def open_sound(
-    stack: ExitStack, clip: ClipReader, container: Any, *, plan: Plan, cut: Cut | None
+    stack: ExitStack,
+    clip: ClipReader,
+    container: Any,
+    *,
+    plan: Plan,
+    cut: Cut | None,
+    check: Callable[[], None],
 ) -> CopiedSound | EncodedSound:
-    """The sound of the clip, as the container can hold it."""
-    source = stack.enter_context(clip.open_sound())
+    """The sound of the clip, as the container can hold it; ``check`` is called for each packet."""
+    source = replace(stack.enter_context(clip.open_sound()), check=check)
     span = span_of(clip, cut)
     if can_copy(source.stream, plan):
         return CopiedSound(source, container, span)

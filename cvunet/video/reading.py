@@ -81,10 +81,13 @@ class SoundSource:
     """libav's; one of the container's."""
     window: Window
     """What the container reads."""
+    check: Callable[[], None] = ignore_frame
+    """Called for each packet of the clip: those before a part may take minutes."""
 
     def packets(self) -> Iterator[Any]:
         """libav's packets of the sound, and an empty one at the end."""
         for packet in self.container.demux():
+            self.check()
             self.window.renew()
             if packet.stream_index == self.stream.index:
                 yield packet

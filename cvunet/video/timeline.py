@@ -6,7 +6,9 @@ from cvunet.errors import ImageError
 from cvunet.video.clips import ClipLimits
 
 MOST_DISORDER = 5
-"""So many frames back a time is a fault of its own; further back another recording begins."""
+"""So many frames back a time is a fault of its own; further back another recording begins.
+
+That counts from both of the last two times: one that is alone far ahead is itself the fault."""
 
 
 class Timeline:
@@ -20,6 +22,8 @@ class Timeline:
         """Of one frame at the average rate."""
         self._start: int | None = None
         self._last = 0
+        self._read = (0, 0)
+        """The last two times of frames' own, in ticks; the later one comes last."""
         self._count = 0
         self.replaced = 0
         """How many times were missing or did not rise."""
@@ -51,10 +55,12 @@ class Timeline:
         if self._start is None:  # frames before this one had no time
             self._start = stamp - expected
         tick = stamp - self._start
-        if tick < self._last - MOST_DISORDER * self.usual_ticks:
+        if tick < min(self._read) - MOST_DISORDER * self.usual_ticks:
             self.restarts += 1
             self._start = stamp - expected
+            self._read = (expected, expected)
             return expected
+        self._read = (self._read[1], tick)
         if tick <= self._last:
             self.replaced += 1
             return self._last + 1

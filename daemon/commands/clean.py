@@ -105,6 +105,7 @@ WITHOUT_LEDGER = LedgerAccess(
     is_open=lambda drop: False,
     forget_drop=lambda drop: None,
     closed_drops=lambda before: (),
+    closed_roots=lambda before: (),
     gone_originals=lambda before: (),
     forget_gone=lambda before: 0,
 )

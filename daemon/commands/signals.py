@@ -54,8 +54,10 @@ def on_signal(
                 reload()
             return
         if seen:
-            clear()
-            os._exit(128 + number)
+            try:
+                clear()
+            finally:
+                os._exit(128 + number)
         seen.append(number)
         stop(number)
 

@@ -1,5 +1,6 @@
 """The systemd drop-in that lets the unit's sandbox reach all configured folders."""
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -95,13 +96,16 @@ def readable(config: Config, base: Path) -> set[Path]:
         config.web.keys_file,
         config.worker.ray.token_file,
         *(file for entry in hooks for file in (entry.secret_file, entry.ca_file)),
-        *(Path(program) for program in programs if "/" in program),
     ]
+    # A program is called by the name that it has here, which may be a link (`HookLoader.command`).
+    called = [base / Path(program).expanduser() for program in programs if "/" in program]
     return {
         *kept,
         *hot_folders.backgrounds(config, base),
         *(file for model in models(config, base) for file in files_of(model)),
         *(hot_folders.resolve(base, path) for path in named if path is not None),
+        *(Path(os.path.abspath(path)) for path in called),  # noqa: PTH100  # links stay
+        *(hot_folders.resolve(base, path) for path in called),
     }
 
 

@@ -2,11 +2,12 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from daemon.disk import safe_open
 from daemon.disk.files import exists, identity, is_same_content, make_folders, remove
-from daemon.disk.moves import NO_LINKS, copy, rename_no_replace
+from daemon.disk.moves import NO_LINKS, copy, ignore, rename_no_replace
 from daemon.disk.moves import replace as rename_over
 from daemon.jobs import Stamp
 
@@ -34,10 +35,13 @@ def remove_if_unchanged(path: Path, stamp: Stamp) -> None:
             safe_open.sync(folder)
 
 
-def add_link(target: Path, place: Path, *, part: Path) -> None:
+def add_link(
+    target: Path, place: Path, *, part: Path, on_step: Callable[[], object] = ignore
+) -> None:
     """Give a result a second name, by a hard link or as a copy; `FileExistsError` if taken.
 
-    May be called again after a crash. ``part`` is the path of an unfinished copy.
+    May be called again after a crash. ``part`` is the path of an unfinished copy; ``on_step`` hears
+    that a copy gets on.
     """
     if exists(place):
         if not is_same_content(target, place):
@@ -52,7 +56,7 @@ def add_link(target: Path, place: Path, *, part: Path) -> None:
         except OSError as error:
             if error.errno not in NO_LINKS | {errno.EXDEV}:
                 raise
-            copy(target, part)
+            copy(target, part, on_step=on_step)
             rename_no_replace(part, place)
         else:
             safe_open.sync(there)

@@ -171,13 +171,15 @@ def reject(source: Path, quarantine: Path, later: Syncs | None = None) -> None:
         archive(source, quarantine, later)
 
 
-def restore(quarantined: Path, place: Path) -> None:
-    """Move a quarantined original back, then delete its reason."""
+def restore(quarantined: Path, place: Path, later: Syncs | None = None) -> None:
+    """Move a quarantined original back, then delete its reason; ``later`` hears of a long copy."""
     make_folders(place.parent)
     if exists(place) and is_same_file(place, quarantined):
         remove(quarantined)
     else:
-        move(quarantined, place)
+        move(quarantined, place, later)
+        if later is not None:
+            later.flush()
     remove(reason_file(quarantined))
 
 

@@ -58,6 +58,7 @@ NO_JOURNAL = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 Row = sqlite3.Row
 Connection = sqlite3.Connection
 Version = tuple[int, int]
+NO_VERSION = (-1, -1)
 Values = Sequence[Any] | Mapping[str, Any]  # Any: what columns hold
 
 
@@ -165,7 +166,8 @@ class Database:
             if is_read_only:
                 version = version_of(self.path)
                 self.db, is_alone = connect_to_read(self.path)
-                self.version = version if is_alone else None
+                # Without one it is opened anew at the next question.
+                self.version = (version or NO_VERSION) if is_alone else None
             else:
                 self.db = connect(self.path)
             self.inode = inode_of(self.path)

@@ -158,17 +158,17 @@ class Records:
         """Whether a folder is a drop that may still take pictures."""
         return any(drop.path == path for drop in self.open_drops())
 
-    def closed_drops(self, before: float) -> list[Path]:
+    def closed_drops(self, before: float, *, with_kept: bool = False) -> list[Path]:
         """Return drops opened and closed before a time (UTC seconds) whose rows may be removed.
 
-        The rows of kept originals stay.
+        The rows of kept originals stay. ``with_kept``: also drops that hold only these.
         """
         rows = self.ledger.rows(
-            "SELECT path FROM drops WHERE closed_at < ?1 AND opened_at < ?1 AND ("
-            " EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
+            "SELECT path FROM drops WHERE closed_at < ?1 AND opened_at < ?1 AND (?2"
+            " OR EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id AND is_kept = 0"
             "  AND state IN ('done', 'failed'))"
             " OR NOT EXISTS (SELECT 1 FROM jobs WHERE drop_id = drops.id)) ORDER BY id",
-            (before,),
+            (before, with_kept),
         )
         return [Path(os.fsdecode(row["path"])) for row in rows]
 

@@ -186,7 +186,7 @@ class Completion:
     def put_away(self, job: Job, done: Done | None, later: Syncs) -> list[FinishedJob]:
         """Put the original of a published result away; empty if it will be tried again."""
         try:
-            return [(self.originals.put_away(self.results.add_review(job), later), done)]
+            return [(self.originals.put_away(self.results.add_review(job, later), later), done)]
         except OSError as error:
             self.note_trouble(job, error)
             return []

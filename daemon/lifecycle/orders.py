@@ -215,7 +215,7 @@ class Orders:
             return
         if quarantine_names.holds(job.quarantine, job.id):
             place = folder.path / job.relative
-            store.restore(job.quarantine, place)
+            store.restore(job.quarantine, place, self.syncs)
             self.put(FileEvent(folder.name, place, Hint.MOVED))
             files.remove_if_empty(job.quarantine.parent)
 
@@ -229,7 +229,7 @@ class Orders:
         place = folder.path / job.relative
         if not (files.exists(place) and files.is_same_file(place, job.quarantine)):
             place = files.free_name(place, lambda path: False)
-        store.restore(job.quarantine, place)
+        store.restore(job.quarantine, place, self.syncs)
         self.put(FileEvent(folder.name, place, Hint.MOVED))
         return True
 
@@ -245,7 +245,7 @@ class Orders:
             return
         place = job.review or self.results.free_review(job)
         self.ledger.note_doubt(job, review=place)  # first: a repetition uses the same name
-        self.results.add_review(replace(job, review=place))
+        self.results.add_review(replace(job, review=place), self.syncs)
 
     def reject(self, job: Job, *, now: float) -> None:
         """Take a result back: a person has found it bad. Its original goes into quarantine.

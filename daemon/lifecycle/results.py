@@ -192,12 +192,15 @@ class Results:
         place = files.free_folder(drop.path, Path(store.REVIEW) / folders, taken.blocks_folder)
         return files.free_name(place / job.target.name, lambda path: taken.holder(path) is not None)
 
-    def add_review(self, job: Job) -> Job:
-        """Also put a doubtful result into the review folder; elsewhere if its name is taken."""
+    def add_review(self, job: Job, later: Syncs) -> Job:
+        """Also put a doubtful result into the review folder; elsewhere if its name is taken.
+
+        ``later`` hears that a copy gets on.
+        """
         while job.review is not None:
             part = job.review.parent / f".{job.id}-review.part"
             try:
-                publication.add_link(job.target, job.review, part=part)
+                publication.add_link(job.target, job.review, part=part, on_step=later.on_step)
             except (FileExistsError, UntrustedPath):  # its name is taken, or that of a folder
                 free = self.free_review(job)
                 if free == job.review:

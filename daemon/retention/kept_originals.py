@@ -23,6 +23,9 @@ def ledger_access(ledger: Ledger, folders: dict[str, HotFolder]) -> LedgerAccess
         is_open=records.is_open_drop,
         forget_drop=ledger.forget_drop,
         closed_drops=records.closed_drops,
+        closed_roots=lambda before: {
+            drop.parent for drop in records.closed_drops(before, with_kept=True)
+        },
         gone_originals=kept.gone,
         forget_gone=kept.forget_gone,
         is_round_over=lambda: not kept.position,

@@ -31,6 +31,8 @@ class LedgerAccess:
     forget_drop: Callable[[Path], None]
     closed_drops: Callable[[float], Iterable[Path]]
     """Drops opened and closed before a time with rows that may be deleted."""
+    closed_roots: Callable[[float], Iterable[Path]]
+    """Output folders of all drops opened and closed before a time."""
     gone_originals: Callable[[float], Iterable[Job]]
     """Kept originals that are gone, of jobs that ended before a time."""
     forget_gone: Callable[[float], int]
@@ -131,8 +133,8 @@ class Retention:
     def old_drops(self, local_now: datetime) -> Iterator[Path]:
         """Yield drops that have expired and are not open."""
         before = local_now.timestamp() - self.keep_days * DAY_S
-        # Drops in output folders of earlier configurations are in the ledger alone.
-        roots = self.roots | {drop.parent for drop in self.ledger_access.closed_drops(before)}
+        # Output folders of earlier configurations are in the ledger alone.
+        roots = self.roots | {*self.ledger_access.closed_roots(before)}
         drops = expiry.expired(roots, keep_days=self.keep_days, local_now=local_now)
         yield from (drop for drop in list(drops) if not self.ledger_access.is_open(drop))
 

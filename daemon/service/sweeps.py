@@ -59,11 +59,12 @@ class Sweeps:
         # By this moment it is known whether sweeps come in time (`Liveness.stalled`).
         pause_s = POLL_S if self.watch_health.is_polled(folder) else SWEEP_S
         self.due[folder.name] = monotonic + pause_s
+        began = self.clock()
         self.intake.sweep(folder, hint, monotonic=monotonic, now=now)
         # Nothing else is done during a sweep: a large share must not be swept all the time.
         ended = self.clock()
         if self.due.get(folder.name):  # not if it is to be swept again at once
-            self.due[folder.name] = ended + max(pause_s, REST * (ended - monotonic))
+            self.due[folder.name] = ended + max(pause_s, REST * (ended - began))
         if not self.standby.has(folder.name):
             emptied_folders.prune(folder, now=now)
 

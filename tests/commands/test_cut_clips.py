@@ -1,5 +1,6 @@
 """`cvunetd cut` of clips: formats, parts, progress, and that nothing is left when it is stopped."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from daemon.commands.cut_clips import Progress, Result, clock_text, part_of, sec
 from daemon.disk import store
 from daemon.errors import InstallError, UsageError
 from daemon.worker import predictors
-from daemon.worker.clips.alone import InUse, is_still_named, open_part
+from daemon.worker.clips.alone import InUse, open_part
 from tests.samples import names_in
 from tests.video.clips_kit import Clip, damaged
 from tests.video.test_cutting import RedPredictor
@@ -265,13 +266,23 @@ def test_nobody_else_takes_a_part_before_it_has_its_name(
     assert found == [True]
 
 
-def test_a_part_that_was_published_meanwhile_is_not_emptied(tmp_path: Path):
+def test_a_part_that_was_published_meanwhile_is_not_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Opened before it got its name, and locked after that."""
-    part = tmp_path / ".cat.webm.part"
-    with part.open("w+b") as stream:
-        assert is_still_named(stream, part)
-        part.rename(tmp_path / "cat.webm")
-        assert not is_still_named(stream, part)
+    part, result = tmp_path / ".cat.webm.part", tmp_path / "cat.webm"
+    part.write_bytes(b"result")
+    lock = fcntl.flock
+
+    def lock_late(stream: Any, operation: int) -> None:
+        part.rename(result)
+        lock(stream, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with pytest.raises(InUse), open_part(part):
+        pass
+
+    assert result.read_bytes() == b"result"
 
 
 def test_a_sudden_end_leaves_nothing(command: Command):

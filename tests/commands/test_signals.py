@@ -25,3 +25,14 @@ def test_a_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path):
     )
 
     assert (done.returncode, done.stdout, part.exists()) == (130, "told 2\n", False)
+
+
+def test_a_second_signal_ends_at_once_whatever_cannot_be_removed(tmp_path: Path):
+    """A share that is gone must not keep the process alive."""
+    gone = tmp_path / "share" / ".cat.webm.part"
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(gone)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 130

@@ -13,6 +13,7 @@ import pytest
 
 from daemon.errors import InstallError, LedgerError
 from daemon.jobs import Identity, State
+from daemon.ledger import database
 from daemon.ledger.ledger import SCRIPTS, VERSION, Drop, Ledger
 from daemon.ledger.records import Records
 from tests.samples import NOW, make_job
@@ -462,3 +463,32 @@ def test_a_reader_who_may_not_write_reads_what_a_daemon_has_left(in_memory: Path
         after = reader.is_in_place()
 
     assert (found, before, during, after) == (0, True, False, False)
+
+
+@pytest.mark.root
+def test_a_journal_that_goes_while_the_file_is_opened(
+    in_memory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The daemon stops at that moment. What was read then is not believed for long."""
+    path = in_memory / "ledger.db"
+    writer = Ledger(path)
+    in_memory.chmod(0o555)
+    path.chmod(0o644)
+    look = database.version_of
+
+    def look_and_stop(place: Path) -> tuple[int, int] | None:
+        found = look(place)
+        os.seteuid(0)
+        writer.close()
+        os.seteuid(65_534)
+        return found
+
+    os.seteuid(65_534)
+    try:
+        with monkeypatch.context() as stopping:
+            stopping.setattr(database, "version_of", look_and_stop)
+            reader = Ledger(path, is_read_only=True)
+    finally:
+        os.seteuid(0)
+    with closing(reader):
+        assert not reader.is_in_place()

@@ -339,7 +339,7 @@ def test_a_name_for_review_that_is_free_and_refused_is_not_looked_for_for_ever(
     """A share that says so of a name that nothing has: it is tried again later."""
     tries: list[Path] = []
 
-    def refuse(target: Path, place: Path, *, part: Path) -> None:
+    def refuse(target: Path, place: Path, *, part: Path, on_step: object) -> None:
         tries.append(place)
         assert len(tries) < 20
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))

@@ -202,6 +202,16 @@ def test_pointer_to_nowhere_rejects_no_picture():
     assert (details[BASE.ColorSpace], ExifTags.IFD.Interop in details) == (0xFFFF, False)
 
 
+@pytest.mark.parametrize("pointer", range(20, 130, 4))
+def test_pointer_that_leads_back_takes_nothing_along(pointer: int):
+    """To the very directory that holds it, or to what looks like one."""
+    data = photo(exif=camera_exif(pointer=pointer, kind=4), xmp=b"")
+    picture = reading.read(io.BytesIO(data), max_pixels=10**6, policy="keep")
+
+    assert picture.warnings == ()
+    assert picture.metadata.exif
+
+
 def test_structure_of_a_tiff_is_not_taken_for_metadata():
     """A TIFF's tags of strips and bits describe that file, not the result."""
     image = result(photo("TIFF", exif=exif().tobytes()), "keep")

@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 import pytest
 
-from daemon.disk import moves
+from daemon.disk import moves, store
 from daemon.reporting import notify
 from daemon.reporting.notify import Notifier
 from daemon.service.crash_note import CrashNote
@@ -335,3 +335,15 @@ def test_the_start_takes_its_time_while_a_large_original_is_copied(
 
     assert sum(line.startswith("EXTEND_TIMEOUT_USEC=") for line in before_ready) >= 10
     assert list(slow.records.counts().values()) == [{"done": 1}]
+
+
+def test_signs_come_while_a_large_picture_is_put_back(slow: Kit):
+    """Its quarantine is on another file system than its hot folder."""
+    assert slow.service.parts.orders.syncs.on_step == slow.service.note_progress
+    quarantined = slow.base / "large.jpg"
+    with folder_in_memory() as memory:
+        quarantined.write_bytes(bytes(10 << 20))
+        store.restore(quarantined, memory / "large.jpg", slow.service.parts.orders.syncs)
+        assert (memory / "large.jpg").stat().st_size == 10 << 20
+
+    assert slow.heard.count("WATCHDOG=1") >= 9

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from pathlib import Path
 
+from daemon.jobs import Hint
 from tests.service.service_kit import Kit
 
 
@@ -52,3 +53,16 @@ def test_a_small_share_is_polled_every_five_seconds(tmp_path: Path):
     kit.pass_time(60, step_s=1.0)
 
     assert 11 <= len(begun) <= 13
+
+
+def test_other_work_before_a_sweep_is_no_sweep(tmp_path: Path):
+    """A recovery of minutes, or the sweep of a larger folder, delays a small one no longer."""
+    kit = polled(tmp_path)
+    sweeps = kit.service.parts.sweeps
+    [folder] = kit.service.parts.folders
+    before = kit.time.clocks.monotonic()
+    kit.time.seconds += 600.0
+    now = kit.time.clocks.monotonic()
+    sweeps.sweep(folder, Hint.SWEEP, monotonic=before, now=kit.time.clocks.now())
+
+    assert sweeps.due["hot"] == now + 5.0

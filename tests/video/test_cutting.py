@@ -3,6 +3,7 @@
 import math
 import threading
 import zipfile
+from contextlib import ExitStack
 from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
@@ -17,9 +18,11 @@ from PIL import Image
 import cvunet
 from cvunet.errors import FileError, ImageError, OptionError
 from cvunet.inference import matting
+from cvunet.video import joining
 from cvunet.video.backdrops import ClipBackdrop
 from cvunet.video.clips import ClipLimits, Frame, VideoFormat
 from cvunet.video.cutting import ClipJob, Part, PartFrames, cut_clip
+from cvunet.video.formats import PLANS
 from cvunet.video.pipeline import ClipRendering
 from cvunet.video.reading import open_clip
 from cvunet.video.stages import Cancelled
@@ -152,6 +155,30 @@ def test_a_stop_while_the_sound_is_joined(clip: Path, format: VideoFormat):
             predict=find_red,
             job=job,
         )
+
+
+@pytest.mark.parametrize("format", ["webm", "mov-qtrle"])
+def test_a_stop_while_sound_before_a_part_is_skipped(format: VideoFormat):
+    """Of a part at the end of a long clip: nothing is written meanwhile."""
+    file = BytesIO(Clip(times=tuple(range(0, 4000, 40)), sound="aac").file())
+    packets: list[None] = []
+    with open_clip(file, limits=ClipLimits()).open_sound() as source:
+        every = sum(1 for _ in source.packets())
+    part = joining.Cut(3.5)
+    clip = open_clip(file, limits=ClipLimits())
+    with ExitStack() as stack:
+        container = stack.enter_context(av.open(BytesIO(), "w", format="matroska"))
+        track = joining.open_sound(
+            stack,
+            clip,
+            container,
+            plan=PLANS[format],
+            cut=part,
+            check=lambda: packets.append(None),
+        )
+        next(track.packets())
+
+    assert len(packets) > every / 2
 
 
 def test_a_stop_before_the_part_begins():

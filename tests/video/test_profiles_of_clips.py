@@ -99,4 +99,18 @@ def test_bomb_in_a_profile_is_left_alone():
     chunk = png.chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(1 << 26)))
     frames = [np.full((17, 23), 100, np.uint8), np.full((7, 11), 100, np.uint8)]
 
-    assert clip(apng(frames, 8, GREY, chunks=chunk)).facts.profile is None
+    reader = clip(apng(frames, 8, GREY, chunks=chunk))
+
+    assert reader.facts.profile is None
+    assert [said for said in reader.warnings if "colour profile cannot be used" in said]
+
+
+def test_profile_that_does_not_unpack_is_told():
+    """A transfer has cut it short, or a program has written nonsense."""
+    packed = zlib.compress(ADOBE)
+    frames = [np.full((17, 23), 100, np.uint8), np.full((7, 11), 100, np.uint8)]
+    for content in (packed[: len(packed) // 2], b"nonsense"):
+        chunk = png.chunk(b"iCCP", b"x\0\0" + content)
+        reader = clip(apng(frames, 8, GREY, chunks=chunk))
+
+        assert [said for said in reader.warnings if "colour profile cannot be used" in said]

@@ -38,7 +38,8 @@ def placed(stamps: list[int | None], **limits: float) -> list[int]:
         ([0, 0, 0, 120], [0, 1, 2, 120]),
         ([100, 50, 140], [0, 1, 40]),
         ([1000, 1200, 1300, 0, 40, 500], [0, 200, 300, 340, 380, 840]),
-        ([0, 400, 0, 400, 0], [0, 400, 440, 840, 880]),
+        ([0, 400, 440, 0, 400, 440, 0], [0, 400, 440, 480, 880, 920, 960]),
+        ([0, 40, 80, 800, 120, 160, 840], [0, 40, 80, 800, 801, 802, 840]),
     ],
 )
 def test_times_rise_from_zero(stamps: list[int | None], ticks: list[int]):
@@ -66,7 +67,7 @@ def test_replaced_times_are_counted():
 def test_restarts_are_counted():
     """Two recordings in one file: their own times are right, so none is replaced."""
     line = timeline()
-    for stamp in (0, 1000, 0, 1000):
+    for stamp in (0, 1000, 1040, 0, 1000):
         line.place(stamp)
 
     assert (line.restarts, line.replaced) == (1, 0)

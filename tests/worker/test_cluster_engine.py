@@ -517,6 +517,17 @@ def test_large_picture_without_a_share_is_rejected(world: World, said: Unreadabl
     assert world.crew.depth == 4
 
 
+def test_large_picture_at_a_node_in_trouble_goes_to_another(world: World):
+    """It has the share, and its disk is full: that is nothing against the picture."""
+    task = world.task()
+    future = world.submit(task)
+    said = Failed(Blame.MACHINE, "No space left on device")
+    world.say(task, NotCarried(said_of(task, said), 3))
+    outcome = future.result(0)
+
+    assert isinstance(outcome, Cancelled)
+
+
 def test_large_picture_with_a_share_is_cut_out(world: World):
     """By its path, as without Ray's transport."""
     task = world.task()

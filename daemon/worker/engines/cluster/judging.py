@@ -72,10 +72,15 @@ def judge(task: Task, answer: object) -> Verdict:
 
 
 def judge_large(task: Task, answer: NotCarried) -> Verdict:
-    """Return what follows for a large picture: a node need not have the share."""
-    verdict = judge(task, answer.reply)
+    """Return what follows for a large picture: a node need not have the share.
+
+    A node with the share may be in trouble, and says so: then the picture goes to another one.
+    """
+    verdict, said = judge(task, answer.reply), answer.reply.outcome
     size = size_of(task.source)
     if verdict.is_fatal or not verdict.fault or size <= answer.max_bytes:  # it may have grown
+        return verdict
+    if isinstance(said, Failed) and said.blame is Blame.MACHINE:
         return verdict
     reason = (
         f"the file has {size / 1e6:,.1f} MB; the limit is {answer.max_bytes / 1e6:,.1f}"
