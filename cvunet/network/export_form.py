@@ -33,17 +33,22 @@ class Exported(nn.Module):
         if network.trunk_scale != 1:
             self.shrink = Resizing(input_size, trunk_side, is_antialiased=True)
         self.trunk = Trunk(network)
-        self.refine = None
+        self.refine: Refining | None = None
+        self.enlarge: nn.Module = nn.Identity()
         if network.refine is not None:
             self.refine = Refining(network, trunk_side=trunk_side, input_size=input_size)
+        elif trunk_side != input_size:
+            self.enlarge = Resizing(trunk_side, input_size)
 
     def forward(self, image: Tensor) -> Tensor:
         """Bx3xSxS in [-1, 1] to logits Bx1xSxS."""
         logits, narrowed = self.trunk(self.shrink(image))
-        refined: Tensor = logits
-        if self.refine is not None:
-            refined = self.refine(image, logits, narrowed)
-        return refined
+        answer: Tensor
+        if self.refine is None:
+            answer = self.enlarge(logits)
+        else:
+            answer = self.refine(image, logits, narrowed)
+        return answer
 
 
 class Trunk(nn.Module):

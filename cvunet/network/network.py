@@ -25,7 +25,7 @@ class NetworkConfig:
     trunk_scale: float = 1.0
     """Side of the copy that encoder and decoder see, divided by the input's side."""
     refine_channels: int = 0
-    """Channels of the refinement at the input's size; 0: none, then the scale must be 1."""
+    """Channels of the refinement at the input's size; 0: none, the trunk's logits are enlarged."""
     has_encoder_norms: bool = False
     """BatchNorm inside the encoder, not folded into its convolutions."""
     expansion_channels: int = 0
@@ -46,10 +46,7 @@ class CVUNet(nn.Module):
     """
 
     def __init__(self, config: NetworkConfig) -> None:
-        """`ValueError` if the scale is not 1 and there is no refinement."""
         super().__init__()
-        if config.trunk_scale != 1 and not config.refine_channels:
-            raise ValueError("a network without refine_channels needs trunk_scale: 1")
         self.trunk_scale = config.trunk_scale
         self.encoder = MobileNetV3(
             config.width,
@@ -115,13 +112,13 @@ class CVUNet(nn.Module):
         return functional.pixel_shuffle(self.head(decoded), FOLD)
 
     def refine_logits(self, image: Tensor, decoded: Tensor) -> Tensor:
-        """The trunk's logits at the input's size, refined with the input."""
+        """The trunk's logits at the input's size, refined with the input, if that is wanted."""
         logits = self.unfold_logits(decoded)
-        if self.refine is None:
-            return logits
         if logits.shape[2:] != image.shape[2:]:
             logits = functional.interpolate(
                 logits, size=image.shape[2:], mode="bilinear", align_corners=False
             )
+        if self.refine is None:
+            return logits
         refined: Tensor = self.refine(image, decoded, logits)
         return refined

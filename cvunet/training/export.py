@@ -55,6 +55,14 @@ def mix(model: CVUNet, other: CVUNet, *, share: float) -> None:
             value.lerp_(theirs[name], 1 - share)
 
 
+def trunk_of(model: CVUNet, config: NetworkConfig) -> CVUNet:
+    """The same weights without a refinement, as ``config`` says."""
+    trunk = CVUNet(config)
+    kept = trunk.state_dict().keys()
+    trunk.load_state_dict({name: one for name, one in model.state_dict().items() if name in kept})
+    return trunk
+
+
 def export(
     run: Path,
     file: Path,
@@ -62,11 +70,13 @@ def export(
     mean_with: Path | None = None,
     share: float = 0.5,
     trunk_scale: float | None = None,
+    is_refined: bool = True,
 ) -> str:
     """Write the weights and enter them in the manifest beside them; their sha256.
 
     ``trunk_scale`` is that which the weights will be run at, if not the run's own: how large a copy
-    the trunk sees changes none of its parameters.
+    the trunk sees changes none of its parameters. Unless ``is_refined``, the refinement is left
+    out.
     """
     state = read_checkpoint(run / CHECKPOINT)
     numbers = dict(state["recipe"]["network"])
@@ -81,6 +91,9 @@ def export(
         mix(model, weights.load(mean_with), share=share)
         known["share"] = share
         known["mean_with"] = hashlib.sha256(mean_with.read_bytes()).hexdigest()
+    if not is_refined:
+        config = dataclasses.replace(config, refine_channels=0)
+        model = trunk_of(model, config)
     digest = weights.save(file, model, config=config, provenance=known)
     weights.record(file.with_name(weights.MANIFEST), file.name, digest, file.stat().st_size)
     return digest
@@ -95,6 +108,9 @@ def main() -> int:
     parser.add_argument("--mean-with", type=Path, help="weights file to take the mean with")
     parser.add_argument("--share", type=float, default=0.5, help="of the run in that mean, 0 to 1")
     parser.add_argument("--trunk-scale", type=float, help="the trunk's side over the input's")
+    parser.add_argument(
+        "--without-refinement", action="store_true", help="leave it out, if it changes nothing"
+    )
     options = parser.parse_args()
     try:
         digest = export(
@@ -103,6 +119,7 @@ def main() -> int:
             mean_with=options.mean_with,
             share=options.share,
             trunk_scale=options.trunk_scale,
+            is_refined=not options.without_refinement,
         )
     except CvunetError as error:
         logging.getLogger(__name__).error("%s", error)

@@ -17,6 +17,7 @@ EVERY_PART = NetworkConfig(
     has_encoder_norms=True,
 )
 TRUNK_ONLY = NetworkConfig(**SMALL)  # type: ignore[arg-type]  # as above
+SMALL_TRUNK = NetworkConfig(**SMALL, trunk_scale=0.875)  # type: ignore[arg-type]  # as above
 
 
 def network_of(config: NetworkConfig, dtype: torch.dtype = torch.float32) -> CVUNet:

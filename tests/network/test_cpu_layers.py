@@ -16,7 +16,14 @@ from cvunet.network.encoder import SameConv, SqueezeExcite
 from cvunet.network.network import NetworkConfig
 from cvunet.network.resizing import Resizing
 from cvunet.network.rewriting import UnfoldingConv
-from tests.network.network_kit import EVERY_PART, SIDE, TRUNK_ONLY, assert_same, network_of
+from tests.network.network_kit import (
+    EVERY_PART,
+    SIDE,
+    SMALL_TRUNK,
+    TRUNK_ONLY,
+    assert_same,
+    network_of,
+)
 
 Form = Callable[..., nn.Module]
 
@@ -27,7 +34,11 @@ def seen(channels: int = 3, side: int = SIDE) -> torch.Tensor:
     return (maps * 2 - 1).to(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("config", [EVERY_PART, TRUNK_ONLY], ids=["every part", "trunk only"])
+@pytest.mark.parametrize(
+    "config",
+    [EVERY_PART, TRUNK_ONLY, SMALL_TRUNK],
+    ids=["every part", "trunk only", "small trunk"],
+)
 @torch.inference_mode()
 def test_network_on_a_cpu_is_the_network(config: NetworkConfig):
     """With every part that a recipe asks for, and with the trunk alone; the photo stays."""

@@ -146,10 +146,15 @@ def test_an_untrained_refinement_changes_nothing():
         assert not torch.allclose(model(image), trunk)
 
 
-def test_a_smaller_trunk_without_refinement_is_refused():
-    """Nothing would bring its edges back."""
-    with pytest.raises(ValueError, match="trunk_scale: 1"):
-        CVUNet(NetworkConfig(trunk_scale=0.5))
+@torch.inference_mode()
+def test_logits_of_a_smaller_trunk_without_refinement_are_enlarged():
+    """Edges are drawn from the photo later."""
+    model = CVUNet(NetworkConfig(trunk_scale=0.5)).eval()
+    image = torch.rand(1, 3, 128, 128) * 2 - 1
+    small = model.unfold_logits(model.decode(model.shrink(image))[-1])
+    wanted = functional.interpolate(small, size=(128, 128), mode="bilinear", align_corners=False)
+
+    torch.testing.assert_close(model(image), wanted)
 
 
 @pytest.mark.parametrize("width", [0.5, 0.75, 1.0])

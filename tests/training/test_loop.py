@@ -209,6 +209,24 @@ def test_an_export_may_lie_between_start_and_end(tmp_path: Path) -> None:
     assert (content["config"]["trunk_scale"], content["provenance"]["mean_with"]) == (0.5, digest)
 
 
+def test_a_refinement_that_changes_nothing_may_be_left_out(tmp_path: Path) -> None:
+    """It had no step to learn in; a pass takes less without it."""
+    network = dataclasses.replace(training_kit.recipe().network, trunk_scale=0.5, refine_channels=4)
+    training_kit.trainer(tmp_path, training_kit.recipe(network=network)).run()
+    whole, trunk = (tmp_path / f"{name}.pth" for name in ("whole", "trunk"))
+    export.export(tmp_path / "run", whole)
+    export.export(tmp_path / "run", trunk, is_refined=False)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    models = [weights.load(file) for file in (whole, trunk)]
+    with torch.no_grad():
+        models[0].refine.head.weight.zero_()  # type: ignore[union-attr]
+        models[0].refine.head.bias.zero_()  # type: ignore[union-attr]
+    answers = [model(image) for model in models]
+
+    assert models[1].refine is None
+    torch.testing.assert_close(answers[1], answers[0])
+
+
 def test_the_run_may_have_any_share_in_the_mean(tmp_path: Path) -> None:
     """A quarter of the way from the start, and that is on record."""
     made = training_kit.trainer(tmp_path, training_kit.recipe())
