@@ -1,5 +1,6 @@
 """Small networks of chance, and what counts as the same answer."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -18,6 +19,12 @@ EVERY_PART = NetworkConfig(
 )
 TRUNK_ONLY = NetworkConfig(**SMALL)  # type: ignore[arg-type]  # as above
 SMALL_TRUNK = NetworkConfig(**SMALL, trunk_scale=0.875)  # type: ignore[arg-type]  # as above
+#: For a test with the argument ``config``.
+of_every_kind = pytest.mark.parametrize(
+    "config",
+    [EVERY_PART, TRUNK_ONLY, SMALL_TRUNK],
+    ids=["every part", "trunk only", "small trunk"],
+)
 
 
 def network_of(config: NetworkConfig, dtype: torch.dtype = torch.float32) -> CVUNet:

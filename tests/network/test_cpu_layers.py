@@ -16,14 +16,7 @@ from cvunet.network.encoder import SameConv, SqueezeExcite
 from cvunet.network.network import NetworkConfig
 from cvunet.network.resizing import Resizing
 from cvunet.network.rewriting import UnfoldingConv
-from tests.network.network_kit import (
-    EVERY_PART,
-    SIDE,
-    SMALL_TRUNK,
-    TRUNK_ONLY,
-    assert_same,
-    network_of,
-)
+from tests.network.network_kit import EVERY_PART, SIDE, assert_same, network_of, of_every_kind
 
 Form = Callable[..., nn.Module]
 
@@ -34,11 +27,7 @@ def seen(channels: int = 3, side: int = SIDE) -> torch.Tensor:
     return (maps * 2 - 1).to(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [EVERY_PART, TRUNK_ONLY, SMALL_TRUNK],
-    ids=["every part", "trunk only", "small trunk"],
-)
+@of_every_kind
 @torch.inference_mode()
 def test_network_on_a_cpu_is_the_network(config: NetworkConfig):
     """With every part that a recipe asks for, and with the trunk alone; the photo stays."""

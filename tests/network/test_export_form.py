@@ -11,14 +11,7 @@ from cvunet.network.cbam import SpatialAttention
 from cvunet.network.export_form import Exported
 from cvunet.network.network import NetworkConfig
 from cvunet.network.rewriting import LargeSpatialAttention, PhotoJoin, UnfoldingConv
-from tests.network.network_kit import (
-    EVERY_PART,
-    SIDE,
-    SMALL_TRUNK,
-    TRUNK_ONLY,
-    assert_same,
-    network_of,
-)
+from tests.network.network_kit import SIDE, assert_same, network_of, of_every_kind
 
 
 def seen(side: int = SIDE) -> torch.Tensor:
@@ -66,11 +59,7 @@ def test_attention_of_large_maps():
     assert_same(LargeSpatialAttention(attention, 6)(x), attention(x))
 
 
-@pytest.mark.parametrize(
-    "config",
-    [EVERY_PART, TRUNK_ONLY, SMALL_TRUNK],
-    ids=["every part", "trunk only", "small trunk"],
-)
+@of_every_kind
 @torch.inference_mode()
 def test_exported_network_is_the_network(config: NetworkConfig):
     """With every part that a recipe asks for, and with the trunk alone."""
