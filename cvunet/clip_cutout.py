@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias, get_args
 
 from cvunet import files
-from cvunet.cutout import WHITE, ask, parse_background
+from cvunet.cutout import ask, parse_background
 from cvunet.errors import FileError, ImageError, OptionError
 from cvunet.inference import matting
 from cvunet.inference.predictor import Predictor
+from cvunet.matte.foreground import WHITE
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.video import cutting, reading
 from cvunet.video.backdrops import ClipBackdrop, ColourBackdrop, PictureBackdrop

@@ -48,7 +48,6 @@ SUFFIXES: dict[str, Format] = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
 }
-WHITE = (255, 255, 255)
 HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -184,7 +183,7 @@ class Cutout:
         """
         _check_choice("format", format, encoding.FORMATS)
         if format == "jpeg" and background is None:
-            background = WHITE
+            background = foreground.WHITE
         pixels = self.rgba if background is None else self.on(background)
         if format not in encoding.FORMATS_16_BIT:
             pixels = bit_depth.to_8_bits(pixels)

@@ -16,7 +16,6 @@ from cvunet.matte.framing import Box
 Pixels = NDArray[np.uint8]
 OPAQUE = 255
 THRESHOLD = 10  # 255ths of alpha: what belongs to the subject, as in `Framing`
-WHITE = (255, 255, 255)
 STRIP_PIXELS = 1 << 20
 
 

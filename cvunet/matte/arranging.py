@@ -20,7 +20,7 @@ import numpy as np
 
 from cvunet.errors import CvunetError
 from cvunet.matte import arrangements, extent, foreground
-from cvunet.matte.arrangements import WHITE, Pixels
+from cvunet.matte.arrangements import Pixels
 from cvunet.pictures import encoding, profiles, reading
 
 MAX_PIXELS = 250_000_000
@@ -63,7 +63,7 @@ def arranged(cutout: BinaryIO, wish: dict[str, Any]) -> tuple[dict[str, Any], by
     if kind == "auto":
         kind = "jpeg" if pixels.ndim == 3 and pixels.shape[2] == 3 else "png"
     if kind == "jpeg" and pixels.shape[2:] == (4,):
-        pixels = arrangements.flatten(pixels, WHITE)
+        pixels = arrangements.flatten(pixels, foreground.WHITE)
     return told | {"type": TYPES[kind]}, encoding.encode(pixels, format=kind)
 
 

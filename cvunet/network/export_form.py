@@ -43,11 +43,9 @@ class Exported(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Bx3xSxS in [-1, 1] to logits Bx1xSxS."""
         logits, narrowed = self.trunk(self.shrink(image))
-        answer: Tensor
-        if self.refine is None:
-            answer = self.enlarge(logits)
-        else:
-            answer = self.refine(image, logits, narrowed)
+        if self.refine is not None:
+            logits = self.refine(image, logits, narrowed)
+        answer: Tensor = self.enlarge(logits)
         return answer
 
 

@@ -133,6 +133,13 @@ def _checked(data: bytes, image_mode: str) -> tuple[Profile, str, bytes]:
     return profile, mode, data
 
 
+def _for_rgb(data: bytes, mode: str) -> bytes | None:
+    """The profile for pixels of three channels; None if its space has another form."""
+    if mode == "RGB":
+        return data
+    return icc.rgb_profile_from_grey(data) if mode == "L" else None
+
+
 def of_frames(data: bytes, *, is_grey: bool = False) -> bytes | None:
     """The profile of an animation's frames as `to_srgb` takes it; None if that changes nothing.
 
@@ -140,7 +147,7 @@ def of_frames(data: bytes, *, is_grey: bool = False) -> bytes | None:
     """
     try:
         _, mode, checked = _checked(data, "L" if is_grey else "RGB")
-        kept = checked if mode == "RGB" else icc.rgb_profile_from_grey(checked)
+        kept = _for_rgb(checked, mode)
         if kept is None:
             raise ValueError(f"it is for {mode}")
         levels = np.linspace(0, 255, 9).astype(np.uint8)
@@ -155,7 +162,7 @@ def _use_icc_profile(
     image: Image.Image, data: bytes, warnings: list[str]
 ) -> tuple[Image.Image, bytes | None]:
     profile, mode, data = _checked(data, image.mode)
-    kept = data if mode == "RGB" else icc.rgb_profile_from_grey(data) if mode == "L" else None
+    kept = _for_rgb(data, mode)
     if kept is not None and _has_inverse(kept):
         return image, kept
     if mode == "RGB":

@@ -19,9 +19,6 @@ from cvunet.video.decoding import Raw
 from cvunet.video.streams import Readable, Window, WindowMaker
 
 TICKS = 90_000  # a second: exact for most rates
-CONTROL = struct.Struct(">4x4I2H2B")
-"""fcTL after its number: width, height, left, top, delay by its divisor, dispose and blend."""
-CLEAR_AFTER, RESTORE_AFTER, BLEND = 1, 2, 1
 GREY, PALETTE, GREY_ALPHA = 0, 3, 4
 """Colour types."""
 SPARE_BYTES = 1 << 20
@@ -126,13 +123,13 @@ class ApngSource:
                 file, "png", max_pixels=self._limits.max_pixels, is_deep=is_deep
             )
             place = animations.place_on(canvas, pixels, left=frame.left, top=frame.top)
-            before = place.copy() if number and frame.dispose == RESTORE_AFTER else 0
-            place[...] = animations.over(pixels, place) if frame.blend == BLEND else pixels
+            before = place.copy() if number and frame.dispose == chunks.RESTORE_AFTER else 0
+            place[...] = animations.over(pixels, place) if frame.blend == chunks.BLEND else pixels
             end = begin + frame.seconds
             stamp, until = round(begin * TICKS), round(end * TICKS)
             yield Raw(animations.as_picture(canvas), None, stamp, until - stamp)
             begin = end
-            if frame.dispose in (CLEAR_AFTER, RESTORE_AFTER):
+            if frame.dispose in (chunks.CLEAR_AFTER, chunks.RESTORE_AFTER):
                 place[...] = before
 
 
@@ -189,7 +186,8 @@ def frame_heads(stream: Readable, most: int) -> Iterator[FrameHead]:
             yield frame
             frame = None
         if name == b"fcTL":
-            frame = control_of(content_of(stream, name, at, length) if length == 26 else b"")
+            is_whole = length == chunks.FRAME_CONTROL.size
+            frame = control_of(content_of(stream, name, at, length) if is_whole else b"")
             count += 1
             if count > most:
                 raise ImageError(f"it has more than {most} frames")
@@ -203,9 +201,10 @@ def frame_heads(stream: Readable, most: int) -> Iterator[FrameHead]:
 
 def control_of(content: bytes) -> FrameHead:
     """A frame without its pixels; `ImageError` if it is damaged."""
-    if len(content) != CONTROL.size:
+    if len(content) != chunks.FRAME_CONTROL.size:
         raise DamagedChunk("a frame is damaged")
-    width, height, left, top, delay, divisor, dispose, blend = CONTROL.unpack(content)
+    fields = chunks.FRAME_CONTROL.unpack(content)
+    _, width, height, left, top, delay, divisor, dispose, blend = fields
     seconds = animations.shown_s(Fraction(delay, divisor or 100))
     return FrameHead(width, height, left, top, seconds, dispose, blend)
 

@@ -16,6 +16,12 @@ MOST_WEBP_CHUNKS = 2_000_000
 MOST_APNG_CHUNKS = 2_000_000
 MOST_PROFILE_BYTES = 1 << 22
 """Of a colour profile; those of cameras and printers have less than one megabyte."""
+FRAME_CONTROL = struct.Struct(">5I2H2B")
+"""fcTL: number, width, height, left, top, delay by its divisor, dispose, blend."""
+CLEAR_AFTER, RESTORE_AFTER = 1, 2
+"""How it disposes of a frame."""
+OVERWRITE, BLEND = 0, 1
+"""How it lays a frame onto the canvas."""
 ANIMATION, HAS_ALPHA = 0x02, 0x10
 """Flags of the chunk VP8X."""
 
@@ -50,6 +56,11 @@ def png_control(stream: Readable) -> tuple[int, int]:
 def png_frames(stream: Readable) -> int:
     """How many frames a PNG says to have; 1 if it is not animated."""
     return png_control(stream)[0]
+
+
+def has_png_end(stream: Readable) -> bool:
+    """Whether its chunks lead to an end, although something may lie behind it."""
+    return any(name == b"IEND" for name, _, _ in png_chunks(stream, MOST_APNG_CHUNKS))
 
 
 def webp_chunks(stream: Readable) -> Iterator[tuple[bytes, int, int]]:

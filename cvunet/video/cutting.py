@@ -19,7 +19,6 @@ from cvunet.video.joining import Cut, join
 from cvunet.video.looks import Predict
 from cvunet.video.pipeline import ClipRendering, CutFrame, cut_segment
 from cvunet.video.reading import ClipReader
-from cvunet.video.segments import go_on
 from cvunet.video.writing import SegmentWriter
 
 #: Decoded before the frame that is searched: clips of variable rate have fewer frames at a place.
@@ -187,7 +186,9 @@ class PartFrames:
     part's end.
     """
 
-    def __init__(self, clip: ClipReader, part: Part, *, check: Callable[[], None] = go_on) -> None:
+    def __init__(
+        self, clip: ClipReader, part: Part, *, check: Callable[[], None] = stages.check
+    ) -> None:
         """``check`` is called for each frame, also before the part, and may raise."""
         self.clip = clip
         self.part = part

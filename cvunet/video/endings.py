@@ -36,7 +36,7 @@ def is_cut_off(stream: Readable, kind: ClipKind) -> bool:
     stream.seek(max(0, length - TAIL_BYTES))
     tail = stream.read(TAIL_BYTES)
     if kind == "apng":
-        return b"IEND" not in tail and not has_png_end(stream)
+        return b"IEND" not in tail and not chunks.has_png_end(stream)
     return not tail.rstrip(b"\0").endswith(b";") and not chunks.has_gif_end(stream)
 
 
@@ -52,12 +52,6 @@ def has_cut_box(stream: Readable, length: int) -> bool:
             return box.end != 1 << 62 and box.name in NEEDED_BOXES
         at = box.end
     return False
-
-
-def has_png_end(stream: Readable) -> bool:
-    """Whether there is an end, although something lies behind it."""
-    found = chunks.png_chunks(stream, chunks.MOST_APNG_CHUNKS)
-    return any(name == b"IEND" for name, _, _ in found)
 
 
 def has_giant_frame(stream: Readable, kind: ClipKind) -> bool:

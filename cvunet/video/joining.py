@@ -102,15 +102,14 @@ def write_container(
         stream = add_video(container, head, facts)
         is_whole = cut is None or not cut.start_s
         offset = facts.delay if sound is not None and is_whole else 0
-        pictures = picture_packets(segments, stream, plan=plan, facts=facts, offset=offset)
+        packets = all_packets(segments, check)
+        pictures = picture_packets(packets, stream, plan=plan, facts=facts, offset=offset)
         if sound is None:
             for _, packet in pictures:
-                check()
                 container.mux(packet)
             return ()
         track = open_sound(stack, sound, container, plan=plan, cut=cut, check=check)
         for packet in by_time(pictures, track.packets()):
-            check()
             container.mux(packet)
         return sound_warnings(track)
 
@@ -134,12 +133,12 @@ def add_video(container: Any, head: SegmentHead, facts: ClipFacts) -> Any:
 
 
 def picture_packets(
-    segments: Sequence[Readable], stream: Any, *, plan: Plan, facts: ClipFacts, offset: int
+    packets: Iterator[Packet], stream: Any, *, plan: Plan, facts: ClipFacts, offset: int
 ) -> Iterator[tuple[Fraction, Any]]:
     """libav's packets with their times in seconds. ``offset``: ticks by which all are later."""
     base = WEBM_TICK if plan.container == "webm" else facts.time_base
     last = -1
-    for packet in all_packets(segments):
+    for packet in packets:
         exact = (packet.pts + offset) * facts.time_base
         # WebM counts milliseconds; of several frames in one, each gets one of its own.
         last = max(last + 1, round(exact / base))

@@ -14,14 +14,20 @@ from typing import BinaryIO
 
 from cvunet.errors import ImageError
 from cvunet.pictures import png, signatures
-from cvunet.video.chunks import ANIMATION, HAS_ALPHA, png_chunks, webp_chunks
+from cvunet.video.chunks import (
+    ANIMATION,
+    CLEAR_AFTER,
+    FRAME_CONTROL,
+    HAS_ALPHA,
+    OVERWRITE,
+    png_chunks,
+    webp_chunks,
+)
 from cvunet.video.clips import ClipFacts
 from cvunet.video.encoders import PLACE
 from cvunet.video.formats import PLANS
 from cvunet.video.segments import Packet, SegmentHead
 
-CLEAR_AFTER, OVERWRITE = 1, 0
-"""Of fcTL: dispose to background, blend as source."""
 WEBP_FLAGS = 0b11
 """Of ANMF: do not blend; clear afterwards."""
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -93,7 +99,7 @@ def frame_control(packet: Packet, sequence: int, clock: "Clock") -> bytes:
     left, top, width, height = PLACE.unpack(packet.extra)
     delay = clock.fraction(packet)
     place = (sequence, width, height, left, top, delay.numerator, delay.denominator)
-    return struct.pack(">5I2H2B", *place, CLEAR_AFTER, OVERWRITE)
+    return FRAME_CONTROL.pack(*place, CLEAR_AFTER, OVERWRITE)
 
 
 def png_contents(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -153,13 +153,7 @@ def head_of(content: bytes) -> SegmentHead:
         raise FileError(f"a segment has a head that cannot be read: {error}") from error
 
 
-def go_on() -> None:
-    """Let the work go on."""
-
-
-def all_packets(
-    segments: Sequence[Readable], check: Callable[[], None] = go_on
-) -> Iterator[Packet]:
+def all_packets(segments: Sequence[Readable], check: Callable[[], None]) -> Iterator[Packet]:
     """The packets of all segments in order; `FileError` if they do not belong together.
 
     ``check`` is called for each of them, and may raise.

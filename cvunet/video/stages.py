@@ -25,8 +25,8 @@ class Cancelled(CvunetError):
     """The caller has cancelled the work."""
 
 
-def check(cancelled: threading.Event | None) -> None:
-    """`Cancelled` if the caller has set this."""
+def check(cancelled: threading.Event | None = None) -> None:
+    """`Cancelled` if the caller has set this; nobody can cancel without it."""
     if cancelled is not None and cancelled.is_set():
         raise Cancelled("the work was cancelled")
 

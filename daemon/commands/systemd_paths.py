@@ -1,6 +1,5 @@
 """The systemd drop-in that lets the unit's sandbox reach all configured folders."""
 
-import os
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from daemon.config.models import model_settings
 from daemon.config.schema import Config
 from daemon.disk import mounts
 from daemon.errors import printable
+from daemon.hooks.loader import program_path
 from daemon.watching import scan
 
 DROP_IN = "/etc/systemd/system/cvunetd.service.d/paths.conf"
@@ -97,15 +97,14 @@ def readable(config: Config, base: Path) -> set[Path]:
         config.worker.ray.token_file,
         *(file for entry in hooks for file in (entry.secret_file, entry.ca_file)),
     ]
-    # A program is called by the name that it has here, which may be a link (`HookLoader.command`).
-    called = [base / Path(program).expanduser() for program in programs if "/" in program]
+    called = [program_path(base, program) for program in programs if "/" in program]
     return {
         *kept,
         *hot_folders.backgrounds(config, base),
         *(file for model in models(config, base) for file in files_of(model)),
         *(hot_folders.resolve(base, path) for path in named if path is not None),
-        *(Path(os.path.abspath(path)) for path in called),  # noqa: PTH100  # links stay
-        *(hot_folders.resolve(base, path) for path in called),
+        *called,  # by a link, if it is one
+        *(path.resolve() for path in called),
     }
 
 

@@ -110,7 +110,7 @@ def copy_across(source: Path, destination: Path, *, on_step: Callable[[], object
     remove(source)
 
 
-def copy(source: Path, part: Path, *, on_step: Callable[[], object] = ignore) -> bool:
+def copy(source: Path, part: Path, *, on_step: Callable[[], object]) -> bool:
     """Copy content, mode and times, and make the content durable; False if it is no file.
 
     ``on_step`` is called after each megabyte: a clip takes minutes on a slow disk.

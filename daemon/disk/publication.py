@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.disk import safe_open
 from daemon.disk.files import exists, identity, is_same_content, make_folders, remove
-from daemon.disk.moves import NO_LINKS, copy, ignore, rename_no_replace
+from daemon.disk.moves import NO_LINKS, copy, rename_no_replace
 from daemon.disk.moves import replace as rename_over
 from daemon.jobs import Stamp
 
@@ -35,9 +35,7 @@ def remove_if_unchanged(path: Path, stamp: Stamp) -> None:
             safe_open.sync(folder)
 
 
-def add_link(
-    target: Path, place: Path, *, part: Path, on_step: Callable[[], object] = ignore
-) -> None:
+def add_link(target: Path, place: Path, *, part: Path, on_step: Callable[[], object]) -> None:
     """Give a result a second name, by a hard link or as a copy; `FileExistsError` if taken.
 
     May be called again after a crash. ``part`` is the path of an unfinished copy; ``on_step`` hears

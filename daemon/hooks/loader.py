@@ -20,6 +20,14 @@ MISSING = (
 )
 
 
+def program_path(base: Path, word: str) -> Path:
+    """Return the absolute path of a program that is named by a path.
+
+    Links stay: some programs depend on the name that they are called by.
+    """
+    return Path(os.path.abspath(base / os.path.expanduser(word)))  # noqa: PTH100, PTH111
+
+
 class HookLoader:
     """Knows the base of relative paths, and the environment for programs and credentials."""
 
@@ -60,9 +68,8 @@ class HookLoader:
         assert entry.command is not None
         word, *others = entry.command
         if "/" in word:
-            # Not resolved: some programs depend on the name that they are called by. These
-            # functions return False on any error.
-            path = os.path.abspath(self.base / os.path.expanduser(word))  # noqa: PTH100, PTH111
+            path = str(program_path(self.base, word))
+            # These functions return False on any error.
             if not os.path.isfile(path):  # noqa: PTH113
                 raise InstallError(f"{path} is not there, or closed to this user")
             if not os.access(path, os.X_OK):

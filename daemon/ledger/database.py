@@ -88,12 +88,14 @@ def connect(path: Path, options: str = "") -> Connection:
     return db
 
 
-def connect_to_read(path: Path) -> tuple[Connection, bool]:
-    """Open a file that is only read; also return whether nobody may write to it meanwhile.
+def connect_to_read(path: Path) -> tuple[Connection, Version | None]:
+    """Open a file that is only read; also return its version if nobody may write to it meanwhile.
 
     A daemon that has ended takes its journal away. SQLite would make one anew, which a user who may
-    only read the folder cannot do. Without a journal the file itself is all there is.
+    only read the folder cannot do. Without a journal the file itself is all there is. If the
+    journal went just now, the version is `NO_VERSION`: the next question opens the file anew.
     """
+    version = version_of(path)
     db = connect(path, "?mode=ro")
     try:
         db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -102,11 +104,11 @@ def connect_to_read(path: Path) -> tuple[Connection, bool]:
         code = error.sqlite_errorcode & PRIMARY_CODE
         if code not in NO_JOURNAL or os.path.lexists(journal_of(path)):
             raise
-        return connect(path, "?mode=ro&immutable=1"), True
+        return connect(path, "?mode=ro&immutable=1"), version or NO_VERSION
     except BaseException:
         db.close()
         raise
-    return db, False
+    return db, None
 
 
 def journal_of(path: Path) -> Path:
@@ -162,14 +164,10 @@ class Database:
         if not is_read_only:
             make_private(self.path)
         with translated_errors(self.path, OPENING):
-            self.version = None
             if is_read_only:
-                version = version_of(self.path)
-                self.db, is_alone = connect_to_read(self.path)
-                # Without one it is opened anew at the next question.
-                self.version = (version or NO_VERSION) if is_alone else None
+                self.db, self.version = connect_to_read(self.path)
             else:
-                self.db = connect(self.path)
+                self.db, self.version = connect(self.path), None
             self.inode = inode_of(self.path)
             try:
                 self.prepare(is_read_only=is_read_only)

@@ -63,8 +63,7 @@ class Sweeps:
         self.intake.sweep(folder, hint, monotonic=monotonic, now=now)
         # Nothing else is done during a sweep: a large share must not be swept all the time.
         ended = self.clock()
-        if self.due.get(folder.name):  # not if it is to be swept again at once
-            self.due[folder.name] = ended + max(pause_s, REST * (ended - began))
+        self.due[folder.name] = ended + max(pause_s, REST * (ended - began))
         if not self.standby.has(folder.name):
             emptied_folders.prune(folder, now=now)
 

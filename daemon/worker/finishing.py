@@ -29,8 +29,6 @@ Pixels = NDArray[Any]  # Any: uint8 or uint16
 Alpha = NDArray[np.float32]
 
 BACKGROUND_PIXELS = 100_000_000
-#: Behind subjects in a clip of a format without transparency.
-WHITE = (255, 255, 255)
 #: Fields of the library's `FinishSettings` that are not taken from the rendering as they are: the
 #: adjustments have a type of their own there, the others come after framing.
 NOT_SHARED = frozenset({"background", "content", "adjustments"})

@@ -142,7 +142,7 @@ def check_model(context: CheckContext, model: ModelSettings) -> Iterator[Finding
 
 def other_weights(context: CheckContext, model: ModelSettings) -> str:
     """Return how to use the weights that came with the program, unless they are faulty."""
-    shipped = find_weights(Config(), context.config_path.parent)
+    shipped = find_weights(Config(), context.base)
     if context.config.models:
         return f"mend models.{model.name} in {context.config_path}, or its file"
     if shipped.exists() and shipped != model.file:

@@ -17,7 +17,7 @@ TOKEN = "as root: RAY_AUTH_TOKEN_PATH=/etc/cvunetd/ray-token cvunetd doctor"
 
 def ask_nodes(context: CheckContext) -> Iterator[Finding]:
     """Ask every node of the cluster that is configured."""
-    config, base = context.config, context.config_path.parent
+    config, base = context.config, context.base
     request = cluster_engine.node_request(config, base, context.folders)
     # A running daemon has its canaries there; ours are for the time of the question only.
     ours = [folder for folder in request.written if not (folder / CANARY).exists()]

@@ -17,6 +17,7 @@ import cv2
 
 from cvunet import cutout
 from cvunet.errors import CvunetError
+from cvunet.matte.foreground import WHITE
 from cvunet.video import av_library, cutting, reading
 from cvunet.video.backdrops import ColourBackdrop, PictureBackdrop
 from cvunet.video.clips import ANY_LENGTH
@@ -174,7 +175,7 @@ class ClipCutter:
         if order.format == "alpha" or (background is None and order.format != "mp4"):
             return None
         if not isinstance(background, Path):
-            return ColourBackdrop(background or finishing.WHITE)
+            return ColourBackdrop(background or WHITE)
         with blaming_background():
             stream = stack.enter_context(open_file(background))
             if kinds.kind_of(background):

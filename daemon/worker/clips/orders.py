@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cvunet.matte.foreground import WHITE
 from daemon import __version__
 from daemon.jobs import Identity, Task
 from daemon.worker import finishing
@@ -29,7 +30,7 @@ def plan_of(task: Task, lane: Lane, *, segment_frames: int) -> Plan:
     assert task.clip is not None
     video, colour = task.clip.video, task.rendering.background
     if colour is None and task.clip.format == "mp4":
-        colour = finishing.WHITE  # it has no transparency
+        colour = WHITE  # it has no transparency
     is_mask = task.clip.format == "alpha"
     finish = finishing.clip_settings(task.rendering, is_mask=is_mask)
     cores = processors()
