@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commands import systemd_paths
+from daemon.commands import doctor, systemd_paths
 from daemon.commands.findings import Severity
 from daemon.ledger import ledger
 from daemon.ledger.ledger import Ledger
-from tests.commands.doctor_kit import SNAPSHOT, Serving, findings, run, sound
+from tests.commands.doctor_kit import SNAPSHOT, Serving, findings, run, sound, write
+from tests.samples import NOW
 
 UNIT = Path(__file__).parents[2] / "packaging/systemd/cvunetd.service"
 
@@ -184,3 +185,14 @@ def test_folder_for_the_page_that_is_not_there(base: Path):
 
     assert found.severity is Severity.WARN
     assert f"{base / 'gone'} is no folder" in found.text
+
+
+def test_linked_configuration(base: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Relative paths start where the file is, as for the daemon."""
+    (base / "photos").mkdir()
+    web = {"folder": "uploads", "server_folders": ["photos"]}
+    link = tmp_path_factory.mktemp("links") / "config.yaml"
+    link.symlink_to(write(base, web=web))
+    found = [one for one in doctor.examine(link, now=NOW) if one.check == "page"]
+
+    assert [one.severity for one in found if "photos" in one.text] == []

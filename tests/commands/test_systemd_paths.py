@@ -156,6 +156,15 @@ def test_what_lies_in_a_written_folder_has_no_mount(tmp_path: Path):
     assert not any("keys" in line for line in found)
 
 
+def test_program_of_no_user_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As the start takes it, which says what is wrong with it."""
+    hooks = {"on_done": [{"command": ["~nosuchuser/hook.sh"]}]}
+    monkeypatch.setattr(systemd_paths, "HIDDEN", (tmp_path,))
+    found = settings(tmp_path, {"path": "/srv/a/hot"}, hooks=hooks)
+
+    assert f'BindReadOnlyPaths="-{tmp_path}/~nosuchuser/hook.sh"' in found
+
+
 def test_header_names_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Typed again from elsewhere, it prints the same."""
     (tmp_path / "my config.yaml").write_text("folders: [{path: /srv/a/hot}]\n")
