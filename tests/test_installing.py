@@ -371,6 +371,31 @@ def test_removal_of_the_package(packaged: System):
     assert [*packaged.path(UNITS).iterdir()] == []
 
 
+@pytest.mark.parametrize("old", ["", "1"])
+def test_installation_of_the_package(packaged: System, old: str):
+    """The service is enabled and started; dpkg still names a version that was removed before."""
+    if old:
+        packaged.asked("deb/prerm", "remove")
+        packaged.asked("deb/postrm", "remove")
+    packaged.state(DAEMON, "inactive")
+    packaged.asked("deb/preinst", "install", old)
+
+    calls = packaged.asked("deb/postinst", "configure", old)
+
+    assert f"systemctl enable --quiet {DAEMON}" in calls
+    assert calls[-1] == f"systemctl restart {DAEMON}"
+    assert [*packaged.path("run").glob("cvunetd*")] == []
+
+
+def test_installation_of_the_package_that_fails(packaged: System):
+    """It leaves no mark that would make the next upgrade an installation."""
+    packaged.asked("deb/preinst", "install", "1")
+
+    packaged.asked("deb/postrm", "abort-install", "1")
+
+    assert [*packaged.path("run").glob("cvunetd*")] == []
+
+
 def test_purge_after_the_script_has_installed(packaged: System):
     """What install.sh has made since the removal is not the package's: all of it stays."""
     packaged.asked("deb/prerm", "remove")
