@@ -18,8 +18,8 @@ usage: install.sh [install|uninstall] [options]        as root, from a checkout
   --dry-run       print what would be done, and do nothing
   --cpu           also the drop-in for machines without a GPU (tighter sandbox)
   --no-start      neither start nor restart the daemon, the page and a node
-  --python FILE   the interpreter, 3.11 or later (python3); none below /root or /home, which the
-                  daemon cannot see
+  --python FILE   the interpreter, 3.11 or later (python3; an upgrade keeps the one that it has);
+                  none below /root or /home, which the daemon cannot see
   --from WHAT     what pip installs: a checkout or a wheel (this checkout)
 
 Pip's own settings hold: PIP_INDEX_URL, PIP_EXTRA_INDEX_URL (for a torch without CUDA), PIP_CONFIG_FILE.
@@ -54,6 +54,7 @@ LINK=/usr/local/bin/cvunetd
 command=install
 what=
 python=python3
+is_python_named=
 is_dry=
 is_cpu=
 is_started=yes
@@ -78,7 +79,7 @@ read_arguments() {
             --no-start) is_started= ;;
             --python | --from)
                 [ $# -gt 1 ] || complain "$1 needs a value"
-                if [ "$1" = --python ]; then python=$2; else what=$2; fi
+                if [ "$1" = --python ]; then python=$2 is_python_named=yes; else what=$2; fi
                 shift
                 ;;
             -h | --help)
@@ -164,11 +165,29 @@ is_copied() {
     [ -e "$UNITS/$1" ] && [ ! -L "$UNITS/$1" ]
 }
 
-install_program() {
-    # An environment that is there already is upgraded, and made anew only if its Python has gone.
-    if ! "$HOME_OF_PROGRAM/bin/python" -c '' 2>/dev/null; then
-        run "$python" -m venv --clear "$HOME_OF_PROGRAM"
+version_of() {
+    "$1" -c 'import sys; print(*sys.version_info[:2], sep=".")'
+}
+
+# An upgrade of the system may bring another Python under the same name, which finds no libraries.
+is_usable() {
+    local own=$HOME_OF_PROGRAM/bin/python
+    "$own" -m pip --version >/dev/null 2>&1 &&
+        { [ -z "$is_python_named" ] || [ "$(version_of "$own")" = "$(version_of "$python")" ]; }
+}
+
+# One that is there already is upgraded.
+make_environment() {
+    ! is_usable || return 0
+    if [ -d "$HOME_OF_PROGRAM/bin" ]; then
+        echo "= the environment is made anew for $("$python" --version 2>&1). Extras that you have added" \
+            "have to be installed again: $HOME_OF_PROGRAM/bin/pip install 'cvunet-daemon[web]'"
     fi
+    run "$python" -m venv --clear "$HOME_OF_PROGRAM"
+}
+
+install_program() {
+    make_environment
     local pip=("$HOME_OF_PROGRAM/bin/python" -m pip --disable-pip-version-check --quiet install)
     [ ! -f "$SOURCE/constraints.txt" ] || pip+=(--constraint "$SOURCE/constraints.txt")
     run "${pip[@]}" --upgrade --upgrade-strategy only-if-needed "$what"

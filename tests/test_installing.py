@@ -32,10 +32,12 @@ case $1 in
     is-active) [ "$state" = active ] ;;
 esac
 """
-#: An interpreter whose pip brings what lies in the folder `program`.
+#: An interpreter whose pip brings what lies in the folder `program`. It says its version, if it has one.
 PYTHON = """
+version=
 case " $* " in
-    *" venv "*)
+    *" -c "*version_info*2*) echo "$version" ;;
+    *" -m venv "*)
         mkdir -p HOME/bin HOME/share/cvunetd/packaging/ray
         cp "$0" HOME/bin/python
         cp "${0%/*}/cvunetd" HOME/bin/
@@ -266,6 +268,46 @@ def test_upgrade_without_a_start(installed: System):
         installed.write(f"{UNITS}/{unit}", "first\n")
 
     assert [call for call in installed.asked("install.sh", "--no-start") if "start" in call] == []
+
+
+def remade(system: System) -> list[str]:
+    """The calls that have made an environment."""
+    calls = (system.fakes / "calls").read_text().splitlines()
+    return [call for call in calls if " -m venv " in call]
+
+
+def test_upgrade_after_the_python_was_replaced(installed: System):
+    """The environment is made anew: its interpreter is another one, which finds no libraries."""
+    installed.write("opt/cvunetd/bin/python", "#!/bin/sh\n[ \"$2\" != pip ]\n")
+    installed.path("opt/cvunetd/bin/python").chmod(0o755)
+    (installed.fakes / "calls").write_text("")
+
+    done = installed.run("install.sh")
+
+    assert done.returncode == 0
+    assert "install 'cvunet-daemon[web]'" in done.stdout
+    assert remade(installed) == [f"python3 -m venv --clear {installed.root}/opt/cvunetd"]
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_upgrade_with_a_python_that_is_named(installed: System, version: str):
+    """The environment is made anew if it has another version of Python."""
+    for path, own in (("bin/python3.13", "3.13"), ("../root/opt/cvunetd/bin/python", version)):
+        program = installed.fakes / path
+        text = (installed.fakes / "bin/python3").read_text()
+        program.write_text(text.replace("version=\n", f"version={own}\n"))
+        program.chmod(0o755)
+
+    installed.asked("install.sh", "--python", "python3.13")
+
+    assert len(remade(installed)) == (version != "3.13")
+
+
+def test_upgrade_keeps_the_environment(installed: System):
+    """Its Python stays, which may be another one than that of the system."""
+    installed.asked("install.sh")
+
+    assert remade(installed) == []
 
 
 def test_uninstallation(installed: System):
