@@ -32,7 +32,8 @@ case $1 in
     is-active) [ "$state" = active ] ;;
 esac
 """
-#: An interpreter whose pip brings what lies in the folder `program`. It says its version, if it has one.
+#: An interpreter whose pip brings what lies in the folder `program`. It says its version, if it
+#: has one.
 PYTHON = """
 version=
 case " $* " in
@@ -278,7 +279,7 @@ def remade(system: System) -> list[str]:
 
 def test_upgrade_after_the_python_was_replaced(installed: System):
     """The environment is made anew: its interpreter is another one, which finds no libraries."""
-    installed.write("opt/cvunetd/bin/python", "#!/bin/sh\n[ \"$2\" != pip ]\n")
+    installed.write("opt/cvunetd/bin/python", '#!/bin/sh\n[ "$2" != pip ]\n')
     installed.path("opt/cvunetd/bin/python").chmod(0o755)
     (installed.fakes / "calls").write_text("")
 

@@ -359,7 +359,7 @@ def outside_make() -> dict[str, str]:
 
 
 def test_start_after_the_python_was_replaced(tmp_path: Path) -> None:
-    """It says what to do: the environment's interpreter is another one, which finds no libraries."""
+    """The interpreter is another one, which finds no libraries: it is said what to do."""
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin/python"
     python.write_text("#!/bin/sh\nexit 1\n")
