@@ -186,9 +186,26 @@ make_environment() {
     run "$python" -m venv --clear "$HOME_OF_PROGRAM"
 }
 
+# A checkout becomes a wheel, which is built elsewhere: what an earlier build left in the checkout
+# would be installed again, and what root leaves there would be in the way of its owner.
+build_wheel() {
+    local folder=${what%%\[*} extras
+    [ -d "$folder" ] || return 0
+    echo "+ build a wheel of $folder"
+    [ -z "$is_dry" ] || return 0
+    extras=${what#"$folder"}
+    built=$(mktemp -d)
+    trap 'rm -rf "$built"' EXIT
+    printf '[build]\nbuild_base=%s\n[egg_info]\negg_base=%s\n' "$built" "$built" >"$built/setup.cfg"
+    DIST_EXTRA_CONFIG=$built/setup.cfg "${pip[@]}" wheel --no-deps --wheel-dir "$built" "$folder"
+    what=$(echo "$built"/*.whl)$extras
+}
+
 install_program() {
     make_environment
-    local pip=("$HOME_OF_PROGRAM/bin/python" -m pip --disable-pip-version-check --quiet install)
+    local pip=("$HOME_OF_PROGRAM/bin/python" -m pip --disable-pip-version-check --quiet)
+    build_wheel
+    pip+=(install)
     [ ! -f "$SOURCE/constraints.txt" ] || pip+=(--constraint "$SOURCE/constraints.txt")
     run "${pip[@]}" --upgrade --upgrade-strategy only-if-needed "$what"
     # pip leaves a wheel out whose version is there already, whatever is in it.

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,10 @@ case " $* " in
         mkdir -p HOME/bin HOME/share/cvunetd/packaging/ray
         cp "$0" HOME/bin/python
         cp "${0%/*}/cvunetd" HOME/bin/
+        ;;
+    *" wheel "*)
+        while [ "$1" != --wheel-dir ]; do shift; done
+        touch "$2/cvunet_daemon-1.whl"
         ;;
     *" install "*) cp -r FAKES/program/* HOME/share/cvunetd/packaging/ ;;
 esac
@@ -208,6 +214,38 @@ def test_wheel_of_the_installed_version(installed: System):
     assert [
         call for call in calls if call.endswith("--force-reinstall --no-deps cvunet_daemon-1.whl")
     ]
+
+
+#: Builds by the pip of the tests, and keeps what is installed.
+REAL_PIP = """#!/bin/sh
+for last; do :; done
+case " $* " in
+    *" wheel "*) exec PYTHON "$@" --no-build-isolation ;;
+    *.whl" ") cp "$last" KEPT ;;
+esac
+"""
+
+
+def test_checkout_in_which_was_built(system: System):
+    """Modules of an earlier version are not installed again, and nothing is left in it."""
+    pytest.importorskip("setuptools")
+    source = system.fakes / "source"
+    (source / "setup.cfg").write_text("[metadata]\nname = made\n[options]\npy_modules = new\n")
+    (source / "setup.py").write_text("import setuptools\nsetuptools.setup()\n")
+    (source / "build/lib").mkdir(parents=True)
+    for name in ("new.py", "build/lib/old.py"):
+        (source / name).touch()
+    before = sorted(source.rglob("*"))
+    python = system.fakes / "bin/python3"
+    real = REAL_PIP.replace("PYTHON", sys.executable).replace("KEPT", f"{system.fakes}/kept.whl")
+    python.write_text(python.read_text().replace("#!/bin/sh\n", real))
+
+    done = system.run("install.sh")
+
+    assert done.returncode == 0, done.stdout
+    with zipfile.ZipFile(system.fakes / "kept.whl") as wheel:
+        assert [name for name in wheel.namelist() if name.endswith(".py")] == ["new.py"]
+    assert sorted(source.rglob("*")) == before
 
 
 @pytest.mark.parametrize("state", ["active", "inactive"])
