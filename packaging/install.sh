@@ -96,7 +96,17 @@ read_arguments() {
 check() {
     [ -n "$is_dry" ] || [ "$(id -u)" = 0 ] || complain "must run as root (or with --dry-run)"
     command -v systemctl >/dev/null || complain "there is no systemd here"
+    check_package
     [ "$command" != install ] || check_program
+}
+
+# The package has its program in the same place.
+check_package() {
+    case $(dpkg-query --show --showformat='${db:Status-Status}' cvunetd 2>/dev/null) in
+        '' | not-installed | config-files) ;;
+        *) complain "the package cvunetd is installed: apt-get remove cvunetd first" \
+            "(pictures, state and configuration stay)" ;;
+    esac
 }
 
 # A program that is there already, also one made under another umask: pip leaves what is up to date.

@@ -126,6 +126,7 @@ def system(tmp_path: Path) -> System:
     (source / "docs/page.md").write_text("")
     found.release("first\n")
     bodies = {"systemctl": SYSTEMCTL, "python3": PYTHON, "cvunetd": "echo '[Service]'\n"}
+    bodies["dpkg-query"] = 'cat "FAKES/package" 2>/dev/null\n'
     for name in (*bodies, "systemd-sysusers", "systemd-tmpfiles", "systemd-sysctl", "id"):
         body = FAKE + bodies.get(name, "echo 0\n")
         body = body.replace("CALLS", f"{found.fakes}/calls").replace("FAKES", str(found.fakes))
@@ -360,6 +361,21 @@ def test_uninstallation(installed: System):
         f"systemctl disable --quiet --now {unit}" for unit in (PAGE, DAEMON, HEAD, NODE)
     ]
     assert [*installed.path(UNITS).iterdir()] == []
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+@pytest.mark.parametrize("state", ["installed", "half-configured", "config-files"])
+def test_package_beside_the_script(packaged: System, command: str, state: str):
+    """The program is the package's until it is removed: the script neither mixes nor deletes it."""
+    (packaged.fakes / "package").write_text(state)
+
+    done = packaged.run("install.sh", command)
+
+    is_refused = state != "config-files"
+    assert (done.returncode != 0) == is_refused, done.stdout
+    assert ("apt-get remove cvunetd" in done.stdout) == is_refused
+    if is_refused:
+        assert [*packaged.path("opt").rglob("*.service")] != []
 
 
 # --- the scripts of the .deb ---------------------------------------------------------------------
