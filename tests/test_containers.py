@@ -287,6 +287,35 @@ def test_deb_installs_files_that_are_there():
         subprocess.run(["sh", "-n", str(path)], check=True)
 
 
+@pytest.mark.parametrize(
+    ("variables", "index"),
+    [
+        ({}, "https://download.pytorch.org/whl/cpu"),
+        ({"TORCH_INDEX": ""}, ""),
+        ({"RUNTIME": "torch"}, ""),
+        ({"RUNTIME": "torch", "TORCH_INDEX": "https://here"}, "https://here"),
+    ],
+    ids=str,
+)
+def test_deb_without_torch_needs_no_cuda(tmp_path: Path, variables: dict[str, str], index: str):
+    """Torch only exports the weights then; an index that is named counts, also an empty one."""
+    deb = tmp_path / "packaging/deb"
+    deb.mkdir(parents=True)
+    shutil.copy(ROOT / "packaging/deb/build.sh", deb)
+    steps = deb.with_name("environment.sh")
+    steps.write_text('#!/bin/sh\n[ "$1" != weights ] || { echo "[${TORCH_INDEX:-}]"; exit 1; }\n')
+    steps.chmod(0o755)
+    unset = {
+        key: value for key, value in os.environ.items() if key not in ("RUNTIME", "TORCH_INDEX")
+    }
+
+    done = subprocess.run(
+        [deb / "build.sh"], env=unset | variables, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == f"[{index}]\n", done.stderr
+
+
 def test_deb_and_script_configure_alike():
     """Both change the same lines of the sample; only the weights are found without a path."""
 
