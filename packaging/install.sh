@@ -233,8 +233,8 @@ install_files() {
     for name in "${!FILES[@]}"; do
         run install -D -m 0644 "$HERE/$name" "${FILES[$name]}"
     done
-    for name in "$SOURCE"/docs/*.md; do
-        run install -D -m 0644 "$name" "$HOME_OF_PROGRAM/share/doc/cvunetd/${name##*/}"
+    for name in "$SOURCE"/docs/*.md "$SOURCE"/docs/*.json "$SOURCE"/docs/decisions/*.md; do
+        run install -D -m 0644 "$name" "$HOME_OF_PROGRAM/share/doc/cvunetd/${name#"$SOURCE/docs/"}"
     done
     if { [ ! -e "$LINK" ] && [ ! -L "$LINK" ]; } || is_ours "$LINK"; then
         run ln -sfn "$HOME_OF_PROGRAM/bin/cvunetd" "$LINK"

@@ -52,6 +52,7 @@ case " $* " in
     *" install "*) cp -r FAKES/program/* HOME/share/cvunetd/packaging/ ;;
 esac
 """
+DOCUMENTS = ("decisions/reason.md", "hook.schema.json", "page.md")
 RUNNING = ("active", "activating", "reloading", "deactivating")
 
 
@@ -121,9 +122,10 @@ def system(tmp_path: Path) -> System:
     script = source / "packaging/install.sh"
     script.write_text(script.read_text().replace("/root/* | /home/*", "/nowhere/*"))
     shutil.copy(ROOT / "config.yaml", source)
-    for folder in (source / "docs", programs, found.fakes / "program"):
-        folder.mkdir()
-    (source / "docs/page.md").write_text("")
+    for folder in (source / "docs/decisions", programs, found.fakes / "program"):
+        folder.mkdir(parents=True)
+    for name in DOCUMENTS:
+        (source / "docs" / name).write_text("")
     found.release("first\n")
     bodies = {"systemctl": SYSTEMCTL, "python3": PYTHON, "cvunetd": "echo '[Service]'\n"}
     bodies["dpkg-query"] = 'cat "FAKES/package" 2>/dev/null\n'
@@ -175,6 +177,14 @@ def test_first_installation(system: System):
         "systemctl daemon-reload",
         f"systemctl restart {DAEMON}",
     ]
+
+
+def test_documents(installed: System):
+    """Those that they link to are there, too."""
+    folder = installed.path("opt/cvunetd/share/doc/cvunetd")
+    found = (path for path in folder.rglob("*") if path.is_file())
+
+    assert sorted(path.relative_to(folder).as_posix() for path in found) == [*DOCUMENTS]
 
 
 @pytest.mark.parametrize("program", ["systemd-tmpfiles", "cvunetd"])

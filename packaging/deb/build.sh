@@ -54,8 +54,8 @@ packaging/completions/fish/cvunetd.fish /usr/share/fish/vendor_completions.d/cvu
 LICENSE /usr/share/doc/cvunetd/copyright
 CHANGELOG.md /usr/share/doc/cvunetd/CHANGELOG.md
 TEXT
-    (cd "$SOURCE" && for page in docs/*.md; do
-        echo "$page /opt/cvunetd/share/doc/cvunetd/$(basename "$page")"
+    (cd "$SOURCE" && for page in docs/*.md docs/*.json docs/decisions/*.md; do
+        echo "$page /opt/cvunetd/share/doc/cvunetd/${page#docs/}"
     done)
 }
 
