@@ -211,6 +211,19 @@ def test_build_gets_what_it_copies():
     assert not {"pictures", "tests", "docs", "."} & let_in
 
 
+def test_build_gets_no_secret():
+    """What lies below packaging/ and git leaves out, as the token of a cluster, stays out."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    secrets = [
+        (path.parent / name).relative_to(ROOT).as_posix()
+        for path in (ROOT / "packaging").rglob(".gitignore")
+        for name in path.read_text(encoding="utf-8").splitlines()
+    ]
+
+    assert secrets == ["packaging/ray/ray-token"]
+    assert set(secrets) <= set(lines[lines.index("!packaging") :])
+
+
 def text_documents() -> set[str]:
     """The documents without their pictures, by their names below docs/."""
     found = (path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*"))
