@@ -224,7 +224,8 @@ install_program() {
     # cannot say when it is ready.
     if ! run "${pip[@]}" "cvunet-daemon[systemd]"; then
         complain "systemd-python cannot be built: on Debian, apt-get install" \
-            "libsystemd-dev pkg-config gcc libc6-dev python3-dev; then start install.sh again"
+            "libsystemd-dev pkg-config gcc libc6-dev python3-dev; on Fedora, dnf install gcc" \
+            "pkgconf-pkg-config systemd-devel python3-devel; then start install.sh again"
     fi
 }
 
