@@ -40,6 +40,7 @@ help: ## Show this list
 	@echo '           TORCH=cpu (without CUDA, for machines without a GPU)'
 
 run: $(VENV)/.runtime ## Install what is missing (some minutes the first time), watch ./hot, serve http://127.0.0.1:8080
+	@$(call CHECK_ENVIRONMENT,daemon)
 	@mkdir -p hot
 	$(BIN)/cvunetd run --config config.yaml $(ARGS)
 
@@ -183,6 +184,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.runtime: $(INPUTS) | $(BIN)/python
+	@$(call CHECK_ENVIRONMENT,pip)
 	@echo 'Installing cvunetd with torch into $(VENV): this takes some minutes the first time.'
 	@$(call WITH_PROGRESS,$(INSTALL) --progress-bar off --editable '.[web]')
 	@$(INSTALL_ONNX)
@@ -210,6 +212,13 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		"name another one: make PYTHON=python3.11" >&2; exit 1; }; \
 $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	echo "$(PYTHON) cannot make virtual environments: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+endef
+
+# An upgrade of the system may bring another Python under the same name, which finds no libraries.
+# With -I it does not look into this folder.
+define CHECK_ENVIRONMENT
+$(BIN)/python -I -c 'import $(1)' || { \
+	echo "$(VENV) was made for another Python, or is damaged: make clean, then make run (pictures stay)" >&2; exit 1; }
 endef
 
 # The faster runtime on a CPU. Where it has no wheel, torch does all the work.

@@ -9,7 +9,7 @@ It needs the extra ``[video]``. What comes out, and how edges are kept steady: d
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, get_args
@@ -65,16 +65,17 @@ def cut_out_clip(
     edges are kept steady; None is ``Steady()``. ``part``: begin and end in seconds; None is the
     end. ``on_frame`` gets the number of finished frames, after each of them.
 
-    The target appears whole or not at all; an earlier file of that name is replaced. Memory does
-    not depend on the length. `ImageError` if the clip cannot be read, `VideoMissing` without the
-    extra, `FileError` if a file cannot be read or written, `OptionError` for an unknown suffix or
-    format, and for any other value that cannot be used. Errors of the network as `cut_out`.
+    The target appears whole or not at all; an earlier file is replaced. Memory does not depend on
+    the length. `ImageError` if the clip cannot be read, `VideoMissing` without the extra,
+    `FileError` if a file cannot be read or written, `OptionError` if the target is the source or
+    the background, or if another value cannot be used. Errors of the network as `cut_out`.
     """
     path = files.named(target)
     chosen = _format_of(path, format)
     with ExitStack() as stack:
         clip = _open(stack, files.named(source))
         backdrop = _backdrop(stack, background, clip, chosen)
+        _check_target(path, Path(source), background)
         job = ClipJob(
             chosen,
             _rendering(predictor, chosen, steady or Steady(), backdrop),
@@ -131,6 +132,15 @@ def _backdrop(
     if isinstance(chosen, tuple):
         return ColourBackdrop(chosen)
     return PictureBackdrop(chosen, aspect=clip.facts.pixel_aspect)
+
+
+def _check_target(target: Path, *used: ClipBackground | None) -> None:
+    """`OptionError` if the result would replace a clip that it is made of."""
+    is_used = False
+    with suppress(OSError):  # mostly there is no target yet
+        is_used = any(isinstance(one, Path) and target.samefile(one) for one in used)
+    if is_used:
+        raise OptionError(f"{target}: is the source or the background itself: name another target")
 
 
 @contextmanager

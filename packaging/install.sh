@@ -18,8 +18,8 @@ usage: install.sh [install|uninstall] [options]        as root, from a checkout
   --dry-run       print what would be done, and do nothing
   --cpu           also the drop-in for machines without a GPU (tighter sandbox)
   --no-start      neither start nor restart the daemon, the page and a node
-  --python FILE   the interpreter, 3.11 or later (python3); none below /root or /home, which the
-                  daemon cannot see
+  --python FILE   the interpreter, 3.11 or later (python3; an upgrade keeps the one that it has);
+                  none below /root or /home, which the daemon cannot see
   --from WHAT     what pip installs: a checkout or a wheel (this checkout)
 
 Pip's own settings hold: PIP_INDEX_URL, PIP_EXTRA_INDEX_URL (for a torch without CUDA), PIP_CONFIG_FILE.
@@ -54,6 +54,7 @@ LINK=/usr/local/bin/cvunetd
 command=install
 what=
 python=python3
+is_python_named=
 is_dry=
 is_cpu=
 is_started=yes
@@ -78,7 +79,7 @@ read_arguments() {
             --no-start) is_started= ;;
             --python | --from)
                 [ $# -gt 1 ] || complain "$1 needs a value"
-                if [ "$1" = --python ]; then python=$2; else what=$2; fi
+                if [ "$1" = --python ]; then python=$2 is_python_named=yes; else what=$2; fi
                 shift
                 ;;
             -h | --help)
@@ -95,7 +96,17 @@ read_arguments() {
 check() {
     [ -n "$is_dry" ] || [ "$(id -u)" = 0 ] || complain "must run as root (or with --dry-run)"
     command -v systemctl >/dev/null || complain "there is no systemd here"
+    check_package
     [ "$command" != install ] || check_program
+}
+
+# The package has its program in the same place.
+check_package() {
+    case $(dpkg-query --show --showformat='${db:Status-Status}' cvunetd 2>/dev/null) in
+        '' | not-installed | config-files) ;;
+        *) complain "the package cvunetd is installed: apt-get remove cvunetd first" \
+            "(pictures, state and configuration stay)" ;;
+    esac
 }
 
 # A program that is there already, also one made under another umask: pip leaves what is up to date.
@@ -164,12 +175,47 @@ is_copied() {
     [ -e "$UNITS/$1" ] && [ ! -L "$UNITS/$1" ]
 }
 
-install_program() {
-    # An environment that is there already is upgraded, and made anew only if its Python has gone.
-    if ! "$HOME_OF_PROGRAM/bin/python" -c '' 2>/dev/null; then
-        run "$python" -m venv --clear "$HOME_OF_PROGRAM"
+version_of() {
+    "$1" -c 'import sys; print(*sys.version_info[:2], sep=".")'
+}
+
+# An upgrade of the system may bring another Python under the same name, which finds no libraries.
+is_usable() {
+    local own=$HOME_OF_PROGRAM/bin/python
+    "$own" -m pip --version >/dev/null 2>&1 &&
+        { [ -z "$is_python_named" ] || [ "$(version_of "$own")" = "$(version_of "$python")" ]; }
+}
+
+# One that is there already is upgraded.
+make_environment() {
+    ! is_usable || return 0
+    if [ -d "$HOME_OF_PROGRAM/bin" ]; then
+        echo "= the environment is made anew for $("$python" --version 2>&1). Extras that you have added" \
+            "have to be installed again: $HOME_OF_PROGRAM/bin/pip install 'cvunet-daemon[web]'"
     fi
-    local pip=("$HOME_OF_PROGRAM/bin/python" -m pip --disable-pip-version-check --quiet install)
+    run "$python" -m venv --clear "$HOME_OF_PROGRAM"
+}
+
+# A checkout becomes a wheel, which is built elsewhere: what an earlier build left in the checkout
+# would be installed again, and what root leaves there would be in the way of its owner.
+build_wheel() {
+    local folder=${what%%\[*} extras
+    [ -d "$folder" ] || return 0
+    echo "+ build a wheel of $folder"
+    [ -z "$is_dry" ] || return 0
+    extras=${what#"$folder"}
+    built=$(mktemp -d)
+    trap 'rm -rf "$built"' EXIT
+    printf '[build]\nbuild_base=%s\n[egg_info]\negg_base=%s\n' "$built" "$built" >"$built/setup.cfg"
+    DIST_EXTRA_CONFIG=$built/setup.cfg "${pip[@]}" wheel --no-deps --wheel-dir "$built" "$folder"
+    what=$(echo "$built"/*.whl)$extras
+}
+
+install_program() {
+    make_environment
+    local pip=("$HOME_OF_PROGRAM/bin/python" -m pip --disable-pip-version-check --quiet)
+    build_wheel
+    pip+=(install)
     [ ! -f "$SOURCE/constraints.txt" ] || pip+=(--constraint "$SOURCE/constraints.txt")
     run "${pip[@]}" --upgrade --upgrade-strategy only-if-needed "$what"
     # pip leaves a wheel out whose version is there already, whatever is in it.
@@ -178,7 +224,8 @@ install_program() {
     # cannot say when it is ready.
     if ! run "${pip[@]}" "cvunet-daemon[systemd]"; then
         complain "systemd-python cannot be built: on Debian, apt-get install" \
-            "libsystemd-dev pkg-config gcc libc6-dev python3-dev; then start install.sh again"
+            "libsystemd-dev pkg-config gcc libc6-dev python3-dev; on Fedora, dnf install gcc" \
+            "pkgconf-pkg-config systemd-devel python3-devel; then start install.sh again"
     fi
 }
 
@@ -187,8 +234,8 @@ install_files() {
     for name in "${!FILES[@]}"; do
         run install -D -m 0644 "$HERE/$name" "${FILES[$name]}"
     done
-    for name in "$SOURCE"/docs/*.md; do
-        run install -D -m 0644 "$name" "$HOME_OF_PROGRAM/share/doc/cvunetd/${name##*/}"
+    for name in "$SOURCE"/docs/*.md "$SOURCE"/docs/*.json "$SOURCE"/docs/decisions/*.md; do
+        run install -D -m 0644 "$name" "$HOME_OF_PROGRAM/share/doc/cvunetd/${name#"$SOURCE/docs/"}"
     done
     if { [ ! -e "$LINK" ] && [ ! -L "$LINK" ]; } || is_ours "$LINK"; then
         run ln -sfn "$HOME_OF_PROGRAM/bin/cvunetd" "$LINK"

@@ -211,6 +211,39 @@ def test_build_gets_what_it_copies():
     assert not {"pictures", "tests", "docs", "."} & let_in
 
 
+def test_build_gets_no_secret():
+    """What lies below packaging/ and git leaves out, as the token of a cluster, stays out."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    secrets = [
+        (path.parent / name).relative_to(ROOT).as_posix()
+        for path in (ROOT / "packaging").rglob(".gitignore")
+        for name in path.read_text(encoding="utf-8").splitlines()
+    ]
+
+    assert secrets == ["packaging/ray/ray-token"]
+    assert set(secrets) <= set(lines[lines.index("!packaging") :])
+
+
+def text_documents() -> set[str]:
+    """The documents without their pictures, by their names below docs/."""
+    found = (path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*"))
+    return {path.as_posix() for path in found if path.suffix in (".md", ".json")}
+
+
+def test_image_has_the_documents():
+    """Those that they link to are there, too, in the same folders."""
+    text = (CONTAINER / "Dockerfile").read_text(encoding="utf-8")
+    copies = re.findall(r"^COPY --chmod=0644 (.*) /opt/cvunetd/share/doc/cvunetd/(.*)$", text, re.M)
+    copied = {
+        below + path.name
+        for patterns, below in copies
+        for pattern in patterns.split()
+        for path in ROOT.glob(pattern)
+    }
+
+    assert copied == text_documents()
+
+
 def test_requirements_without_torch():
     """All of setup.cfg but torch, and no twice; an unknown extra is named."""
     wanted = runpy.run_path(str(ROOT / "packaging/requirements.py"))["wanted"]
@@ -285,6 +318,60 @@ def test_deb_installs_files_that_are_there():
         path = ROOT / "packaging/deb" / name
         assert os.access(path, os.X_OK)
         subprocess.run(["sh", "-n", str(path)], check=True)
+
+
+def test_deb_has_the_documents(tmp_path: Path):
+    """Those that they link to are there, too; all that it packs exists."""
+    for name in ("packaging", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "daemon").mkdir()
+    for name in ("config.yaml", "LICENSE", "CHANGELOG.md", "daemon/__init__.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    programs = tmp_path / "build/deb/tools/bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "nfpm", "dpkg"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    own = {"PACK_ONLY": "1", "PYTHON": sys.executable, "PATH": path}
+
+    subprocess.run([tmp_path / "packaging/deb/build.sh"], env=os.environ | own, check=True)
+
+    packed = yaml.safe_load((tmp_path / "build/deb/nfpm.yaml").read_text(encoding="utf-8"))
+    files = {one["dst"]: Path(one["src"]) for one in packed["contents"] if "file_info" in one}
+    folder = "/opt/cvunetd/share/doc/cvunetd/"
+    found = {name.removeprefix(folder) for name in files if name.startswith(folder)}
+    assert found == text_documents()
+    assert [source for source in files.values() if not source.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "index"),
+    [
+        ({}, "https://download.pytorch.org/whl/cpu"),
+        ({"TORCH_INDEX": ""}, ""),
+        ({"RUNTIME": "torch"}, ""),
+        ({"RUNTIME": "torch", "TORCH_INDEX": "https://here"}, "https://here"),
+    ],
+    ids=str,
+)
+def test_deb_without_torch_needs_no_cuda(tmp_path: Path, variables: dict[str, str], index: str):
+    """Torch only exports the weights then; an index that is named counts, also an empty one."""
+    deb = tmp_path / "packaging/deb"
+    deb.mkdir(parents=True)
+    shutil.copy(ROOT / "packaging/deb/build.sh", deb)
+    steps = deb.with_name("environment.sh")
+    steps.write_text('#!/bin/sh\n[ "$1" != weights ] || { echo "[${TORCH_INDEX:-}]"; exit 1; }\n')
+    steps.chmod(0o755)
+    unset = {
+        key: value for key, value in os.environ.items() if key not in ("RUNTIME", "TORCH_INDEX")
+    }
+
+    done = subprocess.run(
+        [deb / "build.sh"], env=unset | variables, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == f"[{index}]\n", done.stderr
 
 
 def test_deb_and_script_configure_alike():

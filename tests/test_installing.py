@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,17 +34,25 @@ case $1 in
     is-active) [ "$state" = active ] ;;
 esac
 """
-#: An interpreter whose pip brings what lies in the folder `program`.
+#: An interpreter whose pip brings what lies in the folder `program`. It says its version, if it
+#: has one.
 PYTHON = """
+version=
 case " $* " in
-    *" venv "*)
+    *" -c "*version_info*2*) echo "$version" ;;
+    *" -m venv "*)
         mkdir -p HOME/bin HOME/share/cvunetd/packaging/ray
         cp "$0" HOME/bin/python
         cp "${0%/*}/cvunetd" HOME/bin/
         ;;
+    *" wheel "*)
+        while [ "$1" != --wheel-dir ]; do shift; done
+        touch "$2/cvunet_daemon-1.whl"
+        ;;
     *" install "*) cp -r FAKES/program/* HOME/share/cvunetd/packaging/ ;;
 esac
 """
+DOCUMENTS = ("decisions/reason.md", "hook.schema.json", "page.md")
 RUNNING = ("active", "activating", "reloading", "deactivating")
 
 
@@ -112,11 +122,13 @@ def system(tmp_path: Path) -> System:
     script = source / "packaging/install.sh"
     script.write_text(script.read_text().replace("/root/* | /home/*", "/nowhere/*"))
     shutil.copy(ROOT / "config.yaml", source)
-    for folder in (source / "docs", programs, found.fakes / "program"):
-        folder.mkdir()
-    (source / "docs/page.md").write_text("")
+    for folder in (source / "docs/decisions", programs, found.fakes / "program"):
+        folder.mkdir(parents=True)
+    for name in DOCUMENTS:
+        (source / "docs" / name).write_text("")
     found.release("first\n")
     bodies = {"systemctl": SYSTEMCTL, "python3": PYTHON, "cvunetd": "echo '[Service]'\n"}
+    bodies["dpkg-query"] = 'cat "FAKES/package" 2>/dev/null\n'
     for name in (*bodies, "systemd-sysusers", "systemd-tmpfiles", "systemd-sysctl", "id"):
         body = FAKE + bodies.get(name, "echo 0\n")
         body = body.replace("CALLS", f"{found.fakes}/calls").replace("FAKES", str(found.fakes))
@@ -167,6 +179,14 @@ def test_first_installation(system: System):
     ]
 
 
+def test_documents(installed: System):
+    """Those that they link to are there, too."""
+    folder = installed.path("opt/cvunetd/share/doc/cvunetd")
+    found = (path for path in folder.rglob("*") if path.is_file())
+
+    assert sorted(path.relative_to(folder).as_posix() for path in found) == [*DOCUMENTS]
+
+
 @pytest.mark.parametrize("program", ["systemd-tmpfiles", "cvunetd"])
 def test_first_installation_breaks_off(system: System, program: str):
     """The next try is a first one, too: the service is enabled and started."""
@@ -205,6 +225,38 @@ def test_wheel_of_the_installed_version(installed: System):
     assert [
         call for call in calls if call.endswith("--force-reinstall --no-deps cvunet_daemon-1.whl")
     ]
+
+
+#: Builds by the pip of the tests, and keeps what is installed.
+REAL_PIP = """#!/bin/sh
+for last; do :; done
+case " $* " in
+    *" wheel "*) exec PYTHON "$@" --no-build-isolation ;;
+    *.whl" ") cp "$last" KEPT ;;
+esac
+"""
+
+
+def test_checkout_in_which_was_built(system: System):
+    """Modules of an earlier version are not installed again, and nothing is left in it."""
+    pytest.importorskip("setuptools")
+    source = system.fakes / "source"
+    (source / "setup.cfg").write_text("[metadata]\nname = made\n[options]\npy_modules = new\n")
+    (source / "setup.py").write_text("import setuptools\nsetuptools.setup()\n")
+    (source / "build/lib").mkdir(parents=True)
+    for name in ("new.py", "build/lib/old.py"):
+        (source / name).touch()
+    before = sorted(source.rglob("*"))
+    python = system.fakes / "bin/python3"
+    real = REAL_PIP.replace("PYTHON", sys.executable).replace("KEPT", f"{system.fakes}/kept.whl")
+    python.write_text(python.read_text().replace("#!/bin/sh\n", real))
+
+    done = system.run("install.sh")
+
+    assert done.returncode == 0, done.stdout
+    with zipfile.ZipFile(system.fakes / "kept.whl") as wheel:
+        assert [name for name in wheel.namelist() if name.endswith(".py")] == ["new.py"]
+    assert sorted(source.rglob("*")) == before
 
 
 @pytest.mark.parametrize("state", ["active", "inactive"])
@@ -268,6 +320,46 @@ def test_upgrade_without_a_start(installed: System):
     assert [call for call in installed.asked("install.sh", "--no-start") if "start" in call] == []
 
 
+def remade(system: System) -> list[str]:
+    """The calls that have made an environment."""
+    calls = (system.fakes / "calls").read_text().splitlines()
+    return [call for call in calls if " -m venv " in call]
+
+
+def test_upgrade_after_the_python_was_replaced(installed: System):
+    """The environment is made anew: its interpreter is another one, which finds no libraries."""
+    installed.write("opt/cvunetd/bin/python", '#!/bin/sh\n[ "$2" != pip ]\n')
+    installed.path("opt/cvunetd/bin/python").chmod(0o755)
+    (installed.fakes / "calls").write_text("")
+
+    done = installed.run("install.sh")
+
+    assert done.returncode == 0
+    assert "install 'cvunet-daemon[web]'" in done.stdout
+    assert remade(installed) == [f"python3 -m venv --clear {installed.root}/opt/cvunetd"]
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.13"])
+def test_upgrade_with_a_python_that_is_named(installed: System, version: str):
+    """The environment is made anew if it has another version of Python."""
+    for path, own in (("bin/python3.13", "3.13"), ("../root/opt/cvunetd/bin/python", version)):
+        program = installed.fakes / path
+        text = (installed.fakes / "bin/python3").read_text()
+        program.write_text(text.replace("version=\n", f"version={own}\n"))
+        program.chmod(0o755)
+
+    installed.asked("install.sh", "--python", "python3.13")
+
+    assert len(remade(installed)) == (version != "3.13")
+
+
+def test_upgrade_keeps_the_environment(installed: System):
+    """Its Python stays, which may be another one than that of the system."""
+    installed.asked("install.sh")
+
+    assert remade(installed) == []
+
+
 def test_uninstallation(installed: System):
     """All units are stopped, and do not start with the machine; then they are gone."""
     for unit in (PAGE, HEAD, NODE):
@@ -279,6 +371,21 @@ def test_uninstallation(installed: System):
         f"systemctl disable --quiet --now {unit}" for unit in (PAGE, DAEMON, HEAD, NODE)
     ]
     assert [*installed.path(UNITS).iterdir()] == []
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+@pytest.mark.parametrize("state", ["installed", "half-configured", "config-files"])
+def test_package_beside_the_script(packaged: System, command: str, state: str):
+    """The program is the package's until it is removed: the script neither mixes nor deletes it."""
+    (packaged.fakes / "package").write_text(state)
+
+    done = packaged.run("install.sh", command)
+
+    is_refused = state != "config-files"
+    assert (done.returncode != 0) == is_refused, done.stdout
+    assert ("apt-get remove cvunetd" in done.stdout) == is_refused
+    if is_refused:
+        assert [*packaged.path("opt").rglob("*.service")] != []
 
 
 # --- the scripts of the .deb ---------------------------------------------------------------------
@@ -369,6 +476,31 @@ def test_removal_of_the_package(packaged: System):
         assert f"systemctl disable --quiet {unit}" in calls
     assert all(is_left)
     assert [*packaged.path(UNITS).iterdir()] == []
+
+
+@pytest.mark.parametrize("old", ["", "1"])
+def test_installation_of_the_package(packaged: System, old: str):
+    """The service is enabled and started; dpkg still names a version that was removed before."""
+    if old:
+        packaged.asked("deb/prerm", "remove")
+        packaged.asked("deb/postrm", "remove")
+    packaged.state(DAEMON, "inactive")
+    packaged.asked("deb/preinst", "install", old)
+
+    calls = packaged.asked("deb/postinst", "configure", old)
+
+    assert f"systemctl enable --quiet {DAEMON}" in calls
+    assert calls[-1] == f"systemctl restart {DAEMON}"
+    assert [*packaged.path("run").glob("cvunetd*")] == []
+
+
+def test_installation_of_the_package_that_fails(packaged: System):
+    """It leaves no mark that would make the next upgrade an installation."""
+    packaged.asked("deb/preinst", "install", "1")
+
+    packaged.asked("deb/postrm", "abort-install", "1")
+
+    assert [*packaged.path("run").glob("cvunetd*")] == []
 
 
 def test_purge_after_the_script_has_installed(packaged: System):

@@ -358,6 +358,23 @@ def outside_make() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
 
+def test_start_after_the_python_was_replaced(tmp_path: Path) -> None:
+    """The interpreter is another one, which finds no libraries: it is said what to do."""
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin/python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    (tmp_path / ".runtime").touch()
+
+    command = ["make", "run", f"VENV={tmp_path}"]
+    told = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=outside_make()
+    )
+
+    assert told.returncode != 0
+    assert "make clean, then make run" in told.stderr
+
+
 def test_first_start_says_that_it_takes_minutes() -> None:
     """Before anything else, as `make run` does it in a new checkout."""
     command = ["make", "--dry-run", "run", "VENV=/nowhere", "TORCH=cpu"]

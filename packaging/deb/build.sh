@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds dist/cvunetd_VERSION_ARCH.deb: the program with its Python environment in /opt/cvunetd.
 #
-#   packaging/deb/build.sh        RUNTIME=torch adds torch (TORCH_INDEX as in environment.sh)
+#   packaging/deb/build.sh        RUNTIME=torch adds torch (TORCH_INDEX as in environment.sh;
+#                                 without torch it is PyTorch's index for the CPU, unless you set it)
 #
 # PYTHON must be the distribution's own (/usr/bin/python3): the package depends on its version.
 # It needs what `make apt-packages` installs: systemd-python is compiled.
@@ -12,7 +13,7 @@ umask 022
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SOURCE=$(cd "$HERE/../.." && pwd)
 export RUNTIME=${RUNTIME:-onnxruntime} PYTHON=${PYTHON:-/usr/bin/python3}
-export EXTRAS=${EXTRAS:-heif,hooks,metrics,systemd,web} TORCH_INDEX=${TORCH_INDEX:-}
+export EXTRAS=${EXTRAS:-heif,hooks,metrics,systemd,web}
 WORK=$SOURCE/build/deb
 TREE=$WORK/opt/cvunetd
 # It is no part of the package.
@@ -25,6 +26,8 @@ make_environment() {
     rm -rf "$SOURCE/build/lib" "$SOURCE/build"/bdist.*
     "$SOURCE/packaging/environment.sh" tools "$WORK/tools"
     "$SOURCE/packaging/environment.sh" libraries "$TREE" "$WORK/tools"
+    # A torch that is no part of the package only exports the weights, and needs no CUDA (5 GB).
+    [ "$RUNTIME" = torch ] || export TORCH_INDEX=${TORCH_INDEX-https://download.pytorch.org/whl/cpu}
     "$SOURCE/packaging/environment.sh" weights "$TREE" "$WORK/tools" "$WORK/weights" "$WORK/exporter"
     "$SOURCE/packaging/environment.sh" program "$TREE" "$WORK/tools" "$WORK/weights"
     rm -rf "$WORK/exporter" "$WORK/weights" "$TREE"/bin/[Aa]ctivate*
@@ -51,8 +54,8 @@ packaging/completions/fish/cvunetd.fish /usr/share/fish/vendor_completions.d/cvu
 LICENSE /usr/share/doc/cvunetd/copyright
 CHANGELOG.md /usr/share/doc/cvunetd/CHANGELOG.md
 TEXT
-    (cd "$SOURCE" && for page in docs/*.md; do
-        echo "$page /opt/cvunetd/share/doc/cvunetd/$(basename "$page")"
+    (cd "$SOURCE" && for page in docs/*.md docs/*.json docs/decisions/*.md; do
+        echo "$page /opt/cvunetd/share/doc/cvunetd/${page#docs/}"
     done)
 }
 

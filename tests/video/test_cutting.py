@@ -370,6 +370,7 @@ def frame(time: int) -> Frame:
         ("out.webm", {"part": (5, 3)}, OptionError, "part of the clip is from 5 to 3"),
         ("out.webm", {"part": (1e308, None)}, ImageError, "no frame"),
         ("o\0.webm", {}, FileError, "no file can have this name"),
+        (f"{'o' * 300}.webm", {}, FileError, "cannot be written"),
         ("out.mp4", {"background": np.zeros((0, 5, 3), np.uint8)}, OptionError, "has shape"),
         ("out.mp4", {"background": Path("a\0.mp4")}, FileError, "no file can have this name"),
     ],
@@ -382,6 +383,20 @@ def test_what_cannot_be(
         cvunet.cut_out_clip(PREDICTOR, clip, tmp_path / target, **changes)
 
     assert names_in(tmp_path) == ["in"]
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "room.mp4", "link.mp4"])
+def test_a_target_that_is_used(clip: Path, name: str):
+    """Neither the source nor the background is replaced, also by another name."""
+    room, target = clip.with_name("room.mp4"), clip.with_name(name)
+    room.write_bytes(Clip(times=TIMES).file())
+    clip.with_name("link.mp4").symlink_to(room)
+    before = target.read_bytes()
+
+    with pytest.raises(OptionError, match="name another target"):
+        cvunet.cut_out_clip(PREDICTOR, str(clip), target, background=room)
+
+    assert target.read_bytes() == before
 
 
 def test_a_clip_of_a_name_that_no_file_can_have(tmp_path: Path):

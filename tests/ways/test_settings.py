@@ -1,10 +1,12 @@
 """The settings that docs/ways-in.md names are understood by the servers themselves."""
 
+import ftplib
+import ssl
 from pathlib import Path
 
 import pytest
 
-from tests.ways.servers import call, program
+from tests.ways.servers import Server, call, program
 
 WAYS = Path(__file__).parents[2] / "packaging" / "ways"
 pytestmark = [pytest.mark.system, pytest.mark.root, pytest.mark.ways]
@@ -44,3 +46,33 @@ def test_nginx_accepts_its_settings(tmp_path: Path) -> None:
     )
 
     assert "test is successful" in call(program("nginx"), "-t", "-c", conf, "-p", tmp_path)
+
+
+def test_vsftpd_starts_with_its_settings(tmp_path: Path) -> None:
+    """With the user's own certificate; nobody gives a password without TLS."""
+    authority = pytest.importorskip("trustme").CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    server = Server(tmp_path, "vsftpd")
+    own = {"listen_address": "127.0.0.1", "listen_port": server.port, "background": "NO"}
+    own |= {"secure_chroot_dir": tmp_path, "seccomp_sandbox": "NO"}
+    text = (WAYS / "vsftpd.conf").read_text()
+    for key, pem in (
+        ("rsa_cert_file", certificate.cert_chain_pems[0]),
+        ("rsa_private_key_file", certificate.private_key_pem),
+    ):
+        assert f"\n{key}=" in text
+        pem.write_to_path(str(server.base / key))
+        own[key] = server.base / key
+    conf = server.write("conf", text)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    server.start([program("vsftpd"), conf, *(f"-o{key}={value}" for key, value in own.items())])
+    try:
+        with ftplib.FTP() as plain, pytest.raises(ftplib.error_perm, match="must use encryption"):
+            plain.connect("127.0.0.1", server.port, timeout=10)
+            plain.login("ann", "secret")
+        with ftplib.FTP_TLS(context=context) as closed:
+            closed.connect("127.0.0.1", server.port, timeout=10)
+            assert "Proceed" in closed.auth()
+    finally:
+        server.stop()
