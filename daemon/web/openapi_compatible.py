@@ -134,7 +134,7 @@ def remove() -> Json:
         REMOVE_BG_ERRORS,
         "RemoveBgErrors",
     )
-    good: Json = answer("The result; JSON for Accept: application/json", "image/*")
+    good: Json = answer("The result; JSON for clients that prefer it (Accept)", "image/*")
     good["content"] |= {
         "application/zip": {},
         "application/json": {"schema": ref("RemoveBgResult")},

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,6 +39,10 @@ Json = dict[str, Any]  # Any: JSON
 FIELDS = frozenset({FILE})
 SIDE_FIELDS = frozenset({BACKGROUND_FILE})
 IGNORED = "X-Ignored-Parameters"
+JSON_TYPE = "application/json"
+PICTURE_TYPES = ("image/", "*/*")
+#: How much less a client likes one of the types that it accepts.
+QUALITY = re.compile(r";\s*q=(0(?:\.[0-9]{0,3})?)\s*(?:;|$)")
 SIDES = ("left", "top", "width", "height")
 
 
@@ -89,7 +94,7 @@ class RemoveBg:
         if kind == FORM:
             await reception.receive_parts(request)
             pairs = [(one.name, one.value) for one in reception.fields]
-        elif kind == "application/json":
+        elif kind == JSON_TYPE:
             body = PictureText(JSON, FILE)
             await reception.receive_form(request, body)
             pairs = [(name, text_of(name, value)) for name, value in members(body.kept).items()]
@@ -166,7 +171,7 @@ class RemoveBg:
                 raise no_subject()
         headers = self.headers(given, *facts)
         pieces = self.cutouts.pictures.pieces(stream, size)
-        if "application/json" in request.headers.get("accept", ""):
+        if prefers_json(request.headers.get("accept", "")):
             return in_json(pieces, size, headers)
         headers |= file_headers(name) | {"Content-Length": str(size)}
         return StreamingResponse(pieces, headers=headers)
@@ -195,6 +200,23 @@ class RemoveBg:
         return headers | ({IGNORED: ", ".join(names)} if names else {})
 
 
+def prefers_json(accept: str) -> bool:
+    """Whether a client prefers JSON to a picture (RFC 9110, section 12.5.1).
+
+    Axios names JSON beside ``*/*`` in all its requests, and means any answer.
+    """
+    for_json = for_picture = 0.0
+    for one in accept.lower().split(","):
+        kind, *_ = one.strip().partition(";")
+        lowered = QUALITY.search(one)
+        quality = 1.0 if lowered is None else float(lowered[1])
+        if kind.strip() == JSON_TYPE:
+            for_json = max(for_json, quality)
+        elif kind.startswith(PICTURE_TYPES):
+            for_picture = max(for_picture, quality)
+    return for_json > for_picture
+
+
 def in_json(pieces: AsyncIterator[bytes], size: int, headers: dict[str, str]) -> Response:
     """Return a result of ``size`` bytes as JSON, with the subject's place.
 
@@ -208,7 +230,7 @@ def in_json(pieces: AsyncIterator[bytes], size: int, headers: dict[str, str]) ->
     total = len(head) + 2 + 4 * ((size + 2) // 3) + len(tail)
     headers = headers | {"Content-Length": str(total)}
     content = in_base64(pieces, f'{head}"'.encode(), f'"{tail}'.encode())
-    return StreamingResponse(content, headers=headers, media_type="application/json")
+    return StreamingResponse(content, headers=headers, media_type=JSON_TYPE)
 
 
 async def in_base64(pieces: AsyncIterator[bytes], head: bytes, tail: bytes) -> AsyncIterator[bytes]:
