@@ -1,6 +1,6 @@
 """Forms with files, parsed as they come."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
@@ -62,8 +62,14 @@ class Parser(Protocol):
 class FormParser:
     """Give it chunks, and it yields parts."""
 
-    def __init__(self, content_type: str) -> None:
-        """`Problem` for a type without a boundary."""
+    def __init__(
+        self, content_type: str, *, readers: Mapping[str, Callable[[], Parser]] | None = None
+    ) -> None:
+        """`Problem` for a type without a boundary.
+
+        ``readers``: of fields that hold a file as text, by their names.
+        """
+        self.readers = readers or {}
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if not 0 < len(boundary) <= BOUNDARY_BYTES:
@@ -87,6 +93,8 @@ class FormParser:
         self.header_name = self.header_value = self.disposition = self.value = b""
         self.field: str | None = None
         """The name of the field of text that comes now."""
+        self.reader: Parser | None = None
+        """Of the file as text that comes now."""
 
     def feed(self, chunk: bytes) -> Iterator[Part]:
         """Yield what is complete by this chunk; `Problem` if it is no form."""
@@ -115,7 +123,7 @@ class FormParser:
                 is_closing=True,
             )
         self.header_name = self.header_value = self.disposition = self.value = b""
-        self.field = None
+        self.field = self.reader = None
 
     def add_header_name(self, data: bytes, start: int, end: int) -> None:
         """Collect a piece of a header's name."""
@@ -141,19 +149,25 @@ class FormParser:
         if b"filename" in options:
             filename = options[b"filename"].decode("utf-8", "replace")
             self.ready.append(FileBegin(text, filename))
+        elif text in self.readers:
+            self.reader = self.readers[text]()
         else:
             self.field = text
 
     def add_data(self, data: bytes, start: int, end: int) -> None:
         """Collect a field; pass a file on."""
-        if self.field is None:
+        if self.reader is not None:
+            self.ready.extend(self.reader.feed(data[start:end]))
+        elif self.field is None:
             self.ready.append(FileBytes(data[start:end]))
         else:
             self.value = bounded(self.value + data[start:end], limits.MAX_FIELD_BYTES)
 
     def end_part(self) -> None:
         """Pass the part on that has ended."""
-        if self.field is None:
+        if self.reader is not None:
+            self.reader.finish()
+        elif self.field is None:
             self.ready.append(FileEnd())
         else:
             self.ready.append(Field(self.field, self.value.decode("utf-8", "replace")))

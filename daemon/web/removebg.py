@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,8 @@ from daemon.web.arranger import Arranger, no_subject
 from daemon.web.bodies import form_fields, members
 from daemon.web.cutouts import Cutouts
 from daemon.web.fetching import fetch, refused
-from daemon.web.picture_texts import JSON, URLENCODED, PictureText, decoded
+from daemon.web.multipart import FormParser
+from daemon.web.picture_texts import FIELD, JSON, URLENCODED, FileText, PictureText, decoded
 from daemon.web.pictures import checked
 from daemon.web.problems import bad_request
 from daemon.web.reception import FORM, Reception
@@ -88,11 +90,13 @@ class RemoveBg:
 
     async def receive(self, request: Request, reception: Reception) -> dict[str, str]:
         """Receive picture and parameters, in any of three kinds of bodies."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        content_type = request.headers.get("content-type", "")
+        kind = content_type.partition(";")[0].strip().lower()
         if request.query_params:
             raise bad_request("invalid_parameter", "parameters stand in the body")
         if kind == FORM:
-            await reception.receive_parts(request)
+            form = FormParser(content_type, readers={FIELD: partial(FileText, FILE)})
+            await reception.receive_form(request, form)
             pairs = [(one.name, one.value) for one in reception.fields]
         elif kind == JSON_TYPE:
             body = PictureText(JSON, FILE)
