@@ -15,10 +15,11 @@ from daemon.ledger.ledger import Drop, Ending
 from daemon.web.drops import DropPages, check_known, truth_of
 from daemon.web.pictures import delete_order, entry_of, links, read_options
 from daemon.web.problems import Problem, not_found, too_large
-from daemon.web.reception import Reception, ids
+from daemon.web.reception import Reception
 from daemon.web.sending import gone, open_file, send_file, send_thumbnail
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
+from daemon.web.upload_ids import ids
 
 Json = dict[str, Any]  # Any: JSON
 OF_ORIGINAL = "original-"

@@ -18,10 +18,11 @@ from daemon.lifecycle import late_changes, manifests
 from daemon.renderings import Rendering
 from daemon.web import limits, redacted_manifests
 from daemon.web.problems import Problem, bad_request, not_found
-from daemon.web.reception import Reception, ids, query_of
+from daemon.web.reception import Reception, query_of
 from daemon.web.sending import gone, pieces_of, send_file, send_thumbnail
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
+from daemon.web.upload_ids import ids
 
 Json = dict[str, Any]  # Any: JSON
 MAX_PICTURES = limits.MAX_PARTS

@@ -17,10 +17,9 @@ from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
 from daemon.web.answers import file_headers
 from daemon.web.arranger import Arranger, no_subject
-from daemon.web.bodies import form_fields, members
+from daemon.web.bodies import form_fields, kind_of, members
 from daemon.web.cutouts import Cutouts
 from daemon.web.fetching import fetch, refused
-from daemon.web.multipart import FormParser
 from daemon.web.picture_texts import FIELD, JSON, URLENCODED, FileText, PictureText, decoded
 from daemon.web.pictures import checked
 from daemon.web.problems import bad_request
@@ -90,13 +89,11 @@ class RemoveBg:
 
     async def receive(self, request: Request, reception: Reception) -> dict[str, str]:
         """Receive picture and parameters, in any of three kinds of bodies."""
-        content_type = request.headers.get("content-type", "")
-        kind = content_type.partition(";")[0].strip().lower()
+        kind = kind_of(request)
         if request.query_params:
             raise bad_request("invalid_parameter", "parameters stand in the body")
         if kind == FORM:
-            form = FormParser(content_type, readers={FIELD: partial(FileText, FILE)})
-            await reception.receive_form(request, form)
+            await reception.receive_parts(request, {FIELD: partial(FileText, FILE)})
             pairs = [(one.name, one.value) for one in reception.fields]
         elif kind == JSON_TYPE:
             body = PictureText(JSON, FILE)
@@ -123,14 +120,16 @@ class RemoveBg:
         if named[0] == URL:
             await reception.receive_chunks("", self.fetched(text, URL))
         elif named[0] == FILE:
-            raise bad_request("invalid_image_file", "image_file is no file: use a multipart form")
+            raise bad_request(
+                "invalid_image_file", "image_file is text: send it as a file of a multipart form"
+            )
         else:
             await reception.receive_chunks("", self.site.pieces(decoded(text)))
 
     async def add_background(self, given: dict[str, str], reception: Reception) -> None:
         """Fetch the background if it is a URL; `Problem` if there are two."""
         if BACKGROUND_FILE in given:
-            text = f"{BACKGROUND_FILE} is no file: use a multipart form"
+            text = f"{BACKGROUND_FILE} is text: send it as a file of a multipart form"
             raise bad_request(f"invalid_{BACKGROUND_FILE}", text)
         url = given.pop(BACKGROUND_URL, None)
         if url is None:
