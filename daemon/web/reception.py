@@ -184,6 +184,13 @@ class Reception:
         """Begin a picture."""
         if len(self.pictures) >= self.max_pictures:
             raise bad_request("multiple_sources", f"at most {self.max_pictures} pictures at once")
+        if len(self.pictures) >= (most := self.site.settings.web.max_waiting):
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "too_many_pictures",
+                f"there is never room for so many: send at most {most} at once (web.max_waiting)",
+                is_closing=True,
+            )
         upload_id = self.make_id(len(self.pictures))
         if upload_id in self.site.receiving:
             raise Problem(
