@@ -65,7 +65,8 @@ class DropPictures:
         if job is None or job.drop != drop.id or self.is_deleted(job):
             raise not_found("there is no such picture: it was deleted, or never here")
         if job.state not in (State.DONE, State.FAILED):
-            raise wrong_state(job, "done")
+            text = f"the picture is {job.state.value}: ask again when it has ended"
+            raise Problem(HTTPStatus.CONFLICT, f"picture_{job.state.value}", text)
         return Found(drop, self.site.ledger.records.ending(job_id))
 
     def is_deleted(self, job: Job) -> bool:
